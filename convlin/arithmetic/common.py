@@ -1,0 +1,204 @@
+"""What every formula needs: the error, how a size is spelled, and steps that are alike put together.
+
+A size is an integer or a closed form in named sizes.  Closed forms are met only through the methods
+they share with numbers, so that nothing here imports sympy (most of a second) for plain integers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any, TypeAlias
+
+from convlin.records import Shape, Size, Step
+
+Setting: TypeAlias = "Size | Sequence[Size]"
+"""One value for all spatial axes, or one for each, as PyTorch's layers take it."""
+
+#: Names of the spatial axes, by their number.
+SPATIAL_AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
+
+_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
+
+
+class SizeError(ValueError):
+    """A size that PyTorch refuses.
+
+    ``axis`` names the axis (``"H"``, ``"dim 1"``), ``size`` is what arrived there and ``minimum`` the
+    smallest size of that axis which passes, each where there is such a thing.
+
+    >>> SizeError("H is 1, but must be at least 2", axis="H", size=1, minimum=2).minimum
+    2
+    """
+
+    def __init__(self, message: str, *, axis: str = "", size: Size | None = None, minimum: Size | None = None) -> None:
+        super().__init__(message)
+        self.axis = axis
+        self.size = size
+        self.minimum = minimum
+
+
+def page(name: str) -> str:
+    """Address of the page of PyTorch's documentation about ``name``."""
+    return f"https://docs.pytorch.org/docs/stable/generated/torch.{name}.html"
+
+
+def certain(condition: Any) -> bool:
+    """Whether a comparison of sizes is known to hold; between letters it often is not."""
+    try:
+        return bool(condition)
+    except TypeError:  # sympy's answer for a relation that depends on the letters
+        return False
+
+
+def differ(first: Size, second: Size) -> bool:
+    """Whether two sizes are known to be different."""
+    return certain(first < second) or certain(first > second)
+
+
+def smaller(first: Size, second: Size) -> Size:
+    """The smaller of two sizes, as a closed form where that depends on the letters."""
+    if certain(first <= second):
+        return first
+    if certain(second <= first):
+        return second
+    import sympy
+
+    return sympy.Min(first, second)
+
+
+def product(sizes: Iterable[Size]) -> Size:
+    """The sizes multiplied."""
+    result: Size = 1
+    for size in sizes:
+        result = result * size
+    return result
+
+
+def quotient(size: Size, divisor: Size) -> Size | None:
+    """``size/divisor`` where that is a whole number, or may be one for the right letters; else None."""
+    if isinstance(size, int) and isinstance(divisor, int):
+        return size // divisor if divisor and size % divisor == 0 else None
+    ratio = size / divisor
+    if getattr(ratio, "is_integer", None) is False:
+        return None
+    return int(ratio) if getattr(ratio, "is_Integer", False) else ratio
+
+
+def spell(size: Any) -> str:
+    """A size as a person writes it: ``32``, ``−3``, ``2.5``, ``32·⌊(H + 1)/4⌋``.
+
+    >>> spell(-3), spell(2.0)
+    ('−3', '2')
+    """
+    if isinstance(size, float) and size.is_integer():
+        size = int(size)
+    if not hasattr(size, "as_numer_denom"):
+        return str(size).replace("-", "−")
+    name = size.func.__name__
+    if name == "floor":
+        return f"⌊{spell(size.args[0].together())}⌋"
+    if name == "ceiling":
+        return f"⌈{spell(size.args[0].together())}⌉"
+    if name in ("FloorDiv", "CleanDiv"):  # PyTorch's own closed forms
+        return f"⌊{factor(size.args[0])}/{factor(size.args[1])}⌋"
+    if name in ("Min", "Max"):
+        return f"{name.lower()}({', '.join(sorted(map(spell, size.args)))})"
+    if size.is_Add or size.is_Mul:
+        above, below = size.as_numer_denom()
+        if below != 1:
+            return f"{factor(above)}/{factor(below)}"
+    if size.is_Add:
+        text = " + ".join(spell(term) for term in size.as_ordered_terms())
+        return text.replace("+ −", "− ")
+    if size.is_Mul:
+        number, rest = size.as_coeff_Mul()
+        sign = "−" if number < 0 else ""
+        factors = ([] if abs(number) == 1 else [abs(number)]) + list(rest.as_ordered_factors())
+        return sign + "·".join(map(factor, factors))
+    if size.is_Pow and size.exp.is_Integer and size.exp > 1:
+        return factor(size.base) + str(size.exp).translate(_SUPERSCRIPTS)
+    return str(size).replace("-", "−")
+
+
+def factor(size: Any) -> str:
+    """The same, in parentheses where it stands among other signs and would fall apart."""
+    text = spell(size)
+    return f"({text})" if getattr(size, "is_Add", False) or (text.startswith("−") and len(text) > 1) else text
+
+
+def spell_product(sizes: Iterable[Any]) -> str:
+    """``32·8·8``."""
+    return "·".join(map(factor, sizes))
+
+
+def spell_shape(shape: Iterable[Size]) -> str:
+    """``3×32×32``, for messages."""
+    return "×".join(map(factor, shape)) or "scalar"
+
+
+def is_sequence(value: object) -> bool:
+    """Whether a setting has one value for each axis (lists, tuples, ``torch.Size``)."""
+    return isinstance(value, (list, tuple))
+
+
+def per_axis(value: Any, count: int, name: str, *, one_for_all: bool = True) -> tuple[Any, ...]:
+    """A setting for each of ``count`` axes, from one for all or one for each.
+
+    ``one_for_all`` says whether PyTorch lets a tuple with a single value stand for all axes, too.
+    """
+    if not is_sequence(value):
+        return (value,) * count
+    if len(value) == 1 and one_for_all:
+        return (value[0],) * count
+    if len(value) != count:
+        raise SizeError(f"{name} has {len(value)} values for {count} spatial axes")
+    return tuple(value)
+
+
+def split_spatial(shape: Shape, spatial_dims: int, *, unbatched: bool = True) -> tuple[Shape, Shape]:
+    """The batch (if there is one) with the channels, and the spatial sizes."""
+    shape = tuple(shape)
+    if len(shape) != spatial_dims + 2 and not (unbatched and len(shape) == spatial_dims + 1):
+        expected = f"{spatial_dims + 1} (unbatched) or {spatial_dims + 2}" if unbatched else f"{spatial_dims + 2}"
+        raise SizeError(f"{spell_shape(shape)} has {len(shape)} dimensions instead of {expected}")
+    return shape[:-spatial_dims], shape[-spatial_dims:]
+
+
+def require_filled(sizes: Iterable[Size], axes: Iterable[str]) -> None:
+    """Only the batch may be empty."""
+    for axis, size in zip(axes, sizes, strict=True):
+        if certain(size < 1):
+            raise SizeError(f"{axis} is {spell(size)}, but must be at least 1", axis=axis, size=size, minimum=1)
+
+
+def require_width(size: Size, declared: Size | None, axis: str, name: str) -> None:
+    """The size that a layer was built for is the one that arrives."""
+    if declared is not None and differ(size, declared):
+        raise SizeError(f"{axis} is {spell(size)}, but {name} is {spell(declared)}", axis=axis, size=size)
+
+
+def position(dim: int, rank: int) -> int:
+    """A dimension counted from the front; a scalar is taken as having one, as PyTorch does."""
+    bound = max(rank, 1)
+    if not -bound <= dim < bound:
+        raise SizeError(f"there is no dim {dim} among {rank}", axis=f"dim {dim}")
+    return dim % bound
+
+
+def declared(axis: str, name: str, size: Size) -> Step:
+    """A size that no arithmetic leads to: it was written down when the layer was built."""
+    return Step(axis, name, name, size)
+
+
+def channel_step(before: Size, after: Size, name: str = "out_channels") -> tuple[Step, ...]:
+    """The step of the channels, where their number changes."""
+    return (declared("C", name, after),) if before != after else ()
+
+
+def merge_alike(steps: Iterable[Step]) -> tuple[Step, ...]:
+    """Steps of several axes with the same numbers become one, named ``H, W``; the order stays."""
+    merged: dict[tuple[str, Size], Step] = {}
+    for step in steps:
+        first = merged.get((step.arithmetic, step.size))
+        merged[step.arithmetic, step.size] = first._replace(axis=f"{first.axis}, {step.axis}") if first else step
+    return tuple(merged.values())

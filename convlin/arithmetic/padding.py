@@ -1,0 +1,82 @@
+"""The padding layers, and what each padding mode demands of the size that it copies from."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convlin.arithmetic.common import (
+    SPATIAL_AXES,
+    SizeError,
+    certain,
+    factor,
+    merge_alike,
+    page,
+    require_filled,
+    smaller,
+    spell,
+)
+from convlin.records import Derivation, Shape, Size, Step
+
+_LAYERS = {
+    "constant": "ConstantPad",
+    "reflect": "ReflectionPad",
+    "replicate": "ReplicationPad",
+    "circular": "CircularPad",
+}
+
+
+def require_padding(axis: str, size: Size, before: Size, after: Size, mode: str) -> None:
+    """Refuse a size that is too small for what the mode copies from it or cuts off it."""
+    if mode in ("reflect", "circular"):
+        # A reflection leaves out the edge itself, so it has one cell less to give.
+        spare = 1 if mode == "reflect" else 0
+        for padding in (before, after):
+            if certain(padding + spare > size):
+                message = f"{axis} is {spell(size)}, but padding {spell(padding)} in mode {mode!r} needs at least "
+                minimum = padding + spare
+                raise SizeError(message + spell(minimum), axis=axis, size=size, minimum=minimum)
+    if mode in ("reflect", "replicate"):
+        left, floor = size + before + after, 1
+    else:
+        # These two cut first and pad afterwards.
+        left, floor = size + smaller(before, 0) + smaller(after, 0), 0
+    if certain(left < floor):
+        minimum = size - left + floor
+        message = f"{axis} is {spell(size)}, but must be at least {spell(minimum)} for padding "
+        raise SizeError(f"{message}{spell(before)} and {spell(after)}", axis=axis, size=size, minimum=minimum)
+
+
+def pad(input_shape: Shape, /, *, padding: Sequence[Size], mode: str = "constant") -> Derivation:
+    """Shape after ``F.pad`` or a padding layer.
+
+    ``padding`` has a pair for each dimension, the last dimension first: ``(left, right, top, bottom,
+    front, back)``; a negative number cuts off.  Raises `SizeError` where the mode cannot fill the
+    padding (``reflect`` needs it smaller than the dimension) or nothing would be left.
+    Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.ZeroPad2d.html
+
+    >>> for step in pad((1, 3, 30, 32), padding=(1, 2, 0, 3)).steps:
+    ...     print(step.axis, step.text, sep=": ")
+    H: 30 + 0 + 3 = 33
+    W: 32 + 1 + 2 = 35
+    """
+    rank, count = len(input_shape), len(padding) // 2
+    if mode not in _LAYERS:
+        raise SizeError(f"there is no padding mode {mode!r}")
+    if len(padding) % 2 or count > rank:
+        raise SizeError(f"padding has {len(padding)} numbers for {rank} dimensions, but each takes two")
+    named = count in SPATIAL_AXES and rank in (count + 1, count + 2)
+    if mode != "constant" and not named:
+        raise SizeError(f"mode {mode!r} does not pad {count} of {rank} dimensions")
+    axes = SPATIAL_AXES[count] if named else tuple(f"dim {dim}" for dim in range(rank - count, rank))
+    if mode in ("reflect", "replicate"):
+        require_filled(input_shape[-count - 1 :], ("C", *axes))
+    shape, steps = list(input_shape), []
+    for index, axis in enumerate(axes):
+        dim, pair = rank - count + index, 2 * (count - 1 - index)
+        before, after = padding[pair], padding[pair + 1]
+        require_padding(axis, shape[dim], before, after, mode)
+        numbers = f"{factor(shape[dim])} + {spell(before)} + {spell(after)}".replace("+ −", "− ")
+        shape[dim] = shape[dim] + before + after
+        steps.append(Step(axis, f"{axis} + padding before + padding after", numbers, shape[dim]))
+    source = page(f"nn.{_LAYERS[mode]}{count}d") if named else page("nn.functional.pad")
+    return Derivation(tuple(shape), merge_alike(steps), source)

@@ -1,0 +1,136 @@
+"""Layers that change the resolution: interpolation and pixel shuffles."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from fractions import Fraction
+
+from convlin.arithmetic.common import (
+    SPATIAL_AXES,
+    Setting,
+    SizeError,
+    certain,
+    declared,
+    factor,
+    merge_alike,
+    page,
+    per_axis,
+    quotient,
+    require_filled,
+    spell,
+    spell_shape,
+    split_spatial,
+)
+from convlin.records import Derivation, Shape, Size, Step
+
+
+def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:
+    """A size times a factor, rounded down, in the floating point arithmetic that PyTorch does it in."""
+    numbers = f"⌊{factor(size)}·{factor(scale)}⌋"
+    if isinstance(size, int):
+        return Step(axis, f"⌊{axis}·{name}⌋", numbers, int(size * scale))
+    exact = Fraction(scale)
+    if exact.denominator < 2**16:  # such a factor has no rounding error, and a fraction reads better
+        return Step(axis, f"⌊{axis}·{name}⌋", numbers, size * exact.numerator // exact.denominator)
+    import sympy
+
+    return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale))
+
+
+_RANKS = {"linear": (3,), "bilinear": (4,), "bicubic": (4,), "lanczos": (4,), "trilinear": (5,)}
+
+
+def interpolate(
+    input_shape: Shape,
+    /,
+    *,
+    size: Setting | None = None,
+    scale_factor: float | Sequence[float] | None = None,
+    mode: str = "nearest",
+    recompute_scale_factor: bool | None = None,
+) -> Derivation:
+    """Shape after ``F.interpolate`` or ``Upsample`` of ``(N, C, *spatial)``.
+
+    Takes either ``size`` or ``scale_factor``; ``recompute_scale_factor`` changes values, never sizes.
+    Raises `SizeError` where nothing would be left, and for a ``mode`` of another rank.
+    Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html
+
+    >>> print(interpolate((1, 8, 15, 15), scale_factor=2.5).steps[0].text)
+    ⌊15·2.5⌋ = 37
+    """
+    rank = len(input_shape)
+    if rank not in _RANKS.get(mode, (3, 4, 5)):
+        raise SizeError(f"mode {mode!r} does not take the {rank} dimensions of {spell_shape(input_shape)}")
+    leading, spatial = split_spatial(input_shape, rank - 2, unbatched=False)
+    axes = SPATIAL_AXES[rank - 2]
+    if (size is None) == (scale_factor is None):
+        raise SizeError("interpolation takes either a size or a scale_factor")
+    if size is not None and recompute_scale_factor:
+        raise SizeError("recompute_scale_factor goes with a scale_factor only")
+    require_filled((leading[-1], *spatial), ("C", *axes))
+    if size is not None:
+        sizes = per_axis(size, rank - 2, "size", one_for_all=False)
+        steps = [declared(axis, "size", wanted) for axis, wanted in zip(axes, sizes, strict=True)]
+    else:
+        scales = per_axis(scale_factor, rank - 2, "scale_factor", one_for_all=False)
+        steps = [
+            scale_axis(axis, before, scale, "scale_factor")
+            for axis, before, scale in zip(axes, spatial, scales, strict=True)
+        ]
+    for step, before in zip(steps, spatial, strict=True):
+        # Mode "area" is adaptive pooling, which may leave nothing.
+        if certain(step.size < (0 if mode == "area" else 1)):
+            message = f"{step.axis} is {spell(before)} and would become {step.arithmetic} = {spell(step.size)}"
+            raise SizeError(message, axis=step.axis, size=before)
+    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.Upsample"))
+
+
+def pixel_shuffle(input_shape: Shape, /, *, upscale_factor: int) -> Derivation:
+    """Shape after ``PixelShuffle`` of ``(*, C·factor², H, W)``: ``(*, C, H·factor, W·factor)``.
+
+    Raises `SizeError` where the squared factor does not divide the channels.
+    Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelShuffle.html
+
+    >>> [step.text for step in pixel_shuffle((1, 64, 8, 8), upscale_factor=2).steps]
+    ['64/2² = 16', '8·2 = 16']
+    """
+    leading, channels, spatial = _image(input_shape, upscale_factor, "upscale_factor")
+    fewer = _divide("C", channels, upscale_factor**2, f"{upscale_factor}²")
+    steps = [Step("C", "C/upscale_factor²", f"{factor(channels)}/{upscale_factor}²", fewer)]
+    for axis, size in zip("HW", spatial, strict=True):
+        larger = f"{factor(size)}·{upscale_factor}"
+        steps.append(Step(axis, f"{axis}·upscale_factor", larger, size * upscale_factor))
+    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelShuffle"))
+
+
+def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivation:
+    """Shape after ``PixelUnshuffle`` of ``(*, C, H, W)``: ``(*, C·factor², H/factor, W/factor)``.
+
+    Raises `SizeError` where the factor does not divide height and width.
+    Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelUnshuffle.html
+
+    >>> [step.text for step in pixel_unshuffle((1, 16, 8, 8), downscale_factor=2).steps]
+    ['16·2² = 64', '8/2 = 4']
+    """
+    leading, channels, spatial = _image(input_shape, downscale_factor, "downscale_factor")
+    more = channels * downscale_factor**2
+    steps = [Step("C", "C·downscale_factor²", f"{factor(channels)}·{downscale_factor}²", more)]
+    for axis, size in zip("HW", spatial, strict=True):
+        less = _divide(axis, size, downscale_factor, str(downscale_factor))
+        steps.append(Step(axis, f"{axis}/downscale_factor", f"{factor(size)}/{downscale_factor}", less))
+    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelUnshuffle"))
+
+
+def _image(shape: Shape, scale: int, name: str) -> tuple[Shape, Size, Shape]:
+    if len(shape) < 3:
+        raise SizeError(f"{spell_shape(shape)} has fewer than the three dimensions of an image")
+    if scale < 1:
+        raise SizeError(f"{name} is {spell(scale)}, but must be at least 1")
+    return tuple(shape[:-3]), shape[-3], tuple(shape[-2:])
+
+
+def _divide(axis: str, size: Size, divisor: int, text: str) -> Size:
+    result = quotient(size, divisor)
+    if result is None:
+        raise SizeError(f"{axis} is {spell(size)}, but must divide by {text}", axis=axis, size=size)
+    return result

@@ -1,0 +1,312 @@
+"""Torch functions that models call between their layers: their names, and how to stand in.
+
+A ``TorchFunctionMode`` sees every call of a torch function.  This room knows what to call each one
+in a table, which ones write to their arguments, and what to hand on when one of them cannot take
+what reached it, so that the pass goes on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin.layers import Misfit
+
+Function = Callable[..., Any]
+
+#: Names under which people know what Python calls by an operator.
+_OPERATORS = {
+    "__getitem__": "[...]", "__add__": "+", "__radd__": "+", "__iadd__": "+=", "__sub__": "-", "__rsub__": "-",
+    "__mul__": "*", "__rmul__": "*", "__truediv__": "/", "__matmul__": "@", "__rmatmul__": "@",
+}  # fmt: skip
+
+_SPELLED: dict[Any, str] = {}
+
+#: Attributes of a tensor that are tensors themselves; all others (shape, dtype, device) are facts.
+_TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "data", "grad", "real", "imag"})
+
+#: Functions whose kernels write to an argument although their name does not say so.
+_WRITING_KERNELS: frozenset[Any] = frozenset(
+    function
+    for function in (
+        F.batch_norm, F.instance_norm, F.embedding, F.embedding_bag, torch.batch_norm, torch.instance_norm,
+        torch.embedding_renorm_, getattr(torch, "fused_moving_avg_obs_fake_quant", None),
+    )
+    if function is not None
+)  # fmt: skip
+
+
+def name_of(function: Function) -> str:
+    """What users write: ``Tensor.view``, ``torch.cat``, ``F.max_pool2d``, ``+``."""
+    name = getattr(function, "__name__", type(function).__name__)
+    if name == "__get__":
+        return f"Tensor.{getattr(getattr(function, '__self__', None), '__name__', '?')}"
+    if name in _OPERATORS:
+        return f"Tensor{_OPERATORS[name]}" if name == "__getitem__" else _OPERATORS[name]
+    if getattr(function, "__objclass__", None) is not None or getattr(Tensor, name, None) is function:
+        return f"Tensor.{name}"
+    if not _SPELLED:
+        _SPELLED.update(
+            {value: f"F.{key}" for key, value in vars(F).items() if callable(value) and not key.startswith("_")}
+        )
+    try:
+        spelled = _SPELLED.get(function)
+    except TypeError:  # an unhashable callable of a third party
+        spelled = None
+    if getattr(torch, name, None) is function:
+        return f"torch.{name}"
+    return spelled or name
+
+
+def writes(function: Function) -> bool:
+    """Whether a call may write to one of its arguments (``out=`` aside)."""
+    name = getattr(function, "__name__", "")
+    if name == "__set__":
+        return getattr(getattr(function, "__self__", None), "__name__", "") == "data"
+    if name in ("__setitem__", "set_") or function in _WRITING_KERNELS:
+        return True
+    if name.startswith("__i") and name.endswith("__"):
+        return name not in ("__index__", "__invert__", "__int__", "__iter__")
+    return name.endswith("_") and not name.endswith("__")
+
+
+def is_fact(function: Function) -> bool:
+    """Whether this only asks about a tensor (``x.shape``): nothing is computed and no row is due."""
+    name = getattr(function, "__name__", "")
+    if name == "__get__":
+        return getattr(getattr(function, "__self__", None), "__name__", "") not in _TENSOR_ATTRIBUTES
+    return name in ("size", "dim", "numel", "stride", "__len__", "is_floating_point", "is_complex", "item")
+
+
+def makes_feature_map(name: str) -> bool:
+    """Whether the function of this name gives ``(N, C, *sizes)``, as a convolution or pooling does."""
+    bare = name.rpartition(".")[2]
+    return bare.startswith(("conv", "max_pool", "avg_pool", "lp_pool", "adaptive_", "fractional_", "max_unpool")) or (
+        bare in ("interpolate", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad")
+    )
+
+
+def hands_on(name: str) -> bool:
+    """Whether the result of the function of this name is a feature map when its first tensor is one."""
+    return name in ("torch.cat", "torch.concat", "+", "-", "*", "/", "torch.add", "Tensor.add", "Tensor.mul")
+
+
+# What to do when a function between two layers cannot take what reached it
+
+
+class Recovery:
+    """What a failing function needs instead, and the tensor that stands in for its result."""
+
+    __slots__ = ("misfits", "result")
+
+    def __init__(self, misfits: tuple[Misfit, ...], result: Any) -> None:
+        self.misfits = misfits
+        self.result = result
+
+
+def recover(
+    function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], batch: int | None, layer: nn.Module | None
+) -> Recovery | None:
+    """How the pass can go on after ``function`` refused its arguments; None where it cannot.
+
+    ``layer`` is the layer whose own ``forward`` made the call, if any; ``batch`` the size of the batch.
+    """
+    name = getattr(function, "__name__", "").strip("_")
+    attempt = _RECOVERIES.get(name)
+    return attempt(function, args, dict(kwargs), batch, layer) if attempt is not None else None
+
+
+def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """The sizes that were given to ``view`` or ``reshape``, however they were written."""
+    given = args[1:] or tuple(kwargs[name] for name in ("size", "shape") if name in kwargs)
+    if len(given) == 1 and isinstance(given[0], tuple | list | torch.Size):
+        given = tuple(given[0])
+    if not given or not all(isinstance(size, int) for size in given):
+        return None
+    return tuple(given)
+
+
+def _reshape(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+) -> Recovery | None:
+    tensor = args[0]
+    wanted = reshape_sizes(args, kwargs)
+    if not isinstance(tensor, Tensor) or wanted is None or tensor.dim() == 0:
+        return None
+    if _fits(wanted, tensor.numel()):  # the sizes are right: view cannot cross the strides
+        return Recovery((Misfit("reshape", wanted, wanted, "strides"),), tensor.reshape(wanted))
+    rows = tensor.shape[0] if tensor.dim() > 1 else 1
+    required = prod(tensor.shape[1:]) if tensor.dim() > 1 else tensor.numel()
+    declared = prod(size for size in wanted[1:] if size != -1)
+    misfit = Misfit("reshape", declared, required, "size", {"wanted": wanted, "shape": tuple(tensor.shape)})
+    if len(wanted) > 2:
+        # What follows was written for the declared sizes: hand on a tensor of just those.
+        sizes = (rows if wanted[0] == -1 else wanted[0], *(1 if size == -1 else size for size in wanted[1:]))
+        return Recovery((misfit,), torch.zeros(sizes, dtype=tensor.dtype, device=tensor.device))
+    return Recovery((misfit,), tensor.flatten(1) if tensor.dim() > 1 else tensor.reshape(1, -1))
+
+
+def _fits(wanted: tuple[int, ...], elements: int) -> bool:
+    known = prod(size for size in wanted if size != -1)
+    return known == elements if -1 not in wanted else known != 0 and elements % known == 0
+
+
+def _unflatten(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+) -> Recovery | None:
+    tensor = args[0]
+    given = (*args[1:], *(kwargs[name] for name in ("dim", "sizes") if name in kwargs))
+    if len(given) != 2 or not isinstance(given[0], int) or not isinstance(given[1], tuple | list):
+        return None
+    axis, sizes = given[0] % tensor.dim(), tuple(given[1])
+    product = prod(size for size in sizes if size != -1)
+    misfit = Misfit("reshape", sizes, tensor.shape[axis], "unflatten", {"dim": axis, "product": product})
+    whole = tuple(1 if size == -1 else size for size in sizes)
+    shape = (*tensor.shape[:axis], *whole, *tensor.shape[axis + 1 :])
+    return Recovery((misfit,), torch.zeros(shape, dtype=tensor.dtype, device=tensor.device))
+
+
+def _linear(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+) -> Recovery | None:
+    given = (*args, *(kwargs[name] for name in ("input", "weight") if name in kwargs))
+    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+        return None
+    tensor, weight = given[:2]
+    if weight.dim() != 2 or tensor.dim() == 0 or tensor.shape[-1] == weight.shape[1]:
+        return None
+    declared, required = weight.shape[1], tensor.shape[-1]
+    if isinstance(layer, nn.Linear):
+        misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+    else:
+        shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
+        misfit = Misfit("operands", declared, required, "linear", shapes)
+    result = torch.zeros((*tensor.shape[:-1], weight.shape[0]), dtype=weight.dtype, device=tensor.device)
+    return Recovery((misfit,), result)
+
+
+def _convolution(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+) -> Recovery | None:
+    given = (*args, *(kwargs[name] for name in ("input", "weight") if name in kwargs))
+    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+        return None
+    tensor, weight = given[:2]
+    spatial = weight.dim() - 2
+    if tensor.dim() not in (spatial + 1, spatial + 2):
+        return None
+    groups = kwargs.get("groups", args[6] if len(args) > 6 else 1)
+    axis = tensor.dim() - spatial - 1
+    transposed = "transpose" in getattr(function, "__name__", "")
+    if transposed:
+        groups = kwargs.get("groups", args[6] if len(args) > 6 else 1)
+    declared = weight.shape[0] if transposed else weight.shape[1] * groups
+    required = tensor.shape[axis]
+    if required == declared:
+        return None
+    if isinstance(layer, nn.modules.conv._ConvNd):
+        misfit = Misfit("in_channels", declared, required, changes={"in_channels": required})
+    else:
+        shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
+        misfit = Misfit("operands", declared, required, "convolution", shapes)
+    sizes = list(tensor.shape)
+    sizes[axis] = declared
+    fitting = torch.zeros(sizes, dtype=weight.dtype, device=tensor.device)
+    if args:
+        return Recovery((misfit,), function(fitting, *args[1:], **kwargs))
+    return Recovery((misfit,), function(**{**kwargs, "input": fitting}))
+
+
+def _elementwise(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+) -> Recovery | None:
+    given = (*args, *(kwargs[name] for name in ("input", "other") if name in kwargs))
+    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+        return None
+    left, right = given[:2]
+    axes = [
+        -axis
+        for axis in range(1, min(left.dim(), right.dim()) + 1)
+        if left.shape[-axis] != right.shape[-axis] and 1 not in (left.shape[-axis], right.shape[-axis])
+    ]
+    if not axes:
+        return None
+    shapes = (tuple(left.shape), tuple(right.shape))
+    misfit = Misfit("operands", *shapes, "elementwise", {"axes": tuple(axes), "shapes": shapes})
+    larger = left if left.dim() >= right.dim() else right
+    return Recovery((misfit,), torch.zeros(larger.shape, dtype=larger.dtype, device=larger.device))
+
+
+def _concatenate(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+) -> Recovery | None:
+    tensors = args[0] if args else kwargs.get("tensors")
+    if not isinstance(tensors, tuple | list) or not all(isinstance(value, Tensor) for value in tensors):
+        return None
+    dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+    first = tensors[0]
+    shapes = tuple(tuple(tensor.shape) for tensor in tensors)
+    if any(tensor.dim() != first.dim() for tensor in tensors) or not isinstance(dim, int):
+        misfit = Misfit("operands", shapes[0], shapes[1], "ranks", {"shapes": shapes})
+        return Recovery((misfit,), first)
+    stack = getattr(function, "__name__", "") == "stack"
+    axis = dim % (first.dim() + stack) if first.dim() + stack else 0
+    axes = tuple(
+        index
+        for index in range(first.dim())
+        if (stack or index != axis) and any(tensor.shape[index] != first.shape[index] for tensor in tensors)
+    )
+    if not axes:
+        return None
+    wrong = next(shape for shape in shapes if any(shape[index] != shapes[0][index] for index in axes))
+    detail = {"axes": axes, "shapes": shapes, "dim": axis}
+    misfit = Misfit("operands", shapes[0], wrong, "stack" if stack else "concatenate", detail)
+    alike = [
+        torch.zeros(
+            [size if stack or index != axis else tensor.shape[index] for index, size in enumerate(first.shape)],
+            dtype=tensor.dtype,
+            device=tensor.device,
+        )
+        for tensor in tensors
+    ]
+    return Recovery((misfit,), function(alike, *args[1:], **{k: v for k, v in kwargs.items() if k != "tensors"}))
+
+
+def _matmul(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+) -> Recovery | None:
+    given = (*args, *(kwargs[name] for name in ("input", "other", "mat2") if name in kwargs))
+    if len(given) != 2 or not all(isinstance(value, Tensor) for value in given):
+        return None
+    left, right = given
+    inner = right.shape[-2] if right.dim() > 1 else right.shape[0]
+    if left.dim() == 0 or right.dim() == 0 or left.shape[-1] == inner:
+        return None
+    shapes = {"shapes": (tuple(left.shape), tuple(right.shape))}
+    misfit = Misfit("operands", inner, left.shape[-1], "matmul", shapes)
+    fitting = torch.zeros((*left.shape[:-1], inner), dtype=left.dtype, device=left.device)
+    return Recovery((misfit,), function(fitting, right))
+
+
+Attempt = Callable[
+    [Function, tuple[Any, ...], dict[str, Any], "int | None", "nn.Module | None"], "Recovery | None"
+]
+
+_RECOVERIES: dict[str, Attempt] = {
+    **dict.fromkeys(("view", "reshape"), _reshape),
+    "unflatten": _unflatten,
+    "linear": _linear,
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _convolution),
+    **dict.fromkeys(
+        ("add", "sub", "mul", "div", "truediv", "radd", "rsub", "rmul", "iadd", "isub", "imul", "subtract", "multiply"),
+        _elementwise,
+    ),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _concatenate),
+    **dict.fromkeys(("matmul", "mm", "bmm", "rmatmul"), _matmul),
+}

@@ -1,0 +1,478 @@
+"""Per layer type: which size it declares, which one it requires, and how to stand in.
+
+``examine`` looks at what is about to reach a layer.  Where it does not fit, the ``Verdict`` names
+every misfit and an input that the layer can take, so that the pass goes on: a layer that makes a
+new size (Linear, Conv) gets a tensor of the declared size, a layer whose size follows its input (the
+normalisations) runs on a stand-in and hands on what came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from operator import attrgetter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+from torch.nn.modules.instancenorm import _InstanceNorm
+from torch.nn.utils.rnn import PackedSequence
+
+from convlin.nested import dtype_name
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One thing about an arrival that a layer or function cannot take."""
+
+    kind: str
+    declared: Any
+    required: Any
+    note: str = ""
+    """What kind of mistake it looks like (``flatten``, ``channels_last``, ``tuple``, …); read by ``diagnose``."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Constructor arguments of the layer and what they should be."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What reaches a layer, and what is known about where it came from."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    is_model_input: bool
+    """The first tensor is an input of the model itself."""
+    batch_added: bool
+    """convlin put the batch dimension in front of it: its first axis is the batch."""
+    is_feature_map: bool
+    """It comes straight from a convolution, a pooling or the like: ``(N, C, *sizes)``."""
+    must_flatten: bool = False
+    """A pass showed that the layer takes it, and that the model was not meant so."""
+
+    def first(self, name: str) -> Any:
+        """The first argument, however it was passed."""
+        return self.args[0] if self.args else self.kwargs.get(name)
+
+    def with_first(self, name: str, value: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with the first one replaced."""
+        if self.args:
+            return (value, *self.args[1:]), dict(self.kwargs)
+        return (), {**self.kwargs, name: value}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What does not fit, and arguments that do (None where nothing can stand in)."""
+
+    misfits: tuple[Misfit, ...]
+    stand_in: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    keeps_input: bool = False
+    """The layer's output is the input as it came: its size follows its input."""
+
+
+Examine = Callable[[Any, Arrival], "Verdict | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRule:
+    """What convlin knows of one family of layers."""
+
+    types: tuple[type[nn.Module], ...]
+    settings: tuple[str, ...] = ()
+    """Attributes that are recorded with every call."""
+    examine: Examine | None = None
+    makes_feature_map: bool = False
+    """Its output is ``(N, C, *sizes)``: flattening it is what comes before a Linear."""
+
+    def read_settings(self, module: nn.Module) -> dict[str, Any]:
+        """The recorded attributes of one layer."""
+        if not self.settings:
+            return {}
+        if len(self.settings) == 1:
+            return {self.settings[0]: getattr(module, self.settings[0], None)}
+        try:
+            return dict(zip(self.settings, attrgetter(*self.settings)(module), strict=True))
+        except AttributeError:
+            return {name: getattr(module, name, None) for name in self.settings}
+
+
+def _zeros(like: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
+    return torch.zeros(shape, dtype=dtype or like.dtype, device=like.device)
+
+
+def _replaced(shape: torch.Size, axis: int, size: int) -> tuple[int, ...]:
+    sizes = list(shape)
+    sizes[axis] = size
+    return tuple(sizes)
+
+
+def _unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:
+    """The first tensor of a tuple that reached a layer which takes one tensor."""
+    if isinstance(value, PackedSequence):
+        return value.data, (Misfit("structure", "Tensor", "PackedSequence", "packed"),)
+    if isinstance(value, tuple | list) and value and isinstance(value[0], Tensor):
+        return value[0], (Misfit("structure", "Tensor", type(value).__name__, "tuple", {"length": len(value)}),)
+    return value, ()
+
+
+def _dtype_misfit(tensor: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[Misfit, ...]]:
+    """The tensor in the dtype of the layer's weight, and whether it came in another one."""
+    if weight is None or tensor.dtype == weight.dtype or torch.is_autocast_enabled(tensor.device.type):
+        return tensor, ()
+    if weight.dtype.itemsize == 1 or weight.is_quantized:
+        return tensor, ()
+    misfit = Misfit("dtype", dtype_name(weight.dtype), dtype_name(tensor.dtype), "cast")
+    return tensor.to(weight.dtype), (misfit,)
+
+
+def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:
+    tensor, misfits = _unwrapped(arrival.first("input"))
+    if not isinstance(tensor, Tensor) or tensor.dim() == 0:
+        return None
+    tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
+    misfits += dtype_misfits
+    declared = module.in_features
+    if tensor.dim() > 2 and (tensor.shape[-1] != declared or arrival.must_flatten):
+        flat = prod(tensor.shape[1:])
+        if arrival.must_flatten or arrival.is_feature_map or (arrival.is_model_input and flat == declared):
+            misfits += (Misfit("structure", declared, flat, "flatten", {"rank": tensor.dim()}),)
+            tensor = tensor.flatten(1)
+    if tensor.shape[-1] != declared:
+        required = tensor.shape[-1]
+        misfits += (Misfit("in_features", declared, required, changes={"in_features": required}),)
+        tensor = _zeros(tensor, (*tensor.shape[:-1], declared))
+    return Verdict(misfits, arrival.with_first("input", tensor)) if misfits else None
+
+
+def _examine_bilinear(module: nn.Bilinear, arrival: Arrival) -> Verdict | None:
+    if len(arrival.args) != 2 or not all(isinstance(value, Tensor) for value in arrival.args):
+        return None
+    misfits: tuple[Misfit, ...] = ()
+    tensors = []
+    for tensor, name in zip(arrival.args, ("in1_features", "in2_features"), strict=True):
+        declared = getattr(module, name)
+        if tensor.shape[-1] != declared:
+            misfits += (Misfit(name, declared, tensor.shape[-1], changes={name: tensor.shape[-1]}),)
+            tensor = _zeros(tensor, (*tensor.shape[:-1], declared))
+        tensors.append(tensor)
+    return Verdict(misfits, (tuple(tensors), dict(arrival.kwargs))) if misfits else None
+
+
+def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
+    tensor, misfits = _unwrapped(arrival.first("input"))
+    if not isinstance(tensor, Tensor):
+        return None
+    tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
+    misfits += dtype_misfits
+    spatial = len(module.kernel_size)
+    tensor, rank_misfits = _with_rank(module, tensor, spatial, arrival)
+    misfits += rank_misfits
+    if tensor.dim() not in (spatial + 1, spatial + 2):
+        return Verdict(misfits) if misfits else None
+    channels = tensor.dim() - spatial - 1
+    declared, required = module.in_channels, tensor.shape[channels]
+    if required != declared:
+        detail: dict[str, Any] = {}
+        note = ""
+        others = [axis for axis in range(channels + 1, tensor.dim()) if tensor.shape[axis] == declared]
+        if arrival.is_model_input and others and tensor.dim() == spatial + 2:
+            axis = others[-1] if others[-1] == tensor.dim() - 1 else others[0]
+            note, detail = "permute", {"axis": axis, "order": _moved(tensor.dim(), axis, channels)}
+            tensor = tensor.movedim(axis, channels).contiguous()
+        else:
+            if tensor.dim() == spatial + 1 and not rank_misfits:
+                note = "unbatched"
+            tensor = _zeros(tensor, _replaced(tensor.shape, channels, declared))
+        misfits += (Misfit("in_channels", declared, required, note, detail, {"in_channels": required}),)
+    return Verdict(misfits, arrival.with_first("input", tensor)) if misfits else None
+
+
+def _moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
+    order = [index for index in range(rank) if index != axis]
+    order.insert(to, axis)
+    return tuple(order)
+
+
+def _with_rank(
+    module: _ConvNd, tensor: Tensor, spatial: int, arrival: Arrival
+) -> tuple[Tensor, tuple[Misfit, ...]]:
+    """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
+    rank = tensor.dim()
+    if rank > spatial + 2:
+        note = "batch_in_shape" if arrival.is_model_input and arrival.batch_added else "rank"
+        misfit = Misfit("structure", spatial + 2, rank, note, {"shape": tuple(tensor.shape)})
+        return tensor.flatten(0, rank - spatial - 2), (misfit,)
+    if rank == spatial + 1 and arrival.is_model_input and arrival.batch_added:
+        # PyTorch would take this for one sample without a batch; convlin knows that axis 0 is the batch.
+        misfit = Misfit("structure", spatial + 2, rank, "no_channels", {"shape": tuple(tensor.shape)})
+        return tensor.unsqueeze(1), (misfit,)
+    if rank < spatial + 1:
+        return tensor, (Misfit("structure", spatial + 2, rank, "rank", {"shape": tuple(tensor.shape)}),)
+    return tensor, ()
+
+
+_NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
+
+
+def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor):
+        return None
+    ranks = next((ranks for end, ranks in _NORM_RANKS.items() if end in _base_name(module)), ())
+    original, dtype_misfits = tensor, ()
+    if module.weight is not None:
+        tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
+    misfits = dtype_misfits
+    declared = module.num_features
+    if ranks and tensor.dim() not in ranks:
+        misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)
+    if tensor.dim() > 1 and tensor.shape[1] != declared and _counts_features(module):
+        misfits += (_resized("num_features", declared, tensor.shape[1]),)
+    elif tensor.dim() > 1 and module.training and tensor.numel() == tensor.shape[1]:
+        misfits += (Misfit("batch", 1, 2, "batch_of_one"),)
+    if not misfits:
+        return None
+    rank = ranks[-1] if ranks else max(tensor.dim(), 2)
+    stand_in = _zeros(tensor, (2, declared, *(2,) * (rank - 2)))
+    keeps = any(misfit.kind != "dtype" for misfit in misfits)
+    return Verdict(misfits, arrival.with_first("input", stand_in if keeps else tensor), keeps_input=keeps)
+
+
+def _resized(name: str, declared: int, required: int) -> Misfit:
+    return Misfit(name, declared, required, changes={name: required})
+
+
+def _base_name(module: nn.Module) -> str:
+    """Name of PyTorch's own class behind a subclass."""
+    return next((kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch.")), "")
+
+
+def _counts_features(module: _BatchNorm | _InstanceNorm) -> bool:
+    return bool(module.affine or module.track_running_stats)
+
+
+def _examine_instance_norm(module: _InstanceNorm, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor):
+        return None
+    spatial = next((int(end[0]) for end in _NORM_RANKS if end in _base_name(module)), tensor.dim() - 2)
+    stand_in = _zeros(tensor, (1, module.num_features, *(2,) * spatial))
+    if tensor.dim() not in (spatial + 1, spatial + 2):
+        misfit = Misfit("structure", spatial + 2, tensor.dim(), "rank", {"shape": tuple(tensor.shape)})
+        return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+    channels = tensor.shape[tensor.dim() - spatial - 1]
+    if channels != module.num_features and _counts_features(module):
+        misfit = _resized("num_features", module.num_features, channels)
+        return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+    return None
+
+
+def _examine_group_norm(module: nn.GroupNorm, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor) or tensor.dim() < 2 or tensor.shape[1] == module.num_channels:
+        return None
+    stand_in = _zeros(tensor, (tensor.shape[0], module.num_channels, *tensor.shape[2:]))
+    misfit = _resized("num_channels", module.num_channels, tensor.shape[1])
+    if tensor.shape[1] % module.num_groups:
+        misfit = Misfit(
+            misfit.kind, misfit.declared, misfit.required, "groups", {"num_groups": module.num_groups}, misfit.changes
+        )
+    return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+
+
+def _examine_layer_norm(module: nn.LayerNorm | nn.RMSNorm, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor):
+        return None
+    declared = tuple(module.normalized_shape)
+    if tuple(tensor.shape[-len(declared) :]) == declared:
+        return None
+    required = tuple(tensor.shape[-len(declared) :])
+    stand_in = _zeros(tensor, (1, *declared))
+    misfit = Misfit("normalized_shape", declared, required, changes={"normalized_shape": required})
+    return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+
+
+def _examine_prelu(module: nn.PReLU, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    declared = module.num_parameters
+    if not isinstance(tensor, Tensor) or declared == 1 or tensor.dim() < 2 or tensor.shape[1] == declared:
+        return None
+    stand_in = _zeros(tensor, (1, declared))
+    misfit = _resized("num_parameters", declared, tensor.shape[1])
+    return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+
+
+def _examine_embedding(module: nn.Embedding, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor):
+        return None
+    if tensor.dtype not in (torch.int64, torch.int32):
+        stand_in = _zeros(tensor, tuple(tensor.shape), torch.int64)
+        misfit = Misfit("dtype", "int64", dtype_name(tensor.dtype), "index")
+        return Verdict((misfit,), arrival.with_first("input", stand_in))
+    if tensor.device.type == "meta" or tensor.numel() == 0:
+        return None
+    largest, smallest = int(tensor.max()), int(tensor.min())
+    if smallest < 0 or largest >= module.num_embeddings:
+        note = "negative" if smallest < 0 else ""
+        misfit = Misfit(
+            "num_embeddings", module.num_embeddings, largest + 1, note, changes={"num_embeddings": largest + 1}
+        )
+        return Verdict((misfit,), arrival.with_first("input", tensor.clamp(0, module.num_embeddings - 1)))
+    return None
+
+
+def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) -> Verdict | None:
+    given = arrival.first("input")
+    packed = given if isinstance(given, PackedSequence) else None
+    tensor, misfits = (packed.data, ()) if packed is not None else _unwrapped(given)
+    if not isinstance(tensor, Tensor) or tensor.dim() == 0:
+        return None
+    weight = next(iter(module.parameters()), None)
+    tensor, dtype_misfits = _dtype_misfit(tensor, weight)
+    misfits += dtype_misfits
+    is_cell = isinstance(module, nn.RNNCellBase)
+    ranks = (1, 2) if is_cell else (2, 3)
+    if packed is None and tensor.dim() > ranks[-1]:
+        misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)
+        tensor = tensor.flatten(1, tensor.dim() - 2) if not is_cell else tensor.flatten(0, tensor.dim() - 2)
+    declared, required = module.input_size, tensor.shape[-1]
+    if required != declared:
+        misfits += (_resized("input_size", declared, required),)
+        tensor = _zeros(tensor, (*tensor.shape[:-1], declared))
+    if not misfits:
+        return None
+    return Verdict(misfits, arrival.with_first("input", tensor if packed is None else packed._replace(data=tensor)))
+
+
+def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdict | None:
+    names = ("query", "key", "value")
+    declared = dict(zip(names, (module.embed_dim, module.kdim, module.vdim), strict=True))
+    given = dict(zip(names, arrival.args, strict=False)) | {
+        name: arrival.kwargs[name] for name in names if name in arrival.kwargs
+    }
+    if not all(isinstance(tensor, Tensor) for tensor in given.values()):
+        return None
+    wrong = {name: tensor for name, tensor in given.items() if tensor.shape[-1] != declared[name]}
+    if not wrong:
+        return None
+    kinds = {"query": "embed_dim", "key": "kdim", "value": "vdim"}
+    same = module.kdim == module.embed_dim and module.vdim == module.embed_dim
+    misfits: dict[str, Misfit] = {}
+    for name, tensor in wrong.items():
+        kind = "embed_dim" if same else kinds[name]
+        detail = {"num_heads": module.num_heads} if kind == "embed_dim" else {}
+        changes = {kind: tensor.shape[-1]}
+        misfits.setdefault(kind, Misfit(kind, declared[name], tensor.shape[-1], "", detail, changes))
+    mended = {
+        name: _zeros(tensor, (*tensor.shape[:-1], declared[name])) if name in wrong else tensor
+        for name, tensor in given.items()
+    }
+    args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[3:]
+    kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
+    return Verdict(tuple(misfits.values()), (args, kwargs))
+
+
+def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor) or not isinstance(module.dim, int) or not isinstance(tensor.dim(), int):
+        return None
+    sizes = tuple(module.unflattened_size)
+    if not -tensor.dim() <= module.dim < tensor.dim() or not all(isinstance(size, int) for size in sizes):
+        return None
+    axis = module.dim % tensor.dim()
+    arrived = tensor.shape[axis]
+    declared = prod(size for size in sizes if size != -1)
+    if arrived == declared or (-1 in sizes and arrived % declared == 0):
+        return None
+    misfit = Misfit("reshape", sizes, arrived, "unflatten", {"dim": axis, "product": declared})
+    stand_in = _zeros(tensor, _replaced(tensor.shape, axis, declared))
+    return Verdict((misfit,), arrival.with_first("input", stand_in))
+
+
+_CONVOLUTION = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+_POOL = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
+_RECURRENT = ("input_size", "hidden_size", "num_layers", "batch_first", "bidirectional", "proj_size")
+
+RULES: tuple[LayerRule, ...] = (
+    LayerRule((nn.Linear,), ("in_features", "out_features"), _examine_linear),
+    LayerRule((nn.Bilinear,), ("in1_features", "in2_features", "out_features"), _examine_bilinear),
+    LayerRule((_ConvTransposeNd,), (*_CONVOLUTION, "output_padding"), _examine_convolution, makes_feature_map=True),
+    LayerRule((_ConvNd,), (*_CONVOLUTION, "padding_mode"), _examine_convolution, makes_feature_map=True),
+    LayerRule((_InstanceNorm,), ("num_features",), _examine_instance_norm, makes_feature_map=True),
+    LayerRule((_BatchNorm,), ("num_features",), _examine_batch_norm, makes_feature_map=True),
+    LayerRule((nn.GroupNorm,), ("num_groups", "num_channels"), _examine_group_norm, makes_feature_map=True),
+    LayerRule((nn.LayerNorm, nn.RMSNorm), ("normalized_shape",), _examine_layer_norm),
+    LayerRule((nn.PReLU,), ("num_parameters",), _examine_prelu),
+    LayerRule((nn.Embedding,), ("num_embeddings", "embedding_dim"), _examine_embedding),
+    LayerRule((nn.EmbeddingBag,), ("num_embeddings", "embedding_dim", "mode")),
+    LayerRule((nn.RNNBase,), _RECURRENT, _examine_recurrent),
+    LayerRule((nn.RNNCellBase,), ("input_size", "hidden_size"), _examine_recurrent),
+    LayerRule((nn.MultiheadAttention,), ("embed_dim", "num_heads", "kdim", "vdim", "batch_first"), _examine_attention),
+    LayerRule((nn.Unflatten,), ("dim", "unflattened_size"), _examine_unflatten, makes_feature_map=True),
+    LayerRule((nn.Flatten,), ("start_dim", "end_dim")),
+    LayerRule((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _POOL, makes_feature_map=True),
+    LayerRule(
+        (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
+        ("kernel_size", "stride", "padding", "ceil_mode"),
+        makes_feature_map=True,
+    ),
+    LayerRule(
+        (nn.LPPool1d, nn.LPPool2d, nn.LPPool3d), ("kernel_size", "stride", "ceil_mode"), makes_feature_map=True
+    ),
+    LayerRule(
+        (
+            nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
+            nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
+        ),
+        ("output_size",), makes_feature_map=True,
+    ),
+    LayerRule(
+        (nn.FractionalMaxPool2d, nn.FractionalMaxPool3d),
+        ("kernel_size", "output_size", "output_ratio"), makes_feature_map=True,
+    ),
+    LayerRule(
+        (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d), ("kernel_size", "stride", "padding"), makes_feature_map=True
+    ),
+    LayerRule((nn.Upsample,), ("size", "scale_factor", "recompute_scale_factor"), makes_feature_map=True),
+    LayerRule((nn.PixelShuffle,), ("upscale_factor",), makes_feature_map=True),
+    LayerRule((nn.PixelUnshuffle,), ("downscale_factor",), makes_feature_map=True),
+    LayerRule((nn.Fold,), ("output_size", "kernel_size", "dilation", "padding", "stride"), makes_feature_map=True),
+    LayerRule((nn.Unfold,), ("kernel_size", "dilation", "padding", "stride")),
+    LayerRule(
+        (
+            nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d,
+            nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d,
+            nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d,
+            nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d,
+        ),
+        ("padding",), makes_feature_map=True,
+    ),
+)  # fmt: skip
+
+#: Layers of any other kind: recorded as they are, without a story.
+PLAIN = LayerRule(())
+
+_BY_TYPE = {kind: rule for rule in RULES for kind in rule.types}
+
+
+def rule_for(kind: type) -> LayerRule:
+    """The rule of a layer's class or of the nearest class it inherits from."""
+    for base in kind.__mro__:
+        rule = _BY_TYPE.get(base)
+        if rule is not None:
+            return rule
+    return PLAIN
+
+
+def runs_as_documented(kind: type) -> bool:
+    """Whether ``forward`` is PyTorch's own: a subclass with its own may take and give other sizes."""
+    for base in kind.__mro__:
+        if "forward" in base.__dict__:
+            return base.__module__.startswith("torch.nn.modules.")
+    return False

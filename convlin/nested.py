@@ -1,0 +1,129 @@
+"""Finding the tensors inside whatever a layer takes or returns, each with the place it was found at."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable, Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.distributions import Distribution
+from torch.nn.utils.rnn import PackedSequence
+
+from convlin.records import Shape, TensorInfo
+
+#: Deeper nesting than this is shown by its type.
+MAX_DEPTH = 8
+
+_LEAVES = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device)
+_DTYPE_NAMES: dict[torch.dtype, str] = {}
+_CPU = torch.device("cpu")
+
+SizeReader = Callable[[Tensor], Shape]
+
+
+def tensors_in(value: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor inside ``value`` with what a user writes to reach it: ``[0]``, ``.logits``, ``["boxes"]``."""
+    if isinstance(value, Tensor):
+        yield place, value
+    elif isinstance(value, _LEAVES) or depth > MAX_DEPTH:
+        return
+    elif isinstance(value, PackedSequence):
+        yield f"{place}.data", value.data
+    elif isinstance(value, tuple | list):
+        fields = getattr(value, "_fields", None)
+        for index, item in enumerate(value):
+            here = f"{place}.{fields[index]}" if fields else f"{place}[{index}]"
+            yield from tensors_in(item, here, depth + 1)
+    elif isinstance(value, Mapping):
+        # transformers' ModelOutput is a mapping whose keys are its fields: people write .logits.
+        by_attribute = dataclasses.is_dataclass(value)
+        for key, item in value.items():
+            here = f"{place}.{key}" if by_attribute else f"{place}[{_quoted(key)}]"
+            yield from tensors_in(item, here, depth + 1)
+    elif dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            yield from tensors_in(getattr(value, field.name, None), f"{place}.{field.name}", depth + 1)
+    elif isinstance(value, Distribution):
+        for name in value.arg_constraints:
+            if name in value.__dict__:
+                yield from tensors_in(value.__dict__[name], f"{place}.{name}", depth + 1)
+    else:
+        yield from _in_object(value, place, depth)
+
+
+def _in_object(value: Any, place: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+    """The tensor attributes of an object of the user's own class."""
+    attributes = getattr(value, "__dict__", None)
+    if not isinstance(attributes, dict) or isinstance(value, torch.nn.Module) or callable(value):
+        return
+    for name, item in list(attributes.items()):
+        yield from tensors_in(item, f"{place}.{name}", depth + 1)
+
+
+def _quoted(key: object) -> str:
+    return f'"{key}"' if isinstance(key, str) else repr(key)
+
+
+def sizes(tensor: Tensor) -> Shape:
+    """The shape as a tuple; -1 for a ragged dimension of a nested tensor."""
+    if tensor.is_nested:
+        return tuple(_ragged(tensor, axis) for axis in range(tensor.dim()))
+    return tuple(tensor.shape)
+
+
+def _ragged(tensor: Tensor, axis: int) -> int:
+    try:
+        size = tensor.size(axis)
+    except RuntimeError:
+        return -1
+    return size if type(size) is int else -1
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """``float32`` for ``torch.float32``."""
+    name = _DTYPE_NAMES.get(dtype)
+    if name is None:
+        name = _DTYPE_NAMES[dtype] = str(dtype).removeprefix("torch.")
+    return name
+
+
+def describe(value: Any, read: SizeReader = sizes) -> tuple[TensorInfo, ...]:
+    """A record of every tensor inside ``value``."""
+    if isinstance(value, Tensor):  # the common case, without a generator
+        return (info(value, "", read),)
+    return tuple(info(tensor, place, read) for place, tensor in tensors_in(value))
+
+
+def describe_arguments(
+    args: tuple[Any, ...], kwargs: Mapping[str, Any], read: SizeReader = sizes
+) -> tuple[TensorInfo, ...]:
+    """A record of every tensor in the arguments of a call; a single positional tensor has no place."""
+    if len(args) == 1 and not kwargs:
+        return describe(args[0], read)
+    found = tuple(info(tensor, place, read) for place, tensor in tensors_in(args)) if args else ()
+    for name, value in kwargs.items():
+        found += tuple(info(tensor, place, read) for place, tensor in tensors_in(value, name))
+    return found
+
+
+def info(tensor: Tensor, place: str = "", read: SizeReader = sizes) -> TensorInfo:
+    """The record of one tensor."""
+    device = tensor.device
+    return TensorInfo(place, read(tensor), dtype_name(tensor.dtype), "cpu" if device == _CPU else str(device))
+
+
+def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
+    """``value`` with every tensor in its tuples, lists and dicts replaced; other objects stay as they are."""
+    if isinstance(value, Tensor):
+        return change(value)
+    if isinstance(value, PackedSequence):
+        return value._replace(data=change(value.data))
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*(map_tensors(item, change) for item in value))
+    if type(value) in (tuple, list):
+        return type(value)(map_tensors(item, change) for item in value)
+    if type(value) is dict:
+        return {key: map_tensors(item, change) for key, item in value.items()}
+    return value

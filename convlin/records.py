@@ -1,0 +1,263 @@
+"""What one pass found, as frozen records that hold sizes and names, never tensors or modules.
+
+A record that kept a module alive would keep its gigabytes alive, so everything here is made of
+integers, strings and tuples.  ``trace`` fills these records, ``render`` and ``check`` read them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+from math import prod
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+
+if TYPE_CHECKING:
+    import sympy
+
+Size: TypeAlias = "int | sympy.Expr"
+"""One dimension of a shape: an integer, or a closed form in named sizes."""
+
+Shape: TypeAlias = tuple[Size, ...]
+
+#: Bytes of one element; complex and quantised types included.  Keys are PyTorch's dtype names
+#: without the ``torch.`` in front.
+ELEMENT_BYTES: Mapping[str, int] = {
+    "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,
+    "float8_e4m3fn": 1, "float8_e4m3fnuz": 1, "float8_e5m2": 1, "float8_e5m2fnuz": 1, "float8_e8m0fnu": 1,
+    "complex128": 16, "complex64": 8, "complex32": 4,
+    "int64": 8, "int32": 4, "int16": 2, "int8": 1,
+    "uint64": 8, "uint32": 4, "uint16": 2, "uint8": 1, "bool": 1,
+    "qint8": 1, "quint8": 1, "qint32": 4,
+}  # fmt: skip
+
+
+class Location(NamedTuple):
+    """A line of the user's source: ``file`` as Python knows it, ``line`` counted from 1."""
+
+    file: str
+    line: int
+
+
+class TensorInfo(NamedTuple):
+    """One tensor that went into or came out of a call.
+
+    ``place`` says where it was found: ``""`` for a bare tensor, otherwise what a user writes to
+    reach it, such as ``[0]``, ``.logits`` or ``["boxes"]``.
+    """
+
+    place: str
+    shape: Shape
+    dtype: str
+    device: str
+
+    @property
+    def nbytes(self) -> Size:
+        """Bytes of the elements (for a named size a closed form)."""
+        return prod(self.shape) * ELEMENT_BYTES.get(self.dtype, 0)
+
+
+class Step(NamedTuple):
+    """One line of arithmetic: how one axis (or several alike) got its size.
+
+    >>> Step("H, W", "⌊(H + 2·padding − kernel_size)/stride⌋ + 1", "⌊(32 + 2·0 − 2)/2⌋ + 1", 16).text
+    '⌊(32 + 2·0 − 2)/2⌋ + 1 = 16'
+    """
+
+    axis: str
+    formula: str
+    arithmetic: str
+    size: Size
+
+    @property
+    def text(self) -> str:
+        """The numbers put in, and what comes out: ``32·8·8 = 2048``."""
+        return f"{self.arithmetic} = {self.size}"
+
+
+class Derivation(NamedTuple):
+    """The named arithmetic steps from an input shape to an output shape."""
+
+    shape: Shape
+    steps: tuple[Step, ...]
+    source: str
+    """The page of PyTorch's documentation that states the formula."""
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One execution of a module, or of a shape-changing function between modules.
+
+    Calls stand in order of completion, so the calls made inside a container come right before it:
+    ``inner`` counts them.  Shapes include the batch: ``(N, C, H, W)``.
+    """
+
+    path: str
+    """The module's dotted name from the root; for a function, the path of the calling module."""
+    type: str
+    """Class name of the module, or the function's name as users write it (``Tensor.view``)."""
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    params: int = 0
+    """Elements of the parameters that the module itself holds (not its children's)."""
+    trainable_params: int = 0
+    is_function: bool = False
+    inner: int = 0
+    """How many of the calls right before this one were made inside it."""
+    sources: tuple[int, ...] = ()
+    """For each input, where it comes from: the index of the call that made it, or -1 (an input of
+    the model, or not seen), or -2 - n for the n-th of the report's ``joins``."""
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    """What the layer or function was configured with (``kernel_size``, ``stride``, …): plain values."""
+    where: Location | None = None
+    """For a function, the line of the user's code that called it."""
+    flops: int | None = None
+    """Floating-point operations of this call by torch's own formulas, where they were asked for."""
+    failed: bool = False
+    """The pass stopped in this call."""
+    stood_in: bool = False
+    """What reached this call did not fit; a stand-in of the declared size took its place."""
+    derive: Callable[[Call], Derivation | None] | None = field(default=None, repr=False, compare=False)
+    """The rule that derives the output shape from ``inputs`` and ``settings``; see ``derivation``."""
+
+    @property
+    def input_shape(self) -> Shape | None:
+        """Shape of the first tensor that came in, or None."""
+        return self.inputs[0].shape if self.inputs else None
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of the first tensor that came out, or None."""
+        return self.outputs[0].shape if self.outputs else None
+
+    @property
+    def input_shapes(self) -> tuple[Shape, ...]:
+        """Shapes of all tensors that came in, in the order of the arguments."""
+        return tuple(info.shape for info in self.inputs)
+
+    @property
+    def output_shapes(self) -> tuple[Shape, ...]:
+        """Shapes of all tensors that came out, in order."""
+        return tuple(info.shape for info in self.outputs)
+
+    @property
+    def derivation(self) -> Derivation | None:
+        """How the output shape comes about; None where no rule is known or nothing changed.
+
+        Never a story: a derived shape that differs from the observed one is not shown.
+        """
+        if self.derive is None or not self.outputs:
+            return None
+        derivation = self.derive(self)
+        return derivation if derivation is not None and derivation.shape == self.output_shape else None
+
+
+class Join(NamedTuple):
+    """Two tensors that met without a change of shape: the two arms of a residual connection."""
+
+    function: str
+    where: Location | None
+    sources: tuple[int, ...]
+    """As in ``Call.sources``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Problem:
+    """A finding: what does not fit, where, and how to mend it."""
+
+    kind: str
+    """The declared attribute that does not fit (``in_features``, ``in_channels``, …) or one of
+    ``reshape``, ``batch``, ``too_small``, ``operands``, ``dtype``, ``structure``, ``error``."""
+    path: str
+    """The layer, or the module whose ``forward`` holds the line."""
+    declared: Any = None
+    required: Any = None
+    message: str = ""
+    """What arrived, what was declared, and the arithmetic of the difference; may have several lines."""
+    fix: str | None = None
+    """What to write instead: the corrected line where the source is known."""
+    where: Location | None = None
+    """The line to change."""
+    call: int | None = None
+    """Index into the calls of the one this is about."""
+
+
+class ParameterInfo(NamedTuple):
+    """One parameter (or buffer) that a module holds under ``name``."""
+
+    name: str
+    shape: Shape
+    dtype: str
+    device: str
+    trainable: bool
+    alias_of: str | None
+    """Full name of the same tensor elsewhere (tied weights), when that one was met first."""
+
+    @property
+    def numel(self) -> int:
+        """Elements."""
+        count = prod(self.shape)
+        return count if isinstance(count, int) else 0
+
+
+@dataclass(frozen=True, slots=True)
+class ModuleInfo:
+    """One module of the tree, called or not."""
+
+    path: str
+    type: str
+    calls: int = 0
+    """How many calls were seen."""
+    parameters: tuple[ParameterInfo, ...] = ()
+    buffers: tuple[ParameterInfo, ...] = ()
+    aliases: tuple[str, ...] = ()
+    """Other paths to the same module."""
+    is_leaf: bool = True
+    where: Location | None = None
+    """The line of the user's source that made the module, where it was asked for and found."""
+    remark: str = ""
+    """Why there is no call, where that can be said ("runs inside TorchScript")."""
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """Everything one pass found out about one model."""
+
+    model: str
+    """Class name of the model."""
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    device: str
+    mode: str
+    """``eval``, ``train`` or ``mixed``; ``""`` when no pass was run."""
+    calls: tuple[Call, ...]
+    modules: tuple[ModuleInfo, ...]
+    problems: tuple[Problem, ...] = ()
+    required_in_features: Mapping[str, Size] = field(default_factory=dict)
+    joins: tuple[Join, ...] = ()
+    """Where two tensors met and the shape was kept; see ``Call.sources``."""
+    remarks: tuple[str, ...] = ()
+    """What could not be seen, in sentences."""
+    completed: bool = True
+    """The pass reached the end of ``forward``."""
+
+    def parameters(self) -> Iterator[tuple[str, ParameterInfo]]:
+        """Every distinct parameter once, with its full name; tied ones under their first name."""
+        for module in self.modules:
+            for info in module.parameters:
+                if info.alias_of is None:
+                    yield (f"{module.path}.{info.name}" if module.path else info.name), info
+
+    @property
+    def total_params(self) -> int:
+        """Elements of all distinct parameters."""
+        return sum(info.numel for _, info in self.parameters())
+
+    @property
+    def trainable_params(self) -> int:
+        """Elements of the distinct parameters that require a gradient."""
+        return sum(info.numel for _, info in self.parameters() if info.trainable)
+
+    @property
+    def parameter_bytes(self) -> int:
+        """Bytes of all distinct parameters."""
+        return sum(info.numel * ELEMENT_BYTES.get(info.dtype, 0) for _, info in self.parameters())

@@ -1,0 +1,92 @@
+"""Running a model on another device without moving it.
+
+The parameters, buffers and plain tensor attributes of every module are exchanged for copies on the
+other device; ``untouched`` puts the originals back.  On the meta device the copies hold nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter, UninitializedTensorMixin
+
+Change = Callable[[Tensor], Tensor]
+
+
+def exchange(model: nn.Module, change: Change) -> None:
+    """Put ``change(tensor)`` in the place of every tensor of the model; tied tensors stay tied.
+
+    Only to be called inside ``untouched``, which gives the model its own tensors back.
+    """
+    changed: dict[int, Tensor] = {}
+
+    def of(tensor: Tensor) -> Tensor:
+        if isinstance(tensor, UninitializedTensorMixin):
+            return tensor
+        known = changed.get(id(tensor))
+        if known is None:
+            known = changed[id(tensor)] = change(tensor)
+        return known
+
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if tensor is not None:
+                    tensors[name] = of(tensor)
+        for name, value in module.__dict__.items():
+            if name not in ("_parameters", "_buffers", "_modules") and _holds_tensors(value):
+                module.__dict__[name] = _mapped(value, of)
+
+
+def _holds_tensors(value: Any) -> bool:
+    if isinstance(value, Tensor):
+        return True
+    return type(value) in (list, tuple) and any(_holds_tensors(item) for item in value)
+
+
+def _mapped(value: Any, of: Change) -> Any:
+    if isinstance(value, Tensor):
+        return of(value)
+    if type(value) in (list, tuple):
+        return type(value)(_mapped(item, of) for item in value)
+    return value
+
+
+def to_device(device: torch.device) -> Change:
+    """A copy on ``device`` that is a parameter where the original is one."""
+
+    def change(tensor: Tensor) -> Tensor:
+        if tensor.device == device:
+            return tensor
+        moved = tensor.detach().to(device)
+        if isinstance(tensor, nn.Parameter):
+            return nn.Parameter(moved, requires_grad=tensor.requires_grad)
+        return moved
+
+    return change
+
+
+def renew_lazy(model: nn.Module) -> None:
+    """Give every lazy module parameters of its own for this pass: a pass turns them into real ones for good.
+
+    Only to be called inside ``untouched``.
+    """
+    renewed: dict[int, Tensor] = {}
+    for module in model.modules():
+        for tensors in (module._parameters, module._buffers):
+            for name, tensor in tensors.items():
+                if isinstance(tensor, UninitializedTensorMixin):
+                    if id(tensor) not in renewed:
+                        renewed[id(tensor)] = _fresh(tensor)
+                    tensors[name] = renewed[id(tensor)]
+
+
+def _fresh(tensor: Any) -> Tensor:
+    if isinstance(tensor, UninitializedParameter):
+        return UninitializedParameter(requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype)
+    return nn.parameter.UninitializedBuffer(
+        requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype
+    )

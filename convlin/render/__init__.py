@@ -1,0 +1,1 @@
+"""A report as text and pictures; knows tables and nothing of torch."""

@@ -1,0 +1,160 @@
+"""From what a pass recorded, and the model while it is at hand, to records that outlive it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from torch import Tensor, jit, nn
+from torch.nn.parameter import UninitializedTensorMixin
+
+from convlin.nested import dtype_name, sizes
+from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Size
+from convlin.trace import Event, Recording
+
+_NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+
+@dataclass(frozen=True, slots=True)
+class Node:
+    """One module of the tree with every path that leads to it."""
+
+    path: str
+    module: nn.Module
+    aliases: tuple[str, ...]
+
+
+def walk(model: nn.Module) -> list[Node]:
+    """Every module once, in the order of ``named_modules()``, with the other paths it goes by."""
+    order: list[tuple[str, nn.Module]] = []
+    aliases: dict[int, list[str]] = {}
+    pending: list[tuple[str, nn.Module]] = [("", model)]
+    while pending:
+        path, module = pending.pop()
+        if id(module) in aliases:
+            aliases[id(module)].append(path)
+            continue
+        aliases[id(module)] = []
+        order.append((path, module))
+        prefix = f"{path}." if path else ""
+        children = [(prefix + name, child) for name, child in module._modules.items() if child is not None]
+        pending.extend(reversed(children))
+    return [Node(path, module, tuple(aliases[id(module)])) for path, module in order]
+
+
+def build(
+    model: nn.Module,
+    recording: Recording,
+    *,
+    device: str,
+    mode: str,
+    problems: tuple[Problem, ...] = (),
+    remarks: tuple[str, ...] = (),
+) -> Report:
+    """The report of one pass; with an empty recording, of the structure alone."""
+    nodes = walk(model)
+    ran = bool(recording.events or recording.inputs)
+    modules = tuple(_module_infos(nodes, recording, ran=ran))
+    own = {id(node.module): info.parameters for node, info in zip(nodes, modules, strict=True)}
+    return Report(
+        model=type(model).__name__,
+        inputs=recording.inputs,
+        outputs=recording.outputs,
+        device=device,
+        mode=mode,
+        calls=tuple(_call(event, own) for event in recording.events),
+        modules=modules,
+        problems=problems,
+        required_in_features=dict(recording.required),
+        joins=tuple(recording.joins),
+        remarks=remarks,
+        completed=recording.failure is None,
+    )
+
+
+def _call(event: Event, own: dict[int, tuple[ParameterInfo, ...]]) -> Call:
+    parameters = own.get(id(event.module), ()) if event.module is not None else ()
+    return Call(
+        path=event.path,
+        type=event.type,
+        inputs=event.inputs,
+        outputs=event.outputs,
+        params=sum(info.numel for info in parameters),
+        trainable_params=sum(info.numel for info in parameters if info.trainable),
+        is_function=event.is_function,
+        inner=event.inner,
+        sources=event.sources,
+        settings=event.settings,
+        where=event.where,
+        failed=event.failed,
+        stood_in=event.stood_in,
+    )
+
+
+def _module_infos(nodes: list[Node], recording: Recording, *, ran: bool) -> Iterator[ModuleInfo]:
+    counts = Counter(id(event.module) for event in recording.events if event.module is not None)
+    parameters: dict[int, str] = {}
+    buffers: dict[int, str] = {}
+    opaque = {id(inner) for node in nodes if isinstance(node.module, jit.ScriptModule) for inner in node.module.modules()}
+    opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
+    busy = _with_called_descendants(nodes, counts)
+    for node in nodes:
+        module = node.module
+        own = tuple(_tensor_infos(node.path, module._parameters.items(), parameters))
+        called = counts[id(module)]
+        yield ModuleInfo(
+            path=node.path,
+            type=type(module).__name__,
+            calls=called,
+            parameters=own,
+            buffers=tuple(_tensor_infos(node.path, module._buffers.items(), buffers)),
+            aliases=node.aliases,
+            is_leaf=not module._modules,
+            remark="" if called or not ran else _remark(module, recording, opaque, busy),
+        )
+
+
+def _with_called_descendants(nodes: list[Node], counts: Counter[int]) -> set[int]:
+    by_path = {node.path: id(node.module) for node in nodes}
+    busy: set[int] = set()
+    for node in nodes:
+        if counts[id(node.module)]:
+            path = node.path
+            while path:
+                path = path.rpartition(".")[0]
+                if path in by_path:
+                    busy.add(by_path[path])
+    return busy
+
+
+def _remark(module: nn.Module, recording: Recording, opaque: set[int], busy: set[int]) -> str:
+    """Why a module has no call, as far as that can be said."""
+    if isinstance(module, _NEVER_CALLED):
+        return "a list of modules: it is never called itself"
+    if id(module) in opaque:
+        return "runs inside TorchScript, where no call can be seen"
+    if id(module) in busy:
+        return "not called itself, only modules inside it"
+    used: Callable[[Tensor], bool] = lambda tensor: id(tensor) in recording.used  # noqa: E731  (named for the line below)
+    if any(used(tensor) for tensor in module._parameters.values() if tensor is not None):
+        return "not called as a module, but its parameters are used"
+    return "never called"
+
+
+def _tensor_infos(path: str, tensors: object, known: dict[int, str]) -> Iterator[ParameterInfo]:
+    for name, tensor in tensors:  # type: ignore[attr-defined]  # OrderedDict items, or TorchScript's own wrapper
+        if tensor is None:
+            continue
+        full = f"{path}.{name}" if path else name
+        shape: tuple[Size, ...] = () if isinstance(tensor, UninitializedTensorMixin) else sizes(tensor)
+        lazy = isinstance(tensor, UninitializedTensorMixin)
+        yield ParameterInfo(
+            name,
+            (0,) if lazy else shape,
+            dtype_name(tensor.dtype),
+            str(tensor.device),
+            tensor.requires_grad,
+            known.get(id(tensor)),
+        )
+        known.setdefault(id(tensor), full)

@@ -1,0 +1,107 @@
+"""Mistakes that raise nothing: found afterwards, in what a pass recorded.
+
+All of these have innocent look-alikes (window attention, time folded into the batch, a Linear over
+the last axis), so each asks for the one sign that the innocent ones do not show: the batch never
+comes back, down to the model's output.
+"""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import nn
+
+from convlin.records import Shape
+from convlin.trace import Event, Fold, Recording, Suspects, is_feature_map
+
+_RESHAPES = frozenset({"Tensor.view", "Tensor.reshape", "torch.reshape", "Tensor.flatten", "torch.flatten"})
+
+
+def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
+    """What in this recording is a mistake although no function refused it."""
+    if not recording.inputs or not recording.inputs[0].shape:
+        return Suspects()
+    batch = recording.inputs[0].shape[0]
+    folds = {
+        Fold(event.where, event.path, event.inputs[0].shape)
+        for index, event in enumerate(recording.events)
+        if event.is_function and event.type in _RESHAPES and event.inputs and event.outputs and not event.stood_in
+        if _loses_batch(recording, index, event, batch, batch_added=batch_added)
+    }
+    unflattened = {
+        event.path
+        for event in recording.events
+        if isinstance(event.module, nn.Linear) and not event.stood_in and _should_flatten(recording, event)
+    }
+    return Suspects(frozenset(folds), frozenset(unflattened))
+
+
+def has_unbatched_convolution(recording: Recording) -> bool:
+    """Whether a convolution took a model input, batch and all, for one sample without a batch."""
+    return any(
+        isinstance(event.module, nn.modules.conv._ConvNd)
+        and event.inputs
+        and len(event.inputs[0].shape) == len(event.module.kernel_size) + 1
+        and any(event.inputs[0].shape == given.shape for given in recording.inputs)
+        for event in recording.events
+    )
+
+
+def _output_shapes(recording: Recording) -> list[Shape]:
+    return [found.shape for found in recording.outputs]
+
+
+def _loses_batch(recording: Recording, index: int, event: Event, batch: object, *, batch_added: bool) -> bool:
+    given, made = event.inputs[0].shape, event.outputs[0].shape
+    if len(given) < 2 or given[0] != batch:
+        return False
+    completed = recording.failure is None
+    if len(made) == 2 and made[0] != batch and made[0] != 1:
+        if not _feeds_linear(recording, index) or _is_meant(recording, event, given, made):
+            return False
+        return not completed or _never_comes_back(recording, batch, made[0])
+    # flatten(x) or view(1, -1): the batch went into the features.
+    into_features = (len(made) == 1 and len(given) > 2) or (len(made) == 2 and made[0] == 1 and batch != 1)
+    if not into_features or not _feeds_linear(recording, index):
+        return False
+    if len(made) == 1 and batch == 1 and not batch_added:
+        return False
+    return not completed or all(len(shape) == len(made) for shape in _output_shapes(recording))
+
+
+def _is_meant(recording: Recording, event: Event, given: Shape, made: Shape) -> bool:
+    """Merging whole axes into the rows is a common thing to do, unless the channels of a feature map go there."""
+    tails = {prod(given[axis:]) for axis in range(1, len(given))}
+    if made[-1] not in tails:
+        return False
+    source = event.sources[0] if event.sources else -1
+    return not (is_feature_map(recording, source, len(given)) and made[-1] == prod(given[2:]))
+
+
+def _never_comes_back(recording: Recording, batch: object, rows: object) -> bool:
+    shapes = [shape for shape in _output_shapes(recording) if shape]
+    return bool(shapes) and any(shape[0] == rows for shape in shapes) and all(shape[0] != batch for shape in shapes)
+
+
+def _feeds_linear(recording: Recording, index: int) -> bool:
+    """Whether a Linear takes what the event made, at once or behind layers that keep the shape."""
+    reached = {index}
+    for later, event in enumerate(recording.events[index + 1 :], index + 1):
+        if not event.sources or event.sources[0] not in reached:
+            continue
+        if isinstance(event.module, nn.Linear):
+            return True
+        if event.inputs and event.outputs and event.inputs[0].shape == event.outputs[0].shape:
+            reached.add(later)
+    return False
+
+
+def _should_flatten(recording: Recording, event: Event) -> bool:
+    """A Linear over the last axis of a feature map, in a model whose output keeps that rank."""
+    if not event.inputs or len(event.inputs[0].shape) < 3 or not event.sources:
+        return False
+    given = event.inputs[0].shape
+    if not is_feature_map(recording, event.sources[0], len(given)):
+        return False
+    shapes = _output_shapes(recording)
+    return bool(shapes) and all(len(shape) == len(given) and shape[:-1] == given[:-1] for shape in shapes)

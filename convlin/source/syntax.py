@@ -1,0 +1,163 @@
+"""Source as Python reads it: the tree of a file, and in it the function that a code object runs."""
+
+from __future__ import annotations
+
+import __future__
+
+import ast
+import warnings
+from collections.abc import Iterator
+from functools import cached_property
+from types import CodeType, FunctionType
+from typing import TypeAlias
+
+from convlin.source.text import SourceText, read
+
+Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword
+
+_FUTURE_FLAGS = 0
+for _name in __future__.all_feature_names:
+    _FUTURE_FLAGS |= getattr(__future__, _name).compiler_flag
+
+
+class Parsed:
+    """A file's text with its tree."""
+
+    def __init__(self, source: SourceText, tree: ast.Module) -> None:
+        self.source = source
+        self.tree = tree
+        self._compiled: dict[int, frozenset[CodeType]] = {}
+
+    def span(self, node: Positioned) -> tuple[int, int]:
+        """Start and end of a node in the text."""
+        start = self.source.offset(node.lineno, node.col_offset)
+        return start, self.source.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
+
+    def statement(self, node: ast.expr) -> ast.stmt:
+        """The innermost statement that a node stands in."""
+        chain = [inner for inner in self._statements if _holds(inner, node)]
+        return max(chain, key=lambda inner: (inner.lineno, inner.col_offset))
+
+    def function(self, code: CodeType) -> Function | None:
+        """The function that this code was compiled from; None where the file has changed since."""
+        nodes = self._functions.get((code.co_name, code.co_firstlineno), ())
+        # Two lambdas may stand on one line; nothing tells them apart.
+        if len(nodes) != 1:
+            return None
+        return nodes[0] if self._is_current(code, nodes[0]) else None
+
+    def _is_current(self, code: CodeType, node: Function) -> bool:
+        # Equal code objects have the same instructions, constants, names and line numbers.
+        if code in self._code_objects(code.co_flags & _FUTURE_FLAGS):
+            return True
+        # pytest compiles its own form of a function with an assertion in it.
+        names = tuple(argument.arg for argument in parameters(node.args))
+        return "@pytest_ar" in code.co_names and code.co_varnames[: len(names)] == names
+
+    def _code_objects(self, flags: int) -> frozenset[CodeType]:
+        if flags not in self._compiled:
+            self._compiled[flags] = frozenset(self._compile(flags))
+        return self._compiled[flags]
+
+    def _compile(self, flags: int) -> Iterator[CodeType]:
+        # A notebook cell may await outside of a function.
+        flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            try:
+                code = compile(self.source.text, self.source.name, "exec", flags, dont_inherit=True)
+            except (SyntaxError, ValueError, RecursionError, MemoryError):
+                return
+        yield from _nested(code)
+
+    @cached_property
+    def _functions(self) -> dict[tuple[str, int], list[Function]]:
+        found: dict[tuple[str, int], list[Function]] = {}
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Lambda):
+                found.setdefault(("<lambda>", node.lineno), []).append(node)
+            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
+                found.setdefault((node.name, first), []).append(node)
+        return found
+
+    @cached_property
+    def _statements(self) -> list[ast.stmt]:
+        return [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
+
+
+class Files:
+    """Every file is read and parsed once."""
+
+    def __init__(self) -> None:
+        self._parsed: dict[str, Parsed | None] = {}
+
+    def get(self, name: str) -> Parsed | None:
+        """The file of that name; None where there is no source or it is not Python."""
+        if name not in self._parsed:
+            source = read(name)
+            self._parsed[name] = None if source is None else parse(source)
+        return self._parsed[name]
+
+    def function(self, function: FunctionType) -> tuple[Parsed, Function] | None:
+        """The source of a live function."""
+        code = function.__code__
+        parsed = self.get(code.co_filename)
+        node = None if parsed is None else parsed.function(code)
+        return None if parsed is None or node is None else (parsed, node)
+
+
+def parse(source: SourceText) -> Parsed | None:
+    """The tree of a text; None where it is not Python."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return Parsed(source, ast.parse(source.text))
+        except (SyntaxError, ValueError, RecursionError, MemoryError):
+            return None
+
+
+def parameters(arguments: ast.arguments) -> list[ast.arg]:
+    """The parameters in the order in which a code object names them, ``*args`` and ``**kwargs`` last."""
+    found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+    return [*found, *(star for star in (arguments.vararg, arguments.kwarg) if star is not None)]
+
+
+def bound_names(nodes: list[ast.stmt]) -> frozenset[str]:
+    """Names that some statements bind in their own scope."""
+    names: set[str] = set()
+    for node in _own_scope(nodes):
+        if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
+            names.add(node.id)
+        elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
+            names.add(node.name)
+        elif isinstance(node, ast.alias):
+            names.add((node.asname or node.name).partition(".")[0])
+        elif isinstance(node, ast.ExceptHandler) and node.name:
+            names.add(node.name)
+        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+            names.add(node.name)
+    return frozenset(names)
+
+
+def _own_scope(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
+    waiting: list[ast.AST] = list(nodes)
+    while waiting:
+        node = waiting.pop()
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
+            waiting.extend(ast.iter_child_nodes(node))
+
+
+def _nested(code: CodeType) -> Iterator[CodeType]:
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield constant
+            yield from _nested(constant)
+
+
+def _holds(outer: ast.stmt, inner: ast.expr) -> bool:
+    start = (outer.lineno, outer.col_offset) <= (inner.lineno, inner.col_offset)
+    end = (inner.end_lineno or 0, inner.end_col_offset or 0) <= (outer.end_lineno or 0, outer.end_col_offset or 0)
+    return start and end

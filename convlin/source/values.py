@@ -1,0 +1,385 @@
+"""What a name may stand for while source is followed without running it.
+
+A *value* is the set of *things* an expression may evaluate to.  What is put into a thing (elements
+of a list, children and attributes of a module) stands in a log, in the order in which it happens,
+with the branches and loops that it happens in.  A log therefore is a regular expression over
+elements, and it covers everything that can have happened.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Final, TypeAlias
+
+if TYPE_CHECKING:
+    import ast
+
+    from convlin.source.syntax import Function, Parsed
+
+
+@dataclass(eq=False, slots=True)
+class Frame:
+    """A body of code in its surroundings: one way in which a function was called."""
+
+    parsed: Parsed
+    globals: Mapping[str, object]
+    local_names: frozenset[str] = frozenset()
+    outer: Mapping[str, Value] = field(default_factory=dict)
+    """Names of the functions around this one."""
+    owner: type | None = None
+    """The class whose body holds the function; ``super()`` looks behind it."""
+    this: Value = ()
+    """What the first parameter stands for."""
+    depth: int = 0
+    repeated: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Absent:
+    """Nothing was put here, as far as this log goes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """Anything at all.
+
+    A *soft* one stems from code that may or may not have run (a setter, a helper that was given the
+    module): what else was found still holds, though not beyond doubt.
+    """
+
+    node: ast.AST | None = None
+    frame: Frame | None = None
+    soft: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Const:
+    """A plain immutable value."""
+
+    value: object
+    kind: type
+    node: ast.expr | None = field(default=None, compare=False)
+    frame: Frame | None = field(default=None, compare=False)
+    firm: bool = field(default=False, compare=False)
+    """The value is what the code had when it ran, not merely what a global name holds today."""
+
+
+@dataclass(frozen=True, slots=True)
+class Text:
+    """A string of which only a pattern is known, as in ``f"fc{i}"``."""
+
+    pattern: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ref:
+    """A live class, function or module."""
+
+    identity: int
+    target: object = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Closure:
+    """A function written inside of the code that is followed."""
+
+    node: Function
+    frame: Frame
+    names: Mapping[str, Value] = field(compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Bunch:
+    """A list, tuple or dict; its elements stand in the log."""
+
+    node: ast.AST
+    frame: Frame
+    kind: str = field(default="list", compare=False)
+
+
+@dataclass(frozen=True, slots=True)
+class Arguments:
+    """Arguments of a call."""
+
+    positional: tuple[Value, ...] = ()
+    keywords: Mapping[str, Value] = field(default_factory=dict)
+    is_open: bool = False
+    """There may be more of them: ``*args`` or ``**kwargs`` of unknown content."""
+
+    def get(self, index: int, name: str) -> Value:
+        """The argument at a position or of a name; empty if it is not there."""
+        return self.positional[index] if index < len(self.positional) else self.keywords.get(name, ())
+
+    def things(self) -> Iterator[Thing]:
+        """Everything that is passed."""
+        for value in (*self.positional, *self.keywords.values()):
+            yield from value
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """What a call has made: a module of class ``callee`` (None if the class is not known)."""
+
+    node: ast.Call
+    frame: Frame
+    callee: type | None
+    arguments: Arguments = field(default=Arguments(), compare=False)
+    repeated: bool = field(default=False, compare=False)
+    """The call may have run more than once."""
+    before: State | None = field(default=None, compare=False)
+    """What was known when the call was made; what the arguments hold stands there."""
+
+
+@dataclass(frozen=True, slots=True)
+class Instance:
+    """``self`` of the class whose code is followed."""
+
+    cls: type
+    serial: int
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """An attribute or element of a thing, when nothing more is known about it."""
+
+    owner: Thing
+    key: str
+
+
+@dataclass(frozen=True, slots=True)
+class Super:
+    """``super()``: the classes behind ``owner``."""
+
+    owner: type
+    this: Thing
+
+
+Thing: TypeAlias = (
+    Absent | Unknown | Const | Text | Ref | Closure | Bunch | Made | Instance | Derived | Super
+)  # fmt: skip
+Value: TypeAlias = tuple[Thing, ...]
+"""The alternatives, without repetition."""
+
+ABSENT: Final = Absent()
+SOFT: Final = Unknown(soft=True)
+
+
+@dataclass(frozen=True, slots=True)
+class Next:
+    """Key of an element that goes to the end."""
+
+
+NEXT: Final = Next()
+Key: TypeAlias = "str | re.Pattern[str] | Next | None"
+"""A name, the pattern of a name, the end of a list, or (None) a name that is not known."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Item:
+    """One thing was put in."""
+
+    key: Key
+    value: Value
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Either:
+    """One of several things happened."""
+
+    branches: tuple[Log, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Repeat:
+    """A loop: any number of times."""
+
+    log: Log
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Anything:
+    """Something unknown may have happened; when ``shuffled``, also to what was there before."""
+
+    shuffled: bool = False
+
+
+Part: TypeAlias = Item | Either | Repeat | Anything
+Log: TypeAlias = tuple[Part, ...]
+
+_MOST_ALTERNATIVES = 24
+
+
+def union(values: Iterable[Value]) -> Value:
+    """All alternatives of some values."""
+    things = tuple(dict.fromkeys(thing for value in values for thing in value))
+    return things if len(things) <= _MOST_ALTERNATIVES else (Unknown(),)
+
+
+def constant(value: object, node: ast.expr | None = None, frame: Frame | None = None, *, firm: bool = False) -> Value:
+    """A value that is one plain constant."""
+    return (Const(value, type(value), node, frame, firm),)
+
+
+def ref(target: object) -> Value:
+    """A value that is one live object."""
+    return (Ref(id(target), target),)
+
+
+def key_of(value: Value) -> Key:
+    """The key that a value makes when something is stored under it."""
+    match value:
+        case (Const(value=str() | int() as name),):
+            return str(name)
+        case (Text(pattern=pattern),):
+            return re.compile(pattern)
+    return None
+
+
+def reaching(log: Log, names: frozenset[str], before: Value) -> Value:
+    """What may be stored under one of some names for the same place, after everything in a log."""
+    for part in log:
+        match part:
+            case Item(key=str() as key, value=value):
+                before = value if key in names else before
+            case Item(key=re.Pattern() as key, value=value):
+                before = union([before, value]) if any(map(key.fullmatch, names)) else before
+            case Item(key=None, value=value):
+                before = union([before, value])
+            case Either(branches=branches):
+                before = union(reaching(branch, names, before) for branch in branches)
+            case Repeat(log=inner):
+                before = union([before, blurred(reaching(inner, names, before))])
+            case Anything():
+                before = union([before, (SOFT,)])
+    return before
+
+
+def blurred(value: Value) -> Value:
+    """A value that changes from one turn of a loop to the next; numbers then are anybody's guess."""
+    return union((Unknown(),) if isinstance(thing, Const) else (thing,) for thing in value)
+
+
+def items(log: Log) -> Iterator[Item]:
+    """Every element in a log, whether it was put in for certain or not."""
+    for part in log:
+        match part:
+            case Item():
+                yield part
+            case Either(branches=branches):
+                for branch in branches:
+                    yield from items(branch)
+            case Repeat(log=inner):
+                yield from items(inner)
+
+
+def is_shuffled(log: Log) -> bool:
+    """The order of the elements, or which of them are left, is not known."""
+    for part in log:
+        match part:
+            case Anything(shuffled=True):
+                return True
+            case Either(branches=branches) if any(map(is_shuffled, branches)):
+                return True
+            case Repeat(log=inner) if is_shuffled(inner):
+                return True
+    return False
+
+
+def rekeyed(log: Log, change: RekeyRule) -> Log:
+    """The same log with every element replaced."""
+    parts: list[Part] = []
+    for part in log:
+        match part:
+            case Item():
+                parts.append(change(part))
+            case Either(branches=branches):
+                parts.append(Either(tuple(rekeyed(branch, change) for branch in branches)))
+            case Repeat(log=inner):
+                parts.append(Repeat(rekeyed(inner, change)))
+            case Anything():
+                parts.append(part)
+    return tuple(parts)
+
+
+@dataclass(slots=True)
+class State:
+    """What is known at one point of the code: local names, and what was put into every thing."""
+
+    locals: dict[str, Value] = field(default_factory=dict)
+    log: dict[Thing, Log] = field(default_factory=dict)
+
+    def copy(self) -> State:
+        """An independent copy, for a branch."""
+        return State(dict(self.locals), dict(self.log))
+
+    def record(self, value: Value, part: Part) -> None:
+        """Something happens to a thing: for certain if the value is one thing, else perhaps."""
+        added: Log = (part,) if len(value) == 1 else (Either(((part,), ())),)
+        for thing in value:
+            self.log[thing] = self.log.get(thing, ()) + added
+
+
+def joined(states: Iterable[State | None]) -> State | None:
+    """What is known where several ways of the code meet; None stands for a way that does not get there."""
+    result: State | None = None
+    for state in states:
+        if result is None or state is None:
+            result = state or result
+            continue
+        result = State(
+            {
+                name: union([result.locals.get(name, ()), state.locals.get(name, ())])
+                for name in {**result.locals, **state.locals}
+            },
+            {
+                thing: _either(result.log.get(thing), state.log.get(thing))
+                for thing in {**result.log, **state.log}
+            },
+        )  # fmt: skip
+    return result
+
+
+def repeated(start: State, entry: State, end: State) -> State:
+    """What is known after a loop, whose body led from ``entry`` to ``end``, was entered at ``start``."""
+    names = {
+        name: union([start.locals.get(name, ()), blurred(end.locals[name])])
+        if end.locals[name] is not start.locals.get(name)
+        else end.locals[name]
+        for name in end.locals
+    }
+    logs = dict(end.log)
+    for thing, log in end.log.items():
+        known, before = entry.log.get(thing), start.log.get(thing)
+        # A thing made inside the loop is made afresh at every turn: its log is that of one turn.
+        if known is None or before is None or _common(known, log) < len(known):
+            continue
+        rest = log[len(known) :]
+        logs[thing] = (*before, Repeat(rest)) if rest else before
+    return State(names, logs)
+
+
+def _either(one: Log | None, other: Log | None) -> Log:
+    if one is None or other is None:
+        return one or other or ()
+    same = _common(one, other)
+    if same == len(one) == len(other):
+        return one
+    return (*one[:same], Either((one[same:], other[same:])))
+
+
+def _common(one: Log, other: Log) -> int:
+    """How many parts two logs share at their start."""
+    count = 0
+    for left, right in zip(one, other, strict=False):
+        if left is not right:
+            break
+        count += 1
+    return count
+
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    RekeyRule: TypeAlias = Callable[[Item], Part]

@@ -1,0 +1,107 @@
+"""``summarize`` and ``num_flat_features``: from a model and an input to a ``Summary``."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlin.errors import InputError, ShapeError
+from convlin.inputs import DtypeLike, Input, check_model, read_inputs
+from convlin.passes import Outcome, check_mode, observe, structure, unwrapped
+from convlin.summary import Summary
+
+
+def summarize(
+    model: nn.Module,
+    input: Input = None,
+    *more: object,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int | str = 1,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+    device: torch.device | str | None = None,
+    mode: str = "eval",
+) -> Summary:
+    """Run one forward pass of ``model`` under hooks and return the shape after every layer.
+
+    Args:
+        model: any ``nn.Module``; it is left exactly as it was.
+        input: a shape without the batch, ``(3, 32, 32)``; a list of shapes for several inputs; a dict
+            of shapes for keyword inputs; tensors, which are used as they are.  Without it no pass is
+            run, and the summary holds structure and parameters only.
+        kwargs: keyword arguments of ``forward`` beside the input.
+        batch_size: size of the batch that is put in front of every shape.
+        dtypes: dtype of the tensors made from shapes: one for all, a list, or a dict by name; by
+            default the dtype of the model's weights, and integers where an embedding needs them.
+        device: where to run; by default where the model is.  The model itself is not moved.
+        mode: ``"eval"``, ``"train"``, or ``"same"`` for every module as it is.
+
+    Raises:
+        InputError: the call cannot be right; said before anything runs.
+        Exception: what the model's own ``forward`` raised, if it is no shape error, with the table
+            up to that point as a note.
+
+    >>> from torch import nn
+    >>> s = summarize(nn.Sequential(nn.Flatten(), nn.Linear(999, 10)), (3, 32, 32))
+    >>> s.required_in_features
+    {'1': 3072}
+    """
+    check_model(model)
+    check_mode(mode)
+    if input is None and kwargs is None and not more:
+        return Summary(structure(model))
+    given: Input = [] if input is None else input
+    plan = read_inputs(
+        unwrapped(model),
+        {} if input is None else given,
+        more,
+        kwargs=kwargs,
+        batch_size=batch_size,
+        dtypes=dtypes,
+        device=device,
+    )
+    if plan.names:
+        raise InputError(f"named sizes ({', '.join(plan.names)}) cannot be followed yet: write numbers")
+    return _summary(observe(model, plan, mode))
+
+
+def _summary(outcome: Outcome) -> Summary:
+    summary = Summary(outcome.report)
+    if outcome.error is not None:
+        outcome.error.add_note(f"convlin: the calls up to here\n\n{summary}")
+        raise outcome.error
+    return summary
+
+
+def num_flat_features(
+    module: nn.Module,
+    input: Input,
+    *more: object,
+    kwargs: Mapping[str, Any] | None = None,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+    device: torch.device | str | None = None,
+) -> int:
+    """How many features one sample has after ``module``: the ``in_features`` of a Linear behind a flatten.
+
+    Made for use inside ``__init__``; ``module`` is left exactly as it was.
+
+    Raises:
+        InputError: the call cannot be right.
+        ShapeError: ``module`` itself cannot run on such an input.
+
+    >>> from torch import nn
+    >>> num_flat_features(nn.Conv2d(3, 16, kernel_size=3, stride=2), (3, 32, 32))
+    3600
+    """
+    __tracebackhide__ = True
+    summary = summarize(module, input, *more, kwargs=kwargs, dtypes=dtypes, device=device).check()
+    shape = summary.output_shape
+    if shape is None:
+        raise ShapeError(f"{summary.report.model} returned no tensor to flatten")
+    features = prod(shape[1:])
+    if not isinstance(features, int):
+        raise InputError("num_flat_features gives one integer: write numbers for all sizes")
+    return features

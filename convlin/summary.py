@@ -1,0 +1,115 @@
+"""``Summary``: one report with everything that can be asked of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from convlin.errors import ShapeError
+from convlin.records import Call, ModuleInfo, Problem, Report, Shape, Size
+
+
+class Summary:
+    """What one forward pass showed: a table when printed, its rows and problems as records.
+
+    Immutable: it holds sizes and names, and keeps neither the model nor a tensor alive.
+    """
+
+    __slots__ = ("_report",)
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+
+    @property
+    def report(self) -> Report:
+        """The records that everything else is read from."""
+        return self._report
+
+    # What was found
+
+    @property
+    def ok(self) -> bool:
+        """Whether no problem was found."""
+        return not self.report.problems
+
+    @property
+    def problems(self) -> tuple[Problem, ...]:
+        """Every problem found, in the order it was met."""
+        return self.report.problems
+
+    @property
+    def calls(self) -> tuple[Call, ...]:
+        """Every call, in order of completion."""
+        return self.report.calls
+
+    @property
+    def modules(self) -> tuple[ModuleInfo, ...]:
+        """Every module, called or not, in the order of ``named_modules()``."""
+        return self.report.modules
+
+    @property
+    def required_in_features(self) -> Mapping[str, Size]:
+        """For every ``nn.Linear`` that was called, by path: the ``in_features`` that reaches it."""
+        return dict(self.report.required_in_features)
+
+    @property
+    def output_shape(self) -> Shape | None:
+        """Shape of the model's (first) output; None when there is none or the pass stopped."""
+        return self.report.outputs[0].shape if self.report.outputs else None
+
+    @property
+    def total_params(self) -> int:
+        """Elements of all parameters, shared ones counted once."""
+        return self.report.total_params
+
+    @property
+    def trainable_params(self) -> int:
+        """Elements of the parameters that require a gradient, shared ones counted once."""
+        return self.report.trainable_params
+
+    def __getitem__(self, path: str) -> Call:
+        """The first call of the module at ``path``."""
+        for call in self.calls:
+            if call.path == path and not call.is_function:
+                return call
+        import difflib
+
+        known = [module.path for module in self.modules]
+        if path in known:
+            raise KeyError(f"{path!r} was not called in this pass")
+        close = difflib.get_close_matches(str(path), known, n=1)
+        raise KeyError(f"there is no module {path!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+
+    def __iter__(self) -> Iterator[Call]:
+        return iter(self.calls)
+
+    def __len__(self) -> int:
+        return len(self.calls)
+
+    def check(self) -> Summary:
+        """This summary, or a ``ShapeError`` that lists every problem."""
+        __tracebackhide__ = True
+        if not self.ok:
+            from convlin.render.text import problems_text
+
+            raise ShapeError(problems_text(self.report))
+        return self
+
+    # Text
+
+    def __str__(self) -> str:
+        from convlin.render.text import table
+
+        return table(self.report)
+
+    __repr__ = __str__
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Summary) and self.report == other.report
+
+    __hash__ = None  # type: ignore[assignment]  # equal by content, which holds dicts
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if hasattr(self, "_report"):
+            raise AttributeError(f"a Summary cannot be changed; {name} was to be set")
+        object.__setattr__(self, name, value)
