@@ -343,13 +343,14 @@ class Tracer(TorchFunctionMode):
         frame = sys._getframe(1)
         filename = frame.f_code.co_filename
         kind = self._files.get(filename) or self._classify(filename)
-        if kind == _LIBRARY:
-            self.recording.used.update(map(id, args))
+        self.recording.used.update(map(id, args))
+        caller = None if kind == _LIBRARY else self._caller(frame)
+        if caller is None:
             try:
                 return func(*args, **kwargs)
             except Exception as error:
                 return self._in_layer(func, args, kwargs, error)
-        return self._between(func, args, kwargs, frame)
+        return self._between(func, args, kwargs, caller)
 
     def _in_layer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
         """A function that a layer of PyTorch's own called has raised.
@@ -378,12 +379,8 @@ class Tracer(TorchFunctionMode):
         """The inputs that convlin made among ``tensors``."""
         return frozenset(self._dummies[id(tensor)] for tensor in tensors if self._dummies.get(id(tensor)))
 
-    def _between(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], frame: FrameType | None) -> Any:
+    def _between(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], caller: FrameType) -> Any:
         """A function that some code outside torch's layers called: a row where the shape changes."""
-        caller = self._caller(frame)
-        self.recording.used.update(map(id, args))
-        if caller is None:
-            return func(*args, **kwargs)
         tensors = _flat_tensors(args, kwargs)
         before = tuple(self._read(tensor) for tensor in tensors)
         misfits: tuple[Misfit, ...] = ()
