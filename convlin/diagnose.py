@@ -15,7 +15,7 @@ from torch import nn
 from convlin.inputs import Plan
 from convlin.layers import Misfit
 from convlin.records import Location, Problem, Report, Shape
-from convlin.trace import Finding, Recording
+from convlin.recording import Finding, Recording
 
 _FLATTENING = ("flatten", "view", "reshape")
 
@@ -29,8 +29,10 @@ def diagnose(report: Report, recording: Recording, model: nn.Module, plan: Plan)
         if key not in problems:
             problems[key] = _problem(finding, report)
     failure = recording.failure
-    if failure is not None and failure.in_torch and not any(
-        finding.event == failure.event for finding in recording.findings
+    if (
+        failure is not None
+        and failure.in_torch
+        and not any(finding.event == failure.event for finding in recording.findings)
     ):
         problems[("error",)] = _stopped(recording, report)
     return tuple(problems.values())

@@ -110,15 +110,15 @@ class Recovery:
 
 
 def recover(
-    function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], batch: int | None, layer: nn.Module | None
+    function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
     """How the pass can go on after ``function`` refused its arguments; None where it cannot.
 
-    ``layer`` is the layer whose own ``forward`` made the call, if any; ``batch`` the size of the batch.
+    ``layer`` is the layer whose own ``forward`` made the call, if any.
     """
     name = getattr(function, "__name__", "").strip("_")
     attempt = _RECOVERIES.get(name)
-    return attempt(function, args, dict(kwargs), batch, layer) if attempt is not None else None
+    return attempt(function, args, dict(kwargs), layer) if attempt is not None else None
 
 
 def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
@@ -132,7 +132,7 @@ def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int
 
 
 def _reshape(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
     tensor = args[0]
     wanted = reshape_sizes(args, kwargs)
@@ -157,7 +157,7 @@ def _fits(wanted: tuple[int, ...], elements: int) -> bool:
 
 
 def _unflatten(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
     tensor = args[0]
     given = (*args[1:], *(kwargs[name] for name in ("dim", "sizes") if name in kwargs))
@@ -172,7 +172,7 @@ def _unflatten(
 
 
 def _linear(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
     given = (*args, *(kwargs[name] for name in ("input", "weight") if name in kwargs))
     if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
@@ -191,7 +191,7 @@ def _linear(
 
 
 def _convolution(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
     given = (*args, *(kwargs[name] for name in ("input", "weight") if name in kwargs))
     if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
@@ -200,11 +200,9 @@ def _convolution(
     spatial = weight.dim() - 2
     if tensor.dim() not in (spatial + 1, spatial + 2):
         return None
-    groups = kwargs.get("groups", args[6] if len(args) > 6 else 1)
     axis = tensor.dim() - spatial - 1
     transposed = "transpose" in getattr(function, "__name__", "")
-    if transposed:
-        groups = kwargs.get("groups", args[6] if len(args) > 6 else 1)
+    groups = kwargs.get("groups", args[6] if len(args) > 6 else 1)
     declared = weight.shape[0] if transposed else weight.shape[1] * groups
     required = tensor.shape[axis]
     if required == declared:
@@ -223,7 +221,7 @@ def _convolution(
 
 
 def _elementwise(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
     given = (*args, *(kwargs[name] for name in ("input", "other") if name in kwargs))
     if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
@@ -243,7 +241,7 @@ def _elementwise(
 
 
 def _concatenate(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
     tensors = args[0] if args else kwargs.get("tensors")
     if not isinstance(tensors, tuple | list) or not all(isinstance(value, Tensor) for value in tensors):
@@ -278,7 +276,7 @@ def _concatenate(
 
 
 def _matmul(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], batch: int | None, layer: nn.Module | None
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
     given = (*args, *(kwargs[name] for name in ("input", "other", "mat2") if name in kwargs))
     if len(given) != 2 or not all(isinstance(value, Tensor) for value in given):
@@ -293,9 +291,7 @@ def _matmul(
     return Recovery((misfit,), function(fitting, right))
 
 
-Attempt = Callable[
-    [Function, tuple[Any, ...], dict[str, Any], "int | None", "nn.Module | None"], "Recovery | None"
-]
+Attempt = Callable[[Function, tuple[Any, ...], dict[str, Any], "nn.Module | None"], "Recovery | None"]
 
 _RECOVERIES: dict[str, Attempt] = {
     **dict.fromkeys(("view", "reshape"), _reshape),

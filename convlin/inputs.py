@@ -15,7 +15,7 @@ from typing import Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from convlin.errors import InputError
 
@@ -176,11 +176,15 @@ def read_device(device: torch.device | str | int) -> torch.device:
         ) from error
     if read.type == "cuda":
         if not torch.cuda.is_available():
-            raise InputError(f'device={str(device)!r} was asked for, and PyTorch sees no CUDA device: write device="cpu"')
+            raise InputError(
+                f'device={str(device)!r} was asked for, and PyTorch sees no CUDA device: write device="cpu"'
+            )
         if read.index is None:
             return torch.device("cuda", torch.cuda.current_device())
         if read.index >= torch.cuda.device_count():
-            raise InputError(f"device={str(device)!r} was asked for, and there are {torch.cuda.device_count()} CUDA devices")
+            raise InputError(
+                f"device={str(device)!r} was asked for, and there are {torch.cuda.device_count()} CUDA devices"
+            )
     return read
 
 
@@ -204,7 +208,7 @@ def model_dtype(model: nn.Module) -> torch.dtype:
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
     yield from model.parameters()
     for buffer in model.buffers():
-        if not isinstance(buffer, UninitializedTensorMixin):
+        if not is_lazy(buffer):
             yield buffer
 
 
@@ -296,7 +300,9 @@ def _read_dtypes(
     if not isinstance(dtypes, Sequence):
         raise InputError(f"dtypes must be a dtype, a list of them or a dict by name, and got {_show(dtypes)}")
     if len(dtypes) != len(slots):
-        raise InputError(f"dtypes lists {len(dtypes)} dtypes for {len(slots)} inputs: write one for each, or one for all")
+        raise InputError(
+            f"dtypes lists {len(dtypes)} dtypes for {len(slots)} inputs: write one for each, or one for all"
+        )
     return {place: read_dtype(value) for place, value in zip(slots, dtypes, strict=True)}
 
 

@@ -197,9 +197,7 @@ def _moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _with_rank(
-    module: _ConvNd, tensor: Tensor, spatial: int, arrival: Arrival
-) -> tuple[Tensor, tuple[Misfit, ...]]:
+def _with_rank(module: _ConvNd, tensor: Tensor, spatial: int, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
     """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
     rank = tensor.dim()
     if rank > spatial + 2:
@@ -223,10 +221,7 @@ def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
     if not isinstance(tensor, Tensor):
         return None
     ranks = next((ranks for end, ranks in _NORM_RANKS.items() if end in _base_name(module)), ())
-    original, dtype_misfits = tensor, ()
-    if module.weight is not None:
-        tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
-    misfits = dtype_misfits
+    tensor, misfits = _dtype_misfit(tensor, module.weight)
     declared = module.num_features
     if ranks and tensor.dim() not in ranks:
         misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)

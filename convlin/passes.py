@@ -18,11 +18,13 @@ from convlin.diagnose import diagnose
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.nested import describe
+from convlin.recording import Recording, Suspects
 from convlin.records import Report
 from convlin.relocate import exchange, renew_lazy, to_device
 from convlin.report import build
 from convlin.silent import has_unbatched_convolution, suspects
-from convlin.trace import Recording, Suspects, Tracer, attached
+from convlin.state import State
+from convlin.trace import Tracer
 from convlin.untouched import untouched
 
 MODES = ("eval", "train", "same")
@@ -72,8 +74,8 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval") -> Outcome:
     careful, found = False, Suspects()
     for _ in range(_MOST_PASSES):
         with untouched(root) as keeper, _prepared(root, plan, mode):
-            tracer = Tracer(root, keeper, careful=careful, batch_added=_adds_batch(plan), suspects=found)
-            recording = one_pass(root, plan, tracer)
+            state = State(careful=careful, batch_added=_adds_batch(plan), suspects=found, keeper=keeper)
+            recording = one_pass(root, plan, state)
             failure = recording.failure
             better = _with_integers(plan, recording)
             if better is not None:
@@ -94,17 +96,17 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval") -> Outcome:
     raise AssertionError("a model needed more passes than there are kinds of findings")
 
 
-def one_pass(model: nn.Module, plan: Plan, tracer: Tracer, sizes: Mapping[str, int] | None = None) -> Recording:
-    """One forward pass under ``tracer``; an ``Exception`` that stops it is kept in the recording."""
+def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int] | None = None) -> Recording:
+    """One forward pass; an ``Exception`` that stops it is kept in the recording."""
     args, kwargs = plan.make(sizes)
+    tracer, recording = Tracer(model, state), state.recording
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
     with torch.no_grad():
         try:
-            with attached(tracer) as recording:
+            with tracer.attached():
                 output = model(*args, **kwargs)
         except Exception as error:
             # Kept, not swallowed: what cannot be told as a problem is raised again by the caller.
-            recording = tracer.recording
             assert recording.failure is not None and recording.failure.error is error
         else:
             recording.outputs = describe(output)
@@ -148,7 +150,9 @@ def _with_integers(plan: Plan, recording: Recording) -> Plan | None:
     if not floating:
         return None
     indexing = failure.function.rpartition(".")[2].removeprefix("Tensor") in _INDEXING
-    embedding = failure.event >= 0 and isinstance(recording.events[failure.event].module, nn.Embedding | nn.EmbeddingBag)
+    embedding = failure.event >= 0 and isinstance(
+        recording.events[failure.event].module, nn.Embedding | nn.EmbeddingBag
+    )
     if not (indexing or embedding):
         return None
     places = failure.dummy_places & floating or floating

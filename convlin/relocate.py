@@ -11,7 +11,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedParameter, UninitializedTensorMixin
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 Change = Callable[[Tensor], Tensor]
 
@@ -24,7 +24,7 @@ def exchange(model: nn.Module, change: Change) -> None:
     changed: dict[int, Tensor] = {}
 
     def of(tensor: Tensor) -> Tensor:
-        if isinstance(tensor, UninitializedTensorMixin):
+        if is_lazy(tensor):
             return tensor
         known = changed.get(id(tensor))
         if known is None:
@@ -78,7 +78,7 @@ def renew_lazy(model: nn.Module) -> None:
     for module in model.modules():
         for tensors in (module._parameters, module._buffers):
             for name, tensor in tensors.items():
-                if isinstance(tensor, UninitializedTensorMixin):
+                if is_lazy(tensor):
                     if id(tensor) not in renewed:
                         renewed[id(tensor)] = _fresh(tensor)
                     tensors[name] = renewed[id(tensor)]
@@ -87,6 +87,5 @@ def renew_lazy(model: nn.Module) -> None:
 def _fresh(tensor: Any) -> Tensor:
     if isinstance(tensor, UninitializedParameter):
         return UninitializedParameter(requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype)
-    return nn.parameter.UninitializedBuffer(
-        requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype
-    )
+    # torch's stub of this class leaves out the arguments that it hands to the tensor.
+    return UninitializedBuffer(requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype)  # type: ignore[call-arg]

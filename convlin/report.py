@@ -7,11 +7,11 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from torch import Tensor, jit, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from convlin.nested import dtype_name, sizes
 from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Size
-from convlin.trace import Event, Recording
+from convlin.recording import Event, Recording
 
 _NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
@@ -96,7 +96,9 @@ def _module_infos(nodes: list[Node], recording: Recording, *, ran: bool) -> Iter
     counts = Counter(id(event.module) for event in recording.events if event.module is not None)
     parameters: dict[int, str] = {}
     buffers: dict[int, str] = {}
-    opaque = {id(inner) for node in nodes if isinstance(node.module, jit.ScriptModule) for inner in node.module.modules()}
+    opaque = {
+        id(inner) for node in nodes if isinstance(node.module, jit.ScriptModule) for inner in node.module.modules()
+    }
     opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
     busy = _with_called_descendants(nodes, counts)
     for node in nodes:
@@ -147,8 +149,8 @@ def _tensor_infos(path: str, tensors: object, known: dict[int, str]) -> Iterator
         if tensor is None:
             continue
         full = f"{path}.{name}" if path else name
-        shape: tuple[Size, ...] = () if isinstance(tensor, UninitializedTensorMixin) else sizes(tensor)
-        lazy = isinstance(tensor, UninitializedTensorMixin)
+        shape: tuple[Size, ...] = () if is_lazy(tensor) else sizes(tensor)
+        lazy = is_lazy(tensor)
         yield ParameterInfo(
             name,
             (0,) if lazy else shape,

@@ -12,7 +12,7 @@ from math import prod
 from torch import nn
 
 from convlin.records import Shape
-from convlin.trace import Event, Fold, Recording, Suspects, is_feature_map
+from convlin.recording import Event, Fold, Recording, Suspects, is_feature_map
 
 _RESHAPES = frozenset({"Tensor.view", "Tensor.reshape", "torch.reshape", "Tensor.flatten", "torch.flatten"})
 

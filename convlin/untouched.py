@@ -24,7 +24,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from convlin.errors import UntouchedWarning
 
@@ -176,7 +176,7 @@ class _SavedTensor:
         # .grad of a non-leaf warns and is None unless it was retained.
         self.grad = tensor.grad if tensor.is_leaf else None
         # Inference tensors do not count versions, and lazy ones have nothing yet.
-        lazy = isinstance(tensor, UninitializedTensorMixin)
+        lazy = is_lazy(tensor)
         self.version = None if lazy or tensor.is_inference() else tensor._version
         self.elements = 0 if lazy else tensor.numel()
         self.pointer = 0 if lazy else _pointer(tensor)

@@ -1,0 +1,234 @@
+"""The torch functions that run between the layers, seen by a ``TorchFunctionMode``.
+
+No hook sees ``x.view(...)`` or ``F.max_pool2d``.  A function that code outside torch's own layers
+calls becomes a row where it changes the shape; one that cannot take what reached it is recovered
+from in a careful pass, so that the pass goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from math import prod
+from types import FrameType
+from typing import Any
+
+from torch import Tensor
+from torch.overrides import TorchFunctionMode
+
+from convlin.frames import LIBRARY, Frames, line_of
+from convlin.functions import is_fact, name_of, recover, reshape_sizes, writes
+from convlin.layers import PLAIN, Misfit
+from convlin.nested import info, tensors_in
+from convlin.recording import NO_SOURCE, Event, Failure, Fold
+from convlin.records import Join, Shape
+from convlin.state import State, plain_settings
+
+_WRITES, _FACT = 1, 2
+
+
+class Between(TorchFunctionMode):
+    """Records the functions that are called while it is on."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__()
+        self._state = state
+        self._frames = Frames()
+        self._roles: dict[Any, int] = {}
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        role = self._roles.get(func)
+        if role is None:
+            role = self._roles[func] = (_WRITES if writes(func) else 0) | (_FACT if is_fact(func) else 0)
+        if role & _WRITES or "out" in kwargs:
+            self._keep(args, kwargs)
+        if role & _FACT:
+            return func(*args, **kwargs)
+        self._state.recording.used.update(map(id, args))
+        frame = sys._getframe(1)
+        in_library = self._frames.kind(frame.f_code.co_filename) == LIBRARY
+        caller = None if in_library else self._frames.caller(frame)
+        if caller is None:
+            try:
+                return func(*args, **kwargs)
+            except Exception as error:
+                return self._failed_in_layer(func, args, kwargs, error)
+        return self._call(func, args, kwargs, caller)
+
+    def _keep(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._state.keeper is not None:
+            for _, tensor in tensors_in((args, kwargs)):
+                self._state.keeper.before_write(tensor)
+
+    # Inside a layer of PyTorch's own
+
+    def _failed_in_layer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+        """A function that a layer of PyTorch's own called has raised.
+
+        A layer with PyTorch's own ``forward`` was examined before; one whose class overrides it can
+        take other sizes than it declares, so it is judged only here, by what its function refused.
+        """
+        state = self._state
+        layer = state.stack[-1] if state.stack else None
+        if state.careful and layer is not None and not state.known(type(layer.module)).as_documented:
+            recovery = recover(func, args, kwargs, layer.module)
+            if recovery is not None:
+                layer.findings.extend(recovery.misfits)
+                return recovery.result
+        self._note_failure(func, args, kwargs, error, None)
+        raise error
+
+    # Between the layers
+
+    def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], caller: FrameType) -> Any:
+        """A function that code outside torch called: a row where the shape changes."""
+        state = self._state
+        tensors = flat_tensors(args, kwargs)
+        before = tuple(state.read(tensor) for tensor in tensors)
+        misfits: tuple[Misfit, ...] = ()
+        try:
+            result = func(*args, **kwargs)
+        except Exception as error:
+            recovery = self._recover(func, args, kwargs, error)
+            if recovery is None:
+                self._note_failure(func, args, kwargs, error, caller)
+                raise
+            misfits, result = recovery
+        if not tensors:
+            return result
+        made = [result] if isinstance(result, Tensor) else _several(result)
+        if not made:
+            return result
+        folded = self._folded(args, kwargs, caller, before, made)
+        if folded is not None:
+            misfits, result = (folded,), tensors[0].flatten(1)
+            made = [result]
+        top = state.stack[-1] if state.stack else None
+        shows = top is None or not top.is_leaf or len(state.stack) == 1
+        changed = len(made) > 1 or state.read(made[0]) != before[0]
+        if (changed and shows) or misfits:
+            self._row(func, args, kwargs, caller, tensors, before, made, misfits)
+        else:
+            self._pass_on(func, caller, tensors, made)
+        return result
+
+    def _row(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        caller: FrameType,
+        tensors: list[Tensor],
+        before: tuple[Shape, ...],
+        made: list[Tensor],
+        misfits: tuple[Misfit, ...],
+    ) -> None:
+        state = self._state
+        index, name, where = len(state.recording.events), name_of(func), line_of(caller)
+        sources = tuple(state.origins.source(tensor) for tensor in tensors)
+        inputs = tuple(
+            info(tensor, "", state.read)._replace(shape=shape) for tensor, shape in zip(tensors, before, strict=True)
+        )
+        outputs = tuple(info(tensor, "", state.read) for tensor in made)
+        # Behind a stand-in two operands may differ only because of it: no mistake of its own.
+        silent = any(state.origins.is_tainted(tensor) for tensor in tensors) and all(
+            misfit.kind == "operands" for misfit in misfits
+        )
+        state.recording.events.append(
+            Event(
+                None, state.path, name, PLAIN, plain_settings(args, kwargs), inputs, outputs, 0, sources, where,
+                is_function=True, stood_in=bool(misfits),
+            )
+        )  # fmt: skip
+        if not silent:
+            for misfit in misfits:
+                state.find(misfit, state.path, index, inputs, sources, function=name, where=where)
+        for tensor in made:
+            state.origins.remember(tensor, index)
+            if misfits or silent:
+                state.origins.taint(tensor)
+
+    def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor]) -> None:
+        """A function that keeps the shape is no row, but what it returns comes from where its input came."""
+        state = self._state
+        sources = tuple(state.origins.source(tensor) for tensor in tensors)
+        known = [source for source in sources if source != NO_SOURCE]
+        source = known[0] if known else NO_SOURCE
+        if len(known) > 1 and known[0] != known[1]:
+            state.recording.joins.append(Join(name_of(func), line_of(caller), sources))
+            source = -1 - len(state.recording.joins)
+        tainted = any(state.origins.is_tainted(tensor) for tensor in tensors)
+        for tensor in made:
+            state.origins.remember(tensor, source)
+            if tainted:
+                state.origins.taint(tensor)
+
+    def _recover(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+    ) -> tuple[tuple[Misfit, ...], Any] | None:
+        state = self._state
+        if not state.careful or not isinstance(error, RuntimeError | ValueError | IndexError):
+            return None
+        layer = state.stack[-1].module if state.stack and state.stack[-1].is_leaf else None
+        recovery = recover(func, args, kwargs, layer)
+        return (recovery.misfits, recovery.result) if recovery is not None else None
+
+    def _folded(
+        self,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        caller: FrameType,
+        before: tuple[Shape, ...],
+        made: list[Tensor],
+    ) -> Misfit | None:
+        """The misfit of a reshape that an earlier pass showed to lose the batch."""
+        state = self._state
+        if not state.suspects.folds or not before or len(before[0]) < 2:
+            return None
+        if Fold(line_of(caller), state.path, before[0]) not in state.suspects.folds:
+            return None
+        after = state.read(made[0])
+        detail = {"wanted": reshape_sizes(args, kwargs), "shape": before[0], "made": after}
+        return Misfit("batch", after[-1], prod(before[0][1:]), "folded", detail)
+
+    def _note_failure(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        error: BaseException,
+        caller: FrameType | None,
+    ) -> None:
+        state = self._state
+        tensors = flat_tensors(args, kwargs)
+        state.recording.failure = Failure(
+            error,
+            in_torch=True,
+            path=state.path,
+            function=name_of(func),
+            inputs=tuple(info(tensor, "", state.read) for tensor in tensors),
+            sources=tuple(state.origins.source(tensor) for tensor in tensors),
+            settings=plain_settings(args, kwargs),
+            where=line_of(caller) if caller is not None else None,
+            in_layer=caller is None,
+            dummy_places=state.origins.places(tensors),
+        )
+
+
+def flat_tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The tensors among the arguments, those in a list or tuple too."""
+    found: list[Tensor] = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found.extend(item for item in value if isinstance(item, Tensor))
+    return found
+
+
+def _several(result: Any) -> list[Tensor]:
+    """The tensors of a result with several (``chunk``, ``unbind``, ``max`` with its indices)."""
+    return [item for item in result if isinstance(item, Tensor)] if isinstance(result, tuple | list) else []

@@ -1,0 +1,65 @@
+"""Who made which tensor, without keeping any alive."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from convlin.nested import tensors_in
+from convlin.recording import NO_SOURCE
+
+
+class Provenance:
+    """Remembers for each live tensor the event that made it.
+
+    A tensor is known by its identity, and a weak reference tells whether the identity is still its own.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+        self._inputs: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self._tainted: dict[int, weakref.ref[Tensor]] = {}
+
+    def remember(self, tensor: Tensor, event: int) -> None:
+        """``event`` made ``tensor``."""
+        self._made[id(tensor)] = (weakref.ref(tensor), event)
+
+    def source(self, tensor: Tensor) -> int:
+        """Index of the event that made ``tensor``, or ``NO_SOURCE``."""
+        entry = self._made.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else NO_SOURCE
+
+    def sources(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...]:
+        """The source of every tensor in the arguments of a call."""
+        if len(args) == 1 and not kwargs and isinstance(args[0], Tensor):
+            return (self.source(args[0]),)
+        return tuple(self.source(tensor) for _, tensor in tensors_in((args, dict(kwargs))))
+
+    def taint(self, tensor: Tensor) -> None:
+        """``tensor`` comes from a stand-in: what does not fit it may fit the real one."""
+        self._tainted[id(tensor)] = weakref.ref(tensor)
+
+    def is_tainted(self, tensor: Tensor) -> bool:
+        """Whether ``taint`` was called for it."""
+        entry = self._tainted.get(id(tensor))
+        return entry is not None and entry() is tensor
+
+    def take_inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], dummies: Mapping[str, Tensor]) -> None:
+        """These tensors go into the model; ``dummies``, by place, were made by convlin."""
+        for _, tensor in tensors_in((args, dict(kwargs))):
+            self._inputs[id(tensor)] = (weakref.ref(tensor), "")
+        for place, tensor in dummies.items():
+            self._inputs[id(tensor)] = (weakref.ref(tensor), place)
+
+    def is_input(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` is an input of the model itself."""
+        entry = self._inputs.get(id(tensor))
+        return entry is not None and entry[0]() is tensor
+
+    def places(self, tensors: list[Tensor]) -> frozenset[str]:
+        """The places of the inputs made by convlin among ``tensors``."""
+        found = (self._inputs[id(tensor)][1] for tensor in tensors if self.is_input(tensor))
+        return frozenset(place for place in found if place)

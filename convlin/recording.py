@@ -1,0 +1,151 @@
+"""What one pass showed, as the tracer writes it down: events, findings, and where it stopped.
+
+These refer to live modules, so they stay inside the pass; ``report`` turns them into records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from convlin.functions import hands_on, makes_feature_map
+from convlin.layers import PLAIN, LayerRule, Misfit
+from convlin.records import Join, Location, TensorInfo
+
+NO_SOURCE = -1
+"""An input of the model, or a tensor whose making was not seen."""
+
+
+class Event(NamedTuple):
+    """One call as it was seen: what becomes a ``records.Call``."""
+
+    module: nn.Module | None
+    path: str
+    type: str
+    rule: LayerRule
+    settings: Mapping[str, Any]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    inner: int
+    sources: tuple[int, ...]
+    where: Location | None = None
+    is_function: bool = False
+    failed: bool = False
+    stood_in: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A misfit and where it was met; ``diagnose`` puts it into words."""
+
+    misfit: Misfit
+    path: str
+    event: int
+    """Index of the event it belongs to."""
+    inputs: tuple[TensorInfo, ...]
+    source: int
+    """Index of the event that made the first input, or -1."""
+    layer: str = ""
+    """The layer as PyTorch prints it; empty for a function."""
+    function: str = ""
+    where: Location | None = None
+    is_model_input: bool = False
+
+
+@dataclass(slots=True)
+class Failure:
+    """Where a pass stopped."""
+
+    error: BaseException
+    in_torch: bool
+    """A torch function or layer refused its input; otherwise the user's own code raised."""
+    path: str = ""
+    function: str = ""
+    inputs: tuple[TensorInfo, ...] = ()
+    sources: tuple[int, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    where: Location | None = None
+    in_layer: bool = False
+    """The function was called by a layer of PyTorch's own, which is what a user sees fail."""
+    event: int = NO_SOURCE
+    dummy_places: frozenset[str] = frozenset()
+    """The model inputs made by convlin that the failing function's tensors come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A reshape that is to be taken for a mistake: the batch disappears in it for good."""
+
+    where: Location | None
+    path: str
+    shape: tuple[Any, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """What an earlier pass showed to be a mistake although nothing raised."""
+
+    folds: frozenset[Fold] = frozenset()
+    unflattened: frozenset[str] = frozenset()
+    """Paths of Linears that work on a feature map as it is."""
+
+    def __bool__(self) -> bool:
+        return bool(self.folds or self.unflattened)
+
+    def __or__(self, other: Suspects) -> Suspects:
+        return Suspects(self.folds | other.folds, self.unflattened | other.unflattened)
+
+
+@dataclass(slots=True)
+class Recording:
+    """Everything that one pass showed."""
+
+    events: list[Event] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
+    required: dict[str, Any] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
+    """Identities of the tensors that some torch function took as a weight."""
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    failure: Failure | None = None
+
+
+def is_feature_map(recording: Recording, source: int, rank: int) -> bool:
+    """Whether the event ``source`` gave ``(N, C, *sizes)``, through whatever keeps the shape."""
+    events, joins = recording.events, recording.joins
+    for _ in range(len(events) + len(joins) + 1):
+        if source <= -2:
+            source = joins[-2 - source].sources[0]
+            continue
+        if source == NO_SOURCE:
+            return False
+        event = events[source]
+        if not event.outputs or len(event.outputs[0].shape) != rank or rank < 3:
+            return False
+        if event.rule.makes_feature_map or (event.is_function and makes_feature_map(event.type)):
+            return True
+        keeps = event.inputs and event.inputs[0].shape == event.outputs[0].shape
+        follows = hands_on(event.type) if event.is_function else (keeps and event.rule is PLAIN)
+        if not follows or not event.sources:
+            return False
+        source = event.sources[0]
+    return False
+
+
+@dataclass(slots=True)
+class Frame:
+    """A module under way."""
+
+    module: nn.Module
+    path: str
+    start: int
+    is_leaf: bool
+    inputs: tuple[TensorInfo, ...] = ()
+    sources: tuple[int, ...] = ()
+    findings: list[Misfit] = field(default_factory=list)
+    original: Tensor | None = None
+    is_model_input: bool = False

@@ -1,0 +1,101 @@
+"""What the two halves of a tracer share while a pass runs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from torch import nn
+
+from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
+from convlin.nested import SizeReader, sizes
+from convlin.provenance import Provenance
+from convlin.recording import NO_SOURCE, Finding, Frame, Recording, Suspects
+from convlin.records import Location, TensorInfo
+from convlin.untouched import Keeper
+
+
+@dataclass(frozen=True, slots=True)
+class KnownType:
+    """What is known of a class of modules."""
+
+    rule: LayerRule
+    name: str
+    as_documented: bool
+    """``forward`` is PyTorch's own."""
+
+
+@dataclass(slots=True)
+class State:
+    """One pass under way."""
+
+    careful: bool = False
+    """Examine what reaches every layer, and stand in for what does not fit."""
+    batch_added: bool = False
+    """convlin made the inputs: their first axis is the batch."""
+    suspects: Suspects = field(default_factory=Suspects)
+    keeper: Keeper | None = None
+    read: SizeReader = sizes
+    recording: Recording = field(default_factory=Recording)
+    origins: Provenance = field(default_factory=Provenance)
+    stack: list[Frame] = field(default_factory=list)
+    """The modules under way, the innermost last; in a quick pass without PyTorch's plain layers."""
+    types: dict[type, KnownType] = field(default_factory=dict)
+
+    def known(self, kind: type) -> KnownType:
+        """The rule of a class of modules, looked up once."""
+        found = self.types.get(kind)
+        if found is None:
+            found = self.types[kind] = KnownType(rule_for(kind), kind.__name__, runs_as_documented(kind))
+        return found
+
+    @property
+    def path(self) -> str:
+        """The path of the module under way."""
+        return self.stack[-1].path if self.stack else ""
+
+    def find(
+        self,
+        misfit: Misfit,
+        path: str,
+        event: int,
+        inputs: tuple[TensorInfo, ...],
+        sources: tuple[int, ...],
+        *,
+        layer: str = "",
+        function: str = "",
+        where: Location | None = None,
+        is_model_input: bool = False,
+    ) -> None:
+        """Write down a misfit."""
+        source = sources[0] if sources else NO_SOURCE
+        self.recording.findings.append(
+            Finding(misfit, path, event, inputs, source, layer, function, where, is_model_input)
+        )
+
+    def find_all(self, frame: Frame, event: int, inputs: tuple[TensorInfo, ...], sources: tuple[int, ...]) -> None:
+        """Write down every misfit that was met at a layer."""
+        for misfit in frame.findings:
+            self.find(
+                misfit, frame.path, event, inputs, sources,
+                layer=printed(frame.module), is_model_input=frame.is_model_input,
+            )  # fmt: skip
+
+
+def printed(module: nn.Module) -> str:
+    """The layer as PyTorch prints it, on one line."""
+    return f"{type(module).__name__}({module.extra_repr()})"
+
+
+def plain_settings(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a function that are no tensors, by position and by name."""
+    settings: dict[str, Any] = {str(index): value for index, value in enumerate(args) if _is_plain(value)}
+    settings.update((name, value) for name, value in kwargs.items() if _is_plain(value))
+    return settings
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_is_plain(item) for item in value)
+    return isinstance(value, int | float | str | bool | type(None) | slice | type(...))
