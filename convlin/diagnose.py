@@ -14,8 +14,8 @@ from torch import nn
 
 from convlin.inputs import Plan
 from convlin.layers import Misfit
-from convlin.records import Location, Problem, Report, Shape
 from convlin.recording import Finding, Recording
+from convlin.records import Location, Problem, Report, Shape
 
 _FLATTENING = ("flatten", "view", "reshape")
 

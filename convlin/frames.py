@@ -72,11 +72,10 @@ def _is_installed(filename: str) -> bool:
 
 
 def raised_in_torch(error: BaseException) -> bool:
-    """Whether the innermost frame is torch's, or convlin's where it called a torch function."""
+    """Whether the innermost frame is torch's: a layer, and not the user's code, refused what reached it."""
     traceback = error.__traceback__
     if traceback is None:
         return False
     while traceback.tb_next is not None:
         traceback = traceback.tb_next
-    filename = traceback.tb_frame.f_code.co_filename
-    return filename.startswith((_TORCH, _CONVLIN))
+    return traceback.tb_frame.f_code.co_filename.startswith(_TORCH)

@@ -157,9 +157,9 @@ def read_inputs(
             by_name = torch.long if name in INDEX_NAMES else dtype
             plan[place] = Dummy(place, _read_shape(value), wanted.get(place, by_name))
         else:
-            plan[place] = _as_tensors(value, at if device is not None else None)
+            plan[place] = _on_device(value, at if device is not None else None)
     keyword_values = {name: plan[name] for name in keywords} | {
-        name: _as_tensors(value, at if device is not None else None) for name, value in extra.items()
+        name: _on_device(value, at if device is not None else None) for name, value in extra.items()
     }
     positional = tuple(plan[f"[{index}]"] for index in range(len(args)))
     _check_signature(model, positional, keyword_values)
@@ -317,16 +317,16 @@ def read_dtype(dtype: DtypeLike) -> torch.dtype:
     raise InputError(f"{_show(dtype)} is no dtype: write torch.float32, torch.long, …{_nearest(str(dtype), names)}")
 
 
-def _as_tensors(value: Any, device: torch.device | None) -> Any:
-    """Numpy arrays as tensors and tensors on ``device``, in nested lists, tuples and dicts; the rest as it is."""
+def _on_device(value: Any, device: torch.device | None) -> Any:
+    """Tensors on ``device``, in nested lists, tuples and dicts; the rest as it is."""
+    if device is None:
+        return value
     if isinstance(value, Tensor):
-        return value if device is None else value.to(device)
-    if _is_numpy(value):
-        return torch.as_tensor(value, device=device)
+        return value.to(device)
     if isinstance(value, dict) and type(value) is dict:
-        return {key: _as_tensors(item, device) for key, item in value.items()}
+        return {key: _on_device(item, device) for key, item in value.items()}
     if type(value) is list or type(value) is tuple:
-        return type(value)(_as_tensors(item, device) for item in value)
+        return type(value)(_on_device(item, device) for item in value)
     return value
 
 

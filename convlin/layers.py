@@ -114,6 +114,8 @@ def _unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:
     """The first tensor of a tuple that reached a layer which takes one tensor."""
     if isinstance(value, PackedSequence):
         return value.data, (Misfit("structure", "Tensor", "PackedSequence", "packed"),)
+    if type(value).__module__ == "numpy" and hasattr(value, "__array__"):
+        return torch.as_tensor(value), (Misfit("structure", "Tensor", "ndarray", "array"),)
     if isinstance(value, tuple | list) and value and isinstance(value[0], Tensor):
         return value[0], (Misfit("structure", "Tensor", type(value).__name__, "tuple", {"length": len(value)}),)
     return value, ()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
@@ -23,43 +24,55 @@ _CPU = torch.device("cpu")
 SizeReader = Callable[[Tensor], Shape]
 
 
-def tensors_in(value: Any, place: str = "", depth: int = 0) -> Iterator[tuple[str, Tensor]]:
-    """Every tensor inside ``value`` with what a user writes to reach it: ``[0]``, ``.logits``, ``["boxes"]``."""
+def tensors_in(value: Any, place: str = "", *, objects: bool = False) -> Iterator[tuple[str, Tensor]]:
+    """Every tensor inside ``value`` with what a user writes to reach it: ``[0]``, ``.logits``, ``["boxes"]``.
+
+    ``objects`` looks into objects of classes that are neither Python's nor torch's too.  That is for what
+    a layer returns: among its arguments such an object is a cache more often than not.  A container that
+    contains itself is entered once.
+    """
+    return _search(value, place, (), objects)
+
+
+def _search(value: Any, place: str, inside: tuple[int, ...], objects: bool) -> Iterator[tuple[str, Tensor]]:
     if isinstance(value, Tensor):
         yield place, value
-    elif isinstance(value, _LEAVES) or depth > MAX_DEPTH:
         return
-    elif isinstance(value, PackedSequence):
-        yield f"{place}.data", value.data
-    elif isinstance(value, tuple | list):
+    if isinstance(value, _LEAVES) or len(inside) > MAX_DEPTH or id(value) in inside:
+        return
+    inside = (*inside, id(value))
+    if isinstance(value, tuple | list | deque):
         fields = getattr(value, "_fields", None)
         for index, item in enumerate(value):
             here = f"{place}.{fields[index]}" if fields else f"{place}[{index}]"
-            yield from tensors_in(item, here, depth + 1)
+            yield from _search(item, here, inside, objects)
+    elif isinstance(value, set | frozenset):
+        for item in value:
+            yield from _search(item, f"{place}{{…}}", inside, objects)
     elif isinstance(value, Mapping):
         # transformers' ModelOutput is a mapping whose keys are its fields: people write .logits.
         by_attribute = dataclasses.is_dataclass(value)
         for key, item in value.items():
             here = f"{place}.{key}" if by_attribute else f"{place}[{_quoted(key)}]"
-            yield from tensors_in(item, here, depth + 1)
+            yield from _search(item, here, inside, objects)
     elif dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
-            yield from tensors_in(getattr(value, field.name, None), f"{place}.{field.name}", depth + 1)
+            yield from _search(getattr(value, field.name, None), f"{place}.{field.name}", inside, objects)
     elif isinstance(value, Distribution):
         for name in value.arg_constraints:
             if name in value.__dict__:
-                yield from tensors_in(value.__dict__[name], f"{place}.{name}", depth + 1)
-    else:
-        yield from _in_object(value, place, depth)
+                yield from _search(value.__dict__[name], f"{place}.{name}", inside, objects)
+    elif objects:
+        yield from _in_object(value, place, inside)
 
 
-def _in_object(value: Any, place: str, depth: int) -> Iterator[tuple[str, Tensor]]:
+def _in_object(value: Any, place: str, inside: tuple[int, ...]) -> Iterator[tuple[str, Tensor]]:
     """The tensor attributes of an object of the user's own class."""
     attributes = getattr(value, "__dict__", None)
     if not isinstance(attributes, dict) or isinstance(value, torch.nn.Module) or callable(value):
         return
     for name, item in list(attributes.items()):
-        yield from tensors_in(item, f"{place}.{name}", depth + 1)
+        yield from _search(item, f"{place}.{name}", inside, True)
 
 
 def _quoted(key: object) -> str:
@@ -93,7 +106,7 @@ def describe(value: Any, read: SizeReader = sizes) -> tuple[TensorInfo, ...]:
     """A record of every tensor inside ``value``."""
     if isinstance(value, Tensor):  # the common case, without a generator
         return (info(value, "", read),)
-    return tuple(info(tensor, place, read) for place, tensor in tensors_in(value))
+    return tuple(info(tensor, place, read) for place, tensor in tensors_in(value, objects=True))
 
 
 def describe_arguments(
@@ -101,7 +114,9 @@ def describe_arguments(
 ) -> tuple[TensorInfo, ...]:
     """A record of every tensor in the arguments of a call; a single positional tensor has no place."""
     if len(args) == 1 and not kwargs:
-        return describe(args[0], read)
+        args = args[0]
+        if isinstance(args, Tensor):  # the common case, without a generator
+            return (info(args, "", read),)
     found = tuple(info(tensor, place, read) for place, tensor in tensors_in(args)) if args else ()
     for name, value in kwargs.items():
         found += tuple(info(tensor, place, read) for place, tensor in tensors_in(value, name))

@@ -57,10 +57,9 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
             continue
-        original = model.__dict__.get("_modules", {}).get("_orig_mod")
-        if original is None or type(model).__name__ != "OptimizedModule":
+        if type(model).__name__ != "OptimizedModule":
             return model
-        model = original
+        model = model._modules["_orig_mod"] or model
 
 
 def structure(model: nn.Module) -> Report:

@@ -32,13 +32,18 @@ def exchange(model: nn.Module, change: Change) -> None:
         return known
 
     for module in model.modules():
-        for tensors in (module._parameters, module._buffers):
+        for tensors in _stores(module):
             for name, tensor in tensors.items():
                 if tensor is not None:
                     tensors[name] = of(tensor)
         for name, value in module.__dict__.items():
             if name not in ("_parameters", "_buffers", "_modules") and _holds_tensors(value):
                 module.__dict__[name] = _mapped(value, of)
+
+
+def _stores(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
+    """Where a module keeps its parameters and buffers."""
+    return module._parameters, module._buffers
 
 
 def _holds_tensors(value: Any) -> bool:
@@ -76,16 +81,16 @@ def renew_lazy(model: nn.Module) -> None:
     """
     renewed: dict[int, Tensor] = {}
     for module in model.modules():
-        for tensors in (module._parameters, module._buffers):
+        for tensors in _stores(module):
             for name, tensor in tensors.items():
-                if is_lazy(tensor):
+                if tensor is not None and is_lazy(tensor):
                     if id(tensor) not in renewed:
                         renewed[id(tensor)] = _fresh(tensor)
                     tensors[name] = renewed[id(tensor)]
 
 
-def _fresh(tensor: Any) -> Tensor:
-    if isinstance(tensor, UninitializedParameter):
-        return UninitializedParameter(requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype)
-    # torch's stub of this class leaves out the arguments that it hands to the tensor.
-    return UninitializedBuffer(requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype)  # type: ignore[call-arg]
+def _fresh(tensor: Tensor) -> Tensor:
+    # torch's stubs of these two leave out the arguments that they hand to the tensor.
+    kind: Any = UninitializedParameter if isinstance(tensor, nn.Parameter) else UninitializedBuffer
+    fresh: Tensor = kind(requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype)
+    return fresh

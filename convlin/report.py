@@ -10,8 +10,8 @@ from torch import Tensor, jit, nn
 from torch.nn.parameter import is_lazy
 
 from convlin.nested import dtype_name, sizes
-from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Size
 from convlin.recording import Event, Recording
+from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Size
 
 _NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 

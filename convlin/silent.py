@@ -11,8 +11,8 @@ from math import prod
 
 from torch import nn
 
-from convlin.records import Shape
 from convlin.recording import Event, Fold, Recording, Suspects, is_feature_map
+from convlin.records import Shape
 
 _RESHAPES = frozenset({"Tensor.view", "Tensor.reshape", "torch.reshape", "Tensor.flatten", "torch.flatten"})
 

@@ -67,6 +67,9 @@ class Tracer:
             if isinstance(module, torch.jit.ScriptModule):
                 # Its children run inside TorchScript, where no Python hook is called.
                 inside_script.update(id(inner) for inner in module.modules() if inner is not module)
+                # nn.Module's own method: a scripted module refuses to register a hook, though it runs it.
+                self._handles.append(nn.Module.register_forward_hook(module, self._after, with_kwargs=True))
+                continue
             if self._state.careful or not _is_plain_leaf(module):
                 self._handles.append(module.register_forward_pre_hook(self._before, with_kwargs=True))
             self._handles.append(module.register_forward_hook(self._after, with_kwargs=True))

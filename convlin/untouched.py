@@ -20,6 +20,7 @@ import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from typing import Any
 
 import torch
@@ -39,15 +40,20 @@ _ATOMS = frozenset(
 )
 
 
+_CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
+_GENERATORS = frozenset({torch.Generator, random.Random})
+
+
 class Keeper:
     """What was saved of one model, and how to put it back."""
 
     def __init__(self, model: nn.Module) -> None:
         self._undo: list[Callable[[], None]] = []
+        self._empty: list[Any] = []
         self._seen: set[int] = set()
+        self._slotted: set[int] = set()
         self._tensors: dict[int, _SavedTensor] = {}
         self._storages: set[int] = set()
-        self._alive: list[Any] = []
         self._modules: list[tuple[nn.Module, type, dict[str, Any]]] = []
         self._scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
         for module in model.modules():
@@ -64,6 +70,8 @@ class Keeper:
             return
         attributes = module.__dict__
         self._modules.append((module, type(module), attributes.copy()))
+        if _has_slots(type(module)):
+            self._save_slots(module)
         for value in attributes.values():
             if type(value) not in _ATOMS:
                 self._save_value(value)
@@ -71,23 +79,31 @@ class Keeper:
     def _save_scripted(self, module: torch.jit.ScriptModule) -> None:
         # A scripted module keeps its state in C++: only the training flag and the tensors can be read.
         training = module.training
-        self._undo.append(lambda: module.train(training) if module.training != training else None)
+
+        def undo() -> None:
+            if module.training != training:
+                module.train(training)
+
+        self._undo.append(undo)
+        # Looking up a method of a scripted module stores it in the wrapper's attributes.
+        self._save_container(module.__dict__, dict(module.__dict__), _refill)
         for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
             self._save_tensor(tensor)
 
     def _save_value(self, value: Any) -> None:
         """Containers, plain objects and tensors that hang on a module, each once."""
         kind = type(value)
-        if kind is dict or kind is OrderedDict:
-            if value or kind is OrderedDict:
-                self._save_container(value, dict(value), lambda now, saved: (now.clear(), now.update(saved)))
+        if kind in _CONTAINERS and not value:
+            self._empty.append(value)
+        elif kind is dict or kind is OrderedDict:
+            self._save_container(value, dict(value), _refill)
         elif kind is list:
             self._save_container(value, list(value), lambda now, saved: now.__setitem__(slice(None), saved))
         elif kind is set:
-            self._save_container(value, set(value), lambda now, saved: (now.clear(), now.update(saved)))
+            self._save_container(value, set(value), _refill)
         elif kind is deque:
             self._save_container(value, list(value), lambda now, saved: (now.clear(), now.extend(saved)))
-        elif kind is tuple:
+        elif kind is tuple or kind is frozenset:
             for item in value:
                 if type(item) not in _ATOMS:
                     self._save_value(item)
@@ -95,10 +111,13 @@ class Keeper:
             self._save_tensor(value)
         elif isinstance(value, nn.Module):
             self._save_module(value)
+        elif kind in _GENERATORS or (kind.__module__ == "numpy.random._generator" and kind.__name__ == "Generator"):
+            self._save_generator(value)
         elif isinstance(getattr(value, "__dict__", None), dict) and not _is_library_object(value):
-            self._save_container(
-                value.__dict__, dict(value.__dict__), lambda now, saved: (now.clear(), now.update(saved))
-            )
+            self._save_container(value.__dict__, dict(value.__dict__), _refill)
+            self._save_slots(value)
+        elif hasattr(kind, "__slots__") and not _is_library_object(value):
+            self._save_slots(value)
 
     def _save_container(self, value: Any, saved: Any, put_back: Callable[[Any, Any], object]) -> None:
         if id(value) in self._seen:
@@ -113,6 +132,41 @@ class Keeper:
         for item in saved.values() if isinstance(saved, dict) else saved:
             if type(item) not in _ATOMS:
                 self._save_value(item)
+
+    def _save_slots(self, value: Any) -> None:
+        """An object whose attributes are slots, not items of a ``__dict__``."""
+        if id(value) in self._slotted:
+            return
+        self._slotted.add(id(value))
+        names = {name for kind in type(value).__mro__ for name in _slots(kind)}
+        saved = {name: getattr(value, name) for name in names if hasattr(value, name)}
+
+        def undo() -> None:
+            for name in names:
+                if name in saved and getattr(value, name, None) is not saved[name]:
+                    object.__setattr__(value, name, saved[name])
+                elif name not in saved and hasattr(value, name):
+                    object.__delattr__(value, name)
+
+        self._undo.append(undo)
+        for item in saved.values():
+            if type(item) not in _ATOMS:
+                self._save_value(item)
+
+    def _save_generator(self, generator: Any) -> None:
+        """A random generator of the model's own."""
+        if id(generator) in self._seen:
+            return
+        self._seen.add(id(generator))
+        if isinstance(generator, torch.Generator):
+            state = generator.get_state()
+            self._undo.append(lambda: _discard(generator.set_state(state)))
+        elif isinstance(generator, random.Random):
+            python = generator.getstate()
+            self._undo.append(lambda: generator.setstate(python))
+        else:
+            numpy_state = generator.bit_generator.state
+            self._undo.append(lambda: setattr(generator.bit_generator, "state", numpy_state))
 
     def _save_tensor(self, tensor: Tensor) -> None:
         if id(tensor) in self._tensors:
@@ -150,6 +204,9 @@ class Keeper:
             if not _same_items(now, attributes):
                 now.clear()
                 now.update(attributes)
+        for container in self._empty:
+            if container:
+                container.clear()
         for undo in reversed(self._undo):
             undo()
         for saved in self._tensors.values():
@@ -215,7 +272,7 @@ class _SavedTensor:
 
 def _pointer(tensor: Tensor) -> int:
     """Address of the storage; 0 where there is none (meta, sparse, fake)."""
-    if tensor.device.type == "meta" or tensor.layout != torch.strided:
+    if is_lazy(tensor) or tensor.device.type == "meta" or tensor.layout != torch.strided:
         return 0
     try:
         return tensor.untyped_storage().data_ptr()
@@ -255,12 +312,35 @@ def _same_items(now: dict[str, Any], saved: dict[str, Any]) -> bool:
     )
 
 
+def _refill(now: Any, saved: Any) -> None:
+    now.clear()
+    now.update(saved)
+
+
+def _discard(_: object) -> None:
+    """Take a result that nobody wants."""
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    """The names of a class's slots, private ones as Python stores them."""
+    names = kind.__dict__.get("__slots__", ())
+    names = (names,) if isinstance(names, str) else tuple(names)
+    own = kind.__name__.lstrip("_")
+    plain = [name for name in names if name not in ("__dict__", "__weakref__")]
+    return tuple(f"_{own}{name}" if name.startswith("__") and not name.endswith("__") else name for name in plain)
+
+
+@cache
+def _has_slots(kind: type) -> bool:
+    return any(_slots(base) for base in kind.__mro__)
+
+
 def _is_library_object(value: Any) -> bool:
     """Objects whose inside is not the model's: functions, classes, modules, torch's own."""
     if isinstance(value, type) or callable(value):
         return True
     package = type(value).__module__.partition(".")[0]
-    return package in ("builtins", "torch", "numpy", "logging", "threading", "_thread", "weakref", "types", "re")
+    return package in ("builtins", "torch", "numpy", "logging", "threading", "_thread", "weakref", "re")
 
 
 @contextmanager
@@ -283,7 +363,7 @@ def _random_state() -> Iterator[None]:
     torch_state = torch.get_rng_state()
     numpy = sys.modules.get("numpy")
     numpy_state = numpy.random.get_state() if numpy is not None else None
-    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_available() and torch.cuda.is_initialized() else None
+    cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
