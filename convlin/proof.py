@@ -163,9 +163,8 @@ def _degree(polynomial: Any, variables: list[Any], forms: Mapping[Any, _Form], s
         return forms[variable].degrees.get(symbol, 0) if variable in forms else int(variable == symbol)
 
     each = [of(variable) for variable in variables]
-    return max(
-        sum(power * degree for power, degree in zip(powers, each, strict=True)) for powers in polynomial.monoms()
-    )
+    monomials: list[tuple[int, ...]] = polynomial.monoms()
+    return max(sum(power * degree for power, degree in zip(powers, each, strict=True)) for powers in monomials)
 
 
 def _is_outermost(atom: Any, expression: Any) -> bool:
@@ -272,4 +271,4 @@ def _factor(part: Any) -> str:
     import sympy
 
     needs = part.is_Add or isinstance(part, sympy.floor) or (part.is_Mul and sympy.fraction(part)[1] != 1)
-    return f"({_spelled(part)})" if needs or part.is_Rational and not part.is_Integer else _spelled(part)
+    return f"({_spelled(part)})" if needs or (part.is_Rational and not part.is_Integer) else _spelled(part)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from convlin.errors import ShapeError
+from convlin.errors import InputError, ShapeError
 from convlin.records import Call, ModuleInfo, Problem, Report, Shape, Size
+
+if TYPE_CHECKING:
+    from convlin.expected import Expected
 
 
 class Summary:
@@ -86,13 +90,53 @@ class Summary:
     def __len__(self) -> int:
         return len(self.calls)
 
-    def check(self) -> Summary:
-        """This summary, or a ``ShapeError`` that lists every problem."""
+    # Checks
+
+    def check(self, path: str | os.PathLike[str] | None = None) -> Summary:
+        """This summary, or a ``ShapeError`` that lists every problem.
+
+        With the ``path`` of a lock, every difference from what ``lock`` once wrote there as well.
+        """
         __tracebackhide__ = True
-        if not self.ok:
+        if path is not None:
+            from convlin.changes import failure
+
+            try:
+                message = failure(self.report, path)
+            except InputError as error:
+                raise error.with_traceback(None) from None
+            if message:
+                raise ShapeError(message)
+        elif not self.ok:
             from convlin.render.text import problems_text
 
             raise ShapeError(problems_text(self.report))
+        return self
+
+    def lock(self, path: str | os.PathLike[str]) -> Summary:
+        """Write the shapes of every call to the small text file ``path``, for ``check`` to compare with.
+
+        Raises:
+            ShapeError: the summary has problems; a lock would keep them.
+        """
+        __tracebackhide__ = True
+        from convlin.lock import write_lock
+
+        self.check()
+        write_lock(self.report, path)
+        return self
+
+    def assert_shapes(self, expected: Expected) -> Summary:
+        """This summary, or one ``ShapeError`` with every difference; ``expected`` is as for ``convlin.assert_shapes``."""
+        __tracebackhide__ = True
+        from convlin.check import failure, read_expected
+
+        try:
+            message = failure(self.report, read_expected(expected))
+        except InputError as error:
+            raise error.with_traceback(None) from None
+        if message:
+            raise ShapeError(message)
         return self
 
     # Text
