@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +20,7 @@ _PASSING_ON = frozenset(
         ("utils", "_device.py"), ("_C", "__init__.py"),
     )
 )  # fmt: skip
+_MODULE_CALL = str(Path(_TORCH, "nn", "modules", "module.py"))
 _INSTALLED = ("site-packages", "dist-packages")
 
 USER, PASSING_ON, LIBRARY = 1, 2, 3
@@ -51,6 +53,24 @@ class Frames:
                 return None
             frame = frame.f_back
         return None
+
+
+def user_frame() -> FrameType | None:
+    """The frame that called into convlin."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_CONVLIN):
+        frame = frame.f_back
+    return frame
+
+
+def calling_line(frame: FrameType | None) -> Location | None:
+    """The line of ``forward`` that calls the module whose hook runs; None where torch's own code calls it."""
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if not filename.startswith(_CONVLIN) and filename != _MODULE_CALL:
+            return None if filename.startswith(_TORCH) else line_of(frame)
+        frame = frame.f_back
+    return None
 
 
 def line_of(frame: FrameType) -> Location:

@@ -67,6 +67,11 @@ class Plan:
         letters += [size for dummy in self.dummies() for size in dummy.shape if isinstance(size, str)]
         return tuple(dict.fromkeys(letters))
 
+    @property
+    def adds_batch(self) -> bool:
+        """Whether convlin puts the batch in front of an input's shape."""
+        return any(True for _ in self.dummies())
+
     def with_dtype(self, places: frozenset[str], dtype: torch.dtype) -> Plan:
         """The same plan with the dummies at ``places`` made of ``dtype``."""
 

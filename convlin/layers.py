@@ -171,7 +171,7 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
     tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
     misfits += dtype_misfits
     spatial = len(module.kernel_size)
-    tensor, rank_misfits = _with_rank(module, tensor, spatial, arrival)
+    tensor, rank_misfits = _with_rank(tensor, spatial, arrival)
     misfits += rank_misfits
     if tensor.dim() not in (spatial + 1, spatial + 2):
         return Verdict(misfits) if misfits else None
@@ -190,7 +190,43 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
                 note = "unbatched"
             tensor = _zeros(tensor, _replaced(tensor.shape, channels, declared))
         misfits += (Misfit("in_channels", declared, required, note, detail, {"in_channels": required}),)
-    return Verdict(misfits, arrival.with_first("input", tensor)) if misfits else None
+    args, kwargs = arrival.with_first("input", tensor)
+    if isinstance(module, _ConvTransposeNd):
+        args, kwargs, output_misfits = _with_output_size(module, tensor, args, kwargs)
+        misfits += output_misfits
+    return Verdict(misfits, (args, kwargs)) if misfits else None
+
+
+def _with_output_size(
+    module: _ConvTransposeNd, tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Misfit, ...]]:
+    """Arguments whose ``output_size`` the transposed convolution can give, and what was wrong with it."""
+    axes = len(module.kernel_size)
+    steps = tuple(max(stride, dilation) for stride, dilation in zip(module.stride, module.dilation, strict=True))
+    asked = args[1] if len(args) > 1 else kwargs.get("output_size")
+    if asked is None:
+        if any(extra >= step for extra, step in zip(module.output_padding, steps, strict=True)):
+            most = tuple(step - 1 for step in steps)
+            changes = {"output_padding": most if len(set(most)) > 1 else most[0]}
+            return args, kwargs, (Misfit("output_padding", module.output_padding, most, changes=changes),)
+        return args, kwargs, ()
+    wanted = tuple(asked)[-axes:]
+    given = tensor.shape[-axes:]
+    smallest = tuple(
+        (given[axis] - 1) * module.stride[axis]
+        - 2 * module.padding[axis]  # type: ignore[operator]  # numbers: a transposed one takes no "same"
+        + module.dilation[axis] * (module.kernel_size[axis] - 1)
+        + 1
+        for axis in range(axes)
+    )
+    largest = tuple(size + stride - 1 for size, stride in zip(smallest, module.stride, strict=True))
+    possible = tuple(min(max(size, low), high) for size, low, high in zip(wanted, smallest, largest, strict=True))
+    if possible == wanted:
+        return args, kwargs, ()
+    misfit = Misfit("output_size", wanted, (smallest, largest), detail={"nearest": possible})
+    if len(args) > 1:
+        return (args[0], list(possible), *args[2:]), kwargs, (misfit,)
+    return args, {**kwargs, "output_size": list(possible)}, (misfit,)
 
 
 def _moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
@@ -199,7 +235,7 @@ def _moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _with_rank(module: _ConvNd, tensor: Tensor, spatial: int, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
+def _with_rank(tensor: Tensor, spatial: int, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
     """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
     rank = tensor.dim()
     if rank > spatial + 2:

@@ -6,25 +6,20 @@ wrong, a careful one follows, in which stand-ins let the pass go on behind each 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
-from convlin.diagnose import diagnose
+from convlin.diagnose import Hints, diagnose
 from convlin.errors import InputError
-from convlin.inputs import Dummy, Plan, model_device
-from convlin.nested import describe
+from convlin.inputs import Plan, model_device
+from convlin.one_pass import one_pass, prepared
 from convlin.recording import Recording, Suspects
 from convlin.records import Report
-from convlin.relocate import exchange, renew_lazy, to_device
 from convlin.report import build
 from convlin.silent import has_unbatched_convolution, suspects
 from convlin.state import State
-from convlin.trace import Tracer
 from convlin.untouched import untouched
 
 MODES = ("eval", "train", "same")
@@ -67,13 +62,16 @@ def structure(model: nn.Module) -> Report:
     return build(unwrapped(model), Recording(), device=str(model_device(model)), mode="")
 
 
-def observe(model: nn.Module, plan: Plan, mode: str = "eval") -> Outcome:
-    """Run ``model`` as often as it takes and report; the model is left as it was."""
+def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
+    """Run ``model`` as often as it takes and report; the model is left as it was.
+
+    ``hints`` say where else to look for the source of a model that is no class of the user's own.
+    """
     root = unwrapped(model)
     careful, found = False, Suspects()
     for _ in range(_MOST_PASSES):
-        with untouched(root) as keeper, _prepared(root, plan, mode):
-            state = State(careful=careful, batch_added=_adds_batch(plan), suspects=found, keeper=keeper)
+        with untouched(root) as keeper, prepared(root, plan, mode):
+            state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, keeper=keeper)
             recording = one_pass(root, plan, state)
             failure = recording.failure
             better = _with_integers(plan, recording)
@@ -83,61 +81,17 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval") -> Outcome:
             if not careful and failure is not None and failure.in_torch:
                 careful = True
                 continue
-            more = suspects(recording, batch_added=_adds_batch(plan)) | found
-            if more != found or (not careful and _adds_batch(plan) and has_unbatched_convolution(recording)):
+            more = suspects(recording, batch_added=plan.adds_batch) | found
+            if more != found or (not careful and plan.adds_batch and has_unbatched_convolution(recording)):
                 careful, found = True, more
                 continue
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
             report = build(root, recording, device=str(plan.device), mode=mode)
-            report = replace(report, problems=diagnose(report, recording, root, plan))
-            return Outcome(report, None if explained and not _is_resource(error) else error)
+        if not explained or _is_resource(error):
+            return Outcome(report, error)
+        return Outcome(replace(report, problems=diagnose(report, recording, root, plan, mode, hints)))
     raise AssertionError("a model needed more passes than there are kinds of findings")
-
-
-def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int] | None = None) -> Recording:
-    """One forward pass; an ``Exception`` that stops it is kept in the recording."""
-    args, kwargs = plan.make(sizes)
-    tracer, recording = Tracer(model, state), state.recording
-    tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
-    with torch.no_grad():
-        try:
-            with tracer.attached():
-                output = model(*args, **kwargs)
-        except Exception as error:
-            # Kept, not swallowed: what cannot be told as a problem is raised again by the caller.
-            assert recording.failure is not None and recording.failure.error is error
-        else:
-            recording.outputs = describe(output)
-    return recording
-
-
-def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
-    made = {place.place: args[index] for index, place in enumerate(plan.args) if isinstance(place, Dummy)}
-    made.update({place.place: kwargs[name] for name, place in plan.kwargs.items() if isinstance(place, Dummy)})
-    return made
-
-
-def _adds_batch(plan: Plan) -> bool:
-    return any(True for _ in plan.dummies())
-
-
-@contextmanager
-def _prepared(model: nn.Module, plan: Plan, mode: str) -> Iterator[None]:
-    """The model in the mode and on the device of this pass; to be used inside ``untouched``."""
-    if mode != "same":
-        for module in model.modules():
-            if isinstance(module, torch.jit.ScriptModule):
-                module.train(mode == "train")
-            else:
-                # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
-                module.__dict__["training"] = mode == "train"
-    renew_lazy(model)
-    if any(tensor.device != plan.device for tensor in (*model.parameters(), *model.buffers())) and (
-        plan.device != model_device(model)
-    ):
-        exchange(model, to_device(plan.device))
-    yield
 
 
 def _with_integers(plan: Plan, recording: Recording) -> Plan | None:

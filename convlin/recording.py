@@ -147,5 +147,7 @@ class Frame:
     inputs: tuple[TensorInfo, ...] = ()
     sources: tuple[int, ...] = ()
     findings: list[Misfit] = field(default_factory=list)
+    called_at: Location | None = None
+    """The line of ``forward`` that calls the module."""
     original: Tensor | None = None
     is_model_input: bool = False

@@ -179,6 +179,8 @@ class Problem:
     """The line to change."""
     call: int | None = None
     """Index into the calls of the one this is about."""
+    changes: Mapping[str, str] = field(default_factory=dict)
+    """Arguments of the layer's constructor and what to write there, where changing the layer mends it."""
 
 
 class ParameterInfo(NamedTuple):

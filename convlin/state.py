@@ -79,7 +79,7 @@ class State:
         for misfit in frame.findings:
             self.find(
                 misfit, frame.path, event, inputs, sources,
-                layer=printed(frame.module), is_model_input=frame.is_model_input,
+                layer=printed(frame.module), where=frame.called_at, is_model_input=frame.is_model_input,
             )  # fmt: skip
 
 

@@ -10,6 +10,7 @@ import torch
 from torch import nn
 
 from convlin.errors import InputError, ShapeError
+from convlin.frames import user_frame
 from convlin.inputs import DtypeLike, Input, check_model, read_inputs
 from convlin.passes import Outcome, check_mode, observe, structure, unwrapped
 from convlin.summary import Summary
@@ -65,7 +66,7 @@ def summarize(
     )
     if plan.names:
         raise InputError(f"named sizes ({', '.join(plan.names)}) cannot be followed yet: write numbers")
-    return _summary(observe(model, plan, mode))
+    return _summary(observe(model, plan, mode, hints=(user_frame(),)))
 
 
 def _summary(outcome: Outcome) -> Summary:

@@ -8,6 +8,7 @@ what does not fit, so that one pass tells of every mistake.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -18,7 +19,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from convlin.between import Between
-from convlin.frames import raised_in_torch
+from convlin.frames import calling_line, raised_in_torch
 from convlin.layers import PLAIN, Arrival
 from convlin.nested import describe, describe_arguments, tensors_in
 from convlin.recording import NO_SOURCE, Event, Failure, Frame, Recording, is_feature_map
@@ -87,6 +88,7 @@ class Tracer:
                 return None
             frame.inputs = describe_arguments(args, kwargs, state.read)
             frame.sources = state.origins.sources(args, kwargs)
+            frame.called_at = calling_line(sys._getframe(1))
             return self._examine(frame, args, kwargs)
 
     def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:

@@ -1,0 +1,58 @@
+"""One forward pass of a prepared model, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convlin.inputs import Dummy, Plan, model_device
+from convlin.nested import describe
+from convlin.recording import Recording
+from convlin.relocate import exchange, renew_lazy, to_device
+from convlin.state import State
+from convlin.trace import Tracer
+
+
+def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int] | None = None) -> Recording:
+    """One forward pass; an ``Exception`` that stops it is kept in the recording."""
+    args, kwargs = plan.make(sizes)
+    tracer, recording = Tracer(model, state), state.recording
+    tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
+    with torch.no_grad():
+        try:
+            with tracer.attached():
+                output = model(*args, **kwargs)
+        except Exception as error:
+            # Kept, not swallowed: what cannot be told as a problem is raised again by the caller.
+            assert recording.failure is not None and recording.failure.error is error
+        else:
+            recording.outputs = describe(output)
+    return recording
+
+
+def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
+    made = {place.place: args[index] for index, place in enumerate(plan.args) if isinstance(place, Dummy)}
+    made.update({place.place: kwargs[name] for name, place in plan.kwargs.items() if isinstance(place, Dummy)})
+    return made
+
+
+@contextmanager
+def prepared(model: nn.Module, plan: Plan, mode: str) -> Iterator[None]:
+    """The model in the mode and on the device of this pass; to be used inside ``untouched``."""
+    if mode != "same":
+        for module in model.modules():
+            if isinstance(module, torch.jit.ScriptModule):
+                module.train(mode == "train")
+            else:
+                # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
+                module.__dict__["training"] = mode == "train"
+    renew_lazy(model)
+    if any(tensor.device != plan.device for tensor in (*model.parameters(), *model.buffers())) and (
+        plan.device != model_device(model)
+    ):
+        exchange(model, to_device(plan.device))
+    yield
