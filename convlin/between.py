@@ -73,7 +73,12 @@ class Between(TorchFunctionMode):
         """
         state = self._state
         layer = state.stack[-1] if state.stack else None
-        if state.careful and layer is not None and not state.known(type(layer.module)).as_documented:
+        if (
+            state.careful
+            and not state.watching
+            and layer is not None
+            and not state.known(type(layer.module)).as_documented
+        ):
             recovery = recover(func, args, kwargs, layer.module)
             if recovery is not None:
                 layer.findings.extend(recovery.misfits)
@@ -170,7 +175,7 @@ class Between(TorchFunctionMode):
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
     ) -> tuple[tuple[Misfit, ...], Any] | None:
         state = self._state
-        if not state.careful or not isinstance(error, RuntimeError | ValueError | IndexError):
+        if not state.careful or state.watching or not isinstance(error, RuntimeError | ValueError | IndexError):
             return None
         layer = state.stack[-1].module if state.stack and state.stack[-1].is_leaf else None
         recovery = recover(func, args, kwargs, layer)
@@ -204,6 +209,9 @@ class Between(TorchFunctionMode):
     ) -> None:
         state = self._state
         tensors = flat_tensors(args, kwargs)
+        recovery = None
+        if state.watching and caller is not None and isinstance(error, RuntimeError | ValueError | IndexError):
+            recovery = recover(func, args, kwargs, state.stack[-1].module if state.stack else None)
         state.recording.failure = Failure(
             error,
             in_torch=True,
@@ -214,6 +222,7 @@ class Between(TorchFunctionMode):
             settings=plain_settings(args, kwargs),
             where=line_of(caller) if caller is not None else None,
             in_layer=caller is None,
+            misfits=recovery.misfits if recovery is not None else (),
             dummy_places=state.origins.places(tensors),
         )
 

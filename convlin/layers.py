@@ -171,7 +171,7 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
     tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
     misfits += dtype_misfits
     spatial = len(module.kernel_size)
-    tensor, rank_misfits = _with_rank(tensor, spatial, arrival)
+    tensor, rank_misfits = _with_rank(tensor, spatial, module.in_channels, arrival)
     misfits += rank_misfits
     if tensor.dim() not in (spatial + 1, spatial + 2):
         return Verdict(misfits) if misfits else None
@@ -214,7 +214,7 @@ def _with_output_size(
     given = tensor.shape[-axes:]
     smallest = tuple(
         (given[axis] - 1) * module.stride[axis]
-        - 2 * module.padding[axis]  # type: ignore[operator]  # numbers: a transposed one takes no "same"
+        - 2 * int(module.padding[axis])
         + module.dilation[axis] * (module.kernel_size[axis] - 1)
         + 1
         for axis in range(axes)
@@ -235,7 +235,7 @@ def _moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
     return tuple(order)
 
 
-def _with_rank(tensor: Tensor, spatial: int, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
+def _with_rank(tensor: Tensor, spatial: int, channels: int, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
     """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
     rank = tensor.dim()
     if rank > spatial + 2:
@@ -244,8 +244,9 @@ def _with_rank(tensor: Tensor, spatial: int, arrival: Arrival) -> tuple[Tensor, 
         return tensor.flatten(0, rank - spatial - 2), (misfit,)
     if rank == spatial + 1 and arrival.is_model_input and arrival.batch_added:
         # PyTorch would take this for one sample without a batch; convlin knows that axis 0 is the batch.
-        misfit = Misfit("structure", spatial + 2, rank, "no_channels", {"shape": tuple(tensor.shape)})
-        return tensor.unsqueeze(1), (misfit,)
+        detail = {"shape": tuple(tensor.shape), "channels": channels}
+        misfit = Misfit("structure", spatial + 2, rank, "no_channels", detail)
+        return _zeros(tensor, (tensor.shape[0], channels, *tensor.shape[1:])), (misfit,)
     if rank < spatial + 1:
         return tensor, (Misfit("structure", spatial + 2, rank, "rank", {"shape": tuple(tensor.shape)}),)
     return tensor, ()

@@ -71,6 +71,8 @@ class Failure:
     in_layer: bool = False
     """The function was called by a layer of PyTorch's own, which is what a user sees fail."""
     event: int = NO_SOURCE
+    misfits: tuple[Misfit, ...] = ()
+    """What the failing function could not take, where a rule knows."""
     dummy_places: frozenset[str] = frozenset()
     """The model inputs made by convlin that the failing function's tensors come from."""
 
@@ -147,6 +149,8 @@ class Frame:
     inputs: tuple[TensorInfo, ...] = ()
     sources: tuple[int, ...] = ()
     findings: list[Misfit] = field(default_factory=list)
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    """What reached the module, kept while it runs and only where a failure is examined afterwards."""
     called_at: Location | None = None
     """The line of ``forward`` that calls the module."""
     original: Tensor | None = None

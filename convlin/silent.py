@@ -11,8 +11,10 @@ from math import prod
 
 from torch import nn
 
-from convlin.recording import Event, Fold, Recording, Suspects, is_feature_map
+from convlin.layers import Misfit
+from convlin.recording import Event, Finding, Fold, Recording, Suspects, is_feature_map
 from convlin.records import Shape
+from convlin.state import printed
 
 _RESHAPES = frozenset({"Tensor.view", "Tensor.reshape", "torch.reshape", "Tensor.flatten", "torch.flatten"})
 
@@ -34,6 +36,26 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
         if isinstance(event.module, nn.Linear) and not event.stood_in and _should_flatten(recording, event)
     }
     return Suspects(frozenset(folds), frozenset(unflattened))
+
+
+def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
+    """The same as findings, for a pass in which nothing may stand in."""
+    found = suspects(recording, batch_added=batch_added)
+    told: list[Finding] = []
+    for index, event in enumerate(recording.events):
+        if not event.inputs:
+            continue
+        shape = event.inputs[0].shape
+        source = event.sources[0] if event.sources else -1
+        if event.is_function and event.outputs and Fold(event.where, event.path, shape) in found.folds:
+            made = event.outputs[0].shape
+            detail = {"wanted": None, "shape": shape, "made": made}
+            misfit = Misfit("batch", made[-1], prod(shape[1:]), "folded", detail)
+            told.append(Finding(misfit, event.path, index, event.inputs, source, "", event.type, event.where))
+        elif event.path in found.unflattened and isinstance(event.module, nn.Linear):
+            misfit = Misfit("structure", event.module.in_features, prod(shape[1:]), "flatten", {"rank": len(shape)})
+            told.append(Finding(misfit, event.path, index, event.inputs, source, printed(event.module)))
+    return told
 
 
 def has_unbatched_convolution(recording: Recording) -> bool:

@@ -32,6 +32,8 @@ class State:
 
     careful: bool = False
     """Examine what reaches every layer, and stand in for what does not fit."""
+    watching: bool = False
+    """The pass is the user's own: nothing may stand in, and only what failed is examined."""
     batch_added: bool = False
     """convlin made the inputs: their first axis is the batch."""
     suspects: Suspects = field(default_factory=Suspects)

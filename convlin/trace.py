@@ -89,6 +89,11 @@ class Tracer:
             frame.inputs = describe_arguments(args, kwargs, state.read)
             frame.sources = state.origins.sources(args, kwargs)
             frame.called_at = calling_line(sys._getframe(1))
+            if state.watching:
+                frame.arguments = (args, kwargs)
+                if not frame.path and len(state.stack) == 1 and not state.recording.inputs:
+                    self.take_inputs(args, kwargs, {})
+                return None
             return self._examine(frame, args, kwargs)
 
     def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
@@ -124,6 +129,8 @@ class Tracer:
             return None
         with torch._C.DisableTorchFunction():
             frame = self._pop(module)
+            if self._state.watching and not self._state.stack:
+                self._state.recording.outputs = describe(output, self._state.read)
             if frame is None or frame.original is None or not isinstance(output, Tensor):
                 self._record(module, frame, args, kwargs, output)
                 return None
@@ -193,6 +200,9 @@ class Tracer:
             failure = Failure(error, in_torch=raised_in_torch(error))
         recording.failure = failure
         top = state.stack[-1] if state.stack else None
+        if top is not None and top.arguments is not None and (failure.in_layer or not failure.function):
+            self._examine(top, *top.arguments)
+            top.arguments = None
         in_leaf = top is not None and top.is_leaf and len(state.stack) > 1
         if failure.function and not failure.in_layer and not in_leaf:
             event = Event(
@@ -212,6 +222,11 @@ class Tracer:
             return
         failure.event = len(recording.events)
         recording.events.append(event)
+        for misfit in failure.misfits:
+            state.find(
+                misfit, event.path, failure.event, failure.inputs, failure.sources,
+                function=failure.function, where=failure.where,
+            )  # fmt: skip
         if top is not None and event.module is not None:
             if isinstance(top.module, nn.Linear) and top.inputs:
                 self._require(top.path, top, top.inputs)

@@ -20,7 +20,6 @@ import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from functools import cache
 from typing import Any
 
 import torch
@@ -330,9 +329,8 @@ def _slots(kind: type) -> tuple[str, ...]:
     return tuple(f"_{own}{name}" if name.startswith("__") and not name.endswith("__") else name for name in plain)
 
 
-@cache
 def _has_slots(kind: type) -> bool:
-    return any(_slots(base) for base in kind.__mro__)
+    return any("__slots__" in base.__dict__ and _slots(base) for base in kind.__mro__)
 
 
 def _is_library_object(value: Any) -> bool:

@@ -19,6 +19,7 @@ _RETURNS = {
     "MultiheadAttention": "MultiheadAttention returns (attn_output, attn_weights)",
     "LSTMCell": "LSTMCell returns (h, c)",
 }
+_LONGEST_NAME = 48
 _AXES = {3: "N×C×L", 4: "N×C×H×W", 5: "N×C×D×H×W"}
 
 
@@ -93,7 +94,12 @@ def origin(finding: Finding, report: Report) -> str:
 
 
 def _name(finding: Finding) -> str:
-    return finding.layer.replace(", bias=True", "") or finding.function
+    """The layer as PyTorch prints it, cut to what it declares where that is long: ``Conv2d(3, 16, …)``."""
+    name = finding.layer.replace(", bias=True", "")
+    if len(name) > _LONGEST_NAME:
+        declared = [part for part in name.split(", ")[:2] if "=" not in part.partition("(")[2]]
+        name = ", ".join([*(declared or name.split(", ")[:1]), "…)"])
+    return name or finding.function
 
 
 def _arrived(finding: Finding) -> str:
@@ -172,7 +178,8 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     axes = _AXES.get(len(given) + 2, "N×C×…")
     return Said(
         f"{_name(finding)} takes {axes}, and {_arrived(finding)} has no channel dimension C",
-        f"summarize(model, (1, {', '.join(map(str, given))})), or x = x.unsqueeze(1) in forward",
+        f"summarize(model, ({finding.misfit.detail['channels']}, {', '.join(map(str, given))})), "
+        "or x = x.unsqueeze(1) in forward",
         forward=True,
     )
 

@@ -1,0 +1,173 @@
+"""``fit``: every layer with a wrong input size replaced by one of the required size."""
+
+from __future__ import annotations
+
+import copy
+import inspect
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlin.errors import ShapeError
+from convlin.inputs import DtypeLike, Input
+from convlin.passes import unwrapped
+from convlin.records import Problem
+from convlin.report import walk
+from convlin.summarize import summarize
+
+#: What a new layer can mend; for anything else the model's code has to change.
+_SIZES = frozenset(
+    {
+        "in_features", "in1_features", "in2_features", "in_channels", "num_features", "num_channels",
+        "normalized_shape", "num_parameters", "input_size", "embed_dim", "kdim", "vdim", "num_embeddings",
+    }
+)  # fmt: skip
+
+#: Each round mends what the one before made visible; a model has no more layers in a row than this.
+_MOST_ROUNDS = 50
+
+Model = nn.Module
+
+
+def fit(
+    model: Model,
+    input: Input,
+    *more: object,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int = 1,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+    device: torch.device | str | None = None,
+    mode: str = "eval",
+) -> Model:
+    """Replace every layer whose input size is wrong by one of the required size; return the model.
+
+    The new layer has the same type, dtype, device and settings, and fresh weights as PyTorch
+    initialises them.  Layers that are right keep their weights, tied layers stay tied.
+
+    Raises:
+        ShapeError: some problem is none that a new layer can mend; nothing was changed then.
+        InputError: the call cannot be right.
+
+    >>> from torch import nn
+    >>> fit(nn.Sequential(nn.Flatten(), nn.Linear(999, 10)), (3, 32, 32))[1]
+    Linear(in_features=3072, out_features=10, bias=True)
+    """
+    __tracebackhide__ = True
+    root = unwrapped(model)
+    replaced: list[tuple[nn.Module, str, nn.Module]] = []
+    tied: dict[tuple[int, tuple[int, ...]], nn.Parameter] = {}
+    try:
+        for _ in range(_MOST_ROUNDS):
+            summary = summarize(
+                model, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode
+            )
+            if summary.ok:
+                return model
+            if any(problem.kind not in _SIZES or not problem.changes for problem in summary.problems):
+                break
+            sizes: dict[str, dict[str, Any]] = {}
+            for problem in summary.problems:
+                sizes.setdefault(problem.path, {})[problem.kind] = problem.required
+            for path, changes in sizes.items():
+                replaced += _exchange(root, path, changes, tied)
+        problems: Sequence[Problem] = summary.problems
+        listed = "\n".join(f"{problem.path or type(root).__name__}: {problem.message}" for problem in problems)
+        raise ShapeError(f"no new layer can mend this; the model is unchanged\n\n{listed}")
+    except BaseException:
+        for parent, name, old in reversed(replaced):
+            parent._modules[name] = old
+        raise
+
+
+def _exchange(
+    root: nn.Module, path: str, changes: Mapping[str, Any], tied: dict[tuple[int, tuple[int, ...]], nn.Parameter]
+) -> list[tuple[nn.Module, str, nn.Module]]:
+    """Put a new layer everywhere the old one is; what was there, to be put back if need be."""
+    old = root.get_submodule(path)
+    if not path:
+        raise ShapeError(f"the model is a single {type(old).__name__}: make a new one with {_spelled(changes)}")
+    new = _rebuilt(old, changes, tied)
+    places = [
+        (node.module, name) for node in walk(root) for name, child in node.module._modules.items() if child is old
+    ]
+    for parent, name in places:
+        parent._modules[name] = new
+    return [(parent, name, old) for parent, name in places]
+
+
+def _rebuilt(
+    old: nn.Module, changes: Mapping[str, Any], tied: dict[tuple[int, tuple[int, ...]], nn.Parameter]
+) -> nn.Module:
+    """A copy of the layer with other sizes and fresh weights."""
+    if hasattr(old, "parametrizations"):
+        raise ShapeError(f"{type(old).__name__} has parametrizations: remove them, or write {_spelled(changes)}")
+    base = next(kind for kind in type(old).__mro__ if kind.__module__.startswith("torch.nn.modules."))
+    made = base(**_settings(old, base, changes))
+    new = copy.copy(old)
+    # Containers of its own, or the copy would write into those of the old layer.
+    for name, value in made.__dict__.items():
+        if name in ("_parameters", "_buffers"):
+            continue
+        if name in changes or name not in old.__dict__ or isinstance(value, str | int | float | tuple | bool):
+            new.__dict__[name] = value if name != "training" else old.training
+    new.__dict__["_parameters"] = {**old._parameters, **made._parameters}
+    new.__dict__["_buffers"] = {**old._buffers, **made._buffers}
+    new.__dict__["_modules"] = {**old._modules, **made._modules}
+    for name, parameter in made._parameters.items():
+        before = old._parameters.get(name)
+        if parameter is None or before is None:
+            continue
+        parameter.requires_grad_(before.requires_grad)
+        new._parameters[name] = tied.setdefault((id(before), tuple(parameter.shape)), parameter)
+    if isinstance(new, nn.RNNBase):
+        new._init_flat_weights()
+    return new
+
+
+def _settings(old: nn.Module, base: type, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with which PyTorch would make this layer."""
+    signature = inspect.signature(base)
+    names = [name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    if isinstance(old, nn.RNNBase):
+        names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
+        names += ["proj_size"] if isinstance(old, nn.LSTM) else []
+        names += ["nonlinearity"] if base is nn.RNN else []
+    if isinstance(old, nn.MultiheadAttention):
+        return _attention_settings(old, changes)
+    settings: dict[str, Any] = {}
+    for name in names:
+        if name in changes:
+            settings[name] = changes[name]
+        elif name == "bias" and not isinstance(old, nn.RNNBase | nn.RNNCellBase):
+            settings[name] = getattr(old, "bias", None) is not None
+        elif name in old.__dict__:
+            settings[name] = old.__dict__[name]
+    weight = next((parameter for parameter in old.parameters(recurse=False)), None)
+    if weight is not None:
+        settings.update(device=weight.device, dtype=weight.dtype)
+    return settings
+
+
+def _attention_settings(old: nn.MultiheadAttention, changes: Mapping[str, Any]) -> dict[str, Any]:
+    weight = next(old.parameters())
+    same = old.kdim == old.embed_dim and old.vdim == old.embed_dim
+    return {
+        "embed_dim": old.embed_dim,
+        "num_heads": old.num_heads,
+        "dropout": old.dropout,
+        "bias": old.in_proj_bias is not None,
+        "add_bias_kv": old.bias_k is not None,
+        "add_zero_attn": old.add_zero_attn,
+        "kdim": None if same else old.kdim,
+        "vdim": None if same else old.vdim,
+        "batch_first": old.batch_first,
+        "device": weight.device,
+        "dtype": weight.dtype,
+        **changes,
+    }
+
+
+def _spelled(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in changes.items())

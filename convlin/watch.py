@@ -1,0 +1,80 @@
+"""``watch``: the same table from the user's own call, on real data, also when it raises."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import AbstractContextManager, contextmanager, nullcontext
+from dataclasses import replace
+
+import torch
+from torch import nn
+
+from convlin.diagnose import diagnose
+from convlin.frames import user_frame
+from convlin.inputs import Plan, check_model, model_device
+from convlin.passes import structure, unwrapped
+from convlin.records import Report
+from convlin.report import build
+from convlin.silent import findings
+from convlin.state import State
+from convlin.summary import Summary
+from convlin.trace import Tracer
+
+
+class WatchedSummary(Summary):
+    """A ``Summary`` that is filled when the ``with`` block ends; until then it holds the structure alone."""
+
+    __slots__ = ()
+
+    def _fill(self, report: Report) -> None:
+        object.__setattr__(self, "_report", report)
+
+
+@contextmanager
+def watch(model: nn.Module) -> Iterator[Summary]:
+    """Record every call of ``model`` inside the block: on your data, with your gradients and your mode.
+
+    Nothing stands in for anything: the numbers stay yours.  When the call raises, the exception
+    leaves as it is, with the table up to there and the diagnosis as a note.
+
+    >>> from torch import nn
+    >>> model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    >>> with watch(model) as s:
+    ...     y = model(torch.zeros(5, 3, 4))
+    >>> s["1"].output_shape
+    (5, 2)
+    """
+    root = unwrapped(check_model(model))
+    summary = WatchedSummary(structure(root))
+    state = State(careful=True, watching=True)
+    frame = user_frame()
+    try:
+        with _eager(model), Tracer(root, state).attached():
+            yield summary
+    except Exception as error:
+        summary._fill(_report(root, state, frame))
+        error.add_note(f"convlin: the calls up to here\n\n{summary}")
+        raise
+    finally:
+        if summary.report.mode == "":
+            summary._fill(_report(root, state, frame))
+
+
+def _report(root: nn.Module, state: State, frame: object) -> Report:
+    recording = state.recording
+    if recording.failure is None:
+        recording.findings.extend(findings(recording, batch_added=False))
+    training = {module.training for module in root.modules()}
+    mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
+    report = build(root, recording, device=str(model_device(root)), mode=mode)
+    # No experiments at other sizes: the plan holds no input that could be made anew.
+    plan = Plan((), {}, 1, model_device(root))
+    return replace(report, problems=diagnose(report, recording, root, plan, "same", (frame,)))
+
+
+def _eager(model: nn.Module) -> AbstractContextManager[object]:
+    """A compiled model runs its original code inside, so that its layers can be seen."""
+    if type(model).__name__ == "OptimizedModule":
+        stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
+        return stance
+    return nullcontext()
