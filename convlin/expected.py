@@ -206,10 +206,13 @@ def _difference(axis: int, element: Element, size: Size, names: Names, of: str) 
     verdict = compare(size, wanted, element.text)
     if verdict.holds:
         return ""
+    if is_name(element):
+        value = str(wanted) if isinstance(wanted, Fraction) else spelled(wanted)
+        if value == element.text:
+            return f"{at} is {spelled(size)}, not {value}"
+        origin = names.origins.get(element.text, "")
+        same = f" at {origin}" if origin and origin != of else ""
+        return f"{at} is {spelled(size)}, and {element.text} is {value}{same}"
     if isinstance(size, int) and isinstance(wanted, int | Fraction):
-        if is_name(element):
-            origin = names.origins.get(element.text, "")
-            same = f" at {origin}" if origin and origin != of else ""
-            return f"{at} is {size}, and {element.text} is {wanted}{same}"
         return f"{at} is {size}, and {element.text} is {wanted}"
     return f"{at} is {spelled(size)}, which is not {element.text} for every size: {verdict.why}"

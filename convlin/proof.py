@@ -48,6 +48,8 @@ def compare(found: Size, expected: Size | Fraction, spelled: str = "") -> Verdic
     left, right = _normal(sympy.sympify(found)), _normal(sympy.sympify(expected))
     if sympy.expand(left - right) == 0:
         return Verdict(True)
+    if not left.free_symbols | right.free_symbols:
+        return Verdict(False, f"{spelled or right} is {right}")
     return _by_trying(left, right, spelled or str(expected))
 
 
@@ -183,7 +185,7 @@ def _flattened(expression: Any) -> Any:
 
 
 def _normal(expression: Any) -> Any:
-    """The same form with every kind of whole division (torch has its own) written as ``floor``."""
+    """The same form in sympy's own functions, with every kind of whole division written as ``floor``."""
     import sympy
 
     if not expression.args:
@@ -201,6 +203,10 @@ def _normal(expression: Any) -> Any:
         case "ModularIndexing", [left, divisor, modulus]:
             whole = sympy.floor(left / divisor)
             return whole - modulus * sympy.floor(whole / modulus)
+        case "Max", _:
+            return sympy.Max(*arguments)
+        case "Min", _:
+            return sympy.Min(*arguments)
     return expression.func(*arguments)
 
 
@@ -224,8 +230,8 @@ def _compiled(expression: Any, symbols: list[Any]) -> Callable[[tuple[int, ...]]
         return lambda point: Fraction(parts[0](point)) ** exponent
     if isinstance(expression, sympy.floor):
         return lambda point: math.floor(parts[0](point))
-    if type(expression).__name__ in ("Min", "Max"):  # sympy's, or torch's own
-        choose = min if type(expression).__name__ == "Min" else max
+    if isinstance(expression, sympy.Min | sympy.Max):
+        choose = min if isinstance(expression, sympy.Min) else max
         return lambda point: choose(part(point) for part in parts)
     raise NotImplementedError(f"{type(expression).__name__} stands in it")
 
@@ -262,7 +268,7 @@ def _spelled(part: Any) -> str:
         if below != 1:
             return f"{_factor(above)}/{_factor(below)}"
         return "*".join(map(_factor, part.as_ordered_factors())) if part.is_Mul else str(part)
-    if type(part).__name__ in ("Min", "Max"):
+    if isinstance(part, sympy.Min | sympy.Max):
         return f"{type(part).__name__.lower()}({', '.join(sorted(map(_spelled, part.args)))})"
     return str(part)
 

@@ -8,20 +8,23 @@ from typing import TYPE_CHECKING, Any
 
 from convlin.errors import InputError, ShapeError
 from convlin.records import Call, ModuleInfo, Problem, Report, Shape, Size
+from convlin.render.forms import Forms
+from convlin.render.options import Options
 
 if TYPE_CHECKING:
     from convlin.expected import Expected
 
 
-class Summary:
+class Summary(Forms):
     """What one forward pass showed: a table when printed, its rows and problems as records.
 
     Immutable: it holds sizes and names, and keeps neither the model nor a tensor alive.
     """
 
-    __slots__ = ("_report",)
+    __slots__ = ("_options", "_report")
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, options: Options | None = None) -> None:
+        self._options = options or Options()
         self._report = report
 
     @property
@@ -127,7 +130,7 @@ class Summary:
         return self
 
     def assert_shapes(self, expected: Expected) -> Summary:
-        """This summary, or one ``ShapeError`` with every difference; ``expected`` is as for ``convlin.assert_shapes``."""
+        """This summary, or one ``ShapeError`` with every difference; ``expected`` as for ``convlin.assert_shapes``."""
         __tracebackhide__ = True
         from convlin.check import failure, read_expected
 
@@ -138,15 +141,6 @@ class Summary:
         if message:
             raise ShapeError(message)
         return self
-
-    # Text
-
-    def __str__(self) -> str:
-        from convlin.render.text import table
-
-        return table(self.report)
-
-    __repr__ = __str__
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and self.report == other.report
