@@ -81,7 +81,8 @@ def _call(report: Report, source: int) -> Call | None:
 
 def origin(finding: Finding, report: Report) -> str:
     """The line that tells where the last axis of what arrived comes from; empty where that was not seen."""
-    call = _call(report, finding.source)
+    source = _maker(report, finding.source)
+    call = _call(report, source)
     if call is None or call.input_shape is None or call.output_shape is None:
         return f"\n{finding.inputs[0].shape[-1]} is the last axis of the input" if finding.is_model_input else ""
     given, made = call.input_shape, call.output_shape
@@ -90,7 +91,18 @@ def origin(finding: Finding, report: Report) -> str:
         before = who(report, call.sources[0] if call.sources else -1)
         by = f"flattened{_at(call.where)}" if call.is_function else f"flattened by {call.path}"
         return f"\n{made[-1]} = {'·'.join(map(str, given[1:]))}, the output of {before}, {by}"
-    return f"\n{made[-1]} is the last axis of {times(made)}, the output of {who(report, finding.source)}"
+    return f"\n{made[-1]} is the last axis of {times(made)}, the output of {who(report, source)}"
+
+
+def _maker(report: Report, source: int) -> int:
+    """The call that gave a tensor its shape, past those that hand the shape on (activations, dropout)."""
+    while True:
+        call = _call(report, source)
+        if call is None or call.is_function or not call.sources or call.inner:
+            return source
+        if call.input_shape != call.output_shape or call.stood_in or _call(report, call.sources[0]) is None:
+            return source
+        source = call.sources[0]
 
 
 def _name(finding: Finding) -> str:
