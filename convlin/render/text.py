@@ -4,103 +4,68 @@ from __future__ import annotations
 
 import sys
 
-from tabulate import tabulate
-
-from convlin.records import Call, Problem, Report
+from convlin.records import Problem, Report
 from convlin.render import words
+from convlin.render.columns import COLUMNS, lines
+from convlin.render.options import Options
+from convlin.render.rows import Table, build_table
 
-_HEADERS = ("Layer", "Type", "Input", "Output", "Params", "Arithmetic")
-_ALIGN = ("left", "left", "left", "left", "right", "left")
+#: A model with more shared modules or tied parameters than this names the first ones.
+_MOST_SHARED = 6
 
 
-def table(report: Report, *, ascii_only: bool | None = None) -> str:
+def table(report: Report, options: Options | None = None) -> str:
     """The whole text: head line, a row for every layer and shape-changing function, problems, totals.
 
     ``ascii_only=None`` decides by the encoding of standard output.
     """
-    parts = [_head(report)]
-    if report.calls:
-        parts.append(_rows(report))
-    if report.problems:
-        parts.append(problems_text(report))
-    notes = _notes(report)
-    if notes:
-        parts.append(notes)
-    parts.append(_totals(report))
-    text = "\n\n".join(parts)
-    if ascii_only is None:
-        ascii_only = not _carries_signs()
-    return words.ascii_only(text) if ascii_only else text
+    chosen = options or Options()
+    plain = chosen.ascii_only if chosen.ascii_only is not None else not carries_signs()
+    made = build_table(report, chosen)
+    rows = rows_text(made, ascii_only=plain)
+    parts = [head(report), rows, problems_text(report), "\n".join(notes(made)), totals(made)]
+    text = "\n\n".join(part for part in parts if part)
+    return words.ascii_only(text) if plain else text
 
 
-def _carries_signs() -> bool:
+def carries_signs() -> bool:
+    """Whether standard output can be sent the signs that a table is written with."""
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
-        "×·−⌊⌋✗".encode(encoding)
+        "×·−⌊⌋✗–…".encode(encoding)
     except (UnicodeEncodeError, LookupError):
         return False
     return True
 
 
-def _head(report: Report) -> str:
+def head(report: Report) -> str:
+    """What was run on what: ``CNN  input 1×3×32×32  cpu, eval``."""
     if not report.mode:
         return f"{report.model}  (no forward pass: structure and parameters only)"
-    given = ", ".join(
+    return f"{report.model}  input {given(report)}  {report.device}, {report.mode}"
+
+
+def given(report: Report) -> str:
+    """The inputs, those passed by name with their names."""
+    inputs = [
         f"{info.place}={words.shape(info.shape)}" if info.place.isidentifier() else words.shape(info.shape)
         for info in report.inputs
-    )
-    return f"{report.model}  input {given or 'without tensors'}  {report.device}, {report.mode}"
-
-
-def shown(report: Report) -> list[int]:
-    """Indices of the calls that get a row: leaves, functions, containers with parameters of their own, the failed."""
-    leaf = {module.path: module.is_leaf for module in report.modules}
-    return [
-        index
-        for index, call in enumerate(report.calls)
-        if call.is_function or call.failed or call.inner == 0 or call.params or leaf.get(call.path, True)
     ]
+    return ", ".join(inputs) or "without tensors"
 
 
-def _rows(report: Report) -> str:
-    troubled: dict[int, list[Problem]] = {}
-    for problem in report.problems:
-        if problem.call is not None:
-            troubled.setdefault(problem.call, []).append(problem)
-    seen: set[str] = set()
-    rows: list[tuple[str, ...]] = []
-    for index in shown(report):
-        call = report.calls[index]
-        rows.append(_row(call, troubled.get(index, []), reused=call.path in seen and not call.is_function))
-        if not call.is_function:
-            seen.add(call.path)
-    return tabulate(rows, headers=_HEADERS, tablefmt="plain", disable_numparse=True, colalign=_ALIGN)
-
-
-def _row(call: Call, problems: list[Problem], *, reused: bool) -> tuple[str, ...]:
-    mark = " ✗" if problems or call.failed else ""
-    name = mark.strip() if call.is_function else f"{call.path or call.type}{mark}"
-    params = "" if call.is_function else ("(reused)" if reused and call.params else words.count(call.params))
-    return (
-        name,
-        call.type,
-        words.shape(call.input_shape),
-        words.shape(call.output_shape) if call.outputs else "",
-        params,
-        _arithmetic(call, problems),
-    )
-
-
-def _arithmetic(call: Call, problems: list[Problem]) -> str:
-    for problem in problems:
-        if problem.declared is not None and problem.kind not in ("operands", "structure", "batch", "dtype"):
-            return f"needs {problem.kind}={problem.required}, has {problem.declared}"
-    if call.failed:
-        return "the pass stopped here"
-    derivation = call.derivation
-    if derivation is None or not derivation.steps:
+def rows_text(made: Table, *, ascii_only: bool = False) -> str:
+    """The rows alone, set in columns."""
+    if not made.rows:
         return ""
-    return derivation.steps[-1].text
+    from convlin.render.grid import grid
+
+    cells = [line for row in made.rows for line in lines(made, row)]
+    if ascii_only:
+        # Before the columns are set: ``floor(`` is wider than the sign it stands for.
+        cells = [tuple(map(words.ascii_only, line)) for line in cells]
+    headers = [COLUMNS[name].header for name in made.columns]
+    return grid(headers, cells, [number for number, name in enumerate(made.columns) if COLUMNS[name].is_number])
 
 
 def problems_text(report: Report) -> str:
@@ -110,7 +75,7 @@ def problems_text(report: Report) -> str:
 
 def _problem(problem: Problem, report: Report) -> str:
     name = problem.path or report.model
-    first, *rest = problem.message.splitlines()
+    first, *rest = problem.message.splitlines() or [""]
     lines = [f"✗ {name}: {first}", *(f"    {line}" for line in rest)]
     if problem.fix:
         at = f"{words.place(problem.where)}   " if problem.where else ""
@@ -118,20 +83,45 @@ def _problem(problem: Problem, report: Report) -> str:
     return "\n".join(lines)
 
 
-def _notes(report: Report) -> str:
-    lines = list(report.remarks)
+def notes(made: Table) -> list[str]:
+    """What cannot be seen from the rows: remarks of the pass, modules and parameters with several names."""
+    report = made.report
+    found = [*made.notes, *report.remarks]
+    shared = [f"{alias} is {module.path}" for module in report.modules for alias in module.aliases]
+    shared += [
+        f"{module.path}.{info.name}".removeprefix(".") + f" is {info.alias_of}"
+        for module in report.modules
+        for info in module.parameters
+        if info.alias_of is not None
+    ]
+    if shared:
+        found.append(f"shared: {words.listed(shared, _MOST_SHARED)}")
+    return found
+
+
+def totals(made: Table) -> str:
+    """The lines at the foot: parameters, memory, and operations where they were counted.
+
+    They speak of the whole model, whatever rows are shown.
+    """
+    from convlin.memory import estimate
+
+    report = made.report
+    total, trainable = report.total_params, report.trainable_params
+    memory = estimate(report)
+    parts = [f"parameters {words.count(total)}", f"trainable {words.count(trainable)}"]
+    if total != trainable:
+        parts.append(f"frozen {words.count(total - trainable)}")
+    parts.append(words.memory(memory.parameters))
+    if memory.buffers:
+        parts.append(f"buffers {words.memory(memory.buffers)}")
+    found = ["   ".join(parts)]
     if report.mode:
-        quiet = [m for m in report.modules if not m.calls and m.remark and "list of modules" not in m.remark]
-        lines += [f"{module.path or report.model}: {module.remark}" for module in quiet[:12]]
-        if len(quiet) > 12:
-            lines.append(f"… and {len(quiet) - 12} more modules without a call")
-    return "\n".join(lines)
-
-
-def _totals(report: Report) -> str:
-    frozen = report.total_params - report.trainable_params
-    parts = [f"parameters {words.count(report.total_params)}", f"trainable {words.count(report.trainable_params)}"]
-    if frozen:
-        parts.append(f"frozen {words.count(frozen)}")
-    parts.append(words.megabytes(report.parameter_bytes))
-    return "   ".join(parts)
+        second = [f"input {words.memory(memory.input)}", f"activations {words.memory(memory.activations)}"]
+        flops = [row.flops for row in made.rows if row.flops is not None]
+        if made.options.needs_flops and flops:
+            amount = sum(flops[1:], flops[0])
+            second.append(f"FLOPs {words.count(amount)}")
+            second.append(f"mult-adds {words.count(amount // 2)}")
+        found.append("   ".join(second))
+    return "\n".join(found)

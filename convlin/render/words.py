@@ -2,34 +2,63 @@
 
 from __future__ import annotations
 
-from convlin.records import Location, Shape, TensorInfo
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+from convlin.arithmetic.common import spell
+from convlin.records import Location, Shape, Size, Step, TensorInfo
 
 #: Signs that an output without UTF-8 cannot carry, and what stands for them there.
 ASCII = str.maketrans(
     {
         "×": "x", "·": "*", "−": "-", "⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "✗": "x", "✓": "ok",
-        "…": "...", "→": "->", "–": "-", "≤": "<=", "≥": ">=", "≠": "!=", "∞": "inf",
+        "…": "...", "→": "->", "–": "-", "≤": "<=", "≥": ">=", "≠": "!=", "≈": "~", "∞": "inf", "√": "sqrt",
+        **{sign: f"^{digit}" for digit, sign in enumerate("⁰¹²³⁴⁵⁶⁷⁸⁹")},
     }
 )  # fmt: skip
 
+_BYTE_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
+
 
 def ascii_only(text: str) -> str:
-    """The same text in ASCII signs; anything without a stand-in is escaped."""
-    return text.translate(ASCII).encode("ascii", "backslashreplace").decode()
+    """The same text in ASCII signs; anything without a stand-in is escaped.
+
+    >>> ascii_only("⌊(32 + 2·1)/2⌋ × ж")
+    'floor((32 + 2*1)/2) x \\\\u0436'
+    """
+    return text if text.isascii() else text.translate(ASCII).encode("ascii", "backslashreplace").decode()
+
+
+def size(value: Any) -> str:
+    """One size: an integer, or a closed form as people write it.
+
+    >>> size(2048), size(-1)
+    ('2048', '?')
+    """
+    if isinstance(value, int):
+        return "?" if value == -1 else str(value)
+    return spell(value)
+
+
+def _factor(value: Any) -> str:
+    """A size between ``×`` signs: a sum or a fraction would fall apart without parentheses."""
+    text = size(value)
+    if isinstance(value, int) or getattr(value, "is_Atom", False):
+        return text
+    return text if text[:1] in "⌊⌈" and text.find(text[0], 1) < 0 and text[-1] in "⌋⌉" else f"({text})"
 
 
 def shape(sizes: Shape | None) -> str:
-    """``1×3×32×32``; ``scalar`` for a tensor without dimensions, nothing for no tensor."""
+    """``1×3×32×32``; ``scalar`` for a tensor without dimensions, nothing for no tensor.
+
+    >>> shape((1, 3, 32, 32)), shape(()), shape((2, -1))
+    ('1×3×32×32', 'scalar', '2×?')
+    """
     if sizes is None:
         return ""
     if not sizes:
         return "scalar"
-    return "×".join("?" if size == -1 else _one(size) for size in sizes)
-
-
-def _one(size: object) -> str:
-    text = str(size)
-    return f"({text})" if " " in text else text
+    return "×".join(map(_factor, sizes))
 
 
 def tensor(info: TensorInfo) -> str:
@@ -37,16 +66,80 @@ def tensor(info: TensorInfo) -> str:
     return f"{info.place} {shape(info.shape)}" if info.place else shape(info.shape)
 
 
-def count(number: int) -> str:
+def setting(value: Any) -> str:
+    """A layer's setting: ``3×3`` for one value per axis, words as they are.
+
+    >>> setting((3, 3)), setting(2), setting("same"), setting((None, 7)), setting(True)
+    ('3×3', '2', 'same', '?×7', 'yes')
+    """
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return yes_no(value)
+    if isinstance(value, tuple | list):
+        return "×".join("?" if item is None else setting(item) for item in value)
+    return value if isinstance(value, str) else spell(value)
+
+
+def step(taken: Step) -> str:
+    """A step's arithmetic with what comes out: ``32·8·8 = 2048``.
+
+    >>> step(Step("features", "C·H·W", "32·8·8", 2048))
+    '32·8·8 = 2048'
+    """
+    return f"{taken.arithmetic} = {size(taken.size)}"
+
+
+def count(number: Size) -> str:
     """``1,234,567``."""
-    return f"{number:,}"
+    return f"{number:,}" if isinstance(number, int) else size(number)
 
 
-def megabytes(number: int) -> str:
-    """Bytes in MB of 10⁶ bytes, to two digits."""
-    return f"{number / 1e6:,.2f} MB"
+def percent(share: float) -> str:
+    """``12.3%``, and ``<0.1%`` for what is more than nothing."""
+    return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
+
+
+def memory(number: Size) -> str:
+    """Bytes in the unit that fits, to three digits; a unit is a thousand of the one before.
+
+    >>> memory(512), memory(65_536), memory(1_234_567_890)
+    ('512 B', '65.5 kB', '1.23 GB')
+    """
+    if not isinstance(number, int):
+        return f"{_factor(number)} B"
+    for unit, name in _BYTE_UNITS:
+        if number >= unit:
+            value = number / unit
+            return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} {name}"
+    return f"{number} B"
+
+
+def yes_no(value: bool) -> str:
+    """``yes`` or ``no``."""
+    return "yes" if value else "no"
 
 
 def place(where: Location) -> str:
     """``net.py:27``: the file's name is enough for a person."""
     return f"{where.file.replace(chr(92), '/').rpartition('/')[2]}:{where.line}"
+
+
+def dots(numbers: Sequence[int]) -> str:
+    """Evenly spaced numbers of repeated blocks: ``0–31``, ``0, 2, … 38``.
+
+    >>> dots((0, 1, 2)), dots((0, 2, 4, 6)), dots((4, 6))
+    ('0–2', '0,2,…,6', '4,6')
+    """
+    first, second, *rest = numbers
+    if second == first + 1:
+        return f"{first}–{numbers[-1]}"
+    return f"{first},{second},…,{numbers[-1]}" if len(rest) > 1 else ",".join(map(str, numbers))
+
+
+def listed(names: Iterable[str], most: int = 8) -> str:
+    """``a, b, c and 4 more``."""
+    known = list(names)
+    if len(known) <= most + 1:
+        return ", ".join(known)
+    return f"{', '.join(known[:most])} and {len(known) - most} more"

@@ -1,0 +1,255 @@
+"""What stands in each column: the value itself, and how a person reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+from typing import Any, NamedTuple
+
+from convlin.records import Derivation, Problem, TensorInfo
+from convlin.render import words
+from convlin.render.rows import Row, Table
+
+#: Equal tensors from this number on are written once, with their number.
+_MANY = 4
+
+#: A call with more tensors than lines shows the first ones.
+_MOST_LINES = 16
+
+#: Kinds of problems that are not about a declared size, so that "needs …, has …" would say nothing.
+_NO_SIZE = ("operands", "structure", "batch", "dtype", "error")
+
+
+class Column(NamedTuple):
+    """One column of the table."""
+
+    header: str
+    value: Callable[[Table, Row], Any]
+    """What CSV and data frames get: numbers, tuples, names; None where there is nothing."""
+    text: Callable[[Table, Row], str]
+    """What people get."""
+    is_number: bool = False
+    """Set flush right."""
+
+
+def cell(table: Table, row: Row, name: str) -> str:
+    """What a person reads in the column ``name``; the first line, where there are several."""
+    text = COLUMNS[name].text(table, row)
+    if name == _remarked(table.columns) and not text:
+        return remark(row)
+    return text
+
+
+def remark(row: Row) -> str:
+    """What is to be said of a row that has nothing to show."""
+    if row.failed and not row.problems:
+        return "the pass stopped here"
+    return row.remark
+
+
+def _remarked(columns: Sequence[str]) -> str:
+    """The column that takes the remarks: the arithmetic if it is shown, or another that is empty there."""
+    return next((name for name in ("arithmetic", "output", "input") if name in columns), "")
+
+
+def lines(table: Table, row: Row) -> Iterator[tuple[str, ...]]:
+    """The row as lines of cells: one, and more where several tensors went in or came out."""
+    first = [cell(table, row, name) for name in table.columns]
+    further: dict[int, list[str]] = {}
+    for index, name in enumerate(table.columns):
+        if name in ("input", "output"):
+            tensors = row.inputs if name == "input" else row.outputs
+            if len(tensors) > 1:
+                texts = _tensors(tensors, is_output=name == "output")
+                further[index] = texts[1:]
+    yield tuple(first)
+    for number in range(max(map(len, further.values()), default=0)):
+        line = [""] * len(first)
+        for index, texts in further.items():
+            if number < len(texts):
+                line[index] = texts[number]
+        yield tuple(line)
+
+
+def _tensors(tensors: Sequence[TensorInfo], *, is_output: bool) -> list[str]:
+    """One text for each tensor; many equal ones in a row are counted."""
+    texts: list[str] = []
+    for shape, group in groupby(tensors, key=lambda info: info.shape):
+        alike = list(group)
+        if len(alike) >= _MANY or (len(alike) > 1 and not is_output):
+            texts.append(f"{len(alike)} of {words.shape(shape)}")
+        else:
+            texts += [words.tensor(info) if is_output else words.shape(shape) for info in alike]
+    if len(texts) > _MOST_LINES:
+        texts[_MOST_LINES - 1 :] = [f"… and {len(texts) - _MOST_LINES + 1} more"]
+    return texts
+
+
+def _shapes(which: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
+    def tensors(row: Row) -> tuple[TensorInfo, ...]:
+        return row.inputs if which == "input" else row.outputs
+
+    def value(_: Table, row: Row) -> Any:
+        shapes = tuple(info.shape for info in tensors(row))
+        return shapes[0] if len(shapes) == 1 else (shapes or None)
+
+    def text(_: Table, row: Row) -> str:
+        found = tensors(row)
+        if len(found) == 1:
+            return words.shape(found[0].shape)
+        return _tensors(found, is_output=which == "output")[0] if found else ""
+
+    return value, text
+
+
+def _params_text(_: Table, row: Row) -> str:
+    if row.params is None:
+        return ""
+    return f"({row.counted})" if row.counted and not row.params else words.count(row.params)
+
+
+def _percent_value(table: Table, row: Row) -> float | None:
+    if row.params is None:
+        return None
+    return 100 * row.params / table.total_params if table.total_params else 0.0
+
+
+def _percent_text(table: Table, row: Row) -> str:
+    share = _percent_value(table, row)
+    return words.percent(share / 100) if share is not None and row.params else ""
+
+
+def _trainable_value(_: Table, row: Row) -> bool | str | None:
+    if not row.params:
+        return None
+    return True if row.trainable == row.params else "partly" if row.trainable else False
+
+
+def _trainable_text(table: Table, row: Row) -> str:
+    value = _trainable_value(table, row)
+    return value if isinstance(value, str) else "" if value is None else words.yes_no(value)
+
+
+def _setting(*names: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
+    def value(table: Table, row: Row) -> Any:
+        call = table.call(row)
+        if call is None or row.kind == "group":
+            return None
+        from convlin.render.fields import settings_of
+
+        settings = settings_of(call)
+        found = next((settings[name] for name in names if settings.get(name) is not None), None)
+        return tuple(found) if isinstance(found, list) else found
+
+    return value, lambda table, row: words.setting(value(table, row))
+
+
+def _arithmetic(table: Table, row: Row) -> str:
+    for problem in row.problems:
+        if problem.declared is not None and problem.kind not in _NO_SIZE:
+            return needs(problem)
+    call = table.call(row)
+    if call is None or row.kind == "group" or row.failed:
+        return ""
+    derivation = call.derivation
+    return derived(derivation) if derivation is not None else ""
+
+
+def needs(problem: Problem) -> str:
+    """``needs in_features=2048, has 999``."""
+    return f"needs {problem.kind}={_said(problem.required)}, has {_said(problem.declared)}"
+
+
+def _said(value: Any) -> str:
+    if isinstance(value, tuple):
+        return f"({', '.join(map(_said, value))}{',' if len(value) == 1 else ''})"
+    return value if isinstance(value, str) else words.size(value) if not isinstance(value, bool) else str(value)
+
+
+def derived(derivation: Derivation) -> str:
+    """The step that computes something, with its numbers; other axes that went the same way beside it.
+
+    Sizes that were only written down when the layer was built (``out_channels``) are no arithmetic.
+    """
+    computed = [step for step in derivation.steps if step.arithmetic != step.formula or "=" in step.arithmetic]
+    if not computed:
+        return ""
+    first, *others = computed
+    alike = "".join(f", {step.axis} likewise {words.size(step.size)}" for step in others)
+    return words.step(first) + alike
+
+
+def _flops(per: int) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
+    def value(_: Table, row: Row) -> Any:
+        return None if row.flops is None else row.flops // per
+
+    def text(table: Table, row: Row) -> str:
+        amount = value(table, row)
+        return "" if amount is None else words.count(amount)
+
+    return value, text
+
+
+def _memory_value(_: Table, row: Row) -> Any:
+    return row.memory if row.calls or row.kind == "rest" else None
+
+
+def _memory_text(_: Table, row: Row) -> str:
+    return words.memory(row.memory) if row.memory != 0 else ""
+
+
+def _fields(table: Table, row: Row) -> list[Any]:
+    """The receptive fields of the first and last call of a row, which differ where blocks were folded."""
+    found = [table.receptive_fields[row.calls[index]] for index in (0, -1)] if row.calls else []
+    return [] if row.kind == "group" or None in found else found[: 1 + (len(row.calls) > 1)]
+
+
+def _field_value(table: Table, row: Row) -> Any:
+    found = _fields(table, row)
+    return found[-1].value if found else None
+
+
+def _field_text(table: Table, row: Row) -> str:
+    return " … ".join(dict.fromkeys(field.text for field in _fields(table, row)))
+
+
+def _of_output(name: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
+    def value(_: Table, row: Row) -> Any:
+        if row.outputs:
+            return getattr(row.outputs[0], name)
+        return None
+
+    return value, lambda table, row: value(table, row) or ""
+
+
+def _where_value(_: Table, row: Row) -> Any:
+    return f"{row.where.file}:{row.where.line}" if row.where else None
+
+
+def _layer_value(_: Table, row: Row) -> str:
+    return row.path
+
+
+#: Every column, by the name under which it is asked for.
+COLUMNS: dict[str, Column] = {
+    "layer": Column("Layer", _layer_value, lambda _, row: row.label),
+    "type": Column("Type", lambda _, row: row.type, lambda _, row: row.type),
+    "input": Column("Input", *_shapes("input")),
+    "output": Column("Output", *_shapes("output")),
+    "params": Column("Params", lambda _, row: row.params, _params_text, is_number=True),
+    "params_percent": Column("Params %", _percent_value, _percent_text, is_number=True),
+    "trainable": Column("Trainable", _trainable_value, _trainable_text),
+    "kernel": Column("Kernel", *_setting("kernel_size")),
+    "stride": Column("Stride", *_setting("stride")),
+    "padding": Column("Padding", *_setting("padding")),
+    "dilation": Column("Dilation", *_setting("dilation")),
+    "groups": Column("Groups", *_setting("groups"), is_number=True),
+    "arithmetic": Column("Arithmetic", lambda table, row: _arithmetic(table, row) or remark(row) or None, _arithmetic),
+    "flops": Column("FLOPs", *_flops(1), is_number=True),
+    "mult_adds": Column("Mult-adds", *_flops(2), is_number=True),
+    "memory": Column("Memory", _memory_value, _memory_text, is_number=True),
+    "receptive_field": Column("Receptive field", _field_value, _field_text),
+    "dtype": Column("Dtype", *_of_output("dtype")),
+    "device": Column("Device", *_of_output("device")),
+    "where": Column("Where", _where_value, lambda _, row: words.place(row.where) if row.where else ""),
+}

@@ -1,0 +1,252 @@
+"""From a report to the rows of its table, before anything is folded: which calls get one, and what each counts.
+
+Every distinct parameter, every byte and every floating-point operation is counted in exactly one
+row, so that a column always adds up to its total, whatever is shown.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from fnmatch import fnmatchcase
+
+from convlin.memory import bytes_of
+from convlin.records import ModuleInfo, ParameterInfo, Problem, Report, Size
+from convlin.render.options import Options, patterns
+from convlin.render.tree import LISTS, Block, Draft, above, depths, parents
+
+
+class Drafts:
+    """The rows of one table under way; ``blocks`` and ``rest`` are what comes out."""
+
+    def __init__(self, report: Report, options: Options) -> None:
+        self.report = report
+        self.options = options
+        self.blocks: list[Block] = []
+        self.rest: list[Draft] = []
+        """What the rows above leave out."""
+        self.notes: list[str] = []
+        self._depth = depths(report)
+        self._modules = {module.path: module for module in report.modules}
+        self._of_path: dict[str, Draft] = {}
+        self._of_call: dict[int, Draft] = {}
+        self._troubled: dict[int, list[Problem]] = {}
+        for problem in report.problems:
+            if problem.call is not None:
+                self._troubled.setdefault(problem.call, []).append(problem)
+        if report.mode:
+            self._from_calls()
+        else:
+            self._from_modules()
+        self._count_parameters()
+        self._count_calls()
+        if options.parameters:
+            self._name_parameters()
+        if options.only is not None:
+            self._keep_only(options.only)
+
+    # Which rows there are
+
+    def _from_calls(self) -> None:
+        calls = self.report.calls
+        blocks = [Block(call.path, call.type, index) for index, call in enumerate(calls)]
+        first: dict[str, Block] = {}
+        for index, (call, block, parent) in enumerate(zip(calls, blocks, parents(calls), strict=True)):
+            (blocks[parent].children if parent >= 0 else self.blocks).append(block)
+            if not call.is_function:
+                first.setdefault(call.path, block)
+            if self._is_shown(index):
+                block.draft = self._draft_of_call(index)
+        self._add_uncalled(first)
+
+    def _draft_of_call(self, index: int) -> Draft:
+        call = self.report.calls[index]
+        draft = Draft("function" if call.is_function else "call", call.path, call.type, index)
+        draft.problems = tuple(self._troubled.get(index, ()))
+        draft.failed = call.failed
+        if not call.is_function and self._of_path.setdefault(call.path, draft) is not draft:
+            draft.counted = "reused"
+        self._of_call[index] = draft
+        return draft
+
+    def _is_shown(self, index: int) -> bool:
+        """Leaves, functions, containers with parameters of their own or at the last depth, whatever is wrong."""
+        call = self.report.calls[index]
+        if call.failed or index in self._troubled:
+            return True
+        deepest = self.options.depth
+        if deepest is not None:
+            depth = self._depth(call.path) + call.is_function
+            if depth >= deepest:
+                return depth == deepest
+        if call.is_function or call.inner == 0 or call.params or (call.flops and self.options.needs_flops):
+            return True
+        module = self._modules.get(call.path)
+        return module is None or module.is_leaf
+
+    def _add_uncalled(self, first: dict[str, Block]) -> None:
+        """Rows of modules that hold something and were not called, beside what they lie in."""
+        unreached = Draft("rest", "", "")
+        names: list[str] = []
+        for module in self.report.modules:
+            if module.calls or not (module.is_leaf or module.parameters) or module.type in LISTS:
+                continue
+            if not self.report.completed and module.remark == "never called":
+                names.append(module.path)
+                self._of_path[module.path] = unreached
+                continue
+            draft = self._draft_of_module(module)
+            if draft is None:
+                continue
+            if not self.report.completed and module.remark.startswith("not called itself"):
+                draft.remark = "the pass stopped inside it"
+            around = next((first[path] for path in above(module.path) if path in first), None)
+            block = Block(draft.path, draft.type)
+            block.draft = draft
+            (around.children if around is not None else self.blocks).append(block)
+        if names:
+            unreached.path = f"({len(names)} {'modules' if len(names) > 1 else 'module'} not reached)"
+            unreached.remark = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
+            self.rest.append(unreached)
+
+    def _draft_of_module(self, module: ModuleInfo) -> Draft | None:
+        """A row for a module without a call, or for what it lies in at the last depth; None where that has one."""
+        deepest = self.options.depth
+        if deepest is not None and self._depth(module.path) > deepest:
+            upper = next(path for path in above(module.path) if self._depth(path) == deepest)
+            if upper in self._of_path or upper not in self._modules:
+                return None
+            module = self._modules[upper]
+        if module.path in self._of_path:
+            return None
+        draft = Draft("module", module.path, module.type)
+        draft.remark = module.remark
+        self._of_path[module.path] = draft
+        return draft
+
+    def _from_modules(self) -> None:
+        """Without a pass: the modules themselves, in their own order."""
+        blocks: dict[str, Block] = {}
+        deepest = self.options.depth
+        for module in self.report.modules:
+            block = blocks[module.path] = Block(module.path, module.type, own_first=True)
+            above_it = blocks.get(module.path.rpartition(".")[0]) if module.path else None
+            (above_it.children if above_it is not None else self.blocks).append(block)
+            depth = self._depth(module.path)
+            cut = deepest is not None and depth >= deepest
+            if (cut and depth != deepest) or module.type in LISTS:
+                continue
+            if cut or module.is_leaf or module.parameters:
+                block.draft = Draft("module", module.path, module.type)
+                self._of_path[module.path] = block.draft
+
+    # What each row counts
+
+    def _left_over(self) -> Draft:
+        """The row for what no other row counts."""
+        if not self.rest or self.rest[-1].path != "(other)":
+            self.rest.append(Draft("rest", "(other)", ""))
+        return self.rest[-1]
+
+    def _count_parameters(self) -> None:
+        for module in self.report.modules:
+            own = [(_full(module, info), info) for info in module.parameters if info.alias_of is None]
+            if own:
+                (self._nearest(module.path) or self._left_over()).owned.extend(own)
+
+    def _count_calls(self) -> None:
+        calls = self.report.calls
+        parent = parents(calls)
+        for index, call in enumerate(calls):
+            amount: Size = 0 if call.inner else bytes_of(call.outputs)
+            if not call.flops and isinstance(amount, int) and amount == 0:
+                if call.flops == 0 and index in self._of_call:
+                    self._of_call[index].add_flops(0)
+                continue
+            draft = self._counting(index, parent)
+            draft.memory = draft.memory + amount
+            draft.add_flops(call.flops)
+
+    def _counting(self, index: int, parent: list[int]) -> Draft:
+        """The row that counts a call: its own, or that of the nearest call or module around it."""
+        found: int = index
+        while found >= 0:
+            if found in self._of_call:
+                return self._of_call[found]
+            found = parent[found]
+        path = self.report.calls[index].path
+        return self._nearest(path) or self._left_over()
+
+    def _nearest(self, path: str) -> Draft | None:
+        """The first row of the module at ``path``, or of the nearest one that it lies in."""
+        return next((self._of_path[upper] for upper in above(path) if upper in self._of_path), None)
+
+    # What else is shown, or not
+
+    def _name_parameters(self) -> None:
+        """A row for every weight and bias behind the row that counts it, which counts nothing then."""
+        for block in self._walk():
+            if block.draft is not None:
+                block.extras = self._named(block.draft)
+
+    def _walk(self) -> list[Block]:
+        found = list(self.blocks)
+        for block in found:
+            found.extend(block.children)
+        return found
+
+    def _named(self, draft: Draft) -> list[Draft]:
+        module = self._modules.get(draft.path)
+        if draft.kind == "function" or draft.counted or module is None:
+            return []
+        shared = [(_full(module, info), info) for info in module.parameters if info.alias_of is not None]
+        rows: list[Draft] = []
+        for name, info in (*draft.owned, *shared):
+            row = Draft("parameter", name, "Parameter")
+            row.named = info
+            row.owned = [] if info.alias_of else [(name, info)]
+            row.remark = f"is {info.alias_of}" if info.alias_of else ""
+            rows.append(row)
+        draft.owned = []
+        if rows:
+            draft.counted = "detailed"
+        return rows
+
+    def _keep_only(self, only: str) -> None:
+        wanted = _matcher(only)
+        other = Draft("rest", "", "")
+        dropped: list[Draft] = []
+
+        def kept(draft: Draft) -> bool:
+            # A weight stays with the layer that it belongs to.
+            owner = draft.path.rpartition(".")[0] if draft.kind == "parameter" else draft.path
+            of_layer = self._modules.get(owner)
+            if wanted(draft.type, draft.path) or (
+                draft.kind == "parameter" and of_layer is not None and wanted(of_layer.type, owner)
+            ):
+                return True
+            dropped.append(draft)
+            return False
+
+        for block in self._walk():
+            if block.draft is not None and not kept(block.draft):
+                block.draft = None
+            block.extras = [draft for draft in block.extras if kept(draft)]
+        if not any(block.draft is not None or block.extras for block in self._walk()):
+            types = sorted({draft.type for draft in dropped if draft.kind != "parameter"})
+            self.notes.append(f"only={only!r} names nothing here; there are {', '.join(types)}")
+        for draft in dropped:
+            other.absorb(draft)
+        if dropped:
+            other.calls = ()
+            other.count = 1
+            other.path = f"({len(dropped)} other {'rows' if len(dropped) > 1 else 'row'})"
+            self.rest.append(other)
+
+
+def _matcher(only: str) -> Callable[[str, str], bool]:
+    globs = patterns(only)
+    return lambda kind, path: any(fnmatchcase(kind, glob) or fnmatchcase(path, glob) for glob in globs)
+
+
+def _full(module: ModuleInfo, info: ParameterInfo) -> str:
+    return f"{module.path}.{info.name}" if module.path else info.name

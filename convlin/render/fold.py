@@ -1,0 +1,188 @@
+"""Repeated identical blocks become one: ``layers.0`` to ``layers.31`` are ``layers.0–31``, thirty-two times.
+
+Blocks are alike when everything that a table shows of them is: types, shapes, settings, parameters
+counted, and all of that for what lies inside.  Only their numbers may differ, and only evenly, so a
+``Sequential`` that alternates Linear and ReLU folds as well as a list of Transformer layers does.
+Whatever has a problem stays by itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+from convlin.records import Report
+from convlin.render.tree import Block, Draft
+from convlin.render.words import dots
+
+#: A table longer than this is folded by itself.
+LONG = 60
+
+#: So many alike are worth folding when nobody asked for it.
+ENOUGH = 3
+
+#: The longest sequence of blocks that is looked for as one repeated unit.
+_LONGEST_UNIT = 12
+
+
+class _Step(NamedTuple):
+    """How a path differs from the one before: which of its names, and by how much; -1 for not at all."""
+
+    position: int
+    by: int
+
+
+def fold(blocks: list[Block], report: Report, at_least: int = ENOUGH) -> list[Block]:
+    """The same blocks, where ``at_least`` or more alike follow one another put into one."""
+    return _Folder(report, at_least).folded(blocks)
+
+
+class _Folder:
+    def __init__(self, report: Report, at_least: int) -> None:
+        self._report = report
+        self._at_least = at_least
+        self._numbers: dict[Any, int] = {}
+        self._likeness: dict[int, int] = {}
+        """For each block, by identity, a number that it shares with those like it."""
+
+    def folded(self, blocks: list[Block]) -> list[Block]:
+        """Fold inside the blocks first, then the blocks themselves."""
+        seen = [block for block in blocks if not block.is_empty]
+        for block in seen:
+            block.children = self.folded(block.children)
+            self._likeness[id(block)] = self._number(block)
+        result: list[Block] = []
+        start = 0
+        while start < len(seen):
+            unit, times = self._repetition(seen, start)
+            if times > 1:
+                stop = start + unit * times
+                result.extend(self._merged(seen[first:stop:unit]) for first in range(start, start + unit))
+                start = stop
+            else:
+                result.append(seen[start])
+                start += 1
+        return result
+
+    # Alike or not
+
+    def _number(self, block: Block) -> int:
+        key = (
+            block.type,
+            self._key(block.draft, block.path),
+            tuple((_inside(child.path, block.path), self._likeness[id(child)]) for child in block.children),
+            tuple(self._key(draft, block.path) for draft in block.extras),
+        )
+        return self._numbers.setdefault(key, len(self._numbers))
+
+    def _key(self, draft: Draft | None, base: str) -> Any:
+        if draft is None:
+            return None
+        if draft.problems or draft.failed:
+            return id(draft)  # like nothing else
+        call = self._report.calls[draft.calls[0]] if draft.calls else None
+        return (
+            draft.kind, draft.type, _inside(draft.path, base), draft.count, draft.counted, draft.remark,
+            tuple((info.name, info.shape, info.dtype, info.trainable) for _, info in draft.owned),
+            draft.named and (draft.named.name, draft.named.shape, draft.named.dtype, draft.named.alias_of is None),
+            str(draft.memory), str(draft.flops),
+            call and (call.inputs, call.outputs, repr(call.settings), call.stood_in),
+        )  # fmt: skip
+
+    def _repetition(self, blocks: Sequence[Block], start: int) -> tuple[int, int]:
+        """The unit that repeats from ``start`` on, and how often: what covers most, in the shortest unit."""
+        best = (1, 1)
+        for unit in range(1, min(_LONGEST_UNIT, (len(blocks) - start) // 2) + 1):
+            times = self._times(blocks, start, unit)
+            if times >= self._at_least and unit * times > best[0] * best[1]:
+                best = (unit, times)
+        return best
+
+    def _times(self, blocks: Sequence[Block], start: int, unit: int) -> int:
+        likeness = self._likeness
+        steps: list[_Step | None] = []
+        times = 1
+        while start + (times + 1) * unit <= len(blocks):
+            here, there = start + (times - 1) * unit, start + times * unit
+            for offset in range(unit):
+                first, second = blocks[here + offset], blocks[there + offset]
+                if likeness[id(first)] != likeness[id(second)]:
+                    return times
+                step = _step(first.path, second.path)
+                if times == 1:
+                    steps.append(step)
+                if step is None or step != steps[offset]:
+                    return times
+            times += 1
+        return times
+
+    # Into one
+
+    def _merged(self, blocks: Sequence[Block]) -> Block:
+        first, *others = blocks
+        step = _step(first.path, others[0].path)
+        if step is not None and step.position >= 0:
+            base = int(first.path.split(".")[step.position])
+            rename = _Rename(first.path, step.position, dots([base + n * step.by for n in range(len(blocks))]))
+        else:
+            rename = None
+        _absorb(first, others, rename)
+        return first
+
+
+class _Rename(NamedTuple):
+    """Which name of which paths becomes a range."""
+
+    base: str
+    position: int
+    numbers: str
+
+    def applied(self, path: str) -> str:
+        if path != self.base and not path.startswith(f"{self.base}."):
+            return path
+        names = path.split(".")
+        names[self.position] = self.numbers
+        return ".".join(names)
+
+
+def _absorb(block: Block, others: Sequence[Block], rename: _Rename | None) -> None:
+    """Put blocks that are alike into the first of them."""
+    drafts: list[tuple[Draft | None, list[Draft | None]]] = [(block.draft, [other.draft for other in others])]
+    drafts += [(draft, [other.extras[index] for other in others]) for index, draft in enumerate(block.extras)]
+    for draft, alike in drafts:
+        if draft is not None:
+            for each in alike:
+                assert each is not None, "alike blocks have rows at the same places"
+                draft.absorb(each)
+            if rename is not None:
+                draft.path = rename.applied(draft.path)
+    for index, child in enumerate(block.children):
+        _absorb(child, [other.children[index] for other in others], rename)
+    block.calls += tuple(call for other in others for call in other.calls)
+    block.count += sum(other.count for other in others)
+    if rename is not None:
+        block.path = rename.applied(block.path)
+
+
+def _inside(path: str, base: str) -> str:
+    """The path below ``base``, or all of it when it lies elsewhere."""
+    if path == base:
+        return ""
+    return path[len(base) :] if not base or path.startswith(f"{base}.") else f"/{path}"
+
+
+def _step(first: str, second: str) -> _Step | None:
+    """How the second path goes on from the first; None where that is no even numbering."""
+    if first == second:
+        return _Step(-1, 0)
+    names, others = first.split("."), second.split(".")
+    if len(names) != len(others):
+        return None
+    differing = [index for index, (name, other) in enumerate(zip(names, others, strict=True)) if name != other]
+    if len(differing) != 1:
+        return None
+    position = differing[0]
+    name, other = names[position], others[position]
+    if not (name.isdecimal() and other.isdecimal()) or int(other) <= int(name):
+        return None
+    return _Step(position, int(other) - int(name))

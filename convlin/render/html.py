@@ -1,0 +1,161 @@
+"""The summary in HTML: a table whose rows fold and unfold by module, without any script.
+
+A check box in the head of each group says whether its rows are shown; style rules do the rest.  All
+of it stands in one ``div``, for a notebook, or in a page of its own.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from html import escape
+
+from convlin.records import Problem, Report
+from convlin.render import words
+from convlin.render.columns import COLUMNS, lines
+from convlin.render.html_style import PAGE_STYLE, STYLE
+from convlin.render.options import Options
+from convlin.render.rows import Row, Table, build_table
+from convlin.render.text import given, notes, totals
+
+#: With more rows than this, the innermost groups are folded at first.
+_MOST_OPEN = 60
+
+_EMPTY = "<td></td>"
+
+
+def html(report: Report, options: Options, *, page: bool = False) -> str:
+    """The summary as a ``div`` to put into a page, or as a whole page.
+
+    >>> html(Report("Net", (), (), "cpu", "", (), ()), Options()).startswith('<div class="convlin">')
+    True
+    """
+    made = build_table(report, options, grouped=True)
+    open_groups = _open(made.rows)
+    parts = ['<div class="convlin">', f"<style>{STYLE}{_rules(made.rows)}</style>", _head(report)]
+    if made.rows:
+        tree = ' class="tree"' if any(row.group is not None for row in made.rows) else ""
+        parts += [f'<div class="wide"><table{tree}>', _headers(made)]
+        parts += ["<tbody>", *_body(made, open_groups), "</tbody></table></div>"]
+    parts += [_problem(problem, report) for problem in report.problems]
+    parts += [f"<p>{escape(note)}</p>" for note in notes(made)]
+    parts += [f'<p class="totals">{_total(line)}</p>' for line in totals(made).splitlines()]
+    parts.append("</div>")
+    text = "\n".join(parts) + "\n"
+    if page:
+        text = _page(report, text)
+    if options.ascii_only:
+        return text.encode("ascii", "xmlcharrefreplace").decode()
+    return text
+
+
+def _page(report: Report, content: str) -> str:
+    return (
+        '<!doctype html>\n<html lang="en">\n<head>\n<meta charset="utf-8">\n'
+        '<meta name="viewport" content="width=device-width, initial-scale=1">\n'
+        '<meta name="color-scheme" content="light dark">\n'
+        f"<title>{escape(report.model)}</title>\n<style>{PAGE_STYLE}</style>\n</head>\n<body>\n{content}</body>\n</html>\n"
+    )
+
+
+def _head(report: Report) -> str:
+    if report.mode:
+        said = f"input {given(report)} · {report.device}, {report.mode}"
+    else:
+        said = "no forward pass: structure and parameters only"
+    return f'<p class="head"><b>{escape(report.model)}</b> <span class="dim">{escape(said)}</span></p>'
+
+
+def _headers(made: Table) -> str:
+    cells = (f'<th scope="col"{_number(name)}>{escape(COLUMNS[name].header)}</th>' for name in made.columns)
+    return f"<thead><tr>{''.join(cells)}</tr></thead>"
+
+
+def _number(name: str) -> str:
+    return ' class="n"' if COLUMNS[name].is_number else ""
+
+
+# Folding
+
+
+def _open(rows: Iterable[Row]) -> frozenset[int]:
+    """The groups that are unfolded at first: all, or as many levels as stay readable, and those with a problem."""
+    known = list(rows)
+    troubled = {group for row in known if row.problems or row.failed for group in row.groups}
+    sizes = Counter(row.level for row in known)
+    levels, shown = 0, sizes[0]
+    while sizes[levels + 1] and shown + sizes[levels + 1] <= _MOST_OPEN:
+        levels += 1
+        shown += sizes[levels]
+    return frozenset(
+        row.group for row in known if row.group is not None and (row.level < levels or row.group in troubled)
+    )
+
+
+def _rules(rows: Iterable[Row]) -> str:
+    """For each group the rule that hides its rows; the numbers mean the same in every table of a notebook."""
+    groups = (row.group for row in rows if row.group is not None)
+    return "".join(f".convlin table:has(.t{group}:not(:checked)) .g{group}{{display:none}}\n" for group in groups)
+
+
+# Rows
+
+
+def _body(made: Table, open_groups: frozenset[int]) -> Iterator[str]:
+    bases: dict[int, str] = {}
+    for row in made.rows:
+        if row.group is not None:
+            bases[row.group] = row.path
+        base = bases.get(row.groups[-1], "") if row.groups else ""
+        for number, line in enumerate(lines(made, row)):
+            names = [f"g{group}" for group in row.groups]
+            names += [row.kind] if row.kind in ("group", "function", "parameter", "rest", "module") else []
+            names += ["bad"] if row.problems or row.failed else []
+            names += ["more"] if number else []
+            classes = f' class="{" ".join(names)}"' if names else ""
+            cells = (
+                _layer(row, base, open_groups) if name == "layer" and not number else _cell(name, text)
+                for name, text in zip(made.columns, line, strict=True)
+            )
+            yield f"<tr{classes}>{''.join(cells)}</tr>"
+
+
+def _cell(name: str, text: str) -> str:
+    return f"<td{_number(name)}>{escape(text)}</td>" if text else _EMPTY
+
+
+def _layer(row: Row, base: str, open_groups: frozenset[int]) -> str:
+    """The first cell: indented, with the box that folds, and the part of the path that the group has said, dimmed."""
+    if row.kind == "function":
+        return _EMPTY
+    name = row.path or row.type
+    if base and row.path == base:
+        shown = '<span class="dim">itself</span>'
+    elif base and name.startswith(f"{base}."):
+        shown = f'<span class="dim">{escape(base)}.</span>{escape(name[len(base) + 1 :])}'
+    else:
+        shown = escape(name)
+    shown += escape(row.label.removeprefix(name))
+    if row.group is not None:
+        checked = " checked" if row.group in open_groups else ""
+        box = f'<input type="checkbox" class="t{row.group}"{checked} aria-label="show what is inside {escape(name)}">'
+        shown = f"<label>{box}{shown}</label>"
+    indent = f' style="--level:{row.level}"' if row.level else ""
+    return f'<th scope="row"{indent}>{shown}</th>'
+
+
+# Below the table
+
+
+def _problem(problem: Problem, report: Report) -> str:
+    first, *rest = problem.message.splitlines() or [""]
+    text = [f'<div class="problem"><p>✗ <b>{escape(problem.path or report.model)}</b>: {escape(first)}</p>']
+    text += [f'<p class="more">{escape(line)}</p>' for line in rest]
+    if problem.fix:
+        at = f"{escape(words.place(problem.where))} " if problem.where else ""
+        text.append(f'<p class="more">fix {at}<code>{escape(problem.fix)}</code></p>')
+    return "".join(text) + "</div>"
+
+
+def _total(line: str) -> str:
+    return " ".join(f"<span>{escape(part)}</span>" for part in line.split("   "))

@@ -1,0 +1,123 @@
+"""What a table is to show: validated once, kept as a frozen record, the same for every form."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, fields, replace
+from difflib import get_close_matches
+from typing import Any, TypedDict
+
+from convlin.errors import InputError
+
+#: Every column there is, in the order of the documentation.
+COLUMNS = (
+    "layer", "type", "input", "output", "params", "params_percent", "trainable", "kernel", "stride", "padding",
+    "dilation", "groups", "arithmetic", "flops", "mult_adds", "memory", "receptive_field", "dtype", "device", "where",
+)  # fmt: skip
+
+#: Shown where nothing else is asked for: fits 100 signs for a small network.
+DEFAULT = ("layer", "type", "input", "output", "params", "arithmetic")
+
+#: Of these, what a summary without a forward pass can fill.
+DEFAULT_WITHOUT_PASS = ("layer", "type", "params")
+
+
+class DisplayOptions(TypedDict, total=False):
+    """The options that every form of the table takes, for type checkers; see ``Options``."""
+
+    columns: str | Iterable[str] | None
+    depth: int | None
+    only: str | None
+    parameters: bool
+    fold: bool | None
+    ascii_only: bool | None
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What a table shows.  Built by ``options``, which checks it."""
+
+    columns: tuple[str, ...] | None = None
+    """Names out of ``COLUMNS``; None for the default set, which ``"default"`` stands for in a longer list."""
+    depth: int | None = None
+    """How deep to go into containers: 1 for what the model's own ``forward`` calls; None for all the way."""
+    only: str | None = None
+    """Types and paths to show, globs allowed, ``|`` between them: ``Conv2d|Linear``, ``features.*``."""
+    parameters: bool = False
+    """A row for every single weight and bias."""
+    fold: bool | None = None
+    """Whether repeated identical blocks become one: always, never, or (None) where the table is long."""
+    ascii_only: bool | None = None
+    """Plain signs only; None lets the encoding of standard output decide when printing."""
+
+    @property
+    def needs_flops(self) -> bool:
+        """Whether the pass has to count floating-point operations."""
+        return bool({"flops", "mult_adds"} & set(self.columns or ()))
+
+    @property
+    def needs_where(self) -> bool:
+        """Whether the lines that made the modules have to be looked up."""
+        return "where" in (self.columns or ())
+
+
+def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
+    """``base`` with what was given in its place, checked.
+
+    Raises:
+        InputError: an option or column that does not exist, with the nearest name there is.
+
+    >>> options({"columns": ["layer", "params"], "depth": 2}).columns
+    ('layer', 'params')
+    >>> options({"columns": ["layer", "parms"]})
+    Traceback (most recent call last):
+    convlin.errors.InputError: there is no column 'parms'; did you mean 'params'?
+    """
+    known = [field.name for field in fields(Options)]
+    for name in given:
+        if name not in known:
+            raise InputError(f"there is no option {name!r}{nearest(name, known)}")
+    checked = dict(given)
+    if checked.get("columns") is not None:
+        checked["columns"] = _columns(checked["columns"])
+    depth = checked.get("depth")
+    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
+        raise InputError(f"depth={depth!r} is no depth: write 0, 1, 2, … or None for all of the model")
+    only = checked.get("only")
+    if only is not None and (not isinstance(only, str) or not patterns(only)):
+        raise InputError(f'only={only!r} names nothing: write types or paths, "Conv2d|Linear" or "features.*"')
+    for name in ("parameters", "fold", "ascii_only"):
+        value = checked.get(name, False)
+        if not isinstance(value, bool) and not (value is None and name != "parameters"):
+            raise InputError(f"{name}={value!r} should be True or False")
+    return replace(base or Options(), **checked)
+
+
+def _columns(given: Any) -> tuple[str, ...]:
+    if isinstance(given, str):
+        given = [name.strip() for name in given.split(",")]
+    if not isinstance(given, Iterable):
+        raise InputError(f'columns={given!r} should be a list of names: columns=["layer", "output", "params"]')
+    names: list[str] = []
+    for name in given:
+        if not isinstance(name, str) or (name not in COLUMNS and name != "default"):
+            raise InputError(f"there is no column {name!r}{nearest(name, COLUMNS)}")
+        names += DEFAULT if name == "default" else (name,)
+    repeated = {name for name in names if names.count(name) > 1}
+    if repeated:
+        raise InputError(f"column {sorted(repeated)[0]!r} is named twice")
+    if not names:
+        raise InputError(f"columns is empty; there are {', '.join(COLUMNS)}")
+    return tuple(names)
+
+
+def nearest(name: object, known: Iterable[str]) -> str:
+    """The end of a message about a name that does not exist: the nearest one, or all there are."""
+    names = list(known)
+    close = get_close_matches(str(name), names, n=1)
+    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
+
+
+def patterns(only: str) -> tuple[str, ...]:
+    """The single globs of ``only``."""
+    return tuple(part.strip() for part in only.split("|") if part.strip())

@@ -1,0 +1,229 @@
+"""A report as the rows of a table: frozen records of what to show, before any sign is chosen.
+
+Text, Markdown, HTML, LaTeX, CSV and data frames are all made from the same ``Table``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from convlin.records import Call, Location, Problem, Report, Size, TensorInfo
+from convlin.render.drafts import Drafts
+from convlin.render.fold import ENOUGH, LONG, fold
+from convlin.render.options import DEFAULT, DEFAULT_WITHOUT_PASS, Options
+from convlin.render.tree import Block, Draft
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One row: what it is about, and what is counted in it and in no other."""
+
+    kind: str
+    """``call``; ``function`` (between modules); ``module`` (without a call); ``parameter``; ``group`` (the
+    head of a container's rows, which repeats their sums); ``rest`` (what the other rows leave out)."""
+    path: str
+    """The module's path, of folded ones with a range (``layers.0–31.attn``); of a function, the calling module's."""
+    type: str
+    calls: tuple[int, ...] = ()
+    """The calls it stands for; several where repeated blocks are folded."""
+    count: int = 1
+    """How many rows were folded into this one."""
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    params: int | None = None
+    """Elements of the parameters counted in this row; None where there is nothing to count (a function)."""
+    trainable: int = 0
+    counted: str = ""
+    """Why its parameters are counted elsewhere: ``reused``, ``tied``, or ``detailed`` in rows of their own."""
+    memory: Size = 0
+    """Bytes of the outputs counted in this row."""
+    flops: Size | None = None
+    """Floating-point operations counted in this row, where they were asked for."""
+    problems: tuple[Problem, ...] = ()
+    failed: bool = False
+    remark: str = ""
+    where: Location | None = None
+    level: int = 0
+    """How deep it lies in the groups; 0 without groups."""
+    groups: tuple[int, ...] = ()
+    """The groups that it lies in, by number, outermost first."""
+    group: int | None = None
+    """For the head of a group, its number."""
+
+    @property
+    def label(self) -> str:
+        """The first column: path, mark and multiplicity.
+
+        >>> Row("call", "layers.0–3.fc", "Linear", count=4).label
+        'layers.0–3.fc ×4'
+        """
+        name = "" if self.kind == "function" else self.path or self.type
+        parts = (name, "✗" if self.problems or self.failed else "", f"×{self.count}" if self.count > 1 else "")
+        return " ".join(part for part in parts if part)
+
+
+@dataclass(frozen=True)
+class Table:
+    """Everything that a form needs: the rows, the columns, and what stands above and below them."""
+
+    report: Report
+    options: Options
+    columns: tuple[str, ...]
+    rows: tuple[Row, ...]
+    notes: tuple[str, ...] = ()
+
+    @cached_property
+    def total_params(self) -> int:
+        """Elements of all distinct parameters, shown or not."""
+        return self.report.total_params
+
+    @cached_property
+    def receptive_fields(self) -> tuple[Any, ...]:
+        """For every call its receptive field, or None; worked out when the column is shown."""
+        from convlin.render.fields import receptive_fields
+
+        return receptive_fields(self.report)
+
+    def call(self, row: Row) -> Call | None:
+        """The (first) call that a row stands for."""
+        return self.report.calls[row.calls[0]] if row.calls else None
+
+
+def build_table(report: Report, options: Options, *, grouped: bool = False) -> Table:
+    """The rows of a report.  ``grouped`` puts a head before the rows of every container.
+
+    >>> build_table(Report("Net", (), (), "cpu", "", (), ()), Options()).columns
+    ('layer', 'type', 'params')
+    """
+    drafts = Drafts(report, options)
+    blocks = [block for block in drafts.blocks if not block.is_empty]
+    if options.fold is not False:
+        if options.fold:
+            blocks = fold(blocks, report, at_least=2)
+        elif sum(1 for block in blocks for _ in block.drafts()) > LONG:
+            blocks = fold(blocks, report, at_least=ENOUGH)
+    freeze = _Freezer(report)
+    if grouped:
+        rows = list(_Grouper(report, freeze).rows(blocks))
+    else:
+        rows = [freeze(draft) for block in blocks for draft in block.drafts()]
+    rows += [freeze(draft) for draft in drafts.rest]
+    columns = options.columns or (DEFAULT if report.mode else DEFAULT_WITHOUT_PASS)
+    return Table(report, options, columns, tuple(rows), tuple(drafts.notes))
+
+
+class _Freezer:
+    """From a draft to a row."""
+
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._modules = {module.path: module for module in report.modules}
+        self._with_parameters: set[str] = set()
+        for module in report.modules:
+            path = module.path
+            while module.parameters and path not in self._with_parameters:
+                self._with_parameters.add(path)
+                path = path.rpartition(".")[0]
+
+    def __call__(self, draft: Draft, level: int = 0, groups: tuple[int, ...] = ()) -> Row:
+        call = self._report.calls[draft.calls[0]] if draft.calls else None
+        inputs, outputs = (call.inputs, call.outputs) if call is not None else ((), ())
+        if draft.named is not None:
+            named = draft.named
+            outputs = (TensorInfo("", named.shape, named.dtype, named.device),)
+        is_counted = draft.kind != "function" and draft.counted != "detailed"
+        return Row(
+            kind=draft.kind,
+            path=draft.path,
+            type=draft.type,
+            calls=draft.calls,
+            count=draft.count,
+            inputs=inputs,
+            outputs=outputs,
+            params=sum(info.numel for _, info in draft.owned) if is_counted else None,
+            trainable=sum(info.numel for _, info in draft.owned if info.trainable),
+            counted=self._counted(draft, call),
+            memory=draft.memory,
+            flops=draft.flops,
+            problems=draft.problems,
+            failed=draft.failed,
+            remark=draft.remark,
+            where=self._where(draft, call),
+            level=level,
+            groups=groups,
+        )
+
+    def _counted(self, draft: Draft, call: Call | None) -> str:
+        if draft.counted == "reused":
+            path = call.path if call is not None else draft.path
+            return "reused" if path in self._with_parameters else ""
+        if draft.counted or draft.owned or draft.kind == "function":
+            return draft.counted
+        if draft.named is not None:
+            return "tied" if draft.named.alias_of else ""
+        module = self._modules.get(call.path if call is not None else draft.path)
+        return "tied" if module is not None and module.parameters else ""
+
+    def _where(self, draft: Draft, call: Call | None) -> Location | None:
+        if call is not None and call.where is not None:
+            return call.where
+        module = self._modules.get(call.path if call is not None else draft.path)
+        return module.where if module is not None and draft.kind != "function" else None
+
+
+class _Grouper:
+    """Rows in the order of the tree: the head of a container, then what lies inside."""
+
+    def __init__(self, report: Report, freeze: _Freezer) -> None:
+        self._report = report
+        self._freeze = freeze
+        self._groups = 0
+
+    def rows(self, blocks: list[Block], level: int = 0, groups: tuple[int, ...] = ()) -> Iterator[Row]:
+        """The rows of blocks that follow one another."""
+        for block in blocks:
+            if not block.children:
+                yield from (self._freeze(draft, level, groups) for draft in block.drafts())
+            elif not block.path and not groups:
+                # The model itself is the table: a group around all of it would only indent.
+                yield from self.rows(block.children, level, groups)
+                own = ([block.draft] if block.draft is not None else []) + block.extras
+                yield from (self._freeze(draft, level, groups) for draft in own)
+            else:
+                yield from self._group(block, level, groups)
+
+    def _group(self, block: Block, level: int, groups: tuple[int, ...]) -> Iterator[Row]:
+        number, self._groups = self._groups, self._groups + 1
+        inside = (*groups, number)
+        rows = list(self.rows(block.children, level + 1, inside))
+        own = ([block.draft] if block.draft is not None else []) + block.extras
+        rows += [self._freeze(draft, level + 1, inside) for draft in own]
+        counted = [row for row in rows if row.kind != "group"]
+        known = [row.flops for row in counted if row.flops is not None]
+        memory: Size = 0
+        for row in counted:
+            memory = memory + row.memory
+        flops: Size | None = None
+        for amount in known:
+            flops = amount if flops is None else flops + amount
+        call = self._report.calls[block.calls[0]] if block.calls else None
+        yield Row(
+            kind="group",
+            path=block.path,
+            type=block.type,
+            calls=block.calls,
+            count=block.count,
+            inputs=call.inputs if call is not None else (),
+            outputs=call.outputs if call is not None else (),
+            params=sum(row.params or 0 for row in counted),
+            trainable=sum(row.trainable for row in counted),
+            memory=memory,
+            flops=flops,
+            level=level,
+            groups=groups,
+            group=number,
+        )
+        yield from rows

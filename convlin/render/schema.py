@@ -1,0 +1,303 @@
+"""A report as plain data and back: the schema of ``to_dict`` and ``to_json``, described in ``docs/json.md``.
+
+The records themselves are the schema: every field is written under its own name and read back by
+its type, so a field added to a record is in the file, too.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+import types
+from collections.abc import Hashable, Mapping
+from contextlib import suppress
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+
+from convlin.errors import InputError
+from convlin.records import Call, Derivation, Report
+from convlin.render import closed_forms
+from convlin.render.options import Options
+from convlin.render.options import options as read_options
+
+#: Goes up when a file that was written before can no longer be read as it was meant.
+VERSION = 1
+
+_KEY = "convlin"
+
+
+class _Size:
+    """Stands for ``records.Size`` where types are read: an integer, or a closed form as text."""
+
+
+#: Names in the annotations of the records that mean something else here.
+_NAMES = {"Size": _Size, "Shape": tuple[_Size, ...]}
+
+
+def to_dict(report: Report, options: Options | None = None) -> dict[str, Any]:
+    """The report as dicts, lists, numbers and strings.
+
+    >>> to_dict(Report("Net", (), (), "cpu", "", (), ()))["model"]
+    'Net'
+    """
+    writer = _Writer()
+    content = writer.plain(report)
+    return {
+        _KEY: VERSION,
+        **content,
+        "named_sizes": writer.letters,
+        "totals": {
+            "parameters": report.total_params,
+            "trainable": report.trainable_params,
+            "bytes": report.parameter_bytes,
+        },
+        "ok": not report.problems,
+        "display": _chosen(options),
+    }
+
+
+def _chosen(options: Options | None) -> dict[str, Any]:
+    """The display options that are not the usual ones."""
+    if options is None:
+        return {}
+    usual = Options()
+    return {
+        field.name: list(value) if isinstance(value, tuple) else value
+        for field in dataclasses.fields(options)
+        if (value := getattr(options, field.name)) != getattr(usual, field.name)
+    }
+
+
+def to_json(report: Report, options: Options | None = None, *, indent: int | None = None) -> str:
+    """``to_dict`` as JSON text."""
+    import json
+
+    return json.dumps(to_dict(report, options), ensure_ascii=False, allow_nan=False, indent=indent)
+
+
+def from_json(text: str | bytes) -> tuple[Report, Options]:
+    """What ``to_json`` wrote; see ``from_dict``."""
+    import json
+
+    try:
+        data = json.loads(text)
+    except (ValueError, RecursionError) as error:
+        raise InputError(f"this is no JSON: {error}") from None
+    return from_dict(data)
+
+
+def from_dict(data: Any) -> tuple[Report, Options]:
+    """The report and display options that ``to_dict`` wrote.
+
+    Raises:
+        InputError: no such data, from a later version, or a value of another kind, with its place.
+
+    >>> from_dict(to_dict(Report("Net", (), (), "cpu", "", (), ())))[0].model
+    'Net'
+    """
+    if not isinstance(data, Mapping) or _KEY not in data:
+        raise InputError("this is no summary that convlin wrote: there is no key 'convlin'")
+    version = data[_KEY]
+    if version != VERSION:
+        raise InputError(f"this summary has version {version!r} of the schema; this convlin reads {VERSION}")
+    reader = _Reader(_letters(data.get("named_sizes", {})))
+    report = reader.value(data, Report, "")
+    assert isinstance(report, Report)
+    display = data.get("display", {})
+    if not isinstance(display, Mapping):
+        raise _wrong("display", "an object", display)
+    return report, read_options(display)
+
+
+def _letters(data: Any) -> closed_forms.Assumptions:
+    known = isinstance(data, Mapping) and all(
+        isinstance(name, str)
+        and isinstance(facts, Mapping)
+        and all(isinstance(fact, str) and isinstance(holds, bool) for fact, holds in facts.items())
+        for name, facts in data.items()
+    )
+    if not known:
+        raise InputError("named_sizes: not names with what is known of them")
+    return {name: dict(facts) for name, facts in data.items()}
+
+
+# Writing
+
+
+class _Writer:
+    def __init__(self) -> None:
+        self.letters: dict[str, dict[str, bool]] = {}
+
+    def plain(self, value: Any) -> Any:
+        """``value`` as JSON has it; what JSON does not tell apart is an object with one key, ``{"list": […]}``."""
+        if value is None or isinstance(value, bool | str):
+            return value
+        if isinstance(value, int):
+            return int(value)
+        if isinstance(value, float):
+            return value if math.isfinite(value) else {"float": str(value)}
+        if dataclasses.is_dataclass(value) and not isinstance(value, type):
+            return self._record(value, [field.name for field in dataclasses.fields(value)])
+        if isinstance(value, tuple):
+            names = getattr(value, "_fields", None)
+            return [self.plain(item) for item in value] if names is None else self._record(value, names)
+        if isinstance(value, list):
+            return {"list": [self.plain(item) for item in value]}
+        if isinstance(value, Mapping):
+            return {"dict": {str(key): self.plain(item) for key, item in value.items()}}
+        if isinstance(value, slice):
+            return {"slice": [self.plain(part) for part in (value.start, value.stop, value.step)]}
+        if value is ...:
+            return {"ellipsis": True}
+        if closed_forms.is_closed_form(value):
+            return {"size": self._size(value)}
+        return str(value)
+
+    def _size(self, value: Any) -> Any:
+        if not closed_forms.is_closed_form(value):
+            return int(value)
+        self.letters.update(closed_forms.assumptions(value))
+        return closed_forms.written(value)
+
+    def _record(self, value: Any, names: Any) -> dict[str, Any]:
+        kind: Any = type(value)
+        hints = _hints(kind)
+        found: dict[str, Any] = {}
+        for name in names:
+            if name == "derive":  # a rule is code; what it derived is data
+                found["derivation"] = self.plain(value.derivation)
+            else:
+                found[name] = self._field(getattr(value, name), hints[name])
+        return found
+
+    def _field(self, value: Any, hint: Any) -> Any:
+        """A field whose type says what it is: sizes are bare, mappings plain objects."""
+        if hint is _Size:
+            return self._size(value)
+        origin, inner = get_origin(hint), get_args(hint)
+        if origin is tuple and not hasattr(value, "_fields"):
+            kinds = inner[:1] * len(value) if inner[-1] is ... else inner
+            return [self._field(item, kind) for item, kind in zip(value, kinds, strict=True)]
+        if isinstance(value, Mapping) and origin in (Mapping, dict):
+            return {key: self._field(item, inner[1]) for key, item in value.items()}
+        return self.plain(value)
+
+
+@cache
+def _hints(kind: Hashable) -> dict[str, Any]:
+    return get_type_hints(kind, localns=_NAMES)
+
+
+# Reading
+
+
+class _Reader:
+    def __init__(self, letters: closed_forms.Assumptions) -> None:
+        self._letters = letters
+
+    def value(self, data: Any, hint: Any, place: str) -> Any:
+        """What was written as ``data``, of the type that the record says."""
+        if hint is Any:
+            return self._any(data, place)
+        if hint is _Size:
+            return self._size(data, place)
+        origin = get_origin(hint)
+        if origin in (Union, types.UnionType):
+            return self._one_of(data, get_args(hint), place)
+        if origin is tuple:
+            return self._tuple(data, get_args(hint), place)
+        if origin in (Mapping, dict):
+            if not isinstance(data, Mapping):
+                raise _wrong(place, "an object", data)
+            kind = get_args(hint)[1]
+            return {key: self.value(item, kind, f"{place}.{key}") for key, item in data.items()}
+        if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or hasattr(hint, "_fields")):
+            return self._record(data, hint, place)
+        if hint is float and type(data) is int:
+            return float(data)
+        if type(data) is not hint:
+            raise _wrong(place, getattr(hint, "__name__", str(hint)), data)
+        return data
+
+    def _one_of(self, data: Any, kinds: tuple[Any, ...], place: str) -> Any:
+        if data is None and type(None) in kinds:
+            return None
+        *others, last = [kind for kind in kinds if kind is not type(None)]
+        for kind in others:
+            with suppress(InputError):
+                return self.value(data, kind, place)
+        return self.value(data, last, place)
+
+    def _tuple(self, data: Any, kinds: tuple[Any, ...], place: str) -> tuple[Any, ...]:
+        if not isinstance(data, list | tuple):
+            raise _wrong(place, "a list", data)
+        if kinds[-1] is ...:
+            kinds = kinds[:1] * len(data)
+        if len(kinds) != len(data):
+            raise _wrong(place, f"a list of {len(kinds)}", data)
+        return tuple(
+            self.value(item, kind, f"{place}[{index}]")
+            for index, (item, kind) in enumerate(zip(data, kinds, strict=True))
+        )
+
+    def _record(self, data: Any, kind: Any, place: str) -> Any:
+        if not isinstance(data, Mapping):
+            raise _wrong(place, "an object", data)
+        values: dict[str, Any] = {}
+        for name, hint in _hints(kind).items():
+            if name == "derive":
+                values[name] = self._derive(data.get("derivation"), place)
+            elif name in data:
+                values[name] = self.value(data[name], hint, f"{place}.{name}")
+        try:
+            return kind(**values)
+        except TypeError:  # a field without a default is not there
+            raise InputError(f"{place.removeprefix('.') or 'the summary'}: a value is missing") from None
+
+    def _derive(self, data: Any, place: str) -> Any:
+        if data is None:
+            return None
+        found: Derivation = self.value(data, Derivation, f"{place}.derivation")
+        return _Known(found)
+
+    def _size(self, data: Any, place: str) -> Any:
+        if isinstance(data, str):
+            return closed_forms.read(data, self._letters)
+        if type(data) is not int:
+            raise _wrong(place, "a size", data)
+        return data
+
+    def _any(self, data: Any, place: str) -> Any:
+        match data:
+            case None | bool() | int() | float() | str():
+                return data
+            case list() | tuple():
+                return tuple(self._any(item, place) for item in data)
+            case {"list": list(items), **rest} if not rest:
+                return [self._any(item, place) for item in items]
+            case {"dict": dict(items), **rest} if not rest:
+                return {key: self._any(item, place) for key, item in items.items()}
+            case {"slice": [start, stop, step], **rest} if not rest:
+                return slice(*(self._any(part, place) for part in (start, stop, step)))
+            case {"ellipsis": True, **rest} if not rest:
+                return ...
+            case {"float": "inf" | "-inf" | "nan" as number, **rest} if not rest:
+                return float(number)
+            case {"size": str(text), **rest} if not rest:
+                return closed_forms.read(text, self._letters)
+        raise _wrong(place, "a value", data)
+
+
+@dataclasses.dataclass(frozen=True, slots=True)
+class _Known:
+    """A rule that was read back: it gives what was derived when the pass was run."""
+
+    derivation: Derivation
+
+    def __call__(self, call: Call) -> Derivation | None:
+        return self.derivation
+
+
+def _wrong(place: str, expected: str, data: Any) -> InputError:
+    shown = repr(data)
+    return InputError(f"{place.removeprefix('.') or 'the summary'}: expected {expected}, found {shown[:60]}")

@@ -1,0 +1,126 @@
+"""The tree behind a table: which call was made inside which, and what each row is made of while it is built."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from convlin.records import Call, ParameterInfo, Problem, Report, Size
+
+#: Modules that only hold others: they are never called, and one level of nesting less is meant by them.
+LISTS = frozenset({"ModuleList", "ModuleDict"})
+
+
+class Draft:
+    """A row under way: folding adds others to it before it is frozen into a ``rows.Row``."""
+
+    __slots__ = (
+        "calls", "count", "counted", "failed", "flops", "kind", "memory", "named", "owned", "path", "problems",
+        "remark", "type",
+    )  # fmt: skip
+
+    def __init__(self, kind: str, path: str, type: str, call: int | None = None) -> None:
+        self.kind = kind
+        self.path = path
+        self.type = type
+        self.calls: tuple[int, ...] = () if call is None else (call,)
+        self.count = 1
+        self.owned: list[tuple[str, ParameterInfo]] = []
+        """Every distinct parameter counted in this row, with its full name."""
+        self.named: ParameterInfo | None = None
+        """For a row about one parameter, that one."""
+        self.memory: Size = 0
+        self.flops: Size | None = None
+        self.problems: tuple[Problem, ...] = ()
+        self.failed = False
+        self.counted = ""
+        """Why its parameters are counted elsewhere: ``reused`` (in an earlier call), ``detailed`` (one by one)."""
+        self.remark = ""
+
+    def absorb(self, other: Draft) -> None:
+        """Add what ``other`` counts; the two are alike otherwise."""
+        self.calls += other.calls
+        self.count += other.count
+        self.owned += other.owned
+        self.memory = self.memory + other.memory
+        self.add_flops(other.flops)
+
+    def add_flops(self, flops: Size | None) -> None:
+        """Add floating-point operations, where they are known."""
+        if flops is not None:
+            self.flops = flops if self.flops is None else self.flops + flops
+
+
+class Block:
+    """A call (or, without a pass, a module) with all that was called inside it, and its row if it has one."""
+
+    __slots__ = ("calls", "children", "count", "draft", "extras", "own_first", "path", "type")
+
+    def __init__(self, path: str, type: str, call: int | None = None, *, own_first: bool = False) -> None:
+        self.path = path
+        self.type = type
+        self.calls: tuple[int, ...] = () if call is None else (call,)
+        """The call it is; several where blocks were folded into one."""
+        self.count = 1
+        self.draft: Draft | None = None
+        self.children: list[Block] = []
+        self.extras: list[Draft] = []
+        """Rows that follow the block's own: its single parameters."""
+        self.own_first = own_first
+
+    @property
+    def is_empty(self) -> bool:
+        """Nothing of it is to be seen."""
+        return self.draft is None and not self.children and not self.extras
+
+    def drafts(self) -> Iterator[Draft]:
+        """Every row of the block, in the order of the table."""
+        own = [self.draft] if self.draft is not None else []
+        if self.own_first:
+            yield from own
+            yield from self.extras
+        for child in self.children:
+            yield from child.drafts()
+        if not self.own_first:
+            yield from own
+            yield from self.extras
+
+
+def parents(calls: Sequence[Call]) -> list[int]:
+    """For every call the index of the one it was made in, or -1.
+
+    >>> parents([Call("a", "ReLU"), Call("b", "ReLU"), Call("", "Net", inner=2)])
+    [2, 2, -1]
+    """
+    found = [-1] * len(calls)
+    open_calls: list[int] = []
+    for index, call in enumerate(calls):
+        while call.inner and open_calls and open_calls[-1] >= index - call.inner:
+            found[open_calls.pop()] = index
+        open_calls.append(index)
+    return found
+
+
+def depths(report: Report) -> Callable[[str], int]:
+    """How deep a path lies below the model; lists of modules are no level of their own."""
+    types = {module.path: module.type for module in report.modules}
+    known: dict[str, int] = {"": 0}
+
+    def depth(path: str) -> int:
+        found = known.get(path)
+        if found is None:
+            found = known[path] = depth(path.rpartition(".")[0]) + (types.get(path) not in LISTS)
+        return found
+
+    return depth
+
+
+def above(path: str) -> Iterator[str]:
+    """The path itself and everything it lies in, up to the model.
+
+    >>> list(above("a.b"))
+    ['a.b', 'a', '']
+    """
+    yield path
+    while path:
+        path = path.rpartition(".")[0]
+        yield path
