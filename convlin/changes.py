@@ -52,7 +52,7 @@ def failure(report: Report, path: str | os.PathLike[str], *, again: str = "") ->
     found = changes(read_lock(path), lock_of(report))
     parts = []
     if found:
-        parts.append(f"{report.model} is {told(found, shown(path))}")
+        parts.append(f"{report.model} is not as {shown(path)} says: {told(found)}")
     if report.problems:
         parts.append(f"{report.model} cannot run as it is, so its shapes are not real:\n\n{problems_text(report)}")
     elif found:
@@ -110,15 +110,26 @@ def _behind(pairs: Sequence[_Pair], side: int) -> str:
     return "first"
 
 
-def told(found: Sequence[Change], name: str) -> str:
-    """The changes as a message: how many of each kind, and a row for each."""
+_COUNTED = {
+    "model": "another model",
+    "mode": "another mode",
+    "input": "another input",
+    "total": "another total",
+    "params": "{} with other params",
+    "type": "{} of another type",
+}
+
+
+def told(found: Sequence[Change]) -> str:
+    """The changes as text: how many of each kind, and a row for each."""
     counts: dict[str, int] = {}
     for change in found:
         counts[change.kind] = counts.get(change.kind, 0) + 1
     rows = [(change.kind, change.label, change.before, change.now) for change in found[:_MOST_ROWS]]
-    text = grid(("Change", "Layer", name, "Now"), rows)
+    text = grid(("Change", "Layer", "Lock", "Now"), rows)
     more = f"\n… and {len(found) - _MOST_ROWS} more" if len(found) > _MOST_ROWS else ""
-    return f"not as {name} says: {', '.join(f'{count} {kind}' for kind, count in counts.items())}\n\n{text}{more}"
+    heads = ", ".join(_COUNTED.get(kind, f"{{}} {kind}").format(count) for kind, count in counts.items())
+    return f"{heads}\n\n{text}{more}"
 
 
 def _head(lock: Lock, now: Lock) -> Iterator[Change]:

@@ -156,7 +156,7 @@ class _Reader:
     def _line(self, number: int, row: str) -> Line:
         path, rest = self._word(number, row)
         kind, rest = self._word(number, rest)
-        shapes = re.fullmatch(r"(\S.*) -> (\S.*?)(?:  params (\d+))?", rest)
+        shapes = re.fullmatch(r"((?:\S+, )*\S+) -> ((?:\S+, )*\S+)(?:  params (\d+))?", rest)
         if shapes is None:
             raise self._damaged(number, f"{row!r} is no call")
         is_function = kind.startswith("(") and kind.endswith(")")
