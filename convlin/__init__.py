@@ -11,27 +11,36 @@ from convlin.errors import ConvlinError, InputError, ShapeError
 
 if TYPE_CHECKING:
     from convlin.check import assert_shapes
+    from convlin.fit import fit
+    from convlin.printing import Print
     from convlin.summarize import num_flat_features, summarize
     from convlin.summary import Summary
+    from convlin.watch import watch
 
 __all__ = [
     "ConvlinError",
     "InputError",
+    "Print",
     "ShapeError",
     "Summary",
     "assert_shapes",
+    "fit",
     "num_flat_features",
     "summarize",
+    "watch",
 ]
 __version__ = "0.1.0"
 
 #: Where each public name lives.  It is imported on first use: pytest loads this package in every
 #: run for its plugin, and torch alone takes two seconds.
 _HOMES = {
+    "Print": "convlin.printing",
     "Summary": "convlin.summary",
     "assert_shapes": "convlin.check",
+    "fit": "convlin.fit",
     "num_flat_features": "convlin.summarize",
     "summarize": "convlin.summarize",
+    "watch": "convlin.watch",
 }
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.nested import describe
+from convlin.printing import silent
 from convlin.recording import Recording
 from convlin.relocate import exchange, renew_lazy, to_device
 from convlin.state import State
@@ -22,7 +23,7 @@ def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int
     args, kwargs = plan.make(sizes)
     tracer, recording = Tracer(model, state), state.recording
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
-    with torch.no_grad():
+    with torch.no_grad(), silent():
         try:
             with tracer.attached():
                 output = model(*args, **kwargs)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
 import torch
 from torch import nn
 
+from convlin.diagnose import Hints
 from convlin.errors import InputError, ShapeError
 from convlin.frames import user_frame
 from convlin.inputs import DtypeLike, Input, check_model, read_inputs
 from convlin.passes import Outcome, check_mode, observe, structure, unwrapped
+from convlin.records import Report
+from convlin.render.options import Options, options
 from convlin.summary import Summary
 
 
@@ -25,6 +29,12 @@ def summarize(
     dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
     device: torch.device | str | None = None,
     mode: str = "eval",
+    columns: str | Iterable[str] | None = None,
+    depth: int | None = None,
+    only: str | None = None,
+    parameters: bool = False,
+    fold: bool | None = None,
+    ascii_only: bool | None = None,
 ) -> Summary:
     """Run one forward pass of ``model`` under hooks and return the shape after every layer.
 
@@ -39,6 +49,14 @@ def summarize(
             default the dtype of the model's weights, and integers where an embedding needs them.
         device: where to run; by default where the model is.  The model itself is not moved.
         mode: ``"eval"``, ``"train"``, or ``"same"`` for every module as it is.
+        columns: names of the columns to show, ``["layer", "output", "params"]``; ``"default"`` stands
+            for the usual ones.  ``flops``, ``mult_adds`` and ``where`` are found out only when they are
+            named here.
+        depth: how deep to show what is inside containers: 1 for what ``forward`` itself calls.
+        only: types and paths to show, such as ``"Conv2d|Linear"`` or ``"features.*"``.
+        parameters: show every weight and bias in a row of its own.
+        fold: show repeated identical blocks as one: always, never, or (None) where the table is long.
+        ascii_only: use plain signs only; None lets the encoding of standard output decide.
 
     Raises:
         InputError: the call cannot be right; said before anything runs.
@@ -52,8 +70,20 @@ def summarize(
     """
     check_model(model)
     check_mode(mode)
+    display = options(
+        {
+            "columns": columns,
+            "depth": depth,
+            "only": only,
+            "parameters": parameters,
+            "fold": fold,
+            "ascii_only": ascii_only,
+        }
+    )
+    hints = (user_frame(),)
     if input is None and kwargs is None and not more:
-        return Summary(structure(model))
+        report = structure(model)
+        return Summary(_with_lines(report, model, hints) if display.needs_where else report, display)
     given: Input = [] if input is None else input
     plan = read_inputs(
         unwrapped(model),
@@ -66,11 +96,24 @@ def summarize(
     )
     if plan.names:
         raise InputError(f"named sizes ({', '.join(plan.names)}) cannot be followed yet: write numbers")
-    return _summary(observe(model, plan, mode, hints=(user_frame(),)))
+    outcome = observe(model, plan, mode, hints=hints)
+    if display.needs_where:
+        outcome = replace(outcome, report=_with_lines(outcome.report, model, hints))
+    return _summary(outcome, display)
 
 
-def _summary(outcome: Outcome) -> Summary:
-    summary = Summary(outcome.report)
+def _with_lines(report: Report, model: nn.Module, hints: Hints) -> Report:
+    """The report with the line that made each module, where it can be found."""
+    from convlin.source.find import Finder
+
+    finder = Finder(unwrapped(model), [hint for hint in hints if hint is not None])
+    sites = {module.path: finder.site(module.path) for module in report.modules if module.path}
+    lines = {path: site.location for path, site in sites.items() if site is not None}
+    return replace(report, modules=tuple(replace(each, where=lines.get(each.path)) for each in report.modules))
+
+
+def _summary(outcome: Outcome, display: Options) -> Summary:
+    summary = Summary(outcome.report, display)
     if outcome.error is not None:
         outcome.error.add_note(f"convlin: the calls up to here\n\n{summary}")
         raise outcome.error

@@ -31,7 +31,7 @@ _PARAMETERS: Mapping[str, tuple[str, ...]] = {
 _POINTWISE = frozenset({
     "ReLU", "ReLU6", "LeakyReLU", "PReLU", "RReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh",
     "Softplus", "Softsign", "Softshrink", "Hardshrink", "Tanhshrink", "Hardtanh", "Hardsigmoid", "Hardswish",
-    "LogSigmoid", "Threshold", "Identity", "Softmax2d",
+    "LogSigmoid", "Threshold", "Identity", "Softmax2d", "Print",
     "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout",
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm1d", "InstanceNorm2d",
     "InstanceNorm3d", "GroupNorm", "LocalResponseNorm",
