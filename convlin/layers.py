@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from math import prod
 from operator import attrgetter
 from typing import Any
@@ -21,7 +22,9 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from torch.nn.modules.instancenorm import _InstanceNorm
 from torch.nn.utils.rnn import PackedSequence
 
+from convlin.derivations import of_layers
 from convlin.nested import dtype_name
+from convlin.records import Call, Derivation
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,6 +78,7 @@ class Verdict:
 
 
 Examine = Callable[[Any, Arrival], "Verdict | None"]
+Derive = Callable[[Call], "Derivation | None"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,6 +91,20 @@ class LayerRule:
     examine: Examine | None = None
     makes_feature_map: bool = False
     """Its output is ``(N, C, *sizes)``: flattening it is what comes before a Linear."""
+    derive: Derive | None = None
+    """How the size of its output comes about, where ``forward`` is PyTorch's own."""
+    output_size_at: int | None = None
+    """Where ``forward`` takes an ``output_size``, which is recorded with the settings."""
+
+    def read_call(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The recorded attributes of one layer and what else decides about this call of it."""
+        settings = self.read_settings(module)
+        at = self.output_size_at
+        if at is not None:
+            size = args[at] if len(args) > at else kwargs.get("output_size")
+            if size is not None:
+                settings["output_size"] = tuple(size) if isinstance(size, tuple | list) else size
+        return settings
 
     def read_settings(self, module: nn.Module) -> dict[str, Any]:
         """The recorded attributes of one layer."""
@@ -431,62 +449,93 @@ def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None
 
 _CONVOLUTION = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
 _POOL = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
-_RECURRENT = ("input_size", "hidden_size", "num_layers", "batch_first", "bidirectional", "proj_size")
+_AVG_POOL = ("kernel_size", "stride", "padding", "ceil_mode")
+_RECURRENT = ("input_size", "hidden_size", "num_layers", "batch_first", "bidirectional", "proj_size", "mode")
+_CELL = ("input_size", "hidden_size")
+
+
+def _by_rank(types: tuple[type[nn.Module], ...], settings: tuple[str, ...], derive: Any) -> tuple[LayerRule, ...]:
+    """A family in one, two and three spatial dimensions whose settings do not tell how many."""
+    return tuple(
+        LayerRule((kind,), settings, makes_feature_map=True, derive=partial(derive, spatial_dims=rank))
+        for rank, kind in enumerate(types, start=1)
+    )
+
+
+def _padding(types: tuple[type[nn.Module], ...], mode: str) -> LayerRule:
+    return LayerRule(types, ("padding",), makes_feature_map=True, derive=partial(of_layers.pad, mode=mode))
+
 
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((nn.Linear,), ("in_features", "out_features"), _examine_linear),
-    LayerRule((nn.Bilinear,), ("in1_features", "in2_features", "out_features"), _examine_bilinear),
-    LayerRule((_ConvTransposeNd,), (*_CONVOLUTION, "output_padding"), _examine_convolution, makes_feature_map=True),
-    LayerRule((_ConvNd,), (*_CONVOLUTION, "padding_mode"), _examine_convolution, makes_feature_map=True),
+    LayerRule((nn.Linear,), ("in_features", "out_features"), _examine_linear, derive=of_layers.linear),
+    LayerRule(
+        (nn.Bilinear,), ("in1_features", "in2_features", "out_features"), _examine_bilinear, derive=of_layers.bilinear
+    ),
+    LayerRule(
+        (_ConvTransposeNd,), (*_CONVOLUTION, "output_padding"), _examine_convolution,
+        makes_feature_map=True, derive=of_layers.conv_transpose, output_size_at=1,
+    ),
+    LayerRule(
+        (_ConvNd,), (*_CONVOLUTION, "padding_mode"), _examine_convolution,
+        makes_feature_map=True, derive=of_layers.convolution,
+    ),
     LayerRule((_InstanceNorm,), ("num_features",), _examine_instance_norm, makes_feature_map=True),
     LayerRule((_BatchNorm,), ("num_features",), _examine_batch_norm, makes_feature_map=True),
     LayerRule((nn.GroupNorm,), ("num_groups", "num_channels"), _examine_group_norm, makes_feature_map=True),
     LayerRule((nn.LayerNorm, nn.RMSNorm), ("normalized_shape",), _examine_layer_norm),
     LayerRule((nn.PReLU,), ("num_parameters",), _examine_prelu),
-    LayerRule((nn.Embedding,), ("num_embeddings", "embedding_dim"), _examine_embedding),
-    LayerRule((nn.EmbeddingBag,), ("num_embeddings", "embedding_dim", "mode")),
-    LayerRule((nn.RNNBase,), _RECURRENT, _examine_recurrent),
-    LayerRule((nn.RNNCellBase,), ("input_size", "hidden_size"), _examine_recurrent),
+    LayerRule((nn.GLU,), ("dim",), derive=of_layers.gate),
+    LayerRule((nn.Embedding,), ("num_embeddings", "embedding_dim"), _examine_embedding, derive=of_layers.embedding),
+    LayerRule(
+        (nn.EmbeddingBag,), ("num_embeddings", "embedding_dim", "mode", "include_last_offset"),
+        derive=of_layers.embedding_bag,
+    ),
+    LayerRule((nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent),
+    LayerRule((nn.RNNCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="RNNCell")),
+    LayerRule((nn.LSTMCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="LSTMCell")),
+    LayerRule((nn.GRUCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="GRUCell")),
     LayerRule((nn.MultiheadAttention,), ("embed_dim", "num_heads", "kdim", "vdim", "batch_first"), _examine_attention),
-    LayerRule((nn.Unflatten,), ("dim", "unflattened_size"), _examine_unflatten, makes_feature_map=True),
-    LayerRule((nn.Flatten,), ("start_dim", "end_dim")),
-    LayerRule((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _POOL, makes_feature_map=True),
     LayerRule(
-        (nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d),
-        ("kernel_size", "stride", "padding", "ceil_mode"),
-        makes_feature_map=True,
+        (nn.Unflatten,), ("dim", "unflattened_size"), _examine_unflatten,
+        makes_feature_map=True, derive=of_layers.unflatten,
+    ),
+    LayerRule((nn.Flatten,), ("start_dim", "end_dim"), derive=of_layers.flatten),
+    *_by_rank((nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d), _POOL, of_layers.max_pool),
+    *_by_rank((nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d), _AVG_POOL, of_layers.avg_pool),
+    *_by_rank((nn.LPPool1d, nn.LPPool2d, nn.LPPool3d), ("kernel_size", "stride", "ceil_mode"), of_layers.lp_pool),
+    *_by_rank(
+        (nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d),
+        ("output_size",), of_layers.adaptive_avg_pool,
+    ),
+    *_by_rank(
+        (nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d),
+        ("output_size",), of_layers.adaptive_max_pool,
     ),
     LayerRule(
-        (nn.LPPool1d, nn.LPPool2d, nn.LPPool3d), ("kernel_size", "stride", "ceil_mode"), makes_feature_map=True
+        (nn.FractionalMaxPool2d, nn.FractionalMaxPool3d), ("kernel_size", "output_size", "output_ratio"),
+        makes_feature_map=True, derive=of_layers.fractional_max_pool,
     ),
     LayerRule(
-        (
-            nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
-            nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
-        ),
-        ("output_size",), makes_feature_map=True,
+        (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d), ("kernel_size", "stride", "padding"),
+        makes_feature_map=True, derive=of_layers.max_unpool, output_size_at=2,
     ),
     LayerRule(
-        (nn.FractionalMaxPool2d, nn.FractionalMaxPool3d),
-        ("kernel_size", "output_size", "output_ratio"), makes_feature_map=True,
+        (nn.Upsample,), ("size", "scale_factor", "mode", "recompute_scale_factor"),
+        makes_feature_map=True, derive=of_layers.upsample,
     ),
+    LayerRule((nn.PixelShuffle,), ("upscale_factor",), makes_feature_map=True, derive=of_layers.pixel_shuffle),
+    LayerRule((nn.PixelUnshuffle,), ("downscale_factor",), makes_feature_map=True, derive=of_layers.pixel_unshuffle),
     LayerRule(
-        (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d), ("kernel_size", "stride", "padding"), makes_feature_map=True
+        (nn.Fold,), ("output_size", "kernel_size", "dilation", "padding", "stride"),
+        makes_feature_map=True, derive=of_layers.fold,
     ),
-    LayerRule((nn.Upsample,), ("size", "scale_factor", "recompute_scale_factor"), makes_feature_map=True),
-    LayerRule((nn.PixelShuffle,), ("upscale_factor",), makes_feature_map=True),
-    LayerRule((nn.PixelUnshuffle,), ("downscale_factor",), makes_feature_map=True),
-    LayerRule((nn.Fold,), ("output_size", "kernel_size", "dilation", "padding", "stride"), makes_feature_map=True),
-    LayerRule((nn.Unfold,), ("kernel_size", "dilation", "padding", "stride")),
-    LayerRule(
-        (
-            nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d,
-            nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d,
-            nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d,
-            nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d,
-        ),
-        ("padding",), makes_feature_map=True,
+    LayerRule((nn.Unfold,), ("kernel_size", "dilation", "padding", "stride"), derive=of_layers.unfold),
+    _padding(
+        (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d), "constant"
     ),
+    _padding((nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d), "reflect"),
+    _padding((nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d), "replicate"),
+    _padding((nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d), "circular"),
 )  # fmt: skip
 
 #: Layers of any other kind: recorded as they are, without a story.

@@ -117,7 +117,9 @@ class Call:
     stood_in: bool = False
     """What reached this call did not fit; a stand-in of the declared size took its place."""
     derive: Callable[[Call], Derivation | None] | None = field(default=None, repr=False, compare=False)
-    """The rule that derives the output shape from ``inputs`` and ``settings``; see ``derivation``."""
+    """The rule that derives the output shape from ``inputs`` and ``settings``, a function at module level.
+
+    It raises ``ValueError`` for a size that PyTorch would refuse; see ``derivation``."""
 
     @property
     def input_shape(self) -> Shape | None:
@@ -147,7 +149,10 @@ class Call:
         """
         if self.derive is None or not self.outputs:
             return None
-        derivation = self.derive(self)
+        try:
+            derivation = self.derive(self)
+        except Exception:  # whatever values a layer was given: it ran, and the table has to print
+            return None
         return derivation if derivation is not None and derivation.shape == self.output_shape else None
 
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from torch import Tensor, jit, nn
 from torch.nn.parameter import is_lazy
 
+from convlin.derivations import of_functions
+from convlin.layers import Derive, runs_as_documented
 from convlin.nested import dtype_name, sizes
 from convlin.recording import Event, Recording
 from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Size
@@ -89,7 +91,15 @@ def _call(event: Event, own: dict[int, tuple[ParameterInfo, ...]]) -> Call:
         where=event.where,
         failed=event.failed,
         stood_in=event.stood_in,
+        derive=_derive(event),
     )
+
+
+def _derive(event: Event) -> Derive | None:
+    """The rule of a function known by name, or of a layer that runs PyTorch's own ``forward``."""
+    if event.is_function:
+        return of_functions.derive if of_functions.function_named(event.type) is not None else None
+    return event.rule.derive if event.module is not None and runs_as_documented(type(event.module)) else None
 
 
 def _module_infos(nodes: list[Node], recording: Recording, *, ran: bool) -> Iterator[ModuleInfo]:

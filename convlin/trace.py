@@ -167,7 +167,7 @@ class Tracer:
         stood_in = frame is not None and bool(frame.findings)
         events.append(
             Event(
-                module, path, known.name, known.rule, known.rule.read_settings(module),
+                module, path, known.name, known.rule, known.rule.read_call(module, args, kwargs),
                 inputs, describe(output, state.read), inner, sources, stood_in=stood_in,
             )
         )  # fmt: skip

@@ -1,0 +1,178 @@
+"""Shapes after functions that only stand between layers: indexing, einsum, attention and the like."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from typing import Any
+
+from convlin.arithmetic import SizeError, permute
+from convlin.arithmetic.common import certain, declared, factor, page, position, quotient, spell
+from convlin.records import Derivation, Shape, Size, Step
+
+
+def halve(input_shape: Shape, /, *, dim: int = -1) -> Derivation:
+    """Shape after ``GLU``: one half of ``dim`` gates the other.
+
+    Raises `SizeError` for an odd size.
+    Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.GLU.html
+
+    >>> halve((2, 64, 38), dim=1).steps[0].text
+    '64/2 = 32'
+    """
+    where = position(dim, len(input_shape))
+    half = quotient(input_shape[where], 2) if input_shape else None
+    if half is None:
+        raise SizeError(f"dim {where} must divide by 2", axis=f"dim {where}")
+    step = Step(f"dim {where}", f"dim {where}/2", f"{factor(input_shape[where])}/2", half)
+    return Derivation((*input_shape[:where], half, *input_shape[where + 1 :]), (step,), page("nn.GLU"))
+
+
+def index(input_shape: Shape, /, items: Any) -> Derivation | None:
+    """Shape after ``x[items]``: numbers take a dimension away, slices shorten it, ``None`` adds one.
+
+    A list of numbers picks that many, one list at most; None for any other index.
+    Source: https://docs.pytorch.org/docs/stable/tensor_view.html
+
+    >>> derivation = index((2, 17, 32), (slice(None), slice(1, None)))
+    >>> derivation.shape, derivation.steps[0].text
+    ((2, 16, 32), '17 − 1 = 16')
+    >>> index((2, 17, 32), (..., 0)).shape, index((2, 8), (slice(None), None)).shape
+    ((2, 17), (2, 1, 8))
+    """
+    given = items if isinstance(items, tuple) else (items,)
+    if any(isinstance(item, bool) for item in given) or sum(isinstance(item, list) for item in given) > 1:
+        return None
+    taking = sum(item is not None and item is not Ellipsis for item in given)
+    if taking > len(input_shape) or sum(item is Ellipsis for item in given) > 1:
+        return None
+    shape: list[Size] = []
+    steps: list[Step] = []
+    axis = 0
+    for item in (*given, ...) if Ellipsis not in given else given:
+        if item is None:
+            shape.append(1)
+        elif item is Ellipsis:
+            rest = len(input_shape) - taking
+            shape += input_shape[axis : axis + rest]
+            axis += rest
+        elif isinstance(item, slice):
+            step = _cut(f"dim {axis}", input_shape[axis], item)
+            if step is None:
+                return None
+            shape.append(step.size)
+            if step.size != input_shape[axis]:
+                steps.append(step)
+            axis += 1
+        elif isinstance(item, list):
+            if not all(type(number) is int for number in item):
+                return None
+            steps.append(Step(f"dim {axis}", "the indices given", "the indices given", len(item)))
+            shape.append(len(item))
+            axis += 1
+        else:
+            axis += 1
+    return Derivation(tuple(shape), tuple(steps), "https://docs.pytorch.org/docs/stable/tensor_view.html")
+
+
+def _cut(axis: str, size: Size, given: slice) -> Step | None:
+    """What a slice leaves of a dimension; a size in letters is taken to reach as far as the slice does."""
+    start, stop, stride = given.start or 0, given.stop, given.step or 1
+    if not all(type(number) is int for number in (start, stop or 0, stride)) or stride < 1:
+        return None
+    if isinstance(size, int):
+        start, stop, stride = given.indices(size)
+    else:
+        start = size + start if start < 0 else start
+        stop = size if stop is None else size + stop if stop < 0 else stop
+    length: Any = stop - start
+    if certain(length < 0):
+        length, start = 0, stop
+    numbers = f"{factor(stop)} − {factor(start)}" if start != 0 else spell(stop)
+    words = "stop − start" if start != 0 else "stop"
+    if stride == 1:
+        return Step(axis, words, numbers, length)
+    if start != 0:
+        words, numbers = f"({words})", f"({numbers})"
+    return Step(axis, f"⌈{words}/step⌉", f"⌈{numbers}/{stride}⌉", (length + stride - 1) // stride)
+
+
+def einsum(input_shapes: Sequence[Shape], /, equation: str) -> Derivation | None:
+    """Shape after ``torch.einsum``: the size of each letter behind the arrow; None where ``...`` stands.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.einsum.html
+
+    >>> einsum([(2, 5, 6), (6, 4)], "nlc,cd->nld").shape
+    (2, 5, 4)
+    """
+    given, arrow, wanted = equation.replace(" ", "").partition("->")
+    letters = given.split(",")
+    if "." in equation or len(letters) != len(input_shapes):
+        return None
+    sizes: dict[str, Size] = {}
+    for names, shape in zip(letters, input_shapes, strict=True):
+        if len(names) != len(shape):
+            return None
+        for name, size in zip(names, shape, strict=True):
+            if sizes.get(name, 1) == 1:
+                sizes[name] = size
+    if not arrow:
+        wanted = "".join(sorted(name for name, count in Counter("".join(letters)).items() if count == 1))
+    return Derivation(tuple(sizes[name] for name in wanted), (), page("einsum"))
+
+
+def attention(query: Shape, value: Shape, /) -> Derivation:
+    """Shape after ``scaled_dot_product_attention``: a value for every query.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
+
+    >>> attention((2, 4, 16, 8), (2, 4, 20, 32)).shape
+    (2, 4, 16, 32)
+    """
+    return Derivation((*query[:-1], value[-1]), (), page("nn.functional.scaled_dot_product_attention"))
+
+
+def pick(input_shape: Shape, /, *, dim: int, size: Size, name: str, function: str) -> Derivation:
+    """Shape after a function that leaves ``size`` places of ``dim``, as many as its argument ``name`` says.
+
+    >>> pick((2, 84), dim=-1, size=5, name="k", function="topk").steps[0].text
+    'k = 5'
+    """
+    where = position(dim, len(input_shape))
+    shape = (*input_shape[:where], size, *input_shape[where + 1 :])
+    return Derivation(shape, (declared(f"dim {where}", name, size),), page(function))
+
+
+def repeat_interleave(input_shape: Shape, /, *, repeats: int, dim: int | None = None) -> Derivation:
+    """Shape after ``repeat_interleave`` with one number; without ``dim`` the tensor is flattened first.
+
+    Formula: https://docs.pytorch.org/docs/stable/generated/torch.repeat_interleave.html
+
+    >>> repeat_interleave((2, 7, 32), repeats=2, dim=1).steps[0].text
+    '7·2 = 14'
+    """
+    if dim is None:
+        size: Any = 1
+        for each in input_shape:
+            size = size * each
+        input_shape, dim = (size,), 0
+    where = position(dim, len(input_shape))
+    longer = input_shape[where] * repeats
+    step = Step(f"dim {where}", f"dim {where}·repeats", f"{factor(input_shape[where])}·{repeats}", longer)
+    return Derivation((*input_shape[:where], longer, *input_shape[where + 1 :]), (step,), page("repeat_interleave"))
+
+
+def move(input_shape: Shape, /, *, source: int | Sequence[int], destination: int | Sequence[int]) -> Derivation:
+    """Shape after ``movedim``: the dimensions ``source`` stand at ``destination``, the others keep their order.
+
+    Source: https://docs.pytorch.org/docs/stable/generated/torch.movedim.html
+
+    >>> move((2, 3, 4, 5), source=1, destination=-1).shape
+    (2, 4, 5, 3)
+    """
+    rank = len(input_shape)
+    sources = [position(dim, rank) for dim in ([source] if isinstance(source, int) else source)]
+    places = [position(dim, rank) for dim in ([destination] if isinstance(destination, int) else destination)]
+    order = dict(zip(places, sources, strict=True))
+    rest = iter(dim for dim in range(rank) if dim not in sources)
+    return permute(input_shape, dims=[order[place] if place in order else next(rest) for place in range(rank)])
