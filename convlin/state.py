@@ -100,4 +100,6 @@ def plain_settings(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str
 def _is_plain(value: Any) -> bool:
     if isinstance(value, tuple | list):
         return all(_is_plain(item) for item in value)
-    return isinstance(value, int | float | str | bool | type(None) | slice | type(...))
+    if isinstance(value, slice):  # it may hold tensors, which no record may keep alive
+        return _is_plain((value.start, value.stop, value.step))
+    return isinstance(value, int | float | str | bool | type(None) | type(...))

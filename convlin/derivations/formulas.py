@@ -98,27 +98,36 @@ def _cut(axis: str, size: Size, given: slice) -> Step | None:
 
 
 def einsum(input_shapes: Sequence[Shape], /, equation: str) -> Derivation | None:
-    """Shape after ``torch.einsum``: the size of each letter behind the arrow; None where ``...`` stands.
+    """Shape after ``torch.einsum``: the size of each letter behind the arrow; None for shapes that do not fit.
 
     Source: https://docs.pytorch.org/docs/stable/generated/torch.einsum.html
 
-    >>> einsum([(2, 5, 6), (6, 4)], "nlc,cd->nld").shape
-    (2, 5, 4)
+    >>> einsum([(2, 5, 6), (6, 4)], "nlc,cd->nld").shape, einsum([(2, 3, 5, 6), (6, 4)], "...c,cd->...d").shape
+    ((2, 5, 4), (2, 3, 5, 4))
     """
     given, arrow, wanted = equation.replace(" ", "").partition("->")
-    letters = given.split(",")
-    if "." in equation or len(letters) != len(input_shapes):
+    operands = given.split(",")
+    if len(operands) != len(input_shapes):
         return None
     sizes: dict[str, Size] = {}
-    for names, shape in zip(letters, input_shapes, strict=True):
-        if len(names) != len(shape):
+    dots = ""
+    for operand, shape in zip(operands, input_shapes, strict=True):
+        hidden = len(shape) - len(operand) + 3 if "..." in operand else 0
+        # The dimensions that an ellipsis stands for get signs of their own, counted from the last.
+        signs = "".join(map(str, reversed(range(hidden))))
+        dots = max(dots, signs, key=len)
+        names = operand.replace("...", signs)
+        if hidden > 9 or len(names) != len(shape):
             return None
         for name, size in zip(names, shape, strict=True):
             if sizes.get(name, 1) == 1:
                 sizes[name] = size
     if not arrow:
-        wanted = "".join(sorted(name for name, count in Counter("".join(letters)).items() if count == 1))
-    return Derivation(tuple(sizes[name] for name in wanted), (), page("einsum"))
+        wanted = "..." + "".join(
+            sorted(name for name, count in Counter(given).items() if count == 1 and name.isalpha())
+        )
+    names = wanted.replace("...", dots)
+    return Derivation(tuple(sizes[name] for name in names), (), page("einsum"))
 
 
 def attention(query: Shape, value: Shape, /) -> Derivation:

@@ -145,8 +145,8 @@ def _stack(call: Call, given: Given) -> Derivation:
     return arithmetic.stack(call.input_shapes, **taken(given, "dim"))
 
 
-def _broadcast(call: Call, given: Given) -> Derivation:
-    return arithmetic.broadcast(*call.input_shapes)
+def _broadcast(call: Call, given: Given) -> Derivation | None:
+    return arithmetic.broadcast(*call.input_shapes) if len(call.inputs) > 1 else None
 
 
 def _matmul(call: Call, given: Given) -> Derivation | None:

@@ -82,7 +82,9 @@ def _interpolate(call: Call, given: Given) -> Derivation:
     return arithmetic.interpolate(first(call), **taken(given, "size", "scale_factor", "mode"))
 
 
-def _pad(call: Call, given: Given) -> Derivation:
+def _pad(call: Call, given: Given) -> Derivation | None:
+    if "pad" not in given:  # tensors among the numbers
+        return None
     return arithmetic.pad(first(call), padding=given["pad"], **taken(given, "mode"))
 
 
