@@ -157,7 +157,9 @@ class Call:
 
 
 class Join(NamedTuple):
-    """Two tensors that met without a change of shape: the two arms of a residual connection."""
+    """Two tensors that met without a change of shape: the two arms of a residual connection.
+
+    A function with windows that keeps the shape (``F.avg_pool2d`` with padding) is one with a single source."""
 
     function: str
     where: Location | None
