@@ -17,7 +17,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from convlin.frames import LIBRARY, Frames, line_of
-from convlin.functions import is_fact, makes_feature_map, name_of, recover, reshape_sizes, writes
+from convlin.functions import is_fact, mixes_cells, name_of, recover, reshape_sizes, writes
 from convlin.layers import PLAIN, Misfit
 from convlin.nested import info, tensors_in
 from convlin.recording import NO_SOURCE, Event, Failure, Fold
@@ -162,8 +162,8 @@ class Between(TorchFunctionMode):
         sources = tuple(state.origins.source(tensor) for tensor in tensors)
         known = [source for source in sources if source != NO_SOURCE]
         source = known[0] if known else NO_SOURCE
-        # A pooling or convolution that keeps the size leaves a trace as well: its units see their neighbours.
-        if (len(known) > 1 and known[0] != known[1]) or makes_feature_map(getattr(func, "__name__", "")):
+        # A pooling or convolution that keeps the size leaves a trace, too: its units see their neighbours.
+        if (len(known) > 1 and known[0] != known[1]) or mixes_cells(getattr(func, "__name__", "")):
             state.recording.joins.append(Join(name_of(func), line_of(caller), sources))
             source = -1 - len(state.recording.joins)
         tainted = any(state.origins.is_tainted(tensor) for tensor in tensors)

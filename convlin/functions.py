@@ -91,6 +91,11 @@ def makes_feature_map(name: str) -> bool:
     )
 
 
+def mixes_cells(name: str) -> bool:
+    """Whether what the function of this name gives sees other cells of a map, even where it keeps the shape."""
+    return makes_feature_map(name) or name in ("matmul", "__matmul__", "bmm", "flip", "roll")
+
+
 def hands_on(name: str) -> bool:
     """Whether the result of the function of this name is a feature map when its first tensor is one."""
     return name in ("torch.cat", "torch.concat", "+", "-", "*", "/", "torch.add", "Tensor.add", "Tensor.mul")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from convlin.arithmetic.receptive import Layer, ReceptiveField, extend, join
 from convlin.derivations import of_layers
@@ -73,36 +73,81 @@ def receptive_fields(report: Report) -> tuple[Field | None, ...]:
     Followed along ``Call.sources``; where anything on the way is not known to work cell by cell or in
     windows, nothing is said from there on.
     """
-    follower = _Follower(report)
-    for index, call in enumerate(report.calls):
-        follower.found.append(follower.field(call, index))
-    return tuple(follower.found)
+    return tuple(_Follower(report).fields())
+
+
+class _Axis(NamedTuple):
+    """The field along one axis, and for each upsampling on the way whether its units still see equally much."""
+
+    field: ReceptiveField = ReceptiveField()
+    grains: tuple[tuple[Fraction, Fraction], ...] = ()
+    """For each upsampling the distance between the units before it, and what windows have added since."""
+
+    def extend(self, layer: Layer) -> _Axis:
+        """The same after one more layer."""
+        field, jump = extend(self.field, layer), Fraction(self.field.jump)
+        if layer.whole or self.field.whole:
+            return _Axis(field)
+        if layer.transposed or layer.scale != 1:
+            return _Axis(field, (*self.grains, (jump, Fraction(0))))
+        reach = jump * layer.dilation * (layer.kernel_size - 1)
+        return _Axis(field, tuple((grain, span + reach) for grain, span in self.grains))
+
+    @property
+    def is_exact(self) -> bool:
+        """A window over upsampled units covers as many of the units before as its place wants, or always as many."""
+        return all(span % grain == 0 for grain, span in self.grains)
+
+    def join(self, other: _Axis) -> _Axis | None:
+        """What two paths that meet see together; None where that differs from unit to unit."""
+        if not self.grains and not other.grains:
+            try:
+                return _Axis(join(self.field, other.field))
+            except ValueError:  # paths that do not stay aligned have no field of one size
+                return None
+        if self.field.whole or other.field.whole:
+            return self if self.field.whole else other
+        # Units between two of the coarser ones lie to the left or right of their middle.
+        small, large = sorted((self, other), key=lambda axis: Fraction(axis.field.size))
+        spare = 2 * max(grain for grain, _ in small.grains + large.grains)
+        covers = Fraction(large.field.size) - Fraction(small.field.size) >= spare
+        return large if covers and large.field.jump == small.field.jump else None
+
+
+_Axes: TypeAlias = "tuple[_Axis, ...]"
 
 
 class _Follower:
     def __init__(self, report: Report) -> None:
         self._report = report
-        self.found: list[Field | None] = []
-        self._joins: dict[int, Field | None] = {}
+        self._found: list[_Axes | None] = []
+        self._joins: dict[int, _Axes | None] = {}
 
-    def field(self, call: Call, index: int) -> Field | None:
+    def fields(self) -> Iterator[Field | None]:
+        for index, call in enumerate(self._report.calls):
+            axes = self._axes(call, index)
+            self._found.append(axes)
+            exact = axes is not None and all(axis.is_exact for axis in axes)
+            yield Field(tuple(axis.field for axis in axes or ())) if exact else None
+
+    def _axes(self, call: Call, index: int) -> _Axes | None:
         if call.failed or call.stood_in or not call.inputs or not call.outputs:
             return None
         if call.inner:
             last = self._report.calls[index - 1]
-            return self.found[index - 1] if call.type == "Sequential" and last.outputs == call.outputs else None
+            return self._found[index - 1] if call.type == "Sequential" and last.outputs == call.outputs else None
         if call.is_function and _bare(call) in _CELL_BY_CELL:
             sources = zip(call.sources, call.input_shapes, strict=False)
             return _together(self._of_source(source, shape) for source, shape in sources)
         before = self._of_source(call.sources[0] if call.sources else -1, call.inputs[0].shape)
         return None if before is None else _after(before, call)
 
-    def _of_source(self, source: int, shape: Shape) -> Field | None:
+    def _of_source(self, source: int, shape: Shape) -> _Axes | None:
         if source >= 0:
-            return self.found[source] if source < len(self.found) else None
+            return self._found[source] if source < len(self._found) else None
         if source == -1:
             # -1 is also what was not seen being made: only what looks like an input is taken for one.
-            return Field() if any(info.shape == shape for info in self._report.inputs) else None
+            return () if any(info.shape == shape for info in self._report.inputs) else None
         number = -2 - source
         if number not in self._joins:
             self._joins[number] = None  # nothing is its own source
@@ -116,35 +161,36 @@ def _bare(call: Call) -> str:
     return "[" if call.type == "Tensor[...]" else call.type.rpartition(".")[2]
 
 
-def _together(fields: Iterable[Field | None]) -> Field | None:
+def _together(paths: Iterable[_Axes | None]) -> _Axes | None:
     """Where several paths meet: what they see together."""
-    result: Field | None = None
-    for number, field in enumerate(fields):
-        if field is None:
+    result: _Axes | None = None
+    for number, axes in enumerate(paths):
+        if axes is None:
             return None
         if number == 0:
-            result = field
+            result = axes
             continue
         assert result is not None
-        count = max(len(result.axes), len(field.axes))
-        try:
-            result = Field(tuple(map(join, _along(result, count), _along(field, count))))
-        except ValueError:  # paths that do not stay aligned have no field of one size
+        count = max(len(result), len(axes))
+        pairs = zip(_along(result, count), _along(axes, count), strict=True)
+        joined = [one.join(other) for one, other in pairs]
+        result = tuple(axis for axis in joined if axis is not None)
+        if len(result) < count:
             return None
     return result
 
 
-def _along(field: Field, count: int) -> tuple[ReceptiveField, ...]:
-    """The field along ``count`` axes; what has none yet, or sees everything, is the same along all."""
-    return field.axes if len(field.axes) == count else (field.axes or (ReceptiveField(),))[:1] * count
+def _along(axes: _Axes, count: int) -> _Axes:
+    """The same along ``count`` axes; what has none yet, or sees everything, is alike along all."""
+    return axes if len(axes) == count else (axes or (_Axis(),))[:1] * count
 
 
-def _after(before: Field, call: Call) -> Field | None:
+def _after(before: _Axes, call: Call) -> _Axes | None:
     given, made = call.inputs[0].shape, call.outputs[0].shape
-    if any(axis.whole for axis in before.axes):
+    if any(axis.field.whole for axis in before):
         return before
     if _sees_everything(call, given, made):
-        return Field(tuple(extend(axis, _WHOLE) for axis in before.axes or (ReceptiveField(),)))
+        return tuple(axis.extend(_WHOLE) for axis in before or (_Axis(),))
     if len(given) < 3 or len(given) != len(made):
         return None
     if _bare(call) in _CHANNELS_ONLY:
@@ -153,9 +199,9 @@ def _after(before: Field, call: Call) -> Field | None:
         return before
     count = len(given) - 2
     layers = _layers(call, count)
-    if layers is None or len(before.axes) not in (0, count):
+    if layers is None or len(before) not in (0, count):
         return None
-    return Field(tuple(extend(axis, layer) for axis, layer in zip(_along(before, count), layers, strict=True)))
+    return tuple(axis.extend(layer) for axis, layer in zip(_along(before, count), layers, strict=True))
 
 
 def _sees_everything(call: Call, given: Shape, made: Shape) -> bool:
