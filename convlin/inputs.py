@@ -246,6 +246,9 @@ def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
                 f"{_show(given)} is a list of inputs, and {_show(given[0])} is no shape: "
                 f"write the shape as a tuple, {_show(tuple(given))}"
             )
+        for value in given:
+            if isinstance(value, list) and value and all(isinstance(size, int | str) for size in value):
+                raise InputError(f"{_show(value)} is no shape: write it as a tuple, {_show(tuple(value))}")
         return tuple(given), {}
     if isinstance(given, tuple):
         if given and all(_is_shape(value) for value in given):

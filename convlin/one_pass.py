@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import torch
@@ -11,11 +12,26 @@ from torch import Tensor, nn
 
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.nested import describe
-from convlin.printing import silent
 from convlin.recording import Recording
 from convlin.relocate import exchange, renew_lazy, to_device
 from convlin.state import State
 from convlin.trace import Tracer
+
+_under_way: ContextVar[bool] = ContextVar("convlin_pass_under_way", default=False)
+
+
+def is_under_way() -> bool:
+    """Whether convlin runs a model on a dummy right now: what passes through it is nothing to look at."""
+    return _under_way.get()
+
+
+@contextmanager
+def _known_to_be_under_way() -> Iterator[None]:
+    token = _under_way.set(True)
+    try:
+        yield
+    finally:
+        _under_way.reset(token)
 
 
 def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int] | None = None) -> Recording:
@@ -23,13 +39,15 @@ def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int
     args, kwargs = plan.make(sizes)
     tracer, recording = Tracer(model, state), state.recording
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
-    with torch.no_grad(), silent():
+    with torch.no_grad(), _known_to_be_under_way():
         try:
             with tracer.attached():
                 output = model(*args, **kwargs)
         except Exception as error:
             # Kept, not swallowed: what cannot be told as a problem is raised again by the caller.
-            assert recording.failure is not None and recording.failure.error is error
+            kept = recording.failure
+            if kept is None or kept.error is not error:
+                raise
         else:
             recording.outputs = describe(output)
     return recording

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
-from contextvars import ContextVar
 from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
+from torch._compile import _disable_dynamo
 
 from convlin.nested import info, tensors_in
+from convlin.one_pass import is_under_way
 from convlin.render import words
-
-#: Set while convlin runs a model on a dummy: what passes then is nothing to look at.
-_silent: ContextVar[bool] = ContextVar("convlin_print_is_silent", default=False)
 
 
 class Print(nn.Module):
@@ -40,12 +36,14 @@ class Print(nn.Module):
 
     def forward(self, x: Any) -> Any:
         """``x`` itself."""
-        if not _silent.get() and not (self.once and self._has_printed):
+        if not is_under_way() and not (self.once and self._has_printed):
             self._has_printed = True
-            self._print(x)
+            if torch.compiler.is_compiling():
+                _print_uncompiled(self, x)
+            else:
+                self._print(x)
         return x
 
-    @torch.compiler.disable  # type: ignore[untyped-decorator,unused-ignore]
     def _print(self, value: Any) -> None:
         stream = self.file if self.file is not None else sys.stdout
         lead = f"{self.label}: " if self.label else ""
@@ -126,11 +124,6 @@ def _number(value: Tensor) -> str:
     return f"{value.item():.4g}"
 
 
-@contextmanager
-def silent() -> Iterator[None]:
-    """While convlin runs a model on a dummy, no ``Print`` in it speaks."""
-    token = _silent.set(True)
-    try:
-        yield
-    finally:
-        _silent.reset(token)
+# Printing cannot be compiled.  torch.compiler.disable would import the whole compiler here and now;
+# this is what torch itself uses to wait until something is compiled.
+_print_uncompiled = _disable_dynamo(Print._print)

@@ -1,0 +1,35 @@
+# Two commands do all the set-up: `make demo` and `make test`.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+TEST_WORKERS ?= 2
+
+.PHONY: demo test lint bench docs wheel clean
+
+# The marker files tell what was installed; a change of the metadata installs again.
+$(VENV)/demo.stamp: pyproject.toml constraints.txt
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable .
+	touch $@
+
+$(VENV)/test.stamp: $(VENV)/demo.stamp
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
+	touch $@
+
+demo: $(VENV)/demo.stamp ## the CIFAR-10 CNN with a wrong number in it, and then the mended one
+	$(BIN)/python examples/cifar10.py
+
+test: $(VENV)/test.stamp ## the whole suite
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
+
+lint: $(VENV)/test.stamp ## style and types
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+
+wheel: $(VENV)/test.stamp
+	rm -rf dist
+	$(BIN)/python -m build --wheel --outdir dist .
+
+clean:
+	rm -rf $(VENV) dist build *.egg-info

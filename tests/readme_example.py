@@ -1,0 +1,47 @@
+"""Runs the README's first example with whatever convlin is installed, and compares what it prints.
+
+Used by the test suite, and by the check of the built wheel in an environment without pytest.
+"""
+
+import contextlib
+import io
+import re
+import sys
+from pathlib import Path
+
+BLOCK = re.compile(r"```python\n(.*?)```\s*\n(?:[^`]*?```text\n(.*?)```)?", re.DOTALL)
+
+
+def blocks(markdown: str) -> list[tuple[str, str | None]]:
+    """Every block of Python in a page, with the block of text that follows it as its output."""
+    return [(code, output or None) for code, output in BLOCK.findall(markdown)]
+
+
+def run(page: Path, *, first_only: bool = False) -> int:
+    """Run the blocks of a page one after the other in one namespace; the number of outputs compared."""
+    compared = 0
+    namespace: dict[str, object] = {"__name__": "readme"}
+    for number, (code, expected) in enumerate(blocks(page.read_text(encoding="utf-8"))):
+        source = f"<{page.name} block {number}>"
+        # Known to linecache, so that convlin finds the lines as it would in a file.
+        import linecache
+
+        linecache.cache[source] = (len(code), None, code.splitlines(keepends=True), source)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, source, "exec"), namespace)
+        if expected is not None:
+            got = printed.getvalue()
+            if got.rstrip() != expected.rstrip():
+                raise AssertionError(f"{page.name}, block {number} prints\n{got}\nand shows\n{expected}")
+            compared += 1
+        if first_only:
+            break
+    return compared
+
+
+if __name__ == "__main__":
+    count = run(Path(sys.argv[1]))
+    if not count:
+        raise SystemExit("the page shows no output to compare")
+    print(f"{count} outputs are as shown")

@@ -1,0 +1,245 @@
+"""After a pass, returned or raised, the model and the process's random state are what they were."""
+
+from __future__ import annotations
+
+import random
+import signal
+import threading
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import InputError, num_flat_features, summarize
+from examples.cifar10 import CNN, ThreeWrong
+from examples.small_cnn import WrongCNN
+from tests.snapshot import difference, snapshot
+
+
+class Raises(nn.Module):
+    """Changes whatever it can reach, then raises ``error``."""
+
+    def __init__(self, error: BaseException) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm2d(3)
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.seen: list[Tensor] = []
+        # In a function, since the note on the exception is none of the model's own.
+        self.error = lambda: error
+        self.register_buffer("count", torch.zeros(100_000))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.append(x)
+        self.last = self.conv(self.norm(x))
+        self.count += 1
+        with torch.no_grad():
+            self.conv.weight.mul_(0.5)
+        self.conv.bias.data = torch.ones(4)
+        self.norm.eval()
+        self.register_forward_hook(lambda *_: None)
+        torch.manual_seed(1)
+        numpy.random.seed(1)
+        random.seed(1)
+        raise self.error()
+
+
+ERRORS: list[BaseException] = [
+    AttributeError("mine"), ValueError("mine"), RuntimeError("mine"), RecursionError("deep"), MemoryError(),
+    KeyboardInterrupt(), SystemExit(3), torch.OutOfMemoryError("CUDA out of memory"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("error", ERRORS, ids=lambda error: type(error).__name__)
+@pytest.mark.parametrize("mode", ["eval", "train", "same"])
+def test_an_exception_leaves_as_itself_and_nothing_behind(error: BaseException, mode: str) -> None:
+    model = Raises(error)
+    before = snapshot(model)
+    with pytest.raises(type(error)) as caught:
+        summarize(model, (3, 8, 8), mode=mode)
+    assert caught.value is error
+    assert difference(before, snapshot(model)) == []
+
+
+def test_the_users_own_error_carries_the_table_up_to_it() -> None:
+    with pytest.raises(AttributeError) as caught:
+        summarize(Raises(AttributeError("mine")), (3, 8, 8))
+    (note,) = caught.value.__notes__
+    assert "norm" in note
+    assert "1×4×6×6" in note
+
+
+@pytest.mark.parametrize("model", [CNN(), ThreeWrong(), WrongCNN()], ids=lambda model: type(model).__name__)
+@pytest.mark.parametrize("mode", ["eval", "train", "same"])
+def test_right_and_wrong_models_are_untouched(model: nn.Module, mode: str) -> None:
+    before = snapshot(model)
+    summarize(model, (3, 32, 32), mode=mode, batch_size=2)
+    assert difference(before, snapshot(model)) == []
+
+
+def test_a_frozen_norm_inside_a_model_in_train_mode_stays_frozen() -> None:
+    model = CNN().train()
+    model.conv_layer[1].eval()
+    summarize(model, (3, 32, 32))
+    assert model.conv_layer[0].training
+    assert not model.conv_layer[1].training
+
+
+def test_statistics_of_train_mode_are_given_back() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3), nn.InstanceNorm2d(3, track_running_stats=True)).train()
+    batch = torch.randn(4, 3, 8, 8)
+    before = snapshot(model)
+    summary = summarize(model, batch, mode="train")
+    assert summary.report.mode == "train"
+    assert difference(before, snapshot(model)) == []
+
+
+def test_lazy_layers_tell_their_number_and_stay_lazy() -> None:
+    model = nn.Sequential(nn.LazyConv2d(8, 3), nn.LazyBatchNorm2d(), nn.Flatten(), nn.LazyLinear(10))
+    before = snapshot(model)
+    summary = summarize(model, (3, 8, 8))
+    assert summary.required_in_features == {"3": 288}
+    assert difference(before, snapshot(model)) == []
+    assert type(model[3]) is nn.LazyLinear
+    model(torch.zeros(1, 3, 10, 10))
+    assert model[3].in_features == 512
+
+
+def test_bad_input_changes_nothing() -> None:
+    model = CNN()
+    before = snapshot(model)
+    for bad in [(3, -1, 32), (), (3, 32.0, 32), "3,32,32", ((3, 32, 32), (10,)), {"nonsense": (3,)}, [[3, 32, 32]]]:
+        with pytest.raises(InputError):
+            summarize(model, bad)
+    assert difference(before, snapshot(model)) == []
+
+
+def test_a_timeout_signal_in_forward_leaves_nothing_behind() -> None:
+    class Slow(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.BatchNorm1d(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            while True:
+                x = self.norm(x)
+
+    def stop(*_: object) -> None:
+        raise TimeoutError("too long")
+
+    model = Slow()
+    before = snapshot(model)
+    previous = signal.signal(signal.SIGALRM, stop)
+    signal.setitimer(signal.ITIMER_REAL, 0.2)
+    try:
+        with pytest.raises(TimeoutError):
+            summarize(model, (4,), mode="train", batch_size=3)
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, previous)
+    assert difference(before, snapshot(model)) == []
+
+
+def test_threads_do_not_disturb_each_other() -> None:
+    shared = CNN()
+    models = [shared, shared, WrongCNN(), ThreeWrong(), shared]
+    before = [snapshot(model) for model in models]
+    expected = [str(summarize(model, (3, 32, 32))) for model in models]
+    results: list[list[str]] = [[] for _ in models]
+
+    def work(index: int) -> None:
+        for _ in range(3):
+            results[index].append(str(summarize(models[index], (3, 32, 32))))
+
+    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(models))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == [[text] * 3 for text in expected]
+    for model, saved in zip(models, before, strict=True):
+        assert difference(saved, snapshot(model)) == []
+
+
+def test_another_thread_that_uses_the_model_is_not_recorded() -> None:
+    model = CNN().eval()
+    stop = threading.Event()
+
+    def use() -> None:
+        with torch.no_grad():
+            while not stop.is_set():
+                model(torch.zeros(1, 3, 32, 32))
+
+    alone = summarize(model, (3, 32, 32))
+    thread = threading.Thread(target=use)
+    thread.start()
+    try:
+        beside = [summarize(model, (3, 32, 32)) for _ in range(3)]
+    finally:
+        stop.set()
+        thread.join()
+    assert all(summary == alone for summary in beside)
+
+
+class Trained(nn.Module):
+    """Norms, dropout, shared and constrained weights: all that a summary could disturb."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.drop = nn.Dropout(0.3)
+        self.fc = nn.Linear(8 * 16, 8)
+        self.again = nn.Linear(8, 8)
+        self.out = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.out.weight.data = torch.renorm(self.out.weight.data, 2, 0, 1.0)
+        x = F.max_pool2d(F.relu(self.norm(self.conv(x))), 2)
+        x = self.drop(self.fc(x.flatten(1)))
+        return self.out(self.again(F.relu(self.again(x))))
+
+
+def _train(between: Callable[[nn.Module, str], Any], *, autocast: bool = False) -> list[Tensor]:
+    torch.manual_seed(0)
+    model = Trained()
+    optimizer = torch.optim.Adam(model.parameters(), lr=1e-2)
+    for _ in range(50):
+        between(model, "start")
+        x, y = torch.randn(6, 3, 8, 8), torch.randint(4, (6,))
+        with torch.autocast("cpu", dtype=torch.bfloat16, enabled=autocast):
+            if autocast:
+                between(model, "autocast")
+            loss = F.cross_entropy(model(x), y)
+        between(model, "forward")
+        optimizer.zero_grad()
+        with torch.autograd.set_detect_anomaly(True, check_nan=False) if autocast else torch.enable_grad():
+            loss.backward()
+        between(model, "backward")
+        optimizer.step()
+    return [*model.parameters(), *model.buffers(), torch.get_rng_state()]
+
+
+@pytest.mark.parametrize("autocast", [False, True])
+@pytest.mark.filterwarnings("ignore:Anomaly Detection:UserWarning")  # asked for, to see that it goes together
+def test_a_training_run_with_a_summary_at_every_step_ends_bit_identical(autocast: bool) -> None:
+    def inside(model: nn.Module, moment: str) -> None:
+        summarize(model, (3, 8, 8), mode="train" if moment == "backward" else "eval", batch_size=2)
+        if moment == "forward":
+            with torch.inference_mode():
+                summarize(model, (3, 8, 8))
+
+    with_summaries = _train(inside, autocast=autocast)
+    without = _train(lambda *_: None, autocast=autocast)
+    assert all(torch.equal(left, right) for left, right in zip(with_summaries, without, strict=True))
+
+
+def test_num_flat_features_inside_init_draws_no_random_number() -> None:
+    torch.manual_seed(3)
+    features = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2))
+    before = torch.get_rng_state()
+    assert num_flat_features(features, (3, 32, 32)) == 4 * 15 * 15
+    assert torch.equal(before, torch.get_rng_state())
