@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from convlin.records import Derivation, Problem, TensorInfo
+from convlin.records import Call, Derivation, Problem, TensorInfo
 from convlin.render import words
 from convlin.render.rows import Row, Table
 
@@ -32,12 +32,26 @@ class Column(NamedTuple):
     """Set flush right."""
 
 
-def cell(table: Table, row: Row, name: str) -> str:
-    """What a person reads in the column ``name``; the first line, where there are several."""
-    text = COLUMNS[name].text(table, row)
-    if name == _remarked(table.columns) and not text:
-        return remark(row)
-    return text
+def all_lines(table: Table) -> list[tuple[str, ...]]:
+    """The lines of all rows, one behind the other."""
+    return [line for lines in lines_by_row(table) for line in lines]
+
+
+def lines_by_row(table: Table) -> list[list[tuple[str, ...]]]:
+    """Each row as lines of cells: one, and more where several tensors went in or came out."""
+    texts = [COLUMNS[name].text for name in table.columns]
+    remarked = _remarked(table.columns)
+    shapes = [index for index, name in enumerate(table.columns) if name in ("input", "output")]
+    written: list[list[tuple[str, ...]]] = []
+    for row in table.rows:
+        first = [text(table, row) for text in texts]
+        if remarked is not None and not first[remarked] and (row.remark or row.failed):
+            first[remarked] = remark(row)
+        found = [tuple(first)]
+        if shapes and (len(row.inputs) > 1 or len(row.outputs) > 1):
+            found += _further(table.columns, row, shapes)
+        written.append(found)
+    return written
 
 
 def remark(row: Row) -> str:
@@ -47,28 +61,27 @@ def remark(row: Row) -> str:
     return row.remark
 
 
-def _remarked(columns: Sequence[str]) -> str:
+def _remarked(columns: Sequence[str]) -> int | None:
     """The column that takes the remarks: the arithmetic if it is shown, or another that is empty there."""
-    return next((name for name in ("arithmetic", "output", "input") if name in columns), "")
+    return next((columns.index(name) for name in ("arithmetic", "output", "input") if name in columns), None)
 
 
-def lines(table: Table, row: Row) -> Iterator[tuple[str, ...]]:
-    """The row as lines of cells: one, and more where several tensors went in or came out."""
-    first = [cell(table, row, name) for name in table.columns]
-    further: dict[int, list[str]] = {}
-    for index, name in enumerate(table.columns):
-        if name in ("input", "output"):
-            tensors = row.inputs if name == "input" else row.outputs
-            if len(tensors) > 1:
-                texts = _tensors(tensors, is_output=name == "output")
-                further[index] = texts[1:]
-    yield tuple(first)
-    for number in range(max(map(len, further.values()), default=0)):
-        line = [""] * len(first)
-        for index, texts in further.items():
-            if number < len(texts):
-                line[index] = texts[number]
-        yield tuple(line)
+def _further(columns: Sequence[str], row: Row, shapes: Sequence[int]) -> list[tuple[str, ...]]:
+    """The lines under the first, for the other tensors."""
+    others = {
+        index: _tensors(row.inputs if columns[index] == "input" else row.outputs, is_output=columns[index] == "output")[
+            1:
+        ]
+        for index in shapes
+    }
+    blank = ("",) * len(columns)
+    found: list[tuple[str, ...]] = []
+    for number in range(max(map(len, others.values()))):
+        line = list(blank)
+        for index, texts in others.items():
+            line[index] = texts[number] if number < len(texts) else ""
+        found.append(tuple(line))
+    return found
 
 
 def _tensors(tensors: Sequence[TensorInfo], *, is_output: bool) -> list[str]:
@@ -130,18 +143,28 @@ def _trainable_text(table: Table, row: Row) -> str:
     return value if isinstance(value, str) else "" if value is None else words.yes_no(value)
 
 
-def _setting(*names: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
+def _setting(name: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
     def value(table: Table, row: Row) -> Any:
         call = table.call(row)
         if call is None or row.kind == "group":
             return None
-        from convlin.render.fields import settings_of
-
-        settings = settings_of(call)
-        found = next((settings[name] for name in names if settings.get(name) is not None), None)
+        found = (_settings_of_function(call) if call.is_function else call.settings).get(name)
         return tuple(found) if isinstance(found, list) else found
 
     return value, lambda table, row: words.setting(value(table, row))
+
+
+def _settings_of_function(call: Call) -> dict[str, Any]:
+    """The arguments of a function, with what a layer would have as settings filled in."""
+    from convlin.derivations.of_functions import named_arguments
+
+    settings = dict(named_arguments(call))
+    bare = call.type.rpartition(".")[2]
+    if bare.startswith("conv") and len(call.inputs) > 1:
+        settings["kernel_size"] = call.inputs[1].shape[2:]
+    if "pool" in bare and not bare.startswith("adaptive") and not settings.get("stride"):
+        settings["stride"] = settings.get("kernel_size")
+    return settings
 
 
 def _arithmetic(table: Table, row: Row) -> str:
@@ -171,7 +194,7 @@ def derived(derivation: Derivation) -> str:
 
     Sizes that were only written down when the layer was built (``out_channels``) are no arithmetic.
     """
-    computed = [step for step in derivation.steps if step.arithmetic != step.formula or "=" in step.arithmetic]
+    computed = [step for step in derivation.steps if step.arithmetic not in (step.formula, words.size(step.size))]
     if not computed:
         return ""
     first, *others = computed

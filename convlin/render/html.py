@@ -12,7 +12,7 @@ from html import escape
 
 from convlin.records import Problem, Report
 from convlin.render import words
-from convlin.render.columns import COLUMNS, lines
+from convlin.render.columns import COLUMNS, lines_by_row
 from convlin.render.html_style import PAGE_STYLE, STYLE
 from convlin.render.options import Options
 from convlin.render.rows import Row, Table, build_table
@@ -103,11 +103,11 @@ def _rules(rows: Iterable[Row]) -> str:
 
 def _body(made: Table, open_groups: frozenset[int]) -> Iterator[str]:
     bases: dict[int, str] = {}
-    for row in made.rows:
+    for row, written in zip(made.rows, lines_by_row(made), strict=True):
         if row.group is not None:
             bases[row.group] = row.path
         base = bases.get(row.groups[-1], "") if row.groups else ""
-        for number, line in enumerate(lines(made, row)):
+        for number, line in enumerate(written):
             names = [f"g{group}" for group in row.groups]
             names += [row.kind] if row.kind in ("group", "function", "parameter", "rest", "module") else []
             names += ["bad"] if row.problems or row.failed else []

@@ -6,7 +6,7 @@ import re
 
 from convlin.records import Report
 from convlin.render import words
-from convlin.render.columns import COLUMNS, lines
+from convlin.render.columns import COLUMNS, all_lines
 from convlin.render.options import Options
 from convlin.render.rows import build_table
 from convlin.render.text import head, totals
@@ -33,7 +33,7 @@ def latex(report: Report, options: Options) -> str:
     '% needs \\\\usepackage{booktabs}'
     """
     made = build_table(report, options)
-    cells = [line for row in made.rows for line in lines(made, row)]
+    cells = all_lines(made)
     spec = "".join("r" if COLUMNS[name].is_number else "l" for name in made.columns)
     headers = _line([COLUMNS[name].header for name in made.columns])
     body = [_line(line) for line in cells]

@@ -6,7 +6,7 @@ import re
 
 from convlin.records import Problem, Report
 from convlin.render import words
-from convlin.render.columns import COLUMNS, lines
+from convlin.render.columns import COLUMNS, all_lines
 from convlin.render.options import Options
 from convlin.render.rows import build_table
 from convlin.render.text import given, notes, totals
@@ -29,7 +29,7 @@ def markdown(report: Report, options: Options) -> str:
     if made.rows:
         rules = ["---:" if COLUMNS[name].is_number else ":---" for name in made.columns]
         table = [[COLUMNS[name].header for name in made.columns], rules]
-        table += [[escaped(cell) for cell in line] for row in made.rows for line in lines(made, row)]
+        table += [[escaped(cell) for cell in line] for line in all_lines(made)]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in table))
     if report.problems:
         parts.append("\n".join(_problem(problem, report) for problem in report.problems))

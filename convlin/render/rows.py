@@ -83,7 +83,7 @@ class Table:
     @cached_property
     def receptive_fields(self) -> tuple[Any, ...]:
         """For every call its receptive field, or None; worked out when the column is shown."""
-        from convlin.render.fields import receptive_fields
+        from convlin.receptive import receptive_fields
 
         return receptive_fields(self.report)
 

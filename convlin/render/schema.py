@@ -16,7 +16,7 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from convlin.errors import InputError
 from convlin.records import Call, Derivation, Report
-from convlin.render import closed_forms
+from convlin.render import closed_forms, rules
 from convlin.render.options import Options
 from convlin.render.options import options as read_options
 
@@ -166,6 +166,7 @@ class _Writer:
         for name in names:
             if name == "derive":  # a rule is code; what it derived is data
                 found["derivation"] = self.plain(value.derivation)
+                found["rule"] = None if value.derive is None else rules.written(value.derive)
             else:
                 found[name] = self._field(getattr(value, name), hints[name])
         return found
@@ -246,7 +247,7 @@ class _Reader:
         values: dict[str, Any] = {}
         for name, hint in _hints(kind).items():
             if name == "derive":
-                values[name] = self._derive(data.get("derivation"), place)
+                values[name] = rules.read(data.get("rule")) or self._derive(data.get("derivation"), place)
             elif name in data:
                 values[name] = self.value(data[name], hint, f"{place}.{name}")
         try:

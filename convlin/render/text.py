@@ -6,7 +6,7 @@ import sys
 
 from convlin.records import Problem, Report
 from convlin.render import words
-from convlin.render.columns import COLUMNS, lines
+from convlin.render.columns import COLUMNS, all_lines
 from convlin.render.options import Options
 from convlin.render.rows import Table, build_table
 
@@ -60,7 +60,7 @@ def rows_text(made: Table, *, ascii_only: bool = False) -> str:
         return ""
     from convlin.render.grid import grid
 
-    cells = [line for row in made.rows for line in lines(made, row)]
+    cells = all_lines(made)
     if ascii_only:
         # Before the columns are set: ``floor(`` is wider than the sign it stands for.
         cells = [tuple(map(words.ascii_only, line)) for line in cells]
