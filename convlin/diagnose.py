@@ -12,6 +12,7 @@ from typing import Any
 from torch import nn
 
 from convlin.experiments import smallest_input
+from convlin.functions import looks_at_values
 from convlin.inputs import Plan
 from convlin.recording import Failure, Finding, Recording
 from convlin.records import Location, Problem, Report
@@ -99,6 +100,10 @@ def _stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Pla
     arrived = ", ".join(times(info.shape) for info in failure.inputs) or "no tensor"
     call = failure.event if failure.event >= 0 else None
     said = first_line(failure.error)
+    if plan.device.type == "meta":
+        unseen = _without_values(failure, what, arrived, said)
+        if unseen is not None:
+            return Problem("error", failure.path, None, None, unseen, 'leave out device="meta"', failure.where, call)
     smallest = smallest_input(model, plan, mode, recording)
     if smallest is not None:
         given, required = smallest
@@ -109,3 +114,16 @@ def _stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Pla
         return Problem("too_small", failure.path, given, required, message, None, failure.where, call)
     message = f"{what} stopped the pass; {arrived} arrived\nPyTorch says: {said}"
     return Problem("error", failure.path, message=message, where=failure.where, call=call)
+
+
+def _without_values(failure: Failure, what: str, arrived: str, said: str) -> str | None:
+    """Why a pass on the meta device cannot go on; None where that is not for want of values."""
+    look = looks_at_values(what)
+    if look is not None:
+        return (
+            f"forward looks at the values of a tensor ({look}), and on the meta device there are none\n"
+            "run it where tensors have values, or make the decision from the shape"
+        )
+    if isinstance(failure.error, NotImplementedError):
+        return f"{what} has no form for the meta device; {arrived} arrived\nPyTorch says: {said}"
+    return None

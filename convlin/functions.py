@@ -80,7 +80,19 @@ def is_fact(function: Function) -> bool:
     name = getattr(function, "__name__", "")
     if name == "__get__":
         return getattr(getattr(function, "__self__", None), "__name__", "") not in _TENSOR_ATTRIBUTES
-    return name in ("size", "dim", "numel", "stride", "__len__", "is_floating_point", "is_complex", "item")
+    return name in ("size", "dim", "numel", "stride", "__len__", "is_floating_point", "is_complex")
+
+
+_LOOKS = {
+    "__bool__": "if", "__contains__": "in", "__int__": "int()", "__float__": "float()", "__index__": "an index",
+    "item": ".item()", "tolist": ".tolist()", "numpy": ".numpy()", "nonzero": "nonzero", "unique": "unique",
+    "masked_select": "masked_select", "bincount": "bincount", "equal": "torch.equal", "allclose": "torch.allclose",
+}  # fmt: skip
+
+
+def looks_at_values(name: str) -> str | None:
+    """How a function that needs a tensor's values, not only its shape, is written; None for any other."""
+    return _LOOKS.get(name.rpartition(".")[2])
 
 
 def makes_feature_map(name: str) -> bool:
