@@ -1,0 +1,90 @@
+"""Which call was made inside which, and where in that tree a sum of two tensors belongs."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from convlin.records import Call, Report
+from convlin.render.picture.graph import Key
+
+NOWHERE = -1
+"""No container: the call of the model itself, or a pass that stopped inside it."""
+
+
+class CallTree:
+    """The nesting of the calls of a report."""
+
+    def __init__(self, report: Report) -> None:
+        self._calls = report.calls
+        self._joins = report.joins
+        self.parents = _parents(report.calls)
+        """For each call the innermost container call around it, or ``NOWHERE``."""
+        self._chains: dict[int, tuple[int, ...]] = {NOWHERE: ()}
+        self._consumers = self._first_consumers()
+
+    def chain(self, container: int) -> tuple[int, ...]:
+        """A container and all around it, outermost first."""
+        if container not in self._chains:
+            pending = []
+            while container not in self._chains:
+                pending.append(container)
+                container = self.parents[container]
+            chain = self._chains[container]
+            for one in reversed(pending):
+                chain = self._chains[one] = (*chain, one)
+            return chain
+        return self._chains[container]
+
+    def home(self, number: int, index: int, joined: Mapping[int, Key]) -> int:
+        """The innermost container that a join can have happened in; ``index`` is the call it follows.
+
+        It is at least the one that holds both the last of what it took and the first that took it; a
+        deeper one is where all that it took was made inside or came in.
+        """
+        certain = self._common(index, self._consumers.get(number))
+        container = self.parents[index]
+        while container not in (certain, NOWHERE):
+            call = self._calls[container]
+            inside = range(container - call.inner, container)
+            known = {*call.sources, *inside}
+            if all(
+                source in known or (source <= -2 and joined.get(-2 - source, (NOWHERE, 0))[0] in inside)
+                for source in self._joins[number].sources
+            ):
+                break
+            container = self.parents[container]
+        return container
+
+    def _common(self, index: int, consumer: int | None) -> int:
+        """The innermost container around two calls."""
+        if consumer is None:
+            return NOWHERE
+        around = set(self.chain(self.parents[consumer]))
+        container = self.parents[index]
+        while container != NOWHERE and container not in around:
+            container = self.parents[container]
+        return container
+
+    def _first_consumers(self) -> dict[int, int]:
+        """For each join the first call that took it, directly or through another join."""
+        first: dict[int, int] = {}
+        for index, call in enumerate(self._calls):
+            for source in call.sources if not call.inner or call.is_function else ():
+                if source <= -2:
+                    first.setdefault(-2 - source, index)
+        for number in reversed(range(len(self._joins))):
+            for source in self._joins[number].sources:
+                if source <= -2 and number in first:
+                    first[-2 - source] = min(first.get(-2 - source, first[number]), first[number])
+        return first
+
+
+def _parents(calls: tuple[Call, ...]) -> list[int]:
+    """For each call the innermost container call around it, or -1."""
+    parents = [NOWHERE] * len(calls)
+    open_calls: list[int] = []
+    for index, call in enumerate(calls):
+        while open_calls and open_calls[-1] >= index - call.inner:
+            parents[open_calls.pop()] = index
+        open_calls.append(index)
+    return parents

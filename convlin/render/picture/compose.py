@@ -1,0 +1,210 @@
+"""The whole picture as records: blocks, lines, frames and texts with their coordinates."""
+
+from __future__ import annotations
+
+from convlin.records import Report, TensorInfo
+from convlin.render import words
+from convlin.render.picture.arrange import Edge, Parallel, Plan, arrange
+from convlin.render.picture.drawing import Block, Drawing, Label, Line, Tag
+from convlin.render.picture.graph import Graph, Key
+from convlin.render.picture.layout import FRAME_TITLE, MARGIN, FrameBox, Piece, Placer, Point, break_rows
+from convlin.render.picture.levels import Levels, levels, place_levels
+from convlin.render.picture.measure import STYLES, TEXT_GAP, elements, text_width
+from convlin.render.picture.route import Router
+
+WIDEST = 1520.0
+_WIDEST_U = 1800.0
+_ROW_GAP = 40.0
+_LEAST_WIDTH = 420.0
+_MOST_PROBLEMS = 8
+
+
+def compose(graph: Graph, report: Report) -> Drawing:
+    """The picture of a graph."""
+    return _Composer(graph, report).drawing
+
+
+class _Composer:
+    def __init__(self, graph: Graph, report: Report) -> None:
+        self.drawing = Drawing()
+        self._graph = graph
+        self._report = report
+        self._elements = elements(graph)
+        self._row: dict[Key, int] = {}
+        self._levels: Levels | None = None
+        self._rows: list[Piece] = []
+        y = self._heading(MARGIN - 8)
+        if graph.nodes:
+            plan = arrange(graph)
+            y = self._place(plan, y)
+            self._draw(plan)
+        else:
+            self.drawing.width = _LEAST_WIDTH
+        self._widen()
+        self._footer(y)
+
+    # Around the network
+
+    def _heading(self, y: float) -> float:
+        report = self._report
+        y += STYLES["heading"].line
+        self.drawing.labels.append(Label(MARGIN, y - 6, report.model, "heading", centred=False))
+        if not report.mode:
+            subtitle = "no forward pass: nothing to draw"
+        else:
+            parts = [f"input {_shapes(report.inputs)}"] if report.inputs else []
+            if report.outputs:
+                parts.append(f"output {_shapes(report.outputs)}")
+            subtitle = " → ".join(parts)
+        subtitle += f"   {words.count(report.total_params)} parameters"
+        y += STYLES["subtitle"].line
+        self.drawing.labels.append(Label(MARGIN, y - 6, subtitle.strip(), "subtitle", centred=False))
+        return y + 10
+
+    def _widen(self) -> None:
+        """Room for the heading."""
+        right = max(label.box[2] for label in self.drawing.labels) + MARGIN
+        self.drawing.width = max(self.drawing.width, right, _LEAST_WIDTH)
+
+    def _footer(self, y: float) -> None:
+        """What is wrong, in sentences."""
+        lines = []
+        for problem in self._report.problems[:_MOST_PROBLEMS]:
+            first = problem.message.splitlines()[0] if problem.message else problem.kind
+            lines += _wrap(f"✗ {problem.path or self._report.model}: {first}", self.drawing.width - 2 * MARGIN)
+        more = len(self._report.problems) - _MOST_PROBLEMS
+        if more > 0:
+            lines.append(f"✗ … and {more} more")
+        if not self._report.completed and not any(call.failed for call in self._report.calls):
+            lines.append("✗ The pass stopped before the end of forward.")
+        for line in lines:
+            y += STYLES["footer"].line
+            self.drawing.labels.append(Label(MARGIN, y - 4, line, "footer", centred=False))
+        self.drawing.height = y + MARGIN - 8
+
+    # The network
+
+    def _place(self, plan: Plan, y: float) -> float:
+        placer = Placer(self._elements, plan, self._graph.frames)
+        level_of = levels(self._graph, plan)
+        if level_of is not None:
+            placed = place_levels(placer, plan, level_of, WIDEST)
+            if placed.piece.width <= _WIDEST_U:
+                self._levels = placed.lowered(y + placed.piece.above)
+                return self._stack([placed.piece], plan, placer, y)
+        pieces: list[Piece] = []
+        entering: Key | None = None
+        for parts in break_rows(placer, plan, WIDEST):
+            pieces.append(placer.series(parts, entering))
+            entering = None if isinstance(parts[-1], Parallel) else parts[-1]
+        return self._stack(pieces, plan, placer, y)
+
+    def _stack(self, pieces: list[Piece], plan: Plan, placer: Placer, y: float) -> float:
+        """Rows below one another, as high as their arcs and tags need."""
+        row = {key: number for number, piece in enumerate(pieces) for key in piece.spots}
+        cut = [edge for edge in plan.skips if row[edge[0]] != row[edge[1]] and pieces[row[edge[1]]].entering != edge[0]]
+        letters = {source: _letter(number) for number, source in enumerate(sorted({edge[0] for edge in cut}))}
+        for number, piece in enumerate(pieces):
+            tags = self._tags(placer, piece, [edge for edge in cut if number in (row[edge[0]], row[edge[1]])], letters)
+            axis = y + piece.above
+            moved = piece.moved(MARGIN, axis)
+            self._rows.append(moved)
+            self.drawing.frames += moved.frames
+            self.drawing.width = max(self.drawing.width, piece.width + 2 * MARGIN)
+            for points, tag, arriving in tags:
+                shifted = tuple((x + MARGIN, up + axis) for x, up in points)
+                self.drawing.lines.append(Line(shifted, "skip", arrow=arriving))
+                self.drawing.tags.append(Tag(tag.x + MARGIN, tag.y + axis, tag.letter))
+            y = axis + piece.below + _ROW_GAP
+        self._row = row
+        return y - _ROW_GAP + 12
+
+    def _tags(
+        self, placer: Placer, piece: Piece, edges: list[Edge], letters: dict[Key, str]
+    ) -> list[tuple[tuple[Point, ...], Tag, bool]]:
+        """Short lines up to a letter, for skips that end in another row."""
+        found: list[tuple[tuple[Point, ...], Tag, bool]] = []
+        ends: dict[tuple[Key, Key], bool] = {}
+        for source, target in edges:
+            if source in piece.spots:
+                ends[source, source] = False
+            if target in piece.spots:
+                ends[source, target] = True
+        taken: list[tuple[float, float]] = []
+        for (source, end), arriving in sorted(ends.items()):
+            x, foot = placer.left_of(piece, end) if arriving else placer.right_of(piece, end)
+            in_the_way = [
+                (spot.y - self._elements[key].above, spot.y + self._elements[key].below)
+                for key, spot in piece.spots.items()
+                if abs(spot.x - x) < self._elements[key].width / 2 + 9
+            ]
+            in_the_way += [(arc.track, arc.track) for arc in piece.arcs if arc.start[0] - 10 < x < arc.end[0] + 10]
+            in_the_way += [(height - 9, height + 9) for other, height in taken if abs(other - x) < 20]
+            top = foot - 26
+            for upper, lower in sorted(in_the_way, reverse=True):
+                if upper - 10 < top < lower + 10:
+                    top = upper - 11
+            taken.append((x, top))
+            line = ((x, top), (x, foot)) if arriving else ((x, foot), (x, top))
+            found.append((line, Tag(x, top, letters[source]), arriving))
+            piece.above = max(piece.above, 14 - top)
+        return found
+
+    def _draw(self, plan: Plan) -> None:
+        spots = {key: spot for piece in self._rows for key, spot in piece.spots.items()}
+        router = Router(self._elements, plan, self._rows, self._row, self._levels)
+        self.drawing.lines += router.lines()
+        self.drawing.fans += router.fans()
+        self.drawing.labels += [_frame_label(box) for box in self.drawing.frames]
+        self.drawing.blocks += [self._block(key, spots[key]) for key in sorted(spots)]
+
+    def _block(self, key: Key, spot: Point) -> Block:
+        element = self._elements[key]
+        x, y = spot
+        labels = []
+        line = y - element.block_height / 2 - TEXT_GAP
+        for text in reversed(element.over):
+            labels.append(Label(x, line - 2, text.text, text.style))
+            line -= text.height
+        line = y + element.block_height / 2 + TEXT_GAP
+        for text in element.under:
+            line += text.height
+            labels.append(Label(x, line - 3, text.text, text.style))
+        return Block(element, x, y, tuple(labels))
+
+
+def _frame_label(box: FrameBox) -> Label:
+    how = f"×{box.frame.times}" if box.frame.in_a_row else f"{box.frame.times} side by side"
+    for text in (f"{how}   {box.frame.name}", how):
+        label = Label(box.left + 8, box.top + FRAME_TITLE - 4, text, "frame", centred=False)
+        if label.box[2] < box.right - 4:
+            return label
+    return label
+
+
+def _letter(number: int) -> str:
+    return chr(ord("a") + number) if number < 26 else str(number - 25)
+
+
+def _shapes(infos: tuple[TensorInfo, ...]) -> str:
+    texts = [
+        f"{info.place}={words.shape(info.shape)}" if info.place.isidentifier() else words.tensor(info) for info in infos
+    ]
+    return ", ".join(texts) if len(texts) <= 3 else f"{', '.join(texts[:2])} and {len(texts) - 2} more"
+
+
+def _wrap(text: str, width: float) -> list[str]:
+    """Lines no wider than ``width``, broken between words, and inside a word that is wider alone."""
+    size = STYLES["footer"].size
+    lines, line = [], ""
+    for word in text.split(" "):
+        longer = f"{line} {word}" if line else word
+        if line and text_width(longer, size) > width:
+            lines.append(line)
+            longer = "    " + word
+        while text_width(longer, size) > width:
+            fitting = next(end for end in range(len(longer), 0, -1) if text_width(longer[:end], size) <= width)
+            lines.append(longer[:fitting])
+            longer = "    " + longer[fitting:]
+        line = longer
+    return [*lines, line]
