@@ -142,6 +142,26 @@ class Summary(Forms):
             raise ShapeError(message)
         return self
 
+    # Picture
+
+    def to_svg(self, *, theme: str = "auto") -> str:
+        """The network as people draw it by hand, as SVG text: a block for every feature map, wrong layers in red.
+
+        ``theme`` is ``"light"``, ``"dark"``, or ``"auto"``, which follows the reader's own setting.
+
+        Raises:
+            InputError: there is no such theme.
+
+        >>> from convlin import summarize
+        >>> from torch import nn
+        >>> picture = summarize(nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8)).to_svg()
+        >>> "3·4·4 = 48" in picture and "needs in_features=48" in picture
+        True
+        """
+        from convlin.render.picture import svg
+
+        return svg(self.report, theme=theme)
+
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and self.report == other.report
 
