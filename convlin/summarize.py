@@ -68,22 +68,46 @@ def summarize(
     >>> s.required_in_features
     {'1': 3072}
     """
-    check_model(model)
-    check_mode(mode)
-    display = options(
-        {
+    return summary_of(
+        model,
+        input,
+        *more,
+        kwargs=kwargs,
+        batch_size=batch_size,
+        dtypes=dtypes,
+        device=device,
+        mode=mode,
+        hints=(user_frame(),),
+        display={
             "columns": columns,
             "depth": depth,
             "only": only,
             "parameters": parameters,
             "fold": fold,
             "ascii_only": ascii_only,
-        }
+        },
     )
-    hints = (user_frame(),)
+
+
+def summary_of(
+    model: nn.Module,
+    input: Input,
+    *more: object,
+    kwargs: Mapping[str, Any] | None,
+    batch_size: int | str,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None,
+    device: torch.device | str | None,
+    mode: str,
+    hints: Hints,
+    display: Mapping[str, Any],
+) -> Summary:
+    """``summarize`` for a caller that knows better where the model's source may be: ``hints`` say it."""
+    check_model(model)
+    check_mode(mode)
+    shows = options(display)
     if input is None and kwargs is None and not more:
         report = structure(model)
-        return Summary(_with_lines(report, model, hints) if display.needs_where else report, display)
+        return Summary(_with_lines(report, model, hints) if shows.needs_where else report, shows)
     given: Input = [] if input is None else input
     plan = read_inputs(
         unwrapped(model),
@@ -97,9 +121,9 @@ def summarize(
     if plan.names:
         raise InputError(f"named sizes ({', '.join(plan.names)}) cannot be followed yet: write numbers")
     outcome = observe(model, plan, mode, hints=hints)
-    if display.needs_where:
+    if shows.needs_where:
         outcome = replace(outcome, report=_with_lines(outcome.report, model, hints))
-    return _summary(outcome, display)
+    return _summary(outcome, shows)
 
 
 def _with_lines(report: Report, model: nn.Module, hints: Hints) -> Report:
