@@ -11,6 +11,7 @@ from convlin.errors import ConvlinError, InputError, ShapeError
 
 if TYPE_CHECKING:
     from convlin.check import assert_shapes
+    from convlin.explain import explain
     from convlin.fit import fit
     from convlin.printing import Print
     from convlin.summarize import num_flat_features, summarize
@@ -24,6 +25,7 @@ __all__ = [
     "ShapeError",
     "Summary",
     "assert_shapes",
+    "explain",
     "fit",
     "num_flat_features",
     "summarize",
@@ -37,6 +39,7 @@ _HOMES = {
     "Print": "convlin.printing",
     "Summary": "convlin.summary",
     "assert_shapes": "convlin.check",
+    "explain": "convlin.explain",
     "fit": "convlin.fit",
     "num_flat_features": "convlin.summarize",
     "summarize": "convlin.summarize",

@@ -93,6 +93,41 @@ class Summary(Forms):
     def __len__(self) -> int:
         return len(self.calls)
 
+    def explain(self, path: str | None = None) -> str:
+        """How the size that reaches a layer comes about: every step that changed it, with its numbers.
+
+        ``path`` is a module's, or the line of a function between modules as the problems name it
+        (``net.py:27``).  Without one: the way to everything that is wrong, or if nothing is, to every
+        Linear behind a flatten.
+
+        Raises:
+            KeyError: there is no such module, or it was not called.
+            InputError: no forward pass was run.
+
+        >>> from convlin import summarize
+        >>> from torch import nn
+        >>> print(summarize(nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8)).explain("2"))
+        the way to 2
+        <BLANKLINE>
+        input  1×3×8×8
+        0  MaxPool2d  1×3×8×8 → 1×3×4×4
+            H, W  ⌊(H + 2·padding − dilation·(kernel_size−1) − 1)/stride⌋ + 1
+                  ⌊(8 + 2·0 − 1·(2−1) − 1)/2⌋ + 1 = 4
+        1  Flatten  1×3×4×4 → 1×48
+            features  dim 1·dim 2·dim 3
+                      3·4·4 = 48
+        2  Linear ✗
+            fix  in_features=48
+            has in_features=9, but needs 3·4·4 = 48
+        """
+        from convlin.explain import explain_report, find_call
+        from convlin.render import words
+        from convlin.render.text import carries_signs
+
+        text = explain_report(self.report, None if path is None else find_call(self.report, path))
+        plain = self._options.ascii_only
+        return words.ascii_only(text) if plain or (plain is None and not carries_signs()) else text
+
     # Checks
 
     def check(self, path: str | os.PathLike[str] | None = None) -> Summary:

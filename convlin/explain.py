@@ -1,0 +1,301 @@
+"""How a size comes about, as text: along the way through a model, and for one layer by itself."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from convlin.arithmetic.common import SizeError, product
+from convlin.errors import InputError
+from convlin.lines import Writer, described, head, meeting, merging, parts, requirement, wrapped
+from convlin.records import Call, Problem, Report, Size
+from convlin.render import words
+from convlin.way import Follower, Leg, Way, title, where
+
+if TYPE_CHECKING:
+    import torch
+    from torch import nn
+
+    from convlin.inputs import DtypeLike, Input
+
+
+def explain(
+    layer: nn.Module,
+    input: Input,
+    *more: object,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int | str = 1,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+    device: torch.device | str | None = None,
+) -> str:
+    """How one layer changes the size of its input: the formula, the numbers put in, and what goes wrong most.
+
+    ``input`` is what ``summarize`` takes, a shape without the batch or tensors.  Of a model with layers
+    inside it says what ``summarize(model, input).explain()`` says.
+
+    Raises:
+        InputError: the call cannot be right; said before anything runs.
+
+    >>> from torch import nn
+    >>> print(explain(nn.Linear(2048, 10), (2048,)))
+    Linear(in_features=2048, out_features=10, bias=True)
+    1×2048 → 1×10
+    <BLANKLINE>
+        features  out_features = 10
+    <BLANKLINE>
+    where the numbers come from
+        out_features  10  declared
+    <BLANKLINE>
+    https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
+    """
+    from convlin.one_layer import explain_layer
+    from convlin.summarize import summarize
+
+    summary = summarize(layer, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device)
+    if any(True for _ in layer.children()):
+        return explain_report(summary.report)
+    return explain_layer(layer, summary.report)
+
+
+def explain_report(report: Report, call: int | None = None) -> str:
+    """The way to one call; without one, to every problem, or to every Linear behind a flatten.
+
+    Raises:
+        InputError: the report is of a model that was not run.
+    """
+    if not report.mode:
+        raise InputError("no forward pass was run: give summarize an input, as in summarize(model, (3, 32, 32))")
+    explanation = _Explanation(report)
+    return "\n".join(explanation.of_call(call) if call is not None else explanation.of_everything())
+
+
+def find_call(report: Report, path: str) -> int:
+    """Index of the call at ``path``, a module's or a function's by its line (``net.py:27``).
+
+    Of several the first, or the first with a problem.
+
+    Raises:
+        KeyError: there is no such call; said with the nearest name.
+    """
+    found = [
+        index
+        for index, call in enumerate(report.calls)
+        if (call.path == path and not call.is_function)
+        or (call.is_function and call.where is not None and path in (where(call.where), title(call)))
+    ]
+    if found:
+        troubled = {problem.call for problem in report.problems}
+        return next((index for index in found if index in troubled), found[0])
+    import difflib
+
+    known = [module.path for module in report.modules]
+    if path in known:
+        raise KeyError(f"{path!r} was not called in this pass")
+    lines = [where(call.where) for call in report.calls if call.is_function and call.where is not None]
+    close = difflib.get_close_matches(str(path), [*known, *lines], n=1)
+    raise KeyError(f"there is no module {path!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+
+
+class _Width(NamedTuple):
+    """The size that a layer was built for, and the one that reaches it."""
+
+    name: str
+    declared: Size
+    required: Size
+
+
+class _Explanation:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._follower = Follower(report)
+        self._writer = Writer()
+        self._told: set[int] = set()
+
+    def of_everything(self) -> Iterator[str]:
+        report = self._report
+        if report.problems:
+            yield f"{len(report.problems)} problem{'s' if len(report.problems) > 1 else ''} in {report.model}"
+            for index in dict.fromkeys(problem.call for problem in report.problems):
+                yield ""
+                if index is not None:
+                    yield from self.of_call(index)
+                else:
+                    for problem in report.problems:
+                        if problem.call is None:
+                            yield from _problem(problem, problem.path or report.model)
+            return
+        yield f"No size in {report.model} is wrong."
+        flattened = [index for index, call in enumerate(report.calls) if self._is_behind_flatten(index, call)]
+        for index in flattened:
+            yield ""
+            yield from self.of_call(index)
+        if not flattened:
+            yield "No Linear stands behind a flatten; explain(path) tells the way to any layer."
+
+    def _is_behind_flatten(self, index: int, call: Call) -> bool:
+        if not _is_linear(call):
+            return False
+        last = _last_leg(self._follower.arriving(index))
+        return last is not None and len(last.made) == 2 and len(merging(last.given, last.made) or ()) > 1
+
+    def of_call(self, index: int) -> Iterator[str]:
+        """The way to a call, and what the call itself needs and does."""
+        call = self._report.calls[index]
+        yield f"the way to {title(call)}"
+        yield ""
+        times = [number for number, other in enumerate(self._report.calls) if _is_same(call, other)]
+        if len(times) > 1:
+            yield f"(called {len(times)} times; this is number {times.index(index) + 1})"
+        if call.inner:
+            yield from self._container(index, call)
+            return
+        way = self._arriving(index)
+        yield from self._told_way(way)
+        self._told.update(leg.number for leg in way.legs if isinstance(leg, Leg))
+        yield from self._target(index, call, way)
+
+    def _arriving(self, index: int) -> Way:
+        follower, call = self._follower, self._report.calls[index]
+        if not call.sources or not call.inputs:
+            return follower.arriving(index)
+        place = follower.followed(call)
+        return follower.way(call.sources[place], call.inputs[place].shape, self._told)
+
+    def _container(self, index: int, call: Call) -> Iterator[str]:
+        """A module with others inside: the way of what it returns."""
+        made = call.output_shape
+        last = next(
+            (
+                number
+                for number in range(index - 1, index - 1 - call.inner, -1)
+                if made is not None and self._report.calls[number].output_shape == made
+            ),
+            None,
+        )
+        if last is None or made is None:
+            yield from head(call, call.input_shape, made)
+            yield from self._writer.reason(call, call.input_shape or (), made or (), None)
+            return
+        yield from self._told_way(self._follower.way(last, made, self._told))
+        yield from head(call, call.input_shape, made)
+        yield f"    returns {words.shape(made)}"
+
+    def _told_way(self, way: Way) -> Iterator[str]:
+        if not way.seen:
+            made = described(way.start) if way.start.name else words.shape(way.start.shape)
+            yield from wrapped(f"{made}  (made in a way that is not seen: a parameter, or made in forward)", "", "    ")
+        else:
+            above = ", as above" if self._told and not way.start.name.startswith(("input", "the input")) else ""
+            name = way.start.name.removeprefix("the ")
+            yield from wrapped(f"{name}  {words.shape(way.start.shape)}{above}", "", "    ")
+        for leg in way.legs:
+            yield from self._writer.leg(leg) if isinstance(leg, Leg) else meeting(leg)
+
+    # What the call at the end of the way needs
+
+    def _target(self, index: int, call: Call, way: Way) -> Iterator[str]:
+        problems = [problem for problem in self._report.problems if problem.call == index]
+        width = _width(call)
+        wrong = next((problem for problem in problems if width is not None and problem.kind == width.name), None)
+        mark = " ✗" if problems or call.failed else ""
+        made = None if _is_linear(call) or call.failed else call.output_shape
+        yield from head(call, None if _is_linear(call) else call.input_shape, made, mark)
+        if call.is_function:
+            yield from parts(self._follower.parts(call))
+        if not _is_linear(call) and call.outputs and call.input_shape is not None:
+            yield from self._own(call)
+        refusal = refused(call)
+        if refusal:
+            yield from wrapped(refusal, "    ✗ ", "      ")
+        for problem in problems:
+            yield from _fix(problem) if problem is wrong else _problem(problem, "")
+        if width is not None and wrong is not None:
+            yield from wrapped(f"has {_has(width)}, but {_needed(wrong.required, call, way, 'needs ')}", "    ")
+        elif width is not None and width.declared == width.required:
+            yield from wrapped(f"has {_has(width)}, which is right: {_needed(width.required, call, way)}", "    ")
+
+    def _own(self, call: Call) -> Iterator[str]:
+        given, made = call.input_shape or (), call.output_shape or ()
+        if call.derivation is None and given == made:
+            yield "    keeps the size"
+        elif call.derivation is not None or not call.stood_in:
+            yield from self._writer.reason(call, given, made, call.derivation, every=True)
+
+
+def refused(call: Call) -> str:
+    """Why PyTorch refuses what arrived, by the layer's own formula; empty where it did not."""
+    if call.derive is None or not call.failed:
+        return ""
+    try:
+        call.derive(call)
+    except SizeError as error:
+        return str(error)
+    return ""
+
+
+def _is_same(call: Call, other: Call) -> bool:
+    return (call.path, call.type, call.where) == (other.path, other.type, other.where)
+
+
+def _is_linear(call: Call) -> bool:
+    return "in_features" in call.settings and not call.is_function
+
+
+def _last_leg(way: Way) -> Leg | None:
+    """The last call that changed the size."""
+    return next((leg for leg in reversed(way.legs) if isinstance(leg, Leg)), None)
+
+
+def _has(width: _Width) -> str:
+    return f"{width.name}={words.size(width.declared)}"
+
+
+def _needed(required: Size, call: Call, way: Way, verb: str = "") -> str:
+    """The number that a layer needs and where it comes from: a product of sizes, or what made it."""
+    shape, last = call.input_shape or (), _last_leg(way)
+    sizes = merging(last.given, last.made) if last is not None and last.made == shape else None
+    if sizes is None and required != shape[-1]:  # the number behind a flatten that is still to be written
+        sizes = merging(shape, (*shape[:1], required))
+    if sizes is not None and product(sizes) == required:
+        return f"{verb}{requirement(sizes)}"
+    if last is not None:
+        return f"{title(last.call)} gives {words.size(required)}"
+    return f"{way.start.name or 'what arrives'} has {words.size(required)}"
+
+
+def _width(call: Call) -> _Width | None:
+    """The size that the call's layer declares for its input, and the one that arrives."""
+    shape = call.input_shape
+    if call.is_function or not shape:
+        return None
+    kernel = call.settings.get("kernel_size")
+    spatial = len(kernel) if isinstance(kernel, tuple) else 0
+    axes = {
+        "in_features": -1,
+        "in_channels": -1 - spatial,
+        "num_features": min(1, len(shape) - 1),
+        "num_channels": min(1, len(shape) - 1),
+        "input_size": -1,
+        "embed_dim": -1,
+    }
+    for name, axis in axes.items():
+        if name in call.settings and -axis <= len(shape):
+            return _Width(name, call.settings[name], shape[axis])
+    return None
+
+
+def _problem(problem: Problem, name: str) -> Iterator[str]:
+    first, *rest = problem.message.splitlines() or [problem.kind]
+    yield from wrapped(f"{name}: {first}" if name else first, "    ✗ ", "      ")
+    for line in rest:
+        yield from wrapped(line, "      ")
+    yield from _fix(problem)
+
+
+def _fix(problem: Problem) -> Iterator[str]:
+    if problem.fix:
+        at = f"{where(problem.where)}   " if problem.where is not None else ""
+        first, *rest = problem.fix.splitlines()
+        yield f"    fix  {at}{first}"
+        for line in rest:
+            yield f"         {line}"
