@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convlin.arithmetic.common import SizeError, product
+from convlin.arithmetic.common import product
 from convlin.errors import InputError
 from convlin.lines import Writer, described, head, meeting, merging, parts, requirement, wrapped
 from convlin.records import Call, Problem, Report, Size
 from convlin.render import words
-from convlin.way import Follower, Leg, Way, title, where
+from convlin.way import Follower, Leg, Way, refused, title, where
 
 if TYPE_CHECKING:
     import torch
@@ -220,17 +220,6 @@ class _Explanation:
             yield "    keeps the size"
         elif call.derivation is not None or not call.stood_in:
             yield from self._writer.reason(call, given, made, call.derivation, every=True)
-
-
-def refused(call: Call) -> str:
-    """Why PyTorch refuses what arrived, by the layer's own formula; empty where it did not."""
-    if call.derive is None or not call.failed:
-        return ""
-    try:
-        call.derive(call)
-    except SizeError as error:
-        return str(error)
-    return ""
 
 
 def _is_same(call: Call, other: Call) -> bool:

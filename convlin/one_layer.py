@@ -10,11 +10,11 @@ from typing import Any
 from torch import nn
 
 from convlin.arithmetic.common import page
-from convlin.explain import refused
 from convlin.lines import place_of, wrapped
 from convlin.records import Call, Derivation, Report
 from convlin.render import words
 from convlin.slips import slips, worked_out
+from convlin.way import refused
 
 #: Settings that the formulas speak of by another word.
 _IN_FORMULAS = {"bidirectional": "directions"}

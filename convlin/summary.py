@@ -106,7 +106,7 @@ class Summary(Forms):
 
         >>> from convlin import summarize
         >>> from torch import nn
-        >>> print(summarize(nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8)).explain("2"))
+        >>> print(summarize(nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(48, 2)), (3, 8, 8)).explain("2"))
         the way to 2
         <BLANKLINE>
         input  1×3×8×8
@@ -116,9 +116,8 @@ class Summary(Forms):
         1  Flatten  1×3×4×4 → 1×48
             features  dim 1·dim 2·dim 3
                       3·4·4 = 48
-        2  Linear ✗
-            fix  in_features=48
-            has in_features=9, but needs 3·4·4 = 48
+        2  Linear
+            has in_features=48, which is right: 3·4·4 = 48
         """
         from convlin.explain import explain_report, find_call
         from convlin.render import words

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import NamedTuple
 
+from convlin.arithmetic import SizeError
 from convlin.derivations import of_layers
 from convlin.records import Call, Derivation, Join, Location, Report, Shape
 
@@ -184,3 +185,14 @@ def derivation_of(call: Call, shape: Shape) -> Derivation | None:
             return None
         return next((state for state in states if state.shape == shape), None)
     return None
+
+
+def refused(call: Call) -> str:
+    """Why PyTorch refuses what arrived, by the layer's own formula; empty where it did not."""
+    if call.derive is None or not call.failed:
+        return ""
+    try:
+        call.derive(call)
+    except SizeError as error:
+        return str(error)
+    return ""
