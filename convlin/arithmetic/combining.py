@@ -30,7 +30,9 @@ def cat(input_shapes: Sequence[Shape], /, *, dim: int = 0) -> Derivation:
     """
     if not input_shapes:
         raise SizeError("cat needs at least one tensor")
-    shapes = [tuple(shape) for shape in input_shapes if tuple(shape) != (0,)] or [(0,)]
+    shapes = [tuple(shape) for shape in input_shapes if tuple(shape) != (0,)]
+    if not shapes:
+        return Derivation((0,), (), page("cat"))
     first = shapes[0]
     if any(not shape for shape in input_shapes):
         raise SizeError("scalars cannot be joined by cat; stack joins them")
@@ -164,7 +166,7 @@ def repeat(input_shape: Shape, /, *, repeats: Sequence[Size]) -> Derivation:
     shape: list[Size] = []
     steps = []
     for index, (size, count) in enumerate(zip((1,) * added + tuple(input_shape), repeats, strict=True)):
-        if certain(count < 0):
+        if certain(size * count < 0):
             raise SizeError(f"repeat {spell(count)} in dim {index} is negative", axis=f"dim {index}")
         shape.append(size * count)
         if count != 1:

@@ -100,13 +100,13 @@ def spell(size: Any) -> str:
     if name == "ceiling":
         return f"⌈{spell(size.args[0].together())}⌉"
     if name in ("FloorDiv", "CleanDiv"):  # PyTorch's own closed forms
-        return f"⌊{factor(size.args[0])}/{factor(size.args[1])}⌋"
+        return f"⌊{factor(size.args[0])}/{divisor(size.args[1])}⌋"
     if name in ("Min", "Max"):
         return f"{name.lower()}({', '.join(sorted(map(spell, size.args)))})"
     if size.is_Add or size.is_Mul:
         above, below = size.as_numer_denom()
         if below != 1:
-            return f"{factor(above)}/{factor(below)}"
+            return f"{factor(above)}/{divisor(below)}"
     if size.is_Add:
         text = " + ".join(spell(term) for term in size.as_ordered_terms())
         return text.replace("+ −", "− ")
@@ -124,6 +124,12 @@ def factor(size: Any) -> str:
     """The same, in parentheses where it stands among other signs and would fall apart."""
     text = spell(size)
     return f"({text})" if getattr(size, "is_Add", False) or (text.startswith("−") and len(text) > 1) else text
+
+
+def divisor(size: Any) -> str:
+    """The same under a stroke, where a product needs parentheses, too."""
+    text = factor(size)
+    return f"({text})" if getattr(size, "is_Mul", False) and not text.startswith("(") else text
 
 
 def spell_product(sizes: Iterable[Any]) -> str:

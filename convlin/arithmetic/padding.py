@@ -35,13 +35,11 @@ def require_padding(axis: str, size: Size, before: Size, after: Size, mode: str)
                 message = f"{axis} is {spell(size)}, but padding {spell(padding)} in mode {mode!r} needs at least "
                 minimum = padding + spare
                 raise SizeError(message + spell(minimum), axis=axis, size=size, minimum=minimum)
-    if mode in ("reflect", "replicate"):
-        left, floor = size + before + after, 1
-    else:
-        # These two cut first and pad afterwards.
-        left, floor = size + smaller(before, 0) + smaller(after, 0), 0
-    if certain(left < floor):
-        minimum = size - left + floor
+    # The constant and circular modes cut first and pad afterwards.
+    cut_first = mode in ("constant", "circular")
+    left = size + (smaller(before, 0) + smaller(after, 0) if cut_first else before + after)
+    if certain(left < 0):
+        minimum = size - left
         message = f"{axis} is {spell(size)}, but must be at least {spell(minimum)} for padding "
         raise SizeError(f"{message}{spell(before)} and {spell(after)}", axis=axis, size=size, minimum=minimum)
 
@@ -78,5 +76,8 @@ def pad(input_shape: Shape, /, *, padding: Sequence[Size], mode: str = "constant
         numbers = f"{factor(shape[dim])} + {spell(before)} + {spell(after)}".replace("+ −", "− ")
         shape[dim] = shape[dim] + before + after
         steps.append(Step(axis, f"{axis} + padding before + padding after", numbers, shape[dim]))
+    # PyTorch lets an axis vanish as long as another one stays.
+    if mode in ("reflect", "replicate") and all(certain(step.size < 1) for step in steps):
+        raise SizeError(f"nothing would be left along {', '.join(axes)}", axis=axes[0])
     source = page(f"nn.{_LAYERS[mode]}{count}d") if named else page("nn.functional.pad")
     return Derivation(tuple(shape), merge_alike(steps), source)

@@ -81,10 +81,13 @@ def avg_pool(
 
 
 def _require_whole_window(input_shape: Shape, spatial_dims: int, windows: list[Window]) -> None:
-    """Average pooling in three dimensions alone wants room for a whole window in ceil mode, too."""
+    """Average pooling in three dimensions, unlike any other, wants a whole window inside the bare input."""
     if spatial_dims == 3:
         for axis, size, window in zip("DHW", split_spatial(input_shape, 3)[1], windows, strict=True):
-            window._replace(ceil_mode=False).fit(axis, size)
+            needed = window.kernel_size
+            if certain(size < needed):
+                message = f"{axis} is {spell(size)}, but must be at least the kernel size {needed}, padded or not"
+                raise SizeError(message, axis=axis, size=size, minimum=needed)
 
 
 def lp_pool(
@@ -146,7 +149,7 @@ def max_unpool(
                 raise SizeError(f"output_size is {spell(size)} along {axis}, but can be {reachable}", axis=axis)
         steps = [declared(axis, "output_size", size) for axis, size in zip(axes, wanted, strict=True)]
     for step in steps:
-        if certain(step.size < 1):
+        if certain(step.size < 0):
             raise SizeError(f"{step.axis} would become {spell(step.size)}", axis=step.axis)
     return Derivation(
         (*leading, *(step.size for step in steps)), merge_alike(steps), page(f"nn.MaxUnpool{spatial_dims}d")

@@ -73,11 +73,9 @@ def extend(field: ReceptiveField, layer: Layer) -> ReceptiveField:
         return field._replace(whole=True)
     jump, size, offset = Fraction(field.jump), Fraction(field.size), Fraction(field.offset)
     reach = layer.dilation * (layer.kernel_size - 1)
-    if isinstance(layer.padding, str):
-        # Of an odd number of cells, padding="same" puts the smaller half in front.
-        padding = reach // 2 if layer.padding == "same" else 0
-    else:
-        padding = layer.padding
+    # Of an odd number of cells, padding="same" puts the smaller half in front.
+    named = {"same": reach // 2, "valid": 0}
+    padding = named[layer.padding] if isinstance(layer.padding, str) else layer.padding
     if layer.transposed:
         # Units between two strides see fewer kernel taps; taps on multiples of the stride are the most.
         offset += jump * (padding - Fraction(reach, 2)) / layer.stride

@@ -10,6 +10,7 @@ from convlin.arithmetic.common import (
     certain,
     declared,
     differ,
+    divisor,
     factor,
     page,
     position,
@@ -85,10 +86,8 @@ def _is_open(size: Size) -> bool:
 
 def _remainder(axis: str, total_name: str, total: Sequence[Size], others: Sequence[Size], size: Size) -> Step:
     """What is left for one axis after the others took theirs."""
-    divisor = spell_product(others)
-    if len(others) > 1:
-        divisor = f"({divisor})"
-    return Step(axis, f"{total_name}/the other sizes", f"{spell_product(total)}/{divisor}", size)
+    below = divisor(others[0]) if len(others) == 1 else f"({spell_product(others)})"
+    return Step(axis, f"{total_name}/the other sizes", f"{spell_product(total)}/{below}", size)
 
 
 def _fill(available: Sequence[Size], sizes: tuple[Size, ...], axis: str) -> tuple[Size, ...]:
@@ -102,8 +101,9 @@ def _fill(available: Sequence[Size], sizes: tuple[Size, ...], axis: str) -> tupl
     known = product(size for size in sizes if not _is_open(size))
     if not unknown:
         if differ(known, total):
-            message = f"{spell_product(sizes) or '1'} = {spell(known)}, but must be {spell(total)}"
-            raise SizeError(f"{message} = {spell_product(available) or '1'}", axis=axis, size=total)
+            there = spell_product(available) + (f" = {spell(total)}" if len(available) > 1 else "")
+            message = f"{spell_product(sizes) or '1'} = {spell(known)}, but there are {there or '1'} elements"
+            raise SizeError(message, axis=axis, size=total)
         return sizes
     rest = quotient(total, known)
     if rest is None:
@@ -239,7 +239,9 @@ def chunk(input_shape: Shape, /, *, chunks: int, dim: int = 0, index: int = 0) -
     axis = f"dim {where}"
     words, numbers = f"⌈{axis}/chunks⌉", f"⌈{factor(size)}/{chunks}⌉"
     length = (size + chunks - 1) // chunks
-    piece = _piece(size, index, Step(axis, words, numbers, length), numbers, count=chunks)
+    piece = Step(axis, words, numbers, length)
+    if index:
+        piece = _piece(size, index, piece, numbers, count=chunks)
     return Derivation((*input_shape[:where], piece.size, *input_shape[where + 1 :]), (piece,), page("chunk"))
 
 
@@ -288,9 +290,11 @@ def _piece(size: Size, index: int, whole: Step, numbers: str, *, count: int) -> 
     missing = index >= count if certain(size <= 0) else index > 0 and certain(rest <= 0)
     if index < 0 or missing:
         raise SizeError(f"there is no part {index} of {axis}, which is {spell(size)}", axis=axis, size=size)
-    if index == 0 or certain(length <= rest):
+    if certain(length <= rest):
         return whole
-    last_words, last_numbers = f"{axis} − {index}·{words}", f"{factor(size)} − {index}·{numbers}"
-    if certain(rest <= length):
+    last_words, last_numbers = axis, spell(size)
+    if index:
+        last_words, last_numbers = f"{axis} − {index}·{words}", f"{factor(size)} − {index}·{numbers}"
+    if index and certain(rest <= length):
         return Step(axis, last_words, last_numbers, rest)
     return Step(axis, f"min({words}, {last_words})", f"min({numbers}, {last_numbers})", smaller(length, rest))

@@ -56,8 +56,8 @@ class Window(NamedTuple):
         overhang = self.stride - 1 if self.ceil_mode else 0
         return max(1, self.reach - self.both_sides - overhang)
 
-    def check(self) -> None:
-        """Refuse settings that no input suits."""
+    def check(self, *, may_cut: bool = False) -> None:
+        """Refuse settings that no input suits; ``may_cut`` allows negative padding, which cuts off."""
         for name in ("kernel_size", "stride", "dilation"):
             value = getattr(self, name)
             if value is not None and value < 1:
@@ -67,7 +67,7 @@ class Window(NamedTuple):
                 raise SizeError(f"padding is {self.padding!r}, but must be a number, 'same' or 'valid'")
             if self.padding == "same" and self.stride != 1:
                 raise SizeError(f"padding='same' goes with stride 1 only, not with {self.stride}")
-        elif self.padding is not None and self.padding < 0:
+        elif self.padding is not None and self.padding < 0 and not may_cut:
             raise SizeError(f"padding is {spell(self.padding)}, but must not be negative")
 
     def check_half(self) -> None:
@@ -89,7 +89,7 @@ class Window(NamedTuple):
 
     def slide(self, axis: str, size: Size) -> Step:
         """How many windows start along an axis of this size; not yet whether that is enough."""
-        padding = "0" if self.padding == "valid" else str(self.padding or 0)
+        padding = "0" if self.padding == "valid" else factor(self.padding or 0)
         words = self._covering(axis, "kernel_size", "stride", "padding", "dilation")
         numbers = self._covering(factor(size), str(self.kernel_size), str(self.stride), padding, str(self.dilation))
         overhang = self.stride - 1 if self.ceil_mode else 0
@@ -141,7 +141,8 @@ def convolution(
     """
     leading, spatial = split_spatial(input_shape, spatial_dims)
     require_width(leading[-1], in_channels, "C", "in_channels")
-    windows = windows_along(spatial_dims, kernel_size, stride, padding, dilation)
+    # Other modes than zeros pad in a step of their own, which takes negative numbers, too.
+    windows = windows_along(spatial_dims, kernel_size, stride, padding, dilation, may_cut=padding_mode != "zeros")
     axes = SPATIAL_AXES[spatial_dims]
     if padding_mode != "zeros" and padding != "valid":
         for axis, size, window in zip(axes, spatial, windows, strict=True):
@@ -157,7 +158,14 @@ def convolution(
 
 
 def windows_along(
-    spatial_dims: int, kernel_size: Any, stride: Any, padding: Any, dilation: Any, *, ceil_mode: bool = False
+    spatial_dims: int,
+    kernel_size: Any,
+    stride: Any,
+    padding: Any,
+    dilation: Any,
+    *,
+    ceil_mode: bool = False,
+    may_cut: bool = False,
 ) -> list[Window]:
     """A window for each spatial axis; ``stride=None`` is a pooling layer's kernel size."""
     kernel_sizes = per_axis(kernel_size, spatial_dims, "kernel_size")
@@ -168,7 +176,7 @@ def windows_along(
         Window(*settings, ceil_mode) for settings in zip(kernel_sizes, strides, paddings, dilations, strict=True)
     ]
     for window in windows:
-        window.check()
+        window.check(may_cut=may_cut)
     return windows
 
 
