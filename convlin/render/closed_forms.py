@@ -74,6 +74,8 @@ def read(text: str, known: Assumptions | None = None) -> sympy.Expr:
         found: sympy.Expr = _Reader(known or {}, refusal).value(tree)
     except (RecursionError, ZeroDivisionError):
         raise refusal from None
+    if any(part.is_number and not part.is_finite for part in found.atoms()):
+        raise refusal  # something was divided by zero
     return found
 
 
@@ -97,9 +99,11 @@ class _Reader:
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.value(operand)
             case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int(power))):
-                if not 0 <= power <= _LARGEST_POWER or isinstance(power, bool) or isinstance(left, ast.Constant):
+                base = self.value(left)
+                # Powers of numbers could be towers of them.
+                if not 0 <= power <= _LARGEST_POWER or isinstance(power, bool) or base.is_number:
                     raise self._refusal
-                return self.value(left) ** power
+                return base**power
             case ast.BinOp(left=left, op=operator, right=right):
                 return self._combined(operator, self.value(left), self.value(right))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in self._functions:

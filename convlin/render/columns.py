@@ -16,8 +16,16 @@ _MANY = 4
 #: A call with more tensors than lines shows the first ones.
 _MOST_LINES = 16
 
-#: Kinds of problems that are not about a declared size, so that "needs …, has …" would say nothing.
-_NO_SIZE = ("operands", "structure", "batch", "dtype", "error")
+#: What stands in a row about a problem that is not a size which was declared wrongly.
+_IN_SHORT = {
+    "reshape": "one sample has {required}, not {declared}",
+    "too_small": "the input is {declared}, at least {required} would pass",
+    "dtype": "takes {declared}, receives {required}",
+    "operands": "see below",
+    "structure": "see below",
+    "batch": "see below",
+    "error": "see below",
+}
 
 
 class Column(NamedTuple):
@@ -47,7 +55,8 @@ def lines_by_row(table: Table) -> list[list[tuple[str, ...]]]:
         first = [text(table, row) for text in texts]
         if remarked is not None and not first[remarked] and (row.remark or row.failed):
             first[remarked] = remark(row)
-        found = [tuple(first)]
+        # A function has neither path nor parameters: with few columns nothing of it is left to show.
+        found = [tuple(first)] if any(first) else []
         if shapes and (len(row.inputs) > 1 or len(row.outputs) > 1):
             found += _further(table.columns, row, shapes)
         written.append(found)
@@ -168,9 +177,8 @@ def _settings_of_function(call: Call) -> dict[str, Any]:
 
 
 def _arithmetic(table: Table, row: Row) -> str:
-    for problem in row.problems:
-        if problem.declared is not None and problem.kind not in _NO_SIZE:
-            return needs(problem)
+    if row.problems:
+        return needs(row.problems[0])
     call = table.call(row)
     if call is None or row.kind == "group" or row.failed:
         return ""
@@ -179,14 +187,25 @@ def _arithmetic(table: Table, row: Row) -> str:
 
 
 def needs(problem: Problem) -> str:
-    """``needs in_features=2048, has 999``."""
-    return f"needs {problem.kind}={_said(problem.required)}, has {_said(problem.declared)}"
+    """What is wrong, in so few words that a row can hold it.
+
+    >>> needs(Problem("in_features", "fc1", declared=999, required=2048))
+    'needs in_features=2048, has 999'
+    >>> needs(Problem("too_small", "conv", declared=(24, 24), required=(46, 46)))
+    'the input is 24×24, at least 46×46 would pass'
+    """
+    if problem.declared is None or problem.required is None:
+        return _IN_SHORT["error"]
+    short = _IN_SHORT.get(problem.kind)
+    if short is None:
+        return f"needs {problem.kind}={_said(problem.required)}, has {_said(problem.declared)}"
+    return short.format(declared=words.setting(problem.declared), required=words.setting(problem.required))
 
 
 def _said(value: Any) -> str:
     if isinstance(value, tuple):
         return f"({', '.join(map(_said, value))}{',' if len(value) == 1 else ''})"
-    return value if isinstance(value, str) else words.size(value) if not isinstance(value, bool) else str(value)
+    return words.setting(value)
 
 
 def derived(derivation: Derivation) -> str:

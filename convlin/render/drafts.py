@@ -14,6 +14,9 @@ from convlin.records import ModuleInfo, ParameterInfo, Problem, Report, Size
 from convlin.render.options import Options, patterns
 from convlin.render.tree import LISTS, Block, Draft, above, depths, parents
 
+#: Nobody expects a call of these.
+_NEVER_CALLED = LISTS | {"ParameterList", "ParameterDict"}
+
 
 class Drafts:
     """The rows of one table under way; ``blocks`` and ``rest`` are what comes out."""
@@ -119,7 +122,7 @@ class Drafts:
         if module.path in self._of_path:
             return None
         draft = Draft("module", module.path, module.type)
-        draft.remark = module.remark
+        draft.remark = module.remark if module.type not in _NEVER_CALLED else ""
         self._of_path[module.path] = draft
         return draft
 

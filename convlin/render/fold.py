@@ -113,6 +113,8 @@ class _Folder:
                     steps.append(step)
                 if step is None or step != steps[offset]:
                     return times
+            if len({step.by for step in steps if step is not None and step.by}) > 1:
+                return 1  # numbers that grow apart are no repetition
             times += 1
         return times
 

@@ -1,0 +1,46 @@
+"""The pages about the table, executed, and the examples in the code of its rooms."""
+
+from __future__ import annotations
+
+import doctest
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+from convlin.render.options import COLUMNS
+from convlin.render.save import FORMS
+
+ROOT = Path(__file__).parent.parent
+PAGES = ("columns.md", "json.md", "coming-from.md")
+MODULES = sorted(
+    f"convlin.render.{path.stem}" for path in (ROOT / "convlin" / "render").glob("*.py") if path.stem != "__init__"
+)
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_pages_run(page, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    result = doctest.testfile(str(ROOT / "docs" / page), module_relative=False, encoding="utf-8")
+    assert result.attempted
+    assert not result.failed
+
+
+@pytest.mark.parametrize("name", [*MODULES, "convlin.memory", "convlin.printing"])
+def test_examples_in_the_code_run(name):
+    assert not doctest.testmod(importlib.import_module(name)).failed
+
+
+def test_every_column_and_form_is_documented():
+    page = (ROOT / "docs" / "columns.md").read_text(encoding="utf-8")
+    for name in (*COLUMNS, *FORMS):
+        assert f"`{name}`" in page, name
+
+
+@pytest.mark.parametrize("page", PAGES)
+def test_links_between_the_pages_lead_somewhere(page):
+    text = (ROOT / "docs" / page).read_text(encoding="utf-8")
+    for target in re.findall(r"\]\(([^)#]+)[^)]*\)", text):
+        if not target.startswith("http"):
+            assert (ROOT / "docs" / target).exists(), target

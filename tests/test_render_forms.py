@@ -1,0 +1,339 @@
+"""The forms by themselves: words, Markdown, LaTeX, CSV, data frames, files, terminals without the signs."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import copy
+import csv
+import io
+import os
+import pickle
+import stat
+import subprocess
+import sys
+
+import pytest
+import sympy
+from torch import nn
+
+from convlin import InputError, Summary, summarize
+from convlin.memory import OPTIMIZERS
+from convlin.records import Problem, Report, Step, TensorInfo
+from convlin.render import words
+from convlin.render.columns import derived, needs
+from convlin.render.latex import escaped as latex_escaped
+from convlin.render.markdown import code
+from convlin.render.markdown import escaped as markdown_escaped
+from tests.golden.models import CNN, TwoInputs
+from tests.rendering import Page, markdown_table
+
+H, W = sympy.symbols("H W", integer=True, positive=True)
+
+
+@pytest.fixture(scope="module")
+def summary() -> Summary:
+    return summarize(CNN(), (3, 32, 32))
+
+
+# Words
+
+
+def test_sizes_in_letters_are_written_as_people_do():
+    assert words.size(32 * sympy.floor(H / 4) * sympy.floor(W / 4)) == "32·⌊H/4⌋·⌊W/4⌋"
+    assert words.size(sympy.floor((H + 1) / 4)) == "⌊(H + 1)/4⌋"
+    assert words.shape((1, 16, H, sympy.floor(W / 2))) == "1×16×H×⌊W/2⌋"
+    assert words.shape((1, 2 * H, H - 3)) == "1×(2·H)×(H − 3)"
+    assert words.ascii_only("⌊(H + 1)/4⌋·2²") == "floor((H + 1)/4)*2^2"
+
+
+def test_bytes_have_the_unit_that_fits():
+    assert [words.memory(n) for n in (0, 999, 1000, 12_345, 999_999, 5_000_000_000)] == [
+        "0 B",
+        "999 B",
+        "1.00 kB",
+        "12.3 kB",
+        "1,000 kB",
+        "5.00 GB",
+    ]
+
+
+def test_a_share_is_never_rounded_to_nothing():
+    assert [words.percent(share) for share in (0, 0.0001, 0.5, 1)] == ["0.0%", "<0.1%", "50.0%", "100.0%"]
+
+
+def test_arithmetic_of_two_axes():
+    from convlin.records import Derivation
+
+    steps = (
+        Step("C", "out_channels", "out_channels", 8),
+        Step("H", "⌊H/2⌋", "⌊16/2⌋", 8),
+        Step("W", "⌊W/2⌋", "⌊24/2⌋", 12),
+    )
+    assert derived(Derivation((1, 8, 8, 12), steps, "")) == "⌊16/2⌋ = 8, W likewise 12"
+    assert derived(Derivation((1, 8), steps[:1], "")) == ""
+
+
+@pytest.mark.parametrize(
+    ("problem", "said"),
+    [
+        (Problem("in_features", "fc", declared=999, required=2048), "needs in_features=2048, has 999"),
+        (Problem("normalized_shape", "n", declared=(4,), required=(8,)), "needs normalized_shape=(8,), has (4,)"),
+        (Problem("reshape", "", declared=2048, required=3200), "one sample has 3200, not 2048"),
+        (Problem("dtype", "e", declared="int64", required="float32"), "takes int64, receives float32"),
+        (Problem("operands", ""), "see below"),
+        (Problem("error", ""), "see below"),
+    ],
+)
+def test_problems_in_short(problem, said):
+    assert needs(problem) == said
+
+
+# Terminals
+
+
+def test_without_utf8_the_text_is_ascii_by_itself(tmp_path):
+    script = tmp_path / "net.py"
+    script.write_text(
+        "from torch import nn\nfrom convlin import summarize\n"
+        "print(summarize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8)))\n"
+    )
+    plain = subprocess.run(
+        [sys.executable, script], capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
+    ).stdout
+    assert plain.isascii()
+    assert b"floor((8 + 2*0 - 1*(3-1) - 1)/1) + 1 = 6" in plain
+    assert b"1x3x8x8" in plain
+
+
+def test_text_does_not_need_a_stdout(summary, monkeypatch):
+    monkeypatch.setattr(sys, "stdout", None)
+    assert "⌊" in str(summary)
+
+
+# Markup
+
+
+def test_markup_in_names_is_shown_as_it_is():
+    summary = summarize(TwoInputs(), {"left": (6,), "right": (3,)})
+    assert r"a\|b" in summary.to_markdown()
+    assert len({len(row) for row in markdown_table(summary.to_markdown())}) == 1
+    page = Page(summary.to_html())
+    assert "<i>_c_</i>" in page.text
+    assert "i" not in {tag for tag, _ in page.tags}
+    assert r"a\textbar{}b" in summary.to_latex()
+
+
+def test_escapes():
+    assert markdown_escaped("a|b_c*d`e<f>[g]\\\n h") == r"a\|b\_c\*d\`e\<f\>\[g\]\\ h"
+    assert code("a`b``c") == "``` a`b``c ```"
+    assert latex_escaped(r"50% {a}_b \ ⌊x⌋") == r"50\% \{a\}\_b \textbackslash{} $\lfloor$x$\rfloor$"
+
+
+def test_latex_has_the_same_cells_in_every_line(summary):
+    body = summary.to_latex().split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    assert len(body) == 7
+    assert all(line.replace(r"\&", "").count("&") == 5 and line.endswith(r" \\") for line in body)
+
+
+def test_long_latex_goes_over_the_page():
+    text = summarize(nn.Sequential(*(nn.Linear(2, 2) for _ in range(50))), (2,)).to_latex(fold=False)
+    assert r"\begin{longtable}{llllrl}" in text
+    assert r"\endhead" in text
+
+
+# Data
+
+
+def test_csv_holds_values(summary):
+    rows = list(
+        csv.DictReader(io.StringIO(summary.to_csv(columns=["layer", "output", "params", "memory", "trainable"])))
+    )
+    assert ast.literal_eval(rows[0]["output"]) == (1, 16, 32, 32)
+    assert rows[0] == {
+        "layer": "conv1",
+        "output": "(1, 16, 32, 32)",
+        "params": "432",
+        "memory": "65536",
+        "trainable": "True",
+    }
+    assert sum(int(row["params"] or 0) for row in rows) == summary.total_params
+
+
+def test_csv_has_a_row_for_every_call():
+    model = nn.Sequential(*(nn.Linear(2, 2) for _ in range(80)))
+    summary = summarize(model, (2,))
+    assert len(summary.to_csv().splitlines()) == 81
+    assert len(summary.to_csv(fold=True).splitlines()) == 2
+
+
+def test_pandas(summary):
+    pytest.importorskip("pandas")
+    frame = summary.to_pandas(columns=["layer", "type", "output", "params", "memory", "kernel"])
+    assert list(frame.columns) == ["layer", "type", "output", "params", "memory", "kernel"]
+    assert frame["params"].sum() == summary.total_params
+    assert str(frame["params"].dtype) == "Int64"
+    assert frame["output"][0] == (1, 16, 32, 32)
+    assert frame["kernel"][0] == (3, 3)
+
+
+def test_pandas_in_letters():
+    pytest.importorskip("pandas")
+    info = TensorInfo("", (H, 3), "float32", "cpu")
+    from convlin.records import Call
+
+    report = Report("Net", (info,), (info,), "cpu", "eval", (Call("a", "ReLU", (info,), (info,)),), ())
+    assert Summary(report).to_pandas(columns=["output", "memory"])["memory"][0] == 12 * H
+
+
+def test_without_pandas_the_message_says_what_to_do(summary, monkeypatch):
+    real = builtins.__import__
+
+    def refusing(name, *args, **kwargs):
+        if name == "pandas":
+            raise ImportError(name)
+        return real(name, *args, **kwargs)
+
+    monkeypatch.setattr(builtins, "__import__", refusing)
+    with pytest.raises(InputError, match="pip install pandas"):
+        summary.to_pandas()
+
+
+# Files
+
+
+@pytest.mark.parametrize("suffix", ["txt", "md", "html", "tex", "csv", "json"])
+def test_save_writes_the_form_of_the_suffix(summary, tmp_path, suffix):
+    path = tmp_path / f"net.{suffix}"
+    assert summary.save(path) is summary
+    text = path.read_text(encoding="utf-8")
+    beginning = {
+        "txt": "CNN  input",
+        "md": "**CNN**",
+        "html": "<!doctype html>",
+        "tex": "% needs",
+        "csv": "layer,",
+        "json": "{\n",
+    }
+    assert text.startswith(beginning[suffix])
+    assert text.endswith("\n")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_save_takes_options_and_reads_back(summary, tmp_path):
+    summary.save(str(tmp_path / "net.CSV"), columns=["layer"])
+    assert (tmp_path / "net.CSV").read_text().splitlines()[0] == "layer"
+    summary.save(tmp_path / "net.json")
+    assert Summary.from_json((tmp_path / "net.json").read_bytes()) == summary
+
+
+def test_save_refuses_what_it_does_not_know(summary, tmp_path):
+    with pytest.raises(InputError, match=r"no form is called '.htm'; did you mean '.html'\?"):
+        summary.save(tmp_path / "net.htm")
+    with pytest.raises(InputError, match="no form is called 'nothing'"):
+        summary.save(tmp_path / "net")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_replaced_whole_or_not_at_all(summary, tmp_path, monkeypatch):
+    path = tmp_path / "net.md"
+    path.write_text("before")
+    path.chmod(0o640)
+
+    def failing(*args):
+        raise OSError("disk full")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "replace", failing)
+        with pytest.raises(OSError, match="disk full"):
+            summary.save(path)
+    assert path.read_text() == "before"
+    assert list(tmp_path.iterdir()) == [path]
+    summary.save(path)
+    assert path.read_text() == summary.to_markdown()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o640
+
+
+# The object
+
+
+def test_copies_and_pickles_are_equal(summary):
+    for again in (copy.copy(summary), copy.deepcopy(summary), pickle.loads(pickle.dumps(summary))):
+        assert again == summary
+        assert str(again) == str(summary)
+
+
+def test_repr_is_the_table(summary):
+    assert repr(summary) == str(summary) == summary.table()
+    assert summary._repr_html_() == summary.to_html()
+
+
+def test_nothing_heavy_is_imported_before_it_is_asked_for():
+    script = (
+        "import sys\nfrom torch import nn\nfrom convlin import summarize\n"
+        "before = set(sys.modules)\ns = summarize(nn.Linear(2, 2), (2,))\n"
+        "new = set(sys.modules) - before\n"
+        "assert not {'tabulate', 'pandas', 'convlin.render.html', 'convlin.render.schema'} & new, new\n"
+        "str(s)\nassert 'tabulate' in sys.modules\n"
+    )
+    subprocess.run([sys.executable, "-c", script], check=True)
+
+
+# Memory
+
+
+def test_memory_grows_with_the_batch():
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2))
+    one, many = summarize(model, (3, 8, 8)), summarize(model, (3, 8, 8), batch_size=64)
+    assert one.memory(batch_size=64) == many.memory()
+    assert one.memory(batch_size=64).activations == 64 * one.memory().activations
+    assert one.memory().buffers == 4 * (4 + 4) + 8
+    assert one.memory().parameters == 4 * one.total_params
+    assert one.memory(gradients=True).gradients == 4 * one.total_params
+
+
+@pytest.mark.parametrize("name", sorted(OPTIMIZERS))
+def test_optimizer_state_is_what_the_optimizer_keeps(name):
+    import torch
+
+    model = nn.Sequential(nn.Linear(10, 20), nn.Linear(20, 3, bias=False), nn.Linear(3, 1))
+    model[2].requires_grad_(False)
+    settings = {
+        "sgd": ("SGD", {}),
+        "sgd_momentum": ("SGD", {"momentum": 0.9}),
+        "adam_amsgrad": ("Adam", {"amsgrad": True}),
+    }
+    kinds = {kind.lower(): kind for kind in vars(torch.optim) if kind[0].isupper()}
+    kind, given = settings.get(name) or (kinds[name], {})
+    optimizer = getattr(torch.optim, kind)([p for p in model.parameters() if p.requires_grad], lr=0.01, **given)
+    model(torch.ones(1, 10)).sum().backward()
+    optimizer.step()
+    kept = sum(
+        value.nbytes
+        for state in optimizer.state.values()
+        for value in state.values()
+        if isinstance(value, torch.Tensor)
+    )
+    assert summarize(model, (10,)).memory(optimizer=name).optimizer_state == kept
+
+
+def test_memory_refuses_what_it_cannot_know():
+    summary = summarize(nn.Linear(2, 2), (2,))
+    with pytest.raises(InputError, match="no optimizer 'adan'; did you mean 'adam'"):
+        summary.memory(optimizer="adan")
+    with pytest.raises(InputError, match="batch_size=0 is no batch size"):
+        summary.memory(batch_size=0)
+    with pytest.raises(InputError, match="nothing to scale"):
+        summarize(nn.Linear(2, 2)).memory(batch_size=4)
+
+
+def test_memory_in_letters():
+    N = sympy.Symbol("N", integer=True, positive=True)
+    from convlin.memory import estimate
+    from convlin.records import Call
+
+    info = TensorInfo("", (N, 3), "float32", "cpu")
+    report = Report("Net", (info,), (info,), "cpu", "eval", (Call("a", "ReLU", (info,), (info,)),), ())
+    assert estimate(report).activations == 12 * N
+    assert estimate(report, batch_size=5).activations == 60
+    assert "12·N) B" in str(estimate(report))

@@ -1,0 +1,348 @@
+"""Which rows a table has: depth, filters, folding, parameters one by one; the sums stay the same."""
+
+from __future__ import annotations
+
+import itertools
+import time
+
+import pytest
+import torch
+from torch import nn
+
+from convlin import InputError, Summary, summarize
+from convlin.memory import activations
+from convlin.records import Call, ModuleInfo, ParameterInfo, Report, TensorInfo
+from convlin.render.options import COLUMNS, Options, options
+from convlin.render.rows import Row, build_table
+from convlin.render.text import table
+from tests.golden.models import CNN, GOLDEN, Patches, ResNet, Tied, image_classifier
+from tests.zoo import SMALL
+
+SHOWN = [
+    {},
+    {"fold": True},
+    {"fold": False},
+    {"depth": 0},
+    {"depth": 1},
+    {"depth": 2, "fold": True},
+    {"only": "Linear"},
+    {"only": "*.0", "parameters": True},
+    {"parameters": True},
+    {"parameters": True, "depth": 1, "fold": True},
+]
+
+
+def rows(summary: Summary, **given: object) -> list[Row]:
+    return list(build_table(summary.report, options(given)).rows)
+
+
+def labels(summary: Summary, **given: object) -> list[str]:
+    return [row.label for row in rows(summary, **given)]
+
+
+def assert_adds_up(summary: Summary) -> None:
+    for shown, grouped in itertools.product(SHOWN, (False, True)):
+        made = build_table(summary.report, options(shown), grouped=grouped)
+        counted = [row for row in made.rows if row.kind != "group"]
+        assert sum(row.params or 0 for row in counted) == summary.total_params, shown
+        assert sum(row.trainable for row in counted) == summary.trainable_params, shown
+        assert sum(row.memory for row in counted) == activations(summary.report), shown
+
+
+@pytest.mark.parametrize("name", sorted(GOLDEN))
+def test_columns_add_up_whatever_is_shown(name):
+    assert_adds_up(GOLDEN[name]())
+
+
+@pytest.mark.parametrize(
+    "entry", [entry for entry in SMALL if not entry.requires and "array" not in entry.name], ids=str
+)
+@pytest.mark.filterwarnings("ignore")
+def test_columns_add_up_for_the_zoo(entry):
+    args, kwargs = entry.inputs()
+    summary = summarize(entry.build(), list(args) if args else None, kwargs=kwargs)
+    assert_adds_up(summary)
+    assert Summary.from_json(summary.to_json()) == summary
+    assert_adds_up(summarize(entry.build()))
+
+
+def test_flops_are_counted_once_where_they_are_known():
+    info = TensorInfo("", (1, 4), "float32", "cpu")
+    calls = (
+        Call("a.fc", "Linear", (info,), (info,), flops=30),
+        Call("a", "Block", (info,), (info,), inner=1, flops=5),
+        Call("", "Net", (info,), (info,), inner=2, flops=0),
+    )
+    modules = tuple(ModuleInfo(path, kind, 1) for path, kind in (("", "Net"), ("a", "Block"), ("a.fc", "Linear")))
+    report = Report("Net", (info,), (info,), "cpu", "eval", calls, modules)
+    for depth in (None, 0, 1, 2):
+        chosen = options({"columns": ["layer", "flops", "mult_adds"], "depth": depth})
+        assert sum(row.flops or 0 for row in build_table(report, chosen).rows) == 35
+    assert "FLOPs 35   mult-adds 17" in table(report, chosen)
+
+
+# Depth
+
+
+def test_depth_counts_containers_and_no_lists():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = nn.ModuleList([nn.Sequential(nn.Linear(4, 4), nn.ReLU()) for _ in range(2)])
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for block in self.blocks:
+                x = block(x)
+            return x.flatten(1)
+
+    summary = summarize(Net(), (2, 4))
+    assert labels(summary, depth=0) == ["Net"]
+    assert labels(summary, depth=1) == ["blocks.0", "blocks.1", ""]
+    assert labels(summary, depth=2) == ["blocks.0.0", "blocks.0.1", "blocks.1.0", "blocks.1.1", ""]
+    assert [row.params for row in rows(summary, depth=1)] == [20, 20, None]
+
+
+def test_depth_hides_no_problem():
+    model = nn.Sequential(nn.Sequential(nn.Flatten(), nn.Linear(999, 10)))
+    found = rows(summarize(model, (3, 8, 8)), depth=1)
+    assert [row.label for row in found] == ["0.1 ✗", "0"]
+
+
+def test_depth_of_what_was_never_called():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.used = nn.Linear(4, 4)
+            self.spare = nn.Sequential(nn.Linear(4, 8), nn.Linear(8, 4))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.used(x)
+
+    found = rows(summarize(Net(), (4,)), depth=1)
+    assert [(row.label, row.params, row.remark) for row in found] == [("used", 20, ""), ("spare", 76, "never called")]
+
+
+# Filters
+
+
+def test_only_takes_types_and_paths():
+    summary = summarize(image_classifier(), (3, 32, 32))
+    assert {row.type for row in rows(summary, only="Conv2d|Linear")} == {"Conv2d", "Linear", ""}
+    assert labels(summary, only="2.*")[:2] == ["2.0", "2.1"]
+    assert labels(summary, only="Max*")[-1] == "(24 other rows)"
+    assert labels(summary, only="1") == ["1", "(26 other rows)"]
+
+
+def test_only_that_names_nothing_says_what_there_is():
+    text = summarize(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), (2,)).table(only="Conv3d")
+    assert "only='Conv3d' names nothing here; there are Linear, ReLU" in text
+
+
+def test_only_keeps_the_parameters_of_what_it_names():
+    found = labels(summarize(CNN(), (3, 32, 32)), only="Linear", parameters=True)
+    assert found == ["fc1 ✗", "fc1.weight", "fc1.bias", "(12 other rows)"]
+
+
+# Folding
+
+
+def test_identical_blocks_fold():
+    found = rows(summarize(Patches(), (3, 32, 32)))
+    assert "encoder.layers.0–11.linear1 ×12" in [row.label for row in found]
+    linear = next(row for row in found if row.path.endswith("linear1"))
+    assert linear.params == 12 * (32 * 64 + 64)
+    assert len(linear.calls) == 12
+
+
+def test_the_first_block_of_a_stage_stays_by_itself():
+    found = labels(summarize(ResNet(), (3, 64, 64)))
+    assert "layer2.0.conv1" in found
+    assert "layer2.1–6.conv1 ×6" in found
+
+
+def test_short_models_fold_only_when_asked():
+    model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(3)))
+    summary = summarize(model, (4,))
+    assert labels(summary) == ["0", "1", "2"]
+    assert labels(summary, fold=True) == ["0–2 ×3"]
+    long = summarize(nn.Sequential(*(nn.Linear(4, 4) for _ in range(70))), (4,))
+    assert labels(long) == ["0–69 ×70"]
+    assert len(labels(long, fold=False)) == 70
+
+
+def test_layers_that_take_turns_fold():
+    model = nn.Sequential(*(layer for _ in range(4) for layer in (nn.Linear(4, 4), nn.ReLU())), nn.Linear(4, 2))
+    assert labels(summarize(model, (4,)), fold=True) == ["0,2,…,6 ×4", "1,3,…,7 ×4", "8"]
+
+
+def test_folds_lie_in_folds():
+    model = nn.Sequential(*(nn.Sequential(*(nn.Linear(4, 4) for _ in range(3))) for _ in range(5)))
+    found = rows(summarize(model, (4,)), fold=True)
+    assert [(row.label, row.params) for row in found] == [("0–4.0–2 ×15", 15 * 20)]
+
+
+def test_a_module_called_often_folds_after_its_first_call():
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.cell = nn.Linear(4, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            for _ in range(5):
+                x = self.cell(x)
+            return x
+
+    found = rows(summarize(Net(), (4,)), fold=True)
+    assert [(row.label, row.params, row.counted) for row in found] == [("cell", 20, ""), ("cell ×4", 0, "reused")]
+
+
+@pytest.mark.parametrize("different", ["size", "setting", "type", "number"])
+def test_what_differs_does_not_fold(different):
+    layers: list[nn.Module] = [nn.Conv2d(4, 4, 3, padding=1) for _ in range(3)]
+    if different == "size":
+        layers.append(nn.Conv2d(4, 8, 3, padding=1))
+    elif different == "setting":
+        layers.append(nn.Conv2d(4, 4, 1))
+    elif different == "type":
+        layers.append(nn.BatchNorm2d(4))
+    model = nn.Sequential(*layers)
+    if different == "number":
+        model.add_module("9", nn.Conv2d(4, 4, 3, padding=1))
+    found = labels(summarize(model, (4, 8, 8)), fold=True)
+    assert found[0] == "0–2 ×3"
+    assert len(found) == 2
+
+
+def test_a_problem_is_never_folded_away():
+    model = nn.Sequential(*(nn.Linear(4, 4) for _ in range(4)), nn.Linear(5, 4), *(nn.Linear(4, 4) for _ in range(4)))
+    assert labels(summarize(model, (4,)), fold=True) == ["0–3 ×4", "4 ✗", "5–8 ×4"]
+
+
+def test_structure_folds_too():
+    assert labels(summarize(ResNet()))[1] == "layer1.0–3.conv1 ×4"
+
+
+# Single parameters, shared ones, several outputs
+
+
+def test_every_parameter_in_a_row():
+    found = rows(summarize(Tied(), (7,)), parameters=True)
+    single = {row.label: (row.params, row.counted) for row in found if row.kind == "parameter"}
+    assert single["embedding.weight"] == (400, "")
+    assert single["head.weight"] == (0, "tied")
+    assert sum(count for count, _ in single.values()) == 499
+    assert all(row.params in (0, None) for row in found if row.kind == "call")
+
+
+def test_shared_and_reused_are_marked():
+    text = str(summarize(Tied(), (7,)))
+    assert "(reused)" in text
+    assert "(tied)" in text
+    assert "shared: head.weight is embedding.weight" in text
+
+
+def test_several_outputs_stand_on_lines_of_their_own():
+    text = summarize(nn.LSTM(4, 3, batch_first=True), (5, 4)).table(columns=["type", "output"])
+    assert text.splitlines()[2:6] == ["Type  Output", "LSTM  [0] 1×5×3", "      [1][0] 1×1×3", "      [1][1] 1×1×3"]
+
+
+def test_many_outputs_do_not_flood_the_table():
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor) -> tuple[torch.Tensor, ...]:
+            return tuple(x[:, : n % 5 + 1] for n in range(40)) + x.unbind(1)
+
+    text = summarize(Net(), (30, 2)).table(columns=["type", "output"])
+    assert "30 of 1×2" in text
+    assert "… and 26 more" in text
+
+
+def test_columns_in_any_order():
+    found = summarize(CNN(), (3, 32, 32)).table(columns=["params", "layer"]).splitlines()
+    assert found[2].split() == ["Params", "Layer"]
+    assert found[3].split() == ["432", "conv1"]
+
+
+def test_every_column_has_something_to_say():
+    summary = summarize(CNN(), (3, 32, 32), columns=list(COLUMNS))
+    made = build_table(summary.report, Options())
+    assert set(made.columns) < set(COLUMNS)
+    from convlin.render.columns import COLUMNS as KNOWN
+
+    assert tuple(KNOWN) == COLUMNS
+    for name in COLUMNS:
+        texts = {KNOWN[name].text(made, row) for row in made.rows}
+        assert texts != {""} or name in ("flops", "mult_adds", "where"), name
+
+
+def test_settings_of_functions_stand_under_the_same_headers():
+    class Net(nn.Module):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return torch.nn.functional.max_pool2d(x, 3, 2, 1)
+
+    text = summarize(Net(), (3, 8, 8)).table(columns=["type", "kernel", "stride", "padding"])
+    assert "F.max_pool2d  3       2       1" in text
+
+
+# Options
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"columns": ["parms"]}, "there is no column 'parms'; did you mean 'params'?"),
+        ({"columns": []}, "columns is empty"),
+        ({"columns": ["layer", "layer"]}, "column 'layer' is named twice"),
+        ({"columns": 3}, "columns=3 should be a list of names"),
+        ({"depth": -1}, "depth=-1 is no depth"),
+        ({"depth": True}, "depth=True is no depth"),
+        ({"only": ""}, "only='' names nothing"),
+        ({"fold": "yes"}, "fold='yes' should be True or False"),
+        ({"colums": ["layer"]}, "there is no option 'colums'; did you mean 'columns'?"),
+    ],
+)
+def test_options_are_checked(given, said):
+    summary = summarize(nn.Linear(2, 2), (2,))
+    with pytest.raises(InputError) as caught:
+        summary.table(**given)
+    assert said in str(caught.value)
+
+
+def test_options_of_summarize_hold_for_every_form():
+    summary = summarize(CNN(), (3, 32, 32), columns="layer,output", only="Conv2d")
+    assert "conv2" in str(summary)
+    assert "bn1" not in str(summary)
+    assert summary.to_csv().splitlines()[0] == "layer,output"
+    assert "bn1" in summary.table(only=None)
+    with pytest.raises(InputError, match="did you mean 'output'"):
+        summarize(CNN(), (3, 32, 32), columns=["outputs"])
+
+
+def test_default_stands_for_the_usual_columns():
+    assert options({"columns": ["default", "memory"]}).columns == (
+        "layer", "type", "input", "output", "params", "arithmetic", "memory",
+    )  # fmt: skip
+
+
+# Speed
+
+
+def synthetic(length: int) -> Report:
+    info = TensorInfo("", (1, 16, 32, 32), "float32", "cpu")
+    calls, modules = [], [ModuleInfo("", "Net", 1, is_leaf=False)]
+    for number in range(length):
+        width = 16 + number % 7 + number * number % 11
+        path = f"layers.{number // 10}.{number % 10}"
+        calls.append(Call(path, "Conv2d", (info,), (info,), params=width, settings={"kernel_size": (3, 3)}))
+        weight = ParameterInfo("weight", (width,), "float32", "cpu", True, None)
+        modules.append(ModuleInfo(path, "Conv2d", 1, (weight,)))
+    calls.append(Call("", "Net", (info,), (info,), inner=length))
+    return Report("Net", (info,), (info,), "cpu", "eval", tuple(calls), tuple(modules))
+
+
+def test_ten_thousand_rows_take_no_time_to_speak_of():
+    report = synthetic(10_000)
+    start = time.process_time()
+    text = table(report)
+    taken = time.process_time() - start
+    assert len(text.splitlines()) > 10_000
+    assert taken < 3, "half a second on an idle machine; the rest is for a busy one"
