@@ -17,7 +17,10 @@ from convlin.records import Shape, TensorInfo
 #: Deeper nesting than this is shown by its type.
 MAX_DEPTH = 8
 
-_LEAVES = (str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device)
+_LEAVES = (
+    str, bytes, int, float, complex, bool, type(None), type, torch.dtype, torch.device,
+    torch.SymInt, torch.SymFloat, torch.SymBool,
+)  # fmt: skip
 _DTYPE_NAMES: dict[torch.dtype, str] = {}
 _CPU = torch.device("cpu")
 
@@ -113,11 +116,10 @@ def describe_arguments(
     args: tuple[Any, ...], kwargs: Mapping[str, Any], read: SizeReader = sizes
 ) -> tuple[TensorInfo, ...]:
     """A record of every tensor in the arguments of a call; a single positional tensor has no place."""
-    if len(args) == 1 and not kwargs:
-        args = args[0]
-        if isinstance(args, Tensor):  # the common case, without a generator
-            return (info(args, "", read),)
-    found = tuple(info(tensor, place, read) for place, tensor in tensors_in(args)) if args else ()
+    given: Any = args[0] if len(args) == 1 and not kwargs else args
+    if isinstance(given, Tensor):  # the common case, without a generator
+        return (info(given, "", read),)
+    found = tuple(info(tensor, place, read) for place, tensor in tensors_in(given))
     for name, value in kwargs.items():
         found += tuple(info(tensor, place, read) for place, tensor in tensors_in(value, name))
     return found
