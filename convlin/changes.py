@@ -17,7 +17,7 @@ from typing import NamedTuple, TypeAlias
 from convlin.errors import InputError
 from convlin.expressions import read
 from convlin.files import shown
-from convlin.lock import Line, Lock, lock_of, read_lock
+from convlin.lock import Line, Lock, lock_of, read_lock, write_lock
 from convlin.proof import compare
 from convlin.records import Report, Size
 from convlin.render.grid import grid
@@ -49,7 +49,7 @@ def failure(report: Report, path: str | os.PathLike[str], *, again: str = "") ->
 
     ``again`` is what to write in order to renew the lock.
     """
-    found = changes(read_lock(path), lock_of(report))
+    found = changes(read_lock(path, again), lock_of(report))
     parts = []
     if found:
         parts.append(f"{report.model} is not as {shown(path)} says: {told(found)}")
@@ -58,6 +58,19 @@ def failure(report: Report, path: str | os.PathLike[str], *, again: str = "") ->
     elif found:
         parts.append(f"If this is meant, write the lock again: {again or f's.lock({str(path)!r})'}")
     return "\n\n".join(parts)
+
+
+def renewed(report: Report, path: str | os.PathLike[str]) -> str:
+    """Write the lock of ``report`` unless the one at ``path`` says the same: ``written``, ``changed`` or nothing."""
+    is_new = not os.path.exists(path)
+    try:
+        same = not is_new and not changes(read_lock(path), lock_of(report))
+    except InputError:  # damaged, or of another format: that is what writing it again is for
+        same = False
+    if same:
+        return ""
+    write_lock(report, path)
+    return "written" if is_new else "changed"
 
 
 def changes(lock: Lock, now: Lock) -> list[Change]:

@@ -93,12 +93,16 @@ def text_of(lock: Lock) -> str:
     return "\n".join(lines) + "\n"
 
 
-def read_lock(path: str | os.PathLike[str]) -> Lock:
-    """The lock at ``path``, or an ``InputError`` that says what is wrong with the file."""
+def read_lock(path: str | os.PathLike[str], again: str = "") -> Lock:
+    """The lock at ``path``, or an ``InputError`` that says what is wrong with the file.
+
+    ``again`` is what to write in order to make it.
+    """
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"there is no lock {shown(path)}: write it with s.lock({str(path)!r})") from None
+        write = again or f"s.lock({str(path)!r})"
+        raise InputError(f"there is no lock {shown(path)}: write it with {write}") from None
     except UnicodeDecodeError:
         raise InputError(f"{shown(path)} is no lock: it is not even text") from None
     except OSError as error:

@@ -181,19 +181,12 @@ class Book:
 
     def write(self, summary: Summary, path: Path) -> None:
         """Write the lock of ``summary`` unless the file says the same already."""
-        from convlin.changes import changes
-        from convlin.errors import InputError
-        from convlin.lock import lock_of, read_lock, write_lock
+        from convlin.changes import renewed
 
-        is_new = not path.exists()
-        try:
-            same = not is_new and not changes(read_lock(path), lock_of(summary.report))
-        except InputError:  # damaged, or of another format: that is what an update is for
-            same = False
-        if not same:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            write_lock(summary.report, path)
-            (self.written if is_new else self.changed).add(str(path))
+        path.parent.mkdir(parents=True, exist_ok=True)
+        happened = renewed(summary.report, path)
+        if happened:
+            (self.written if happened == "written" else self.changed).add(str(path))
 
     def collected(self, items: Iterable[pytest.Item]) -> None:
         """Take down the tests of every file that has locks."""

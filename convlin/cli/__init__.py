@@ -1,0 +1,66 @@
+"""The command ``convlin``: the only place that prints and that decides exit codes.
+
+0 is fine; 1 is a shape problem, a difference, or an exception of the user's own code; 2 is a
+command that cannot be right.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Sequence
+
+from convlin.cli.arguments import parse
+from convlin.cli.screen import Screen
+from convlin.errors import InputError
+
+FINE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
+
+Command = Callable[[argparse.Namespace, Screen], int]
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run the command with these arguments (those of the process by default) and return its exit code."""
+    parsed = parse(sys.argv[1:] if arguments is None else arguments)
+    try:
+        return _run(parsed, Screen())
+    except BrokenPipeError:
+        # Whoever read the output has closed it (``| head``).  Python must not try to write the rest at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return FINE
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def _run(parsed: argparse.Namespace, screen: Screen) -> int:
+    from convlin.cli import failures
+    from convlin.loading import UserCodeError
+
+    try:
+        return _command(parsed.command)(parsed, screen)
+    except InputError as error:
+        screen.say(f"convlin: {error}")
+        return USAGE
+    except UserCodeError as error:
+        screen.say(failures.told(error.original, error.doing))
+        return WRONG
+    except Exception as error:
+        if not failures.is_the_users(error):
+            raise
+        screen.say(failures.told(error, f"running {parsed.model}"))
+        return WRONG
+
+
+def _command(name: str) -> Command:
+    if name == "check":
+        from convlin.cli.checking import check
+
+        return check
+    if name == "fix":
+        from convlin.cli.fixing import fix
+
+        return fix
+    from convlin.cli import commands
+
+    return commands.show if name == "show" else commands.explain

@@ -1,0 +1,195 @@
+"""The command line as argparse reads it."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from typing import NoReturn, TypeAlias
+
+RUNS_CODE = "The model's file is imported, which runs its code; nothing of it is changed."
+
+_EXIT = "exit status: 0 fine; 1 a shape problem or a difference, or your own code raised; 2 the command cannot be right"
+
+_Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
+
+FORMS = ("text", "markdown", "html", "latex", "csv", "json", "svg")
+
+USAGE = 2
+
+
+class Parser(argparse.ArgumentParser):
+    """Says in one line what is wrong."""
+
+    def error(self, message: str) -> NoReturn:
+        self.exit(USAGE, f"{self.prog}: {message} (see {self.prog} --help)\n")
+
+
+def parse(words: Sequence[str]) -> argparse.Namespace:
+    """The arguments of one command; a usage error ends the program with status 2."""
+    parser = build()
+    arguments, rest = parser.parse_known_args(words)
+    # argparse takes positional arguments from one stretch only: inputs behind an option are left over.
+    if rest and (any(word.startswith("-") for word in rest) or not hasattr(arguments, "input")):
+        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+    if rest:
+        arguments.input = [*arguments.input, *rest]
+    return arguments
+
+
+def build() -> argparse.ArgumentParser:
+    """The parser with all commands."""
+    from convlin import __version__
+
+    parser = Parser(
+        prog="convlin",
+        description="The number that goes into your nn.Linear, where it comes from, and the shape after every layer.",
+        epilog=_EXIT,
+        allow_abbrev=False,
+    )
+    parser.add_argument("--version", action="version", version=f"convlin {__version__}")
+    commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    _show(commands)
+    _check(commands)
+    _fix(commands)
+    _explain(commands)
+    return parser
+
+
+def _command(commands: _Commands, name: str, summary: str, text: str, examples: str) -> argparse.ArgumentParser:
+    return commands.add_parser(
+        name,
+        help=summary,
+        description=text,
+        epilog=f"examples:\n{examples}\n\n{_EXIT}",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+
+
+def _show(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "show",
+        "print the table of a model",
+        f"Run the model once on a dummy input and print the shape after every layer.\n{RUNS_CODE}\n"
+        "Without an input no pass is run: structure and parameters only.",
+        "  convlin show net.py:Net 3,32,32\n"
+        "  convlin show pkg.models:make_unet 3,H,W --kwargs '{\"classes\": 10}'\n"
+        "  convlin show net.py:Bert input_ids=128 --dtype long --format html --output bert.html",
+    )
+    _model(parser, optional=False)
+    _table(parser)
+
+
+def _check(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "check",
+        "exit with 1 if a model does not fit together, or not its lock",
+        f"Run the model once and report every layer that does not fit.\n{RUNS_CODE}\n"
+        "Without arguments, check every model under [tool.convlin] in pyproject.toml.",
+        "  convlin check\n"
+        "  convlin check net.py:Net 3,32,32\n"
+        "  convlin check net.py:Net 3,32,32 --lock net.shapes --update\n"
+        "  convlin check --format github",
+    )
+    _model(parser, optional=True)
+    lock = parser.add_argument_group("lock")
+    lock.add_argument("--lock", metavar="FILE", help="compare the shapes with those that FILE holds")
+    lock.add_argument("--update", action="store_true", help="write the lock (or all locks) instead of comparing")
+    parser.add_argument(
+        "--format",
+        choices=("text", "github", "json"),
+        default="text",
+        help="github writes annotations of a workflow at the lines of the layers; json is for programs",
+    )
+
+
+def _fix(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "fix",
+        "mend the wrong layers in the source",
+        f"Print a unified diff that gives every wrong layer the size it needs.\n{RUNS_CODE}\n"
+        "Without arguments, mend every model under [tool.convlin] in pyproject.toml.",
+        "  convlin fix net.py:Net 3,32,32\n  convlin fix net.py:Net 3,32,32 --write",
+    )
+    _model(parser, optional=True)
+    parser.add_argument(
+        "--write",
+        action="store_true",
+        help="change the files, only where a line was found beyond doubt, and run the model once more to "
+        "prove it; where that does not help, the files are put back",
+    )
+
+
+def _explain(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "explain",
+        "explain the arithmetic of one layer",
+        "Show step by step how one layer of torch.nn turns the size of its input into that of its output.",
+        "  convlin explain Conv2d 3,32,32 --kwargs 'out_channels=16, kernel_size=3, stride=2'",
+    )
+    parser.add_argument("layer", metavar="LAYER", help="the name of a layer in torch.nn")
+    parser.add_argument("input", metavar="INPUT", nargs="*", help="its input without the batch, such as 3,32,32")
+    parser.add_argument(
+        "--kwargs",
+        metavar="ARGS",
+        default="",
+        help="its arguments: a dict, or as between the parentheses; what the input says (in_channels) can be left out",
+    )
+
+
+def _model(parser: argparse.ArgumentParser, *, optional: bool) -> None:
+    group = parser.add_argument_group("model and input")
+    group.add_argument(
+        "model",
+        metavar="MODEL",
+        nargs="?" if optional else None,
+        help="pkg.module:Net or path/net.py:Net; a class, a function that returns a model, or a model",
+    )
+    group.add_argument(
+        "input",
+        metavar="INPUT",
+        nargs="*",
+        help="sizes of one sample without the batch: 3,32,32, or with letters 3,H,W; several for several "
+        "inputs; name=3,32,32 for an argument of forward by name",
+    )
+    group.add_argument(
+        "--kwargs",
+        metavar="ARGS",
+        default="",
+        help="arguments of the class or function: a dict in JSON or Python, or as between the parentheses",
+    )
+    group.add_argument(
+        "--forward-kwargs", metavar="ARGS", default="", help="arguments of forward beside the input, in the same way"
+    )
+    group.add_argument(
+        "--dtype",
+        action="append",
+        default=[],
+        help="dtype of the input (float32, long, …): once for all, once for each, or as name=dtype",
+    )
+    group.add_argument("--device", help="where to run: cpu, cuda, or meta, which computes shapes only")
+    group.add_argument("--batch-size", metavar="N", default="1", help="size of the batch, or a letter (default: 1)")
+    group.add_argument(
+        "--mode", choices=("eval", "train", "same"), default="eval", help="mode of the model (default: eval)"
+    )
+
+
+def _table(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("table")
+    group.add_argument("--columns", metavar="NAMES", help="columns to show, separated by commas: layer,output,params")
+    group.add_argument("--depth", type=int, metavar="N", help="how deep to go into containers")
+    group.add_argument("--only", metavar="NAMES", help="types and paths to show: 'Conv2d|Linear', 'features.*'")
+    group.add_argument("--parameters", action="store_true", help="a row for every weight and bias")
+    group.add_argument(
+        "--fold",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="show repeated identical blocks as one (default: where the table is long)",
+    )
+    group.add_argument("--ascii", action="store_true", help="plain signs only")
+    group.add_argument("--format", choices=FORMS, help="form of the table (default: by --output, else text)")
+    group.add_argument("--output", metavar="FILE", help="write to FILE instead of standard output")

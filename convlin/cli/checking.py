@@ -1,0 +1,264 @@
+"""``convlin check``: every model once, the findings in the form that people, programs or GitHub read."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convlin.changes import Change, changes, renewed, told
+from convlin.cli import failures
+from convlin.cli.annotations import Annotation, annotated
+from convlin.cli.commands import as_json
+from convlin.cli.jobs import Job, Looked, jobs, look
+from convlin.cli.screen import Screen
+from convlin.errors import InputError
+from convlin.files import shown
+from convlin.loading import Loader, UserCodeError
+from convlin.lock import lock_of, read_lock
+from convlin.records import Location, Problem
+from convlin.render.text import given, problems_text
+from convlin.source import locate
+
+if TYPE_CHECKING:
+    from convlin.summary import Summary
+
+#: Version of the JSON that ``--format json`` writes.
+JSON_VERSION = 1
+
+
+@dataclass(slots=True)
+class Result:
+    """What came of one job."""
+
+    job: Job
+    model: str = ""
+    given: str = ""
+    calls: int = 0
+    problems: tuple[Problem, ...] = ()
+    problems_text: str = ""
+    changes: tuple[Change, ...] = ()
+    written: str = ""
+    """What happened to the lock, where it was to be written."""
+    usage: str = ""
+    """The job cannot be right, and why."""
+    raised: str = ""
+    """The traceback of the user's own code."""
+    raised_line: str = ""
+    raised_at: Location | None = None
+    places: dict[str, Location] = field(default_factory=dict)
+    """Lines that made the layers which the lock's differences are about."""
+
+    @property
+    def ok(self) -> bool:
+        return not (self.problems or self.changes or self.usage or self.raised)
+
+    @property
+    def status(self) -> int:
+        return 2 if self.usage else int(not self.ok)
+
+
+def check(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Check every job; 0 if all are fine, 1 for a problem or difference, 2 if one cannot be right."""
+    todo = jobs(arguments)
+    if arguments.update and all(job.lock is None for job in todo):
+        raise InputError("--update writes locks, and none is named: add --lock FILE")
+    if arguments.model is None and arguments.lock is not None:
+        raise InputError('--lock is for one model: write it as lock = "…" under [tool.convlin]')
+    results: list[Result] = []
+    with Loader() as loader:
+        for job in todo:
+            result = _checked(job, loader, screen, update=arguments.update)
+            results.append(result)
+            if arguments.format == "text":
+                _answer_text(result, screen)
+            elif arguments.format == "github":
+                _answer_github(result, screen)
+    if arguments.format == "json":
+        screen.answer(
+            as_json({"version": JSON_VERSION, "models": [_as_dict(each) for each in results]}), is_table=False
+        )
+    elif len(results) > 1:
+        wrong = sum(not result.ok for result in results)
+        screen.answer(f"{len(results)} models, {wrong or 'none'} with problems")
+    return max(result.status for result in results)
+
+
+def _checked(job: Job, loader: Loader, screen: Screen, *, update: bool) -> Result:
+    result = Result(job)
+    try:
+        if not job.input and not job.forward_kwargs:
+            raise InputError(f"{job.model} needs an input to be checked with: write its sizes, such as 3,32,32")
+        looked = look(job, loader, screen)
+        _take(result, looked.summary)
+        if job.lock_path is not None:
+            _hold_against_lock(result, looked, job.lock_path, update=update)
+    except InputError as error:
+        result.usage = str(error)
+    except UserCodeError as error:
+        _take_error(result, error.original, error.doing)
+    except Exception as error:
+        if not failures.is_the_users(error):
+            raise
+        _take_error(result, error, f"running {job.model}")
+    return result
+
+
+def _take(result: Result, summary: Summary) -> None:
+    report = summary.report
+    result.model, result.given = report.model, given(report)
+    result.calls = len(report.calls)
+    result.problems = report.problems
+    result.problems_text = problems_text(report)
+
+
+def _take_error(result: Result, error: BaseException, doing: str) -> None:
+    result.raised = failures.told(error, doing)
+    result.raised_line = failures.line(error, doing)
+    result.raised_at = failures.place(error)
+
+
+def _hold_against_lock(result: Result, looked: Looked, path: Path, *, update: bool) -> None:
+    report = looked.summary.report
+    if update:
+        if looked.summary.ok:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            happened = renewed(report, path)
+            told_ = f"{happened} {shown(path)}: look at it and commit it"
+            result.written = told_ if happened else f"{shown(path)} is up to date"
+        return
+    lock = read_lock(path, "convlin check … --update")
+    result.changes = tuple(changes(lock, lock_of(report)))
+    for path_ in {change.path for change in result.changes if change.path}:
+        site = locate(looked.loaded.model, path_, looked.loaded.hints)
+        if site is not None:
+            result.places[path_] = site.location
+
+
+# The three forms
+
+
+def _answer_text(result: Result, screen: Screen) -> None:
+    given = f"  input {result.given}" if result.given else ""
+    head = f"{'✓' if result.ok else '✗'} {result.job.model}{given}"
+    if result.usage:
+        screen.say(f"convlin: {_usage(result)}")
+        return
+    if result.raised:
+        screen.answer(head)
+        screen.say(result.raised)
+        return
+    lock = f", as {shown(result.job.lock_path)} says" if result.job.lock_path and not result.written else ""
+    parts = [f"{head}  {result.calls} calls{lock}" if result.ok else head]
+    if result.written:
+        parts.append(f"  {result.written}")
+    if result.problems:
+        parts.append(_indented(result.problems_text))
+    if result.changes:
+        parts.append(_indented(f"not as {shown(result.job.lock_path or '')} says: {told(result.changes)}"))
+        parts.append("  If this is meant, add --update")
+    screen.answer("\n".join(parts))
+
+
+def _usage(result: Result) -> str:
+    """The usage error, with the model's name in front where it does not say which model it is about."""
+    named = result.job.model.rpartition(":")[0] in result.usage
+    return result.usage if named else f"{result.job.model}: {result.usage}"
+
+
+def _indented(text: str) -> str:
+    return "\n".join(f"  {line}" if line else line for line in text.splitlines())
+
+
+def _answer_github(result: Result, screen: Screen) -> None:
+    notes = list(_annotations(result))
+    for note in notes:
+        screen.answer(annotated(note), is_table=False)
+    if result.raised:
+        screen.say(result.raised)
+    if not notes:
+        screen.answer(f"✓ {result.job.model}  input {result.given}", is_table=False)
+
+
+#: GitHub shows ten annotations of a step; the last is kept for what the others leave out.
+_MOST_NOTES = 9
+
+
+def _annotations(result: Result) -> Sequence[Annotation]:
+    model = result.job.model
+    home = _home(result.job)
+    if result.usage:
+        return [Annotation(home, "convlin", _usage(result))]
+    if result.raised:
+        return [Annotation(result.raised_at or home, "convlin", result.raised_line)]
+    notes = [
+        Annotation(problem.where or home, f"{model} {problem.path}".strip(), _message(problem))
+        for problem in result.problems
+    ]
+    lock = shown(result.job.lock_path) if result.job.lock_path else ""
+    for change in result.changes:
+        what = f"{change.kind} {change.label}".strip()
+        before_now = " → ".join(text for text in (change.before, change.now) if text)
+        where = result.places.get(change.path, home)
+        notes.append(Annotation(where, f"{model} {change.path}".strip(), f"not as {lock} says: {what}: {before_now}"))
+    if len(notes) > _MOST_NOTES:
+        rest = len(notes) - _MOST_NOTES
+        notes[_MOST_NOTES:] = [Annotation(home, model, f"and {rest} more: run convlin check {model}")]
+    return notes
+
+
+def _message(problem: Problem) -> str:
+    return f"{problem.message}\nfix: {problem.fix}" if problem.fix else problem.message
+
+
+def _home(job: Job) -> Location | None:
+    """The model's file, where the target names one."""
+    place = job.model.rpartition(":")[0]
+    path = job.base / place
+    return Location(str(path), 1) if place.endswith(".py") and path.is_file() else None
+
+
+def _as_dict(result: Result) -> dict[str, Any]:
+    return {
+        "target": result.job.model,
+        "input": list(result.job.input),
+        "model": result.model or None,
+        "ok": result.ok,
+        "problems": [
+            {
+                "kind": problem.kind,
+                "path": problem.path,
+                "declared": _plain(problem.declared),
+                "required": _plain(problem.required),
+                "message": problem.message,
+                "fix": problem.fix,
+                "file": problem.where.file if problem.where else None,
+                "line": problem.where.line if problem.where else None,
+            }
+            for problem in result.problems
+        ],
+        "lock": result.job.lock,
+        "lock_written": result.written or None,
+        "differences": [
+            {
+                "kind": change.kind,
+                "path": change.path,
+                "before": change.before,
+                "now": change.now,
+                "file": result.places[change.path].file if change.path in result.places else None,
+                "line": result.places[change.path].line if change.path in result.places else None,
+            }
+            for change in result.changes
+        ],
+        "usage_error": result.usage or None,
+        "raised": result.raised or None,
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Numbers, texts and lists as they are; closed forms and the rest as text."""
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    return [_plain(item) for item in value] if isinstance(value, tuple | list) else str(value)

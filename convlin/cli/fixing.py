@@ -1,0 +1,166 @@
+"""``convlin fix``: the wrong numbers in the source mended, and the mending proved by a new run."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from convlin.cli.jobs import Job, Looked, jobs, look
+from convlin.cli.screen import Screen
+from convlin.errors import InputError
+from convlin.files import shown, write_bytes
+from convlin.loading import Loader
+
+if TYPE_CHECKING:
+    from convlin.records import Problem
+    from convlin.source import Edit
+
+
+@dataclass(slots=True)
+class Mending:
+    """What is wrong with the models of one command, and the edits that mend it."""
+
+    wrong: dict[Job, int] = field(default_factory=dict)
+    """How many problems each model has."""
+    edits: list[Edit] = field(default_factory=list)
+    left: list[str] = field(default_factory=list)
+    """What no edit mends, and why."""
+
+
+def fix(arguments: argparse.Namespace, screen: Screen) -> int:
+    """Print the diff, or write it; 0 if there is nothing (more) to mend."""
+    todo = jobs(arguments)
+    mending = _planned(todo, screen)
+    if not any(mending.wrong.values()):
+        screen.say("nothing to mend")
+        return 0
+    for line in mending.left:
+        screen.say(line)
+    from convlin.source import apply, unified_diff
+
+    try:
+        diff, files = unified_diff(mending.edits), apply(mending.edits)
+    except ValueError as error:
+        screen.say(f"nothing is changed: {error}")
+        return 1
+    if diff:
+        screen.answer(diff)
+    if not arguments.write or not files:
+        return 1
+    return _written(mending, files, screen)
+
+
+def _planned(todo: Sequence[Job], screen: Screen) -> Mending:
+    mending = Mending()
+    with Loader() as loader:
+        for job in todo:
+            if not job.input and not job.forward_kwargs:
+                raise InputError(f"{job.model} needs an input to be run with: write its sizes, such as 3,32,32")
+            looked = look(job, loader, screen)
+            mending.wrong[job] = len(looked.summary.problems)
+            if looked.summary.problems:
+                _plan(looked, mending)
+    return mending
+
+
+def _plan(looked: Looked, mending: Mending) -> None:
+    from convlin.source import plan
+
+    problems = looked.summary.problems
+    wanted = {problem.path: problem.changes for problem in problems if problem.changes}
+    planned = plan(looked.loaded.model, wanted, looked.loaded.hints)
+    mending.edits += [edit for edit in planned.edits if edit not in mending.edits]
+    for problem in problems:
+        if problem.changes:
+            reason = planned.declined.get(problem.path)
+        else:
+            edit = _reshaped(problem)
+            reason = None if edit is not None else "no number in the source mends this"
+            if edit is not None and edit not in mending.edits:
+                mending.edits.append(edit)
+        if reason is not None:
+            name = problem.path or looked.summary.report.model
+            mending.left.append(f"left alone: {name} ({problem.kind}): {reason}")
+
+
+def _reshaped(problem: Problem) -> Edit | None:
+    """The edit of a ``view`` in ``forward`` whose corrected line the problem gives."""
+    from convlin.source import corrected_reshape, reshape_edit
+
+    if problem.where is None or problem.kind not in ("reshape", "batch"):
+        return None
+    ways: tuple[Mapping[str, Any], ...] = ({}, {"keep_sizes": True}, {"size": str(problem.required)})
+    for way in ways:
+        if problem.fix is not None and corrected_reshape(problem.where, **way) == problem.fix:
+            edit = reshape_edit(problem.where, **way)
+            return edit if edit is not None and edit.certain else None
+    return None
+
+
+# Writing, and proving it
+
+
+def _written(mending: Mending, files: Mapping[str, bytes], screen: Screen) -> int:
+    originals = {name: Path(name).read_bytes() for name in files}
+    locked = [name for name in files if not os.access(name, os.W_OK)]
+    if locked:
+        screen.say(f"nothing is changed: {shown(locked[0])} may not be written to")
+        return 1
+    try:
+        for name, data in files.items():
+            write_bytes(name, data)
+        worse = list(_no_better(mending, screen))
+    except BaseException:
+        _put_back(originals)
+        raise
+    names = ", ".join(shown(name) for name in files)
+    if worse:
+        _put_back(originals)
+        screen.say("\n".join([*worse, f"this mends nothing: {names} put back as it was"]))
+        return 1
+    screen.say(f"written: {names}")
+    return 1 if mending.left else 0
+
+
+def _put_back(originals: Mapping[str, bytes]) -> None:
+    for name, data in originals.items():
+        if Path(name).read_bytes() != data:
+            write_bytes(name, data)
+
+
+def _no_better(mending: Mending, screen: Screen) -> Iterator[str]:
+    """For each model that is not better than it was, why; each is run in a process of its own."""
+    better = False
+    for job, before in mending.wrong.items():
+        with screen.progress(f"running {job.model} again"):
+            now, why = _problems_now(job)
+        if now is None or now > before:
+            yield f"{job.model}: {why}"
+        elif now < before:
+            better = True
+            screen.say(f"{job.model}: {'no problem' if not now else f'{now} of {before} problems'} left")
+    if not better:
+        yield "the new run shows the same problems"
+
+
+def _problems_now(job: Job) -> tuple[int | None, str]:
+    """How many problems a new process finds; None and the reason where it cannot tell."""
+    home = str(Path(__file__).parent.parent.parent)
+    # -P and the path at the end: a types.py beside the model must not stand in for Python's own.
+    code = "import sys; sys.path.append(sys.argv.pop(1)); from convlin.cli import main; sys.exit(main())"
+    command = [sys.executable, "-P", "-c", code, home, "check", *job.command(), "--format", "json"]
+    done = subprocess.run(command, capture_output=True, text=True, encoding="utf-8", cwd=job.base, check=False)
+    try:
+        (model,) = json.loads(done.stdout)["models"]
+    except (ValueError, KeyError):
+        return None, done.stderr.strip() or f"the new run ended with status {done.returncode}"
+    if model["raised"] or model["usage_error"]:
+        return None, model["raised"] or model["usage_error"]
+    return len(model["problems"]), "\n".join(problem["message"] for problem in model["problems"])

@@ -1,0 +1,205 @@
+"""What one command looks at: a model with its input, from the command line or from ``pyproject.toml``."""
+
+from __future__ import annotations
+
+import json
+import os
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import redirect_stdout
+from dataclasses import dataclass, fields
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from convlin.cli import values
+from convlin.errors import InputError
+from convlin.files import shown
+
+if TYPE_CHECKING:
+    from convlin.cli.screen import Screen
+    from convlin.loading import Loaded, Loader
+    from convlin.summary import Summary
+
+
+@dataclass(frozen=True, slots=True)
+class Job:
+    """One model and one input, spelled as on the command line."""
+
+    model: str
+    input: tuple[str, ...] = ()
+    kwargs: str = ""
+    dtype: tuple[str, ...] = ()
+    device: str | None = None
+    batch_size: str = "1"
+    mode: str = "eval"
+    forward_kwargs: str = ""
+    lock: str | None = None
+    base: Path = Path()
+    """Where relative paths start and modules are looked for first."""
+
+    def command(self) -> list[str]:
+        """The job as arguments of ``convlin check``."""
+        words = [self.model, *self.input, "--batch-size", self.batch_size, "--mode", self.mode]
+        words += [f"--dtype={dtype}" for dtype in self.dtype]
+        options = {"kwargs": self.kwargs, "device": self.device, "forward-kwargs": self.forward_kwargs}
+        return words + [f"--{option}={value}" for option, value in options.items() if value]
+
+    @property
+    def lock_path(self) -> Path | None:
+        """Where the lock is, if there is one."""
+        return self.base / self.lock if self.lock is not None else None
+
+
+class Looked(NamedTuple):
+    """A model that was loaded, and what its pass showed."""
+
+    loaded: Loaded
+    summary: Summary
+
+
+def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | None = None) -> Looked:
+    """Load the job's model and run it once; ``options`` are those of the table.
+
+    What the user's code prints goes to standard error: standard output is convlin's answer.
+    """
+    given, dtypes = values.read_inputs(job.input), values.read_dtypes(job.dtype)
+    arguments, keywords = values.read_arguments(job.kwargs, "--kwargs")
+    forward = _forward_arguments(job)
+    batch_size = values.read_batch_size(job.batch_size)
+    with redirect_stdout(screen.stderr):
+        with screen.progress(f"importing {job.model}"):
+            from convlin.summarize import summary_of
+
+            loaded = loader.load(job.model, arguments, keywords, base=job.base, device=job.device)
+        with screen.progress(f"running {job.model}"):
+            summary = summary_of(
+                loaded.model,
+                given,
+                kwargs=forward,
+                batch_size=batch_size,
+                dtypes=dtypes,
+                device=job.device,
+                mode=job.mode,
+                hints=loaded.hints,
+                display=options or {},
+            )
+    return Looked(loaded, summary)
+
+
+def _forward_arguments(job: Job) -> dict[str, Any] | None:
+    positional, keywords = values.read_arguments(job.forward_kwargs, "--forward-kwargs")
+    if positional:
+        raise InputError("--forward-kwargs takes arguments with names: write '{\"name\": value}'")
+    return keywords or None
+
+
+# pyproject.toml
+
+
+def configured(start: Path) -> list[Job]:
+    """The models under ``[tool.convlin]`` of the nearest ``pyproject.toml``, from ``start`` upwards."""
+    path = next((folder / "pyproject.toml" for folder in (start, *start.parents) if _is_file(folder)), None)
+    if path is None:
+        raise InputError("no model was given, and there is no pyproject.toml: write convlin check net.py:Net 3,32,32")
+    try:
+        table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("convlin")
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
+        raise InputError(f"{shown(path)} cannot be read: {error}") from None
+    example = 'write\n[tool.convlin]\nmodels = [{ model = "net.py:Net", input = "3,32,32" }]'
+    models = table.get("models") if isinstance(table, dict) else None
+    if not isinstance(models, list) or not models:
+        raise InputError(f"no model was given, and {shown(path)} lists none under [tool.convlin]: {example}")
+    unknown = [key for key in table if key != "models"]
+    if unknown:
+        raise InputError(f"{shown(path)}: [tool.convlin] has {unknown[0]!r}, and its one key is 'models'")
+    return [_job(entry, f"{shown(path)}, model {number}", path.parent) for number, entry in enumerate(models, 1)]
+
+
+def _is_file(folder: Path) -> bool:
+    return (folder / "pyproject.toml").is_file()
+
+
+def _job(entry: Any, place: str, base: Path) -> Job:
+    if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
+        raise InputError(f'{place}: write {{ model = "net.py:Net", input = "3,32,32" }}')
+    known = [field.name for field in fields(Job) if field.name != "base"]
+    for key in entry:
+        if key not in known:
+            from convlin.render.options import nearest
+
+            raise InputError(f"{place} has no key {key!r}{nearest(key, known)}")
+    read: dict[str, Any] = {key: entry[key] for key in ("model", "device", "mode", "lock") if key in entry}
+    for key, value in read.items():
+        if not isinstance(value, str):
+            raise InputError(f"{place}: {key} = {value!r} should be a text")
+    read["input"] = _inputs(entry.get("input", ()), place)
+    read["dtype"] = _dtypes(entry.get("dtype", ()), place)
+    for key in ("kwargs", "forward_kwargs"):
+        read[key] = _arguments(entry.get(key, ""), f"{place}: {key}")
+    read["batch_size"] = str(entry.get("batch_size", 1))
+    return Job(**read, base=base)
+
+
+def _inputs(given: Any, place: str) -> tuple[str, ...]:
+    """``"3,32,32"``, ``[3, 32, 32]``, ``["3,32,32", "10"]``, ``[[3, 32, 32], [10]]`` or a table by name."""
+    if isinstance(given, dict):
+        return tuple(f"{name}={_sizes(value, place)}" for name, value in given.items())
+    if isinstance(given, list | tuple) and (not given or any(map(_is_shape, given))):
+        return tuple(_sizes(value, place) for value in given)
+    return (_sizes(given, place),)
+
+
+def _is_shape(value: object) -> bool:
+    return isinstance(value, list) or (isinstance(value, str) and not value.isidentifier())
+
+
+def _sizes(given: Any, place: str) -> str:
+    if isinstance(given, str):
+        return given
+    if isinstance(given, int) and not isinstance(given, bool):
+        return str(given)
+    if isinstance(given, list) and all(isinstance(size, int | str) for size in given):
+        return ",".join(map(str, given))
+    raise InputError(f'{place}: input = {given!r} is no input: write "3,32,32", or a list of such texts')
+
+
+def _dtypes(given: Any, place: str) -> tuple[str, ...]:
+    if isinstance(given, dict):
+        return tuple(f"{name}={dtype}" for name, dtype in given.items())
+    listed = [given] if isinstance(given, str) else given
+    if not isinstance(listed, list | tuple) or not all(isinstance(dtype, str) for dtype in listed):
+        raise InputError(f'{place}: dtype = {given!r} is no dtype: write "long", or a list or table of such texts')
+    return tuple(listed)
+
+
+def _arguments(given: Any, place: str) -> str:
+    if isinstance(given, str):
+        return given
+    try:
+        return json.dumps(given) if isinstance(given, dict) else _refuse(given, place)
+    except TypeError:
+        return _refuse(given, place)
+
+
+def _refuse(given: Any, place: str) -> str:
+    raise InputError(f"{place} = {given!r} cannot be passed: write a table of numbers, texts and lists")
+
+
+def jobs(arguments: Any) -> Sequence[Job]:
+    """The jobs of a command: the one that its arguments name, or those in ``pyproject.toml``."""
+    if arguments.model is None:
+        return configured(Path.cwd())
+    return [
+        Job(
+            model=arguments.model,
+            input=tuple(arguments.input),
+            kwargs=arguments.kwargs,
+            dtype=tuple(arguments.dtype),
+            device=arguments.device,
+            batch_size=arguments.batch_size,
+            mode=arguments.mode,
+            forward_kwargs=arguments.forward_kwargs,
+            lock=getattr(arguments, "lock", None),
+            base=Path(os.getcwd()),
+        )
+    ]

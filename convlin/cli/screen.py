@@ -1,0 +1,107 @@
+"""The two streams of the command line: what goes where, in colour or not, and the sign of life."""
+
+from __future__ import annotations
+
+import os
+import re
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TextIO
+
+from convlin.files import write_bytes
+
+_PATIENCE = 1.0
+_RED, _GREEN, _CYAN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[36m", "\033[1m", "\033[0m"
+
+
+class Screen:
+    """Standard output for answers, standard error for everything else."""
+
+    def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
+        self.stdout = stdout or sys.stdout
+        self.stderr = stderr or sys.stderr
+
+    def answer(self, text: str, *, is_table: bool = True) -> None:
+        """Write ``text`` and a line end to standard output; a table in colour, where that is wanted."""
+        if is_table and _wants_colour(self.stdout):
+            text = painted(text)
+        self._write(self.stdout, text if text.endswith("\n") else f"{text}\n")
+
+    def say(self, text: str) -> None:
+        """Write ``text`` and a line end to standard error."""
+        self._write(self.stderr, text if text.endswith("\n") else f"{text}\n")
+
+    def save(self, text: str, path: str) -> None:
+        """Write ``text`` to a file, whole or not at all."""
+        write_bytes(path, (text if text.endswith("\n") else f"{text}\n").encode())
+
+    def _write(self, stream: TextIO, text: str) -> None:
+        try:
+            stream.write(text)
+        except UnicodeEncodeError:
+            from convlin.render.words import ascii_only
+
+            stream.write(ascii_only(text))
+        stream.flush()
+
+    @contextmanager
+    def progress(self, what: str) -> Iterator[None]:
+        """Show ``what`` and the seconds it takes, on a terminal, once the block has run for a while."""
+        if not _is_terminal(self.stderr):
+            yield
+            return
+        done = threading.Event()
+        thread = threading.Thread(target=self._tick, args=(what, done), daemon=True)
+        thread.start()
+        try:
+            yield
+        finally:
+            done.set()
+            thread.join()
+
+    def _tick(self, what: str, done: threading.Event) -> None:
+        begun = time.monotonic()
+        line = ""
+        pause = _PATIENCE
+        while not done.wait(pause):
+            pause = 0.5
+            line = f"{what}: {time.monotonic() - begun:.0f} s"
+            with suppress(OSError, ValueError):
+                self.stderr.write(f"\r{line}")
+                self.stderr.flush()
+        if line:
+            with suppress(OSError, ValueError):
+                self.stderr.write(f"\r{' ' * len(line)}\r")
+                self.stderr.flush()
+
+
+def _is_terminal(stream: TextIO) -> bool:
+    try:
+        return stream.isatty() and os.environ.get("TERM") != "dumb"
+    except ValueError:  # closed
+        return False
+
+
+def _wants_colour(stream: TextIO) -> bool:
+    """On a terminal, unless NO_COLOR says otherwise (https://no-color.org)."""
+    return not os.environ.get("NO_COLOR") and _is_terminal(stream)
+
+
+def painted(text: str) -> str:
+    """The same text with what is wrong in red, what mends it in green, heads in bold."""
+    return "\n".join(_painted(line) for line in text.split("\n"))
+
+
+def _painted(line: str) -> str:
+    if line.startswith(("--- ", "+++ ")):
+        return f"{_BOLD}{line}{_PLAIN}"
+    if line.startswith("@@"):
+        return f"{_CYAN}{line}{_PLAIN}"
+    if line.startswith(("+", "✓")) or re.match(r" +fix  ", line):
+        return f"{_GREEN}{line}{_PLAIN}"
+    if line.startswith("-") or re.search(r"✗( |$)", line):
+        return f"{_RED}{line}{_PLAIN}"
+    return line
