@@ -16,6 +16,7 @@ WIDEST = 1520.0
 _WIDEST_U = 1800.0
 _ROW_GAP = 40.0
 _LEAST_WIDTH = 420.0
+_LEAST_WIDTH_OF_PROBLEMS = 640.0
 _MOST_PROBLEMS = 8
 
 
@@ -62,9 +63,10 @@ class _Composer:
         return y + 10
 
     def _widen(self) -> None:
-        """Room for the heading."""
+        """Room for the heading, and for sentences that are not broken too often."""
         right = max(label.box[2] for label in self.drawing.labels) + MARGIN
-        self.drawing.width = max(self.drawing.width, right, _LEAST_WIDTH)
+        least = _LEAST_WIDTH_OF_PROBLEMS if self._report.problems else _LEAST_WIDTH
+        self.drawing.width = max(self.drawing.width, right, least)
 
     def _footer(self, y: float) -> None:
         """What is wrong, in sentences."""
@@ -75,8 +77,6 @@ class _Composer:
         more = len(self._report.problems) - _MOST_PROBLEMS
         if more > 0:
             lines.append(f"✗ … and {more} more")
-        if not self._report.completed and not any(call.failed for call in self._report.calls):
-            lines.append("✗ The pass stopped before the end of forward.")
         for line in lines:
             y += STYLES["footer"].line
             self.drawing.labels.append(Label(MARGIN, y - 4, line, "footer", centred=False))

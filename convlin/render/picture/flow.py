@@ -70,7 +70,7 @@ class _Builder:
         if len(self.graph.nodes) == len(unused):
             return
         first = min((key for key in self.graph.nodes if key[0] >= 0), default=None)
-        if first is not None and len(unused) == len(self._report.inputs) and not self.graph.sources[first]:
+        if unused and first is not None and len(unused) == len(self._report.inputs) and not self.graph.sources[first]:
             self.graph.connect(unused.pop(0), first)
         for key in unused:
             self.graph.remove(key)
@@ -267,7 +267,10 @@ def _flattening(call: Call) -> str:
     product: object = 1
     for size in before[1:]:
         product = product * size  # type: ignore[operator]  # integers or closed forms
-    return f"{words.shape(before[1:]).replace('×', '·')} = {words.shape(after[1:])}" if product == after[1] else ""
+    if product != after[1]:
+        return ""
+    factors = words.shape(before[1:]).replace("×", "·")
+    return f"{factors} = {after[1]}" if isinstance(after[1], int) else factors
 
 
 def _parts(call: Call) -> tuple[int, ...]:

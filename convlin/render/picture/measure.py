@@ -25,6 +25,7 @@ _SLAB_GAP = 3.0
 _NAME_LETTERS = 18
 _LONGEST_WORD = 22
 _TYPE_LETTERS = 16
+_SHAPE_LETTERS = 26
 
 
 class Style(NamedTuple):
@@ -186,10 +187,23 @@ def _element(node: Node, scale: _Scale, prefix: str) -> Element:
         if node.failed:
             under.append(Text(STOPPED, "problem"))
         return Element(node, None, width, (), tuple(under))
-    over = [Text(words.shape(node.shape), "shape")] if node.shape is not None else []
-    if node.note:
-        over.insert(0, Text(node.note, "note"))
+    over = [Text(line, "note") for line in _broken(node.note, "·")] if node.note else []
+    if node.shape is not None:
+        over += [Text(line, "shape") for line in _broken(words.shape(node.shape), "×")]
     return Element(node, scale.solid(node), 0.0, tuple(over), tuple(_under(node, prefix)))
+
+
+def _broken(text: str, sign: str) -> list[str]:
+    """A product in lines that are not too wide, broken behind its signs: named sizes can be long."""
+    lines = [""]
+    for place, factor in enumerate(text.split(sign)):
+        grown = f"{lines[-1]}{sign}{factor}" if place else factor
+        if place and len(grown) > _SHAPE_LETTERS:
+            lines[-1] += sign
+            lines.append(factor)
+        else:
+            lines[-1] = grown
+    return lines
 
 
 def sign_text(node: Node) -> str:
@@ -203,10 +217,13 @@ def _under(node: Node, prefix: str) -> list[Text]:
     name = short(span(node.name, node.last).removeprefix(f"{prefix}.")) if node.name else ""
     texts = [Text(mark + name, "name")] if name else []
     texts += [Text(f"{line} →", "folded") for line in _folded(node.before)]
-    kind = short(node.type) if name else mark + short(node.type)
+    kind = short(node.type)
     detail = f"{node.detail}{f' ×{node.count:,}' if node.count > 1 else ''}".strip()
     if len(kind) + len(detail) <= _TYPE_LETTERS:
         kind, detail = f"{kind} {detail}".strip(), ""
+    if mark and not name:
+        texts.append(Text(f"{mark}{kind}", "name"))
+        kind = ""
     texts += [Text(line, "type") for line in (kind, detail) if line]
     texts += [Text(line, "folded") for line in (*_folded(node.inside), *_folded(node.after))]
     problems = list(node.problems) or ([STOPPED] if node.failed else [])
