@@ -16,6 +16,7 @@ from typing import Any
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
 from convlin.frames import LIBRARY, Frames, line_of
 from convlin.functions import is_fact, mixes_cells, name_of, recover, reshape_sizes, writes
 from convlin.layers import PLAIN, Misfit
@@ -138,9 +139,9 @@ class Between(TorchFunctionMode):
             info(tensor, "", state.read)._replace(shape=shape) for tensor, shape in zip(tensors, before, strict=True)
         )
         outputs = tuple(info(tensor, "", state.read) for tensor in made)
-        # Behind a stand-in two operands may differ only because of it: no mistake of its own.
-        silent = any(state.origins.is_tainted(tensor) for tensor in tensors) and all(
-            misfit.kind == "operands" for misfit in misfits
+        doubts = state.origins.doubts(args, kwargs)
+        told = tuple(
+            misfit for misfit in misfits if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in doubts)
         )
         state.recording.events.append(
             Event(
@@ -148,13 +149,11 @@ class Between(TorchFunctionMode):
                 is_function=True, stood_in=bool(misfits),
             )
         )  # fmt: skip
-        if not silent:
-            for misfit in misfits:
-                state.find(misfit, state.path, index, inputs, sources, function=name, where=where)
+        for misfit in told:
+            state.find(misfit, state.path, index, inputs, sources, function=name, where=where)
         for tensor in made:
             state.origins.remember(tensor, index)
-            if misfits or silent:
-                state.origins.taint(tensor)
+            state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))
 
     def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor]) -> None:
         """A function that keeps the shape is no row, but what it returns comes from where its input came."""
@@ -166,11 +165,17 @@ class Between(TorchFunctionMode):
         if (len(known) > 1 and known[0] != known[1]) or mixes_cells(getattr(func, "__name__", "")):
             state.recording.joins.append(Join(name_of(func), line_of(caller), sources))
             source = -1 - len(state.recording.joins)
-        tainted = any(state.origins.is_tainted(tensor) for tensor in tensors)
+        doubts = state.origins.doubts(tuple(tensors), {})
         for tensor in made:
             state.origins.remember(tensor, source)
-            if tainted:
-                state.origins.taint(tensor)
+            if doubts:
+                state.origins.doubt(tensor, self._doubted(name_of(func), doubts, tensor))
+
+    def _doubted(self, name: str, doubts: tuple[tuple[Shape, frozenset[int]], ...], made: Tensor) -> frozenset[int]:
+        """The axes of a result that are a guess because they are one in an argument."""
+        shape = self._state.read(made)
+        settled = settled_by(name, shape)
+        return frozenset().union(*(handed_on(axes, given, shape, settled) for given, axes in doubts))
 
     def _recover(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
@@ -224,6 +229,7 @@ class Between(TorchFunctionMode):
             where=line_of(caller) if caller is not None else None,
             in_layer=caller is None,
             misfits=recovery.misfits if recovery is not None else (),
+            is_guess=bool(state.origins.doubts(tuple(tensors), {})),
             dummy_places=state.origins.places(tensors),
         )
 

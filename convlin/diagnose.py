@@ -1,7 +1,7 @@
 """Findings become problems: the words, the line to change, that line corrected.
 
 The leaf (``layers``, ``functions``) says what does not fit, ``wording`` puts it into words, and
-``source`` finds the line.
+``corrections`` finds the line.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ from typing import Any
 
 from torch import nn
 
+from convlin.corrections import Lines, written
 from convlin.experiments import smallest_input
 from convlin.functions import looks_at_values
 from convlin.inputs import Plan
 from convlin.recording import Failure, Finding, Recording
-from convlin.records import Location, Problem, Report
-from convlin.wording import Said, first_line, say, times
+from convlin.records import Problem, Report
+from convlin.wording import first_line, say, times
 
 Hints = Iterable[Any]
 
@@ -30,6 +31,7 @@ def diagnose(
     is answered by running it at others.
     """
     problems: dict[tuple[Any, ...], Problem] = {}
+    lines = Lines(model, recording.findings, hints)
     for finding in recording.findings:
         misfit = finding.misfit
         key = (
@@ -40,20 +42,20 @@ def diagnose(
             misfit.note,
         )
         if key not in problems:
-            problems[key] = _problem(finding, report, model, hints)
+            problems[key] = _problem(finding, report, lines)
     failure = recording.failure
-    if failure is not None and failure.in_torch and not _is_explained(recording, failure):
+    if failure is not None and failure.in_torch and not _is_explained(failure, bool(problems)):
         problems[("stopped",)] = _stopped(recording, failure, model, plan, mode)
     return tuple(problems.values())
 
 
-def _is_explained(recording: Recording, failure: Failure) -> bool:
-    return any(finding.event == failure.event for finding in recording.findings)
+def _is_explained(failure: Failure, found: bool) -> bool:
+    return failure.is_explained or (found and failure.is_guess)
 
 
-def _problem(finding: Finding, report: Report, model: nn.Module, hints: Hints) -> Problem:
+def _problem(finding: Finding, report: Report, lines: Lines) -> Problem:
     said = say(finding, report)
-    where, fix = _line(finding, said, model, hints)
+    where, fix = lines.correction(finding, said)
     misfit = finding.misfit
     return Problem(
         kind=misfit.kind,
@@ -64,33 +66,8 @@ def _problem(finding: Finding, report: Report, model: nn.Module, hints: Hints) -
         fix=fix,
         where=where,
         call=finding.event,
-        changes={name: _written(value) for name, value in misfit.changes.items()} if not said.forward else {},
+        changes={} if said.forward or said.outside else written(misfit.changes),
     )
-
-
-def _line(finding: Finding, said: Said, model: nn.Module, hints: Hints) -> tuple[Location | None, str | None]:
-    """The line to change and what to write there, as far as both are known."""
-    from convlin.source import corrected_reshape, locate  # reads source: only where something is wrong
-
-    misfit = finding.misfit
-    if said.forward or finding.function:
-        fix = said.advice
-        if finding.function and finding.where is not None and misfit.kind in ("reshape", "batch"):
-            fix = corrected_reshape(finding.where, keep_sizes=misfit.note == "strides") or fix
-        return finding.where, fix
-    site = locate(model, finding.path, [hint for hint in hints if hint is not None])
-    if site is None:
-        return None, said.advice
-    changes = {name: _written(value) for name, value in misfit.changes.items()}
-    fix = site.rewrite(changes) if changes else None
-    return site.location, fix or said.advice
-
-
-def _written(value: Any) -> str:
-    """A size as it stands in source: ``64`` for ``(64,)``."""
-    if isinstance(value, tuple) and len(value) == 1:
-        value = value[0]
-    return str(value)
 
 
 def _stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan, mode: str) -> Problem:

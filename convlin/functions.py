@@ -156,7 +156,7 @@ def _reshape(
     if not isinstance(tensor, Tensor) or wanted is None or tensor.dim() == 0:
         return None
     if _fits(wanted, tensor.numel()):  # the sizes are right: view cannot cross the strides
-        return Recovery((Misfit("reshape", wanted, wanted, "strides"),), tensor.reshape(wanted))
+        return Recovery((Misfit("reshape", wanted, wanted, "strides", {"wanted": wanted}),), tensor.reshape(wanted))
     rows = tensor.shape[0] if tensor.dim() > 1 else 1
     required = prod(tensor.shape[1:]) if tensor.dim() > 1 else tensor.numel()
     declared = prod(size for size in wanted[1:] if size != -1)

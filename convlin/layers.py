@@ -55,6 +55,8 @@ class Arrival:
     """It comes straight from a convolution, a pooling or the like: ``(N, C, *sizes)``."""
     must_flatten: bool = False
     """A pass showed that the layer takes it, and that the model was not meant so."""
+    is_one_sample: bool = False
+    """A pass showed that it is one sample without a batch, which a later layer misses."""
 
     def first(self, name: str) -> Any:
         """The first argument, however it was passed."""
@@ -75,6 +77,8 @@ class Verdict:
     stand_in: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     keeps_input: bool = False
     """The layer's output is the input as it came: its size follows its input."""
+    output_size: int | None = None
+    """The last size of the layer's output, where that follows its input and the rest does not."""
 
 
 Examine = Callable[[Any, Arrival], "Verdict | None"]
@@ -156,14 +160,16 @@ def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:
     tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
     misfits += dtype_misfits
     declared = module.in_features
+    detail: dict[str, Any] = {}
     if tensor.dim() > 2 and (tensor.shape[-1] != declared or arrival.must_flatten):
         flat = prod(tensor.shape[1:])
         if arrival.must_flatten or arrival.is_feature_map or (arrival.is_model_input and flat == declared):
             misfits += (Misfit("structure", declared, flat, "flatten", {"rank": tensor.dim()}),)
+            detail["flattened"] = True
             tensor = tensor.flatten(1)
     if tensor.shape[-1] != declared:
         required = tensor.shape[-1]
-        misfits += (Misfit("in_features", declared, required, changes={"in_features": required}),)
+        misfits += (Misfit("in_features", declared, required, "", detail, {"in_features": required}),)
         tensor = _zeros(tensor, (*tensor.shape[:-1], declared))
     return Verdict(misfits, arrival.with_first("input", tensor)) if misfits else None
 
@@ -223,20 +229,16 @@ def _with_output_size(
     steps = tuple(max(stride, dilation) for stride, dilation in zip(module.stride, module.dilation, strict=True))
     asked = args[1] if len(args) > 1 else kwargs.get("output_size")
     if asked is None:
-        if any(extra >= step for extra, step in zip(module.output_padding, steps, strict=True)):
-            most = tuple(step - 1 for step in steps)
-            changes = {"output_padding": most if len(set(most)) > 1 else most[0]}
-            return args, kwargs, (Misfit("output_padding", module.output_padding, most, changes=changes),)
-        return args, kwargs, ()
+        if all(extra < step for extra, step in zip(module.output_padding, steps, strict=True)):
+            return args, kwargs, ()
+        most = tuple(min(extra, step - 1) for extra, step in zip(module.output_padding, steps, strict=True))
+        changes = {"output_padding": most if len(set(most)) > 1 else most[0]}
+        misfit = Misfit("output_padding", tuple(module.output_padding), most, changes=changes)
+        reached = tuple(size + extra for size, extra in zip(_transposed(module, tensor), most, strict=True))
+        # An output_size takes the place of the output_padding.
+        return args, {**kwargs, "output_size": list(reached)}, (misfit,)
     wanted = tuple(asked)[-axes:]
-    given = tensor.shape[-axes:]
-    smallest = tuple(
-        (given[axis] - 1) * module.stride[axis]
-        - 2 * int(module.padding[axis])
-        + module.dilation[axis] * (module.kernel_size[axis] - 1)
-        + 1
-        for axis in range(axes)
-    )
+    smallest = _transposed(module, tensor)
     largest = tuple(size + stride - 1 for size, stride in zip(smallest, module.stride, strict=True))
     possible = tuple(min(max(size, low), high) for size, low, high in zip(wanted, smallest, largest, strict=True))
     if possible == wanted:
@@ -245,6 +247,19 @@ def _with_output_size(
     if len(args) > 1:
         return (args[0], list(possible), *args[2:]), kwargs, (misfit,)
     return args, {**kwargs, "output_size": list(possible)}, (misfit,)
+
+
+def _transposed(module: _ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
+    """The size of a transposed convolution's output without ``output_padding``."""
+    axes = len(module.kernel_size)
+    given = tensor.shape[-axes:]
+    return tuple(
+        (given[axis] - 1) * module.stride[axis]
+        - 2 * int(module.padding[axis])
+        + module.dilation[axis] * (module.kernel_size[axis] - 1)
+        + 1
+        for axis in range(axes)
+    )
 
 
 def _moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
@@ -265,9 +280,22 @@ def _with_rank(tensor: Tensor, spatial: int, channels: int, arrival: Arrival) ->
         detail = {"shape": tuple(tensor.shape), "channels": channels}
         misfit = Misfit("structure", spatial + 2, rank, "no_channels", detail)
         return _zeros(tensor, (tensor.shape[0], channels, *tensor.shape[1:])), (misfit,)
+    if rank == spatial + 1 and arrival.is_one_sample:
+        misfit = Misfit("structure", spatial + 2, rank, "one_sample", {"shape": tuple(tensor.shape)})
+        return tensor.unsqueeze(0), (misfit,)
     if rank < spatial + 1:
+        side = _side(tensor.shape[-1], channels, spatial) if rank == 2 else 0
+        if side:
+            sizes = (channels, *(side,) * spatial)
+            return tensor.reshape(-1, *sizes), (Misfit("structure", spatial + 2, rank, "flat", {"sizes": sizes}),)
         return tensor, (Misfit("structure", spatial + 2, rank, "rank", {"shape": tuple(tensor.shape)}),)
     return tensor, ()
+
+
+def _side(features: int, channels: int, spatial: int) -> int:
+    """The side of a square (or cube) image of so many features; 0 where they make none."""
+    side = round((features / channels) ** (1 / spatial))
+    return side if side > 1 and channels * side**spatial == features else 0
 
 
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
@@ -281,7 +309,8 @@ def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
     tensor, misfits = _dtype_misfit(tensor, module.weight)
     declared = module.num_features
     if ranks and tensor.dim() not in ranks:
-        misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)
+        detail = {"shape": tuple(tensor.shape), "ranks": ranks}
+        misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", detail),)
     if tensor.dim() > 1 and tensor.shape[1] != declared and _counts_features(module):
         misfits += (_resized("num_features", declared, tensor.shape[1]),)
     elif tensor.dim() > 1 and module.training and tensor.numel() == tensor.shape[1]:
@@ -427,7 +456,9 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
     }
     args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[3:]
     kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
-    return Verdict(tuple(misfits.values()), (args, kwargs))
+    # The output has the width of the query once the layer is mended: what is added to it fits.
+    follows = given["query"].shape[-1] if "embed_dim" in misfits and "query" in wrong else None
+    return Verdict(tuple(misfits.values()), (args, kwargs), output_size=follows)
 
 
 def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None:

@@ -10,6 +10,7 @@ from torch import Tensor
 
 from convlin.nested import tensors_in
 from convlin.recording import NO_SOURCE
+from convlin.records import Shape
 
 
 class Provenance:
@@ -21,7 +22,7 @@ class Provenance:
     def __init__(self) -> None:
         self._made: dict[int, tuple[weakref.ref[Tensor], int]] = {}
         self._inputs: dict[int, tuple[weakref.ref[Tensor], str]] = {}
-        self._tainted: dict[int, weakref.ref[Tensor]] = {}
+        self._doubted: dict[int, tuple[weakref.ref[Tensor], frozenset[int]]] = {}
 
     def remember(self, tensor: Tensor, event: int) -> None:
         """``event`` made ``tensor``."""
@@ -38,14 +39,22 @@ class Provenance:
             return (self.source(args[0]),)
         return tuple(self.source(tensor) for _, tensor in tensors_in((args, dict(kwargs))))
 
-    def taint(self, tensor: Tensor) -> None:
-        """``tensor`` comes from a stand-in: what does not fit it may fit the real one."""
-        self._tainted[id(tensor)] = weakref.ref(tensor)
+    def doubt(self, tensor: Tensor, axes: frozenset[int]) -> None:
+        """The sizes of ``tensor`` on these axes are a guess: what does not fit them may fit the real ones."""
+        if axes:
+            self._doubted[id(tensor)] = (weakref.ref(tensor), axes)
 
-    def is_tainted(self, tensor: Tensor) -> bool:
-        """Whether ``taint`` was called for it."""
-        entry = self._tainted.get(id(tensor))
-        return entry is not None and entry() is tensor
+    def doubted(self, tensor: Tensor) -> frozenset[int]:
+        """The axes whose sizes are a guess."""
+        entry = self._doubted.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else frozenset()
+
+    def doubts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Shape, frozenset[int]], ...]:
+        """The shape and the doubtful axes of every tensor among the arguments that has some."""
+        if not self._doubted:
+            return ()
+        found = ((tensor, self.doubted(tensor)) for _, tensor in tensors_in((args, dict(kwargs))))
+        return tuple((tuple(tensor.shape), axes) for tensor, axes in found if axes)
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """These tensors go into the model; ``dummies``, by place, were made by convlin."""

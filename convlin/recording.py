@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from convlin.functions import hands_on, makes_feature_map
 from convlin.layers import PLAIN, LayerRule, Misfit
-from convlin.records import Join, Location, TensorInfo
+from convlin.records import Join, Location, Shape, TensorInfo
 
 NO_SOURCE = -1
 """An input of the model, or a tensor whose making was not seen."""
@@ -35,6 +35,10 @@ class Event(NamedTuple):
     is_function: bool = False
     failed: bool = False
     stood_in: bool = False
+    called_at: Location | None = None
+    """The line of ``forward`` that calls the module, in a careful pass."""
+    called_as: str = ""
+    """Path of the module that is called there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +56,8 @@ class Finding:
     """The layer as PyTorch prints it; empty for a function."""
     function: str = ""
     where: Location | None = None
+    called_as: str = ""
+    """Path of the module that is called at ``where``: the layer, or what it is the first layer of."""
     is_model_input: bool = False
 
 
@@ -73,6 +79,10 @@ class Failure:
     event: int = NO_SOURCE
     misfits: tuple[Misfit, ...] = ()
     """What the failing function could not take, where a rule knows."""
+    is_explained: bool = False
+    """A misfit that is told stopped the pass."""
+    is_guess: bool = False
+    """What could not be taken has a size that is a guess, behind a mistake that is told."""
     dummy_places: frozenset[str] = frozenset()
     """The model inputs made by convlin that the failing function's tensors come from."""
 
@@ -93,12 +103,16 @@ class Suspects:
     folds: frozenset[Fold] = frozenset()
     unflattened: frozenset[str] = frozenset()
     """Paths of Linears that work on a feature map as it is."""
+    unbatched: frozenset[str] = frozenset()
+    """Paths of convolutions that took an input without a batch, which a later layer then missed."""
 
     def __bool__(self) -> bool:
-        return bool(self.folds or self.unflattened)
+        return bool(self.folds or self.unflattened or self.unbatched)
 
     def __or__(self, other: Suspects) -> Suspects:
-        return Suspects(self.folds | other.folds, self.unflattened | other.unflattened)
+        return Suspects(
+            self.folds | other.folds, self.unflattened | other.unflattened, self.unbatched | other.unbatched
+        )
 
 
 @dataclass(slots=True)
@@ -152,6 +166,16 @@ class Frame:
     arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """What reached the module, kept while it runs and only where a failure is examined afterwards."""
     called_at: Location | None = None
-    """The line of ``forward`` that calls the module."""
+    """The line of ``forward`` that calls the module, or the containers around it whose input it is."""
+    called_as: str = ""
+    """Path of the module that is called there."""
+    doubts: tuple[tuple[Shape, frozenset[int]], ...] = ()
+    """Of the tensors that reached the module, those with sizes that are a guess."""
+    stands_in: bool = False
+    """What reached the layer does not fit it."""
+    is_replaced: bool = False
+    """It runs on something else."""
+    output_size: int | None = None
+    """Last size of its output where that follows the input, which something stands in for."""
     original: Tensor | None = None
     is_model_input: bool = False

@@ -7,12 +7,14 @@ comes back, down to the model's output.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import prod
 
 from torch import nn
 
+from convlin.functions import makes_feature_map
 from convlin.layers import Misfit
-from convlin.recording import Event, Finding, Fold, Recording, Suspects, is_feature_map
+from convlin.recording import NO_SOURCE, Event, Finding, Fold, Recording, Suspects, is_feature_map
 from convlin.records import Shape
 from convlin.state import printed
 
@@ -23,25 +25,31 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     """What in this recording is a mistake although no function refused it."""
     if not recording.inputs or not recording.inputs[0].shape:
         return Suspects()
+    samples = () if batch_added else tuple(_took_one_sample(recording))
+    missed = samples and _misses_batch(recording)
     batch = recording.inputs[0].shape[0]
     folds = {
         Fold(event.where, event.path, event.inputs[0].shape)
         for index, event in enumerate(recording.events)
         if event.is_function and event.type in _RESHAPES and event.inputs and event.outputs and not event.stood_in
+        # Without a batch there is none to lose.
+        if not samples
         if _loses_batch(recording, index, event, batch, batch_added=batch_added)
     }
     unflattened = {
         event.path
-        for event in recording.events
-        if isinstance(event.module, nn.Linear) and not event.stood_in and _should_flatten(recording, event)
+        for index, event in enumerate(recording.events)
+        if isinstance(event.module, nn.Linear) and not event.stood_in and _should_flatten(recording, index, event)
     }
-    return Suspects(frozenset(folds), frozenset(unflattened))
+    unbatched = frozenset(recording.events[index].path for index in samples) if missed else frozenset()
+    return Suspects(frozenset(folds), frozenset(unflattened), unbatched)
 
 
 def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
     """The same as findings, for a pass in which nothing may stand in."""
     found = suspects(recording, batch_added=batch_added)
     told: list[Finding] = []
+    taken = set(_took_one_sample(recording)) if found.unbatched else set()
     for index, event in enumerate(recording.events):
         if not event.inputs:
             continue
@@ -52,10 +60,43 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
             detail = {"wanted": None, "shape": shape, "made": made}
             misfit = Misfit("batch", made[-1], prod(shape[1:]), "folded", detail)
             told.append(Finding(misfit, event.path, index, event.inputs, source, "", event.type, event.where))
+        elif index in taken:
+            misfit = Misfit("structure", len(shape) + 1, len(shape), "one_sample", {"shape": shape})
+            told.append(_of_layer(misfit, event, index, source))
         elif event.path in found.unflattened and isinstance(event.module, nn.Linear):
             misfit = Misfit("structure", event.module.in_features, prod(shape[1:]), "flatten", {"rank": len(shape)})
-            told.append(Finding(misfit, event.path, index, event.inputs, source, printed(event.module)))
+            told.append(_of_layer(misfit, event, index, source))
     return told
+
+
+def _of_layer(misfit: Misfit, event: Event, index: int, source: int) -> Finding:
+    assert event.module is not None
+    return Finding(
+        misfit, event.path, index, event.inputs, source, printed(event.module),
+        where=event.called_at, called_as=event.called_as, is_model_input=source == NO_SOURCE,
+    )  # fmt: skip
+
+
+def _took_one_sample(recording: Recording) -> Iterator[int]:
+    """The convolutions that took an input of the model for one sample without a batch, and had its channels."""
+    for index, event in enumerate(recording.events):
+        module = event.module
+        if not isinstance(module, nn.modules.conv._ConvNd) or not event.inputs or event.stood_in or event.failed:
+            continue
+        shape = event.inputs[0].shape
+        if len(shape) == len(module.kernel_size) + 1 and any(shape == given.shape for given in recording.inputs):
+            yield index
+
+
+def _misses_batch(recording: Recording) -> bool:
+    """Whether a later layer could not take something that it can if the input is a batch of one."""
+    for finding in recording.findings:
+        misfit, shape = finding.misfit, finding.inputs[0].shape if finding.inputs else ()
+        if misfit.kind == "in_features" and len(shape) > 1 and prod(shape) == misfit.declared:
+            return True
+        if misfit.kind == "structure" and misfit.note == "rank" and len(shape) == misfit.declared - 1:
+            return "Norm" in finding.layer
+    return False
 
 
 def has_unbatched_convolution(recording: Recording) -> bool:
@@ -77,9 +118,9 @@ def _loses_batch(recording: Recording, index: int, event: Event, batch: object, 
     given, made = event.inputs[0].shape, event.outputs[0].shape
     if len(given) < 2 or given[0] != batch:
         return False
-    completed = recording.failure is None
+    completed = _is_completed(recording)
     if len(made) == 2 and made[0] != batch and made[0] != 1:
-        if not _feeds_linear(recording, index) or _is_meant(recording, event, given, made):
+        if not _feeds_linear(recording, index) or _is_meant(recording, event, given, made, strictly=completed):
             return False
         return not completed or _never_comes_back(recording, batch, made[0])
     # flatten(x) or view(1, -1): the batch went into the features.
@@ -91,11 +132,21 @@ def _loses_batch(recording: Recording, index: int, event: Event, batch: object, 
     return not completed or all(len(shape) == len(made) for shape in _output_shapes(recording))
 
 
-def _is_meant(recording: Recording, event: Event, given: Shape, made: Shape) -> bool:
-    """Merging whole axes into the rows is a common thing to do, unless the channels of a feature map go there."""
+def _is_completed(recording: Recording) -> bool:
+    """The model ran to its end; in a watched block something behind it may have failed."""
+    return recording.failure is None or bool(recording.outputs)
+
+
+def _is_meant(recording: Recording, event: Event, given: Shape, made: Shape, *, strictly: bool) -> bool:
+    """Merging whole axes into the rows is a common thing to do, unless the channels of a feature map go there.
+
+    ``strictly`` where the end of the pass was seen: it tells whether the rows come back as samples.
+    """
     tails = {prod(given[axis:]) for axis in range(1, len(given))}
     if made[-1] not in tails:
         return False
+    if not strictly:
+        return True
     source = event.sources[0] if event.sources else -1
     return not (is_feature_map(recording, source, len(given)) and made[-1] == prod(given[2:]))
 
@@ -118,12 +169,38 @@ def _feeds_linear(recording: Recording, index: int) -> bool:
     return False
 
 
-def _should_flatten(recording: Recording, event: Event) -> bool:
-    """A Linear over the last axis of a feature map, in a model whose output keeps that rank."""
-    if not event.inputs or len(event.inputs[0].shape) < 3 or not event.sources:
+def _should_flatten(recording: Recording, index: int, event: Event) -> bool:
+    """A Linear over the last axis of a feature map, in a model whose output keeps that rank.
+
+    Over the last axis of three it may be meant: the time of a signal.  And what a convolution, a
+    normalisation over channels or a residual sum works on afterwards was never to be flattened.
+    """
+    if not event.inputs or len(event.inputs[0].shape) < 4 or not event.sources:
         return False
     given = event.inputs[0].shape
     if not is_feature_map(recording, event.sources[0], len(given)):
         return False
     shapes = _output_shapes(recording)
-    return bool(shapes) and all(len(shape) == len(given) and shape[:-1] == given[:-1] for shape in shapes)
+    if not shapes or not all(len(shape) == len(given) and shape[:-1] == given[:-1] for shape in shapes):
+        return False
+    return not _stays_feature_map(recording, index)
+
+
+def _stays_feature_map(recording: Recording, index: int) -> bool:
+    """Whether something behind an event takes its result for a feature map, or adds one to it."""
+    if any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
+        return True
+    reached = {index}
+
+    def comes_from_it(source: int) -> bool:
+        if source <= -2:
+            return any(map(comes_from_it, recording.joins[-2 - source].sources))
+        return source in reached
+
+    for later, event in enumerate(recording.events[index + 1 :], index + 1):
+        if any(map(comes_from_it, event.sources)):
+            reached.add(later)
+            if event.rule.makes_feature_map or (event.is_function and makes_feature_map(event.type)):
+                return True
+    arms = ([comes_from_it(source) for source in join.sources if source != NO_SOURCE] for join in recording.joins)
+    return any(any(arm) and not all(arm) for arm in arms)

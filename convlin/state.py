@@ -68,12 +68,13 @@ class State:
         layer: str = "",
         function: str = "",
         where: Location | None = None,
+        called_as: str = "",
         is_model_input: bool = False,
     ) -> None:
         """Write down a misfit."""
         source = sources[0] if sources else NO_SOURCE
         self.recording.findings.append(
-            Finding(misfit, path, event, inputs, source, layer, function, where, is_model_input)
+            Finding(misfit, path, event, inputs, source, layer, function, where, called_as, is_model_input)
         )
 
     def find_all(self, frame: Frame, event: int, inputs: tuple[TensorInfo, ...], sources: tuple[int, ...]) -> None:
@@ -81,7 +82,8 @@ class State:
         for misfit in frame.findings:
             self.find(
                 misfit, frame.path, event, inputs, sources,
-                layer=printed(frame.module), where=frame.called_at, is_model_input=frame.is_model_input,
+                layer=printed(frame.module), where=frame.called_at, called_as=frame.called_as,
+                is_model_input=frame.is_model_input,
             )  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.utils.hooks import RemovableHandle
 
 from convlin.between import Between
+from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
 from convlin.frames import calling_line, raised_in_torch
 from convlin.layers import PLAIN, Arrival
 from convlin.nested import describe, describe_arguments, tensors_in
@@ -88,13 +89,24 @@ class Tracer:
                 return None
             frame.inputs = describe_arguments(args, kwargs, state.read)
             frame.sources = state.origins.sources(args, kwargs)
-            frame.called_at = calling_line(sys._getframe(1))
+            frame.called_at, frame.called_as = calling_line(sys._getframe(1)), frame.path
+            frame.doubts = state.origins.doubts(args, kwargs)
+            self._call_from_outside(frame)
             if state.watching:
                 frame.arguments = (args, kwargs)
                 if not frame.path and len(state.stack) == 1 and not state.recording.inputs:
                     self.take_inputs(args, kwargs, {})
                 return None
             return self._examine(frame, args, kwargs)
+
+    def _call_from_outside(self, frame: Frame) -> None:
+        """For a layer that a container of torch's own calls with its own input: the line that calls the container."""
+        if frame.called_at is not None or len(self._state.stack) < 2:
+            return
+        around = self._state.stack[-2]
+        before = self._state.recording.events[around.start :]
+        if around.inputs == frame.inputs and all(event.inputs == event.outputs for event in before):
+            frame.called_at, frame.called_as = around.called_at, around.called_as
 
     def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
         state = self._state
@@ -113,13 +125,20 @@ class Tracer:
             batch_added=state.batch_added,
             is_feature_map=feature_map,
             must_flatten=frame.path in state.suspects.unflattened,
+            is_one_sample=frame.path in state.suspects.unbatched,
         )
         verdict = known.rule.examine(frame.module, arrival)
         if verdict is None:
             return None
-        frame.findings = list(verdict.misfits)
+        frame.stands_in, frame.is_replaced = True, verdict.stand_in is not None
+        frame.findings = [
+            misfit
+            for misfit in verdict.misfits
+            if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in frame.doubts)
+        ]
         if verdict.keeps_input:
             frame.original = first
+        frame.output_size = verdict.output_size
         return verdict.stand_in
 
     # After it ran
@@ -131,6 +150,10 @@ class Tracer:
             frame = self._pop(module)
             if self._state.watching and not self._state.stack:
                 self._state.recording.outputs = describe(output, self._state.read)
+            if frame is not None and frame.output_size is not None:
+                resized = _with_last_size(output, frame.output_size)
+                self._record(module, frame, args, kwargs, resized)
+                return resized
             if frame is None or frame.original is None or not isinstance(output, Tensor):
                 self._record(module, frame, args, kwargs, output)
                 return None
@@ -164,11 +187,13 @@ class Tracer:
             inputs = describe_arguments(args, kwargs, state.read)
             sources = state.origins.sources(args, kwargs)
         inner = index - frame.start if frame is not None else 0
-        stood_in = frame is not None and bool(frame.findings)
+        stood_in = frame is not None and (frame.stands_in or bool(frame.findings))
         events.append(
             Event(
                 module, path, known.name, known.rule, known.rule.read_call(module, args, kwargs),
                 inputs, describe(output, state.read), inner, sources, stood_in=stood_in,
+                called_at=frame.called_at if frame is not None else None,
+                called_as=frame.called_as if frame is not None else "",
             )
         )  # fmt: skip
         if isinstance(module, nn.Linear) and inputs:
@@ -179,11 +204,22 @@ class Tracer:
             # What a container returns was made by something inside it, which tells more.
             if not inner or state.origins.source(tensor) == NO_SOURCE:
                 state.origins.remember(tensor, index)
-            if stood_in:
-                state.origins.taint(tensor)
+            if frame is not None and (frame.doubts or frame.findings) and not inner:
+                self._doubt(frame, tensor)
+
+    def _doubt(self, frame: Frame, output: Tensor) -> None:
+        """Say which sizes of what a layer returns are a guess, its findings or what reached it being what they are."""
+        axes = of_result(tuple(frame.findings), output)
+        if type(frame.module).__module__.startswith("torch.nn."):
+            shape = self._state.read(output)
+            settled = settled_by(frame.module, shape)
+            axes = axes.union(*(handed_on(doubted, given, shape, settled) for given, doubted in frame.doubts))
+        self._state.origins.doubt(output, axes)
 
     def _require(self, path: str, frame: Frame | None, inputs: tuple[TensorInfo, ...]) -> None:
         required: Any = inputs[0].shape[-1] if inputs[0].shape else None
+        if frame is not None and any(len(shape) - 1 in axes for shape, axes in frame.doubts):
+            return  # nobody can know before the mistake further up is mended
         for misfit in frame.findings if frame is not None else ():
             if misfit.kind == "in_features" or misfit.note == "flatten":
                 required = misfit.required
@@ -211,7 +247,7 @@ class Tracer:
             )  # fmt: skip
         elif top is not None and state.careful:
             known = state.known(type(top.module))
-            failure.path = top.path
+            failure.path, failure.is_guess = top.path, failure.is_guess or bool(top.doubts)
             if failure.in_layer or not failure.function:
                 failure.function, failure.inputs = "", top.inputs
             event = Event(
@@ -222,6 +258,9 @@ class Tracer:
             return
         failure.event = len(recording.events)
         recording.events.append(event)
+        # With a stand-in the layer was to run: what it then refused is another matter.
+        replaced = top is not None and top.is_replaced and not state.watching
+        failure.is_explained = bool(failure.misfits) or bool(top is not None and top.findings and not replaced)
         for misfit in failure.misfits:
             state.find(
                 misfit, event.path, failure.event, failure.inputs, failure.sources,
@@ -231,6 +270,13 @@ class Tracer:
             if isinstance(top.module, nn.Linear) and top.inputs:
                 self._require(top.path, top, top.inputs)
             state.find_all(top, failure.event, top.inputs, top.sources)
+
+
+def _with_last_size(output: Any, size: int) -> Any:
+    """What a layer returns, its first tensor with another last size."""
+    first = output[0] if isinstance(output, tuple) else output
+    resized = torch.zeros((*first.shape[:-1], size), dtype=first.dtype, device=first.device)
+    return (resized, *output[1:]) if isinstance(output, tuple) else resized
 
 
 def _is_plain_leaf(module: nn.Module) -> bool:

@@ -19,7 +19,11 @@ _RETURNS = {
     "MultiheadAttention": "MultiheadAttention returns (attn_output, attn_weights)",
     "LSTMCell": "LSTMCell returns (h, c)",
 }
-_LONGEST_NAME = 48
+#: How people write what PyTorch's function mode knows by another name.
+_SIGNS = {
+    "Tensor.add": "+", "Tensor.sub": "-", "Tensor.mul": "*", "Tensor.div": "/", "Tensor.matmul": "@",
+    "Tensor.add_": "+=", "Tensor.sub_": "-=", "Tensor.mul_": "*=", "Tensor.div_": "/=",
+}  # fmt: skip
 _AXES = {3: "N×C×L", 4: "N×C×H×W", 5: "N×C×D×H×W"}
 
 
@@ -31,6 +35,16 @@ class Said:
     advice: str | None = None
     forward: bool = False
     """The line to change is in ``forward``, not where the layer is made."""
+    behind: str = ""
+    """What to write behind the layer's argument in that line."""
+    argument: tuple[str, int, str] | None = None
+    """Name, position and right value of an argument in that line."""
+    in_front: str = ""
+    """The layer to set in front of it, where both are in an ``nn.Sequential``."""
+    callee: str = ""
+    """The layer to make instead."""
+    outside: bool = False
+    """Nothing in the model is to be changed, but the call."""
 
 
 def say(finding: Finding, report: Report) -> Said:
@@ -106,12 +120,29 @@ def _maker(report: Report, source: int) -> int:
 
 
 def _name(finding: Finding) -> str:
-    """The layer as PyTorch prints it, cut to what it declares where that is long: ``Conv2d(3, 16, …)``."""
-    name = finding.layer.replace(", bias=True", "")
-    if len(name) > _LONGEST_NAME:
-        declared = [part for part in name.split(", ")[:2] if "=" not in part.partition("(")[2]]
-        name = ", ".join([*(declared or name.split(", ")[:1]), "…)"])
-    return name or finding.function
+    """The layer as PyTorch prints it, cut to what it declares: ``Conv2d(3, 16, …)``."""
+    if not finding.layer:
+        return called(finding.function)
+    kind, _, settings = finding.layer.replace(", bias=True", "").removesuffix(")").partition("(")
+    parts = _split(settings)
+    shown = [part for part in parts if "=" not in part] or parts[:2]
+    return f"{kind}({', '.join([*shown, '…'] if len(shown) < len(parts) else shown)})"
+
+
+def _split(settings: str) -> list[str]:
+    """``(5, 10), eps=1e-05`` at the commas outside of parentheses."""
+    parts: list[str] = []
+    for part in settings.split(", ") if settings else []:
+        if parts and parts[-1].count("(") > parts[-1].count(")"):
+            parts[-1] += f", {part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def called(function: str) -> str:
+    """A function as people write it: ``+`` for ``Tensor.add``."""
+    return _SIGNS.get(function, function)
 
 
 def _arrived(finding: Finding) -> str:
@@ -128,8 +159,28 @@ def _plural(count: object, noun: str) -> str:
 def _in_features(finding: Finding, report: Report) -> Said:
     required = finding.misfit.required
     message = f"{_name(finding)} receives {_plural(required, 'feature')}"
-    after = _flattened_by_hand(finding, report)
+    after = _flattened_by_hand(finding, report) or _directions(finding, report)
     return Said(f"{message}{after or origin(finding, report)}", f"in_features={required}")
+
+
+def _directions(finding: Finding, report: Report) -> str:
+    """A recurrent layer in two directions, where the number comes from one: its output is twice as wide."""
+    source = finding.source
+    call = _call(report, source)
+    while call is not None and call.is_function and call.input_shape and call.output_shape:
+        if call.input_shape[-1] != call.output_shape[-1] or not call.sources:
+            return ""
+        source = call.sources[0]
+        call = _call(report, source)
+    if call is None or not call.settings.get("bidirectional"):
+        return ""
+    size = call.settings.get("proj_size") or call.settings["hidden_size"]
+    declared, required = finding.misfit.declared, finding.misfit.required
+    if required == 2 * size:
+        return f"\n{required} = 2·{size}: {call.path} is bidirectional"
+    if required == size and declared == 2 * size:
+        return f"\n{call.path} is bidirectional, and h_n holds its directions apart: torch.cat((h[-2], h[-1]), dim=1)"
+    return ""
 
 
 def _flattened_by_hand(finding: Finding, report: Report) -> str:
@@ -146,19 +197,26 @@ def _flatten(finding: Finding, report: Report) -> Said:
         f"a {len(shape)}-D tensor, {times(shape)}, reaches {_name(finding)}: flatten it first\n"
         f"flattened, one sample has {product_of(shape)} features"
     )
-    return Said(message, f"x = x.flatten(1), or nn.Flatten() in front of {finding.path or 'it'}", forward=True)
+    if finding.misfit.declared == shape[1] != finding.misfit.required:
+        axes = tuple(range(2, len(shape)))
+        mean = f"x.mean({axes})" if len(axes) > 1 else "x.mean(2), or at every step x.transpose(1, 2),"
+        message += f"\n{mean} has the {shape[1]} that were declared: one for each channel"
+    advice = f"x = x.flatten(1), or nn.Flatten() in front of {finding.path or 'it'}"
+    return Said(message, advice, forward=True, behind=".flatten(1)", in_front="Flatten()")
 
 
 def _tuple(finding: Finding, report: Report) -> Said:
     call = _call(report, finding.source)
     returns = _RETURNS.get(call.type) if call is not None else None
     maker = returns or f"{who(report, finding.source)} returns a {finding.misfit.required}"
-    short = call.path.rpartition(".")[2] if call is not None and call.path else "layer"
-    return Said(
-        f"a {finding.misfit.required} reaches {_name(finding)}, which takes one tensor\n{maker}: take [0]",
-        f"x = self.{short}(x)[0]",
-        forward=True,
-    )
+    short = call.path.rpartition(".")[2] if call is not None else ""
+    message = f"a {finding.misfit.required} reaches {_name(finding)}, which takes one tensor\n{maker}: take [0]"
+    if not short or short.isdigit():
+        return Said(
+            f"{message}\ninside an nn.Sequential that cannot be written: call the layers in forward",
+            forward=True, behind="[0]",
+        )  # fmt: skip
+    return Said(message, f"x = self.{short}(x)[0]", forward=True, behind="[0]")
 
 
 def _packed(finding: Finding, report: Report) -> Said:
@@ -170,7 +228,7 @@ def _packed(finding: Finding, report: Report) -> Said:
 
 
 def _array(finding: Finding, report: Report) -> Said:
-    return Said(f"a numpy array reaches {_name(finding)}, which takes a tensor", "x = torch.as_tensor(x)", forward=True)
+    return Said(f"a numpy array reaches {_name(finding)}, which takes a tensor", "x = torch.as_tensor(x)", outside=True)
 
 
 def _batch_in_shape(finding: Finding, report: Report) -> Said:
@@ -178,37 +236,61 @@ def _batch_in_shape(finding: Finding, report: Report) -> Said:
     sample = ", ".join(map(str, given[1:])) + ("," if len(given) == 2 else "")
     whole = ", ".join(map(str, given))
     return Said(
-        f"{_name(finding)} receives {_arrived(finding)}: a shape is given without the batch, "
-        f"and ({whole}) seems to hold one",
+        f"{_name(finding)} receives {_arrived(finding)}\n"
+        f"a shape is given without the batch, and ({whole}) seems to hold one",
         f"summarize(model, ({sample}), batch_size={given[0]}) or summarize(model, torch.zeros({whole}))",
-        forward=True,
+        outside=True,
     )
+
+
+def _one_sample(finding: Finding, report: Report) -> Said:
+    shape = finding.misfit.detail["shape"]
+    return Said(
+        f"{_name(finding)} takes {times(shape)} for one sample without a batch, and a later layer needs one",
+        f"model(x.unsqueeze(0)), or summarize(model, {tuple(shape)})",
+        outside=True,
+    )
+
+
+def _flat(finding: Finding, report: Report) -> Said:
+    sizes = finding.misfit.detail["sizes"]
+    product = "·".join(map(str, sizes))
+    return Said(
+        f"{_name(finding)} takes {_AXES.get(finding.misfit.declared, 'N×C×…')}, and {_arrived(finding)} arrives\n"
+        f"{finding.inputs[0].shape[-1]} = {product}: unflatten it first",
+        f"x = x.unflatten(1, {sizes})",
+        forward=True, behind=f".unflatten(1, {sizes})", in_front=f"Unflatten(1, {sizes})",
+    )  # fmt: skip
 
 
 def _no_channels(finding: Finding, report: Report) -> Said:
     given = tuple(finding.misfit.detail["shape"])[1:]
     axes = _AXES.get(len(given) + 2, "N×C×…")
+    channels = finding.misfit.detail["channels"]
+    message = f"{_name(finding)} takes {axes}, and {_arrived(finding)} has no channel dimension C"
+    spelled = f"summarize(model, ({channels}, {', '.join(map(str, given))}))"
+    if channels != 1:
+        return Said(message, spelled, outside=True)
     return Said(
-        f"{_name(finding)} takes {axes}, and {_arrived(finding)} has no channel dimension C",
-        f"summarize(model, ({finding.misfit.detail['channels']}, {', '.join(map(str, given))})), "
-        "or x = x.unsqueeze(1) in forward",
-        forward=True,
-    )
+        f"{message}\nif the images have one, the shape is to say so: {spelled}",
+        "x = x.unsqueeze(1)",
+        forward=True, behind=".unsqueeze(1)",
+    )  # fmt: skip
 
 
 def _rank(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     axes = _AXES.get(misfit.declared) if "Conv" in finding.layer or "Norm" in finding.layer else None
-    takes = f"{misfit.declared} dimensions{f' ({axes})' if axes else ''}"
+    ranks = misfit.detail.get("ranks", (misfit.declared,))
+    takes = f"{' or '.join(map(str, ranks))} dimensions{f' ({axes})' if axes and len(ranks) == 1 else ''}"
     message = f"{_name(finding)} takes {takes}, and {misfit.required} arrive: {_arrived(finding)}"
-    advice = None
     better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
     kind = finding.layer.partition("(")[0]
-    if "Norm" in kind and better is not None and kind[:-2] + better != kind:
-        advice = f"use {kind[:-2]}{better}"
-    elif misfit.required == misfit.declared - 2 and axes:
+    if kind[-2:] in ("1d", "2d", "3d") and "Norm" in kind and better is not None and kind[:-2] + better != kind:
+        return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
+    if misfit.required == misfit.declared - 2 and axes:
         message += "\na dimension for the channels and one for the image's rows are missing"
-    return Said(message, advice)
+    return Said(message)
 
 
 def _in_channels(finding: Finding, report: Report) -> Said:
@@ -232,19 +314,19 @@ def _permute(finding: Finding, report: Report) -> Said:
         f"{_name(finding)} receives {_plural(misfit.required, 'channel')}, made for {misfit.declared}\n"
         f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
         f"x = x.permute{order}",
-        forward=True,
-    )
+        forward=True, behind=f".permute{order}",
+    )  # fmt: skip
 
 
 def _unbatched(finding: Finding, report: Report) -> Said:
     said = _in_channels(finding, report)
     shape = finding.inputs[0].shape
     return Said(
-        f"{said.message}\na tensor of {len(shape)} dimensions is taken for one sample C×… without a batch; "
+        f"{said.message}\n{len(shape)} dimensions are taken for one sample without a batch\n"
         f"if {shape[0]} is the batch, the channels are missing",
         "x = x.unsqueeze(1)",
-        forward=True,
-    )
+        forward=True, behind=".unsqueeze(1)",
+    )  # fmt: skip
 
 
 def _resized(finding: Finding, report: Report) -> Said:
@@ -294,18 +376,23 @@ def _output_size(finding: Finding, report: Report) -> Said:
         f"{_name(finding)} cannot give {times(misfit.declared)} from {_arrived(finding)}: "
         f"{times(smallest)} to {times(largest)} can be had\n"
         f"{times(smallest)} with output_padding=0, and 1 more for each step of output_padding",
-        f"output_size={largest}",
-        forward=True,
-    )
+        f"output_size={misfit.detail['nearest']}",
+        forward=True, argument=("output_size", 1, str(misfit.detail["nearest"])),
+    )  # fmt: skip
 
 
 def _output_padding(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     return Said(
-        f"{_name(finding)} has output_padding {misfit.declared}: it must be smaller than the stride or the dilation\n"
-        f"at most {misfit.required} here",
-        f"output_padding={misfit.required}",
+        f"{_name(finding)} has output_padding={_each(misfit.declared)}, and it must be smaller than the stride\n"
+        f"(or the dilation, if that is larger): at most {_each(misfit.required)}",
+        f"output_padding={_each(misfit.required)}",
     )
+
+
+def _each(sizes: tuple[int, ...]) -> str:
+    """One number where all axes have the same."""
+    return str(sizes[0] if len(set(sizes)) == 1 else sizes)
 
 
 # The kind of numbers
@@ -316,24 +403,26 @@ def _cast(finding: Finding, report: Report) -> Said:
     short = {"float32": ".float()", "float64": ".double()", "float16": ".half()", "bfloat16": ".bfloat16()"}
     cast = short.get(misfit.declared, f".to(torch.{misfit.declared})")
     return Said(
-        f"{misfit.required} reaches {_name(finding)}, whose weights are {misfit.declared}", f"x = x{cast}", forward=True
-    )
+        f"{misfit.required} reaches {_name(finding)}, whose weights are {misfit.declared}",
+        f"x = x{cast}",
+        forward=True, behind=cast,
+    )  # fmt: skip
 
 
 def _index(finding: Finding, report: Report) -> Said:
     return Said(
         f"{finding.misfit.required} reaches {_name(finding)}, which takes integers: the indices of its rows",
         "x = x.long()",
-        forward=True,
-    )
+        forward=True, behind=".long()",
+    )  # fmt: skip
 
 
 def _batch_of_one(finding: Finding, report: Report) -> Said:
     return Said(
         f"{_name(finding)} in training needs more than one value per channel, and {_arrived(finding)} has one\n"
         "the mean and variance of a single value say nothing",
-        'batch_size=2 or more, or mode="eval"',
-        forward=True,
+        "batch_size=2 or more, or model.eval()",
+        outside=True,
     )
 
 
@@ -343,18 +432,24 @@ def _batch_of_one(finding: Finding, report: Report) -> Said:
 def _called(finding: Finding) -> str:
     wanted = finding.misfit.detail.get("wanted")
     name = finding.function.rpartition(".")[2] or finding.function
+    if name == "[...]":
+        return finding.function
     return f"{name}({', '.join(map(str, wanted))})" if wanted else finding.function
 
 
 def _reshape(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     shape: Shape = misfit.detail["shape"]
-    return Said(
+    message = (
         f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n"
-        f"one sample has {product_of(shape)} elements, not {misfit.declared}",
-        "x = x.flatten(1)",
-        forward=True,
+        f"one sample has {product_of(shape)} elements, not {misfit.declared}"
     )
+    if len(misfit.detail["wanted"]) <= 2:
+        return Said(message, "x = x.flatten(1)", forward=True)
+    call = _call(report, finding.source)
+    if call is not None and call.type == "Linear":
+        message += f"\neither {call.path} gives {misfit.declared}, or the sizes multiply to {misfit.required}"
+    return Said(message, forward=True)
 
 
 def _from(finding: Finding, report: Report) -> str:
@@ -363,7 +458,7 @@ def _from(finding: Finding, report: Report) -> str:
 
 def _strides(finding: Finding, report: Report) -> Said:
     return Said(
-        f"{_called(finding)} cannot cross the strides of {_arrived(finding)}, whose axes were permuted: "
+        f"{_called(finding)} cannot take {_arrived(finding)}, whose elements are not in order in memory\n"
         "use reshape, which copies where it must",
         "x = x.reshape(...)",
         forward=True,
@@ -400,22 +495,29 @@ def _operands(finding: Finding, report: Report) -> Said:
     shapes: tuple[Shape, ...] = misfit.detail["shapes"]
     call = report.calls[finding.event]
     sources = call.sources or (-1,) * len(shapes)
-    meeting = " and ".join(
-        f"{times(shape)} ({who(report, source)})" for shape, source in zip(shapes, sources, strict=False)
-    )
+    makers = [who(report, _maker(report, source)) for source in sources]
+    meeting = " and ".join(f"{times(shape)} ({maker})" for shape, maker in zip(shapes, makers, strict=False))
     if len(sources) < len(shapes):
         meeting = " and ".join(map(times, shapes))
     axes = misfit.detail.get("axes", ())
     difference = ""
     if axes and len(shapes) > 1:
-        parts = []
-        for axis in axes:
-            sizes = list(dict.fromkeys(str(shape[axis]) for shape in shapes if -len(shape) <= axis < len(shape)))
-            parts.append(f"dimension {axis}: {' and '.join(sizes)}")
-        difference = f"\nthey differ in {', '.join(parts)}"
+        difference = f"\nthey differ in {_differing(axes, shapes)}"
     elif misfit.note in ("linear", "matmul", "convolution"):
         difference = f"\n{misfit.required} meets {misfit.declared}: these two must be equal"
-    return Said(f"{finding.function or _name(finding)} cannot join {meeting}{difference}", None, forward=True)
+    return Said(f"{called(finding.function) or _name(finding)} cannot join {meeting}{difference}", None, forward=True)
+
+
+def _differing(axes: tuple[int, ...], shapes: tuple[Shape, ...]) -> str:
+    """``dimensions 2 and 3: 26 and 27``."""
+    alike = len({len(shape) for shape in shapes}) == 1
+    found: dict[str, list[str]] = {}
+    for axis in sorted(axis % len(shapes[0]) if alike else axis for axis in axes):
+        sizes = dict.fromkeys(str(shape[axis]) for shape in shapes if -len(shape) <= axis < len(shape))
+        found.setdefault(" and ".join(sizes), []).append(str(axis))
+    return ", ".join(
+        f"dimension{'s' if len(names) > 1 else ''} {' and '.join(names)}: {sizes}" for sizes, names in found.items()
+    )
 
 
 Words = Callable[[Finding, Report], Said]
@@ -428,6 +530,8 @@ _WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "array"): _array,
     ("structure", "batch_in_shape"): _batch_in_shape,
     ("structure", "no_channels"): _no_channels,
+    ("structure", "one_sample"): _one_sample,
+    ("structure", "flat"): _flat,
     ("structure", "rank"): _rank,
     ("in_channels", ""): _in_channels,
     ("in_channels", "permute"): _permute,

@@ -1,0 +1,104 @@
+"""For every finding the line to change, and that line as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from convlin.recording import Finding
+from convlin.records import Location
+from convlin.wording import Said, place
+
+if TYPE_CHECKING:
+    from convlin.source.find import Finder
+    from convlin.source.rewrite import Site
+
+Correction = tuple[Location | None, str | None]
+
+
+class Lines:
+    """Finds the lines of one model's source; what was read of it is kept for the next finding.
+
+    ``findings`` are all that there are: a line that makes several layers is corrected only where all
+    of them need the same.
+    """
+
+    def __init__(self, model: nn.Module, findings: Iterable[Finding], hints: Iterable[Any]) -> None:
+        self._model = model
+        self._hints = [hint for hint in hints if hint is not None]
+        self._wanted: dict[str, dict[str, str]] = {}
+        for finding in findings:
+            self._wanted.setdefault(finding.path, {}).update(written(finding.misfit.changes))
+
+    @cached_property
+    def _finder(self) -> Finder:
+        from convlin.source.find import Finder  # reads source: only where something is wrong
+
+        return Finder(self._model, self._hints)
+
+    def correction(self, finding: Finding, said: Said) -> Correction:
+        """The line to change and what to write there, as far as both are known."""
+        if said.outside:
+            return None, said.advice
+        if finding.function:
+            return finding.where, _corrected_function(finding, said)
+        if said.forward and finding.where is not None:
+            return finding.where, _corrected_call(finding, finding.where, said)
+        site = self._finder.site(finding.path)
+        if site is None:
+            return None, said.advice
+        return site.location, self._corrected_layer(site, finding, said)
+
+    def _corrected_layer(self, site: Site, finding: Finding, said: Said) -> str | None:
+        from convlin.source.argument import in_front, other_layer
+
+        if said.in_front:
+            return in_front(site, said.in_front) or said.advice
+        if said.callee:
+            return other_layer(site, said.callee) or said.advice
+        changes = {} if said.forward else written(finding.misfit.changes)
+        if not changes:
+            return said.advice
+        if site.repeated and not self._all_want(site, finding.path, changes):
+            # Where the number comes from, if it is given to the code that makes the layers.
+            origin = next((each.origin for each in site.arguments if each.name in changes and each.origin), None)
+            return f"{said.advice} (given at {place(origin)})" if origin is not None else said.advice
+        return site.rewrite(changes) or said.advice
+
+    def _all_want(self, site: Site, path: str, changes: Mapping[str, str]) -> bool:
+        """Whether every layer that the call makes needs the same changes."""
+        kind = type(self._model.get_submodule(path))
+        for other, module in self._model.named_modules():
+            if type(module) is kind and any(self._wanted.get(other, {}).get(name) != changes[name] for name in changes):
+                found = self._finder.site(other)
+                if found is None or (found.location.file, found.start) == (site.location.file, site.start):
+                    return False
+        return True
+
+
+def written(changes: Mapping[str, Any]) -> dict[str, str]:
+    """Sizes as they stand in source: ``64`` for ``(64,)``."""
+    return {
+        name: str(value[0] if isinstance(value, tuple) and len(value) == 1 else value)
+        for name, value in changes.items()
+    }
+
+
+def _corrected_function(finding: Finding, said: Said) -> str | None:
+    if finding.where is None or not said.advice or finding.misfit.kind not in ("reshape", "batch"):
+        return said.advice
+    from convlin.source import corrected_reshape
+
+    return corrected_reshape(finding.where, keep_sizes=finding.misfit.note == "strides") or said.advice
+
+
+def _corrected_call(finding: Finding, where: Location, said: Said) -> str | None:
+    from convlin.source.argument import corrected_argument, corrected_keyword
+
+    name = finding.called_as.rpartition(".")[2]
+    if said.argument is not None:
+        return corrected_keyword(where, name, *said.argument) or said.advice
+    return corrected_argument(where, name, said.behind) or said.advice

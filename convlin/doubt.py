@@ -1,0 +1,79 @@
+"""Which axes of a tensor are a guess, because something stood in for what did not fit.
+
+Behind most stand-ins the sizes are those that the mended model will have.  Behind some (two
+tensors that do not go together, a view into sizes that do not multiply up) nobody can know, and a
+size that does not fit there is no mistake of its own.
+"""
+
+from __future__ import annotations
+
+from typing import Any, TypeAlias
+
+from torch import nn
+from torch.nn.modules.conv import _ConvNd
+
+from convlin.layers import Misfit
+from convlin.records import Shape
+
+Axes: TypeAlias = frozenset[int]
+
+NONE: Axes = frozenset()
+
+_ADAPTIVE = (
+    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
+    nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
+)  # fmt: skip
+_OF_CHANNELS = ("in_channels", "num_features", "num_channels", "num_parameters")
+_OF_LAST_AXIS = (
+    "in_features", "in1_features", "in2_features", "normalized_shape", "input_size", "embed_dim", "kdim", "vdim",
+)  # fmt: skip
+
+
+def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
+    """The axes of the result whose sizes a layer (or the function of that name) declares itself."""
+    if isinstance(what, _ADAPTIVE) or (isinstance(what, str) and "adaptive_" in what):
+        return frozenset(range(2, len(shape)))
+    if isinstance(what, _ConvNd) or (isinstance(what, str) and ".conv" in what):
+        return frozenset({1})
+    if isinstance(what, nn.Linear | nn.Bilinear | nn.RNNBase | nn.RNNCellBase) or what == "F.linear":
+        return frozenset({len(shape) - 1})
+    return NONE
+
+
+def handed_on(doubted: Axes, given: Shape, made: Shape, settled: Axes = NONE) -> Axes:
+    """The doubtful axes of ``made``, which a call made of ``given``."""
+    if not doubted:
+        return NONE
+    # A size of 1 where there was another is the result of a mean or a maximum, whatever went into it.
+    if len(given) == len(made):
+        return frozenset(axis for axis in doubted - settled if made[axis] != 1 or given[axis] == 1)
+    if made == tuple(size for axis, size in enumerate(given) if axis not in doubted):
+        return NONE
+    return frozenset(range(1, len(made))) - settled
+
+
+def is_doubtful(misfit: Misfit, doubted: Axes, rank: int) -> bool:
+    """Whether this misfit is about a size that is a guess."""
+    if not doubted:
+        return False
+    if misfit.kind in _OF_CHANNELS:
+        return 1 in doubted
+    if misfit.kind in _OF_LAST_AXIS:
+        return rank - 1 in doubted or bool(misfit.detail.get("flattened"))
+    if misfit.kind == "operands":
+        return any(axis % rank in doubted for axis in misfit.detail.get("axes", range(rank)))
+    return misfit.kind in ("reshape", "batch") and misfit.note != "strides"
+
+
+def of_result(misfits: tuple[Misfit, ...], result: Any) -> Axes:
+    """The axes that are a guess in what stands in for the result of a function."""
+    rank = result.dim() if hasattr(result, "dim") else 0
+    found: set[int] = set()
+    for misfit in misfits:
+        if misfit.note in ("elementwise", "concatenate", "stack"):
+            found.update(axis % rank for axis in misfit.detail["axes"] if rank)
+        elif misfit.note == "unflatten" or (misfit.note == "size" and rank > 2) or misfit.note == "ranks":
+            found.update(range(1, rank))
+        elif misfit.kind in ("output_size", "output_padding"):
+            found.update(range(2, rank))
+    return frozenset(found)
