@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from torch import Tensor, jit, nn
+from torch import jit, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from convlin.derivations import of_functions
@@ -53,11 +54,16 @@ def build(
     mode: str,
     problems: tuple[Problem, ...] = (),
     remarks: tuple[str, ...] = (),
+    during: Held | None = None,
 ) -> Report:
-    """The report of one pass; with an empty recording, of the structure alone."""
+    """The report of one pass; with an empty recording, of the structure alone.
+
+    ``model`` is as the user gave it, with nothing of the pass left on it; ``during`` tells what could
+    be seen only while the pass had it.
+    """
     nodes = walk(model)
     ran = bool(recording.events or recording.inputs)
-    modules = tuple(_module_infos(nodes, recording, ran=ran))
+    modules = tuple(_module_infos(nodes, recording, during or Held(model, recording), ran=ran))
     own = {id(node.module): info.parameters for node, info in zip(nodes, modules, strict=True)}
     return Report(
         model=type(model).__name__,
@@ -102,7 +108,40 @@ def _derive(event: Event) -> Derive | None:
     return event.rule.derive if event.module is not None and runs_as_documented(type(event.module)) else None
 
 
-def _module_infos(nodes: list[Node], recording: Recording, *, ran: bool) -> Iterator[ModuleInfo]:
+def lazy_modules(model: nn.Module) -> list[nn.Module]:
+    """The modules whose parameters have no size yet."""
+    return [
+        module
+        for module in model.modules()
+        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()
+    ]
+
+
+class Held:
+    """What a model holds while a pass has it: sizes of lazy layers, and parameters used without a call.
+
+    ``known`` has the parameters and buffers of the lazy modules, by the module's identity; ``used`` the
+    identities of the modules that were not called although a function took their parameters.
+    """
+
+    def __init__(self, model: nn.Module, recording: Recording, lazy: Iterable[nn.Module] = ()) -> None:
+        self.known = {
+            id(module): (
+                tuple(_tensor_infos("", module._parameters.items(), {})),
+                tuple(_tensor_infos("", module._buffers.items(), {})),
+            )
+            for module in lazy
+        }
+        called = {id(event.module) for event in recording.events}
+        self.used = {
+            id(module)
+            for module in model.modules()
+            if id(module) not in called
+            and any(id(tensor) in recording.used for tensor in module._parameters.values() if tensor is not None)
+        }
+
+
+def _module_infos(nodes: list[Node], recording: Recording, during: Held, *, ran: bool) -> Iterator[ModuleInfo]:
     counts = Counter(id(event.module) for event in recording.events if event.module is not None)
     parameters: dict[int, str] = {}
     buffers: dict[int, str] = {}
@@ -113,17 +152,22 @@ def _module_infos(nodes: list[Node], recording: Recording, *, ran: bool) -> Iter
     busy = _with_called_descendants(nodes, counts)
     for node in nodes:
         module = node.module
-        own = tuple(_tensor_infos(node.path, module._parameters.items(), parameters))
+        known = during.known.get(id(module))
+        if known is None:
+            own = tuple(_tensor_infos(node.path, module._parameters.items(), parameters))
+            buffered = tuple(_tensor_infos(node.path, module._buffers.items(), buffers))
+        else:
+            own, buffered = known
         called = counts[id(module)]
         yield ModuleInfo(
             path=node.path,
             type=type(module).__name__,
             calls=called,
             parameters=own,
-            buffers=tuple(_tensor_infos(node.path, module._buffers.items(), buffers)),
+            buffers=buffered,
             aliases=node.aliases,
             is_leaf=not module._modules,
-            remark="" if called or not ran else _remark(module, recording, opaque, busy),
+            remark="" if called or not ran else _remark(module, during, opaque, busy),
         )
 
 
@@ -140,7 +184,7 @@ def _with_called_descendants(nodes: list[Node], counts: Counter[int]) -> set[int
     return busy
 
 
-def _remark(module: nn.Module, recording: Recording, opaque: set[int], busy: set[int]) -> str:
+def _remark(module: nn.Module, during: Held, opaque: set[int], busy: set[int]) -> str:
     """Why a module has no call, as far as that can be said."""
     if isinstance(module, _NEVER_CALLED):
         return "a list of modules: it is never called itself"
@@ -148,8 +192,7 @@ def _remark(module: nn.Module, recording: Recording, opaque: set[int], busy: set
         return "runs inside TorchScript, where no call can be seen"
     if id(module) in busy:
         return "not called itself, only modules inside it"
-    used: Callable[[Tensor], bool] = lambda tensor: id(tensor) in recording.used  # noqa: E731  (named for the line below)
-    if any(used(tensor) for tensor in module._parameters.values() if tensor is not None):
+    if id(module) in during.used:
         return "not called as a module, but its parameters are used"
     return "never called"
 

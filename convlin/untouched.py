@@ -20,7 +20,8 @@ import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import Any
+from operator import is_
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -37,8 +38,6 @@ ONE_AT_A_TIME = threading.RLock()
 _ATOMS = frozenset(
     {int, float, bool, str, bytes, complex, type(None), type, torch.dtype, torch.device, torch.Size, type(len)}
 )
-
-
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 _GENERATORS = frozenset({torch.Generator, random.Random})
 
@@ -48,14 +47,18 @@ class Keeper:
 
     def __init__(self, model: nn.Module) -> None:
         self._undo: list[Callable[[], None]] = []
+        self._containers: list[tuple[Any, Any, Callable[[Any, Any], object]]] = []
         self._empty: list[Any] = []
         self._seen: set[int] = set()
         self._slotted: set[int] = set()
-        self._tensors: dict[int, _SavedTensor] = {}
-        self._storages: set[int] = set()
+        self._tensors: dict[int, Tensor] = {}
+        self._facts: list[_Facts] = []
+        self._copies: dict[int, _Copy] = {}
+        self._by_storage: dict[int, list[Tensor]] = {}
         self._modules: list[tuple[nn.Module, type, dict[str, Any]]] = []
-        self._scripted = any(isinstance(module, torch.jit.ScriptModule) for module in model.modules())
-        for module in model.modules():
+        modules = list(model.modules())
+        self._scripted = any(isinstance(module, torch.jit.ScriptModule) for module in modules)
+        for module in modules:
             self._save_module(module)
 
     # Saving
@@ -68,12 +71,28 @@ class Keeper:
             self._save_scripted(module)
             return
         attributes = module.__dict__
-        self._modules.append((module, type(module), attributes.copy()))
-        if _has_slots(type(module)):
+        kind = type(module)
+        self._modules.append((module, kind, attributes.copy()))
+        if _has_slots(kind):
             self._save_slots(module)
-        for value in attributes.values():
-            if type(value) not in _ATOMS:
+        for name, value in attributes.items():
+            # Containers that are empty now are looked at again when they are put back.
+            if type(value) in _ATOMS or (type(value) in _CONTAINERS and not value):
+                continue
+            if name == "_modules":
+                self._save_shallow(value, _refill)
+            elif name == "_parameters":
+                self._save_shallow(value, _refill)
+                for tensor in value.values():
+                    if tensor is not None:
+                        self._save_tensor(tensor)
+            else:
                 self._save_value(value)
+
+    def _save_shallow(self, value: Any, put_back: Callable[[Any, Any], object]) -> None:
+        if id(value) not in self._seen:
+            self._seen.add(id(value))
+            self._containers.append((value, value.copy(), put_back))
 
     def _save_scripted(self, module: torch.jit.ScriptModule) -> None:
         # A scripted module keeps its state in C++: only the training flag and the tensors can be read.
@@ -122,12 +141,7 @@ class Keeper:
         if id(value) in self._seen:
             return
         self._seen.add(id(value))
-
-        def undo() -> None:
-            if not _same(value, saved):
-                put_back(value, saved)
-
-        self._undo.append(undo)
+        self._containers.append((value, saved, put_back))
         for item in saved.values() if isinstance(saved, dict) else saved:
             if type(item) not in _ATOMS:
                 self._save_value(item)
@@ -168,34 +182,43 @@ class Keeper:
             self._undo.append(lambda: setattr(generator.bit_generator, "state", numpy_state))
 
     def _save_tensor(self, tensor: Tensor) -> None:
-        if id(tensor) in self._tensors:
+        key = id(tensor)
+        if key in self._tensors:
             return
-        saved = _SavedTensor(tensor)
-        self._tensors[id(tensor)] = saved
-        if saved.pointer:
-            self._storages.add(saved.pointer)
-        small = not isinstance(tensor, nn.Parameter) and saved.elements <= SMALL
+        self._tensors[key] = tensor
+        facts = _facts(tensor)
+        self._facts.append(facts)
+        if facts.storage:
+            self._by_storage.setdefault(facts.storage, []).append(tensor)
+        small = not isinstance(tensor, nn.Parameter) and facts.version is not None and tensor.numel() <= SMALL
         if small or self._scripted:
-            saved.copy_now()
+            self._copy(tensor)
+
+    def _copy(self, tensor: Tensor) -> None:
+        """Keep the bytes of a tensor, once."""
+        if id(tensor) in self._copies or is_lazy(tensor) or tensor.is_inference() or tensor.device.type == "meta":
+            return
+        alias = tensor.detach()
+        try:
+            self._copies[id(tensor)] = _Copy(alias, alias.clone())
+        except (RuntimeError, NotImplementedError):
+            return  # a layout without clone: the version counter still tells of a write
 
     # While the pass runs
 
     def before_write(self, tensor: Tensor) -> None:
         """Called before a torch function writes to ``tensor``: keep the bytes of what it belongs to."""
-        saved = self._tensors.get(id(tensor))
-        if saved is not None:
-            saved.copy_now()
+        if id(tensor) in self._tensors:
+            self._copy(tensor)
             return
-        pointer = _pointer(tensor)
-        if pointer in self._storages:  # a view, or ``parameter.data``
-            for other in self._tensors.values():
-                if other.pointer == pointer:
-                    other.copy_now()
+        for other in self._by_storage.get(_storage(tensor), ()):  # a view, or ``parameter.data``
+            self._copy(other)
 
     # Putting back
 
     def restore(self) -> None:
         """Everything as it was; what could not be is told with an ``UntouchedWarning``."""
+        seen = self._seen
         for module, kind, attributes in self._modules:
             if type(module) is not kind:
                 module.__class__ = kind
@@ -203,16 +226,20 @@ class Keeper:
             if not _same_items(now, attributes):
                 now.clear()
                 now.update(attributes)
+            for value in attributes.values():
+                if type(value) in _CONTAINERS and value and id(value) not in seen:
+                    value.clear()
         for container in self._empty:
             if container:
                 container.clear()
+        for container, saved, put_back in reversed(self._containers):
+            if not _same(container, saved):
+                put_back(container, saved)
         for undo in reversed(self._undo):
             undo()
-        for saved in self._tensors.values():
-            saved.restore()
-        lost = [saved for saved in self._tensors.values() if saved.lost]
+        lost = [facts.tensor for facts in self._facts if not self._restore_tensor(facts)]
         if lost:
-            shapes = ", ".join("×".join(map(str, saved.tensor.shape)) for saved in lost[:3])
+            shapes = ", ".join("×".join(map(str, tensor.shape)) for tensor in lost[:3])
             warnings.warn(
                 f"forward wrote to {len(lost)} tensor(s) of the model ({shapes}) by an operation that convlin "
                 "cannot see; their old values are not restored. Pass copy.deepcopy(model) to keep the model",
@@ -220,56 +247,78 @@ class Keeper:
                 stacklevel=2,
             )
 
-
-class _SavedTensor:
-    """One tensor: its flags, its version, and its bytes once something is about to write to it."""
-
-    __slots__ = ("alias", "bytes", "elements", "grad", "lost", "pointer", "requires_grad", "tensor", "version")
-
-    def __init__(self, tensor: Tensor) -> None:
-        self.tensor = tensor
-        self.requires_grad = tensor.requires_grad
-        # .grad of a non-leaf warns and is None unless it was retained.
-        self.grad = tensor.grad if tensor.is_leaf else None
-        # Inference tensors do not count versions, and lazy ones have nothing yet.
-        lazy = is_lazy(tensor)
-        self.version = None if lazy or tensor.is_inference() else tensor._version
-        self.elements = 0 if lazy else tensor.numel()
-        self.pointer = 0 if lazy else _pointer(tensor)
-        self.alias: Tensor | None = None
-        self.bytes: Tensor | None = None
-        self.lost = False
-
-    def copy_now(self) -> None:
-        if self.bytes is None and self.version is not None and self.tensor.device.type != "meta":
-            self.alias = self.tensor.detach()
-            try:
-                self.bytes = self.alias.clone()
-            except (RuntimeError, NotImplementedError):
-                self.alias = None  # a layout without clone: the version counter still tells of a write
-
-    def restore(self) -> None:
-        tensor = self.tensor
-        if self.version is None:
-            return
-        if tensor.requires_grad != self.requires_grad and tensor.is_leaf:
-            tensor.requires_grad_(self.requires_grad)
-        if tensor.is_leaf and tensor.grad is not self.grad:
-            tensor.grad = self.grad
-        changed = tensor._version != self.version
-        swapped = self.pointer != _pointer(tensor)
-        if self.bytes is not None and self.alias is not None:
-            if swapped:
-                tensor.data = self.alias.data
-            if changed or swapped or not _equal(self.alias, self.bytes):
-                # By .data, so that autograd's version counter does not take this for one more write.
-                tensor.data.copy_(self.bytes)
-                _set_version(tensor, self.version)
-        elif changed or swapped:
-            self.lost = True
+    def _restore_tensor(self, facts: _Facts) -> bool:
+        """One tensor as it was; False if its bytes changed and nobody kept them."""
+        tensor, version, pointer, _, grad, requires_grad = facts
+        if version is None:
+            return True
+        if tensor.requires_grad != requires_grad and tensor.is_leaf:
+            tensor.requires_grad_(requires_grad)
+        if tensor.is_leaf and tensor.grad is not grad:
+            tensor.grad = grad
+        swapped = pointer != _address(tensor)
+        copy = self._copies.get(id(tensor))
+        if copy is None:
+            return tensor._version == version and not swapped
+        if swapped:
+            tensor.data = copy.alias.data
+        if swapped or tensor._version != version or not _equal(copy.alias, copy.bytes):
+            # By .data, so that autograd's version counter does not take this for one more write.
+            tensor.data.copy_(copy.bytes)
+            _set_version(tensor, version)
+        return True
 
 
-def _pointer(tensor: Tensor) -> int:
+class _Copy(NamedTuple):
+    """The bytes of a tensor, and another name for its storage, which keeps that alive."""
+
+    alias: Tensor
+    bytes: Tensor
+
+
+class _Facts(NamedTuple):
+    """What tells whether a tensor was changed."""
+
+    tensor: Tensor
+    version: int | None
+    """None for a tensor that does not count its versions: one of inference mode, or a lazy one."""
+    pointer: int
+    storage: int
+    grad: Tensor | None
+    requires_grad: bool
+
+
+def _facts(tensor: Tensor) -> _Facts:
+    try:
+        version = tensor._version
+        address = tensor.data_ptr()
+        offset = int(tensor.storage_offset())
+    except (RuntimeError, NotImplementedError, ValueError, TypeError):
+        return _slow_facts(tensor)
+    storage = address - offset * tensor.element_size() if offset else address
+    # .grad of a tensor that is no leaf warns, and is None unless it was retained.
+    grad = tensor.grad if tensor.is_leaf else None
+    return _Facts(tensor, version, address, storage, grad, tensor.requires_grad)
+
+
+def _slow_facts(tensor: Tensor) -> _Facts:
+    """The same of a tensor that lacks a storage, a version or both."""
+    lazy = is_lazy(tensor)
+    version = None if lazy or tensor.is_inference() else tensor._version
+    grad = tensor.grad if tensor.is_leaf else None
+    storage = 0 if lazy else _storage(tensor)
+    return _Facts(tensor, version, _address(tensor), storage, grad, tensor.requires_grad)
+
+
+def _address(tensor: Tensor) -> int:
+    """Where the elements start; 0 where there are none (lazy, meta, sparse, fake)."""
+    try:
+        return tensor.data_ptr()
+    except (RuntimeError, NotImplementedError, ValueError, TypeError):
+        return 0
+
+
+def _storage(tensor: Tensor) -> int:
     """Address of the storage; 0 where there is none (meta, sparse, fake)."""
     if is_lazy(tensor) or tensor.device.type == "meta" or tensor.layout != torch.strided:
         return 0
@@ -300,15 +349,12 @@ def _same(now: Any, saved: Any) -> bool:
         return False
     if isinstance(saved, set):
         return bool(now == saved)
-    return all(left is right for left, right in zip(now, saved, strict=True))
+    return all(map(is_, now, saved))
 
 
 def _same_items(now: dict[str, Any], saved: dict[str, Any]) -> bool:
-    if len(now) != len(saved):
-        return False
-    return all(left is right for left, right in zip(now.values(), saved.values(), strict=True)) and all(
-        left == right for left, right in zip(now, saved, strict=True)
-    )
+    """The same objects under the same names in the same order."""
+    return len(now) == len(saved) and all(map(is_, now.values(), saved.values())) and list(now) == list(saved)
 
 
 def _refill(now: Any, saved: Any) -> None:

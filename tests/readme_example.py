@@ -22,7 +22,8 @@ def run(page: Path, *, first_only: bool = False) -> int:
     compared = 0
     namespace: dict[str, object] = {"__name__": "readme"}
     for number, (code, expected) in enumerate(blocks(page.read_text(encoding="utf-8"))):
-        source = f"<{page.name} block {number}>"
+        # The first block is the file that the page shows; it is named as a reader would name it.
+        source = f"<{page.name} block {number}>" if number else "net.py"
         # Known to linecache, so that convlin finds the lines as it would in a file.
         import linecache
 

@@ -58,8 +58,10 @@ def test_table_agrees_with_plain_hooks_and_the_model_is_untouched(entry: ZooMode
     if entry.name not in DIFFERENT:
         for call, (_, _, inputs, outputs) in zip(calls, expected, strict=True):
             assert call.input_shapes == inputs, call.path
-            seen = [info for info in call.outputs if not _inside_own_class(info.place, call.type, outputs)]
-            assert tuple(info.shape for info in seen)[: len(outputs)] == outputs, call.path
+            # Tensors inside objects of a class of its own (a cache) are seen by convlin alone.
+            assert _is_subsequence(outputs, call.output_shapes), call.path
+            if not any("." in info.place for info in call.outputs):
+                assert call.output_shapes == outputs, call.path
 
     parameters = list(model.parameters())
     if not any(is_lazy(parameter) for parameter in parameters):
@@ -71,6 +73,6 @@ def test_table_agrees_with_plain_hooks_and_the_model_is_untouched(entry: ZooMode
             assert required == declared[f"{prefix}{path}"], path
 
 
-def _inside_own_class(place: str, _: str, outputs: tuple[Any, ...]) -> bool:
-    """The recording does not look into objects of a class of its own; convlin does, behind the others."""
-    return not outputs and bool(place)
+def _is_subsequence(few: tuple[Any, ...], many: tuple[Any, ...]) -> bool:
+    rest = iter(many)
+    return all(any(one == other for other in rest) for one in few)
