@@ -52,9 +52,16 @@ def explain(
     from convlin.summarize import summarize
 
     summary = summarize(layer, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device)
-    if any(True for _ in layer.children()):
-        return explain_report(summary.report)
-    return explain_layer(layer, summary.report)
+    has_layers = any(True for _ in layer.children())
+    return printable(explain_report(summary.report) if has_layers else explain_layer(layer, summary.report))
+
+
+def printable(text: str, ascii_only: bool | None = None) -> str:
+    """The text in plain signs where it should be so, or where standard output cannot carry others."""
+    from convlin.render.text import carries_signs
+
+    plain = ascii_only if ascii_only is not None else not carries_signs()
+    return words.ascii_only(text) if plain else text
 
 
 def explain_report(report: Report, call: int | None = None) -> str:

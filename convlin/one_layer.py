@@ -94,7 +94,9 @@ def _origins(layer: nn.Module, call: Call, derivation: Derivation | None, refusa
     rows = [(" = ".join(names), words.size(size), "the input") for names, size in _sizes(call, named)]
     defaults = _defaults(layer)
     for name, value in call.settings.items():
-        if refusal or re.search(rf"\b{_IN_FORMULAS.get(name, name)}\b", named) or (name == "ceil_mode" and value):
+        # What shapes the formula without standing in it: rounding up, and padding="same".
+        unnamed = (name == "ceil_mode" and value) or (name == "padding" and isinstance(value, str))
+        if refusal or unnamed or re.search(rf"\b{_IN_FORMULAS.get(name, name)}\b", named):
             rows.append((name, _spelled(value), _origin(name, call, defaults)))
     if not rows:
         return

@@ -119,13 +119,10 @@ class Summary(Forms):
         2  Linear
             has in_features=48, which is right: 3·4·4 = 48
         """
-        from convlin.explain import explain_report, find_call
-        from convlin.render import words
-        from convlin.render.text import carries_signs
+        from convlin.explain import explain_report, find_call, printable
 
         text = explain_report(self.report, None if path is None else find_call(self.report, path))
-        plain = self._options.ascii_only
-        return words.ascii_only(text) if plain or (plain is None and not carries_signs()) else text
+        return printable(text, self._options.ascii_only)
 
     # Checks
 
