@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import io
+import linecache
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,6 +21,7 @@ from convlin.derivations import of_functions, of_layers
 from convlin.explain import explain_report
 from convlin.records import Call, Location, Report, TensorInfo
 from convlin.way import Follower, Leg
+from tests.readme_example import blocks
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
 
@@ -450,3 +455,23 @@ def test_plain_signs() -> None:
     assert text.isascii()
     assert text.endswith("32*8*8 = 2048")
     assert "floor((32 + 2*1 - 1*(3-1) - 1)/2) + 1 = 16" in text
+
+
+# The page
+
+
+def test_the_page_prints_what_it_shows() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "arithmetic.md").read_text(encoding="utf-8")
+    namespace: dict[str, object] = {"__name__": "page"}
+    shown = 0
+    for number, (code, expected) in enumerate(blocks(page)):
+        named = re.match(r"# (\S+\.py)\n", code)
+        source = named[1] if named else f"block{number}.py"
+        # Known to linecache, so that lines are found as in a file.
+        linecache.cache[source] = (len(code), None, code.splitlines(keepends=True), source)
+        printed = io.StringIO()
+        with contextlib.redirect_stdout(printed):
+            exec(compile(code, source, "exec"), namespace)
+        assert printed.getvalue().rstrip() == (expected or "").rstrip()
+        shown += expected is not None
+    assert shown == page.count("```text")
