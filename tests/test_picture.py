@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import doctest
 import subprocess
 import sys
 import time
@@ -31,6 +32,7 @@ from tests.golden.models import GOLDEN
 from tests.pictures.models import KEPT, PICTURED, Mixture, SmallCNN, ViT, mlp
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
+ROOT = Path(__file__).parent.parent
 HERE = Path(__file__).parent / "pictures"
 SVG = "{http://www.w3.org/2000/svg}"
 Box = tuple[float, float, float, float]
@@ -543,3 +545,25 @@ def test_role(type, expected):
 )
 def test_detail(type, settings, expected):
     assert kinds.detail(type, settings) == expected
+
+
+# The page and the example
+
+
+def test_the_page_runs():
+    results = doctest.testfile(str(ROOT / "docs" / "picture.md"), module_relative=False, encoding="utf-8")
+    assert results.attempted
+    assert not results.failed
+
+
+def test_the_images_of_the_page_are_what_the_example_draws(tmp_path):
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "examples" / "draw_network.py"), str(tmp_path)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
+    kept = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "images").glob("*-*.svg")}
+    assert drawn == {name: kept.get(name) for name in drawn}, "python examples/draw_network.py docs/images"

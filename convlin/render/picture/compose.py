@@ -12,8 +12,9 @@ from convlin.render.picture.levels import Levels, levels, place_levels
 from convlin.render.picture.measure import STYLES, TEXT_GAP, elements, text_width
 from convlin.render.picture.route import Router
 
-WIDEST = 1520.0
-_WIDEST_U = 1800.0
+_WIDEST = 1520.0
+#: A U is drawn narrower than this where it can be, and not as a U where it would be much wider.
+_WIDE_U, _WIDEST_U = 1200.0, 1800.0
 _ROW_GAP = 40.0
 _LEAST_WIDTH = 420.0
 _LEAST_WIDTH_OF_PROBLEMS = 640.0
@@ -88,13 +89,13 @@ class _Composer:
         placer = Placer(self._elements, plan, self._graph.frames)
         level_of = levels(self._graph, plan)
         if level_of is not None:
-            placed = place_levels(placer, plan, level_of, WIDEST)
+            placed = place_levels(placer, plan, level_of, _WIDE_U)
             if placed.piece.width <= _WIDEST_U:
                 self._levels = placed.lowered(y + placed.piece.above)
                 return self._stack([placed.piece], plan, placer, y)
         pieces: list[Piece] = []
         entering: Key | None = None
-        for parts in break_rows(placer, plan, WIDEST):
+        for parts in break_rows(placer, plan, _WIDEST):
             pieces.append(placer.series(parts, entering))
             entering = None if isinstance(parts[-1], Parallel) else parts[-1]
         return self._stack(pieces, plan, placer, y)

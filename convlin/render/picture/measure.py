@@ -72,14 +72,14 @@ class Text(NamedTuple):
 
 # Widths in ems, of the widest of the fonts that the picture asks for.
 _NARROW = dict.fromkeys("iIjl.,:;'|!·", 0.36) | dict.fromkeys('frt()[]-/ "`', 0.42)
-_WIDE = dict.fromkeys("mMwW@%", 0.97) | dict.fromkeys("×−+=<>≤≥→⌊⌋…–&", 0.84)
+_WIDE = dict.fromkeys("mMwW@%", 0.97) | dict.fromkeys("×−+=<>≤≥→⌊⌋–&", 0.84) | {"…": 1.02}
 
 
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Pixels that a text takes at most, whichever of the usual sans-serif fonts draws it."""
     ems = sum(_letter(letter) for letter in text)
-    return ems * size * (1.1 if bold else 1.0)
+    return ems * size * (1.14 if bold else 1.0)
 
 
 def _letter(letter: str) -> float:
@@ -87,7 +87,7 @@ def _letter(letter: str) -> float:
     if known is not None:
         return known
     if letter.isascii():
-        return 0.72 if letter.isupper() else 0.64
+        return 0.72 if letter.isupper() else 0.645
     return 1.05
 
 
