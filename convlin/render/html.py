@@ -7,7 +7,7 @@ of it stands in one ``div``, for a notebook, or in a page of its own.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 
 from convlin.records import Problem, Report
@@ -21,6 +21,9 @@ from convlin.render.text import given, notes, totals
 #: With more rows than this, the innermost groups are folded at first.
 _MOST_OPEN = 60
 
+#: Each group that folds is a rule that a browser tries on every row: with more it takes seconds to show.
+_MOST_TRIES = 300_000
+
 _EMPTY = "<td></td>"
 
 
@@ -31,12 +34,12 @@ def html(report: Report, options: Options, *, page: bool = False) -> str:
     True
     """
     made = build_table(report, options, grouped=True)
-    open_groups = _open(made.rows)
-    parts = ['<div class="convlin">', f"<style>{STYLE}{_rules(made.rows)}</style>", _head(report)]
+    folding = _folding(made.rows)
+    parts = ['<div class="convlin">', f"<style>{STYLE}{_rules(folding)}</style>", _head(report)]
     if made.rows:
         tree = ' class="tree"' if any(row.group is not None for row in made.rows) else ""
         parts += [f'<div class="wide"><table{tree}>', _headers(made)]
-        parts += ["<tbody>", *_body(made, open_groups), "</tbody></table></div>"]
+        parts += ["<tbody>", *_body(made, folding), "</tbody></table></div>"]
     parts += [_problem(problem, report) for problem in report.problems]
     parts += [f"<p>{escape(note)}</p>" for note in notes(made)]
     parts += [f'<p class="totals">{_total(line)}</p>' for line in totals(made).splitlines()]
@@ -78,8 +81,11 @@ def _number(name: str) -> str:
 # Folding
 
 
-def _open(rows: Iterable[Row]) -> frozenset[int]:
-    """The groups that are unfolded at first: all, or as many levels as stay readable, and those with a problem."""
+def _folding(rows: Iterable[Row]) -> Mapping[int, bool]:
+    """The groups that fold, and whether each is unfolded at first.
+
+    Unfolded are all, or as many levels as stay readable, and whatever has a problem inside.
+    """
     known = list(rows)
     troubled = {group for row in known if row.problems or row.failed for group in row.groups}
     sizes = Counter(row.level for row in known)
@@ -87,34 +93,34 @@ def _open(rows: Iterable[Row]) -> frozenset[int]:
     while sizes[levels + 1] and shown + sizes[levels + 1] <= _MOST_OPEN:
         levels += 1
         shown += sizes[levels]
-    return frozenset(
-        row.group for row in known if row.group is not None and (row.level < levels or row.group in troubled)
-    )
+    heads = sorted((row.level, row.group) for row in known if row.group is not None)
+    most = _MOST_TRIES // max(len(known), 1)
+    return {group: level < levels or group in troubled for level, group in heads[:most]}
 
 
-def _rules(rows: Iterable[Row]) -> str:
+def _rules(groups: Iterable[int]) -> str:
     """For each group the rule that hides its rows; the numbers mean the same in every table of a notebook."""
-    groups = (row.group for row in rows if row.group is not None)
     return "".join(f".convlin table:has(.t{group}:not(:checked)) .g{group}{{display:none}}\n" for group in groups)
 
 
 # Rows
 
 
-def _body(made: Table, open_groups: frozenset[int]) -> Iterator[str]:
+def _body(made: Table, folding: Mapping[int, bool]) -> Iterator[str]:
     bases: dict[int, str] = {}
     for row, written in zip(made.rows, lines_by_row(made), strict=True):
         if row.group is not None:
             bases[row.group] = row.path
         base = bases.get(row.groups[-1], "") if row.groups else ""
         for number, line in enumerate(written):
-            names = [f"g{group}" for group in row.groups]
+            names = [f"g{group}" for group in row.groups if group in folding]
             names += [row.kind] if row.kind in ("group", "function", "parameter", "rest", "module") else []
             names += ["bad"] if row.problems or row.failed else []
             names += ["more"] if number else []
+            names += ["goes-on"] if number + 1 < len(written) else []
             classes = f' class="{" ".join(names)}"' if names else ""
             cells = (
-                _layer(row, base, open_groups) if name == "layer" and not number else _cell(name, text)
+                _layer(row, base, folding) if name == "layer" and not number else _cell(name, text)
                 for name, text in zip(made.columns, line, strict=True)
             )
             yield f"<tr{classes}>{''.join(cells)}</tr>"
@@ -124,7 +130,7 @@ def _cell(name: str, text: str) -> str:
     return f"<td{_number(name)}>{escape(text)}</td>" if text else _EMPTY
 
 
-def _layer(row: Row, base: str, open_groups: frozenset[int]) -> str:
+def _layer(row: Row, base: str, folding: Mapping[int, bool]) -> str:
     """The first cell: indented, with the box that folds, and the part of the path that the group has said, dimmed."""
     if row.kind == "function":
         return _EMPTY
@@ -136,8 +142,8 @@ def _layer(row: Row, base: str, open_groups: frozenset[int]) -> str:
     else:
         shown = escape(name)
     shown += escape(row.label.removeprefix(name))
-    if row.group is not None:
-        checked = " checked" if row.group in open_groups else ""
+    if row.group is not None and row.group in folding:
+        checked = " checked" if folding[row.group] else ""
         box = f'<input type="checkbox" class="t{row.group}"{checked} aria-label="show what is inside {escape(name)}">'
         shown = f"<label>{box}{shown}</label>"
     indent = f' style="--level:{row.level}"' if row.level else ""

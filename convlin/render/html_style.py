@@ -26,11 +26,12 @@ padding-left:calc(.5em + var(--level,0)*1.25em)}
 .convlin.convlin table .n{text-align:right}
 .convlin.convlin table thead th{font-weight:600;border-bottom:1px solid currentColor}
 .convlin.convlin table tbody tr{border-bottom:1px solid var(--line)}
-.convlin.convlin table tbody tr:has(+ .more){border-bottom:0}
+.convlin.convlin table tbody tr.goes-on{border-bottom:0}
 .convlin.convlin table tbody tr.group th{font-weight:600}
 .convlin.convlin table tbody tr.group td{color:var(--dim)}
 .convlin.convlin table tbody tr.function td,.convlin.convlin table tbody tr.module td,
 .convlin.convlin table tbody tr.rest th{font-style:italic}
+.convlin.convlin table tbody tr.module td{white-space:normal}
 .convlin.convlin table tbody tr.parameter td:nth-child(2){color:var(--dim)}
 .convlin.convlin table tbody tr.bad{background:color-mix(in srgb,var(--bad) 13%,transparent)}
 .convlin.convlin table tbody tr.bad th,.convlin.convlin table tbody tr.bad td{color:var(--bad);font-weight:600}
