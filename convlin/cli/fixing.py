@@ -71,7 +71,7 @@ def _planned(todo: Sequence[Job], screen: Screen) -> Mending:
 
 
 def _plan(looked: Looked, mending: Mending) -> None:
-    from convlin.source import plan
+    from convlin.source.plan import plan
 
     problems = looked.summary.problems
     wanted = {problem.path: problem.changes for problem in problems if problem.changes}
@@ -87,7 +87,8 @@ def _plan(looked: Looked, mending: Mending) -> None:
                 mending.edits.append(edit)
         if reason is not None:
             name = problem.path or looked.summary.report.model
-            mending.left.append(f"left alone: {name} ({problem.kind}): {reason}")
+            here = reason.replace(f"{Path.cwd()}{os.sep}", "")
+            mending.left.append(f"left alone: {name} ({problem.kind}): {here}")
 
 
 def _reshaped(problem: Problem) -> Edit | None:

@@ -1,0 +1,1002 @@
+"""The command line: what it answers, where, and with which exit code."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+import textwrap
+import threading
+import tomllib
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from convlin.cli import main
+from convlin.cli.annotations import Annotation, annotated
+from convlin.cli.screen import Screen, painted
+from convlin.cli.values import read_arguments, read_batch_size, read_dtypes, read_inputs
+from convlin.errors import InputError
+from convlin.records import Location
+
+NET = """
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+
+
+    class CNN(nn.Module):
+        def __init__(self, features=2048, classes=10):
+            super().__init__()
+            self.conv1 = nn.Conv2d(3, 16, 3, padding=1)
+            self.conv2 = nn.Conv2d(16, 32, 3, stride=2, padding=1)
+            self.fc1 = nn.Linear(features, classes)
+
+        def forward(self, x):
+            x = F.max_pool2d(self.conv2(self.conv1(x)), 2)
+            return self.fc1(x.flatten(1))
+
+
+    class Wrong(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(1, 8, 3)   # grey
+            self.head = nn.Sequential(
+                nn.Flatten(),
+                nn.Linear(999, 64),  # how many?
+                nn.Linear(64, 10),
+            )
+
+        def forward(self, x):
+            return self.head(self.conv(x))
+
+
+    class Raises(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(4, 3)
+
+        def forward(self, x):
+            x = self.fc(x)
+            return x.nonsense
+
+
+    class Two(nn.Module):
+        def forward(self, a, b, scale=1):
+            return torch.cat([a, b], 1) * scale
+
+
+    def make(classes=10):
+        return CNN(classes=classes)
+
+
+    def tuple_of():
+        return (CNN(), 3)
+
+
+    def fails():
+        raise KeyError("mine")
+
+
+    class Config:
+        pass
+
+
+    ready = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    number = 3
+"""
+
+
+@pytest.fixture(autouse=True)
+def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty working directory with the file ``net.py`` in it."""
+    write(tmp_path / "net.py", NET)
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("NO_COLOR", raising=False)
+    monkeypatch.delenv("GITHUB_WORKSPACE", raising=False)
+    return tmp_path
+
+
+def write(path: Path, text: str) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(text).lstrip("\n"), encoding="utf-8")
+
+
+class Ran:
+    """What a command answered."""
+
+    def __init__(self, status: int, out: str, err: str) -> None:
+        self.status, self.out, self.err = status, out, err
+
+
+Run = Callable[..., Ran]
+
+
+@pytest.fixture
+def run(capsys: pytest.CaptureFixture[str]) -> Run:
+    """Run a command in this process."""
+
+    def ran(*words: str) -> Ran:
+        try:
+            status = main(words)
+        except SystemExit as end:
+            status = int(end.code or 0)
+        out, err = capsys.readouterr()
+        return Ran(status, out, err)
+
+    return ran
+
+
+def command(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    """Run the real command in a process of its own."""
+    script = Path(sys.executable).with_name("convlin")
+    return subprocess.run(
+        [str(script), *words], capture_output=True, text=True, encoding="utf-8", check=False, **options
+    )  # type: ignore[call-overload,no-any-return]
+
+
+# show
+
+
+def test_show(run: Run) -> None:
+    ran = run("show", "net.py:CNN", "3,32,32")
+    assert ran.status == 0
+    assert ran.out.startswith("CNN  input 1×3×32×32  cpu, eval\n\nLayer ")
+    assert "\nfc1 " in ran.out
+    assert ran.err == ""
+
+
+def test_show_a_model_with_a_problem(run: Run) -> None:
+    ran = run("show", "net.py:Wrong", "1,32,32")
+    assert ran.status == 1
+    assert "needs in_features=7200, has 999" in ran.out
+    assert re.search(r"fix  net\.py:\d+ +nn\.Linear\(7200, 64\),  # how many\?", ran.out)
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        ["net.py:make", "3,32,32", "--kwargs", '{"classes": 7}'],
+        ["net.py:make", "3,32,32", "--kwargs", "{'classes': 7}"],
+        ["net.py:make", "3,32,32", "--kwargs", "classes=7"],
+        ["net.py:make", "--kwargs", "7", "3,32,32"],
+        ["net.py:CNN", "3,32,32", "--kwargs", "2048, 7"],
+        ["--kwargs", "2048, classes=7", "net.py:CNN", "x=3,32,32"],
+        ["./net.py:CNN", "(3, 32, 32)", "--kwargs", "classes=7"],
+        ["net:CNN", "3x32x32", "--kwargs", "classes=7"],
+    ],
+)
+def test_ways_to_name_a_model_and_its_input(words: list[str], run: Run) -> None:
+    ran = run("show", *words)
+    assert ran.status == 0, ran.err
+    assert re.search(r"fc1 +Linear +1×2048 +1×7 ", ran.out)
+
+
+def test_instance_absolute_path_and_several_inputs(run: Run, project: Path) -> None:
+    assert "1×12" in run("show", f"{project / 'net.py'}:ready", "3,2,2").out
+    ran = run("show", "net.py:Two", "5", "--batch-size", "2", "7")
+    assert "input 2×5, 2×7" in ran.out
+    assert "2×12" in ran.out
+    assert "input a=1×5, b=1×7" in run("show", "net.py:Two", "a=5", "b=7", "--forward-kwargs", "scale=3").out
+
+
+def test_options_of_the_pass(run: Run) -> None:
+    ran = run(
+        "show",
+        "net.py:CNN",
+        "3,32,32",
+        "--batch-size",
+        "4",
+        "--mode",
+        "train",
+        "--device",
+        "meta",
+        "--dtype",
+        "float32",
+    )
+    assert "input 4×3×32×32  meta, train" in ran.out
+    data = json.loads(
+        run("show", "net.py:Two", "5", "7", "--dtype", "long", "--dtype", "int32", "--format", "json").out
+    )
+    assert [each["dtype"] for each in data["inputs"]] == ["int64", "int32"]
+    data = json.loads(
+        run("show", "net.py:Two", "a=5", "b=7", "--dtype=b=long", "--dtype=a=half", "--format", "json").out
+    )
+    assert [each["dtype"] for each in data["inputs"]] == ["float16", "int64"]
+
+
+def test_without_an_input(run: Run) -> None:
+    ran = run("show", "net.py:CNN")
+    assert ran.status == 0
+    assert "no forward pass" in ran.out
+
+
+def test_columns_rows_and_forms(run: Run) -> None:
+    ran = run(
+        "show", "net.py:CNN", "3,32,32", "--columns", "layer,output", "--only", "Conv2d", "--depth", "1", "--no-fold"
+    )
+    assert re.search(r"Layer +Output\nconv1 +1×16×32×32\nconv2 +1×32×16×16\n", ran.out)
+    assert "conv1.weight" in run("show", "net.py:CNN", "3,32,32", "--parameters").out
+    assert run("show", "net.py:CNN", "3,32,32", "--ascii").out.isascii()
+    assert "| Layer " in run("show", "net.py:CNN", "3,32,32", "--format", "markdown").out
+    assert run("show", "net.py:CNN", "3,32,32", "--format", "html").out.startswith("<")
+    assert run("show", "net.py:CNN", "3,32,32", "--format", "csv").out.startswith("layer,type,")
+    assert "\\toprule" in run("show", "net.py:CNN", "3,32,32", "--format", "latex").out
+    assert json.loads(run("show", "net.py:CNN", "3,32,32", "--format", "json").out)["model"] == "CNN"
+    ran = run("show", "net.py:CNN", "3,32,32", "--columns", "layer,outptu")
+    assert (ran.status, ran.out) == (2, "")
+    assert "there is no column 'outptu'; did you mean 'output'?" in ran.err
+
+
+def test_output_file(run: Run, project: Path) -> None:
+    ran = run("show", "net.py:CNN", "3,32,32", "--output", "net.md")
+    assert (ran.status, ran.out, ran.err) == (0, "", "written net.md\n")
+    assert "| Layer " in (project / "net.md").read_text(encoding="utf-8")
+    run("show", "net.py:CNN", "3,32,32", "--output", "net.dat", "--format", "text")
+    assert (project / "net.dat").read_text(encoding="utf-8").startswith("CNN  input 1×3×32×32")
+    run("show", "net.py:CNN", "3,32,32", "--output", "page", "--format", "html")
+    assert "<!doctype html>" in (project / "page").read_text(encoding="utf-8").lower()
+    ran = run("show", "net.py:CNN", "3,32,32", "--output", "net.xyz")
+    assert ran.status == 2
+    assert "net.xyz" in ran.err
+
+
+def test_named_sizes(run: Run) -> None:
+    ran = run("show", "net.py:CNN", "3,H,W")
+    if "cannot be followed yet" in ran.err:
+        pytest.skip("named sizes are not there yet")
+    assert ran.status in (0, 1)
+    assert "1×3×H×W" in ran.out
+
+
+# Usage errors
+
+
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        ([], "convlin: the following arguments are required: COMMAND (see convlin --help)"),
+        (["frob"], "argument COMMAND: invalid choice: 'frob'"),
+        (["show"], "convlin show: the following arguments are required: MODEL"),
+        (["show", "net.py:CNN", "3,32,32", "--colums", "layer"], "convlin: unrecognized arguments: --colums"),
+        (["show", "net.py:CNN", "3,32,32", "--depth", "x"], "convlin show: argument --depth: invalid int value: 'x'"),
+        (["show", "net.py:CNN", "3,32,32", "--format", "pdf"], "invalid choice: 'pdf'"),
+        (["show", "net.py", "3,32,32"], "write pkg.module:Net or path/net.py:Net; net.py has CNN, Wrong,"),
+        (["show", "net.py:", "3"], "'net.py:' names no model"),
+        (["show", "other.py:CNN", "3"], "other.py does not exist"),
+        (["show", "net.txt/x:CNN", "3"], "net.txt/x does not exist"),
+        (["show", "net.ipynb:CNN", "3"], "net.ipynb does not exist: write path/net.py:Net"),
+        (["show", "net.py:CNm", "3"], "net.py has no 'CNm'; did you mean 'CNN'?"),
+        (["show", "net.py:Zzz", "3"], "net.py has no 'Zzz'; its models are CNN, Wrong, Raises, Two, ready"),
+        (["show", "no_such_module:CNN", "3"], "there is no module 'no_such_module' here or among the"),
+        (["show", "torch.nope.deeper:CNN", "3"], "there is no module 'torch.nope'"),
+        (["show", "a b:CNN", "3"], "'a b' is neither a module nor a file"),
+        (["show", "net.py:Config", "3"], "net.py:Config is a class, and no nn.Module"),
+        (["show", "net.py:number", "3"], "net.py:number is 'int', and no nn.Module, class or function that makes one"),
+        (["show", "net.py:tuple_of", "3"], "net.py:tuple_of returned 'tuple', and no nn.Module"),
+        (["show", "net.py:ready", "3,2,2", "--kwargs", "a=1"], "net.py:ready is a model that is already made"),
+        (["show", "net.py:make", "3", "--kwargs", "clases=3"], "net.py:make(classes=10) cannot be called with clases"),
+        (["show", "net.py:make", "3", "--kwargs", "{3"], "--kwargs '{3' cannot be read: write --kwargs"),
+        (["show", "net.py:make", "3", "--kwargs", "open('x')"], "cannot be read"),
+        (["show", "net.py:make", "3", "--kwargs", "**{}"], "cannot be read"),
+        (["show", "net.py:make", "3", "--kwargs", "{1: 2}"], "cannot be read"),
+        (["show", "net.py:Two", "3", "3", "--forward-kwargs", "3"], "--forward-kwargs takes arguments with names"),
+        (["show", "net.py:CNN", "3,32,3.2"], "'3,32,3.2' is no input: write the sizes of one sample without the batch"),
+        (["show", "net.py:CNN", "3,,32"], "'3,,32' is no input"),
+        (["show", "net.py:CNN", "0,32,32"], "0 in the shape (0, 32, 32) is no size"),
+        (["show", "net.py:CNN", "x=3,32,32", "5"], "some of the inputs x=3,32,32 5 have names"),
+        (["show", "net.py:CNN", "y=3,32,32"], "CNN.forward(x) cannot be called with y="),
+        (["show", "net.py:CNN", "3,32,32", "--dtype", "flaot32"], "'flaot32' is no dtype"),
+        (["show", "net.py:Two", "3", "3", "--dtype", "a=long", "--dtype", "half"], "some --dtype have names"),
+        (["show", "net.py:CNN", "3,32,32", "--device", "cud"], "'cud'"),
+        (["show", "net.py:CNN", "3,32,32", "--batch-size", "0"], "--batch-size 0 is no batch size"),
+        (["check", "net.py:CNN"], "net.py:CNN needs an input to be checked with"),
+        (["check"], "no model was given, and there is no pyproject.toml"),
+        (["check", "net.py:CNN", "3,32,32", "--update"], "--update writes locks, and none is named: add --lock FILE"),
+        (["check", "net.py:CNN", "3,32,32", "--lock", "no.shapes"], "there is no lock no.shapes: write it with"),
+        (["check", "net.py:CNN", "3,32,32", "--lock", "net.py"], "net.py is no lock of convlin"),
+        (["fix", "net.py:CNN"], "net.py:CNN needs an input to be run with"),
+        (["explain", "Conv2d"], "Conv2d needs an input: write convlin explain Conv2d 3,32,32"),
+    ],
+)  # fmt: skip
+def test_usage_errors_are_one_line(words: list[str], said: str, run: Run) -> None:
+    ran = run(*words)
+    assert ran.status == 2
+    assert said in ran.err
+    assert ran.err.count("\n") == 1
+    assert ran.out == ""
+
+
+def test_help(run: Run) -> None:
+    assert run("--help").status == 0
+    assert "convlin 0." in run("--version").out
+    for name in ("show", "check", "fix", "explain"):
+        ran = run(name, "--help")
+        assert ran.status == 0
+        assert f"convlin {name} " in ran.out
+        assert "examples:" in ran.out
+        assert "exit status: 0 fine; 1 a shape problem" in ran.out.replace("\n", " ")
+        if name != "explain":
+            assert "imported, which runs its code" in ran.out
+
+
+def test_help_and_usage_errors_need_no_torch() -> None:
+    code = """
+        import contextlib, sys
+        from convlin.cli import main
+        for words in (["--help"], ["check", "--help"], ["frob"], ["show", "a.py:B", "--nope"], ["check"]):
+            with contextlib.suppress(SystemExit):
+                main(words)
+        assert "torch" not in sys.modules
+    """
+    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+
+
+# The user's code
+
+
+def test_error_in_forward_is_told_with_the_users_traceback(run: Run, project: Path) -> None:
+    for name in ("show", "check"):
+        ran = run(name, "net.py:Raises", "4")
+        assert ran.status == 1
+        assert f'File "{project / "net.py"}"' in ran.err
+        assert "return x.nonsense" in ran.err
+        assert "AttributeError: 'Tensor' object has no attribute 'nonsense'" in ran.err
+        assert re.search(r"fc +Linear +1×4 +1×3 ", ran.err)
+        assert "convlin: running net.py:Raises raised the error above" in ran.err
+        assert f"{os.sep}convlin{os.sep}" not in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "import torch\n1/0\n",
+            "ZeroDivisionError: division by zero\nconvlin: importing bad.py raised the error above",
+        ),
+        ("def f(:\n", "SyntaxError: invalid syntax\nconvlin: importing bad.py raised"),
+        ("import not_there_at_all\n", "ModuleNotFoundError: No module named 'not_there_at_all'\nconvlin: importing"),
+        ("raise SystemExit(7)\n", "SystemExit: 7\nconvlin: importing bad.py raised"),
+        (
+            "try:\n    1/0\nexcept ZeroDivisionError as e:\n    raise KeyError(3) from e\n",
+            "direct cause of the following",
+        ),
+        ("def Net():\n    raise KeyError('mine')\n", "KeyError: 'mine'\nconvlin: making bad.py:Net raised"),
+        ("def __getattr__(name):\n    raise OSError('mine')\n", "OSError: mine\nconvlin: looking up bad.py:Net raised"),
+        (
+            "from convlin import InputError\nraise InputError('mine')\n",
+            "convlin.errors.InputError: mine\nconvlin: importing",
+        ),
+    ],
+)
+def test_error_while_importing_or_making(text: str, said: str, run: Run, project: Path) -> None:
+    (project / "bad.py").write_text(text)
+    ran = run("show", "bad.py:Net", "3")
+    assert ran.status == 1
+    assert said in ran.err
+    assert str(project / "bad.py") in ran.err
+    assert f"{os.sep}convlin{os.sep}" not in ran.err
+    assert "importlib" not in ran.err
+    assert ran.out == ""
+
+
+def test_what_the_user_prints_stays_out_of_the_answer(run: Run, project: Path) -> None:
+    write(
+        project / "loud.py",
+        """
+        from torch import nn
+        print("importing")
+        class Net(nn.Linear):
+            def forward(self, x):
+                print("running")
+                return super().forward(x)
+        """,
+    )
+    ran = run("show", "loud.py:Net", "4", "--kwargs", "4, 3", "--format", "json")
+    assert json.loads(ran.out)["model"] == "Net"
+    assert "importing\n" in ran.err
+    assert "running\n" in ran.err
+
+
+def test_nothing_is_left_behind(run: Run, project: Path) -> None:
+    write(project / "app/blocks.py", "from torch import nn\nblock = nn.Linear(4, 3)\n")
+    write(
+        project / "app/net.py",
+        """
+        import os, sys
+        from torch import nn
+        from blocks import block
+        sys.path.append("/nowhere")
+        os.chdir("/")
+        assert sys.argv == [__file__]
+        assert __name__ == "net"
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.block = block
+            def forward(self, x):
+                import late
+                return late.double(self.block(x))
+        """,
+    )
+    write(project / "app/late.py", "def double(x):\n    return 2 * x\n")
+    before = list(sys.path), list(sys.argv), os.getcwd(), set(sys.modules), sys.dont_write_bytecode
+    ran = run("show", "app/net.py:Net", "4")
+    assert ran.status == 0, ran.err
+    assert (list(sys.path), list(sys.argv), os.getcwd(), sys.dont_write_bytecode) == (*before[:3], before[4])
+    assert not {"net", "blocks", "late"} & (set(sys.modules) - before[3])
+    assert sorted(path.name for path in project.rglob("*") if path.is_file()) == [
+        "blocks.py",
+        "late.py",
+        "net.py",
+        "net.py",
+    ]
+
+
+def test_a_file_named_like_a_module_does_not_take_its_place(run: Run, project: Path) -> None:
+    import types
+
+    for name in ("types", "torch", "pytest", "two-words"):
+        write(project / f"odd/{name}.py", "from torch import nn\nimport types\nnet = nn.Linear(4, 3)\n")
+        ran = run("show", f"odd/{name}.py:net", "4")
+        if name == "torch":  # ``from torch import nn`` finds torch, which is known already
+            assert ran.status == 0, ran.err
+        assert ran.status == 0, ran.err
+    assert sys.modules["types"] is types
+
+
+def test_a_file_of_a_package_is_imported_as_part_of_it(run: Run, project: Path) -> None:
+    write(project / "src/pkg/__init__.py", "")
+    write(project / "src/pkg/parts/__init__.py", "from ..blocks import width\n")
+    write(project / "src/pkg/blocks.py", "width = 3\n")
+    write(project / "src/pkg/parts/net.py", "from torch import nn\nfrom . import width\nnet = nn.Linear(4, width)\n")
+    assert "1×3" in run("show", "src/pkg/parts/net.py:net", "4").out
+    (project / "here.py").write_text("from torch import nn\nclass A:\n    net = nn.Linear(4, 6)\n")
+    assert "1×6" in run("show", "here:A.net", "4").out
+
+
+def test_files_of_the_same_name_in_two_places(run: Run, project: Path) -> None:
+    for place, width in (("a", 3), ("b", 5)):
+        write(project / f"{place}/blocks.py", f"width = {width}\n")
+        write(
+            project / f"{place}/model.py", "from torch import nn\nfrom blocks import width\nnet = nn.Linear(4, width)\n"
+        )
+    write(
+        project / "pyproject.toml",
+        """
+        [tool.convlin]
+        models = [{ model = "a/model.py:net", input = [4] }, { model = "b/model.py:net", input = "4" }]
+        """,
+    )
+    ran = run("check", "--format", "json")
+    assert ran.status == 0
+    assert [each["ok"] for each in json.loads(ran.out)["models"]] == [True, True]
+    assert "1×3" in run("show", "a/model.py:net", "4").out
+    assert "1×5" in run("show", "b/model.py:net", "4").out
+
+
+def test_a_model_made_on_the_meta_device(run: Run, project: Path) -> None:
+    """Forty terabytes of parameters, and a constructor that cannot run there and falls back."""
+    (project / "big.py").write_text(
+        "import torch\nfrom torch import nn\n"
+        "class Big(nn.Linear):\n    def __init__(self):\n        super().__init__(10**6, 10**7)\n"
+        "class Reads(nn.Linear):\n    def __init__(self):\n        super().__init__(int(torch.ones(1).item()) + 3, 2)\n"
+    )
+    assert "1×10000000" in run("show", "big.py:Big", "1000000", "--device", "meta").out
+    assert "1×2" in run("show", "big.py:Reads", "4", "--device", "meta").out
+
+
+# check
+
+
+def test_check_fine(run: Run) -> None:
+    ran = run("check", "net.py:CNN", "3,32,32")
+    assert (ran.status, ran.out, ran.err) == (0, "✓ net.py:CNN  input 1×3×32×32  6 calls\n", "")
+
+
+def test_check_wrong(run: Run) -> None:
+    ran = run("check", "net.py:Wrong", "3,32,32")
+    assert ran.status == 1
+    assert ran.out.startswith("✗ net.py:Wrong  input 1×3×32×32\n  ✗ conv: ")
+    assert "    fix  net.py:21   self.conv = nn.Conv2d(3, 8, 3)   # grey\n" in ran.out
+    assert "  ✗ head.1: Linear(in_features=999, out_features=64) receives 7200 features\n" in ran.out
+
+
+def test_check_against_a_lock(run: Run, project: Path) -> None:
+    words = ("check", "net.py:CNN", "3,32,32", "--lock", "locks/net.shapes")
+    ran = run(*words, "--update")
+    assert ran.status == 0
+    assert "  written locks/net.shapes: look at it and commit it\n" in ran.out
+    assert run(*words).out == "✓ net.py:CNN  input 1×3×32×32  6 calls, as locks/net.shapes says\n"
+    assert "locks/net.shapes is up to date" in run(*words, "--update").out
+    before = (project / "locks/net.shapes").read_bytes()
+    ran = run(*words, "--kwargs", "classes=7")
+    assert ran.status == 1
+    assert "✗ net.py:CNN" in ran.out
+    assert "  not as locks/net.shapes says: 2 reshaped, 1 with other params\n" in ran.out
+    assert re.search(r"  reshaped +fc1 +-> 1x10 +-> 1x7\n", ran.out)
+    assert "If this is meant, add --update" in ran.out
+    assert (project / "locks/net.shapes").read_bytes() == before
+    assert "changed locks/net.shapes" in run(*words, "--kwargs", "classes=7", "--update").out
+    (project / "locks/net.shapes").write_bytes(before[:80])
+    ran = run(*words)
+    assert ran.status == 2
+    assert "locks/net.shapes is damaged at line" in ran.err
+    assert run(*words, "--update").status == 0
+    assert (project / "locks/net.shapes").read_bytes() == before
+
+
+def test_a_wrong_model_is_not_locked(run: Run, project: Path) -> None:
+    ran = run("check", "net.py:Wrong", "3,32,32", "--lock", "net.shapes", "--update")
+    assert ran.status == 1
+    assert not (project / "net.shapes").exists()
+
+
+def test_check_as_json(run: Run) -> None:
+    run("check", "net.py:CNN", "3,32,32", "--lock", "net.shapes", "--update")
+    ran = run("check", "net.py:CNN", "3,32,32", "--lock", "net.shapes", "--kwargs", "classes=7", "--format", "json")
+    assert ran.status == 1
+    data = json.loads(ran.out)
+    assert data["version"] == 1
+    (model,) = data["models"]
+    assert (model["target"], model["model"], model["ok"], model["problems"]) == ("net.py:CNN", "CNN", False, [])
+    assert [(each["kind"], each["path"], each["now"]) for each in model["differences"]] == [
+        ("reshaped", "fc1", "-> 1x7"),
+        ("params", "fc1", "14343"),
+        ("reshaped", "", "-> 1x7"),
+    ]
+    assert model["differences"][0]["line"] == 11
+    (model,) = json.loads(run("check", "net.py:Wrong", "3,32,32", "--format", "json").out)["models"]
+    first, second = model["problems"]
+    assert (first["kind"], first["path"], first["declared"], first["required"]) == ("in_channels", "conv", 1, 3)
+    assert (second["path"], second["required"], second["line"]) == ("head.1", 7200, 24)
+    assert second["file"].endswith("net.py")
+    (model,) = json.loads(run("check", "net.py:Raises", "4", "--format", "json").out)["models"]
+    assert "AttributeError" in model["raised"]
+
+
+def test_check_as_annotations(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    ran = run("check", "net.py:Wrong", "3,32,32", "--format", "github")
+    assert ran.status == 1
+    first, second = ran.out.splitlines()
+    assert first.startswith("::error file=net.py,line=21,title=net.py%3AWrong conv::Conv2d(1, 8")
+    assert second.startswith("::error file=net.py,line=24,title=net.py%3AWrong head.1::Linear(in_features=999")
+    assert "%0Afix: nn.Linear(7200, 64)" in second
+    assert run("check", "net.py:CNN", "3,32,32", "--format", "github").out == "✓ net.py:CNN  input 1×3×32×32\n"
+    ran = run("check", "net.py:Raises", "4", "--format", "github")
+    assert ran.out.startswith("::error file=net.py,line=39,title=convlin::running net.py:Raises raised AttributeError")
+    assert "return x.nonsense" in ran.err
+    ran = run("check", "net.py:CNm", "4", "--format", "github")
+    assert ran.status == 2
+    assert ran.out == "::error file=net.py,line=1,title=convlin::net.py has no 'CNm'; did you mean 'CNN'?\n"
+    run("check", "net.py:CNN", "3,32,32", "--lock", "net.shapes", "--update")
+    monkeypatch.setenv("GITHUB_WORKSPACE", str(project.parent))
+    ran = run("check", "net.py:CNN", "3,32,32", "--lock", "net.shapes", "--kwargs", "classes=7", "--format", "github")
+    assert (
+        f"::error file={project.name}/net.py,line=11,title=net.py%3ACNN fc1::not as net.shapes says: reshaped fc1"
+        in ran.out
+    )
+
+
+def test_annotations_are_escaped_and_few(run: Run, project: Path) -> None:
+    note = Annotation(Location("a,b:c.py", 3), "50%, all", "100%\r\nnext: one")
+    assert annotated(note).endswith("a%2Cb%3Ac.py,line=3,title=50%25%2C all::100%25%0D%0Anext: one")
+    assert annotated(Annotation(None, "t", "m")) == "::error title=t::m"
+    write(
+        project / "many.py",
+        """
+        from torch import nn
+        class Many(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList(nn.Linear(7, 4) for _ in range(12))
+            def forward(self, x):
+                for layer in self.layers:
+                    x = layer(x)
+                return x
+        """,
+    )
+    lines = run("check", "many.py:Many", "4", "--format", "github").out.splitlines()
+    assert len(lines) == 10
+    assert lines[-1].endswith("::and 3 more: run convlin check many.py:Many")
+
+
+CONFIGURED = """
+    [tool.convlin]
+    models = [
+        { model = "net.py:CNN", input = "3,32,32", lock = "cnn.shapes" },
+        { model = "net.py:make", input = [3, 32, 32], kwargs = { classes = 7 }, batch_size = 2, mode = "train" },
+        { model = "net:Two", input = ["5", "7"], dtype = ["long", "int32"], forward_kwargs = { scale = 2 } },
+        { model = "net.py:Two", input = { a = [5], b = "7" }, dtype = { a = "half" }, device = "meta" },
+        { model = "net.py:Two", input = [[5], [7]] },
+    ]
+"""
+
+
+def test_configured_models(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(project / "pyproject.toml", CONFIGURED)
+    ran = run("check")
+    assert ran.status == 2
+    assert "there is no lock cnn.shapes" in ran.err
+    assert ran.out.count("✓") == 4
+    ran = run("check", "--update")
+    assert ran.status == 0
+    assert "written cnn.shapes" in ran.out
+    ran = run("check")
+    assert ran.status == 0
+    assert ran.out.splitlines() == [
+        "✓ net.py:CNN  input 1×3×32×32  6 calls, as cnn.shapes says",
+        "✓ net.py:make  input 2×3×32×32  6 calls",
+        "✓ net:Two  input 1×5, 1×7  2 calls",
+        "✓ net.py:Two  input a=1×5, b=1×7  2 calls",
+        "✓ net.py:Two  input 1×5, 1×7  2 calls",
+        "5 models, none with problems",
+    ]
+    (project / "deep/er").mkdir(parents=True)
+    monkeypatch.chdir(project / "deep/er")
+    assert run("check").status == 0
+    with (project / "pyproject.toml").open("a") as file:
+        file.write('[[tool.other.models]]\nmodel = "x"\n')
+    assert run("check").status == 0
+
+
+def test_one_wrong_model_among_several(run: Run, project: Path) -> None:
+    write(
+        project / "pyproject.toml",
+        """
+        [[tool.convlin.models]]
+        model = "net.py:Wrong"
+        input = "3,32,32"
+        [[tool.convlin.models]]
+        model = "net.py:Raises"
+        input = "4"
+        [[tool.convlin.models]]
+        model = "net.py:CNN"
+        input = "3,32,32"
+        """,
+    )
+    ran = run("check")
+    assert ran.status == 1
+    assert [line[:13] for line in ran.out.splitlines() if line.startswith(("✗", "✓"))] == [
+        "✗ net.py:Wron",
+        "✗ net.py:Rais",
+        "✓ net.py:CNN ",
+    ]
+    assert ran.out.endswith("3 models, 2 with problems\n")
+    assert "return x.nonsense" in ran.err
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("", "pyproject.toml lists none under [tool.convlin]: write"),
+        ("[tool.convlin]\n", "lists none under [tool.convlin]"),
+        ("[tool]\nconvlin = 3\n", "lists none under [tool.convlin]"),
+        ("[tool.convlin\n", "pyproject.toml cannot be read: "),
+        ('[tool.convlin]\nmodels = ["net.py:CNN"]\n', 'pyproject.toml, model 1: write { model = "net.py:Net"'),
+        ("[tool.convlin]\nmodel = 3\nmodels = [{ model = 'a:b' }]\n", "has 'model', and its one key is 'models'"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', inptu = '3' }]\n", "has no key 'inptu'; did you mean 'input'?"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', input = 3.5 }]\n", "input = 3.5 is no input"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', mode = 3 }]\n", "mode = 3 should be a text"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', dtype = 3 }]\n", "dtype = 3 is no dtype"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', kwargs = 3 }]\n", "kwargs = 3 cannot be passed"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', kwargs = { a = 1979-05-27 } }]\n", "cannot be passed"),
+    ],
+)  # fmt: skip
+def test_configuration_that_cannot_be_right(text: str, said: str, run: Run, project: Path) -> None:
+    (project / "pyproject.toml").write_text(text)
+    ran = run("check")
+    assert ran.status == 2
+    assert said in ran.err
+    ran = run("check", "net.py:CNN", "3,32,32")  # not looked at where a model is named
+    assert ran.status == 0
+
+
+def test_lock_and_configuration(run: Run, project: Path) -> None:
+    write(project / "pyproject.toml", CONFIGURED)
+    ran = run("check", "--lock", "net.shapes")
+    assert ran.status == 2
+    assert "--lock is for one model" in ran.err
+
+
+# fix
+
+
+def test_fix_prints_a_patch(run: Run, project: Path) -> None:
+    before = (project / "net.py").read_bytes()
+    ran = run("fix", "net.py:Wrong", "3,32,32")
+    assert ran.status == 1
+    assert ran.out == textwrap.dedent(
+        """\
+        --- a/net.py
+        +++ b/net.py
+        @@ -18,10 +18,10 @@
+         class Wrong(nn.Module):
+             def __init__(self):
+                 super().__init__()
+        -        self.conv = nn.Conv2d(1, 8, 3)   # grey
+        +        self.conv = nn.Conv2d(3, 8, 3)   # grey
+                 self.head = nn.Sequential(
+                     nn.Flatten(),
+        -            nn.Linear(999, 64),  # how many?
+        +            nn.Linear(7200, 64),  # how many?
+                     nn.Linear(64, 10),
+                 )
+        ~
+        """
+    ).replace("~", " ")
+    assert (project / "net.py").read_bytes() == before
+    if shutil.which("patch"):
+        subprocess.run(["patch", "-p1", "--quiet"], input=ran.out, text=True, check=True)
+        assert run("check", "net.py:Wrong", "3,32,32").status == 0
+
+
+def test_fix_writes_and_proves(run: Run, project: Path) -> None:
+    """Byte for byte the same but for the two numbers: line ends, tabs, no end of line, permissions."""
+    path = project / "net.py"
+    text = path.read_text().replace("   # grey", "\t# grey: é").replace("\n", "\r\n").rstrip()
+    path.write_bytes(b"# -*- coding: latin-1 -*-\r\n" + text.encode("latin-1"))
+    path.chmod(0o755)
+    before = path.read_bytes()
+    ran = run("fix", "net.py:Wrong", "3,32,32", "--write")
+    assert ran.status == 0, ran.err
+    assert ran.err == "net.py:Wrong: no problem left\nwritten: net.py\n"
+    assert path.read_bytes() == before.replace(b"Conv2d(1,", b"Conv2d(3,").replace(b"999", b"7200")
+    assert path.stat().st_mode & 0o777 == 0o755
+    assert run("check", "net.py:Wrong", "3,32,32").status == 0
+    assert sorted(each.name for each in project.iterdir()) == ["net.py"]
+    ran = run("fix", "net.py:Wrong", "3,32,32", "--write")
+    assert (ran.status, ran.out, ran.err) == (0, "", "nothing to mend\n")
+
+
+def test_fix_puts_back_what_does_not_help(run: Run, project: Path) -> None:
+    write(
+        project / "odd.py",
+        """
+        from torch import nn
+        class Odd(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(5, 3)
+            def forward(self, x):
+                return self.fc(x.repeat(1, self.fc.in_features + 1))
+        """,
+    )
+    before = (project / "odd.py").read_bytes()
+    ran = run("fix", "odd.py:Odd", "1", "--write")
+    assert ran.status == 1
+    assert "the new run shows the same problems" in ran.err
+    assert "this mends nothing: odd.py put back as it was" in ran.err
+    assert (project / "odd.py").read_bytes() == before
+
+
+def test_fix_puts_back_what_breaks_the_file(run: Run, project: Path) -> None:
+    """A module that compares itself with a number of its own."""
+    write(
+        project / "odd.py",
+        """
+        from torch import nn
+        class Odd(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(5, 3)
+                assert self.fc.in_features == 5
+            def forward(self, x):
+                return self.fc(x)
+        """,
+    )
+    before = (project / "odd.py").read_bytes()
+    ran = run("fix", "odd.py:Odd", "4", "--write")
+    assert ran.status == 1
+    assert "AssertionError" in ran.err
+    assert "put back as it was" in ran.err
+    assert (project / "odd.py").read_bytes() == before
+
+
+def test_fix_leaves_alone_what_is_in_doubt(run: Run, project: Path) -> None:
+    write(
+        project / "loop.py",
+        """
+        from torch import nn
+        class Loop(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.layers = nn.ModuleList(nn.Linear(7, width) for width in (4, 5))
+                self.head = nn.Linear(9, 2)
+            def forward(self, x):
+                for layer in self.layers:
+                    x = layer(x)
+                return self.head(x)
+        """,
+    )
+    ran = run("fix", "loop.py:Loop", "3", "--write")
+    assert ran.status == 1
+    assert "left alone: layers.0 (in_features): " in ran.err
+    assert "loop.py:Loop: 2 of 3 problems left" in ran.err
+    text = (project / "loop.py").read_text()
+    assert "nn.Linear(7, width)" in text
+    assert "nn.Linear(5, 2)" in text
+
+
+def test_fix_mends_a_view(run: Run, project: Path) -> None:
+    write(
+        project / "view.py",
+        """
+        from torch import nn
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.conv = nn.Conv2d(3, 4, 3)
+                self.fc = nn.Linear(2048, 2)
+            def forward(self, x):
+                x = self.conv(x)
+                return self.fc(x.view(-1, 2048))  # one row each
+        """,
+    )
+    ran = run("fix", "view.py:Net", "3,10,10", "--write")
+    assert ran.status == 0, ran.err
+    text = (project / "view.py").read_text()
+    assert "self.fc(x.flatten(1))  # one row each" in text
+    assert "nn.Linear(256, 2)" in text
+
+
+def test_fix_nothing(run: Run) -> None:
+    ran = run("fix", "net.py:CNN", "3,32,32")
+    assert (ran.status, ran.out, ran.err) == (0, "", "nothing to mend\n")
+
+
+def test_fix_a_file_that_may_not_be_written(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(os, "access", lambda *_: False)
+    before = (project / "net.py").read_bytes()
+    ran = run("fix", "net.py:Wrong", "3,32,32", "--write")
+    assert ran.status == 1
+    assert "nothing is changed: net.py may not be written to" in ran.err
+    assert (project / "net.py").read_bytes() == before
+
+
+def test_fix_interrupted_puts_back(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import convlin.cli.fixing
+
+    def interrupted(*_: object) -> None:
+        assert b"7200" in (project / "net.py").read_bytes()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(convlin.cli.fixing, "_problems_now", interrupted)
+    before = (project / "net.py").read_bytes()
+    assert run("fix", "net.py:Wrong", "3,32,32", "--write").status == 130
+    assert (project / "net.py").read_bytes() == before
+
+
+# explain
+
+
+def test_explain(run: Run) -> None:
+    pytest.importorskip("convlin.explain")
+    ran = run("explain", "Conv2d", "3,32,32", "--kwargs", "out_channels=16, kernel_size=3, stride=2")
+    assert ran.status == 0, ran.err
+    assert "(32 + 2·0 − 1·(3−1) − 1)/2" in ran.out
+    assert "3·32" in run("explain", "nn.Flatten", "3,32,32").out or "3072" in run("explain", "Flatten", "3,32,32").out
+    assert "15" in run("explain", "MaxPool2d", "3,32,32", "--kwargs", "3, 2").out
+    ran = run("explain", "Conv2", "3,32,32")
+    assert ran.status == 2
+    assert "torch.nn has no layer 'Conv2'; did you mean 'Conv2d'?" in ran.err
+    ran = run("explain", "Conv2d", "3,32,32", "--kwargs", "out_chanels=16")
+    assert ran.status == 2
+    assert "Conv2d(out_chanels=16) cannot be made: " in ran.err
+
+
+# Values
+
+
+def test_values() -> None:
+    assert read_inputs([]) is None
+    assert read_inputs(["128"]) == (128,)
+    assert read_inputs(["3,H,W", "10"]) == [(3, "H", "W"), (10,)]
+    assert read_inputs(["a=3,4", "b=5"]) == {"a": (3, 4), "b": (5,)}
+    assert read_inputs(["3,"]) == (3,)
+    assert read_inputs(["3×32×32"]) == (3, 32, 32)
+    assert read_batch_size("N") == "N"
+    assert read_dtypes(["long"]) == "long"
+    assert read_dtypes([]) is None
+    assert read_arguments("", "--kwargs") == ((), {})
+    assert read_arguments('{"a": null, "b": [1, true]}', "--kwargs") == ((), {"a": None, "b": [1, True]})
+    for text in ("a b", "(", "{'a'}", "*[1]", "x)", "lambda: 3", "{"):
+        with pytest.raises(InputError):
+            read_arguments(text, "--kwargs")
+
+
+# Streams
+
+
+def test_the_real_command() -> None:
+    done = command("check", "net.py:Wrong", "3,32,32")
+    assert done.returncode == 1
+    assert done.stdout.startswith("✗ net.py:Wrong")
+    assert "\033" not in done.stdout
+    assert done.stderr == ""
+
+
+def test_python_dash_m_and_a_reader_that_stops() -> None:
+    code = f"{sys.executable} -m convlin show net.py:CNN 3,32,32 | head -n 1"
+    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
+    assert done.stdout == "CNN  input 1×3×32×32  cpu, eval\n"
+    assert done.stderr == ""
+
+
+def test_output_that_carries_no_signs() -> None:
+    done = command("show", "net.py:CNN", "3,32,32", env={**os.environ, "PYTHONIOENCODING": "ascii", "PYTHONUTF8": "0"})
+    assert done.returncode == 0
+    assert "CNN  input 1x3x32x32  cpu, eval" in done.stdout
+
+
+def on_a_terminal(words: list[str], **environment: str) -> tuple[str, str]:
+    """What the command writes to the terminal that it takes its two streams for: standard output, standard error."""
+    pty = pytest.importorskip("pty")
+    streams = [pty.openpty(), pty.openpty()]
+    texts = [b"", b""]
+
+    def read(number: int) -> None:
+        while True:
+            try:
+                data = os.read(streams[number][0], 4096)
+            except OSError:  # how Linux tells the end
+                return
+            if not data:
+                return
+            texts[number] += data
+
+    script = str(Path(sys.executable).with_name("convlin"))
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"} | environment
+    process = subprocess.Popen([script, *words], stdout=streams[0][1], stderr=streams[1][1], env=env)
+    for _, end in streams:
+        os.close(end)
+    readers = [threading.Thread(target=read, args=(number,)) for number in range(2)]
+    for reader in readers:
+        reader.start()
+    process.wait()
+    for reader in readers:
+        reader.join()
+    for start, _ in streams:
+        os.close(start)
+    return texts[0].decode(), texts[1].decode()
+
+
+def test_colour_and_sign_of_life_on_a_terminal(project: Path) -> None:
+    write(project / "slow.py", "import time\ntime.sleep(2.2)\nfrom net import Wrong\n")
+    out, err = on_a_terminal(["check", "slow.py:Wrong", "3,32,32"])
+    assert "\033[31m✗ slow.py:Wrong" in out
+    assert "\033[32m      fix  net.py:21" in out
+    assert "\rimporting slow.py:Wrong: 1 s" in err
+    assert err.endswith("\r")
+    assert "\033" not in err
+
+
+def test_no_color(project: Path) -> None:
+    out, _ = on_a_terminal(["check", "net.py:Wrong", "3,32,32"], NO_COLOR="1")
+    assert "✗ net.py:Wrong" in out
+    assert "\033" not in out
+
+
+def test_painted() -> None:
+    text = painted("--- a\n+++ b\n@@ 1 @@\n-x\n+y\n z\n✓ ok\nfc ✗  Linear\n    fix  a.py:3   x")
+    assert [line[:5] if line.startswith("\033") else "" for line in text.split("\n")] == [
+        "\033[1m-", "\033[1m+", "\033[36m", "\033[31m", "\033[32m", "", "\033[32m", "\033[31m", "\033[32m",
+    ]  # fmt: skip
+
+
+def test_no_thread_is_left(run: Run) -> None:
+    run("show", "net.py:CNN", "3,32,32")
+    with Screen().progress("nothing"):
+        pass
+    assert threading.active_count() == 1 or all(thread.daemon for thread in threading.enumerate()[1:])
+
+
+def test_the_entry_points() -> None:
+    data = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+    assert data["scripts"] == {"convlin": "convlin.cli:main"}
+    assert data["entry-points"]["pytest11"] == {"convlin": "convlin.pytest_plugin"}
