@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from convlin.agreement import same
 from convlin.arithmetic.common import product
 from convlin.errors import InputError
 from convlin.lines import Writer, described, head, meeting, merging, parts, requirement, wrapped
@@ -220,6 +221,8 @@ class _Explanation:
             yield from wrapped(f"has {_has(width)}, but {_needed(wrong.required, call, way, 'needs ')}", "    ")
         elif width is not None and width.declared == width.required:
             yield from wrapped(f"has {_has(width)}, which is right: {_needed(width.required, call, way)}", "    ")
+        elif width is not None and not isinstance(width.required, int):
+            yield from wrapped(f"has {_has(width)}; {_needed(width.required, call, way, 'needs ')}", "    ")
 
     def _own(self, call: Call) -> Iterator[str]:
         given, made = call.input_shape or (), call.output_shape or ()
@@ -252,7 +255,7 @@ def _needed(required: Size, call: Call, way: Way, verb: str = "") -> str:
     sizes = merging(last.given, last.made) if last is not None and last.made == shape else None
     if sizes is None and required != shape[-1]:  # the number behind a flatten that is still to be written
         sizes = merging(shape, (*shape[:1], required))
-    if sizes is not None and product(sizes) == required:
+    if sizes is not None and same(product(sizes), required):
         return f"{verb}{requirement(sizes)}"
     if last is not None:
         return f"{title(last.call)} gives {words.size(required)}"

@@ -6,6 +6,7 @@ import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
+from convlin.agreement import same
 from convlin.arithmetic.common import product, spell, spell_product
 from convlin.records import Call, Derivation, Shape, Step
 from convlin.render import words
@@ -145,7 +146,7 @@ def merging(given: Shape, made: Shape) -> Shape | None:
     kept = len(made) - 1
     if not 0 < len(made) < len(given) or given[:kept] != made[:kept]:
         return None
-    return given[kept:] if product(given[kept:]) == made[-1] else None
+    return given[kept:] if same(product(given[kept:]), made[-1]) else None
 
 
 def place_of(axis: str) -> int | None:
@@ -166,5 +167,6 @@ def changes(step: Step, given: Shape, made: Shape) -> bool:
 
 
 def requirement(sizes: Shape) -> str:
-    """``32·8·8 = 2048``; a size alone as it is."""
-    return f"{spell_product(sizes)} = {spell(product(sizes))}" if len(sizes) > 1 else spell(product(sizes))
+    """``32·8·8 = 2048``; a size alone, or a product of letters, as it is."""
+    factors, result = spell_product(sizes), spell(product(sizes))
+    return result if factors == result else f"{factors} = {result}"

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
+from convlin.agreement import same_shape
+
 if TYPE_CHECKING:
     import sympy
 
@@ -81,6 +83,14 @@ class Derivation(NamedTuple):
     steps: tuple[Step, ...]
     source: str
     """The page of PyTorch's documentation that states the formula."""
+
+    def spelled_as(self, shape: Shape) -> Derivation:
+        """The same with every size written as in ``shape``, which is equal."""
+        if self.shape == shape:
+            return self
+        spelling = dict(zip(self.shape, shape, strict=True))
+        steps = tuple(step._replace(size=spelling.get(step.size, step.size)) for step in self.steps)
+        return Derivation(shape, steps, self.source)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +163,9 @@ class Call:
             derivation = self.derive(self)
         except Exception:  # whatever values a layer was given: it ran, and the table has to print
             return None
-        return derivation if derivation is not None and derivation.shape == self.output_shape else None
+        if derivation is None or self.output_shape is None or not same_shape(derivation.shape, self.output_shape):
+            return None
+        return derivation.spelled_as(self.output_shape)
 
 
 class Join(NamedTuple):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Container
 from typing import NamedTuple
 
+from convlin.agreement import same_shape
 from convlin.arithmetic import SizeError
 from convlin.derivations import of_layers
 from convlin.records import Call, Derivation, Join, Location, Report, Shape
@@ -183,7 +184,7 @@ def derivation_of(call: Call, shape: Shape) -> Derivation | None:
             states = [of_layers.recurrent_state(call, state) for state in ("h", "c")]
         except ValueError:
             return None
-        return next((state for state in states if state.shape == shape), None)
+        return next((state.spelled_as(shape) for state in states if same_shape(state.shape, shape)), None)
     return None
 
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
+import sympy
 import torch
 import torch.nn.functional as F
 from hypothesis import given
@@ -18,7 +19,8 @@ from torch import Tensor, nn
 
 from convlin import Summary, summarize
 from convlin.arithmetic import SizeError
-from convlin.records import Call, Derivation
+from convlin.records import Call, Derivation, TensorInfo
+from convlin.render import words
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
 pytestmark = [
@@ -451,6 +453,25 @@ def test_nothing_is_derived_while_the_model_runs(monkeypatch: pytest.MonkeyPatch
 def test_formulas_are_not_loaded_before_they_are_needed() -> None:
     code = "import sys, convlin; print([name for name in sys.modules if name in ('sympy', 'torch') or 'arith' in name])"
     assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+
+
+def test_named_sizes_may_be_written_in_another_way() -> None:
+    height = sympy.Symbol("H", integer=True, positive=True)
+    half, quarter = sympy.floor((height + 1) / 2), sympy.floor((height + 1) / 4)
+
+    def pooled(result: Any) -> Call:
+        given = TensorInfo("", (1, 8, half, 32), "float32", "cpu")
+        made = given._replace(shape=(1, 8, result, 16))
+        rule = summarize(nn.MaxPool2d(2), (8, 4, 4))[""].derive
+        return Call("pool", "MaxPool2d", (given,), (made,), settings={"kernel_size": 2}, derive=rule)
+
+    derivation = pooled(quarter).derivation
+    assert derivation is not None
+    assert derivation.shape == (1, 8, quarter, 16)
+    assert words.step(derivation.steps[0]) == "⌊(⌊(H + 1)/2⌋ + 2·0 − 1·(2−1) − 1)/2⌋ + 1 = ⌊(H + 1)/4⌋"
+    assert pooled(quarter + 1).derivation is None
+    assert pooled(sympy.floor(height / 4)).derivation is None
+    assert pooled(sympy.Symbol("W")).derivation is None
 
 
 def every_step(calls: tuple[Call, ...]) -> Iterator[Any]:

@@ -1,0 +1,79 @@
+"""Whether two closed forms of a size mean the same, however they are written: ``⌊⌊H/2⌋/2⌋`` and ``⌊H/4⌋``."""
+
+from __future__ import annotations
+
+import math
+import random
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+from functools import cache
+from typing import Any
+
+#: Two forms are compared at so many sizes of their letters, drawn between these.
+_POINTS, _SMALLEST, _LARGEST = 48, 128, 4096
+
+
+def same(first: Any, second: Any) -> bool:
+    """Whether two sizes are equal: integers as they are, closed forms at many sizes of their letters.
+
+    >>> import sympy
+    >>> H = sympy.Symbol("H", integer=True, positive=True)
+    >>> quarter = sympy.floor(sympy.floor(H / 2) / 2)
+    >>> same(quarter, sympy.floor(H / 4)), same(quarter, sympy.floor((H + 1) / 4)), same(H, 224)
+    (True, False, False)
+    """
+    if first == second:
+        return True
+    letters = _letters(first) | _letters(second)
+    if not letters:
+        return False
+    try:
+        return all(_value(first, point) == _value(second, point) for point in _points(tuple(sorted(letters))))
+    except (ArithmeticError, NotImplementedError):
+        return False
+
+
+def same_shape(first: Sequence[Any], second: Sequence[Any]) -> bool:
+    """Whether two shapes are equal, size by size."""
+    return len(first) == len(second) and all(map(same, first, second))
+
+
+def _letters(size: Any) -> set[str]:
+    return {str(letter) for letter in getattr(size, "free_symbols", ())}
+
+
+@cache
+def _points(letters: tuple[str, ...]) -> tuple[Mapping[str, int], ...]:
+    draw = random.Random(0)
+    return tuple({letter: draw.randint(_SMALLEST, _LARGEST) for letter in letters} for _ in range(_POINTS))
+
+
+def _value(size: Any, point: Mapping[str, int]) -> Fraction:
+    """The value of a closed form; told by what its parts are called, so that sympy is not loaded for integers."""
+    if isinstance(size, int):
+        return Fraction(size)
+    if size.is_Symbol:
+        return Fraction(point[size.name])
+    if size.is_Rational:
+        return Fraction(int(size.p), int(size.q))
+    values = [_value(part, point) for part in size.args]
+    if size.is_Add:
+        return sum(values, Fraction(0))
+    if size.is_Mul:
+        return math.prod(values, start=Fraction(1))
+    if size.is_Pow and values[1].denominator == 1:
+        return values[0] ** int(values[1])
+    operation = _OPERATIONS.get(size.func.__name__)
+    if operation is None:
+        raise NotImplementedError(size.func.__name__)
+    return Fraction(operation(*values))
+
+
+_OPERATIONS: Mapping[str, Callable[..., Any]] = {
+    "floor": math.floor,
+    "ceiling": math.ceil,
+    **dict.fromkeys(("FloorDiv", "CleanDiv"), lambda above, below: above // below),
+    **dict.fromkeys(("Mod", "PythonMod"), lambda above, below: above % below),
+    "Min": min,
+    "Max": max,
+}
