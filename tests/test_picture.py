@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import doctest
+import os
 import subprocess
 import sys
 import time
@@ -224,7 +225,7 @@ def test_nothing_depends_on_the_order_of_sets(seed, summaries):
             capture_output=True,
             text=True,
             encoding="utf-8",
-            env={"PYTHONHASHSEED": seed, "PYTHONUTF8": "1", "SYSTEMROOT": ""},
+            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONUTF8": "1"},
             check=False,
         )
         assert done.stdout == summaries[name].to_svg(), done.stderr

@@ -19,9 +19,15 @@ from convlin.render.picture.condense import span
 from convlin.render.picture.graph import Graph, Node
 from convlin.render.picture.trouble import STOPPED
 
+#: Between slabs side by side, and from one slice of a volume to the one behind it.
+SLAB_GAP = 3.0
+SLICE_STEP = (5.0, 4.0)
+SIGN_HEIGHT = 20.0
+#: Between a block and its texts.
+TEXT_GAP = 4.0
+
 _DEFAULT = 64
 _SLABS = 4
-_SLAB_GAP = 3.0
 _NAME_LETTERS = 18
 _LONGEST_WORD = 22
 _TYPE_LETTERS = 16
@@ -115,7 +121,7 @@ class Solid:
     @property
     def front(self) -> float:
         """Width of the front, all slabs."""
-        return self.thickness * self.slabs + _SLAB_GAP * (self.slabs - 1)
+        return self.thickness * self.slabs + SLAB_GAP * (self.slabs - 1)
 
     @property
     def width(self) -> float:
@@ -126,10 +132,6 @@ class Solid:
     def tall(self) -> float:
         """Height of the whole drawing."""
         return self.height + self.up + (self.slices - 1) * SLICE_STEP[1]
-
-
-SLICE_STEP = (5.0, 4.0)
-SLAB_GAP = _SLAB_GAP
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,17 +162,12 @@ class Element:
     @property
     def above(self) -> float:
         """From the axis to the top of the uppermost text."""
-        return self.block_height / 2 + sum(text.height for text in self.over) + (_TEXT_GAP if self.over else 0)
+        return self.block_height / 2 + sum(text.height for text in self.over) + (TEXT_GAP if self.over else 0)
 
     @property
     def below(self) -> float:
         """From the axis to the bottom of the lowest text."""
-        return self.block_height / 2 + sum(text.height for text in self.under) + (_TEXT_GAP if self.under else 0)
-
-
-SIGN_HEIGHT = 20.0
-_TEXT_GAP = 4.0
-TEXT_GAP = _TEXT_GAP
+        return self.block_height / 2 + sum(text.height for text in self.under) + (TEXT_GAP if self.under else 0)
 
 
 def elements(graph: Graph) -> dict[tuple[int, int], Element]:
