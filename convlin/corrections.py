@@ -47,6 +47,8 @@ class Lines:
             return finding.where, _corrected_function(finding, said)
         if said.forward and finding.where is not None:
             return finding.where, _corrected_call(finding, finding.where, said)
+        if said.forward and said.advice and not said.in_front:
+            return None, said.advice  # what to write is known, and not where
         site = self._finder.site(finding.path)
         if site is None:
             return None, said.advice

@@ -7,6 +7,7 @@ The leaf (``layers``, ``functions``) says what does not fit, ``wording`` puts it
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -17,7 +18,7 @@ from convlin.functions import looks_at_values
 from convlin.inputs import Plan
 from convlin.recording import Failure, Finding, Recording
 from convlin.records import Problem, Report
-from convlin.wording import first_line, say, times
+from convlin.wording import first_line, fitted, say, times
 
 Hints = Iterable[Any]
 
@@ -46,7 +47,10 @@ def diagnose(
     failure = recording.failure
     if failure is not None and failure.in_torch and not _is_explained(failure, bool(problems)):
         problems[("stopped",)] = _stopped(recording, failure, model, plan, mode)
-    return tuple(problems.values())
+    return tuple(
+        replace(problem, message=fitted(problem.message, problem.path or report.model))
+        for problem in problems.values()
+    )
 
 
 def _is_explained(failure: Failure, found: bool) -> bool:

@@ -64,13 +64,14 @@ def user_frame() -> FrameType | None:
 
 
 def calling_line(frame: FrameType | None) -> Location | None:
-    """The line of ``forward`` that calls the module whose hook runs; None where torch's own code calls it."""
-    while frame is not None:
-        filename = frame.f_code.co_filename
-        if not filename.startswith(_CONVLIN) and filename != _MODULE_CALL:
-            return None if filename.startswith(_TORCH) else line_of(frame)
+    """The line of ``forward`` that calls the module whose hook runs; None where torch or convlin calls it."""
+    while frame is not None and frame.f_code.co_filename.startswith(_CONVLIN):
         frame = frame.f_back
-    return None
+    while frame is not None and frame.f_code.co_filename == _MODULE_CALL:
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith((_TORCH, _CONVLIN)):
+        return None
+    return line_of(frame)
 
 
 def line_of(frame: FrameType) -> Location:

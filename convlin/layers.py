@@ -145,12 +145,20 @@ def _unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:
 
 def _dtype_misfit(tensor: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[Misfit, ...]]:
     """The tensor in the dtype of the layer's weight, and whether it came in another one."""
-    if weight is None or tensor.dtype == weight.dtype or torch.is_autocast_enabled(tensor.device.type):
+    if weight is None or tensor.dtype == weight.dtype or _casts(tensor):
         return tensor, ()
     if weight.dtype.itemsize == 1 or weight.is_quantized:
         return tensor, ()
     misfit = Misfit("dtype", dtype_name(weight.dtype), dtype_name(tensor.dtype), "cast")
     return tensor.to(weight.dtype), (misfit,)
+
+
+def _casts(tensor: Tensor) -> bool:
+    """Whether autocast takes care of dtypes there; some devices (meta) do not know it and raise."""
+    try:
+        return torch.is_autocast_enabled(tensor.device.type)
+    except RuntimeError:
+        return False
 
 
 def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:

@@ -17,7 +17,7 @@ from convlin.inputs import Plan, model_device
 from convlin.one_pass import one_pass, prepared
 from convlin.recording import Recording, Suspects
 from convlin.records import Report
-from convlin.report import build
+from convlin.report import Held, build, lazy_modules
 from convlin.silent import has_unbatched_convolution, suspects
 from convlin.state import State
 from convlin.untouched import untouched
@@ -47,7 +47,7 @@ def check_mode(mode: str) -> str:
 
 
 def unwrapped(model: nn.Module) -> nn.Module:
-    """The module inside ``torch.compile``, ``DataParallel`` or ``DistributedDataParallel``: its paths are the user's."""
+    """The module inside ``torch.compile`` or a data-parallel wrapper: its paths are the user's."""
     while True:
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
@@ -68,7 +68,9 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ())
     ``hints`` say where else to look for the source of a model that is no class of the user's own.
     """
     root = unwrapped(model)
-    careful, found = False, Suspects()
+    # On the meta device not every function checks what reaches it.
+    careful, found = plan.device.type == "meta", Suspects()
+    lazy = lazy_modules(root)
     for _ in range(_MOST_PASSES):
         with untouched(root) as keeper, prepared(root, plan, mode):
             state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, keeper=keeper)
@@ -87,8 +89,9 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ())
                 continue
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
-            report = build(root, recording, device=str(plan.device), mode=mode)
-        if not explained or _is_resource(error):
+            during = Held(root, recording, lazy)
+        report = build(root, recording, device=str(plan.device), mode=mode, during=during)
+        if not explained or is_resource(error):
             return Outcome(report, error)
         return Outcome(replace(report, problems=diagnose(report, recording, root, plan, mode, hints)))
     raise AssertionError("a model needed more passes than there are kinds of findings")
@@ -112,6 +115,6 @@ def _with_integers(plan: Plan, recording: Recording) -> Plan | None:
     return plan.with_dtype(frozenset(places), torch.long)
 
 
-def _is_resource(error: BaseException | None) -> bool:
+def is_resource(error: BaseException | None) -> bool:
     """Running out of memory is no mistake in the model's shapes."""
     return isinstance(error, torch.OutOfMemoryError | MemoryError | RecursionError)

@@ -83,6 +83,10 @@ class Failure:
     """A misfit that is told stopped the pass."""
     is_guess: bool = False
     """What could not be taken has a size that is a guess, behind a mistake that is told."""
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    """What the user called the model with, where the pass is the user's own."""
+    start: int = 0
+    """Index of the first event of that call."""
     dummy_places: frozenset[str] = frozenset()
     """The model inputs made by convlin that the failing function's tensors come from."""
 

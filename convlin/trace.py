@@ -16,11 +16,12 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.utils.hooks import RemovableHandle
 
 from convlin.between import Between
+from convlin.collector import paused
 from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
 from convlin.frames import calling_line, raised_in_torch
+from convlin.hooks import Hooks
 from convlin.layers import PLAIN, Arrival
 from convlin.nested import describe, describe_arguments, tensors_in
 from convlin.recording import NO_SOURCE, Event, Failure, Frame, Recording, is_feature_map
@@ -38,22 +39,21 @@ class Tracer:
         self._state = state
         self._thread = threading.get_ident()
         self._paths: dict[int, str] = {}
-        self._handles: list[RemovableHandle] = []
+        self._hooks = Hooks()
 
     @contextmanager
     def attached(self) -> Iterator[Recording]:
         """The hooks and the function mode, for the time of the block; an exception is noted and goes on."""
         try:
-            self._attach()
+            with paused():
+                self._attach()
             with Between(self._state):
                 yield self._state.recording
         except BaseException as error:
             self._stop(error)
             raise
         finally:
-            for handle in self._handles:
-                handle.remove()
-            self._handles.clear()
+            self._hooks.remove()
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """What goes into the model; ``dummies``, by place, are the tensors that convlin made."""
@@ -62,6 +62,7 @@ class Tracer:
 
     def _attach(self) -> None:
         inside_script: set[int] = set()
+        before, after = self._before, self._after  # one bound method for all of them
         for path, module in self._model.named_modules():
             if id(module) in inside_script:
                 continue
@@ -69,12 +70,9 @@ class Tracer:
             if isinstance(module, torch.jit.ScriptModule):
                 # Its children run inside TorchScript, where no Python hook is called.
                 inside_script.update(id(inner) for inner in module.modules() if inner is not module)
-                # nn.Module's own method: a scripted module refuses to register a hook, though it runs it.
-                self._handles.append(nn.Module.register_forward_hook(module, self._after, with_kwargs=True))
-                continue
-            if self._state.careful or not _is_plain_leaf(module):
-                self._handles.append(module.register_forward_pre_hook(self._before, with_kwargs=True))
-            self._handles.append(module.register_forward_hook(self._after, with_kwargs=True))
+            elif self._state.careful or not _is_plain_leaf(module):
+                self._hooks.before(module, before)
+            self._hooks.after(module, after)
 
     # Before a module runs
 
@@ -235,6 +233,8 @@ class Tracer:
         if failure is None or failure.error is not error:
             failure = Failure(error, in_torch=raised_in_torch(error))
         recording.failure = failure
+        if state.watching and state.stack and not state.stack[0].path:
+            failure.arguments, failure.start = state.stack[0].arguments, state.stack[0].start
         top = state.stack[-1] if state.stack else None
         if top is not None and top.arguments is not None and (failure.in_layer or not failure.function):
             self._examine(top, *top.arguments)

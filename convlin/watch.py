@@ -9,11 +9,12 @@ from dataclasses import replace
 import torch
 from torch import nn
 
-from convlin.diagnose import diagnose
+from convlin.diagnose import Hints, diagnose
 from convlin.frames import user_frame
 from convlin.inputs import Plan, check_model, model_device
-from convlin.passes import structure, unwrapped
-from convlin.records import Report
+from convlin.passes import is_resource, observe, structure, unwrapped
+from convlin.recording import Recording
+from convlin.records import Problem, Report
 from convlin.report import build
 from convlin.silent import findings
 from convlin.state import State
@@ -62,14 +63,39 @@ def watch(model: nn.Module) -> Iterator[Summary]:
 
 def _report(root: nn.Module, state: State, frame: object) -> Report:
     recording = state.recording
-    if recording.failure is None:
+    if recording.failure is None or recording.outputs:
         recording.findings.extend(findings(recording, batch_added=False))
     training = {module.training for module in root.modules()}
     mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
     report = build(root, recording, device=str(model_device(root)), mode=mode)
-    # No experiments at other sizes: the plan holds no input that could be made anew.
-    plan = Plan((), {}, 1, model_device(root))
-    return replace(report, problems=diagnose(report, recording, root, plan, "same", (frame,)))
+    problems = _told_by_another_pass(root, recording, report, (frame,))
+    if not problems:
+        # No experiments at other sizes: the plan holds no input that could be made anew.
+        plan = Plan((), {}, 1, model_device(root))
+        problems = diagnose(report, recording, root, plan, "same", (frame,))
+    return replace(report, problems=problems)
+
+
+def _told_by_another_pass(root: nn.Module, recording: Recording, report: Report, hints: Hints) -> tuple[Problem, ...]:
+    """Everything that is wrong with a call that failed: from passes with stand-ins, on what the user gave.
+
+    They come after the user's own call, which stays what it was, and they leave nothing behind.
+    """
+    failure = recording.failure
+    if failure is None or not failure.in_torch or failure.arguments is None or is_resource(failure.error):
+        return ()
+    args, kwargs = failure.arguments
+    try:
+        found = observe(root, Plan(args, kwargs, 1, model_device(root)), "same", hints).report.problems
+    except Exception:  # the second run fails otherwise than the user's did: nothing is to be learned from it
+        return ()
+    calls = len(report.calls)
+
+    def of_this_call(problem: Problem) -> Problem:
+        call = None if problem.call is None else problem.call + failure.start
+        return replace(problem, call=call if call is not None and call < calls else None)
+
+    return tuple(of_this_call(problem) for problem in found)
 
 
 def _eager(model: nn.Module) -> AbstractContextManager[object]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from math import prod
@@ -11,6 +12,7 @@ from convlin.layers import Misfit
 from convlin.recording import Finding
 from convlin.records import Call, Location, Report, Shape
 
+_WIDTH = 100
 _FLATTENING = ("flatten", "view", "reshape")
 _RETURNS = {
     "LSTM": "LSTM returns (output, (h_n, c_n))",
@@ -290,7 +292,21 @@ def _rank(finding: Finding, report: Report) -> Said:
         return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
     if misfit.required == misfit.declared - 2 and axes:
         message += "\na dimension for the channels and one for the image's rows are missing"
-    return Said(message)
+    if misfit.required > misfit.declared and axes:
+        return _too_many(message, finding)
+    return Said(message, forward=True)
+
+
+def _too_many(message: str, finding: Finding) -> Said:
+    """More than one dimension in front of the channels."""
+    extra = finding.misfit.required - finding.misfit.declared
+    before = finding.inputs[0].shape[: extra + 1]
+    mended = ".squeeze(0)" if before == (1, before[-1]) else f".flatten(0, {extra})"
+    return Said(
+        f"{message}\none dimension stands before the channels, the batch, and here are {extra + 1}: {times(before)}",
+        f"x = x{mended}",
+        forward=True, behind=mended,
+    )  # fmt: skip
 
 
 def _in_channels(finding: Finding, report: Report) -> Said:
@@ -554,6 +570,16 @@ _WORDS: Mapping[tuple[str, str], Words] = {
 def is_spelled(misfit: Misfit) -> bool:
     """Whether there are words for exactly this misfit (a test holds every rule against it)."""
     return (misfit.kind, misfit.note) in _WORDS or (misfit.kind, "") in _WORDS
+
+
+def fitted(message: str, name: str) -> str:
+    """The message in lines that stay within ``_WIDTH`` columns, the first behind the layer's name."""
+    first, *rest = message.splitlines() or [""]
+    room = max(_WIDTH - len(f"✗ {name}: "), _WIDTH // 2)
+    lines = textwrap.wrap(first, room, break_long_words=False, break_on_hyphens=False) or [""]
+    for line in rest:
+        lines += textwrap.wrap(line, _WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
 
 
 def first_line(error: Any) -> str:

@@ -25,6 +25,12 @@ from tests.snapshot import difference, snapshot
 NUMBERED = itertools.count()
 
 
+@pytest.fixture(scope="module", autouse=True)
+def _compiled_once() -> None:
+    # The first call of all loads the compiler, which puts its own functions into torch.
+    torch.compile(nn.Linear(2, 2), backend="eager")(torch.zeros(1, 2))
+
+
 def each(*mistakes: Mistake) -> list[Any]:
     return [pytest.param(mistake, id=f"{mistake.row:02}-{mistake.name}") for mistake in mistakes]
 
@@ -58,7 +64,7 @@ def check(problems: tuple[Problem, ...], expected: tuple[Wrong, ...], mistake: M
     for problem, one in zip(problems, expected, strict=True):
         assert (problem.declared, problem.required) == (one.declared, one.required), told
         for text in one.says:
-            assert text in problem.message, told
+            assert text in " ".join(problem.message.split()), told
         if one.line is None:
             assert problem.where is None or one.kind == "too_small", told
             assert problem.fix == one.advice, told
@@ -69,7 +75,7 @@ def check(problems: tuple[Problem, ...], expected: tuple[Wrong, ...], mistake: M
         if one.right is not None:
             assert problem.fix == line.replace(one.line, one.right), told
         else:
-            assert said_place(problem.fix) == one.advice, told
+            assert one.advice is None or said_place(problem.fix) == one.advice, told
 
 
 def said_place(fix: str | None) -> str | None:
@@ -109,7 +115,8 @@ def test_mistake(mistake: Mistake) -> None:
     check(summary.problems, mistake.wrong, mistake, told)
     assert not summary.ok
     assert "convlin/" not in told
-    assert max(map(len, told.splitlines())) <= 120, told
+    # What is too long is source: a corrected line is as long as the user's own.
+    assert all(len(line) <= 100 for line in told.splitlines() if not line.startswith("    fix")), told
 
 
 @pytest.mark.parametrize("mistake", each(*(mistake for mistake in MISTAKES if not mistake.values)))
@@ -134,18 +141,20 @@ def test_watched(mistake: Mistake, compiled: bool) -> None:
     model = built(mistake)
     called = torch.compile(model, backend="eager") if compiled else model
     inputs = tensors(mistake)
-    silent = mistake.raises is None
+    silent = not mistake.raises
     before = snapshot(model)
     with pytest.raises(Exception) if not silent else nullcontext() as caught, watch(called) as summary:  # noqa: PT011
         called(*inputs)
     if silent:
         # Nothing stands in here: of a silent mistake the first sign is told.
         assert summary.problems, "nothing was told"
-        expected = tuple(one for one in mistake.wrong if one.kind in ("structure", "batch"))
+        expected = mistake.watched or tuple(one for one in mistake.wrong if one.kind in ("structure", "batch"))
         check(summary.problems, expected, mistake, problems_text(summary.report))
         return
     note = "\n".join(caught.value.__notes__)
-    assert difference(before, snapshot(model)) == []
-    check(summary.problems, (mistake.wrong[mistake.raises],), mistake, note)
-    for line in summary.problems[0].message.splitlines():
-        assert line in note
+    if not model.training:
+        assert difference(before, snapshot(model)) == []
+    check(summary.problems, mistake.watched or mistake.wrong, mistake, note)
+    for problem in summary.problems:
+        for line in problem.message.splitlines():
+            assert line in note

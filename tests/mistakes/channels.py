@@ -104,6 +104,8 @@ class ChannelsLastNested(nn.Module):
     7, (28, 28),
     Wrong("structure", "conv", 4, 3, "x = self.conv(x)", "x = self.conv(x.unsqueeze(1))",
           ("2×28×28 has no channel dimension", "N×C×H×W")),
+    watched=(Wrong("in_channels", "conv", 1, 2, "x = self.conv(x)", "x = self.conv(x.unsqueeze(1))"),
+             Wrong("in_features", "fc", 2704, 676, "nn.Linear(2704, 10)", "nn.Linear(676, 10)")),
 )  # fmt: skip
 class NoChannels(nn.Module):
     def __init__(self) -> None:
@@ -148,6 +150,7 @@ class BatchWithoutChannels(nn.Module):
     7, (100,),
     Wrong("structure", "conv", 3, 2, "return self.conv(x)", "return self.conv(x.unsqueeze(1))",
           ("2×100 has no channel dimension", "N×C×L")),
+    watched=(Wrong("in_channels", "conv", 1, 2, "return self.conv(x)", "return self.conv(x.unsqueeze(1))"),),
 )  # fmt: skip
 class NoChannels1d(nn.Module):
     def __init__(self) -> None:
@@ -166,6 +169,8 @@ class NoChannels1d(nn.Module):
     Wrong("structure", "conv", 4, 5,
           says=("a shape is given without the batch", "(8, 3, 16, 16) seems to hold one"),
           advice="summarize(model, (3, 16, 16), batch_size=8) or summarize(model, torch.zeros(8, 3, 16, 16))"),
+    watched=(Wrong("structure", "conv", 4, 5, "x = self.conv(x)", "x = self.conv(x.squeeze(0))",
+                   ("takes 4 dimensions (N×C×H×W), and 5 arrive: 1×8×3×16×16", "here are 2: 1×8")),),
     mended=False, batch_size=1,
 )  # fmt: skip
 class BatchInShape(nn.Module):
@@ -183,6 +188,7 @@ class BatchInShape(nn.Module):
     8, (4, 2, 50),
     Wrong("structure", "0", 3, 4,
           advice="summarize(model, (2, 50), batch_size=4) or summarize(model, torch.zeros(4, 2, 50))"),
+    watched=(Wrong("structure", "0", 3, 4, says=("here are 2: 1×4",), advice="x = x.squeeze(0)"),),
     mended=False, batch_size=1,
 )  # fmt: skip
 class BatchInShape1d(nn.Sequential):

@@ -220,7 +220,7 @@ class NoFlatten(nn.Module):
     Wrong("structure", "fc1", 8, 1024, "x = self.fc1(x)", "x = self.fc1(x.flatten(1))", ("a 4-D tensor",)),
     Wrong("in_features", "fc1", 8, 1024, "self.fc1 = nn.Linear(8, 10)", "self.fc1 = nn.Linear(1024, 10)",
           ("1024 = 16·8·8, once 2×16×8×8 is flattened",)),
-    raises=None,
+    raises=False,
 )  # fmt: skip
 class SilentlyNoFlatten(nn.Module):
     """The width happens to equal in_features: no error, and a 4-D output."""
@@ -243,7 +243,7 @@ class SilentlyNoFlatten(nn.Module):
     Wrong("structure", "head.1", 4, 512, "self.head(self.body(x))", "self.head(self.body(x).flatten(1))",
           ("a 5-D tensor, 2×8×4×4×4",)),
     Wrong("in_features", "head.1", 4, 512, "nn.Linear(4, 3)", "nn.Linear(512, 3)"),
-    raises=None,
+    raises=False,
 )  # fmt: skip
 class SilentlyNoFlatten3d(nn.Module):
     def __init__(self) -> None:

@@ -39,8 +39,10 @@ class Mistake:
     given: Any
     wrong: tuple[Wrong, ...]
     options: dict[str, Any] = field(default_factory=dict)
-    raises: int | None = 0
-    """Which of ``wrong`` PyTorch stops at; None where it raises nothing."""
+    raises: bool = True
+    """PyTorch raises something."""
+    watched: tuple[Wrong, ...] = ()
+    """What is told of a call with tensors, where that is not the same."""
     mended: bool = True
     """All corrected lines together make the model right."""
     values: bool = False
@@ -61,7 +63,7 @@ def mistake(to: list[Mistake], row: int, given: Any, *wrong: Wrong, **more: Any)
     """Put a class on a list; ``more`` are options of ``summarize`` and fields of ``Mistake``."""
 
     def keep(model: type) -> type:
-        fields = {name: more.pop(name) for name in ("raises", "mended", "values") if name in more}
+        fields = {name: more.pop(name) for name in ("raises", "watched", "mended", "values") if name in more}
         to.append(Mistake(row, model, given, wrong, {"batch_size": 2, **more}, **fields))
         return model
 

@@ -92,7 +92,7 @@ class TorchReshape3d(nn.Module):
     Wrong("batch", "", 2048, 8192, "x = x.view(-1, 32 * 8 * 8)", "x = x.flatten(1)",
           ("the batch went from 1 to 4", "32·16·16 = 8192 features")),
     Wrong("in_features", "fc", 2048, 8192, "self.fc = nn.Linear(2048, 10)", "self.fc = nn.Linear(8192, 10)"),
-    raises=None, batch_size=1,
+    raises=False, batch_size=1,
 )  # fmt: skip
 class ViewChangesBatch(nn.Module):
     def __init__(self) -> None:
@@ -112,7 +112,7 @@ class ViewChangesBatch(nn.Module):
     Wrong("batch", "", 48, 96, "x = x.reshape(-1, 48)", "x = x.flatten(1)", ("the batch went from 2 to 4",)),
     Wrong("in_features", "head.0", 48, 96, "self.head = nn.Sequential(nn.Linear(48, 8), nn.ReLU(), nn.Linear(8, 2))",
           "self.head = nn.Sequential(nn.Linear(96, 8), nn.ReLU(), nn.Linear(8, 2))"),
-    raises=None,
+    raises=False,
 )  # fmt: skip
 class ReshapeChangesBatch1d(nn.Module):
     def __init__(self) -> None:
@@ -131,7 +131,7 @@ class ReshapeChangesBatch1d(nn.Module):
     Wrong("batch", "", 288, 144, "return self.fc(self.conv(x).view(-1, 288))",
           "return self.fc(self.conv(x).flatten(1))", ("4·6·6 = 144 features",)),
     Wrong("in_features", "fc", 288, 144, "self.fc = nn.Linear(288, 5)", "self.fc = nn.Linear(144, 5)"),
-    raises=None,
+    raises=False,
 )  # fmt: skip
 class BatchIntoFeatures(nn.Module):
     """Twice the features, and the two samples become one row."""
@@ -149,7 +149,6 @@ class BatchIntoFeatures(nn.Module):
     4, (3, 8, 8),
     Wrong("batch", "", 288, 144, "x = x.flatten()", "x = x.flatten(1)"),
     Wrong("in_features", "fc", 143, 144, "self.fc = nn.Linear(143, 5)", "self.fc = nn.Linear(144, 5)"),
-    raises=1,
 )  # fmt: skip
 class FlattenWithBatch(nn.Module):
     def __init__(self) -> None:
