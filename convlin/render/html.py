@@ -131,14 +131,17 @@ def _cell(name: str, text: str) -> str:
 
 
 def _layer(row: Row, base: str, folding: Mapping[int, bool]) -> str:
-    """The first cell: indented, with the box that folds, and the part of the path that the group has said, dimmed."""
+    """The first cell: indented, with the box that folds.
+
+    The part of the path that the group has said is there to be searched and copied, but takes no room.
+    """
     if row.kind == "function":
         return _EMPTY
     name = row.path or row.type
     if base and row.path == base:
         shown = '<span class="dim">itself</span>'
     elif base and name.startswith(f"{base}."):
-        shown = f'<span class="dim">{escape(base)}.</span>{escape(name[len(base) + 1 :])}'
+        shown = f'<span class="path">{escape(base)}.</span>{escape(name[len(base) + 1 :])}'
     else:
         shown = escape(name)
     shown += escape(row.label.removeprefix(name))
@@ -146,7 +149,7 @@ def _layer(row: Row, base: str, folding: Mapping[int, bool]) -> str:
         checked = " checked" if folding[row.group] else ""
         box = f'<input type="checkbox" class="t{row.group}"{checked} aria-label="show what is inside {escape(name)}">'
         shown = f"<label>{box}{shown}</label>"
-    indent = f' style="--level:{row.level}"' if row.level else ""
+    indent = f' style="--level:{row.level}" title="{escape(name)}"' if row.level else ""
     return f'<th scope="row"{indent}>{shown}</th>'
 
 

@@ -42,6 +42,7 @@ border:0;background:none;cursor:pointer;vertical-align:baseline;font:inherit;col
 .convlin.convlin table input:checked::before{content:"\\25BE"}
 .convlin.convlin table input:focus-visible{outline:2px solid currentColor;border-radius:2px}
 .convlin.convlin .dim{color:var(--dim);font-weight:normal}
+.convlin.convlin .path{font-size:0}
 .convlin.convlin p{margin:.25em 0}
 .convlin.convlin .head{font-size:1.1em}
 .convlin.convlin .problem{border-left:3px solid var(--bad);padding:.1em 0 .1em .8em;margin:.6em 0}
