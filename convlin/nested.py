@@ -22,7 +22,6 @@ _LEAVES = (
     torch.SymInt, torch.SymFloat, torch.SymBool,
 )  # fmt: skip
 _DTYPE_NAMES: dict[torch.dtype, str] = {}
-_CPU = torch.device("cpu")
 
 SizeReader = Callable[[Tensor], Shape]
 
@@ -105,6 +104,11 @@ def dtype_name(dtype: torch.dtype) -> str:
     return name
 
 
+def device_name(tensor: Tensor) -> str:
+    """``cpu``, ``cuda:0``, ``meta``."""
+    return "cpu" if tensor.is_cpu else str(tensor.device)
+
+
 def describe(value: Any, read: SizeReader = sizes) -> tuple[TensorInfo, ...]:
     """A record of every tensor inside ``value``."""
     if isinstance(value, Tensor):  # the common case, without a generator
@@ -127,8 +131,7 @@ def describe_arguments(
 
 def info(tensor: Tensor, place: str = "", read: SizeReader = sizes) -> TensorInfo:
     """The record of one tensor."""
-    device = tensor.device
-    return TensorInfo(place, read(tensor), dtype_name(tensor.dtype), "cpu" if device == _CPU else str(device))
+    return TensorInfo(place, read(tensor), dtype_name(tensor.dtype), device_name(tensor))
 
 
 def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:

@@ -9,6 +9,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
 
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.nested import describe
@@ -62,16 +63,15 @@ def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> di
 @contextmanager
 def prepared(model: nn.Module, plan: Plan, mode: str) -> Iterator[None]:
     """The model in the mode and on the device of this pass; to be used inside ``untouched``."""
+    modules = list(model.modules())
     if mode != "same":
-        for module in model.modules():
+        for module in modules:
             if isinstance(module, torch.jit.ScriptModule):
                 module.train(mode == "train")
             else:
                 # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
                 module.__dict__["training"] = mode == "train"
-    renew_lazy(model)
-    if any(tensor.device != plan.device for tensor in (*model.parameters(), *model.buffers())) and (
-        plan.device != model_device(model)
-    ):
+    renew_lazy(module for module in modules if isinstance(module, LazyModuleMixin))
+    if plan.device != model_device(model):
         exchange(model, to_device(plan.device))
     yield

@@ -6,7 +6,7 @@ other device; ``untouched`` puts the originals back.  On the meta device the cop
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import torch
@@ -74,13 +74,13 @@ def to_device(device: torch.device) -> Change:
     return change
 
 
-def renew_lazy(model: nn.Module) -> None:
+def renew_lazy(lazy: Iterable[nn.Module]) -> None:
     """Give every lazy module parameters of its own for this pass: a pass turns them into real ones for good.
 
     Only to be called inside ``untouched``.
     """
     renewed: dict[int, Tensor] = {}
-    for module in model.modules():
+    for module in lazy:
         for tensors in _stores(module):
             for name, tensor in tensors.items():
                 if tensor is not None and is_lazy(tensor):

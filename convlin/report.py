@@ -10,11 +10,12 @@ from torch import jit, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
+from convlin.collector import paused
 from convlin.derivations import of_functions
 from convlin.layers import Derive, runs_as_documented
-from convlin.nested import dtype_name, sizes
+from convlin.nested import device_name, dtype_name, sizes
 from convlin.recording import Event, Recording
-from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Size
+from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report
 
 _NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
@@ -61,10 +62,24 @@ def build(
     ``model`` is as the user gave it, with nothing of the pass left on it; ``during`` tells what could
     be seen only while the pass had it.
     """
+    with paused():
+        return _build(model, recording, during or Held(model, recording), problems, remarks, device=device, mode=mode)
+
+
+def _build(
+    model: nn.Module,
+    recording: Recording,
+    during: Held,
+    problems: tuple[Problem, ...],
+    remarks: tuple[str, ...],
+    *,
+    device: str,
+    mode: str,
+) -> Report:
     nodes = walk(model)
     ran = bool(recording.events or recording.inputs)
-    modules = tuple(_module_infos(nodes, recording, during or Held(model, recording), ran=ran))
-    own = {id(node.module): info.parameters for node, info in zip(nodes, modules, strict=True)}
+    modules = tuple(_module_infos(nodes, recording, during, ran=ran))
+    own = {id(node.module): _counts(info) for node, info in zip(nodes, modules, strict=True) if info.parameters}
     return Report(
         model=type(model).__name__,
         inputs=recording.inputs,
@@ -81,15 +96,21 @@ def build(
     )
 
 
-def _call(event: Event, own: dict[int, tuple[ParameterInfo, ...]]) -> Call:
-    parameters = own.get(id(event.module), ()) if event.module is not None else ()
+def _counts(info: ModuleInfo) -> tuple[int, int]:
+    """Elements of a module's own parameters, and of those that are trained."""
+    counts = [(parameter.numel, parameter.trainable) for parameter in info.parameters]
+    return sum(number for number, _ in counts), sum(number for number, trainable in counts if trainable)
+
+
+def _call(event: Event, own: dict[int, tuple[int, int]]) -> Call:
+    params, trainable = own.get(id(event.module), (0, 0))
     return Call(
         path=event.path,
         type=event.type,
         inputs=event.inputs,
         outputs=event.outputs,
-        params=sum(info.numel for info in parameters),
-        trainable_params=sum(info.numel for info in parameters if info.trainable),
+        params=params,
+        trainable_params=trainable,
         is_function=event.is_function,
         inner=event.inner,
         sources=event.sources,
@@ -155,7 +176,7 @@ def _module_infos(nodes: list[Node], recording: Recording, during: Held, *, ran:
         known = during.known.get(id(module))
         if known is None:
             own = tuple(_tensor_infos(node.path, module._parameters.items(), parameters))
-            buffered = tuple(_tensor_infos(node.path, module._buffers.items(), buffers))
+            buffered = tuple(_tensor_infos(node.path, module._buffers.items(), buffers)) if module._buffers else ()
         else:
             own, buffered = known
         called = counts[id(module)]
@@ -202,14 +223,12 @@ def _tensor_infos(path: str, tensors: object, known: dict[int, str]) -> Iterator
         if tensor is None:
             continue
         full = f"{path}.{name}" if path else name
-        shape: tuple[Size, ...] = () if is_lazy(tensor) else sizes(tensor)
-        lazy = is_lazy(tensor)
+        first = known.setdefault(id(tensor), full)
         yield ParameterInfo(
             name,
-            (0,) if lazy else shape,
+            (0,) if is_lazy(tensor) else sizes(tensor),
             dtype_name(tensor.dtype),
-            str(tensor.device),
+            device_name(tensor),
             tensor.requires_grad,
-            known.get(id(tensor)),
+            first if first != full else None,
         )
-        known.setdefault(id(tensor), full)

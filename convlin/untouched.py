@@ -27,6 +27,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from convlin.collector import paused
 from convlin.errors import UntouchedWarning
 
 #: Tensors up to this many elements that are no parameters are copied up front.
@@ -394,11 +395,13 @@ def untouched(model: nn.Module) -> Iterator[Keeper]:
     Passes of several threads take turns: the random state belongs to all of them.
     """
     with ONE_AT_A_TIME, _random_state(), _torch_state():
-        keeper = Keeper(model)
+        with paused():
+            keeper = Keeper(model)
         try:
             yield keeper
         finally:
-            keeper.restore()
+            with paused():
+                keeper.restore()
 
 
 @contextmanager
