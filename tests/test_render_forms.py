@@ -337,3 +337,35 @@ def test_memory_in_letters():
     assert estimate(report).activations == 12 * N
     assert estimate(report, batch_size=5).activations == 60
     assert "12·N) B" in str(estimate(report))
+
+
+# Sizes in letters, in every form
+
+
+def test_every_form_takes_sizes_in_letters():
+    from convlin.records import Call, ModuleInfo, ParameterInfo
+
+    half = sympy.floor(H / 2)
+    weight = ParameterInfo("weight", (4, 3), "float32", "cpu", True, None)
+    calls, before = [], TensorInfo("", (1, 3, H, W), "float32", "cpu")
+    for number in range(3):
+        after = TensorInfo("", (1, 4, half, W), "float32", "cpu")
+        calls.append(Call(f"layers.{number}", "Conv2d", (before,), (after,), params=12, flops=24 * H * W))
+    calls.append(Call("", "Net", (before,), (after,), inner=3))
+    modules = [ModuleInfo(f"layers.{number}", "Conv2d", 1, (weight,)) for number in range(3)]
+    modules.insert(0, ModuleInfo("", "Net", 1, is_leaf=False))
+    report = Report("Net", (before,), (after,), "cpu", "eval", tuple(calls), tuple(modules))
+    summary = Summary(report)
+    columns = ["layer", "output", "memory", "flops", "mult_adds", "params_percent"]
+    text = summary.table(columns=columns, fold=True)
+    assert "layers.0–2 ×3" in text
+    assert "1×4×⌊H/2⌋×W" in text
+    assert "72·H·W" in text
+    assert "36·H·W" in text
+    assert "(48·W·⌊H/2⌋) B" in text
+    assert Summary.from_json(summary.to_json()) == summary
+    assert Page(summary.to_html(columns=columns)).rows
+    assert summary.to_csv(columns=["output"]).splitlines()[1] == '"(1, 4, ⌊H/2⌋, W)"'
+    assert summary.table(columns=columns, ascii_only=True).isascii()
+    summary.to_latex(columns=columns)
+    summary.to_markdown(columns=columns)

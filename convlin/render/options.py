@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
-from difflib import get_close_matches
 from typing import Any, TypedDict
 
 from convlin.errors import InputError
@@ -113,6 +112,8 @@ def _columns(given: Any) -> tuple[str, ...]:
 
 def nearest(name: object, known: Iterable[str]) -> str:
     """The end of a message about a name that does not exist: the nearest one, or all there are."""
+    from difflib import get_close_matches
+
     names = list(known)
     close = get_close_matches(str(name), names, n=1)
     return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"

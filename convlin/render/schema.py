@@ -216,6 +216,8 @@ class _Reader:
             return self._record(data, hint, place)
         if hint is float and type(data) is int:
             return float(data)
+        if hint is int and isinstance(data, Mapping):  # a count that grew letters
+            return self._any(data, place)
         if type(data) is not hint:
             raise _wrong(place, getattr(hint, "__name__", str(hint)), data)
         return data
