@@ -71,8 +71,7 @@ def explain_report(report: Report, call: int | None = None) -> str:
     Raises:
         InputError: the report is of a model that was not run.
     """
-    if not report.mode:
-        raise InputError("no forward pass was run: give summarize an input, as in summarize(model, (3, 32, 32))")
+    _require_run(report)
     explanation = _Explanation(report)
     return "\n".join(explanation.of_call(call) if call is not None else explanation.of_everything())
 
@@ -84,7 +83,9 @@ def find_call(report: Report, path: str) -> int:
 
     Raises:
         KeyError: there is no such call; said with the nearest name.
+        InputError: the report is of a model that was not run.
     """
+    _require_run(report)
     found = [
         index
         for index, call in enumerate(report.calls)
@@ -102,6 +103,11 @@ def find_call(report: Report, path: str) -> int:
     lines = [where(call.where) for call in report.calls if call.is_function and call.where is not None]
     close = difflib.get_close_matches(str(path), [*known, *lines], n=1)
     raise KeyError(f"there is no module {path!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+
+
+def _require_run(report: Report) -> None:
+    if not report.mode:
+        raise InputError("no forward pass was run: give summarize an input, as in summarize(model, (3, 32, 32))")
 
 
 class _Width(NamedTuple):

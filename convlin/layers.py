@@ -106,8 +106,9 @@ class LayerRule:
         at = self.output_size_at
         if at is not None:
             size = args[at] if len(args) > at else kwargs.get("output_size")
-            if size is not None:
-                settings["output_size"] = tuple(size) if isinstance(size, tuple | list) else size
+            sizes = tuple(size) if isinstance(size, tuple | list) else (size,)
+            if all(type(one) is int for one in sizes):  # no letters, which would keep their pass alive
+                settings["output_size"] = sizes
         return settings
 
     def read_settings(self, module: nn.Module) -> dict[str, Any]:
@@ -396,7 +397,7 @@ def _examine_prelu(module: nn.PReLU, arrival: Arrival) -> Verdict | None:
     return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
 
 
-def _examine_embedding(module: nn.Embedding, arrival: Arrival) -> Verdict | None:
+def _examine_embedding(module: nn.Embedding | nn.EmbeddingBag, arrival: Arrival) -> Verdict | None:
     tensor = arrival.first("input")
     if not isinstance(tensor, Tensor):
         return None
@@ -414,6 +415,46 @@ def _examine_embedding(module: nn.Embedding, arrival: Arrival) -> Verdict | None
         )
         return Verdict((misfit,), arrival.with_first("input", tensor.clamp(0, module.num_embeddings - 1)))
     return None
+
+
+def _examine_quantised(module: Any, arrival: Arrival) -> Verdict | None:
+    """A Linear with packed weights: its width is all that can be asked."""
+    tensor = arrival.first("input")
+    declared = getattr(module, "in_features", None)
+    if not isinstance(tensor, Tensor) or tensor.dim() == 0 or declared in (None, tensor.shape[-1]):
+        return None
+    required = tensor.shape[-1]
+    if tensor.is_quantized:
+        return Verdict((Misfit("in_features", declared, required, changes={"in_features": required}),))
+    stand_in = _zeros(tensor, (*tensor.shape[:-1], declared))
+    misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+    return Verdict((misfit,), arrival.with_first("input", stand_in))
+
+
+def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
+    """A whole block of PyTorch's own: one width, ``d_model``, for all that is in it."""
+    if isinstance(module, nn.Transformer):
+        declared = module.d_model
+    else:
+        declared = module.self_attn.embed_dim
+    names = ("src",) if isinstance(module, nn.TransformerEncoderLayer) else ("tgt", "memory")
+    if isinstance(module, nn.Transformer):
+        names = ("src", "tgt")
+    given = dict(zip(names, arrival.args, strict=False)) | {
+        name: arrival.kwargs[name] for name in names if name in arrival.kwargs
+    }
+    wrong = [name for name, value in given.items() if isinstance(value, Tensor) and value.shape[-1] != declared]
+    if not wrong or any(not isinstance(value, Tensor) or value.is_nested for value in given.values()):
+        return None
+    required = given[wrong[0]].shape[-1]
+    mended = {
+        name: _zeros(value, (*value.shape[:-1], declared)) if name in wrong else value for name, value in given.items()
+    }
+    args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
+    kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
+    heads = next(each.num_heads for each in module.modules() if isinstance(each, nn.MultiheadAttention))
+    misfit = Misfit("embed_dim", declared, required, "d_model", {"num_heads": heads}, {"d_model": required})
+    return Verdict((misfit,), (args, kwargs), output_size=required)
 
 
 def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) -> Verdict | None:
@@ -526,7 +567,7 @@ RULES: tuple[LayerRule, ...] = (
     LayerRule((nn.GLU,), ("dim",), derive=of_layers.gate),
     LayerRule((nn.Embedding,), ("num_embeddings", "embedding_dim"), _examine_embedding, derive=of_layers.embedding),
     LayerRule(
-        (nn.EmbeddingBag,), ("num_embeddings", "embedding_dim", "mode", "include_last_offset"),
+        (nn.EmbeddingBag,), ("num_embeddings", "embedding_dim", "mode", "include_last_offset"), _examine_embedding,
         derive=of_layers.embedding_bag,
     ),
     LayerRule((nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent),
@@ -534,6 +575,7 @@ RULES: tuple[LayerRule, ...] = (
     LayerRule((nn.LSTMCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="LSTMCell")),
     LayerRule((nn.GRUCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="GRUCell")),
     LayerRule((nn.MultiheadAttention,), ("embed_dim", "num_heads", "kdim", "vdim", "batch_first"), _examine_attention),
+    LayerRule((nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.Transformer), (), _examine_transformer),
     LayerRule(
         (nn.Unflatten,), ("dim", "unflattened_size"), _examine_unflatten,
         makes_feature_map=True, derive=of_layers.unflatten,
@@ -580,6 +622,10 @@ RULES: tuple[LayerRule, ...] = (
 #: Layers of any other kind: recorded as they are, without a story.
 PLAIN = LayerRule(())
 
+#: A quantised Linear, known by its name: its package is heavy, and not loaded before someone quantises.
+_QUANTISED = LayerRule((), ("in_features", "out_features"), _examine_quantised)
+_QUANTISING = "torch.ao.nn.quantized."
+
 _BY_TYPE = {kind: rule for rule in RULES for kind in rule.types}
 
 
@@ -589,6 +635,8 @@ def rule_for(kind: type) -> LayerRule:
         rule = _BY_TYPE.get(base)
         if rule is not None:
             return rule
+        if base.__name__ == "Linear" and base.__module__.startswith(_QUANTISING):
+            return _QUANTISED
     return PLAIN
 
 
@@ -596,5 +644,5 @@ def runs_as_documented(kind: type) -> bool:
     """Whether ``forward`` is PyTorch's own: a subclass with its own may take and give other sizes."""
     for base in kind.__mro__:
         if "forward" in base.__dict__:
-            return base.__module__.startswith("torch.nn.modules.")
+            return base.__module__.startswith(("torch.nn.modules.", _QUANTISING))
     return False

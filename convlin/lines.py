@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 import textwrap
 from collections.abc import Iterable, Iterator, Mapping
 
@@ -92,7 +91,7 @@ class Writer:
             if step.formula in (step.arithmetic, result):  # a size that was written down, nothing to put in
                 yield from wrapped(f"{step.formula} = {result}", lead, blank)
                 continue
-            known = _without_axis(step)
+            known = words.open_formula(step)
             if known not in self._told:
                 self._told.add(known)
                 yield from wrapped(step.formula, lead, blank)
@@ -107,11 +106,6 @@ def _phrase(call: Call, given: Shape, made: Shape) -> str:
         taken = "one place of a dimension is taken, which is gone"
         return taken if len(made) < len(given) else "a dimension of size 1 is added"
     return _WITHOUT_ARITHMETIC.get(call.type.rpartition(".")[2].rstrip("_"), "no arithmetic")
-
-
-def _without_axis(step: Step) -> str:
-    """The formula with the axes left open: it is the same one for H and W."""
-    return re.sub(r"\b(?:dim \d+|[LHWDC])\b", "·", step.formula)
 
 
 def head(call: Call, given: Shape | None, made: Shape | None, mark: str = "") -> list[str]:

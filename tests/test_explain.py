@@ -133,8 +133,9 @@ def test_paths_that_are_not_there() -> None:
         summary.explain("fc")
     with pytest.raises(KeyError, match="'unused' was not called in this pass"):
         summary.explain("unused")
-    with pytest.raises(InputError, match="no forward pass was run: give summarize an input"):
-        summarize(model).explain()
+    for path in (None, "fc1"):
+        with pytest.raises(InputError, match="no forward pass was run: give summarize an input"):
+            summarize(model).explain(path)
 
 
 # Meetings

@@ -217,8 +217,14 @@ def derived(derivation: Derivation) -> str:
     if not computed:
         return ""
     first, *others = computed
-    alike = "".join(f", {step.axis} likewise {words.size(step.size)}" for step in others)
-    return words.step(first) + alike
+    rule = words.open_formula(first)
+    rest = [
+        f"{step.axis} likewise {words.size(step.size)}"
+        if words.open_formula(step) == rule
+        else f"{step.axis} {words.step(step)}"
+        for step in others
+    ]
+    return ", ".join([words.step(first), *rest])
 
 
 def _flops(per: int) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:

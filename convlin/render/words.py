@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -88,6 +89,15 @@ def step(taken: Step) -> str:
     '32·8·8 = 2048'
     """
     return f"{taken.arithmetic} = {size(taken.size)}"
+
+
+def open_formula(taken: Step) -> str:
+    """A step's formula with the axes left open: it is the same one for H and W.
+
+    >>> open_formula(Step("H", "H·scale_factor", "4·2", 8)) == open_formula(Step("W", "W·scale_factor", "5·2", 10))
+    True
+    """
+    return re.sub(r"\b(?:dim \d+|[LHWDC])\b", "·", taken.formula)
 
 
 def count(number: Size) -> str:
