@@ -60,8 +60,14 @@ def test_columns_add_up_whatever_is_shown(name):
 @pytest.mark.filterwarnings("ignore")
 def test_columns_add_up_for_the_zoo(entry):
     args, kwargs = entry.inputs()
-    summary = summarize(entry.build(), list(args) if args else None, kwargs=kwargs)
+    model = entry.build()
+    summary = summarize(model, list(args) if args else None, kwargs=kwargs)
     assert_adds_up(summary)
+    parameters = list(model.parameters())
+    if not any(map(nn.parameter.is_lazy, parameters)):
+        assert summary.total_params == sum(parameter.numel() for parameter in parameters)
+        trainable = [parameter for parameter in parameters if parameter.requires_grad]
+        assert summary.trainable_params == sum(parameter.numel() for parameter in trainable)
     assert Summary.from_json(summary.to_json()) == summary
     assert_adds_up(summarize(entry.build()))
 
