@@ -21,8 +21,6 @@ from convlin.expressions import read
 from convlin.proof import compare, spelled
 from convlin.records import Call, Report, TensorInfo
 
-pytest_plugins = "pytester"
-
 H = sympy.Symbol("H", integer=True, positive=True)
 W = sympy.Symbol("W", integer=True, positive=True)
 

@@ -13,8 +13,6 @@ import pytest
 import convlin.changes
 import convlin.summarize  # noqa: F401
 
-pytest_plugins = "pytester"
-
 UPDATE = "--shape-lock-update"
 
 ONE = """
