@@ -50,7 +50,7 @@ def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int
             if kept is None or kept.error is not error:
                 raise
         else:
-            recording.outputs = describe(output)
+            recording.outputs = describe(output, state.read)
     return recording
 
 

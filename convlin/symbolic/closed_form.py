@@ -1,0 +1,305 @@
+"""Sizes as a person writes them: PyTorch's symbolic expressions turned into sympy's, nested floors folded.
+
+A convolution behind a pooling gives ``((H − 1)//2 − 1)//2 + 1``; what a person writes is
+``⌊(H + 1)/4⌋``.  Everything rests on two rules for integers ``k`` and ``m > 0``:
+``⌊⌊y⌋ + k⌋ = ⌊y + k⌋`` and ``⌊⌊y⌋/m⌋ = ⌊y/m⌋``.  A form is given out only after it was compared with
+the original at many sizes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Mapping
+from fractions import Fraction
+from functools import reduce
+from math import lcm
+from typing import Any
+
+import sympy
+
+from convlin.records import Size
+from convlin.symbolic.evaluate import Evaluation
+
+#: At how many sizes a closed form is compared with its original.
+_COMPARISONS = 32
+
+
+class Letter(sympy.Symbol):
+    """A named size: a positive integer, to be replaced by its name whichever way that is written.
+
+    >>> (256 * Letter("H")).subs({"H": 4}), (256 * Letter("H")).subs({sympy.Symbol("H"): 4})
+    (1024, 1024)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, **_assumptions: Any) -> Letter:
+        letter: Letter = super().__new__(cls, name, integer=True, positive=True)
+        return letter
+
+    def _eval_subs(self, old: Any, new: Any) -> Any:
+        # sympy takes symbols of one name for different ones when their assumptions differ.
+        return new if isinstance(old, sympy.Symbol) and old.name == self.name else None
+
+
+class ClosedForms:
+    """Translates the expressions of one symbolic pass.
+
+    ``letters`` are the symbols of the pass and what the user calls them; ``definitions`` say what
+    the other symbols stand for.
+    """
+
+    def __init__(
+        self,
+        letters: Mapping[sympy.Symbol, Letter] | None = None,
+        definitions: Mapping[sympy.Symbol, sympy.Expr] | None = None,
+    ) -> None:
+        self._letters = dict(letters or {})
+        self._definitions = definitions if definitions is not None else {}
+        self._translated: dict[Any, sympy.Expr] = {}
+        self._forms: dict[Any, Size] = {}
+
+    def __call__(self, expression: sympy.Expr) -> Size:
+        """The closed form of one size; an ``int`` where it depends on no letter."""
+        known = self._forms.get(expression)
+        if known is None:
+            known = self._forms[expression] = self._form(expression)
+        return known
+
+    def _form(self, expression: sympy.Expr) -> Size:
+        form = _written(self._translate(expression))
+        if form.is_Integer:
+            return int(form)
+        if not self._agrees(expression, form):
+            form = self._expanded(expression)
+        return form
+
+    def _agrees(self, expression: sympy.Expr, form: sympy.Expr) -> bool:
+        letters = self._letters or {symbol: symbol for symbol in expression.free_symbols}
+        draw = random.Random(0)
+        compared = 0
+        for round_ in range(_COMPARISONS):
+            largest = 32 if round_ % 2 else 4096
+            sizes = {letter.name: draw.randint(1, largest) for letter in letters.values()}
+            raw = Evaluation({symbol: sizes[letter.name] for symbol, letter in letters.items()}, self._definitions)
+            named = Evaluation({letter: sizes[letter.name] for letter in letters.values()})
+            try:
+                if raw(expression) != named(form):
+                    return False
+                compared += 1
+            except ZeroDivisionError:  # no such size at these letters
+                continue
+            except (NotImplementedError, OverflowError):
+                return False
+        return compared > 0
+
+    def _expanded(self, expression: sympy.Expr) -> sympy.Expr:
+        """The expression in the user's letters with nothing simplified."""
+        while True:
+            known = {s: self._definitions[s] for s in expression.free_symbols if s in self._definitions}
+            if not known:
+                return expression.xreplace(self._letters)
+            expression = expression.xreplace(known)
+
+    def _translate(self, expression: Any) -> sympy.Expr:
+        known = self._translated.get(expression)
+        if known is None:
+            known = self._translated[expression] = self._translate_new(expression)
+        return known
+
+    def _translate_new(self, expression: Any) -> sympy.Expr:
+        if expression.is_Symbol:
+            definition = self._definitions.get(expression)
+            return self._letters.get(expression, expression) if definition is None else self._translate(definition)
+        if expression.is_Float:
+            return _rational(float(expression))
+        if not expression.args:
+            return expression
+        args = [self._translate(arg) for arg in expression.args]
+        rule = _RULES.get(type(expression).__name__)
+        if rule is not None:
+            return rule(*args)
+        if expression.is_Add or expression.is_Mul or expression.is_Pow:
+            return sympy.expand(expression.func(*args))
+        return expression.func(*args)
+
+
+def closed_form(size: Size) -> Size:
+    """One size with its floors folded and its factors put together.
+
+    >>> H = Letter("H")
+    >>> closed_form(sympy.floor((sympy.floor((H - 1) / 2) - 1) / sympy.Integer(2)) + 1)
+    floor(H/4 + 1/4)
+    """
+    return size if isinstance(size, int) else ClosedForms()(size)
+
+
+def for_multiples(size: Size, letter: Letter, step: int, remainder: int = 0) -> Size:
+    """The closed form for sizes of ``letter`` that leave ``remainder`` when divided by ``step``.
+
+    >>> for_multiples(2 * sympy.floor((Letter("H") + 1) / 2), Letter("H"), 16)
+    H
+    """
+    if isinstance(size, int) or letter not in size.free_symbols:
+        return size
+    multiple = sympy.Dummy(letter.name, integer=True, positive=True)
+    form = closed_form(size.xreplace({letter: step * multiple + remainder}))
+    if isinstance(form, int):
+        return form
+    if form.atoms(sympy.floor) and form.has(multiple) and any(multiple in f.free_symbols for f in form.atoms(sympy.floor)):
+        return size
+    return closed_form(sympy.expand(form.xreplace({multiple: (letter - remainder) / sympy.Integer(step)})))
+
+
+# Folding
+
+
+def whole(ratio: sympy.Expr) -> sympy.Expr:
+    """``⌊ratio⌋`` for a ratio of integer expressions, with floors inside it folded into one."""
+    ratio = _cancelled(ratio)
+    if not _has_number_below(ratio):
+        return sympy.floor(ratio)
+    constant, inside, outside = sympy.S.Zero, [], []
+    for term in sympy.Add.make_args(ratio):
+        coefficient, rest = term.as_coeff_Mul()
+        if rest is sympy.S.One:
+            constant = coefficient
+        elif coefficient.is_Integer:
+            outside.append(term)
+        else:
+            inside.append((coefficient, rest))
+    if not inside:
+        return sympy.Add(sympy.floor(constant), *outside)
+    below = reduce(lcm, (coefficient.q for coefficient, _ in inside), 1)
+    above = sympy.Add(*(coefficient * below * rest for coefficient, rest in inside))
+    shift = sympy.floor(constant * below)
+    return sympy.Add(_fold(above, shift, below), *outside)
+
+
+def _fold(above: sympy.Expr, shift: sympy.Integer, below: int) -> sympy.Expr:
+    """``⌊(above + shift)/below⌋`` for an integer expression ``above`` without a constant."""
+    if _leads_negative(above):
+        return -_fold_positive(-above, -shift + below - 1, below)
+    return _fold_positive(above, shift, below)
+
+
+def _fold_positive(above: sympy.Expr, shift: sympy.Expr, below: int) -> sympy.Expr:
+    terms = sympy.Add.make_args(above)
+    floors = [term for term in terms if isinstance(term, sympy.floor)]
+    if len(floors) == 1:
+        rest = sympy.Add(*(term for term in terms if term is not floors[0]))
+        return whole(sympy.expand((floors[0].args[0] + rest + shift) / below))
+    return sympy.floor(sympy.expand((above + shift) / below))
+
+
+def _leads_negative(above: sympy.Expr) -> bool:
+    coefficients = [term.as_coeff_Mul()[0] for term in sympy.Add.make_args(above)]
+    negative = sum(1 for coefficient in coefficients if coefficient < 0)
+    return negative * 2 > len(coefficients)
+
+
+def _has_number_below(ratio: sympy.Expr) -> bool:
+    return bool(sympy.denom(sympy.together(ratio)).is_Integer)
+
+
+def _cancelled(ratio: sympy.Expr) -> sympy.Expr:
+    """The ratio expanded, with what stands above and below a symbolic fraction line cancelled."""
+    if _has_number_below(ratio):
+        return sympy.expand(ratio)
+    hidden = {atom: sympy.Dummy(integer=True) for atom in _atoms(ratio)}
+    shown = {dummy: atom for atom, dummy in hidden.items()}
+    return sympy.expand(sympy.cancel(ratio.xreplace(hidden)).xreplace(shown))
+
+
+def _atoms(expression: sympy.Expr) -> set[sympy.Expr]:
+    """The outermost function calls of an expression: floors, maxima, …"""
+    if isinstance(expression, sympy.Function | sympy.Max | sympy.Min):
+        return {expression}
+    return set().union(*(_atoms(arg) for arg in expression.args)) if expression.args else set()
+
+
+# Writing
+
+
+def _written(expression: sympy.Expr) -> sympy.Expr:
+    """The same with common factors put in front, and numbers next to a floor drawn into it."""
+    expression = sympy.expand(expression)
+    if not expression.is_Add:
+        return expression
+    hidden = {atom: sympy.Dummy(f"a{index}", integer=True) for index, atom in enumerate(sorted(_atoms(expression), key=str))}
+    shown = {dummy: atom for atom, dummy in hidden.items()}
+    factored = sympy.factor(expression.xreplace(hidden)) if hidden else sympy.factor_terms(expression)
+    factors = [_drawn_in(factor.xreplace(shown)) for factor in sympy.Mul.make_args(factored)]
+    return sympy.Mul(*factors)
+
+
+def _drawn_in(factor: sympy.Expr) -> sympy.Expr:
+    """``⌊y⌋ + k`` as ``⌊y + k⌋``, in a power too."""
+    if factor.is_Pow and factor.exp.is_Integer:
+        return _drawn_in(factor.base) ** factor.exp
+    if not factor.is_Add:
+        return factor
+    constant, rest = factor.as_coeff_Add()
+    if not constant.is_Integer or constant == 0:
+        return factor
+    for term in sympy.Add.make_args(rest):
+        coefficient, atom = term.as_coeff_Mul()
+        if isinstance(atom, sympy.floor) and coefficient.is_Integer and constant % coefficient == 0:
+            drawn = sympy.floor(sympy.expand(atom.args[0] + constant / coefficient))
+            return factor - term - constant + coefficient * drawn
+    return factor
+
+
+# PyTorch's functions in sympy's
+
+
+def _floor_div(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    return whole(above / below)
+
+
+def _ceil_div(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    return -whole(-above / below)
+
+
+def _mod(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    return sympy.expand(above - below * whole(above / below))
+
+
+def _modular_indexing(base: sympy.Expr, divisor: sympy.Expr, modulus: sympy.Expr) -> sympy.Expr:
+    return _mod(whole(base / divisor), modulus)
+
+
+def _truncate(value: sympy.Expr) -> sympy.Expr:
+    return -whole(-value) if value.is_nonpositive else whole(value)
+
+
+def _round(value: sympy.Expr) -> sympy.Expr:
+    return whole(value + sympy.Rational(1, 2))
+
+
+def _rational(value: float) -> sympy.Rational:
+    """The fraction that is meant by a float: 0.1 is 1/10."""
+    meant = Fraction(value).limit_denominator(1024)
+    exact = Fraction(value)
+    chosen = meant if abs(meant - exact) <= abs(exact) * Fraction(1, 10**12) else exact
+    return sympy.Rational(chosen.numerator, chosen.denominator)
+
+
+_RULES: dict[str, Callable[..., sympy.Expr]] = {
+    **dict.fromkeys(("FloorDiv", "CleanDiv"), _floor_div),
+    "CeilDiv": _ceil_div,
+    **dict.fromkeys(("Mod", "PythonMod"), _mod),
+    "ModularIndexing": _modular_indexing,
+    "floor": whole,
+    "ceiling": lambda value: -whole(-value),
+    "FloorToInt": whole,
+    "CeilToInt": lambda value: -whole(-value),
+    **dict.fromkeys(("TruncToInt", "TruncToFloat"), _truncate),
+    "RoundToInt": _round,
+    **dict.fromkeys(("ToFloat", "Identity"), lambda value: value),
+    **dict.fromkeys(("IntTrueDiv", "FloatTrueDiv"), lambda above, below: sympy.expand(above / below)),
+    **dict.fromkeys(("PowByNatural", "FloatPow"), lambda base, exponent: sympy.expand(base**exponent)),
+    "OpaqueUnaryFn_sqrt": sympy.sqrt,
+    "Max": lambda *values: sympy.Max(*values),
+    "Min": lambda *values: sympy.Min(*values),
+}

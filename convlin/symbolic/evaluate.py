@@ -1,0 +1,164 @@
+"""The value of a symbolic size at given sizes: exact for integers, many sizes at once for tensors."""
+
+from __future__ import annotations
+
+import math
+import operator
+from collections.abc import Callable, Mapping
+from functools import lru_cache, reduce
+from typing import Any
+
+import sympy
+import torch
+from torch import Tensor
+
+Value = Any
+"""An ``int``, ``float`` or ``bool``, or a tensor of them."""
+
+
+class Evaluation:
+    """Evaluates expressions where each symbol has the value given; what expressions share is computed once.
+
+    ``definitions`` say what symbols without a value stand for.
+
+    >>> H = sympy.Symbol("H")
+    >>> Evaluation({H: 64})(sympy.floor((H - 31) / 32))
+    1
+    >>> Evaluation({H: torch.tensor([62, 63, 64, 95])})(sympy.floor((H - 31) / 32))
+    tensor([0, 1, 1, 2])
+    """
+
+    def __init__(
+        self, values: Mapping[Any, Value], definitions: Mapping[sympy.Symbol, sympy.Expr] | None = None
+    ) -> None:
+        self._values: dict[Any, Value] = dict(values)
+        self._definitions = definitions if definitions is not None else {}
+
+    def __call__(self, expression: Any) -> Value:
+        """The value of ``expression``; ``NotImplementedError`` for a function that is not known here."""
+        known = self._values.get(expression)
+        if known is None:
+            known = self._values[expression] = self._new(expression)
+        return known
+
+    def _new(self, expression: Any) -> Value:
+        if isinstance(expression, int | float):
+            return expression
+        if expression.is_Integer:
+            return int(expression)
+        if expression.is_Float:
+            return float(expression)
+        if expression.is_Symbol:
+            definition = self._definitions.get(expression)
+            if definition is None:
+                raise NotImplementedError(f"no value for {expression}")
+            return self(definition)
+        name = type(expression).__name__
+        if name in ("floor", "ceiling"):
+            return self._rounded(expression.args[0], up=name == "ceiling")
+        if (expression.is_Add or expression.is_Mul) and _has_fractions(expression):
+            return self._rounded(expression, up=False)
+        if expression is sympy.true or expression is sympy.false:
+            return expression is sympy.true
+        function = _FUNCTIONS.get(name)
+        if function is None:
+            raise NotImplementedError(f"{name} has no value here")
+        return function(*map(self, expression.args))
+
+    def _rounded(self, ratio: sympy.Expr, *, up: bool) -> Value:
+        above, below = _fraction(ratio)
+        if up:
+            return -(-self(above) // self(below))
+        return self(above) // self(below)
+
+
+@lru_cache(4096)
+def _fraction(ratio: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
+    above, below = sympy.fraction(sympy.together(ratio))
+    return above, below
+
+
+@lru_cache(4096)
+def _has_fractions(expression: sympy.Expr) -> bool:
+    return any(
+        (arg.is_Rational and not arg.is_Integer)
+        or (arg.is_Pow and arg.exp.is_negative)
+        or ((arg.is_Mul or arg.is_Add) and _has_fractions(arg))
+        for arg in expression.args
+    )
+
+
+def _sum(*values: Value) -> Value:
+    return reduce(operator.add, values)
+
+
+def _product(*values: Value) -> Value:
+    return reduce(operator.mul, values)
+
+
+def _extreme(python: Callable[..., Any], tensors: Callable[..., Tensor]) -> Callable[..., Value]:
+    def choose(*values: Value) -> Value:
+        if not any(isinstance(value, Tensor) for value in values):
+            return python(values)
+        return reduce(lambda left, right: tensors(torch.as_tensor(left), torch.as_tensor(right)), values)
+
+    return choose
+
+
+def _to_float(value: Value) -> Value:
+    return value.double() if isinstance(value, Tensor) else float(value)
+
+
+def _whole(python: Callable[[float], int], tensors: Callable[[Tensor], Tensor]) -> Callable[[Value], Value]:
+    return lambda value: tensors(value).long() if isinstance(value, Tensor) else python(value)
+
+
+def _not(value: Value) -> Value:
+    return ~value if isinstance(value, Tensor) else not value
+
+
+def _where(condition: Value, yes: Value, no: Value) -> Value:
+    if not isinstance(condition, Tensor):
+        return yes if condition else no
+    return torch.where(condition, torch.as_tensor(yes), torch.as_tensor(no))
+
+
+def _true_divided(above: Value, below: Value) -> Value:
+    return above / below
+
+
+_FUNCTIONS: dict[str, Callable[..., Value]] = {
+    "Add": _sum,
+    "Mul": _product,
+    "Pow": operator.pow,
+    "PowByNatural": operator.pow,
+    "FloatPow": operator.pow,
+    "FloorDiv": operator.floordiv,
+    "CleanDiv": operator.floordiv,
+    "CeilDiv": lambda above, below: -(-above // below),
+    "Mod": operator.mod,
+    "PythonMod": operator.mod,
+    "ModularIndexing": lambda base, divisor, modulus: (base // divisor) % modulus,
+    "Max": _extreme(max, torch.maximum),
+    "Min": _extreme(min, torch.minimum),
+    "ToFloat": _to_float,
+    "Identity": lambda value: value,
+    "IntTrueDiv": _true_divided,
+    "FloatTrueDiv": _true_divided,
+    "FloorToInt": _whole(math.floor, torch.floor),
+    "CeilToInt": _whole(math.ceil, torch.ceil),
+    "TruncToInt": _whole(math.trunc, torch.trunc),
+    "TruncToFloat": lambda value: value.trunc() if isinstance(value, Tensor) else float(math.trunc(value)),
+    "RoundToInt": _whole(round, torch.round),
+    "OpaqueUnaryFn_sqrt": lambda value: _to_float(value) ** 0.5,
+    "Where": _where,
+    "Equality": operator.eq,
+    "Unequality": operator.ne,
+    "StrictLessThan": operator.lt,
+    "LessThan": operator.le,
+    "StrictGreaterThan": operator.gt,
+    "GreaterThan": operator.ge,
+    "And": lambda *values: reduce(operator.and_, values),
+    "Or": lambda *values: reduce(operator.or_, values),
+    "Not": _not,
+}

@@ -1,0 +1,301 @@
+"""PyTorch's symbolic shapes, set up so that a whole model runs on letters in about the time of one pass.
+
+A size is a ``torch.SymInt`` that carries an expression and a hint, its value at a sample size.
+Whatever the model decides on the way (``if height % 32``) is decided by the hint and written down
+as a `Decision`: the closed forms hold where every decision comes out the same.
+
+PyTorch's own ``ShapeEnv`` tries to prove every comparison, which takes minutes for a model with
+windows in its attention.  Here nothing is proved on the way: an expression with a floor or a
+remainder in it is abbreviated by a symbol, and what holds is found out afterwards, by running.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import sympy
+import torch
+from torch import Tensor, nn
+
+from convlin.errors import ConvlinError
+from convlin.frames import line_of
+from convlin.nested import sizes as plain_sizes
+from convlin.records import Location, Shape, Size
+from convlin.relocate import exchange
+from convlin.symbolic.closed_form import ClosedForms, Letter
+from convlin.symbolic.evaluate import Evaluation
+
+_LIBRARIES = tuple(str(Path(module.__file__ or "?").parent) for module in (torch, sympy))
+_CONVLIN = str(Path(__file__).parent.parent)
+#: Rooms of convlin that only pass on what the model does.
+_PASSING_ON = tuple(str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "one_pass.py"))
+
+
+class Decision(NamedTuple):
+    """A question about sizes that was answered on the way, and the line that asked it."""
+
+    expression: Any
+    """What was asked: a relation that came out true or false, or a size that became a plain number."""
+    outcome: bool | int | float
+    where: Location | None
+    own: bool
+    """Asked by convlin itself: it says nothing about the model."""
+
+    @property
+    def condition(self) -> Any:
+        """What holds wherever the answer is the same."""
+        if self.outcome is True:
+            return self.expression
+        if self.outcome is False:
+            return sympy.Not(self.expression)
+        return sympy.Eq(self.expression, self.outcome)
+
+
+class Session:
+    """One symbolic pass: the letters, how to read a shape in them, and the decisions on the way."""
+
+    def __init__(self, sample: Mapping[str, int], environment: Any) -> None:
+        self.sample = dict(sample)
+        self._environment = environment
+        self.letters = {name: Letter(name) for name in sample}
+        self.symbols: dict[sympy.Symbol, Letter] = {}
+        self.sizes: dict[str, Any] = {}
+        for name, value in sample.items():
+            self.sizes[name], symbol = environment.letter(name, value)
+            self.symbols[symbol] = self.letters[name]
+        self.forms = ClosedForms(self.symbols, environment.definitions)
+
+    @property
+    def decisions(self) -> list[Decision]:
+        """In the order they were made."""
+        decisions: list[Decision] = self._environment.decisions
+        return decisions
+
+    @property
+    def definitions(self) -> Mapping[sympy.Symbol, sympy.Expr]:
+        """What the symbols in decisions stand for that are no letters."""
+        definitions: Mapping[sympy.Symbol, sympy.Expr] = self._environment.definitions
+        return definitions
+
+    def evaluation(self, sizes: Mapping[str, Any]) -> Evaluation:
+        """Evaluates what stands in decisions, at other sizes."""
+        return Evaluation({symbol: sizes[letter.name] for symbol, letter in self.symbols.items()}, self.definitions)
+
+    def read(self, tensor: Tensor) -> Shape:
+        """The shape in closed forms; -1 where a size depends on values."""
+        if not getattr(tensor, "_has_symbolic_sizes_strides", True):
+            return plain_sizes(tensor)
+        return tuple(self.size(size) for size in tensor.shape)
+
+    def size(self, size: Any) -> Size:
+        """One size in closed form."""
+        if type(size) is int:
+            return size
+        expression = size.node.expr
+        if not all(symbol in self.symbols or symbol in self.definitions for symbol in expression.free_symbols):
+            return -1
+        return self.forms(expression)
+
+    def plain(self, value: Any) -> Any:
+        """``value`` with every symbolic number in its tuples, lists and dicts in closed form."""
+        if isinstance(value, torch.SymInt | torch.SymFloat | torch.SymBool):
+            return self.size(value)
+        if isinstance(value, slice):
+            return slice(self.plain(value.start), self.plain(value.stop), self.plain(value.step))
+        if type(value) in (tuple, list, torch.Size):
+            items = [self.plain(item) for item in value]
+            return items if type(value) is list else tuple(items)
+        if type(value) is dict:
+            return {key: self.plain(item) for key, item in value.items()}
+        return value
+
+
+@contextmanager
+def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
+    """A `Session` in which ``model`` runs on fake tensors; only to be used inside ``untouched``."""
+    parts = _Parts()
+    environment = parts.environment()
+    fakes = parts.fake_mode(shape_env=environment, allow_non_fake_inputs=True)
+    made = Session(sample, environment)
+    # A fake tensor has to be made outside the mode.
+    exchange(model, lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
+    with ExitStack() as stack:
+        stack.enter_context(_quiet())
+        stack.enter_context(compiling())
+        stack.enter_context(parts.dispatcher())
+        stack.enter_context(fakes)
+        yield made
+
+
+class _Parts:
+    """Everything of PyTorch's that is not documented, in one place: it moves between versions."""
+
+    def __init__(self) -> None:
+        try:
+            import torch._refs  # registers how functions are made of others, which symbolic sizes need
+            from torch._dispatch.python import enable_python_dispatcher
+            from torch._dynamo.source import ConstantSource
+            from torch._subclasses.fake_tensor import FakeTensorMode
+            from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
+            from torch.utils._sympy.value_ranges import ValueRanges
+        except ImportError as error:
+            raise ConvlinError(
+                f"named sizes need parts of PyTorch that torch {torch.__version__} keeps elsewhere ({error}): "
+                "write numbers, or use a torch version that convlin was tried with"
+            ) from error
+        self.fake_mode = FakeTensorMode
+        self.dispatcher = enable_python_dispatcher
+        self._source = ConstantSource
+        self._dynamic = DimDynamic.DYNAMIC
+        self._shape_env = ShapeEnv
+        self._ranges = ValueRanges
+
+    def environment(self) -> Any:
+        """A ``ShapeEnv`` that answers by the hints and writes down what it was asked."""
+        parts = self
+
+        class Environment(parts._shape_env):  # type: ignore[name-defined, misc]  # known at run time only
+            def __init__(self) -> None:
+                super().__init__()
+                self.decisions: list[Decision] = []
+                self.definitions: dict[sympy.Symbol, sympy.Expr] = {}
+                self._known: dict[Any, Any] = {}
+                self._shortened: dict[Any, Any] = {}
+                self._named: dict[Any, sympy.Symbol] = {}
+                self._hints = Evaluation({})
+                # Anything but 0 makes every size ask ``replace`` for its expression.
+                self._replacements_version_counter = 1
+
+            def letter(self, name: str, value: int) -> tuple[Any, sympy.Symbol]:
+                source = parts._source(name)
+                symbol = self.create_symbol(value, source, parts._dynamic)
+                self._hints = Evaluation({**self._hints_of_letters(), symbol: value}, self.definitions)
+                return self.create_symintnode(symbol, hint=value, source=source), symbol
+
+            def _hints_of_letters(self) -> dict[sympy.Symbol, int]:
+                return {symbol: int(value) for symbol, value in self.backed_var_to_val.items()}
+
+            def evaluate_expr(self, orig_expr: Any, hint: Any = None, *args: Any, **kwargs: Any) -> Any:
+                if orig_expr.is_number or orig_expr is sympy.true or orig_expr is sympy.false:
+                    return orig_expr
+                known = self._known.get(orig_expr)
+                if known is None:
+                    value = self._value(orig_expr) if hint is None else hint
+                    if value is None:
+                        return super().evaluate_expr(orig_expr, hint, *args, **kwargs)
+                    known = self._known[orig_expr] = sympy.sympify(value)
+                    where, own = _asker()
+                    self.decisions.append(Decision(orig_expr, value, where, own))
+                return known
+
+            def _value(self, expression: Any) -> Any:
+                try:
+                    return self._hints(expression)
+                except NotImplementedError:  # a function of torch's that only sympy can evaluate
+                    value = expression.xreplace(self.backed_var_to_val)
+                if value is sympy.true or value is sympy.false:
+                    return value is sympy.true
+                if not value.is_number:  # a size that depends on values has no hint
+                    return None
+                return int(value) if value.is_Integer else float(value)
+
+            def _maybe_evaluate_static(self, expr: Any, *args: Any, **kwargs: Any) -> Any:
+                if expr.is_number or expr is sympy.true or expr is sympy.false:
+                    return expr
+                if kwargs.get("unbacked_only"):  # the one question that only torch can answer: it raises
+                    return expr
+                if kwargs.get("compute_hint"):
+                    value = self._value(expr)
+                    return None if value is None else sympy.sympify(value)
+                return None
+
+            def simplify(self, expr: Any, *args: Any, **kwargs: Any) -> Any:
+                return expr
+
+            def replace(self, expr: Any) -> Any:
+                short = self._shortened.get(expr)
+                if short is None:
+                    short = self._shortened[expr] = self._shorten(expr)
+                return short
+
+            def _shorten(self, expr: Any) -> Any:
+                if not isinstance(expr, sympy.Expr) or expr.is_Symbol or expr.is_number:
+                    return expr
+                calls = {call: self._symbol_for(call) for call in _outermost_calls(expr)}
+                return expr.xreplace(calls) if calls else expr
+
+            def _symbol_for(self, call: Any) -> Any:
+                symbol = self._named.get(call)
+                if symbol is None:
+                    value = self._value(call)
+                    if value is None:
+                        return call
+                    # A hint tells the sign here; at other sizes a run has to confirm the outcome.
+                    kind = {"integer": True} if call.is_integer else {"real": True}
+                    symbol = sympy.Symbol(f"a{len(self._named)}", nonnegative=True if value >= 0 else None, **kind)
+                    self._named[call] = symbol
+                    self.definitions[symbol] = call
+                    self.backed_var_to_val[symbol] = sympy.sympify(value)
+                    self.var_to_range[symbol] = parts._ranges.unknown()
+                return symbol
+
+        return Environment()
+
+
+def _outermost_calls(expression: Any) -> Iterator[Any]:
+    """Floors, remainders, maxima: whatever is neither a sum nor a product nor a power."""
+    if isinstance(expression, sympy.Add | sympy.Mul | sympy.Pow):
+        for arg in expression.args:
+            yield from _outermost_calls(arg)
+    elif expression.args:
+        yield expression
+
+
+def _asker() -> tuple[Location | None, bool]:
+    """The line of the model that asks about a size; or that convlin itself does."""
+    frame = sys._getframe(2)
+    while frame is not None:
+        filename = frame.f_code.co_filename
+        if filename.startswith(_CONVLIN) and filename not in _PASSING_ON and filename != __file__:
+            return None, True
+        if not filename.startswith((*_LIBRARIES, _CONVLIN, "<")):
+            return line_of(frame), False
+        frame = frame.f_back  # type: ignore[assignment]
+    return None, False
+
+
+@contextmanager
+def compiling() -> Iterator[None]:
+    """Say that the model is being compiled: what libraries remember between calls must not be filled with fakes."""
+    # The flag behind torch.compiler.is_compiling(); without it such a model is not followed, that is all.
+    if not isinstance(getattr(torch.compiler, "_is_compiling_flag", None), bool):
+        yield
+        return
+    before = torch.compiler._is_compiling_flag
+    torch.compiler._is_compiling_flag = True
+    try:
+        yield
+    finally:
+        torch.compiler._is_compiling_flag = before
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """PyTorch logs a traceback for every function that refuses its input; here that is an answer like any other."""
+    loggers = [
+        logging.getLogger(name)
+        for name in ("torch._subclasses.fake_tensor", "torch.fx.experimental.sym_node", "torch.fx.experimental.symbolic_shapes")
+    ]
+    levels = [logger.level for logger in loggers]
+    for logger in loggers:
+        logger.setLevel(logging.CRITICAL + 1)
+    try:
+        yield
+    finally:
+        for logger, level in zip(loggers, levels, strict=True):
+            logger.setLevel(level)
