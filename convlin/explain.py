@@ -199,7 +199,7 @@ class _Explanation:
             made = described(way.start) if way.start.name else words.shape(way.start.shape)
             yield from wrapped(f"{made}  (made in a way that is not seen: a parameter, or made in forward)", "", "    ")
         else:
-            above = ", as above" if self._told and not way.start.name.startswith(("input", "the input")) else ""
+            above = ", as above" if way.start.made_by_call else ""
             name = way.start.name.removeprefix("the ")
             yield from wrapped(f"{name}  {words.shape(way.start.shape)}{above}", "", "    ")
         for leg in way.legs:
@@ -222,7 +222,7 @@ class _Explanation:
         if refusal:
             yield from wrapped(refusal, "    ✗ ", "      ")
         for problem in problems:
-            yield from _fix(problem) if problem is wrong else _problem(problem, "")
+            yield from _fix(problem) if problem is wrong else _problem(problem, "", quoted=not refusal)
         if width is not None and wrong is not None:
             yield from wrapped(f"has {_has(width)}, but {_needed(wrong.required, call, way, 'needs ')}", "    ")
         elif width is not None and width.declared == width.required:
@@ -232,7 +232,7 @@ class _Explanation:
 
     def _own(self, call: Call) -> Iterator[str]:
         given, made = call.input_shape or (), call.output_shape or ()
-        if call.derivation is None and given == made:
+        if call.derivation is None and given == made and not (call.is_function and call.stood_in):
             yield "    keeps the size"
         elif call.derivation is not None or not call.stood_in:
             yield from self._writer.reason(call, given, made, call.derivation, every=True)
@@ -259,13 +259,15 @@ def _needed(required: Size, call: Call, way: Way, verb: str = "") -> str:
     """The number that a layer needs and where it comes from: a product of sizes, or what made it."""
     shape, last = call.input_shape or (), _last_leg(way)
     sizes = merging(last.given, last.made) if last is not None and last.made == shape else None
-    if sizes is None and required != shape[-1]:  # the number behind a flatten that is still to be written
+    if sizes is None and _is_linear(call) and required != shape[-1]:
+        # The number behind a flatten that is still to be written.
         sizes = merging(shape, (*shape[:1], required))
     if sizes is not None and same(product(sizes), required):
         return f"{verb}{requirement(sizes)}"
     if last is not None:
         return f"{title(last.call)} gives {words.size(required)}"
-    return f"{way.start.name or 'what arrives'} has {words.size(required)}"
+    verb = "gives" if way.start.made_by_call else "has"
+    return f"{way.start.name or 'what arrives'} {verb} {words.size(required)}"
 
 
 def _width(call: Call) -> _Width | None:
@@ -289,11 +291,15 @@ def _width(call: Call) -> _Width | None:
     return None
 
 
-def _problem(problem: Problem, name: str) -> Iterator[str]:
+def _problem(problem: Problem, name: str, *, quoted: bool = True) -> Iterator[str]:
+    """What a problem says; without PyTorch's own words where there are better ones (``quoted``)."""
     first, *rest = problem.message.splitlines() or [problem.kind]
     yield from wrapped(f"{name}: {first}" if name else first, "    ✗ ", "      ")
     for line in rest:
-        yield from wrapped(line, "      ")
+        if quoted or not line.startswith("PyTorch says"):
+            yield from wrapped(line, "      ")
+        else:
+            break
     yield from _fix(problem)
 
 

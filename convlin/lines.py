@@ -18,6 +18,7 @@ _PHRASES: Mapping[str, tuple[str, ...]] = {
     "the same sizes in another order": (
         "permute", "transpose", "swapaxes", "swapdims", "T", "mT", "t", "movedim", "moveaxis",
     ),
+    "the sizes that are written there": ("view", "reshape", "unflatten"),
     "dimensions of size 1 are gone": ("squeeze",),
     "a dimension of size 1 is added": ("unsqueeze",),
     "a size of 1 stretches": ("expand", "expand_as", "broadcast_to"),

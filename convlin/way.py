@@ -17,6 +17,7 @@ class Part(NamedTuple):
     name: str
     shape: Shape | None
     followed: bool = False
+    made_by_call: bool = False
 
 
 class Leg(NamedTuple):
@@ -105,7 +106,7 @@ class Follower:
                 break
             call = self._calls[source]
             if source in known:
-                start = Part(title(call), shape)
+                start = Part(title(call), shape, made_by_call=True)
                 break
             pairs = _pairs(call)
             if not pairs:

@@ -21,6 +21,7 @@ from convlin.derivations import of_functions, of_layers
 from convlin.explain import explain_report
 from convlin.records import Call, Location, Report, TensorInfo
 from convlin.way import Follower, Leg
+from tests.mistakes import MISTAKES, Mistake
 from tests.readme_example import blocks
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
@@ -345,6 +346,25 @@ def test_every_way_hangs_together_and_reads_well(entry: ZooModel) -> None:
         for line in text.splitlines():
             assert line == line.rstrip()
             assert len(line) <= 100 or max(map(len, line.split())) > 60, line  # a path of sixty levels
+
+
+@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
+def test_every_mistake_is_explained(mistake: Mistake) -> None:
+    summary = summarize(mistake.build(), mistake.given, **mistake.options)
+    text = summary.explain()
+    assert text.startswith(f"{len(summary.problems)} problem")
+    for problem in summary.problems:
+        if problem.fix:
+            assert problem.fix.splitlines()[0] in text
+        if problem.kind == "in_features":
+            assert re.search(
+                rf"    has in_features={problem.declared}, but (needs [0-9·]+ =|.* gives|.* has) {problem.required}$",
+                text,
+                re.MULTILINE,
+            )
+    for line in text.splitlines():
+        assert line == line.rstrip()
+        assert len(line) <= 100 or "fix" in line
 
 
 # One layer
