@@ -23,7 +23,7 @@ from convlin.layers import PLAIN, Misfit
 from convlin.nested import info, tensors_in
 from convlin.recording import NO_SOURCE, Event, Failure, Fold
 from convlin.records import Join, Shape
-from convlin.state import State, plain_settings
+from convlin.state import State, plain_settings, printed
 
 _WRITES, _FACT = 1, 2
 
@@ -149,11 +149,24 @@ class Between(TorchFunctionMode):
                 is_function=True, stood_in=bool(misfits),
             )
         )  # fmt: skip
+        top = state.stack[-1] if state.stack else None
+        names = self._names(tensors, sources) if told else ()
         for misfit in told:
-            state.find(misfit, state.path, index, inputs, sources, function=name, where=where)
+            if misfit.changes and top is not None:  # a layer whose class has a forward of its own
+                state.find(misfit, state.path, index, inputs, sources, layer=printed(top.module))
+            else:
+                state.find(misfit, state.path, index, inputs, sources, function=name, where=where, names=names)
         for tensor in made:
             state.origins.remember(tensor, index)
             state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))
+
+    def _names(self, tensors: list[Tensor], sources: tuple[int, ...]) -> tuple[str, ...]:
+        """What the user calls the tensors that no call made: the names of parameters and buffers of the module."""
+        if NO_SOURCE not in sources or not self._state.stack:
+            return ()
+        module = self._state.stack[-1].module
+        known = {id(tensor): name for name, tensor in (*module.named_parameters(), *module.named_buffers())}
+        return tuple(f"self.{known[id(tensor)]}" if id(tensor) in known else "" for tensor in tensors)
 
     def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor]) -> None:
         """A function that keeps the shape is no row, but what it returns comes from where its input came."""

@@ -52,6 +52,10 @@ class Lines:
         site = self._finder.site(finding.path)
         if site is None:
             return None, said.advice
+        if not site.is_editable and site.source.on_disk:
+            # An installed package makes the layer: what the user can change is what is given to it.
+            origin = self._origin(site, finding.misfit.changes)
+            return (origin, said.advice) if origin is not None else (site.location, said.advice)
         return site.location, self._corrected_layer(site, finding, said)
 
     def _corrected_layer(self, site: Site, finding: Finding, said: Said) -> str | None:
@@ -65,10 +69,13 @@ class Lines:
         if not changes:
             return said.advice
         if site.repeated and not self._all_want(site, finding.path, changes):
-            # Where the number comes from, if it is given to the code that makes the layers.
-            origin = next((each.origin for each in site.arguments if each.name in changes and each.origin), None)
+            origin = self._origin(site, changes)
             return f"{said.advice} (given at {place(origin)})" if origin is not None else said.advice
         return site.rewrite(changes) or said.advice
+
+    def _origin(self, site: Site, changes: Mapping[str, Any]) -> Location | None:
+        """Where the number is written, if it is given to the code that makes the layer."""
+        return next((each.origin for each in site.arguments if each.name in changes and each.origin), None)
 
     def _all_want(self, site: Site, path: str, changes: Mapping[str, str]) -> bool:
         """Whether every layer that the call makes needs the same changes."""

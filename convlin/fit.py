@@ -69,7 +69,14 @@ def fit(
                 break
             sizes: dict[str, dict[str, Any]] = {}
             for problem in summary.problems:
-                sizes.setdefault(problem.path, {})[problem.kind] = problem.required
+                name = next(iter(problem.changes))
+                wanted = sizes.setdefault(problem.path, {}).setdefault(name, problem.required)
+                if wanted != problem.required:
+                    raise ShapeError(
+                        f"{problem.path} is called with {name}={wanted} and with {name}={problem.required}: "
+                        "one layer cannot be both"
+                    )
+            _check_ties(root, sizes)
             for path, changes in sizes.items():
                 replaced += _exchange(root, path, changes, tied)
         problems: Sequence[Problem] = summary.problems
@@ -79,6 +86,23 @@ def fit(
         for parent, name, old in reversed(replaced):
             parent._modules[name] = old
         raise
+
+
+def _check_ties(root: nn.Module, sizes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Layers that share a weight can only get one new weight."""
+    owners: dict[int, dict[str, Mapping[str, Any] | None]] = {}
+    for node in walk(root):
+        for parameter in node.module._parameters.values():
+            if parameter is not None:
+                owners.setdefault(id(parameter), {})[node.path] = sizes.get(node.path)
+    for layers in owners.values():
+        wanted = list(layers.values())
+        if any(each != wanted[0] for each in wanted):
+            listed = ", ".join(
+                f"{path} needs {_spelled(changes)}" if changes else f"{path} is right"
+                for path, changes in layers.items()
+            )
+            raise ShapeError(f"one weight is shared by layers that need different sizes: {listed}")
 
 
 def _exchange(
@@ -103,7 +127,9 @@ def _rebuilt(
     """A copy of the layer with other sizes and fresh weights."""
     if hasattr(old, "parametrizations"):
         raise ShapeError(f"{type(old).__name__} has parametrizations: remove them, or write {_spelled(changes)}")
-    base = next(kind for kind in type(old).__mro__ if kind.__module__.startswith("torch.nn.modules."))
+    base = next((kind for kind in type(old).__mro__ if kind.__module__.startswith("torch.nn.modules.")), None)
+    if base is None or isinstance(old, nn.Transformer):
+        raise ShapeError(f"{type(old).__name__} cannot be made anew: write {_spelled(changes)}")
     made = base(**_settings(old, base, changes))
     new = copy.copy(old)
     # Containers of its own, or the copy would write into those of the old layer.
@@ -115,12 +141,20 @@ def _rebuilt(
     new.__dict__["_parameters"] = {**old._parameters, **made._parameters}
     new.__dict__["_buffers"] = {**old._buffers, **made._buffers}
     new.__dict__["_modules"] = {**old._modules, **made._modules}
-    for name, parameter in made._parameters.items():
-        before = old._parameters.get(name)
-        if parameter is None or before is None:
+    inner = dict(old.named_modules())
+    for path, module in made.named_modules():
+        before = inner.get(path)
+        if before is None:
             continue
-        parameter.requires_grad_(before.requires_grad)
-        new._parameters[name] = tied.setdefault((id(before), tuple(parameter.shape)), parameter)
+        if path:
+            module.training = before.training
+        owner = module if path else new
+        for name, parameter in module._parameters.items():
+            previous = before._parameters.get(name)
+            if parameter is None or previous is None:
+                continue
+            parameter.requires_grad_(previous.requires_grad)
+            owner._parameters[name] = tied.setdefault((id(previous), tuple(parameter.shape)), parameter)
     if isinstance(new, nn.RNNBase):
         new._init_flat_weights()
     return new
@@ -136,6 +170,8 @@ def _settings(old: nn.Module, base: type, changes: Mapping[str, Any]) -> dict[st
         names += ["nonlinearity"] if base is nn.RNN else []
     if isinstance(old, nn.MultiheadAttention):
         return _attention_settings(old, changes)
+    if isinstance(old, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
+        return _block_settings(old, changes)
     settings: dict[str, Any] = {}
     for name in names:
         if name in changes:
@@ -163,6 +199,25 @@ def _attention_settings(old: nn.MultiheadAttention, changes: Mapping[str, Any]) 
         "kdim": None if same else old.kdim,
         "vdim": None if same else old.vdim,
         "batch_first": old.batch_first,
+        "device": weight.device,
+        "dtype": weight.dtype,
+        **changes,
+    }
+
+
+def _block_settings(
+    old: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer, changes: Mapping[str, Any]
+) -> dict[str, Any]:
+    weight = old.linear1.weight
+    return {
+        "nhead": old.self_attn.num_heads,
+        "dim_feedforward": old.linear1.out_features,
+        "dropout": old.dropout.p,
+        "activation": old.activation,
+        "layer_norm_eps": old.norm1.eps,
+        "batch_first": old.self_attn.batch_first,
+        "norm_first": old.norm_first,
+        "bias": old.linear1.bias is not None,
         "device": weight.device,
         "dtype": weight.dtype,
         **changes,

@@ -308,6 +308,37 @@ def _matmul(
     return Recovery((misfit,), function(fitting, right))
 
 
+def _normalise(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    """A normalisation with weights of another width: its result has the size of what came in."""
+    tensor = args[0] if args else kwargs.get("input")
+    weights = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, Tensor) and value.dim() > 0]
+    if not isinstance(tensor, Tensor) or not weights or tensor.dim() < 2:
+        return None
+    over_last = getattr(function, "__name__", "") in ("layer_norm", "rms_norm")
+    declared = tuple(weights[0].shape)
+    required = tuple(tensor.shape[-len(declared) :]) if over_last else (tensor.shape[1],)
+    if required == declared:
+        return None
+    kind = next((kind for base, kind in _NORMALISING if isinstance(layer, base)), None)
+    if kind is None:
+        shapes = {"shapes": (tuple(tensor.shape), declared)}
+        misfit = Misfit("operands", declared[-1], required[-1], "linear", shapes)
+    elif over_last:
+        misfit = Misfit(kind, declared, required, changes={kind: required})
+    else:
+        misfit = Misfit(kind, declared[0], required[0], changes={kind: required[0]})
+    return Recovery((misfit,), tensor.clone())
+
+
+_NORMALISING: tuple[tuple[type[nn.Module], str], ...] = (
+    (nn.modules.batchnorm._NormBase, "num_features"),
+    (nn.GroupNorm, "num_channels"),
+    (nn.LayerNorm, "normalized_shape"),
+    (nn.RMSNorm, "normalized_shape"),
+)
+
 Attempt = Callable[[Function, tuple[Any, ...], dict[str, Any], "nn.Module | None"], "Recovery | None"]
 
 _RECOVERIES: dict[str, Attempt] = {
@@ -322,4 +353,5 @@ _RECOVERIES: dict[str, Attempt] = {
     ),
     **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _concatenate),
     **dict.fromkeys(("matmul", "mm", "bmm", "rmatmul"), _matmul),
+    **dict.fromkeys(("batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"), _normalise),
 }

@@ -433,13 +433,10 @@ def _examine_quantised(module: Any, arrival: Arrival) -> Verdict | None:
 
 def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     """A whole block of PyTorch's own: one width, ``d_model``, for all that is in it."""
-    if isinstance(module, nn.Transformer):
-        declared = module.d_model
-    else:
-        declared = module.self_attn.embed_dim
-    names = ("src",) if isinstance(module, nn.TransformerEncoderLayer) else ("tgt", "memory")
-    if isinstance(module, nn.Transformer):
-        names = ("src", "tgt")
+    whole = isinstance(module, nn.Transformer)
+    declared = module.d_model if whole else module.self_attn.embed_dim
+    encodes = isinstance(module, nn.TransformerEncoderLayer)
+    names = ("src", "tgt") if whole else ("src",) if encodes else ("tgt", "memory")
     given = dict(zip(names, arrival.args, strict=False)) | {
         name: arrival.kwargs[name] for name in names if name in arrival.kwargs
     }

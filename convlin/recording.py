@@ -59,6 +59,8 @@ class Finding:
     called_as: str = ""
     """Path of the module that is called at ``where``: the layer, or what it is the first layer of."""
     is_model_input: bool = False
+    names: tuple[str, ...] = ()
+    """What the user calls the inputs that no call made (``self.weight``), where it is known."""
 
 
 @dataclass(slots=True)

@@ -70,11 +70,12 @@ class State:
         where: Location | None = None,
         called_as: str = "",
         is_model_input: bool = False,
+        names: tuple[str, ...] = (),
     ) -> None:
         """Write down a misfit."""
         source = sources[0] if sources else NO_SOURCE
         self.recording.findings.append(
-            Finding(misfit, path, event, inputs, source, layer, function, where, called_as, is_model_input)
+            Finding(misfit, path, event, inputs, source, layer, function, where, called_as, is_model_input, names)
         )
 
     def find_all(self, frame: Frame, event: int, inputs: tuple[TensorInfo, ...], sources: tuple[int, ...]) -> None:

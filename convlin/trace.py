@@ -70,7 +70,7 @@ class Tracer:
             if isinstance(module, torch.jit.ScriptModule):
                 # Its children run inside TorchScript, where no Python hook is called.
                 inside_script.update(id(inner) for inner in module.modules() if inner is not module)
-            elif self._state.careful or not _is_plain_leaf(module):
+            if self._state.careful or not _is_plain_leaf(module):
                 self._hooks.before(module, before)
             self._hooks.after(module, after)
 
@@ -81,7 +81,7 @@ class Tracer:
             return None
         state = self._state
         with torch._C.DisableTorchFunction():
-            frame = Frame(module, self._paths[id(module)], len(state.recording.events), not module._modules)
+            frame = Frame(module, self._paths[id(module)], len(state.recording.events), _is_leaf(module))
             state.stack.append(frame)
             if not state.careful:
                 return None
@@ -277,6 +277,11 @@ def _with_last_size(output: Any, size: int) -> Any:
     first = output[0] if isinstance(output, tuple) else output
     resized = torch.zeros((*first.shape[:-1], size), dtype=first.dtype, device=first.device)
     return (resized, *output[1:]) if isinstance(output, tuple) else resized
+
+
+def _is_leaf(module: nn.Module) -> bool:
+    """Without children, or with none that can be seen."""
+    return isinstance(module, torch.jit.ScriptModule) or not module._modules
 
 
 def _is_plain_leaf(module: nn.Module) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import textwrap
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -125,6 +126,10 @@ def _name(finding: Finding) -> str:
     """The layer as PyTorch prints it, cut to what it declares: ``Conv2d(3, 16, …)``."""
     if not finding.layer:
         return called(finding.function)
+    if finding.misfit.note == "d_model":
+        return f"{finding.layer.partition('(')[0]}(d_model={finding.misfit.declared}, …)"
+    if finding.layer.startswith("MultiheadAttention("):  # PyTorch prints none of its sizes
+        return "MultiheadAttention"
     kind, _, settings = finding.layer.replace(", bias=True", "").removesuffix(")").partition("(")
     parts = _split(settings)
     shown = [part for part in parts if "=" not in part] or parts[:2]
@@ -149,6 +154,14 @@ def called(function: str) -> str:
 
 def _arrived(finding: Finding) -> str:
     return times(finding.inputs[0].shape) if finding.inputs else "no tensor"
+
+
+def _what(finding: Finding, report: Report) -> str:
+    """What arrived: the input, or what something made of it."""
+    if finding.is_model_input:
+        return "the input"
+    call = _call(report, finding.source)
+    return f"the output of {who(report, _maker(report, finding.source))}" if call is not None else "made of the input"
 
 
 def _plural(count: object, noun: str) -> str:
@@ -312,8 +325,7 @@ def _too_many(message: str, finding: Finding) -> Said:
 def _in_channels(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     message = f"{_name(finding)} receives {_plural(misfit.required, 'channel')}, made for {misfit.declared}"
-    source = "the input" if finding.is_model_input else f"the output of {who(report, finding.source)}"
-    return Said(f"{message}\n{_arrived(finding)} is {source}", f"in_channels={misfit.required}")
+    return Said(f"{message}\n{_arrived(finding)} is {_what(finding, report)}", f"in_channels={misfit.required}")
 
 
 def _permute(finding: Finding, report: Report) -> Said:
@@ -360,8 +372,8 @@ def _resized(finding: Finding, report: Report) -> Said:
     heads = misfit.detail.get("num_heads")
     if heads and misfit.required % heads:
         message += f"\n{misfit.required} cannot be divided among {heads} heads: change num_heads too"
-    source = "the input" if finding.is_model_input else f"the output of {who(report, finding.source)}"
-    return Said(f"{message}\n{_arrived(finding)} is {source}", f"{misfit.kind}={misfit.required}")
+    name = next(iter(misfit.changes), misfit.kind)
+    return Said(f"{message}\n{_arrived(finding)} is {_what(finding, report)}", f"{name}={misfit.required}")
 
 
 def _normalized_shape(finding: Finding, report: Report) -> Said:
@@ -512,6 +524,7 @@ def _operands(finding: Finding, report: Report) -> Said:
     call = report.calls[finding.event]
     sources = call.sources or (-1,) * len(shapes)
     makers = [who(report, _maker(report, source)) for source in sources]
+    makers = [name or maker for name, maker in itertools.zip_longest(finding.names, makers)]
     meeting = " and ".join(f"{times(shape)} ({maker})" for shape, maker in zip(shapes, makers, strict=False))
     if len(sources) < len(shapes):
         meeting = " and ".join(map(times, shapes))
@@ -585,4 +598,6 @@ def fitted(message: str, name: str) -> str:
 def first_line(error: Any) -> str:
     """The first line of what PyTorch says."""
     lines = str(error).strip().splitlines()
+    if lines and "TorchScript" in lines[0]:  # what went wrong stands below the lines of the script
+        lines = [line.partition("Error: ")[2] for line in lines if "Error: " in line] or lines
     return lines[0] if lines else type(error).__name__

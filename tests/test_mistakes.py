@@ -1,11 +1,11 @@
-"""Every broken model gets its answer: by summarize, on the meta device, compiled, and from watch; and nothing is left."""
+"""Every broken model gets its answer, from summarize, on meta, compiled, from watch; it is right, and nothing is left."""
 
 from __future__ import annotations
 
 import importlib.util
 import inspect
 import itertools
-from collections.abc import Iterator
+import sys
 from contextlib import nullcontext
 from pathlib import Path
 from types import ModuleType
@@ -15,7 +15,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlin import Summary, fit, summarize, watch
+from convlin import ShapeError, Summary, fit, summarize, watch
 from convlin.records import Problem
 from convlin.render.text import problems_text
 from convlin.source import apply, locate
@@ -23,6 +23,14 @@ from tests.mistakes import MISTAKES, Mistake, Wrong
 from tests.snapshot import difference, snapshot
 
 NUMBERED = itertools.count()
+
+#: What a new layer can mend.
+SIZES = (
+    "in_features", "in1_features", "in2_features", "in_channels", "num_features", "num_channels", "num_parameters",
+    "normalized_shape", "input_size", "embed_dim", "kdim", "vdim", "num_embeddings",
+)  # fmt: skip
+#: Of the right kind, and yet no layer is wrong: the input is.
+UNFIT = ("ChannelsLast", "ChannelsLastNested", "LengthBeforeChannels", "TimeBeforeChannels", "BatchWithoutChannels")
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -158,3 +166,87 @@ def test_watched(mistake: Mistake, compiled: bool) -> None:
     for problem in summary.problems:
         for line in problem.message.splitlines():
             assert line in note
+
+
+# The corrections, executed --------------------------------------------------------------------------------------------
+
+
+def loaded(path: Path) -> ModuleType:
+    """The file as a module of its own, in a name that nothing else has."""
+    spec = importlib.util.spec_from_file_location(f"copied_{next(NUMBERED)}", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[module.__name__] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+def mended(model: nn.Module, problems: tuple[Problem, ...], path: Path) -> None:
+    """Write what the problems tell into the file that the model was made from."""
+    # Lines of forward by their text, from the last to the first; layers by the edits of their source.
+    edits = [
+        edit
+        for problem in problems
+        if problem.changes
+        for edit in locate(model, problem.path).edit(problem.changes)  # type: ignore[union-attr]
+    ]
+    text = dict.fromkeys([str(path)], path.read_bytes()) | apply(edits)
+    lines = text[str(path)].decode().splitlines()
+    for problem in problems:
+        if problem.changes or problem.where is None or problem.fix is None:
+            continue
+        number = problem.where.line - 1
+        indent = lines[number][: len(lines[number]) - len(lines[number].lstrip())]
+        lines[number] = indent + problem.fix
+    path.write_text("\n".join(lines) + "\n")
+
+
+@pytest.mark.parametrize("mistake", each(*(mistake for mistake in MISTAKES if mistake.mended)))
+def test_corrections_are_right(mistake: Mistake, tmp_path: Path) -> None:
+    path = tmp_path / mistake.file.name
+    path.write_bytes(mistake.file.read_bytes())
+    broken = getattr(loaded(path), mistake.name)()
+    summary = summarize(broken, mistake.given, **options(mistake))
+    mended(broken, summary.problems, path)
+
+    model = getattr(loaded(path), mistake.name)()
+    again = summarize(model, mistake.given, **options(mistake))
+    assert again.ok, problems_text(again.report)
+    model.eval()(*tensors(mistake))
+    assert all(again.required_in_features[name] == number for name, number in summary.required_in_features.items())
+
+
+@pytest.mark.parametrize("mistake", each(*MISTAKES))
+def test_fit(mistake: Mistake) -> None:
+    """Layers of the right size where that is all that is wrong; otherwise the list, and nothing is changed."""
+    model = built(mistake)
+    if all(kind in SIZES for kind in {one.kind for one in mistake.wrong}) and mistake.name not in UNFIT:
+        wrong = tuple(one.path for one in mistake.wrong)
+        kept = {name: module for name, module in model.named_modules() if not name or not name.startswith(wrong)}
+        assert fit(model, mistake.given, **options(mistake)) is model
+        assert summarize(model, mistake.given, **options(mistake)).ok
+        assert all(model.get_submodule(name) is module for name, module in kept.items())
+        model.eval()(*tensors(mistake))
+        return
+    before = snapshot(model)
+    with pytest.raises(ShapeError) as caught:
+        fit(model, mistake.given, **options(mistake))
+    assert difference(before, snapshot(model)) == []
+    said = " ".join(str(caught.value).split())
+    for one in mistake.wrong:
+        assert all(text in said for text in one.says)
+
+
+@pytest.mark.parametrize("mistake", each(*(mistake for mistake in MISTAKES if mistake.wrong[-1].kind == "too_small")))
+def test_smallest_input_is_proved(mistake: Mistake) -> None:
+    """Plain PyTorch runs at the required size, and not with one pixel less on any axis."""
+    required = mistake.wrong[-1].required
+    model = built(mistake)
+    channels = next(module.in_channels for module in model.modules() if isinstance(module, nn.modules.conv._ConvNd))
+    model(torch.zeros(2, channels, *required))
+    for axis in range(len(required)):
+        smaller = list(required)
+        smaller[axis] -= 1
+        with pytest.raises(RuntimeError):
+            model(torch.zeros(2, channels, *smaller))
