@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import contextlib
+import doctest
+import importlib
 import io
 import linecache
 import re
@@ -496,3 +498,14 @@ def test_the_page_prints_what_it_shows() -> None:
         assert printed.getvalue().rstrip() == (expected or "").rstrip()
         shown += expected is not None
     assert shown == page.count("```text")
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "agreement", "derivations.arguments", "derivations.formulas", "derivations.of_functions", "explain", "lines",
+        "one_layer", "receptive", "slips", "way",
+    ],
+)  # fmt: skip
+def test_examples_in_the_code_run(name: str) -> None:
+    assert not doctest.testmod(importlib.import_module(f"convlin.{name}")).failed
