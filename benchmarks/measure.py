@@ -1,0 +1,85 @@
+"""Timing two or more things in turn, so that what the machine does in between hits them alike."""
+
+from __future__ import annotations
+
+import gc
+import json
+import os
+import platform
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from statistics import median
+
+ROUNDS = int(os.environ.get("BENCH_ROUNDS", "9"))
+
+
+@dataclass(frozen=True)
+class Ratio:
+    """One contender against the bare forward pass of the same round."""
+
+    name: str
+    median: float
+    low: float
+    high: float
+    seconds: float
+
+    @property
+    def text(self) -> str:
+        """``1.04 (1.01–1.09)``."""
+        return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+def interleaved(
+    bare: Callable[[], object], contenders: Mapping[str, Callable[[], object]], rounds: int = ROUNDS
+) -> list[Ratio]:
+    """Every contender and the bare pass once a round, in turn; ratios are taken round by round."""
+    working: dict[str, Callable[[], object]] = {}
+    for name, run in contenders.items():
+        try:
+            run()
+        except Exception as error:  # a neighbour that cannot do this work is told, not timed
+            print(f"  {name} cannot: {type(error).__name__}: {str(error)[:80]}", flush=True)
+        else:
+            working[name] = run
+    bare()
+    times: dict[str, list[float]] = {name: [] for name in working}
+    ratios: dict[str, list[float]] = {name: [] for name in working}
+    for _ in range(rounds):
+        gc.collect()
+        reference = seconds(bare)
+        for name, run in working.items():
+            taken = seconds(run)
+            times[name].append(taken)
+            ratios[name].append(taken / reference)
+    return [Ratio(name, median(found), min(found), max(found), median(times[name])) for name, found in ratios.items()]
+
+
+def seconds(run: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def in_fresh_process(code: str) -> dict[str, float]:
+    """Run ``code`` in a new interpreter; it prints one JSON object."""
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
+    return found
+
+
+def machine() -> str:
+    """What the figures were taken on, as far as it matters."""
+    packages = []
+    for name in ("torch", "transformers", "torchinfo", "torchsummary", "torchlens", "fvcore"):
+        try:
+            packages.append(f"{name} {version(name)}")
+        except PackageNotFoundError:
+            packages.append(f"{name} not installed")
+    return (
+        f"{os.cpu_count()} CPU cores ({platform.machine()}), Python {platform.python_version()}, {', '.join(packages)}"
+    )

@@ -1,0 +1,47 @@
+"""The models that are measured, with random weights."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def resnet(depths: list[int]) -> nn.Module:
+    """A bottleneck ResNet of ``transformers``: [3, 4, 6, 3] is ResNet-50, [3, 8, 36, 3] ResNet-152."""
+    from transformers import ResNetConfig, ResNetForImageClassification
+
+    return ResNetForImageClassification(ResNetConfig(depths=depths, layer_type="bottleneck")).eval()
+
+
+def linears(count: int) -> nn.Module:
+    """A chain of small Linears: all the time goes into what surrounds them."""
+    return nn.Sequential(*(nn.Linear(8, 8) for _ in range(count))).eval()
+
+
+def llama_405b() -> nn.Module:
+    """The shape of Llama 3.1 405B, on the meta device."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    config = LlamaConfig(
+        hidden_size=16384, intermediate_size=53248, num_hidden_layers=126, num_attention_heads=128,
+        num_key_value_heads=8, vocab_size=128256, max_position_embeddings=131072, use_cache=False,
+    )  # fmt: skip
+    with torch.device("meta"):
+        return LlamaForCausalLM(config).eval()
+
+
+def gpt2_xl() -> nn.Module:
+    """The shape of GPT-2 XL, on the meta device."""
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    config = GPT2Config(n_embd=1600, n_layer=48, n_head=25, use_cache=False)
+    with torch.device("meta"):
+        return GPT2LMHeadModel(config).eval()
+
+
+def bare(model: nn.Module, *inputs: torch.Tensor) -> Any:
+    """One forward pass with nothing around it."""
+    with torch.no_grad():
+        return model(*inputs)
