@@ -28,6 +28,7 @@ from convlin.records import (
     TensorInfo,
 )
 from convlin.render import closed_forms, rules, schema
+from convlin.symbolic.closed_form import Letter
 from tests.golden.models import CNN
 
 H, W = sympy.symbols("H W", integer=True, positive=True)
@@ -241,6 +242,7 @@ def test_closed_forms_read_back(expression):
         H**2 / 2,
         -H,
         sympy.Min(3, W) * 2,
+        Letter("H") * 3 + sympy.floor(Letter("W") / 2),
         sympy.Symbol("N", integer=True),
         sympy.Symbol("s0", positive=True, integer=True),
     ],

@@ -41,9 +41,12 @@ def written(expression: Any) -> str:
 
 
 def assumptions(expression: Any) -> dict[str, dict[str, bool]]:
-    """What is known of every letter: without it a letter that was read back would not equal the first."""
+    """What is known of every letter, so that one that was read back equals it; nothing for convlin's own."""
     found: dict[str, dict[str, bool]] = {}
     for symbol in sorted(expression.free_symbols, key=str):
+        if type(symbol).__name__ == "Letter":
+            found[str(symbol)] = {}
+            continue
         facts = symbol._assumptions_orig if hasattr(symbol, "_assumptions_orig") else symbol._assumptions.generator
         found[str(symbol)] = {name: value for name, value in sorted(facts.items()) if isinstance(value, bool)}
     return found
@@ -52,13 +55,13 @@ def assumptions(expression: Any) -> dict[str, dict[str, bool]]:
 def read(text: str, known: Assumptions | None = None) -> sympy.Expr:
     """The expression that ``text`` spells; ``known`` says what is assumed of its letters.
 
-    A letter about which nothing is said is a positive integer, as a size is.
+    A letter about which nothing is said is a size of convlin's own: a positive integer.
 
     Raises:
         InputError: the text is anything but an expression of sizes.
 
-    >>> read("32*floor(H/4)") / 32
-    floor(H/4)
+    >>> print(read("32*floor(H/4)"))
+    32*floor(H/4)
     >>> read("__import__('os')")
     Traceback (most recent call last):
     convlin.errors.InputError: "__import__('os')" is no closed form of a size
@@ -85,6 +88,9 @@ class _Reader:
     def __init__(self, known: Assumptions, refusal: InputError) -> None:
         import sympy
 
+        from convlin.symbolic.closed_form import Letter
+
+        self._letter = Letter
         self._sympy = sympy
         self._known = known
         self._refusal = refusal
@@ -95,7 +101,8 @@ class _Reader:
             case ast.Constant(value=int(number)) if not isinstance(number, bool) and len(str(number)) <= _MOST_DIGITS:
                 return self._sympy.Integer(number)
             case ast.Name(id=name):
-                return self._sympy.Symbol(name, **(self._known.get(name) or {"integer": True, "positive": True}))
+                facts = self._known.get(name)
+                return self._sympy.Symbol(name, **facts) if facts else self._letter(name)
             case ast.UnaryOp(op=ast.USub(), operand=operand):
                 return -self.value(operand)
             case ast.BinOp(left=left, op=ast.Pow(), right=ast.Constant(value=int(power))):
