@@ -239,6 +239,79 @@ class ModuleInfo:
     """Why there is no call, where that can be said ("runs inside TorchScript")."""
 
 
+class SizeRange(NamedTuple):
+    """The sizes that one letter can take: from ``minimum`` up to ``maximum``, in steps.
+
+    >>> SizeRange("H", 16, None, 16).text, 48 in SizeRange("H", 16, None, 16)
+    ('multiples of 16', True)
+    >>> SizeRange("H", 223, 254).text, SizeRange("H", 224, 224).text, SizeRange("H", 33).text
+    ('from 223 to 254', 'exactly 224', 'any from 33 up')
+    """
+
+    name: str
+    minimum: int
+    maximum: int | None = None
+    """None: however large."""
+    step: int = 1
+
+    @property
+    def exact(self) -> int | None:
+        """The one size there is, or None."""
+        return self.minimum if self.minimum == self.maximum else None
+
+    @property
+    def text(self) -> str:
+        """What a person says: ``multiples of 16``, ``from 223 to 254``, ``any from 33 up``."""
+        low, high, step = self.minimum, self.maximum, self.step
+        if low == high:
+            return f"exactly {low}"
+        if step > 1:
+            kind = f"multiples of {step}" if low % step == 0 else f"{low}, {low + step}, {low + 2 * step}, …"
+            if high is not None:
+                return f"{kind} {f'from {low} ' if low % step == 0 else ''}to {high}"
+            return f"{kind} from {low} up" if low % step == 0 and low > step else kind
+        if high is None:
+            return "any" if low == 1 else f"any from {low} up"
+        return f"from {low} to {high}"
+
+    def __contains__(self, size: object) -> bool:
+        return (
+            isinstance(size, int)
+            and size >= self.minimum
+            and (self.maximum is None or size <= self.maximum)
+            and (size - self.minimum) % self.step == 0
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Accepts:
+    """The input sizes that a model takes as it is declared, for each named size.
+
+    Every combination of sizes within the ranges is taken, unless ``condition`` ties them together.
+    """
+
+    sizes: tuple[SizeRange, ...]
+    condition: str = ""
+    """What else has to hold between the letters: ``H = W``, or what several Linears ask for."""
+    verified: bool = False
+    """The model was run at the ends of the ranges, which it took, and one step outside, which it refused."""
+
+    def __getitem__(self, name: str) -> SizeRange:
+        for sizes in self.sizes:
+            if sizes.name == name:
+                return sizes
+        raise KeyError(name)
+
+    @property
+    def text(self) -> str:
+        """One line, letters with the same range together: ``H, W multiples of 16``."""
+        together: dict[str, list[str]] = {}
+        for sizes in self.sizes:
+            together.setdefault(sizes.text, []).append(sizes.name)
+        parts = [f"{', '.join(names)} {text}" for text, names in together.items()]
+        return "; ".join([*parts, *([f"with {self.condition}" if parts else self.condition] if self.condition else [])])
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """Everything one pass found out about one model."""
@@ -260,6 +333,8 @@ class Report:
     """What could not be seen, in sentences."""
     completed: bool = True
     """The pass reached the end of ``forward``."""
+    accepts: Accepts | None = None
+    """With named sizes: which of them the model takes as it is declared, where that could be proved."""
 
     def parameters(self) -> Iterator[tuple[str, ParameterInfo]]:
         """Every distinct parameter once, with its full name; tied ones under their first name."""

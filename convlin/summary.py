@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from convlin.errors import InputError, ShapeError
-from convlin.records import Call, ModuleInfo, Problem, Report, Shape, Size
+from convlin.records import Accepts, Call, ModuleInfo, Problem, Report, Shape, Size
 from convlin.render.forms import Forms
 from convlin.render.options import Options
 
@@ -58,6 +58,11 @@ class Summary(Forms):
     def required_in_features(self) -> Mapping[str, Size]:
         """For every ``nn.Linear`` that was called, by path: the ``in_features`` that reaches it."""
         return dict(self.report.required_in_features)
+
+    @property
+    def accepts(self) -> Accepts | None:
+        """With named sizes: which of them the model takes as it is declared; None where that could not be proved."""
+        return self.report.accepts
 
     @property
     def output_shape(self) -> Shape | None:
