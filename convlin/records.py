@@ -161,7 +161,7 @@ class Call:
             return None
         try:
             derivation = self.derive(self)
-        except Exception:  # whatever values a layer was given: it ran, and the table has to print
+        except ValueError:  # the formula refuses what the layer took: no story
             return None
         if derivation is None or self.output_shape is None or not same_shape(derivation.shape, self.output_shape):
             return None
