@@ -1,48 +1,114 @@
-"""A ``view`` or ``reshape`` in ``forward``, rewritten."""
+"""A ``view`` or ``reshape`` that does not fit, corrected."""
 
 from __future__ import annotations
 
 import ast
 
 from convlin.records import Location
-from convlin.source.rewrite import line_text
+from convlin.source.rewrite import Edit, is_editable, rewritten
+from convlin.source.syntax import Parsed, parse
+from convlin.source.text import read
 
 _RESHAPES = ("view", "reshape")
 
 
-def corrected_reshape(where: Location, *, keep_sizes: bool = False) -> str | None:
-    """The line with its ``view`` turned into a flatten that keeps the batch; None where it cannot be read alone.
+def corrected_reshape(where: Location, *, keep_sizes: bool = False, size: str | None = None) -> str | None:
+    """The lines of the one ``view`` or ``reshape`` there, made a flatten that keeps the batch.
 
-    With ``keep_sizes`` it becomes a ``reshape`` to the same sizes, which may cross strides.
+    With ``keep_sizes`` it becomes a ``reshape`` to the same sizes, which may cross strides; with
+    ``size`` only the last of its sizes is changed.  None where it cannot be told which call is
+    meant, or what the call's sizes are.
+
+    >>> from torch import nn
+    >>> class Net(nn.Module):
+    ...     def forward(self, x):
+    ...         return self.fc(x.view(-1, 32 * 8 * 8))  # one row each
+    >>> where = Location(Net.forward.__code__.co_filename, 3)
+    >>> corrected_reshape(where)
+    'return self.fc(x.flatten(1))  # one row each'
+    >>> corrected_reshape(where, keep_sizes=True)
+    'return self.fc(x.reshape(-1, 32 * 8 * 8))  # one row each'
+    >>> corrected_reshape(where, size="3200")
+    'return self.fc(x.view(-1, 3200))  # one row each'
     """
-    line = line_text(where)
-    if line is None:
+    found = _corrected(where, keep_sizes, size)
+    if found is None:
         return None
-    text = line.strip()
-    calls = [call for call in _calls(text) if isinstance(call.func, ast.Attribute) and call.func.attr in _RESHAPES]
-    if len(calls) != 1:
+    parsed, call, edit = found
+    return rewritten(parsed.source, *parsed.span(call), [edit])
+
+
+def reshape_edit(where: Location, *, keep_sizes: bool = False, size: str | None = None) -> Edit | None:
+    """The same correction as an edit of the file; None as above, and for a text that is no file."""
+    found = _corrected(where, keep_sizes, size)
+    return found[2] if found is not None and found[0].source.on_disk else None
+
+
+def _corrected(where: Location, keep_sizes: bool, size: str | None) -> tuple[Parsed, ast.Call, Edit] | None:
+    source = read(where.file)
+    parsed = None if source is None else parse(source)
+    call = None if parsed is None else _call(parsed, where.line)
+    if parsed is None or call is None:
         return None
-    (call,) = calls
+    if size is not None:
+        edit = _resized(parsed, call, size)
+    else:
+        edit = _renamed(parsed, call) if keep_sizes else _flattened(parsed, call)
+    return None if edit is None else (parsed, call, edit)
+
+
+def _call(parsed: Parsed, line: int) -> ast.Call | None:
+    """The only reshaping call on a line."""
+    calls = [
+        node
+        for node in ast.walk(parsed.tree)
+        if isinstance(node, ast.Call)
+        and isinstance(node.func, ast.Attribute)
+        and node.func.attr in _RESHAPES
+        and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+    return calls[0] if len(calls) == 1 else None
+
+
+def _flattened(parsed: Parsed, call: ast.Call) -> Edit | None:
+    start, end = _name(parsed, call)[0], parsed.span(call)[1]
+    if not _is_function(call):
+        return _edit(parsed, start, end, "flatten(1)")
+    if not call.args or isinstance(call.args[0], ast.Starred):
+        return None
+    first, last = parsed.span(call.args[0])
+    return _edit(parsed, start, end, f"flatten({parsed.source.text[first:last]}, 1)")
+
+
+def _renamed(parsed: Parsed, call: ast.Call) -> Edit:
+    return _edit(parsed, *_name(parsed, call), "reshape")
+
+
+def _resized(parsed: Parsed, call: ast.Call, size: str) -> Edit | None:
+    sizes = call.args[1:] if _is_function(call) else call.args
+    sizes = sizes or [keyword.value for keyword in call.keywords if keyword.arg in ("shape", "size")]
+    if len(sizes) == 1 and isinstance(sizes[0], ast.Tuple | ast.List):
+        sizes = sizes[0].elts
+    if len(sizes) < 2 or any(isinstance(each, ast.Starred) for each in sizes):
+        return None
+    return _edit(parsed, *parsed.span(sizes[-1]), size)
+
+
+def _name(parsed: Parsed, call: ast.Call) -> tuple[int, int]:
+    """Where the word ``view`` stands."""
     assert isinstance(call.func, ast.Attribute)
-    owner, end = call.func.value, call.end_col_offset
-    if owner.end_col_offset is None or end is None:
-        return None
-    raw = text.encode()
-    head, rest = raw[: owner.end_col_offset].decode(), raw[owner.end_col_offset : end].decode()
-    tail = raw[end:].decode()
-    if isinstance(owner, ast.Name) and owner.id == "torch":
-        return None  # torch.reshape(x, ...): the tensor is an argument
-    if keep_sizes:
-        return head + rest.replace(f".{call.func.attr}", ".reshape", 1) + tail
-    return f"{head}.flatten(1){tail}"
+    end = parsed.span(call.func)[1]
+    return end - len(call.func.attr), end
 
 
-def _calls(text: str) -> list[ast.Call]:
-    """The calls in one line of source; none if the line is no statement by itself."""
-    for candidate in (text, f"{text} pass" if text.endswith(":") else text):
-        try:
-            tree = ast.parse(candidate)
-        except SyntaxError:
-            continue
-        return [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
-    return []
+def _edit(parsed: Parsed, start: int, end: int, new: str) -> Edit:
+    source = parsed.source
+    certain = is_editable(source)
+    remark = "" if certain else "this file is not the user's own"
+    return Edit(source.name, start, end, source.text[start:end], new, certain, remark)
+
+
+def _is_function(call: ast.Call) -> bool:
+    """``torch.reshape(x, ...)`` and not ``x.reshape(...)``."""
+    assert isinstance(call.func, ast.Attribute)
+    return isinstance(call.func.value, ast.Name) and call.func.value.id == "torch"

@@ -1,10 +1,11 @@
 """Source as Python reads it: the tree of a file, and in it the function that a code object runs."""
 
 from __future__ import annotations
-
 import __future__
 
 import ast
+import inspect
+import threading
 import warnings
 from collections.abc import Iterator
 from functools import cached_property
@@ -15,6 +16,8 @@ from convlin.source.text import SourceText, read
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword
+Trail: TypeAlias = tuple[str | None, ...]
+"""Names of attributes and indices one after the other; None for an index that is not written out."""
 
 _FUTURE_FLAGS = 0
 for _name in __future__.all_feature_names:
@@ -83,6 +86,18 @@ class Parsed:
         return found
 
     @cached_property
+    def stores(self) -> list[tuple[Trail, ast.expr]]:
+        """Where something is put into anything but ``self``, and under which names:
+        ``net.fc = ...`` gives ``("fc",)`` and ``self.features[i] = ...`` gives ``("features", None)``."""
+        found: list[tuple[Trail, ast.expr]] = []
+        for node in ast.walk(self.tree):
+            if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
+                root, names = _trail(node)
+                if not (root == "self" and len(names) == 1 and isinstance(node, ast.Attribute)):
+                    found.append((names, node))
+        return found
+
+    @cached_property
     def _statements(self) -> list[ast.stmt]:
         return [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
 
@@ -108,14 +123,42 @@ class Files:
         return None if parsed is None or node is None else (parsed, node)
 
 
+#: Python 3.11 counts the depth of all parsers of a process together and takes two at once for a fault.
+_ONE_PARSER = threading.Lock()
+
+
+def parsed_text(text: str) -> ast.Module:
+    """``ast.parse``, one thread at a time.
+
+    Raises ``SyntaxError`` as that does.
+    """
+    with _ONE_PARSER:
+        return ast.parse(text)
+
+
 def parse(source: SourceText) -> Parsed | None:
     """The tree of a text; None where it is not Python."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:
-            return Parsed(source, ast.parse(source.text))
+            return Parsed(source, parsed_text(source.text))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+
+def unwrapped(function: FunctionType) -> FunctionType:
+    """The function behind decorators that say what they decorate."""
+    try:
+        inner = inspect.unwrap(function)
+    except ValueError:
+        return function
+    return inner if isinstance(inner, FunctionType) else function
+
+
+def mentioned(code: CodeType) -> frozenset[str]:
+    """Every name and every text in a function: what it may speak of."""
+    names = {*code.co_names, *(each for each in code.co_consts if isinstance(each, str))}
+    return frozenset(names).union(*map(mentioned, (each for each in code.co_consts if isinstance(each, CodeType))))
 
 
 def parameters(arguments: ast.arguments) -> list[ast.arg]:
@@ -134,9 +177,7 @@ def bound_names(nodes: list[ast.stmt]) -> frozenset[str]:
             names.add(node.name)
         elif isinstance(node, ast.alias):
             names.add((node.asname or node.name).partition(".")[0])
-        elif isinstance(node, ast.ExceptHandler) and node.name:
-            names.add(node.name)
-        elif isinstance(node, ast.MatchAs | ast.MatchStar) and node.name:
+        elif isinstance(node, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and node.name:
             names.add(node.name)
     return frozenset(names)
 
@@ -148,6 +189,24 @@ def _own_scope(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             waiting.extend(ast.iter_child_nodes(node))
+
+
+def _trail(node: ast.expr) -> tuple[str | None, Trail]:
+    """The variable that a chain of attributes and indices starts from, and their names."""
+    names: list[str | None] = []
+    while True:
+        match node:
+            case ast.Attribute(value=base, attr=name):
+                names.append(name)
+            case ast.Subscript(value=base, slice=ast.Constant(value=str() | int() as key)):
+                names.append(str(key))
+            case ast.Subscript(value=base):
+                names.append(None)
+            case ast.Name(id=root):
+                return root, tuple(reversed(names))
+            case _:
+                return None, tuple(reversed(names))
+        node = base
 
 
 def _nested(code: CodeType) -> Iterator[CodeType]:

@@ -64,10 +64,10 @@ def read(name: str) -> SourceText | None:
         path = Path(name)
         if path.is_file():
             return decode(name, path.read_bytes())
+        lines = linecache.getlines(name)
     except (OSError, ValueError):
         return None
-    lines = linecache.getlines(name)
-    return _indexed(name, "".join(lines), None) if lines else None
+    return indexed(name, "".join(lines), None) if lines else None
 
 
 def decode(name: str, data: bytes) -> SourceText | None:
@@ -80,9 +80,10 @@ def decode(name: str, data: bytes) -> SourceText | None:
         text = data.decode(encoding)
     except (SyntaxError, ValueError, LookupError):
         return None
-    return _indexed(name, text, encoding) if text.encode(encoding) == data else None
+    return indexed(name, text, encoding) if text.encode(encoding) == data else None
 
 
-def _indexed(name: str, text: str, encoding: str | None) -> SourceText:
+def indexed(name: str, text: str, encoding: str | None) -> SourceText:
+    """A text with its lines counted."""
     starts = (0, *(end.end() for end in _LINE_END.finditer(text)))
     return SourceText(name, text, encoding, starts)

@@ -9,7 +9,7 @@ elements, and it covers everything that can have happened.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Final, TypeAlias
 
@@ -24,16 +24,18 @@ class Frame:
     """A body of code in its surroundings: one way in which a function was called."""
 
     parsed: Parsed
-    globals: Mapping[str, object]
-    local_names: frozenset[str] = frozenset()
-    outer: Mapping[str, Value] = field(default_factory=dict)
+    globals: Mapping[str, object] = field(repr=False)
+    local_names: frozenset[str] = field(default=frozenset(), repr=False)
+    outer: Mapping[str, Value] = field(default_factory=dict, repr=False)
     """Names of the functions around this one."""
     owner: type | None = None
     """The class whose body holds the function; ``super()`` looks behind it."""
     this: Value = ()
     """What the first parameter stands for."""
-    depth: int = 0
+    callers: tuple[ast.AST, ...] = ()
+    """The functions through which this code was reached, and itself."""
     repeated: bool = False
+    is_module: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +64,7 @@ class Const:
     kind: type
     node: ast.expr | None = field(default=None, compare=False)
     frame: Frame | None = field(default=None, compare=False)
-    firm: bool = field(default=False, compare=False)
+    firm: bool = False
     """The value is what the code had when it ran, not merely what a global name holds today."""
 
 
@@ -107,6 +109,8 @@ class Arguments:
     keywords: Mapping[str, Value] = field(default_factory=dict)
     is_open: bool = False
     """There may be more of them: ``*args`` or ``**kwargs`` of unknown content."""
+    log: Log = ()
+    """All positional ones, with what is unknown among them."""
 
     def get(self, index: int, name: str) -> Value:
         """The argument at a position or of a name; empty if it is not there."""
@@ -213,7 +217,8 @@ _MOST_ALTERNATIVES = 24
 
 def union(values: Iterable[Value]) -> Value:
     """All alternatives of some values."""
-    things = tuple(dict.fromkeys(thing for value in values for thing in value))
+    # Of two equal things the later one is kept: it knows the arguments of every turn of a loop.
+    things = tuple({thing: thing for value in values for thing in value}.values())
     return things if len(things) <= _MOST_ALTERNATIVES else (Unknown(),)
 
 
@@ -246,7 +251,8 @@ def reaching(log: Log, names: frozenset[str], before: Value) -> Value:
             case Item(key=re.Pattern() as key, value=value):
                 before = union([before, value]) if any(map(key.fullmatch, names)) else before
             case Item(key=None, value=value):
-                before = union([before, value])
+                # Code that stores what it is given where it is told to is hardly about this name.
+                before = union([before, map_things(softened, value)])
             case Either(branches=branches):
                 before = union(reaching(branch, names, before) for branch in branches)
             case Repeat(log=inner):
@@ -256,9 +262,19 @@ def reaching(log: Log, names: frozenset[str], before: Value) -> Value:
     return before
 
 
+def softened(thing: Thing) -> Thing:
+    """A thing put somewhere by code that may not have run at all."""
+    return thing if isinstance(thing, Const) or (isinstance(thing, Made) and thing.callee is not None) else SOFT
+
+
+def map_things(change: Callable[[Thing], Thing], value: Value) -> Value:
+    """A value with every alternative replaced."""
+    return union((change(thing),) for thing in value)
+
+
 def blurred(value: Value) -> Value:
     """A value that changes from one turn of a loop to the next; numbers then are anybody's guess."""
-    return union((Unknown(),) if isinstance(thing, Const) else (thing,) for thing in value)
+    return map_things(lambda thing: Unknown() if isinstance(thing, Const) else thing, value)
 
 
 def items(log: Log) -> Iterator[Item]:
@@ -287,7 +303,7 @@ def is_shuffled(log: Log) -> bool:
     return False
 
 
-def rekeyed(log: Log, change: RekeyRule) -> Log:
+def rekeyed(log: Log, change: Callable[[Item], Part]) -> Log:
     """The same log with every element replaced."""
     parts: list[Part] = []
     for part in log:
@@ -314,6 +330,10 @@ class State:
         """An independent copy, for a branch."""
         return State(dict(self.locals), dict(self.log))
 
+    def known(self, thing: Thing) -> Log | None:
+        """The log of a thing; None for one that this way of the code has not made."""
+        return self.log.get(thing, None if isinstance(thing, Bunch | Made) else ())
+
     def record(self, value: Value, part: Part) -> None:
         """Something happens to a thing: for certain if the value is one thing, else perhaps."""
         added: Log = (part,) if len(value) == 1 else (Either(((part,), ())),)
@@ -334,7 +354,7 @@ def joined(states: Iterable[State | None]) -> State | None:
                 for name in {**result.locals, **state.locals}
             },
             {
-                thing: _either(result.log.get(thing), state.log.get(thing))
+                thing: _either(result.known(thing), state.known(thing))
                 for thing in {**result.log, **state.log}
             },
         )  # fmt: skip
@@ -351,13 +371,23 @@ def repeated(start: State, entry: State, end: State) -> State:
     }
     logs = dict(end.log)
     for thing, log in end.log.items():
-        known, before = entry.log.get(thing), start.log.get(thing)
+        known, before = entry.known(thing), start.known(thing)
         # A thing made inside the loop is made afresh at every turn: its log is that of one turn.
         if known is None or before is None or _common(known, log) < len(known):
             continue
         rest = log[len(known) :]
         logs[thing] = (*before, Repeat(rest)) if rest else before
     return State(names, logs)
+
+
+def partly(start: State, end: State) -> State:
+    """What is known when of all that happened between two states only some may have happened."""
+    logs = dict(end.log)
+    for thing, log in end.log.items():
+        known = start.known(thing) or ()
+        count = _common(known, log)
+        logs[thing] = (*log[:count], *(Either(((part,), ())) for part in log[count:]))
+    return State(end.locals, logs)
 
 
 def _either(one: Log | None, other: Log | None) -> Log:
@@ -377,9 +407,3 @@ def _common(one: Log, other: Log) -> int:
             break
         count += 1
     return count
-
-
-if TYPE_CHECKING:
-    from collections.abc import Callable
-
-    RekeyRule: TypeAlias = Callable[[Item], Part]

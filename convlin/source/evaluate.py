@@ -1,0 +1,413 @@
+"""What an expression may evaluate to."""
+
+from __future__ import annotations
+
+import ast
+import builtins
+import inspect
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from types import CodeType, ModuleType
+
+from convlin.source.constants import arithmetic, comparison, lifted, negated, pattern, single, truth
+from convlin.source.syntax import Files
+from convlin.source.values import (
+    ABSENT,
+    NEXT,
+    Anything,
+    Arguments,
+    Bunch,
+    Closure,
+    Const,
+    Derived,
+    Either,
+    Frame,
+    Instance,
+    Item,
+    Log,
+    Made,
+    Next,
+    Ref,
+    Repeat,
+    State,
+    Text,
+    Thing,
+    Unknown,
+    Value,
+    blurred,
+    constant,
+    is_shuffled,
+    items,
+    joined,
+    key_of,
+    reaching,
+    rekeyed,
+    repeated,
+    union,
+)
+
+# One search follows so many expressions and statements, and so many in one call of a helper.
+_MOST_STEPS = 40_000
+_MOST_STEPS_OF_A_CALL = 2_500
+
+
+class TooMuchError(Exception):
+    """The code is too long to be followed."""
+
+
+class Session:
+    """What all bodies of code that are followed for one model share."""
+
+    def __init__(self, files: Files) -> None:
+        self.files = files
+        self._frames: dict[tuple[object, ...], Frame] = {}
+        self._left = _MOST_STEPS
+        self._floor = 0
+        self.followed: set[CodeType] = set()
+        """Code of the functions followed so far."""
+
+    def frame(self, key: tuple[object, ...], make: Callable[[], Frame]) -> Frame:
+        """The frame of a call: the same one each time that the same call is followed."""
+        if key not in self._frames:
+            self._frames[key] = make()
+        return self._frames[key]
+
+    def spend(self) -> None:
+        """Count one step."""
+        self._left -= 1
+        if self._left < self._floor:
+            raise TooMuchError
+
+    def renew(self) -> None:
+        """Count from the start."""
+        self._left, self._floor = _MOST_STEPS, 0
+
+    @contextmanager
+    def share(self) -> Iterator[None]:
+        """Let one call take no more than its share of the steps."""
+        floor = self._floor
+        self._floor = max(floor, self._left - _MOST_STEPS_OF_A_CALL)
+        try:
+            yield
+        finally:
+            self._floor = floor
+
+
+class Evaluator(ABC):
+    """Expressions of one frame.  ``state`` is changed by what they do."""
+
+    def __init__(self, session: Session, frame: Frame) -> None:
+        self.session = session
+        self.frame = frame
+        self.looping = 0
+
+    @abstractmethod
+    def call(self, node: ast.Call, state: State) -> Value:
+        """What a call gives back."""
+
+    def value(self, node: ast.expr, state: State) -> Value:
+        """The things that an expression may evaluate to."""
+        self.session.spend()
+        match node:
+            case ast.Constant(value=plain):
+                return constant(plain, node, self.frame, firm=True)
+            case ast.Name(id=name):
+                return self._name(name, node, state)
+            case ast.Attribute(value=base, attr=attr):
+                owners = self.value(base, state)
+                return union(self.attribute(owner, attr, node, state) for owner in owners)
+            case ast.Call():
+                return self.call(node, state)
+            case ast.Tuple() | ast.List() | ast.Set():
+                return self._sequence(node, state)
+            case ast.Dict():
+                return self._dict(node, state)
+            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+                return self._comprehension(node, state)
+            case ast.Subscript(value=base, slice=index):
+                return self._subscript(self.value(base, state), self.value(index, state), node, state)
+            case ast.IfExp(test=test, body=body, orelse=orelse):
+                return self._choice(test, body, orelse, state)
+            case ast.BoolOp(values=values):
+                return self.ways([partial(self.value, each) for each in values], state)
+            case ast.NamedExpr(target=target, value=inner):
+                state.locals[target.id] = found = self.value(inner, state)
+                return found
+            case ast.Lambda():
+                return (Closure(node, self.frame, dict(state.locals)),)
+            case ast.Starred(value=inner):
+                return self.value(inner, state)
+        return self._computed(node, state)
+
+    def attribute(self, owner: Thing, name: str, node: ast.expr, state: State) -> Value:
+        """``owner.name``."""
+        if isinstance(owner, Ref):
+            if isinstance(owner.target, ModuleType):
+                # vars and not getattr: a module may load things when asked for an attribute.
+                return lifted(vars(owner.target).get(name, _NOTHING), node)
+            return self._class_attribute(owner, name)
+        stored = reaching(state.log.get(owner, ()), frozenset([name]), (ABSENT,))
+        if ABSENT not in stored:
+            return stored
+        rest = tuple(thing for thing in stored if thing is not ABSENT)
+        if isinstance(owner, Instance) and not rest:
+            found = inspect.getattr_static(owner.cls, name, _NOTHING)
+            plain = lifted(found, node)
+            if isinstance(found, type) or single(plain) is not None:
+                return plain
+        return (*rest, Derived(owner, name))
+
+    def _class_attribute(self, owner: Ref, name: str) -> Value:
+        found = inspect.getattr_static(owner.target, name, _NOTHING) if isinstance(owner.target, type) else _NOTHING
+        plain = lifted(found)
+        return plain if isinstance(found, type) or single(plain) is not None else (Derived(owner, name),)
+
+    def contents(self, value: Value, state: State) -> Log:
+        """The elements that one gets by iterating over a value."""
+        logs: list[Log] = []
+        for thing in value:
+            match thing:
+                case Const(value=tuple() as parts, firm=firm):
+                    logs.append(tuple(Item(NEXT, constant(part, firm=firm)) for part in parts))
+                case Made() | Bunch():
+                    log = state.log.get(thing, ())
+                    log = rekeyed(log, lambda item: Item(NEXT, item.value)) if isinstance(thing, Made) else log
+                    # An element of a list that was exchanged afterwards; a dict, which gives its keys.
+                    keyed = any(not isinstance(item.key, Next) for item in items(log))
+                    logs.append((Anything(),) if keyed or is_shuffled(log) else log)
+                case _:
+                    logs.append((Anything(),))
+        return logs[0] if len(logs) == 1 else (Either(tuple(logs)),)
+
+    def mapping(self, value: Value, state: State) -> Log:
+        """The entries that one gets by reading a value as a dict, or as a list of pairs."""
+        logs: list[Log] = []
+        for thing in value:
+            log = state.log.get(thing, ())
+            if not isinstance(thing, Bunch) or is_shuffled(log):
+                logs.append((Anything(),))
+            elif thing.kind == "dict":
+                logs.append(log)
+            else:
+                logs.append(rekeyed(log, lambda item: self._pair(item, state)))
+        return logs[0] if len(logs) == 1 else (Either(tuple(logs)),)
+
+    def elements(self, value: Value, state: State) -> list[Value] | None:
+        """The elements of a value whose length is known."""
+        log = self.contents(value, state)
+        found = [part.value for part in log if isinstance(part, Item)]
+        return found if len(found) == len(log) else None
+
+    def ways(self, evaluations: Iterable[Callable[[State], Value]], state: State) -> Value:
+        """Several ways in which the code may go on, and what each of them evaluates to."""
+        values: list[Value] = []
+        states: list[State] = []
+        for evaluate in evaluations:
+            way = state.copy()
+            values.append(evaluate(way))
+            states.append(way)
+        self.proceed(state, joined(states))
+        return union(values)
+
+    def proceed(self, state: State, to: State | None) -> None:
+        """Let ``state`` be what is known elsewhere."""
+        if to is not None:
+            state.locals, state.log = to.locals, to.log
+
+    def bind(self, target: ast.expr, value: Value, state: State) -> None:
+        """Assign a value."""
+        match target:
+            case ast.Name(id=name):
+                state.locals[name] = value
+            case ast.Attribute(value=base, attr=attr):
+                state.record(self.value(base, state), Item(attr, value))
+            case ast.Subscript(value=ast.Attribute(value=base, attr="_modules"), slice=index):
+                state.record(self.value(base, state), Item(key_of(self.value(index, state)), value))
+            case ast.Subscript(value=base, slice=index):
+                key = key_of(self.value(index, state))
+                part = Anything(shuffled=True) if isinstance(index, ast.Slice) else Item(key, value)
+                state.record(self.value(base, state), part)
+            case ast.Tuple(elts=targets) | ast.List(elts=targets):
+                parts = self.elements(value, state)
+                fits = parts is not None and len(parts) == len(targets)
+                fits = fits and not any(isinstance(each, ast.Starred) for each in targets)
+                for each, found in zip(targets, parts if parts and fits else [()] * len(targets), strict=True):
+                    self.bind(each, found or (Unknown(each, self.frame),), state)
+            case ast.Starred(value=inner):
+                self.bind(inner, (Unknown(inner, self.frame),), state)
+
+    def loop(self, body: Callable[[State], State | None], rebound: Iterable[str], state: State) -> State:
+        """What is known after any number of turns of a loop."""
+        start = state.copy()
+        for name in rebound:
+            if name in start.locals:
+                start.locals[name] = blurred(start.locals[name])
+        entry = start
+        self.looping += 1
+        # What the first turn leaves behind is there in the second; more turns add nothing new,
+        # because numbers, which could change for ever, are not kept from one turn to the next.
+        for _ in range(2):
+            end = body(entry.copy())
+            if end is None:
+                entry = start
+                break
+            entry = repeated(start, entry, end)
+        self.looping -= 1
+        return entry
+
+    def turn(self, iterated: Value, node: ast.expr, state: State) -> Value:
+        """What the variable of a loop may stand for."""
+        parts = self.elements(iterated, state)
+        return blurred(union(parts)) if parts else (Unknown(node, self.frame),)
+
+    def bunch(self, node: ast.AST, kind: str, log: Log, state: State) -> Value:
+        """A new list, tuple or dict."""
+        made = Bunch(node, self.frame, kind)
+        state.log[made] = log
+        return (made,)
+
+    def _name(self, name: str, node: ast.Name, state: State) -> Value:
+        if name in state.locals:
+            return state.locals[name] or (Unknown(node, self.frame),)
+        if name in self.frame.local_names:
+            return (Unknown(node, self.frame),)
+        if name in self.frame.outer:
+            return self.frame.outer[name]
+        if name in self.frame.globals:
+            return lifted(self.frame.globals[name], node)
+        return lifted(vars(builtins).get(name, _NOTHING), node)
+
+    def _sequence(self, node: ast.Tuple | ast.List | ast.Set, state: State) -> Value:
+        log = self.arguments(node.elts, [], state).log
+        values = [single(part.value) for part in log if isinstance(part, Item)]
+        plain = [found for found in values if found is not None and found.kind is not tuple]
+        if isinstance(node, ast.Tuple) and len(plain) == len(log):
+            firm = all(found.firm for found in plain)
+            return constant(tuple(found.value for found in plain), node, self.frame, firm=firm)
+        return self.bunch(node, "tuple" if isinstance(node, ast.Tuple) else "list", log, state)
+
+    def arguments(self, positional: list[ast.expr], keywords: list[ast.keyword], state: State) -> Arguments:
+        """What is passed in a call, or listed in a display."""
+        log: Log = ()
+        for node in positional:
+            value = self.value(node, state)
+            log += self.contents(value, state) if isinstance(node, ast.Starred) else (Item(NEXT, value),)
+        known = next((i for i, part in enumerate(log) if not isinstance(part, Item)), len(log))
+        named: dict[str, Value] = {}
+        is_open = known < len(log)
+        for keyword in keywords:
+            value = self.value(keyword.value, state)
+            if keyword.arg is not None:
+                named[keyword.arg] = value
+                continue
+            for part in self.mapping(value, state):
+                if isinstance(part, Item) and isinstance(part.key, str):
+                    named[part.key] = part.value
+                else:
+                    is_open = True
+        values = tuple(part.value for part in log[:known] if isinstance(part, Item))
+        return Arguments(values, named, is_open, log)
+
+    def _dict(self, node: ast.Dict, state: State) -> Value:
+        log: Log = ()
+        for key, inner in zip(node.keys, node.values, strict=True):
+            name = None if key is None else key_of(self.value(key, state))
+            value = self.value(inner, state)
+            log += self.mapping(value, state) if key is None else (Item(name, value),)
+        return self.bunch(node, "dict", log, state)
+
+    def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, state: State) -> Value:
+        result = self.bunch(node, "dict" if isinstance(node, ast.DictComp) else "list", (), state)
+        kept = dict(state.locals)
+
+        def element(turn: State) -> State:
+            for generator in node.generators:
+                iterated = self.value(generator.iter, turn)
+                self.bind(generator.target, self.turn(iterated, generator.target, turn), turn)
+                for test in generator.ifs:
+                    self.value(test, turn)
+            if isinstance(node, ast.DictComp):
+                turn.record(result, Item(key_of(self.value(node.key, turn)), self.value(node.value, turn)))
+            else:
+                turn.record(result, Item(NEXT, self.value(node.elt, turn)))
+            return turn
+
+        self.proceed(state, self.loop(element, (), state))
+        state.locals = kept
+        return result
+
+    def _subscript(self, owners: Value, index: Value, node: ast.Subscript, state: State) -> Value:
+        key = key_of(index)
+        if not isinstance(key, str):
+            return (Unknown(node, self.frame),)
+        return union(self._element(owner, key, node, state) for owner in owners)
+
+    def _element(self, owner: Thing, key: str, node: ast.Subscript, state: State) -> Value:
+        log = state.log.get(owner, ())
+        if isinstance(owner, Ref | Text | Closure) or is_shuffled(log):
+            return (Unknown(node, self.frame),)
+        parts = self.elements((owner,), state) if isinstance(owner, Const | Bunch | Made) else None
+        if parts is not None and key.lstrip("-").isdecimal() and -len(parts) <= int(key) < len(parts):
+            return parts[int(key)]
+        stored = reaching(log, frozenset([key]), (ABSENT,))
+        return union((Derived(owner, key),) if thing is ABSENT else (thing,) for thing in stored)
+
+    def _choice(self, test: ast.expr, body: ast.expr, orelse: ast.expr, state: State) -> Value:
+        holds = truth(self.value(test, state))
+        if holds is not None:
+            return self.value(body if holds else orelse, state)
+        return self.ways([partial(self.value, body), partial(self.value, orelse)], state)
+
+    def _computed(self, node: ast.expr, state: State) -> Value:
+        unknown = (Unknown(node, self.frame),)
+        match node:
+            case ast.BinOp(left=left, op=operation, right=right):
+                return self.operation(node, operation, self.value(left, state), self.value(right, state), state)
+            case ast.UnaryOp(op=ast.USub(), operand=operand):
+                return negated(self.value(operand, state)) or unknown
+            case ast.UnaryOp(op=ast.Not(), operand=operand):
+                holds = truth(self.value(operand, state))
+                return unknown if holds is None else constant(not holds, firm=True)
+            case ast.Compare(left=left, ops=operations, comparators=others):
+                return comparison(operations, [self.value(each, state) for each in (left, *others)]) or unknown
+            case ast.JoinedStr(values=values):
+                return self._joined(values, state)
+        for child in ast.iter_child_nodes(node):
+            if isinstance(child, ast.expr):
+                self.value(child, state)
+        return unknown
+
+    def operation(self, node: ast.AST, operation: ast.operator, left: Value, right: Value, state: State) -> Value:
+        """Two things computed with: numbers, text, or lists that are put together."""
+        unknown = (Unknown(node, self.frame),)
+        if not any(isinstance(thing, Bunch) for thing in (*left, *right)):
+            return arithmetic(operation, left, right) or unknown
+        if isinstance(operation, ast.Mult):
+            sides = [self.contents((thing,), state) for thing in (*left, *right) if isinstance(thing, Bunch)]
+            return self.bunch(node, "list", tuple(Repeat(side) for side in sides), state)
+        if not isinstance(operation, ast.Add):
+            return unknown
+        return self.bunch(node, "list", self.contents(left, state) + self.contents(right, state), state)
+
+    def _joined(self, values: list[ast.expr], state: State) -> Value:
+        parts = [
+            self.value(part.value if isinstance(part, ast.FormattedValue) else part, state)
+            for part in values
+        ]  # fmt: skip
+        known = [single(part) for part in parts]
+        if any(isinstance(part, ast.FormattedValue) and part.format_spec for part in values) or None in known:
+            return (Text("".join(map(pattern, parts))),)
+        return constant("".join(str(found.value) for found in known if found is not None))
+
+    def _pair(self, item: Item, state: State) -> Item | Anything:
+        parts = self.elements(item.value, state)
+        return Item(key_of(parts[0]), parts[1]) if parts and len(parts) == 2 else Anything()
+
+
+class _Nothing:
+    """No such thing."""
+
+
+_NOTHING = _Nothing()

@@ -1,0 +1,78 @@
+"""Several layers mended at once, each line only where that is safe for every layer it makes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from convlin.source.find import Finder
+from convlin.source.rewrite import Edit, Site
+
+if TYPE_CHECKING:
+    from torch import nn
+
+    from convlin.source.hints import Hint
+
+Changes = Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Edits that mend some layers, and why the others are left alone."""
+
+    edits: tuple[Edit, ...]
+    """Beyond doubt, each of them, and none of them changes a layer that was not asked for."""
+    declined: Mapping[str, str]
+    """For each path that these edits do not mend, the reason."""
+
+
+def plan(root: nn.Module, wanted: Mapping[str, Changes], hints: Iterable[Hint] = ()) -> Plan:
+    """Find the edits that give some layers other arguments: ``{"fc1": {"in_features": "2048"}}``."""
+    finder = Finder(root, hints)
+    edits: list[Edit] = []
+    declined: dict[str, str] = {}
+    groups: dict[tuple[str, int, int], dict[str, Site]] = {}
+    for path in wanted:
+        site = finder.site(path)
+        if site is None:
+            declined[path] = "the line that made it is not known"
+        else:
+            groups.setdefault(_place(site), {})[path] = site
+    for sites in groups.values():
+        made = _edits(finder, sites, wanted)
+        if isinstance(made, str):
+            declined |= dict.fromkeys(sites, made)
+        else:
+            edits += made
+    return Plan(tuple(edits), declined)
+
+
+def _edits(finder: Finder, sites: Mapping[str, Site], wanted: Mapping[str, Changes]) -> tuple[Edit, ...] | str:
+    """The edits of one call, or why there are none."""
+    paths = list(sites)
+    site = sites[paths[0]]
+    if any(wanted[path] != wanted[paths[0]] for path in paths):
+        return f"{site.location.file}:{site.location.line} makes layers that need different sizes"
+    if any(each.repeated for each in sites.values()):
+        other = next(_others(finder, site, paths), None)
+        if other is not None:
+            return f"{site.location.file}:{site.location.line} makes {other} as well"
+    edits = replace(site, repeated=False, certain=all(each.certain for each in sites.values())).edit(wanted[paths[0]])
+    if edits is None:
+        return f"{site.callee} is called without this argument"
+    return next((edit.remark for edit in edits if not edit.certain), edits)
+
+
+def _others(finder: Finder, site: Site, paths: Iterable[str]) -> Iterator[str]:
+    """Layers beside the ones asked for that the call made, or may have made."""
+    asked = [finder.root.get_submodule(path) for path in paths]
+    for path, module in finder.root.named_modules():
+        if type(module) is type(asked[0]) and not any(module is each for each in asked):
+            other = finder.site(path)
+            if other is None or _place(other) == _place(site):
+                yield path
+
+
+def _place(site: Site) -> tuple[str, int, int]:
+    return site.location.file, site.start, site.end

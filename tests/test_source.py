@@ -1,0 +1,1058 @@
+"""The line that made a layer, and its correction: found, never guessed, and true when it is run."""
+
+from __future__ import annotations
+
+import linecache
+import os
+import shutil
+import subprocess
+import sys
+import textwrap
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import nn
+
+from convlin.records import Location
+from convlin.source import (
+    Edit,
+    Site,
+    apply,
+    corrected_reshape,
+    line_text,
+    locate,
+    plan,
+    reshape_edit,
+    unified_diff,
+)
+from convlin.source.find import Finder
+from tests.source_programs import Writer, load, load_file, made_at, recording
+
+HEAD = "import torch\nfrom collections import OrderedDict\nfrom torch import nn\n\n"
+
+Program = Callable[[str], ModuleType]
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    """Write a program and import it."""
+    return lambda text: load(tmp_path, HEAD + textwrap.dedent(text))
+
+
+def net(program: Program, body: str, extra: str = "", *, base: str = "nn.Module", call: str = "Net()") -> nn.Module:
+    """A module whose constructor has a body; ``extra`` stands in front of the class."""
+    text = textwrap.dedent(extra) + f"\nclass Net({base}):\n    def __init__(self, n=7, deep=True):\n"
+    if "super().__init__" not in body:
+        text += "        super().__init__()\n"
+    text += textwrap.indent(textwrap.dedent(body), " " * 8)
+    module = program(text + f"\n\ndef build():\n    return {call}\n")
+    model = module.build()
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def call_at(model: nn.Module, path: str, *hints: Any) -> str | None:
+    site = locate(model, path, hints)
+    return None if site is None else " ".join(site.call.split())
+
+
+# The makings that are found -------------------------------------------------------------------
+
+FOUND: list[tuple[str, str, str]] = [
+    ("self.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
+    ("self.fc: nn.Module = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
+    ("self.a = self.b = nn.Linear(3, 4)", "b", "nn.Linear(3, 4)"),
+    ("self.a, self.b = nn.Linear(3, 4), nn.Linear(5, 6)", "b", "nn.Linear(5, 6)"),
+    ("self.fc = nn.Linear(1, 2)\nself.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
+    ("self.a = nn.Linear(3, 4)\nself.b = self.a", "b", "nn.Linear(3, 4)"),
+    ("fc = nn.Linear(3, 4)\nself.fc = fc", "fc", "nn.Linear(3, 4)"),
+    ("self.fc = (made := nn.Linear(3, 4))", "fc", "nn.Linear(3, 4)"),
+    ("self.fc = nn.Linear(\n    3,  # in\n    4,\n)", "fc", "nn.Linear( 3, # in 4, )"),
+    ("self.fc = torch.nn.Linear(3, 4)", "fc", "torch.nn.Linear(3, 4)"),
+    ("from torch.nn import Linear as L\nself.fc = L(3, 4)", "fc", "L(3, 4)"),
+    ("import torch.nn.modules.linear as lin\nself.fc = lin.Linear(3, 4)", "fc", "lin.Linear(3, 4)"),
+    ("if deep:\n    self.fc = nn.Linear(3, 4)\nelse:\n    self.fc = nn.Linear(3, 5)", "fc", "nn.Linear(3, 4)"),
+    ("if n > 3:\n    self.fc = nn.Conv1d(3, 4, 1)\nelse:\n    self.fc = nn.Linear(3, 4)", "fc", "nn.Conv1d(3, 4, 1)"),
+    ("self.fc = nn.Linear(3, 4, bias=n > 100) if n > 100 else nn.Linear(3, 5)", "fc", "nn.Linear(3, 5)"),
+    ("flag = True\nself.fc = nn.Linear(3, n) if flag else nn.Linear(3, n)", "fc", "nn.Linear(3, n)"),
+    ("self.s = nn.Sequential(nn.Linear(3, 3), nn.ReLU(), nn.Linear(3, 3))", "s.2", "nn.Linear(3, 3)"),
+    ("self.s = nn.Sequential(nn.ReLU(), nn.Sequential(nn.Tanh(), nn.Linear(3, 4)))", "s.1.1", "nn.Linear(3, 4)"),
+    ('self.s = nn.Sequential(OrderedDict([("a", nn.ReLU()), ("b", nn.Linear(3, 4))]))', "s.b", "nn.Linear(3, 4)"),
+    ('self.s = nn.Sequential(OrderedDict(a=nn.ReLU(), b=nn.Linear(3, 4)))', "s.b", "nn.Linear(3, 4)"),
+    ('d = OrderedDict()\nd["b"] = nn.Linear(3, 4)\nself.s = nn.Sequential(d)', "s.b", "nn.Linear(3, 4)"),
+    ("self.l = nn.ModuleList([nn.Linear(3, 3), nn.Linear(3, 3)])", "l.1", "nn.Linear(3, 3)"),
+    ("self.l = nn.ModuleList()\nself.l.append(nn.Linear(3, 4))", "l.0", "nn.Linear(3, 4)"),
+    ("self.l = nn.ModuleList()\nself.l += [nn.ReLU(), nn.Linear(3, 4)]", "l.1", "nn.Linear(3, 4)"),
+    ("self.l = nn.ModuleList()\nself.l.extend((nn.ReLU(), nn.Linear(3, 4)))", "l.1", "nn.Linear(3, 4)"),
+    ("self.l = nn.ModuleList([nn.Linear(i + 1, 4) for i in range(3)])", "l.2", "nn.Linear(i + 1, 4)"),
+    ("self.l = nn.ModuleList(nn.Linear(i + 1, 4) for i in range(3))", "l.2", "nn.Linear(i + 1, 4)"),
+    ("self.s = nn.Sequential(*[nn.Linear(3, 3)] * 2, nn.Linear(3, 4))", "s.2", "nn.Linear(3, 4)"),
+    ("self.s = nn.Sequential()\nfor i in range(2):\n    self.s.append(nn.Linear(i + 3, 4))", "s.1", "nn.Linear(i + 3, 4)"),
+    ('self.d = nn.ModuleDict({"x": nn.ReLU(), "y": nn.Linear(3, 4)})', "d.y", "nn.Linear(3, 4)"),
+    ('self.d = nn.ModuleDict([["x", nn.ReLU()], ["y", nn.Linear(3, 4)]])', "d.y", "nn.Linear(3, 4)"),
+    ('self.d = nn.ModuleDict(dict(y=nn.Linear(3, 4)))', "d.y", "nn.Linear(3, 4)"),
+    ('self.d = nn.ModuleDict()\nself.d["y"] = nn.Linear(3, 4)', "d.y", "nn.Linear(3, 4)"),
+    ('self.d = nn.ModuleDict()\nself.d.update({"y": nn.Linear(3, 4)})', "d.y", "nn.Linear(3, 4)"),
+    ('self.d = nn.ModuleDict({k: nn.Linear(3, 4) for k in "xy"})', "d.y", "nn.Linear(3, 4)"),
+    ('self.add_module("fc", nn.Linear(3, 4))', "fc", "nn.Linear(3, 4)"),
+    ('self.add_module(name="fc", module=nn.Linear(3, 4))', "fc", "nn.Linear(3, 4)"),
+    ('self.register_module("fc", nn.Linear(3, 4))', "fc", "nn.Linear(3, 4)"),
+    ('setattr(self, "fc", nn.Linear(3, 4))', "fc", "nn.Linear(3, 4)"),
+    ('for i in range(2):\n    setattr(self, f"fc{i}", nn.Linear(i + 3, 4))', "fc1", "nn.Linear(i + 3, 4)"),
+    ('for i in range(2):\n    self.add_module("fc%d" % i, nn.Linear(i + 3, 4))', "fc1", "nn.Linear(i + 3, 4)"),
+    ('for i in range(2):\n    self.add_module("fc{}".format(i), nn.Linear(i + 3, 4))', "fc1", "nn.Linear(i + 3, 4)"),
+    ('self._modules["fc"] = nn.Linear(3, 4)', "fc", "nn.Linear(3, 4)"),
+    ("layers = []\nlayers += [nn.ReLU()]\nlayers.append(nn.Linear(3, 4))\nself.s = nn.Sequential(*layers)", "s.1",
+     "nn.Linear(3, 4)"),
+    ("layers = [nn.Linear(3, 3)]\nfor _ in range(2):\n    layers += [nn.ReLU(), nn.Linear(3, 3)]\n"
+     "layers.append(nn.Linear(3, n))\nself.s = nn.Sequential(*layers)", "s.5", "nn.Linear(3, n)"),
+    ('cfg = [8, "M", 16]\nc, layers = 3, []\nfor v in cfg:\n    if v == "M":\n        layers += [nn.MaxPool2d(2)]\n'
+     "    else:\n        layers += [nn.Conv2d(c, v, 3), nn.ReLU()]\n        c = v\nself.s = nn.Sequential(*layers)", "s.3",
+     "nn.Conv2d(c, v, 3)"),
+    ("self.s = nn.Sequential(nn.ReLU(), nn.Linear(3, 4))\nself.s[1] = nn.Linear(5, 6)", "s.1", "nn.Linear(5, 6)"),
+    ("self.s = nn.Sequential(nn.ReLU(), nn.Linear(3, 4))\nself.s[-1] = nn.Linear(5, 6)", "s.1", "nn.Linear(5, 6)"),
+    ("self.s = nn.Sequential(nn.ReLU(), nn.Linear(3, 4))\nself.s[-1] = nn.Linear(5, 6)", "s.0", "nn.ReLU()"),
+    ("self.fc = nn.Linear(3, 4).to('cpu').eval()", "fc", "nn.Linear(3, 4)"),
+    ("self.fc = nn.utils.parametrizations.weight_norm(nn.Linear(3, 4))", "fc", "nn.Linear(3, 4)"),
+    ("self.fc = nn.utils.spectral_norm(nn.Linear(3, 4))", "fc", "nn.Linear(3, 4)"),
+    ("self.fc = nn.LazyLinear(4)\nself.fc(torch.zeros(1, 3))", "fc", "nn.LazyLinear(4)"),
+    ("with torch.no_grad():\n    self.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
+    ("try:\n    self.fc = nn.Linear(3, 4)\nexcept ValueError:\n    pass", "fc", "nn.Linear(3, 4)"),
+    ("match n:\n    case 7:\n        self.fc = nn.Linear(3, 4)\n    case _:\n        self.fc = nn.Linear(3, 5)", "fc",
+     "nn.Linear(3, 4)"),
+    ("while True:\n    self.fc = nn.Linear(3, 4)\n    break", "fc", "nn.Linear(3, 4)"),
+    ("def block(i, o, norm=True):\n    layers = [nn.Linear(i, o)]\n    if norm:\n        layers.append(nn.BatchNorm1d(o))\n"
+     "    return layers\nself.s = nn.Sequential(*block(3, 4, norm=False), *block(4, 5), nn.Linear(5, 6))", "s.3",
+     "nn.Linear(5, 6)"),
+    ("make = lambda i: nn.Linear(i, 4)\nself.fc = make(3)", "fc", "nn.Linear(i, 4)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "path", "call"), FOUND)
+def test_the_call_is_found(program: Program, body: str, path: str, call: str) -> None:
+    with recording():
+        model = net(program, body, call="Net()")
+    site = Finder(model, [sys.modules[type(model).__module__].build]).site(path)
+    assert site is not None
+    assert " ".join(site.call.split()) == call
+    start, end = site.position
+    assert made_at(model.get_submodule(path)) == (site.location.file, *start, *end)
+
+
+HELPERS = """
+def make(i):
+    return nn.Linear(i, 4)
+
+def block(i, o):
+    return nn.Sequential(nn.Conv2d(i, o, 3), nn.ReLU())
+
+class Block(nn.Module):
+    def __init__(self, i, o, norm=nn.BatchNorm2d):
+        super().__init__()
+        self.conv = nn.Conv2d(i, o, 3)
+        self.norm = norm(o)
+
+class Row(nn.Sequential):
+    def __init__(self, i, o):
+        super().__init__(nn.Conv2d(i, o, 3), nn.ReLU())
+
+class Plain(nn.Sequential):
+    pass
+
+class Wide(nn.Linear):
+    def __init__(self, size):
+        super().__init__(size, 2 * size)
+
+class Base(nn.Module):
+    def __init__(self, n=5):
+        super().__init__()
+        self.base = nn.Linear(n, 4)
+        self._head()
+
+    def _head(self):
+        self.head = nn.Linear(9, 4)
+
+    def _layers(self, kind, count):
+        layers = [kind(3, 4)]
+        for _ in range(1, count):
+            layers.append(kind(4, 4))
+        return nn.Sequential(*layers)
+"""
+
+FOUND_WITH_HELPERS: list[tuple[str, str, str, str]] = [
+    ("Base", "", "base", "nn.Linear(n, 4)"),
+    ("Base", "", "head", "nn.Linear(9, 4)"),
+    ("Base", "self.head = nn.Linear(8, 4)", "head", "nn.Linear(8, 4)"),
+    ("Base", "self.layer1 = self._layers(Block, 3)", "layer1.2", "kind(4, 4)"),
+    ("Base", "self.layer1 = self._layers(Block, 3)", "layer1.0.conv", "nn.Conv2d(i, o, 3)"),
+    ("Base", "self.layer1 = self._layers(Block, 3)", "layer1.0.norm", "norm(o)"),
+    ("nn.Module", "self.fc = make(3)", "fc", "nn.Linear(i, 4)"),
+    ("nn.Module", "self.f = block(3, 4)", "f.0", "nn.Conv2d(i, o, 3)"),
+    ("nn.Module", "self.b = Block(3, 4)\nself.b.conv = nn.Conv2d(5, 6, 1)", "b.conv", "nn.Conv2d(5, 6, 1)"),
+    ("nn.Module", "self.r = Row(3, 4)\nself.r.append(nn.Linear(3, 4))", "r.2", "nn.Linear(3, 4)"),
+    ("nn.Module", "self.r = Row(3, 4)\nself.r[0] = nn.Linear(3, 4)", "r.0", "nn.Linear(3, 4)"),
+    ("nn.Module", "self.r = Plain(nn.ReLU(), nn.Linear(3, 4))", "r.1", "nn.Linear(3, 4)"),
+    ("nn.Module", "self.w = Wide(3)", "w", "Wide(3)"),
+    ("Plain", "super().__init__(nn.ReLU(), nn.Linear(3, 4))", "1", "nn.Linear(3, 4)"),
+    ("Row", "super().__init__(3, 4)\nself.append(nn.Linear(3, 4))", "2", "nn.Linear(3, 4)"),
+]
+
+
+@pytest.mark.parametrize(("base", "body", "path", "call"), FOUND_WITH_HELPERS)
+def test_the_call_is_found_through_other_code(program: Program, base: str, body: str, path: str, call: str) -> None:
+    with recording():
+        model = net(program, body or "pass", HELPERS, base=base)
+    site = locate(model, path)
+    assert site is not None
+    assert " ".join(site.call.split()) == call
+    start, end = site.position
+    assert made_at(model.get_submodule(path)) == (site.location.file, *start, *end)
+
+
+def test_the_line_is_the_one_on_which_the_call_starts(program: Program) -> None:
+    model = net(program, "self.s = nn.Sequential(\n    nn.ReLU(),\n    nn.Linear(\n        3, 4),\n)")
+    site = locate(model, "s.1")
+    assert site is not None
+    assert line_text(site.location) == "nn.Linear("
+    first, last = site.statement
+    assert (site.location.line - first, last - site.location.line) == (2, 2)
+    assert site.rewrite({"in_features": "5"}) == "nn.Linear(\n    5, 4),"
+
+
+def test_the_parts_of_a_class_that_torch_brings(program: Program) -> None:
+    """They are found, in torch's own files, and not to be changed there."""
+    model = net(program, "self.e = nn.TransformerEncoderLayer(8, 2, 16)")
+    site = locate(model, "e.linear1")
+    assert site is not None
+    assert site.call.startswith("Linear(d_model")
+    assert not site.is_editable
+    edits = site.edit({"in_features": "4"})
+    assert edits is not None
+    assert not edits[0].certain
+
+
+def test_nested_decorated_and_twice_defined_classes(program: Program) -> None:
+    module = program("""
+        def same(cls):
+            return cls
+
+        class Outer:
+            @same
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = nn.Linear(3, 1)
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 2)
+
+        first = Net
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 3)
+        """)
+    assert call_at(module.Outer.Net(), "fc") == "nn.Linear(3, 1)"
+    assert call_at(module.first(), "fc") == "nn.Linear(3, 2)"
+    assert call_at(module.Net(), "fc") == "nn.Linear(3, 3)"
+
+
+def test_a_constructor_behind_decorators(program: Program) -> None:
+    module = program("""
+        import functools
+
+        def told(function):
+            @functools.wraps(function)
+            def inner(*args, **kwargs):
+                return function(*args, **kwargs)
+            return inner
+
+        def silent(function):
+            def inner(self):
+                self.extra = nn.Linear(9, 9)
+                function(self)
+            return inner
+
+        class A(nn.Module):
+            @told
+            def __init__(self):
+                super().__init__()
+                self.fc = nn.Linear(3, 1)
+
+        class B(nn.Module):
+            @silent
+            def __init__(self):
+                self.fc = nn.Linear(3, 2)
+
+            def __new__(cls):
+                made = super().__new__(cls)
+                nn.Module.__init__(made)
+                return made
+        """)
+    assert call_at(module.A(), "fc") == "nn.Linear(3, 1)"
+    assert call_at(module.B(), "fc") == "nn.Linear(3, 2)"
+    assert call_at(module.B(), "extra") == "nn.Linear(9, 9)"
+
+
+def test_a_class_made_in_a_function_sees_the_function_s_names(program: Program) -> None:
+    module = program("""
+        def make_class():
+            from torch.nn import Linear as Dense
+            class Net(nn.Module):
+                def __init__(self):
+                    super().__init__()
+                    self.fc = Dense(3, 1)
+            return Net
+        """)
+    site = locate(module.make_class()(), "fc")
+    assert site is not None
+    assert site.callee == "Dense"
+    assert site.certain
+
+
+def test_wrappers_around_the_model_do_not_matter(program: Program) -> None:
+    model = net(program, "self.fc = nn.Linear(3, 4)")
+    assert call_at(nn.Sequential(model), "0.fc") is None
+    assert call_at(nn.DataParallel(model), "module.fc") == "nn.Linear(3, 4)"
+    assert call_at(torch.compile(model, backend="eager"), "_orig_mod.fc") == "nn.Linear(3, 4)"
+
+
+# What is not told -----------------------------------------------------------------------------
+
+NOT_TOLD: list[tuple[str, str]] = [
+    ("for k in ('a', 'b'):\n    if k == 'a':\n        self.fc = nn.Linear(3, n)\n    else:\n        self.fc = nn.Linear(3, n)",
+     "fc"),
+    ("layers = list(nn.Sequential(nn.Linear(3, 4), nn.ReLU()).children())\nself.s = nn.Sequential(*layers)", "s.0"),
+    ("layers = [nn.Linear(3, 3), nn.Linear(3, 3)]\nlayers.reverse()\nself.s = nn.Sequential(*layers)", "s.0"),
+    ("self.s = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3))\nself.s.pop(0)", "s.0"),
+    ("self.s = nn.Sequential(nn.Linear(3, 3), nn.Linear(3, 3), nn.Linear(3, 3))\ndel self.s[1]", "s.1"),
+    ("self.s = nn.Sequential(nn.Linear(3, 3))\nself.s.insert(0, nn.Linear(3, 3))", "s.0"),
+    ("self.fc = next(nn.Linear(3, 4) for _ in range(1))", "fc"),
+    ("self.fc = {'x': nn.Linear}['x'](3, 4)", "fc"),
+    ("layers = sorted([nn.Linear(3, 4), nn.Linear(3, 4)], key=id)\nself.fc = layers[0]", "fc"),
+    ("def produce():\n    yield nn.Linear(3, 4)\nself.s = nn.Sequential(*produce())", "s.0"),
+    ("exec('self.fc = nn.Linear(3, 4)')", "fc"),
+    ("self.fc = nn.Linear(3, 4)\nself.fc.in_features = 5", "fc"),
+    ("self.fc = eval('nn.Linear(3, 4)')", "fc"),
+    ("self.__dict__['_modules'].update(fc=nn.Linear(3, 4))", "fc"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "path"), NOT_TOLD)
+def test_nothing_is_said_where_it_cannot_be_known(program: Program, body: str, path: str) -> None:
+    assert locate(net(program, body), path) is None
+
+
+def test_nothing_is_said_of_what_was_given(program: Program) -> None:
+    model = net(program, "self.fc = n", call="Net(nn.Linear(3, 4))")
+    assert locate(model, "fc") is None
+
+
+def test_what_was_given_is_found_where_it_was_made(program: Program) -> None:
+    model = net(program, "self.fc = n", call="Net(nn.Linear(3, 4))")
+    build = sys.modules[type(model).__module__].build
+    assert call_at(model, "fc", build) == "nn.Linear(3, 4)"
+
+
+def test_a_layer_exchanged_from_outside_is_not_taken_for_the_one_in_the_class(program: Program) -> None:
+    model = net(program, "self.fc = nn.Linear(3, 4)")
+    model.fc = nn.Linear(5, 4)
+    assert locate(model, "fc") is None
+    model.fc = nn.Conv1d(3, 4, 1)
+    assert locate(model, "fc") is None
+
+
+def test_a_layer_exchanged_in_the_same_file_is_told_apart_or_not_told(program: Program) -> None:
+    module = program("""
+        class Net(nn.Module):
+            def __init__(self, n):
+                super().__init__()
+                self.fc = nn.Linear(3, n)
+                self.other = nn.Linear(3, n)
+
+        def build():
+            net = Net(4)
+            net.fc = nn.Linear(3, 4)
+            return net
+        """)
+    assert locate(module.build(), "fc") is None
+    assert call_at(module.build(), "other") == "nn.Linear(3, n)"
+    assert call_at(module.build(), "fc", module.build) == "nn.Linear(3, 4)"
+
+
+def test_methods_that_may_have_run_later(program: Program) -> None:
+    module = program("""
+        class Net(nn.Module):
+            def __init__(self, n):
+                super().__init__()
+                self.a = nn.Linear(3, n)
+                self.b = nn.Linear(3, n)
+                self.c = None
+
+            def reset(self, n):
+                self.a = nn.Linear(3, n)
+
+            def exchange(self, b):
+                self.b = b
+
+            def forward(self, x):
+                if self.c is None:
+                    self.c = nn.Linear(x.shape[1], 4)
+                return self.c(x)
+        """)
+    model = module.Net(4)
+    model(torch.zeros(1, 3))
+    assert locate(model, "a") is None
+    assert locate(model, "b") is None
+    assert call_at(model, "c") == "nn.Linear(x.shape[1], 4)"
+
+
+def test_a_class_without_source_says_nothing() -> None:
+    names: dict[str, Any] = {"nn": nn, "__name__": "nowhere"}
+    exec(
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(3, 4)\n",
+        names,
+    )
+    assert locate(names["Net"](), "fc") is None
+
+
+def test_the_root_a_bare_layer_and_a_wrong_path_say_nothing(program: Program) -> None:
+    model = net(program, "self.fc = nn.Linear(3, 4)")
+    assert locate(model, "") is None
+    assert locate(model, "nope") is None
+    assert locate(model, "fc.nope") is None
+    assert locate(nn.Linear(3, 4), "") is None
+    assert locate(nn.Sequential(nn.Linear(3, 4)), "0") is None
+
+
+@pytest.mark.parametrize("old", ["    def __init__", "nn.Linear(3, 4)", "import torch\n", "self.fc"])
+def test_a_file_that_has_changed_since_says_nothing(program: Program, old: str) -> None:
+    model = net(program, "self.fc = nn.Linear(3, 4)")
+    path = Path(sys.modules[type(model).__module__].__dict__["build"].__code__.co_filename)
+    new = {"nn.Linear(3, 4)": "nn.Linear(3, 5)", "self.fc": "self.fd"}.get(old, f"#\n{old}")
+    path.write_text(path.read_text().replace(old, new))
+    assert locate(model, "fc") is None
+
+
+def test_a_comment_added_elsewhere_in_a_file_does_no_harm(program: Program) -> None:
+    model = net(program, "self.fc = nn.Linear(3, 4)")
+    path = Path(sys.modules[type(model).__module__].__dict__["build"].__code__.co_filename)
+    path.write_text(path.read_text() + "\n# more\n")
+    assert call_at(model, "fc") == "nn.Linear(3, 4)"
+
+
+def test_a_file_that_is_no_python_any_more_says_nothing(program: Program) -> None:
+    model = net(program, "self.fc = nn.Linear(3, 4)")
+    path = Path(sys.modules[type(model).__module__].__dict__["build"].__code__.co_filename)
+    path.write_bytes(b"\xff\xfe what?")
+    assert locate(model, "fc") is None
+    path.write_text("def (")
+    assert locate(model, "fc") is None
+    path.unlink()
+    assert locate(model, "fc") is None
+
+
+def test_a_name_that_may_stand_for_any_class_is_told_but_not_relied_on(program: Program) -> None:
+    model = net(
+        program,
+        "self.norm = n(64)\nself.fc = deep(in_features=3, out_features=4)",
+        call="Net(nn.BatchNorm2d, nn.Linear)",
+    )
+    site = locate(model, "norm")
+    assert site is not None
+    assert not site.certain
+    assert site.rewrite({"num_features": "32"}) is None
+    site = locate(model, "fc")
+    assert site is not None
+    assert site.rewrite({"in_features": "5"}) == "self.fc = deep(in_features=5, out_features=4)"
+    assert not site.certain
+
+
+def test_code_that_never_ends_or_is_endless_to_follow(program: Program) -> None:
+    calls = "\n".join("    f(x)\n" * 3 for _ in range(1))
+    module = program(f"""
+        def f(x):
+            return g(x), g(x), g(x), g(x), g(x), g(x), g(x), g(x)
+
+        def g(x):
+            return h(x), h(x), h(x), h(x), h(x), h(x), h(x), h(x)
+
+        def h(x):
+            return i(x), i(x), i(x), i(x), i(x), i(x), i(x), i(x)
+
+        def i(x):
+            return [i(x - 1)] if x > 0 else j(x), j(x), j(x), j(x), j(x), j(x)
+
+        def j(x):
+            return [y for y in [x, x, x, x, x]]
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.before = nn.Linear(3, 4)
+                for x in (0, 0, 0):
+                    {calls.strip()}
+                self.after = nn.Linear(5, 6)
+        """)
+    assert call_at(module.Net(), "before") == "nn.Linear(3, 4)"
+    assert call_at(module.Net(), "after") == "nn.Linear(5, 6)"
+
+
+# Certainty ------------------------------------------------------------------------------------
+
+
+def test_one_line_that_makes_several_layers_says_so(program: Program) -> None:
+    extra = """
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 4)
+
+    def make():
+        return nn.Linear(5, 6)
+    """
+    body = "self.a = Block()\nself.l = nn.ModuleList([nn.Linear(3, 3) for _ in range(2)])\nself.x = make()"
+    more = "\nself.b = Block()\nself.y = make()"
+    alone, several = net(program, body, extra), net(program, body + more, extra)
+    for model, path, repeated in (
+        (alone, "a.fc", False), (several, "a.fc", True), (alone, "x", False), (several, "x", True), (alone, "l.0", True),
+    ):  # fmt: skip
+        site = locate(model, path)
+        assert site is not None
+        assert site.certain
+        assert site.repeated is repeated, path
+        edits = site.edit({"in_features": "9"})
+        assert edits is not None
+        assert edits[0].certain is not repeated
+
+
+def test_only_plain_numbers_are_changed_without_asking(program: Program) -> None:
+    body = "self.a = nn.Linear(3 * 4, 4)\nself.b = nn.Linear(n, 4)\nself.k = 5\nself.c = nn.Linear(self.k, 4)"
+    model = net(program, body)
+    edits = {path: _edit(model, path, in_features="9") for path in "abc"}
+    assert [edits[path].certain for path in "abc"] == [True, False, False]
+    assert edits["b"].remark == "n may be used elsewhere too"
+    assert [(edits[path].old, edits[path].new) for path in "abc"] == [("3 * 4", "9"), ("n", "9"), ("self.k", "9")]
+
+
+def test_an_argument_tells_where_its_number_is_written(program: Program) -> None:
+    extra = "class Block(nn.Module):\n    def __init__(self, size):\n        super().__init__()\n        self.fc = nn.Linear(size, 4)\n"
+    model = net(program, "wide = 48\nself.a = nn.Linear(wide, 4)\nself.b = Block(\n    64\n)", extra)
+    written = {"a": "wide = 48", "b.fc": "64"}
+    for path, line in written.items():
+        site = locate(model, path)
+        assert site is not None
+        origin = site.arguments[0].origin
+        assert origin is not None
+        assert line_text(origin) == line
+
+
+def _site(model: nn.Module, path: str, *hints: Any) -> Site:
+    site = locate(model, path, hints)
+    assert site is not None
+    return site
+
+
+def _edit(model: nn.Module, path: str, **changes: str) -> Edit:
+    edits = _site(model, path).edit(changes)
+    assert edits is not None
+    assert len(edits) == 1
+    return edits[0]
+
+
+# The corrected line ---------------------------------------------------------------------------
+
+REWRITTEN: list[tuple[str, dict[str, str], str | None]] = [
+    ("nn.Linear(999, 10)", {"in_features": "5"}, "nn.Linear(5, 10)"),
+    ("nn.Linear(999, 10)  # ten", {"in_features": "5"}, "nn.Linear(5, 10)  # ten"),
+    ("nn.Linear(in_features=999, out_features=10)", {"in_features": "5"}, "nn.Linear(in_features=5, out_features=10)"),
+    (
+        "nn.Linear(out_features=10, in_features = 999)",
+        {"in_features": "5"},
+        "nn.Linear(out_features=10, in_features = 5)",
+    ),
+    ("nn.Linear( 999,10 , bias = False )", {"in_features": "5"}, "nn.Linear( 5,10 , bias = False )"),
+    ("nn.Linear(64 * 7 * 7, 10)", {"in_features": "5"}, "nn.Linear(5, 10)"),
+    ("nn.Linear((64 * 7), 10)", {"in_features": "5"}, "nn.Linear((5), 10)"),
+    ("nn.Linear(n, 10)", {"in_features": "5"}, "nn.Linear(5, 10)"),
+    ("nn.Linear(int(n * 2), 10)", {"in_features": "5"}, "nn.Linear(5, 10)"),
+    ("nn.Linear(999, 10)", {"in_features": "5", "out_features": "6"}, "nn.Linear(5, 6)"),
+    ("nn.Linear(9, 10)", {"bias": "False"}, "nn.Linear(9, 10, bias=False)"),
+    ("nn.Linear(9, (10))", {"bias": "False"}, "nn.Linear(9, (10), bias=False)"),
+    ("nn.Linear(9, 10,)", {"bias": "False"}, "nn.Linear(9, 10, bias=False)"),
+    ("nn.ReLU()", {"inplace": "True"}, "nn.ReLU(inplace=True)"),
+    ("nn.ReLU(  )", {"inplace": "True"}, "nn.ReLU(inplace=True  )"),
+    (
+        "nn.Linear(\n    9,\n    10,  # ten\n)",
+        {"bias": "False"},
+        "nn.Linear(\n    9,\n    10,  # ten\n    bias=False,\n)",
+    ),
+    ("nn.Linear(\n    9,\n    10  # ten\n)", {"bias": "False"}, "nn.Linear(\n    9,\n    10, bias=False  # ten\n)"),
+    ("nn.Linear(\n    9,  # in\n    10,\n)", {"in_features": "5"}, "nn.Linear(\n    5,  # in\n    10,\n)"),
+    ("nn.Linear(9, 10)", {"nonsense": "5"}, None),
+    ("nn.Linear(*(9, 10))", {"in_features": "5"}, None),
+    ("nn.Linear(**dict(in_features=9, out_features=10))", {"in_features": "5"}, None),
+    ("nn.Linear(9, *(10,))", {"in_features": "5"}, "nn.Linear(5, *(10,))"),
+    ("nn.Linear(9, *(10,))", {"bias": "False"}, None),
+    ("nn.LSTM(9, 10, batch_first=True)", {"input_size": "5"}, "nn.LSTM(5, 10, batch_first=True)"),
+    ("nn.LSTM(hidden_size=10, input_size=9)", {"input_size": "5"}, "nn.LSTM(hidden_size=10, input_size=5)"),
+    ("nn.GRUCell(9, 10)", {"input_size": "5"}, "nn.GRUCell(5, 10)"),
+    ("nn.LayerNorm([9, 9])", {"normalized_shape": "[5, 5]"}, "nn.LayerNorm([5, 5])"),
+    ("nn.BatchNorm2d(9)", {"num_features": "5"}, "nn.BatchNorm2d(5)"),
+    ("nn.MultiheadAttention(8, 2)", {"embed_dim": "6"}, "nn.MultiheadAttention(6, 2)"),
+    ("nn.Conv2d(4, 8, 3, padding=1)", {"in_channels": "2"}, "nn.Conv2d(2, 8, 3, padding=1)"),
+    ("nn.LazyLinear(4)", {"in_features": "5"}, None),
+]
+
+
+@pytest.mark.parametrize(("written", "changes", "expected"), REWRITTEN)
+def test_one_argument_is_changed_and_everything_else_kept(
+    program: Program, written: str, changes: dict[str, str], expected: str | None
+) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)
+        model = net(program, f"self.x = {written}")
+    site = _site(model, "x")
+    assert site.rewrite(changes) == (None if expected is None else f"self.x = {expected}")
+    edits = site.edit(changes)
+    if expected is None or edits is None:
+        assert edits is expected
+        return
+    path = site.location.file
+    new = apply(edits)[path]
+    old = Path(path).read_bytes()
+    assert new.replace(b" ", b"").replace(b"\n", b"") != old.replace(b" ", b"").replace(b"\n", b"")
+    Path(path).write_bytes(new)
+    layer = load_file(Path(path)).build().x
+    for name, value in changes.items():
+        if name in layer.__dict__:
+            declared = layer.__dict__[name]
+            assert (list(declared) if isinstance(declared, tuple) else declared) == eval(value)
+
+
+def test_a_layer_s_own_class_is_changed_only_by_name(program: Program) -> None:
+    extra = "class Wide(nn.Linear):\n    def __init__(self, size, in_features=3):\n        super().__init__(in_features, 2 * size)\n"
+    model = net(program, "self.fc = Wide(3)\nself.fd = Wide(4, in_features=8)", extra)
+    assert _site(model, "fc").rewrite({"out_features": "5"}) is None
+    assert _site(model, "fd").rewrite({"in_features": "5"}) == "self.fd = Wide(4, in_features=5)"
+    edit = _edit(model, "fd", in_features="5")
+    assert not edit.certain
+    assert "Wide" in edit.remark
+
+
+def test_one_line_of_several_is_shown_alone(program: Program) -> None:
+    model = net(program, "self.s = nn.Sequential(\n    nn.ReLU(),\n    nn.Linear(9, 4),  # head\n    nn.ReLU(),\n)")
+    assert _site(model, "s.1").rewrite({"in_features": "5"}) == "nn.Linear(5, 4),  # head"
+
+
+# Edits ----------------------------------------------------------------------------------------
+
+BODY = (
+    "from torch import nn\n\n"
+    "class Netz(nn.Module):\n"
+    "\tdef __init__(self):\n"
+    "\t\tsuper().__init__()\n"
+    "\t\tä = 'größe ∑'; self.fc = nn.Linear(999,\t10)  # großes Netz\n"
+    "\t\tself.fd = nn.Linear(\n\t\t\t998,  # ∑\n\t\t\t10,\n\t\t)\n"
+    "\x0c\n"
+    "def build():\n\treturn Netz()"
+)
+
+
+@pytest.mark.parametrize("newline", ["\n", "\r\n", "\r"])
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "latin-1", "cp1252", "shift_jis"])
+@pytest.mark.parametrize("end", ["", "\n", "\n\n"])
+def test_a_file_stays_the_same_but_for_the_edit(tmp_path: Path, newline: str, encoding: str, end: str) -> None:
+    text = BODY if encoding.startswith("utf") else f"# coding: {encoding}\n" + BODY.replace("∑", "x")
+    if encoding == "shift_jis":
+        text = text.replace("ä", "数").replace("ö", "数").replace("ß", "数")
+    text = (text + end).replace("\n", newline)
+    path = tmp_path / "netz.py"
+    path.write_bytes(text.encode(encoding))
+    model = load_file(path).build()
+    edits = [_edit(model, "fc", in_features="2048"), _edit(model, "fd", in_features="4096")]
+    assert all(edit.certain for edit in edits)
+    new = apply(edits)
+    assert new == {str(path): text.replace("999", "2048").replace("998", "4096").encode(encoding)}
+    path.write_bytes(new[str(path)])
+    mended = load_file(path).build()
+    assert (mended.fc.in_features, mended.fd.in_features) == (2048, 4096)
+    appended = _edit(mended, "fd", bias="False")
+    path.write_bytes(apply([appended])[str(path)])
+    assert load_file(path).build().fd.bias is None
+    assert newline != "\n" or b"\r" not in path.read_bytes()
+    assert newline != "\r\n" or path.read_bytes().count(b"\n") == path.read_bytes().count(b"\r\n")
+
+
+def test_edits_that_do_not_fit_together_or_to_the_file_are_refused(program: Program) -> None:
+    model = net(program, "self.fc = nn.Linear(3, 4)")
+    edit = _edit(model, "fc", in_features="5")
+    other = _edit(model, "fc", in_features="6")
+    assert len(apply([edit, edit])) == 1
+    with pytest.raises(ValueError, match="overlap"):
+        apply([edit, other])
+    path = Path(edit.file)
+    path.write_text("#\n" + path.read_text())
+    with pytest.raises(ValueError, match="changed"):
+        apply([edit])
+    path.unlink()
+    with pytest.raises(ValueError, match="read"):
+        apply([edit])
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
+@pytest.mark.parametrize("newline", ["\n", "\r\n"])
+@pytest.mark.parametrize("end", ["", "\n"])
+def test_the_diff_is_a_patch(tmp_path: Path, newline: str, end: str) -> None:
+    path = tmp_path / "sub" / "netz.py"
+    path.parent.mkdir()
+    path.write_bytes((BODY + end).replace("\n", newline).encode())
+    model = load_file(path).build()
+    edits = [_edit(model, "fc", in_features="2048"), _edit(model, "fd", bias="False")]
+    patch = unified_diff(edits, base=tmp_path)
+    assert patch.startswith("--- a/sub/netz.py\n+++ b/sub/netz.py\n")
+    git = ["git", "-c", "core.autocrlf=false", "apply", "--unsafe-paths", "-"]
+    environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
+    subprocess.run(git, input=patch.encode(), check=True, cwd=tmp_path, env=environment, capture_output=True)
+    assert not any(edit.old and edit.old in path.read_text() for edit in edits)
+    assert load_file(path).build().fd.bias is None
+
+
+def test_the_diff_of_nothing_is_empty() -> None:
+    assert unified_diff([]) == ""
+    assert apply([]) == {}
+
+
+# Notebooks ------------------------------------------------------------------------------------
+
+
+def test_a_notebook_cell_is_read_but_not_edited() -> None:
+    name = "<ipython-input-7-0123456789ab>"
+    text = HEAD + (
+        "class Net(nn.Module):\n    def __init__(self):\n        super().__init__()\n        self.fc = nn.Linear(9, 4)\n"
+        "model = Net()\nplain = nn.Sequential(nn.ReLU(), nn.Linear(8, 4))\n"
+    )
+    linecache.cache[name] = (len(text), None, text.splitlines(keepends=True), name)
+    try:
+        names: dict[str, Any] = {"__name__": "__main__"}
+        exec(compile(text, name, "exec"), names)
+        site = _site(names["model"], "fc")
+        assert site.location == Location(name, 8)
+        assert site.rewrite({"in_features": "5"}) == "self.fc = nn.Linear(5, 4)"
+        assert site.edit({"in_features": "5"}) is None
+        assert not site.is_editable
+        assert call_at(names["plain"], "1", name) == "nn.Linear(8, 4)"
+        assert line_text(Location(name, 9)) == "model = Net()"
+    finally:
+        del linecache.cache[name]
+
+
+def test_line_text_of_what_is_not_there(tmp_path: Path) -> None:
+    path = tmp_path / "x.py"
+    path.write_text("a = 1\n\n")
+    assert line_text(Location(str(path), 1)) == "a = 1"
+    assert line_text(Location(str(path), 2)) is None
+    assert line_text(Location(str(path), 99)) is None
+    assert line_text(Location(str(path), 0)) is None
+    assert line_text(Location("<stdin>", 1)) is None
+    assert line_text(Location("nul\0", 1)) is None
+
+
+# Hints ----------------------------------------------------------------------------------------
+
+PLAIN = """
+def build(n=4):
+    layers = [nn.Linear(3, n), nn.ReLU()]
+    return nn.Sequential(*layers, nn.Linear(n, 5))
+
+other = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 6))
+model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 7))
+twin = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 7))
+"""
+
+
+def test_a_bare_sequential_is_found_by_its_structure_in_the_hinted_code(program: Program) -> None:
+    module = program(PLAIN)
+    file = module.build.__code__.co_filename
+    for hint in (file, Path(file), module.build, module.build.__code__):
+        assert call_at(module.build(), "2", hint) == "nn.Linear(n, 5)"
+        assert call_at(module.build(), "0", hint) == "nn.Linear(3, n)"
+        assert call_at(module.build(), "", hint) == "nn.Sequential(*layers, nn.Linear(n, 5))"
+        assert call_at(module.other, "2", hint) == "nn.Linear(4, 6)"
+    assert call_at(module.build(), "2") is None
+
+
+def test_of_two_alike_none_is_told_unless_the_name_is_known(program: Program) -> None:
+    module = program(PLAIN)
+    file = module.build.__code__.co_filename
+    assert call_at(module.model, "2", file) is None
+    sites = [locate(each, "2", [module]) for each in (module.model, module.twin)]
+    assert all(site is not None and site.certain for site in sites)
+    assert [line_text(site.location)[:5] for site in sites if site] == ["model", "twin "]  # type: ignore[index]
+
+
+def test_the_frame_that_holds_a_model() -> None:
+    model = nn.Sequential(nn.Linear(3, 4), nn.ReLU(), nn.Linear(4, 7))
+    model[2] = nn.Linear(4, 8)
+    assert call_at(model, "2", sys._getframe()) == "nn.Linear(4, 8)"
+    assert call_at(model, "0", sys._getframe()) == "nn.Linear(3, 4)"
+    model = nn.Sequential(nn.Linear(4, 8))
+    assert call_at(model, "0", sys._getframe()) == "nn.Linear(4, 8)"
+
+
+def test_the_frame_of_a_function_with_an_assertion_and_a_class_in_it() -> None:
+    class Block(nn.Module):
+        def __init__(self, size: int) -> None:
+            super().__init__()
+            assert size > 0, "as pytest rewrites it"
+            self.fc = nn.Linear(size, 4)
+
+    size = 3
+    model = nn.Sequential(Block(size), nn.Linear(4, 5))
+    assert call_at(model, "0.fc", sys._getframe()) == "nn.Linear(size, 4)"
+    assert call_at(model, "0", sys._getframe()) == "Block(size)"
+    assert call_at(model, "1", sys._getframe()) == "nn.Linear(4, 5)"
+
+
+def test_a_head_exchanged_on_a_model_from_elsewhere(program: Program) -> None:
+    module = program("""
+        class Backbone(nn.Module):
+            def __init__(self, classes=1000):
+                super().__init__()
+                self.features = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+                self.classifier = nn.Sequential(nn.Dropout(), nn.Linear(8, classes))
+                self.fc = nn.Linear(8, classes)
+
+        class Net(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.backbone = Backbone()
+                self.backbone.fc = nn.Linear(9, 2)
+                self.backbone.classifier[1] = nn.Linear(9, 3)
+                self.backbone.features.add_module("more", nn.Linear(9, 4))
+
+        def build():
+            model = Backbone()
+            model.fc = nn.Linear(8, 1000)
+            return model
+        """)
+    model = module.Net()
+    assert call_at(model, "backbone.fc") == "nn.Linear(9, 2)"
+    assert call_at(model, "backbone.classifier.1") == "nn.Linear(9, 3)"
+    assert call_at(model, "backbone.classifier.0") == "nn.Dropout()"
+    assert call_at(model, "backbone.features.0") == "nn.Conv2d(3, 8, 3)"
+    assert call_at(model, "backbone.features.more") == "nn.Linear(9, 4)"
+    assert call_at(module.build(), "fc", module.build) == "nn.Linear(8, 1000)"
+
+
+def test_hints_that_are_of_no_use_do_no_harm(program: Program) -> None:
+    model = net(program, "self.fc = nn.Linear(3, 4)")
+    hints = ["<stdin>", "/nowhere/at/all.py", sys, linecache, len.__class__, sys._getframe(), "nul\0"]
+    assert call_at(model, "fc", *hints) == "nn.Linear(3, 4)"
+
+
+# Plans ----------------------------------------------------------------------------------------
+
+
+def test_a_plan_mends_what_is_sure_and_says_why_not(program: Program) -> None:
+    extra = """
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(3, 4)
+    """
+    body = """
+    self.a = nn.Linear(3, 4)
+    self.b, self.c = Block(), Block()
+    self.d = nn.Linear(n, 4)
+    self.l = nn.ModuleList([nn.Linear(3, 4) for _ in range(2)])
+    self.m = nn.ModuleList([nn.Linear(2, 4) for _ in range(2)])
+    self.e = nn.TransformerEncoderLayer(8, 2, 16)
+    self.q = nn.Linear(*(3, 4))
+    self.x = eval("nn.Linear(3, 4)")
+    """
+    model = net(program, body, extra)
+    five = {"in_features": "5"}
+    wanted = dict.fromkeys(["a", "b.fc", "c.fc", "d", "l.0", "m.0", "m.1", "e.linear1", "q", "x"], five)
+    found = plan(model, wanted | {"m.1": {"in_features": "6"}})
+    assert {edit.old for edit in found.edits} == {"3"}
+    assert len(found.edits) == 2
+    assert {path: reason.rpartition(".py:")[2] for path, reason in found.declined.items()} == {
+        "d": "n may be used elsewhere too",
+        "l.0": "12 makes l.1 as well",
+        "m.0": "13 makes layers that need different sizes",
+        "m.1": "13 makes layers that need different sizes",
+        "e.linear1": "d_model may be used elsewhere too",
+        "q": "nn.Linear is called without this argument",
+        "x": "the line that made it is not known",
+    } | {"l.0": found.declined["l.0"].rpartition(".py:")[2], "m.0": found.declined["m.0"].rpartition(".py:")[2],
+         "m.1": found.declined["m.1"].rpartition(".py:")[2], "e.linear1": found.declined["e.linear1"].rpartition(".py:")[2]}  # fmt: skip
+    assert found.declined["l.0"].endswith("makes l.1 as well")
+    assert found.declined["m.0"].endswith("makes layers that need different sizes")
+    path = Path(found.edits[0].file)
+    path.write_bytes(apply(found.edits)[str(path)])
+    mended = load_file(path).build()
+    assert [mended.a.in_features, mended.b.fc.in_features, mended.c.fc.in_features] == [5, 5, 5]
+    assert [each.in_features for each in mended.l] == [3, 3]
+
+
+# Reshapes -------------------------------------------------------------------------------------
+
+RESHAPED: list[tuple[str, str | None, str | None, str | None]] = [
+    ("x = x.view(-1, 32 * 8 * 8)", "x = x.flatten(1)", "x = x.reshape(-1, 32 * 8 * 8)", "x = x.view(-1, 7)"),
+    ("x = x.view(x.size(0), -1)  # c", "x = x.flatten(1)  # c", "x = x.reshape(x.size(0), -1)  # c",
+     "x = x.view(x.size(0), 7)  # c"),
+    ("x = x.reshape((-1, 9))", "x = x.flatten(1)", "x = x.reshape((-1, 9))", "x = x.reshape((-1, 7))"),
+    ("x = self.a(x + 1).view([-1, 9])", "x = self.a(x + 1).flatten(1)", "x = self.a(x + 1).reshape([-1, 9])",
+     "x = self.a(x + 1).view([-1, 7])"),
+    ("x = (x + 1).view(-1, 9)", "x = (x + 1).flatten(1)", "x = (x + 1).reshape(-1, 9)", "x = (x + 1).view(-1, 7)"),
+    ("x = torch.reshape(x, (-1, 9))", "x = torch.flatten(x, 1)", "x = torch.reshape(x, (-1, 9))",
+     "x = torch.reshape(x, (-1, 7))"),
+    ("x = torch.reshape(x, shape=(-1, 9))", "x = torch.flatten(x, 1)", "x = torch.reshape(x, shape=(-1, 9))",
+     "x = torch.reshape(x, shape=(-1, 7))"),
+    ("return self.fc(x.view(-1, 9))", "return self.fc(x.flatten(1))", "return self.fc(x.reshape(-1, 9))",
+     "return self.fc(x.view(-1, 7))"),
+    ("if x.view(-1, 9).sum() > 0: pass", "if x.flatten(1).sum() > 0: pass", "if x.reshape(-1, 9).sum() > 0: pass",
+     "if x.view(-1, 7).sum() > 0: pass"),
+    ("x = x.view(*sizes)", "x = x.flatten(1)", "x = x.reshape(*sizes)", None),
+    ("x = x.view(size)", "x = x.flatten(1)", "x = x.reshape(size)", None),
+    ("x = x.view(-1, 2).view(-1, 9)", None, None, None),
+    ("x = x + 1", None, None, None),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("line", "flat", "reshaped", "resized"), RESHAPED)
+def test_a_reshape_is_corrected(
+    tmp_path: Path, line: str, flat: str | None, reshaped: str | None, resized: str | None
+) -> None:
+    path = tmp_path / "forward.py"
+    path.write_text(f"def forward(self, x):\n    {line}\n")
+    where = Location(str(path), 2)
+    assert corrected_reshape(where) == flat
+    assert corrected_reshape(where, keep_sizes=True) == reshaped
+    assert corrected_reshape(where, size="7") == resized
+    edit = reshape_edit(where)
+    if flat is None or edit is None:
+        assert edit is flat
+    else:
+        assert apply([edit]) == {str(path): f"def forward(self, x):\n    {flat}\n".encode()}
+
+
+def test_a_reshape_over_several_lines(tmp_path: Path) -> None:
+    path = tmp_path / "forward.py"
+    path.write_text(
+        "def forward(self, x):\n    x = (\n        x\n        .view(\n            -1,\n            9,\n        )\n    )\n"
+    )
+    for line in range(3, 8):
+        assert corrected_reshape(Location(str(path), line)) == "x\n.flatten(1)"
+    assert corrected_reshape(Location(str(path), 2)) is None
+    assert corrected_reshape(Location(str(tmp_path / "none.py"), 1)) is None
+    assert reshape_edit(Location("<stdin>", 1)) is None
+
+
+# Everything at once ---------------------------------------------------------------------------
+
+
+@pytest.fixture(scope="module")
+def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
+    """Where the random programs are written; what they define is forgotten afterwards."""
+    known = set(sys.modules)
+    yield tmp_path_factory.mktemp("programs")
+    for name in set(sys.modules) - known:
+        if name.startswith("program_"):
+            del sys.modules[name]
+
+
+@settings(max_examples=60)
+@given(seed=st.integers(0, 1 << 32), hinted=st.booleans())
+def test_random_programs(programs: Path, seed: int, hinted: bool) -> None:
+    """What is said of a layer is what made it, and a layer whose number is changed there has that number."""
+    with recording():
+        module = load(programs, Writer(seed).program())
+        model = module.build()
+    finder = Finder(model, [module.build] if hinted else [])
+    for path, layer in model.named_modules(remove_duplicate=False):
+        site = finder.site(path) if path else None
+        if site is None:
+            continue
+        start, end = site.position
+        assert made_at(layer) == (site.location.file, *start, *end), (seed, path)
+        if isinstance(layer, nn.Linear):
+            edits = site.edit({"in_features": "77"})
+            assert edits is not None
+            file = Path(site.location.file)
+            changed = file.with_name("changed.py")
+            changed.write_bytes(apply(edits)[str(file)])
+            mended = load_file(changed).build()
+            assert mended.get_submodule(path).in_features == 77, (seed, path)
+
+
+def test_most_layers_of_random_programs_are_found(programs: Path) -> None:
+    count = found = sure = 0
+    for seed in range(40):
+        model = load(programs, Writer(seed).program()).build()
+        finder = Finder(model)
+        sites = [finder.site(path) for path, _ in model.named_modules() if path]
+        count += len(sites)
+        found += sum(site is not None for site in sites)
+        sure += sum(site is not None and site.certain for site in sites)
+    assert found > 0.55 * count
+    assert sure > 0.4 * count
+
+
+def _real_models() -> dict[str, Callable[[], nn.Module]]:
+    import monai.networks.nets as monai
+    import transformers as hf
+
+    text = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 64}
+    return {
+        "bert": lambda: hf.BertForSequenceClassification(hf.BertConfig(vocab_size=100, **text)),
+        "vit": lambda: hf.ViTForImageClassification(hf.ViTConfig(**text)),
+        "resnet": lambda: hf.ResNetForImageClassification(
+            hf.ResNetConfig(embedding_size=8, hidden_sizes=[8, 16], depths=[2, 2])
+        ),
+        "convnext": lambda: hf.ConvNextModel(hf.ConvNextConfig(hidden_sizes=[8, 16], depths=[2, 2], num_stages=2)),
+        "unet": lambda: monai.UNet(2, 1, 2, (4, 8, 16), (2, 2)),
+        "densenet": lambda: monai.DenseNet121(2, 1, 2),
+        "segresnet": lambda: monai.SegResNet(2),
+        "dynunet": lambda: monai.DynUNet(2, 1, 2, [3, 3, 3], [1, 2, 2], [2, 2]),
+        "swin unetr": lambda: monai.SwinUNETR(in_channels=1, out_channels=2, feature_size=12, spatial_dims=2),
+        "transformer": lambda: nn.Transformer(16, 2, 1, 1, 32),
+    }
+
+
+@pytest.mark.parametrize("name", [
+    "bert", "vit", "resnet", "convnext", "unet", "densenet", "segresnet", "dynunet", "swin unetr", "transformer",
+])  # fmt: skip
+def test_models_that_others_wrote(name: str) -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with recording():
+            model = _real_models()[name]()
+    finder = Finder(model)
+    count = found = 0
+    for path, module in model.named_modules():
+        if not path:
+            continue
+        count += 1
+        site = finder.site(path)
+        if site is None:
+            continue
+        found += 1
+        start, end = site.position
+        # A layer that an earlier recording did not see was copied from one that it did not see.
+        assert made_at(module) in (None, (site.location.file, *start, *end)), path
+        assert not site.is_editable
+        if isinstance(module, nn.Linear | nn.Conv2d) and site.certain:
+            assert site.callee.rpartition(".")[2] == type(module).__name__
+    assert found > (0.25 if name == "unet" else 0.6) * count
