@@ -290,9 +290,14 @@ def _check_signature(
         signature.bind(*arguments, **keywords)
     except TypeError as error:
         raise InputError(
-            f"{target}{signature} cannot be called with {_listed(arguments, keywords)}: {error}. "
+            f"{target}{_shortened(signature)} cannot be called with {_listed(arguments, keywords)}: {error}. "
             "Write --kwargs '{\"name\": value}'"
         ) from None
+
+
+def _shortened(signature: inspect.Signature) -> str:
+    text = " ".join(str(signature).split())
+    return text if len(text) <= 120 else f"{text[:120]}…"
 
 
 def _listed(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:

@@ -105,7 +105,7 @@ def configured(start: Path) -> list[Job]:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("convlin")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
         raise InputError(f"{shown(path)} cannot be read: {error}") from None
-    example = 'write\n[tool.convlin]\nmodels = [{ model = "net.py:Net", input = "3,32,32" }]'
+    example = 'write models = [{ model = "net.py:Net", input = "3,32,32" }] there'
     models = table.get("models") if isinstance(table, dict) else None
     if not isinstance(models, list) or not models:
         raise InputError(f"no model was given, and {shown(path)} lists none under [tool.convlin]: {example}")
