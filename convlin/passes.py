@@ -76,7 +76,7 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ())
             state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, keeper=keeper)
             recording = one_pass(root, plan, state)
             failure = recording.failure
-            better = _with_integers(plan, recording)
+            better = with_integers(plan, recording)
             if better is not None:
                 plan = better
                 continue
@@ -97,7 +97,7 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ())
     raise AssertionError("a model needed more passes than there are kinds of findings")
 
 
-def _with_integers(plan: Plan, recording: Recording) -> Plan | None:
+def with_integers(plan: Plan, recording: Recording) -> Plan | None:
     """The plan with integer dummies where the pass stopped because one was used as an index."""
     failure = recording.failure
     if failure is None or not failure.in_torch:
