@@ -14,6 +14,7 @@ from pathlib import Path
 
 import pytest
 import sympy
+import torch
 import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,6 +25,7 @@ from convlin.changes import changes, same_shapes, told
 from convlin.files import write_bytes
 from convlin.lock import Line, Lock, lock_of, parse, text_of
 from convlin.records import Call, Report, TensorInfo
+from tests.zoo import REAL, SMALL, ZooModel, cases
 
 
 class Net(nn.Module):
@@ -475,6 +477,27 @@ def test_long_models_are_compared_quickly() -> None:
     (renamed,) = changes(long(120, 64), long(120, 64, "blocks"))
     assert renamed.label == "480 calls"
     assert [change.kind for change in changes(long(900, 64), long(901, 64))] == ["added"] * 4
+
+
+# Every model of the zoo
+
+
+SOME = [entry for entry in (*SMALL, *REAL) if entry in SMALL or entry.name in ("resnet", "swin", "bert", "gpt2")]
+
+
+@pytest.mark.parametrize("entry", cases(SOME))
+def test_locks_of_the_zoo(entry: ZooModel) -> None:
+    """Built twice, a model has the same lock twice; the lock reads back, and does not differ from itself."""
+    locks = []
+    for _ in range(2):
+        torch.manual_seed(0)
+        args, kwargs = entry.inputs()
+        model = entry.build()
+        summary = summarize(model, list(args) or None, kwargs=kwargs, mode="same" if entry.training else "eval")
+        locks.append(lock_of(summary.report))
+    assert text_of(locks[0]) == text_of(locks[1])
+    assert parse(text_of(locks[0]), entry.name) == locks[0]
+    assert changes(*locks) == []
 
 
 # Sizes with letters
