@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import doctest
+import importlib
 import io
 import json
 import os
@@ -894,6 +896,11 @@ def test_explain(run: Run) -> None:
 
 
 # Values
+
+
+@pytest.mark.parametrize("name", ["values", "annotations"])
+def test_examples_in_the_docstrings(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"convlin.cli.{name}")).failed == 0
 
 
 def test_values() -> None:
