@@ -94,6 +94,7 @@ class Between(TorchFunctionMode):
         state = self._state
         tensors = flat_tensors(args, kwargs)
         before = tuple(state.read(tensor) for tensor in tensors)
+        counted = state.flops.total if state.flops is not None else 0
         misfits: tuple[Misfit, ...] = ()
         try:
             result = func(*args, **kwargs)
@@ -116,7 +117,7 @@ class Between(TorchFunctionMode):
         shows = top is None or not top.is_leaf or len(state.stack) == 1
         changed = len(made) > 1 or state.read(made[0]) != before[0]
         if (changed and shows) or misfits:
-            self._row(func, args, kwargs, caller, tensors, before, made, misfits)
+            self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
         else:
             self._pass_on(func, caller, tensors, made)
         return result
@@ -131,6 +132,7 @@ class Between(TorchFunctionMode):
         before: tuple[Shape, ...],
         made: list[Tensor],
         misfits: tuple[Misfit, ...],
+        flops: int | None,
     ) -> None:
         state = self._state
         index, name, where = len(state.recording.events), name_of(func), line_of(caller)
@@ -146,7 +148,7 @@ class Between(TorchFunctionMode):
         state.recording.events.append(
             Event(
                 None, state.path, name, PLAIN, plain_settings(args, kwargs), inputs, outputs, 0, sources, where,
-                is_function=True, stood_in=bool(misfits),
+                is_function=True, stood_in=bool(misfits), flops=flops,
             )
         )  # fmt: skip
         top = state.stack[-1] if state.stack else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
 
@@ -42,7 +42,7 @@ def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
     with torch.no_grad(), _known_to_be_under_way():
         try:
-            with tracer.attached():
+            with tracer.attached(), state.flops or nullcontext():
                 output = model(*args, **kwargs)
         except Exception as error:
             # Kept, not swallowed: what cannot be told as a problem is raised again by the caller.

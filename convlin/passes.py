@@ -7,6 +7,7 @@ wrong, a careful one follows, in which stand-ins let the pass go on behind each 
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
@@ -21,6 +22,9 @@ from convlin.report import Held, build, lazy_modules
 from convlin.silent import has_unbatched_convolution, suspects
 from convlin.state import State
 from convlin.untouched import untouched
+
+if TYPE_CHECKING:
+    from convlin.flops import FlopCount
 
 MODES = ("eval", "train", "same")
 
@@ -62,10 +66,11 @@ def structure(model: nn.Module) -> Report:
     return build(unwrapped(model), Recording(), device=str(model_device(model)), mode="")
 
 
-def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
+def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (), *, flops: bool = False) -> Outcome:
     """Run ``model`` as often as it takes and report; the model is left as it was.
 
-    ``hints`` say where else to look for the source of a model that is no class of the user's own.
+    ``hints`` say where else to look for the source of a model that is no class of the user's own;
+    ``flops`` asks for the operations of every call.
     """
     root = unwrapped(model)
     # On the meta device not every function checks what reaches it.
@@ -74,6 +79,8 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ())
     for _ in range(_MOST_PASSES):
         with untouched(root) as keeper, prepared(root, plan, mode):
             state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, keeper=keeper)
+            if flops:
+                state.flops = _flop_count()
             recording = one_pass(root, plan, state)
             failure = recording.failure
             better = with_integers(plan, recording)
@@ -113,6 +120,12 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
         return None
     places = failure.dummy_places & floating or floating
     return plan.with_dtype(frozenset(places), torch.long)
+
+
+def _flop_count() -> FlopCount:
+    from convlin.flops import FlopCount  # loads torch's formulas: only where they were asked for
+
+    return FlopCount()
 
 
 def is_resource(error: BaseException | None) -> bool:

@@ -39,6 +39,7 @@ class Event(NamedTuple):
     """The line of ``forward`` that calls the module, in a careful pass."""
     called_as: str = ""
     """Path of the module that is called there."""
+    flops: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -183,5 +184,9 @@ class Frame:
     """It runs on something else."""
     output_size: int | None = None
     """Last size of its output where that follows the input, which something stands in for."""
+    counted: int = 0
+    """The count of operations when the module was called."""
+    counted_inside: int = 0
+    """Operations of the calls made inside it."""
     original: Tensor | None = None
     is_model_input: bool = False

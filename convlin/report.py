@@ -116,6 +116,7 @@ def _call(event: Event, own: dict[int, tuple[int, int]]) -> Call:
         sources=event.sources,
         settings=event.settings,
         where=event.where,
+        flops=event.flops,
         failed=event.failed,
         stood_in=event.stood_in,
         derive=_derive(event),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -14,6 +14,9 @@ from convlin.provenance import Provenance
 from convlin.recording import NO_SOURCE, Finding, Frame, Recording, Suspects
 from convlin.records import Location, TensorInfo
 from convlin.untouched import Keeper
+
+if TYPE_CHECKING:
+    from convlin.flops import FlopCount
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,8 @@ class State:
     suspects: Suspects = field(default_factory=Suspects)
     keeper: Keeper | None = None
     read: SizeReader = sizes
+    flops: FlopCount | None = None
+    """Counts operations, where they were asked for."""
     recording: Recording = field(default_factory=Recording)
     origins: Provenance = field(default_factory=Provenance)
     stack: list[Frame] = field(default_factory=list)
@@ -51,6 +56,15 @@ class State:
         if found is None:
             found = self.types[kind] = KnownType(rule_for(kind), kind.__name__, runs_as_documented(kind))
         return found
+
+    def count(self, before: int, inside: int = 0) -> int | None:
+        """Operations since the count stood at ``before``, less those of calls inside; told to the call around it."""
+        if self.flops is None:
+            return None
+        spent = self.flops.total - before
+        if self.stack:
+            self.stack[-1].counted_inside += spent
+        return spent - inside
 
     @property
     def path(self) -> str:

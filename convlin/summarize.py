@@ -120,7 +120,7 @@ def summary_of(
     )
     if plan.names:
         raise InputError(f"named sizes ({', '.join(plan.names)}) cannot be followed yet: write numbers")
-    outcome = observe(model, plan, mode, hints=hints)
+    outcome = observe(model, plan, mode, hints, flops=shows.needs_flops)
     if shows.needs_where:
         outcome = replace(outcome, report=_with_lines(outcome.report, model, hints))
     return _summary(outcome, shows)

@@ -70,7 +70,7 @@ class Tracer:
             if isinstance(module, torch.jit.ScriptModule):
                 # Its children run inside TorchScript, where no Python hook is called.
                 inside_script.update(id(inner) for inner in module.modules() if inner is not module)
-            if self._state.careful or not _is_plain_leaf(module):
+            if self._state.careful or self._state.flops is not None or not _is_plain_leaf(module):
                 self._hooks.before(module, before)
             self._hooks.after(module, after)
 
@@ -82,6 +82,8 @@ class Tracer:
         state = self._state
         with torch._C.DisableTorchFunction():
             frame = Frame(module, self._paths[id(module)], len(state.recording.events), _is_leaf(module))
+            if state.flops is not None:
+                frame.counted = state.flops.total
             state.stack.append(frame)
             if not state.careful:
                 return None
@@ -192,6 +194,7 @@ class Tracer:
                 inputs, describe(output, state.read), inner, sources, stood_in=stood_in,
                 called_at=frame.called_at if frame is not None else None,
                 called_as=frame.called_as if frame is not None else "",
+                flops=state.count(frame.counted, frame.counted_inside) if frame is not None else None,
             )
         )  # fmt: skip
         if isinstance(module, nn.Linear) and inputs:

@@ -1,0 +1,59 @@
+"""Floating-point operations of one pass, by the formulas of ``torch.utils.flop_counter``.
+
+Those formulas belong to the operations below the torch functions (``aten``), so a dispatch mode
+counts them while the pass runs, attention and the inside of fused layers included.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils.flop_counter import flop_registry
+
+
+_aten = torch.ops.aten
+_ABOUT_SIZES = frozenset(
+    {
+        _aten.sym_is_contiguous.default, _aten.is_contiguous.default, _aten.is_contiguous.memory_format,
+        _aten.is_strides_like_format.default, _aten.is_non_overlapping_and_dense.default, _aten.size.default,
+        _aten.sym_size.default, _aten.stride.default, _aten.sym_stride.default, _aten.storage_offset.default,
+        _aten.sym_storage_offset.default, _aten.numel.default, _aten.sym_numel.default, _aten.dim.default,
+        torch.ops.prim.layout.default,
+    }
+)  # fmt: skip
+
+
+class FlopCount(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch leaves the base untyped
+    """Adds up what the operations under it cost.
+
+    >>> with FlopCount() as count:
+    ...     y = torch.zeros(2, 3) @ torch.zeros(3, 4)
+    >>> count.total  # a multiply and an add for each of 2·3·4
+    48
+    """
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]  # likewise
+        self.total = 0
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: Mapping[str, Any] | None = None
+    ) -> Any:
+        if func in _ABOUT_SIZES:  # asked of nested tensors, which answer by themselves
+            return NotImplemented
+        kwargs = dict(kwargs or {})
+        operation = getattr(func, "_overloadpacket", func)
+        if isinstance(func, torch._ops.OpOverload) and func is not torch.ops.prim.device.default:
+            # An operation that is made of others counts as those.
+            with self:
+                result = func.decompose(*args, **kwargs)
+            if result is not NotImplemented:
+                return result
+        result = func(*args, **kwargs)
+        formula = flop_registry.get(operation)
+        if formula is not None:
+            self.total += int(formula(*args, **kwargs, out_val=result))
+        return result
