@@ -20,7 +20,7 @@ from convlin.records import Location
 from convlin.source.evaluate import Session, TooMuchError
 from convlin.source.follow import constructor, method
 from convlin.source.hints import Hint, files_of, makings, stored_value
-from convlin.source.match import Candidate, Matcher
+from convlin.source.match import Candidate, Matcher, children
 from convlin.source.rewrite import Argument, Site
 from convlin.source.syntax import Files, Parsed, Trail, mentioned, unwrapped
 from convlin.source.torch_names import (
@@ -101,11 +101,25 @@ class Finder:
             return None
         return None if found is None else self._decided(found, path)
 
+    def may_have_made(self, site: Site, path: str) -> bool:
+        """Whether the call is among those that may have made another module as well."""
+        self._session.renew()
+        try:
+            found = self._walk(path) or []
+        except (TooMuchError, RecursionError):
+            return False
+        made = [each.thing for each in found if isinstance(each.thing, Made)]
+        return any(
+            thing.frame.parsed.source.name == site.location.file
+            and thing.frame.parsed.span(thing.node) == (site.start, site.end)
+            for thing in made
+        )
+
     def _walk(self, path: str) -> list[_Sighting] | None:
         module: nn.Module | None = self.root
         sightings = self._roots()
         for name in path.split(".") if path else ():
-            child = None if module is None else module._modules.get(name)
+            child = None if module is None else children(module).get(name)
             if module is None or child is None or len(sightings) > _MOST_SIGHTINGS:
                 return None
             sightings = _distinct(step for each in sightings for step in self._step(each, module, name, child))
@@ -158,7 +172,7 @@ class Finder:
             return found
         first = views[0][0]
         if holds_children and (isinstance(first, Instance) or _shows_children(first)):
-            placed = self._matcher.children(logs, module._modules) or {}
+            placed = self._matcher.children(logs, children(module)) or {}
             found[-1:] = [each for name in names for each in placed.get(name, ())]
         # The child is there: a class that puts it there under a condition has done so.
         elif isinstance(first, Instance) and len(found) > 1:
@@ -174,6 +188,8 @@ class Finder:
     def _construct(self, cls: type, made: Made | None) -> _Constructed | None:
         key = (cls, id(made))
         if key not in self._constructed:
+            # What was found is kept, so what it costs must not depend on what was looked for before.
+            self._session.renew()
             self._session.followed = set()
             this = Instance(cls, len(self._constructed))
             state = constructor(self._session, cls, this, made)
@@ -199,8 +215,10 @@ class Finder:
             source = self._session.files.function(function)
             if source is None or not _stores(source[1], names):
                 continue
+            self._session.renew()
             state = method(self._session, function, owner, this, Arguments(is_open=True), before)
             if state is None:
+                yield SOFT, _NOTHING_KNOWN
                 continue
             self._owners[id(state)] = cls
             value = reaching(state.log.get(this, ())[len(before.log.get(this, ())) :], names, (ABSENT,))
@@ -237,18 +255,20 @@ class Finder:
 
     def _rivals(self, made: Made, path: str) -> Iterator[Thing]:
         """What other code of the same files may have put there: ``net.fc = ...`` after ``net`` was made."""
+        if not path:
+            return
         module = self.root
         names: list[tuple[str, bool]] = []
-        for name in path.split(".") if path else ():
+        for name in path.split("."):
             names.append((name, container(type(module)) is not None))
             module = module.get_submodule(name)
         here = made.frame.parsed.statement(made.node)
         main = getattr(sys.modules.get("__main__"), "__file__", None)
-        files = dict.fromkeys([made.frame.parsed.source.name, *files_of([type(self.root), *self._hints, main])])
+        own = None if is_torch(type(self.root)) else type(self.root)
+        files = dict.fromkeys([made.frame.parsed.source.name, *files_of([own, *self._hints, main])])
         for parsed in filter(None, map(self._session.files.get, files)):
             for trail, target in parsed.stores:
-                statement = parsed.statement(target)
-                if statement is here or not _leads_to(trail, names):
+                if not _leads_to(trail, names) or (statement := parsed.statement(target)) is here:
                     continue
                 for thing, state in stored_value(self._session, parsed, statement, target):
                     # Assignments to x[i] are everywhere; one counts if it plainly makes such a layer.
@@ -308,7 +328,7 @@ def _names(module: nn.Module, name: str) -> frozenset[str]:
     """A child's name, and its index counted from the end."""
     if container(type(module)) is None or not name.isdecimal():
         return frozenset([name])
-    return frozenset([name, str(int(name) - len(module._modules))])
+    return frozenset([name, str(int(name) - len(children(module)))])
 
 
 def _is_known(thing: Thing) -> TypeGuard[Made]:

@@ -17,7 +17,7 @@ from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from convlin.source.constants import PLAIN
-from convlin.source.evaluate import Session
+from convlin.source.evaluate import Session, TooMuchError
 from convlin.source.follow import Run, function_frame
 from convlin.source.match import Candidate, Matcher
 from convlin.source.syntax import Parsed, bound_names, unwrapped
@@ -44,7 +44,11 @@ def makings(session: Session, hints: Iterable[Hint], root: nn.Module, matcher: M
     """Search the hints for the calls that may have made ``root``."""
     found: list[Candidate] = []
     for hint in hints:
-        here = _Search(session, root, matcher).hint(hint)
+        session.renew()
+        try:
+            here = _Search(session, root, matcher).hint(hint)
+        except TooMuchError:
+            here = Makings([(Unknown(), State())])
         if here.is_all:
             return here
         found += here.candidates

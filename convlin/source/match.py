@@ -185,7 +185,13 @@ class Matcher:
         log = state.log.get(thing, ())
         if takes_children(thing.callee) not in ("Sequential", "ModuleList") or is_shuffled(log):
             return True
-        return self.children([(log, state)], module._modules) is not None
+        return self.children([(log, state)], children(module)) is not None
+
+
+def children(module: nn.Module) -> Mapping[str, nn.Module | None]:
+    """The children of a module by name; one that TorchScript runs keeps them in something of its own."""
+    held = module._modules
+    return held if isinstance(held, dict) else dict(held.items())
 
 
 def agrees(callee: type, arguments: Arguments, module: nn.Module) -> bool:

@@ -65,13 +65,12 @@ def _edits(finder: Finder, sites: Mapping[str, Site], wanted: Mapping[str, Chang
 
 
 def _others(finder: Finder, site: Site, paths: Iterable[str]) -> Iterator[str]:
-    """Layers beside the ones asked for that the call made, or may have made."""
+    """Layers beside the ones asked for that the call may have made."""
     asked = [finder.root.get_submodule(path) for path in paths]
     for path, module in finder.root.named_modules():
-        if type(module) is type(asked[0]) and not any(module is each for each in asked):
-            other = finder.site(path)
-            if other is None or _place(other) == _place(site):
-                yield path
+        is_asked = any(module is each for each in asked)
+        if type(module) is type(asked[0]) and not is_asked and finder.may_have_made(site, path):
+            yield path
 
 
 def _place(site: Site) -> tuple[str, int, int]:

@@ -7,6 +7,7 @@ import ast
 import inspect
 import threading
 import warnings
+from bisect import bisect_right
 from collections.abc import Iterator
 from functools import cached_property
 from types import CodeType, FunctionType
@@ -39,8 +40,9 @@ class Parsed:
 
     def statement(self, node: ast.expr) -> ast.stmt:
         """The innermost statement that a node stands in."""
-        chain = [inner for inner in self._statements if _holds(inner, node)]
-        return max(chain, key=lambda inner: (inner.lineno, inner.col_offset))
+        # The statements stand in the order in which they start, outer before inner.
+        before = bisect_right(self._starts, (node.lineno, node.col_offset))
+        return next(inner for inner in reversed(self._statements[:before]) if _holds(inner, node))
 
     def function(self, code: CodeType) -> Function | None:
         """The function that this code was compiled from; None where the file has changed since."""
@@ -99,7 +101,12 @@ class Parsed:
 
     @cached_property
     def _statements(self) -> list[ast.stmt]:
-        return [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
+        found = [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
+        return sorted(found, key=_start)
+
+    @cached_property
+    def _starts(self) -> list[tuple[int, int]]:
+        return [_start(node) for node in self._statements]
 
 
 class Files:
@@ -214,6 +221,10 @@ def _nested(code: CodeType) -> Iterator[CodeType]:
         if isinstance(constant, CodeType):
             yield constant
             yield from _nested(constant)
+
+
+def _start(node: ast.stmt) -> tuple[int, int]:
+    return node.lineno, node.col_offset
 
 
 def _holds(outer: ast.stmt, inner: ast.expr) -> bool:

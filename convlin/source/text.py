@@ -76,7 +76,9 @@ def decode(name: str, data: bytes) -> SourceText | None:
     import tokenize
 
     try:
-        encoding, _ = tokenize.detect_encoding(io.BytesIO(data).readline)
+        # Python knows a line that ends with \\r alone, this function does not.
+        lines = io.BytesIO(data.replace(b"\r", b"\n"))
+        encoding, _ = tokenize.detect_encoding(lines.readline)
         text = data.decode(encoding)
     except (SyntaxError, ValueError, LookupError):
         return None
