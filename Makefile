@@ -20,7 +20,7 @@ demo: $(VENV)/demo.stamp ## the CIFAR-10 CNN with a wrong number in it, and then
 	$(BIN)/python examples/cifar10.py
 
 test: $(VENV)/test.stamp ## the whole suite
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0
 
 bench: $(VENV)/test.stamp ## what a summary costs; writes benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
