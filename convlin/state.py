@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+import torch
 from torch import nn
 
 from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
@@ -17,6 +18,9 @@ from convlin.untouched import Keeper
 
 if TYPE_CHECKING:
     from convlin.flops import FlopCount
+
+#: Settings that records may keep; a symbolic number is told in letters once the pass is over.
+_PLAIN = (int, float, str, bool, type(None), type(...), torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,4 +123,4 @@ def _is_plain(value: Any) -> bool:
         return all(_is_plain(item) for item in value)
     if isinstance(value, slice):  # it may hold tensors, which no record may keep alive
         return _is_plain((value.start, value.stop, value.step))
-    return isinstance(value, int | float | str | bool | type(None) | type(...))
+    return isinstance(value, _PLAIN)

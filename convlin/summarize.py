@@ -119,8 +119,11 @@ def summary_of(
         device=device,
     )
     if plan.names:
-        raise InputError(f"named sizes ({', '.join(plan.names)}) cannot be followed yet: write numbers")
-    outcome = observe(model, plan, mode, hints, flops=shows.needs_flops)
+        from convlin.symbolic.named import observe_named  # loads sympy: only where letters are used
+
+        outcome = observe_named(model, plan, mode, hints)
+    else:
+        outcome = observe(model, plan, mode, hints, flops=shows.needs_flops)
     if shows.needs_where:
         outcome = replace(outcome, report=_with_lines(outcome.report, model, hints))
     return _summary(outcome, shows)

@@ -252,8 +252,6 @@ def test_output_file(run: Run, project: Path) -> None:
 
 def test_named_sizes(run: Run) -> None:
     ran = run("show", "net.py:CNN", "3,H,W")
-    if "cannot be followed yet" in ran.err:
-        pytest.skip("named sizes are not there yet")
     assert ran.status in (0, 1)
     assert "1×3×H×W" in ran.out
 

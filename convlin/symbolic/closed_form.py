@@ -24,7 +24,7 @@ from convlin.symbolic.evaluate import Evaluation
 _COMPARISONS = 32
 
 
-class Letter(sympy.Symbol):
+class Letter(sympy.Symbol):  # type: ignore[misc]  # sympy has no types
     """A named size: a positive integer, to be replaced by its name whichever way that is written.
 
     >>> (256 * Letter("H")).subs({"H": 4}), (256 * Letter("H")).subs({sympy.Symbol("H"): 4})
@@ -146,7 +146,11 @@ def for_multiples(size: Size, letter: Letter, step: int, remainder: int = 0) -> 
     form = closed_form(size.xreplace({letter: step * multiple + remainder}))
     if isinstance(form, int):
         return form
-    if form.atoms(sympy.floor) and form.has(multiple) and any(multiple in f.free_symbols for f in form.atoms(sympy.floor)):
+    if (
+        form.atoms(sympy.floor)
+        and form.has(multiple)
+        and any(multiple in f.free_symbols for f in form.atoms(sympy.floor))
+    ):
         return size
     return closed_form(sympy.expand(form.xreplace({multiple: (letter - remainder) / sympy.Integer(step)})))
 
@@ -226,7 +230,9 @@ def _written(expression: sympy.Expr) -> sympy.Expr:
     expression = sympy.expand(expression)
     if not expression.is_Add:
         return expression
-    hidden = {atom: sympy.Dummy(f"a{index}", integer=True) for index, atom in enumerate(sorted(_atoms(expression), key=str))}
+    hidden = {
+        atom: sympy.Dummy(f"a{index}", integer=True) for index, atom in enumerate(sorted(_atoms(expression), key=str))
+    }
     shown = {dummy: atom for atom, dummy in hidden.items()}
     factored = sympy.factor(expression.xreplace(hidden)) if hidden else sympy.factor_terms(expression)
     factors = [_drawn_in(factor.xreplace(shown)) for factor in sympy.Mul.make_args(factored)]

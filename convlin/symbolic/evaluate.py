@@ -68,8 +68,8 @@ class Evaluation:
     def _rounded(self, ratio: sympy.Expr, *, up: bool) -> Value:
         above, below = _fraction(ratio)
         if up:
-            return -(-self(above) // self(below))
-        return self(above) // self(below)
+            return -_floor_divided(-self(above), self(below))
+        return _floor_divided(self(above), self(below))
 
 
 @lru_cache(4096)
@@ -86,6 +86,18 @@ def _has_fractions(expression: sympy.Expr) -> bool:
         or ((arg.is_Mul or arg.is_Add) and _has_fractions(arg))
         for arg in expression.args
     )
+
+
+def _floor_divided(above: Value, below: Value) -> Value:
+    """``above // below``; for many sizes at once 0 where that has no value."""
+    if not isinstance(below, Tensor):
+        return above // below
+    none = below == 0
+    return torch.where(none, 0, torch.as_tensor(above) // torch.where(none, 1, below))
+
+
+def _remainder(above: Value, below: Value) -> Value:
+    return above - below * _floor_divided(above, below)
 
 
 def _sum(*values: Value) -> Value:
@@ -133,12 +145,12 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "Pow": operator.pow,
     "PowByNatural": operator.pow,
     "FloatPow": operator.pow,
-    "FloorDiv": operator.floordiv,
-    "CleanDiv": operator.floordiv,
-    "CeilDiv": lambda above, below: -(-above // below),
-    "Mod": operator.mod,
-    "PythonMod": operator.mod,
-    "ModularIndexing": lambda base, divisor, modulus: (base // divisor) % modulus,
+    "FloorDiv": _floor_divided,
+    "CleanDiv": _floor_divided,
+    "CeilDiv": lambda above, below: -_floor_divided(-above, below),
+    "Mod": _remainder,
+    "PythonMod": _remainder,
+    "ModularIndexing": lambda base, divisor, modulus: _remainder(_floor_divided(base, divisor), modulus),
     "Max": _extreme(max, torch.maximum),
     "Min": _extreme(min, torch.minimum),
     "ToFloat": _to_float,

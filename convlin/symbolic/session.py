@@ -36,6 +36,15 @@ _CONVLIN = str(Path(__file__).parent.parent)
 _PASSING_ON = tuple(str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "one_pass.py"))
 
 
+#: What PyTorch raises where a fake tensor would have to have values.
+_WANTS_VALUES = ("DataDependentOutputException", "GuardOnDataDependentSymNode", "DynamicOutputShapeException")
+_TALKATIVE = (
+    "torch._subclasses.fake_tensor",
+    "torch.fx.experimental.sym_node",
+    "torch.fx.experimental.symbolic_shapes",
+)
+
+
 class Decision(NamedTuple):
     """A question about sizes that was answered on the way, and the line that asked it."""
 
@@ -83,8 +92,21 @@ class Session:
         return definitions
 
     def evaluation(self, sizes: Mapping[str, Any]) -> Evaluation:
-        """Evaluates what stands in decisions, at other sizes."""
-        return Evaluation({symbol: sizes[letter.name] for symbol, letter in self.symbols.items()}, self.definitions)
+        """Evaluates at other sizes what stands in decisions and closed forms."""
+        values = {symbol: sizes[letter.name] for symbol, letter in self.symbols.items()}
+        return Evaluation({**values, **{self.letters[name]: size for name, size in sizes.items()}}, self.definitions)
+
+    def names_in(self, expression: Any) -> tuple[str, ...]:
+        """The letters that the value of an expression depends on, in the order they were named."""
+        pending, seen = list(expression.free_symbols), set()
+        while pending:
+            symbol = pending.pop()
+            if symbol not in seen:
+                seen.add(symbol)
+                pending.extend(self.definitions[symbol].free_symbols if symbol in self.definitions else ())
+        found = {self.symbols[symbol].name for symbol in seen if symbol in self.symbols}
+        found |= {symbol.name for symbol in seen if isinstance(symbol, Letter)}
+        return tuple(name for name in self.letters if name in found)
 
     def read(self, tensor: Tensor) -> Shape:
         """The shape in closed forms; -1 where a size depends on values."""
@@ -130,6 +152,15 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
         stack.enter_context(parts.dispatcher())
         stack.enter_context(fakes)
         yield made
+
+
+def needs_values(error: BaseException) -> bool:
+    """Whether a pass stopped because the model looks at the values of a tensor, which letters do not give."""
+    return type(error).__name__ in (
+        "DataDependentOutputException",
+        "GuardOnDataDependentSymNode",
+        "DynamicOutputShapeException",
+    )
 
 
 class _Parts:
@@ -287,10 +318,7 @@ def compiling() -> Iterator[None]:
 @contextmanager
 def _quiet() -> Iterator[None]:
     """PyTorch logs a traceback for every function that refuses its input; here that is an answer like any other."""
-    loggers = [
-        logging.getLogger(name)
-        for name in ("torch._subclasses.fake_tensor", "torch.fx.experimental.sym_node", "torch.fx.experimental.symbolic_shapes")
-    ]
+    loggers = [logging.getLogger(name) for name in _TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
         logger.setLevel(logging.CRITICAL + 1)

@@ -1,0 +1,81 @@
+"""What has to hold between the letters for a pass to go the way it went, or for a layer to fit."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import sympy
+
+from convlin.recording import Finding
+from convlin.records import Location
+from convlin.symbolic.closed_form import Letter
+
+
+class Condition(NamedTuple):
+    """A relation that holds or not at given sizes."""
+
+    expression: Any
+    where: Location | None = None
+    """The line that asked, or that the layer is called on."""
+    declared: bool = False
+    """A layer's declared size asks for it; otherwise the pass only came by, and may have another way."""
+    bends_shapes: bool = False
+    """While it does not hold, the shapes that follow are those of a stand-in."""
+
+
+def demands(finding: Finding) -> Iterator[Condition]:
+    """The conditions on the letters under which this misfit is none; nothing where no letter can mend it."""
+    pairs = [(declared, required) for declared, required in _pairs(finding) if declared != required]
+    if not pairs or not all(_has_letters(declared) or _has_letters(required) for declared, required in pairs):
+        return
+    for declared, required in pairs:
+        relation = sympy.Eq(sympy.sympify(required), sympy.sympify(declared))
+        yield Condition(relation, finding.where, True, _shows_in_shapes(finding))
+
+
+def _shows_in_shapes(finding: Finding) -> bool:
+    """Whether the stand-in has another size than what would be there if it fitted."""
+    misfit = finding.misfit
+    if misfit.kind == "reshape":
+        return misfit.note != "size" or len(misfit.detail.get("wanted") or ()) != 2
+    return misfit.kind == "operands"
+
+
+def depends_on_letters(finding: Finding) -> bool:
+    """Whether the misfit is there at some sizes of the letters and not at others."""
+    return any(True for _ in demands(finding))
+
+
+def _has_letters(value: Any) -> bool:
+    return any(isinstance(symbol, Letter) for symbol in getattr(value, "free_symbols", ()))
+
+
+def _pairs(finding: Finding) -> Iterator[tuple[Any, Any]]:
+    """What has to be equal, two by two."""
+    misfit = finding.misfit
+    if misfit.kind == "operands":
+        yield from _of_operands(misfit.detail, misfit.declared, misfit.required)
+    elif misfit.note == "unflatten":
+        yield misfit.detail.get("product"), misfit.required
+    elif isinstance(misfit.declared, tuple) and isinstance(misfit.required, tuple):
+        if len(misfit.declared) == len(misfit.required):
+            yield from zip(misfit.declared, misfit.required, strict=True)
+    elif _is_size(misfit.declared) and _is_size(misfit.required):
+        yield misfit.declared, misfit.required
+
+
+def _of_operands(detail: Any, declared: Any, required: Any) -> Iterator[tuple[Any, Any]]:
+    shapes = detail.get("shapes")
+    if "axes" in detail and shapes:
+        first = shapes[0]
+        for other in shapes[1:]:
+            for axis in detail["axes"]:
+                if -len(other) <= axis < len(other) and -len(first) <= axis < len(first):
+                    yield first[axis], other[axis]
+    elif _is_size(declared) and _is_size(required):
+        yield declared, required
+
+
+def _is_size(value: Any) -> bool:
+    return (isinstance(value, int) and not isinstance(value, bool)) or isinstance(value, sympy.Expr)

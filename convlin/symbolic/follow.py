@@ -1,0 +1,219 @@
+"""One model followed in letters: symbolic passes at one sample size after the other until one goes through.
+
+A model that insists on a size (``if height != 224: raise``) stops a pass at any other sample.  The
+last decisions before it stopped say at which sizes it would have gone on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlin.inputs import Plan
+from convlin.one_pass import one_pass, prepared
+from convlin.passes import with_integers
+from convlin.recording import Finding, Recording, Suspects
+from convlin.report import Held, lazy_modules
+from convlin.silent import suspects
+from convlin.state import State
+from convlin.symbolic.caches import forgetting
+from convlin.symbolic.conditions import Condition, demands
+from convlin.symbolic.session import Decision, Session, session
+from convlin.untouched import untouched
+
+#: Sizes with many divisors, all different: a letter gets the next one, so that no two are mixed up.
+_SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280)
+#: Small and large letters of these names stand for a batch or a length.
+_SAMPLE_BATCH = 6
+
+_MOST_SAMPLES = 8
+_MOST_PASSES = 6
+#: How many of the last decisions are looked at when a pass stopped.
+_LAST_DECISIONS = 12
+#: Sizes that are tried for a decision to come out the other way.
+_LARGEST = 2048
+_LARGEST_OF_SEVERAL = 448
+
+
+@dataclass(frozen=True, slots=True)
+class Followed:
+    """One symbolic pass: what it showed, in closed forms, and what was decided on the way."""
+
+    sample: Mapping[str, int]
+    plan: Plan
+    session: Session
+    recording: Recording
+    held: Held
+    conditions: tuple[Condition, ...]
+
+    @property
+    def is_clean(self) -> bool:
+        """It went through, and no shape is that of a stand-in in letters."""
+        return self.recording.failure is None and not any(
+            condition.bends_shapes for condition in self.conditions if condition.declared
+        )
+
+
+def first_sample(plan: Plan) -> dict[str, int]:
+    """A size for every letter of the plan."""
+    sizes = iter((*_SAMPLES, *(64 * (37 + 2 * index) for index in range(64))))
+    return {name: _SAMPLE_BATCH if name == plan.batch_size else next(sizes) for name in plan.names}
+
+
+def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
+    """The first pass that goes through, or the first of all where none does."""
+    pending = [first_sample(plan)]
+    tried: list[dict[str, int]] = []
+    first: Followed | None = None
+    while pending and len(tried) < _MOST_SAMPLES:
+        sample = pending.pop(0)
+        if sample in tried:
+            continue
+        tried.append(sample)
+        followed = follow_at(model, plan, mode, sample)
+        if followed.is_clean:
+            return followed
+        if first is None or (first.recording.failure is not None and followed.recording.failure is None):
+            first = followed
+        pending = [*_other_samples(followed), *pending]
+    assert first is not None
+    return first
+
+
+def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]) -> Followed:
+    """A symbolic pass in which every letter has the size that ``sample`` gives it as its hint."""
+    found = Suspects()
+    lazy = lazy_modules(model)
+    for _ in range(_MOST_PASSES):
+        with untouched(model), forgetting(model), prepared(model, plan, mode), session(model, sample) as letters:
+            state = State(
+                careful=True, batch_added=plan.adds_batch, suspects=found, read=letters.read
+            )  # fmt: skip
+            recording = one_pass(model, plan, state, letters.sizes)
+            held = Held(model, recording, lazy)
+        _in_closed_form(recording, letters)
+        better = with_integers(plan, recording)
+        if better is not None:
+            plan = better
+            continue
+        more = suspects(recording, batch_added=plan.adds_batch) | found
+        if more != found:
+            found = more
+            continue
+        break
+    conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
+    return Followed(dict(sample), plan, letters, recording, held, tuple(conditions))
+
+
+def _decided(letters: Session) -> Iterator[Condition]:
+    for decision in letters.decisions:
+        if not decision.own:
+            yield Condition(decision.condition, decision.where)
+
+
+def _in_closed_form(recording: Recording, letters: Session) -> None:
+    """Everything that was written down in PyTorch's symbols, in the user's letters."""
+    plain = letters.plain
+    recording.events[:] = [event._replace(settings=plain(dict(event.settings))) for event in recording.events]
+    recording.findings[:] = [_plain_finding(finding, letters) for finding in recording.findings]
+    recording.required = plain(recording.required)
+    if recording.failure is not None:
+        recording.failure.settings = plain(dict(recording.failure.settings))
+
+
+def _plain_finding(finding: Finding, letters: Session) -> Finding:
+    misfit, plain = finding.misfit, letters.plain
+    return replace(
+        finding,
+        misfit=replace(
+            misfit,
+            declared=plain(misfit.declared),
+            required=plain(misfit.required),
+            detail=plain(dict(misfit.detail)),
+            changes=plain(dict(misfit.changes)),
+        ),
+    )
+
+
+# Other samples
+
+
+def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
+    """Sizes at which the pass would have gone another way at the end, the last decision first."""
+    if followed.recording.failure is None:
+        wanted = [condition for condition in followed.conditions if condition.declared and condition.bends_shapes]
+        sample = _solved(followed, wanted)
+        if sample is not None:
+            yield sample
+        return
+    asked = [decision for decision in followed.session.decisions if not decision.own]
+    tried: set[tuple[int, ...]] = set()
+    for index in range(len(asked) - 1, max(len(asked) - 1 - _LAST_DECISIONS, -1), -1):
+        sample = _turned(followed, asked[:index], asked[index])
+        if sample is not None and tuple(sample.values()) not in tried:
+            tried.add(tuple(sample.values()))
+            yield sample
+
+
+def _turned(followed: Followed, before: list[Decision], decision: Decision) -> dict[str, int] | None:
+    """A sample at which ``decision`` comes out the other way, and those before it as they did if possible."""
+    if not isinstance(decision.outcome, bool):
+        return None
+    names = followed.session.names_in(decision.expression)
+    if not names or len(names) > 2:
+        return None
+    sizes = _candidates(followed.sample, names)
+    evaluation = followed.session.evaluation(sizes)
+    try:
+        turned = torch.as_tensor(evaluation(decision.expression) != decision.outcome)
+        kept = turned.clone()
+        for earlier in before:
+            kept &= torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
+    except NotImplementedError:
+        return None
+    return _best(sizes, names, kept if bool(kept.any()) else turned, followed.sample)
+
+
+def _solved(followed: Followed, conditions: list[Condition]) -> dict[str, int] | None:
+    """A sample at which all of ``conditions`` hold."""
+    names = sorted({name for condition in conditions for name in followed.session.names_in(condition.expression)})
+    if not names or len(names) > 2:
+        return None
+    sizes = _candidates(followed.sample, tuple(names))
+    evaluation = followed.session.evaluation(sizes)
+    try:
+        holds = torch.stack([torch.as_tensor(evaluation(each.expression)) for each in conditions]).all(0)
+    except NotImplementedError:
+        return None
+    return _best(sizes, tuple(names), holds, followed.sample)
+
+
+def _candidates(sample: Mapping[str, int], names: tuple[str, ...]) -> dict[str, Any]:
+    """Many sizes at once for the letters in ``names``; the others as they are."""
+    sizes: dict[str, Any] = dict(sample)
+    if len(names) == 1:
+        sizes[names[0]] = torch.arange(2, _LARGEST + 1)
+    else:
+        side = torch.arange(2, _LARGEST_OF_SEVERAL + 1)
+        grids = torch.meshgrid(side, side, indexing="ij")
+        sizes.update({name: grid.flatten() for name, grid in zip(names, grids, strict=True)})
+    return sizes
+
+
+def _best(
+    sizes: Mapping[str, Any], names: tuple[str, ...], good: torch.Tensor, sample: Mapping[str, int]
+) -> dict[str, int] | None:
+    """Of the good sizes the one with many factors of two; of several letters those that are near each other."""
+    places = good.nonzero().flatten()
+    if not len(places):
+        return None
+    chosen = torch.stack([sizes[name][places] for name in names])
+    twos = sum((chosen % step == 0).long().sum(0) for step in (2, 4, 8, 16, 32))
+    spread = chosen.max(0).values - chosen.min(0).values
+    score = twos * 100_000 - spread * 10 + chosen.sum(0).clamp(max=4096) // 512
+    best = chosen[:, int(score.argmax())]
+    return {**sample, **{name: int(size) for name, size in zip(names, best, strict=True)}}

@@ -1,0 +1,63 @@
+"""One model, one input in named sizes: what `passes.observe` is for numbers."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from torch import nn
+
+from convlin.diagnose import Hints, diagnose
+from convlin.errors import InputError
+from convlin.inputs import Plan
+from convlin.passes import Outcome, is_resource, unwrapped
+from convlin.recording import Failure
+from convlin.records import Accepts
+from convlin.report import build
+from convlin.symbolic.accepts import Search
+from convlin.symbolic.conditions import depends_on_letters
+from convlin.symbolic.follow import Followed, follow
+from convlin.symbolic.session import needs_values
+from convlin.symbolic.trials import Trials, keeps_batch
+
+#: The batch that the model is run with to find out which other sizes it takes.
+_BATCH = 2
+
+
+def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
+    """Follow ``model`` in letters and report; the model is left as it was.
+
+    A layer that fits at some sizes of the letters is no problem: it narrows down what is accepted.
+    """
+    root = unwrapped(model)
+    followed = follow(root, plan, mode)
+    recording = followed.recording
+    report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held)
+    failure = recording.failure
+    if failure is not None and (failure.in_torch is False or is_resource(failure.error)) and not recording.findings:
+        return Outcome(report, failure.error)
+    if failure is not None and needs_values(failure.error):
+        return Outcome(report, _cannot_follow(failure))
+    accepts = _accepts(root, followed, mode) if failure is None else None
+    told = [finding for finding in recording.findings if not (accepts and depends_on_letters(finding))]
+    recording.findings[:] = told
+    problems = diagnose(report, recording, root, followed.plan, mode, hints)
+    return Outcome(replace(report, problems=problems, accepts=accepts))
+
+
+def _accepts(model: nn.Module, followed: Followed, mode: str) -> Accepts | None:
+    """Which sizes the model takes as it is declared; None where that could not be proved."""
+    plan = followed.plan
+    names = tuple(name for name in plan.names if name != plan.batch_size)
+    if not names:
+        return None
+    trials = Trials(model, plan, mode, keeps_batch(plan, followed.recording))
+    others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
+    return Search(followed.session, list(followed.conditions), names, others, trials).settled()
+
+
+def _cannot_follow(failure: Failure) -> InputError:
+    where = f" at {failure.where.file}:{failure.where.line}" if failure.where is not None else ""
+    return InputError(
+        f"named sizes cannot be followed through a forward that looks at the values of a tensor{where}: "
+        "write numbers in place of the letters, or make the decision from the shape"
+    )

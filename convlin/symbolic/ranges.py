@@ -1,0 +1,67 @@
+"""Runs of sizes as the range that a person would name: ``from 223 to 254``, ``multiples of 16``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import pairwise
+
+from convlin.records import SizeRange
+
+#: A generic size that most models take, if they take large ones.
+_LARGE = 1000
+
+
+def inside_of(found: SizeRange, index: int) -> int:
+    """A size of the range that is no end where there is one: an odd number of steps in, other for each letter."""
+    size = found.minimum + found.step * (7 + 4 * index)
+    return (
+        size
+        if found.maximum is None
+        else min(size, found.minimum + (found.maximum - found.minimum) // found.step // 2 * found.step)
+    )
+
+
+def far_in(found: SizeRange, index: int) -> int:
+    """A large size of a range without end."""
+    steps = max((_LARGE + 37 * index - found.minimum) // found.step, 11)
+    return found.minimum + found.step * steps
+
+
+def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = None) -> SizeRange | None:
+    """The range that ``sizes``, which are sorted, make up; None where they make none.
+
+    Of several runs it is the one that holds ``near``.
+
+    >>> pattern("H", [31, 32, 33, 34], 4096).text
+    'from 31 to 34'
+    >>> pattern("H", range(16, 4097, 16), 4096).text
+    'multiples of 16'
+    """
+    if not sizes:
+        return None
+    if len(sizes) == 1:
+        return SizeRange(name, sizes[0], sizes[0])
+    gaps = [after - before for before, after in pairwise(sizes)]
+    start = len(gaps) - 1
+    while start > 0 and gaps[start - 1] == gaps[-1]:
+        start -= 1
+    step = gaps[-1]
+    endless = sizes[-1] > largest - step
+    if endless and (len(sizes) - start) * step * 2 > largest:
+        return SizeRange(name, sizes[start], None, step)
+    return _run(name, sizes, near if near in sizes else sizes[len(sizes) // 2])
+
+
+def _run(name: str, sizes: Sequence[int], near: int | None) -> SizeRange | None:
+    """The run of equal steps around one of the sizes."""
+    place = sizes.index(near) if near is not None else 0
+    neighbours = [abs(sizes[other] - sizes[place]) for other in (place - 1, place + 1) if 0 <= other < len(sizes)]
+    step = min(neighbours)
+    first = last = place
+    while first > 0 and sizes[first] - sizes[first - 1] == step:
+        first -= 1
+    while last < len(sizes) - 1 and sizes[last + 1] - sizes[last] == step:
+        last += 1
+    if last - first < 2 and step > 1:  # two sizes far apart are no progression
+        return SizeRange(name, sizes[place], sizes[place])
+    return SizeRange(name, sizes[first], sizes[last], step)

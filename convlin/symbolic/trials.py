@@ -1,0 +1,168 @@
+"""Running the model at other sizes: on the meta device to find out, for real to be sure."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass, replace
+from math import prod
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlin.inputs import Plan
+from convlin.nested import describe, map_tensors
+from convlin.one_pass import one_pass, prepared
+from convlin.passes import is_resource
+from convlin.recording import Recording
+from convlin.records import Shape
+from convlin.state import State
+from convlin.symbolic.caches import forgetting
+from convlin.symbolic.session import compiling
+from convlin.untouched import untouched
+
+Point = Mapping[str, int]
+"""A size for every letter."""
+
+#: Seconds that all real runs of one question may take together.
+SECONDS = 8.0
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What one run came to."""
+
+    passed: bool
+    outputs: tuple[Shape, ...] = ()
+
+
+class Trials:
+    """Runs of one model at sizes of one plan; each size once.
+
+    A run on the meta device costs next to nothing at any size, and not every function checks there
+    what reaches it: what decides is the run ``for_real``.
+    """
+
+    def __init__(self, model: nn.Module, plan: Plan, mode: str, batch: Any, seconds: float = SECONDS) -> None:
+        self._model = model
+        self._plan = plan
+        self._mode = mode
+        self._batch = batch
+        self._left = seconds
+        self._pace = 0.0
+        self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
+        self._meta = plan.device.type != "meta"
+
+    @property
+    def count(self) -> int:
+        """How many runs there were."""
+        return len(self._tried)
+
+    def passes(self, point: Point, *, expected: bool) -> bool | None:
+        """Whether the model takes these sizes; None where no run can tell.
+
+        A refusal on the meta device that was not ``expected`` is confirmed by a real run.
+        """
+        real = self._known(point, real=True)
+        if real is not None:
+            return real.passed
+        if self._meta:
+            passed = self._run(point, real=False).passed
+            if passed or not expected:
+                return passed
+            confirmed = self.for_real(point)
+            if confirmed:
+                self._meta = False  # something in the model does not run there at all
+            return confirmed
+        return self.for_real(point)
+
+    def for_real(self, point: Point) -> bool | None:
+        """Whether a plain run at these sizes reaches the end with its batch; None where that would take too long."""
+        known = self._known(point, real=True)
+        if known is not None:
+            return known.passed
+        if self._plan.device.type == "meta" or self._left < self._pace * self._elements(point):
+            return None
+        started = time.perf_counter()
+        try:
+            trial = self._run(point, real=True)
+        except (MemoryError, torch.OutOfMemoryError):
+            self._left = 0.0
+            return None
+        taken = time.perf_counter() - started
+        self._left -= taken
+        if trial.passed:
+            self._pace = max(self._pace if self._pace < taken else 0.0, taken / self._elements(point))
+        return trial.passed
+
+    def record(self, point: Point) -> Recording | None:
+        """What a quick pass at these sizes shows, on the meta device where the model runs there."""
+        plan = self._moved() if self._meta else self._plan
+        with ExitStack() as stack:
+            keeper = stack.enter_context(untouched(self._model))
+            stack.enter_context(forgetting(self._model))
+            stack.enter_context(prepared(self._model, plan, self._mode))
+            if self._meta:
+                stack.enter_context(compiling())
+            state = State(batch_added=plan.adds_batch, keeper=keeper)
+            recording = one_pass(self._model, plan, state, dict(point))
+        return recording if recording.failure is None else None
+
+    def _known(self, point: Point, *, real: bool) -> Trial | None:
+        return self._tried.get((real, tuple(point.values())))
+
+    def _elements(self, point: Point) -> int:
+        return max(sum(prod(dummy.sized(1, point)) for dummy in self._plan.dummies()), 1)
+
+    def _moved(self) -> Plan:
+        meta = torch.device("meta")
+        return replace(
+            self._plan,
+            device=meta,
+            args=tuple(map_tensors(value, lambda tensor: tensor.to(meta)) for value in self._plan.args),
+            kwargs={
+                name: map_tensors(value, lambda tensor: tensor.to(meta)) for name, value in self._plan.kwargs.items()
+            },
+        )
+
+    def _run(self, point: Point, *, real: bool) -> Trial:
+        key = (real, tuple(point.values()))
+        if key not in self._tried:
+            self._tried[key] = self._try(point, real=real)
+        return self._tried[key]
+
+    def _try(self, point: Point, *, real: bool) -> Trial:
+        plan = self._plan if real else self._moved()
+        with ExitStack() as stack:
+            stack.enter_context(untouched(self._model))
+            if not real:
+                stack.enter_context(forgetting(self._model))
+                stack.enter_context(compiling())
+            stack.enter_context(prepared(self._model, plan, self._mode))
+            stack.enter_context(torch.no_grad())
+            try:
+                args, kwargs = plan.make(dict(point))
+                output = self._model(*args, **kwargs)
+            except Exception as error:  # whatever the model raises is its answer
+                if is_resource(error):
+                    raise
+                return Trial(False)
+            shapes = tuple(found.shape for found in describe(output))
+        return Trial(self._keeps_batch(shapes, point), shapes)
+
+    def _keeps_batch(self, shapes: tuple[Shape, ...], point: Point) -> bool:
+        """A view that folds the batch into another axis raises nothing; its output has another number of rows."""
+        if len(shapes) != len(self._batch):
+            return True
+        rows = point.get(str(self._plan.batch_size), self._plan.batch_size)
+        return all(not kept or (shape and shape[0] == rows) for shape, kept in zip(shapes, self._batch, strict=True))
+
+
+def keeps_batch(plan: Plan, recording: Recording) -> tuple[bool, ...]:
+    """For every output of a symbolic pass, whether its first axis is the batch."""
+    if not plan.adds_batch:
+        return ()
+    rows = plan.batch_size
+    return tuple(bool(found.shape) and str(found.shape[0]) == str(rows) for found in recording.outputs)
