@@ -1196,3 +1196,64 @@ def test_nothing_heavy_is_loaded() -> None:
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert result.stdout.strip() == "[]"
+
+
+#: A call of every formula that takes settings which are counted.
+SETTINGS: list[tuple[Callable[..., Derivation], tuple[Any, ...], dict[str, Any]]] = [
+    (arithmetic.convolution, ((1, 4, 9, 9),),
+     {"spatial_dims": 2, "out_channels": 8, "kernel_size": 3, "stride": 2, "padding": 1, "dilation": 1,
+      "in_channels": 4}),
+    (arithmetic.conv_transpose, ((1, 4, 9, 9),),
+     {"spatial_dims": 2, "out_channels": 8, "kernel_size": 3, "stride": 2, "padding": 1, "dilation": 1,
+      "output_padding": 1}),
+    (arithmetic.conv_transpose, ((1, 4, 9),),
+     {"spatial_dims": 1, "out_channels": 8, "kernel_size": 3, "output_size": [11]}),
+    (arithmetic.max_pool, ((1, 4, 9, 9),),
+     {"spatial_dims": 2, "kernel_size": 3, "stride": 2, "padding": 1, "dilation": 1}),
+    (arithmetic.avg_pool, ((1, 4, 9, 9),), {"spatial_dims": 2, "kernel_size": 3, "stride": 2, "padding": 1}),
+    (arithmetic.lp_pool, ((1, 4, 9, 9),), {"spatial_dims": 2, "kernel_size": 3, "stride": 2}),
+    (arithmetic.max_unpool, ((1, 4, 3),),
+     {"spatial_dims": 1, "kernel_size": 3, "stride": 3, "padding": 0, "output_size": [9]}),
+    (arithmetic.fractional_max_pool, ((1, 4, 9, 9),), {"spatial_dims": 2, "kernel_size": 2, "output_size": 4}),
+    (arithmetic.fractional_max_pool, ((1, 4, 9, 9),), {"spatial_dims": 2, "kernel_size": 2, "output_ratio": 0.5}),
+    (arithmetic.adaptive_pool, ((1, 4, 9, 9),), {"spatial_dims": 2, "output_size": (3, 3)}),
+    (arithmetic.unfold, ((1, 4, 9, 9),), {"kernel_size": 3, "stride": 3, "padding": 0, "dilation": 1}),
+    (arithmetic.fold, ((1, 36, 9),), {"output_size": 9, "kernel_size": 3, "stride": 3, "padding": 0, "dilation": 1}),
+    (arithmetic.unfold_dimension, ((1, 9),), {"dimension": 1, "size": 3, "step": 3}),
+    (arithmetic.pad, ((1, 4, 9, 9),), {"padding": (1, 1)}),
+    (arithmetic.interpolate, ((1, 4, 9, 9),), {"size": 3}),
+    (arithmetic.interpolate, ((1, 4, 9, 9),), {"scale_factor": 2}),
+    (arithmetic.pixel_shuffle, ((1, 4, 8, 8),), {"upscale_factor": 2}),
+    (arithmetic.pixel_unshuffle, ((1, 4, 8, 8),), {"downscale_factor": 2}),
+    (arithmetic.flatten, ((1, 4, 9, 9),), {"start_dim": 1, "end_dim": -1}),
+    (arithmetic.unflatten, ((1, 8),), {"dim": 1, "sizes": (2, 4)}),
+    (arithmetic.reshape, ((1, 8),), {"shape": (2, 4)}),
+    (arithmetic.transpose, ((1, 8),), {"dim0": 0, "dim1": 1}),
+    (arithmetic.unsqueeze, ((1, 8),), {"dim": 0}),
+    (arithmetic.chunk, ((1, 8),), {"chunks": 2, "dim": 1}),
+    (arithmetic.split, ((1, 8),), {"split_size_or_sections": 2, "dim": 1}),
+    (arithmetic.split, ((1, 8),), {"split_size_or_sections": [2, 6], "dim": 1}),
+    (arithmetic.cat, ([(1, 8), (1, 8)],), {"dim": 1}),
+    (arithmetic.stack, ([(1, 8), (1, 8)],), {"dim": 1}),
+    (arithmetic.expand, ((1, 8),), {"sizes": (4, 8)}),
+    (arithmetic.repeat, ((1, 8),), {"repeats": (4, 8)}),
+    (arithmetic.linear, ((1, 8),), {"out_features": 2, "in_features": 8}),
+    (arithmetic.bilinear, ((1, 8), (1, 9)), {"out_features": 2, "in1_features": 8, "in2_features": 9}),
+    (arithmetic.embedding, ((1, 8),), {"embedding_dim": 3}),
+    (arithmetic.embedding_bag, ((8,),), {"embedding_dim": 3, "offsets": 2}),
+    (arithmetic.rnn, ((1, 8, 3),), {"hidden_size": 4, "proj_size": 2, "input_size": 3}),
+    (arithmetic.rnn_state, ((1, 8, 3),), {"hidden_size": 4, "proj_size": 2, "num_layers": 2, "input_size": 3}),
+    (arithmetic.rnn_cell, ((1, 3),), {"hidden_size": 4, "input_size": 3}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("odd", ["odd", object(), 2.5j], ids=["text", "object", "complex"])
+@pytest.mark.parametrize(("formula", "shapes", "given"), SETTINGS)
+def test_a_setting_that_is_no_number_is_refused_by_name(
+    formula: Callable[..., Derivation], shapes: tuple[Any, ...], given: dict[str, Any], odd: object
+) -> None:
+    assert formula(*shapes, **given).shape
+    for name in given.keys() - {"spatial_dims"}:
+        value = [odd, *given[name][1:]] if isinstance(given[name], (list, tuple)) else odd
+        with pytest.raises(SizeError):
+            formula(*shapes, **{**given, name: value})

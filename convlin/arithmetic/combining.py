@@ -12,6 +12,7 @@ from convlin.arithmetic.common import (
     factor,
     page,
     position,
+    require_sizes,
     spell,
     spell_shape,
 )
@@ -134,6 +135,7 @@ def expand(input_shape: Shape, /, *, sizes: Sequence[Size]) -> Derivation:
     >>> expand((1, 64), sizes=(8, -1, 64)).shape
     (8, 1, 64)
     """
+    require_sizes("a size", sizes)
     added = len(sizes) - len(input_shape)
     if added < 0:
         raise SizeError(f"{spell_shape(input_shape)} has more dimensions than the {len(sizes)} asked for")
@@ -160,6 +162,7 @@ def repeat(input_shape: Shape, /, *, repeats: Sequence[Size]) -> Derivation:
     >>> derivation.shape, [step.text for step in derivation.steps]
     ((2, 3, 128), ['1·2 = 2', '32·4 = 128'])
     """
+    require_sizes("a repeat", repeats)
     added = len(repeats) - len(input_shape)
     if added < 0:
         raise SizeError(f"{len(repeats)} repeats are too few for {spell_shape(input_shape)}")

@@ -147,6 +147,22 @@ def is_sequence(value: object) -> bool:
     return isinstance(value, (list, tuple))
 
 
+def is_size(value: object) -> bool:
+    """Whether it is a whole number or a closed form, and no text or fraction.
+
+    >>> is_size(3), is_size("3"), is_size(3.0)
+    (True, False, False)
+    """
+    return hasattr(value, "__index__") or hasattr(value, "as_numer_denom")
+
+
+def require_sizes(name: str, values: Iterable[object]) -> None:
+    """Settings that are counted in cells or features are whole numbers."""
+    for value in values:
+        if not is_size(value):
+            raise SizeError(f"{name} is {value!r}, but must be a whole number")
+
+
 def per_axis(value: Any, count: int, name: str, *, one_for_all: bool = True) -> tuple[Any, ...]:
     """A setting for each of ``count`` axes, from one for all or one for each.
 
@@ -159,6 +175,13 @@ def per_axis(value: Any, count: int, name: str, *, one_for_all: bool = True) -> 
     if len(value) != count:
         raise SizeError(f"{name} has {len(value)} values for {count} spatial axes")
     return tuple(value)
+
+
+def sizes_per_axis(value: Any, count: int, name: str, *, one_for_all: bool = True) -> tuple[Any, ...]:
+    """The same for a setting that is counted in cells."""
+    values = per_axis(value, count, name, one_for_all=one_for_all)
+    require_sizes(name, values)
+    return values
 
 
 def split_spatial(shape: Shape, spatial_dims: int, *, unbatched: bool = True) -> tuple[Shape, Shape]:
@@ -179,12 +202,16 @@ def require_filled(sizes: Iterable[Size], axes: Iterable[str]) -> None:
 
 def require_width(size: Size, declared: Size | None, axis: str, name: str) -> None:
     """The size that a layer was built for is the one that arrives."""
-    if declared is not None and differ(size, declared):
+    if declared is None:
+        return
+    require_sizes(name, (declared,))
+    if differ(size, declared):
         raise SizeError(f"{axis} is {spell(size)}, but {name} is {spell(declared)}", axis=axis, size=size)
 
 
 def position(dim: int, rank: int) -> int:
     """A dimension counted from the front; a scalar is taken as having one, as PyTorch does."""
+    require_sizes("dim", (dim,))
     bound = max(rank, 1)
     if not -bound <= dim < bound:
         raise SizeError(f"there is no dim {dim} among {rank}", axis=f"dim {dim}")
@@ -193,6 +220,7 @@ def position(dim: int, rank: int) -> int:
 
 def declared(axis: str, name: str, size: Size) -> Step:
     """A size that no arithmetic leads to: it was written down when the layer was built."""
+    require_sizes(name, (size,))
     return Step(axis, name, name, size)
 
 

@@ -9,6 +9,7 @@ from convlin.arithmetic.common import (
     differ,
     factor,
     page,
+    require_sizes,
     require_width,
     spell,
     spell_shape,
@@ -154,6 +155,7 @@ def rnn_state(
     >>> derivation.shape, derivation.steps[0].text
     ((6, 8, 64), '2·3 = 6')
     """
+    require_sizes("num_layers", (num_layers,))
     batch = _recurrent_batch(input_shape, batch_first, input_size)
     directions = 2 if bidirectional else 1
     name, width = _width(hidden_size, proj_size if state == "h" else 0)
@@ -162,6 +164,8 @@ def rnn_state(
 
 
 def _width(hidden_size: Size, proj_size: Size) -> tuple[str, Size]:
+    require_sizes("hidden_size", (hidden_size,))
+    require_sizes("proj_size", (proj_size,))
     return ("hidden_size", hidden_size) if proj_size == 0 else ("proj_size", proj_size)
 
 

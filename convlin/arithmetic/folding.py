@@ -13,11 +13,12 @@ from convlin.arithmetic.common import (
     factor,
     merge_alike,
     page,
-    per_axis,
     position,
     product,
     quotient,
     require_filled,
+    require_sizes,
+    sizes_per_axis,
     spell,
     spell_product,
     split_spatial,
@@ -89,7 +90,7 @@ def fold(
     ((1, 3, 32, 32), '48/(4·4) = 3')
     """
     leading, (length,) = split_spatial(input_shape, 1)
-    sizes = per_axis(output_size, 2, "output_size")
+    sizes = sizes_per_axis(output_size, 2, "output_size")
     require_filled((leading[-1], length, *sizes), ("C", "L", "output_size[0]", "output_size[1]"))
     windows = windows_along(2, kernel_size, stride, padding, dilation)
     kernel = product(window.kernel_size for window in windows)
@@ -119,6 +120,8 @@ def unfold_dimension(input_shape: Shape, /, *, dimension: int, size: Size, step:
     where = position(dimension, len(input_shape))
     length = input_shape[where] if input_shape else 1
     axis = f"dim {where}"
+    require_sizes("size", (size,))
+    require_sizes("step", (step,))
     if step < 1 or certain(size < 0):
         raise SizeError(f"step is {spell(step)} and size {spell(size)}, but they must be positive", axis=axis)
     if certain(size > length):

@@ -12,6 +12,7 @@ from convlin.arithmetic.common import (
     merge_alike,
     page,
     require_filled,
+    require_sizes,
     smaller,
     spell,
 )
@@ -57,6 +58,7 @@ def pad(input_shape: Shape, /, *, padding: Sequence[Size], mode: str = "constant
     H: 30 + 0 + 3 = 33
     W: 32 + 1 + 2 = 35
     """
+    require_sizes("padding", padding)
     rank, count = len(input_shape), len(padding) // 2
     if mode not in _LAYERS:
         raise SizeError(f"there is no padding mode {mode!r}")

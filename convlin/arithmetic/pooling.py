@@ -15,6 +15,8 @@ from convlin.arithmetic.common import (
     page,
     per_axis,
     require_filled,
+    require_sizes,
+    sizes_per_axis,
     spell,
     split_spatial,
 )
@@ -179,7 +181,7 @@ def fractional_max_pool(
     if (output_size is None) == (output_ratio is None):
         raise SizeError("fractional pooling takes either an output_size or an output_ratio")
     if output_size is not None:
-        sizes = per_axis(output_size, spatial_dims, "output_size")
+        sizes = sizes_per_axis(output_size, spatial_dims, "output_size")
         steps = [declared(axis, "output_size", size) for axis, size in zip(axes, sizes, strict=True)]
     else:
         ratios = per_axis(output_ratio, spatial_dims, "output_ratio")
@@ -189,7 +191,7 @@ def fractional_max_pool(
         ]
     # In three dimensions PyTorch wants one cell more than the windows fill.
     spare = 1 if spatial_dims == 3 else 0
-    kernel_sizes = per_axis(kernel_size, spatial_dims, "kernel_size")
+    kernel_sizes = sizes_per_axis(kernel_size, spatial_dims, "kernel_size")
     for axis, size, step, kernel in zip(axes, spatial, steps, kernel_sizes, strict=True):
         needed = step.size + kernel - 1 + spare
         if certain(size < needed) or certain(step.size < 0):
@@ -225,6 +227,7 @@ def adaptive_pool(
     wanted = per_axis(output_size, spatial_dims, "output_size", one_for_all=spatial_dims == 1)
     if output_size is None or (spatial_dims == 1 and wanted == (None,)):
         raise SizeError("output_size is None, which keeps a size only inside a tuple for two or three axes")
+    require_sizes("output_size", (size for size in wanted if size is not None))
     steps = []
     for axis, size in zip(axes, wanted, strict=True):
         if size is not None and certain(size < 0):

@@ -17,6 +17,8 @@ from convlin.arithmetic.common import (
     per_axis,
     quotient,
     require_filled,
+    require_sizes,
+    sizes_per_axis,
     spell,
     spell_shape,
     split_spatial,
@@ -26,6 +28,8 @@ from convlin.records import Derivation, Shape, Size, Step
 
 def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:
     """A size times a factor, rounded down, in the floating point arithmetic that PyTorch does it in."""
+    if not isinstance(scale, int | float):
+        raise SizeError(f"{name} is {scale!r}, but must be a number")
     numbers = f"⌊{factor(size)}·{factor(scale)}⌋"
     if isinstance(size, int):
         return Step(axis, f"⌊{axis}·{name}⌋", numbers, int(size * scale))
@@ -69,7 +73,7 @@ def interpolate(
         raise SizeError("recompute_scale_factor goes with a scale_factor only")
     require_filled((leading[-1], *spatial), ("C", *axes))
     if size is not None:
-        sizes = per_axis(size, rank - 2, "size", one_for_all=False)
+        sizes = sizes_per_axis(size, rank - 2, "size", one_for_all=False)
         steps = [declared(axis, "size", wanted) for axis, wanted in zip(axes, sizes, strict=True)]
     else:
         scales = per_axis(scale_factor, rank - 2, "scale_factor", one_for_all=False)
@@ -124,6 +128,7 @@ def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivati
 def _image(shape: Shape, scale: int, name: str) -> tuple[Shape, Size, Shape]:
     if len(shape) < 3:
         raise SizeError(f"{spell_shape(shape)} has fewer than the three dimensions of an image")
+    require_sizes(name, (scale,))
     if scale < 1:
         raise SizeError(f"{name} is {spell(scale)}, but must be at least 1")
     return tuple(shape[:-3]), shape[-3], tuple(shape[-2:])

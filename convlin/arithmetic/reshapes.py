@@ -16,6 +16,7 @@ from convlin.arithmetic.common import (
     position,
     product,
     quotient,
+    require_sizes,
     smaller,
     spell,
     spell_product,
@@ -92,6 +93,7 @@ def _remainder(axis: str, total_name: str, total: Sequence[Size], others: Sequen
 
 def _fill(available: Sequence[Size], sizes: tuple[Size, ...], axis: str) -> tuple[Size, ...]:
     """The sizes with their −1 worked out, checked against the elements there are."""
+    require_sizes("a size", sizes)
     total = product(available)
     unknown = [index for index, size in enumerate(sizes) if _is_open(size)]
     if len(unknown) > 1:
@@ -234,6 +236,7 @@ def chunk(input_shape: Shape, /, *, chunks: int, dim: int = 0, index: int = 0) -
     """
     where = _divided(input_shape, dim)
     size = input_shape[where]
+    require_sizes("chunks", (chunks,))
     if chunks < 1:
         raise SizeError(f"chunks is {spell(chunks)}, but must be at least 1")
     axis = f"dim {where}"
@@ -258,6 +261,7 @@ def split(
     """
     where = _divided(input_shape, dim)
     size, axis, given = input_shape[where], f"dim {where}", split_size_or_sections
+    require_sizes("split_size_or_sections", given if isinstance(given, Sequence) else (given,))
     if isinstance(given, Sequence):
         total: Any = sum(given)
         if differ(total, size) or any(certain(section < 0) for section in given):

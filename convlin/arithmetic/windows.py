@@ -20,7 +20,9 @@ from convlin.arithmetic.common import (
     page,
     per_axis,
     require_filled,
+    require_sizes,
     require_width,
+    sizes_per_axis,
     smaller,
     spell,
     split_spatial,
@@ -60,15 +62,20 @@ class Window(NamedTuple):
         """Refuse settings that no input suits; ``may_cut`` allows negative padding, which cuts off."""
         for name in ("kernel_size", "stride", "dilation"):
             value = getattr(self, name)
-            if value is not None and value < 1:
+            if value is None:
+                continue
+            require_sizes(name, (value,))
+            if certain(value < 1):
                 raise SizeError(f"{name} is {spell(value)}, but must be at least 1")
         if isinstance(self.padding, str):
             if self.padding not in ("same", "valid"):
                 raise SizeError(f"padding is {self.padding!r}, but must be a number, 'same' or 'valid'")
             if self.padding == "same" and self.stride != 1:
                 raise SizeError(f"padding='same' goes with stride 1 only, not with {self.stride}")
-        elif self.padding is not None and self.padding < 0 and not may_cut:
-            raise SizeError(f"padding is {spell(self.padding)}, but must not be negative")
+        elif self.padding is not None:
+            require_sizes("padding", (self.padding,))
+            if certain(self.padding < 0) and not may_cut:
+                raise SizeError(f"padding is {spell(self.padding)}, but must not be negative")
 
     def check_half(self) -> None:
         """Pooling refuses a padding that a whole window could lie in."""
@@ -218,7 +225,7 @@ def conv_transpose(
                 raise SizeError(f"output_size is {spell(size)} along {axis}, but can be {reachable}", axis=axis)
         extras: tuple[Any, ...] = tuple(size - step.size for size, step in zip(wanted, bare, strict=True))
     else:
-        extras = per_axis(output_padding, spatial_dims, "output_padding")
+        extras = sizes_per_axis(output_padding, spatial_dims, "output_padding")
     steps = []
     for axis, size, window, extra in zip(axes, spatial, windows, extras, strict=True):
         allowed = max(window.stride, window.dilation or 1)
@@ -251,6 +258,7 @@ def _widen(axis: str, size: Size, window: Window, output_padding: Size = 0) -> S
 def spatial_part(output_size: Any, leading: int, spatial_dims: int) -> tuple[Size, ...]:
     """The spatial sizes of an ``output_size`` that may have batch and channels in front."""
     sizes = tuple(output_size) if is_sequence(output_size) else (output_size,)
+    require_sizes("output_size", sizes)
     if len(sizes) == leading + spatial_dims:
         sizes = sizes[leading:]
     if len(sizes) != spatial_dims:
