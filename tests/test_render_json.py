@@ -16,6 +16,7 @@ from torch import nn
 from convlin import InputError, Summary, records, summarize
 from convlin.derivations import of_functions, of_layers
 from convlin.records import (
+    Accepts,
     Call,
     Derivation,
     Join,
@@ -24,6 +25,7 @@ from convlin.records import (
     ParameterInfo,
     Problem,
     Report,
+    SizeRange,
     Step,
     TensorInfo,
 )
@@ -33,7 +35,7 @@ from tests.golden.models import CNN
 
 H, W = sympy.symbols("H W", integer=True, positive=True)
 
-DOCUMENTED = (Report, Call, TensorInfo, Derivation, Step, Problem, ModuleInfo, ParameterInfo, Join)
+DOCUMENTED = (Report, Call, TensorInfo, Derivation, Step, Problem, ModuleInfo, ParameterInfo, Join, Accepts, SizeRange)
 
 
 def full_report() -> Report:
@@ -87,6 +89,7 @@ def full_report() -> Report:
         (Join("+", Location("n.py", 4), (0, 1)),),
         ("said",),
         False,
+        Accepts((SizeRange("H", 16, None, 16), SizeRange("W", 223, 254)), "H = W", True),
     )
 
 
@@ -111,6 +114,8 @@ def test_every_field_of_every_record_is_written():
         ModuleInfo: data["modules"][0],
         ParameterInfo: data["modules"][0]["parameters"][0],
         Join: data["joins"][0],
+        Accepts: data["accepts"],
+        SizeRange: data["accepts"]["sizes"][0],
     }
     for kind, found in written.items():
         names = getattr(kind, "_fields", None) or [field.name for field in dataclasses.fields(kind)]
