@@ -23,7 +23,8 @@ from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
 from convlin.frames import calling_line, raised_in_torch
 from convlin.hooks import Hooks
 from convlin.layers import PLAIN, Arrival
-from convlin.nested import describe, describe_arguments, tensors_in
+from convlin.nested import describe, describe_arguments, sizes, tensors_in
+from convlin.plain import plain_layer_hook
 from convlin.recording import NO_SOURCE, Event, Failure, Frame, Recording, is_feature_map
 from convlin.records import TensorInfo
 from convlin.state import State
@@ -62,7 +63,10 @@ class Tracer:
 
     def _attach(self) -> None:
         inside_script: set[int] = set()
+        state = self._state
         before, after = self._before, self._after  # one bound method for all of them
+        looks_before = state.careful or state.flops is not None
+        after_plain = after if looks_before or state.read is not sizes else plain_layer_hook(state, self._paths, after)
         for path, module in self._model.named_modules():
             if id(module) in inside_script:
                 continue
@@ -70,8 +74,10 @@ class Tracer:
             if isinstance(module, torch.jit.ScriptModule):
                 # Its children run inside TorchScript, where no Python hook is called.
                 inside_script.update(id(inner) for inner in module.modules() if inner is not module)
-            if self._state.careful or self._state.flops is not None or not _is_plain_leaf(module):
-                self._hooks.before(module, before)
+            if not looks_before and _is_plain_leaf(module):
+                self._hooks.after(module, after_plain)
+                continue
+            self._hooks.before(module, before)
             self._hooks.after(module, after)
 
     # Before a module runs
@@ -198,7 +204,7 @@ class Tracer:
             )
         )  # fmt: skip
         if isinstance(module, nn.Linear) and inputs:
-            self._require(path, frame, inputs)
+            self._require(module, path, frame, inputs)
         if frame is not None and frame.findings:
             state.find_all(frame, index, inputs, sources)
         for _, tensor in (("", output),) if isinstance(output, Tensor) else tensors_in(output):
@@ -217,13 +223,18 @@ class Tracer:
             axes = axes.union(*(handed_on(doubted, given, shape, settled) for given, doubted in frame.doubts))
         self._state.origins.doubt(output, axes)
 
-    def _require(self, path: str, frame: Frame | None, inputs: tuple[TensorInfo, ...]) -> None:
+    def _require(self, module: nn.Linear, path: str, frame: Frame | None, inputs: tuple[TensorInfo, ...]) -> None:
         required: Any = inputs[0].shape[-1] if inputs[0].shape else None
         if frame is not None and any(len(shape) - 1 in axes for shape, axes in frame.doubts):
             return  # nobody can know before the mistake further up is mended
         for misfit in frame.findings if frame is not None else ():
             if misfit.kind == "in_features" or misfit.note == "flatten":
                 required = misfit.required
+                break
+        else:
+            # A forward of its own may change its input first: it runs with what is declared.
+            if not self._state.known(type(module)).as_documented:
+                required = module.in_features
         self._state.recording.required.setdefault(path, required)
 
     # When it fails
@@ -271,7 +282,7 @@ class Tracer:
             )  # fmt: skip
         if top is not None and event.module is not None:
             if isinstance(top.module, nn.Linear) and top.inputs:
-                self._require(top.path, top, top.inputs)
+                self._require(top.module, top.path, top, top.inputs)
             state.find_all(top, failure.event, top.inputs, top.sources)
 
 
@@ -288,8 +299,10 @@ def _is_leaf(module: nn.Module) -> bool:
 
 
 def _is_plain_leaf(module: nn.Module) -> bool:
-    """One of PyTorch's own layers without children: nothing inside it is ever a row."""
-    return not module._modules and type(module).__module__.startswith("torch.nn.modules.")
+    """One of PyTorch's own layers without children, and without hooks of the user's: no row comes from inside it."""
+    if module._modules or module._forward_hooks or module._forward_pre_hooks:
+        return False
+    return type(module).__module__.startswith("torch.nn.modules.")
 
 
 def _is_lazy(module: nn.Module) -> bool:

@@ -20,6 +20,7 @@ import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from operator import is_
 from typing import Any, NamedTuple
 
@@ -106,8 +107,11 @@ class Keeper:
         self._undo.append(undo)
         # Looking up a method of a scripted module stores it in the wrapper's attributes.
         self._save_container(module.__dict__, dict(module.__dict__), _refill)
-        for tensor in (*module.parameters(recurse=False), *module.buffers(recurse=False)):
-            self._save_tensor(tensor)
+        for tensors in (module._parameters, module._buffers):
+            held = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+            for tensor in held.values():
+                self._save_tensor(tensor)
+            self._undo.append(partial(_put_back, tensors, held))
 
     def _save_value(self, value: Any) -> None:
         """Containers, plain objects and tensors that hang on a module, each once."""
@@ -356,6 +360,13 @@ def _same(now: Any, saved: Any) -> bool:
 def _same_items(now: dict[str, Any], saved: dict[str, Any]) -> bool:
     """The same objects under the same names in the same order."""
     return len(now) == len(saved) and all(map(is_, now.values(), saved.values())) and list(now) == list(saved)
+
+
+def _put_back(tensors: Any, held: dict[str, Tensor]) -> None:
+    """Give a scripted module the tensors it held; it takes them one by one."""
+    for name, tensor in held.items():
+        if tensors[name] is not tensor:
+            tensors[name] = tensor
 
 
 def _refill(now: Any, saved: Any) -> None:
