@@ -23,7 +23,7 @@ from convlin.layers import PLAIN, Misfit
 from convlin.nested import info, tensors_in
 from convlin.recording import NO_SOURCE, Event, Failure, Fold
 from convlin.records import Join, Shape
-from convlin.state import State, plain_settings, printed
+from convlin.state import State, plain_settings
 
 _WRITES, _FACT = 1, 2
 
@@ -114,6 +114,13 @@ class Between(TorchFunctionMode):
             misfits, result = (folded,), tensors[0].flatten(1)
             made = [result]
         top = state.stack[-1] if state.stack else None
+        if top is not None and top.is_leaf and misfits and all(misfit.changes for misfit in misfits):
+            # A layer whose class has a forward of its own: the misfit is the layer's.
+            doubts = state.origins.doubts(args, kwargs)
+            top.findings.extend(
+                misfit for misfit in misfits if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in doubts)
+            )
+            top.stands_in, misfits = True, ()
         shows = top is None or not top.is_leaf or len(state.stack) == 1
         changed = len(made) > 1 or state.read(made[0]) != before[0]
         if (changed and shows) or misfits:
@@ -151,13 +158,9 @@ class Between(TorchFunctionMode):
                 is_function=True, stood_in=bool(misfits), flops=flops,
             )
         )  # fmt: skip
-        top = state.stack[-1] if state.stack else None
         names = self._names(tensors, sources) if told else ()
         for misfit in told:
-            if misfit.changes and top is not None:  # a layer whose class has a forward of its own
-                state.find(misfit, state.path, index, inputs, sources, layer=printed(top.module))
-            else:
-                state.find(misfit, state.path, index, inputs, sources, function=name, where=where, names=names)
+            state.find(misfit, state.path, index, inputs, sources, function=name, where=where, names=names)
         for tensor in made:
             state.origins.remember(tensor, index)
             state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))

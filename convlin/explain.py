@@ -160,7 +160,7 @@ class _Explanation:
         times = [number for number, other in enumerate(self._report.calls) if _is_same(call, other)]
         if len(times) > 1:
             yield f"(called {len(times)} times; this is number {times.index(index) + 1})"
-        if call.inner:
+        if call.inner and all(problem.call != index for problem in self._report.problems):
             yield from self._container(index, call)
             return
         way = self._arriving(index)

@@ -144,6 +144,14 @@ def _unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:
     return value, ()
 
 
+def _stored_weight(module: nn.Module) -> Tensor | None:
+    """The weight as it is stored: to read one under a parametrization runs modules, and may change them."""
+    weight = module._parameters.get("weight")
+    if weight is None and torch.nn.utils.parametrize.is_parametrized(module, "weight"):
+        return next(module.parametrizations["weight"].parameters(), None)  # type: ignore[index, union-attr]
+    return weight if weight is not None else module.__dict__.get("weight")
+
+
 def _dtype_misfit(tensor: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[Misfit, ...]]:
     """The tensor in the dtype of the layer's weight, and whether it came in another one."""
     if weight is None or tensor.dtype == weight.dtype or _casts(tensor):
@@ -166,15 +174,21 @@ def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:
     tensor, misfits = _unwrapped(arrival.first("input"))
     if not isinstance(tensor, Tensor) or tensor.dim() == 0:
         return None
-    tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
-    misfits += dtype_misfits
     declared = module.in_features
+    if tensor.is_nested:  # nothing can stand in: its sizes are many
+        required = tensor.size(-1)
+        misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+        return Verdict((misfit,)) if required != declared else None
+    tensor, dtype_misfits = _dtype_misfit(tensor, _stored_weight(module))
+    misfits += dtype_misfits
     detail: dict[str, Any] = {}
     if tensor.dim() > 2 and (tensor.shape[-1] != declared or arrival.must_flatten):
         flat = prod(tensor.shape[1:])
-        if arrival.must_flatten or arrival.is_feature_map or (arrival.is_model_input and flat == declared):
+        if arrival.is_feature_map and flat != declared:
+            detail["flat"] = flat  # whether that is what was meant, what comes behind will tell
+        if arrival.must_flatten or (flat == declared and (arrival.is_feature_map or arrival.is_model_input)):
             misfits += (Misfit("structure", declared, flat, "flatten", {"rank": tensor.dim()}),)
-            detail["flattened"] = True
+            detail = {"flattened": True}
             tensor = tensor.flatten(1)
     if tensor.shape[-1] != declared:
         required = tensor.shape[-1]
@@ -201,7 +215,7 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
     tensor, misfits = _unwrapped(arrival.first("input"))
     if not isinstance(tensor, Tensor):
         return None
-    tensor, dtype_misfits = _dtype_misfit(tensor, module.weight)
+    tensor, dtype_misfits = _dtype_misfit(tensor, _stored_weight(module))
     misfits += dtype_misfits
     spatial = len(module.kernel_size)
     tensor, rank_misfits = _with_rank(tensor, spatial, module.in_channels, arrival)
@@ -315,7 +329,7 @@ def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
     if not isinstance(tensor, Tensor):
         return None
     ranks = next((ranks for end, ranks in _NORM_RANKS.items() if end in _base_name(module)), ())
-    tensor, misfits = _dtype_misfit(tensor, module.weight)
+    tensor, misfits = _dtype_misfit(tensor, _stored_weight(module))
     declared = module.num_features
     if ranks and tensor.dim() not in ranks:
         detail = {"shape": tuple(tensor.shape), "ranks": ranks}

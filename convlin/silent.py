@@ -26,7 +26,6 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     if not recording.inputs or not recording.inputs[0].shape:
         return Suspects()
     samples = () if batch_added else tuple(_took_one_sample(recording))
-    missed = samples and _misses_batch(recording)
     batch = recording.inputs[0].shape[0]
     folds = {
         Fold(event.where, event.path, event.inputs[0].shape)
@@ -41,7 +40,13 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
         for index, event in enumerate(recording.events)
         if isinstance(event.module, nn.Linear) and not event.stood_in and _should_flatten(recording, index, event)
     }
-    unbatched = frozenset(recording.events[index].path for index in samples) if missed else frozenset()
+    unflattened |= {
+        finding.path
+        for finding in recording.findings
+        if "flat" in finding.misfit.detail and _was_to_be_flattened(recording, finding)
+    }
+    took = frozenset(recording.events[index].path for index in samples if not recording.events[index].stood_in)
+    unbatched = took if _misses_batch(recording) else frozenset()
     return Suspects(frozenset(folds), frozenset(unflattened), unbatched)
 
 
@@ -78,10 +83,10 @@ def _of_layer(misfit: Misfit, event: Event, index: int, source: int) -> Finding:
 
 
 def _took_one_sample(recording: Recording) -> Iterator[int]:
-    """The convolutions that took an input of the model for one sample without a batch, and had its channels."""
+    """The convolutions that took an input of the model for one sample without a batch."""
     for index, event in enumerate(recording.events):
         module = event.module
-        if not isinstance(module, nn.modules.conv._ConvNd) or not event.inputs or event.stood_in or event.failed:
+        if not isinstance(module, nn.modules.conv._ConvNd) or not event.inputs or event.failed:
             continue
         shape = event.inputs[0].shape
         if len(shape) == len(module.kernel_size) + 1 and any(shape == given.shape for given in recording.inputs):
@@ -186,6 +191,18 @@ def _should_flatten(recording: Recording, index: int, event: Event) -> bool:
     return not _stays_feature_map(recording, index)
 
 
+def _was_to_be_flattened(recording: Recording, finding: Finding) -> bool:
+    """Whether a Linear that a feature map does not fit was meant to get it flattened."""
+    shape, declared = finding.inputs[0].shape, finding.misfit.declared
+    if _stays_feature_map(recording, finding.event):
+        return False
+    if len(shape) > 3 or declared == shape[1]:
+        return True
+    # Over the last axis of three a Linear may be meant; the nearer number tells.
+    flat, last = finding.misfit.detail["flat"], shape[-1]
+    return bool(max(flat, declared) * min(last, declared) <= max(last, declared) * min(flat, declared))
+
+
 def _stays_feature_map(recording: Recording, index: int) -> bool:
     """Whether something behind an event takes its result for a feature map, or adds one to it."""
     if any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
@@ -200,7 +217,18 @@ def _stays_feature_map(recording: Recording, index: int) -> bool:
     for later, event in enumerate(recording.events[index + 1 :], index + 1):
         if any(map(comes_from_it, event.sources)):
             reached.add(later)
-            if event.rule.makes_feature_map or (event.is_function and makes_feature_map(event.type)):
+            if _takes_feature_map(event):
                 return True
-    arms = ([comes_from_it(source) for source in join.sources if source != NO_SOURCE] for join in recording.joins)
-    return any(any(arm) and not all(arm) for arm in arms)
+    for join in recording.joins:
+        arms = [source for source in join.sources if source != NO_SOURCE]
+        others = [source for source in arms if not comes_from_it(source)]
+        rank = len(recording.events[index].inputs[0].shape)
+        if len(others) < len(arms) and any(is_feature_map(recording, source, rank) for source in others):
+            return True
+    return False
+
+
+def _takes_feature_map(event: Event) -> bool:
+    if isinstance(event.module, nn.BatchNorm1d | nn.InstanceNorm1d) and len(event.inputs[0].shape) > 3:
+        return False  # made for what is flat, and wrong there
+    return event.rule.makes_feature_map or (event.is_function and makes_feature_map(event.type))
