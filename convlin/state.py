@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -31,6 +32,25 @@ class KnownType:
     name: str
     as_documented: bool
     """``forward`` is PyTorch's own."""
+    is_linear: bool
+    values: Callable[[nn.Module], Any] | None
+    """Reads all the settings of a layer at once; None where there are too few for that."""
+
+    @classmethod
+    def of(cls, kind: type) -> KnownType:
+        """Look up everything about a class."""
+        rule = rule_for(kind)
+        values = attrgetter(*rule.settings) if len(rule.settings) > 1 else None
+        return cls(rule, kind.__name__, runs_as_documented(kind), issubclass(kind, nn.Linear), values)
+
+    def settings(self, module: nn.Module) -> Mapping[str, Any]:
+        """The recorded attributes of one layer."""
+        if self.values is not None:
+            try:
+                return dict(zip(self.rule.settings, self.values(module), strict=True))
+            except AttributeError:
+                pass
+        return self.rule.read_settings(module)
 
 
 @dataclass(slots=True)
@@ -58,7 +78,7 @@ class State:
         """The rule of a class of modules, looked up once."""
         found = self.types.get(kind)
         if found is None:
-            found = self.types[kind] = KnownType(rule_for(kind), kind.__name__, runs_as_documented(kind))
+            found = self.types[kind] = KnownType.of(kind)
         return found
 
     def count(self, before: int, inside: int = 0) -> int | None:
