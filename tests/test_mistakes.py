@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-import importlib.util
 import inspect
-import itertools
-import sys
 from contextlib import nullcontext
 from pathlib import Path
-from types import ModuleType
 from typing import Any
 
 import pytest
@@ -18,13 +14,11 @@ from torch import Tensor, nn
 from convlin import ShapeError, Summary, fit, summarize, watch
 from convlin.records import Problem
 from convlin.render.text import problems_text
-from convlin.source import apply, locate
 from tests.mistakes import MISTAKES, Mistake, Wrong
 from tests.mistakes.innocent import INNOCENT, Innocent
+from tests.mistakes.mending import loaded, mended
 from tests.snapshot import difference, snapshot
 from tests.zoo import SMALL, ZooModel, cases
-
-NUMBERED = itertools.count()
 
 #: What a new layer can mend.
 SIZES = (
@@ -173,44 +167,13 @@ def test_watched(mistake: Mistake, compiled: bool) -> None:
 # The corrections, executed --------------------------------------------------------------------------------------------
 
 
-def loaded(path: Path) -> ModuleType:
-    """The file as a module of its own, in a name that nothing else has."""
-    spec = importlib.util.spec_from_file_location(f"copied_{next(NUMBERED)}", path)
-    assert spec is not None
-    module = importlib.util.module_from_spec(spec)
-    sys.modules[module.__name__] = module
-    # Not by the loader: its bytecode counts as current while the size and the second of a file stay the same.
-    exec(compile(path.read_bytes(), path, "exec"), vars(module))
-    return module
-
-
-def mended(model: nn.Module, problems: tuple[Problem, ...], path: Path) -> None:
-    """Write what the problems tell into the file that the model was made from."""
-    # Lines of forward by their text, from the last to the first; layers by the edits of their source.
-    edits = [
-        edit
-        for problem in problems
-        if problem.changes
-        for edit in locate(model, problem.path).edit(problem.changes)  # type: ignore[union-attr]
-    ]
-    text = dict.fromkeys([str(path)], path.read_bytes()) | apply(edits)
-    lines = text[str(path)].decode().splitlines()
-    for problem in problems:
-        if problem.changes or problem.where is None or problem.fix is None:
-            continue
-        number = problem.where.line - 1
-        indent = lines[number][: len(lines[number]) - len(lines[number].lstrip())]
-        lines[number] = indent + problem.fix
-    path.write_text("\n".join(lines) + "\n")
-
-
 @pytest.mark.parametrize("mistake", each(*(mistake for mistake in MISTAKES if mistake.mended)))
 def test_corrections_are_right(mistake: Mistake, tmp_path: Path) -> None:
     path = tmp_path / mistake.file.name
     path.write_bytes(mistake.file.read_bytes())
     broken = getattr(loaded(path), mistake.name)()
     summary = summarize(broken, mistake.given, **options(mistake))
-    mended(broken, summary.problems, path)
+    path.write_text(mended(broken, summary.problems, path))
 
     model = getattr(loaded(path), mistake.name)()
     again = summarize(model, mistake.given, **options(mistake))

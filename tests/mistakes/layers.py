@@ -349,6 +349,39 @@ class CrossAttention(nn.Module):
 
 
 @mistake(
+    18, (7, 32),
+    Wrong("embed_dim", "blocks.1", 16, 32, "nn.MultiheadAttention(16, 4)", "nn.MultiheadAttention(32, 4)"),
+    Wrong("in_features", "fc", 64, 32, "self.fc = nn.Linear(64, 2)", "self.fc = nn.Linear(32, 2)"),
+)  # fmt: skip
+class AttentionWidth(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.MultiheadAttention(32, 4)])
+        self.blocks.append(nn.MultiheadAttention(16, 4))
+        self.fc = nn.Linear(64, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x, _ = block(x, x, x)
+        return self.fc(x)
+
+
+@mistake(
+    10, (20, 8),
+    Wrong("in_features", "fc", 16, 32, "self.fc = nn.Linear(16, 3)", "self.fc = nn.Linear(32, 3)"),
+)  # fmt: skip
+class LastOfBidirectional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.gru = nn.GRU(8, 16, bidirectional=True, batch_first=True)
+        self.fc = nn.Linear(16, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out, _ = self.gru(x)
+        return self.fc(out[:, -1])
+
+
+@mistake(
     18, [(6,), (9,)],
     Wrong("in1_features", "join", 5, 6, "self.join = nn.Bilinear(5, 8, 3)", "self.join = nn.Bilinear(6, 8, 3)"),
     Wrong("in2_features", "join", 8, 9, "self.join = nn.Bilinear(5, 8, 3)", "self.join = nn.Bilinear(5, 9, 3)"),
