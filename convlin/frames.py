@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import sys
 from pathlib import Path
 from types import FrameType
@@ -22,6 +23,7 @@ _PASSING_ON = frozenset(
 )  # fmt: skip
 _MODULE_CALL = str(Path(_TORCH, "nn", "modules", "module.py"))
 _INSTALLED = ("site-packages", "dist-packages")
+_PYTHON = str(Path(contextlib.__file__).parent)
 
 USER, PASSING_ON, LIBRARY = 1, 2, 3
 
@@ -92,11 +94,32 @@ def _is_installed(filename: str) -> bool:
     return any(part in filename for part in _INSTALLED)
 
 
+def raising_line(error: BaseException) -> Location | None:
+    """The user's own line that an exception came from; None where it passed through torch alone."""
+    frame, traceback = None, error.__traceback__
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith((_TORCH, _CONVLIN)):
+            frame = Location(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return frame
+
+
 def raised_in_torch(error: BaseException) -> bool:
     """Whether the innermost frame is torch's: a layer, and not the user's code, refused what reached it."""
-    traceback = error.__traceback__
-    if traceback is None:
-        return False
-    while traceback.tb_next is not None:
+    return _raised_in(error).startswith(_TORCH)
+
+
+def interrupts(error: BaseException) -> bool:
+    """Whether an error that came out of a torch function is not torch's: a signal handler or a kernel of the user's."""
+    return not _raised_in(error).startswith((_TORCH, _CONVLIN))
+
+
+def _raised_in(error: BaseException) -> str:
+    """The file of the innermost frame, those of Python's own library passed over."""
+    traceback, found = error.__traceback__, ""
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if _is_installed(filename) or not filename.startswith((_PYTHON, "<")):
+            found = filename
         traceback = traceback.tb_next
-    return traceback.tb_frame.f_code.co_filename.startswith(_TORCH)
+    return found

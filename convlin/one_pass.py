@@ -71,7 +71,8 @@ def prepared(model: nn.Module, plan: Plan, mode: str) -> Iterator[None]:
             else:
                 # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
                 module.__dict__["training"] = mode == "train"
-    renew_lazy(module for module in modules if isinstance(module, LazyModuleMixin))
-    if plan.device != model_device(model):
-        exchange(model, to_device(plan.device))
+    elsewhere = plan.device if plan.device != model_device(model) else None
+    renew_lazy((module for module in modules if isinstance(module, LazyModuleMixin)), elsewhere)
+    if elsewhere is not None:
+        exchange(model, to_device(elsewhere))
     yield

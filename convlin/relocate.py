@@ -74,8 +74,10 @@ def to_device(device: torch.device) -> Change:
     return change
 
 
-def renew_lazy(lazy: Iterable[nn.Module]) -> None:
+def renew_lazy(lazy: Iterable[nn.Module], device: torch.device | None) -> None:
     """Give every lazy module parameters of its own for this pass: a pass turns them into real ones for good.
+
+    They turn real on ``device``, None for where they are.
 
     Only to be called inside ``untouched``.
     """
@@ -85,12 +87,12 @@ def renew_lazy(lazy: Iterable[nn.Module]) -> None:
             for name, tensor in tensors.items():
                 if tensor is not None and is_lazy(tensor):
                     if id(tensor) not in renewed:
-                        renewed[id(tensor)] = _fresh(tensor)
+                        renewed[id(tensor)] = _fresh(tensor, device or tensor.device)
                     tensors[name] = renewed[id(tensor)]
 
 
-def _fresh(tensor: Tensor) -> Tensor:
+def _fresh(tensor: Tensor, device: torch.device) -> Tensor:
     # torch's stubs of these two leave out the arguments that they hand to the tensor.
     kind: Any = UninitializedParameter if isinstance(tensor, nn.Parameter) else UninitializedBuffer
-    fresh: Tensor = kind(requires_grad=tensor.requires_grad, device=tensor.device, dtype=tensor.dtype)
+    fresh: Tensor = kind(requires_grad=tensor.requires_grad, device=device, dtype=tensor.dtype)
     return fresh

@@ -1,0 +1,81 @@
+"""The same table on the meta device, or the line that stands in the way; the model stays where it is."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+from convlin import Summary, summarize
+from tests.snapshot import difference, snapshot
+from tests.zoo import REAL, SMALL, ZooModel, cases
+
+#: Models that need a tensor's values, or an operation that PyTorch does not have on meta, or make tensors elsewhere.
+IMPOSSIBLE = frozenset(
+    """
+    created_in_forward built_on_first_call hidden_modules packed_inside packed_through padded_encoder
+    dynamically_quantised running_statistics array_input sparse_input returns_normal_distribution
+    returns_categorical_distribution returns_sparse returns_array looks_at_values
+    superpoint deberta deberta-v2 squeezebert convbert megatron-bert rembert roformer nystromformer ibert big_bird
+    longformer xlm flaubert canine reformer mixtral qwen2_moe deepseek_v3 gpt_oss biogpt jamba switch_transformers
+    bart mbart plbart pegasus bigbird_pegasus marian m2m_100 blenderbot blenderbot-small led sew-d encodec vits align
+    blip vilt bridgetower clap layoutlm visual_bert llava detr conditional_detr table-transformer dab-detr
+    decision_transformer
+    """.split()  # noqa: SIM905  # sixty words in quotes are harder to read
+)
+
+
+def _summarized(entry: ZooModel, model: nn.Module, device: str | None) -> Summary:
+    args, kwargs = entry.inputs()
+    return summarize(model, list(args) or None, kwargs=kwargs, mode="same" if entry.training else "eval", device=device)
+
+
+@pytest.mark.parametrize("entry", cases([*SMALL, *REAL]))
+def test_the_table_is_the_same_or_says_what_stands_in_the_way(entry: ZooModel) -> None:
+    torch.manual_seed(0)
+    model = entry.build()
+    before = snapshot(model)
+    there = _summarized(entry, model, "meta")
+    assert difference(before, snapshot(model)) == []
+    if entry.name in IMPOSSIBLE:
+        (problem,) = there.problems
+        assert problem.kind == "error"
+        assert 'leave out device="meta"' in (problem.fix or "")
+        assert problem.where is not None or problem.path
+        return
+    here = _summarized(entry, model, None)
+    assert there.ok, there.problems
+    assert [(call.path, call.type, call.input_shapes, call.output_shapes, call.params) for call in there.calls] == [
+        (call.path, call.type, call.input_shapes, call.output_shapes, call.params) for call in here.calls
+    ]
+    assert there.total_params == here.total_params
+    assert there.required_in_features == here.required_in_features
+
+
+class MakesItsOwn(nn.Module):
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + torch.zeros(4)
+
+
+def test_a_tensor_made_elsewhere_is_named() -> None:
+    (problem,) = summarize(MakesItsOwn(), (4,), device="meta").problems
+    assert problem.where is not None
+    assert problem.where.file == __file__
+    assert "elsewhere" in problem.message
+    assert "device=x.device" in (problem.fix or "")
+
+
+def test_a_model_on_meta_is_traced_there_by_itself() -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(5, 2))
+    summary = summarize(model, (3, 8, 8))
+    assert summary.required_in_features == {"2": 288}
+    assert {parameter.device.type for parameter in model.parameters()} == {"meta"}
+
+
+def test_a_model_too_large_for_this_machine() -> None:
+    with torch.device("meta"):
+        model = nn.Sequential(*(nn.Linear(1 << 20, 1 << 20) for _ in range(4)))  # 16 TiB
+    summary = summarize(model, (1 << 20,))
+    assert summary.ok
+    assert summary.total_params == sum(parameter.numel() for parameter in model.parameters())
