@@ -217,22 +217,13 @@ class Search:
         """The ends, which should be taken, and one step outside, which should not."""
         ranges, others = guess.ranges, self.others
         low = {**others, **{name: found.minimum for name, found in ranges.items()}}
-        high = {
-            **others,
-            **{name: found.maximum or far_in(found, index) for index, (name, found) in enumerate(ranges.items())},
-        }
+        ends = [found.maximum or self._far(found, index, low) for index, found in enumerate(ranges.values())]
+        inner = [inside_of(found, 0 if guess.tied else index) for index, found in enumerate(ranges.values())]
+        high = {**others, **dict(zip(ranges, ends, strict=True))}
         bounded = any(found.maximum is not None for found in ranges.values())
         if guess.tied:
-            high = {
-                **others,
-                **dict.fromkeys(ranges, max(found.maximum or far_in(found, 0) for found in ranges.values())),
-            }
-        middle = {
-            **others,
-            **{
-                name: inside_of(found, 0 if guess.tied else index) for index, (name, found) in enumerate(ranges.items())
-            },
-        }
+            high = {**others, **dict.fromkeys(ranges, max(ends))}
+        middle = {**others, **dict(zip(ranges, inner, strict=True))}
         checks = [Check(low, True), Check(middle, True), Check(high, True, is_end=bounded)]
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
         for group in groups:
@@ -242,6 +233,12 @@ class Search:
             checks.append(Check({**low, first: low[first] + ranges[first].step}, False))
         # A range that has no proper end is none.
         return None if any(self.takes_point(check.point) for check in checks if not check.expected) else checks
+
+    def _far(self, found: SizeRange, index: int, low: Point) -> int:
+        def affordable(size: int) -> bool:
+            return self.trials.affordable({**low, **dict.fromkeys(self.names, size)})
+
+        return far_in(found, index, affordable)
 
     def _outside(self, group: tuple[str, ...], found: SizeRange, low: Point, high: Point) -> Iterator[Check]:
         below = {found.minimum - 1, found.minimum - found.step}

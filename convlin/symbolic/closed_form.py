@@ -9,7 +9,8 @@ the original at many sizes.
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Mapping
+from collections import ChainMap
+from collections.abc import Callable, Collection, Mapping
 from fractions import Fraction
 from functools import reduce
 from math import lcm
@@ -21,7 +22,8 @@ from convlin.records import Size
 from convlin.symbolic.evaluate import Evaluation
 
 #: At how many sizes a closed form is compared with its original.
-_COMPARISONS = 32
+_COMPARISONS = 24
+_REMAINDERS = ("Mod", "PythonMod")
 
 
 class Letter(sympy.Symbol):  # type: ignore[misc]  # sympy has no types
@@ -46,21 +48,30 @@ class ClosedForms:
     """Translates the expressions of one symbolic pass.
 
     ``letters`` are the symbols of the pass and what the user calls them; ``definitions`` say what
-    the other symbols stand for.
+    the other symbols stand for; ``remainders`` are those that the pass found not to be zero.
     """
 
     def __init__(
         self,
         letters: Mapping[sympy.Symbol, Letter] | None = None,
         definitions: Mapping[sympy.Symbol, sympy.Expr] | None = None,
+        remainders: Collection[sympy.Symbol] = (),
     ) -> None:
         self._letters = dict(letters or {})
+        self._remainders = remainders
+        self._known_remainders = 0
         self._definitions = definitions if definitions is not None else {}
         self._translated: dict[Any, sympy.Expr] = {}
         self._forms: dict[Any, Size] = {}
+        self._compared_at: list[tuple[Evaluation, Evaluation]] = []
 
     def __call__(self, expression: sympy.Expr) -> Size:
         """The closed form of one size; an ``int`` where it depends on no letter."""
+        if len(self._remainders) != self._known_remainders:
+            self._known_remainders = len(self._remainders)
+            self._translated.clear()
+            self._forms.clear()
+            self._compared_at.clear()
         known = self._forms.get(expression)
         if known is None:
             known = self._forms[expression] = self._form(expression)
@@ -75,14 +86,15 @@ class ClosedForms:
         return form
 
     def _agrees(self, expression: sympy.Expr, form: sympy.Expr) -> bool:
-        letters = self._letters or {symbol: symbol for symbol in expression.free_symbols}
-        draw = random.Random(0)
+        if not self._letters:
+            points = _points(tuple(sorted(expression.free_symbols, key=str)), {}, self._definitions)
+        else:
+            if not self._compared_at:
+                definitions: Mapping[sympy.Symbol, sympy.Expr] = ChainMap(self._rests(), self._definitions)  # type: ignore[arg-type]  # only read
+                self._compared_at = _points(tuple(self._letters.values()), self._letters, definitions)
+            points = self._compared_at
         compared = 0
-        for round_ in range(_COMPARISONS):
-            largest = 32 if round_ % 2 else 4096
-            sizes = {letter.name: draw.randint(1, largest) for letter in letters.values()}
-            raw = Evaluation({symbol: sizes[letter.name] for symbol, letter in letters.items()}, self._definitions)
-            named = Evaluation({letter: sizes[letter.name] for letter in letters.values()})
+        for raw, named in points:
             try:
                 if raw(expression) != named(form):
                     return False
@@ -92,6 +104,16 @@ class ClosedForms:
             except (NotImplementedError, OverflowError):
                 return False
         return compared > 0
+
+    def _rests(self) -> dict[sympy.Symbol, sympy.Expr]:
+        """The remainders that are not zero, as `_mod_of_rest` reads them."""
+        rests = {}
+        for symbol in self._remainders:
+            definition = self._definitions[symbol]
+            if type(definition).__name__ in _REMAINDERS:
+                above, below = definition.args
+                rests[symbol] = above + below + below * sympy.floor(-above / below)
+        return rests
 
     def _expanded(self, expression: sympy.Expr) -> sympy.Expr:
         """The expression in the user's letters with nothing simplified."""
@@ -110,7 +132,11 @@ class ClosedForms:
     def _translate_new(self, expression: Any) -> sympy.Expr:
         if expression.is_Symbol:
             definition = self._definitions.get(expression)
-            return self._letters.get(expression, expression) if definition is None else self._translate(definition)
+            if definition is None:
+                return self._letters.get(expression, expression)
+            if expression in self._remainders and type(definition).__name__ in _REMAINDERS:
+                return _mod_of_rest(*map(self._translate, definition.args))
+            return self._translate(definition)
         if expression.is_Float:
             return _rational(float(expression))
         if not expression.args:
@@ -122,6 +148,22 @@ class ClosedForms:
         if expression.is_Add or expression.is_Mul or expression.is_Pow:
             return sympy.expand(expression.func(*args))
         return expression.func(*args)
+
+
+def _points(
+    names: tuple[sympy.Symbol, ...],
+    letters: Mapping[sympy.Symbol, Letter],
+    definitions: Mapping[sympy.Symbol, sympy.Expr],
+) -> list[tuple[Evaluation, Evaluation]]:
+    """Sizes to compare forms at: the evaluation of what is in PyTorch's symbols, and of what is in letters."""
+    draw = random.Random(0)
+    points = []
+    for round_ in range(_COMPARISONS):
+        largest = 32 if round_ % 2 else 4096
+        sizes = {name: draw.randint(1, largest) for name in names}
+        raw = {symbol: sizes[letter] for symbol, letter in letters.items()}
+        points.append((Evaluation({**sizes, **raw}, definitions), Evaluation(sizes)))
+    return points
 
 
 def closed_form(size: Size) -> Size:
@@ -203,7 +245,12 @@ def _leads_negative(above: sympy.Expr) -> bool:
 
 
 def _has_number_below(ratio: sympy.Expr) -> bool:
-    return bool(sympy.denom(sympy.together(ratio)).is_Integer)
+    """Whether nothing but numbers stands below a fraction line, outside of floors and the like."""
+    if ratio.is_Pow:
+        return not (ratio.exp.is_negative or (ratio.exp.is_Rational and not ratio.exp.is_Integer)) or ratio.is_number
+    if ratio.is_Add or ratio.is_Mul:
+        return all(map(_has_number_below, ratio.args))
+    return True
 
 
 def _cancelled(ratio: sympy.Expr) -> sympy.Expr:
@@ -271,6 +318,14 @@ def _mod(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
     return sympy.expand(above - below * whole(above / below))
 
 
+def _mod_of_rest(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    """A remainder that is not zero, such that ``m - H % m``, the padding up to a multiple of m, is 0 for a multiple.
+
+    A model pads only where there is a remainder; so written the form of that branch holds in the other, too.
+    """
+    return sympy.expand(above + below * whole(-above / below) + below)
+
+
 def _modular_indexing(base: sympy.Expr, divisor: sympy.Expr, modulus: sympy.Expr) -> sympy.Expr:
     return _mod(whole(base / divisor), modulus)
 
@@ -294,7 +349,7 @@ def _rational(value: float) -> sympy.Rational:
 _RULES: dict[str, Callable[..., sympy.Expr]] = {
     **dict.fromkeys(("FloorDiv", "CleanDiv"), _floor_div),
     "CeilDiv": _ceil_div,
-    **dict.fromkeys(("Mod", "PythonMod"), _mod),
+    **dict.fromkeys(_REMAINDERS, _mod),
     "ModularIndexing": _modular_indexing,
     "floor": whole,
     "ceiling": lambda value: -whole(-value),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 
 from torch import nn
@@ -12,9 +13,11 @@ from convlin.inputs import Plan
 from convlin.passes import Outcome, is_resource, unwrapped
 from convlin.recording import Failure
 from convlin.records import Accepts
+from convlin.render.words import place
 from convlin.report import build
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.conditions import depends_on_letters
+from convlin.symbolic.confirm import Confirmed, confirmed
 from convlin.symbolic.follow import Followed, follow
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.trials import Trials, keeps_batch
@@ -30,29 +33,43 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     """
     root = unwrapped(model)
     followed = follow(root, plan, mode)
+    trials = Trials(root, followed.plan, mode, keeps_batch(followed.plan, followed.recording), followed.cost)
+    checked = confirmed(root, followed, mode, trials)
+    followed = checked.followed
     recording = followed.recording
-    report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held)
+    report = build(
+        root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=tuple(_remarks(checked))
+    )
     failure = recording.failure
     if failure is not None and (failure.in_torch is False or is_resource(failure.error)) and not recording.findings:
         return Outcome(report, failure.error)
     if failure is not None and needs_values(failure.error):
         return Outcome(report, _cannot_follow(failure))
-    accepts = _accepts(root, followed, mode) if failure is None else None
+    accepts = _accepts(followed, trials) if failure is None else None
     told = [finding for finding in recording.findings if not (accepts and depends_on_letters(finding))]
     recording.findings[:] = told
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(report, problems=problems, accepts=accepts))
 
 
-def _accepts(model: nn.Module, followed: Followed, mode: str) -> Accepts | None:
+def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     """Which sizes the model takes as it is declared; None where that could not be proved."""
     plan = followed.plan
     names = tuple(name for name in plan.names if name != plan.batch_size)
     if not names:
         return None
-    trials = Trials(model, plan, mode, keeps_batch(plan, followed.recording))
     others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
     return Search(followed.session, list(followed.conditions), names, others, trials).settled()
+
+
+def _remarks(checked: Confirmed) -> Iterator[str]:
+    """Where the closed forms hold, if that is not everywhere."""
+    if not checked.wrong:
+        return
+    point = ", ".join(f"{name} = {size}" for name, size in checked.wrong[0].items())
+    asked = [decision.where for decision in checked.holds_where if decision.where is not None]
+    lines = f": forward goes another way there ({', '.join(dict.fromkeys(map(place, asked)))})" if asked else ""
+    yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
 
 
 def _cannot_follow(failure: Failure) -> InputError:

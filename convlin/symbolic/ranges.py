@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import pairwise
 
 from convlin.records import SizeRange
@@ -21,10 +21,14 @@ def inside_of(found: SizeRange, index: int) -> int:
     )
 
 
-def far_in(found: SizeRange, index: int) -> int:
-    """A large size of a range without end."""
-    steps = max((_LARGE + 37 * index - found.minimum) // found.step, 11)
-    return found.minimum + found.step * steps
+def far_in(found: SizeRange, index: int, affordable: Callable[[int], bool]) -> int:
+    """A large size of a range without end, as large as can be run."""
+    largest = _LARGE + 37 * index
+    while True:
+        size = found.minimum + found.step * max((largest - found.minimum) // found.step, 11)
+        largest //= 2
+        if affordable(size) or largest < found.minimum + found.step * 11:
+            return size
 
 
 def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = None) -> SizeRange | None:

@@ -36,6 +36,13 @@ _CONVLIN = str(Path(__file__).parent.parent)
 _PASSING_ON = tuple(str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "one_pass.py"))
 
 
+#: Where PyTorch keeps its symbolic numbers.
+_NUMBERS = (
+    __file__,
+    torch.__file__,
+    *(str(Path(_LIBRARIES[0], name)) for name in ("fx", "utils/_sympy", "utils/_stats.py")),
+)
+
 #: What PyTorch raises where a fake tensor would have to have values.
 _WANTS_VALUES = ("DataDependentOutputException", "GuardOnDataDependentSymNode", "DynamicOutputShapeException")
 _TALKATIVE = (
@@ -54,6 +61,8 @@ class Decision(NamedTuple):
     where: Location | None
     own: bool
     """Asked by convlin itself: it says nothing about the model."""
+    direct: bool = False
+    """Asked by the model's own code, which may go on in another way; else by a function of PyTorch's that it calls."""
 
     @property
     def condition(self) -> Any:
@@ -77,7 +86,7 @@ class Session:
         for name, value in sample.items():
             self.sizes[name], symbol = environment.letter(name, value)
             self.symbols[symbol] = self.letters[name]
-        self.forms = ClosedForms(self.symbols, environment.definitions)
+        self.forms = ClosedForms(self.symbols, environment.definitions, environment.remainders)
 
     @property
     def decisions(self) -> list[Decision]:
@@ -195,6 +204,7 @@ class _Parts:
                 super().__init__()
                 self.decisions: list[Decision] = []
                 self.definitions: dict[sympy.Symbol, sympy.Expr] = {}
+                self.remainders: dict[sympy.Symbol, None] = {}
                 self._known: dict[Any, Any] = {}
                 self._shortened: dict[Any, Any] = {}
                 self._named: dict[Any, sympy.Symbol] = {}
@@ -220,9 +230,18 @@ class _Parts:
                     if value is None:
                         return super().evaluate_expr(orig_expr, hint, *args, **kwargs)
                     known = self._known[orig_expr] = sympy.sympify(value)
-                    where, own = _asker()
-                    self.decisions.append(Decision(orig_expr, value, where, own))
+                    self.decisions.append(Decision(orig_expr, value, *_asker()))
+                    self._note_remainder(orig_expr, value)
                 return known
+
+            def _note_remainder(self, expression: Any, outcome: Any) -> None:
+                """That something does not divide, where the model asked for it and found it so."""
+                unequal = (isinstance(expression, sympy.Ne) and outcome) or (
+                    isinstance(expression, sympy.Eq | sympy.Le) and not outcome
+                )
+                unequal = unequal or (isinstance(expression, sympy.Gt) and outcome)
+                if unequal and expression.rhs == 0 and expression.lhs in self.definitions:
+                    self.remainders[expression.lhs] = None
 
             def _value(self, expression: Any) -> Any:
                 try:
@@ -287,17 +306,18 @@ def _outermost_calls(expression: Any) -> Iterator[Any]:
         yield expression
 
 
-def _asker() -> tuple[Location | None, bool]:
-    """The line of the model that asks about a size; or that convlin itself does."""
-    frame = sys._getframe(2)
+def _asker() -> tuple[Location | None, bool, bool]:
+    """The line of the model that asks about a size; whether convlin itself does; whether that line asks directly."""
+    frame, direct = sys._getframe(2), True
     while frame is not None:
         filename = frame.f_code.co_filename
         if filename.startswith(_CONVLIN) and filename not in _PASSING_ON and filename != __file__:
-            return None, True
+            return None, True, False
         if not filename.startswith((*_LIBRARIES, _CONVLIN, "<")):
-            return line_of(frame), False
+            return line_of(frame), False, direct
+        direct = direct and filename.startswith(_NUMBERS)
         frame = frame.f_back  # type: ignore[assignment]
-    return None, False
+    return None, False, False
 
 
 @contextmanager

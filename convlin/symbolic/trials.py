@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
-from math import prod
 from typing import Any
 
 import torch
@@ -28,6 +27,9 @@ Point = Mapping[str, int]
 
 #: Seconds that all real runs of one question may take together.
 SECONDS = 8.0
+#: Elements of all tensors that a run may make.
+_MOST_ELEMENTS = 200e6
+_MOST_ELEMENTS_ON_META = 2e9
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,13 +47,21 @@ class Trials:
     what reaches it: what decides is the run ``for_real``.
     """
 
-    def __init__(self, model: nn.Module, plan: Plan, mode: str, batch: Any, seconds: float = SECONDS) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        plan: Plan,
+        mode: str,
+        batch: Any,
+        cost: Callable[[Point], float] = lambda point: 0,
+        seconds: float = SECONDS,
+    ) -> None:
         self._model = model
+        self._cost = cost
         self._plan = plan
         self._mode = mode
         self._batch = batch
         self._left = seconds
-        self._pace = 0.0
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._meta = plan.device.type != "meta"
 
@@ -69,6 +79,8 @@ class Trials:
         if real is not None:
             return real.passed
         if self._meta:
+            if not self.affordable(point):
+                return None
             passed = self._run(point, real=False).passed
             if passed or not expected:
                 return passed
@@ -83,7 +95,7 @@ class Trials:
         known = self._known(point, real=True)
         if known is not None:
             return known.passed
-        if self._plan.device.type == "meta" or self._left < self._pace * self._elements(point):
+        if self._plan.device.type == "meta" or self._left <= 0 or self._cost(point) > _MOST_ELEMENTS:
             return None
         started = time.perf_counter()
         try:
@@ -91,11 +103,12 @@ class Trials:
         except (MemoryError, torch.OutOfMemoryError):
             self._left = 0.0
             return None
-        taken = time.perf_counter() - started
-        self._left -= taken
-        if trial.passed:
-            self._pace = max(self._pace if self._pace < taken else 0.0, taken / self._elements(point))
+        self._left -= time.perf_counter() - started
         return trial.passed
+
+    def affordable(self, point: Point) -> bool:
+        """Whether a run on the meta device may be made; what a model computes from no input is computed there, too."""
+        return self._cost(point) <= (_MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where the model runs there."""
@@ -112,9 +125,6 @@ class Trials:
 
     def _known(self, point: Point, *, real: bool) -> Trial | None:
         return self._tried.get((real, tuple(point.values())))
-
-    def _elements(self, point: Point) -> int:
-        return max(sum(prod(dummy.sized(1, point)) for dummy in self._plan.dummies()), 1)
 
     def _moved(self) -> Plan:
         meta = torch.device("meta")
