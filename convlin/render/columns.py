@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from convlin.records import Call, Derivation, Problem, TensorInfo
+from convlin.records import Call, Derivation, Problem, Step, TensorInfo
 from convlin.render import words
 from convlin.render.rows import Row, Table
 
@@ -219,12 +219,14 @@ def derived(derivation: Derivation) -> str:
     first, *others = computed
     rule = words.open_formula(first)
     rest = [
-        f"{step.axis} likewise {words.size(step.size)}"
-        if words.open_formula(step) == rule
-        else f"{step.axis} {words.step(step)}"
-        for step in others
+        _likewise(step) if words.open_formula(step) == rule else f"{step.axis} {words.step(step)}" for step in others
     ]
     return ", ".join([words.step(first), *rest])
+
+
+def _likewise(step: Step) -> str:
+    """A closed form is not said again: it is the one before with another letter, and stands in the output."""
+    return f"{step.axis} likewise {step.size}" if isinstance(step.size, int) else f"{step.axis} likewise"
 
 
 def _flops(per: int) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:

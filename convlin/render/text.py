@@ -86,7 +86,8 @@ def _problem(problem: Problem, report: Report) -> str:
 def notes(made: Table) -> list[str]:
     """What cannot be seen from the rows: remarks of the pass, modules and parameters with several names."""
     report = made.report
-    found = [*made.notes, *report.remarks]
+    accepts = [f"accepts {report.accepts.text}"] if report.accepts is not None else []
+    found = [*made.notes, *accepts, *report.remarks]
     if made.options.needs_flops and report.mode and all(call.flops is None for call in report.calls):
         found.append("FLOPs were not counted in this pass: summarize counts them when it is given their column")
     shared = [f"{alias} is {module.path}" for module in report.modules for alias in module.aliases]

@@ -42,11 +42,6 @@ def _shows_in_shapes(finding: Finding) -> bool:
     return misfit.kind == "operands"
 
 
-def depends_on_letters(finding: Finding) -> bool:
-    """Whether the misfit is there at some sizes of the letters and not at others."""
-    return any(True for _ in demands(finding))
-
-
 def _has_letters(value: Any) -> bool:
     return any(isinstance(symbol, Letter) for symbol in getattr(value, "free_symbols", ()))
 
@@ -54,7 +49,9 @@ def _has_letters(value: Any) -> bool:
 def _pairs(finding: Finding) -> Iterator[tuple[Any, Any]]:
     """What has to be equal, two by two."""
     misfit = finding.misfit
-    if misfit.kind == "operands":
+    if misfit.kind == "batch":
+        yield _features(misfit.detail.get("wanted")), misfit.required
+    elif misfit.kind == "operands":
         yield from _of_operands(misfit.detail, misfit.declared, misfit.required)
     elif misfit.note == "unflatten":
         yield misfit.detail.get("product"), misfit.required
@@ -63,6 +60,13 @@ def _pairs(finding: Finding) -> Iterator[tuple[Any, Any]]:
             yield from zip(misfit.declared, misfit.required, strict=True)
     elif _is_size(misfit.declared) and _is_size(misfit.required):
         yield misfit.declared, misfit.required
+
+
+def _features(wanted: Any) -> Any:
+    """The features of one sample that ``view(-1, 2048)`` or ``view(x.size(0), 2048)`` asks for; 0 for none."""
+    if isinstance(wanted, tuple | list) and len(wanted) == 2 and _is_size(wanted[1]) and wanted[1] != -1:
+        return wanted[1]
+    return 0
 
 
 def _of_operands(detail: Any, declared: Any, required: Any) -> Iterator[tuple[Any, Any]]:

@@ -7,11 +7,12 @@ last decisions before it stopped say at which sizes it would have gone on.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
+import sympy
 import torch
 from torch import nn
 
@@ -190,7 +191,15 @@ def _turned(followed: Followed, before: list[Decision], decision: Decision) -> d
     return _best(sizes, names, kept if bool(kept.any()) else turned, followed.sample)
 
 
-def _solved(followed: Followed, conditions: list[Condition]) -> dict[str, int] | None:
+def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:
+    """Whether all of ``conditions`` hold at some size; also where that cannot be told."""
+    names = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
+    if any(condition.expression == sympy.false for condition in conditions):
+        return False
+    return len(names) > 2 or _solved(followed, conditions) is not None
+
+
+def _solved(followed: Followed, conditions: Sequence[Condition]) -> dict[str, int] | None:
     """A sample at which all of ``conditions`` hold."""
     names = sorted({name for condition in conditions for name in followed.session.names_in(condition.expression)})
     if not names or len(names) > 2:

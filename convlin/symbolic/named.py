@@ -11,14 +11,14 @@ from convlin.diagnose import Hints, diagnose
 from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.passes import Outcome, is_resource, unwrapped
-from convlin.recording import Failure
+from convlin.recording import Failure, Finding
 from convlin.records import Accepts
 from convlin.render.words import place
 from convlin.report import build
 from convlin.symbolic.accepts import Search
-from convlin.symbolic.conditions import depends_on_letters
+from convlin.symbolic.conditions import demands
 from convlin.symbolic.confirm import Confirmed, confirmed
-from convlin.symbolic.follow import Followed, follow
+from convlin.symbolic.follow import Followed, follow, meets
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.trials import Trials, keeps_batch
 
@@ -46,8 +46,7 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     if failure is not None and needs_values(failure.error):
         return Outcome(report, _cannot_follow(failure))
     accepts = _accepts(followed, trials) if failure is None else None
-    told = [finding for finding in recording.findings if not (accepts and depends_on_letters(finding))]
-    recording.findings[:] = told
+    recording.findings[:] = _mistakes(followed)
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(report, problems=problems, accepts=accepts))
 
@@ -60,6 +59,20 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
         return None
     others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
     return Search(followed.session, list(followed.conditions), names, others, trials).settled()
+
+
+def _mistakes(followed: Followed) -> list[Finding]:
+    """The findings that are there at all sizes: what is right at some only narrows down the sizes that fit.
+
+    Where each of several is right at some sizes, but never all at once, all of them are told.
+    """
+    findings = followed.recording.findings
+    asked = [tuple(demands(finding)) for finding in findings]
+    narrowing = [finding for finding, wanted in zip(findings, asked, strict=True) if wanted and meets(followed, wanted)]
+    together = [condition for finding in narrowing for condition in demands(finding)]
+    if together and not meets(followed, together):
+        return list(findings)
+    return [finding for finding in findings if finding not in narrowing]
 
 
 def _remarks(checked: Confirmed) -> Iterator[str]:
