@@ -24,6 +24,7 @@ from convlin.nested import info, tensors_in
 from convlin.recording import NO_SOURCE, Event, Failure, Fold
 from convlin.records import Join, Shape
 from convlin.state import State, plain_settings
+from convlin.writing import only_reads
 
 _WRITES, _FACT = 1, 2
 
@@ -34,6 +35,7 @@ class Between(TorchFunctionMode):
     def __init__(self, state: State) -> None:
         super().__init__()
         self._state = state
+        self._used = state.recording.used
         self._frames = Frames()
         self._roles: dict[Any, int] = {}
 
@@ -44,11 +46,11 @@ class Between(TorchFunctionMode):
         role = self._roles.get(func)
         if role is None:
             role = self._roles[func] = (_WRITES if writes(func) else 0) | (_FACT if is_fact(func) else 0)
-        if role & _WRITES or "out" in kwargs:
+        if (role & _WRITES or "out" in kwargs) and not only_reads(func, args, kwargs):
             self._keep(args, kwargs)
         if role & _FACT:
             return func(*args, **kwargs)
-        self._state.recording.used.update(map(id, args))
+        self._used.update(map(id, args))
         frame = sys._getframe(1)
         in_library = self._frames.kind(frame.f_code.co_filename) == LIBRARY
         caller = None if in_library else self._frames.caller(frame)

@@ -10,12 +10,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
+from convlin.keeper import Keeper
 from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
 from convlin.nested import SizeReader, sizes
 from convlin.provenance import Provenance
 from convlin.recording import NO_SOURCE, Finding, Frame, Recording, Suspects
 from convlin.records import Location, TensorInfo
-from convlin.untouched import Keeper
 
 if TYPE_CHECKING:
     from convlin.flops import FlopCount

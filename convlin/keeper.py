@@ -1,0 +1,283 @@
+"""What was saved of one model, and how to put it back.
+
+Every module's attributes (hooks, training flags, containers, plain objects), the identity of its
+parameters and buffers, and through ``KeptTensors`` their bytes and their ``.grad``.
+"""
+
+from __future__ import annotations
+
+import random
+import warnings
+from collections import OrderedDict, deque
+from collections.abc import Callable, Iterable
+from functools import partial
+from operator import is_
+from typing import Any, NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+from convlin.errors import UntouchedWarning
+from convlin.kept_tensors import KeptTensors
+
+_ATOMS = frozenset(
+    {int, float, bool, str, bytes, complex, type(None), type, torch.dtype, torch.device, torch.Size, type(len)}
+)
+_CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
+_GENERATORS = frozenset({torch.Generator, random.Random})
+_WITH_STATISTICS = ("torch.nn.modules.batchnorm", "torch.nn.modules.instancenorm")
+
+
+class _Kind(NamedTuple):
+    """What has to be known of a class of modules."""
+
+    is_scripted: bool
+    has_slots: bool
+    tells_writes: bool
+    """Its buffers are statistics that ``F.batch_norm`` and its like write to, which say so beforehand."""
+
+    @classmethod
+    def of(cls, kind: type) -> _Kind:
+        own = kind.__module__ in _WITH_STATISTICS and not issubclass(kind, nn.SyncBatchNorm)
+        return cls(issubclass(kind, torch.jit.ScriptModule), _has_slots(kind), own)
+
+
+class Keeper:
+    """What was saved of one model, and how to put it back."""
+
+    def __init__(self, model: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
+        self._undo: list[Callable[[], None]] = []
+        self._containers: list[tuple[Any, Any, Callable[[Any, Any], object]]] = []
+        self._empty: list[Any] = []
+        self._seen: set[int] = set()
+        self._slotted: set[int] = set()
+        self._modules: list[tuple[nn.Module, type, dict[str, Any]]] = []
+        self._kinds: dict[type, _Kind] = {}
+        held = list(model.modules()) if modules is None else modules
+        # Inside TorchScript no function mode sees who writes.
+        self._tensors = KeptTensors(copy_all=any(isinstance(module, torch.jit.ScriptModule) for module in held))
+        for module in held:
+            self._save_module(module)
+
+    # Saving
+
+    def _save_module(self, module: nn.Module) -> None:
+        seen = self._seen
+        if id(module) in seen:
+            return
+        seen.add(id(module))
+        kind = type(module)
+        known = self._kinds.get(kind)
+        if known is None:
+            known = self._kinds[kind] = _Kind.of(kind)
+        if known.is_scripted:
+            self._save_scripted(module)
+            return
+        attributes = module.__dict__
+        self._modules.append((module, kind, attributes.copy()))
+        if known.has_slots:
+            self._save_slots(module)
+        for name, value in attributes.items():
+            # Containers that are empty now are looked at again when they are put back.
+            if type(value) in _ATOMS or (type(value) in _CONTAINERS and not value):
+                continue
+            if name == "_modules":
+                self._save_shallow(value, _refill)
+            elif name == "_parameters":
+                self._save_shallow(value, _refill)
+                for tensor in value.values():
+                    if tensor is not None:
+                        self._tensors.save(tensor)
+            elif name == "_buffers" and known.tells_writes and "forward" not in attributes:
+                self._save_shallow(value, _refill)
+                for tensor in value.values():
+                    if tensor is not None:
+                        self._tensors.save(tensor, writes_are_seen=True)
+            else:
+                self._save_value(value)
+
+    def _save_shallow(self, value: Any, put_back: Callable[[Any, Any], object]) -> None:
+        if id(value) not in self._seen:
+            self._seen.add(id(value))
+            self._containers.append((value, value.copy(), put_back))
+
+    def _save_scripted(self, module: nn.Module) -> None:
+        # A scripted module keeps its state in C++: only the training flag and the tensors can be read.
+        training = module.training
+
+        def undo() -> None:
+            if module.training != training:
+                module.train(training)
+
+        self._undo.append(undo)
+        # Looking up a method of a scripted module stores it in the wrapper's attributes.
+        self._save_container(module.__dict__, dict(module.__dict__), _refill)
+        for tensors in (module._parameters, module._buffers):
+            held = {name: tensor for name, tensor in tensors.items() if tensor is not None}
+            for tensor in held.values():
+                self._tensors.save(tensor)
+            self._undo.append(partial(_put_back, tensors, held))
+
+    def _save_value(self, value: Any) -> None:
+        """Containers, plain objects and tensors that hang on a module, each once."""
+        kind = type(value)
+        if kind in _CONTAINERS and not value:
+            self._empty.append(value)
+        elif kind is dict or kind is OrderedDict:
+            self._save_container(value, dict(value), _refill)
+        elif kind is list:
+            self._save_container(value, list(value), lambda now, saved: now.__setitem__(slice(None), saved))
+        elif kind is set:
+            self._save_container(value, set(value), _refill)
+        elif kind is deque:
+            self._save_container(value, list(value), lambda now, saved: (now.clear(), now.extend(saved)))
+        elif kind is tuple or kind is frozenset:
+            for item in value:
+                if type(item) not in _ATOMS:
+                    self._save_value(item)
+        elif isinstance(value, Tensor):
+            self._tensors.save(value)
+        elif isinstance(value, nn.Module):
+            self._save_module(value)
+        elif kind in _GENERATORS or (kind.__module__ == "numpy.random._generator" and kind.__name__ == "Generator"):
+            self._save_generator(value)
+        elif isinstance(getattr(value, "__dict__", None), dict) and not _is_library_object(value):
+            self._save_container(value.__dict__, dict(value.__dict__), _refill)
+            self._save_slots(value)
+        elif hasattr(kind, "__slots__") and not _is_library_object(value):
+            self._save_slots(value)
+
+    def _save_container(self, value: Any, saved: Any, put_back: Callable[[Any, Any], object]) -> None:
+        if id(value) in self._seen:
+            return
+        self._seen.add(id(value))
+        self._containers.append((value, saved, put_back))
+        for item in saved.values() if isinstance(saved, dict) else saved:
+            if type(item) not in _ATOMS:
+                self._save_value(item)
+
+    def _save_slots(self, value: Any) -> None:
+        """An object whose attributes are slots, not items of a ``__dict__``."""
+        if id(value) in self._slotted:
+            return
+        self._slotted.add(id(value))
+        names = {name for kind in type(value).__mro__ for name in _slots(kind)}
+        saved = {name: getattr(value, name) for name in names if hasattr(value, name)}
+
+        def undo() -> None:
+            for name in names:
+                if name in saved and getattr(value, name, None) is not saved[name]:
+                    object.__setattr__(value, name, saved[name])
+                elif name not in saved and hasattr(value, name):
+                    object.__delattr__(value, name)
+
+        self._undo.append(undo)
+        for item in saved.values():
+            if type(item) not in _ATOMS:
+                self._save_value(item)
+
+    def _save_generator(self, generator: Any) -> None:
+        """A random generator of the model's own."""
+        if id(generator) in self._seen:
+            return
+        self._seen.add(id(generator))
+        if isinstance(generator, torch.Generator):
+            state = generator.get_state()
+            self._undo.append(lambda: _discard(generator.set_state(state)))
+        elif isinstance(generator, random.Random):
+            python = generator.getstate()
+            self._undo.append(lambda: generator.setstate(python))
+        else:
+            numpy_state = generator.bit_generator.state
+            self._undo.append(lambda: setattr(generator.bit_generator, "state", numpy_state))
+
+    # While the pass runs
+
+    def before_write(self, tensor: Tensor) -> None:
+        """Called before a torch function writes to ``tensor``: keep the bytes of what it belongs to."""
+        self._tensors.before_write(tensor)
+
+    # Putting back
+
+    def restore(self) -> None:
+        """Everything as it was; what could not be is told with an ``UntouchedWarning``."""
+        seen = self._seen
+        for module, kind, attributes in self._modules:
+            if type(module) is not kind:
+                module.__class__ = kind
+            now = module.__dict__
+            if not _same_items(now, attributes):
+                now.clear()
+                now.update(attributes)
+            for value in attributes.values():
+                if type(value) in _CONTAINERS and value and id(value) not in seen:
+                    value.clear()
+        for container in self._empty:
+            if container:
+                container.clear()
+        for container, saved, put_back in reversed(self._containers):
+            if not _same(container, saved):
+                put_back(container, saved)
+        for undo in reversed(self._undo):
+            undo()
+        lost = self._tensors.restore()
+        if lost:
+            shapes = ", ".join("×".join(map(str, tensor.shape)) for tensor in lost[:3])
+            warnings.warn(
+                f"forward wrote to {len(lost)} tensor(s) of the model ({shapes}) by an operation that convlin "
+                "cannot see; their old values are not restored. Pass copy.deepcopy(model) to keep the model",
+                UntouchedWarning,
+                stacklevel=2,
+            )
+
+
+def _same(now: Any, saved: Any) -> bool:
+    if isinstance(saved, dict):
+        return _same_items(now, saved)
+    if len(now) != len(saved):
+        return False
+    if isinstance(saved, set):
+        return bool(now == saved)
+    return all(map(is_, now, saved))
+
+
+def _same_items(now: dict[str, Any], saved: dict[str, Any]) -> bool:
+    """The same objects under the same names in the same order."""
+    return len(now) == len(saved) and all(map(is_, now.values(), saved.values())) and list(now) == list(saved)
+
+
+def _put_back(tensors: Any, held: dict[str, Tensor]) -> None:
+    """Give a scripted module the tensors it held; it takes them one by one."""
+    for name, tensor in held.items():
+        if tensors[name] is not tensor:
+            tensors[name] = tensor
+
+
+def _refill(now: Any, saved: Any) -> None:
+    now.clear()
+    now.update(saved)
+
+
+def _discard(_: object) -> None:
+    """Take a result that nobody wants."""
+
+
+def _slots(kind: type) -> tuple[str, ...]:
+    """The names of a class's slots, private ones as Python stores them."""
+    names = kind.__dict__.get("__slots__", ())
+    names = (names,) if isinstance(names, str) else tuple(names)
+    own = kind.__name__.lstrip("_")
+    plain = [name for name in names if name not in ("__dict__", "__weakref__")]
+    return tuple(f"_{own}{name}" if name.startswith("__") and not name.endswith("__") else name for name in plain)
+
+
+def _has_slots(kind: type) -> bool:
+    return any("__slots__" in base.__dict__ and _slots(base) for base in kind.__mro__)
+
+
+def _is_library_object(value: Any) -> bool:
+    """Objects whose inside is not the model's: functions, classes, modules, torch's own."""
+    if isinstance(value, type) or callable(value):
+        return True
+    package = type(value).__module__.partition(".")[0]
+    return package in ("builtins", "torch", "numpy", "logging", "threading", "_thread", "weakref", "re")
