@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from convlin.compiled import as_written
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.nested import describe
 from convlin.recording import Recording
@@ -40,7 +41,7 @@ def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int
     args, kwargs = plan.make(sizes)
     tracer, recording = Tracer(model, state), state.recording
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
-    with torch.no_grad(), _known_to_be_under_way():
+    with torch.no_grad(), as_written(model), _known_to_be_under_way():
         try:
             with tracer.attached(), state.flops or nullcontext():
                 output = model(*args, **kwargs)

@@ -130,4 +130,6 @@ def _flop_count() -> FlopCount:
 
 def is_resource(error: BaseException | None) -> bool:
     """Running out of memory is no mistake in the model's shapes."""
-    return isinstance(error, torch.OutOfMemoryError | MemoryError | RecursionError)
+    if isinstance(error, torch.OutOfMemoryError | MemoryError | RecursionError):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)  # how PyTorch says it of the CPU

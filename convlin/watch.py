@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import contextmanager
 from dataclasses import replace
 
-import torch
 from torch import nn
 
+from convlin.compiled import as_written
 from convlin.diagnose import Hints, diagnose
 from convlin.frames import user_frame
 from convlin.inputs import Plan, check_model, model_device
@@ -50,7 +50,7 @@ def watch(model: nn.Module) -> Iterator[Summary]:
     state = State(careful=True, watching=True)
     frame = user_frame()
     try:
-        with _eager(model), Tracer(root, state).attached():
+        with as_written(model), Tracer(root, state).attached():
             yield summary
     except Exception as error:
         summary._fill(_report(root, state, frame))
@@ -96,11 +96,3 @@ def _told_by_another_pass(root: nn.Module, recording: Recording, report: Report,
         return replace(problem, call=call if call is not None and call < calls else None)
 
     return tuple(of_this_call(problem) for problem in found)
-
-
-def _eager(model: nn.Module) -> AbstractContextManager[object]:
-    """A compiled model runs its original code inside, so that its layers can be seen."""
-    if type(model).__name__ == "OptimizedModule":
-        stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
-        return stance
-    return nullcontext()
