@@ -13,11 +13,12 @@ from typing import Any
 from torch import nn
 
 from convlin.corrections import Lines, written
+from convlin.experiments import fitting_inputs, joining_inputs
 from convlin.inputs import Plan
 from convlin.recording import Failure, Finding, Recording
 from convlin.records import Problem, Report
 from convlin.stopped import stopped
-from convlin.wording import fitted, say
+from convlin.wording import fitted, say, times
 
 Hints = Iterable[Any]
 
@@ -32,6 +33,7 @@ def diagnose(
     """
     problems: dict[tuple[Any, ...], Problem] = {}
     lines = Lines(model, recording.findings, hints)
+    answered: set[str] = set()
     for finding in recording.findings:
         misfit = finding.misfit
         key = (
@@ -43,13 +45,40 @@ def diagnose(
         )
         if key not in problems:
             problems[key] = _problem(finding, report, lines)
+            asked = "image" if misfit.kind == "in_features" else misfit.kind
+            if asked not in answered:
+                answer = _other_inputs(recording, finding, model, plan, mode)
+                if answer:
+                    answered.add(asked)
+                    problems[key] = replace(problems[key], message=f"{problems[key].message}\n{answer}")
     failure = recording.failure
     if failure is not None and failure.in_torch and not _is_explained(failure, bool(problems)):
         problems[("stopped",)] = stopped(recording, failure, model, plan, mode)
     return tuple(
-        replace(problem, message=fitted(problem.message, problem.path or report.model))
-        for problem in problems.values()
+        replace(problem, message=fitted(problem.message, problem.path or report.model)) for problem in problems.values()
     )
+
+
+def _other_inputs(recording: Recording, finding: Finding, model: nn.Module, plan: Plan, mode: str) -> str:
+    """For which inputs the model would be right as it is, where a wrong input may be the mistake."""
+    misfit = finding.misfit
+    if misfit.kind == "in_features":
+        ends = fitting_inputs(model, plan, mode, recording, finding)
+        if ends is None:
+            return ""
+        smallest, largest = map(times, ends)
+        span = smallest if smallest == largest else f"{smallest} to {largest}"
+        of = "an input of length" if len(ends[0]) == 1 else "an input of"
+        return f"in_features={misfit.declared} is right for {of} {span}"
+    if misfit.kind == "operands":
+        found = joining_inputs(model, plan, mode, finding)
+        if found is None:
+            return ""
+        multiple, sizes = found
+        listed = " and ".join(map(times, sizes))
+        passes = "pass" if len(sizes) > 1 else "passes"
+        return f"inputs of {listed} {passes}" + (f": multiples of {multiple}" if multiple else "")
+    return ""
 
 
 def _is_explained(failure: Failure, found: bool) -> bool:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import replace
+from math import prod
 from typing import Any
 
 import torch
@@ -12,7 +13,8 @@ from torch import Tensor, nn
 from convlin.functions import makes_feature_map
 from convlin.inputs import Dummy, Plan
 from convlin.one_pass import one_pass, prepared
-from convlin.recording import Recording
+from convlin.recording import Finding, Recording
+from convlin.records import Shape
 from convlin.state import State
 from convlin.untouched import untouched
 
@@ -80,7 +82,7 @@ def resized(plan: Plan, size: Spatial) -> Plan:
             return value
         if isinstance(value, Dummy):
             return replace(value, shape=(value.shape[0], *size))
-        return torch.zeros((*value.shape[:2], *size), dtype=value.dtype, device=value.device)
+        return torch.zeros((*value.shape[:2], *size), dtype=value.dtype, device=plan.device)
 
     return replace(
         plan,
@@ -105,6 +107,115 @@ def runs_at(model: nn.Module, plan: Plan, mode: str, size: Spatial) -> bool:
     return recording.failure is None and not any(found.misfit.kind == "operands" for found in recording.findings)
 
 
+def fitting_inputs(
+    model: nn.Module, plan: Plan, mode: str, recording: Recording, finding: Finding
+) -> tuple[Spatial, Spatial] | None:
+    """The smallest and the largest input for which a Linear behind a flatten is right as it is declared.
+
+    All axes grow together.  None where no input of the kind suits it, or where the image does not
+    decide about the number.  Found out on the meta device, and both were run for real.
+    """
+    given, mapped = spatial_size(plan), _flattened_map(recording, finding)
+    declared = finding.misfit.declared
+    if given is None or mapped is None or not _may_fit(declared, mapped):
+        return None
+    on_meta = replace(plan, device=torch.device("meta"))
+
+    def at(side: int) -> Spatial:
+        return tuple(max(1, round(size * side / given[0])) for size in given)
+
+    known: dict[int, int] = {}
+
+    def needed(side: int) -> int:
+        """What the Linear needs of an image of that height; nothing where the image is too small."""
+        if side not in known:
+            found = record_at(model, on_meta, mode, at(side)).required.get(finding.path)
+            known[side] = found if isinstance(found, int) else 0
+        return known[side]
+
+    def first(most: int, low: int, high: int) -> int:
+        """The smallest height that needs more than ``most``; ``high`` does and ``low`` does not."""
+        while high - low > 1:
+            middle = (low + high) // 2
+            low, high = (low, middle) if needed(middle) > most else (middle, high)
+        return high
+
+    guess = given[0] * (declared / finding.misfit.required) ** (1 / len(mapped[1:]))
+    low, high = max(0, int(guess * 0.75) - 2), int(guess * 1.3) + 8
+    if prod(at(high)) > _LARGEST or needed(high) <= declared or (low > 0 and needed(low) >= declared):
+        return None
+    smallest = first(declared - 1, low, high)
+    if needed(smallest) != declared:
+        return None
+    ends = at(smallest), at(first(declared, smallest, high) - 1)
+    right = all(record_at(model, plan, mode, size).required.get(finding.path) == declared for size in set(ends))
+    return ends if right else None
+
+
+def _flattened_map(recording: Recording, finding: Finding) -> Shape | None:
+    """Channels and sizes of one sample of the feature map whose flattening reached a Linear."""
+    source = finding.source
+    while 0 <= source < len(recording.events):
+        event = recording.events[source]
+        if not event.inputs or not event.outputs or not event.sources:
+            return None
+        before, after = event.inputs[0].shape, event.outputs[0].shape
+        if len(before) > 2 and len(after) == 2 and prod(before[1:]) == after[1]:
+            return before[1:]
+        if before != after:
+            return None
+        source = event.sources[0]
+    return None
+
+
+def _may_fit(declared: Any, mapped: Shape) -> bool:
+    """Whether some image could lead to the declared number: the channels are what they are."""
+    if not isinstance(declared, int) or not all(isinstance(size, int) for size in mapped) or prod(mapped[1:]) == 1:
+        return False
+    cells, rest = divmod(declared, mapped[0])
+    if rest or cells < 2:  # with one cell it is the size that was forgotten, and no image is too large
+        return False
+    side = round(cells ** (1 / len(mapped[1:])))
+    return len(set(mapped[1:])) > 1 or side ** len(mapped[1:]) == cells
+
+
+def joining_inputs(
+    model: nn.Module, plan: Plan, mode: str, finding: Finding
+) -> tuple[int | None, tuple[Spatial, ...]] | None:
+    """Inputs near the given one at which two tensors go together that do not now, and what they are multiples of.
+
+    Found out on the meta device, and those that are returned were run for real.
+    """
+    given = spatial_size(plan)
+    shapes = finding.misfit.detail.get("shapes", ())
+    axes = finding.misfit.detail.get("axes", ())
+    if given is None or len(shapes) < 2 or not axes or any(axis % len(shapes[0]) < 2 for axis in axes):
+        return None
+    on_meta = replace(plan, device=torch.device("meta"))
+
+    def pass_all(sizes: Iterable[Spatial]) -> bool:
+        sizes = list(sizes)
+        if any(prod(size) > _LARGEST for size in sizes):
+            return False
+        return all(runs_at(model, on_meta, mode, size) for size in sizes) and all(
+            runs_at(model, plan, mode, size) for size in sizes
+        )
+
+    for multiple in (2, 4, 8, 16, 32, 64):
+        above = tuple(-(-size // multiple) * multiple for size in given)
+        below = tuple(size // multiple * multiple for size in given)
+        if above == given:
+            continue
+        nearest = tuple(size for size in (below, above) if min(size) > 0)
+        if pass_all((*nearest, tuple(size + multiple for size in above))):
+            return multiple, nearest
+    for step in range(1, 17):
+        for size in (tuple(size - step for size in given), tuple(size + step for size in given)):
+            if min(size) > 0 and pass_all((size,)):
+                return None, (size,)
+    return None
+
+
 def _stopped_in_feature_map(recording: Recording) -> bool:
     failure = recording.failure
     if failure is None or failure.event < 0:
@@ -119,10 +230,7 @@ def _enlarged(given: Spatial, passes: Callable[[Spatial], bool]) -> Spatial | No
     for _ in _doublings():
         side *= 2
         size = tuple(max(side, value) for value in given)
-        elements = 1
-        for value in size:
-            elements *= value
-        if elements > _LARGEST:
+        if prod(size) > _LARGEST:
             return None
         if passes(size):
             return size

@@ -292,7 +292,7 @@ class NoFlatten1d(nn.Module):
 @mistake(
     11, (3, 92, 92),
     Wrong("in_features", "fc", 7200, 16928, "self.fc = nn.Linear(7200, 2)", "self.fc = nn.Linear(16928, 2)",
-          ("16928 = 32·23·23",)),
+          ("16928 = 32·23·23", "in_features=7200 is right for an input of 60×60 to 63×63")),
 )  # fmt: skip
 class LargerImage(nn.Module):
     """Made for images of 60 × 60: 7200 = 32·15·15."""
@@ -311,7 +311,8 @@ class LargerImage(nn.Module):
 
 @mistake(
     11, (1, 80),
-    Wrong("in_features", "fc", 392, 312, "self.fc = nn.Linear(392, 2)", "self.fc = nn.Linear(312, 2)"),
+    Wrong("in_features", "fc", 392, 312, "self.fc = nn.Linear(392, 2)", "self.fc = nn.Linear(312, 2)",
+          ("in_features=392 is right for an input of length 100 to 101",)),
 )  # fmt: skip
 class ShorterSignal(nn.Module):
     """Made for signals of 100 samples: 392 = 8·49."""
