@@ -292,6 +292,7 @@ def _drawn_in(factor: sympy.Expr) -> sympy.Expr:
         return _drawn_in(factor.base) ** factor.exp
     if not factor.is_Add:
         return factor
+    factor = _halved(factor)
     constant, rest = factor.as_coeff_Add()
     if not constant.is_Integer or constant == 0:
         return factor
@@ -301,6 +302,15 @@ def _drawn_in(factor: sympy.Expr) -> sympy.Expr:
             drawn = sympy.floor(sympy.expand(atom.args[0] + constant / coefficient))
             return factor - term - constant + coefficient * drawn
     return factor
+
+
+def _halved(total: sympy.Expr) -> sympy.Expr:
+    """``n − ⌊n/2⌋`` as ``⌊(n + 1)/2⌋``: what remains when every second one was taken."""
+    for rounded in total.atoms(sympy.floor):
+        doubled = sympy.expand(2 * rounded.args[0])
+        if total.coeff(rounded) == -1 and total.coeff(sympy.floor(doubled)) == 1:
+            return total + rounded - sympy.floor(doubled) + sympy.floor(sympy.expand((doubled + 1) / 2))
+    return total
 
 
 # PyTorch's functions in sympy's

@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from torch import nn
 
 from convlin.recording import Recording
 from convlin.records import Shape
 from convlin.symbolic.follow import Followed, follow_at
+from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.session import Decision
 from convlin.symbolic.trials import Point, Trials
 
-#: How far from the sample the sizes are at which the forms are looked at: odd, a multiple of 8, and of 32.
-_OFFSETS = ((1, 3, 5), (8, 24, 40), (32, 96, 160))
+#: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
+_OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
+#: At how many of the sizes where the forms are wrong the model is followed anew.
+_MOST_OTHERS = 2
 
 
 class Confirmed:
@@ -22,22 +25,24 @@ class Confirmed:
     def __init__(self, followed: Followed, trials: Trials) -> None:
         self.followed = followed
         self._trials = trials
+        self.seen: list[tuple[Point, Recording]] = []
         self.right: list[Point] = []
         self.wrong: list[Point] = []
 
-    def look_at(self, point: Point) -> bool:
-        """Whether the forms are what a run shows; True where the model does not run there."""
-        if not self._trials.affordable(point):
-            return True
-        recording = self._trials.record(point)
-        if recording is None:
-            return True
-        agrees = _agrees(self.followed, recording, point)
-        (self.right if agrees else self.wrong).append(point)
-        return agrees
+    def look_at(self, points: Iterable[Point]) -> None:
+        """Run the model at each of ``points`` where it runs, and compare."""
+        for point in points:
+            recording = self._trials.record(point) if self._trials.affordable(point) else None
+            if recording is not None:
+                self.seen.append((point, recording))
+                self.compare(point, recording)
+
+    def compare(self, point: Point, recording: Recording) -> None:
+        """Note whether the forms are what a run at ``point`` showed."""
+        (self.right if _agrees(self.followed, recording, point) else self.wrong).append(point)
 
     @property
-    def holds_where(self) -> list[Decision]:
+    def asked(self) -> list[Decision]:
         """What the model asks that comes out otherwise where the forms are wrong."""
         session = self.followed.session
         differing: dict[object, Decision] = {}
@@ -56,48 +61,47 @@ def questions(followed: Followed) -> list[Decision]:
 
 
 def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -> Confirmed:
-    """The pass itself, or one at another sample whose forms hold at more sizes."""
-    first = Confirmed(followed, trials)
+    """The pass itself; or one at another sample, or a mend of it, whose forms hold at more sizes."""
+    best = Confirmed(followed, trials)
     if followed.recording.failure is not None or not questions(followed):
-        return first
-    points = list(_points(followed))
-    for point in points:
-        first.look_at(point)
-    if not first.wrong:
-        return first
-    best = first
-    for elsewhere in first.wrong:
-        other = Confirmed(follow_at(model, followed.plan, mode, elsewhere), trials)
-        if other.followed.recording.failure is not None or not other.followed.is_clean:
-            continue
-        for place in (followed.sample, *points):
-            other.look_at(place)
-        if len(other.wrong) < len(best.wrong):
-            best = other
+        return best
+    best.look_at((*_points(followed), followed.sample))
+    candidates = [best]
+    for elsewhere in best.wrong[:_MOST_OTHERS]:
         if not best.wrong:
             break
+        other = Confirmed(follow_at(model, followed.plan, mode, elsewhere), trials)
+        if not other.followed.is_clean:
+            continue
+        other.seen = candidates[0].seen
+        for point, recording in other.seen:
+            other.compare(point, recording)
+        candidates.append(other)
+        best = min(candidates, key=lambda each: len(each.wrong))
+    if best.wrong:
+        forms = known_forms([each.followed for each in candidates])
+        other = Confirmed(mended(best.followed, best.seen, forms), trials)
+        for point, recording in best.seen:
+            other.compare(point, recording)
+        best = min((best, other), key=lambda each: len(each.wrong))
     return best
 
 
 def _points(followed: Followed) -> Iterator[dict[str, int]]:
-    """Sizes near a quarter of the sample where the model runs there, so that little is computed."""
-    batch = followed.plan.batch_size
+    """Sizes near a quarter of a large sample, so that little is computed."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
     for offsets in _OFFSETS:
-        names = [name for name in followed.sample if name != batch]
-        point = {**followed.sample}
-        for name, offset in zip(names, offsets, strict=False):
-            point[name] = (
-                followed.sample[name] // 4 // 32 * 32 + offset
-                if followed.sample[name] > 512
-                else (followed.sample[name] + offset)
-            )
-        yield point
+        near = {
+            name: (size // 128 * 32 if size > 512 else size) + offset
+            for (name, size), offset in zip(((name, followed.sample[name]) for name in names), offsets, strict=False)
+        }
+        yield {**followed.sample, **near}
 
 
-def _agrees(followed: Followed, recording: Recording, point: Mapping[str, int]) -> bool:
+def _agrees(followed: Followed, recording: Recording, point: Point) -> bool:
     # A function between modules may be called at some sizes only (padding), its module is called at all.
     mine, theirs = (
-        [event for event in each.events if not event.is_function] for each in (followed.recording, recording)
+        [event for event in each.events if event.module is not None] for each in (followed.recording, recording)
     )
     evaluation = followed.session.evaluation(point)
 
@@ -106,14 +110,13 @@ def _agrees(followed: Followed, recording: Recording, point: Mapping[str, int]) 
             one == -1 or evaluation(one) == other for one, other in zip(form, shape, strict=True)
         )
 
-    if len(mine) != len(theirs):
+    if [event.path for event in mine] != [event.path for event in theirs]:
         return False
     try:
-        for one, other in zip(mine, theirs, strict=True):
-            if (one.type, one.path) != (other.type, other.path) or len(one.outputs) != len(other.outputs):
-                return False
-            if not all(same(a.shape, b.shape) for a, b in zip(one.outputs, other.outputs, strict=True)):
-                return False
+        return all(
+            len(one.outputs) == len(other.outputs)
+            and all(same(a.shape, b.shape) for a, b in zip(one.outputs, other.outputs, strict=True))
+            for one, other in zip(mine, theirs, strict=True)
+        )
     except (NotImplementedError, ArithmeticError):
         return False
-    return True

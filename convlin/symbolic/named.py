@@ -80,7 +80,7 @@ def _remarks(checked: Confirmed) -> Iterator[str]:
     if not checked.wrong:
         return
     point = ", ".join(f"{name} = {size}" for name, size in checked.wrong[0].items())
-    asked = [decision.where for decision in checked.holds_where if decision.where is not None]
+    asked = [decision.where for decision in checked.asked if decision.where is not None]
     lines = f": forward goes another way there ({', '.join(dict.fromkeys(map(place, asked)))})" if asked else ""
     yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
 
