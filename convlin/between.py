@@ -13,11 +13,12 @@ from math import prod
 from types import FrameType
 from typing import Any
 
+import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
-from convlin.frames import LIBRARY, Frames, line_of
+from convlin.frames import LIBRARY, Frames, interrupts, line_of
 from convlin.functions import is_fact, mixes_cells, name_of, recover, reshape_sizes, writes
 from convlin.layers import PLAIN, Misfit
 from convlin.nested import info, tensors_in
@@ -39,6 +40,13 @@ class Between(TorchFunctionMode):
         self._frames = Frames()
         self._roles: dict[Any, int] = {}
 
+    def __exit__(self, *exception: object) -> None:
+        # torch takes a mode off while it runs; an exception of a signal handler that comes right then has
+        # lost it, and the one on top is somebody else's.
+        depth = torch._C._len_torch_function_stack()
+        if depth and torch._C._get_function_stack_at(depth - 1) is self:
+            super().__exit__(*exception)
+
     def __torch_function__(
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
@@ -58,6 +66,8 @@ class Between(TorchFunctionMode):
             try:
                 return func(*args, **kwargs)
             except Exception as error:
+                if interrupts(error):
+                    raise
                 return self._failed_in_layer(func, args, kwargs, error)
         return self._call(func, args, kwargs, caller)
 
@@ -101,6 +111,8 @@ class Between(TorchFunctionMode):
         try:
             result = func(*args, **kwargs)
         except Exception as error:
+            if interrupts(error):
+                raise
             recovery = self._recover(func, args, kwargs, error)
             if recovery is None:
                 self._note_failure(func, args, kwargs, error, caller)

@@ -119,7 +119,7 @@ def _raised_in(error: BaseException) -> str:
     traceback, found = error.__traceback__, ""
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        if _is_installed(filename) or not filename.startswith((_PYTHON, "<")):
+        if _is_installed(filename) or not filename.startswith((_PYTHON, "<frozen")):
             found = filename
         traceback = traceback.tb_next
     return found

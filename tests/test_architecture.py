@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import ast
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+
+from tests.processes import python
 
 PACKAGE = Path(__file__).parent.parent / "convlin"
 
@@ -122,8 +122,7 @@ def test_every_import_inside_a_function_is_of_something_heavy_or_rarely_used() -
 
 def _modules_after(statement: str) -> set[str]:
     code = f"import sys\n{statement}\nprint(*sorted(sys.modules))"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, cwd=PACKAGE.parent)
-    return set(done.stdout.split())
+    return set(python(code, cwd=PACKAGE.parent).stdout.split())
 
 
 def test_importing_the_package_alone_loads_nothing_heavy() -> None:

@@ -8,8 +8,6 @@ import importlib
 import math
 import pkgutil
 import re
-import subprocess
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
@@ -25,6 +23,7 @@ from torch.nn import functional
 import convlin.arithmetic as arithmetic
 from convlin.arithmetic import Layer, ReceptiveField, SizeError
 from convlin.records import Derivation, Step
+from tests.processes import python
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
@@ -1194,8 +1193,7 @@ def test_nothing_heavy_is_loaded() -> None:
         "a.max_pool((1, 8, 9), spatial_dims=1, kernel_size=2, ceil_mode=True);"
         "print([name for name in ('torch', 'sympy', 'numpy') if name in sys.modules])"
     )
-    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert result.stdout.strip() == "[]"
+    assert python(code).stdout.strip() == "[]"
 
 
 #: A call of every formula that takes settings which are counted.

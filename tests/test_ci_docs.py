@@ -6,7 +6,6 @@ import io
 import os
 import re
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import redirect_stderr, redirect_stdout
@@ -16,6 +15,7 @@ from typing import Any, NamedTuple
 import pytest
 
 from convlin.cli import main
+from tests import processes
 
 ROOT = Path(__file__).parent.parent
 BIN = Path(sys.executable).parent
@@ -46,10 +46,7 @@ def run(command: str, folder: Path) -> str:
     if match is None:
         env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
         env.pop("PYTEST_ADDOPTS", None)
-        done = subprocess.run(
-            ["bash", "-c", command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=folder, env=env, check=False
-        )
-        return done.stdout.decode()
+        return processes.run("bash", "-c", f"exec 2>&1; {command}", cwd=folder, env=env, check=False).stdout
     import shlex
 
     out, err = io.StringIO(), io.StringIO()
@@ -101,18 +98,10 @@ def project(tmp_path: Path) -> Path:
     )
 
 
-def shell(command: str, folder: Path) -> subprocess.CompletedProcess[str]:
+def shell(command: str, folder: Path) -> processes.Done:
     env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "CI": "true"}
     env |= {"PIP_NO_INDEX": "1", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PYTHONDONTWRITEBYTECODE": "1"}
-    return subprocess.run(
-        ["bash", "-e", "-c", command],
-        capture_output=True,
-        text=True,
-        encoding="utf-8",
-        cwd=folder,
-        env=env,
-        check=False,
-    )
+    return processes.run("bash", "-e", "-c", command, cwd=folder, env=env, check=False)
 
 
 def steps() -> list[str]:

@@ -15,7 +15,7 @@ import textwrap
 import threading
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,7 @@ from convlin.cli.screen import Screen, painted
 from convlin.cli.values import read_arguments, read_batch_size, read_dtypes, read_inputs
 from convlin.errors import InputError
 from convlin.records import Location
+from tests import processes
 
 NET = """
     import torch
@@ -136,12 +137,9 @@ def run(capsys: pytest.CaptureFixture[str]) -> Run:
     return ran
 
 
-def command(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+def command(*words: str, env: Mapping[str, str] | None = None) -> processes.Done:
     """Run the real command in a process of its own."""
-    script = Path(sys.executable).with_name("convlin")
-    return subprocess.run(
-        [str(script), *words], capture_output=True, text=True, encoding="utf-8", check=False, **options
-    )  # type: ignore[call-overload,no-any-return]
+    return processes.run(processes.script("convlin"), *words, env=env, check=False)
 
 
 # show
@@ -336,8 +334,7 @@ def test_help_and_usage_errors_need_no_torch() -> None:
                 main(words)
         assert "torch" not in sys.modules
     """
-    done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stderr
+    processes.python(textwrap.dedent(code))
 
 
 # The user's code
@@ -735,7 +732,7 @@ def test_fix_prints_a_patch(run: Run, project: Path) -> None:
     ).replace("~", " ")
     assert (project / "net.py").read_bytes() == before
     if shutil.which("patch"):
-        subprocess.run(["patch", "-p1", "--quiet"], input=ran.out, text=True, check=True)
+        processes.run("patch", "-p1", "--quiet", "--batch", input=ran.out)
         assert run("check", "net.py:Wrong", "3,32,32").status == 0
 
 
@@ -931,7 +928,7 @@ def test_the_real_command() -> None:
 
 def test_python_dash_m_and_a_reader_that_stops() -> None:
     code = f"{sys.executable} -m convlin show net.py:CNN 3,32,32 | head -n 1"
-    done = subprocess.run(["bash", "-c", code], capture_output=True, text=True, encoding="utf-8", check=False)
+    done = processes.run("bash", "-c", code)
     assert done.stdout == "CNN  input 1×3×32×32  cpu, eval\n"
     assert done.stderr == ""
 
@@ -958,17 +955,20 @@ def on_a_terminal(words: list[str], **environment: str) -> tuple[str, str]:
                 return
             texts[number] += data
 
-    script = str(Path(sys.executable).with_name("convlin"))
     env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"} | environment
-    process = subprocess.Popen([script, *words], stdout=streams[0][1], stderr=streams[1][1], env=env)
+    process = subprocess.Popen(
+        [processes.script("convlin"), *words], stdin=subprocess.DEVNULL, stdout=streams[0][1], stderr=streams[1][1],
+        env=env, start_new_session=True,
+    )  # fmt: skip
     for _, end in streams:
         os.close(end)
-    readers = [threading.Thread(target=read, args=(number,)) for number in range(2)]
+    readers = [threading.Thread(target=read, args=(number,), daemon=True) for number in range(2)]
     for reader in readers:
         reader.start()
-    process.wait()
+    processes.wait(process)
     for reader in readers:
-        reader.join()
+        reader.join(processes.PATIENCE)
+        assert not reader.is_alive(), "the terminal is still open"
     for start, _ in streams:
         os.close(start)
     return texts[0].decode(), texts[1].decode()
@@ -1008,7 +1008,9 @@ def test_sign_of_life_comes_late_and_goes(monkeypatch: pytest.MonkeyPatch) -> No
     before = threading.active_count()
     screen = Screen(stderr=Terminal())
     with screen.progress("waiting"):
+        end = time.monotonic() + processes.PATIENCE
         while "waiting" not in screen.stderr.getvalue():
+            assert time.monotonic() < end
             time.sleep(0.01)
     assert re.fullmatch(r"(\rwaiting: 0 s)+\r {12}\r", screen.stderr.getvalue())
     assert threading.active_count() == before

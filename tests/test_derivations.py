@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import itertools
 import pickle
-import subprocess
-import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -21,6 +19,7 @@ from convlin import Summary, summarize
 from convlin.arithmetic import SizeError
 from convlin.records import Call, Derivation, TensorInfo
 from convlin.render import words
+from tests.processes import python
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
 pytestmark = [
@@ -452,7 +451,7 @@ def test_nothing_is_derived_while_the_model_runs(monkeypatch: pytest.MonkeyPatch
 
 def test_formulas_are_not_loaded_before_they_are_needed() -> None:
     code = "import sys, convlin; print([name for name in sys.modules if name in ('sympy', 'torch') or 'arith' in name])"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout == "[]\n"
+    assert python(code).stdout == "[]\n"
 
 
 def test_named_sizes_may_be_written_in_another_way() -> None:

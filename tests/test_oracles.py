@@ -5,8 +5,6 @@ from __future__ import annotations
 import ast
 import collections
 import random
-import subprocess
-import sys
 import types
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -20,6 +18,7 @@ from torch import Tensor, nn
 from torch.nn.utils import parametrizations
 from torch.overrides import TorchFunctionMode
 
+from tests.processes import python
 from tests.recording import Recorded, record, record_copy, shape_of, shapes_in, tensors_in
 from tests.snapshot import assert_unchanged, difference, snapshot
 from tests.zoo import REAL, SMALL, ZooModel, cases, dummy_arguments
@@ -571,10 +570,7 @@ def test_the_zoo_is_large_and_its_names_are_unique() -> None:
 
 def test_importing_the_zoo_imports_no_other_package() -> None:
     program = "import sys, tests.zoo; print(sorted({'transformers', 'monai', 'convlin'} & set(sys.modules)))"
-    done = subprocess.run(
-        [sys.executable, "-c", program], cwd=TESTS.parent, capture_output=True, text=True, check=True, timeout=120
-    )
-    assert done.stdout.strip() == "[]"
+    assert python(program, cwd=TESTS.parent).stdout.strip() == "[]"
 
 
 def test_oracles_know_nothing_of_convlin() -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import doctest
 import os
-import subprocess
 import sys
 import time
 import xml.etree.ElementTree as ET
@@ -31,6 +30,7 @@ from convlin.render.picture.simplify import simplify
 from convlin.render.picture.trouble import lines
 from tests.golden.models import GOLDEN
 from tests.pictures.models import KEPT, PICTURED, Mixture, SmallCNN, ViT, mlp
+from tests.processes import python, run
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
 ROOT = Path(__file__).parent.parent
@@ -219,16 +219,9 @@ assert "torch" not in sys.modules
 @pytest.mark.parametrize("seed", ["1", "2"])
 def test_nothing_depends_on_the_order_of_sets(seed, summaries):
     for name in ("vit", "unet"):
-        done = subprocess.run(
-            [sys.executable, "-c", _DRAW],
-            input=summaries[name].to_json(),
-            capture_output=True,
-            text=True,
-            encoding="utf-8",
-            env={**os.environ, "PYTHONHASHSEED": seed, "PYTHONUTF8": "1"},
-            check=False,
-        )
-        assert done.stdout == summaries[name].to_svg(), done.stderr
+        env = {**os.environ, "PYTHONHASHSEED": seed, "PYTHONUTF8": "1"}
+        done = python(_DRAW, input=summaries[name].to_json(), env=env)
+        assert done.stdout == summaries[name].to_svg()
 
 
 # What is drawn
@@ -558,13 +551,7 @@ def test_the_page_runs():
 
 
 def test_the_images_of_the_page_are_what_the_example_draws(tmp_path):
-    done = subprocess.run(
-        [sys.executable, str(ROOT / "examples" / "draw_network.py"), str(tmp_path)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
+    run(sys.executable, ROOT / "examples" / "draw_network.py", tmp_path)
     drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     kept = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "images").glob("*-*.svg")}
     assert drawn == {name: kept.get(name) for name in drawn}, "python examples/draw_network.py docs/images"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
 import sys
 import textwrap
 from pathlib import Path
@@ -12,6 +11,8 @@ import pytest
 # Loaded once, here: pytester forgets what a run inside this process has imported.
 import convlin.changes
 import convlin.summarize  # noqa: F401
+from tests import processes
+from tests.processes import PATIENCE
 
 UPDATE = "--shape-lock-update"
 
@@ -347,7 +348,7 @@ def test_any_rootdir(written: pytest.Pytester) -> None:
 def test_two_workers(stale: pytest.Pytester) -> None:
     """Each worker runs some of the tests; what is stale is known only from both."""
     stale.makepyfile(test_new=ONE)
-    result = stale.runpytest_subprocess("-p", "no:cacheprovider", "-n", "2", UPDATE)
+    result = stale.runpytest_subprocess("-p", "no:cacheprovider", "-n", "2", UPDATE, timeout=PATIENCE)
     assert result.ret == 0
     result.stdout.fnmatch_lines(["1 written: *", "  __shapes__/test_new/test_net.shapes", STALE, "  *test_net.shapes"])
     assert result.stdout.str().count("= shape locks =") == 1
@@ -367,9 +368,7 @@ def test_loading_costs_nothing(pytester: pytest.Pytester) -> None:
             assert not {"numpy", "sympy", "tabulate"} & sys.modules.keys()
         """
     )
-    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", str(pytester.path)]
-    result = subprocess.run(command, capture_output=True, text=True, check=False)
-    assert result.returncode == 0, result.stdout
+    processes.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", pytester.path)
 
 
 def test_options_are_in_the_help(pytester: pytest.Pytester) -> None:

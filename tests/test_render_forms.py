@@ -10,7 +10,6 @@ import io
 import os
 import pickle
 import stat
-import subprocess
 import sys
 
 import pytest
@@ -26,6 +25,7 @@ from convlin.render.latex import escaped as latex_escaped
 from convlin.render.markdown import code
 from convlin.render.markdown import escaped as markdown_escaped
 from tests.golden.models import CNN, TwoInputs
+from tests.processes import python, run
 from tests.rendering import Page, markdown_table
 
 H, W = sympy.symbols("H W", integer=True, positive=True)
@@ -98,12 +98,10 @@ def test_without_utf8_the_text_is_ascii_by_itself(tmp_path):
         "from torch import nn\nfrom convlin import summarize\n"
         "print(summarize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8)))\n"
     )
-    plain = subprocess.run(
-        [sys.executable, script], capture_output=True, check=True, env={**os.environ, "PYTHONIOENCODING": "ascii"}
-    ).stdout
+    plain = run(sys.executable, script, env={**os.environ, "PYTHONIOENCODING": "ascii"}).stdout
     assert plain.isascii()
-    assert b"floor((8 + 2*0 - 1*(3-1) - 1)/1) + 1 = 6" in plain
-    assert b"1x3x8x8" in plain
+    assert "floor((8 + 2*0 - 1*(3-1) - 1)/1) + 1 = 6" in plain
+    assert "1x3x8x8" in plain
 
 
 def test_text_does_not_need_a_stdout(summary, monkeypatch):
@@ -276,7 +274,7 @@ def test_nothing_heavy_is_imported_before_it_is_asked_for():
         "assert not {'tabulate', 'pandas', 'convlin.render.html', 'convlin.render.schema'} & new, new\n"
         "str(s)\nassert 'tabulate' in sys.modules\n"
     )
-    subprocess.run([sys.executable, "-c", script], check=True)
+    python(script)
 
 
 # Memory

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-import subprocess
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from torch import nn
 
 from convlin import summarize
 from tests.golden.models import CNN, Patches, ResNet
+from tests.processes import PATIENCE, run
 from tests.rendering import Page
 
 
@@ -76,7 +76,11 @@ def test_a_notebook_shows_the_table(tmp_path):
     ]
     notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
     nbclient.NotebookClient(
-        notebook, timeout=120, kernel_name="python3", resources={"metadata": {"path": str(tmp_path)}}
+        notebook,
+        timeout=PATIENCE,
+        startup_timeout=PATIENCE,
+        kernel_name="python3",
+        resources={"metadata": {"path": str(tmp_path)}},
     ).execute()
     (output,) = notebook.cells[1]["outputs"]
     assert output["output_type"] == "execute_result"
@@ -97,7 +101,7 @@ def test_a_browser_folds_what_is_unchecked(tmp_path: Path):
     arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                  "--disable-background-networking", "--disable-component-update", "--disable-sync",
                  f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()]  # fmt: skip
-    shown = subprocess.run(["chromium", *arguments], capture_output=True, text=True, timeout=120, check=True).stdout
+    shown = run("chromium", *arguments).stdout
     title = shown.split("<title>")[1].split("</title>")[0]
     page = Page(text)
     expected = "".join("0" if "g1" in names else "1" for names in page.row_classes[1:])

@@ -5,7 +5,6 @@ from __future__ import annotations
 import linecache
 import os
 import shutil
-import subprocess
 import sys
 import textwrap
 import warnings
@@ -33,6 +32,7 @@ from convlin.source import (
     unified_diff,
 )
 from convlin.source.find import Finder
+from tests.processes import run
 from tests.source_programs import Writer, load, load_file, made_at, recording
 
 HEAD = "import torch\nfrom collections import OrderedDict\nfrom torch import nn\n\n"
@@ -713,7 +713,7 @@ def test_the_diff_is_a_patch(tmp_path: Path, newline: str, end: str) -> None:
     assert patch.startswith("--- a/sub/netz.py\n+++ b/sub/netz.py\n")
     git = ["git", "-c", "core.autocrlf=false", "apply", "--unsafe-paths", "-"]
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
-    subprocess.run(git, input=patch.encode(), check=True, cwd=tmp_path, env=environment, capture_output=True)
+    run(*git, input=patch, cwd=tmp_path, env=environment)
     assert not any(edit.old and edit.old in path.read_text() for edit in edits)
     assert load_file(path).build().fd.bias is None
 

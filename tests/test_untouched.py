@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 import signal
 import threading
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -13,10 +14,12 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import BaseTorchFunctionMode, TorchFunctionMode
 
 from convlin import InputError, num_flat_features, summarize
 from examples.cifar10 import CNN, ThreeWrong
 from examples.small_cnn import WrongCNN
+from tests.processes import PATIENCE
 from tests.snapshot import difference, snapshot
 
 
@@ -124,8 +127,10 @@ def test_a_timeout_signal_in_forward_leaves_nothing_behind() -> None:
             self.norm = nn.BatchNorm1d(4)
 
         def forward(self, x: Tensor) -> Tensor:
-            while True:
+            end = time.monotonic() + PATIENCE
+            while time.monotonic() < end:
                 x = self.norm(x)
+            return x
 
     def stop(*_: object) -> None:
         raise TimeoutError("too long")
@@ -143,6 +148,38 @@ def test_a_timeout_signal_in_forward_leaves_nothing_behind() -> None:
     assert difference(before, snapshot(model)) == []
 
 
+class Alarm(TorchFunctionMode):
+    """Raises as a signal handler does that happens to run inside a torch function."""
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        if getattr(func, "__name__", "") == "relu":
+            raise TimeoutError("too long")
+        return func(*args, **(kwargs or {}))
+
+
+def test_an_alarm_inside_a_torch_function_is_no_finding() -> None:
+    """It ends the pass: were it taken for a refusal of torch's, the model would be run once more."""
+    runs = []
+    model = nn.Sequential(nn.ReLU())
+    model.register_forward_pre_hook(lambda *_: runs.append(1))
+    with pytest.raises(TimeoutError), Alarm():
+        summarize(model, (4,))
+    assert len(runs) == 1
+
+
+def test_an_alarm_that_loses_the_mode_leaves_those_of_others() -> None:
+    class Loses(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            torch.overrides._pop_mode()
+            raise TimeoutError("too long")
+
+    with BaseTorchFunctionMode():
+        before = torch._C._len_torch_function_stack()
+        with pytest.raises(TimeoutError):
+            summarize(Loses(), (4,))
+        assert torch._C._len_torch_function_stack() == before
+
+
 def test_threads_do_not_disturb_each_other() -> None:
     shared = CNN()
     models = [shared, shared, WrongCNN(), ThreeWrong(), shared]
@@ -154,11 +191,12 @@ def test_threads_do_not_disturb_each_other() -> None:
         for _ in range(3):
             results[index].append(str(summarize(models[index], (3, 32, 32))))
 
-    threads = [threading.Thread(target=work, args=(index,)) for index in range(len(models))]
+    threads = [threading.Thread(target=work, args=(index,), daemon=True) for index in range(len(models))]
     for thread in threads:
         thread.start()
     for thread in threads:
-        thread.join()
+        thread.join(PATIENCE)
+    assert not any(thread.is_alive() for thread in threads)
     assert results == [[text] * 3 for text in expected]
     for model, saved in zip(models, before, strict=True):
         assert difference(saved, snapshot(model)) == []
@@ -174,13 +212,14 @@ def test_another_thread_that_uses_the_model_is_not_recorded() -> None:
                 model(torch.zeros(1, 3, 32, 32))
 
     alone = summarize(model, (3, 32, 32))
-    thread = threading.Thread(target=use)
+    thread = threading.Thread(target=use, daemon=True)
     thread.start()
     try:
         beside = [summarize(model, (3, 32, 32)) for _ in range(3)]
     finally:
         stop.set()
-        thread.join()
+        thread.join(PATIENCE)
+    assert not thread.is_alive()
     assert all(summary == alone for summary in beside)
 
 
