@@ -64,12 +64,20 @@ class Between(TorchFunctionMode):
         caller = None if in_library else self._frames.caller(frame)
         if caller is None:
             try:
-                return func(*args, **kwargs)
+                return self._run(func, args, kwargs)
             except Exception as error:
                 if interrupts(error):
                     raise
                 return self._failed_in_layer(func, args, kwargs, error)
         return self._call(func, args, kwargs, caller)
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The function itself, or on the meta device the rule that knows what it returns."""
+        if self._state.answer is not None:
+            made = self._state.answer(func, args, kwargs)
+            if made is not None:
+                return made
+        return func(*args, **kwargs)
 
     def _keep(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._state.keeper is not None:
@@ -109,7 +117,7 @@ class Between(TorchFunctionMode):
         counted = state.flops.total if state.flops is not None else 0
         misfits: tuple[Misfit, ...] = ()
         try:
-            result = func(*args, **kwargs)
+            result = self._run(func, args, kwargs)
         except Exception as error:
             if interrupts(error):
                 raise

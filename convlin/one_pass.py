@@ -41,6 +41,10 @@ def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int
     args, kwargs = plan.make(sizes)
     tracer, recording = Tracer(model, state), state.recording
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
+    if plan.device.type == "meta" and state.flops is None:  # whose count comes from running the functions
+        from convlin.meta_rules import answer
+
+        state.answer = answer
     with torch.no_grad(), as_written(model), _known_to_be_under_way():
         try:
             with tracer.attached(), state.flops or nullcontext():

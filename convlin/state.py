@@ -8,7 +8,7 @@ from operator import attrgetter
 from typing import TYPE_CHECKING, Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlin.keeper import Keeper
 from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
@@ -66,6 +66,8 @@ class State:
     suspects: Suspects = field(default_factory=Suspects)
     keeper: Keeper | None = None
     read: SizeReader = sizes
+    answer: Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Tensor | None] | None = None
+    """What a function returns, where that is known without running it."""
     flops: FlopCount | None = None
     """Counts operations, where they were asked for."""
     recording: Recording = field(default_factory=Recording)

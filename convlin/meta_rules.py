@@ -1,0 +1,204 @@
+"""On the meta device: what a function returns, without PyTorch's slow meta kernels.
+
+PyTorch works out the sizes of a convolution or a normalisation on the meta device in Python, for half
+a millisecond each.  The rules here answer from the formulas of ``arithmetic``.  A rule answers for a
+function, whoever calls it, so hooks, parametrizations and classes with a ``forward`` of their own are
+none of its business.  It answers only for what it knows for certain: plain contiguous tensors of one
+floating dtype, no gradients, no other mode in between.  Everything else, and everything that would be
+refused, goes to PyTorch itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import lru_cache, partial
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import arithmetic
+
+Rule = Callable[..., "Tensor | None"]
+
+_META = torch.device("meta")
+_PLAIN = (Tensor, nn.Parameter)
+
+
+def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
+    """The tensor that ``function`` returns, or None where PyTorch has to be asked.
+
+    To be called from a function mode, which is off meanwhile.
+
+    >>> x, weight = torch.empty(1, 3, 32, 32, device="meta"), torch.empty(16, 3, 3, 3, device="meta")
+    >>> with torch.no_grad():
+    ...     made = answer(torch.conv2d, (x, weight, None, 2), {})
+    >>> made.shape
+    torch.Size([1, 16, 15, 15])
+    """
+    rule = _RULES.get(function)
+    if rule is None or torch.is_grad_enabled() or _is_observed():
+        return None
+    try:
+        return rule(*args, **kwargs)
+    except TypeError:  # other arguments than the rule knows
+        return None
+
+
+def _is_observed() -> bool:
+    """Whether something else sees or changes what functions do."""
+    return bool(
+        torch._C._len_torch_function_stack()
+        or torch._C._len_torch_dispatch_stack()
+        or torch._C._functorch.peek_interpreter_stack() is not None
+    )
+
+
+def _is_plain(*tensors: Any) -> bool:
+    """Contiguous tensors of one floating dtype on the meta device, None left out."""
+    dtype = None
+    for tensor in tensors:
+        if tensor is None:
+            continue
+        if type(tensor) not in _PLAIN or not tensor.is_meta or not tensor.is_contiguous():
+            return False
+        if dtype is None:
+            dtype = tensor.dtype
+            if not dtype.is_floating_point or dtype.itemsize == 1:
+                return False
+        elif tensor.dtype is not dtype:
+            return False
+    return True
+
+
+def _made(shape: tuple[Any, ...], like: Tensor) -> Tensor:
+    return torch.empty(shape, dtype=like.dtype, device=_META)
+
+
+@lru_cache(maxsize=4096)
+def _convolved(spatial_dims: int, shape: Any, out_channels: int, kernel_size: Any, *settings: Any) -> Any:
+    """The shape after a convolution; None where it would be refused."""
+    stride, padding, dilation = settings
+    try:
+        return arithmetic.convolution(
+            shape, spatial_dims=spatial_dims, out_channels=out_channels, kernel_size=kernel_size, stride=stride,
+            padding=padding, dilation=dilation,
+        ).shape  # fmt: skip
+    except ValueError:
+        return None
+
+
+def _convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    *,
+    spatial_dims: int,
+) -> Tensor | None:
+    if not _is_plain(input, weight, bias) or input.dim() != spatial_dims + 2 or weight.dim() != spatial_dims + 2:
+        return None
+    shape, (out_channels, per_group, *kernel_size) = input.shape, weight.shape
+    if shape[1] != per_group * groups or out_channels % groups or 0 in shape or 0 in weight.shape:
+        return None
+    if isinstance(padding, str) or (bias is not None and bias.shape != (out_channels,)):
+        return None
+    made = _convolved(spatial_dims, shape, out_channels, tuple(kernel_size), stride, padding, dilation)
+    return None if made is None else _made(made, input)
+
+
+def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
+    if not _is_plain(input, weight, bias) or weight.dim() != 2 or input.dim() < 2 or 0 in input.shape:
+        return None
+    shape, (out_features, in_features) = input.shape, weight.shape
+    if shape[-1] != in_features or (bias is not None and bias.shape != (out_features,)):
+        return None
+    return _made((*shape[:-1], out_features), input)
+
+
+def _batch_norm(
+    input: Tensor,
+    running_mean: Tensor | None,
+    running_var: Tensor | None,
+    weight: Tensor | None = None,
+    bias: Tensor | None = None,
+    training: bool = False,
+    momentum: float = 0.1,
+    eps: float = 1e-5,
+) -> Tensor | None:
+    if training or running_mean is None or running_var is None or input.dim() < 2 or 0 in input.shape:
+        return None
+    if not _is_plain(input, running_mean, running_var, weight, bias):
+        return None
+    features = (input.shape[1],)
+    if any(each is not None and each.shape != features for each in (running_mean, running_var, weight, bias)):
+        return None
+    return _made(input.shape, input)
+
+
+def _layer_norm(
+    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: Any = 1e-5
+) -> Tensor | None:
+    shape = tuple(normalized_shape)
+    if not shape or not _is_plain(input, weight, bias) or input.shape[-len(shape) :] != shape or 0 in input.shape:
+        return None
+    if any(each is not None and each.shape != shape for each in (weight, bias)):
+        return None
+    return _made(input.shape, input)
+
+
+def _group_norm(
+    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
+) -> Tensor | None:
+    if not _is_plain(input, weight, bias) or input.dim() < 3 or num_groups < 1 or 0 in input.shape:
+        return None
+    channels = input.shape[1]
+    if channels % num_groups or any(each is not None and each.shape != (channels,) for each in (weight, bias)):
+        return None
+    if input.numel() == input.shape[0] * num_groups:  # a single value per group, which may be refused
+        return None
+    return _made(input.shape, input)
+
+
+def _activation(input: Tensor, inplace: bool = False) -> Tensor | None:
+    return _made(input.shape, input) if not inplace and _is_plain(input) else None
+
+
+def _clamped(input: Tensor, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Tensor | None:
+    return _activation(input, inplace) if type(min_val) is type(max_val) is float and min_val <= max_val else None
+
+
+def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:
+    return _made(input.shape, input) if approximate in ("none", "tanh") and _is_plain(input) else None
+
+
+def _together(input: Tensor, other: Any) -> Tensor | None:
+    """Two tensors of the same shape, element by element."""
+    if type(other) not in _PLAIN or not _is_plain(input, other) or input.shape != other.shape:
+        return None
+    return _made(input.shape, input)
+
+
+_RULES: Mapping[Any, Rule] = {
+    torch.conv1d: partial(_convolution, spatial_dims=1),
+    torch.conv2d: partial(_convolution, spatial_dims=2),
+    torch.conv3d: partial(_convolution, spatial_dims=3),
+    F.linear: _linear,
+    F.batch_norm: _batch_norm,
+    F.layer_norm: _layer_norm,
+    F.rms_norm: _layer_norm,
+    F.group_norm: _group_norm,
+    F.relu: _activation,
+    F.hardtanh: _clamped,
+    F.silu: _activation,
+    F.gelu: _gelu,
+    torch.relu: _activation,
+    torch.add: _together,
+    torch.mul: _together,
+    Tensor.add: _together,
+    Tensor.mul: _together,
+}

@@ -1,0 +1,169 @@
+"""What the rules answer on the meta device is what PyTorch answers there, over thousands of random settings."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.utils.flop_counter import FlopCounterMode
+
+from convlin import summarize
+from convlin.meta_rules import answer
+
+Case = tuple[Any, tuple[Any, ...], dict[str, Any]]
+
+DTYPES = (torch.float32, torch.float32, torch.float32, torch.bfloat16, torch.float64, torch.int64)
+
+
+class Dice(random.Random):
+    """Random settings, one in a few of them wrong."""
+
+    def size(self, most: int = 9) -> int:
+        return self.choice((0, 1)) if self.random() < 0.1 else self.randint(1, most)
+
+    def tensor(self, *shape: int) -> Tensor:
+        wrong = self.random()
+        if wrong < 0.02 and shape:
+            shape = (shape[0] + 1, *shape[1:])
+        made = torch.empty(shape, dtype=self.choice(DTYPES) if wrong > 0.97 else torch.float32, device="meta")
+        if 0.02 < wrong < 0.05 and made.dim() == 4:
+            return made.to(memory_format=torch.channels_last)
+        if 0.05 < wrong < 0.08:
+            return nn.Parameter(made)
+        return made.transpose(-1, -2) if 0.08 < wrong < 0.1 and made.dim() > 1 else made
+
+    def maybe(self, *shape: int) -> Tensor | None:
+        return self.tensor(*shape) if self.random() < 0.6 else None
+
+    def setting(self, dims: int, low: int, high: int) -> Any:
+        if self.random() < 0.4:
+            return self.randint(low, high)
+        return tuple(self.randint(low, high) for _ in range(dims))
+
+
+def _convolution(dice: Dice) -> Case:
+    dims = dice.randint(1, 3)
+    groups = dice.choice((1, 1, 2))
+    per_group, out = dice.randint(1, 3), groups * dice.randint(1, 3)
+    kernel = [dice.randint(1, 4) for _ in range(dims)]
+    shape = [dice.size(3), per_group * groups, *(dice.size() for _ in range(dims))]
+    if dice.random() < 0.1:
+        del shape[0]
+    padding: Any = dice.choice(("same", "valid")) if dice.random() < 0.1 else dice.setting(dims, 0, 2)
+    stride = dice.setting(dims, 1, 3)
+    settings = (stride, padding, dice.setting(dims, 1, 2), groups)
+    args = (dice.tensor(*shape), dice.tensor(out, per_group, *kernel), dice.maybe(out))
+    function = (torch.conv1d, torch.conv2d, torch.conv3d)[dims - 1]
+    if dice.random() < 0.3:
+        return function, args, dict(zip(("stride", "padding", "dilation", "groups"), settings, strict=True))
+    return function, (*args, *settings), {}
+
+
+def _linear(dice: Dice) -> Case:
+    features, out = dice.size(), dice.size()
+    leading = [dice.size(4) for _ in range(dice.randint(0, 3))]
+    return F.linear, (dice.tensor(*leading, features), dice.tensor(out, features), dice.maybe(out)), {}
+
+
+def _batch_norm(dice: Dice) -> Case:
+    features = dice.size()
+    shape = [dice.size(3), features, *(dice.size(4) for _ in range(dice.randint(0, 3)))]
+    statistics = (dice.maybe(features), dice.maybe(features)) if dice.random() < 0.2 else (
+        dice.tensor(features), dice.tensor(features)
+    )  # fmt: skip
+    named = {"weight": dice.maybe(features), "bias": dice.maybe(features), "training": dice.random() < 0.1}
+    return F.batch_norm, (dice.tensor(*shape), *statistics), named
+
+
+def _layer_norm(dice: Dice) -> Case:
+    normalized = tuple(dice.size(5) for _ in range(dice.randint(1, 2)))
+    shape = [*(dice.size(4) for _ in range(dice.randint(0, 2))), *normalized]
+    weight = dice.maybe(*normalized)
+    if dice.random() < 0.4:
+        return F.rms_norm, (dice.tensor(*shape), normalized), {"weight": weight}
+    bias = dice.maybe(*normalized) if weight is not None else None
+    return F.layer_norm, (dice.tensor(*shape), normalized, weight, bias), {}
+
+
+def _group_norm(dice: Dice) -> Case:
+    groups = dice.randint(1, 3)
+    channels = groups * dice.randint(1, 3)
+    shape = [dice.size(3), channels, *(dice.size(4) for _ in range(dice.randint(0, 3)))]
+    return F.group_norm, (dice.tensor(*shape), groups, dice.maybe(channels), dice.maybe(channels)), {}
+
+
+def _activation(dice: Dice) -> Case:
+    x = dice.tensor(*(dice.size(4) for _ in range(dice.randint(1, 4))))
+    function, named = dice.choice(
+        [(F.relu, {}), (F.relu, {"inplace": True}), (F.silu, {}), (F.gelu, {}), (F.gelu, {"approximate": "tanh"}),
+         (F.hardtanh, {"min_val": 0.0, "max_val": 6.0}), (torch.relu, {})]
+    )  # fmt: skip
+    return function, (x,), dict(named)
+
+
+def _together(dice: Dice) -> Case:
+    shape = [dice.size(4) for _ in range(dice.randint(1, 4))]
+    left = dice.tensor(*shape)
+    right: Any = 2 if dice.random() < 0.2 else dice.tensor(*shape)
+    return dice.choice((torch.add, torch.mul, Tensor.add, Tensor.mul)), (left, right), {}
+
+
+@pytest.mark.parametrize("make", [_convolution, _linear, _batch_norm, _layer_norm, _group_norm, _activation, _together])
+def test_the_rules_answer_as_pytorch_does(make: Callable[[Dice], Case]) -> None:
+    dice = Dice(make.__name__)
+    answered = 0
+    for _ in range(1000):
+        function, args, kwargs = make(dice)
+        with torch.no_grad():
+            found = answer(function, args, kwargs)
+            if found is None:
+                continue  # PyTorch itself will say
+            answered += 1
+            expected = function(*args, **kwargs)
+        assert found.shape == expected.shape, (function, args, kwargs)
+        assert (found.dtype, found.device, found.requires_grad) == (expected.dtype, expected.device, False)
+        assert type(found) is type(expected) is Tensor
+        assert found.is_contiguous()
+        if 0 not in found.shape:
+            assert expected.is_contiguous(), (function, args, kwargs)
+    assert answered > 300
+
+
+def test_nothing_is_answered_where_something_else_looks_on() -> None:
+    x, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
+    assert answer(torch.conv2d, (x, weight), {}) is None, "a gradient may be wanted"
+    with torch.no_grad():
+        assert answer(torch.conv2d, (x, weight), {}) is not None
+        assert answer(torch.conv2d, (torch.zeros(1, 3, 8, 8), torch.zeros(4, 3, 3, 3)), {}) is None
+        with FlopCounterMode(display=False):
+            assert answer(torch.conv2d, (x, weight), {}) is None
+        torch.vmap(lambda each: _assert_none(answer(F.relu, (each,), {}), each))(x)
+
+
+def _assert_none(found: Tensor | None, x: Tensor) -> Tensor:
+    assert found is None
+    return x
+
+
+def test_known_layers_are_answered_for_and_told_as_in_a_real_pass(monkeypatch: pytest.MonkeyPatch) -> None:
+    answered: list[Any] = []
+
+    def counted(function: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Tensor | None:
+        made = answer(function, args, kwargs)
+        if made is not None:
+            answered.append(function)
+        return made
+
+    monkeypatch.setattr("convlin.meta_rules.answer", counted)
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
+    real = summarize(model, (3, 8, 8))
+    assert not answered
+    meta = summarize(model, (3, 8, 8), device="meta")
+    assert answered == [torch.conv2d, F.batch_norm, F.relu, F.linear]
+    assert [call.output_shapes for call in meta.calls] == [call.output_shapes for call in real.calls]
+    assert [call.settings for call in meta.calls] == [call.settings for call in real.calls]
