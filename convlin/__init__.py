@@ -2,21 +2,19 @@
 
 from __future__ import annotations
 
-import sys
 from importlib import import_module
-from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from convlin.errors import ConvlinError, InputError, ShapeError
 
 if TYPE_CHECKING:
     from convlin.check import assert_shapes
-    from convlin.explain import explain
-    from convlin.fit import fit
+    from convlin.explaining import explain
+    from convlin.fitting import fit
     from convlin.printing import Print
-    from convlin.summarize import num_flat_features, summarize
+    from convlin.summarizing import num_flat_features, summarize
     from convlin.summary import Summary
-    from convlin.watch import watch
+    from convlin.watching import watch
 
 __all__ = [
     "ConvlinError",
@@ -39,11 +37,11 @@ _HOMES = {
     "Print": "convlin.printing",
     "Summary": "convlin.summary",
     "assert_shapes": "convlin.check",
-    "explain": "convlin.explain",
-    "fit": "convlin.fit",
-    "num_flat_features": "convlin.summarize",
-    "summarize": "convlin.summarize",
-    "watch": "convlin.watch",
+    "explain": "convlin.explaining",
+    "fit": "convlin.fitting",
+    "num_flat_features": "convlin.summarizing",
+    "summarize": "convlin.summarizing",
+    "watch": "convlin.watching",
 }
 
 
@@ -57,13 +55,3 @@ def __getattr__(name: str) -> Any:
 
 def __dir__() -> list[str]:
     return sorted({*globals(), *__all__})
-
-
-class _Package(ModuleType):
-    def __setattr__(self, name: str, value: object) -> None:
-        # Importing the module convlin.summarize binds it here, over the function of the same name.
-        if not (name in _HOMES and isinstance(value, ModuleType)):
-            super().__setattr__(name, value)
-
-
-sys.modules[__name__].__class__ = _Package

@@ -67,7 +67,7 @@ def assert_shapes(
     (1, 10)
     """
     __tracebackhide__ = True
-    from convlin.summarize import summarize
+    from convlin.summarizing import summarize
 
     try:
         wanted = read_expected(expected)

@@ -63,7 +63,7 @@ class ShapeLock:
         """
         __tracebackhide__ = True
         from convlin.errors import InputError
-        from convlin.summarize import summarize
+        from convlin.summarizing import summarize
 
         try:
             summary = summarize(

@@ -124,7 +124,7 @@ class Summary(Forms):
         2  Linear
             has in_features=48, which is right: 3·4·4 = 48
         """
-        from convlin.explain import explain_report, find_call, printable
+        from convlin.explaining import explain_report, find_call, printable
 
         text = explain_report(self.report, None if path is None else find_call(self.report, path))
         return printable(text, self._options.ascii_only)

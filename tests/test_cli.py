@@ -876,7 +876,7 @@ def test_fix_interrupted_puts_back(run: Run, project: Path, monkeypatch: pytest.
 
 
 def test_explain(run: Run) -> None:
-    pytest.importorskip("convlin.explain")
+    pytest.importorskip("convlin.explaining")
     ran = run("explain", "Conv2d", "3,32,32", "--kwargs", "out_channels=16, kernel_size=3, stride=2")
     assert ran.status == 0, ran.err
     assert "(32 + 2·0 − 1·(3−1) − 1)/2" in ran.out

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 import convlin
 from convlin import InputError, summarize
 from convlin.derivations import of_functions, of_layers
-from convlin.explain import explain_report
+from convlin.explaining import explain_report
 from convlin.records import Call, Location, Report, TensorInfo
 from convlin.way import Follower, Leg
 from tests.mistakes import MISTAKES, Mistake

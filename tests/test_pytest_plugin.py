@@ -10,7 +10,7 @@ import pytest
 
 # Loaded once, here: pytester forgets what a run inside this process has imported.
 import convlin.changes
-import convlin.summarize  # noqa: F401
+import convlin.summarizing  # noqa: F401
 from tests import processes
 from tests.processes import PATIENCE
 

@@ -70,7 +70,7 @@ def explain(arguments: argparse.Namespace, screen: Screen) -> int:
     with screen.progress("importing torch"):
         from torch import nn
 
-        from convlin.explain import explain as explained
+        from convlin.explaining import explain as explained
     kind = getattr(nn, arguments.layer.removeprefix("nn.").removeprefix("torch.nn."), None)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         from convlin.render.options import nearest

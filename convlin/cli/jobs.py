@@ -68,7 +68,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
     batch_size = values.read_batch_size(job.batch_size)
     with redirect_stdout(screen.stderr):
         with screen.progress(f"importing {job.model}"):
-            from convlin.summarize import summary_of
+            from convlin.summarizing import summary_of
 
             loaded = loader.load(job.model, arguments, keywords, base=job.base, device=job.device)
         with screen.progress(f"running {job.model}"):

@@ -15,7 +15,7 @@ from convlin.inputs import DtypeLike, Input
 from convlin.passes import unwrapped
 from convlin.records import Problem
 from convlin.report import walk
-from convlin.summarize import summarize
+from convlin.summarizing import summarize
 
 #: What a new layer can mend; for anything else the model's code has to change.
 _SIZES = frozenset(

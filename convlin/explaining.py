@@ -50,7 +50,7 @@ def explain(
     https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
     """
     from convlin.one_layer import explain_layer
-    from convlin.summarize import summarize
+    from convlin.summarizing import summarize
 
     summary = summarize(layer, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device)
     has_layers = any(True for _ in layer.children())
