@@ -198,16 +198,16 @@ def test_options_of_the_pass(run: Run) -> None:
         "train",
         "--device",
         "meta",
-        "--dtype",
+        "--dtypes",
         "float32",
     )
     assert "input 4×3×32×32  meta, train" in ran.out
     data = json.loads(
-        run("show", "net.py:Two", "5", "7", "--dtype", "long", "--dtype", "int32", "--format", "json").out
+        run("show", "net.py:Two", "5", "7", "--dtypes", "long", "--dtypes", "int32", "--format", "json").out
     )
     assert [each["dtype"] for each in data["inputs"]] == ["int64", "int32"]
     data = json.loads(
-        run("show", "net.py:Two", "a=5", "b=7", "--dtype=b=long", "--dtype=a=half", "--format", "json").out
+        run("show", "net.py:Two", "a=5", "b=7", "--dtypes=b=long", "--dtypes=a=half", "--format", "json").out
     )
     assert [each["dtype"] for each in data["inputs"]] == ["float16", "int64"]
 
@@ -224,7 +224,7 @@ def test_columns_rows_and_forms(run: Run) -> None:
     )
     assert re.search(r"Layer +Output\nconv1 +1×16×32×32\nconv2 +1×32×16×16\n", ran.out)
     assert "conv1.weight" in run("show", "net.py:CNN", "3,32,32", "--parameters").out
-    assert run("show", "net.py:CNN", "3,32,32", "--ascii").out.isascii()
+    assert run("show", "net.py:CNN", "3,32,32", "--ascii-only").out.isascii()
     assert "| Layer " in run("show", "net.py:CNN", "3,32,32", "--format", "markdown").out
     assert run("show", "net.py:CNN", "3,32,32", "--format", "html").out.startswith("<")
     assert run("show", "net.py:CNN", "3,32,32", "--format", "csv").out.startswith("layer,type,")
@@ -291,8 +291,8 @@ def test_named_sizes(run: Run) -> None:
         (["show", "net.py:CNN", "0,32,32"], "0 in the shape (0, 32, 32) is no size"),
         (["show", "net.py:CNN", "x=3,32,32", "5"], "some of the inputs x=3,32,32 5 have names"),
         (["show", "net.py:CNN", "y=3,32,32"], "CNN.forward(x) cannot be called with y="),
-        (["show", "net.py:CNN", "3,32,32", "--dtype", "flaot32"], "'flaot32' is no dtype"),
-        (["show", "net.py:Two", "3", "3", "--dtype", "a=long", "--dtype", "half"], "some --dtype have names"),
+        (["show", "net.py:CNN", "3,32,32", "--dtypes", "flaot32"], "'flaot32' is no dtype"),
+        (["show", "net.py:Two", "3", "3", "--dtypes", "a=long", "--dtypes", "half"], "some --dtypes have names"),
         (["show", "net.py:CNN", "3,32,32", "--device", "cud"], "'cud'"),
         (["show", "net.py:CNN", "3,32,32", "--batch-size", "0"], "--batch-size 0 is no batch size"),
         (["check", "net.py:CNN"], "net.py:CNN needs an input to be checked with"),
@@ -611,8 +611,8 @@ CONFIGURED = """
     models = [
         { model = "net.py:CNN", input = "3,32,32", lock = "cnn.shapes" },
         { model = "net.py:make", input = [3, 32, 32], kwargs = { classes = 7 }, batch_size = 2, mode = "train" },
-        { model = "net:Two", input = ["5", "7"], dtype = ["long", "int32"], forward_kwargs = { scale = 2 } },
-        { model = "net.py:Two", input = { a = [5], b = "7" }, dtype = { a = "half" }, device = "meta" },
+        { model = "net:Two", input = ["5", "7"], dtypes = ["long", "int32"], forward_kwargs = { scale = 2 } },
+        { model = "net.py:Two", input = { a = [5], b = "7" }, dtypes = { a = "half" }, device = "meta" },
         { model = "net.py:Two", input = [[5], [7]] },
     ]
 """
@@ -683,7 +683,7 @@ def test_one_wrong_model_among_several(run: Run, project: Path) -> None:
         ("[tool.convlin]\nmodels = [{ model = 'a:b', inptu = '3' }]\n", "has no key 'inptu'; did you mean 'input'?"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', input = 3.5 }]\n", "input = 3.5 is no input"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', mode = 3 }]\n", "mode = 3 should be a text"),
-        ("[tool.convlin]\nmodels = [{ model = 'a:b', dtype = 3 }]\n", "dtype = 3 is no dtype"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', dtypes = 3 }]\n", "dtypes = 3 is no dtype"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', kwargs = 3 }]\n", "kwargs = 3 cannot be passed"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', kwargs = { a = 1979-05-27 } }]\n", "cannot be passed"),
     ],

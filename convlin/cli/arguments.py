@@ -75,7 +75,7 @@ def _show(commands: _Commands) -> None:
         "Without an input no pass is run: structure and parameters only.",
         "  convlin show net.py:Net 3,32,32\n"
         "  convlin show pkg.models:make_unet 3,H,W --kwargs '{\"classes\": 10}'\n"
-        "  convlin show net.py:Bert input_ids=128 --dtype long --format html --output bert.html",
+        "  convlin show net.py:Bert input_ids=128 --dtypes long --format html --output bert.html",
     )
     _model(parser, optional=False)
     _table(parser)
@@ -166,7 +166,8 @@ def _model(parser: argparse.ArgumentParser, *, optional: bool) -> None:
         "--forward-kwargs", metavar="ARGS", default="", help="arguments of forward beside the input, in the same way"
     )
     group.add_argument(
-        "--dtype",
+        "--dtypes",
+        metavar="DTYPE",
         action="append",
         default=[],
         help="dtype of the input (float32, long, …): once for all, once for each, or as name=dtype",
@@ -190,6 +191,6 @@ def _table(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="show repeated identical blocks as one (default: where the table is long)",
     )
-    group.add_argument("--ascii", action="store_true", help="plain signs only")
+    group.add_argument("--ascii-only", action="store_true", help="plain signs only")
     group.add_argument("--format", choices=FORMS, help="form of the table (default: by --output, else text)")
     group.add_argument("--output", metavar="FILE", help="write to FILE instead of standard output")

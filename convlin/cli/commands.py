@@ -24,7 +24,7 @@ def show(arguments: argparse.Namespace, screen: Screen) -> int:
         "only": arguments.only,
         "parameters": arguments.parameters,
         "fold": arguments.fold,
-        "ascii_only": arguments.ascii or None,
+        "ascii_only": arguments.ascii_only or None,
     }
     (job,) = jobs(arguments)
     with Loader() as loader:
@@ -42,7 +42,7 @@ def _save(summary: Summary, arguments: argparse.Namespace, screen: Screen) -> No
         summary.save(arguments.output)
     else:
         form = arguments.format
-        text = summary.table(ascii_only=arguments.ascii) if form == "text" else _text(summary, form, page=True)
+        text = summary.table(ascii_only=arguments.ascii_only) if form == "text" else _text(summary, form, page=True)
         screen.save(text, arguments.output)
     screen.say(f"written {arguments.output}")
 

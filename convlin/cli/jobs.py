@@ -28,7 +28,7 @@ class Job:
     model: str
     input: tuple[str, ...] = ()
     kwargs: str = ""
-    dtype: tuple[str, ...] = ()
+    dtypes: tuple[str, ...] = ()
     device: str | None = None
     batch_size: str = "1"
     mode: str = "eval"
@@ -40,7 +40,7 @@ class Job:
     def command(self) -> list[str]:
         """The job as arguments of ``convlin check``."""
         words = [self.model, *self.input, "--batch-size", self.batch_size, "--mode", self.mode]
-        words += [f"--dtype={dtype}" for dtype in self.dtype]
+        words += [f"--dtypes={dtype}" for dtype in self.dtypes]
         options = {"kwargs": self.kwargs, "device": self.device, "forward-kwargs": self.forward_kwargs}
         return words + [f"--{option}={value}" for option, value in options.items() if value]
 
@@ -62,7 +62,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
 
     What the user's code prints goes to standard error: standard output is convlin's answer.
     """
-    given, dtypes = values.read_inputs(job.input), values.read_dtypes(job.dtype)
+    given, dtypes = values.read_inputs(job.input), values.read_dtypes(job.dtypes)
     arguments, keywords = values.read_arguments(job.kwargs, "--kwargs")
     forward = _forward_arguments(job)
     batch_size = values.read_batch_size(job.batch_size)
@@ -133,7 +133,7 @@ def _job(entry: Any, place: str, base: Path) -> Job:
         if not isinstance(value, str):
             raise InputError(f"{place}: {key} = {value!r} should be a text")
     read["input"] = _inputs(entry.get("input", ()), place)
-    read["dtype"] = _dtypes(entry.get("dtype", ()), place)
+    read["dtypes"] = _dtypes(entry.get("dtypes", ()), place)
     for key in ("kwargs", "forward_kwargs"):
         read[key] = _arguments(entry.get(key, ""), f"{place}: {key}")
     read["batch_size"] = str(entry.get("batch_size", 1))
@@ -168,7 +168,7 @@ def _dtypes(given: Any, place: str) -> tuple[str, ...]:
         return tuple(f"{name}={dtype}" for name, dtype in given.items())
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list | tuple) or not all(isinstance(dtype, str) for dtype in listed):
-        raise InputError(f'{place}: dtype = {given!r} is no dtype: write "long", or a list or table of such texts')
+        raise InputError(f'{place}: dtypes = {given!r} is no dtype: write "long", or a list or table of such texts')
     return tuple(listed)
 
 
@@ -194,7 +194,7 @@ def jobs(arguments: Any) -> Sequence[Job]:
             model=arguments.model,
             input=tuple(arguments.input),
             kwargs=arguments.kwargs,
-            dtype=tuple(arguments.dtype),
+            dtypes=tuple(arguments.dtypes),
             device=arguments.device,
             batch_size=arguments.batch_size,
             mode=arguments.mode,

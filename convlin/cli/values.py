@@ -64,7 +64,7 @@ def read_dtypes(specs: Sequence[str]) -> Any:
     if all(named):
         return {match[1]: match[2] for match in named if match}
     if any(named):
-        raise InputError("some --dtype have names: write --dtype name=dtype for each of them, or none")
+        raise InputError("some --dtypes have names: write --dtypes name=dtype for each of them, or none")
     return specs[0] if len(specs) == 1 else list(specs)
 
 
