@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import inspect
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import nn
@@ -28,7 +28,7 @@ _SIZES = frozenset(
 #: Each round mends what the one before made visible; a model has no more layers in a row than this.
 _MOST_ROUNDS = 50
 
-Model = nn.Module
+Model = TypeVar("Model", bound=nn.Module)
 
 
 def fit(

@@ -1,0 +1,199 @@
+"""The public surface: these names, with these signatures, and options spelled alike wherever they are given."""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import inspect
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import fields
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convlin
+from convlin import Summary
+from convlin.cli.arguments import build
+from convlin.cli.jobs import Job
+from convlin.pytest_plugin import ShapeLock
+from convlin.records import Call, Problem
+from convlin.render.options import DisplayOptions, Options
+from tests.processes import run
+
+ROOT = Path(__file__).parent.parent
+
+RUN = "kwargs=None, batch_size=1, dtypes=None, device=None, mode='eval'"
+TABLE = "columns=None, depth=None, only=None, parameters=False, fold=None, ascii_only=None"
+
+#: Every public function and class: what it is called with.
+FUNCTIONS = {
+    "summarize": f"model, input=None, *more, {RUN}, {TABLE}",
+    "watch": "model",
+    "fit": f"model, input, *more, {RUN}",
+    "explain": "layer, input, *more, kwargs=None, batch_size=1, dtypes=None, device=None",
+    "num_flat_features": "module, input, *more, kwargs=None, dtypes=None, device=None",
+    "assert_shapes": f"model, input, expected, *, {RUN}",
+    "Print": "label=None, *, once=False, file=None",
+    "Summary": "report, options=None",
+}
+
+ERRORS = {
+    "ConvlinError": (Exception,),
+    "InputError": ("ConvlinError", ValueError),
+    "ShapeError": ("ConvlinError", AssertionError),
+}
+
+#: What a summary can be asked; None for what is no method.
+SUMMARY = {
+    "ok": None, "problems": None, "calls": None, "modules": None, "required_in_features": None, "accepts": None,
+    "output_shape": None, "total_params": None, "trainable_params": None, "report": None,
+    "explain": "path=None",
+    "check": "path=None",
+    "lock": "path",
+    "assert_shapes": "expected",
+    "memory": "*, batch_size=None, gradients=False, optimizer=None",
+    "table": "**options",
+    "to_dict": "",
+    "to_json": "*, indent=None",
+    "to_markdown": "**options",
+    "to_html": "*, page=False, **options",
+    "to_latex": "**options",
+    "to_csv": "**options",
+    "to_pandas": "**options",
+    "to_svg": "*, theme='auto'",
+    "save": "path, **options",
+    "from_dict": "data",
+    "from_json": "text",
+}  # fmt: skip
+
+CALL = {
+    "path", "type", "inputs", "outputs", "input_shape", "output_shape", "input_shapes", "output_shapes", "params",
+    "trainable_params", "is_function", "inner", "sources", "settings", "where", "flops", "failed", "stood_in",
+    "derive", "derivation",
+}  # fmt: skip
+PROBLEM = {"kind", "path", "declared", "required", "message", "fix", "where", "call", "changes"}
+
+#: Options that only a command line has, or that have another name there because ``--kwargs`` makes the model.
+ONLY_ON_THE_COMMAND_LINE = {
+    "help", "model", "input", "format", "output", "lock", "update", "write", "layer", "forward_kwargs", "version",
+    "command",
+}  # fmt: skip
+
+
+def spelled(function: Callable[..., Any]) -> str:
+    """A signature as a user reads it, without types and ``self``."""
+    signature = inspect.signature(function)
+    bare = [
+        parameter.replace(annotation=inspect.Parameter.empty)
+        for name, parameter in signature.parameters.items()
+        if name not in ("self", "cls")
+    ]
+    return str(inspect.Signature(bare))[1:-1]
+
+
+def options_of(function: Callable[..., Any]) -> Mapping[str, Any]:
+    """The options of a function, by name, with their defaults."""
+    kinds = (inspect.Parameter.KEYWORD_ONLY,)
+    return {name: each.default for name, each in inspect.signature(function).parameters.items() if each.kind in kinds}
+
+
+def test_the_public_names_and_no_others() -> None:
+    assert sorted(convlin.__all__) == sorted([*FUNCTIONS, *ERRORS])
+    assert set(dir(convlin)) >= set(convlin.__all__)
+
+
+@pytest.mark.parametrize("name", FUNCTIONS)
+def test_signatures(name: str) -> None:
+    assert spelled(getattr(convlin, name)) == FUNCTIONS[name]
+
+
+@pytest.mark.parametrize("name", ERRORS)
+def test_errors(name: str) -> None:
+    assert getattr(convlin, name).__bases__ == tuple(
+        getattr(convlin, parent) if isinstance(parent, str) else parent for parent in ERRORS[name]
+    )
+
+
+def test_what_a_summary_can_be_asked() -> None:
+    assert {name for name in dir(Summary) if not name.startswith("_")} == set(SUMMARY)
+    for name, expected in SUMMARY.items():
+        member = inspect.getattr_static(Summary, name)
+        function = getattr(member, "__func__", member)
+        assert (spelled(function) if callable(function) else None) == expected, name
+    for name in ("__getitem__", "__iter__", "__len__", "__str__", "__repr__", "_repr_html_", "__eq__", "__hash__"):
+        assert getattr(Summary, name) is not getattr(object, name, None), name
+
+
+@pytest.mark.parametrize(("record", "names"), [(Call, CALL), (Problem, PROBLEM)])
+def test_records(record: type, names: set[str]) -> None:
+    assert {name for name in dir(record) if not name.startswith("_")} == names
+
+
+def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
+    with pytest.raises(AttributeError, match="module 'convlin' has no attribute 'summarise'"):
+        convlin.summarise  # noqa: B018
+
+
+def test_every_public_thing_says_what_it_is() -> None:
+    for name in convlin.__all__:
+        assert inspect.getdoc(getattr(convlin, name)), name
+    for name in SUMMARY:
+        assert inspect.getdoc(getattr(Summary, name)), name
+    for name in ("summarize", "fit", "explain", "num_flat_features", "assert_shapes", "Print", "watch"):
+        assert ">>> " in (inspect.getdoc(getattr(convlin, name)) or ""), name
+
+
+# Options are spelled alike
+
+
+def actions(command: str) -> Iterator[argparse.Action]:
+    (commands,) = (each for each in build()._actions if isinstance(each, argparse._SubParsersAction))
+    yield from commands.choices[command]._actions
+
+
+@pytest.mark.parametrize("command", ["show", "check", "fix", "explain"])
+def test_the_command_line_spells_them_as_python_does(command: str) -> None:
+    known = options_of(convlin.summarize)
+    for action in actions(command):
+        if action.dest in ONLY_ON_THE_COMMAND_LINE:
+            continue
+        assert action.dest in known, action.dest
+        if action.option_strings:
+            assert f"--{action.dest.replace('_', '-')}" in action.option_strings
+        if action.dest not in ("kwargs", "dtypes"):
+            default = known[action.dest]
+            assert action.default == default or str(default) == action.default or not (default or action.default)
+    given = {action.dest for action in actions("show")}
+    assert given >= set(known), "an option of summarize that the command line does not have"
+
+
+def test_pyproject_spells_them_as_the_command_line_does() -> None:
+    keys = {field.name for field in fields(Job)} - {"base"}
+    assert keys == {"model", "input", "lock", "forward_kwargs", *options_of(convlin.assert_shapes)}
+
+
+def test_pytest_spells_them_as_python_does() -> None:
+    locked = dict(options_of(ShapeLock.__call__))
+    assert locked.pop("name") is None
+    assert locked == options_of(convlin.assert_shapes)
+
+
+@pytest.mark.parametrize("name", ["fit", "explain", "num_flat_features", "assert_shapes"])
+def test_every_function_spells_them_alike(name: str) -> None:
+    assert options_of(getattr(convlin, name)).items() <= options_of(convlin.summarize).items()
+
+
+def test_the_options_of_the_table_are_written_down_once() -> None:
+    table = {field.name: field.default for field in fields(Options)}
+    assert set(table) == set(DisplayOptions.__annotations__)
+    assert table.items() <= options_of(convlin.summarize).items()
+
+
+# Types
+
+
+@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="needs mypy")
+def test_types_from_outside(tmp_path: Path) -> None:
+    run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path, ROOT / "typing_tests", cwd=ROOT)
