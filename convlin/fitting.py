@@ -10,8 +10,8 @@ from typing import Any, TypeVar
 import torch
 from torch import nn
 
-from convlin.errors import ShapeError
-from convlin.inputs import DtypeLike, Input
+from convlin.errors import InputError, ShapeError
+from convlin.inputs import DtypeLike, Input, check_model
 from convlin.passes import unwrapped
 from convlin.records import Problem
 from convlin.report import walk
@@ -55,7 +55,9 @@ def fit(
     Linear(in_features=3072, out_features=10, bias=True)
     """
     __tracebackhide__ = True
-    root = unwrapped(model)
+    root = unwrapped(check_model(model))
+    if input is None and kwargs is None:
+        raise InputError("fit runs the model: give it an input, as in fit(model, (3, 32, 32))")
     replaced: list[tuple[nn.Module, str, nn.Module]] = []
     tied: dict[tuple[int, tuple[int, ...]], nn.Parameter] = {}
     try:
@@ -63,6 +65,8 @@ def fit(
             summary = summarize(
                 model, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode
             )
+            if any(not isinstance(size, int) for info in summary.report.inputs for size in info.shape):
+                raise InputError("a layer is built with numbers: write numbers for all sizes, as in (3, 32, 32)")
             if summary.ok:
                 return model
             if any(problem.kind not in _SIZES or not problem.changes for problem in summary.problems):

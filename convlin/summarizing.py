@@ -168,6 +168,8 @@ def num_flat_features(
     3600
     """
     __tracebackhide__ = True
+    if input is None and kwargs is None:
+        raise InputError("num_flat_features runs the module: give it an input, as in (3, 32, 32)")
     summary = summarize(module, input, *more, kwargs=kwargs, dtypes=dtypes, device=device).check()
     shape = summary.output_shape
     if shape is None:

@@ -290,7 +290,7 @@ def test_named_sizes(run: Run) -> None:
         (["show", "net.py:CNN", "3,,32"], "'3,,32' is no input"),
         (["show", "net.py:CNN", "0,32,32"], "0 in the shape (0, 32, 32) is no size"),
         (["show", "net.py:CNN", "x=3,32,32", "5"], "some of the inputs x=3,32,32 5 have names"),
-        (["show", "net.py:CNN", "y=3,32,32"], "CNN.forward(x) cannot be called with y="),
+        (["show", "net.py:CNN", "y=3,32,32"], "CNN.forward(x) has no 'y': it takes x"),
         (["show", "net.py:CNN", "3,32,32", "--dtypes", "flaot32"], "'flaot32' is no dtype"),
         (["show", "net.py:Two", "3", "3", "--dtypes", "a=long", "--dtypes", "half"], "some --dtypes have names"),
         (["show", "net.py:CNN", "3,32,32", "--device", "cud"], "'cud'"),

@@ -1,0 +1,112 @@
+"""Devices and dtypes: those that the caller names, and those that the model has."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TypeAlias
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
+
+from convlin.errors import InputError
+from convlin.inputs.spelling import counted, listed, nearest, show
+
+DtypeLike: TypeAlias = "torch.dtype | str"
+
+
+def read_device(device: torch.device | str | int) -> torch.device:
+    """The device that the caller named, or an ``InputError`` if there is none of that name here."""
+    try:
+        read = torch.device(device)
+    except (RuntimeError, TypeError) as error:
+        raise InputError(
+            f'device={show(device)} is no device that PyTorch knows: write device="cpu", "cuda" or "meta"'
+        ) from error
+    if read.type == "cuda":
+        if not torch.cuda.is_available():
+            raise InputError(
+                f'device={str(device)!r} was asked for, and PyTorch sees no CUDA device: write device="cpu"'
+            )
+        if read.index is None:
+            return torch.device("cuda", torch.cuda.current_device())
+        if read.index >= torch.cuda.device_count():
+            raise InputError(
+                f"device={str(device)!r} was asked for, and there are {torch.cuda.device_count()} CUDA devices"
+            )
+    elif read.type not in ("cpu", "meta"):
+        try:
+            torch.empty(0, device=read)
+        except Exception as error:  # each backend has its own way to say that it is not there
+            raise InputError(
+                f'device={str(device)!r} was asked for, and this PyTorch has none: write device="cpu", "cuda" or "meta"'
+            ) from error
+    return read
+
+
+def model_device(model: nn.Module) -> torch.device:
+    """Where the model's first parameter (else buffer) lives; the CPU for a model that has neither."""
+    for tensor in _tensors(model):
+        return tensor.device
+    return torch.device("cpu")
+
+
+def model_dtype(model: nn.Module) -> torch.dtype:
+    """The dtype of the model's first floating (or complex) parameter, else buffer, else the default dtype.
+
+    Eight-bit floats are storage formats: no layer computes in them, inputs stay in the default dtype.
+    """
+    for tensor in _tensors(model):
+        if (tensor.is_floating_point() or tensor.is_complex()) and tensor.dtype.itemsize > 1:
+            return tensor.dtype
+    return torch.get_default_dtype()
+
+
+def _tensors(model: nn.Module) -> Iterator[Tensor]:
+    yield from model.parameters()
+    for buffer in model.buffers():
+        if not is_lazy(buffer):
+            yield buffer
+
+
+def read_dtypes(
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None,
+    places: Sequence[str],
+    names: Mapping[str, str],
+) -> dict[str, torch.dtype]:
+    """The dtypes that the caller asks for, by the place of the input; ``names`` is what ``forward`` calls a place."""
+    if dtypes is None:
+        return {}
+    if isinstance(dtypes, torch.dtype | str):
+        return dict.fromkeys(places, read_dtype(dtypes))
+    if isinstance(dtypes, Mapping):
+        by_name = {names.get(place, place): place for place in places} | {place: place for place in places}
+        for name in dtypes:
+            if name not in by_name:
+                known = [names.get(place, place) for place in places]
+                raise InputError(
+                    f"dtypes names {name!r}, and the inputs are {listed(known)}{nearest(str(name), known)}"
+                )
+        return {by_name[name]: read_dtype(value) for name, value in dtypes.items()}
+    if not isinstance(dtypes, Sequence):
+        raise InputError(
+            f"dtypes={show(dtypes)} is no dtype: write dtypes=torch.long, a list with one for each input, or a dict "
+            "by name"
+        )
+    if len(dtypes) != len(places):
+        raise InputError(
+            f"dtypes lists {counted(len(dtypes), 'dtype')} for {counted(len(places), 'input')}: write one for each, "
+            "or one for all"
+        )
+    return {place: read_dtype(value) for place, value in zip(places, dtypes, strict=True)}
+
+
+def read_dtype(dtype: DtypeLike) -> torch.dtype:
+    """A dtype, also by its name: ``"long"`` is ``torch.long``."""
+    if isinstance(dtype, torch.dtype):
+        return dtype
+    found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else None
+    if isinstance(found, torch.dtype):
+        return found
+    names = [name for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype)]
+    raise InputError(f"{show(dtype)} is no dtype: write torch.float32, torch.long, …{nearest(str(dtype), names)}")

@@ -1,0 +1,89 @@
+"""The arguments of one forward pass, and the tensors in it that are still to be made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+import torch
+
+
+@dataclass(frozen=True, slots=True)
+class Dummy:
+    """A tensor that convlin is to make: where it goes, its size, and what it is made of."""
+
+    place: str
+    """``[0]`` for the first positional argument, the name for a keyword."""
+    shape: tuple[int | str, ...]
+    dtype: torch.dtype
+
+    def sized(self, batch_size: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
+        """The whole shape, batch first, letters replaced by ``sizes``."""
+        return (batch_size, *(sizes[size] if isinstance(size, str) else size for size in self.shape))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """The arguments of one forward pass; ``Dummy`` stands where a tensor is still to be made."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    batch_size: int | str
+    device: torch.device
+
+    def dummies(self) -> Iterator[Dummy]:
+        """Every tensor that convlin is to make, in the order of the arguments."""
+        for value in (*self.args, *self.kwargs.values()):
+            if isinstance(value, Dummy):
+                yield value
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The named sizes, in order of appearance."""
+        letters = [self.batch_size] if isinstance(self.batch_size, str) else []
+        letters += [size for dummy in self.dummies() for size in dummy.shape if isinstance(size, str)]
+        return tuple(dict.fromkeys(letters))
+
+    @property
+    def adds_batch(self) -> bool:
+        """Whether convlin puts the batch in front of an input's shape."""
+        return any(True for _ in self.dummies())
+
+    def with_dtype(self, places: frozenset[str], dtype: torch.dtype) -> Plan:
+        """The same plan with the dummies at ``places`` made of ``dtype``."""
+
+        def change(value: Any) -> Any:
+            return replace(value, dtype=dtype) if isinstance(value, Dummy) and value.place in places else value
+
+        return replace(
+            self,
+            args=tuple(change(value) for value in self.args),
+            kwargs={name: change(value) for name, value in self.kwargs.items()},
+        )
+
+    def with_shapes(self, shapes: Mapping[str, tuple[int | str, ...]]) -> Plan:
+        """The same plan with other sizes for the dummies at the places named."""
+
+        def change(value: Any) -> Any:
+            if isinstance(value, Dummy) and value.place in shapes:
+                return replace(value, shape=shapes[value.place])
+            return value
+
+        return replace(
+            self,
+            args=tuple(change(value) for value in self.args),
+            kwargs={name: change(value) for name, value in self.kwargs.items()},
+        )
+
+    def make(self, sizes: Mapping[str, int] | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with every dummy made: ``(args, kwargs)``."""
+        known = dict(sizes or {})
+        batch_size = known[self.batch_size] if isinstance(self.batch_size, str) else self.batch_size
+
+        def made(value: Any) -> Any:
+            if not isinstance(value, Dummy):
+                return value
+            return torch.zeros(value.sized(batch_size, known), dtype=value.dtype, device=self.device)
+
+        return tuple(made(value) for value in self.args), {name: made(value) for name, value in self.kwargs.items()}

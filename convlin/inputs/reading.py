@@ -1,0 +1,262 @@
+"""Models, shapes and tensors as the caller writes them, read into a plan.
+
+A shape excludes the batch and becomes a tensor of zeros: zeros are always valid indices, never NaN,
+and never the denormals that are slow on a CPU.  A tensor that the caller gives is used as it is.
+"""
+
+from __future__ import annotations
+
+import inspect
+import operator
+import sys
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from convlin.errors import InputError
+from convlin.inputs.kinds import DtypeLike, model_device, model_dtype, read_device, read_dtypes
+from convlin.inputs.plan import Dummy, Plan
+from convlin.inputs.spelling import counted, nearest, show
+
+ShapeLike: TypeAlias = Sequence["int | str"]
+"""A shape without the batch: integers, and letters for named sizes."""
+
+Input: TypeAlias = Any
+"""A shape, a tensor, a list of either, a dict of either by keyword, or nested tensors."""
+
+#: Parameters of ``forward`` that hold indices or masks in every library that uses the name.
+INDEX_NAMES = frozenset({"input_ids", "decoder_input_ids", "token_type_ids", "position_ids", "attention_mask"})
+
+
+def check_model(model: object) -> nn.Module:
+    """``model`` itself, or an ``InputError`` that says what to pass instead."""
+    if isinstance(model, nn.Module):
+        return model
+    if isinstance(model, type) and issubclass(model, nn.Module):
+        raise InputError(f"the model is an nn.Module, and {model.__name__} is a class: write {model.__name__}(...)")
+    got = f"the model is an nn.Module, and {show(model)} is not one"
+    if isinstance(model, Mapping) and any(isinstance(value, Tensor) for value in model.values()):
+        raise InputError(f"{got}: weights go into a model by model.load_state_dict(...)")
+    if isinstance(model, list | tuple) and any(isinstance(value, nn.Module) for value in model):
+        raise InputError(f"{got}: write nn.Sequential(...) around them, or one of them")
+    raise InputError(f"{got}: the model comes first, as in summarize(model, (3, 32, 32))")
+
+
+def read_inputs(
+    model: nn.Module,
+    given: Input,
+    more: tuple[object, ...] = (),
+    *,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int | str = 1,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+    device: torch.device | str | None = None,
+) -> Plan:
+    """The plan of one forward pass, or an ``InputError`` that shows the right spelling.
+
+    ``given`` and the options are those of ``summarize``; ``more`` is what the caller wrote behind
+    the input without a keyword, which is never right.
+    """
+    if more:
+        _refuse_more((given, *more))
+    _check_batch_size(batch_size)
+    at = read_device(device) if device is not None else model_device(model)
+    dtype = model_dtype(model)
+    args, keywords = _spread(given)
+    extra = _read_kwargs(kwargs, keywords)
+    slots: dict[str, Any] = {f"[{index}]": value for index, value in enumerate(args)}
+    slots.update(keywords)
+    names = _parameter_names(model, len(args))
+    wanted = read_dtypes(dtypes, list(slots), names)
+    plan: dict[str, Any] = {}
+    for place, value in slots.items():
+        if _is_shape(value):
+            by_name = torch.long if names.get(place, place) in INDEX_NAMES else dtype
+            plan[place] = Dummy(place, _read_shape(value), wanted.get(place, by_name))
+        else:
+            plan[place] = _on_device(value, at if device is not None else None)
+    keyword_values = {name: plan[name] for name in keywords} | {
+        name: _on_device(value, at if device is not None else None) for name, value in extra.items()
+    }
+    positional = tuple(plan[f"[{index}]"] for index in range(len(args)))
+    _check_signature(model, positional, keyword_values)
+    return Plan(positional, keyword_values, batch_size, at)
+
+
+def _refuse_more(given: tuple[object, ...]) -> None:
+    if all(isinstance(value, int | str) for value in given):
+        raise InputError(f"the sizes of a shape belong in parentheses: write summarize(model, {show(given)})")
+    listed = ", ".join(show(value) for value in given)
+    raise InputError(f"several inputs belong in a list: write summarize(model, [{listed}])")
+
+
+def _read_kwargs(kwargs: object, keywords: Mapping[str, Any]) -> dict[str, Any]:
+    if kwargs is None:
+        return {}
+    if not isinstance(kwargs, Mapping) or not all(isinstance(name, str) for name in kwargs):
+        raise InputError(f'kwargs is a dict by name such as {{"mask": mask}}, and {show(kwargs)} is not one')
+    for name in keywords.keys() & kwargs.keys():
+        raise InputError(f"the input {name!r} is given twice, in the inputs and in kwargs={{...}}")
+    return dict(kwargs)
+
+
+def _check_batch_size(batch_size: object) -> None:
+    if isinstance(batch_size, str):
+        if batch_size.isidentifier():
+            return
+    elif isinstance(batch_size, int) and not isinstance(batch_size, bool) and batch_size > 0:
+        return
+    raise InputError(f'batch_size={show(batch_size)} is no size: write a positive integer, or a name such as "N"')
+
+
+def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The given inputs as positional values and keyword values, shapes still unread."""
+    if isinstance(given, Mapping):
+        for name in given:
+            if not isinstance(name, str):
+                raise InputError(
+                    f'a dict of inputs goes by the names of forward\'s arguments, such as {{"input_ids": (128,)}}; '
+                    f"{show(name)} is no name. To pass the dict itself as one input, write [inputs]"
+                )
+        return (), dict(given)
+    if _is_shape(given) or isinstance(given, Tensor) or _is_numpy(given):
+        return (given,), {}
+    if isinstance(given, list):
+        _check_list(given)
+        return tuple(given), {}
+    if isinstance(given, tuple) and not hasattr(given, "_fields"):
+        if given and all(_is_shape(value) for value in given):
+            raise InputError(f"several inputs belong in a list: write summarize(model, {show(list(given))})")
+        if _holds_tensor(given) and not any(isinstance(value, int) for value in given):
+            return tuple(given), {}
+        _read_shape(given)
+    if isinstance(given, int | float | complex | str | bytes | range | set | frozenset):
+        spelled = (given,) if isinstance(given, int) and given is not True and given > 0 else (784,)
+        if isinstance(given, range | set | frozenset) and given and all(isinstance(size, int) for size in given):
+            spelled = tuple(given)
+        also = "" if len(spelled) > 1 else " or (3, 32, 32)"
+        raise InputError(f"{show(given)} is no input: write the shape without the batch, such as {spelled}{also}")
+    return (given,), {}
+
+
+def _check_list(given: list[Any]) -> None:
+    """A list holds inputs; a shape in it is a tuple."""
+    if not given:
+        raise InputError("the list of inputs is empty: write summarize(model, [(3, 32, 32), (10,)])")
+    if all(isinstance(size, int | str) for size in given):
+        raise InputError(
+            f"{show(given)} is a list of inputs, and {show(given[0])} is no shape: "
+            f"write the shape as a tuple, {show(tuple(given))}"
+        )
+    for value in given:
+        if isinstance(value, list) and value and all(isinstance(size, int | str) for size in value):
+            raise InputError(f"{show(value)} is no shape: write it as a tuple, {show(tuple(value))}")
+
+
+def _is_shape(value: object) -> bool:
+    """Whether this is meant as a shape: a plain tuple that holds numbers or letters and nothing else."""
+    return (
+        isinstance(value, tuple)
+        and not hasattr(value, "_fields")
+        and all(isinstance(size, int | float | str) or _is_index(size) for size in value)
+    )
+
+
+def _is_index(size: object) -> bool:
+    """An integer of numpy's, which arithmetic on arrays leaves behind; a tensor is an input, never a size."""
+    return hasattr(size, "__index__") and not isinstance(size, Tensor) and getattr(size, "ndim", 0) == 0
+
+
+def _read_shape(shape: tuple[Any, ...]) -> tuple[int | str, ...]:
+    if not shape:
+        raise InputError("the shape () is empty: write the size of one sample without the batch, such as (3, 32, 32)")
+    read: list[int | str] = []
+    for size in shape:
+        if isinstance(size, str) and size.isidentifier():
+            read.append(size)
+            continue
+        if isinstance(size, bool) or not _is_index(size):
+            raise InputError(
+                f"{show(size)} in the shape {show(shape)} is no size: "
+                'sizes are positive integers, or letters as in (3, "H", "W")'
+            )
+        if size <= 0:
+            raise InputError(
+                f"{size} in the shape {show(shape)} is no size: sizes are positive, and the batch is left out, "
+                "as in (3, 32, 32)"
+            )
+        read.append(operator.index(size))
+    return tuple(read)
+
+
+def _on_device(value: Any, device: torch.device | None) -> Any:
+    """Tensors on ``device``, in nested lists, tuples and dicts; the rest as it is."""
+    if device is None:
+        return value
+    if isinstance(value, Tensor):
+        return value.to(device)
+    if isinstance(value, dict) and type(value) is dict:
+        return {key: _on_device(item, device) for key, item in value.items()}
+    if type(value) is list or type(value) is tuple:
+        return type(value)(_on_device(item, device) for item in value)
+    return value
+
+
+def _is_numpy(value: object) -> bool:
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(value, numpy.ndarray)
+
+
+def _holds_tensor(value: object) -> bool:
+    if isinstance(value, Tensor) or _is_numpy(value):
+        return True
+    if isinstance(value, Mapping):
+        return any(_holds_tensor(item) for item in value.values())
+    return isinstance(value, list | tuple) and any(_holds_tensor(item) for item in value)
+
+
+def _parameter_names(model: nn.Module, count: int) -> dict[str, str]:
+    """What ``forward`` calls its first ``count`` positional arguments, by place."""
+    try:
+        parameters = list(inspect.signature(model.forward).parameters)
+    except (TypeError, ValueError):
+        return {}
+    return {f"[{index}]": name for index, name in enumerate(parameters[:count])}
+
+
+def _check_signature(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+    """Refuse arguments that ``forward`` cannot take, before it runs."""
+    name = type(model).__name__
+    if getattr(model.forward, "__func__", None) is nn.Module.forward:
+        holds = isinstance(model, nn.ModuleList | nn.ModuleDict)
+        mended = "write nn.Sequential(*layers), or call them in a forward" if holds else "write one"
+        raise InputError(f"{name} has no forward, so it cannot be run: {mended}")
+    try:
+        signature = inspect.signature(model.forward)
+    except (TypeError, ValueError):
+        return  # a forward without a Python signature (TorchScript, C++): only calling it can tell
+    try:
+        signature.bind(*args, **kwargs)
+    except TypeError as error:
+        raise InputError(f"{name}.forward{signature} {_unfit(signature, args, kwargs, error)}") from None
+
+
+def _unfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: TypeError) -> str:
+    """What is wrong with these arguments, and a call that has as many as it takes."""
+    known = [key for key in signature.parameters if key not in ("args", "kwargs")]
+    unknown = [key for key in kwargs if key not in signature.parameters]
+    if unknown:
+        return f"has no {unknown[0]!r}: it takes {', '.join(known)}{nearest(unknown[0], known)}"
+    given = [counted(len(args), "input")] if args else []
+    given += [f"{key}=" for key in kwargs]
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    needed = [
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.default is parameter.empty and parameter.kind not in variadic
+    ]
+    spelled = ", ".join(f'"{name}": (…)' for name in needed)
+    right = f"write summarize(model, {{{spelled}}})" if len(needed) > 1 else "write summarize(model, (3, 32, 32))"
+    return f"cannot be called with {' and '.join(given) or 'no input'}: {error}; {right}"

@@ -1,0 +1,45 @@
+"""What was passed, as a message shows it: on one line, short, and without addresses."""
+
+from __future__ import annotations
+
+import difflib
+import re
+from collections.abc import Iterable
+
+from torch import nn
+
+_LONGEST = 80
+
+
+def show(value: object) -> str:
+    """``value`` as a reader would recognise it.
+
+    >>> show((3, 32.5)), show(print)
+    ('(3, 32.5)', 'the function print')
+    """
+    if isinstance(value, nn.Module):
+        return f"a {type(value).__name__}"
+    if isinstance(value, type):
+        return f"the class {value.__name__}"
+    if callable(value) and hasattr(value, "__name__"):
+        return f"the function {value.__name__}"
+    if isinstance(value, list | tuple) and any(isinstance(item, nn.Module) for item in value):
+        return f"a {type(value).__name__} of modules"
+    text = re.sub(r" at 0x[0-9a-f]+", "", " ".join(repr(value).split()))
+    return text if len(text) <= _LONGEST else f"{text[: _LONGEST - 3]}..."
+
+
+def nearest(name: str, known: Iterable[str]) -> str:
+    """``; did you mean 'long'?`` where there is something like it."""
+    close = difflib.get_close_matches(name, list(known), n=1)
+    return f"; did you mean {close[0]!r}?" if close else ""
+
+
+def listed(names: Iterable[str]) -> str:
+    """Names, quoted."""
+    return ", ".join(repr(name) for name in names) or "none"
+
+
+def counted(number: int, noun: str) -> str:
+    """``1 input``, ``2 inputs``."""
+    return f"{number} {noun}{'' if number == 1 else 's'}"

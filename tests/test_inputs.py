@@ -1,0 +1,279 @@
+"""What cannot be right is refused before anything runs: with what was passed, and with what to write."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import numpy
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import InputError, assert_shapes, explain, fit, num_flat_features, summarize, watch
+from convlin.inputs import model_dtype
+from tests.snapshot import difference, snapshot
+
+RAN: list[str] = []
+
+
+class Image(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.fc = nn.Linear(3600, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        RAN.append("forward")
+        return self.fc(self.conv(x).flatten(1))
+
+
+class Pair(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, left: Tensor, right: Tensor, scale: float = 1.0) -> Tensor:
+        RAN.append("forward")
+        return self.fc(left) * scale + self.fc(right)
+
+
+def build() -> nn.Module:
+    return Image()
+
+
+def refused(call: Callable[[], Any], *said: str) -> None:
+    RAN.clear()
+    with pytest.raises(InputError) as caught:
+        call()
+    message = str(caught.value)
+    assert RAN == []
+    for text in said:
+        assert text in message, message
+    assert "\n" not in message
+    assert not re.search(r"0x[0-9a-f]{4}", message), message
+    assert "convlin." not in message
+
+
+# The model
+
+NO_MODELS = [
+    (Image, ("Image is a class", "write Image(...)")),
+    (None, ("None is not one", "summarize(model, (3, 32, 32))")),
+    (build, ("the function build is not one",)),
+    (lambda x: x, ("the function <lambda> is not one",)),
+    ("resnet18", ("'resnet18' is not one",)),
+    ((3, 32, 32), ("(3, 32, 32) is not one", "the model comes first")),
+    (torch.zeros(3), ("tensor([0., 0., 0.]) is not one",)),
+    ([nn.Linear(2, 2)], ("a list of modules is not one", "nn.Sequential")),
+    (nn.Linear(2, 2).state_dict(), ("load_state_dict",)),
+    (3, ("3 is not one",)),
+]
+
+
+@pytest.mark.parametrize(("model", "said"), NO_MODELS)
+@pytest.mark.parametrize("door", [summarize, fit, num_flat_features, explain, watch, assert_shapes])
+def test_no_model(door: Callable[..., Any], model: Any, said: tuple[str, ...]) -> None:
+    def call() -> None:
+        if door is watch:
+            with watch(model):
+                pass
+        elif door is assert_shapes:
+            assert_shapes(model, (3, 32, 32), {"fc": ("N", 2)})
+        else:
+            door(model, (3, 32, 32))
+
+    refused(call, "the model is an nn.Module", *said)
+
+
+@pytest.mark.parametrize(
+    ("model", "said"),
+    [
+        (nn.ModuleList([nn.Linear(2, 2)]), ("ModuleList has no forward", "nn.Sequential(*layers)")),
+        (nn.ModuleDict({"a": nn.Linear(2, 2)}), ("ModuleDict has no forward",)),
+        (nn.Module(), ("Module has no forward", "write one")),
+    ],
+)
+def test_without_forward(model: nn.Module, said: tuple[str, ...]) -> None:
+    refused(lambda: summarize(model, (2,)), *said)
+    assert not summarize(model).calls  # its structure can be shown
+
+
+# The shape
+
+NO_SHAPES = [
+    ((3, 0, 32), ("0 in the shape (3, 0, 32) is no size", "positive")),
+    ((3, -1, 32), ("-1 in the shape (3, -1, 32)", "the batch is left out")),
+    ((3, 32.0, 32), ("32.0 in the shape (3, 32.0, 32)", "positive integers")),
+    ((3, "32", 32), ("'32' in the shape (3, '32', 32)", '(3, "H", "W")')),
+    ((3, "H W", 32), ("'H W' in the shape",)),
+    ((3, True, 32), ("True in the shape",)),
+    ((3, None, 32), ("None in the shape (3, None, 32)",)),
+    ((3, float("nan"), 32), ("nan in the shape",)),
+    ((3, [32, 32]), ("[32, 32] in the shape",)),
+    ((3, torch.tensor(32), 32), ("tensor(32) in the shape (3, tensor(32), 32)",)),
+    ((), ("the shape () is empty", "(3, 32, 32)")),
+    ([], ("the list of inputs is empty", "[(3, 32, 32), (10,)]")),
+    ([3, 32, 32], ("[3, 32, 32] is a list of inputs", "write the shape as a tuple, (3, 32, 32)")),
+    ([[3, 32, 32]], ("[3, 32, 32] is no shape: write it as a tuple, (3, 32, 32)",)),
+    (((3, 32, 32), (3, 32, 32)), ("several inputs belong in a list: write summarize(model, [(3, 32, 32), (3",)),
+    (784, ("784 is no input", "(784,) or (3, 32, 32)")),
+    (True, ("True is no input", "(784,)")),
+    (3.5, ("3.5 is no input",)),
+    ("3,32,32", ("'3,32,32' is no input", "(3, 32, 32)")),
+    (range(3, 6), ("range(3, 6) is no input", "(3, 4, 5)")),
+    ({3}, ("{3} is no input",)),
+    ({1: (3, 32, 32)}, ("1 is no name", '{"input_ids": (128,)}', "[inputs]")),
+    ({}, ("cannot be called with no input", "'x'", "summarize(model, (3, 32, 32))")),
+    ({"y": (3, 32, 32)}, ("has no 'y': it takes x",)),
+    ([(3, 32, 32), (3, 32, 32)], ("Image.forward(x", "cannot be called with 2 inputs")),
+]
+
+
+@pytest.mark.parametrize(("given", "said"), NO_SHAPES, ids=[str(given) for given, _ in NO_SHAPES])
+def test_no_shape(given: Any, said: tuple[str, ...]) -> None:
+    model = Image()
+    before = snapshot(model)
+    refused(lambda: summarize(model, given), *said)
+    assert difference(before, snapshot(model)) == []
+
+
+def test_the_number_of_inputs() -> None:
+    model = Pair()
+    refused(lambda: summarize(model, (4,)), "1 input", "'right'", 'summarize(model, {"left": (…), "right": (…)})')
+    refused(lambda: summarize(model, [(4,)] * 4), "4 inputs", "too many")
+    refused(
+        lambda: summarize(model, (4,), (4,)), "several inputs belong in a list: write summarize(model, [(4,), (4,)])"
+    )
+    refused(lambda: summarize(Image(), 3, 32, 32), "belong in parentheses: write summarize(model, (3, 32, 32))")
+    refused(lambda: summarize(model, {"left": (4,), "rihgt": (4,)}), "no 'rihgt'", "did you mean 'right'?")
+    refused(lambda: summarize(model, [(4,), (4,)], kwargs={"scal": 2}), "no 'scal'", "did you mean 'scale'?")
+    refused(lambda: summarize(model, [(4,), (4,)], kwargs=[2]), "kwargs is a dict", "[2]")
+    refused(lambda: summarize(model, [(4,), (4,)], kwargs={1: 2}), "kwargs is a dict", "{1: 2}")
+    refused(lambda: summarize(model, {"left": (4,), "right": (4,)}, kwargs={"left": 1}), "'left' is given twice")
+
+
+def test_the_batch_in_the_shape_is_told_with_both_spellings() -> None:
+    """Only the layer knows how many dimensions it takes: it is told as a problem, and nothing is left behind."""
+    for given in ((8, 3, 32, 32), [(8, 3, 32, 32)]):
+        model = Image()
+        before = snapshot(model)
+        (problem,) = summarize(model, given).problems
+        assert problem.kind == "structure"
+        assert "(8, 3, 32, 32) seems to hold one" in problem.message
+        assert (
+            problem.fix == "summarize(model, (3, 32, 32), batch_size=8) or summarize(model, torch.zeros(8, 3, 32, 32))"
+        )
+        assert difference(before, snapshot(model)) == []
+
+
+# The options
+
+NO_OPTIONS = [
+    ({"batch_size": 0}, ("batch_size=0", "positive integer", '"N"')),
+    ({"batch_size": -1}, ("batch_size=-1",)),
+    ({"batch_size": 1.5}, ("batch_size=1.5",)),
+    ({"batch_size": "N 2"}, ("batch_size='N 2'",)),
+    ({"batch_size": True}, ("batch_size=True",)),
+    ({"batch_size": None}, ("batch_size=None",)),
+    ({"dtypes": "flaot32"}, ("'flaot32' is no dtype", "did you mean 'float32'?")),
+    ({"dtypes": float}, ("the class float is no dtype", "torch.long")),
+    ({"dtypes": 3}, ("dtypes=3",)),
+    ({"dtypes": [torch.long, torch.long]}, ("2 dtypes for 1 input",)),
+    ({"dtypes": {"y": torch.long}}, ("dtypes names 'y', and the inputs are 'x'",)),
+    ({"dtypes": {"x": "lnog"}}, ("'lnog' is no dtype", "did you mean 'long'?")),
+    ({"device": "gpu"}, ("device='gpu'", '"cpu", "cuda" or "meta"')),
+    ({"device": "META"}, ("device='META'",)),
+    ({"device": -1}, ("device=-1",)),
+    ({"device": object()}, ("device=<object object>",)),
+    ({"mode": "trian"}, ("mode='trian'", 'mode="train"')),
+    ({"mode": True}, ("mode=True",)),
+    ({"columns": ["layer", "parmas"]}, ("'parmas'", "did you mean 'params'?")),
+    ({"columns": 3}, ("columns=3", '["layer", "output", "params"]')),
+    ({"columns": []}, ("columns is empty",)),
+    ({"depth": -1}, ("depth=-1",)),
+    ({"depth": 1.5}, ("depth=1.5",)),
+    ({"only": 3}, ("only=3", '"Conv2d|Linear"')),
+    ({"fold": "no"}, ("fold='no'", "True or False")),
+    ({"parameters": 1}, ("parameters=1",)),
+    ({"ascii_only": "yes"}, ("ascii_only='yes'",)),
+]
+
+
+@pytest.mark.parametrize(
+    ("options", "said"),
+    NO_OPTIONS,
+    ids=[f"{next(iter(options))}-{index}" for index, (options, _) in enumerate(NO_OPTIONS)],
+)
+def test_no_option(options: dict[str, Any], said: tuple[str, ...]) -> None:
+    model = Image()
+    before = snapshot(model)
+    refused(lambda: summarize(model, (3, 32, 32), **options), *said)
+    assert difference(before, snapshot(model)) == []
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="needs a machine without CUDA")
+@pytest.mark.parametrize("device", ["cuda", "cuda:7", torch.device("cuda", 1)])
+def test_a_device_that_is_not_there(device: Any) -> None:
+    refused(lambda: summarize(Image(), (3, 32, 32), device=device), str(device), 'write device="cpu"')
+
+
+@pytest.mark.cuda
+def test_a_cuda_device_that_is_not_there() -> None:
+    refused(lambda: summarize(Image(), (3, 32, 32), device="cuda:99"), "'cuda:99'", "CUDA device")
+
+
+@pytest.mark.skipif(hasattr(torch, "xpu") and torch.xpu.is_available(), reason="needs a machine without one")
+def test_a_device_of_another_maker() -> None:
+    refused(lambda: summarize(Image(), (3, 32, 32), device="xpu"), "device='xpu'", "this PyTorch has none")
+
+
+@pytest.mark.parametrize("door", [summarize, fit, num_flat_features, explain])
+def test_an_unknown_option_is_refused_by_python(door: Callable[..., Any]) -> None:
+    RAN.clear()
+    with pytest.raises(TypeError, match="batchsize"):
+        door(Image(), (3, 32, 32), batchsize=2)
+    assert RAN == []
+
+
+@pytest.mark.parametrize("door", [fit, num_flat_features])
+def test_what_runs_the_model_needs_an_input(door: Callable[..., Any]) -> None:
+    refused(lambda: door(Image(), None), "give it an input", "(3, 32, 32)")
+
+
+def test_letters_where_only_numbers_will_do() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(5, 2))
+    kept = model[1]
+    with pytest.raises(InputError, match="numbers for all sizes"):
+        fit(model, (3, "L"))
+    assert model[1] is kept
+    with pytest.raises(InputError, match="numbers for all sizes"):
+        num_flat_features(nn.Flatten(), (3, "L"))
+
+
+# What is taken, although it looks odd
+
+
+@pytest.mark.parametrize(
+    "given", [(numpy.int64(3), numpy.int32(32), 32), torch.Size([3, 32, 32]), [(3, 32, 32)], {"x": (3, 32, 32)}]
+)
+def test_spellings_of_a_shape(given: Any) -> None:
+    summary = summarize(Image(), given)
+    assert summary.ok
+    assert summary.report.inputs[0].shape == (1, 3, 32, 32)
+    assert all(type(size) is int for size in summary.report.inputs[0].shape)
+
+
+def test_dtypes_go_by_the_names_of_forward_too() -> None:
+    double = Pair().double()
+    for dtypes in ({"left": torch.float64}, {"[0]": "float64"}, ["double", torch.float64], "torch.float64"):
+        assert summarize(double, [(4,), (4,)], dtypes=dtypes).ok
+
+
+def test_the_dtype_of_a_model() -> None:
+    assert model_dtype(nn.Embedding(3, 4).half()) is torch.float16
+    assert model_dtype(nn.ReLU()) is torch.get_default_dtype()
+    model = nn.Module()
+    model.register_buffer("small", torch.zeros(2, dtype=torch.float8_e4m3fn))
+    assert model_dtype(model) is torch.get_default_dtype()
