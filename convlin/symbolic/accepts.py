@@ -14,12 +14,13 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
+import sympy
 import torch
 from torch import Tensor
 
 from convlin.records import Accepts, SizeRange
 from convlin.symbolic.conditions import Condition
-from convlin.symbolic.ranges import far_in, inside_of, pattern
+from convlin.symbolic.ranges import Guess, far_in, inside_of, pattern
 from convlin.symbolic.session import Session
 from convlin.symbolic.trials import Point, Trials
 
@@ -29,6 +30,8 @@ _LARGEST = 4096
 #: The side of the grid that is searched where no square input fits.
 _GRID = 320
 _MOST_ROUNDS = 16
+#: Steps between sizes that are looked for where no condition tells of any.
+_STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 32)
 _MOST_RUNS = 70
 
 
@@ -39,19 +42,6 @@ class Check(NamedTuple):
     expected: bool
     is_end: bool = True
     """An end of a range or one step outside: to be run for real."""
-
-
-@dataclass(frozen=True, slots=True)
-class Guess:
-    """Ranges that are thought to be taken."""
-
-    ranges: Mapping[str, SizeRange]
-    tied: bool = False
-    """The letters have to be equal."""
-
-    def at(self, values: Mapping[str, int], others: Point) -> Point:
-        """A whole point: the letters of the guess as given, the others as they are."""
-        return {**others, **values}
 
 
 @dataclass(slots=True)
@@ -68,6 +58,7 @@ class Search:
     seconds: float = 10.0
     _lower: dict[str, int] = field(default_factory=dict)
     _upper: dict[str, int] = field(default_factory=dict)
+    _steps: dict[str, tuple[int, int]] = field(default_factory=dict)
     _started: float = field(default_factory=time.perf_counter)
 
     def __post_init__(self) -> None:
@@ -99,7 +90,7 @@ class Search:
     def _agreed(self) -> Guess | None:
         self._strike_out_by_small_sizes()
         for _ in range(_MOST_ROUNDS):
-            guess = self._guess()
+            guess = self._guess() or self._guess_by_fewer()
             if guess is None:
                 return None
             checks = self._checks(guess)
@@ -142,6 +133,9 @@ class Search:
                 result &= torch.as_tensor(points[name] >= self._lower[name])
             if name in self._upper:
                 result &= torch.as_tensor(points[name] <= self._upper[name])
+            if name in self._steps:
+                start, step = self._steps[name]
+                result &= torch.as_tensor((points[name] - start) % step == 0)
         for condition in self.conditions:
             result &= torch.as_tensor(evaluation(condition.expression))
         return result
@@ -175,12 +169,25 @@ class Search:
         if any(found is None for found in ranges.values()):
             return None
         known = {name: found for name, found in ranges.items() if found is not None}
-        if self._is_box(known):
-            return Guess(known)
         together = pattern(self.names[0], square, self._largest)
-        if together is not None and all(found.exact is not None for found in known.values()):
+        if together is not None and together.exact is None and all(found.exact is not None for found in known.values()):
             return Guess({name: together._replace(name=name) for name in self.names}, tied=True)
+        return Guess(known) if self._is_box(known) else None
+
+    def _guess_by_fewer(self) -> Guess | None:
+        """The guess without what the pass only came by and what contradicts the rest, the least telling first."""
+        for keeps in (self._is_telling, _is_equation, _is_declared):
+            kept = [condition for condition in self.conditions if condition.declared or keeps(condition)]
+            if len(kept) < len(self.conditions):
+                self.conditions = kept
+                guess = self._guess()
+                if guess is not None:
+                    return guess
         return None
+
+    def _is_telling(self, condition: Condition) -> bool:
+        """No mere comparison of areas, by which PyTorch chooses the fastest way to compute something."""
+        return _is_equation(condition) or len(self.letters.names_in(condition.expression)) < 2
 
     def _base(self, square: Sequence[int]) -> Point | None:
         """A point well inside what is taken."""
@@ -282,6 +289,8 @@ class Search:
             return self._strike_out(surprise.point)
         inside: Point = {**self.others, **{name: inside_of(found, 0) for name, found in guess.ranges.items()}}
         if self.trials.passes(inside, expected=True) is not True:
+            if self._learn_step(guess):
+                return True
             inside = self._any_that_passes(guess) or inside
             if self.trials.passes(inside, expected=True) is not True:
                 return False
@@ -294,6 +303,18 @@ class Search:
             elif surprise.point[name] > inside[name]:
                 self._upper[name] = edge
         return not self.takes_point(surprise.point)
+
+    def _learn_step(self, guess: Guess) -> bool:
+        """Steps that no condition tells of: from the smallest size that is taken to the next."""
+        for step in _STEPS:
+            points = [
+                {**self.others, **{name: found.minimum + times * step for name, found in guess.ranges.items()}}
+                for times in range(3)
+            ]
+            if all(self.trials.passes(point, expected=True) for point in points):
+                self._steps = {name: (found.minimum, step) for name, found in guess.ranges.items()}
+                return True
+        return False
 
     def _any_that_passes(self, guess: Guess) -> Point | None:
         """A larger point of the guess that the model takes."""
@@ -324,6 +345,14 @@ class Search:
             else:
                 bad = middle
         return found.minimum + good * found.step
+
+
+def _is_equation(condition: Condition) -> bool:
+    return isinstance(condition.expression, sympy.Eq)
+
+
+def _is_declared(condition: Condition) -> bool:
+    return condition.declared
 
 
 _NO_ANSWER = Check({}, False)

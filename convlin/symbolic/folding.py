@@ -89,7 +89,7 @@ def written(expression: sympy.Expr) -> sympy.Expr:
         atom: sympy.Dummy(f"a{index}", integer=True) for index, atom in enumerate(sorted(_atoms(expression), key=str))
     }
     shown = {dummy: atom for atom, dummy in hidden.items()}
-    factored = sympy.factor(expression.xreplace(hidden)) if hidden else sympy.factor_terms(expression)
+    factored = sympy.factor(expression.xreplace(hidden))
     factors = [_drawn_in(factor.xreplace(shown)) for factor in sympy.Mul.make_args(factored)]
     return sympy.Mul(*factors)
 

@@ -29,11 +29,13 @@ from convlin.symbolic.session import Decision, Session, session
 from convlin.untouched import untouched
 
 #: Sizes with many divisors, all different: a letter gets the next one, so that no two are mixed up.
-_SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280)
+_SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280, *(64 * (37 + 2 * index) for index in range(56)))
+#: Sizes for what those do not suit: multiples of 3, 5 and 7 too, and the same size for all.
+_OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,))
 #: Small and large letters of these names stand for a batch or a length.
 _SAMPLE_BATCH = 6
 
-_MOST_SAMPLES = 8
+_MOST_SAMPLES = 9
 _MOST_PASSES = 6
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12
@@ -71,19 +73,19 @@ class Followed:
         return total
 
 
-def first_sample(plan: Plan) -> dict[str, int]:
-    """A size for every letter of the plan."""
-    sizes = iter((*_SAMPLES, *(64 * (37 + 2 * index) for index in range(64))))
-    return {name: _SAMPLE_BATCH if name == plan.batch_size else next(sizes) for name in plan.names}
+def sampled(plan: Plan, samples: Sequence[int]) -> dict[str, int]:
+    """A size for every letter of the plan, the last of ``samples`` for all that remain."""
+    sizes = iter(samples)
+    return {name: _SAMPLE_BATCH if name == plan.batch_size else next(sizes, samples[-1]) for name in plan.names}
 
 
 def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
     """The first pass that goes through, or the first of all where none does."""
-    pending = [first_sample(plan)]
+    pending, others = [sampled(plan, _SAMPLES)], [sampled(plan, samples) for samples in _OTHER_SAMPLES]
     tried: list[dict[str, int]] = []
     first: Followed | None = None
-    while pending and len(tried) < _MOST_SAMPLES:
-        sample = pending.pop(0)
+    while (pending or others) and len(tried) < _MOST_SAMPLES:
+        sample = (pending if pending and len(tried) < _MOST_SAMPLES - len(others) else others).pop(0)
         if sample in tried:
             continue
         tried.append(sample)

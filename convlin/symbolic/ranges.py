@@ -2,13 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise
 
 from convlin.records import SizeRange
 
 #: A generic size that most models take, if they take large ones.
 _LARGE = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Guess:
+    """Ranges that are thought to be taken."""
+
+    ranges: Mapping[str, SizeRange]
+    tied: bool = False
+    """The letters have to be equal."""
 
 
 def inside_of(found: SizeRange, index: int) -> int:

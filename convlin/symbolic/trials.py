@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlin.between import Between
 from convlin.inputs import Plan
 from convlin.nested import describe, map_tensors
 from convlin.one_pass import one_pass, prepared
@@ -146,12 +147,13 @@ class Trials:
     def _try(self, point: Point, *, real: bool) -> Trial:
         plan = self._plan if real else self._moved()
         with ExitStack() as stack:
-            stack.enter_context(untouched(self._model))
+            keeper = stack.enter_context(untouched(self._model))
             if not real:
                 stack.enter_context(forgetting(self._model))
                 stack.enter_context(compiling())
             stack.enter_context(prepared(self._model, plan, self._mode))
             stack.enter_context(torch.no_grad())
+            stack.enter_context(Between(State(keeper=keeper)))  # which sees what the model writes to
             try:
                 args, kwargs = plan.make(dict(point))
                 output = self._model(*args, **kwargs)

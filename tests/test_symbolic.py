@@ -1,0 +1,415 @@
+"""Named sizes: closed forms held against passes in numbers, and accepted sizes against real runs."""
+
+from __future__ import annotations
+
+import doctest
+import functools
+import importlib
+import random
+import sys
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import sympy
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
+
+from convlin import summarize
+from convlin.errors import ConvlinError, InputError
+from convlin.summary import Summary
+from convlin.symbolic import session
+from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
+from convlin.symbolic.evaluate import Evaluation
+from tests.snapshot import assert_unchanged, snapshot
+
+D, H, W, N, L = map(Letter, "DHWNL")
+floor = sympy.floor
+
+
+class SmallCNN(nn.Module):
+    def __init__(self, features: int = 2048, *, view: int | None = None) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 3, padding=1, bias=False)
+        self.bn1 = nn.BatchNorm2d(16)
+        self.conv2 = nn.Conv2d(16, 32, 3, stride=2, padding=1, bias=False)
+        self.bn2 = nn.BatchNorm2d(32)
+        self.max_pool = nn.MaxPool2d(2, 2)
+        self.fc1 = nn.Linear(features, 10)
+        self.view = view
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.bn1(self.conv1(x)))
+        x = self.max_pool(F.relu(self.bn2(self.conv2(x))))
+        x = x.view(-1, self.view) if self.view else torch.flatten(x, 1)
+        return self.fc1(x)
+
+
+def alexnet() -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 64, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(64, 192, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(192, 384, 3, padding=1), nn.ReLU(), nn.Conv2d(384, 256, 3, padding=1), nn.ReLU(),
+        nn.Conv2d(256, 256, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Flatten(), nn.Linear(9216, 8),
+    )  # fmt: skip
+
+
+class UNet(nn.Module):
+    def __init__(self, levels: int = 2) -> None:
+        super().__init__()
+        self.down = nn.ModuleList(nn.Conv2d(3 if i == 0 else 4, 4, 3, padding=1) for i in range(levels))
+        self.up = nn.ModuleList(nn.ConvTranspose2d(4, 4, 2, stride=2) for _ in range(levels))
+        self.merge = nn.ModuleList(nn.Conv2d(8, 4, 3, padding=1) for _ in range(levels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for conv in self.down:
+            x = conv(x)
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        for up, merge in zip(self.up, self.merge, strict=True):
+            x = merge(torch.cat([skips.pop(), up(x)], dim=1))
+        return x
+
+
+class OnlyAt(nn.Module):
+    """A vision transformer's patches, which insist on one size."""
+
+    def __init__(self, size: int = 32) -> None:
+        super().__init__()
+        self.size = size
+        self.patches = nn.Conv2d(3, 8, 8, stride=8)
+        self.position = nn.Parameter(torch.zeros(1, (size // 8) ** 2, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] != self.size or x.shape[-2] != self.size:
+            raise ValueError(f"the image must be {self.size}×{self.size}")
+        return self.patches(x).flatten(2).transpose(1, 2) + self.position
+
+
+class Positions(OnlyAt):
+    """The same without the question: the sum refuses another number of patches."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.patches(x).flatten(2).transpose(1, 2) + self.position
+
+
+class Padded(nn.Module):
+    """Pads up to a multiple of 4, only where that is needed."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 4, stride=4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] % 4:
+            x = F.pad(x, (0, 4 - x.shape[-1] % 4))
+        if x.shape[-2] % 4:
+            x = F.pad(x, (0, 0, 0, 4 - x.shape[-2] % 4))
+        return self.conv(x)
+
+
+# The forms
+
+
+def test_the_number_of_the_thread_in_letters() -> None:
+    s = summarize(SmallCNN(), (3, "H", "W"), batch_size="N")
+    required = s.required_in_features["fc1"]
+    assert required == 32 * floor((H + 1) / 4) * floor((W + 1) / 4)
+    assert required.subs({"H": 32, "W": 32}) == 2048
+    assert required.subs({sympy.Symbol("H"): 64, sympy.Symbol("W"): 32}) == 4096
+    assert s["conv2"].output_shape == (N, 32, floor((H + 1) / 2), floor((W + 1) / 2))
+    assert s.output_shape == (N, 10)
+    assert s.ok
+    text = str(s)
+    assert "N×(32·⌊(H + 1)/4⌋·⌊(W + 1)/4⌋)" in text
+    assert "accepts H, W from 31 to 34" in text
+
+
+def test_alexnet_without_its_adaptive_pooling() -> None:
+    s = summarize(alexnet(), (3, "H", "W"))
+    assert s.required_in_features["14"] == 256 * floor((H - 31) / 32) * floor((W - 31) / 32)
+    assert "256·⌊(H − 31)/32⌋·⌊(W − 31)/32⌋" in str(s)
+    assert s.accepts is not None
+    assert s.accepts.text == "H, W from 223 to 254"
+    assert s.accepts.verified
+    assert "accepts H, W from 223 to 254" in s.to_markdown()
+
+
+def test_a_fixed_view_is_a_demand_and_no_mistake() -> None:
+    s = summarize(SmallCNN(view=2048), (3, "H", "W"))
+    assert s.ok
+    assert s.required_in_features["fc1"] == 32 * floor((H + 1) / 4) * floor((W + 1) / 4)
+    assert s.accepts is not None
+    assert s.accepts.text == "H, W from 31 to 34"
+
+
+def test_what_fits_at_no_size_is_a_mistake() -> None:
+    s = summarize(SmallCNN(999), (3, "H", "W"))
+    assert [(problem.kind, problem.path) for problem in s.problems] == [("in_features", "fc1")]
+    assert s.problems[0].required == s.required_in_features["fc1"]
+    assert s.accepts is None
+    wrong = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(5))
+    s = summarize(wrong, (3, "H", "W"))
+    assert [(problem.path, problem.required) for problem in s.problems] == [("0", 3), ("1", 4)]
+
+
+def test_a_wrong_layer_does_not_pin_the_letters() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(100, 7), nn.Linear(7, 2))
+    s = summarize(model, (1, "H", "W"))
+    assert s.required_in_features == {"1": H * W, "2": 7}
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "expected"),
+    [
+        (nn.Conv1d(2, 3, 5, stride=2), (2, "L"), (1, 3, floor((L - 3) / 2))),
+        (nn.Conv2d(3, 4, 3, padding=1), (3, "H", 32), (1, 4, H, 32)),
+        (nn.Conv3d(1, 2, 2, stride=2), (1, "D", "H", "W"), (1, 2, floor(D / 2), floor(H / 2), floor(W / 2))),
+        (nn.ConvTranspose2d(3, 4, 4, stride=2, padding=1), (3, "H", "W"), (1, 4, 2 * H, 2 * W)),
+        (nn.Upsample(scale_factor=2), (3, "H", "W"), (1, 3, 2 * H, 2 * W)),
+        (nn.AdaptiveAvgPool2d(6), (3, "H", "W"), (1, 3, 6, 6)),
+        (nn.AvgPool2d(3, 2, ceil_mode=True), (3, "H", "W"), None),
+        (nn.Sequential(nn.MaxPool2d(2), nn.MaxPool2d(4)), (3, "H", "W"), (1, 3, floor(H / 8), floor(W / 8))),
+        (nn.Sequential(nn.Flatten(), nn.Unflatten(1, (3, -1))), (3, "H", "W"), (1, 3, H * W)),
+        (nn.PixelUnshuffle(1), (3, "H", "W"), (1, 3, H, W)),
+        (nn.LSTM(4, 5, batch_first=True), ("L", 4), (1, L, 5)),
+        (nn.Embedding(9, 4), ("L",), (1, L, 4)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)  # fmt: skip
+def test_single_layers(model: nn.Module, shape: tuple[Any, ...], expected: tuple[Any, ...] | None) -> None:
+    s = summarize(model, shape, dtypes=torch.long if isinstance(model, nn.Embedding) else None)
+    assert s.ok, s.problems
+    if expected is not None:
+        assert s.output_shape == expected
+    for size in (37, 50):
+        numbers = tuple(size if isinstance(part, str) else part for part in shape)
+        there = summarize(model, numbers, dtypes=torch.long if isinstance(model, nn.Embedding) else None)
+        assert at(s.output_shape, dict.fromkeys("DHWL", size)) == there.output_shape
+
+
+def at(shape: Any, sizes: Mapping[str, int]) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else int(size.subs(sizes)) for size in shape)
+
+
+def test_several_inputs_share_a_letter() -> None:
+    class Two(nn.Module):
+        def forward(self, first: Tensor, second: Tensor) -> Tensor:
+            return torch.cat([first, second], dim=1)
+
+    s = summarize(Two(), [(3, "H", "W"), (5, "H", "W")], batch_size="N")
+    assert s.output_shape == (N, 8, H, W)
+    assert summarize(Two(), {"first": ("L", 2), "second": ("S", 2)}).output_shape == (1, L + Letter("S"), 2)
+
+
+@pytest.mark.parametrize("shape", [(3, "", "W"), (3, "H W", 5), (3, "2H", 5)])
+def test_bad_letters(shape: tuple[Any, ...]) -> None:
+    with pytest.raises(InputError, match="is no size: sizes are positive integers, or letters as in"):
+        summarize(nn.Identity(), shape)
+
+
+def test_padding_up_to_a_multiple_is_one_form() -> None:
+    s = summarize(Padded(), (3, "H", "W"))
+    assert s.output_shape == (1, 4, floor((H + 3) / 4), floor((W + 3) / 4))
+    assert s.report.remarks == ()
+
+
+def test_explain_in_letters() -> None:
+    text = summarize(SmallCNN(), (3, "H", "W")).explain("fc1")
+    assert "⌊(⌊(H + 1)/2⌋ + 2·0 − 1·(2−1) − 1)/2⌋ + 1 = ⌊(H + 1)/4⌋" in text
+    assert "32·⌊(H + 1)/4⌋·⌊(W + 1)/4⌋" in text
+
+
+def test_a_summary_in_letters_is_read_back(tmp_path: Path) -> None:
+    s = summarize(SmallCNN(), (3, "H", "W"))
+    assert Summary.from_json(s.to_json()) == s
+    s.lock(tmp_path / "net.shapes").check(tmp_path / "net.shapes")
+
+
+# What cannot be followed
+
+
+class LooksAtValues(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        if x.sum() > 0:
+            return x
+        return x[:, :1]
+
+
+def test_a_branch_on_values_is_told_with_its_line() -> None:
+    line = LooksAtValues.forward.__code__.co_firstlineno + 1
+    with pytest.raises(InputError, match=rf"looks at the values of a tensor.*test_symbolic\.py:{line}.*write numbers"):
+        summarize(LooksAtValues(), (3, "H", "W"))
+
+
+def test_a_torch_that_lacks_a_private_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "torch._subclasses.fake_tensor", None)
+    with pytest.raises(ConvlinError, match=r"named sizes need parts of PyTorch that torch .* keeps elsewhere"):
+        summarize(nn.Identity(), (3, "H", "W"))
+
+
+def test_an_error_of_the_model_leaves_as_itself() -> None:
+    class Refuses(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise KeyError("its own")
+
+    with pytest.raises(KeyError, match="its own") as raised:
+        summarize(Refuses(), (3, "H", "W"))
+    assert "the calls up to here" in raised.value.__notes__[0]
+
+
+# No trace
+
+
+@functools.lru_cache(8)
+def positions(count: int) -> Tensor:
+    return torch.arange(count).float()
+
+
+class Remembers(nn.Module):
+    """Keeps what it computed, in itself and in a cache of its file."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.BatchNorm1d(4)
+        self.scale = nn.Parameter(torch.ones(4, 1))
+        self.last: Tensor | None = None
+        self.table = torch.ones(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.last = x
+        self.count = x.shape[-1]
+        return self.norm(x * self.scale * self.table + positions(4)[:, None]) + torch.rand(1)
+
+
+def test_the_model_is_untouched() -> None:
+    positions.cache_clear()
+    for mode in ("eval", "train"):
+        model = Remembers()
+        before, state = snapshot(model), torch.get_rng_state()
+        summarize(model, (4, "L"), mode=mode, batch_size="N")
+        assert_unchanged(before, model)
+        assert torch.equal(torch.get_rng_state(), state)
+        assert not isinstance(positions(4), FakeTensor)
+        assert not any(isinstance(value, FakeTensor) for value in vars(model).values())
+
+
+def test_lazy_layers_stay_lazy() -> None:
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(9, 2))
+    s = summarize(model, (3, "H", "W"))
+    assert s.required_in_features["2"] == (H - 2) * (W - 2) * 4
+    assert model[0].has_uninitialized_params()
+
+
+def test_no_weight_is_copied() -> None:
+    model = nn.Linear(2000, 2000)
+    weights: list[Tensor] = []
+    original = session.exchange
+
+    def spied(owner: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
+        original(owner, lambda tensor: weights.append(change(tensor)) or weights[-1])
+
+    session.exchange = spied  # type: ignore[assignment]
+    try:
+        summarize(model, ("L", 2000))
+    finally:
+        session.exchange = original
+    assert len(weights) == 2
+    assert all(isinstance(weight, FakeTensor) and weight.untyped_storage().device.type == "meta" for weight in weights)
+
+
+# Accepted sizes
+
+ACCEPTED: list[tuple[Callable[[], nn.Module], tuple[Any, ...], str]] = [
+    (SmallCNN, (3, "H", "W"), "H, W from 31 to 34"),
+    (alexnet, (3, "H", "W"), "H, W from 223 to 254"),
+    (UNet, (3, "H", "W"), "H, W multiples of 4"),
+    (lambda: UNet(4), (3, "H", "W"), "H, W multiples of 16"),
+    (OnlyAt, (3, "H", "W"), "H, W exactly 32"),
+    (lambda: OnlyAt(224), (3, "H", "W"), "H, W exactly 224"),
+    (lambda: nn.Conv2d(3, 4, 33), (3, "H", "W"), "H, W any from 33 up"),
+    (lambda: nn.Conv2d(3, 4, (3, 5)), (3, "H", "W"), "H any from 3 up; W any from 5 up"),
+    (lambda: nn.Conv1d(2, 3, 7, dilation=3), (2, "L"), "L any from 19 up"),
+    (lambda: nn.Sequential(nn.MaxPool2d(4), nn.Flatten(1, 2), nn.Linear(7, 2)), (3, "H", 28), "H any from 4 up"),
+    (lambda: nn.Sequential(nn.MaxPool1d(4), nn.Flatten(), nn.Linear(60, 2)), (3, "L"), "L from 80 to 83"),
+    (lambda: nn.PixelUnshuffle(3), (3, "H", "W"), "H, W multiples of 3"),
+    (lambda: nn.Unflatten(1, (5, -1)), ("L",), "L multiples of 5"),
+    (Padded, (3, "H", "W"), "H, W any"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("make", "shape", "said"), ACCEPTED, ids=lambda value: value if isinstance(value, str) else "")
+def test_accepted_sizes_by_real_runs(make: Callable[[], nn.Module], shape: tuple[Any, ...], said: str) -> None:
+    torch.manual_seed(0)
+    model = make().eval()
+    accepts = summarize(model, shape).accepts
+    assert accepts is not None
+    assert accepts.text == said
+    assert accepts.verified
+    low = {found.name: found.minimum for found in accepts.sizes}
+    high = {found.name: found.maximum or found.minimum + 11 * found.step for found in accepts.sizes}
+    assert runs(model, shape, low)
+    assert runs(model, shape, high)
+    for found in accepts.sizes:
+        for outside in {
+            found.minimum - 1,
+            found.minimum - found.step,
+            *([found.minimum + 1] if found.step > 1 else []),
+        }:
+            assert outside < 1 or not runs(model, shape, {**low, found.name: outside})
+        if found.maximum is not None:
+            assert not runs(model, shape, {**high, found.name: found.maximum + 1})
+
+
+def runs(model: nn.Module, shape: tuple[Any, ...], sizes: Mapping[str, int]) -> bool:
+    try:
+        model(torch.zeros(2, *(sizes[size] if isinstance(size, str) else size for size in shape)))
+    except (RuntimeError, ValueError):
+        return False
+    return True
+
+
+def test_letters_that_have_to_be_equal() -> None:
+    class Square(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ x
+
+    accepts = summarize(Square(), (3, "H", "W")).accepts
+    assert accepts is not None
+    assert accepts.text == "H, W any; with H = W"
+
+
+# Reading and folding
+
+
+@pytest.mark.parametrize("name", ["closed_form", "evaluate", "folding", "ranges"])
+def test_examples_in_the_docstrings(name: str) -> None:
+    assert doctest.testmod(importlib.import_module(f"convlin.symbolic.{name}")).failed == 0
+
+
+def test_chains_of_convolutions_fold_to_the_same_numbers() -> None:
+    draw = random.Random(0)
+    for _ in range(60):
+        form: Any = H
+        chain = []
+        for _ in range(draw.randint(1, 6)):
+            kernel, stride, padding = draw.randint(1, 7), draw.randint(1, 4), draw.randint(0, 3)
+            chain.append((kernel, stride, padding))
+            form = closed_form(floor((form + 2 * padding - kernel) / sympy.Integer(stride)) + 1)
+        assert len(form.atoms(sympy.floor)) <= 1
+        for size in (64, 97, 224, 1023):
+            number = size
+            for kernel, stride, padding in chain:
+                number = (number + 2 * padding - kernel) // stride + 1
+            assert form.subs({"H": size}) == number
+            assert Evaluation({H: size})(form) == number
+
+
+def test_forms_for_multiples() -> None:
+    assert for_multiples(floor((H + 31) / 32), H, 32) == H / 32
+    assert for_multiples(H * 2, W, 16) == H * 2
