@@ -14,8 +14,8 @@ from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
 from convlin.passes import unwrapped
 from convlin.records import Problem
-from convlin.report import walk
 from convlin.summarizing import summarize
+from convlin.tree import walk
 
 #: What a new layer can mend; for anything else the model's code has to change.
 _SIZES = frozenset(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
 from typing import Any
@@ -18,6 +18,7 @@ from convlin.recording import Recording
 from convlin.relocate import exchange, renew_lazy, to_device
 from convlin.state import State
 from convlin.trace import Tracer
+from convlin.tree import Node
 
 _under_way: ContextVar[bool] = ContextVar("convlin_pass_under_way", default=False)
 
@@ -36,10 +37,20 @@ def _known_to_be_under_way() -> Iterator[None]:
         _under_way.reset(token)
 
 
-def one_pass(model: nn.Module, plan: Plan, state: State, sizes: Mapping[str, int] | None = None) -> Recording:
-    """One forward pass; an ``Exception`` that stops it is kept in the recording."""
+def one_pass(
+    model: nn.Module,
+    plan: Plan,
+    state: State,
+    sizes: Mapping[str, int] | None = None,
+    *,
+    nodes: Sequence[Node] | None = None,
+) -> Recording:
+    """One forward pass; an ``Exception`` that stops it is kept in the recording.
+
+    ``nodes`` are the model's modules, where somebody has walked through it already.
+    """
     args, kwargs = plan.make(sizes)
-    tracer, recording = Tracer(model, state), state.recording
+    tracer, recording = Tracer(model, state, nodes), state.recording
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
     if plan.device.type == "meta" and state.flops is None:  # whose count comes from running the functions
         from convlin.meta_rules import answer
@@ -66,16 +77,17 @@ def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> di
 
 
 @contextmanager
-def prepared(model: nn.Module, plan: Plan, mode: str) -> Iterator[None]:
+def prepared(model: nn.Module, plan: Plan, mode: str, modules: Sequence[nn.Module] | None = None) -> Iterator[None]:
     """The model in the mode and on the device of this pass; to be used inside ``untouched``."""
-    modules = list(model.modules())
+    modules = list(model.modules()) if modules is None else modules
     if mode != "same":
+        trains = mode == "train"
         for module in modules:
             if isinstance(module, torch.jit.ScriptModule):
                 module.train(mode == "train")
             else:
                 # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
-                module.__dict__["training"] = mode == "train"
+                module.__dict__["training"] = trains
     elsewhere = plan.device if plan.device != model_device(model) else None
     renew_lazy((module for module in modules if isinstance(module, LazyModuleMixin)), elsewhere)
     if elsewhere is not None:

@@ -21,6 +21,7 @@ from convlin.records import Report
 from convlin.report import Held, build, lazy_modules
 from convlin.silent import has_unbatched_convolution, suspects
 from convlin.state import State
+from convlin.tree import walk
 from convlin.untouched import untouched
 
 if TYPE_CHECKING:
@@ -75,13 +76,15 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     root = unwrapped(model)
     # On the meta device not every function checks what reaches it.
     careful, found = plan.device.type == "meta", Suspects()
-    lazy = lazy_modules(root)
+    nodes = walk(root)
+    modules = [node.module for node in nodes]
+    lazy = lazy_modules(nodes)
     for _ in range(_MOST_PASSES):
-        with untouched(root) as keeper, prepared(root, plan, mode):
+        with untouched(root, modules) as keeper, prepared(root, plan, mode, modules):
             state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, keeper=keeper)
             if flops:
                 state.flops = _flop_count()
-            recording = one_pass(root, plan, state)
+            recording = one_pass(root, plan, state, nodes=nodes)
             failure = recording.failure
             better = with_integers(plan, recording)
             if better is not None:
@@ -96,8 +99,8 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
                 continue
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
-            during = Held(root, recording, lazy)
-        report = build(root, recording, device=str(plan.device), mode=mode, during=during)
+            during = Held(nodes, recording, lazy)
+        report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes)
         if not explained or is_resource(error):
             return Outcome(report, error)
         return Outcome(replace(report, problems=diagnose(report, recording, root, plan, mode, hints)))

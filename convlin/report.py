@@ -3,48 +3,23 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
-from torch import jit, nn
+from torch import Tensor, jit, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from convlin.collector import paused
 from convlin.derivations import of_functions
+from convlin.frozen import maker
 from convlin.layers import Derive, runs_as_documented
 from convlin.nested import device_name, dtype_name, sizes
 from convlin.recording import Event, Recording
-from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report
+from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Shape
+from convlin.tree import Node, walk
 
 _NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """One module of the tree with every path that leads to it."""
-
-    path: str
-    module: nn.Module
-    aliases: tuple[str, ...]
-
-
-def walk(model: nn.Module) -> list[Node]:
-    """Every module once, in the order of ``named_modules()``, with the other paths it goes by."""
-    order: list[tuple[str, nn.Module]] = []
-    aliases: dict[int, list[str]] = {}
-    pending: list[tuple[str, nn.Module]] = [("", model)]
-    while pending:
-        path, module = pending.pop()
-        if id(module) in aliases:
-            aliases[id(module)].append(path)
-            continue
-        aliases[id(module)] = []
-        order.append((path, module))
-        prefix = f"{path}." if path else ""
-        children = [(prefix + name, child) for name, child in module._modules.items() if child is not None]
-        pending.extend(reversed(children))
-    return [Node(path, module, tuple(aliases[id(module)])) for path, module in order]
 
 
 def build(
@@ -56,18 +31,23 @@ def build(
     problems: tuple[Problem, ...] = (),
     remarks: tuple[str, ...] = (),
     during: Held | None = None,
+    nodes: Sequence[Node] | None = None,
 ) -> Report:
     """The report of one pass; with an empty recording, of the structure alone.
 
     ``model`` is as the user gave it, with nothing of the pass left on it; ``during`` tells what could
-    be seen only while the pass had it.
+    be seen only while the pass had it; ``nodes`` are its modules, where somebody has walked through it.
     """
     with paused():
-        return _build(model, recording, during or Held(model, recording), problems, remarks, device=device, mode=mode)
+        if nodes is None:
+            nodes = walk(model)
+        during = during or Held(nodes, recording)
+        return _build(model, nodes, recording, during, problems, remarks, device=device, mode=mode)
 
 
 def _build(
     model: nn.Module,
+    nodes: Sequence[Node],
     recording: Recording,
     during: Held,
     problems: tuple[Problem, ...],
@@ -76,17 +56,17 @@ def _build(
     device: str,
     mode: str,
 ) -> Report:
-    nodes = walk(model)
     ran = bool(recording.events or recording.inputs)
     modules = tuple(_module_infos(nodes, recording, during, ran=ran))
     own = {id(node.module): _counts(info) for node, info in zip(nodes, modules, strict=True) if info.parameters}
+    make, derives = maker(Call), _Derives()
     return Report(
         model=type(model).__name__,
         inputs=recording.inputs,
         outputs=recording.outputs,
         device=device,
         mode=mode,
-        calls=tuple(_call(event, own) for event in recording.events),
+        calls=tuple(_call(make, event, own, derives(event)) for event in recording.events),
         modules=modules,
         problems=problems,
         required_in_features=dict(recording.required),
@@ -98,44 +78,45 @@ def _build(
 
 def _counts(info: ModuleInfo) -> tuple[int, int]:
     """Elements of a module's own parameters, and of those that are trained."""
-    counts = [(parameter.numel, parameter.trainable) for parameter in info.parameters]
-    return sum(number for number, _ in counts), sum(number for number, trainable in counts if trainable)
+    total = trained = 0
+    for parameter in info.parameters:
+        count = parameter.numel
+        total += count
+        if parameter.trainable:
+            trained += count
+    return total, trained
 
 
-def _call(event: Event, own: dict[int, tuple[int, int]]) -> Call:
+def _call(make: Callable[..., Call], event: Event, own: Mapping[int, tuple[int, int]], derive: Derive | None) -> Call:
     params, trainable = own.get(id(event.module), (0, 0))
-    return Call(
-        path=event.path,
-        type=event.type,
-        inputs=event.inputs,
-        outputs=event.outputs,
-        params=params,
-        trainable_params=trainable,
-        is_function=event.is_function,
-        inner=event.inner,
-        sources=event.sources,
-        settings=event.settings,
-        where=event.where,
-        flops=event.flops,
-        failed=event.failed,
-        stood_in=event.stood_in,
-        derive=_derive(event),
-    )
+    return make(  # in the order of the record's fields: there may be a hundred thousand
+        event.path, event.type, event.inputs, event.outputs, params, trainable, event.is_function, event.inner,
+        event.sources, event.settings, event.where, event.flops, event.failed, event.stood_in, derive,
+    )  # fmt: skip
 
 
-def _derive(event: Event) -> Derive | None:
+class _Derives:
     """The rule of a function known by name, or of a layer that runs PyTorch's own ``forward``."""
-    if event.is_function:
-        return of_functions.derive if of_functions.function_named(event.type) is not None else None
-    return event.rule.derive if event.module is not None and runs_as_documented(type(event.module)) else None
+
+    def __init__(self) -> None:
+        self._documented: dict[type, bool] = {}
+
+    def __call__(self, event: Event) -> Derive | None:
+        if event.is_function:
+            return of_functions.derive if of_functions.function_named(event.type) is not None else None
+        kind = type(event.module)
+        documented = self._documented.get(kind)
+        if documented is None:
+            documented = self._documented[kind] = event.module is not None and runs_as_documented(kind)
+        return event.rule.derive if documented else None
 
 
-def lazy_modules(model: nn.Module) -> list[nn.Module]:
+def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
     """The modules whose parameters have no size yet."""
     return [
-        module
-        for module in model.modules()
-        if isinstance(module, LazyModuleMixin) and module.has_uninitialized_params()
+        node.module
+        for node in nodes
+        if isinstance(node.module, LazyModuleMixin) and node.module.has_uninitialized_params()
     ]
 
 
@@ -146,25 +127,26 @@ class Held:
     identities of the modules that were not called although a function took their parameters.
     """
 
-    def __init__(self, model: nn.Module, recording: Recording, lazy: Iterable[nn.Module] = ()) -> None:
+    def __init__(self, nodes: Sequence[Node], recording: Recording, lazy: Iterable[nn.Module] = ()) -> None:
+        read = _Parameters()
         self.known = {
             id(module): (
-                tuple(_tensor_infos("", module._parameters.items(), {})),
-                tuple(_tensor_infos("", module._buffers.items(), {})),
+                tuple(read.infos("", module._parameters.items(), {})),
+                tuple(read.infos("", module._buffers.items(), {})),
             )
             for module in lazy
         }
         called = {id(event.module) for event in recording.events}
         self.used = {
-            id(module)
-            for module in model.modules()
-            if id(module) not in called
-            and any(id(tensor) in recording.used for tensor in module._parameters.values() if tensor is not None)
+            id(node.module)
+            for node in nodes
+            if id(node.module) not in called
+            and any(id(tensor) in recording.used for tensor in node.module._parameters.values() if tensor is not None)
         }
 
 
-def _module_infos(nodes: list[Node], recording: Recording, during: Held, *, ran: bool) -> Iterator[ModuleInfo]:
-    counts = Counter(id(event.module) for event in recording.events if event.module is not None)
+def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, ran: bool) -> Iterator[ModuleInfo]:
+    counts = Counter([id(event.module) for event in recording.events if event.module is not None])
     parameters: dict[int, str] = {}
     buffers: dict[int, str] = {}
     opaque = {
@@ -172,35 +154,33 @@ def _module_infos(nodes: list[Node], recording: Recording, during: Held, *, ran:
     }
     opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
     busy = _with_called_descendants(nodes, counts)
-    for node in nodes:
-        module = node.module
-        known = during.known.get(id(module))
+    make, read = maker(ModuleInfo), _Parameters()
+    for path, module, aliases in nodes:
+        known = during.known.get(id(module)) if during.known else None
         if known is None:
-            own = tuple(_tensor_infos(node.path, module._parameters.items(), parameters))
-            buffered = tuple(_tensor_infos(node.path, module._buffers.items(), buffers)) if module._buffers else ()
+            held, buffered = module._parameters, module._buffers
+            own = tuple(read.infos(path, held.items(), parameters)) if held else ()
+            also = tuple(read.infos(path, buffered.items(), buffers)) if buffered else ()
         else:
-            own, buffered = known
+            own, also = known
         called = counts[id(module)]
-        yield ModuleInfo(
-            path=node.path,
-            type=type(module).__name__,
-            calls=called,
-            parameters=own,
-            buffers=buffered,
-            aliases=node.aliases,
-            is_leaf=not module._modules,
-            remark="" if called or not ran else _remark(module, during, opaque, busy),
-        )
+        remark = "" if called or not ran else _remark(module, during, opaque, busy)
+        # In the order of the record's fields, as above.
+        yield make(path, type(module).__name__, called, own, also, aliases, not module._modules, None, remark)
 
 
-def _with_called_descendants(nodes: list[Node], counts: Counter[int]) -> set[int]:
+def _with_called_descendants(nodes: Sequence[Node], counts: Counter[int]) -> set[int]:
     by_path = {node.path: id(node.module) for node in nodes}
     busy: set[int] = set()
+    done: set[str] = set()
     for node in nodes:
         if counts[id(node.module)]:
             path = node.path
             while path:
                 path = path.rpartition(".")[0]
+                if path in done:
+                    break
+                done.add(path)
                 if path in by_path:
                     busy.add(by_path[path])
     return busy
@@ -219,17 +199,30 @@ def _remark(module: nn.Module, during: Held, opaque: set[int], busy: set[int]) -
     return "never called"
 
 
-def _tensor_infos(path: str, tensors: object, known: dict[int, str]) -> Iterator[ParameterInfo]:
-    for name, tensor in tensors:  # type: ignore[attr-defined]  # OrderedDict items, or TorchScript's own wrapper
-        if tensor is None:
-            continue
-        full = f"{path}.{name}" if path else name
-        first = known.setdefault(id(tensor), full)
-        yield ParameterInfo(
-            name,
-            (0,) if is_lazy(tensor) else sizes(tensor),
-            dtype_name(tensor.dtype),
-            device_name(tensor),
-            tensor.requires_grad,
-            first if first != full else None,
-        )
+class _Parameters:
+    """Records of parameters and buffers; what tensors that are alike have in common is read once."""
+
+    def __init__(self) -> None:
+        self._alike: dict[tuple[Any, ...], tuple[Shape, str, str]] = {}
+
+    def infos(
+        self, path: str, tensors: Iterable[tuple[str, Tensor | None]], known: dict[int, str]
+    ) -> Iterator[ParameterInfo]:
+        """A record of every tensor that the module at ``path`` holds; ``known`` are the names of those met before."""
+        for name, tensor in tensors:
+            if tensor is None:
+                continue
+            full = f"{path}.{name}" if path else name
+            first = known.setdefault(id(tensor), full)
+            shape, dtype, device = self._facts(tensor)
+            yield ParameterInfo(name, shape, dtype, device, tensor.requires_grad, None if first is full else first)
+
+    def _facts(self, tensor: Tensor) -> tuple[Shape, str, str]:
+        if type(tensor) not in (nn.Parameter, Tensor) or tensor.is_nested:
+            shape = (0,) if is_lazy(tensor) else sizes(tensor)
+            return shape, dtype_name(tensor.dtype), device_name(tensor)
+        kind = (tensor.shape, tensor.dtype, None if tensor.is_cpu else tensor.device)
+        found = self._alike.get(kind)
+        if found is None:
+            found = self._alike[kind] = (sizes(tensor), dtype_name(tensor.dtype), device_name(tensor))
+        return found

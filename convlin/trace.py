@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -28,6 +28,7 @@ from convlin.plain import plain_layer_hook
 from convlin.recording import NO_SOURCE, Event, Failure, Frame, Recording, is_feature_map
 from convlin.records import TensorInfo
 from convlin.state import State
+from convlin.tree import Node, walk
 
 Replaced = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -35,8 +36,9 @@ Replaced = tuple[tuple[Any, ...], dict[str, Any]]
 class Tracer:
     """Records one forward pass of ``model``."""
 
-    def __init__(self, model: nn.Module, state: State) -> None:
+    def __init__(self, model: nn.Module, state: State, nodes: Sequence[Node] | None = None) -> None:
         self._model = model
+        self._nodes = nodes
         self._state = state
         self._thread = threading.get_ident()
         self._paths: dict[int, str] = {}
@@ -67,7 +69,7 @@ class Tracer:
         before, after = self._before, self._after  # one bound method for all of them
         looks_before = state.careful or state.flops is not None
         after_plain = after if looks_before or state.read is not sizes else plain_layer_hook(state, self._paths, after)
-        for path, module in self._model.named_modules():
+        for path, module, _ in walk(self._model) if self._nodes is None else self._nodes:
             if id(module) in inside_script:
                 continue
             self._paths[id(module)] = path

@@ -26,6 +26,7 @@ from convlin.state import State
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.session import Decision, Session, session
+from convlin.tree import walk
 from convlin.untouched import untouched
 
 #: Sizes with many divisors, all different: a letter gets the next one, so that no two are mixed up.
@@ -102,14 +103,15 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
 def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]) -> Followed:
     """A symbolic pass in which every letter has the size that ``sample`` gives it as its hint."""
     found = Suspects()
-    lazy = lazy_modules(model)
+    nodes = walk(model)
+    lazy = lazy_modules(nodes)
     for _ in range(_MOST_PASSES):
         with untouched(model), forgetting(model), prepared(model, plan, mode), session(model, sample) as letters:
             state = State(
                 careful=True, batch_added=plan.adds_batch, suspects=found, read=letters.read
             )  # fmt: skip
             recording = one_pass(model, plan, state, letters.sizes)
-            held = Held(model, recording, lazy)
+            held = Held(nodes, recording, lazy)
         _in_closed_form(recording, letters)
         better = with_integers(plan, recording)
         if better is not None:

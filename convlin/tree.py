@@ -1,0 +1,41 @@
+"""The modules of a model, each once, with every path that leads to it."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from torch import nn
+
+
+class Node(NamedTuple):
+    """One module of the tree with every path that leads to it."""
+
+    path: str
+    module: nn.Module
+    aliases: tuple[str, ...]
+
+
+def walk(model: nn.Module) -> list[Node]:
+    """Every module once, in the order of ``named_modules()``, with the other paths it goes by.
+
+    In time linear in the modules, which ``named_modules()`` with its nested generators is not.
+    """
+    order: list[tuple[str, nn.Module]] = []
+    aliases: dict[int, list[str]] = {}
+    seen: set[int] = set()
+    pending: list[tuple[str, nn.Module]] = [("", model)]
+    while pending:
+        path, module = entry = pending.pop()
+        key = id(module)
+        if key in seen:
+            aliases.setdefault(key, []).append(path)
+            continue
+        seen.add(key)
+        order.append(entry)
+        inner = module._modules
+        if inner:
+            prefix = f"{path}." if path else ""
+            children = [(prefix + name, child) for name, child in inner.items() if child is not None]
+            children.reverse()
+            pending += children
+    return [Node(path, module, tuple(aliases.get(id(module), ()))) for path, module in order]
