@@ -18,7 +18,7 @@ from convlin.recording import Recording
 from convlin.relocate import exchange, renew_lazy, to_device
 from convlin.state import State
 from convlin.trace import Tracer
-from convlin.tree import Node
+from convlin.tree import Node, walk
 
 _under_way: ContextVar[bool] = ContextVar("convlin_pass_under_way", default=False)
 
@@ -50,13 +50,14 @@ def one_pass(
     ``nodes`` are the model's modules, where somebody has walked through it already.
     """
     args, kwargs = plan.make(sizes)
-    tracer, recording = Tracer(model, state, nodes), state.recording
+    nodes = walk(model) if nodes is None else nodes
+    tracer, recording = Tracer(nodes, state), state.recording
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
     if plan.device.type == "meta" and state.flops is None:  # whose count comes from running the functions
         from convlin.meta_rules import answer
 
         state.answer = answer
-    with torch.no_grad(), as_written(model), _known_to_be_under_way():
+    with torch.no_grad(), as_written(node.module for node in nodes), _known_to_be_under_way():
         try:
             with tracer.attached(), state.flops or nullcontext():
                 output = model(*args, **kwargs)
@@ -91,5 +92,5 @@ def prepared(model: nn.Module, plan: Plan, mode: str, modules: Sequence[nn.Modul
     elsewhere = plan.device if plan.device != model_device(model) else None
     renew_lazy((module for module in modules if isinstance(module, LazyModuleMixin)), elsewhere)
     if elsewhere is not None:
-        exchange(model, to_device(elsewhere))
+        exchange(modules, to_device(elsewhere))
     yield

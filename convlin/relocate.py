@@ -6,6 +6,7 @@ other device; ``untouched`` puts the originals back.  On the meta device the cop
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Callable, Iterable
 from typing import Any
 
@@ -15,9 +16,12 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 Change = Callable[[Tensor], Tensor]
 
+#: What most attributes of a module are, and never looked into.
+_WITHOUT_TENSORS = frozenset({bool, int, float, str, type(None), dict, OrderedDict, set})
 
-def exchange(model: nn.Module, change: Change) -> None:
-    """Put ``change(tensor)`` in the place of every tensor of the model; tied tensors stay tied.
+
+def exchange(modules: Iterable[nn.Module], change: Change) -> None:
+    """Put ``change(tensor)`` in the place of every tensor of a model, whose modules these are; tied ones stay tied.
 
     Only to be called inside ``untouched``, which gives the model its own tensors back.
     """
@@ -31,12 +35,14 @@ def exchange(model: nn.Module, change: Change) -> None:
             known = changed[id(tensor)] = change(tensor)
         return known
 
-    for module in model.modules():
+    for module in modules:
         for tensors in _stores(module):
             for name, tensor in tensors.items():
                 if tensor is not None:
                     tensors[name] = of(tensor)
         for name, value in module.__dict__.items():
+            if type(value) in _WITHOUT_TENSORS:
+                continue
             if name not in ("_parameters", "_buffers", "_modules") and _holds_tensors(value):
                 module.__dict__[name] = _mapped(value, of)
 
@@ -66,12 +72,21 @@ def to_device(device: torch.device) -> Change:
     def change(tensor: Tensor) -> Tensor:
         if tensor.device == device:
             return tensor
-        moved = tensor.detach().to(device)
+        if device.type == "meta" and _is_plain(tensor):  # the same, and quicker
+            moved = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
+        else:
+            moved = tensor.detach().to(device)
         if isinstance(tensor, nn.Parameter):
             return nn.Parameter(moved, requires_grad=tensor.requires_grad)
         return moved
 
     return change
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    """A tensor that its sizes, strides and dtype describe."""
+    plain = type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided
+    return plain and not tensor.is_quantized and not tensor.is_complex() and not tensor.is_nested
 
 
 def renew_lazy(lazy: Iterable[nn.Module], device: torch.device | None) -> None:

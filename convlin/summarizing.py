@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from math import prod
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from convlin.diagnose import Hints
 from convlin.errors import InputError, ShapeError
 from convlin.frames import user_frame
 from convlin.inputs import DtypeLike, Input, check_model, read_inputs
@@ -18,6 +17,9 @@ from convlin.passes import Outcome, check_mode, observe, structure, unwrapped
 from convlin.records import Report
 from convlin.render.options import Options, options
 from convlin.summary import Summary
+
+if TYPE_CHECKING:
+    from convlin.diagnose import Hints
 
 
 def summarize(

@@ -28,16 +28,15 @@ from convlin.plain import plain_layer_hook
 from convlin.recording import NO_SOURCE, Event, Failure, Frame, Recording, is_feature_map
 from convlin.records import TensorInfo
 from convlin.state import State
-from convlin.tree import Node, walk
+from convlin.tree import Node
 
 Replaced = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 class Tracer:
-    """Records one forward pass of ``model``."""
+    """Records one forward pass of the model whose modules these are."""
 
-    def __init__(self, model: nn.Module, state: State, nodes: Sequence[Node] | None = None) -> None:
-        self._model = model
+    def __init__(self, nodes: Sequence[Node], state: State) -> None:
         self._nodes = nodes
         self._state = state
         self._thread = threading.get_ident()
@@ -69,7 +68,7 @@ class Tracer:
         before, after = self._before, self._after  # one bound method for all of them
         looks_before = state.careful or state.flops is not None
         after_plain = after if looks_before or state.read is not sizes else plain_layer_hook(state, self._paths, after)
-        for path, module, _ in walk(self._model) if self._nodes is None else self._nodes:
+        for path, module, _ in self._nodes:
             if id(module) in inside_script:
                 continue
             self._paths[id(module)] = path

@@ -20,6 +20,7 @@ from convlin.silent import findings
 from convlin.state import State
 from convlin.summary import Summary
 from convlin.trace import Tracer
+from convlin.tree import walk
 
 
 class WatchedSummary(Summary):
@@ -50,7 +51,7 @@ def watch(model: nn.Module) -> Iterator[Summary]:
     state = State(careful=True, watching=True)
     frame = user_frame()
     try:
-        with as_written(model), Tracer(root, state).attached():
+        with as_written(model.modules()), Tracer(walk(root), state).attached():
             yield summary
     except Exception as error:
         summary._fill(_report(root, state, frame))

@@ -154,7 +154,7 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
     fakes = parts.fake_mode(shape_env=environment, allow_non_fake_inputs=True)
     made = Session(sample, environment)
     # A fake tensor has to be made outside the mode.
-    exchange(model, lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
+    exchange(model.modules(), lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
     with ExitStack() as stack:
         stack.enter_context(_quiet())
         stack.enter_context(compiling())
