@@ -237,8 +237,7 @@ class Drafts:
         if not any(block.draft is not None or block.extras for block in self._walk()):
             types = sorted({draft.type for draft in dropped if draft.kind != "parameter"})
             self.notes.append(f"only={only!r} names nothing here; there are {', '.join(types)}")
-        for draft in dropped:
-            other.absorb(draft)
+        other.absorb(dropped)
         if dropped:
             other.calls = ()
             other.count = 1

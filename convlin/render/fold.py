@@ -92,7 +92,10 @@ class _Folder:
     def _repetition(self, blocks: Sequence[Block], start: int) -> tuple[int, int]:
         """The unit that repeats from ``start`` on, and how often: what covers most, in the shortest unit."""
         best = (1, 1)
-        for unit in range(1, min(_LONGEST_UNIT, (len(blocks) - start) // 2) + 1):
+        rest = len(blocks) - start
+        for unit in range(1, min(_LONGEST_UNIT, rest // 2) + 1):
+            if best[0] * best[1] == rest:
+                break  # nothing can cover more
             times = self._times(blocks, start, unit)
             if times >= self._at_least and unit * times > best[0] * best[1]:
                 best = (unit, times)
@@ -153,9 +156,7 @@ def _absorb(block: Block, others: Sequence[Block], rename: _Rename | None) -> No
     drafts += [(draft, [other.extras[index] for other in others]) for index, draft in enumerate(block.extras)]
     for draft, alike in drafts:
         if draft is not None:
-            for each in alike:
-                assert each is not None, "alike blocks have rows at the same places"
-                draft.absorb(each)
+            draft.absorb([each for each in alike if each is not None])  # alike blocks have rows at the same places
             if rename is not None:
                 draft.path = rename.applied(draft.path)
     for index, child in enumerate(block.children):

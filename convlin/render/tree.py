@@ -36,13 +36,14 @@ class Draft:
         """Why its parameters are counted elsewhere: ``reused`` (in an earlier call), ``detailed`` (one by one)."""
         self.remark = ""
 
-    def absorb(self, other: Draft) -> None:
-        """Add what ``other`` counts; the two are alike otherwise."""
-        self.calls += other.calls
-        self.count += other.count
-        self.owned += other.owned
-        self.memory = self.memory + other.memory
-        self.add_flops(other.flops)
+    def absorb(self, others: Sequence[Draft]) -> None:
+        """Add what ``others`` count, all at once: there may be a hundred thousand.  They are alike otherwise."""
+        self.calls += tuple(call for other in others for call in other.calls)
+        for other in others:
+            self.count += other.count
+            self.owned += other.owned
+            self.memory = self.memory + other.memory
+            self.add_flops(other.flops)
 
     def add_flops(self, flops: Size | None) -> None:
         """Add floating-point operations, where they are known."""
