@@ -24,6 +24,7 @@ from convlin.summary import Summary
 from convlin.symbolic import session
 from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
 from convlin.symbolic.evaluate import Evaluation
+from tests.readme_example import run
 from tests.snapshot import assert_unchanged, snapshot
 
 D, H, W, N, L = map(Letter, "DHWNL")
@@ -382,6 +383,10 @@ def test_letters_that_have_to_be_equal() -> None:
     accepts = summarize(Square(), (3, "H", "W")).accepts
     assert accepts is not None
     assert accepts.text == "H, W any; with H = W"
+
+
+def test_the_page_shows_what_comes_out() -> None:
+    assert run(Path(__file__).parent.parent / "docs" / "named-sizes.md") >= 8
 
 
 # Reading and folding

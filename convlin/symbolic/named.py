@@ -24,6 +24,8 @@ from convlin.symbolic.trials import Trials, keeps_batch
 
 #: The batch that the model is run with to find out which other sizes it takes.
 _BATCH = 2
+#: How often the model may be run for that, and how many calls these runs may make together.
+_FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
 
 
 def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
@@ -58,7 +60,8 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     if not names:
         return None
     others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
-    return Search(followed.session, list(followed.conditions), names, others, trials).settled()
+    runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.events), 1)))
+    return Search(followed.session, list(followed.conditions), names, others, trials, runs).settled()
 
 
 def _mistakes(followed: Followed) -> list[Finding]:
@@ -86,7 +89,7 @@ def _remarks(checked: Confirmed) -> Iterator[str]:
 
 
 def _cannot_follow(failure: Failure) -> InputError:
-    where = f" at {failure.where.file}:{failure.where.line}" if failure.where is not None else ""
+    where = f" at {place(failure.where)}" if failure.where is not None else ""
     return InputError(
         f"named sizes cannot be followed through a forward that looks at the values of a tensor{where}: "
         "write numbers in place of the letters, or make the decision from the shape"

@@ -36,6 +36,8 @@ _CONVLIN = str(Path(__file__).parent.parent)
 _PASSING_ON = tuple(str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "one_pass.py"))
 
 
+#: Code without a file that is nobody's own; a prompt and a notebook have names in angle brackets, too.
+_MADE_UP = ("<frozen ", "<eval_with_key")
 #: Where PyTorch keeps its symbolic numbers.
 _NUMBERS = (
     __file__,
@@ -313,7 +315,7 @@ def _asker() -> tuple[Location | None, bool, bool]:
         filename = frame.f_code.co_filename
         if filename.startswith(_CONVLIN) and filename not in _PASSING_ON and filename != __file__:
             return None, True, False
-        if not filename.startswith((*_LIBRARIES, _CONVLIN, "<")):
+        if not filename.startswith((*_LIBRARIES, _CONVLIN, *_MADE_UP)):
             return line_of(frame), False, direct
         direct = direct and filename.startswith(_NUMBERS)
         frame = frame.f_back  # type: ignore[assignment]
