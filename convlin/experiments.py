@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from math import prod
 from typing import Any
 
@@ -24,12 +24,42 @@ Spatial = tuple[int, ...]
 _LARGEST = 1 << 20
 
 
-def smallest_input(model: nn.Module, plan: Plan, mode: str, recording: Recording) -> tuple[Spatial, Spatial] | None:
-    """The spatial size that was given and the smallest that passes, where the pass stopped for want of size.
+@dataclass(frozen=True, slots=True)
+class Smallest:
+    """The smallest input that passes."""
 
-    None where a larger input does not help.  ``given`` fails and ``smallest`` passes, and with one pixel
-    less on any axis it fails too: each was run.
+    given: Spatial
+    required: Spatial
+    """It passes, and with one pixel less on any axis the model fails: each was run."""
+    fits: tuple[str, Spatial] | None = None
+    """The path of the Linear that asks for it, and the largest input that this one takes."""
+    reaches: Finding | None = None
+    """A Linear that is wrong whatever the input, and was not reached: ``required`` leads so far."""
+
+
+def smallest_input(model: nn.Module, plan: Plan, mode: str, recording: Recording) -> Smallest | None:
+    """The smallest input that passes, where the pass stopped for want of size.
+
+    None where a larger input does not help.
     """
+    found = _smallest_to_the_end(model, plan, mode, recording)
+    if found is None:
+        return None
+    given, smallest = found
+    there = record_at(model, plan, mode, smallest)
+    for finding in there.findings:
+        if finding.misfit.kind == "in_features":
+            ends = fitting_inputs(model, resized(plan, smallest), mode, there, finding)
+            if ends is None:
+                return Smallest(given, smallest, reaches=finding)
+            return Smallest(given, ends[0], (finding.path, ends[1]))
+    return Smallest(given, smallest)
+
+
+def _smallest_to_the_end(
+    model: nn.Module, plan: Plan, mode: str, recording: Recording
+) -> tuple[Spatial, Spatial] | None:
+    """The spatial size that was given, and the smallest at which a pass reaches the end with stand-ins."""
     given = spatial_size(plan)
     if given is None or not _stopped_in_feature_map(recording):
         return None
@@ -140,9 +170,14 @@ def fitting_inputs(
             low, high = (low, middle) if needed(middle) > most else (middle, high)
         return high
 
+    # From there outwards until the number lies between the two, as long as the image decides about it.
     guess = given[0] * (declared / finding.misfit.required) ** (1 / len(mapped[1:]))
     low, high = max(0, int(guess * 0.75) - 2), int(guess * 1.3) + 8
-    if prod(at(high)) > _LARGEST or needed(high) <= declared or (low > 0 and needed(low) >= declared):
+    while low > 0 and needed(low) >= declared:
+        low //= 2
+    while prod(at(high)) <= _LARGEST and finding.misfit.required < needed(high) <= declared:
+        high *= 2
+    if prod(at(high)) > _LARGEST or needed(high) <= declared:
         return None
     smallest = first(declared - 1, low, high)
     if needed(smallest) != declared:
@@ -170,7 +205,7 @@ def _flattened_map(recording: Recording, finding: Finding) -> Shape | None:
 
 def _may_fit(declared: Any, mapped: Shape) -> bool:
     """Whether some image could lead to the declared number: the channels are what they are."""
-    if not isinstance(declared, int) or not all(isinstance(size, int) for size in mapped) or prod(mapped[1:]) == 1:
+    if not isinstance(declared, int) or not all(isinstance(size, int) for size in mapped):
         return False
     cells, rest = divmod(declared, mapped[0])
     if rest or cells < 2:  # with one cell it is the size that was forgotten, and no image is too large

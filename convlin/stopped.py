@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 from torch import nn
 
-from convlin.experiments import smallest_input
+from convlin.experiments import Smallest, smallest_input
 from convlin.frames import raising_line
 from convlin.functions import looks_at_values
 from convlin.inputs import Plan
@@ -41,16 +41,32 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
             return Problem("error", failure.path, None, None, unseen.message, unseen.fix, where, call)
     smallest = smallest_input(model, plan, mode, recording)
     if smallest is not None:
-        given, required = smallest
+        given, required = smallest.given, smallest.required
         message = (
             f"{what} receives {arrived}, too small for it: the input is {times(given)}\n"
-            f"the smallest input that passes is {times(required)}\nPyTorch says: {said}"
+            f"{_from_where_on(smallest)}\nPyTorch says: {said}"
         )
         return Problem("too_small", failure.path, given, required, message, None, failure.where, call)
     message = f"{what} stopped the pass; {arrived} arrived\nPyTorch says: {said}"
     # Some functions ask for more there: another dtype, another layout.
     fix = _WITH_VALUES if plan.device.type == "meta" else None
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call)
+
+
+def _from_where_on(smallest: Smallest) -> str:
+    required = times(smallest.required)
+    if smallest.fits is not None:
+        path, largest = smallest.fits
+        span = "" if largest == smallest.required else f", the largest {times(largest)}"
+        return f"the smallest input that passes is {required}{span}: {path} is made for that"
+    if smallest.reaches is not None:
+        wrong = smallest.reaches
+        declared, needed = wrong.misfit.declared, wrong.misfit.required
+        return (
+            f"the smallest input that gets to the end is {required}\n"
+            f"there {wrong.path} needs in_features={needed}, and has {declared}"
+        )
+    return f"the smallest input that passes is {required}"
 
 
 class _Unseen(NamedTuple):
