@@ -19,7 +19,7 @@ from torch.overrides import TorchFunctionMode
 
 from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
 from convlin.frames import LIBRARY, Frames, interrupts, line_of
-from convlin.functions import is_fact, mixes_cells, name_of, recover, reshape_sizes, writes
+from convlin.functions import RESHAPES, is_fact, mixes_cells, name_of, recover, reshape_sizes, writes
 from convlin.layers import PLAIN, Misfit
 from convlin.nested import info, tensors_in
 from convlin.recording import NO_SOURCE, Event, Failure, Fold
@@ -131,7 +131,7 @@ class Between(TorchFunctionMode):
         made = [result] if isinstance(result, Tensor) else _several(result)
         if not made:
             return result
-        folded = self._folded(args, kwargs, caller, before, made)
+        folded = self._folded(func, args, kwargs, caller, before, made)
         if folded is not None:
             misfits, result = (folded,), tensors[0].flatten(1)
             made = [result]
@@ -208,6 +208,8 @@ class Between(TorchFunctionMode):
         doubts = state.origins.doubts(tuple(tensors), {})
         for tensor in made:
             state.origins.remember(tensor, source)
+            if not known:  # the input divided by 255, or as another dtype, is the input still
+                state.origins.pass_input_on(tensors[0], tensor)
             if doubts:
                 state.origins.doubt(tensor, self._doubted(name_of(func), doubts, tensor))
 
@@ -229,6 +231,7 @@ class Between(TorchFunctionMode):
 
     def _folded(
         self,
+        func: Any,
         args: tuple[Any, ...],
         kwargs: dict[str, Any],
         caller: FrameType,
@@ -239,7 +242,11 @@ class Between(TorchFunctionMode):
         state = self._state
         if not state.suspects.folds or not before or len(before[0]) < 2:
             return None
-        if Fold(line_of(caller), state.path, before[0]) not in state.suspects.folds:
+        name = name_of(func)
+        inside = Fold("", None, state.path, before[0])  # of a module whose functions are no rows
+        if Fold(name, line_of(caller), state.path, before[0]) not in state.suspects.folds and (
+            name not in RESHAPES or inside not in state.suspects.folds
+        ):
             return None
         after = state.read(made[0])
         detail = {"wanted": reshape_sizes(args, kwargs), "shape": before[0], "made": after}

@@ -30,6 +30,9 @@ _SPELLED: dict[Any, str] = {}
 #: Attributes of a tensor that are tensors themselves; all others (shape, dtype, device) are facts.
 _TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "data", "grad", "real", "imag"})
 
+#: Functions that put the elements of a tensor into other axes, as they lie in memory.
+RESHAPES = frozenset({"Tensor.view", "Tensor.reshape", "torch.reshape", "Tensor.flatten", "torch.flatten"})
+
 #: Functions whose kernels write to an argument although their name does not say so.
 _WRITING_KERNELS: frozenset[Any] = frozenset(
     function

@@ -63,6 +63,11 @@ class Provenance:
         for place, tensor in dummies.items():
             self._inputs[id(tensor)] = (weakref.ref(tensor), place)
 
+    def pass_input_on(self, tensor: Tensor, made: Tensor) -> None:
+        """What was made of ``tensor``, element by element, is an input where that is one."""
+        if made is not tensor and self.is_input(tensor):
+            self._inputs[id(made)] = (weakref.ref(made), "")
+
     def is_input(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` is an input of the model itself."""
         entry = self._inputs.get(id(tensor))

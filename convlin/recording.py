@@ -98,6 +98,7 @@ class Failure:
 class Fold:
     """A reshape that is to be taken for a mistake: the batch disappears in it for good."""
 
+    function: str
     where: Location | None
     path: str
     shape: tuple[Any, ...]

@@ -12,13 +12,11 @@ from math import prod
 
 from torch import nn
 
-from convlin.functions import makes_feature_map
-from convlin.layers import Misfit
+from convlin.functions import RESHAPES, makes_feature_map
+from convlin.layers import PLAIN, Misfit
 from convlin.recording import NO_SOURCE, Event, Finding, Fold, Recording, Suspects, is_feature_map
 from convlin.records import Shape
 from convlin.state import printed
-
-_RESHAPES = frozenset({"Tensor.view", "Tensor.reshape", "torch.reshape", "Tensor.flatten", "torch.flatten"})
 
 
 def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
@@ -28,9 +26,9 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     samples = () if batch_added else tuple(_took_one_sample(recording))
     batch = recording.inputs[0].shape[0]
     folds = {
-        Fold(event.where, event.path, event.inputs[0].shape)
+        _fold(event)
         for index, event in enumerate(recording.events)
-        if event.is_function and event.type in _RESHAPES and event.inputs and event.outputs and not event.stood_in
+        if _may_fold(event)
         # Without a batch there is none to lose.
         if not samples
         if _loses_batch(recording, index, event, batch, batch_added=batch_added)
@@ -60,11 +58,12 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
             continue
         shape = event.inputs[0].shape
         source = event.sources[0] if event.sources else -1
-        if event.is_function and event.outputs and Fold(event.where, event.path, shape) in found.folds:
+        if _may_fold(event) and _fold(event) in found.folds:
             made = event.outputs[0].shape
             detail = {"wanted": None, "shape": shape, "made": made}
             misfit = Misfit("batch", made[-1], prod(shape[1:]), "folded", detail)
-            told.append(Finding(misfit, event.path, index, event.inputs, source, "", event.type, event.where))
+            where = event.where if event.is_function else event.called_at
+            told.append(Finding(misfit, event.path, index, event.inputs, source, "", event.type, where))
         elif index in taken:
             misfit = Misfit("structure", len(shape) + 1, len(shape), "one_sample", {"shape": shape})
             told.append(_of_layer(misfit, event, index, source))
@@ -72,6 +71,19 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
             misfit = Misfit("structure", event.module.in_features, prod(shape[1:]), "flatten", {"rank": len(shape)})
             told.append(_of_layer(misfit, event, index, source))
     return told
+
+
+def _may_fold(event: Event) -> bool:
+    """A reshape, or a module of the user's own that may be one."""
+    if not event.inputs or not event.outputs or event.stood_in:
+        return False
+    return event.type in RESHAPES if event.is_function else event.rule is PLAIN and not event.inner
+
+
+def _fold(event: Event) -> Fold:
+    if event.is_function:
+        return Fold(event.type, event.where, event.path, event.inputs[0].shape)
+    return Fold("", None, event.path, event.inputs[0].shape)
 
 
 def _of_layer(misfit: Misfit, event: Event, index: int, source: int) -> Finding:

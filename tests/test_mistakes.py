@@ -26,7 +26,14 @@ SIZES = (
     "normalized_shape", "input_size", "embed_dim", "kdim", "vdim", "num_embeddings",
 )  # fmt: skip
 #: Of the right kind, and yet no layer is wrong: the input is.
-UNFIT = ("ChannelsLast", "ChannelsLastNested", "LengthBeforeChannels", "TimeBeforeChannels", "BatchWithoutChannels")
+UNFIT = (
+    "ChannelsLast",
+    "ChannelsLastNested",
+    "ChannelsLastScaled",
+    "LengthBeforeChannels",
+    "TimeBeforeChannels",
+    "BatchWithoutChannels",
+)
 
 
 @pytest.fixture(scope="module", autouse=True)

@@ -52,14 +52,18 @@ def model_device(model: nn.Module) -> torch.device:
 
 
 def model_dtype(model: nn.Module) -> torch.dtype:
-    """The dtype of the model's first floating (or complex) parameter, else buffer, else the default dtype.
+    """The dtype of the model's first floating parameter, else buffer, else complex one, else the default dtype.
 
     Eight-bit floats are storage formats: no layer computes in them, inputs stay in the default dtype.
+    Complex weights beside real ones belong to a Fourier transform inside.
     """
+    complex_dtype = None
     for tensor in _tensors(model):
-        if (tensor.is_floating_point() or tensor.is_complex()) and tensor.dtype.itemsize > 1:
+        if tensor.is_floating_point() and tensor.dtype.itemsize > 1:
             return tensor.dtype
-    return torch.get_default_dtype()
+        if tensor.is_complex() and complex_dtype is None:
+            complex_dtype = tensor.dtype
+    return complex_dtype or torch.get_default_dtype()
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:

@@ -97,6 +97,26 @@ class ChannelsLastNested(nn.Module):
         return self.encoder(x).mean((2, 3))
 
 
+@mistake(
+    6, (30, 32, 3),
+    Wrong("in_channels", "conv", 3, 30, "x = self.conv(x)", "x = self.conv(x.permute(0, 3, 1, 2))",
+          ("this looks like N,H,W,C", "permuted it is 2×3×30×32")),
+    Wrong("in_features", "fc", 100, 6720, "self.fc = nn.Linear(100, 2)", "self.fc = nn.Linear(6720, 2)"),
+)  # fmt: skip
+class ChannelsLastScaled(nn.Module):
+    """An image that was scaled is an image still."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.fc = nn.Linear(100, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = (x.float() / 255 - 0.5) * 2
+        x = self.conv(x)
+        return self.fc(x.flatten(1))
+
+
 # 7: no channel dimension ----------------------------------------------------------------------------------------------
 
 

@@ -335,3 +335,122 @@ class PooledLinear(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(F.adaptive_avg_pool2d(self.conv(x), 1).squeeze(-1).squeeze(-1))
+
+
+@innocent((2, 16, 16))
+class FourierLayer(nn.Module):
+    """Complex weights come first, and what the model takes is real."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.rand(4, 4, 5, 5, dtype=torch.complex64))
+        self.lift = nn.Linear(2, 4)
+        self.project = nn.Linear(4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.lift(x.permute(0, 2, 3, 1)).permute(0, 3, 1, 2)
+        waves = torch.fft.rfft2(x)
+        kept = torch.zeros_like(waves)
+        kept[:, :, :5, :5] = torch.einsum("bixy,ioxy->boxy", waves[:, :, :5, :5], self.weight)
+        return self.project(torch.fft.irfft2(kept, s=(16, 16)).permute(0, 2, 3, 1))
+
+
+@innocent((3, 16, 16))
+class PixelsAsRows(nn.Module):
+    """A class for every pixel, and the loss wants them as rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.fc = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.conv(x).permute(0, 2, 3, 1).contiguous().view(-1, 8))
+
+
+@innocent((3, 32, 32))
+class PatchesAsRows(nn.Module):
+    """Patches are rows and stay rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3 * 64, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        patches = x.unfold(2, 8, 8).unfold(3, 8, 8).permute(0, 2, 3, 1, 4, 5)
+        return self.fc(patches.reshape(-1, 192))
+
+
+@innocent((5, 3, 16, 16))
+class EveryFrame(nn.Module):
+    """An answer for every frame: the rows stay frames."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.fc = nn.Linear(256, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, t, c, h, w = x.shape
+        return self.fc(self.conv(x.view(n * t, c, h, w)).view(n * t, -1))
+
+
+@innocent((7, 6))
+class WordModel(nn.Module):
+    """Sequence first, and every step a row for the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(6, 8)
+        self.decoder = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+        output, hidden = self.rnn(x)
+        return self.decoder(output.view(-1, 8)), hidden
+
+
+@innocent((3, 16, 16))
+class KernelsOfEachSample(nn.Module):
+    """The batch goes into the groups of a convolution, and comes back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.make = nn.Linear(3, 27)
+        self.fc = nn.Linear(256, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n = x.size(0)
+        weight = self.make(x.mean((2, 3))).view(n, 3, 3, 3)
+        y = F.conv2d(x.reshape(1, n * 3, 16, 16), weight, padding=1, groups=n)
+        return self.fc(y.view(n, -1))
+
+
+@innocent((3, 16, 16))
+class OneByOne(nn.Module):
+    """Samples of a batch in a loop."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+        self.fc = nn.Linear(256, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.fc(self.conv(one.unsqueeze(0)).view(-1)) for one in x])
+
+
+@innocent((3, 24, 24))
+class SpatialSoftmax(nn.Module):
+    """Every channel a row for the softmax, then its centre."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 5, stride=2)
+        self.fc = nn.Linear(16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        n, c, h, w = x.shape
+        mass = F.softmax(x.view(n * c, h * w), dim=1).view(n, c, h, w)
+        across = (mass.sum(2) * torch.linspace(-1, 1, w)).sum(-1)
+        down = (mass.sum(3) * torch.linspace(-1, 1, h)).sum(-1)
+        return self.fc(torch.cat([across, down], dim=1))

@@ -162,6 +162,49 @@ class FlattenWithBatch(nn.Module):
         return self.fc(x)
 
 
+@mistake(
+    4, (3, 64, 64),
+    Wrong("batch", "", 2048, 8192, "x = F.dropout(F.relu(F.max_pool2d(F.relu(self.conv(x)), 2)), 0.1).view(-1, 2048)",
+          "x = F.dropout(F.relu(F.max_pool2d(F.relu(self.conv(x)), 2)), 0.1).flatten(1)",
+          ("makes 8×2048 of 2×32×16×16: the batch went from 2 to 8",)),
+    Wrong("in_features", "fc", 2048, 8192, "self.fc = nn.Linear(2048, 10)", "self.fc = nn.Linear(8192, 10)"),
+    raises=False,
+)  # fmt: skip
+class ViewAmongOthers(nn.Module):
+    """Functions that keep the shape stand on the same line: it is the view that is wrong."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 32, 3, stride=2, padding=1)
+        self.fc = nn.Linear(2048, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.dropout(F.relu(F.max_pool2d(F.relu(self.conv(x)), 2)), 0.1).view(-1, 2048)
+        return self.fc(x)
+
+
+@mistake(
+    4, (3, 64, 64),
+    Wrong("batch", "net.1", 2048, 8192, "return x.view(-1, 32 * 8 * 8)", "return x.flatten(1)",
+          ("the batch went from 2 to 8",)),
+    Wrong("in_features", "net.2", 2048, 8192, "nn.Linear(2048, 10)", "nn.Linear(8192, 10)"),
+    raises=False, watched=(Wrong("batch", "net.1", 2048, 8192, advice="x = x.flatten(1)"),),
+)  # fmt: skip
+class ViewInModule(nn.Module):
+    """The view is a module of its own."""
+
+    class View(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.view(-1, 32 * 8 * 8)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(nn.Conv2d(3, 32, 3, stride=4, padding=1), ViewInModule.View(), nn.Linear(2048, 10))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
+
+
 # 19: Unflatten --------------------------------------------------------------------------------------------------------
 
 

@@ -1,0 +1,127 @@
+"""Too small an input: what is told as the smallest passes when run, and one pixel less on any axis does not."""
+
+from __future__ import annotations
+
+import itertools
+from math import prod
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.render.text import problems_text
+
+
+class TwoScales(nn.Module):
+    """Both images become smaller until one is gone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = nn.Sequential(nn.Conv2d(3, 4, 5), nn.MaxPool2d(2), nn.Conv2d(4, 4, 3))
+        self.right = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(2))
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, left: Tensor, right: Tensor) -> Tensor:
+        return self.fc(torch.cat([self.left(left).mean((2, 3)), self.right(right).mean((2, 3))], 1))
+
+
+class WithVector(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv2d(3, 4, 7), nn.MaxPool2d(2))
+        self.fc = nn.Linear(9, 2)
+
+    def forward(self, vector: Tensor, image: Tensor) -> Tensor:
+        return self.fc(torch.cat([vector, self.conv(image).mean((2, 3))], 1))
+
+
+def _conv1d() -> nn.Module:
+    return nn.Sequential(nn.Conv1d(2, 4, 7, dilation=2), nn.MaxPool1d(3), nn.Conv1d(4, 4, 3), nn.AdaptiveAvgPool1d(1))
+
+
+def _uneven() -> nn.Module:
+    return nn.Sequential(nn.Conv2d(3, 4, (5, 3), stride=(2, 1)), nn.MaxPool2d((2, 3)), nn.Conv2d(4, 4, (3, 1)))
+
+
+def _conv3d() -> nn.Module:
+    return nn.Sequential(nn.Conv3d(1, 2, (3, 5, 5)), nn.MaxPool3d((1, 2, 2)), nn.Conv3d(2, 2, 3), nn.ReLU())
+
+
+def _pool_only() -> nn.Module:
+    return nn.Sequential(*(nn.MaxPool2d(2) for _ in range(5)), nn.Flatten(), nn.LazyLinear(2))
+
+
+CASES = {
+    "1d": (_conv1d, [(2, 10)], 0),
+    "2d square": (_uneven, [(3, 4, 4)], 0),
+    "2d wide": (_uneven, [(3, 4, 40)], 0),
+    "2d high": (_uneven, [(3, 50, 2)], 0),
+    "3d": (_conv3d, [(1, 2, 9, 9)], 0),
+    "3d even": (_conv3d, [(1, 3, 3, 3)], 0),
+    "pooling": (_pool_only, [(3, 20, 17)], 0),
+    "two inputs": (TwoScales, [(3, 5, 5), (1, 5, 5)], None),
+    "a vector beside": (WithVector, [(5,), (3, 6, 6)], 1),
+}
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("name", CASES)
+def test_the_smallest_input_is_the_smallest(name: str, batch: int) -> None:
+    build, shapes, place = CASES[name]
+    model = build().eval()
+    summary = summarize(model, shapes if len(shapes) > 1 else shapes[0], batch_size=batch)
+    (problem,) = summary.problems
+    told = problems_text(summary.report)
+    assert problem.kind == "too_small", told
+    given = shapes[place or 0][1:]
+    assert problem.declared == given
+    assert "×".join(map(str, problem.required)) in problem.message
+
+    def runs(size: tuple[int, ...]) -> bool:
+        inputs = [
+            torch.zeros(batch, shape[0], *size) if place is None or index == place else torch.zeros(batch, *shape)
+            for index, shape in enumerate(shapes)
+        ]
+        try:
+            with torch.no_grad():
+                model(*inputs)
+        except RuntimeError:
+            return False
+        return True
+
+    assert runs(problem.required), told
+    for axis in range(len(problem.required)):
+        smaller = list(problem.required)
+        smaller[axis] -= 1
+        assert not runs(tuple(smaller)), told
+    assert not runs(given)
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize(("channels", "sizes"), list(itertools.product([2, 4], [(6,), (5, 7), (3, 4, 5)])))
+def test_the_number_of_a_reshape_makes_the_model_right(batch: int, channels: int, sizes: tuple[int, ...]) -> None:
+    """``required`` of ``reshape`` and ``batch``, put into the view and the Linear, gives a model without problems."""
+
+    class Viewing(nn.Module):
+        def __init__(self, view: int, features: int) -> None:
+            super().__init__()
+            self.conv = getattr(nn, f"Conv{len(sizes)}d")(1, channels, 3, padding=1)
+            self.view = view
+            self.fc = nn.Linear(features, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(torch.relu(self.conv(x)).view(-1, self.view))
+
+    right = channels * prod(sizes)
+    tails = {prod(sizes[axis:]) for axis in range(len(sizes) + 1)}
+    for wrong in {7, 11, 2 * right, right // 2} - {right} - tails:
+        summary = summarize(Viewing(wrong, wrong), (1, *sizes), batch_size=batch)
+        told = problems_text(summary.report)
+        kinds = [(problem.kind, problem.required) for problem in summary.problems]
+        divides = batch * right % wrong == 0
+        assert kinds == [("batch" if divides else "reshape", right), ("in_features", right)], told
+        required = summary.problems[0].required
+        mended = Viewing(required, required)
+        assert summarize(mended, (1, *sizes), batch_size=batch).ok
+        assert mended(torch.zeros(batch, 1, *sizes)).shape == (batch, 2)
