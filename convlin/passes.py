@@ -112,21 +112,35 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
 
 
 def with_integers(plan: Plan, recording: Recording) -> Plan | None:
-    """The plan with integer dummies where the pass stopped because one was used as an index."""
+    """The plan with integer dummies where one was used as an index."""
     failure = recording.failure
-    if failure is None or not failure.in_torch:
-        return None
     floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point}
     if not floating:
         return None
+    if failure is None or not failure.in_torch:
+        # On the meta device an embedding takes whatever reaches it, and only the examination tells.
+        told = {
+            finding.inputs[0].shape
+            for finding in recording.findings
+            if finding.misfit.kind == "dtype" and finding.is_model_input and _is_embedding(recording, finding.event)
+        }
+        if not told:
+            return None
+        alike = {
+            dummy.place
+            for dummy in plan.dummies()
+            if dummy.place in floating and not plan.names and dummy.sized(int(plan.batch_size), {}) in told
+        }
+        return plan.with_dtype(frozenset(alike or floating), torch.long)
     indexing = failure.function.rpartition(".")[2].removeprefix("Tensor") in _INDEXING
-    embedding = failure.event >= 0 and isinstance(
-        recording.events[failure.event].module, nn.Embedding | nn.EmbeddingBag
-    )
-    if not (indexing or embedding):
+    if not (indexing or _is_embedding(recording, failure.event)):
         return None
     places = failure.dummy_places & floating or floating
     return plan.with_dtype(frozenset(places), torch.long)
+
+
+def _is_embedding(recording: Recording, event: int) -> bool:
+    return event >= 0 and isinstance(recording.events[event].module, nn.Embedding | nn.EmbeddingBag)
 
 
 def _flop_count() -> FlopCount:

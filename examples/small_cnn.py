@@ -1,5 +1,7 @@
 """The small CNN whose relu and flatten are no modules, and the number behind its ``view``.
 
+Run it:
+
     python examples/small_cnn.py
 """
 

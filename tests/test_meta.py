@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlin import Summary, summarize
 from tests.snapshot import difference, snapshot
@@ -79,3 +79,22 @@ def test_a_model_too_large_for_this_machine() -> None:
     summary = summarize(model, (1 << 20,))
     assert summary.ok
     assert summary.total_params == sum(parameter.numel() for parameter in model.parameters())
+
+
+class Two(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(10, 4)
+        self.features = nn.Linear(5, 4)
+
+    def forward(self, features: Tensor, words: Tensor) -> Tensor:
+        return self.features(features) + self.words(words).mean(1)
+
+
+def test_an_embedding_gets_integers_on_meta_too() -> None:
+    model = Two().to("meta")
+    for given in ([(5,), (7,)], {"words": (7,), "features": (5,)}):
+        s = summarize(model, given)
+        assert s.ok
+        dtypes = {call.path: call.inputs[0].dtype for call in s if call.path in ("words", "features")}
+        assert dtypes == {"words": "int64", "features": "float32"}
