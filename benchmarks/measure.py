@@ -12,9 +12,13 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
 from statistics import median
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "9"))
+
+#: Seconds that one contender may take in all: a slow one is measured in fewer rounds, at least one.
+ENOUGH = float(os.environ.get("BENCH_SECONDS", "8"))
 
 
 @dataclass(frozen=True)
@@ -38,20 +42,24 @@ def interleaved(
 ) -> list[Ratio]:
     """Every contender and the bare pass once a round, in turn; ratios are taken round by round."""
     working: dict[str, Callable[[], object]] = {}
+    least: dict[str, int] = {}
     for name, run in contenders.items():
         try:
-            run()
+            first = seconds(run)
         except Exception as error:  # a neighbour that cannot do this work is told, not timed
             print(f"  {name} cannot: {type(error).__name__}: {str(error)[:80]}", flush=True)
         else:
             working[name] = run
+            least[name] = max(1, min(rounds, int(ENOUGH / first)))
     bare()
     times: dict[str, list[float]] = {name: [] for name in working}
     ratios: dict[str, list[float]] = {name: [] for name in working}
-    for _ in range(rounds):
+    for turn in range(rounds):
         gc.collect()
         reference = seconds(bare)
         for name, run in working.items():
+            if turn >= least[name]:
+                continue
             taken = seconds(run)
             times[name].append(taken)
             ratios[name].append(taken / reference)
@@ -66,10 +74,22 @@ def seconds(run: Callable[[], object]) -> float:
 
 
 def in_fresh_process(code: str) -> dict[str, float]:
-    """Run ``code`` in a new interpreter; it prints one JSON object."""
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    """Run ``code`` in a new interpreter that may keep compiled files, as users' do; it prints one JSON object."""
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return found
+
+
+def peak_kilobytes() -> int:
+    """The most memory that this process ever held.
+
+    Not ``ru_maxrss``, which a process inherits from the one that started it.
+    """
+    for line in Path("/proc/self/status").read_text(encoding="utf-8").splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1])
+    raise RuntimeError("this system does not tell the peak of a process in /proc")
 
 
 def machine() -> str:

@@ -32,6 +32,19 @@ def llama_405b() -> nn.Module:
         return LlamaForCausalLM(config).eval()
 
 
+def llama_7b(device: str, dtype: torch.dtype) -> nn.Module:
+    """The shape of Llama 2 7B, with weights of its own making."""
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    with torch.device("meta"):
+        model = LlamaForCausalLM(LlamaConfig(use_cache=False))
+    model = model.to(dtype).to_empty(device=device).eval()
+    with torch.no_grad():
+        for tensor in (*model.parameters(), *model.buffers()):
+            tensor.fill_(0.01)
+    return model
+
+
 def gpt2_xl() -> nn.Module:
     """The shape of GPT-2 XL, on the meta device."""
     from transformers import GPT2Config, GPT2LMHeadModel

@@ -25,8 +25,8 @@ def plain_layer_hook(state: State, paths: Mapping[int, str], otherwise: Hook) ->
 
     ``paths`` names the modules by identity.
     """
-    thread = threading.get_ident()
-    known, origins = state.known, state.origins
+    this_thread, thread = threading.get_ident, threading.get_ident()
+    known, source, remember = state.known, state.origins.source, state.origins.remember
     events, required = state.recording.events, state.recording.required
     without_modes = torch._C.DisableTorchFunction
     seen: dict[tuple[Any, ...], tuple[TensorInfo]] = {}
@@ -42,7 +42,7 @@ def plain_layer_hook(state: State, paths: Mapping[int, str], otherwise: Hook) ->
         return found
 
     def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        if threading.get_ident() != thread:
+        if this_thread() != thread:
             return None
         if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
             return otherwise(module, args, kwargs, output)
@@ -50,17 +50,16 @@ def plain_layer_hook(state: State, paths: Mapping[int, str], otherwise: Hook) ->
         with without_modes():
             what, path = known(type(module)), paths[id(module)]
             inputs = described(given)
-            events.append(
-                Event(
-                    module, path, what.name, what.rule, what.settings(module),
-                    inputs, described(output), 0, (origins.source(given),),
-                )
+            made = Event(
+                module, path, what.name, what.rule, what.settings(module),
+                inputs, described(output), 0, (source(given),),
             )  # fmt: skip
+            remember(output, len(events))
+            events.append(made)
             if what.is_linear:
                 shape = inputs[0].shape
                 declared = None if what.as_documented else module.in_features
                 required.setdefault(path, (shape[-1] if shape else None) if declared is None else declared)
-            origins.remember(output, len(events) - 1)
         return None
 
     return after

@@ -58,7 +58,8 @@ def _build(
 ) -> Report:
     ran = bool(recording.events or recording.inputs)
     modules = tuple(_module_infos(nodes, recording, during, ran=ran))
-    own = {id(node.module): _counts(info) for node, info in zip(nodes, modules, strict=True) if info.parameters}
+    numels: dict[Shape, int] = {}
+    own = {id(node.module): _counts(info, numels) for node, info in zip(nodes, modules, strict=True) if info.parameters}
     make, derives = maker(Call), _Derives()
     return Report(
         model=type(model).__name__,
@@ -76,11 +77,13 @@ def _build(
     )
 
 
-def _counts(info: ModuleInfo) -> tuple[int, int]:
-    """Elements of a module's own parameters, and of those that are trained."""
+def _counts(info: ModuleInfo, numels: dict[Shape, int]) -> tuple[int, int]:
+    """Elements of a module's own parameters, and of those that are trained; ``numels`` are those known already."""
     total = trained = 0
     for parameter in info.parameters:
-        count = parameter.numel
+        count = numels.get(parameter.shape)
+        if count is None:
+            count = numels[parameter.shape] = parameter.numel
         total += count
         if parameter.trainable:
             trained += count
@@ -153,7 +156,8 @@ def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, 
         id(inner) for node in nodes if isinstance(node.module, jit.ScriptModule) for inner in node.module.modules()
     }
     opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
-    busy = _with_called_descendants(nodes, counts)
+    everything_ran = len(counts) >= len(nodes) and all(id(node.module) in counts for node in nodes)
+    busy = set() if everything_ran or not ran else _with_called_descendants(nodes, counts)
     make, read = maker(ModuleInfo), _Parameters()
     for path, module, aliases in nodes:
         known = during.known.get(id(module)) if during.known else None
