@@ -7,6 +7,7 @@ import contextlib
 import io
 import re
 import sys
+import tempfile
 from pathlib import Path
 
 BLOCK = re.compile(r"```python\n(.*?)```\s*\n(?:[^`]*?```text\n(.*?)```)?", re.DOTALL)
@@ -29,7 +30,8 @@ def run(page: Path, *, first_only: bool = False) -> int:
 
         linecache.cache[source] = (len(code), None, code.splitlines(keepends=True), source)
         printed = io.StringIO()
-        with contextlib.redirect_stdout(printed):
+        # What a page writes, such as a lock, goes where it is in nobody's way.
+        with tempfile.TemporaryDirectory() as folder, contextlib.chdir(folder), contextlib.redirect_stdout(printed):
             exec(compile(code, source, "exec"), namespace)
         if expected is not None:
             got = printed.getvalue()

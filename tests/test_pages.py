@@ -18,6 +18,11 @@ def test_the_readme_shows_what_comes_out() -> None:
     assert run(ROOT / "README.md") >= 4
 
 
+@pytest.mark.parametrize("name", ["limitations.md"])
+def test_a_page_shows_what_comes_out(name: str) -> None:
+    assert run(ROOT / "docs" / name)
+
+
 def test_a_page_that_shows_something_else_is_found_out(tmp_path: Path) -> None:
     page = tmp_path / "page.md"
     page.write_text("```python\nprint(1)\n```\n\n```text\n2\n```\n")
@@ -62,3 +67,8 @@ def test_links_lead_somewhere(page: Path) -> None:
         if part:
             headings = re.findall(r"^#+ (.*)", target.read_text(encoding="utf-8"), re.MULTILINE)
             assert part in map(make_examples.anchor, headings), link
+
+
+def test_the_readme_leads_to_every_page() -> None:
+    found = {link.partition("#")[0] for link in links((ROOT / "README.md").read_text(encoding="utf-8"))}
+    assert {f"docs/{path.name}" for path in (ROOT / "docs").glob("*.md")} <= found
