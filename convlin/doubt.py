@@ -56,6 +56,8 @@ def is_doubtful(misfit: Misfit, doubted: Axes, rank: int) -> bool:
     """Whether this misfit is about a size that is a guess."""
     if not doubted:
         return False
+    if misfit.axis is not None:
+        return misfit.axis % rank in doubted
     if misfit.kind in _OF_CHANNELS:
         return 1 in doubted
     if misfit.kind in _OF_LAST_AXIS:

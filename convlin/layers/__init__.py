@@ -1,0 +1,24 @@
+"""Per layer type: which size it declares, which one it requires, and how to stand in.
+
+One entry (`LayerRule`) holds all that is known of a family of layers.
+"""
+
+from convlin.layers.common import one_size
+from convlin.layers.registry import RULES, Registration, register, rule_for, runs_as_documented
+from convlin.layers.rule import PLAIN, Arrival, Derive, Examine, LayerRule, Misfit, Verdict
+
+__all__ = [
+    "PLAIN",
+    "RULES",
+    "Arrival",
+    "Derive",
+    "Examine",
+    "LayerRule",
+    "Misfit",
+    "Registration",
+    "Verdict",
+    "one_size",
+    "register",
+    "rule_for",
+    "runs_as_documented",
+]

@@ -1,0 +1,69 @@
+"""Attention, and PyTorch's blocks around it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+
+from convlin.layers.common import zeros
+from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+
+
+def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdict | None:
+    names = ("query", "key", "value")
+    declared = dict(zip(names, (module.embed_dim, module.kdim, module.vdim), strict=True))
+    given = dict(zip(names, arrival.args, strict=False)) | {
+        name: arrival.kwargs[name] for name in names if name in arrival.kwargs
+    }
+    if not all(isinstance(tensor, Tensor) for tensor in given.values()):
+        return None
+    wrong = {name: tensor for name, tensor in given.items() if tensor.shape[-1] != declared[name]}
+    if not wrong:
+        return None
+    kinds = {"query": "embed_dim", "key": "kdim", "value": "vdim"}
+    same = module.kdim == module.embed_dim and module.vdim == module.embed_dim
+    misfits: dict[str, Misfit] = {}
+    for name, tensor in wrong.items():
+        kind = "embed_dim" if same else kinds[name]
+        detail = {"num_heads": module.num_heads} if kind == "embed_dim" else {}
+        changes = {kind: tensor.shape[-1]}
+        misfits.setdefault(kind, Misfit(kind, declared[name], tensor.shape[-1], "", detail, changes))
+    mended = {
+        name: zeros(tensor, (*tensor.shape[:-1], declared[name])) if name in wrong else tensor
+        for name, tensor in given.items()
+    }
+    args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[3:]
+    kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
+    # The output has the width of the query once the layer is mended: what is added to it fits.
+    follows = given["query"].shape[-1] if "embed_dim" in misfits and "query" in wrong else None
+    return Verdict(tuple(misfits.values()), (args, kwargs), output_size=follows)
+
+
+def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
+    """A whole block of PyTorch's own: one width, ``d_model``, for all that is in it."""
+    whole = isinstance(module, nn.Transformer)
+    declared = module.d_model if whole else module.self_attn.embed_dim
+    encodes = isinstance(module, nn.TransformerEncoderLayer)
+    names = ("src", "tgt") if whole else ("src",) if encodes else ("tgt", "memory")
+    given = dict(zip(names, arrival.args, strict=False)) | {
+        name: arrival.kwargs[name] for name in names if name in arrival.kwargs
+    }
+    wrong = [name for name, value in given.items() if isinstance(value, Tensor) and value.shape[-1] != declared]
+    if not wrong or any(not isinstance(value, Tensor) or value.is_nested for value in given.values()):
+        return None
+    required = given[wrong[0]].shape[-1]
+    mended = {
+        name: zeros(value, (*value.shape[:-1], declared)) if name in wrong else value for name, value in given.items()
+    }
+    args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
+    kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
+    heads = next(each.num_heads for each in module.modules() if isinstance(each, nn.MultiheadAttention))
+    misfit = Misfit("embed_dim", declared, required, "d_model", {"num_heads": heads}, {"d_model": required})
+    return Verdict((misfit,), (args, kwargs), output_size=required)
+
+
+RULES: tuple[LayerRule, ...] = (
+    LayerRule((nn.MultiheadAttention,), ("embed_dim", "num_heads", "kdim", "vdim", "batch_first"), _examine_attention),
+    LayerRule((nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.Transformer), (), _examine_transformer),
+)  # fmt: skip

@@ -1,0 +1,93 @@
+"""What several descriptions of layers need: stand-ins, dtypes, tuples where a tensor should be."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from convlin.layers.rule import Arrival, Examine, Misfit, Verdict
+from convlin.nested import dtype_name
+
+
+def zeros(like: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
+    """A stand-in of another shape, on the same device."""
+    return torch.zeros(shape, dtype=dtype or like.dtype, device=like.device)
+
+
+def replaced(shape: torch.Size, axis: int, size: int) -> tuple[int, ...]:
+    """The shape with another size on one axis."""
+    sizes = list(shape)
+    sizes[axis] = size
+    return tuple(sizes)
+
+
+def unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:
+    """The first tensor of a tuple that reached a layer which takes one tensor."""
+    if isinstance(value, PackedSequence):
+        return value.data, (Misfit("structure", "Tensor", "PackedSequence", "packed"),)
+    if type(value).__module__ == "numpy" and hasattr(value, "__array__"):
+        return torch.as_tensor(value), (Misfit("structure", "Tensor", "ndarray", "array"),)
+    if isinstance(value, tuple | list) and value and isinstance(value[0], Tensor):
+        return value[0], (Misfit("structure", "Tensor", type(value).__name__, "tuple", {"length": len(value)}),)
+    return value, ()
+
+
+def stored_weight(module: nn.Module) -> Tensor | None:
+    """The weight as it is stored: to read one under a parametrization runs modules, and may change them."""
+    weight = module._parameters.get("weight")
+    if weight is None and torch.nn.utils.parametrize.is_parametrized(module, "weight"):
+        return next(module.parametrizations["weight"].parameters(), None)  # type: ignore[index, union-attr]
+    return weight if weight is not None else module.__dict__.get("weight")
+
+
+def dtype_misfit(tensor: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[Misfit, ...]]:
+    """The tensor in the dtype of the layer's weight, and whether it came in another one."""
+    if weight is None or tensor.dtype == weight.dtype or _casts(tensor):
+        return tensor, ()
+    if weight.dtype.itemsize == 1 or weight.is_quantized:
+        return tensor, ()
+    misfit = Misfit("dtype", dtype_name(weight.dtype), dtype_name(tensor.dtype), "cast")
+    return tensor.to(weight.dtype), (misfit,)
+
+
+def _casts(tensor: Tensor) -> bool:
+    """Whether autocast takes care of dtypes there; some devices (meta) do not know it and raise."""
+    try:
+        return torch.is_autocast_enabled(tensor.device.type)
+    except RuntimeError:
+        return False
+
+
+def resized(name: str, declared: int, required: int) -> Misfit:
+    """A size that a constructor argument of the same name declares otherwise."""
+    return Misfit(name, declared, required, changes={name: required})
+
+
+def base_name(module: nn.Module) -> str:
+    """Name of PyTorch's own class behind a subclass."""
+    return next((kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch.")), "")
+
+
+def one_size(attribute: str, axis: int, *, argument: str = "", keeps_input: bool = False) -> Examine:
+    """For a layer that declares the size of one axis of its input in ``attribute``.
+
+    ``argument`` is what the constructor calls it, where that is another name.  ``keeps_input`` is for a
+    layer whose output has the size of its input, whatever that is.
+    """
+    name = argument or attribute
+
+    def examine(module: Any, arrival: Arrival) -> Verdict | None:
+        tensor, declared = arrival.first("input"), getattr(module, attribute)
+        if not isinstance(tensor, Tensor) or not -tensor.dim() <= axis < tensor.dim():
+            return None
+        required = tensor.shape[axis]
+        if required == declared:
+            return None
+        stand_in = zeros(tensor, replaced(tensor.shape, axis % tensor.dim(), declared))
+        misfit = Misfit(attribute, declared, required, changes={name: required}, axis=axis)
+        return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=keeps_input)
+
+    return examine

@@ -1,0 +1,137 @@
+"""Convolutions and transposed convolutions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor
+from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
+
+from convlin.derivations import of_layers
+from convlin.layers.common import dtype_misfit, replaced, stored_weight, unwrapped, zeros
+from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+
+
+def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
+    tensor, misfits = unwrapped(arrival.first("input"))
+    if not isinstance(tensor, Tensor):
+        return None
+    tensor, dtype_misfits = dtype_misfit(tensor, stored_weight(module))
+    misfits += dtype_misfits
+    spatial = len(module.kernel_size)
+    tensor, rank_misfits = _with_rank(tensor, spatial, module.in_channels, arrival)
+    misfits += rank_misfits
+    if tensor.dim() not in (spatial + 1, spatial + 2):
+        return Verdict(misfits) if misfits else None
+    channels = tensor.dim() - spatial - 1
+    declared, required = module.in_channels, tensor.shape[channels]
+    if required != declared:
+        detail: dict[str, Any] = {}
+        note = ""
+        others = [axis for axis in range(channels + 1, tensor.dim()) if tensor.shape[axis] == declared]
+        if arrival.is_model_input and others and tensor.dim() == spatial + 2:
+            axis = others[-1] if others[-1] == tensor.dim() - 1 else others[0]
+            note, detail = "permute", {"axis": axis, "order": _moved(tensor.dim(), axis, channels)}
+            tensor = tensor.movedim(axis, channels).contiguous()
+        else:
+            if tensor.dim() == spatial + 1 and not rank_misfits:
+                note = "unbatched"
+            tensor = zeros(tensor, replaced(tensor.shape, channels, declared))
+        misfits += (Misfit("in_channels", declared, required, note, detail, {"in_channels": required}),)
+    args, kwargs = arrival.with_first("input", tensor)
+    if isinstance(module, _ConvTransposeNd):
+        args, kwargs, output_misfits = _with_output_size(module, tensor, args, kwargs)
+        misfits += output_misfits
+    return Verdict(misfits, (args, kwargs)) if misfits else None
+
+
+def _with_output_size(
+    module: _ConvTransposeNd, tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Misfit, ...]]:
+    """Arguments whose ``output_size`` the transposed convolution can give, and what was wrong with it."""
+    axes = len(module.kernel_size)
+    steps = tuple(max(stride, dilation) for stride, dilation in zip(module.stride, module.dilation, strict=True))
+    asked = args[1] if len(args) > 1 else kwargs.get("output_size")
+    if asked is None:
+        if all(extra < step for extra, step in zip(module.output_padding, steps, strict=True)):
+            return args, kwargs, ()
+        most = tuple(min(extra, step - 1) for extra, step in zip(module.output_padding, steps, strict=True))
+        changes = {"output_padding": most if len(set(most)) > 1 else most[0]}
+        misfit = Misfit("output_padding", tuple(module.output_padding), most, changes=changes)
+        reached = tuple(size + extra for size, extra in zip(_transposed(module, tensor), most, strict=True))
+        # An output_size takes the place of the output_padding.
+        return args, {**kwargs, "output_size": list(reached)}, (misfit,)
+    wanted = tuple(asked)[-axes:]
+    smallest = _transposed(module, tensor)
+    largest = tuple(size + stride - 1 for size, stride in zip(smallest, module.stride, strict=True))
+    possible = tuple(min(max(size, low), high) for size, low, high in zip(wanted, smallest, largest, strict=True))
+    if possible == wanted:
+        return args, kwargs, ()
+    misfit = Misfit("output_size", wanted, (smallest, largest), detail={"nearest": possible})
+    if len(args) > 1:
+        return (args[0], list(possible), *args[2:]), kwargs, (misfit,)
+    return args, {**kwargs, "output_size": list(possible)}, (misfit,)
+
+
+def _transposed(module: _ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
+    """The size of a transposed convolution's output without ``output_padding``."""
+    axes = len(module.kernel_size)
+    given = tensor.shape[-axes:]
+    return tuple(
+        (given[axis] - 1) * module.stride[axis]
+        - 2 * int(module.padding[axis])
+        + module.dilation[axis] * (module.kernel_size[axis] - 1)
+        + 1
+        for axis in range(axes)
+    )
+
+
+def _moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
+    order = [index for index in range(rank) if index != axis]
+    order.insert(to, axis)
+    return tuple(order)
+
+
+def _with_rank(tensor: Tensor, spatial: int, channels: int, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
+    """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
+    rank = tensor.dim()
+    if rank > spatial + 2:
+        note = "batch_in_shape" if arrival.is_model_input and arrival.batch_added else "rank"
+        misfit = Misfit("structure", spatial + 2, rank, note, {"shape": tuple(tensor.shape)})
+        return tensor.flatten(0, rank - spatial - 2), (misfit,)
+    if rank == spatial + 1 and arrival.is_model_input and arrival.batch_added:
+        # PyTorch would take this for one sample without a batch; convlin knows that axis 0 is the batch.
+        detail = {"shape": tuple(tensor.shape), "channels": channels}
+        misfit = Misfit("structure", spatial + 2, rank, "no_channels", detail)
+        return zeros(tensor, (tensor.shape[0], channels, *tensor.shape[1:])), (misfit,)
+    if rank == spatial + 1 and arrival.is_one_sample:
+        misfit = Misfit("structure", spatial + 2, rank, "one_sample", {"shape": tuple(tensor.shape)})
+        return tensor.unsqueeze(0), (misfit,)
+    if rank < spatial + 1:
+        side = _side(tensor.shape[-1], channels, spatial) if rank == 2 else 0
+        if side:
+            sizes = (channels, *(side,) * spatial)
+            return tensor.reshape(-1, *sizes), (Misfit("structure", spatial + 2, rank, "flat", {"sizes": sizes}),)
+        return tensor, (Misfit("structure", spatial + 2, rank, "rank", {"shape": tuple(tensor.shape)}),)
+    return tensor, ()
+
+
+def _side(features: int, channels: int, spatial: int) -> int:
+    """The side of a square (or cube) image of so many features; 0 where they make none."""
+    side = round((features / channels) ** (1 / spatial))
+    return side if side > 1 and channels * side**spatial == features else 0
+
+
+_CONVOLUTION = ("in_channels", "out_channels", "kernel_size", "stride", "padding", "dilation", "groups")
+
+
+RULES: tuple[LayerRule, ...] = (
+    LayerRule(
+        (_ConvTransposeNd,), (*_CONVOLUTION, "output_padding"), _examine_convolution,
+        makes_feature_map=True, derive=of_layers.conv_transpose, output_size_at=1,
+    ),
+    LayerRule(
+        (_ConvNd,), (*_CONVOLUTION, "padding_mode"), _examine_convolution,
+        makes_feature_map=True, derive=of_layers.convolution,
+    ),
+)  # fmt: skip

@@ -1,0 +1,78 @@
+"""Linear and Bilinear layers, quantised Linears among them."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+from torch import Tensor, nn
+
+from convlin.derivations import of_layers
+from convlin.layers.common import dtype_misfit, stored_weight, unwrapped, zeros
+from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+
+
+def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:
+    tensor, misfits = unwrapped(arrival.first("input"))
+    if not isinstance(tensor, Tensor) or tensor.dim() == 0:
+        return None
+    declared = module.in_features
+    if tensor.is_nested:  # nothing can stand in: its sizes are many
+        required = tensor.size(-1)
+        misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+        return Verdict((misfit,)) if required != declared else None
+    tensor, dtype_misfits = dtype_misfit(tensor, stored_weight(module))
+    misfits += dtype_misfits
+    detail: dict[str, Any] = {}
+    if tensor.dim() > 2 and (tensor.shape[-1] != declared or arrival.must_flatten):
+        flat = prod(tensor.shape[1:])
+        if arrival.is_feature_map and flat != declared:
+            detail["flat"] = flat  # whether that is what was meant, what comes behind will tell
+        if arrival.must_flatten or (flat == declared and (arrival.is_feature_map or arrival.is_model_input)):
+            misfits += (Misfit("structure", declared, flat, "flatten", {"rank": tensor.dim()}),)
+            detail = {"flattened": True}
+            tensor = tensor.flatten(1)
+    if tensor.shape[-1] != declared:
+        required = tensor.shape[-1]
+        misfits += (Misfit("in_features", declared, required, "", detail, {"in_features": required}),)
+        tensor = zeros(tensor, (*tensor.shape[:-1], declared))
+    return Verdict(misfits, arrival.with_first("input", tensor)) if misfits else None
+
+
+def _examine_bilinear(module: nn.Bilinear, arrival: Arrival) -> Verdict | None:
+    if len(arrival.args) != 2 or not all(isinstance(value, Tensor) for value in arrival.args):
+        return None
+    misfits: tuple[Misfit, ...] = ()
+    tensors = []
+    for tensor, name in zip(arrival.args, ("in1_features", "in2_features"), strict=True):
+        declared = getattr(module, name)
+        if tensor.shape[-1] != declared:
+            misfits += (Misfit(name, declared, tensor.shape[-1], changes={name: tensor.shape[-1]}),)
+            tensor = zeros(tensor, (*tensor.shape[:-1], declared))
+        tensors.append(tensor)
+    return Verdict(misfits, (tuple(tensors), dict(arrival.kwargs))) if misfits else None
+
+
+def _examine_quantised(module: Any, arrival: Arrival) -> Verdict | None:
+    """A Linear with packed weights: its width is all that can be asked."""
+    tensor = arrival.first("input")
+    declared = getattr(module, "in_features", None)
+    if not isinstance(tensor, Tensor) or tensor.dim() == 0 or declared in (None, tensor.shape[-1]):
+        return None
+    required = tensor.shape[-1]
+    if tensor.is_quantized:
+        return Verdict((Misfit("in_features", declared, required, changes={"in_features": required}),))
+    stand_in = zeros(tensor, (*tensor.shape[:-1], declared))
+    misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+    return Verdict((misfit,), arrival.with_first("input", stand_in))
+
+
+RULES: tuple[LayerRule, ...] = (
+    LayerRule((nn.Linear,), ("in_features", "out_features"), _examine_linear, derive=of_layers.linear),
+    LayerRule(
+        (nn.Bilinear,), ("in1_features", "in2_features", "out_features"), _examine_bilinear, derive=of_layers.bilinear
+    ),
+)  # fmt: skip
+
+#: A quantised Linear, known by its name: its package is heavy, and not loaded before someone quantises.
+QUANTISED = LayerRule((), ("in_features", "out_features"), _examine_quantised)

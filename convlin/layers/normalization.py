@@ -1,0 +1,99 @@
+"""Normalisations, and PReLU, which counts channels as they do."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn.modules.batchnorm import _BatchNorm
+from torch.nn.modules.instancenorm import _InstanceNorm
+
+from convlin.layers.common import base_name, dtype_misfit, resized, stored_weight, zeros
+from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+
+_NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
+
+
+def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor):
+        return None
+    ranks = next((ranks for end, ranks in _NORM_RANKS.items() if end in base_name(module)), ())
+    tensor, misfits = dtype_misfit(tensor, stored_weight(module))
+    declared = module.num_features
+    if ranks and tensor.dim() not in ranks:
+        detail = {"shape": tuple(tensor.shape), "ranks": ranks}
+        misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", detail),)
+    if tensor.dim() > 1 and tensor.shape[1] != declared and _counts_features(module):
+        misfits += (resized("num_features", declared, tensor.shape[1]),)
+    elif tensor.dim() > 1 and module.training and tensor.numel() == tensor.shape[1]:
+        misfits += (Misfit("batch", 1, 2, "batch_of_one"),)
+    if not misfits:
+        return None
+    rank = ranks[-1] if ranks else max(tensor.dim(), 2)
+    stand_in = zeros(tensor, (2, declared, *(2,) * (rank - 2)))
+    keeps = any(misfit.kind != "dtype" for misfit in misfits)
+    return Verdict(misfits, arrival.with_first("input", stand_in if keeps else tensor), keeps_input=keeps)
+
+
+def _counts_features(module: _BatchNorm | _InstanceNorm) -> bool:
+    return bool(module.affine or module.track_running_stats)
+
+
+def _examine_instance_norm(module: _InstanceNorm, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor):
+        return None
+    spatial = next((int(end[0]) for end in _NORM_RANKS if end in base_name(module)), tensor.dim() - 2)
+    stand_in = zeros(tensor, (1, module.num_features, *(2,) * spatial))
+    if tensor.dim() not in (spatial + 1, spatial + 2):
+        misfit = Misfit("structure", spatial + 2, tensor.dim(), "rank", {"shape": tuple(tensor.shape)})
+        return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+    channels = tensor.shape[tensor.dim() - spatial - 1]
+    if channels != module.num_features and _counts_features(module):
+        misfit = resized("num_features", module.num_features, channels)
+        return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+    return None
+
+
+def _examine_group_norm(module: nn.GroupNorm, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor) or tensor.dim() < 2 or tensor.shape[1] == module.num_channels:
+        return None
+    stand_in = zeros(tensor, (tensor.shape[0], module.num_channels, *tensor.shape[2:]))
+    misfit = resized("num_channels", module.num_channels, tensor.shape[1])
+    if tensor.shape[1] % module.num_groups:
+        misfit = Misfit(
+            misfit.kind, misfit.declared, misfit.required, "groups", {"num_groups": module.num_groups}, misfit.changes
+        )
+    return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+
+
+def _examine_layer_norm(module: nn.LayerNorm | nn.RMSNorm, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor):
+        return None
+    declared = tuple(module.normalized_shape)
+    if tuple(tensor.shape[-len(declared) :]) == declared:
+        return None
+    required = tuple(tensor.shape[-len(declared) :])
+    stand_in = zeros(tensor, (1, *declared))
+    misfit = Misfit("normalized_shape", declared, required, changes={"normalized_shape": required})
+    return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+
+
+def _examine_prelu(module: nn.PReLU, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    declared = module.num_parameters
+    if not isinstance(tensor, Tensor) or declared == 1 or tensor.dim() < 2 or tensor.shape[1] == declared:
+        return None
+    stand_in = zeros(tensor, (1, declared))
+    misfit = resized("num_parameters", declared, tensor.shape[1])
+    return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+
+
+RULES: tuple[LayerRule, ...] = (
+    LayerRule((_InstanceNorm,), ("num_features",), _examine_instance_norm, makes_feature_map=True),
+    LayerRule((_BatchNorm,), ("num_features",), _examine_batch_norm, makes_feature_map=True),
+    LayerRule((nn.GroupNorm,), ("num_groups", "num_channels"), _examine_group_norm, makes_feature_map=True),
+    LayerRule((nn.LayerNorm, nn.RMSNorm), ("normalized_shape",), _examine_layer_norm),
+    LayerRule((nn.PReLU,), ("num_parameters",), _examine_prelu),
+)  # fmt: skip

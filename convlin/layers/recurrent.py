@@ -1,0 +1,47 @@
+"""RNN, LSTM, GRU and their cells."""
+
+from __future__ import annotations
+
+from functools import partial
+
+from torch import Tensor, nn
+from torch.nn.utils.rnn import PackedSequence
+
+from convlin.derivations import of_layers
+from convlin.layers.common import dtype_misfit, resized, unwrapped, zeros
+from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+
+
+def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) -> Verdict | None:
+    given = arrival.first("input")
+    packed = given if isinstance(given, PackedSequence) else None
+    tensor, misfits = (packed.data, ()) if packed is not None else unwrapped(given)
+    if not isinstance(tensor, Tensor) or tensor.dim() == 0:
+        return None
+    weight = next(iter(module.parameters()), None)
+    tensor, dtype_misfits = dtype_misfit(tensor, weight)
+    misfits += dtype_misfits
+    is_cell = isinstance(module, nn.RNNCellBase)
+    ranks = (1, 2) if is_cell else (2, 3)
+    if packed is None and tensor.dim() > ranks[-1]:
+        misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)
+        tensor = tensor.flatten(1, tensor.dim() - 2) if not is_cell else tensor.flatten(0, tensor.dim() - 2)
+    declared, required = module.input_size, tensor.shape[-1]
+    if required != declared:
+        misfits += (resized("input_size", declared, required),)
+        tensor = zeros(tensor, (*tensor.shape[:-1], declared))
+    if not misfits:
+        return None
+    return Verdict(misfits, arrival.with_first("input", tensor if packed is None else packed._replace(data=tensor)))
+
+
+_RECURRENT = ("input_size", "hidden_size", "num_layers", "batch_first", "bidirectional", "proj_size", "mode")
+_CELL = ("input_size", "hidden_size")
+
+
+RULES: tuple[LayerRule, ...] = (
+    LayerRule((nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent),
+    LayerRule((nn.RNNCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="RNNCell")),
+    LayerRule((nn.LSTMCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="LSTMCell")),
+    LayerRule((nn.GRUCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="GRUCell")),
+)  # fmt: skip

@@ -1,0 +1,84 @@
+"""Which description belongs to a layer: PyTorch's own, and those that a user adds."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from torch import nn
+
+from convlin.errors import InputError
+from convlin.layers import attention, convolution, embedding, linear, normalization, pooling, recurrent, shaping
+from convlin.layers.rule import PLAIN, LayerRule
+
+#: All of PyTorch's layers that convlin describes.
+RULES: tuple[LayerRule, ...] = tuple(
+    rule
+    for room in (linear, convolution, normalization, embedding, recurrent, attention, shaping, pooling)
+    for rule in room.RULES
+)
+
+_BY_TYPE = {kind: rule for rule in RULES for kind in rule.types}
+_QUANTISING = "torch.ao.nn.quantized."
+
+#: What users added; changed by ``register`` alone.
+_ADDED: dict[type, LayerRule] = {}
+
+
+class Registration:
+    """A description that was added; ``remove`` takes it back, and so does the end of a ``with`` block."""
+
+    def __init__(self, rule: LayerRule) -> None:
+        self._rule = rule
+
+    def remove(self) -> None:
+        """Forget the description; a second time does nothing."""
+        for kind in self._rule.types:
+            if _ADDED.get(kind) is self._rule:
+                del _ADDED[kind]
+
+    def __enter__(self) -> Registration:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        self.remove()
+
+
+def register(rule: LayerRule) -> Registration:
+    """Describe layers of a type of your own, for every pass from now on, or for a ``with`` block.
+
+    The ``forward`` of the types is taken to do what the rule says; a subclass with a ``forward`` of
+    its own is judged by what it calls.
+
+    Raises:
+        InputError: the rule names no class of modules, or one that is described already.
+    """
+    if not rule.types or not all(isinstance(kind, type) and issubclass(kind, nn.Module) for kind in rule.types):
+        raise InputError(f"a rule is for classes of modules, and types={rule.types!r}: write types=(MyLayer,)")
+    for kind in rule.types:
+        if kind in _BY_TYPE or kind in _ADDED:
+            raise InputError(f"{kind.__name__} is described already")
+    _ADDED.update(dict.fromkeys(rule.types, rule))
+    return Registration(rule)
+
+
+def rule_for(kind: type) -> LayerRule:
+    """The rule of a layer's class or of the nearest class it inherits from."""
+    for base in kind.__mro__:
+        rule = _ADDED.get(base) or _BY_TYPE.get(base)
+        if rule is not None:
+            return rule
+        if base.__name__ == "Linear" and base.__module__.startswith(_QUANTISING):
+            return linear.QUANTISED
+    return PLAIN
+
+
+def runs_as_documented(kind: type) -> bool:
+    """Whether ``forward`` is known: a subclass with its own may take and give other sizes."""
+    for base in kind.__mro__:
+        if "forward" in base.__dict__:
+            if any(other in _ADDED for other in kind.__mro__[: kind.__mro__.index(base) + 1]):
+                return True
+            return base.__module__.startswith(("torch.nn.modules.", _QUANTISING))
+    return False

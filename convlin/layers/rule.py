@@ -1,0 +1,129 @@
+"""What a description of a layer type consists of.
+
+``examine`` looks at what is about to reach a layer.  Where it does not fit, the ``Verdict`` names
+every misfit and an input that the layer can take, so that the pass goes on: a layer that makes a
+new size (Linear, Conv) gets a tensor of the declared size, a layer whose size follows its input (the
+normalisations) runs on a stand-in and hands on what came in.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import partial
+from operator import attrgetter
+from typing import Any
+
+from torch import nn
+
+from convlin.records import Call, Derivation
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One thing about an arrival that a layer or function cannot take."""
+
+    kind: str
+    declared: Any
+    required: Any
+    note: str = ""
+    """What kind of mistake it looks like (``flatten``, ``channels_last``, ``tuple``, …); read by ``diagnose``."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Constructor arguments of the layer and what they should be."""
+    axis: int | None = None
+    """The axis of the input that it is about, where the kind does not say."""
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """What reaches a layer, and what is known about where it came from."""
+
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    is_model_input: bool
+    """The first tensor is an input of the model itself."""
+    batch_added: bool
+    """convlin put the batch dimension in front of it: its first axis is the batch."""
+    is_feature_map: bool
+    """It comes straight from a convolution, a pooling or the like: ``(N, C, *sizes)``."""
+    must_flatten: bool = False
+    """A pass showed that the layer takes it, and that the model was not meant so."""
+    is_one_sample: bool = False
+    """A pass showed that it is one sample without a batch, which a later layer misses."""
+
+    def first(self, name: str) -> Any:
+        """The first argument, however it was passed."""
+        return self.args[0] if self.args else self.kwargs.get(name)
+
+    def with_first(self, name: str, value: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+        """The arguments with the first one replaced."""
+        if self.args:
+            return (value, *self.args[1:]), dict(self.kwargs)
+        return (), {**self.kwargs, name: value}
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What does not fit, and arguments that do (None where nothing can stand in)."""
+
+    misfits: tuple[Misfit, ...]
+    stand_in: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    keeps_input: bool = False
+    """The layer's output is the input as it came: its size follows its input."""
+    output_size: int | None = None
+    """The last size of the layer's output, where that follows its input and the rest does not."""
+
+
+Examine = Callable[[Any, Arrival], "Verdict | None"]
+Derive = Callable[[Call], "Derivation | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class LayerRule:
+    """What convlin knows of one family of layers."""
+
+    types: tuple[type[nn.Module], ...]
+    settings: tuple[str, ...] = ()
+    """Attributes that are recorded with every call."""
+    examine: Examine | None = None
+    makes_feature_map: bool = False
+    """Its output is ``(N, C, *sizes)``: flattening it is what comes before a Linear."""
+    derive: Derive | None = None
+    """How the size of its output comes about, where ``forward`` is PyTorch's own."""
+    output_size_at: int | None = None
+    """Where ``forward`` takes an ``output_size``, which is recorded with the settings."""
+
+    def read_call(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """The recorded attributes of one layer and what else decides about this call of it."""
+        settings = self.read_settings(module)
+        at = self.output_size_at
+        if at is not None:
+            size = args[at] if len(args) > at else kwargs.get("output_size")
+            sizes = tuple(size) if isinstance(size, tuple | list) else (size,)
+            if all(type(one) is int for one in sizes):  # no letters, which would keep their pass alive
+                settings["output_size"] = sizes
+        return settings
+
+    def read_settings(self, module: nn.Module) -> dict[str, Any]:
+        """The recorded attributes of one layer."""
+        if not self.settings:
+            return {}
+        if len(self.settings) == 1:
+            return {self.settings[0]: getattr(module, self.settings[0], None)}
+        try:
+            return dict(zip(self.settings, attrgetter(*self.settings)(module), strict=True))
+        except AttributeError:
+            return {name: getattr(module, name, None) for name in self.settings}
+
+
+#: Layers of any other kind: recorded as they are, without a story.
+PLAIN = LayerRule(())
+
+
+def by_rank(types: tuple[type[nn.Module], ...], settings: tuple[str, ...], derive: Any) -> tuple[LayerRule, ...]:
+    """A family in one, two and three spatial dimensions whose settings do not tell how many."""
+    return tuple(
+        LayerRule((kind,), settings, makes_feature_map=True, derive=partial(derive, spatial_dims=rank))
+        for rank, kind in enumerate(types, start=1)
+    )

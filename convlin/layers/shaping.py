@@ -1,0 +1,60 @@
+"""Layers that put elements elsewhere: reshapes, padding, resampling, gates."""
+
+from __future__ import annotations
+
+from functools import partial
+from math import prod
+
+from torch import Tensor, nn
+
+from convlin.derivations import of_layers
+from convlin.layers.common import replaced, zeros
+from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+
+
+def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None:
+    tensor = arrival.first("input")
+    if not isinstance(tensor, Tensor) or not isinstance(module.dim, int) or not isinstance(tensor.dim(), int):
+        return None
+    sizes = tuple(module.unflattened_size)
+    if not -tensor.dim() <= module.dim < tensor.dim() or not all(isinstance(size, int) for size in sizes):
+        return None
+    axis = module.dim % tensor.dim()
+    arrived = tensor.shape[axis]
+    declared = prod(size for size in sizes if size != -1)
+    if arrived == declared or (-1 in sizes and arrived % declared == 0):
+        return None
+    misfit = Misfit("reshape", sizes, arrived, "unflatten", {"dim": axis, "product": declared})
+    stand_in = zeros(tensor, replaced(tensor.shape, axis, declared))
+    return Verdict((misfit,), arrival.with_first("input", stand_in))
+
+
+def _padding(types: tuple[type[nn.Module], ...], mode: str) -> LayerRule:
+    return LayerRule(types, ("padding",), makes_feature_map=True, derive=partial(of_layers.pad, mode=mode))
+
+
+RULES: tuple[LayerRule, ...] = (
+    LayerRule((nn.GLU,), ("dim",), derive=of_layers.gate),
+    LayerRule(
+        (nn.Unflatten,), ("dim", "unflattened_size"), _examine_unflatten,
+        makes_feature_map=True, derive=of_layers.unflatten,
+    ),
+    LayerRule((nn.Flatten,), ("start_dim", "end_dim"), derive=of_layers.flatten),
+    LayerRule(
+        (nn.Upsample,), ("size", "scale_factor", "mode", "recompute_scale_factor"),
+        makes_feature_map=True, derive=of_layers.upsample,
+    ),
+    LayerRule((nn.PixelShuffle,), ("upscale_factor",), makes_feature_map=True, derive=of_layers.pixel_shuffle),
+    LayerRule((nn.PixelUnshuffle,), ("downscale_factor",), makes_feature_map=True, derive=of_layers.pixel_unshuffle),
+    LayerRule(
+        (nn.Fold,), ("output_size", "kernel_size", "dilation", "padding", "stride"),
+        makes_feature_map=True, derive=of_layers.fold,
+    ),
+    LayerRule((nn.Unfold,), ("kernel_size", "dilation", "padding", "stride"), derive=of_layers.unfold),
+    _padding(
+        (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d), "constant"
+    ),
+    _padding((nn.ReflectionPad1d, nn.ReflectionPad2d, nn.ReflectionPad3d), "reflect"),
+    _padding((nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d), "replicate"),
+    _padding((nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d), "circular"),
+)  # fmt: skip

@@ -1,0 +1,112 @@
+"""Words for functions between the layers: reshapes, and tensors that do not go together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+
+from convlin.recording import Finding
+from convlin.records import Report, Shape
+from convlin.wording.said import Said, Words
+from convlin.wording.tools import arrived, call_of, called, maker_of, name_of, product_of, times, who
+
+
+def _called(finding: Finding) -> str:
+    wanted = finding.misfit.detail.get("wanted")
+    name = finding.function.rpartition(".")[2] or finding.function
+    if name == "[...]":
+        return finding.function
+    return f"{name}({', '.join(map(str, wanted))})" if wanted else finding.function
+
+
+def _reshape(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    shape: Shape = misfit.detail["shape"]
+    message = (
+        f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n"
+        f"one sample has {product_of(shape)} elements, not {misfit.declared}"
+    )
+    if len(misfit.detail["wanted"]) <= 2:
+        return Said(message, "x = x.flatten(1)", forward=True)
+    call = call_of(report, finding.source)
+    if call is not None and call.type == "Linear":
+        message += f"\neither {call.path} gives {misfit.declared}, or the sizes multiply to {misfit.required}"
+    return Said(message, forward=True)
+
+
+def _from(finding: Finding, report: Report) -> str:
+    return f", the output of {who(report, finding.source)}" if call_of(report, finding.source) is not None else ""
+
+
+def _strides(finding: Finding, report: Report) -> Said:
+    return Said(
+        f"{_called(finding)} cannot take {arrived(finding)}, whose elements are not in order in memory\n"
+        "use reshape, which copies where it must",
+        "x = x.reshape(...)",
+        forward=True,
+    )
+
+
+def _unflatten(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    sizes = "·".join(map(str, misfit.declared))
+    return Said(
+        f"{name_of(finding)}: {sizes} = {misfit.detail['product']}, and dimension {misfit.detail['dim']} of "
+        f"{arrived(finding)} has {misfit.required}\nthe sizes should multiply to {misfit.required}",
+        None,
+    )
+
+
+def _folded(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    shape, made = misfit.detail["shape"], misfit.detail["made"]
+    if len(made) == 1 or made[0] == 1:
+        what = f"the batch of {shape[0]} went into the features"
+    else:
+        what = f"the batch went from {shape[0]} to {made[0]}"
+    return Said(
+        f"{_called(finding)} makes {times(made)} of {times(shape)}: {what}\n"
+        f"one sample has {product_of(shape)} features",
+        "x = x.flatten(1)",
+        forward=True,
+    )
+
+
+def _operands(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    shapes: tuple[Shape, ...] = misfit.detail["shapes"]
+    call = report.calls[finding.event]
+    sources = call.sources or (-1,) * len(shapes)
+    makers = [who(report, maker_of(report, source)) for source in sources]
+    makers = [name or maker for name, maker in itertools.zip_longest(finding.names, makers)]
+    meeting = " and ".join(f"{times(shape)} ({maker})" for shape, maker in zip(shapes, makers, strict=False))
+    if len(sources) < len(shapes):
+        meeting = " and ".join(map(times, shapes))
+    axes = misfit.detail.get("axes", ())
+    difference = ""
+    if axes and len(shapes) > 1:
+        difference = f"\nthey differ in {_differing(axes, shapes)}"
+    elif misfit.note in ("linear", "matmul", "convolution"):
+        difference = f"\n{misfit.required} meets {misfit.declared}: these two must be equal"
+    return Said(f"{called(finding.function) or name_of(finding)} cannot join {meeting}{difference}", None, forward=True)
+
+
+def _differing(axes: tuple[int, ...], shapes: tuple[Shape, ...]) -> str:
+    """``dimensions 2 and 3: 26 and 27``."""
+    alike = len({len(shape) for shape in shapes}) == 1
+    found: dict[str, list[str]] = {}
+    for axis in sorted(axis % len(shapes[0]) if alike else axis for axis in axes):
+        sizes = dict.fromkeys(str(shape[axis]) for shape in shapes if -len(shape) <= axis < len(shape))
+        found.setdefault(" and ".join(sizes), []).append(str(axis))
+    return ", ".join(
+        f"dimension{'s' if len(names) > 1 else ''} {' and '.join(names)}: {sizes}" for sizes, names in found.items()
+    )
+
+
+WORDS: Mapping[tuple[str, str], Words] = {
+    ("batch", "folded"): _folded,
+    ("reshape", "size"): _reshape,
+    ("reshape", "strides"): _strides,
+    ("reshape", "unflatten"): _unflatten,
+    ("operands", ""): _operands,
+}

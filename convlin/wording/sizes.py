@@ -1,0 +1,162 @@
+"""Words for layers that were built for another size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import prod
+
+from convlin.recording import Finding
+from convlin.records import Report
+from convlin.wording.said import Said, Words
+from convlin.wording.tools import arrived, call_of, name_of, origin, plural, times, what_arrived
+
+
+def _in_features(finding: Finding, report: Report) -> Said:
+    required = finding.misfit.required
+    message = f"{name_of(finding)} receives {plural(required, 'feature')}"
+    after = _flattened_by_hand(finding, report) or _directions(finding, report)
+    return Said(f"{message}{after or origin(finding, report)}", f"in_features={required}")
+
+
+def _directions(finding: Finding, report: Report) -> str:
+    """A recurrent layer in two directions, where the number comes from one: its output is twice as wide."""
+    source = finding.source
+    call = call_of(report, source)
+    while call is not None and call.is_function and call.input_shape and call.output_shape:
+        if call.input_shape[-1] != call.output_shape[-1] or not call.sources:
+            return ""
+        source = call.sources[0]
+        call = call_of(report, source)
+    if call is None or not call.settings.get("bidirectional"):
+        return ""
+    size = call.settings.get("proj_size") or call.settings["hidden_size"]
+    declared, required = finding.misfit.declared, finding.misfit.required
+    if required == 2 * size:
+        return f"\n{required} = 2·{size}: {call.path} is bidirectional"
+    if required == size and declared == 2 * size:
+        return f"\n{call.path} is bidirectional, and h_n holds its directions apart: torch.cat((h[-2], h[-1]), dim=1)"
+    return ""
+
+
+def _flattened_by_hand(finding: Finding, report: Report) -> str:
+    """Behind a flatten that is still to be written, the number comes from the feature map itself."""
+    shape = finding.inputs[0].shape
+    if len(shape) < 3 or prod(shape[1:]) != finding.misfit.required or shape[-1] == finding.misfit.required:
+        return ""
+    return f"\n{finding.misfit.required} = {'·'.join(map(str, shape[1:]))}, once {times(shape)} is flattened"
+
+
+def _in_channels(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, made for {misfit.declared}"
+    return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"in_channels={misfit.required}")
+
+
+def _permute(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    order = misfit.detail["order"]
+    shape = finding.inputs[0].shape
+    letters = ("N", *(("D", "H", "W") if len(shape) == 5 else ("H", "W") if len(shape) == 4 else ("L",)))
+    if misfit.detail["axis"] == len(shape) - 1:
+        looks = f"this looks like {','.join(letters)},C (channels last)"
+    else:
+        looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} channels"
+    permuted = tuple(shape[axis] for axis in order)
+    return Said(
+        f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, made for {misfit.declared}\n"
+        f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
+        f"x = x.permute{order}",
+        forward=True, behind=f".permute{order}",
+    )  # fmt: skip
+
+
+def _unbatched(finding: Finding, report: Report) -> Said:
+    said = _in_channels(finding, report)
+    shape = finding.inputs[0].shape
+    return Said(
+        f"{said.message}\n{len(shape)} dimensions are taken for one sample without a batch\n"
+        f"if {shape[0]} is the batch, the channels are missing",
+        "x = x.unsqueeze(1)",
+        forward=True, behind=".unsqueeze(1)",
+    )  # fmt: skip
+
+
+def resized(finding: Finding, report: Report) -> Said:
+    """A size that has no words of its own."""
+    misfit = finding.misfit
+    noun = {
+        "num_features": "channel", "num_channels": "channel", "num_parameters": "channel",
+        "input_size": "feature", "embed_dim": "feature", "kdim": "feature", "vdim": "feature",
+        "in1_features": "feature", "in2_features": "feature",
+    }.get(misfit.kind)  # fmt: skip
+    what = plural(misfit.required, noun) if noun else str(misfit.required)
+    message = f"{name_of(finding)} receives {what}, made for {misfit.declared}"
+    if misfit.note == "groups":
+        groups = misfit.detail["num_groups"]
+        message += f"\n{misfit.required} channels cannot be divided into {groups} groups: change num_groups too"
+    heads = misfit.detail.get("num_heads")
+    if heads and misfit.required % heads:
+        message += f"\n{misfit.required} cannot be divided among {heads} heads: change num_heads too"
+    name = next(iter(misfit.changes), misfit.kind)
+    return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={misfit.required}")
+
+
+def _normalized_shape(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    required = misfit.required[0] if len(misfit.required) == 1 else tuple(misfit.required)
+    declared = misfit.declared[0] if len(misfit.declared) == 1 else tuple(misfit.declared)
+    return Said(
+        f"{name_of(finding)} normalises over {declared}, and {arrived(finding)} ends in {required}",
+        f"normalized_shape={required}",
+    )
+
+
+def _num_embeddings(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    last = misfit.declared - 1
+    if misfit.note == "negative":
+        return Said(
+            f"a negative index reaches {name_of(finding)}, which has the indices 0 to {last}", None, forward=True
+        )
+    return Said(
+        f"index {misfit.required - 1} reaches {name_of(finding)}, which has the indices 0 to {last}",
+        f"num_embeddings={misfit.required}",
+    )
+
+
+def _output_size(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    smallest, largest = misfit.required
+    return Said(
+        f"{name_of(finding)} cannot give {times(misfit.declared)} from {arrived(finding)}: "
+        f"{times(smallest)} to {times(largest)} can be had\n"
+        f"{times(smallest)} with output_padding=0, and 1 more for each step of output_padding",
+        f"output_size={misfit.detail['nearest']}",
+        forward=True, argument=("output_size", 1, str(misfit.detail["nearest"])),
+    )  # fmt: skip
+
+
+def _output_padding(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    return Said(
+        f"{name_of(finding)} has output_padding={_each(misfit.declared)}, and it must be smaller than the stride\n"
+        f"(or the dilation, if that is larger): at most {_each(misfit.required)}",
+        f"output_padding={_each(misfit.required)}",
+    )
+
+
+def _each(sizes: tuple[int, ...]) -> str:
+    """One number where all axes have the same."""
+    return str(sizes[0] if len(set(sizes)) == 1 else sizes)
+
+
+WORDS: Mapping[tuple[str, str], Words] = {
+    ("in_features", ""): _in_features,
+    ("in_channels", ""): _in_channels,
+    ("in_channels", "permute"): _permute,
+    ("in_channels", "unbatched"): _unbatched,
+    ("normalized_shape", ""): _normalized_shape,
+    ("num_embeddings", ""): _num_embeddings,
+    ("output_size", ""): _output_size,
+    ("output_padding", ""): _output_padding,
+}

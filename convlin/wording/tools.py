@@ -1,0 +1,128 @@
+"""Small words: shapes, places, who made a tensor, what a layer is called."""
+
+from __future__ import annotations
+
+from math import prod
+
+from convlin.recording import Finding
+from convlin.records import Call, Location, Report, Shape
+
+_FLATTENING = ("flatten", "view", "reshape")
+#: How people write what PyTorch's function mode knows by another name.
+_SIGNS = {
+    "Tensor.add": "+", "Tensor.sub": "-", "Tensor.mul": "*", "Tensor.div": "/", "Tensor.matmul": "@",
+    "Tensor.add_": "+=", "Tensor.sub_": "-=", "Tensor.mul_": "*=", "Tensor.div_": "/=",
+}  # fmt: skip
+AXES = {3: "N×C×L", 4: "N×C×H×W", 5: "N×C×D×H×W"}
+
+
+def times(shape: Shape) -> str:
+    """A shape as people write it: ``1×32×8×8``."""
+    return "×".join(map(str, shape)) if shape else "a scalar"
+
+
+def product_of(shape: Shape) -> str:
+    """``32·8·8 = 2048`` for one sample of a shape; the number alone where there is nothing to multiply."""
+    sizes = shape[1:]
+    return f"{'·'.join(map(str, sizes))} = {prod(sizes)}" if len(sizes) > 1 else str(prod(sizes))
+
+
+def place(where: Location) -> str:
+    """``net.py:27``: the file's name is enough for a person."""
+    return f"{where.file.replace(chr(92), '/').rpartition('/')[2]}:{where.line}"
+
+
+def at(where: Location | None) -> str:
+    """Where that is, if it is known."""
+    return f" at {place(where)}" if where is not None else ""
+
+
+def who(report: Report, source: int) -> str:
+    """What made a tensor: a layer's path, a function and its line, or the input."""
+    call = call_of(report, source)
+    if call is None:
+        return "the input" if source == -1 else "an earlier step"
+    if call.is_function:
+        return f"{call.type}{at(call.where)}"
+    return call.path or call.type
+
+
+def call_of(report: Report, source: int) -> Call | None:
+    """The call that made a tensor, past the places where several met."""
+    while source <= -2:
+        source = report.joins[-2 - source].sources[0]
+    return report.calls[source] if 0 <= source < len(report.calls) else None
+
+
+def origin(finding: Finding, report: Report) -> str:
+    """The line that tells where the last axis of what arrived comes from; empty where that was not seen."""
+    source = maker_of(report, finding.source)
+    call = call_of(report, source)
+    if call is None or call.input_shape is None or call.output_shape is None:
+        return f"\n{finding.inputs[0].shape[-1]} is the last axis of the input" if finding.is_model_input else ""
+    given, made = call.input_shape, call.output_shape
+    flattens = call.type.rpartition(".")[2].lower() in _FLATTENING
+    if flattens and len(given) > 2 and len(made) == 2 and prod(given[1:]) == made[-1]:
+        before = who(report, call.sources[0] if call.sources else -1)
+        by = f"flattened{at(call.where)}" if call.is_function else f"flattened by {call.path}"
+        return f"\n{made[-1]} = {'·'.join(map(str, given[1:]))}, the output of {before}, {by}"
+    return f"\n{made[-1]} is the last axis of {times(made)}, the output of {who(report, source)}"
+
+
+def maker_of(report: Report, source: int) -> int:
+    """The call that gave a tensor its shape, past those that hand the shape on (activations, dropout)."""
+    while True:
+        call = call_of(report, source)
+        if call is None or call.is_function or not call.sources or call.inner:
+            return source
+        if call.input_shape != call.output_shape or call.stood_in or call_of(report, call.sources[0]) is None:
+            return source
+        source = call.sources[0]
+
+
+def name_of(finding: Finding) -> str:
+    """The layer as PyTorch prints it, cut to what it declares: ``Conv2d(3, 16, …)``."""
+    if not finding.layer:
+        return called(finding.function)
+    if finding.misfit.note == "d_model":
+        return f"{finding.layer.partition('(')[0]}(d_model={finding.misfit.declared}, …)"
+    if finding.layer.startswith("MultiheadAttention("):  # PyTorch prints none of its sizes
+        return "MultiheadAttention"
+    kind, _, settings = finding.layer.replace(", bias=True", "").removesuffix(")").partition("(")
+    parts = _split(settings)
+    shown = [part for part in parts if "=" not in part] or parts[:2]
+    return f"{kind}({', '.join([*shown, '…'] if len(shown) < len(parts) else shown)})"
+
+
+def _split(settings: str) -> list[str]:
+    """``(5, 10), eps=1e-05`` at the commas outside of parentheses."""
+    parts: list[str] = []
+    for part in settings.split(", ") if settings else []:
+        if parts and parts[-1].count("(") > parts[-1].count(")"):
+            parts[-1] += f", {part}"
+        else:
+            parts.append(part)
+    return parts
+
+
+def called(function: str) -> str:
+    """A function as people write it: ``+`` for ``Tensor.add``."""
+    return _SIGNS.get(function, function)
+
+
+def arrived(finding: Finding) -> str:
+    """The shape that arrived."""
+    return times(finding.inputs[0].shape) if finding.inputs else "no tensor"
+
+
+def what_arrived(finding: Finding, report: Report) -> str:
+    """What arrived: the input, or what something made of it."""
+    if finding.is_model_input:
+        return "the input"
+    call = call_of(report, finding.source)
+    return f"the output of {who(report, maker_of(report, finding.source))}" if call is not None else "made of the input"
+
+
+def plural(count: object, noun: str) -> str:
+    """``1 feature``, ``2 features``."""
+    return f"{count} {noun}{'' if count == 1 else 's'}"
