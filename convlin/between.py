@@ -19,11 +19,12 @@ from torch.overrides import TorchFunctionMode
 
 from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
 from convlin.frames import LIBRARY, Frames, interrupts, line_of
-from convlin.functions import RESHAPES, is_fact, mixes_cells, name_of, recover, reshape_sizes, writes
+from convlin.functions import RESHAPES, is_fact, mixes_cells, name_of, writes
 from convlin.layers import PLAIN, Misfit
 from convlin.nested import info, tensors_in
 from convlin.recording import NO_SOURCE, Event, Failure, Fold
 from convlin.records import Join, Shape
+from convlin.recovery import recover, reshape_sizes
 from convlin.state import State, plain_settings
 from convlin.writing import only_reads
 

@@ -18,6 +18,7 @@ NEVER = {
     "trace": ("render", "summary", "cli", "check"),
     "between": ("render", "summary", "cli", "check"),
     "layers": ("trace", "between", "render", "summary", "report"),
+    "recovery": ("trace", "between", "render", "summary", "report"),
     "functions": ("trace", "between", "render", "summary", "report"),
     "records": ("",),
     "render": ("trace", "summary", "cli", "check", "layers"),
