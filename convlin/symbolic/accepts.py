@@ -13,7 +13,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-import sympy
 import torch
 from torch import Tensor
 
@@ -174,7 +173,7 @@ class Search:
 
     def _guess_by_fewer(self) -> Guess | None:
         """The guess without what the pass only came by and what contradicts the rest, the least telling first."""
-        for keeps in (self._is_telling, _is_equation, _is_declared):
+        for keeps in (self._is_telling, lambda condition: condition.is_equation, lambda condition: condition.declared):
             kept = [condition for condition in self.conditions if condition.declared or keeps(condition)]
             if len(kept) < len(self.conditions):
                 self.conditions = kept
@@ -185,7 +184,7 @@ class Search:
 
     def _is_telling(self, condition: Condition) -> bool:
         """No mere comparison of areas, by which PyTorch chooses the fastest way to compute something."""
-        return _is_equation(condition) or len(self.letters.names_in(condition.expression)) < 2
+        return condition.is_equation or len(self.letters.names_in(condition.expression)) < 2
 
     def _base(self, square: Sequence[int]) -> Point | None:
         """A point well inside what is taken."""
@@ -343,14 +342,6 @@ class Search:
             else:
                 bad = middle
         return found.minimum + good * found.step
-
-
-def _is_equation(condition: Condition) -> bool:
-    return isinstance(condition.expression, sympy.Eq)
-
-
-def _is_declared(condition: Condition) -> bool:
-    return condition.declared
 
 
 _NO_ANSWER = Check({}, False)

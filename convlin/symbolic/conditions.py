@@ -23,6 +23,11 @@ class Condition(NamedTuple):
     bends_shapes: bool = False
     """While it does not hold, the shapes that follow are those of a stand-in."""
 
+    @property
+    def is_equation(self) -> bool:
+        """Two sizes have to be equal."""
+        return isinstance(self.expression, sympy.Eq)
+
 
 def demands(finding: Finding) -> Iterator[Condition]:
     """The conditions on the letters under which this misfit is none; nothing where no letter can mend it."""

@@ -36,7 +36,7 @@ _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,))
 #: Small and large letters of these names stand for a batch or a length.
 _SAMPLE_BATCH = 6
 
-_MOST_SAMPLES = 9
+_MOST_SAMPLES = 12
 _MOST_PASSES = 6
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12

@@ -11,7 +11,6 @@ remainder in it is abbreviated by a symbol, and what holds is found out afterwar
 
 from __future__ import annotations
 
-import logging
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
@@ -27,13 +26,17 @@ from convlin.frames import line_of
 from convlin.nested import sizes as plain_sizes
 from convlin.records import Location, Shape, Size
 from convlin.relocate import exchange
+from convlin.symbolic.alike import Alike
 from convlin.symbolic.closed_form import ClosedForms, Letter
 from convlin.symbolic.evaluate import Evaluation
+from convlin.symbolic.quiet import compiling, quiet
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "?").parent) for module in (torch, sympy))
 _CONVLIN = str(Path(__file__).parent.parent)
 #: Rooms of convlin that only pass on what the model does.
-_PASSING_ON = tuple(str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "one_pass.py"))
+_PASSING_ON = tuple(
+    str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "one_pass.py", "symbolic/alike.py")
+)
 
 
 #: Code without a file that is nobody's own; a prompt and a notebook have names in angle brackets, too.
@@ -47,11 +50,6 @@ _NUMBERS = (
 
 #: What PyTorch raises where a fake tensor would have to have values.
 _WANTS_VALUES = ("DataDependentOutputException", "GuardOnDataDependentSymNode", "DynamicOutputShapeException")
-_TALKATIVE = (
-    "torch._subclasses.fake_tensor",
-    "torch.fx.experimental.sym_node",
-    "torch.fx.experimental.symbolic_shapes",
-)
 
 
 class Decision(NamedTuple):
@@ -158,10 +156,11 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
     # A fake tensor has to be made outside the mode.
     exchange(model.modules(), lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
     with ExitStack() as stack:
-        stack.enter_context(_quiet())
+        stack.enter_context(quiet())
         stack.enter_context(compiling())
         stack.enter_context(parts.dispatcher())
         stack.enter_context(fakes)
+        stack.enter_context(Alike())
         yield made
 
 
@@ -208,6 +207,7 @@ class _Parts:
                 self.definitions: dict[sympy.Symbol, sympy.Expr] = {}
                 self.remainders: dict[sympy.Symbol, None] = {}
                 self._known: dict[Any, Any] = {}
+                self._only_own: dict[Any, Any] = {}
                 self._shortened: dict[Any, Any] = {}
                 self._named: dict[Any, sympy.Symbol] = {}
                 self._hints = Evaluation({})
@@ -232,9 +232,22 @@ class _Parts:
                     if value is None:
                         return super().evaluate_expr(orig_expr, hint, *args, **kwargs)
                     known = self._known[orig_expr] = sympy.sympify(value)
-                    self.decisions.append(Decision(orig_expr, value, *_asker()))
-                    self._note_remainder(orig_expr, value)
+                    self._note(orig_expr, value)
+                elif orig_expr in self._only_own:
+                    self._note(orig_expr, self._only_own[orig_expr])
                 return known
+
+            def _note(self, expression: Any, outcome: Any) -> None:
+                decision = Decision(expression, outcome, *_asker())
+                if decision.own:
+                    # The model may ask the same afterwards.
+                    if expression in self._only_own:
+                        return
+                    self._only_own[expression] = outcome
+                else:
+                    self._only_own.pop(expression, None)
+                    self._note_remainder(expression, outcome)
+                self.decisions.append(decision)
 
             def _note_remainder(self, expression: Any, outcome: Any) -> None:
                 """That something does not divide, where the model asked for it and found it so."""
@@ -320,32 +333,3 @@ def _asker() -> tuple[Location | None, bool, bool]:
         direct = direct and filename.startswith(_NUMBERS)
         frame = frame.f_back  # type: ignore[assignment]
     return None, False, False
-
-
-@contextmanager
-def compiling() -> Iterator[None]:
-    """Say that the model is being compiled: what libraries remember between calls must not be filled with fakes."""
-    # The flag behind torch.compiler.is_compiling(); without it such a model is not followed, that is all.
-    if not isinstance(getattr(torch.compiler, "_is_compiling_flag", None), bool):
-        yield
-        return
-    before = torch.compiler._is_compiling_flag
-    torch.compiler._is_compiling_flag = True
-    try:
-        yield
-    finally:
-        torch.compiler._is_compiling_flag = before
-
-
-@contextmanager
-def _quiet() -> Iterator[None]:
-    """PyTorch logs a traceback for every function that refuses its input; here that is an answer like any other."""
-    loggers = [logging.getLogger(name) for name in _TALKATIVE]
-    levels = [logger.level for logger in loggers]
-    for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
-    try:
-        yield
-    finally:
-        for logger, level in zip(loggers, levels, strict=True):
-            logger.setLevel(level)

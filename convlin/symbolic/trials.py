@@ -19,7 +19,7 @@ from convlin.recording import Recording
 from convlin.records import Shape
 from convlin.state import State
 from convlin.symbolic.caches import forgetting
-from convlin.symbolic.session import compiling
+from convlin.symbolic.quiet import compiling
 from convlin.untouched import untouched
 
 Point = Mapping[str, int]
@@ -28,7 +28,7 @@ Point = Mapping[str, int]
 #: Elements of all tensors that a run may make, and all real runs together: nothing here depends on the clock.
 _MOST_ELEMENTS = 200e6
 _MOST_ELEMENTS_TOGETHER = 1e9
-_MOST_ELEMENTS_ON_META = 2e9
+_MOST_ELEMENTS_ON_META = 5e8
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,95 @@
+"""Named sizes over the real image models: every closed form, evaluated, equals what plain hooks see."""
+
+from __future__ import annotations
+
+import random
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from convlin import summarize
+from convlin.inputs import read_inputs
+from convlin.symbolic.confirm import Confirmed, confirmed
+from convlin.symbolic.follow import follow
+from convlin.symbolic.trials import Trials, keeps_batch
+from tests.recording import record
+from tests.zoo import REAL, ZooModel, cases
+
+IMAGES = [entry for entry in REAL if entry.image]
+LETTERS = ("H", "W", "D")
+SIZES = 10
+
+#: What is not told right for every size, and why.
+EXCEPTIONS = {
+    "mobilevit": "unfolds patches after an interpolation to plain numbers",
+    "dpt": "takes int() of the square root of the number of patches, which is a plain number",
+}
+
+
+def test_exceptions_are_few() -> None:
+    names = {entry.name for entry in IMAGES}
+    assert names >= EXCEPTIONS.keys()
+    assert len(EXCEPTIONS) <= 0.05 * len(names)
+
+
+@pytest.mark.parametrize("entry", cases(entry for entry in IMAGES if entry.name not in EXCEPTIONS))
+def test_closed_forms_equal_what_is_observed(entry: ZooModel) -> None:
+    torch.manual_seed(0)
+    model = entry.build().eval()
+    assert isinstance(entry.shape, tuple)
+    channels, *base = entry.shape
+    found = in_letters(model, (channels, *LETTERS[: len(base)]))
+    assert found.followed.recording.failure is None
+    assert not found.wrong
+    forms = [
+        (event.path, [info.shape for info in event.outputs])
+        for event in found.followed.recording.events
+        if event.module is not None
+    ]
+    compared, draw = 0, random.Random(1)
+    for round_ in range(4 * SIZES):
+        sizes = tuple(draw.randint(size // 2, 3 * size) if round_ % 2 else draw.randint(1, 3) * size for size in base)
+        sizes = sizes if round_ else tuple(base)
+        observed = hooked(model, torch.zeros(1, channels, *sizes))
+        if observed is None:  # the model does not take this size
+            continue
+        evaluation = found.followed.session.evaluation(dict(zip(LETTERS, sizes, strict=False)))
+        valued = [(path, [tuple(map(evaluation, shape)) for shape in shapes]) for path, shapes in forms]
+        assert valued == observed, sizes
+        compared += 1
+        if compared == SIZES:
+            break
+    assert compared
+
+
+def in_letters(model: nn.Module, shape: tuple[Any, ...]) -> Confirmed:
+    plan = read_inputs(model, shape)
+    followed = follow(model, plan, "eval")
+    trials = Trials(model, followed.plan, "eval", keeps_batch(plan, followed.recording), followed.cost)
+    return confirmed(model, followed, "eval", trials)
+
+
+def hooked(model: nn.Module, image: torch.Tensor) -> list[tuple[str, list[tuple[int, ...]]]] | None:
+    """What plain hooks see: the path of every module called and its outputs; None where the model refuses."""
+    try:
+        with torch.no_grad():
+            return [(call.path, list(call.output_shapes)) for call in record(model, image)]
+    except Exception:  # whatever it raises, it takes no such image
+        return None
+
+
+@pytest.mark.parametrize("entry", cases(entry for entry in IMAGES if entry.name in ("resnet", "vit", "swin", "unet")))
+def test_accepted_sizes_of_real_models(entry: ZooModel) -> None:
+    torch.manual_seed(0)
+    model = entry.build().eval()
+    assert isinstance(entry.shape, tuple)
+    accepts = summarize(model, (entry.shape[0], "H", "W")).accepts
+    assert accepts is not None
+    low = [found.minimum for found in accepts.sizes]
+    assert hooked(model, torch.zeros(1, entry.shape[0], *low)) is not None
+    for axis, found in enumerate(accepts.sizes):
+        below = [*low]
+        below[axis] -= found.step
+        assert below[axis] < 1 or hooked(model, torch.zeros(1, entry.shape[0], *below)) is None
