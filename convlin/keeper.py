@@ -78,8 +78,11 @@ class Keeper:
         if known.has_slots:
             self._save_slots(module)
         for name, value in attributes.items():
-            # Containers that are empty now are looked at again when they are put back.
-            if type(value) in _ATOMS or (type(value) in _CONTAINERS and not value):
+            held = type(value)
+            if held in _CONTAINERS:
+                if not value:
+                    continue  # what is empty now is looked at again when it is put back
+            elif held in _ATOMS:
                 continue
             if name == "_modules":
                 self._save_shallow(value, _refill)

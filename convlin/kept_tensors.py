@@ -56,7 +56,7 @@ class KeptTensors:
                 self._uncounted[key] = tensor
                 return
             self._facts[key] = (tensor, tensor._version, _address(tensor), grad, tensor.requires_grad)
-        if self._copy_all or not (writes_are_seen or isinstance(tensor, nn.Parameter) or tensor.numel() > SMALL):
+        if self._copy_all or not (writes_are_seen or _is_parameter(tensor) or tensor.numel() > SMALL):
             self._copy(tensor)
 
     def before_write(self, tensor: Tensor) -> None:
@@ -110,6 +110,11 @@ class KeptTensors:
             # By .data, so that autograd's version counter does not take this for one more write.
             tensor.data.copy_(copy.bytes)
             _set_version(tensor, version)
+
+
+def _is_parameter(tensor: Tensor) -> bool:
+    # The class first: an isinstance of torch's own is ten times as slow.
+    return type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter)
 
 
 def _address(tensor: Tensor) -> int:
