@@ -745,7 +745,7 @@ def test_fix_writes_and_proves(run: Run, project: Path) -> None:
     before = path.read_bytes()
     ran = run("fix", "net.py:Wrong", "3,32,32", "--write")
     assert ran.status == 0, ran.err
-    assert ran.err == "net.py:Wrong: no problem left\nwritten: net.py\n"
+    assert ran.err == "net.py:Wrong: no problem left\nwritten net.py\n"
     assert path.read_bytes() == before.replace(b"Conv2d(1,", b"Conv2d(3,").replace(b"999", b"7200")
     assert path.stat().st_mode & 0o777 == 0o755
     assert run("check", "net.py:Wrong", "3,32,32").status == 0

@@ -165,10 +165,10 @@ def test_what_a_program_wants_to_know_is_at_hand():
             "calls[0].inputs[0].shape[1]: expected a size",
         ),
         (lambda data: data["calls"][0]["inputs"][0].update(shape=[True]), "expected a size, found True"),
-        (lambda data: data["calls"][0]["inputs"][0].update(shape=["os.system"]), "'os.system' is no closed form"),
+        (lambda data: data["calls"][0]["inputs"][0].update(shape=["os.system"]), "'os.system' is no formula"),
         (lambda data: data["calls"][0].update(settings={"a": {"b": 1}}), "calls[0].settings.a: expected a value"),
         (lambda data: data["calls"][0].update(where=["a"]), "calls[0].where: expected an object"),
-        (lambda data: data.update(named_sizes={"H": 3}), "named_sizes: not names with what is known of them"),
+        (lambda data: data.update(named_sizes={"H": 3}), "named_sizes: expected letters, each with what"),
         (lambda data: data.update(display={"colums": []}), "there is no option 'colums'"),
         (lambda data: data.update(display=[1]), "display: expected an object"),
     ],
@@ -293,7 +293,7 @@ def test_closed_forms_read_back_equal(expression):
     ],
 )
 def test_nothing_else_is_read(text):
-    with pytest.raises(InputError, match="is no closed form of a size"):
+    with pytest.raises(InputError, match="is no formula of a size"):
         closed_forms.read(text)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import importlib.util
 import inspect
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
@@ -20,6 +21,7 @@ from convlin.cli.jobs import Job
 from convlin.pytest_plugin import ShapeLock
 from convlin.records import Call, Problem
 from convlin.render.options import DisplayOptions, Options
+from tests.messages import raised
 from tests.processes import run
 
 ROOT = Path(__file__).parent.parent
@@ -189,6 +191,18 @@ def test_the_options_of_the_table_are_written_down_once() -> None:
     table = {field.name: field.default for field in fields(Options)}
     assert set(table) == set(DisplayOptions.__annotations__)
     assert table.items() <= options_of(convlin.summarize).items()
+
+
+# Words
+
+
+def test_messages_are_in_the_users_words() -> None:
+    texts = list(raised())
+    assert len(texts) > 100
+    inside = re.compile(r"\b(misfit|finding|recording|tracer|keeper|sympy|traceback|dataclass|SymInt|NoneType)s?\b")
+    for place, text in texts:
+        assert not inside.search(text), (place, text)
+        assert not text.endswith((".", "!")), (place, text)
 
 
 # Types

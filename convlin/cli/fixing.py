@@ -126,7 +126,7 @@ def _written(mending: Mending, files: Mapping[str, bytes], screen: Screen) -> in
         _put_back(originals)
         screen.say("\n".join([*worse, f"this mends nothing: {names} put back as it was"]))
         return 1
-    screen.say(f"written: {names}")
+    screen.say(f"written {names}")
     return 1 if mending.left else 0
 
 

@@ -117,7 +117,7 @@ def _letters(data: Any) -> closed_forms.Assumptions:
         for name, facts in data.items()
     )
     if not known:
-        raise InputError("named_sizes: not names with what is known of them")
+        raise InputError("named_sizes: expected letters, each with what is known of it")
     return {name: dict(facts) for name, facts in data.items()}
 
 
