@@ -13,7 +13,6 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-
 _aten = torch.ops.aten
 _ABOUT_SIZES = frozenset(
     {

@@ -394,6 +394,11 @@ def test_named_sizes_are_drawn_by_their_expressions(summaries):
 # Long ones
 
 
+def test_the_sizes_that_fit_stand_in_the_heading():
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    assert "accepts H exactly 8" in summarize(net, (3, "H", 8)).to_svg()
+
+
 def test_ten_thousand_linears_are_one_block():
     report = _chain([8] * 10_001)
     started = time.process_time()

@@ -69,7 +69,7 @@ def test_table_agrees_with_plain_hooks_and_the_model_is_untouched(entry: ZooMode
         assert summary.trainable_params == sum(p.numel() for p in parameters if p.requires_grad)
     declared = {path: module.in_features for path, module in model.named_modules() if isinstance(module, nn.Linear)}
     for path, required in summary.required_in_features.items():
-        if f"{prefix}{path}" in declared and declared[f"{prefix}{path}"]:
+        if declared.get(f"{prefix}{path}"):
             assert required == declared[f"{prefix}{path}"], path
 
 

@@ -59,6 +59,8 @@ class _Composer:
                 parts.append(f"output {_shapes(report.outputs)}")
             subtitle = " → ".join(parts)
         subtitle += f"   {words.count(report.total_params)} parameters"
+        if report.accepts is not None:
+            subtitle += f"   accepts {report.accepts.text}"
         y += STYLES["subtitle"].line
         self.drawing.labels.append(Label(MARGIN, y - 6, subtitle.strip(), "subtitle", centred=False))
         return y + 10
