@@ -12,6 +12,7 @@ from torch import nn
 
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
+from convlin.layers import rule_for
 from convlin.passes import unwrapped
 from convlin.records import Problem
 from convlin.summarizing import summarize
@@ -131,10 +132,20 @@ def _rebuilt(
     """A copy of the layer with other sizes and fresh weights."""
     if hasattr(old, "parametrizations"):
         raise ShapeError(f"{type(old).__name__} has parametrizations: remove them, or write {_spelled(changes)}")
-    base = next((kind for kind in type(old).__mro__ if kind.__module__.startswith("torch.nn.modules.")), None)
-    if base is None or isinstance(old, nn.Transformer):
+    described = rule_for(type(old)).types
+    base = next(
+        (kind for kind in type(old).__mro__ if kind in described or kind.__module__.startswith("torch.nn.modules.")),
+        None,
+    )
+    if base is None or base is nn.Module or isinstance(old, nn.Transformer):
         raise ShapeError(f"{type(old).__name__} cannot be made anew: write {_spelled(changes)}")
-    made = base(**_settings(old, base, changes))
+    try:
+        made = base(**_settings(old, base, changes))
+    except TypeError as error:  # a constructor of the user's own that takes something else
+        raise ShapeError(f"{type(old).__name__} cannot be made anew ({error}): write {_spelled(changes)}") from error
+    first = next(iter(old.parameters()), None)
+    if first is not None and first.is_floating_point():  # not every constructor takes a device and a dtype
+        made = made.to(device=first.device, dtype=first.dtype)
     new = copy.copy(old)
     # Containers of its own, or the copy would write into those of the old layer.
     for name, value in made.__dict__.items():
@@ -165,67 +176,20 @@ def _rebuilt(
 
 
 def _settings(old: nn.Module, base: type, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with which PyTorch would make this layer."""
-    signature = inspect.signature(base)
-    names = [name for name, parameter in signature.parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
-    if isinstance(old, nn.RNNBase):
-        names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
-        names += ["proj_size"] if isinstance(old, nn.LSTM) else []
-        names += ["nonlinearity"] if base is nn.RNN else []
-    if isinstance(old, nn.MultiheadAttention):
-        return _attention_settings(old, changes)
-    if isinstance(old, nn.TransformerEncoderLayer | nn.TransformerDecoderLayer):
-        return _block_settings(old, changes)
-    settings: dict[str, Any] = {}
-    for name in names:
-        if name in changes:
-            settings[name] = changes[name]
-        elif name == "bias" and not isinstance(old, nn.RNNBase | nn.RNNCellBase):
-            settings[name] = getattr(old, "bias", None) is not None
-        elif name in old.__dict__:
-            settings[name] = old.__dict__[name]
-    weight = next((parameter for parameter in old.parameters(recurse=False)), None)
-    if weight is not None:
+    """The arguments with which this layer would be made."""
+    parameters = inspect.signature(base).parameters
+    named = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    arguments = rule_for(type(old)).arguments
+    if arguments is not None:
+        settings = arguments(old)
+    else:
+        settings = {name: old.__dict__[name] for name in named if name in old.__dict__}
+        if "bias" in named and not isinstance(old.__dict__.get("bias"), bool):
+            settings["bias"] = getattr(old, "bias", None) is not None
+    weight = next(iter(old.parameters()), None)
+    if weight is not None and ("device" in named or len(named) < len(parameters)):
         settings.update(device=weight.device, dtype=weight.dtype)
-    return settings
-
-
-def _attention_settings(old: nn.MultiheadAttention, changes: Mapping[str, Any]) -> dict[str, Any]:
-    weight = next(old.parameters())
-    same = old.kdim == old.embed_dim and old.vdim == old.embed_dim
-    return {
-        "embed_dim": old.embed_dim,
-        "num_heads": old.num_heads,
-        "dropout": old.dropout,
-        "bias": old.in_proj_bias is not None,
-        "add_bias_kv": old.bias_k is not None,
-        "add_zero_attn": old.add_zero_attn,
-        "kdim": None if same else old.kdim,
-        "vdim": None if same else old.vdim,
-        "batch_first": old.batch_first,
-        "device": weight.device,
-        "dtype": weight.dtype,
-        **changes,
-    }
-
-
-def _block_settings(
-    old: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer, changes: Mapping[str, Any]
-) -> dict[str, Any]:
-    weight = old.linear1.weight
-    return {
-        "nhead": old.self_attn.num_heads,
-        "dim_feedforward": old.linear1.out_features,
-        "dropout": old.dropout.p,
-        "activation": old.activation,
-        "layer_norm_eps": old.norm1.eps,
-        "batch_first": old.self_attn.batch_first,
-        "norm_first": old.norm_first,
-        "bias": old.linear1.bias is not None,
-        "device": weight.device,
-        "dtype": weight.dtype,
-        **changes,
-    }
+    return {**settings, **changes}
 
 
 def _spelled(changes: Mapping[str, Any]) -> str:

@@ -63,7 +63,42 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     return Verdict((misfit,), (args, kwargs), output_size=required)
 
 
+def _attention_arguments(old: nn.MultiheadAttention) -> dict[str, Any]:
+    same = old.kdim == old.embed_dim and old.vdim == old.embed_dim
+    return {
+        "embed_dim": old.embed_dim,
+        "num_heads": old.num_heads,
+        "dropout": old.dropout,
+        "bias": old.in_proj_bias is not None,
+        "add_bias_kv": old.bias_k is not None,
+        "add_zero_attn": old.add_zero_attn,
+        "kdim": None if same else old.kdim,
+        "vdim": None if same else old.vdim,
+        "batch_first": old.batch_first,
+    }
+
+
+def _block_arguments(old: nn.TransformerEncoderLayer | nn.TransformerDecoderLayer) -> dict[str, Any]:
+    return {
+        "d_model": old.self_attn.embed_dim,
+        "nhead": old.self_attn.num_heads,
+        "dim_feedforward": old.linear1.out_features,
+        "dropout": old.dropout.p,
+        "activation": old.activation,
+        "layer_norm_eps": old.norm1.eps,
+        "batch_first": old.self_attn.batch_first,
+        "norm_first": old.norm_first,
+        "bias": old.linear1.bias is not None,
+    }
+
+
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((nn.MultiheadAttention,), ("embed_dim", "num_heads", "kdim", "vdim", "batch_first"), _examine_attention),
-    LayerRule((nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.Transformer), (), _examine_transformer),
+    LayerRule(
+        (nn.MultiheadAttention,), ("embed_dim", "num_heads", "kdim", "vdim", "batch_first"), _examine_attention,
+        arguments=_attention_arguments,
+    ),
+    LayerRule(
+        (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer), (), _examine_transformer, arguments=_block_arguments
+    ),
+    LayerRule((nn.Transformer,), (), _examine_transformer),
 )  # fmt: skip

@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
-from convlin.layers.common import dtype_misfit, stored_weight, unwrapped, zeros
+from convlin.layers.common import dtype_misfit, one_size, stored_weight, unwrapped, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 
@@ -67,10 +67,24 @@ def _examine_quantised(module: Any, arrival: Arrival) -> Verdict | None:
     return Verdict((misfit,), arrival.with_first("input", stand_in))
 
 
+def _adaptive_arguments(old: nn.AdaptiveLogSoftmaxWithLoss) -> dict[str, Any]:
+    return {
+        "in_features": old.in_features,
+        "n_classes": old.n_classes,
+        "cutoffs": old.cutoffs[:-1],  # the last that it keeps is the number of classes
+        "div_value": old.div_value,
+        "head_bias": old.head_bias,
+    }
+
+
 RULES: tuple[LayerRule, ...] = (
     LayerRule((nn.Linear,), ("in_features", "out_features"), _examine_linear, derive=of_layers.linear),
     LayerRule(
         (nn.Bilinear,), ("in1_features", "in2_features", "out_features"), _examine_bilinear, derive=of_layers.bilinear
+    ),
+    LayerRule(
+        (nn.AdaptiveLogSoftmaxWithLoss,), ("in_features", "n_classes"), one_size("in_features", axis=-1),
+        arguments=_adaptive_arguments,
     ),
 )  # fmt: skip
 

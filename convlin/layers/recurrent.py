@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from functools import partial
+from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
@@ -35,12 +36,18 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
     return Verdict(misfits, arrival.with_first("input", tensor if packed is None else packed._replace(data=tensor)))
 
 
+def _arguments(old: nn.RNNBase) -> dict[str, Any]:
+    names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
+    names += ["proj_size"] if isinstance(old, nn.LSTM) else ["nonlinearity"] if isinstance(old, nn.RNN) else []
+    return {name: getattr(old, name) for name in names}
+
+
 _RECURRENT = ("input_size", "hidden_size", "num_layers", "batch_first", "bidirectional", "proj_size", "mode")
 _CELL = ("input_size", "hidden_size")
 
 
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent),
+    LayerRule((nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent, arguments=_arguments),
     LayerRule((nn.RNNCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="RNNCell")),
     LayerRule((nn.LSTMCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="LSTMCell")),
     LayerRule((nn.GRUCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="GRUCell")),

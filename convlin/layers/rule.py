@@ -91,6 +91,8 @@ class LayerRule:
     """Its output is ``(N, C, *sizes)``: flattening it is what comes before a Linear."""
     derive: Derive | None = None
     """How the size of its output comes about, where ``forward`` is PyTorch's own."""
+    arguments: Callable[[Any], dict[str, Any]] | None = None
+    """The arguments that its constructor was given, where they are not attributes of the same names."""
     output_size_at: int | None = None
     """Where ``forward`` takes an ``output_size``, which is recorded with the settings."""
 

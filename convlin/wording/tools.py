@@ -84,12 +84,10 @@ def name_of(finding: Finding) -> str:
     """The layer as PyTorch prints it, cut to what it declares: ``Conv2d(3, 16, …)``."""
     if not finding.layer:
         return called(finding.function)
-    if finding.misfit.note == "d_model":
-        return f"{finding.layer.partition('(')[0]}(d_model={finding.misfit.declared}, …)"
-    if finding.layer.startswith("MultiheadAttention("):  # PyTorch prints none of its sizes
-        return "MultiheadAttention"
     kind, _, settings = finding.layer.replace(", bias=True", "").removesuffix(")").partition("(")
     parts = _split(settings)
+    if not parts and finding.misfit.changes:  # PyTorch prints none of the sizes of a layer with others inside
+        return f"{kind}({next(iter(finding.misfit.changes))}={finding.misfit.declared}, …)"
     shown = [part for part in parts if "=" not in part] or parts[:2]
     return f"{kind}({', '.join([*shown, '…'] if len(shown) < len(parts) else shown)})"
 

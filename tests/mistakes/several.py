@@ -251,3 +251,23 @@ class BagOutOfRange(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.fc(self.bag(x))
+
+
+@mistake(
+    0, [torch.zeros(2, 8), torch.zeros(2, dtype=torch.int64)],
+    Wrong("in_features", "body", 5, 8, "self.body = nn.Linear(5, 48)", "self.body = nn.Linear(8, 48)"),
+    Wrong("in_features", "loss", 64, 48, "self.loss = nn.AdaptiveLogSoftmaxWithLoss(64, 30, [10, 20])",
+          "self.loss = nn.AdaptiveLogSoftmaxWithLoss(48, 30, [10, 20])",
+          ("AdaptiveLogSoftmaxWithLoss(in_features=64, …) receives 48 features",)),
+    values=True,
+)  # fmt: skip
+class AdaptiveSoftmax(nn.Module):
+    """A layer with layers inside, known by one entry."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(5, 48)
+        self.loss = nn.AdaptiveLogSoftmaxWithLoss(64, 30, [10, 20])
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        return self.loss(self.body(x), target).loss
