@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 from typing import Any
 
@@ -18,12 +19,15 @@ from tests.recording import record
 from tests.zoo import REAL, ZooModel, cases
 
 IMAGES = [entry for entry in REAL if entry.image]
+#: The whole zoo takes minutes: without this every fourth model is enough.
+WHOLE = bool(os.environ.get("CONVLIN_WHOLE_ZOO"))
 LETTERS = ("H", "W", "D")
 SIZES = 10
 
 #: What is not told right for every size, and why.
 EXCEPTIONS = {
     "mobilevit": "unfolds patches after an interpolation to plain numbers",
+    "deformable_detr": "keeps the sizes of its feature maps in a tensor, and adds them up there",
     "dpt": "takes int() of the square root of the number of patches, which is a plain number",
 }
 
@@ -34,7 +38,9 @@ def test_exceptions_are_few() -> None:
     assert len(EXCEPTIONS) <= 0.05 * len(names)
 
 
-@pytest.mark.parametrize("entry", cases(entry for entry in IMAGES if entry.name not in EXCEPTIONS))
+@pytest.mark.parametrize(
+    "entry", cases(entry for entry in IMAGES[:: 1 if WHOLE else 4] if entry.name not in EXCEPTIONS)
+)
 def test_closed_forms_equal_what_is_observed(entry: ZooModel) -> None:
     torch.manual_seed(0)
     model = entry.build().eval()
@@ -80,7 +86,7 @@ def hooked(model: nn.Module, image: torch.Tensor) -> list[tuple[str, list[tuple[
         return None
 
 
-@pytest.mark.parametrize("entry", cases(entry for entry in IMAGES if entry.name in ("resnet", "vit", "swin", "unet")))
+@pytest.mark.parametrize("entry", cases(entry for entry in IMAGES if entry.name in ("resnet", "vit", "convnext")))
 def test_accepted_sizes_of_real_models(entry: ZooModel) -> None:
     torch.manual_seed(0)
     model = entry.build().eval()

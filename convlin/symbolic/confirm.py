@@ -55,9 +55,13 @@ class Confirmed:
 
 
 def questions(followed: Followed) -> list[Decision]:
-    """What the model's own code asks about the letters."""
+    """What the model's own code asks about the letters, and where a letter became a plain number."""
     session = followed.session
-    return [each for each in session.decisions if each.direct and not each.own and session.names_in(each.expression)]
+    return [
+        each
+        for each in session.decisions
+        if not each.own and (each.direct or each.is_number) and session.names_in(each.expression)
+    ]
 
 
 def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -> Confirmed:

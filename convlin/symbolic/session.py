@@ -65,6 +65,11 @@ class Decision(NamedTuple):
     """Asked by the model's own code, which may go on in another way; else by a function of PyTorch's that it calls."""
 
     @property
+    def is_number(self) -> bool:
+        """A size became a plain number, not a question that was answered."""
+        return not isinstance(self.outcome, bool) and self.outcome not in (sympy.true, sympy.false)
+
+    @property
     def condition(self) -> Any:
         """What holds wherever the answer is the same."""
         if self.outcome is True:
