@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlin import InputError, arithmetic, summarize, watch
+from convlin import InputError, ShapeError, arithmetic, fit, summarize, watch
 from convlin.layers import RULES, Arrival, LayerRule, Misfit, Verdict, one_size, register, rule_for
 from convlin.records import Call, Derivation
 from convlin.render.text import problems_text
@@ -96,6 +96,33 @@ def test_one_entry_is_enough() -> None:
             model(torch.zeros(2, 3, 8, 8))
         assert [problem.path for problem in watched.problems] == ["gain", "mixed", "fc"]
     assert [kind for kind, *_ in told(Net())] == ["operands"]
+
+
+class Thin(nn.Module):
+    """Declares its input as a Linear does, and calls an argument of its constructor otherwise."""
+
+    def __init__(self, in_features: int, thickness: int) -> None:
+        super().__init__()
+        self.in_features, self.rank = in_features, thickness
+        self.weight = nn.Parameter(torch.rand(thickness, in_features))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.nn.functional.linear(x, self.weight)
+
+
+def test_fit_makes_layers_of_ones_own_anew() -> None:
+    examine = one_size("in_features", axis=-1)
+    model = nn.Sequential(Thin(5, 3), nn.Linear(4, 2)).double()
+    kept = list(model)
+    with register(LayerRule((Thin,), ("in_features",), examine)), pytest.raises(ShapeError, match="in_features=7"):
+        fit(model, (7,))
+    assert list(model) == kept
+    rule = LayerRule((Thin,), ("in_features",), examine, arguments=lambda old: {"thickness": old.rank})
+    with register(rule):
+        assert fit(model, (7,)) is model
+    assert (model[0].in_features, model[0].rank, model[1].in_features) == (7, 3, 3)
+    assert model[0].weight.shape == (3, 7)
+    assert model(torch.zeros(2, 7, dtype=torch.float64)).shape == (2, 2)
 
 
 def test_a_derivation_that_is_wrong_is_not_shown() -> None:
