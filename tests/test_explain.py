@@ -503,7 +503,7 @@ def test_the_page_prints_what_it_shows() -> None:
 @pytest.mark.parametrize(
     "name",
     [
-        "agreement", "derivations.arguments", "derivations.formulas", "derivations.of_functions", "explain", "lines",
+        "agreement", "derivations.arguments", "derivations.formulas", "derivations.of_functions", "explaining", "lines",
         "one_layer", "receptive", "slips", "way",
     ],
 )  # fmt: skip
