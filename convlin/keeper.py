@@ -234,6 +234,21 @@ class Keeper:
             )
 
 
+class TrainingFlags:
+    """The training flags of a model that a pass can change in no other way."""
+
+    def __init__(self, modules: Iterable[nn.Module]) -> None:
+        self._saved = [(module.__dict__, module.training) for module in modules]
+
+    def before_write(self, tensor: Tensor) -> None:
+        """Nothing of the model is ever written to."""
+
+    def restore(self) -> None:
+        """The flags as they were."""
+        for attributes, training in self._saved:
+            attributes["training"] = training
+
+
 def _same(now: Any, saved: Any) -> bool:
     if isinstance(saved, dict):
         return _same_items(now, saved)

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from convlin.closed import is_closed
 from convlin.errors import InputError
-from convlin.inputs import Plan, model_device
+from convlin.inputs import Dummy, Plan, model_device
 from convlin.one_pass import one_pass, prepared
 from convlin.recording import Recording, Suspects
 from convlin.records import Report
@@ -79,9 +80,12 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     nodes = walk(root)
     modules = [node.module for node in nodes]
     lazy = lazy_modules(nodes)
+    given = [value for value in plan.args if not isinstance(value, Dummy)]
+    may_be_closed = not flops and plan.device == model_device(root) and not plan.kwargs
     for _ in range(_MOST_PASSES):
-        with untouched(root, modules) as keeper, prepared(root, plan, mode, modules):
-            state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, keeper=keeper)
+        closed = may_be_closed and not careful and is_closed(modules, given, mode)
+        with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules):
+            state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, closed=closed, keeper=keeper)
             if flops:
                 state.flops = _flop_count()
             recording = one_pass(root, plan, state, nodes=nodes)

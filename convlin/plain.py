@@ -28,7 +28,7 @@ def plain_layer_hook(state: State, paths: Mapping[int, str], otherwise: Hook) ->
     this_thread, thread = threading.get_ident, threading.get_ident()
     known, source, remember = state.known, state.origins.source, state.origins.remember
     events, required = state.recording.events, state.recording.required
-    without_modes = torch._C.DisableTorchFunction
+    without_modes, no_modes = torch._C.DisableTorchFunction, state.closed
     seen: dict[tuple[Any, ...], tuple[TensorInfo]] = {}
 
     def described(tensor: Tensor) -> tuple[TensorInfo]:
@@ -41,25 +41,30 @@ def plain_layer_hook(state: State, paths: Mapping[int, str], otherwise: Hook) ->
             found = seen[kind] = (info(tensor),)
         return found
 
+    def record(module: nn.Module, given: Tensor, output: Tensor) -> None:
+        what, path = known(type(module)), paths[id(module)]
+        inputs = described(given)
+        made = Event(
+            module, path, what.name, what.rule, what.settings(module),
+            inputs, described(output), 0, (source(given),),
+        )  # fmt: skip
+        remember(output, len(events))
+        events.append(made)
+        if what.is_linear:
+            shape = inputs[0].shape
+            declared = None if what.as_documented else module.in_features
+            required.setdefault(path, (shape[-1] if shape else None) if declared is None else declared)
+
     def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         if this_thread() != thread:
             return None
         if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
             return otherwise(module, args, kwargs, output)
-        given = args[0]
+        if no_modes:
+            record(module, args[0], output)
+            return None
         with without_modes():
-            what, path = known(type(module)), paths[id(module)]
-            inputs = described(given)
-            made = Event(
-                module, path, what.name, what.rule, what.settings(module),
-                inputs, described(output), 0, (source(given),),
-            )  # fmt: skip
-            remember(output, len(events))
-            events.append(made)
-            if what.is_linear:
-                shape = inputs[0].shape
-                declared = None if what.as_documented else module.in_features
-                required.setdefault(path, (shape[-1] if shape else None) if declared is None else declared)
+            record(module, args[0], output)
         return None
 
     return after

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from convlin.keeper import Keeper
+from convlin.keeper import Keeper, TrainingFlags
 from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
 from convlin.nested import SizeReader, sizes
 from convlin.provenance import Provenance
@@ -64,7 +64,9 @@ class State:
     batch_added: bool = False
     """convlin made the inputs: their first axis is the batch."""
     suspects: Suspects = field(default_factory=Suspects)
-    keeper: Keeper | None = None
+    closed: bool = False
+    """Nothing runs but PyTorch's own layers: no function stands between them."""
+    keeper: Keeper | TrainingFlags | None = None
     read: SizeReader = sizes
     answer: Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Tensor | None] | None = None
     """What a function returns, where that is known without running it."""

@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
@@ -49,7 +49,7 @@ class Tracer:
         try:
             with paused():
                 self._attach()
-            with Between(self._state):
+            with nullcontext() if self._state.closed else Between(self._state):
                 yield self._state.recording
         except BaseException as error:
             self._stop(error)

@@ -18,22 +18,26 @@ import torch
 from torch import nn
 
 from convlin.collector import paused
-from convlin.keeper import Keeper
+from convlin.keeper import Keeper, TrainingFlags
 
 #: One pass at a time in a process: the random state and the modules' hooks are shared by threads.
 ONE_AT_A_TIME = threading.RLock()
 
 
 @contextmanager
-def untouched(model: nn.Module, modules: Iterable[nn.Module] | None = None) -> Iterator[Keeper]:
+def untouched(
+    model: nn.Module, modules: Iterable[nn.Module] | None = None, *, closed: bool = False
+) -> Iterator[Keeper | TrainingFlags]:
     """Hold ``model`` and the process's random state; put both back at the end, also after an exception.
 
-    ``modules`` are all of the model's, where somebody has walked through it already.
-    Passes of several threads take turns: the random state belongs to all of them.
+    ``modules`` are all of the model's, where somebody has walked through it already.  A pass through
+    a ``closed`` model changes no more than the training flags.  Passes of several threads take turns:
+    the random state belongs to all of them.
     """
     with ONE_AT_A_TIME, _random_state(), _torch_state():
         with paused():
-            keeper = Keeper(model, modules)
+            keeper: Keeper | TrainingFlags
+            keeper = TrainingFlags(modules or model.modules()) if closed else Keeper(model, modules)
         try:
             yield keeper
         finally:
