@@ -11,6 +11,7 @@ from torch import nn
 from convlin.recording import Finding
 from convlin.records import Location
 from convlin.wording import Said, place
+from convlin.wording.tools import code
 
 if TYPE_CHECKING:
     from convlin.source.find import Finder
@@ -90,10 +91,7 @@ class Lines:
 
 def written(changes: Mapping[str, Any]) -> dict[str, str]:
     """Sizes as they stand in source: ``64`` for ``(64,)``."""
-    return {
-        name: str(value[0] if isinstance(value, tuple) and len(value) == 1 else value)
-        for name, value in changes.items()
-    }
+    return {name: code(value) for name, value in changes.items()}
 
 
 def _corrected_function(finding: Finding, said: Said) -> str | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping
 
+from convlin.arithmetic.common import spell, spell_product
 from convlin.recording import Finding
 from convlin.records import Report, Shape
 from convlin.wording.said import Said, Words
-from convlin.wording.tools import arrived, call_of, called, maker_of, name_of, product_of, times, who
+from convlin.wording.tools import arrived, call_of, called, code, equation, maker_of, name_of, product_of, times, who
 
 
 def _called(finding: Finding) -> str:
@@ -16,7 +17,7 @@ def _called(finding: Finding) -> str:
     name = finding.function.rpartition(".")[2] or finding.function
     if name == "[...]":
         return finding.function
-    return f"{name}({', '.join(map(str, wanted))})" if wanted else finding.function
+    return f"{name}({', '.join(map(code, wanted))})" if wanted else finding.function
 
 
 def _reshape(finding: Finding, report: Report) -> Said:
@@ -24,13 +25,15 @@ def _reshape(finding: Finding, report: Report) -> Said:
     shape: Shape = misfit.detail["shape"]
     message = (
         f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n"
-        f"one sample has {product_of(shape)} elements, not {misfit.declared}"
+        f"one sample has {product_of(shape)} elements, not {spell(misfit.declared)}"
     )
     if len(misfit.detail["wanted"]) <= 2:
         return Said(message, "x = x.flatten(1)", forward=True)
     call = call_of(report, finding.source)
     if call is not None and call.type == "Linear":
-        message += f"\neither {call.path} gives {misfit.declared}, or the sizes multiply to {misfit.required}"
+        message += (
+            f"\neither {call.path} gives {spell(misfit.declared)}, or the sizes multiply to {spell(misfit.required)}"
+        )
     return Said(message, forward=True)
 
 
@@ -49,10 +52,10 @@ def _strides(finding: Finding, report: Report) -> Said:
 
 def _unflatten(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
-    sizes = "·".join(map(str, misfit.declared))
+    product = equation(spell_product(misfit.declared), spell(misfit.detail["product"]))
     return Said(
-        f"{name_of(finding)}: {sizes} = {misfit.detail['product']}, and dimension {misfit.detail['dim']} of "
-        f"{arrived(finding)} has {misfit.required}\nthe sizes should multiply to {misfit.required}",
+        f"{name_of(finding)}: {product}, and dimension {misfit.detail['dim']} of "
+        f"{arrived(finding)} has {spell(misfit.required)}\nthe sizes should multiply to {spell(misfit.required)}",
         None,
     )
 
@@ -61,9 +64,9 @@ def _folded(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     shape, made = misfit.detail["shape"], misfit.detail["made"]
     if len(made) == 1 or made[0] == 1:
-        what = f"the batch of {shape[0]} went into the features"
+        what = f"the batch of {spell(shape[0])} went into the features"
     else:
-        what = f"the batch went from {shape[0]} to {made[0]}"
+        what = f"the batch went from {spell(shape[0])} to {spell(made[0])}"
     return Said(
         f"{_called(finding)} makes {times(made)} of {times(shape)}: {what}\n"
         f"one sample has {product_of(shape)} features",
@@ -87,7 +90,7 @@ def _operands(finding: Finding, report: Report) -> Said:
     if axes and len(shapes) > 1:
         difference = f"\nthey differ in {_differing(axes, shapes)}"
     elif misfit.note in ("linear", "matmul", "convolution"):
-        difference = f"\n{misfit.required} meets {misfit.declared}: these two must be equal"
+        difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}: these two must be equal"
     return Said(f"{called(finding.function) or name_of(finding)} cannot join {meeting}{difference}", None, forward=True)
 
 
@@ -96,7 +99,7 @@ def _differing(axes: tuple[int, ...], shapes: tuple[Shape, ...]) -> str:
     alike = len({len(shape) for shape in shapes}) == 1
     found: dict[str, list[str]] = {}
     for axis in sorted(axis % len(shapes[0]) if alike else axis for axis in axes):
-        sizes = dict.fromkeys(str(shape[axis]) for shape in shapes if -len(shape) <= axis < len(shape))
+        sizes = dict.fromkeys(spell(shape[axis]) for shape in shapes if -len(shape) <= axis < len(shape))
         found.setdefault(" and ".join(sizes), []).append(str(axis))
     return ", ".join(
         f"dimension{'s' if len(names) > 1 else ''} {' and '.join(names)}: {sizes}" for sizes, names in found.items()

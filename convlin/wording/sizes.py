@@ -5,17 +5,18 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
+from convlin.arithmetic.common import spell, spell_product
 from convlin.recording import Finding
 from convlin.records import Report
 from convlin.wording.said import Said, Words
-from convlin.wording.tools import arrived, call_of, name_of, origin, plural, times, what_arrived
+from convlin.wording.tools import arrived, call_of, code, equation, name_of, origin, plural, times, what_arrived
 
 
 def _in_features(finding: Finding, report: Report) -> Said:
     required = finding.misfit.required
     message = f"{name_of(finding)} receives {plural(required, 'feature')}"
     after = _flattened_by_hand(finding, report) or _directions(finding, report)
-    return Said(f"{message}{after or origin(finding, report)}", f"in_features={required}")
+    return Said(f"{message}{after or origin(finding, report)}", f"in_features={code(required)}")
 
 
 def _directions(finding: Finding, report: Report) -> str:
@@ -43,13 +44,16 @@ def _flattened_by_hand(finding: Finding, report: Report) -> str:
     shape = finding.inputs[0].shape
     if len(shape) < 3 or prod(shape[1:]) != finding.misfit.required or shape[-1] == finding.misfit.required:
         return ""
-    return f"\n{finding.misfit.required} = {'·'.join(map(str, shape[1:]))}, once {times(shape)} is flattened"
+    product = equation(spell(finding.misfit.required), spell_product(shape[1:]))
+    return f"\n{product}, once {times(shape)} is flattened"
 
 
 def _in_channels(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, made for {misfit.declared}"
-    return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"in_channels={misfit.required}")
+    return Said(
+        f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"in_channels={code(misfit.required)}"
+    )
 
 
 def _permute(finding: Finding, report: Report) -> Said:
@@ -89,16 +93,16 @@ def resized(finding: Finding, report: Report) -> Said:
         "input_size": "feature", "embed_dim": "feature", "kdim": "feature", "vdim": "feature",
         "in1_features": "feature", "in2_features": "feature",
     }.get(misfit.kind)  # fmt: skip
-    what = plural(misfit.required, noun) if noun else str(misfit.required)
+    what = plural(misfit.required, noun) if noun else spell(misfit.required)
     message = f"{name_of(finding)} receives {what}, made for {misfit.declared}"
     if misfit.note == "groups":
         groups = misfit.detail["num_groups"]
-        message += f"\n{misfit.required} channels cannot be divided into {groups} groups: change num_groups too"
+        message += f"\n{spell(misfit.required)} channels cannot be divided into {groups} groups: change num_groups too"
     heads = misfit.detail.get("num_heads")
     if heads and misfit.required % heads:
-        message += f"\n{misfit.required} cannot be divided among {heads} heads: change num_heads too"
+        message += f"\n{spell(misfit.required)} cannot be divided among {heads} heads: change num_heads too"
     name = next(iter(misfit.changes), misfit.kind)
-    return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={misfit.required}")
+    return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={code(misfit.required)}")
 
 
 def _normalized_shape(finding: Finding, report: Report) -> Said:
@@ -106,8 +110,8 @@ def _normalized_shape(finding: Finding, report: Report) -> Said:
     required = misfit.required[0] if len(misfit.required) == 1 else tuple(misfit.required)
     declared = misfit.declared[0] if len(misfit.declared) == 1 else tuple(misfit.declared)
     return Said(
-        f"{name_of(finding)} normalises over {declared}, and {arrived(finding)} ends in {required}",
-        f"normalized_shape={required}",
+        f"{name_of(finding)} normalises over {declared}, and {arrived(finding)} ends in {code(required)}",
+        f"normalized_shape={code(required)}",
     )
 
 

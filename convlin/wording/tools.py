@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 from math import prod
+from typing import Any
 
+from convlin.arithmetic.common import spell, spell_product, spell_shape
+from convlin.proof import spelled
 from convlin.recording import Finding
 from convlin.records import Call, Location, Report, Shape
 
@@ -18,13 +21,31 @@ AXES = {3: "N×C×L", 4: "N×C×H×W", 5: "N×C×D×H×W"}
 
 def times(shape: Shape) -> str:
     """A shape as people write it: ``1×32×8×8``."""
-    return "×".join(map(str, shape)) if shape else "a scalar"
+    return spell_shape(shape) if shape else "a scalar"
 
 
 def product_of(shape: Shape) -> str:
     """``32·8·8 = 2048`` for one sample of a shape; the number alone where there is nothing to multiply."""
     sizes = shape[1:]
-    return f"{'·'.join(map(str, sizes))} = {prod(sizes)}" if len(sizes) > 1 else str(prod(sizes))
+    return equation(spell_product(sizes), spell(prod(sizes)))
+
+
+def equation(*sides: str) -> str:
+    """``32·8·8 = 2048``; one side alone where both read the same, as a formula in letters does."""
+    return " = ".join(dict.fromkeys(sides))
+
+
+def code(value: Any) -> str:
+    """A size, or some, as they stand in source: ``64`` for ``(64,)``, ``8*((H + 1)//2)`` for a closed form."""
+    if isinstance(value, tuple) and len(value) == 1:
+        return code(value[0])
+    if isinstance(value, tuple) and any(map(_is_closed_form, value)):
+        return f"({', '.join(map(code, value))})"
+    return spelled(value) if _is_closed_form(value) else str(value)
+
+
+def _is_closed_form(value: object) -> bool:
+    return hasattr(value, "as_numer_denom")
 
 
 def place(where: Location) -> str:
@@ -59,14 +80,15 @@ def origin(finding: Finding, report: Report) -> str:
     source = maker_of(report, finding.source)
     call = call_of(report, source)
     if call is None or call.input_shape is None or call.output_shape is None:
-        return f"\n{finding.inputs[0].shape[-1]} is the last axis of the input" if finding.is_model_input else ""
+        last = finding.inputs[0].shape[-1]
+        return f"\n{spell(last)} is the last axis of the input" if finding.is_model_input else ""
     given, made = call.input_shape, call.output_shape
     flattens = call.type.rpartition(".")[2].lower() in _FLATTENING
     if flattens and len(given) > 2 and len(made) == 2 and prod(given[1:]) == made[-1]:
         before = who(report, call.sources[0] if call.sources else -1)
         by = f"flattened{at(call.where)}" if call.is_function else f"flattened by {call.path}"
-        return f"\n{made[-1]} = {'·'.join(map(str, given[1:]))}, the output of {before}, {by}"
-    return f"\n{made[-1]} is the last axis of {times(made)}, the output of {who(report, source)}"
+        return f"\n{equation(spell(made[-1]), spell_product(given[1:]))}, the output of {before}, {by}"
+    return f"\n{spell(made[-1])} is the last axis of {times(made)}, the output of {who(report, source)}"
 
 
 def maker_of(report: Report, source: int) -> int:
@@ -123,4 +145,4 @@ def what_arrived(finding: Finding, report: Report) -> str:
 
 def plural(count: object, noun: str) -> str:
     """``1 feature``, ``2 features``."""
-    return f"{count} {noun}{'' if count == 1 else 's'}"
+    return f"{spell(count)} {noun}{'' if count == 1 else 's'}"
