@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import BaseTorchFunctionMode, TorchFunctionMode
 
 from convlin import InputError, num_flat_features, summarize
+from convlin.errors import UntouchedWarning
 from examples.cifar10 import CNN, ThreeWrong
 from examples.small_cnn import WrongCNN
 from tests.processes import PATIENCE
@@ -282,3 +283,25 @@ def test_num_flat_features_inside_init_draws_no_random_number() -> None:
     before = torch.get_rng_state()
     assert num_flat_features(features, (3, 32, 32)) == 4 * 15 * 15
     assert torch.equal(before, torch.get_rng_state())
+
+
+class WritesUnseen(nn.Module):
+    """Writes to what it holds where no function mode sees it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.register_buffer("seen", torch.zeros(3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        with torch._C.DisableTorchFunction():
+            self.seen.add_(1)
+            self.fc.weight.mul_(2)
+        return self.fc(x)
+
+
+def test_a_write_that_nothing_saw_coming_is_told() -> None:
+    model = WritesUnseen()
+    with pytest.warns(UntouchedWarning, match=r"wrote to 1 tensor\(s\) of the model \(4×4\).*copy.deepcopy"):
+        summarize(model, (4,))
+    assert torch.equal(model.seen, torch.zeros(3))  # small buffers are copied beforehand
