@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_WORKERS ?= 2
 
-.PHONY: demo test lint bench wheel clean
+.PHONY: demo test coverage lint bench wheel clean
 
 # The marker files tell what was installed; a change of the metadata installs again.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
@@ -21,6 +21,10 @@ demo: $(VENV)/demo.stamp ## the CIFAR-10 CNN with a wrong number in it, and then
 
 test: $(VENV)/test.stamp ## the whole suite
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0
+
+coverage: $(VENV)/test.stamp ## the suite again, and which lines and branches it does not reach
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0 \
+		--cov=convlin --cov-branch --cov-report=term-missing:skip-covered
 
 bench: $(VENV)/test.stamp ## what a summary costs; writes benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
