@@ -233,6 +233,24 @@ def test_explain_in_letters() -> None:
     assert "32·⌊(H + 1)/4⌋·⌊(W + 1)/4⌋" in text
 
 
+class Tokens(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 3, stride=2, padding=1)
+        self.mix = nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x)
+        n, channels, height, width = x.shape
+        return self.mix(x.view(n, channels, height * width).expand(2 * n, -1, -1).transpose(1, 2))
+
+
+def test_explain_a_view_with_letters_among_its_sizes() -> None:
+    text = summarize(Tokens(), (3, "H", "W")).explain("mix")
+    assert "dim 2·dim 3\n              ⌊(H + 1)/2⌋·⌊(W + 1)/2⌋" in text
+    assert "not seen" not in text
+
+
 def test_a_summary_in_letters_is_read_back(tmp_path: Path) -> None:
     s = summarize(SmallCNN(), (3, "H", "W"))
     assert Summary.from_json(s.to_json()) == s

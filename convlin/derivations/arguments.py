@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple, TypeAlias
 
-from convlin.records import Call, Derivation, Shape
+from convlin.arithmetic.common import is_size
+from convlin.records import Call, Derivation, Shape, Size
 
 Given: TypeAlias = Mapping[str, Any]
 """The plain arguments of a function under PyTorch's parameter names."""
@@ -71,10 +72,10 @@ def arguments(call: Call, names: Sequence[str]) -> dict[str, Any] | None:
     return given if skipped <= max(len(call.inputs) - 1, 0) else None
 
 
-def spread(call: Call, *names: str) -> tuple[int, ...] | None:
-    """The integers of ``x.view(2, -1)``, ``x.view((2, -1))`` or ``x.view(size=(2, -1))``.
+def spread(call: Call, *names: str) -> tuple[Size, ...] | None:
+    """The sizes of ``x.view(2, -1)``, ``x.view((2, -1))`` or ``x.view(size=(2, -1))``.
 
-    None where one of them was not a plain integer.
+    None where one of them was neither an integer nor a closed form.
 
     >>> spread(Call("", "Tensor.view", settings={"1": 2, "2": -1}), "size"), spread(Call("", "Tensor.view"), "size")
     ((2, -1), None)
@@ -91,4 +92,4 @@ def spread(call: Call, *names: str) -> tuple[int, ...] | None:
             values = values[0]
     else:
         values = named if isinstance(named, list | tuple) else [named]
-    return tuple(values) if all(isinstance(value, int) for value in values) else None
+    return tuple(values) if all(map(is_size, values)) else None
