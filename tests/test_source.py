@@ -845,6 +845,12 @@ def test_a_head_exchanged_on_a_model_from_elsewhere(program: Program) -> None:
     assert call_at(module.build(), "fc", module.build) == "nn.Linear(8, 1000)"
 
 
+def test_exchanged_heads_that_are_too_much_to_follow_leave_no_answer(program: Program) -> None:
+    long = "def long():\n" + "    x = 1\n" * 1400 + "    return nn.Linear(3, 4)\n"
+    module = program(NET + long + "def swap(net):\n" + "    net.fc = long()\n" * 20)
+    assert locate(module.Net(), "fc") is None
+
+
 def test_hints_that_are_of_no_use_do_no_harm(program: Program) -> None:
     model = net(program, "self.fc = nn.Linear(3, 4)")
     hints = ["<stdin>", "/nowhere/at/all.py", sys, linecache, len.__class__, sys._getframe(), "nul\0"]

@@ -97,9 +97,9 @@ class Finder:
         self._session.renew()
         try:
             found = self._walk(path)
+            return None if found is None else self._decided(found, path)
         except (TooMuchError, RecursionError):
             return None
-        return None if found is None else self._decided(found, path)
 
     def may_have_made(self, site: Site, path: str) -> bool:
         """Whether the call is among those that may have made another module as well."""
