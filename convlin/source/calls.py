@@ -11,7 +11,9 @@ from types import FunctionType
 from typing import Final
 
 from convlin.source.constants import single
+from convlin.source.contents import contents, mapping
 from convlin.source.evaluate import Evaluator
+from convlin.source.state import State, ways
 from convlin.source.syntax import unwrapped
 from convlin.source.torch_names import (
     GIVES_ITSELF,
@@ -36,7 +38,6 @@ from convlin.source.values import (
     Log,
     Made,
     Ref,
-    State,
     Super,
     Text,
     Thing,
@@ -70,7 +71,7 @@ class Caller(Evaluator):
         arguments = self.arguments(node.args, node.keywords, state)
         if len(callee) == 1:
             return self._invoke(callee[0], arguments, node, state)
-        return self.ways([functools.partial(self._invoke, each, arguments, node) for each in callee], state)
+        return ways([functools.partial(self._invoke, each, arguments, node) for each in callee], state)
 
     def _invoke(self, callee: Thing, arguments: Arguments, node: ast.Call, state: State) -> Value:
         match callee:
@@ -115,10 +116,10 @@ class Caller(Evaluator):
         if is_module_class(cls):
             return self._made(cls, arguments, node, self._children(cls, arguments, state), state)
         if cls in (list, tuple, set, frozenset):
-            log = self.contents(arguments.positional[0], state) if arguments.positional else ()
+            log = contents(arguments.positional[0], state) if arguments.positional else ()
             return self.bunch(node, "tuple" if cls is tuple else "list", log, state)
         if cls in (dict, OrderedDict):
-            log = self.mapping(arguments.positional[0], state) if arguments.positional else ()
+            log = mapping(arguments.positional[0], state) if arguments.positional else ()
             named = tuple(Item(name, value) for name, value in arguments.keywords.items())
             return self.bunch(node, "dict", log + named, state)
         if cls is super:
@@ -130,7 +131,7 @@ class Caller(Evaluator):
     def _made(self, cls: type | None, arguments: Arguments, node: ast.Call, log: Log, state: State) -> Value:
         # Only a constructor that is followed later needs to know what its arguments hold.
         needs_state = cls is not None and not is_base(cls) and any(not _is_plain(each) for each in arguments.things())
-        before = state.copy() if needs_state else None
+        before = dict(state.log) if needs_state else None
         made = Made(node, self.frame, cls, arguments, self.frame.repeated or self.looping > 0, before)
         state.log.pop(made, None)
         state.log[made] = log
@@ -144,11 +145,11 @@ class Caller(Evaluator):
         given = arguments.get(0, "modules" if kind != "Sequential" else "")
         if kind == "Sequential":
             if len(arguments.log) == 1 and not arguments.is_open and not any(map(_is_child, given)):
-                return self.mapping(given, state)
+                return mapping(given, state)
             return arguments.log
         if not given:
             return (Anything(),) if arguments.is_open else ()
-        return self.mapping(given, state) if kind == "ModuleDict" else self.contents(given, state)
+        return mapping(given, state) if kind == "ModuleDict" else contents(given, state)
 
     def _super(self, arguments: Arguments) -> Value | None:
         match arguments.positional:
@@ -292,10 +293,10 @@ class Caller(Evaluator):
         if name == "append":
             return (Item(NEXT, first),)
         if name == "extend":
-            return self.contents(arguments.get(0, "modules"), state)
+            return contents(arguments.get(0, "modules"), state)
         if name == "update":
             named = tuple(Item(key, value) for key, value in arguments.keywords.items())
-            return (self.mapping(first, state) if first else ()) + named
+            return (mapping(first, state) if first else ()) + named
         return (Item(key_of(arguments.get(0, "name")), second),)
 
     def _formatted(self, owner: Const | Text, name: str) -> Value | None:

@@ -6,13 +6,14 @@ import ast
 import builtins
 import inspect
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterable
 from functools import partial
-from types import CodeType, ModuleType
+from types import ModuleType
 
 from convlin.source.constants import arithmetic, comparison, lifted, negated, pattern, single, truth
-from convlin.source.syntax import Files
+from convlin.source.contents import contents, elements, mapping
+from convlin.source.session import Session
+from convlin.source.state import State, repeated, ways
 from convlin.source.values import (
     ABSENT,
     NEXT,
@@ -22,16 +23,13 @@ from convlin.source.values import (
     Closure,
     Const,
     Derived,
-    Either,
     Frame,
     Instance,
     Item,
     Log,
     Made,
-    Next,
     Ref,
     Repeat,
-    State,
     Text,
     Thing,
     Unknown,
@@ -39,60 +37,10 @@ from convlin.source.values import (
     blurred,
     constant,
     is_shuffled,
-    items,
-    joined,
     key_of,
     reaching,
-    rekeyed,
-    repeated,
     union,
 )
-
-# One search follows so many expressions and statements, and so many in one call of a helper.
-_MOST_STEPS = 40_000
-_MOST_STEPS_OF_A_CALL = 2_500
-
-
-class TooMuchError(Exception):
-    """The code is too long to be followed."""
-
-
-class Session:
-    """What all bodies of code that are followed for one model share."""
-
-    def __init__(self, files: Files) -> None:
-        self.files = files
-        self._frames: dict[tuple[object, ...], Frame] = {}
-        self._left = _MOST_STEPS
-        self._floor = 0
-        self.followed: set[CodeType] = set()
-        """Code of the functions followed so far."""
-
-    def frame(self, key: tuple[object, ...], make: Callable[[], Frame]) -> Frame:
-        """The frame of a call: the same one each time that the same call is followed."""
-        if key not in self._frames:
-            self._frames[key] = make()
-        return self._frames[key]
-
-    def spend(self) -> None:
-        """Count one step."""
-        self._left -= 1
-        if self._left < self._floor:
-            raise TooMuchError
-
-    def renew(self) -> None:
-        """Count from the start."""
-        self._left, self._floor = _MOST_STEPS, 0
-
-    @contextmanager
-    def share(self) -> Iterator[None]:
-        """Let one call take no more than its share of the steps."""
-        floor = self._floor
-        self._floor = max(floor, self._left - _MOST_STEPS_OF_A_CALL)
-        try:
-            yield
-        finally:
-            self._floor = floor
 
 
 class Evaluator(ABC):
@@ -131,7 +79,7 @@ class Evaluator(ABC):
             case ast.IfExp(test=test, body=body, orelse=orelse):
                 return self._choice(test, body, orelse, state)
             case ast.BoolOp(values=values):
-                return self.ways([partial(self.value, each) for each in values], state)
+                return ways([partial(self.value, each) for each in values], state)
             case ast.NamedExpr(target=target, value=inner):
                 state.locals[target.id] = found = self.value(inner, state)
                 return found
@@ -164,58 +112,6 @@ class Evaluator(ABC):
         plain = lifted(found)
         return plain if isinstance(found, type) or single(plain) is not None else (Derived(owner, name),)
 
-    def contents(self, value: Value, state: State) -> Log:
-        """The elements that one gets by iterating over a value."""
-        logs: list[Log] = []
-        for thing in value:
-            match thing:
-                case Const(value=tuple() as parts, firm=firm):
-                    logs.append(tuple(Item(NEXT, constant(part, firm=firm)) for part in parts))
-                case Made() | Bunch():
-                    log = state.log.get(thing, ())
-                    log = rekeyed(log, lambda item: Item(NEXT, item.value)) if isinstance(thing, Made) else log
-                    # An element of a list that was exchanged afterwards; a dict, which gives its keys.
-                    keyed = any(not isinstance(item.key, Next) for item in items(log))
-                    logs.append((Anything(),) if keyed or is_shuffled(log) else log)
-                case _:
-                    logs.append((Anything(),))
-        return logs[0] if len(logs) == 1 else (Either(tuple(logs)),)
-
-    def mapping(self, value: Value, state: State) -> Log:
-        """The entries that one gets by reading a value as a dict, or as a list of pairs."""
-        logs: list[Log] = []
-        for thing in value:
-            log = state.log.get(thing, ())
-            if not isinstance(thing, Bunch) or is_shuffled(log):
-                logs.append((Anything(),))
-            elif thing.kind == "dict":
-                logs.append(log)
-            else:
-                logs.append(rekeyed(log, lambda item: self._pair(item, state)))
-        return logs[0] if len(logs) == 1 else (Either(tuple(logs)),)
-
-    def elements(self, value: Value, state: State) -> list[Value] | None:
-        """The elements of a value whose length is known."""
-        log = self.contents(value, state)
-        found = [part.value for part in log if isinstance(part, Item)]
-        return found if len(found) == len(log) else None
-
-    def ways(self, evaluations: Iterable[Callable[[State], Value]], state: State) -> Value:
-        """Several ways in which the code may go on, and what each of them evaluates to."""
-        values: list[Value] = []
-        states: list[State] = []
-        for evaluate in evaluations:
-            way = state.copy()
-            values.append(evaluate(way))
-            states.append(way)
-        self.proceed(state, joined(states))
-        return union(values)
-
-    def proceed(self, state: State, to: State | None) -> None:
-        """Let ``state`` be what is known elsewhere."""
-        if to is not None:
-            state.locals, state.log = to.locals, to.log
-
     def bind(self, target: ast.expr, value: Value, state: State) -> None:
         """Assign a value."""
         match target:
@@ -230,7 +126,7 @@ class Evaluator(ABC):
                 part = Anything(shuffled=True) if isinstance(index, ast.Slice) else Item(key, value)
                 state.record(self.value(base, state), part)
             case ast.Tuple(elts=targets) | ast.List(elts=targets):
-                parts = self.elements(value, state)
+                parts = elements(value, state)
                 fits = parts is not None and len(parts) == len(targets)
                 fits = fits and not any(isinstance(each, ast.Starred) for each in targets)
                 for each, found in zip(targets, parts if parts and fits else [()] * len(targets), strict=True):
@@ -259,7 +155,7 @@ class Evaluator(ABC):
 
     def turn(self, iterated: Value, node: ast.expr, state: State) -> Value:
         """What the variable of a loop may stand for."""
-        parts = self.elements(iterated, state)
+        parts = elements(iterated, state)
         return blurred(union(parts)) if parts else (Unknown(node, self.frame),)
 
     def bunch(self, node: ast.AST, kind: str, log: Log, state: State) -> Value:
@@ -293,7 +189,7 @@ class Evaluator(ABC):
         log: Log = ()
         for node in positional:
             value = self.value(node, state)
-            log += self.contents(value, state) if isinstance(node, ast.Starred) else (Item(NEXT, value),)
+            log += contents(value, state) if isinstance(node, ast.Starred) else (Item(NEXT, value),)
         known = next((i for i, part in enumerate(log) if not isinstance(part, Item)), len(log))
         named: dict[str, Value] = {}
         is_open = known < len(log)
@@ -302,7 +198,7 @@ class Evaluator(ABC):
             if keyword.arg is not None:
                 named[keyword.arg] = value
                 continue
-            for part in self.mapping(value, state):
+            for part in mapping(value, state):
                 if isinstance(part, Item) and isinstance(part.key, str):
                     named[part.key] = part.value
                 else:
@@ -315,7 +211,7 @@ class Evaluator(ABC):
         for key, inner in zip(node.keys, node.values, strict=True):
             name = None if key is None else key_of(self.value(key, state))
             value = self.value(inner, state)
-            log += self.mapping(value, state) if key is None else (Item(name, value),)
+            log += mapping(value, state) if key is None else (Item(name, value),)
         return self.bunch(node, "dict", log, state)
 
     def _comprehension(self, node: ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp, state: State) -> Value:
@@ -334,7 +230,7 @@ class Evaluator(ABC):
                 turn.record(result, Item(NEXT, self.value(node.elt, turn)))
             return turn
 
-        self.proceed(state, self.loop(element, (), state))
+        state.become(self.loop(element, (), state))
         state.locals = kept
         return result
 
@@ -348,7 +244,7 @@ class Evaluator(ABC):
         log = state.log.get(owner, ())
         if isinstance(owner, Ref | Text | Closure) or is_shuffled(log):
             return (Unknown(node, self.frame),)
-        parts = self.elements((owner,), state) if isinstance(owner, Const | Bunch | Made) else None
+        parts = elements((owner,), state) if isinstance(owner, Const | Bunch | Made) else None
         if parts is not None and key.lstrip("-").isdecimal() and -len(parts) <= int(key) < len(parts):
             return parts[int(key)]
         stored = reaching(log, frozenset([key]), (ABSENT,))
@@ -358,7 +254,7 @@ class Evaluator(ABC):
         holds = truth(self.value(test, state))
         if holds is not None:
             return self.value(body if holds else orelse, state)
-        return self.ways([partial(self.value, body), partial(self.value, orelse)], state)
+        return ways([partial(self.value, body), partial(self.value, orelse)], state)
 
     def _computed(self, node: ast.expr, state: State) -> Value:
         unknown = (Unknown(node, self.frame),)
@@ -385,11 +281,11 @@ class Evaluator(ABC):
         if not any(isinstance(thing, Bunch) for thing in (*left, *right)):
             return arithmetic(operation, left, right) or unknown
         if isinstance(operation, ast.Mult):
-            sides = [self.contents((thing,), state) for thing in (*left, *right) if isinstance(thing, Bunch)]
+            sides = [contents((thing,), state) for thing in (*left, *right) if isinstance(thing, Bunch)]
             return self.bunch(node, "list", tuple(Repeat(side) for side in sides), state)
         if not isinstance(operation, ast.Add):
             return unknown
-        return self.bunch(node, "list", self.contents(left, state) + self.contents(right, state), state)
+        return self.bunch(node, "list", contents(left, state) + contents(right, state), state)
 
     def _joined(self, values: list[ast.expr], state: State) -> Value:
         parts = [
@@ -400,10 +296,6 @@ class Evaluator(ABC):
         if any(isinstance(part, ast.FormattedValue) and part.format_spec for part in values) or None in known:
             return (Text("".join(map(pattern, parts))),)
         return constant("".join(str(found.value) for found in known if found is not None))
-
-    def _pair(self, item: Item, state: State) -> Item | Anything:
-        parts = self.elements(item.value, state)
-        return Item(key_of(parts[0]), parts[1]) if parts and len(parts) == 2 else Anything()
 
 
 class _Nothing:

@@ -17,11 +17,12 @@ from types import CodeType, FunctionType
 from typing import TYPE_CHECKING, TypeGuard
 
 from convlin.records import Location
-from convlin.source.evaluate import Session, TooMuchError
 from convlin.source.follow import constructor, method
 from convlin.source.hints import Hint, files_of, makings, stored_value
 from convlin.source.match import Candidate, Matcher, children
 from convlin.source.rewrite import Argument, Site
+from convlin.source.session import Session, TooMuchError
+from convlin.source.state import State
 from convlin.source.syntax import Files, Parsed, Trail, mentioned, unwrapped
 from convlin.source.torch_names import (
     container,
@@ -39,7 +40,6 @@ from convlin.source.values import (
     Derived,
     Instance,
     Made,
-    State,
     Thing,
     Unknown,
     Value,

@@ -10,7 +10,9 @@ from types import FunctionType
 
 from convlin.source.calls import Caller
 from convlin.source.constants import lifted, truth
-from convlin.source.evaluate import Session, TooMuchError
+from convlin.source.contents import contents, mapping
+from convlin.source.session import Session, TooMuchError
+from convlin.source.state import State, joined, partly
 from convlin.source.syntax import Function, bound_names, parameters, unwrapped
 from convlin.source.torch_names import is_base
 from convlin.source.values import (
@@ -26,12 +28,9 @@ from convlin.source.values import (
     Instance,
     Item,
     Made,
-    State,
     Unknown,
     Value,
     constant,
-    joined,
-    partly,
     union,
 )
 
@@ -230,10 +229,10 @@ class Run(Caller):
         added = self.value(node.value, state)
         grows = isinstance(node.op, ast.Add) and all(_is_list(thing) for thing in current)
         if grows and not all(isinstance(thing, Const) for thing in added):
-            for part in self.contents(added, state):
+            for part in contents(added, state):
                 state.record(current, part)
         elif isinstance(node.op, ast.BitOr) and all(isinstance(thing, Bunch | Made) for thing in current):
-            for part in self.mapping(added, state):
+            for part in mapping(added, state):
                 state.record(current, part)
         else:
             self.bind(node.target, self.operation(node, node.op, current, added, state), state)
@@ -309,7 +308,7 @@ def constructor(session: Session, cls: type, this: Instance, made: Made | None) 
     if is_base(owner) or not isinstance(function, FunctionType):
         return None
     arguments = Arguments(is_open=True) if made is None else made.arguments
-    state = State({}, dict(made.before.log)) if made is not None and made.before is not None else State()
+    state = State({}, dict(made.before)) if made is not None and made.before is not None else State()
     return method(session, function, owner, this, arguments, state)
 
 

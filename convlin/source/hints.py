@@ -17,12 +17,13 @@ from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from convlin.source.constants import PLAIN
-from convlin.source.evaluate import Session, TooMuchError
 from convlin.source.follow import Run, function_frame
 from convlin.source.match import Candidate, Matcher
+from convlin.source.session import Session, TooMuchError
+from convlin.source.state import State
 from convlin.source.syntax import Parsed, bound_names, unwrapped
 from convlin.source.torch_names import made_by
-from convlin.source.values import Arguments, Frame, Made, State, Thing, Unknown, union
+from convlin.source.values import Arguments, Frame, Made, Thing, Unknown, union
 
 if TYPE_CHECKING:
     from torch import nn

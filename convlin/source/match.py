@@ -11,6 +11,7 @@ import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, NamedTuple
 
+from convlin.source.state import State
 from convlin.source.torch_names import Parameter, is_torch, made_by, parameters_of, takes_children
 from convlin.source.values import (
     Anything,
@@ -25,7 +26,6 @@ from convlin.source.values import (
     Made,
     Next,
     Repeat,
-    State,
     Thing,
     Unknown,
     Value,
