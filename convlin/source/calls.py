@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import re
 from abc import abstractmethod
 from collections import OrderedDict
 from dataclasses import replace
@@ -80,8 +81,7 @@ class Caller(Evaluator):
             case Ref(target=FunctionType() as function):
                 return self._function(function, None, arguments, node, state)
             case Ref(target=functools.partial(func=type() as cls, args=())) if is_module_class(cls):
-                open_arguments = Arguments(arguments.positional, arguments.keywords, is_open=True, log=arguments.log)
-                return self._construct(cls, open_arguments, node, state)
+                return self._construct(cls, replace(arguments, is_open=True), node, state)
             case Ref(target=target) if target is setattr:
                 state.record(arguments.get(0, ""), Item(key_of(arguments.get(1, "")), arguments.get(2, "")))
                 return (Unknown(node, self.frame),)
@@ -227,15 +227,13 @@ class Caller(Evaluator):
         if not isinstance(raw, FunctionType):
             return self._raw(raw, holder, ref(cls), arguments, node, state)
         if is_base(holder):
-            rest = Arguments(arguments.positional[1:], arguments.keywords, arguments.is_open, arguments.log[1:])
+            rest = replace(arguments, positional=arguments.positional[1:], log=arguments.log[1:])
             this = arguments.get(0, "self")
             return self._builtin(this[0], name, rest, node, state) if len(this) == 1 else (Unknown(node, self.frame),)
         return self._function(raw, holder, arguments, node, state)
 
     def _raw(self, raw: object, owner: type, this: Value, arguments: Arguments, node: ast.Call, state: State) -> Value:
-        with_this = Arguments(
-            (this, *arguments.positional), arguments.keywords, arguments.is_open, (Item(NEXT, this), *arguments.log)
-        )
+        with_this = arguments.behind(this)
         match raw:
             case FunctionType():
                 return self._function(raw, owner, with_this, node, state)
@@ -243,10 +241,7 @@ class Caller(Evaluator):
                 return self._function(function, owner, arguments, node, state)
             case classmethod(__func__=FunctionType() as function):
                 cls = this[0].cls if isinstance(this[0], Instance) else None
-                bound = with_this if cls is None else Arguments(
-                    (ref(cls), *arguments.positional), arguments.keywords, arguments.is_open,
-                    (Item(NEXT, ref(cls)), *arguments.log),
-                )  # fmt: skip
+                bound = with_this if cls is None else arguments.behind(ref(cls))
                 return self._function(function, owner, bound, node, state)
             case type():
                 return self._construct(raw, arguments, node, state)
@@ -300,8 +295,6 @@ class Caller(Evaluator):
         return (Item(key_of(arguments.get(0, "name")), second),)
 
     def _formatted(self, owner: Const | Text, name: str) -> Value | None:
-        import re
-
         if name != "format" or not isinstance(owner, Const):
             return None
         return (Text(re.escape(str(owner.value).partition("{")[0]) + ".*"),)

@@ -6,6 +6,7 @@ Only what cannot fail, run away or run foreign code is computed; everything else
 from __future__ import annotations
 
 import ast
+import functools
 import operator
 import re
 from collections.abc import Callable, Mapping
@@ -41,9 +42,14 @@ def lifted(target: object, node: ast.AST | None = None) -> Value:
     """The value that is a live object; of an object with a state of its own nothing is known."""
     if type(target) in PLAIN or (type(target) is tuple and all(type(part) in PLAIN for part in target)):
         return constant(target)
-    if isinstance(target, type | FunctionType | BuiltinFunctionType | ModuleType) or _is_partial(target):
+    if isinstance(target, type | FunctionType | BuiltinFunctionType | ModuleType) or type(target) is functools.partial:
         return ref(target)
     return (Unknown(node),)
+
+
+def named(namespace: Mapping[str, object], name: str, node: ast.AST) -> Value:
+    """The value that is a live object under its name; not known if there is none."""
+    return lifted(namespace[name], node) if name in namespace else (Unknown(node),)
 
 
 def single(value: Value) -> Const | None:
@@ -133,9 +139,3 @@ def _is_none(value: Value) -> bool | None:
 
 def _numbers(*values: object) -> bool:
     return all(type(value) in (int, float, bool) for value in values)
-
-
-def _is_partial(target: object) -> bool:
-    import functools
-
-    return type(target) is functools.partial

@@ -9,8 +9,9 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable
 from functools import partial
 from types import ModuleType
+from typing import Final
 
-from convlin.source.constants import arithmetic, comparison, lifted, negated, pattern, single, truth
+from convlin.source.constants import arithmetic, comparison, lifted, named, negated, pattern, single, truth
 from convlin.source.contents import contents, elements, mapping
 from convlin.source.session import Session
 from convlin.source.state import State, repeated, ways
@@ -41,6 +42,9 @@ from convlin.source.values import (
     reaching,
     union,
 )
+
+# None is a constant that a class may keep.
+_NOTHING: Final = object()
 
 
 class Evaluator(ABC):
@@ -94,23 +98,16 @@ class Evaluator(ABC):
         if isinstance(owner, Ref):
             if isinstance(owner.target, ModuleType):
                 # vars and not getattr: a module may load things when asked for an attribute.
-                return lifted(vars(owner.target).get(name, _NOTHING), node)
-            return self._class_attribute(owner, name)
+                return named(vars(owner.target), name, node)
+            plain = _class_attribute(owner.target, name) if isinstance(owner.target, type) else None
+            return plain or (Derived(owner, name),)
         stored = reaching(state.log.get(owner, ()), frozenset([name]), (ABSENT,))
         if ABSENT not in stored:
             return stored
         rest = tuple(thing for thing in stored if thing is not ABSENT)
         if isinstance(owner, Instance) and not rest:
-            found = inspect.getattr_static(owner.cls, name, _NOTHING)
-            plain = lifted(found, node)
-            if isinstance(found, type) or single(plain) is not None:
-                return plain
+            return _class_attribute(owner.cls, name) or (Derived(owner, name),)
         return (*rest, Derived(owner, name))
-
-    def _class_attribute(self, owner: Ref, name: str) -> Value:
-        found = inspect.getattr_static(owner.target, name, _NOTHING) if isinstance(owner.target, type) else _NOTHING
-        plain = lifted(found)
-        return plain if isinstance(found, type) or single(plain) is not None else (Derived(owner, name),)
 
     def bind(self, target: ast.expr, value: Value, state: State) -> None:
         """Assign a value."""
@@ -171,9 +168,7 @@ class Evaluator(ABC):
             return (Unknown(node, self.frame),)
         if name in self.frame.outer:
             return self.frame.outer[name]
-        if name in self.frame.globals:
-            return lifted(self.frame.globals[name], node)
-        return lifted(vars(builtins).get(name, _NOTHING), node)
+        return named(self.frame.globals if name in self.frame.globals else vars(builtins), name, node)
 
     def _sequence(self, node: ast.Tuple | ast.List | ast.Set, state: State) -> Value:
         log = self.arguments(node.elts, [], state).log
@@ -298,8 +293,8 @@ class Evaluator(ABC):
         return constant("".join(str(found.value) for found in known if found is not None))
 
 
-class _Nothing:
-    """No such thing."""
-
-
-_NOTHING = _Nothing()
+def _class_attribute(cls: type, name: str) -> Value | None:
+    """A class or a constant that a class keeps; None for a method, and for what is not there."""
+    found = inspect.getattr_static(cls, name, _NOTHING)
+    plain = lifted(found)
+    return plain if isinstance(found, type) or single(plain) is not None else None

@@ -14,35 +14,32 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from types import CodeType, FunctionType
-from typing import TYPE_CHECKING, TypeGuard
+from typing import TYPE_CHECKING
 
-from convlin.records import Location
 from convlin.source.follow import constructor, method
 from convlin.source.hints import Hint, files_of, makings, stored_value
 from convlin.source.match import Candidate, Matcher, children
-from convlin.source.rewrite import Argument, Site
+from convlin.source.rewrite import Site
 from convlin.source.session import Session, TooMuchError
+from convlin.source.sites import site_of
 from convlin.source.state import State
-from convlin.source.syntax import Files, Parsed, Trail, mentioned, unwrapped
+from convlin.source.syntax import Files, Trail, mentioned, unwrapped
 from convlin.source.torch_names import (
     container,
     is_base,
     is_torch,
-    parameters_of,
-    takes_any_name,
     takes_children,
 )
 from convlin.source.values import (
     ABSENT,
     SOFT,
     Arguments,
-    Const,
     Derived,
     Instance,
     Made,
     Thing,
     Unknown,
-    Value,
+    is_known,
     is_shuffled,
     reaching,
 )
@@ -51,11 +48,6 @@ if TYPE_CHECKING:
     from torch import nn
 
 _MOST_SIGHTINGS = 32
-_LITERAL = (
-    ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.List, ast.operator, ast.unaryop, ast.expr_context,
-)  # fmt: skip
-
-
 _NOTHING_KNOWN = State()
 
 
@@ -139,7 +131,7 @@ class Finder:
     def _step(self, sighting: _Sighting, module: nn.Module, name: str, child: nn.Module) -> Iterator[_Sighting]:
         """What may have become one child of a module."""
         thing = sighting.thing
-        constructed = self._construct(type(module), thing if _is_known(thing) else None)
+        constructed = self._construct(type(module), thing if is_known(thing) else None)
         views: list[Candidate] = [(thing, sighting.state), *sighting.outer]
         if constructed is not None:
             views.insert(0, (constructed.this, constructed.state))
@@ -235,7 +227,7 @@ class Finder:
         made = sighting.thing
         assert isinstance(made, Made)
         rivals = list(self._rivals(made, path))
-        if any(isinstance(rival, Made) and rival.callee is not None for rival in rivals):
+        if any(map(is_known, rivals)):
             return None
         return site_of(
             made,
@@ -272,56 +264,8 @@ class Finder:
                     continue
                 for thing, state in stored_value(self._session, parsed, statement, target):
                     # Assignments to x[i] are everywhere; one counts if it plainly makes such a layer.
-                    if self._may_be(thing, state, module, changed=False) and (_is_known(thing) or any(trail)):
+                    if self._may_be(thing, state, module, changed=False) and (is_known(thing) or any(trail)):
                         yield thing
-
-
-def site_of(made: Made, *, certain: bool, repeated: bool) -> Site:
-    """The record of a call."""
-    parsed, node = made.frame.parsed, made.node
-    source = parsed.source
-    start, end = parsed.span(node)
-    statement = parsed.statement(node)
-    first, last = parsed.span(node.func)
-    names = () if made.callee is None else parameters_of(made.callee)
-    closed = made.callee is not None and not (takes_any_name(made.callee) and not names)
-    return Site(
-        location=Location(source.name, node.lineno),
-        start=start,
-        end=end,
-        statement=(statement.lineno, statement.end_lineno or statement.lineno),
-        callee=source.text[first:last],
-        certain=certain,
-        repeated=repeated,
-        is_plain=made.callee is not None and is_torch(made.callee),
-        source=source,
-        arguments=tuple(_arguments(made)),
-        accepts=frozenset(parameter.name for parameter in names) if closed else None,
-    )
-
-
-def _arguments(made: Made) -> Iterator[Argument]:
-    parsed = made.frame.parsed
-    by_position = {} if made.callee is None else {each.position: each.name for each in parameters_of(made.callee)}
-    for position, node in enumerate(made.node.args):
-        if isinstance(node, ast.Starred):
-            by_position = {}
-        value = made.arguments.positional[position : position + 1]
-        yield _argument(parsed, node, by_position.get(position), value[0] if value else ())
-    for keyword in made.node.keywords:
-        name = keyword.arg
-        yield _argument(parsed, keyword.value, name, made.arguments.keywords.get(name or "", ()), name is None)
-
-
-def _argument(parsed: Parsed, node: ast.expr, name: str | None, value: Value, is_star: bool = False) -> Argument:
-    start, end = parsed.span(node)
-    literal = all(isinstance(inner, _LITERAL) for inner in ast.walk(node))
-    star = is_star or isinstance(node, ast.Starred)
-    origin = None
-    match value:
-        case (Const(node=ast.expr() as written, frame=frame),) if frame is not None and not literal:
-            origin = Location(frame.parsed.source.name, written.lineno)
-    return Argument(name, start, end, literal, star, origin)
 
 
 def _names(module: nn.Module, name: str) -> frozenset[str]:
@@ -331,12 +275,9 @@ def _names(module: nn.Module, name: str) -> frozenset[str]:
     return frozenset([name, str(int(name) - len(children(module)))])
 
 
-def _is_known(thing: Thing) -> TypeGuard[Made]:
-    return isinstance(thing, Made) and thing.callee is not None
-
-
 def _shows_children(thing: Thing) -> bool:
-    return _is_known(thing) and takes_children(thing.callee or object) is not None
+    """A container whose call says what it holds."""
+    return isinstance(thing, Made) and thing.callee is not None and takes_children(thing.callee) is not None
 
 
 def _distinct(sightings: Iterable[_Sighting]) -> list[_Sighting]:

@@ -5,19 +5,18 @@ from __future__ import annotations
 import ast
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from types import FunctionType
 
 from convlin.source.calls import Caller
-from convlin.source.constants import lifted, truth
+from convlin.source.constants import lifted, named, truth
 from convlin.source.contents import contents, mapping
+from convlin.source.frames import function_frame, is_generator
 from convlin.source.session import Session, TooMuchError
 from convlin.source.state import State, joined, partly
 from convlin.source.syntax import Function, bound_names, parameters, unwrapped
-from convlin.source.torch_names import is_base
+from convlin.source.torch_names import init_class, is_base
 from convlin.source.values import (
     ABSENT,
-    NEXT,
     Anything,
     Arguments,
     Bunch,
@@ -194,23 +193,22 @@ class Run(Caller):
         match node:
             case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name):
                 known = self.frame.globals.get(name) if self.frame.is_module else None
-                plain = not node.decorator_list and not _is_generator(node)
+                plain = not node.decorator_list and not is_generator(node)
                 local = (Closure(node, self.frame, dict(state.locals)),) if plain else (Unknown(node, self.frame),)
                 state.locals[name] = lifted(known) if isinstance(known, FunctionType) else local
             case ast.ClassDef(name=name):
-                live = self.frame.globals.get(name, _MISSING) if self.frame.is_module else _MISSING
-                state.locals[name] = lifted(live, node)
+                state.locals[name] = named(self.frame.globals if self.frame.is_module else {}, name, node)
             case ast.Import(names=names):
                 for alias in names:
                     name = alias.name if alias.asname else alias.name.partition(".")[0]
                     bound = alias.asname or name
-                    state.locals[bound] = lifted(sys.modules.get(name, _MISSING), node)
+                    state.locals[bound] = named(sys.modules, name, node)
             case ast.ImportFrom(module=module, names=names):
                 # A relative import names no module that could be looked up here.
                 source = None if node.level else sys.modules.get(module or "")
                 found: Mapping[str, object] = {} if source is None else vars(source)
                 for alias in names:
-                    state.locals[alias.asname or alias.name] = lifted(found.get(alias.name, _MISSING), node)
+                    state.locals[alias.asname or alias.name] = named(found, alias.name, node)
             case ast.Delete(targets=targets):
                 for target in targets:
                     self._delete(target, state)
@@ -277,33 +275,9 @@ class Run(Caller):
         return self.body(node.finalbody, joined(ends))
 
 
-def function_frame(
-    session: Session, code: FunctionType | Closure, owner: type | None, key: tuple[object, ...]
-) -> tuple[Function, Frame] | None:
-    """The source of a function and a frame for it; None where the source is not to be had."""
-    if isinstance(code, Closure):
-        names = frozenset(parameter.arg for parameter in parameters(code.node.args))
-        if not isinstance(code.node, ast.Lambda):
-            names |= bound_names(code.node.body)
-        parsed, around = code.frame.parsed, code.frame
-        return code.node, session.frame((*key, code.node, around), lambda: Frame(parsed, around.globals, names))
-    found = session.files.function(code)
-    if found is None or _is_generator(found[1]):
-        return None
-    session.followed.add(code.__code__)
-    parsed, node = found
-    compiled = code.__code__
-    local = frozenset([*compiled.co_varnames, *compiled.co_cellvars])
-
-    def make() -> Frame:
-        return Frame(parsed, code.__globals__, local, _cells(code), owner)
-
-    return node, session.frame((*key, code, owner), make)
-
-
 def constructor(session: Session, cls: type, this: Instance, made: Made | None) -> State | None:
     """What is known after the constructor of a class; None where its source is not to be had."""
-    owner = next(base for base in cls.__mro__ if "__init__" in vars(base))
+    owner = init_class(cls)
     function = vars(owner)["__init__"]
     if is_base(owner) or not isinstance(function, FunctionType):
         return None
@@ -320,36 +294,11 @@ def method(
     if entered is None:
         return None
     node, frame = entered
-    with_this = replace(
-        arguments, positional=((this,), *arguments.positional), log=(Item(NEXT, (this,)), *arguments.log)
-    )
     try:
-        return Run(session, frame).called(node, with_this, State({}, dict(state.log)))[1]
+        return Run(session, frame).called(node, arguments.behind((this,)), State({}, dict(state.log)))[1]
     except TooMuchError:
         return None
 
 
-def _cells(function: FunctionType) -> dict[str, Value]:
-    """What a live function sees of the functions around it."""
-    values: dict[str, Value] = {}
-    for name, cell in zip(function.__code__.co_freevars, function.__closure__ or (), strict=True):
-        try:
-            values[name] = lifted(cell.cell_contents)
-        except ValueError:
-            continue
-    return values
-
-
-def _is_generator(node: Function) -> bool:
-    return any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
-
-
 def _is_list(thing: object) -> bool:
     return isinstance(thing, Made | Derived | Instance) or (isinstance(thing, Bunch) and thing.kind != "tuple")
-
-
-class _Missing:
-    """No such module or name."""
-
-
-_MISSING = _Missing()

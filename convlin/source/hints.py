@@ -17,13 +17,14 @@ from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
 from convlin.source.constants import PLAIN
-from convlin.source.follow import Run, function_frame
+from convlin.source.follow import Run
+from convlin.source.frames import function_frame
 from convlin.source.match import Candidate, Matcher
 from convlin.source.session import Session, TooMuchError
 from convlin.source.state import State
 from convlin.source.syntax import Parsed, bound_names, unwrapped
 from convlin.source.torch_names import made_by
-from convlin.source.values import Arguments, Frame, Made, Thing, Unknown, union
+from convlin.source.values import Arguments, Frame, Thing, Unknown, is_known, union
 
 if TYPE_CHECKING:
     from torch import nn
@@ -146,13 +147,12 @@ class _Search:
 
     def _all(self, value: tuple[Thing, ...], state: State | None) -> list[Candidate]:
         """The alternatives, if each of them may be the model."""
-        if state is None or not all(isinstance(thing, Made) and thing.callee for thing in value):
+        if state is None or not all(map(is_known, value)):
             return []
         return [(thing, state) for thing in value if self._fits(thing, state)]
 
     def _fits(self, thing: Thing, state: State) -> bool:
-        known = isinstance(thing, Made) and thing.callee is not None
-        return known and self._matcher.may_be(thing, state, self._root)
+        return is_known(thing) and self._matcher.may_be(thing, state, self._root)
 
     def _mentions(self, body: Sequence[ast.stmt], namespace: Mapping[str, object]) -> bool:
         """Whether some code calls the model's class, under any name."""

@@ -5,6 +5,7 @@ By name and not by import, so that nothing of this needs torch to be loaded.
 
 from __future__ import annotations
 
+import inspect
 import sys
 from typing import Any, Final, NamedTuple
 
@@ -56,8 +57,12 @@ def container(cls: type) -> str | None:
 
 def takes_children(cls: type) -> str | None:
     """The same if it also takes them as arguments, with no ``__init__`` of its own."""
-    first = next(base for base in cls.__mro__ if "__init__" in vars(base))
-    return _container(first)
+    return _container(init_class(cls))
+
+
+def init_class(cls: type) -> type:
+    """The class whose ``__init__`` a call of ``cls`` runs."""
+    return next(base for base in cls.__mro__ if "__init__" in vars(base))
 
 
 def is_foreign(module: str) -> bool:
@@ -91,11 +96,8 @@ def made_by(callee: type, found: type) -> bool:
 
 def parameters_of(cls: type) -> tuple[Parameter, ...]:
     """What a constructor takes by name."""
-    import inspect
-
-    try:
-        signature = inspect.signature(vars(_init_class(cls))["__init__"])
-    except (TypeError, ValueError):
+    signature = _signature(cls)
+    if signature is None:
         return ()
     found: list[Parameter] = []
     for position, parameter in enumerate(list(signature.parameters.values())[1:]):
@@ -110,17 +112,17 @@ def parameters_of(cls: type) -> tuple[Parameter, ...]:
 
 def takes_any_name(cls: type) -> bool:
     """A constructor with ``**kwargs``: it may take what its signature does not name."""
-    import inspect
+    signature = _signature(cls)
+    return signature is None or any(
+        parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values()
+    )
 
+
+def _signature(cls: type) -> inspect.Signature | None:
     try:
-        signature = inspect.signature(vars(_init_class(cls))["__init__"])
+        return inspect.signature(vars(init_class(cls))["__init__"])
     except (TypeError, ValueError):
-        return True
-    return any(parameter.kind is parameter.VAR_KEYWORD for parameter in signature.parameters.values())
-
-
-def _init_class(cls: type) -> type:
-    return next(base for base in cls.__mro__ if "__init__" in vars(base))
+        return None
 
 
 def _container(cls: type) -> str | None:

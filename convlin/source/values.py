@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Final, TypeAlias
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
     import ast
@@ -115,6 +115,10 @@ class Arguments:
     def get(self, index: int, name: str) -> Value:
         """The argument at a position or of a name; empty if it is not there."""
         return self.positional[index] if index < len(self.positional) else self.keywords.get(name, ())
+
+    def behind(self, first: Value) -> Arguments:
+        """The same behind another one, as a method gets them behind ``self``."""
+        return replace(self, positional=(first, *self.positional), log=(Item(NEXT, first), *self.log))
 
     def things(self) -> Iterator[Thing]:
         """Everything that is passed."""
@@ -262,9 +266,14 @@ def reaching(log: Log, names: frozenset[str], before: Value) -> Value:
     return before
 
 
+def is_known(thing: Thing) -> TypeGuard[Made]:
+    """Made by a call of a class that is known."""
+    return isinstance(thing, Made) and thing.callee is not None
+
+
 def softened(thing: Thing) -> Thing:
     """A thing put somewhere by code that may not have run at all."""
-    return thing if isinstance(thing, Const) or (isinstance(thing, Made) and thing.callee is not None) else SOFT
+    return thing if isinstance(thing, Const) or is_known(thing) else SOFT
 
 
 def map_things(change: Callable[[Thing], Thing], value: Value) -> Value:
