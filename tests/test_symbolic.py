@@ -257,7 +257,26 @@ def test_a_summary_in_letters_is_read_back(tmp_path: Path) -> None:
     s.lock(tmp_path / "net.shapes").check(tmp_path / "net.shapes")
 
 
+class Square(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches = nn.Conv2d(3, 8, 8, stride=8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x).flatten(2)
+        side = int(x.shape[-1] ** 0.5)
+        return x.reshape(x.shape[0], 8, side, side)
+
+
 # What cannot be followed
+
+
+def test_a_size_that_became_a_plain_number_is_told() -> None:
+    s = summarize(Square(), (3, "H", "W"), batch_size="N")
+    line = Square.forward.__code__.co_firstlineno + 2
+    assert s.ok
+    assert s.accepts is None
+    assert f"forward makes a plain number of a size (test_symbolic.py:{line})" in str(s)
 
 
 class LooksAtValues(nn.Module):

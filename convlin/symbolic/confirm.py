@@ -8,6 +8,7 @@ from torch import nn
 
 from convlin.recording import Recording
 from convlin.records import Shape
+from convlin.symbolic.evaluate import Evaluation
 from convlin.symbolic.follow import Followed, follow_at
 from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.session import Decision
@@ -52,6 +53,24 @@ class Confirmed:
                 if evaluation(decision.expression) != decision.outcome:
                     differing.setdefault(decision.expression, decision)
         return list(differing.values())
+
+    @property
+    def pinned(self) -> list[Decision]:
+        """Where a letter became a plain number, and no run that agrees had any other number there."""
+        session = self.followed.session
+        evaluations = [session.evaluation(point) for point in self.right]
+        return [
+            each
+            for each in questions(self.followed)
+            if each.is_number and evaluations and all(_comes_to(found, each) for found in evaluations)
+        ]
+
+
+def _comes_to(evaluation: Evaluation, decision: Decision) -> bool:
+    try:
+        return bool(evaluation(decision.expression) == decision.outcome)
+    except (NotImplementedError, ArithmeticError):
+        return False
 
 
 def questions(followed: Followed) -> list[Decision]:

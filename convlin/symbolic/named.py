@@ -39,15 +39,16 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     checked = confirmed(root, followed, mode, trials)
     followed = checked.followed
     recording = followed.recording
-    report = build(
-        root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=tuple(_remarks(checked))
-    )
     failure = recording.failure
+    accepts = _accepts(followed, trials) if failure is None else None
+    remarks = tuple(_remarks(checked, accepts))
+    if checked.pinned and not _is_one_size(accepts):
+        accepts = None  # between the ends that were run the number changes, and with it what is taken
+    report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
     if failure is not None and (failure.in_torch is False or is_resource(failure.error)) and not recording.findings:
         return Outcome(report, failure.error)
     if failure is not None and needs_values(failure.error):
         return Outcome(report, _cannot_follow(failure))
-    accepts = _accepts(followed, trials) if failure is None else None
     recording.findings[:] = _mistakes(followed)
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(report, problems=problems, accepts=accepts))
@@ -78,8 +79,21 @@ def _mistakes(followed: Followed) -> list[Finding]:
     return [finding for finding in findings if finding not in narrowing]
 
 
-def _remarks(checked: Confirmed) -> Iterator[str]:
+def _is_one_size(accepts: Accepts | None) -> bool:
+    return accepts is not None and all(found.exact is not None for found in accepts.sizes)
+
+
+def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     """Where the closed forms hold, if that is not everywhere."""
+    pinned = [decision for decision in checked.pinned if decision.where is not None]
+    if pinned and not _is_one_size(accepts):
+        lines = ", ".join(dict.fromkeys(place(decision.where) for decision in pinned if decision.where is not None))
+        numbers = ", ".join(dict.fromkeys(str(decision.outcome) for decision in pinned))
+        yield (
+            f"forward makes a plain number of a size ({lines}), and the sizes in letters were found right only "
+            f"where that comes to {numbers}"
+        )
+        return
     if not checked.wrong:
         return
     point = ", ".join(f"{name} = {size}" for name, size in checked.wrong[0].items())
