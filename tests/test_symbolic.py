@@ -268,6 +268,20 @@ class Square(nn.Module):
         return x.reshape(x.shape[0], 8, side, side)
 
 
+def test_a_problem_in_letters_is_read_back() -> None:
+    s = summarize(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(99, 3)), (3, "H", "W"))
+    assert s.problems[0].required == sympy.Mul(8, H - 2, W - 2)
+    assert "the last axis of 1×(8·(H − 2)·(W − 2))" in s.problems[0].message
+    assert Summary.from_json(s.to_json()) == s
+
+
+def test_operations_are_counted_in_numbers_only() -> None:
+    s = summarize(SmallCNN(), (3, "H", "W"), columns="layer,flops,mult_adds,memory,receptive_field")
+    assert all(call.flops is None for call in s.calls)
+    assert "FLOPs were not counted in this pass: they are counted at numbers, so write numbers" in str(s)
+    assert "(64·H·W) B  3×3" in str(s)
+
+
 # What cannot be followed
 
 

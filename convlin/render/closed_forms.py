@@ -82,6 +82,15 @@ def read(text: str, known: Assumptions | None = None) -> sympy.Expr:
     return found
 
 
+def _factors(node: ast.expr) -> list[ast.expr]:
+    """``a``, ``b``, ``c`` of ``a*b*c``."""
+    found: list[ast.expr] = []
+    while isinstance(node, ast.BinOp) and isinstance(node.op, ast.Mult):
+        found.append(node.right)
+        node = node.left
+    return [node, *reversed(found)]
+
+
 class _Reader:
     """From a checked syntax tree to sympy, node by node."""
 
@@ -111,6 +120,9 @@ class _Reader:
                 if not 0 <= power <= _LARGEST_POWER or isinstance(power, bool) or base.is_number:
                     raise self._refusal
                 return base**power
+            case ast.BinOp(op=ast.Mult()):
+                # All at once: two by two, sympy would multiply 8*(H - 2)*(W - 2) out at the first sign.
+                return self._sympy.Mul(*map(self.value, _factors(node)))
             case ast.BinOp(left=left, op=operator, right=right):
                 return self._combined(operator, self.value(left), self.value(right))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in self._functions:
@@ -125,8 +137,6 @@ class _Reader:
                 return left + right
             case ast.Sub():
                 return left - right
-            case ast.Mult():
-                return left * right
             case ast.Div():
                 return left / right
             case ast.FloorDiv():  # as torch's own closed forms are written

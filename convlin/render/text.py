@@ -89,7 +89,7 @@ def notes(made: Table) -> list[str]:
     accepts = [f"accepts {report.accepts.text}"] if report.accepts is not None else []
     found = [*made.notes, *accepts, *report.remarks]
     if made.options.needs_flops and report.mode and all(call.flops is None for call in report.calls):
-        found.append("FLOPs were not counted in this pass: summarize counts them when it is given their column")
+        found.append(f"FLOPs were not counted in this pass: {_uncounted(report)}")
     shared = [f"{alias} is {module.path}" for module in report.modules for alias in module.aliases]
     shared += [
         f"{module.path}.{info.name}".removeprefix(".") + f" is {info.alias_of}"
@@ -100,6 +100,13 @@ def notes(made: Table) -> list[str]:
     if shared:
         found.append(f"shared: {words.listed(shared, _MOST_SHARED)}")
     return found
+
+
+def _uncounted(report: Report) -> str:
+    """What to do to have operations counted."""
+    if any(not isinstance(size, int) for info in report.inputs for size in info.shape):
+        return "they are counted at numbers, so write numbers in place of the letters"
+    return "summarize counts them when it is given their column"
 
 
 def totals(made: Table) -> str:

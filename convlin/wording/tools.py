@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from convlin.arithmetic.common import spell, spell_product, spell_shape
+from convlin.arithmetic.common import factor, spell, spell_product
 from convlin.proof import spelled
 from convlin.recording import Finding
 from convlin.records import Call, Location, Report, Shape
@@ -20,8 +20,10 @@ AXES = {3: "N×C×L", 4: "N×C×H×W", 5: "N×C×D×H×W"}
 
 
 def times(shape: Shape) -> str:
-    """A shape as people write it: ``1×32×8×8``."""
-    return spell_shape(shape) if shape else "a scalar"
+    """A shape as people write it: ``1×32×8×8``, ``N×(8·H·W)``."""
+    if not shape:
+        return "a scalar"
+    return "×".join(f"({factor(size)})" if getattr(size, "is_Mul", False) else factor(size) for size in shape)
 
 
 def product_of(shape: Shape) -> str:
