@@ -2,6 +2,9 @@
 
 A record that kept a module alive would keep its gigabytes alive, so everything here is made of
 integers, strings and tuples.  ``trace`` fills these records, ``render`` and ``check`` read them.
+
+They stand in one module, longer than most, because a ``Report`` is made of all the others and users
+import each of them from here.
 """
 
 from __future__ import annotations

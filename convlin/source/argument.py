@@ -7,8 +7,7 @@ from collections.abc import Callable
 
 from convlin.records import Location
 from convlin.source.rewrite import Edit, Site, rewritten
-from convlin.source.syntax import Parsed, parse
-from convlin.source.text import read
+from convlin.source.syntax import Parsed, parse, parsed_file
 
 #: What a method can be called on as it stands; anything else needs parentheses.
 _PRIMARY = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
@@ -79,8 +78,7 @@ def other_layer(site: Site, layer: str) -> str | None:
 
 
 def _corrected(where: Location, name: str, change: Callable[[Parsed, ast.Call], Edit | None]) -> str | None:
-    source = read(where.file)
-    parsed = None if source is None else parse(source)
+    parsed = parsed_file(where.file)
     if parsed is None:
         return None
     calls = [

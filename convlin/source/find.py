@@ -47,6 +47,7 @@ from convlin.source.values import (
 if TYPE_CHECKING:
     from torch import nn
 
+# Of so many readings of a path no single call will be left.
 _MOST_SIGHTINGS = 32
 _NOTHING_KNOWN = State()
 

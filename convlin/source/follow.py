@@ -33,6 +33,7 @@ from convlin.source.values import (
     union,
 )
 
+# Helpers that call helpers: no one builds layers deeper, and each level costs Python several frames.
 _DEEPEST = 12
 
 

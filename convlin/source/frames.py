@@ -36,7 +36,7 @@ def function_frame(
 
 
 def is_generator(node: Function) -> bool:
-    """Whether a call of the function runs nothing yet."""
+    """A function whose body does not run when it is called."""
     return any(isinstance(inner, ast.Yield | ast.YieldFrom) for inner in ast.walk(node))
 
 
@@ -47,5 +47,5 @@ def _cells(function: FunctionType) -> dict[str, Value]:
         try:
             values[name] = lifted(cell.cell_contents)
         except ValueError:
-            continue
+            continue  # the code around it has not bound this name yet
     return values

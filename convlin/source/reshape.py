@@ -6,8 +6,7 @@ import ast
 
 from convlin.records import Location
 from convlin.source.rewrite import Edit, is_editable, rewritten
-from convlin.source.syntax import Parsed, parse
-from convlin.source.text import read
+from convlin.source.syntax import Parsed, parsed_file
 
 _RESHAPES = ("view", "reshape")
 
@@ -45,8 +44,7 @@ def reshape_edit(where: Location, *, keep_sizes: bool = False, size: str | None 
 
 
 def _corrected(where: Location, keep_sizes: bool, size: str | None) -> tuple[Parsed, ast.Call, Edit] | None:
-    source = read(where.file)
-    parsed = None if source is None else parse(source)
+    parsed = parsed_file(where.file)
     call = None if parsed is None else _call(parsed, where.line)
     if parsed is None or call is None:
         return None

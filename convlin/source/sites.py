@@ -27,7 +27,7 @@ def site_of(made: Made, *, certain: bool, repeated: bool) -> Site:
     statement = parsed.statement(node)
     first, last = parsed.span(node.func)
     names = () if made.callee is None else parameters_of(made.callee)
-    closed = made.callee is not None and not (takes_any_name(made.callee) and not names)
+    closed = made.callee is not None and (bool(names) or not takes_any_name(made.callee))
     return Site(
         location=Location(source.name, node.lineno),
         start=start,

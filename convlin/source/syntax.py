@@ -118,8 +118,7 @@ class Files:
     def get(self, name: str) -> Parsed | None:
         """The file of that name; None where there is no source or it is not Python."""
         if name not in self._parsed:
-            source = read(name)
-            self._parsed[name] = None if source is None else parse(source)
+            self._parsed[name] = parsed_file(name)
         return self._parsed[name]
 
     def function(self, function: FunctionType) -> tuple[Parsed, Function] | None:
@@ -151,6 +150,12 @@ def parse(source: SourceText) -> Parsed | None:
             return Parsed(source, parsed_text(source.text))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             return None
+
+
+def parsed_file(name: str) -> Parsed | None:
+    """The tree of a file as it is now; None where there is no source or it is not Python."""
+    source = read(name)
+    return None if source is None else parse(source)
 
 
 def unwrapped(function: FunctionType) -> FunctionType:

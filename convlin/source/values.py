@@ -35,7 +35,9 @@ class Frame:
     callers: tuple[ast.AST, ...] = ()
     """The functions through which this code was reached, and itself."""
     repeated: bool = False
+    """The call that led here may have run more than once."""
     is_module: bool = False
+    """Names bound here are those of ``globals``: the top of a file, or code that is read as if it stood there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,6 +148,7 @@ class Instance:
 
     cls: type
     serial: int
+    """Tells two of one class apart."""
 
 
 @dataclass(frozen=True, slots=True)
