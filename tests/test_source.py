@@ -137,6 +137,17 @@ FOUND: list[tuple[str, str, str]] = [
      "self.s = nn.Sequential(*block(3, 4, norm=False), *block(4, 5), nn.Linear(5, 6))", "s.3",
      "nn.Linear(5, 6)"),
     ("make = lambda i: nn.Linear(i, 4)\nself.fc = make(3)", "fc", "nn.Linear(i, 4)"),
+    ("super(Net, self).__init__()\nself.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
+    ("nn.Module.__init__(self)\nself.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
+    ("layers = {'a': nn.ReLU(), 'b': nn.Linear(3, 4)}\nself.s = nn.Sequential(*layers.values())", "s.1",
+     "nn.Linear(3, 4)"),
+    ("layers = [nn.ReLU()].copy()\nlayers.append(nn.Linear(3, 4))\nself.s = nn.Sequential(*layers)", "s.1",
+     "nn.Linear(3, 4)"),
+    ("layers = {'a': nn.ReLU()}\nlayers |= {'b': nn.Linear(3, 4)}\nself.d = nn.ModuleDict(layers)", "d.b",
+     "nn.Linear(3, 4)"),
+    ("with torch.no_grad() as nothing:\n    self.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
+    ("first, *rest = nn.Linear(3, 4), nn.ReLU(), nn.ReLU()\nself.fc = nn.Linear(5, 6)", "fc", "nn.Linear(5, 6)"),
+    ("zero = 1 // (n - 7) if n != 7 else 0\nself.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
 ]  # fmt: skip
 
 
