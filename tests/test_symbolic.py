@@ -273,6 +273,7 @@ def test_a_problem_in_letters_is_read_back() -> None:
     assert s.problems[0].required == sympy.Mul(8, H - 2, W - 2)
     assert "the last axis of 1×(8·(H − 2)·(W − 2))" in s.problems[0].message
     assert Summary.from_json(s.to_json()) == s
+    assert s.explain("2").endswith("needs 8·(H − 2)·(W − 2)")
 
 
 def test_operations_are_counted_in_numbers_only() -> None:

@@ -67,11 +67,14 @@ def smaller(first: Size, second: Size) -> Size:
 
 
 def product(sizes: Iterable[Size]) -> Size:
-    """The sizes multiplied."""
-    result: Size = 1
+    """The sizes multiplied; the numbers last, so that ``8·(H − 2)·(W − 2)`` is not multiplied out on the way."""
+    number, result = 1, None
     for size in sizes:
-        result = result * size
-    return result
+        if isinstance(size, int):
+            number *= size
+        else:
+            result = size if result is None else result * size
+    return number if result is None else result * number
 
 
 def quotient(size: Size, divisor: Size) -> Size | None:
