@@ -100,7 +100,7 @@ class Finder:
         try:
             found = self._walk(path) or []
         except (TooMuchError, RecursionError):
-            return False
+            return True  # nothing was found out that speaks against it
         made = [each.thing for each in found if isinstance(each.thing, Made)]
         return any(
             thing.frame.parsed.source.name == site.location.file
