@@ -26,6 +26,9 @@ from convlin import summarize
 RESULTS = Path(__file__).parent / "RESULTS.md"
 Lines = list[str]
 
+#: Of more layers than this only torchinfo is asked: the others take minutes for one run.
+_TOO_MANY_FOR_OTHERS = 5_000
+
 
 def neighbours(
     model: nn.Module, shape: tuple[int, ...], x: torch.Tensor, device: str = "cpu"
@@ -38,6 +41,8 @@ def neighbours(
         import torchinfo
 
         found["torchinfo"] = lambda: str(torchinfo.summary(model, input_data=x, verbose=0, depth=99, device=device))
+    if len(list(model.modules())) > _TOO_MANY_FOR_OTHERS:
+        return found
     with contextlib.suppress(ImportError):
         import torchsummary
 
