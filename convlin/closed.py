@@ -63,16 +63,20 @@ def is_closed(modules: Iterable[nn.Module], inputs: Sequence[object], mode: str)
     """
     if _has_any_global_hook() or any(type(value) is not Tensor for value in inputs):  # type: ignore[no-untyped-call]
         return False
-    return all(_is_closed(module, mode) for module in modules)
+    return all(runs_alone(module, mode == "train" or (mode == "same" and module.training)) for module in modules)
 
 
-def _is_closed(module: nn.Module, mode: str) -> bool:
+def runs_alone(module: nn.Module, trains: bool) -> bool:
+    """Whether ``forward`` of this one module runs PyTorch's code alone, and writes to no tensor.
+
+    ``trains`` says in which mode it will run.
+    """
     kind, attributes = type(module), module.__dict__
     if kind not in _OWN or "forward" in attributes or "_compiled_call_impl" in attributes:
         return False
     if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"] or attributes.get("inplace"):
         return False
-    if kind in _STATISTICS and (mode == "train" or (mode == "same" and module.training)):
+    if kind in _STATISTICS and trains:
         return False
     for tensors in (attributes["_parameters"], attributes["_buffers"]):
         for tensor in tensors.values():

@@ -23,17 +23,23 @@ class Hooks:
         self._before: list[nn.Module] = []
         self._after: list[nn.Module] = []
 
-    def before(self, module: nn.Module, hook: Hook) -> None:
-        """``hook(module, args, kwargs)`` before the module's ``forward``, behind the hooks that are there."""
+    def before(self, module: nn.Module, hook: Hook, *, with_kwargs: bool = True) -> None:
+        """``hook(module, args, kwargs)`` before the module's ``forward``, behind the hooks that are there.
+
+        Without ``with_kwargs`` it is ``hook(module, args)``.
+        """
         self._before.append(module)
         module._forward_pre_hooks[self._key] = hook
-        module._forward_pre_hooks_with_kwargs[self._key] = True
+        if with_kwargs:
+            module._forward_pre_hooks_with_kwargs[self._key] = True
 
-    def after(self, module: nn.Module, hook: Hook) -> None:
-        """``hook(module, args, kwargs, output)`` after it."""
+    def after(self, module: nn.Module, hook: Hook, *, always: bool = False) -> None:
+        """``hook(module, args, kwargs, output)`` after it; with ``always`` also when it raised, without an output."""
         self._after.append(module)
         module._forward_hooks[self._key] = hook
         module._forward_hooks_with_kwargs[self._key] = True
+        if always:
+            module._forward_hooks_always_called[self._key] = True
 
     def remove(self) -> None:
         """Take all of them off again."""
@@ -43,5 +49,6 @@ class Hooks:
         for module in self._after:
             module._forward_hooks.pop(self._key, None)
             module._forward_hooks_with_kwargs.pop(self._key, None)
+            module._forward_hooks_always_called.pop(self._key, None)
         self._before.clear()
         self._after.clear()

@@ -11,7 +11,8 @@ import warnings
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable
 from functools import partial
-from operator import is_
+from itertools import chain
+from operator import eq, is_, methodcaller
 from typing import Any, NamedTuple
 
 import torch
@@ -25,6 +26,7 @@ _ATOMS = frozenset(
 )
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
 _GENERATORS = frozenset({torch.Generator, random.Random})
+_values = methodcaller("values")
 _WITH_STATISTICS = ("torch.nn.modules.batchnorm", "torch.nn.modules.instancenorm")
 
 
@@ -47,11 +49,17 @@ class Keeper:
 
     def __init__(self, model: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
         self._undo: list[Callable[[], None]] = []
-        self._containers: list[tuple[Any, Any, Callable[[Any, Any], object]]] = []
+        self._dicts: list[dict[Any, Any]] = []
+        self._saved: list[dict[Any, Any]] = []
+        """What the dicts held, one for each."""
+        self._others: list[tuple[Any, Any, Callable[[Any, Any], object]]] = []
+        """Lists, sets and queues, what they held, and how to give it back."""
         self._empty: list[Any] = []
+        """Containers of every kind that held nothing."""
         self._seen: set[int] = set()
         self._slotted: set[int] = set()
-        self._modules: list[tuple[nn.Module, type, dict[str, Any]]] = []
+        self._modules: list[nn.Module] = []
+        self._types: list[type] = []
         self._kinds: dict[type, _Kind] = {}
         held = list(model.modules()) if modules is None else modules
         # Inside TorchScript no function mode sees who writes.
@@ -74,35 +82,43 @@ class Keeper:
             self._save_scripted(module)
             return
         attributes = module.__dict__
-        self._modules.append((module, kind, attributes.copy()))
+        self._modules.append(module)
+        self._types.append(kind)
+        self._dicts.append(attributes)
+        self._saved.append(attributes.copy())
         if known.has_slots:
             self._save_slots(module)
         for name, value in attributes.items():
             held = type(value)
             if held in _CONTAINERS:
                 if not value:
-                    continue  # what is empty now is looked at again when it is put back
-            elif held in _ATOMS:
+                    self._empty.append(value)
+                    continue
+            elif held in _ATOMS or (held is tuple and _ATOMS.issuperset(map(type, value))):
                 continue
             if name == "_modules":
-                self._save_shallow(value, _refill)
+                self._save_shallow(value)
             elif name == "_parameters":
-                self._save_shallow(value, _refill)
+                self._save_shallow(value)
                 for tensor in value.values():
                     if tensor is not None:
                         self._tensors.save(tensor)
             elif name == "_buffers" and known.tells_writes and "forward" not in attributes:
-                self._save_shallow(value, _refill)
+                self._save_shallow(value)
                 for tensor in value.values():
                     if tensor is not None:
                         self._tensors.save(tensor, writes_are_seen=True)
             else:
                 self._save_value(value)
 
-    def _save_shallow(self, value: Any, put_back: Callable[[Any, Any], object]) -> None:
-        if id(value) not in self._seen:
-            self._seen.add(id(value))
-            self._containers.append((value, value.copy(), put_back))
+    def _save_shallow(self, value: dict[Any, Any]) -> bool:
+        """A dict, and not what it holds; whether it is met for the first time."""
+        if id(value) in self._seen:
+            return False
+        self._seen.add(id(value))
+        self._dicts.append(value)
+        self._saved.append(value.copy())
+        return True
 
     def _save_scripted(self, module: nn.Module) -> None:
         # A scripted module keeps its state in C++: only the training flag and the tensors can be read.
@@ -114,7 +130,7 @@ class Keeper:
 
         self._undo.append(undo)
         # Looking up a method of a scripted module stores it in the wrapper's attributes.
-        self._save_container(module.__dict__, dict(module.__dict__), _refill)
+        self._save_dict(module.__dict__)
         for tensors in (module._parameters, module._buffers):
             held = {name: tensor for name, tensor in tensors.items() if tensor is not None}
             for tensor in held.values():
@@ -127,7 +143,7 @@ class Keeper:
         if kind in _CONTAINERS and not value:
             self._empty.append(value)
         elif kind is dict or kind is OrderedDict:
-            self._save_container(value, dict(value), _refill)
+            self._save_dict(value)
         elif kind is list:
             self._save_container(value, list(value), lambda now, saved: now.__setitem__(slice(None), saved))
         elif kind is set:
@@ -145,17 +161,23 @@ class Keeper:
         elif kind in _GENERATORS or (kind.__module__ == "numpy.random._generator" and kind.__name__ == "Generator"):
             self._save_generator(value)
         elif isinstance(getattr(value, "__dict__", None), dict) and not _is_library_object(value):
-            self._save_container(value.__dict__, dict(value.__dict__), _refill)
+            self._save_dict(value.__dict__)
             self._save_slots(value)
         elif hasattr(kind, "__slots__") and not _is_library_object(value):
             self._save_slots(value)
 
+    def _save_dict(self, value: dict[Any, Any]) -> None:
+        if self._save_shallow(value):
+            self._save_items(value.values())
+
     def _save_container(self, value: Any, saved: Any, put_back: Callable[[Any, Any], object]) -> None:
-        if id(value) in self._seen:
-            return
-        self._seen.add(id(value))
-        self._containers.append((value, saved, put_back))
-        for item in saved.values() if isinstance(saved, dict) else saved:
+        if id(value) not in self._seen:
+            self._seen.add(id(value))
+            self._others.append((value, saved, put_back))
+            self._save_items(saved)
+
+    def _save_items(self, items: Iterable[Any]) -> None:
+        for item in items:
             if type(item) not in _ATOMS:
                 self._save_value(item)
 
@@ -204,23 +226,20 @@ class Keeper:
 
     def restore(self) -> None:
         """Everything as it was; what could not be is told with an ``UntouchedWarning``."""
-        seen = self._seen
-        for module, kind, attributes in self._modules:
-            if type(module) is not kind:
-                module.__class__ = kind
-            now = module.__dict__
-            if not _same_items(now, attributes):
-                now.clear()
-                now.update(attributes)
-            for value in attributes.values():
-                if type(value) in _CONTAINERS and value and id(value) not in seen:
-                    value.clear()
-        for container in self._empty:
-            if container:
+        if not all(map(is_, map(type, self._modules), self._types)):
+            for module, kind in zip(self._modules, self._types, strict=True):
+                if type(module) is not kind:
+                    module.__class__ = kind
+        if not _all_same(self._dicts, self._saved):
+            for now, saved in zip(self._dicts, self._saved, strict=True):
+                if not _same_items(now, saved):
+                    _refill(now, saved)
+        if any(self._empty):
+            for container in self._empty:
                 container.clear()
-        for container, saved, put_back in reversed(self._containers):
-            if not _same(container, saved):
-                put_back(container, saved)
+        for container, held, put_back in reversed(self._others):
+            if not _same(container, held):
+                put_back(container, held)
         for undo in reversed(self._undo):
             undo()
         lost = self._tensors.restore()
@@ -250,8 +269,6 @@ class TrainingFlags:
 
 
 def _same(now: Any, saved: Any) -> bool:
-    if isinstance(saved, dict):
-        return _same_items(now, saved)
     if len(now) != len(saved):
         return False
     if isinstance(saved, set):
@@ -259,9 +276,18 @@ def _same(now: Any, saved: Any) -> bool:
     return all(map(is_, now, saved))
 
 
-def _same_items(now: dict[str, Any], saved: dict[str, Any]) -> bool:
+def _same_items(now: dict[Any, Any], saved: dict[Any, Any]) -> bool:
     """The same objects under the same names in the same order."""
     return len(now) == len(saved) and all(map(is_, now.values(), saved.values())) and list(now) == list(saved)
+
+
+def _all_same(now: list[dict[Any, Any]], saved: list[dict[Any, Any]]) -> bool:
+    """What ``_same_items`` says of each pair, without a step of the interpreter for each."""
+    return (
+        all(map(eq, map(len, now), map(len, saved)))
+        and all(map(is_, chain.from_iterable(map(_values, now)), chain.from_iterable(map(_values, saved))))
+        and all(map(is_, chain.from_iterable(now), chain.from_iterable(saved)))
+    )
 
 
 def _put_back(tensors: Any, held: dict[str, Tensor]) -> None:

@@ -140,12 +140,18 @@ class Held:
             for module in lazy
         }
         called = {id(event.module) for event in recording.events}
+        others = [node.module for node in nodes if node.module._parameters and id(node.module) not in called]
+        # Inside one of PyTorch's own layers nobody looks who takes which weight: that layer's own.
+        used = recording.used if not others else recording.used.union(*map(_own_parameters, recording.events))
         self.used = {
-            id(node.module)
-            for node in nodes
-            if id(node.module) not in called
-            and any(id(tensor) in recording.used for tensor in node.module._parameters.values() if tensor is not None)
+            id(module)
+            for module in others
+            if any(id(tensor) in used for tensor in module._parameters.values() if tensor is not None)
         }
+
+
+def _own_parameters(event: Event) -> Iterator[int]:
+    return map(id, event.module._parameters.values() if event.module is not None else ())
 
 
 def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, ran: bool) -> Iterator[ModuleInfo]:

@@ -33,24 +33,26 @@ class KnownType:
     as_documented: bool
     """``forward`` is PyTorch's own."""
     is_linear: bool
-    values: Callable[[nn.Module], Any] | None
-    """Reads all the settings of a layer at once; None where there are too few for that."""
+    read: Callable[[nn.Module], Any]
+    """Reads all the settings of a layer at once."""
 
     @classmethod
     def of(cls, kind: type) -> KnownType:
         """Look up everything about a class."""
         rule = rule_for(kind)
-        values = attrgetter(*rule.settings) if len(rule.settings) > 1 else None
-        return cls(rule, kind.__name__, runs_as_documented(kind), issubclass(kind, nn.Linear), values)
+        read = attrgetter(*rule.settings) if len(rule.settings) > 1 else rule.read_settings
+        return cls(rule, kind.__name__, runs_as_documented(kind), issubclass(kind, nn.Linear), read)
 
-    def settings(self, module: nn.Module) -> Mapping[str, Any]:
-        """The recorded attributes of one layer."""
-        if self.values is not None:
-            try:
-                return dict(zip(self.rule.settings, self.values(module), strict=True))
-            except AttributeError:
-                pass
-        return self.rule.read_settings(module)
+    def values(self, module: nn.Module) -> Any:
+        """The recorded attributes of one layer, in the least time; ``settings`` names them."""
+        try:
+            return self.read(module)
+        except AttributeError:
+            return self.rule.read_settings(module)
+
+    def settings(self, values: Any) -> Mapping[str, Any]:
+        """What ``values`` are, by name."""
+        return values if type(values) is dict else dict(zip(self.rule.settings, values, strict=True))
 
 
 @dataclass(slots=True)
@@ -84,6 +86,18 @@ class State:
         if found is None:
             found = self.types[kind] = KnownType.of(kind)
         return found
+
+    def completed(self, module: nn.Module) -> Frame | None:
+        """The frame of a module that completes; frames above it belong to calls whose error was caught."""
+        stack = self.stack
+        if stack and stack[-1].module is module:
+            return stack.pop()
+        for depth in range(len(stack) - 1, -1, -1):
+            if stack[depth].module is module:
+                frame = stack[depth]
+                del stack[depth:]
+                return frame
+        return None
 
     def count(self, before: int, inside: int = 0) -> int | None:
         """Operations since the count stood at ``before``, less those of calls inside; told to the call around it."""

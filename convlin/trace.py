@@ -24,11 +24,11 @@ from convlin.frames import calling_line, raised_in_torch
 from convlin.hooks import Hooks
 from convlin.layers import PLAIN, Arrival
 from convlin.nested import describe, describe_arguments, sizes, tensors_in
-from convlin.plain import plain_layer_hook
+from convlin.quick import QuickHooks, is_plain_leaf
 from convlin.recording import NO_SOURCE, Event, Failure, Frame, Recording, is_feature_map
 from convlin.records import TensorInfo
 from convlin.state import State
-from convlin.tree import Node
+from convlin.tree import Node, is_leaf
 
 Replaced = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -42,32 +42,40 @@ class Tracer:
         self._thread = threading.get_ident()
         self._paths: dict[int, str] = {}
         self._hooks = Hooks()
+        self._quick: QuickHooks | None = None
 
     @contextmanager
     def attached(self) -> Iterator[Recording]:
         """The hooks and the function mode, for the time of the block; an exception is noted and goes on."""
+        mode = None if self._state.closed else Between(self._state)
         try:
             with paused():
-                self._attach()
-            with nullcontext() if self._state.closed else Between(self._state):
+                self._attach(mode)
+            with mode or nullcontext():
                 yield self._state.recording
         except BaseException as error:
             self._stop(error)
             raise
         finally:
             self._hooks.remove()
+            if self._quick is not None:
+                with paused():
+                    self._quick.finish()
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """What goes into the model; ``dummies``, by place, are the tensors that convlin made."""
         self._state.recording.inputs = describe_arguments(args, kwargs, self._state.read)
         self._state.origins.take_inputs(args, kwargs, dummies)
 
-    def _attach(self) -> None:
+    def _attach(self, mode: Between | None) -> None:
         inside_script: set[int] = set()
         state = self._state
         before, after = self._before, self._after  # one bound method for all of them
         looks_before = state.careful or state.flops is not None
-        after_plain = after if looks_before or state.read is not sizes else plain_layer_hook(state, self._paths, after)
+        if not looks_before and state.read is sizes:
+            # On the meta device the mode answers for what the layers call.
+            self._quick = QuickHooks(state, self._paths, mode if state.answer is None else None, after)
+        quick = self._quick
         for path, module, _ in self._nodes:
             if id(module) in inside_script:
                 continue
@@ -75,10 +83,11 @@ class Tracer:
             if isinstance(module, torch.jit.ScriptModule):
                 # Its children run inside TorchScript, where no Python hook is called.
                 inside_script.update(id(inner) for inner in module.modules() if inner is not module)
-            if not looks_before and _is_plain_leaf(module):
-                self._hooks.after(module, after_plain)
+            if quick is not None:
+                quick.put(self._hooks, module)
                 continue
-            self._hooks.before(module, before)
+            if looks_before or not is_plain_leaf(module):
+                self._hooks.before(module, before)
             self._hooks.after(module, after)
 
     # Before a module runs
@@ -88,7 +97,7 @@ class Tracer:
             return None
         state = self._state
         with torch._C.DisableTorchFunction():
-            frame = Frame(module, self._paths[id(module)], len(state.recording.events), _is_leaf(module))
+            frame = Frame(module, self._paths[id(module)], len(state.recording.events), is_leaf(module))
             if state.flops is not None:
                 frame.counted = state.flops.total
             state.stack.append(frame)
@@ -154,7 +163,7 @@ class Tracer:
         if threading.get_ident() != self._thread:
             return None
         with torch._C.DisableTorchFunction():
-            frame = self._pop(module)
+            frame = self._state.completed(module)
             if self._state.watching and not self._state.stack:
                 self._state.recording.outputs = describe(output, self._state.read)
             if frame is not None and frame.output_size is not None:
@@ -167,18 +176,6 @@ class Tracer:
             kept = frame.original.clone()  # its own tensor, so that it has its own origin
             self._record(module, frame, args, kwargs, kept)
             return kept
-
-    def _pop(self, module: nn.Module) -> Frame | None:
-        """The frame of a module that completes; frames above it belong to calls whose error was caught."""
-        stack = self._state.stack
-        if stack and stack[-1].module is module:
-            return stack.pop()
-        for depth in range(len(stack) - 1, -1, -1):
-            if stack[depth].module is module:
-                frame = stack[depth]
-                del stack[depth:]
-                return frame
-        return None
 
     def _record(
         self, module: nn.Module, frame: Frame | None, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
@@ -294,18 +291,6 @@ def _with_last_size(output: Any, size: int) -> Any:
     first = output[0] if isinstance(output, tuple) else output
     resized = torch.zeros((*first.shape[:-1], size), dtype=first.dtype, device=first.device)
     return (resized, *output[1:]) if isinstance(output, tuple) else resized
-
-
-def _is_leaf(module: nn.Module) -> bool:
-    """Without children, or with none that can be seen."""
-    return isinstance(module, torch.jit.ScriptModule) or not module._modules
-
-
-def _is_plain_leaf(module: nn.Module) -> bool:
-    """One of PyTorch's own layers without children, and without hooks of the user's: no row comes from inside it."""
-    if module._modules or module._forward_hooks or module._forward_pre_hooks:
-        return False
-    return type(module).__module__.startswith("torch.nn.modules.")
 
 
 def _is_lazy(module: nn.Module) -> bool:

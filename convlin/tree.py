@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 
@@ -39,3 +40,8 @@ def walk(model: nn.Module) -> list[Node]:
             children.reverse()
             pending += children
     return [Node(path, module, tuple(aliases.get(id(module), ()))) for path, module in order]
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Without children, or with none that can be seen."""
+    return isinstance(module, torch.jit.ScriptModule) or not module._modules

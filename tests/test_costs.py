@@ -79,9 +79,9 @@ def test_a_plain_layer_of_a_quick_pass_has_one_hook(monkeypatch: pytest.MonkeyPa
     for name in hooked:
         put = getattr(Hooks, name)
 
-        def counted(self: Hooks, module: nn.Module, hook: Any, name: str = name, put: Any = put) -> None:
+        def counted(self: Hooks, module: nn.Module, hook: Any, name: str = name, put: Any = put, **how: bool) -> None:
             hooked[name] += 1
-            put(self, module, hook)
+            put(self, module, hook, **how)
 
         monkeypatch.setattr(Hooks, name, counted)
     summarize(nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4)), (4,))

@@ -1,0 +1,213 @@
+"""The quick pass: it tells what the thorough tracer tells, and sees whatever is not PyTorch's own layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from convlin import Summary, summarize, trace
+from convlin.between import Between
+from convlin.nested import sizes
+from tests.snapshot import difference, snapshot
+from tests.zoo import SMALL, ZooModel, cases
+
+
+@contextmanager
+def _thorough(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    """Passes without the hooks of a quick one: they are for sizes that are read as they are."""
+    with monkeypatch.context() as patch:
+        patch.setattr(trace, "sizes", lambda tensor: sizes(tensor))
+        yield
+
+
+def _summarized(entry: ZooModel, model: nn.Module) -> Summary:
+    args, kwargs = entry.inputs()
+    return summarize(model, list(args) or None, kwargs=kwargs, mode="same" if entry.training else "eval")
+
+
+@pytest.mark.parametrize("entry", cases(SMALL))
+def test_it_tells_what_the_tracer_tells(entry: ZooModel, monkeypatch: pytest.MonkeyPatch) -> None:
+    model = entry.build()
+    quick = _summarized(entry, model)
+    with _thorough(monkeypatch):
+        assert _summarized(entry, model) == quick
+
+
+class Block(nn.Module):
+    """Layers of PyTorch's own, and a function between them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.norm = nn.BatchNorm2d(4)
+        self.relu = nn.ReLU()
+        self.fc = nn.Linear(4 * 8 * 8, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(torch.flatten(self.relu(self.norm(self.conv(x))), 1))
+
+
+IMAGE = (3, 8, 8)
+
+
+def _seen(monkeypatch: pytest.MonkeyPatch, model: nn.Module, **options: Any) -> list[str]:
+    """The names of the functions that the mode is asked about."""
+    names: list[str] = []
+    ask = Between.__torch_function__
+
+    def counted(self: Between, func: Any, *rest: Any) -> Any:
+        names.append(getattr(func, "__name__", ""))
+        return ask(self, func, *rest)
+
+    monkeypatch.setattr(Between, "__torch_function__", counted)
+    summarize(model, IMAGE, **options)
+    return names
+
+
+def test_the_mode_is_off_inside_layers_that_write_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _seen(monkeypatch, Block()) == ["flatten"]
+
+
+def test_in_training_it_sees_who_writes_statistics(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Block()
+    before = snapshot(model)
+    assert _seen(monkeypatch, model, mode="train", batch_size=2) == ["dim", "add_", "batch_norm", "flatten"]
+    assert difference(before, snapshot(model)) == []
+
+
+def test_it_sees_a_layer_that_works_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Block()
+    model.relu.inplace = True
+    assert _seen(monkeypatch, model) == ["relu", "flatten"]
+
+
+class Catching(Block):
+    """A layer raises, forward catches it, and goes on to write to its own weights."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = nn.Linear(7, 7)
+
+    def forward(self, x: Tensor) -> Any:
+        try:
+            self.other(x)
+        except RuntimeError:
+            self.other.weight.add_(1)
+        return super().forward(x).view(2, 5)
+
+
+def test_it_is_on_again_behind_a_layer_that_raised() -> None:
+    model = Catching()
+    before = snapshot(model)
+    s = summarize(model, IMAGE)
+    assert difference(before, snapshot(model)) == []
+    assert [call.type for call in s.calls if call.is_function] == ["torch.flatten", "Tensor.view"]
+
+
+def test_it_is_on_again_behind_what_an_alarm_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A ``KeyboardInterrupt`` in PyTorch's own layer, for which no hook is called."""
+    model = Block()
+    interrupted = nn.Linear(192, 2)
+    model.interrupted = interrupted
+    raised: list[int] = []
+    linear = torch.nn.functional.linear
+
+    def once(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor:
+        if weight is interrupted.weight:
+            raised.append(1)
+            raise KeyboardInterrupt
+        return linear(input, weight, bias)
+
+    def forward(x: Tensor) -> Any:
+        with suppress(KeyboardInterrupt):
+            interrupted(torch.flatten(x, 1))
+        return Block.forward(model, x)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", once)
+    model.forward = forward  # type: ignore[method-assign]
+    before = snapshot(model)
+    s = summarize(model, IMAGE)
+    assert raised
+    assert difference(before, snapshot(model)) == []
+    assert [call.type for call in s.calls if call.is_function][-1] == "torch.flatten"
+    assert torch._C._len_torch_function_stack() == 0
+
+
+class Watching(TorchFunctionMode):
+    """Somebody else's mode."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(func.__name__)
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize("inside", [False, True])
+def test_a_mode_of_somebody_else_sees_what_it_would_see(inside: bool) -> None:
+    model, x, mode = Block().eval(), torch.rand(1, *IMAGE), Watching()
+    calls = {"conv2d", "batch_norm", "relu", "flatten", "linear"}
+    forward = model.forward
+
+    def under_mode(x: Tensor) -> Any:
+        with mode:
+            return forward(x)
+
+    if inside:
+        model.forward = under_mode  # type: ignore[method-assign]
+        summarize(model, x)
+    else:
+        with mode:
+            summarize(model, x)
+    seen, mode.names = mode.names, []
+    under_mode(x)
+    assert [name for name in seen if name in calls] == [name for name in mode.names if name in calls]
+
+
+def test_a_hook_on_all_modules_is_seen() -> None:
+    model = Block()
+    handle = nn.modules.module.register_module_forward_hook(
+        lambda module, args, output: output.unsqueeze(0).squeeze(0) if isinstance(module, nn.Conv2d) else None
+    )
+    try:
+        s = summarize(model, IMAGE)
+    finally:
+        handle.remove()
+    assert [call.type for call in s.calls if call.is_function] == [
+        "Tensor.unsqueeze",
+        "Tensor.squeeze",
+        "torch.flatten",
+    ]
+
+
+def test_settings_are_those_of_the_time_of_the_call() -> None:
+    class Growing(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 3, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Any:
+            x = self.conv(x)
+            self.conv.stride = (2, 2)
+            return self.conv(x)
+
+    first, second = (call for call in summarize(Growing(), IMAGE).calls if call.type == "Conv2d")
+    assert (first.settings["stride"], first.output_shape) == ((1, 1), (1, 3, 8, 8))
+    assert (second.settings["stride"], second.output_shape) == ((2, 2), (1, 3, 4, 4))
+    assert second.derivation is not None
+
+
+def test_a_module_whose_weight_another_one_uses_is_no_idle_one() -> None:
+    model = Block()
+    model.spare = nn.Linear(4 * 8 * 8, 10)
+    model.spare.weight = model.fc.weight
+    (spare,) = (module for module in summarize(model, IMAGE).modules if module.path == "spare")
+    assert spare.remark == "not called as a module, but its parameters are used"
