@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
+from convlin.collector import paused
 from convlin.records import Call, Derivation, Problem, Step, TensorInfo
 from convlin.render import words
 from convlin.render.rows import Row, Table
@@ -45,6 +46,7 @@ def all_lines(table: Table) -> list[tuple[str, ...]]:
     return [line for lines in lines_by_row(table) for line in lines]
 
 
+@paused()
 def lines_by_row(table: Table) -> list[list[tuple[str, ...]]]:
     """Each row as lines of cells: one, and more where several tensors went in or came out."""
     texts = [COLUMNS[name].text for name in table.columns]

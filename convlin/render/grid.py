@@ -6,7 +6,10 @@ from collections.abc import Collection, Sequence
 
 from tabulate import tabulate
 
+from convlin.collector import paused
 
+
+@paused()
 def grid(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
     """Columns aligned left, those numbered in ``right`` aligned right; no blank at the end of a line.
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from convlin.collector import paused
 from convlin.records import Call, Location, Problem, Report, Size, TensorInfo
 from convlin.render.drafts import Drafts
 from convlin.render.fold import ENOUGH, LONG, fold
@@ -92,6 +93,7 @@ class Table:
         return self.report.calls[row.calls[0]] if row.calls else None
 
 
+@paused()
 def build_table(report: Report, options: Options, *, grouped: bool = False) -> Table:
     """The rows of a report.  ``grouped`` puts a head before the rows of every container.
 
