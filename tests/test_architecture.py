@@ -138,3 +138,9 @@ def test_summarize_loads_no_algebra_and_no_tables_until_asked() -> None:
         "for name in before: sys.modules.pop(name)\nimport builtins"
     )
     assert not loaded & {"tabulate", "sympy", "pandas"}
+
+
+def test_every_room_stands_in_the_design() -> None:
+    design = (PACKAGE.parent / "docs" / "design.md").read_text(encoding="utf-8")
+    rooms = {name.split(".")[0] for name in ROOMS} - {"", "__main__"}
+    assert [room for room in sorted(rooms) if f"`{room}`" not in design and f"`{room}/`" not in design] == []
