@@ -346,9 +346,16 @@ def test_conv_transpose(data: st.DataObject) -> None:
         "output_padding": data.draw(one_or_each(st.sampled_from([0, 0, 0, 1, 2, -1]), dims)),
         "dilation": data.draw(one_or_each(st.integers(1, 3), dims)),
     }
-    observe = lambda: TRANSPOSED[dims](2, **options)(torch.zeros(shape))  # noqa: E731
-    # Whether an empty result passes, or a dilation of 0, depends on the library that PyTorch chooses.
-    agree_spatially(arithmetic.conv_transpose, shape, dims, options, observe, may_refuse_empty=True)
+    in_channels = data.draw(st.sampled_from([2, 2, 2, 2, 2, 3]))
+    agree_spatially(
+        lambda *arguments, **named: arithmetic.conv_transpose(*arguments, in_channels=in_channels, **named),
+        shape,
+        dims,
+        options,
+        lambda: TRANSPOSED[dims](in_channels, **options)(torch.zeros(shape)),
+        # Whether an empty result passes, or a dilation of 0, depends on the library that PyTorch chooses.
+        may_refuse_empty=True,
+    )
 
 
 @thorough
@@ -1028,6 +1035,7 @@ def test_a_last_window_must_start_inside() -> None:
         ((2, 10, 8, 64), (2, 10, 512), ["8·64 = 512"]),
         ((2, 3, 4), (-1,), ["2·3·4 = 24"]),
         ((2, 3, 4), (2, 3, 4), []),
+        ((2, 2, 2), (2, 4), ["2·2 = 4"]),
         ((2, 12), (2, 3, 4), []),
         ((), (1,), []),
         ((), (-1,), []),
@@ -1036,6 +1044,28 @@ def test_a_last_window_must_start_inside() -> None:
 )
 def test_a_view_shows_what_was_merged(before: tuple[int, ...], shape: tuple[int, ...], lines: list[str]) -> None:
     assert [step.text for step in arithmetic.reshape(before, shape=shape).steps] == lines
+
+
+@pytest.mark.parametrize(
+    ("before", "shape", "axis"),
+    [((2, 3, 4), (-1,), "dim 0"), ((2, 3, 4), (6, 4), "dim 0"), ((2, 3, 4, 5), (2, 12, 5), "dim 1"),
+     ((2, 3, 4), (2, 12), "features")],
+)  # fmt: skip
+def test_only_what_is_merged_into_the_last_axis_of_several_is_called_features(
+    before: tuple[int, ...], shape: tuple[int, ...], axis: str
+) -> None:
+    assert [step.axis for step in arithmetic.reshape(before, shape=shape).steps] == [axis]
+
+
+def test_elements_that_do_not_come_out_even_are_counted() -> None:
+    with pytest.raises(SizeError, match=r"^3·7 = 21, but there are 2·10 = 20 elements$"):
+        arithmetic.reshape((2, 10), shape=(3, 7))
+    with pytest.raises(SizeError, match=r"^3·7 = 21, but there are 20 elements$"):
+        arithmetic.unflatten((2, 20), dim=1, sizes=(3, 7))
+    with pytest.raises(SizeError, match=r"^there are 2·10 = 20 elements, and 3 does not divide that$"):
+        arithmetic.reshape((2, 10), shape=(3, -1))
+    with pytest.raises(SizeError, match=r"^there are 2·0 = 0 elements, and −1 could be anything$"):
+        arithmetic.reshape((2, 0), shape=(0, -1))
 
 
 def test_the_network_of_the_question() -> None:
@@ -1049,11 +1079,165 @@ def test_the_network_of_the_question() -> None:
     assert arithmetic.flatten(shape, start_dim=1).steps[0].text == "256·4·4 = 4096"
 
 
+@pytest.mark.parametrize("padding", [0, "valid"])
+def test_without_padding_its_mode_asks_for_nothing(padding: Any) -> None:
+    options: dict[str, Any] = {"kernel_size": 3, "padding": padding, "padding_mode": "reflect"}
+    with pytest.raises(SizeError) as caught:
+        arithmetic.convolution((1, 2, 0), spatial_dims=1, out_channels=2, **options)
+    assert caught.value.minimum == 3
+    assert nn.Conv1d(2, 2, **options)(torch.zeros(1, 2, 3)).shape == (1, 2, 1)
+
+
 def test_an_error_says_where_and_how_much() -> None:
     with pytest.raises(SizeError) as caught:
         arithmetic.max_pool((1, 8, 1, 3), spatial_dims=2, kernel_size=2)
     assert (caught.value.axis, caught.value.size, caught.value.minimum) == ("H", 1, 2)
     assert str(caught.value) == "H is 1, but must be at least 2: ⌊(1 + 2·0 − 1·(2−1) − 1)/2⌋ + 1 = 0"
+
+
+@pytest.mark.parametrize(
+    ("derive", "observe", "axis", "minimum"),
+    [
+        (
+            lambda n: arithmetic.rnn((n, 2, 3), hidden_size=4),
+            lambda n: nn.LSTM(3, 4)(torch.zeros(n, 2, 3)),
+            "L",
+            1,
+        ),
+        (
+            lambda n: arithmetic.embedding_bag((3,), embedding_dim=2, offsets=n, include_last_offset=True),
+            lambda n: nn.EmbeddingBag(2, 2, include_last_offset=True)(
+                torch.zeros(3, dtype=torch.long), torch.zeros(n, dtype=torch.long)
+            ),
+            "dim 0",
+            1,
+        ),
+        (
+            lambda n: arithmetic.unfold_dimension((2, n), dimension=1, size=4, step=2),
+            lambda n: torch.zeros(2, n).unfold(1, 4, 2),
+            "dim 1",
+            4,
+        ),
+        (
+            lambda n: arithmetic.pad((1, 2, n, 9), padding=(0, 0, 1, 4), mode="reflect"),
+            lambda n: functional.pad(torch.zeros(1, 2, n, 9), (0, 0, 1, 4), mode="reflect"),
+            "H",
+            5,
+        ),
+        (
+            lambda n: arithmetic.pad((1, 2, 9, n), padding=(3, 1, 0, 0), mode="circular"),
+            lambda n: functional.pad(torch.zeros(1, 2, 9, n), (3, 1, 0, 0), mode="circular"),
+            "W",
+            3,
+        ),
+        (
+            lambda n: arithmetic.pad((2, n), padding=(-2, -1)),
+            lambda n: functional.pad(torch.zeros(2, n), (-2, -1)),
+            "L",
+            3,
+        ),
+        (
+            lambda n: arithmetic.fractional_max_pool((1, 2, 9, n), spatial_dims=2, kernel_size=3, output_size=4),
+            lambda n: nn.FractionalMaxPool2d(3, output_size=4)(torch.zeros(1, 2, 9, n)),
+            "W",
+            6,
+        ),
+        (
+            lambda n: arithmetic.avg_pool((1, 2, 9, n, 9), spatial_dims=3, kernel_size=3, padding=1),
+            lambda n: nn.AvgPool3d(3, padding=1)(torch.zeros(1, 2, 9, n, 9)),
+            "H",
+            3,
+        ),
+        (
+            lambda n: arithmetic.convolution(
+                (1, 2, n), spatial_dims=1, out_channels=2, kernel_size=3, padding="valid", padding_mode="reflect"
+            ),
+            lambda n: nn.Conv1d(2, 2, 3, padding="valid", padding_mode="reflect")(torch.zeros(1, 2, n)),
+            "L",
+            3,
+        ),
+        (
+            lambda n: arithmetic.interpolate((1, 2, n), scale_factor=2),
+            lambda n: functional.interpolate(torch.zeros(1, 2, n), scale_factor=2),
+            "L",
+            1,
+        ),
+    ],
+)
+def test_the_smallest_size_named_is_the_smallest_that_pytorch_takes(
+    derive: Callable[[int], Derivation], observe: Callable[[int], Any], axis: str, minimum: int
+) -> None:
+    with pytest.raises((RuntimeError, ValueError)):
+        observe(minimum - 1)
+    with pytest.raises(SizeError) as caught:
+        derive(minimum - 1)
+    assert (caught.value.axis, caught.value.size) == (axis, minimum - 1)
+    assert caught.value.minimum == minimum
+    observe(minimum)
+    derive(minimum)
+
+
+@pytest.mark.parametrize(
+    ("refused", "axis", "size"),
+    [
+        (lambda: arithmetic.cat([(2, 3, 4), (7, 3, 5)]), "dim 2", 5),
+        (lambda: arithmetic.broadcast((8, 1, 5), (3, 6)), "dim 2", 6),
+        (lambda: arithmetic.matmul((2, 3, 4), (5, 6)), "dim 2", 4),
+        (lambda: arithmetic.expand((3, 4), sizes=(2, 3, 5)), "dim 1", 4),
+        (lambda: arithmetic.expand((3, 4), sizes=(-1, 3, 4)), "dim 0", None),
+        (lambda: arithmetic.repeat((3, 4), repeats=(2, -2)), "dim 1", None),
+        (lambda: arithmetic.linear((2, 9), in_features=8, out_features=3), "features", 9),
+        (lambda: arithmetic.bilinear((2, 5), (3, 6), out_features=1), "dim 0", 3),
+        (lambda: arithmetic.bilinear((2, 5), (2, 6), in2_features=7, out_features=1), "features", 6),
+        (
+            lambda: arithmetic.convolution((1, 5, 9), spatial_dims=1, in_channels=4, out_channels=2, kernel_size=1),
+            "C",
+            5,
+        ),
+        (lambda: arithmetic.fold((1, 7, 16), output_size=5, kernel_size=2), "C", 7),
+        (lambda: arithmetic.fold((1, 8, 15), output_size=5, kernel_size=2), "L", 15),
+        (lambda: arithmetic.pixel_shuffle((1, 6, 8, 9), upscale_factor=2), "C", 6),
+        (lambda: arithmetic.pixel_unshuffle((1, 6, 8, 9), downscale_factor=2), "W", 9),
+        (lambda: arithmetic.interpolate((1, 2, 3), scale_factor=0.1), "L", 3),
+        (lambda: arithmetic.adaptive_pool((1, 2, 5, 6), spatial_dims=2, output_size=(3, -1)), "W", None),
+        (
+            lambda: arithmetic.max_unpool((1, 2, 3, 4), spatial_dims=2, kernel_size=2, output_size=(6, 11)),
+            "W",
+            None,
+        ),
+        (
+            lambda: arithmetic.conv_transpose(
+                (1, 2, 3, 4), spatial_dims=2, out_channels=1, kernel_size=2, stride=2, output_size=(6, 11)
+            ),
+            "W",
+            None,
+        ),
+        (
+            lambda: arithmetic.conv_transpose(
+                (1, 2, 3, 4), spatial_dims=2, out_channels=1, kernel_size=2, output_padding=(0, 1)
+            ),
+            "W",
+            None,
+        ),
+        (lambda: arithmetic.unflatten((2, 10), dim=1, sizes=(3, 4)), "dim 1", 10),
+        (lambda: arithmetic.unflatten((2, 10), dim=1, sizes=(3, -1)), "dim 1", 10),
+        (lambda: arithmetic.reshape((2, 10), shape=(3, 7)), "", 20),
+        (lambda: arithmetic.reshape((2, 10), shape=(3, -1)), "", 20),
+        (lambda: arithmetic.split((2, 10), split_size_or_sections=[4, 5], dim=1), "dim 1", 10),
+        (lambda: arithmetic.split((2, 10), split_size_or_sections=[4, 6], dim=1, index=2), "dim 1", None),
+        (lambda: arithmetic.split((2, 10), split_size_or_sections=4, dim=1, index=3), "dim 1", 10),
+        (lambda: arithmetic.unfold_dimension((2, 10), dimension=1, size=-1, step=1), "dim 1", None),
+        (lambda: arithmetic.permute((2, 3), dims=(0, 4)), "dim 4", None),
+        (lambda: arithmetic.pad((1, 2, 3), padding=(-1, -2), mode="replicate"), "L", None),
+    ],
+)
+def test_an_error_names_the_axis_and_what_arrived_there(
+    refused: Callable[[], Derivation], axis: str, size: int | None
+) -> None:
+    with pytest.raises(SizeError) as caught:
+        refused()
+    assert (caught.value.axis, caught.value.size, caught.value.minimum) == (axis, size, None)
+    assert size is None or re.search(rf"\b{size}\b", str(caught.value))
 
 
 # ---------------------------------------------------------------------------------------------------

@@ -187,11 +187,11 @@ def sizes_per_axis(value: Any, count: int, name: str, *, one_for_all: bool = Tru
     return values
 
 
-def split_spatial(shape: Shape, spatial_dims: int, *, unbatched: bool = True) -> tuple[Shape, Shape]:
+def split_spatial(shape: Shape, spatial_dims: int) -> tuple[Shape, Shape]:
     """The batch (if there is one) with the channels, and the spatial sizes."""
     shape = tuple(shape)
-    if len(shape) != spatial_dims + 2 and not (unbatched and len(shape) == spatial_dims + 1):
-        expected = f"{spatial_dims + 1} (unbatched) or {spatial_dims + 2}" if unbatched else f"{spatial_dims + 2}"
+    if len(shape) not in (spatial_dims + 1, spatial_dims + 2):
+        expected = f"{spatial_dims + 1} (unbatched) or {spatial_dims + 2}"
         raise SizeError(f"{spell_shape(shape)} has {len(shape)} dimensions instead of {expected}")
     return shape[:-spatial_dims], shape[-spatial_dims:]
 

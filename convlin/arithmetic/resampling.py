@@ -65,7 +65,7 @@ def interpolate(
     rank = len(input_shape)
     if rank not in _RANKS.get(mode, (3, 4, 5)):
         raise SizeError(f"mode {mode!r} does not take the {rank} dimensions of {spell_shape(input_shape)}")
-    leading, spatial = split_spatial(input_shape, rank - 2, unbatched=False)
+    leading, spatial = split_spatial(input_shape, rank - 2)
     axes = SPATIAL_AXES[rank - 2]
     if (size is None) == (scale_factor is None):
         raise SizeError("interpolation takes either a size or a scale_factor")

@@ -291,7 +291,7 @@ def _piece(size: Size, index: int, whole: Step, numbers: str, *, count: int) -> 
     """
     axis, words, _, length = whole
     rest = size - index * length
-    missing = index >= count if certain(size <= 0) else index > 0 and certain(rest <= 0)
+    missing = index >= count if certain(size <= 0) else certain(rest <= 0)
     if index < 0 or missing:
         raise SizeError(f"there is no part {index} of {axis}, which is {spell(size)}", axis=axis, size=size)
     if certain(length <= rest):

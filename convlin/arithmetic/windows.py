@@ -151,11 +151,12 @@ def convolution(
     # Other modes than zeros pad in a step of their own, which takes negative numbers, too.
     windows = windows_along(spatial_dims, kernel_size, stride, padding, dilation, may_cut=padding_mode != "zeros")
     axes = SPATIAL_AXES[spatial_dims]
-    if padding_mode != "zeros" and padding != "valid":
+    if padding_mode != "zeros":
         for axis, size, window in zip(axes, spatial, windows, strict=True):
             # An odd number of cells for padding="same" has its larger half on the right.
             both = window.both_sides
-            require_padding(axis, size, both // 2, both - both // 2, padding_mode)
+            if both:
+                require_padding(axis, size, both // 2, both - both // 2, padding_mode)
     steps = [window.fit(axis, size) for axis, size, window in zip(axes, spatial, windows, strict=True)]
     return Derivation(
         (*leading[:-1], out_channels, *(step.size for step in steps)),
