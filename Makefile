@@ -22,8 +22,10 @@ demo: $(VENV)/demo.stamp ## the CIFAR-10 CNN with a wrong number in it, and then
 test: $(VENV)/test.stamp ## the whole suite
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0
 
+# Left out: the one test whose signal handler raises anywhere; inside coverage's own lock it leaves that lock taken.
 coverage: $(VENV)/test.stamp ## the suite again, and which lines and branches it does not reach
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0 \
+		--deselect tests/test_untouched.py::test_a_timeout_signal_in_forward_leaves_nothing_behind \
 		--cov=convlin --cov-branch --cov-report=term-missing:skip-covered
 
 bench: $(VENV)/test.stamp ## what a summary costs; writes benchmarks/RESULTS.md
