@@ -108,4 +108,6 @@ def _corrected_call(finding: Finding, where: Location, said: Said) -> str | None
     name = finding.called_as.rpartition(".")[2]
     if said.argument is not None:
         return corrected_keyword(where, name, *said.argument) or said.advice
+    if not said.behind:  # nothing in that line alone would mend it
+        return said.advice
     return corrected_argument(where, name, said.behind) or said.advice

@@ -48,7 +48,7 @@ def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int
 def _reshape(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
-    tensor = args[0]
+    tensor = args[0] if args else kwargs.get("input")
     wanted = reshape_sizes(args, kwargs)
     if not isinstance(tensor, Tensor) or wanted is None or tensor.dim() == 0:
         return None
@@ -73,9 +73,11 @@ def _fits(wanted: tuple[int, ...], elements: int) -> bool:
 def _unflatten(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
-    tensor = args[0]
+    tensor = args[0] if args else kwargs.get("input")
     given = (*args[1:], *(kwargs[name] for name in ("dim", "sizes") if name in kwargs))
-    if len(given) != 2 or not isinstance(given[0], int) or not isinstance(given[1], tuple | list):
+    if not isinstance(tensor, Tensor) or len(given) != 2 or not isinstance(given[1], tuple | list):
+        return None
+    if not isinstance(given[0], int) or not -tensor.dim() <= given[0] < tensor.dim():
         return None
     axis, sizes = given[0] % tensor.dim(), tuple(given[1])
     product = prod(size for size in sizes if size != -1)
@@ -160,11 +162,14 @@ def _concatenate(
     tensors = args[0] if args else kwargs.get("tensors")
     if not isinstance(tensors, tuple | list) or not all(isinstance(value, Tensor) for value in tensors):
         return None
-    dim = args[1] if len(args) > 1 else kwargs.get("dim", 0)
+    dim = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
+    if not tensors or not isinstance(dim, int):
+        return None
     first = tensors[0]
     shapes = tuple(tuple(tensor.shape) for tensor in tensors)
-    if any(tensor.dim() != first.dim() for tensor in tensors) or not isinstance(dim, int):
-        misfit = Misfit("operands", shapes[0], shapes[1], "ranks", {"shapes": shapes})
+    other = next((shape for shape in shapes if len(shape) != first.dim()), None)
+    if other is not None:
+        misfit = Misfit("operands", shapes[0], other, "ranks", {"shapes": shapes})
         return Recovery((misfit,), first)
     stack = getattr(function, "__name__", "") == "stack"
     axis = dim % (first.dim() + stack) if first.dim() + stack else 0

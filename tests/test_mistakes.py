@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import inspect
+import textwrap
 from contextlib import nullcontext
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -83,6 +84,7 @@ def check(problems: tuple[Problem, ...], expected: tuple[Wrong, ...], mistake: M
         number, line = line_of(mistake, one.line)
         assert problem.where is not None, told
         assert (Path(problem.where.file), problem.where.line) == (mistake.file, number), told
+        assert problem.fix != line, told
         if one.right is not None:
             assert problem.fix == line.replace(one.line, one.right), told
         else:
@@ -222,6 +224,157 @@ def test_smallest_input_is_proved(mistake: Mistake) -> None:
         smaller[axis] -= 1
         with pytest.raises(RuntimeError):
             model(torch.zeros(2, channels, *smaller))
+
+
+# What is seldom met ---------------------------------------------------------------------------------------------------
+
+
+class Rare(NamedTuple):
+    """Layers and a forward, and what must be said about them."""
+
+    layers: str
+    forward: str
+    given: tuple[int, ...]
+    says: str
+    fix: str | None
+    """The ``fix``; ``{}`` for a line that makes the model right."""
+
+
+RARE: dict[str, Rare] = {
+    "one direction of two": Rare(
+        "self.lstm = nn.LSTM(4, 8, batch_first=True, bidirectional=True)\nself.fc = nn.Linear(16, 2)",
+        "_, (h, _) = self.lstm(x)\nreturn self.fc(h[-1])", (5, 4),
+        "lstm is bidirectional, and h_n holds its directions apart: torch.cat((h[-2], h[-1]), dim=1)", "{}",
+    ),
+    "a number of neither direction": Rare(
+        "self.lstm = nn.LSTM(4, 8, batch_first=True, bidirectional=True)\nself.fc = nn.Linear(20, 2)",
+        "_, (h, _) = self.lstm(x)\nreturn self.fc(h[-1])", (5, 4), "8 is the last axis of 2×8", "{}",
+    ),
+    "channels and groups": Rare(
+        "self.conv = nn.Conv2d(3, 6, 3)\nself.norm = nn.GroupNorm(4, 8)", "return self.norm(self.conv(x))", (3, 8, 8),
+        "6 channels cannot be divided into 4 groups: change num_groups too", "self.norm = nn.GroupNorm(4, 6)",
+    ),
+    "features and heads": Rare(
+        "self.attend = nn.MultiheadAttention(8, 4, batch_first=True)", "return self.attend(x, x, x)[0]", (5, 6),
+        "6 cannot be divided among 4 heads: change num_heads too",
+        "self.attend = nn.MultiheadAttention(6, 4, batch_first=True)",
+    ),
+    "an index below zero": Rare(
+        "self.words = nn.Embedding(8, 4)", "return self.words(x.long() - 1)", (3,),
+        "a negative index reaches Embedding(8, 4), which has the indices 0 to 7", None,
+    ),
+    "a packed sequence": Rare(
+        "self.lstm = nn.LSTM(4, 8, batch_first=True)\nself.fc = nn.Linear(8, 2)",
+        "x = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 3]), batch_first=True)\n"
+        "x, _ = self.lstm(x)\nreturn self.fc(x)", (5, 4),
+        "a PackedSequence reaches Linear(in_features=8, out_features=2), which takes a tensor",
+        "x, lengths = nn.utils.rnn.pad_packed_sequence(x, batch_first=True)",
+    ),
+    "an array": Rare(
+        "self.fc = nn.Linear(4, 2)", "return self.fc(x.numpy())", (4,), "a numpy array reaches Linear",
+        "x = torch.as_tensor(x)",
+    ),
+    "images without channels": Rare(
+        "self.conv = nn.Conv2d(3, 8, 3)", "return self.conv(x)", (8, 8),
+        "Conv2d(3, 8, …) takes N×C×H×W, and 2×8×8 has no channel dimension C", "summarize(model, (3, 8, 8))",
+    ),
+    "rows without a number": Rare(
+        "self.conv = nn.Conv2d(3, 8, 3)", "return self.conv(x)", (8,),
+        "and 2 arrive: 2×8 a dimension for the channels and one for the image's rows are missing", None,
+    ),
+    "a flat tensor and an instance norm": Rare(
+        "self.norm = nn.InstanceNorm2d(8, affine=True)", "return self.norm(x.flatten(1))", (8, 4, 4),
+        "InstanceNorm2d(8, …) takes 4 dimensions (N×C×H×W), and 2 arrive: 2×128", None,
+    ),
+    "an image and an LSTM": Rare(
+        "self.lstm = nn.LSTM(6, 8)", "return self.lstm(x)[0]", (3, 6, 6),
+        "LSTM(6, 8) takes 3 dimensions, and 4 arrive: 2×3×6×6", None,
+    ),
+    "a sequence and a cell": Rare(
+        "self.cell = nn.GRUCell(8, 8)", "return self.cell(x)", (3, 8),
+        "GRUCell(8, 8) takes 2 dimensions, and 3 arrive: 2×3×8", None,
+    ),
+    "a Linear over channels": Rare(
+        "self.conv = nn.Conv1d(3, 8, 3)\nself.fc = nn.Linear(8, 10)", "return self.fc(self.conv(x))", (3, 8),
+        "x.mean(2), or at every step x.transpose(1, 2), has the 8 that were declared", "{}",
+    ),
+    "a Sequential without Flatten": Rare(
+        "self.net = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.Linear(288, 10))", "return self.net(x)", (3, 8, 8),
+        "a 4-D tensor, 2×8×6×6, reaches Linear(in_features=288, out_features=10): flatten it first", "{}",
+    ),
+    "joined with another rank": Rare(
+        "", "return torch.cat([x, x, x[..., None]])", (4,), "torch.cat cannot join 2×4 (the input) and 2×4", None,
+    ),
+    "joined along an axis": Rare(
+        "", "return torch.concatenate([x, x[:, :2]], axis=0)", (4,), "they differ in dimension 1: 4 and 2", None,
+    ),
+    "a weight made on the way": Rare(
+        "", "return F.linear(x, torch.ones(3, 7))", (4,),
+        "F.linear cannot join 2×4 (the input) and 3×7 4 meets 7: these two must be equal", None,
+    ),
+    "a reshape by names": Rare(
+        "", "return torch.reshape(input=x, shape=(3, 5))", (4,),
+        "reshape(3, 5) cannot take 2×4 one sample has 4 elements, not 5", "x = x.flatten(1)",
+    ),
+    "an unflatten by names": Rare(
+        "", "return torch.unflatten(input=x, dim=1, sizes=(5, 2))", (4,),
+        "torch.unflatten: 5·2 = 10, and dimension 1 of 2×4 has 4", None,
+    ),
+    "an unflatten of no dimension": Rare(
+        "", "return x.unflatten(2, (5, 2))", (4,), "PyTorch says: Dimension out of range", None,
+    ),
+}  # fmt: skip
+
+_NET = """import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+{layers}
+
+    def forward(self, x):
+{forward}
+"""
+
+
+@pytest.mark.parametrize("name", RARE)
+def test_rare_mistake(name: str, tmp_path: Path) -> None:
+    layers, forward, given, says, fix = RARE[name]
+    path = tmp_path / "net.py"
+    lines = {"layers": textwrap.indent(layers, " " * 8), "forward": textwrap.indent(forward, " " * 8)}
+    path.write_text(_NET.format(**lines), encoding="utf-8")
+    model, x = loaded(path).Net(), torch.zeros(2, *given)
+    with pytest.raises(Exception):  # noqa: B017, PT011  # that PyTorch refuses it, in whatever way
+        model(x)
+    summary = summarize(model, given, batch_size=2)
+    told = problems_text(summary.report)
+    problem = summary.problems[0]
+    assert says in " ".join(problem.message.split()), told
+    source = path.read_text(encoding="utf-8")
+    assert all(one.fix not in map(str.strip, source.splitlines()) for one in summary.problems), told
+    if fix != "{}":
+        assert problem.fix == fix, told
+        return
+    path.write_text(mended(model, summary.problems, path), encoding="utf-8")
+    loaded(path).Net()(x)
+
+
+@pytest.mark.parametrize("call", ["torch.cat([])", "torch.stack(())", "torch.cat([x, 3])", "x.unflatten(1, 5)"])
+def test_what_torch_refuses_by_itself_is_said_in_its_words(call: str) -> None:
+    class Net(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return eval(call, {"torch": torch, "x": x})
+
+    with pytest.raises(Exception) as plain:  # noqa: PT011  # whatever PyTorch raises
+        Net()(torch.zeros(1, 4))
+    try:
+        said = summarize(Net(), (4,)).problems[0].message
+    except type(plain.value) as error:
+        said = str(error)
+    assert " ".join(str(plain.value).split()) in " ".join(said.split())
 
 
 # What is no mistake ---------------------------------------------------------------------------------------------------

@@ -6,14 +6,13 @@ import textwrap
 from collections.abc import Mapping
 from typing import Any
 
-from convlin.layers import Misfit
 from convlin.recording import Finding
 from convlin.records import Report
 from convlin.wording import functions, sizes, structure
 from convlin.wording.said import Said, Words
 from convlin.wording.tools import called, place, times
 
-__all__ = ["Said", "called", "first_line", "fitted", "is_spelled", "place", "say", "times"]
+__all__ = ["Said", "called", "first_line", "fitted", "place", "say", "times"]
 
 _WIDTH = 100
 
@@ -25,11 +24,6 @@ def say(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     words = _WORDS.get((misfit.kind, misfit.note)) or _WORDS.get((misfit.kind, "")) or sizes.resized
     return words(finding, report)
-
-
-def is_spelled(misfit: Misfit) -> bool:
-    """Whether there are words for exactly this misfit (a test holds every rule against it)."""
-    return (misfit.kind, misfit.note) in _WORDS or (misfit.kind, "") in _WORDS
 
 
 def fitted(message: str, name: str) -> str:

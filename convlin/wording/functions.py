@@ -78,13 +78,9 @@ def _folded(finding: Finding, report: Report) -> Said:
 def _operands(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     shapes: tuple[Shape, ...] = misfit.detail["shapes"]
-    call = report.calls[finding.event]
-    sources = call.sources or (-1,) * len(shapes)
-    makers = [who(report, maker_of(report, source)) for source in sources]
-    makers = [name or maker for name, maker in itertools.zip_longest(finding.names, makers)]
-    meeting = " and ".join(f"{times(shape)} ({maker})" for shape, maker in zip(shapes, makers, strict=False))
-    if len(sources) < len(shapes):
-        meeting = " and ".join(map(times, shapes))
+    sources = report.calls[finding.event].sources
+    told = itertools.islice(itertools.zip_longest(shapes, finding.names, sources), len(shapes))
+    meeting = " and ".join(_met(shape, name, source, report) for shape, name, source in told)
     axes = misfit.detail.get("axes", ())
     difference = ""
     if axes and len(shapes) > 1:
@@ -92,6 +88,13 @@ def _operands(finding: Finding, report: Report) -> Said:
     elif misfit.note in ("linear", "matmul", "convolution"):
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}: these two must be equal"
     return Said(f"{called(finding.function) or name_of(finding)} cannot join {meeting}{difference}", None, forward=True)
+
+
+def _met(shape: Shape, name: str | None, source: int | None, report: Report) -> str:
+    """``2×4 (the output of fc)``; the shape alone where a tensor was made on the way, unseen."""
+    if not name and (source is None or (source == -1 and all(info.shape != shape for info in report.inputs))):
+        return times(shape)
+    return f"{times(shape)} ({name or who(report, maker_of(report, source or 0))})"
 
 
 def _differing(axes: tuple[int, ...], shapes: tuple[Shape, ...]) -> str:

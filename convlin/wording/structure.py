@@ -115,6 +115,8 @@ def _rank(finding: Finding, report: Report) -> Said:
     message = f"{name_of(finding)} takes {takes}, and {misfit.required} arrive: {arrived(finding)}"
     better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
     kind = finding.layer.partition("(")[0]
+    if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalise
+        better = None
     if kind[-2:] in ("1d", "2d", "3d") and "Norm" in kind and better is not None and kind[:-2] + better != kind:
         return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
     if misfit.required == misfit.declared - 2 and axes:
@@ -156,10 +158,12 @@ def _index(finding: Finding, report: Report) -> Said:
 
 
 def _batch_of_one(finding: Finding, report: Report) -> Said:
+    keeps = finding.misfit.detail["keeps_statistics"]
+    when = "in training" if keeps else "without running statistics"
     return Said(
-        f"{name_of(finding)} in training needs more than one value per channel, and {arrived(finding)} has one\n"
+        f"{name_of(finding)} {when} needs more than one value per channel, and {arrived(finding)} has one\n"
         "the mean and variance of a single value say nothing",
-        "batch_size=2 or more, or model.eval()",
+        f"batch_size=2 or more{', or model.eval()' if keeps else ''}",
         outside=True,
     )
 
