@@ -114,9 +114,6 @@ class Suspects:
     unbatched: frozenset[str] = frozenset()
     """Paths of convolutions that took an input without a batch, which a later layer then missed."""
 
-    def __bool__(self) -> bool:
-        return bool(self.folds or self.unflattened or self.unbatched)
-
     def __or__(self, other: Suspects) -> Suspects:
         return Suspects(
             self.folds | other.folds, self.unflattened | other.unflattened, self.unbatched | other.unbatched

@@ -62,6 +62,24 @@ def test_a_linear_that_no_image_suits_is_named_where_it_was_not_reached() -> Non
     assert not _runs(model, height - 1, width)
 
 
+class Odd(nn.Module):
+    """What comes back up is as large as what went down for odd sizes alone: multiples of nothing."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 3, stride=2), nn.ConvTranspose2d(4, 3, 3, stride=2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.up(self.down(x)) + x
+
+
+def test_inputs_that_go_together_and_are_multiples_of_nothing() -> None:
+    model = Odd()
+    (problem,) = summarize(model, (3, 16, 16)).problems
+    assert "15×15" in problem.message
+    assert (_runs(model, 16, 16), _runs(model, 15, 15)) == (False, True)
+
+
 def test_behind_a_global_pooling_no_image_is_looked_for() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(32, 2))
     (problem,) = summarize(model, (3, 16, 16)).problems

@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 
 import convlin
 from convlin import Summary
@@ -126,6 +127,30 @@ def test_what_a_summary_can_be_asked() -> None:
         assert (spelled(function) if callable(function) else None) == expected, name
     for name in ("__getitem__", "__iter__", "__len__", "__str__", "__repr__", "_repr_html_", "__eq__", "__hash__"):
         assert getattr(Summary, name) is not getattr(object, name, None), name
+
+
+def test_a_summary_is_read_by_path_and_cannot_be_changed() -> None:
+    class Net(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.unused = torch.nn.Linear(3, 4), torch.nn.Linear(3, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.first(x)
+
+    model = Net()
+    summary = convlin.summarize(model, (3,))
+    assert summary["first"].output_shape == (1, 4)
+    assert len(summary) == len(list(summary)) == 2
+    assert [module.path for module in summary.modules] == [path for path, _ in model.named_modules()]
+    with pytest.raises(KeyError, match=r"there is no module 'fisrt'; did you mean 'first'\?"):
+        summary["fisrt"]
+    with pytest.raises(KeyError, match="there is no module 'head'\""):
+        summary["head"]
+    with pytest.raises(KeyError, match="'unused' was not called in this pass"):
+        summary["unused"]
+    with pytest.raises(AttributeError, match="cannot be changed; ok was to be set"):
+        summary.ok = True  # type: ignore[misc]
 
 
 @pytest.mark.parametrize(("record", "names"), [(Call, CALL), (Problem, PROBLEM)])

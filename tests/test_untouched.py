@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import random
 import signal
 import threading
@@ -110,6 +111,49 @@ def test_lazy_layers_tell_their_number_and_stay_lazy() -> None:
     assert type(model[3]) is nn.LazyLinear
     model(torch.zeros(1, 3, 10, 10))
     assert model[3].in_features == 512
+
+
+class Keeps(nn.Module):
+    """A queue, and generators of Python's and of numpy's, one of them under two names."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.recent = collections.deque([1, 2], maxlen=2)
+        self.dice, self.numbers = random.Random(3), numpy.random.default_rng(5)
+        self.same = self.dice
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.recent.append(self.same.randint(1, 6))
+        return x * self.numbers.random()
+
+
+def test_queues_and_generators_of_the_model_are_given_back() -> None:
+    model, other = Keeps(), Keeps()
+    before = snapshot(model)
+    summarize(model, (3,))
+    assert difference(before, snapshot(model)) == []
+    assert (model.dice.random(), model.numbers.random()) == (other.dice.random(), other.numbers.random())
+
+
+def test_a_default_dtype_that_forward_sets_is_given_back() -> None:
+    class Doubles(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            torch.set_default_dtype(torch.float64)
+            return x + torch.zeros(1)
+
+    assert str(summarize(Doubles(), (3,)).calls[0].outputs[0].dtype) == "float64"
+    assert torch.get_default_dtype() == torch.float32
+
+
+@pytest.mark.parametrize("error", [MemoryError("full"), RecursionError("deep"), torch.OutOfMemoryError("full")])
+def test_running_out_of_something_is_no_finding(error: Exception) -> None:
+    class Runs(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            raise error
+
+    with pytest.raises(type(error)) as caught:
+        summarize(Runs(), (3,))
+    assert caught.value is error
 
 
 def test_bad_input_changes_nothing() -> None:

@@ -16,7 +16,7 @@ _NOTE = "convlin: the calls up to here"
 def told(error: BaseException, doing: str) -> str:
     """The traceback of ``error`` as Python prints it, without convlin's frames, and what was being done."""
     report = traceback.TracebackException.from_exception(error)
-    _cut(report, set())
+    _cut(report)
     return f"{''.join(report.format())}convlin: {doing} raised the error above"
 
 
@@ -41,14 +41,11 @@ def is_the_users(error: Exception) -> bool:
     return any(note.startswith(_NOTE) for note in getattr(error, "__notes__", ()))
 
 
-def _cut(report: traceback.TracebackException, seen: set[int]) -> None:
-    if id(report) in seen:
-        return
-    seen.add(id(report))
+def _cut(report: traceback.TracebackException) -> None:
     report.stack[:] = [frame for frame in report.stack if not _is_ours(frame.filename)]
     for other in (report.__cause__, report.__context__, *(report.exceptions or ())):
         if other is not None:
-            _cut(other, seen)
+            _cut(other)
 
 
 def _is_ours(filename: str) -> bool:

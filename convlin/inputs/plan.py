@@ -62,20 +62,6 @@ class Plan:
             kwargs={name: change(value) for name, value in self.kwargs.items()},
         )
 
-    def with_shapes(self, shapes: Mapping[str, tuple[int | str, ...]]) -> Plan:
-        """The same plan with other sizes for the dummies at the places named."""
-
-        def change(value: Any) -> Any:
-            if isinstance(value, Dummy) and value.place in shapes:
-                return replace(value, shape=shapes[value.place])
-            return value
-
-        return replace(
-            self,
-            args=tuple(change(value) for value in self.args),
-            kwargs={name: change(value) for name, value in self.kwargs.items()},
-        )
-
     def make(self, sizes: Mapping[str, int] | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with every dummy made: ``(args, kwargs)``."""
         known = dict(sizes or {})

@@ -94,8 +94,6 @@ def _fold_rearrangement(graph: Graph, node: Node) -> None:
     source = graph.nodes[sources[0]]
     if source.failed or node.shape is None or source.shape is None:
         return
-    if source.is_sign and source.shape is None:
-        return
     follows_one = source.role == "reshape" and not source.problems and len(graph.targets[source.key]) == 1
     if follows_one and node.form != "heads":
         both = f"{kinds.bare(source.type)}, {kinds.bare(node.type)}"
