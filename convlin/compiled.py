@@ -23,4 +23,4 @@ def as_written(modules: Iterable[nn.Module]) -> AbstractContextManager[object]:
 
 
 def _is_compiled(module: nn.Module) -> bool:
-    return type(module).__name__ == "OptimizedModule" or getattr(module, "_compiled_call_impl", None) is not None
+    return type(module).__name__ == "OptimizedModule" or module.__dict__.get("_compiled_call_impl") is not None

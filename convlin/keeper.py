@@ -9,7 +9,7 @@ from __future__ import annotations
 import random
 import warnings
 from collections import OrderedDict, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from operator import eq, is_, methodcaller
@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from convlin.errors import UntouchedWarning
 from convlin.kept_tensors import KeptTensors
+from convlin.tree import of_class
 
 _ATOMS = frozenset(
     {int, float, bool, str, bytes, complex, type(None), type, torch.dtype, torch.device, torch.Size, type(len)}
@@ -47,7 +48,7 @@ class _Kind(NamedTuple):
 class Keeper:
     """What was saved of one model, and how to put it back."""
 
-    def __init__(self, model: nn.Module, modules: Iterable[nn.Module] | None = None) -> None:
+    def __init__(self, model: nn.Module, modules: Sequence[nn.Module] | None = None) -> None:
         self._undo: list[Callable[[], None]] = []
         self._dicts: list[dict[Any, Any]] = []
         self._saved: list[dict[Any, Any]] = []
@@ -63,7 +64,7 @@ class Keeper:
         self._kinds: dict[type, _Kind] = {}
         held = list(model.modules()) if modules is None else modules
         # Inside TorchScript no function mode sees who writes.
-        self._tensors = KeptTensors(copy_all=any(isinstance(module, torch.jit.ScriptModule) for module in held))
+        self._tensors = KeptTensors(copy_all=bool(of_class(held, torch.jit.ScriptModule)))
         for module in held:
             self._save_module(module)
 

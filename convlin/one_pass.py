@@ -18,7 +18,7 @@ from convlin.recording import Recording
 from convlin.relocate import exchange, renew_lazy, to_device
 from convlin.state import State
 from convlin.trace import Tracer
-from convlin.tree import Node, walk
+from convlin.tree import Node, of_class, walk
 
 _under_way: ContextVar[bool] = ContextVar("convlin_pass_under_way", default=False)
 
@@ -57,7 +57,7 @@ def one_pass(
         from convlin.meta_rules import answer
 
         state.answer = answer
-    with torch.no_grad(), as_written(node.module for node in nodes), _known_to_be_under_way():
+    with torch.no_grad(), as_written([node.module for node in nodes]), _known_to_be_under_way():
         try:
             with tracer.attached(), state.flops or nullcontext():
                 output = model(*args, **kwargs)
@@ -83,14 +83,15 @@ def prepared(model: nn.Module, plan: Plan, mode: str, modules: Sequence[nn.Modul
     modules = list(model.modules()) if modules is None else modules
     if mode != "same":
         trains = mode == "train"
+        scripted = set(map(id, of_class(modules, torch.jit.ScriptModule)))
         for module in modules:
-            if isinstance(module, torch.jit.ScriptModule):
-                module.train(mode == "train")
+            if id(module) in scripted:
+                module.train(trains)
             else:
                 # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
                 module.__dict__["training"] = trains
     elsewhere = plan.device if plan.device != model_device(model) else None
-    renew_lazy((module for module in modules if isinstance(module, LazyModuleMixin)), elsewhere)
+    renew_lazy(of_class(modules, LazyModuleMixin), elsewhere)
     if elsewhere is not None:
         exchange(modules, to_device(elsewhere))
     yield

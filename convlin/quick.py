@@ -1,19 +1,15 @@
-"""The hooks of a quick pass: what runs most often, and so does nothing twice and nothing that can wait.
+"""The hooks of a quick pass: what runs most often, and so does nothing twice.
 
-Between two convolutions little of the interpreter is left in the processor's caches, and every line
-costs several times what it costs elsewhere.  So while the model runs a call is only noted; the very
-events that the tracer would have written are made of the notes afterwards, all at once.  Whatever is
-not a single tensor in and a single tensor out is left to the tracer.
-
-Inside a layer of PyTorch's own that writes to nothing there is nothing for a function mode to see: it
-is off while such a layer runs.
+They write the very events that the tracer would.  Whatever is not a single tensor in and a single
+tensor out is left to the tracer.  Inside a layer of PyTorch's own that writes to nothing there is
+nothing for a function mode to see: it is off while such a layer runs.
 """
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
-from typing import Any, TypeAlias
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -22,21 +18,11 @@ from torch.overrides import TorchFunctionMode
 
 from convlin.closed import runs_alone
 from convlin.hooks import Hook, Hooks
-from convlin.layers import PLAIN
-from convlin.nested import dtype_name
+from convlin.nested import info
 from convlin.recording import NO_SOURCE, Event, Frame
 from convlin.records import TensorInfo
-from convlin.state import KnownType, State
+from convlin.state import State
 from convlin.tree import is_leaf
-
-_Facts: TypeAlias = "tuple[torch.Size, torch.dtype, torch.device | None]"
-"""What a record says of a tensor; no device stands for the CPU."""
-
-_Note: TypeAlias = "tuple[int, int, int, nn.Module, KnownType, Any, _Facts, _Facts]"
-"""Index of the event, calls made inside, source of the input, module, its settings, input, output."""
-
-#: Where the event of a noted call will stand.
-_TO_COME = Event(None, "", "", PLAIN, {}, (), (), 0, ())
 
 
 class QuickHooks:
@@ -47,12 +33,9 @@ class QuickHooks:
     """
 
     def __init__(self, state: State, paths: Mapping[int, str], mode: TorchFunctionMode | None, otherwise: Hook) -> None:
-        self._state = state
-        self._paths = paths
         # A hook on all modules would run while the mode is off.
         self._mode = None if _has_any_global_hook() else mode  # type: ignore[no-untyped-call]
-        self._notes: list[_Note] = []
-        self._before_leaf, self._after_leaf, self._before, self._after = self._make(otherwise)
+        self._before_leaf, self._after_leaf, self._before, self._after = self._make(state, paths, otherwise)
 
     def put(self, hooks: Hooks, module: nn.Module) -> None:
         """Put on ``module`` what it needs."""
@@ -65,26 +48,44 @@ class QuickHooks:
         else:
             hooks.after(module, self._after_leaf)
 
-    def _make(self, otherwise: Hook) -> tuple[Hook, Hook, Hook, Hook]:
+    def _make(self, state: State, paths: Mapping[int, str], otherwise: Hook) -> tuple[Hook, Hook, Hook, Hook]:
         # Names of an enclosing function are the quickest to look up.
-        state, paths, notes, mode = self._state, self._paths, self._notes, self._mode
         this_thread, thread = threading.get_ident, threading.get_ident()
         known, source, remember = state.known, state.origins.source, state.origins.remember
-        events, stack, completed = state.recording.events, state.stack, state.completed
-        depth, mode_at = torch._C._len_torch_function_stack, torch._C._get_function_stack_at
+        events, required = state.recording.events, state.recording.required
+        stack, completed = state.stack, state.completed
+        mode, depth, mode_at = self._mode, torch._C._len_torch_function_stack, torch._C._get_function_stack_at
         take_off, put_on = torch._C._pop_torch_function_stack, torch._C._push_on_torch_function_stack
         without_modes = torch._C.DisableTorchFunction
+        alike: dict[tuple[Any, ...], tuple[TensorInfo]] = {}
         is_off = False
 
-        def note(module: nn.Module, given: Tensor, output: Tensor, inner: int) -> None:
-            what, index = known(type(module)), len(events)
-            notes.append(
-                (index, inner, source(given), module, what, what.values(module), _facts(given), _facts(output))
-            )
+        def described(tensor: Tensor) -> tuple[TensorInfo]:
+            """The record of a tensor; tensors that are alike share one."""
+            if tensor.is_nested:
+                return (info(tensor),)
+            kind = (tensor.shape, tensor.dtype, None if tensor.is_cpu else tensor.device)
+            found = alike.get(kind)
+            if found is None:
+                found = alike[kind] = (info(tensor),)
+            return found
+
+        def record(module: nn.Module, given: Tensor, output: Tensor, start: int | None) -> None:
+            what, path, index = known(type(module)), paths[id(module)], len(events)
+            inputs, inner = described(given), 0 if start is None else index - start
+            made = Event(
+                module, path, what.name, what.rule, what.settings(module),
+                inputs, described(output), inner, (source(given),),
+            )  # fmt: skip
             # What a container returns was made by something inside it, which tells more.
             if not inner or source(output) == NO_SOURCE:
                 remember(output, index)
-            events.append(_TO_COME)
+            events.append(made)
+            if what.is_linear:
+                # A forward of its own may change its input first: it runs with what is declared.
+                shape = inputs[0].shape
+                arrived = shape[-1] if shape else None
+                required.setdefault(path, arrived if what.as_documented else module.in_features)
 
         def before_leaf(module: nn.Module, args: tuple[Any, ...]) -> None:
             nonlocal is_off
@@ -103,18 +104,21 @@ class QuickHooks:
             nonlocal is_off
             if this_thread() != thread:
                 return None
-            was_off, is_off = is_off, False
+            if not is_off:
+                return tell(module, args, kwargs, output)
             try:
-                if output is None:  # it raised
-                    return None
-                with without_modes():
-                    if not kwargs and _is_simple(args, output):
-                        note(module, args[0], output, 0)
-                        return None
-                return otherwise(module, args, kwargs, output)
+                return None if output is None else tell(module, args, kwargs, output)  # None: it raised
             finally:
-                if was_off:
-                    put_on(mode)
+                put_on(mode)
+                is_off = False
+
+        def tell(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
+                return otherwise(module, args, kwargs, output)
+            if not depth():
+                return record(module, args[0], output, None)
+            with without_modes():
+                return record(module, args[0], output, None)
 
         def before(module: nn.Module, args: tuple[Any, ...]) -> None:
             if this_thread() == thread:
@@ -123,56 +127,13 @@ class QuickHooks:
         def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
             if this_thread() != thread:
                 return None
+            if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
+                return otherwise(module, args, kwargs, output)
+            frame = completed(module)
             with without_modes():
-                if not kwargs and _is_simple(args, output):
-                    frame = completed(module)
-                    note(module, args[0], output, len(events) - frame.start if frame is not None else 0)
-                    return None
-            return otherwise(module, args, kwargs, output)
+                return record(module, args[0], output, frame.start if frame is not None else None)
 
         return before_leaf, after_leaf, before, after
-
-    def finish(self) -> None:
-        """Write the events of all the notes."""
-        events, required, paths = self._state.recording.events, self._state.recording.required, self._paths
-        described = _Described()
-        for index, inner, source, module, what, values, given, made in self._notes:
-            path, inputs = paths[id(module)], described(given)
-            events[index] = Event(
-                module, path, what.name, what.rule, what.settings(values), inputs, described(made), inner, (source,)
-            )
-            if what.is_linear:
-                # A forward of its own may change its input first: it runs with what is declared.
-                shape = inputs[0].shape
-                arrived = shape[-1] if shape else None
-                required.setdefault(path, arrived if what.as_documented else module.in_features)
-        self._notes.clear()
-
-
-class _Described:
-    """Records of tensors; tensors that are alike share one."""
-
-    def __init__(self) -> None:
-        self._seen: dict[_Facts, tuple[TensorInfo]] = {}
-
-    def __call__(self, facts: _Facts) -> tuple[TensorInfo]:
-        found = self._seen.get(facts)
-        if found is None:
-            shape, dtype, device = facts
-            where = "cpu" if device is None else str(device)
-            found = self._seen[facts] = (TensorInfo("", tuple(shape), dtype_name(dtype), where),)
-        return found
-
-
-def _is_simple(args: tuple[Any, ...], output: Any) -> bool:
-    """A single tensor in and a single tensor out, both of them of one size along each axis."""
-    if len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
-        return False
-    return not (args[0].is_nested or output.is_nested)
-
-
-def _facts(tensor: Tensor) -> _Facts:
-    return tensor.shape, tensor.dtype, None if tensor.is_cpu else tensor.device
 
 
 def is_plain_leaf(module: nn.Module) -> bool:

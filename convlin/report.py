@@ -17,7 +17,7 @@ from convlin.layers import Derive, runs_as_documented
 from convlin.nested import device_name, dtype_name, sizes
 from convlin.recording import Event, Recording
 from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Shape
-from convlin.tree import Node, walk
+from convlin.tree import Node, of_class, walk
 
 _NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
@@ -116,11 +116,8 @@ class _Derives:
 
 def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
     """The modules whose parameters have no size yet."""
-    return [
-        node.module
-        for node in nodes
-        if isinstance(node.module, LazyModuleMixin) and node.module.has_uninitialized_params()
-    ]
+    lazy: list[Any] = of_class([node.module for node in nodes], LazyModuleMixin)
+    return [module for module in lazy if module.has_uninitialized_params()]
 
 
 class Held:
@@ -158,9 +155,8 @@ def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, 
     counts = Counter([id(event.module) for event in recording.events if event.module is not None])
     parameters: dict[int, str] = {}
     buffers: dict[int, str] = {}
-    opaque = {
-        id(inner) for node in nodes if isinstance(node.module, jit.ScriptModule) for inner in node.module.modules()
-    }
+    scripted = of_class([node.module for node in nodes], jit.ScriptModule)
+    opaque = {id(inner) for module in scripted for inner in module.modules()}
     opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
     everything_ran = len(counts) >= len(nodes) and all(id(node.module) in counts for node in nodes)
     busy = set() if everything_ran or not ran else _with_called_descendants(nodes, counts)

@@ -33,26 +33,24 @@ class KnownType:
     as_documented: bool
     """``forward`` is PyTorch's own."""
     is_linear: bool
-    read: Callable[[nn.Module], Any]
-    """Reads all the settings of a layer at once."""
+    values: Callable[[nn.Module], Any] | None
+    """Reads all the settings of a layer at once; None where there are too few for that."""
 
     @classmethod
     def of(cls, kind: type) -> KnownType:
         """Look up everything about a class."""
         rule = rule_for(kind)
-        read = attrgetter(*rule.settings) if len(rule.settings) > 1 else rule.read_settings
-        return cls(rule, kind.__name__, runs_as_documented(kind), issubclass(kind, nn.Linear), read)
+        values = attrgetter(*rule.settings) if len(rule.settings) > 1 else None
+        return cls(rule, kind.__name__, runs_as_documented(kind), issubclass(kind, nn.Linear), values)
 
-    def values(self, module: nn.Module) -> Any:
-        """The recorded attributes of one layer, in the least time; ``settings`` names them."""
-        try:
-            return self.read(module)
-        except AttributeError:
-            return self.rule.read_settings(module)
-
-    def settings(self, values: Any) -> Mapping[str, Any]:
-        """What ``values`` are, by name."""
-        return values if type(values) is dict else dict(zip(self.rule.settings, values, strict=True))
+    def settings(self, module: nn.Module) -> Mapping[str, Any]:
+        """The recorded attributes of one layer."""
+        if self.values is not None:
+            try:
+                return dict(zip(self.rule.settings, self.values(module), strict=True))
+            except AttributeError:
+                pass
+        return self.rule.read_settings(module)
 
 
 @dataclass(slots=True)

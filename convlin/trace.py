@@ -11,7 +11,7 @@ from __future__ import annotations
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import contextmanager, nullcontext
+from contextlib import contextmanager
 from typing import Any
 
 import torch
@@ -42,7 +42,6 @@ class Tracer:
         self._thread = threading.get_ident()
         self._paths: dict[int, str] = {}
         self._hooks = Hooks()
-        self._quick: QuickHooks | None = None
 
     @contextmanager
     def attached(self) -> Iterator[Recording]:
@@ -51,16 +50,14 @@ class Tracer:
         try:
             with paused():
                 self._attach(mode)
-            with mode or nullcontext():
+            # PyTorch's own layers leave no cycles: where nothing else runs there is nothing to collect.
+            with mode or paused():
                 yield self._state.recording
         except BaseException as error:
             self._stop(error)
             raise
         finally:
             self._hooks.remove()
-            if self._quick is not None:
-                with paused():
-                    self._quick.finish()
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """What goes into the model; ``dummies``, by place, are the tensors that convlin made."""
@@ -72,10 +69,10 @@ class Tracer:
         state = self._state
         before, after = self._before, self._after  # one bound method for all of them
         looks_before = state.careful or state.flops is not None
+        quick: QuickHooks | None = None
         if not looks_before and state.read is sizes:
             # On the meta device the mode answers for what the layers call.
-            self._quick = QuickHooks(state, self._paths, mode if state.answer is None else None, after)
-        quick = self._quick
+            quick = QuickHooks(state, self._paths, mode if state.answer is None else None, after)
         for path, module, _ in self._nodes:
             if id(module) in inside_script:
                 continue

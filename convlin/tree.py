@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
 from torch import nn
+
+from convlin.collector import paused
 
 
 class Node(NamedTuple):
@@ -16,6 +19,7 @@ class Node(NamedTuple):
     aliases: tuple[str, ...]
 
 
+@paused()
 def walk(model: nn.Module) -> list[Node]:
     """Every module once, in the order of ``named_modules()``, with the other paths it goes by.
 
@@ -45,3 +49,9 @@ def walk(model: nn.Module) -> list[Node]:
 def is_leaf(module: nn.Module) -> bool:
     """Without children, or with none that can be seen."""
     return isinstance(module, torch.jit.ScriptModule) or not module._modules
+
+
+def of_class(modules: Sequence[nn.Module], wanted: type) -> list[nn.Module]:
+    """The modules of a class or of one that inherits from it: few classes are asked, not many modules."""
+    kinds = {kind for kind in set(map(type, modules)) if issubclass(kind, wanted)}
+    return [module for module in modules if type(module) in kinds] if kinds else []

@@ -11,7 +11,7 @@ from __future__ import annotations
 import random
 import sys
 import threading
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import torch
@@ -26,7 +26,7 @@ ONE_AT_A_TIME = threading.RLock()
 
 @contextmanager
 def untouched(
-    model: nn.Module, modules: Iterable[nn.Module] | None = None, *, closed: bool = False
+    model: nn.Module, modules: Sequence[nn.Module] | None = None, *, closed: bool = False
 ) -> Iterator[Keeper | TrainingFlags]:
     """Hold ``model`` and the process's random state; put both back at the end, also after an exception.
 
