@@ -22,13 +22,18 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
     if not wrong:
         return None
     kinds = {"query": "embed_dim", "key": "kdim", "value": "vdim"}
-    same = module.kdim == module.embed_dim and module.vdim == module.embed_dim
+    widths = {name: tensor.shape[-1] for name, tensor in given.items()}
+    # Where kdim and vdim are not given, they are what embed_dim becomes.
+    follow = _follows(module) and "query" in wrong
     misfits: dict[str, Misfit] = {}
-    for name, tensor in wrong.items():
-        kind = "embed_dim" if same else kinds[name]
+    for name in wrong:
+        kind, changes = kinds[name], {kinds[name]: widths[name]}
+        if follow and name == "query":
+            changes |= {kinds[other]: size for other, size in widths.items() if size != widths[name]}
+        elif follow:
+            continue
         detail = {"num_heads": module.num_heads} if kind == "embed_dim" else {}
-        changes = {kind: tensor.shape[-1]}
-        misfits.setdefault(kind, Misfit(kind, declared[name], tensor.shape[-1], "", detail, changes))
+        misfits[kind] = Misfit(kind, declared[name], widths[name], "", detail, changes)
     mended = {
         name: zeros(tensor, (*tensor.shape[:-1], declared[name])) if name in wrong else tensor
         for name, tensor in given.items()
@@ -63,8 +68,12 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     return Verdict((misfit,), (args, kwargs), output_size=required)
 
 
+def _follows(module: nn.MultiheadAttention) -> bool:
+    """Whether keys and values are taken to be as wide as queries."""
+    return bool(module.kdim == module.embed_dim and module.vdim == module.embed_dim)
+
+
 def _attention_arguments(old: nn.MultiheadAttention) -> dict[str, Any]:
-    same = old.kdim == old.embed_dim and old.vdim == old.embed_dim
     return {
         "embed_dim": old.embed_dim,
         "num_heads": old.num_heads,
@@ -72,8 +81,8 @@ def _attention_arguments(old: nn.MultiheadAttention) -> dict[str, Any]:
         "bias": old.in_proj_bias is not None,
         "add_bias_kv": old.bias_k is not None,
         "add_zero_attn": old.add_zero_attn,
-        "kdim": None if same else old.kdim,
-        "vdim": None if same else old.vdim,
+        "kdim": None if _follows(old) else old.kdim,
+        "vdim": None if _follows(old) else old.vdim,
         "batch_first": old.batch_first,
     }
 

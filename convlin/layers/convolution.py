@@ -58,8 +58,9 @@ def _with_output_size(
         most = tuple(min(extra, step - 1) for extra, step in zip(module.output_padding, steps, strict=True))
         changes = {"output_padding": most if len(set(most)) > 1 else most[0]}
         misfit = Misfit("output_padding", tuple(module.output_padding), most, changes=changes)
-        reached = tuple(size + extra for size, extra in zip(_transposed(module, tensor), most, strict=True))
-        # An output_size takes the place of the output_padding.
+        # An output_size takes the place of the output_padding; it has to be within a stride, whatever the dilation.
+        each = zip(_transposed(module, tensor), most, module.stride, strict=True)
+        reached = tuple(size + min(extra, stride - 1) for size, extra, stride in each)
         return args, {**kwargs, "output_size": list(reached)}, (misfit,)
     wanted = tuple(asked)[-axes:]
     smallest = _transposed(module, tensor)

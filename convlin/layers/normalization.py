@@ -24,8 +24,8 @@ def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
         misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", detail),)
     if tensor.dim() > 1 and tensor.shape[1] != declared and _counts_features(module):
         misfits += (resized("num_features", declared, tensor.shape[1]),)
-    elif tensor.dim() > 1 and module.training and tensor.numel() == tensor.shape[1]:
-        misfits += (Misfit("batch", 1, 2, "batch_of_one"),)
+    elif tensor.dim() > 1 and tensor.numel() == tensor.shape[1] and (module.training or module.running_mean is None):
+        misfits += (Misfit("batch", 1, 2, "batch_of_one", {"keeps_statistics": module.running_mean is not None}),)
     if not misfits:
         return None
     rank = ranks[-1] if ranks else max(tensor.dim(), 2)

@@ -1,0 +1,294 @@
+"""What is said of a layer before it runs, held against running it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from hypothesis import given, note, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+
+from convlin.layers import Arrival, Verdict, rule_for
+
+pytestmark = [
+    pytest.mark.filterwarnings("ignore:input's size at dim=[01] does not match num_features"),
+    pytest.mark.filterwarnings("ignore:enable_nested_tensor is True"),
+    pytest.mark.filterwarnings("ignore:Initializing zero-element tensors"),
+]
+thorough = settings(max_examples=100, deadline=None)
+
+
+def examined(module: nn.Module, *args: Any, **facts: bool) -> Verdict | None:
+    """What is said of these arguments, in the middle of a model unless told otherwise."""
+    known = {"is_model_input": False, "batch_added": False, "is_feature_map": False, **facts}
+    examine = rule_for(type(module)).examine
+    assert examine is not None
+    return examine(module, Arrival(args, {}, **known))
+
+
+def takes(module: nn.Module, *args: Any) -> bool:
+    """Whether PyTorch's own layer runs on these arguments."""
+    try:
+        with torch.no_grad():
+            module(*args)
+    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
+        note(f"PyTorch refuses: {error}")
+        return False
+    return True
+
+
+def assert_as_pytorch(make: Callable[..., nn.Module], settings: dict[str, Any], *args: Any, **facts: bool) -> None:
+    """Something is said exactly where the layer refuses, the stand-in goes through, and so does the layer mended."""
+    module = make(**settings)
+    verdict = examined(module, *args, **facts)
+    note(f"{module} on {[tuple(arg.shape) for arg in args if isinstance(arg, Tensor)]}: {verdict}")
+    assert (verdict is None) == takes(module, *args)
+    if verdict is None:
+        return
+    assert verdict.stand_in is not None
+    assert verdict.stand_in[1] == {}
+    assert takes(module, *verdict.stand_in[0])
+    changes = {name: value for misfit in verdict.misfits for name, value in misfit.changes.items()}
+    for misfit in verdict.misfits:
+        assert misfit.declared != misfit.required
+    if all(misfit.changes for misfit in verdict.misfits):  # nothing else is wrong
+        arguments = rule_for(type(module)).arguments
+        assert takes(make(**(arguments(module) if arguments else settings) | changes), *args)
+
+
+sizes = st.integers(1, 4)
+shapes = st.lists(sizes, min_size=1, max_size=6).map(tuple)
+dtypes = st.sampled_from([torch.float32, torch.float32, torch.float64, torch.int64])
+
+
+@thorough
+@given(st.sampled_from([nn.Linear]), shapes, sizes, dtypes)
+def test_linear(make: Any, shape: tuple[int, ...], features: int, dtype: torch.dtype) -> None:
+    assert_as_pytorch(make, {"in_features": features, "out_features": 2}, torch.zeros(shape, dtype=dtype))
+
+
+@thorough
+@given(shapes, sizes, sizes, st.data())
+def test_bilinear(shape: tuple[int, ...], first: int, second: int, data: st.DataObject) -> None:
+    other = (*shape[:-1], data.draw(sizes))
+    options = {"in1_features": first, "in2_features": second, "out_features": 2}
+    assert_as_pytorch(nn.Bilinear, options, torch.zeros(shape), torch.zeros(other))
+
+
+CONVOLUTIONS = {
+    1: (nn.Conv1d, nn.ConvTranspose1d),
+    2: (nn.Conv2d, nn.ConvTranspose2d),
+    3: (nn.Conv3d, nn.ConvTranspose3d),
+}
+
+
+@thorough
+@given(st.data(), st.sampled_from([1, 2, 3]), sizes, st.booleans(), dtypes)
+def test_convolution(data: st.DataObject, dims: int, channels: int, transposed: bool, dtype: torch.dtype) -> None:
+    shape = tuple(data.draw(st.lists(sizes, min_size=dims + 1, max_size=dims + 3)))
+    options = {"in_channels": channels, "out_channels": 2, "kernel_size": 1}
+    assert_as_pytorch(CONVOLUTIONS[dims][transposed], options, torch.zeros(shape, dtype=dtype))
+
+
+@thorough
+@given(st.data(), st.sampled_from([1, 2, 3]))
+def test_what_a_transposed_convolution_is_asked_for(data: st.DataObject, dims: int) -> None:
+    each = lambda values: tuple(data.draw(values) for _ in range(dims))  # noqa: E731
+    options = {
+        "in_channels": 2, "out_channels": 2, "kernel_size": each(st.integers(1, 3)), "stride": each(st.integers(1, 3)),
+        "dilation": each(st.integers(1, 2)), "output_padding": each(st.sampled_from([0, 0, 1, 2])),
+        "padding": each(st.sampled_from([0, 0, 1])),
+    }  # fmt: skip
+    shape = (*data.draw(st.sampled_from([(), (1,)])), 2, *each(st.integers(3, 4)))
+    wanted = data.draw(st.none() | st.lists(st.integers(1, 14), min_size=dims, max_size=dims))
+    module = CONVOLUTIONS[dims][True](**options)
+    x = torch.zeros(shape)
+    args = (x,) if wanted is None else (x, wanted)
+    verdict = examined(module, *args)
+    assert (verdict is None) == takes(module, *args)
+    if verdict is not None:
+        assert verdict.stand_in is not None
+        given, named = verdict.stand_in
+        reached = module(*given, **named).shape[-dims:]
+        (misfit,) = verdict.misfits
+        if misfit.kind == "output_padding":
+            there = CONVOLUTIONS[dims][True](**options | misfit.changes)(x).shape[-dims:]
+            # What an output_size cannot give is a guess.
+            assert all(0 <= one - other <= 1 for one, other in zip(there, reached, strict=True))
+        else:
+            smallest, largest = misfit.required
+            assert wanted is not None
+            assert reached == misfit.detail["nearest"]
+            assert takes(module, x, list(smallest))
+            assert takes(module, x, list(largest))
+            for axis in range(dims):
+                assert not takes(module, x, [size - (index == axis) for index, size in enumerate(smallest)])
+                assert not takes(module, x, [size + (index == axis) for index, size in enumerate(largest)])
+                assert abs(reached[axis] - wanted[axis]) == max(
+                    smallest[axis] - wanted[axis], wanted[axis] - largest[axis], 0
+                )
+
+
+NORMALISATIONS = [
+    *[(make, "num_features", dims) for make, dims in [(nn.BatchNorm1d, 1), (nn.BatchNorm2d, 2), (nn.BatchNorm3d, 3)]],
+    *[
+        (make, "num_features", dims)
+        for make, dims in [(nn.InstanceNorm1d, 1), (nn.InstanceNorm2d, 2), (nn.InstanceNorm3d, 3)]
+    ],
+]
+
+
+@thorough
+@given(st.data(), st.sampled_from(NORMALISATIONS), sizes, st.booleans(), st.booleans(), st.booleans())
+def test_normalisations(
+    data: st.DataObject, kind: Any, features: int, affine: bool, tracks: bool, training: bool
+) -> None:
+    make, name, dims = kind
+    shape = tuple(data.draw(st.lists(st.integers(1, 3), min_size=max(dims, 2), max_size=dims + 3)))
+    if issubclass(make, nn.modules.instancenorm._InstanceNorm):
+        shape = tuple(size + 1 if index >= len(shape) - dims else size for index, size in enumerate(shape))
+
+    def build(**options: Any) -> nn.Module:
+        return make(**options).train(training)
+
+    options = {name: features, "affine": affine, "track_running_stats": tracks}
+    x = torch.zeros(shape)
+    verdict = examined(build(**options), x)
+    assert (verdict is None) == takes(build(**options), x)
+    if verdict is not None:
+        assert verdict.keeps_input
+        assert verdict.stand_in is not None
+        assert takes(build(**options), *verdict.stand_in[0])
+        said = {misfit.kind: misfit for misfit in verdict.misfits}
+        if "structure" not in said:
+            if "num_features" in said:
+                options |= said["num_features"].changes
+            batch = torch.zeros(2, *shape[1:]) if len(shape) == dims + 2 or dims == 1 else x
+            assert takes(build(**options), batch)
+
+
+@thorough
+@given(shapes, st.sampled_from([(1, 1), (1, 2), (2, 2), (1, 4), (2, 4), (4, 4)]))
+def test_group_norm(shape: tuple[int, ...], groups: tuple[int, int]) -> None:
+    if len(shape) < 2:
+        return
+    module = nn.GroupNorm(*groups)
+    x = torch.zeros(2, *shape[1:])
+    verdict = examined(module, x)
+    assert (verdict is None) == takes(module, x)
+    if verdict is not None:
+        assert verdict.keeps_input
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+        (misfit,) = verdict.misfits
+        assert misfit.changes == {"num_channels": shape[1]}
+        assert (misfit.note == "groups") == (shape[1] % groups[0] != 0)
+
+
+@thorough
+@given(st.sampled_from([nn.LayerNorm, nn.RMSNorm]), shapes, st.lists(sizes, min_size=1, max_size=3))
+def test_layer_norm(make: Any, shape: tuple[int, ...], normalized: list[int]) -> None:
+    if len(shape) >= len(normalized):
+        assert_as_pytorch(make, {"normalized_shape": tuple(normalized)}, torch.zeros(shape))
+
+
+@thorough
+@given(shapes, sizes)
+def test_prelu(shape: tuple[int, ...], parameters: int) -> None:
+    if len(shape) > 1:
+        assert_as_pytorch(nn.PReLU, {"num_parameters": parameters}, torch.zeros(shape))
+
+
+@thorough
+@given(
+    st.sampled_from([nn.Embedding, nn.EmbeddingBag]),
+    st.lists(st.integers(-1, 5), min_size=1, max_size=3),
+    st.sampled_from([torch.int64, torch.int32, torch.float32]),
+)
+def test_embedding(make: Any, indices: list[int], dtype: torch.dtype) -> None:
+    module = make(4, 2)
+    x = torch.tensor([indices], dtype=dtype)
+    verdict = examined(module, x)
+    assert (verdict is None) == takes(module, x)
+    if verdict is not None:
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+        (misfit,) = verdict.misfits
+        if misfit.kind == "num_embeddings" and misfit.note != "negative":
+            assert takes(make(**{"embedding_dim": 2} | misfit.changes), x)
+            assert not takes(make(misfit.required - 1, 2), x)
+        assert (misfit.note == "negative") == (dtype != torch.float32 and min(indices) < 0)
+
+
+@thorough
+@given(st.sampled_from([nn.RNN, nn.LSTM, nn.GRU, nn.RNNCell, nn.LSTMCell, nn.GRUCell]), shapes, sizes, dtypes)
+def test_recurrent(make: Any, shape: tuple[int, ...], features: int, dtype: torch.dtype) -> None:
+    if len(shape) > 1 or issubclass(make, nn.RNNCellBase):
+        assert_as_pytorch(make, {"input_size": features, "hidden_size": 2}, torch.zeros(shape, dtype=dtype))
+
+
+@thorough
+@given(
+    st.lists(st.sampled_from([2, 4]), min_size=3, max_size=3), st.lists(st.sampled_from([2, 4]), min_size=3, max_size=3)
+)
+def test_attention(declared: list[int], widths: list[int]) -> None:
+    options = {"embed_dim": declared[0], "num_heads": 2, "kdim": declared[1], "vdim": declared[2]}
+    args = tuple(torch.zeros(3, 1, width) for width in widths)
+    assert_as_pytorch(nn.MultiheadAttention, options, *args)
+
+
+@thorough
+@given(
+    st.sampled_from([nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.Transformer]),
+    st.sampled_from([2, 4]),
+    st.lists(st.sampled_from([2, 4, 4]), min_size=2, max_size=2),
+)
+def test_transformer(make: Any, width: int, widths: list[int]) -> None:
+    options = {"d_model": width, "nhead": 2, "dim_feedforward": 4}
+    if make is nn.Transformer:
+        options |= {"num_encoder_layers": 1, "num_decoder_layers": 1}
+    count = 1 if make is nn.TransformerEncoderLayer else 2
+    args = tuple(torch.zeros(3, 1, each) for each in widths[:count])
+    module = make(**options)
+    verdict = examined(module, *args)
+    assert (verdict is None) == takes(module, *args)
+    if verdict is not None:
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+        assert verdict.output_size == verdict.misfits[0].required
+        if len(set(widths[:count])) == 1:
+            assert takes(make(**options | verdict.misfits[0].changes), *args)
+
+
+@thorough
+@given(shapes, st.integers(-4, 4), st.lists(st.sampled_from([1, 2, 2, 3, -1]), min_size=1, max_size=3))
+def test_unflatten(shape: tuple[int, ...], dim: int, into: list[int]) -> None:
+    if sum(size == -1 for size in into) > 1 or not -len(shape) <= dim < len(shape):
+        return
+    module = nn.Unflatten(dim, tuple(into))
+    x = torch.zeros(shape)
+    verdict = examined(module, x)
+    assert (verdict is None) == takes(module, x)
+    if verdict is not None:
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+        assert verdict.misfits[0].required == shape[dim]
+        assert verdict.misfits[0].detail["dim"] == dim % len(shape)
+
+
+@thorough
+@given(shapes, sizes)
+def test_adaptive_softmax(shape: tuple[int, ...], features: int) -> None:
+    options = {"in_features": features, "n_classes": 5, "cutoffs": [2]}
+    module = nn.AdaptiveLogSoftmaxWithLoss(**options)
+    x = torch.zeros(2, shape[-1])
+    target = torch.tensor([0, 3])
+    verdict = examined(module, x, target)
+    assert (verdict is None) == takes(module, x, target)
+    if verdict is not None:
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+        assert takes(nn.AdaptiveLogSoftmaxWithLoss(**options | verdict.misfits[0].changes), x, target)
