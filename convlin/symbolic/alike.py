@@ -28,7 +28,7 @@ class Alike(TorchFunctionMode):
         kwargs = kwargs or {}
         if func in _ACTIVATIONS:
             if args and isinstance(args[0], Tensor) and args[0].is_floating_point() and args[0].layout == torch.strided:
-                in_place = kwargs.get("inplace", len(args) > 1 and args[-1] is True)
+                in_place = kwargs.get("inplace", args[-1] is True)
                 return args[0] if in_place else torch.empty_like(args[0])
         elif func is F.batch_norm and _fits(*args, **kwargs):
             return torch.empty_like(args[0])
@@ -46,7 +46,9 @@ def _fits(
     **__: Any,
 ) -> bool:
     """Whether a batch norm in eval mode has vectors of as many channels as there are."""
-    if training or not isinstance(given, Tensor) or given.dim() < 2 or running_mean is None or running_var is None:
+    if training or not isinstance(given, Tensor) or given.dim() < 2 or given.layout != torch.strided:
+        return False
+    if running_mean is None or running_var is None:
         return False
     vectors = [vector for vector in (running_mean, running_var, weight, bias) if vector is not None]
     channels = given.shape[1]

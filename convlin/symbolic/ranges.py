@@ -33,12 +33,12 @@ def inside_of(found: SizeRange, index: int) -> int:
 
 def far_in(found: SizeRange, index: int, affordable: Callable[[int], bool]) -> int:
     """A large size of a range without end, as large as can be run."""
-    largest = _LARGE + 37 * index
+    largest, least = _LARGE + 37 * index, found.minimum + found.step * 11
     while True:
-        size = found.minimum + found.step * max((largest - found.minimum) // found.step, 11)
-        largest //= 2
-        if affordable(size) or largest < found.minimum + found.step * 11:
+        size = max(found.minimum + (largest - found.minimum) // found.step * found.step, least)
+        if size == least or affordable(size):
             return size
+        largest //= 2
 
 
 def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = None) -> SizeRange | None:

@@ -1,0 +1,316 @@
+"""The parts behind named sizes, each held against PyTorch's own functions or against plain numbers."""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import logging
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import sympy
+import torch
+import torch.nn.functional as F
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from torch import Tensor, nn
+from torch.utils._sympy import functions as theirs
+
+from convlin import summarize
+from convlin.records import SizeRange
+from convlin.symbolic.alike import Alike
+from convlin.symbolic.caches import forgetting
+from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
+from convlin.symbolic.evaluate import Evaluation
+from convlin.symbolic.quiet import compiling, quiet
+from convlin.symbolic.ranges import far_in, inside_of, pattern
+
+H, W = Letter("H"), Letter("W")
+NUMBERS = [(1, 1), (2, 3), (7, 2), (12, 4), (9, 6), (64, 5), (100, 7)]
+
+#: Functions that PyTorch writes into its sizes, of two letters.
+FUNCTIONS: dict[str, Callable[[Any, Any], Any]] = {
+    "FloorDiv": lambda h, w: theirs.FloorDiv(h + 1, w),
+    "FloorDiv of a negative": lambda h, w: theirs.FloorDiv(1 - h, w),
+    "CeilDiv": lambda h, w: theirs.CeilDiv(h, w),
+    "CleanDiv": lambda h, w: theirs.CleanDiv(h * w, w),
+    "Mod": lambda h, w: theirs.Mod(h, w),
+    "PythonMod": lambda h, w: theirs.PythonMod(1 - h, w),
+    "ModularIndexing": lambda h, w: theirs.ModularIndexing(h, 2, 3),
+    "Max": lambda h, w: theirs.Max(h, w + 2, 5),
+    "Min": lambda h, w: theirs.Min(h, w + 2, 5),
+    "IntTrueDiv": lambda h, w: theirs.IntTrueDiv(h, w),
+    "FloorToInt": lambda h, w: theirs.FloorToInt(theirs.IntTrueDiv(h, w)),
+    "CeilToInt": lambda h, w: theirs.CeilToInt(theirs.IntTrueDiv(h, w)),
+    "TruncToInt": lambda h, w: theirs.TruncToInt(theirs.IntTrueDiv(h, w)),
+    "TruncToInt of a negative": lambda h, w: theirs.TruncToInt(theirs.IntTrueDiv(-h, w)),
+    "PowByNatural": lambda h, w: theirs.PowByNatural(h, 3),
+    "Add": lambda h, w: 3 * h - 2 * w + 1,
+    "Pow": lambda h, w: h**2 * w,
+}
+#: What has no closed form in sympy's words, or none that is a size.
+VALUES: dict[str, Callable[[Any, Any], Any]] = {
+    "ToFloat": lambda h, w: theirs.ToFloat(h) * 2,
+    "FloatTrueDiv": lambda h, w: theirs.FloatTrueDiv(theirs.ToFloat(h), theirs.ToFloat(w)),
+    "FloatPow": lambda h, w: theirs.FloatPow(theirs.ToFloat(h), sympy.Float(2.0)),
+    "TruncToFloat": lambda h, w: theirs.TruncToFloat(theirs.IntTrueDiv(-h, w)),
+    "RoundToInt": lambda h, w: theirs.RoundToInt(theirs.IntTrueDiv(h, 4)),
+    "OpaqueUnaryFn_sqrt": lambda h, w: theirs.OpaqueUnaryFn_sqrt(h),
+    "Where": lambda h, w: theirs.Where(h > w, h, w + 1),
+    "Eq": lambda h, w: sympy.Eq(h, w),
+    "Ne": lambda h, w: sympy.Ne(h, w),
+    "Lt": lambda h, w: sympy.Lt(h, w),
+    "Le": lambda h, w: sympy.Le(h, w),
+    "Gt": lambda h, w: sympy.Gt(h, w),
+    "Ge": lambda h, w: sympy.Ge(h, w),
+    "And": lambda h, w: sympy.And(h > w, h > 8),
+    "Or": lambda h, w: sympy.Or(h > w, h > 8),
+    "Not": lambda h, w: sympy.Not(sympy.And(h > w, h > 8), evaluate=False),
+}
+
+
+def number(value: Any) -> float:
+    """PyTorch's own answer for plain numbers."""
+    value = sympy.sympify(value).doit()
+    return float(bool(value) if value in (sympy.true, sympy.false) else value)
+
+
+@pytest.mark.parametrize("make", [*FUNCTIONS.values(), *VALUES.values()], ids=[*FUNCTIONS, *VALUES])
+def test_a_value_is_what_pytorch_makes_of_the_numbers(make: Callable[[Any, Any], Any]) -> None:
+    expression = make(H, W)
+    expected = [number(make(sympy.Integer(h), sympy.Integer(w))) for h, w in NUMBERS]
+    for (h, w), one in zip(NUMBERS, expected, strict=True):
+        assert float(Evaluation({H: h, W: w})(expression)) == pytest.approx(one)
+    many = Evaluation({H: torch.tensor([h for h, _ in NUMBERS]), W: torch.tensor([w for _, w in NUMBERS])})(expression)
+    assert torch.as_tensor(many).double().expand(len(NUMBERS)).tolist() == pytest.approx(expected)
+
+
+@pytest.mark.parametrize("make", FUNCTIONS.values(), ids=FUNCTIONS)
+def test_a_closed_form_is_what_pytorch_makes_of_the_numbers(make: Callable[[Any, Any], Any]) -> None:
+    form = closed_form(make(H, W))
+    for h, w in NUMBERS:
+        assert number(sympy.sympify(form).subs({"H": h, "W": w})) == number(make(sympy.Integer(h), sympy.Integer(w)))
+
+
+def test_a_size_of_nothing_known_has_no_value() -> None:
+    with pytest.raises(NotImplementedError):
+        Evaluation({H: 3})(H + W)
+    with pytest.raises(NotImplementedError):
+        Evaluation({H: 3})(sympy.gamma(H, evaluate=False))
+    assert Evaluation({H: 3}, {W: 2 * H + 1})(W - H) == 4
+
+
+def test_where_many_sizes_are_asked_at_once_a_division_by_zero_is_zero() -> None:
+    quotient = theirs.FloorDiv(H, W - 2)
+    assert Evaluation({H: torch.tensor([7, 7]), W: torch.tensor([2, 4])})(quotient).tolist() == [0, 3]
+    with pytest.raises(ZeroDivisionError):
+        Evaluation({H: 7, W: 2})(quotient)
+
+
+@pytest.mark.parametrize(
+    ("size", "text"),
+    [
+        (sympy.floor(H / 2) - sympy.floor(H / 4), "floor(H/4 + 1/2)"),
+        (W + sympy.floor(H / 2) + 1 - sympy.floor((H + 2) / 4), "W + floor(H/4) + 1"),
+        (sympy.floor(H / 2) + sympy.floor(H / 4), "floor(H/4) + floor(H/2)"),
+        (sympy.floor(sympy.floor((H + 1) / 2) / 3), "floor(H/6 + 1/6)"),
+        (2 * sympy.floor((H - 1) / 2) + 2, "2*floor(H/2 + 1/2)"),
+        (sympy.floor(H / 2) * 3 + sympy.floor(H / 2) * W, "(W + 3)*floor(H/2)"),
+        (sympy.floor((2 * H + 3) / 2), "H + 1"),
+        (-sympy.floor(-H / 3), "floor(H/3 + 2/3)"),
+        (sympy.floor(sympy.Rational(7, 2)) + H, "H + 3"),
+        (sympy.floor(2 * H * W / (2 * W)), "H"),
+        ((sympy.floor((H - 1) / 2) + 1) ** 2, "floor(H/2 + 1/2)**2"),
+    ],
+)
+def test_a_form_as_a_person_writes_it(size: Any, text: str) -> None:
+    form = closed_form(size)
+    assert str(form) == text
+    for h in range(1, 30):
+        assert sympy.sympify(form).subs({"H": h, "W": 5}) == size.subs({"H": h, "W": 5})
+
+
+def test_forms_for_what_leaves_a_remainder() -> None:
+    size = 2 * sympy.floor((H + 1) / 4) + 1
+    for step, remainder in [(4, 0), (4, 1), (4, 3), (8, 5), (16, 7)]:
+        form = sympy.sympify(for_multiples(size, H, step, remainder))
+        assert not form.atoms(sympy.floor)
+        for times in range(1, 9):
+            h = step * times + remainder
+            assert form.subs({"H": h}) == size.subs({"H": h})
+    assert for_multiples(size, H, 3) == size  # nothing is gained
+    assert for_multiples(7, H, 3) == 7
+    assert for_multiples(H - 4 * sympy.floor(H / 4), H, 4, 3) == 3
+
+
+# Ranges
+
+
+@given(st.integers(1, 50), st.integers(1, 9), st.integers(3, 40))
+@settings(max_examples=60, deadline=None)
+def test_equal_steps_are_one_range(minimum: int, step: int, count: int) -> None:
+    sizes = list(range(minimum, minimum + step * count, step))
+    assert pattern("H", sizes, 4096) == SizeRange("H", minimum, sizes[-1], step)
+    # Up to the last size that was looked at: the range has no end.
+    assert pattern("H", sizes, sizes[-1]) == (
+        SizeRange("H", minimum, None, step)
+        if count * step * 2 > sizes[-1]
+        else SizeRange("H", minimum, sizes[-1], step)
+    )
+
+
+@pytest.mark.parametrize(
+    ("sizes", "near", "found"),
+    [
+        ([], None, None),
+        ([5], None, SizeRange("H", 5, 5)),
+        ([10, 30], None, SizeRange("H", 30, 30)),
+        ([10, 11], None, SizeRange("H", 10, 11)),
+        ([3, 7, *range(8, 101)], None, SizeRange("H", 7, None)),
+        ([*range(60, 101)], None, SizeRange("H", 60, 100)),
+        ([1, 2, 3, 10, 12, 14, 16], 12, SizeRange("H", 10, 16, 2)),
+        ([1, 2, 3, 10, 12, 14, 16], 2, SizeRange("H", 1, 3)),
+        ([1, 2, 3, 10, 12, 14, 16], 1, SizeRange("H", 1, 3)),
+        ([1, 2, 3, 10, 12, 14, 16], 16, SizeRange("H", 10, 16, 2)),
+        ([1, 2, 3, 10, 12, 14, 16], 5, SizeRange("H", 10, 16, 2)),
+        ([4, 8, 12, 50], 8, SizeRange("H", 4, 12, 4)),
+    ],
+)
+def test_of_several_runs_the_one_that_is_meant(sizes: list[int], near: int | None, found: SizeRange | None) -> None:
+    assert pattern("H", sizes, 100, near) == found
+
+
+@given(st.integers(1, 300), st.integers(1, 40), st.none() | st.integers(0, 60), st.integers(0, 2))
+@settings(max_examples=60, deadline=None)
+def test_a_size_inside_a_range(minimum: int, step: int, steps: int | None, index: int) -> None:
+    found = SizeRange("H", minimum, None if steps is None else minimum + step * steps, step)
+    size = inside_of(found, index)
+    assert size in found
+    if steps is None or steps > 1:  # no end
+        assert size not in (found.minimum, found.maximum)
+    if steps is None:
+        assert len({inside_of(found, other) for other in range(3)}) == 3
+        assert (size - minimum) // step % 2 == 1
+
+
+@pytest.mark.parametrize(("found", "index"), [(SizeRange("H", 1), 0), (SizeRange("H", 30, None, 32), 1)])
+def test_a_far_size_is_as_large_as_can_be_run(found: SizeRange, index: int) -> None:
+    free = far_in(found, index, lambda size: True)
+    assert free in found
+    assert 900 < free <= 1000 + 37 * index
+    for most in (700, 300, 120):
+        size = far_in(found, index, lambda size, most=most: size <= most)  # type: ignore[misc]
+        assert size in found
+        assert size <= most or size == found.minimum + 11 * found.step
+        assert size > most // 3
+
+
+# What is answered without PyTorch's own arithmetic
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.relu(x),
+        lambda x: F.relu(x, True),
+        lambda x: F.relu(x, inplace=True),
+        lambda x: F.silu(x, inplace=False),
+        lambda x: x.sigmoid(),
+        lambda x: F.elu(x, 0.5, True),
+        lambda x: F.batch_norm(x, torch.zeros(3), torch.ones(3)),
+        lambda x: F.batch_norm(x, torch.zeros(3), torch.ones(3), torch.ones(3), torch.ones(3)),
+        lambda x: F.batch_norm(x, torch.zeros(2), torch.ones(2)),
+        lambda x: F.batch_norm(x, torch.zeros(3), torch.ones(3), torch.ones(2), torch.ones(3)),
+        lambda x: F.batch_norm(x, torch.zeros(3), torch.ones(3), training=True),
+        lambda x: F.batch_norm(x, None, None, training=True),
+        lambda x: F.batch_norm(x, None, None),
+        lambda x: F.softmax(x, 0),
+    ],
+)
+@pytest.mark.parametrize(
+    "x",
+    [torch.ones(2, 3, 4), torch.ones(2, 3), torch.ones(3), torch.ones(2, 3, 4, dtype=torch.int64),
+     torch.ones(2, 3, dtype=torch.float64), torch.ones(2, 3).to_sparse()],
+    ids=["three", "two", "one", "whole", "double", "sparse"],
+)  # fmt: skip
+def test_what_keeps_its_size_is_answered_as_pytorch_would(call: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    def outcome() -> tuple[Any, ...]:
+        given = x.clone()
+        try:
+            made = call(given)
+        except (RuntimeError, ValueError, NotImplementedError, IndexError) as error:
+            return (type(error),)
+        return made.shape, made.dtype, made.layout, made is given
+
+    expected = outcome()
+    with Alike():
+        assert outcome() == expected
+
+
+# What is put back
+
+
+def test_the_logs_and_the_flag_are_as_they_were() -> None:
+    logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
+    level = logger.level
+    with contextlib.suppress(KeyError), quiet(), compiling():
+        assert torch.compiler.is_compiling()
+        assert not logger.isEnabledFor(logging.CRITICAL)
+        raise KeyError
+    assert logger.level == level
+    assert not torch.compiler.is_compiling()
+
+
+@functools.lru_cache
+def squared(number: int) -> int:
+    return number**2
+
+
+@functools.lru_cache
+def cubed(number: int) -> int:
+    return number**3
+
+
+def test_only_what_was_added_to_is_forgotten() -> None:
+    class Remembers(nn.Module):
+        @staticmethod
+        @functools.lru_cache
+        def halved(number: int) -> int:
+            return number // 2
+
+    squared(3), cubed(3), Remembers.halved(3)
+    with contextlib.suppress(KeyError), forgetting(nn.Sequential(Remembers())):
+        squared(3), cubed(4), Remembers.halved(4)
+        raise KeyError
+    assert squared.cache_info().currsize == 1
+    assert cubed.cache_info().currsize == 0
+    assert Remembers.halved.cache_info().currsize == 0
+
+
+# Forms that hold one way only, mended by others of the same model
+
+
+class TwoWays(nn.Module):
+    """One pooling rounds up, the other is given what makes it come out the same."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.MaxPool1d(2, ceil_mode=True), nn.MaxPool1d(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.up(x)
+        if x.shape[-1] % 2:
+            x = F.pad(x, (0, 1))
+        return self.down(x) + first
+
+
+def test_a_form_that_is_wrong_at_odd_sizes_is_replaced() -> None:
+    model = TwoWays()
+    summary = summarize(model, (2, "L"))
+    assert not summary.report.remarks
+    for length in (6, 7, 64, 101):
+        there = summarize(model, (2, length))
+        for path in ("up", "down"):
+            form = summary[path].outputs[0].shape[-1]
+            assert sympy.sympify(form).subs({"L": length}) == there[path].outputs[0].shape[-1]
