@@ -156,7 +156,7 @@ def file_name(name: str) -> str:
 def _relative(path: str | Path, config: pytest.Config) -> str:
     try:
         return Path(os.path.relpath(path, config.invocation_params.dir)).as_posix()
-    except ValueError:  # another drive
+    except ValueError:  # another drive  # pragma: no cover  # of Windows
         return str(path)
 
 

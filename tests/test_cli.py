@@ -17,6 +17,7 @@ import time
 import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from xml.etree import ElementTree
 
 import pytest
 
@@ -151,6 +152,11 @@ def test_show(run: Run) -> None:
     assert ran.out.startswith("CNN  input 1×3×32×32  cpu, eval\n\nLayer ")
     assert "\nfc1 " in ran.out
     assert ran.err == ""
+
+
+def test_show_the_picture(run: Run) -> None:
+    root = ElementTree.fromstring(run("show", "net.py:CNN", "3,32,32", "--format", "svg").out)
+    assert any(element.text == "conv1" for element in root.iter())
 
 
 def test_show_a_model_with_a_problem(run: Run) -> None:
@@ -584,7 +590,16 @@ def test_check_as_annotations(run: Run, project: Path, monkeypatch: pytest.Monke
     )
 
 
+def test_an_annotation_of_a_file_that_cannot_be_read(run: Run, project: Path) -> None:
+    (project / "broken.py").write_text("from torch import nn\nclass Net(nn.Module:\n    pass\n")
+    ran = run("check", "broken.py:Net", "3", "--format", "github")
+    assert ran.status == 1
+    assert ran.out.startswith("::error file=broken.py,line=2,title=convlin::importing broken.py raised SyntaxError")
+
+
 def test_annotations_are_escaped_and_few(run: Run, project: Path) -> None:
+    outside = project.parent / "elsewhere.py"
+    assert annotated(Annotation(Location(str(outside), 3), "t", "m")).startswith(f"::error file={outside.as_posix()},")
     note = Annotation(Location("a,b:c.py", 3), "50%, all", "100%\r\nnext: one")
     assert annotated(note).endswith("a%2Cb%3Ac.py,line=3,title=50%25%2C all::100%25%0D%0Anext: one")
     assert annotated(Annotation(None, "t", "m")) == "::error title=t::m"
@@ -696,6 +711,19 @@ def test_configuration_that_cannot_be_right(text: str, said: str, run: Run, proj
     assert said in ran.err
     ran = run("check", "net.py:CNN", "3,32,32")  # not looked at where a model is named
     assert ran.status == 0
+
+
+def test_one_size_is_an_input(run: Run, project: Path) -> None:
+    write(project / "pyproject.toml", "[tool.convlin]\nmodels = [{ model = 'net.py:ready', input = 12 }]\n")
+    ran = run("check")
+    assert ran.status == 0
+    assert ran.out.startswith("✓ net.py:ready  input 1×12  ")
+
+
+def test_sizes_in_json_are_lists_of_numbers(run: Run) -> None:
+    (model,) = json.loads(run("check", "net.py:CNN", "3,1,1", "--format", "json").out)["models"]
+    (problem,) = model["problems"]
+    assert (problem["kind"], problem["declared"]) == ("too_small", [1, 1])
 
 
 def test_lock_and_configuration(run: Run, project: Path) -> None:

@@ -265,6 +265,31 @@ def test_spellings_of_a_shape(given: Any) -> None:
     assert all(type(size) is int for size in summary.report.inputs[0].shape)
 
 
+class Box:
+    """Something of the user's own that holds a tensor."""
+
+    def __init__(self) -> None:
+        self.content = torch.zeros(2, 3)
+
+
+@pytest.mark.parametrize(
+    ("given", "forward"),
+    [
+        ((torch.zeros(2, 3),), lambda x: x),
+        (({"x": torch.zeros(2, 3)},), lambda table: table["x"]),
+        ([{"x": [torch.zeros(2, 3)]}], lambda table: table["x"][0]),
+        (Box(), lambda box: box.content),
+        ((3,), torch.relu),  # no signature that Python could read
+    ],
+    ids=["a tuple", "a table in a tuple", "a table in a list", "an object", "a function written in C"],
+)
+def test_what_forward_takes_is_passed_on(given: Any, forward: Callable[..., Tensor]) -> None:
+    model = nn.Module()
+    model.forward = forward  # type: ignore[method-assign]
+    tensor = torch.zeros(1, 3) if forward is torch.relu else torch.zeros(2, 3)
+    assert summarize(model, given).output_shape == tensor.shape
+
+
 def test_dtypes_go_by_the_names_of_forward_too() -> None:
     double = Pair().double()
     for dtypes in ({"left": torch.float64}, {"[0]": "float64"}, ["double", torch.float64], "torch.float64"):

@@ -253,6 +253,24 @@ def test_a_wrong_layer_says_what_it_needs(summaries):
     assert two.to_svg().count('class="block wrong"') == 2
 
 
+def test_many_problems_with_long_names_stay_within_the_picture():
+    class Parallel(nn.Module):
+        def __init__(self):
+            super().__init__()
+            for number in range(11):
+                self.add_module(f"{'a_very_long_name_of_a_layer_' * 6}{number}", nn.Linear(7, 2))
+
+        def forward(self, x):
+            return sum(layer(x) for layer in self.children())
+
+    report = summarize(Parallel(), (3,)).report
+    drawn = picture(report)
+    _check(drawn)
+    texts = [label.text for label in drawn.all_labels()]
+    assert f"✗ … and {len(report.problems) - 8} more" in texts
+    assert len(report.problems) == 11
+
+
 def test_a_view_that_does_not_fit(summaries):
     assert _labels(summaries["small_cnn_view"], "problem")[:2] == ["needs 3200", "has 2048"]
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from fractions import Fraction
+from typing import Any
 
 import pytest
 import torch
@@ -172,6 +173,43 @@ def test_text_and_value() -> None:
     assert [axis.jump for axis in pooled.axes] == [2, 2]
 
 
+class Resized(nn.Module):
+    """``F.interpolate`` between two convolutions."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__()
+        self.first, self.last, self.settings = conv(2, 4, 3), conv(4, 4, 3), settings
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(F.interpolate(self.first(x), **self.settings))
+
+
+class Excited(nn.Module):
+    """A weight for every channel from the whole image."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.gate, self.last = conv(2, 4, 3), conv(4, 4, 1), conv(4, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.last(x * self.gate(F.adaptive_avg_pool2d(x, 1)))
+
+
+def test_the_mean_of_equal_areas_is_a_pooling() -> None:
+    assert_true(Resized(size=(31, 31), mode="area"))
+
+
+@pytest.mark.parametrize("model", [Resized(size=(1, 1), mode="area"), Excited()], ids=["shrunk to one", "excited"])
+def test_behind_a_mean_of_everything_every_unit_sees_everything(model: nn.Module) -> None:
+    if isinstance(model, Resized):
+        model.last = conv(4, 4, 1)
+    field = last_field(model, 2, 16)
+    assert field is not None
+    assert field.text == "all"
+    assert set(seen_columns(model.eval(), 2, 16)) == {(0, 15)}
+
+
 class Uneven(nn.Module):
     """Some units behind the upsampling see four columns of the input, others three."""
 
@@ -208,7 +246,17 @@ class Pooling(nn.Module):
 
 
 @pytest.mark.parametrize(
-    "model", [Uneven(), Attending(), nn.Sequential(Own(2, 2, 3)), Pooling()], ids=lambda m: type(m).__name__
+    "model",
+    [
+        Uneven(),
+        Attending(),
+        nn.Sequential(Own(2, 2, 3)),
+        Pooling(),
+        Resized(size=(5, 5), mode="area"),
+        Resized(scale_factor=2, mode="bilinear", align_corners=True),
+        Resized(scale_factor=2, mode="bicubic", antialias=True),
+    ],
+    ids=lambda m: type(m).__name__,
 )
 def test_nothing_is_said_where_something_on_the_way_is_not_known(model: nn.Module) -> None:
     summary = summarize(model, (2, 16, 16))

@@ -200,7 +200,7 @@ def test_without_pandas_the_message_says_what_to_do(summary, monkeypatch):
 # Files
 
 
-@pytest.mark.parametrize("suffix", ["txt", "md", "html", "tex", "csv", "json"])
+@pytest.mark.parametrize("suffix", ["txt", "md", "html", "tex", "csv", "json", "svg"])
 def test_save_writes_the_form_of_the_suffix(summary, tmp_path, suffix):
     path = tmp_path / f"net.{suffix}"
     assert summary.save(path) is summary
@@ -212,6 +212,7 @@ def test_save_writes_the_form_of_the_suffix(summary, tmp_path, suffix):
         "tex": "% needs",
         "csv": "layer,",
         "json": "{\n",
+        "svg": "<svg ",
     }
     assert text.startswith(beginning[suffix])
     assert text.endswith("\n")

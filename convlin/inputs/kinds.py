@@ -28,9 +28,9 @@ def read_device(device: torch.device | str | int) -> torch.device:
             raise InputError(
                 f'device={str(device)!r} was asked for, and PyTorch sees no CUDA device: write device="cpu"'
             )
-        if read.index is None:
+        if read.index is None:  # pragma: no cover  # from here on there is a CUDA device
             return torch.device("cuda", torch.cuda.current_device())
-        if read.index >= torch.cuda.device_count():
+        if read.index >= torch.cuda.device_count():  # pragma: no cover  # the same
             raise InputError(
                 f"device={str(device)!r} was asked for, and there are {torch.cuda.device_count()} CUDA devices"
             )
