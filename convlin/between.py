@@ -59,6 +59,7 @@ class Between(TorchFunctionMode):
             self._keep(args, kwargs)
         if role & _FACT:
             return func(*args, **kwargs)
+        self._state.settle()
         self._used.update(map(id, args))
         frame = sys._getframe(1)
         in_library = self._frames.kind(frame.f_code.co_filename) == LIBRARY

@@ -7,6 +7,7 @@ nothing for a function mode to see: it is off while such a layer runs.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections.abc import Mapping
 from typing import Any
@@ -41,7 +42,7 @@ class QuickHooks:
         """Put on ``module`` what it needs."""
         if not is_plain_leaf(module):
             hooks.before(module, self._before, with_kwargs=False)
-            hooks.after(module, self._after)
+            hooks.after(module, self._after, always=True)
         elif self._mode is not None and runs_alone(module, module.training):
             hooks.before(module, self._before_leaf, with_kwargs=False)
             hooks.after(module, self._after_leaf, always=True)
@@ -53,7 +54,7 @@ class QuickHooks:
         this_thread, thread = threading.get_ident, threading.get_ident()
         known, source, remember = state.known, state.origins.source, state.origins.remember
         events, required = state.recording.events, state.recording.required
-        stack, completed = state.stack, state.completed
+        stack, completed, settle, handled = state.stack, state.completed, state.settle, sys.exc_info
         mode, depth, mode_at = self._mode, torch._C._len_torch_function_stack, torch._C._get_function_stack_at
         take_off, put_on = torch._C._pop_torch_function_stack, torch._C._push_on_torch_function_stack
         without_modes = torch._C.DisableTorchFunction
@@ -122,7 +123,10 @@ class QuickHooks:
 
         def before(module: nn.Module, args: tuple[Any, ...]) -> None:
             if this_thread() == thread:
-                stack.append(Frame(module, paths[id(module)], len(events), is_leaf(module)))
+                settle()
+                frame = Frame(module, paths[id(module)], len(events), is_leaf(module))
+                frame.handled = handled()[1]
+                stack.append(frame)
 
         def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
             if this_thread() != thread:

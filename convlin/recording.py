@@ -188,3 +188,7 @@ class Frame:
     """Operations of the calls made inside it."""
     original: Tensor | None = None
     is_model_input: bool = False
+    handled: BaseException | None = None
+    """The exception that was being handled when the module was called: it runs in an ``except`` block."""
+    error: BaseException | None = None
+    """What the module raised, which somebody around it may have caught."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from operator import attrgetter
@@ -76,6 +77,8 @@ class State:
     origins: Provenance = field(default_factory=Provenance)
     stack: list[Frame] = field(default_factory=list)
     """The modules under way, the innermost last; in a quick pass without PyTorch's plain layers."""
+    caught: list[Frame] = field(default_factory=list)
+    """Frames of modules that raised and were taken from the stack since: somebody caught it, or still may not."""
     types: dict[type, KnownType] = field(default_factory=dict)
 
     def known(self, kind: type) -> KnownType:
@@ -88,6 +91,7 @@ class State:
     def completed(self, module: nn.Module) -> Frame | None:
         """The frame of a module that completes; frames above it belong to calls whose error was caught."""
         stack = self.stack
+        self.caught.clear()
         if stack and stack[-1].module is module:
             return stack.pop()
         for depth in range(len(stack) - 1, -1, -1):
@@ -96,6 +100,30 @@ class State:
                 del stack[depth:]
                 return frame
         return None
+
+    def has_raised(self, module: nn.Module) -> bool:
+        """Whether a module whose hook was called without an output raised, which its frame then says.
+
+        A hook that is always called cannot tell by the output: None is what many a forward returns.
+        """
+        error = sys.exc_info()[1]
+        frame = next((frame for frame in reversed(self.stack) if frame.module is module), None)
+        if frame is None or error is None or error is frame.handled:
+            return False
+        frame.error = error
+        return True
+
+    def settle(self) -> None:
+        """Something runs: what raised before it is under way no longer."""
+        stack = self.stack
+        if stack and stack[-1].error is not None:
+            self.caught = []
+            while stack and stack[-1].error is not None:
+                self.caught.insert(0, stack.pop())
+
+    def unsettle(self, error: BaseException) -> None:
+        """Nobody caught ``error`` after all: what ran was on its way out, in a ``finally`` perhaps."""
+        self.stack += [frame for frame in self.caught if frame.error is error]
 
     def count(self, before: int, inside: int = 0) -> int | None:
         """Operations since the count stood at ``before``, less those of calls inside; told to the call around it."""

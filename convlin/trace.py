@@ -85,7 +85,7 @@ class Tracer:
                 continue
             if looks_before or not is_plain_leaf(module):
                 self._hooks.before(module, before)
-            self._hooks.after(module, after)
+            self._hooks.after(module, after, always=True)
 
     # Before a module runs
 
@@ -94,7 +94,9 @@ class Tracer:
             return None
         state = self._state
         with torch._C.DisableTorchFunction():
+            state.settle()
             frame = Frame(module, self._paths[id(module)], len(state.recording.events), is_leaf(module))
+            frame.handled = sys.exc_info()[1]
             if state.flops is not None:
                 frame.counted = state.flops.total
             state.stack.append(frame)
@@ -158,6 +160,8 @@ class Tracer:
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
         if threading.get_ident() != self._thread:
+            return None
+        if output is None and self._state.has_raised(module):
             return None
         with torch._C.DisableTorchFunction():
             frame = self._state.completed(module)
@@ -239,6 +243,7 @@ class Tracer:
     def _stop(self, error: BaseException) -> None:
         """The pass ended with ``error``: mark the call or line where it stopped."""
         state = self._state
+        state.unsettle(error)
         recording = state.recording
         failure = recording.failure
         if failure is None or failure.error is not error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -108,6 +109,68 @@ def test_it_is_on_again_behind_a_layer_that_raised() -> None:
     s = summarize(model, IMAGE)
     assert difference(before, snapshot(model)) == []
     assert [call.type for call in s.calls if call.is_function] == ["torch.flatten", "Tensor.view"]
+
+
+class Raising(nn.Module):
+    """A layer of somebody's own."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        raise RuntimeError("no")
+
+
+@pytest.mark.parametrize("nested", [False, True])
+def test_what_runs_behind_a_module_that_raised_belongs_to_who_caught_it(nested: bool) -> None:
+    class Trying(Block):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bad = nn.Sequential(nn.ReLU(), Raising()) if nested else Raising()
+            self.idle = Idle(nn.ReLU())
+
+        def forward(self, x: Tensor) -> Any:
+            try:
+                x = self.bad(x)
+            except RuntimeError:
+                self.idle(x)
+                x = x.reshape(-1, 3, 8, 8)[:, :, ::2].repeat(1, 1, 2, 1)
+            return super().forward(x).view(2, 5)
+
+    class Idle(nn.Sequential):
+        def forward(self, x: Tensor) -> None:
+            self[0](x.unsqueeze(0))
+
+    s = summarize(nn.Sequential(Trying()), IMAGE)
+    names = [(call.path, call.type) for call in s.calls if call.is_function]
+    assert names == [
+        ("0.idle", "Tensor.unsqueeze"), ("0", "Tensor[...]"), ("0", "Tensor.repeat"), ("0", "torch.flatten"),
+        ("0", "Tensor.view"),
+    ]  # fmt: skip
+    assert [call.path for call in s.calls if not call.is_function][-2:] == ["0", ""]
+
+
+class Leaving(nn.Module):
+    """Something runs while the exception is on its way out."""
+
+    def __init__(self, layer: nn.Module, *, runs: bool) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Flatten(), layer)
+        self.runs = runs
+
+    def forward(self, x: Tensor) -> Any:
+        try:
+            return self.inner(x)
+        finally:
+            if self.runs:
+                x.view(-1)
+
+
+@pytest.mark.parametrize("layer", [nn.PixelShuffle(2), nn.CosineSimilarity(), nn.Linear(5, 2)], ids=repr)
+@pytest.mark.parametrize("device", [None, "meta"])
+def test_where_a_pass_stopped_does_not_depend_on_what_runs_on_the_way_out(layer: nn.Module, device: str | None) -> None:
+    straight, around = (
+        summarize(Leaving(layer, runs=runs), IMAGE, device=device).problems[0] for runs in (False, True)
+    )
+    assert straight == replace(around, call=straight.call)
+    assert straight.path == "inner.1"
 
 
 def test_it_is_on_again_behind_what_an_alarm_interrupted(monkeypatch: pytest.MonkeyPatch) -> None:
