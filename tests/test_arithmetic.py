@@ -932,6 +932,7 @@ IN_LETTERS: list[Callable[[Any, Any], Derivation]] = [
     lambda h, w: arithmetic.chunk((2 * h, 4), chunks=2, index=1),
     lambda h, w: arithmetic.chunk((h, 4), chunks=2, index=1),
     lambda h, w: arithmetic.split((h, 4), split_size_or_sections=2),
+    lambda h, w: arithmetic.split((h, 4), split_size_or_sections=2, index=1),
     lambda h, w: arithmetic.split((h + w, 4), split_size_or_sections=[h, w], index=1),
     lambda h, w: arithmetic.repeat((h, 4), repeats=(2, 3, w)),
     lambda h, w: arithmetic.expand((1, h), sizes=(w, -1)),
@@ -1062,10 +1063,88 @@ def test_elements_that_do_not_come_out_even_are_counted() -> None:
         arithmetic.reshape((2, 10), shape=(3, 7))
     with pytest.raises(SizeError, match=r"^3·7 = 21, but there are 20 elements$"):
         arithmetic.unflatten((2, 20), dim=1, sizes=(3, 7))
+    with pytest.raises(SizeError, match=r"^1 = 1, but there are 2·3 = 6 elements$"):
+        arithmetic.reshape((2, 3), shape=())
+    with pytest.raises(SizeError, match=r"^2 = 2, but there are 1 elements$"):
+        arithmetic.reshape((), shape=(2,))
+    with pytest.raises(SizeError, match=r"^\(−2\)×3 has a negative size$"):
+        arithmetic.reshape((2, 3), shape=(-2, 3))
     with pytest.raises(SizeError, match=r"^there are 2·10 = 20 elements, and 3 does not divide that$"):
         arithmetic.reshape((2, 10), shape=(3, -1))
     with pytest.raises(SizeError, match=r"^there are 2·0 = 0 elements, and −1 could be anything$"):
         arithmetic.reshape((2, 0), shape=(0, -1))
+
+
+def test_what_the_other_tests_do_not_come_by() -> None:
+    assert arithmetic.broadcast().shape == tuple(torch.broadcast_shapes())
+    assert arithmetic.pad((2, 3, 4, 5, 6), padding=(1,) * 8).source.endswith("torch.nn.functional.pad.html")
+    with pytest.raises(RuntimeError):
+        torch.zeros(()).unflatten(0, (1,))
+    with pytest.raises(SizeError):
+        arithmetic.unflatten((), dim=0, sizes=(1,))
+    for divided in (arithmetic.chunk, arithmetic.split):
+        how = {"chunks": 2} if divided is arithmetic.chunk else {"split_size_or_sections": 2}
+        with pytest.raises(SizeError):
+            divided((4,), index=-1, **how)
+
+
+@pytest.mark.parametrize("kernel_size", [(3,), [2]])
+def test_a_single_value_in_a_tuple_is_for_all_axes_where_pytorch_says_so(kernel_size: Any) -> None:
+    x = torch.zeros(1, 2, 7, 8)
+    expected = nn.MaxPool2d(kernel_size)(x).shape
+    assert arithmetic.max_pool(tuple(x.shape), spatial_dims=2, kernel_size=kernel_size).shape == expected
+
+
+def _said_range(derive: Callable[[], Derivation]) -> range:
+    """The numbers that the error says there may be."""
+    with pytest.raises(SizeError) as caught:
+        derive()
+    found = re.search(r"be (\d+) to (\d+)$", str(caught.value))
+    assert found is not None
+    return range(int(found[1]), int(found[2]) + 1)
+
+
+def test_the_range_that_an_error_names_is_what_pytorch_takes() -> None:
+    def takes(run: Callable[[], Any]) -> bool:
+        try:
+            run()
+        except (RuntimeError, ValueError):
+            return False
+        return True
+
+    unpool, x, where = nn.MaxUnpool1d(3, 2), torch.zeros(1, 2, 4), torch.zeros(1, 2, 4, dtype=torch.long)
+    sizes = _said_range(
+        lambda: arithmetic.max_unpool((1, 2, 4), spatial_dims=1, kernel_size=3, stride=2, output_size=(90,))
+    )
+    assert [size for size in range(1, 20) if takes(lambda: unpool(x, where, output_size=[size]))] == list(sizes)  # noqa: B023
+    options: dict[str, Any] = {"kernel_size": 3, "stride": 3}
+    sizes = _said_range(
+        lambda: arithmetic.conv_transpose((1, 2, 4), spatial_dims=1, out_channels=2, output_size=(90,), **options)
+    )
+    transposed = nn.ConvTranspose1d(2, 2, **options)
+    assert [size for size in range(1, 30) if takes(lambda: transposed(x, output_size=[size]))] == list(sizes)  # noqa: B023
+    for stride, dilation in [(3, 1), (1, 2), (2, 2)]:
+        options = {"kernel_size": 3, "stride": stride, "dilation": dilation}
+        extras = _said_range(
+            lambda: arithmetic.conv_transpose((1, 2, 4), spatial_dims=1, out_channels=2, output_padding=9, **options)  # noqa: B023
+        )
+        assert [
+            extra
+            for extra in range(9)
+            if takes(lambda: nn.ConvTranspose1d(2, 2, output_padding=extra, **options)(x))  # noqa: B023
+        ] == list(extras)
+
+
+def test_parts_in_letters_say_no_more_than_they_must() -> None:
+    (whole,) = arithmetic.chunk((H, 4), chunks=2).steps
+    assert (whole.formula, whole.arithmetic) == ("⌈dim 0/chunks⌉", "⌈H/2⌉")
+    (first,) = arithmetic.split((H, 4), split_size_or_sections=2).steps
+    assert first.arithmetic == "min(2, H)"
+    (second,) = arithmetic.split((H, 4), split_size_or_sections=2, index=1).steps
+    assert second.arithmetic == "min(2, H − 1·2)"
+    (scaled,) = arithmetic.interpolate((1, 2, H), scale_factor=2.5).steps
+    assert arithmetic.spell(scaled.size) == "⌊5·H/2⌋"
+    assert arithmetic.spell(H ** sympy.Rational(3, 2)) == "H**(3/2)"
 
 
 def test_the_network_of_the_question() -> None:

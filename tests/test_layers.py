@@ -7,10 +7,11 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, note, settings
+from hypothesis import given, settings
 from hypothesis import strategies as st
-from torch import Tensor, nn
+from torch import nn
 
+from convlin import summarize
 from convlin.layers import Arrival, Verdict, rule_for
 
 pytestmark = [
@@ -34,8 +35,7 @@ def takes(module: nn.Module, *args: Any) -> bool:
     try:
         with torch.no_grad():
             module(*args)
-    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError) as error:
-        note(f"PyTorch refuses: {error}")
+    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError):
         return False
     return True
 
@@ -44,7 +44,6 @@ def assert_as_pytorch(make: Callable[..., nn.Module], settings: dict[str, Any], 
     """Something is said exactly where the layer refuses, the stand-in goes through, and so does the layer mended."""
     module = make(**settings)
     verdict = examined(module, *args, **facts)
-    note(f"{module} on {[tuple(arg.shape) for arg in args if isinstance(arg, Tensor)]}: {verdict}")
     assert (verdict is None) == takes(module, *args)
     if verdict is None:
         return
@@ -238,6 +237,86 @@ def test_attention(declared: list[int], widths: list[int]) -> None:
     options = {"embed_dim": declared[0], "num_heads": 2, "kdim": declared[1], "vdim": declared[2]}
     args = tuple(torch.zeros(3, 1, width) for width in widths)
     assert_as_pytorch(nn.MultiheadAttention, options, *args)
+
+
+@pytest.mark.parametrize(
+    ("declared", "widths", "said", "output_size"),
+    [
+        ((4, 4, 4), (8, 8, 8), {"embed_dim": {"embed_dim": 8}}, 8),
+        ((4, 4, 4), (8, 4, 4), {"embed_dim": {"embed_dim": 8, "kdim": 4, "vdim": 4}}, 8),
+        ((4, 4, 4), (8, 8, 2), {"embed_dim": {"embed_dim": 8, "vdim": 2}}, 8),
+        ((4, 4, 4), (4, 8, 8), {"kdim": {"kdim": 8}, "vdim": {"vdim": 8}}, None),
+        ((4, 6, 2), (8, 6, 2), {"embed_dim": {"embed_dim": 8}}, 8),
+        ((4, 6, 2), (4, 8, 2), {"kdim": {"kdim": 8}}, None),
+    ],
+)
+def test_attention_names_the_arguments_that_are_wrong(
+    declared: tuple[int, ...], widths: tuple[int, ...], said: dict[str, Any], output_size: int | None
+) -> None:
+    embed_dim, kdim, vdim = declared
+    same = len(set(declared)) == 1
+    module = nn.MultiheadAttention(embed_dim, 2, kdim=None if same else kdim, vdim=None if same else vdim)
+    args = tuple(torch.zeros(3, 1, width) for width in widths)
+    verdict = examined(module, *args)
+    assert verdict is not None
+    assert {misfit.kind: misfit.changes for misfit in verdict.misfits} == said
+    assert [misfit.detail for misfit in verdict.misfits] == [
+        {"num_heads": 2} if misfit.kind == "embed_dim" else {} for misfit in verdict.misfits
+    ]
+    assert verdict.output_size == output_size
+    assert takes(type(module)(**_attention(module) | {k: v for each in said.values() for k, v in each.items()}), *args)
+    # Passed by name, and with what is no tensor.
+    examine = rule_for(nn.MultiheadAttention).examine
+    assert examine is not None
+    named = Arrival((), dict(zip(("query", "key", "value"), args, strict=True)), False, False, False)
+    by_name = examine(module, named)
+    assert by_name is not None
+    assert by_name.misfits == verdict.misfits
+    assert by_name.stand_in is not None
+    module(**by_name.stand_in[1])
+    assert examine(module, Arrival((None, *args[1:]), {}, False, False, False)) is None
+
+
+def _attention(module: nn.MultiheadAttention) -> dict[str, Any]:
+    """What its constructor was given."""
+    arguments = rule_for(nn.MultiheadAttention).arguments
+    assert arguments is not None
+    return arguments(module)
+
+
+@pytest.mark.parametrize("changed", [{}, {"bias": False}, {"add_bias_kv": True}, {"kdim": 6}, {"vdim": 6}])
+def test_attention_built_again_is_the_same(changed: dict[str, Any]) -> None:
+    module = nn.MultiheadAttention(**{"embed_dim": 4, "num_heads": 2} | changed)
+    again = nn.MultiheadAttention(**_attention(module))
+    assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in module.state_dict().items()}
+
+
+@pytest.mark.parametrize(
+    ("reached", "note", "declared"),
+    [
+        (torch.nn.utils.rnn.pack_sequence([torch.zeros(3, 4)]), "packed", "PackedSequence"),
+        (torch.zeros(2, 4).numpy(), "array", "ndarray"),
+        ((torch.zeros(2, 4), torch.zeros(1)), "tuple", "tuple"),
+        ([torch.zeros(2, 4)], "tuple", "list"),
+    ],
+)
+def test_what_is_no_tensor_and_holds_one(reached: Any, note: str, declared: str) -> None:
+    module = nn.Linear(4, 2)
+    assert not takes(module, reached)
+    verdict = examined(module, reached)
+    assert verdict is not None
+    assert [(misfit.note, misfit.required) for misfit in verdict.misfits] == [(note, declared)]
+    assert verdict.stand_in is not None
+    assert takes(module, *verdict.stand_in[0])
+    assert examined(module, ()) is None
+    assert examined(module, "text") is None
+
+
+def test_a_norm_without_statistics_is_not_told_to_be_evaluated() -> None:
+    for tracks in (True, False):
+        model = nn.Sequential(nn.Flatten(), nn.BatchNorm1d(3, track_running_stats=tracks), nn.Linear(3, 2))
+        (problem,) = summarize(model, (3, 1), mode="eval" if not tracks else "train", batch_size=1).problems
+        assert ("model.eval()" in str(problem)) == tracks
 
 
 @thorough

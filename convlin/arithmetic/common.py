@@ -126,7 +126,7 @@ def spell(size: Any) -> str:
 def factor(size: Any) -> str:
     """The same, in parentheses where it stands among other signs and would fall apart."""
     text = spell(size)
-    return f"({text})" if getattr(size, "is_Add", False) or (text.startswith("−") and len(text) > 1) else text
+    return f"({text})" if getattr(size, "is_Add", False) or text.startswith("−") else text
 
 
 def divisor(size: Any) -> str:
