@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -23,16 +23,17 @@ Correction = tuple[Location | None, str | None]
 class Lines:
     """Finds the lines of one model's source; what was read of it is kept for the next finding.
 
-    ``findings`` are all that there are: a line that makes several layers is corrected only where all
-    of them need the same.
+    ``wanted`` are all the changes of layers that there are, by path.  A line is shown as it should be in
+    the end, and one that makes several layers is corrected only where all of them need the same.
     """
 
-    def __init__(self, model: nn.Module, findings: Iterable[Finding], hints: Iterable[Any]) -> None:
+    def __init__(self, model: nn.Module, wanted: Iterable[tuple[str, Mapping[str, str]]], hints: Iterable[Any]) -> None:
         self._model = model
         self._hints = [hint for hint in hints if hint is not None]
         self._wanted: dict[str, dict[str, str]] = {}
-        for finding in findings:
-            self._wanted.setdefault(finding.path, {}).update(written(finding.misfit.changes))
+        for path, changes in wanted:
+            self._wanted.setdefault(path, {}).update(changes)
+        self._sites: dict[str, Site | None] = {}
 
     @cached_property
     def _finder(self) -> Finder:
@@ -50,7 +51,7 @@ class Lines:
             return finding.where, _corrected_call(finding, finding.where, said)
         if said.forward and said.advice and not said.in_front:
             return None, said.advice  # what to write is known, and not where
-        site = self._finder.site(finding.path)
+        site = self._site(finding.path)
         if site is None:
             return None, said.advice
         if not site.is_editable and site.source.on_disk:
@@ -66,13 +67,26 @@ class Lines:
             return in_front(site, said.in_front) or said.advice
         if said.callee:
             return other_layer(site, said.callee) or said.advice
-        changes = {} if said.forward else written(finding.misfit.changes)
-        if not changes:
+        own = {} if said.forward else written(finding.misfit.changes)
+        if not own:
             return said.advice
+        changes = self._wanted.get(finding.path, {}) | own
         if site.repeated and not self._all_want(site, finding.path, changes):
             origin = self._origin(site, changes)
             return f"{said.advice} (given at {place(origin)})" if origin is not None else said.advice
-        return site.rewrite(changes) or said.advice
+        return site.rewrite(changes, self._beside(site, finding.path)) or said.advice
+
+    def _beside(self, site: Site, path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
+        """What else has to be changed on the lines of a call: layers that are made beside it."""
+        for other, changes in self._wanted.items():
+            found = self._site(other) if other != path and changes else None
+            if found is not None and not found.repeated and found.is_beside(site):
+                yield found, changes
+
+    def _site(self, path: str) -> Site | None:
+        if path not in self._sites:
+            self._sites[path] = self._finder.site(path)
+        return self._sites[path]
 
     def _origin(self, site: Site, changes: Mapping[str, Any]) -> Location | None:
         """Where the number is written, if it is given to the code that makes the layer."""
@@ -83,7 +97,7 @@ class Lines:
         kind = type(self._model.get_submodule(path))
         for other, module in self._model.named_modules():
             if type(module) is kind and any(self._wanted.get(other, {}).get(name) != changes[name] for name in changes):
-                found = self._finder.site(other)
+                found = self._site(other)
                 if found is None or (found.location.file, found.start) == (site.location.file, site.start):
                     return False
         return True

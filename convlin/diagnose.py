@@ -18,7 +18,7 @@ from convlin.inputs import Plan
 from convlin.recording import Failure, Finding, Recording
 from convlin.records import Problem, Report
 from convlin.stopped import stopped
-from convlin.wording import fitted, say, times
+from convlin.wording import Said, fitted, say, times
 
 Hints = Iterable[Any]
 
@@ -32,7 +32,9 @@ def diagnose(
     is answered by running it at others.
     """
     problems: dict[tuple[Any, ...], Problem] = {}
-    lines = Lines(model, recording.findings, hints)
+    said = {id(finding): say(finding, report) for finding in recording.findings}
+    wanted = [(finding.path, _changes(finding, said[id(finding)])) for finding in recording.findings]
+    lines = Lines(model, wanted, hints)
     answered: set[str] = set()
     for finding in recording.findings:
         misfit = finding.misfit
@@ -44,7 +46,7 @@ def diagnose(
             misfit.note,
         )
         if key not in problems:
-            problems[key] = _problem(finding, report, lines)
+            problems[key] = _problem(finding, said[id(finding)], lines)
             asked = "image" if misfit.kind == "in_features" else misfit.kind
             if asked not in answered:
                 answer = _other_inputs(recording, finding, model, plan, mode)
@@ -85,8 +87,12 @@ def _is_explained(failure: Failure, found: bool) -> bool:
     return failure.is_explained or (found and failure.is_guess)
 
 
-def _problem(finding: Finding, report: Report, lines: Lines) -> Problem:
-    said = say(finding, report)
+def _changes(finding: Finding, said: Said) -> dict[str, str]:
+    """What to change of the layer, where changing the layer mends it."""
+    return {} if said.forward or said.outside else written(finding.misfit.changes)
+
+
+def _problem(finding: Finding, said: Said, lines: Lines) -> Problem:
     where, fix = lines.correction(finding, said)
     misfit = finding.misfit
     return Problem(
@@ -98,5 +104,5 @@ def _problem(finding: Finding, report: Report, lines: Lines) -> Problem:
         fix=fix,
         where=where,
         call=finding.event,
-        changes={} if said.forward or said.outside else written(misfit.changes),
+        changes=_changes(finding, said),
     )

@@ -310,7 +310,7 @@ RARE: dict[str, Rare] = {
     ),
     "a weight made on the way": Rare(
         "", "return F.linear(x, torch.ones(3, 7))", (4,),
-        "F.linear cannot join 2×4 (the input) and 3×7 4 meets 7: these two must be equal", None,
+        "F.linear cannot combine 2×4 (the input) and 3×7 4 meets 7: these two must be equal", None,
     ),
     "a reshape by names": Rare(
         "", "return torch.reshape(input=x, shape=(3, 5))", (4,),
@@ -403,3 +403,29 @@ def test_no_false_alarm_in_the_zoo(entry: ZooModel) -> None:
     args, kwargs = entry.inputs()
     summary = summarize(model.train(entry.training), list(args) if args else {}, kwargs=kwargs, mode="same")
     assert summary.ok, problems_text(summary.report)
+
+
+def test_of_several_tensors_the_one_that_does_not_fit_is_told() -> None:
+    class Scores(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed = nn.Linear(4, 9)
+            self.join = nn.Bilinear(6, 8, 3)
+
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            return self.join(x, self.embed(y))
+
+    (problem,) = summarize(Scores(), [(6,), (4,)]).problems
+    assert problem.message.splitlines()[1] == "1×9 is the output of embed"
+
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attention = nn.MultiheadAttention(12, 3, kdim=8, vdim=8, batch_first=True)
+
+        def forward(self, x: Tensor, memory: Tensor) -> Tensor:
+            mask = torch.zeros(memory.shape[:2], dtype=torch.bool)
+            return self.attention(x, key_padding_mask=mask, value=memory, key=memory[..., :8])[0]
+
+    (problem,) = summarize(Attends(), [(5, 12), (7, 10)]).problems
+    assert (problem.kind, problem.message.splitlines()[1]) == ("vdim", "1×7×10 is the input")

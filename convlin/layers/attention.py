@@ -33,7 +33,9 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
         elif follow:
             continue
         detail = {"num_heads": module.num_heads} if kind == "embed_dim" else {}
-        misfits[kind] = Misfit(kind, declared[name], widths[name], "", detail, changes)
+        misfits[kind] = Misfit(
+            kind, declared[name], widths[name], "", detail, changes, input=_place(name, names, arrival)
+        )
     mended = {
         name: zeros(tensor, (*tensor.shape[:-1], declared[name])) if name in wrong else tensor
         for name, tensor in given.items()
@@ -64,8 +66,17 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
     kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
     heads = next(each.num_heads for each in module.modules() if isinstance(each, nn.MultiheadAttention))
-    misfit = Misfit("embed_dim", declared, required, "d_model", {"num_heads": heads}, {"d_model": required})
+    place = _place(wrong[0], names, arrival)
+    misfit = Misfit(
+        "embed_dim", declared, required, "d_model", {"num_heads": heads}, {"d_model": required}, input=place
+    )
     return Verdict((misfit,), (args, kwargs), output_size=required)
+
+
+def _place(name: str, names: tuple[str, ...], arrival: Arrival) -> int:
+    """Which of the tensors that arrived an argument is."""
+    given = [*zip(names, arrival.args, strict=False), *arrival.kwargs.items()]
+    return [each for each, value in given if isinstance(value, Tensor)].index(name)
 
 
 def _follows(module: nn.MultiheadAttention) -> bool:

@@ -44,10 +44,10 @@ def _examine_bilinear(module: nn.Bilinear, arrival: Arrival) -> Verdict | None:
         return None
     misfits: tuple[Misfit, ...] = ()
     tensors = []
-    for tensor, name in zip(arrival.args, ("in1_features", "in2_features"), strict=True):
+    for index, (tensor, name) in enumerate(zip(arrival.args, ("in1_features", "in2_features"), strict=True)):
         declared = getattr(module, name)
         if tensor.shape[-1] != declared:
-            misfits += (Misfit(name, declared, tensor.shape[-1], changes={name: tensor.shape[-1]}),)
+            misfits += (Misfit(name, declared, tensor.shape[-1], changes={name: tensor.shape[-1]}, input=index),)
             tensor = zeros(tensor, (*tensor.shape[:-1], declared))
         tensors.append(tensor)
     return Verdict(misfits, (tuple(tensors), dict(arrival.kwargs))) if misfits else None

@@ -33,6 +33,8 @@ class Misfit:
     """Constructor arguments of the layer and what they should be."""
     axis: int | None = None
     """The axis of the input that it is about, where the kind does not say."""
+    input: int = 0
+    """Which of the tensors that reached the layer it is about."""
 
 
 @dataclass(frozen=True, slots=True)

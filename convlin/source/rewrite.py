@@ -88,10 +88,22 @@ class Site:
         """The call stands in a file of the user's, not in an installed package or a notebook cell."""
         return is_editable(self.source)
 
-    def rewrite(self, changes: Mapping[str, str]) -> str | None:
-        """The lines of the call with some arguments changed; None where that cannot be done."""
+    def is_beside(self, other: Site) -> bool:
+        """Whether the call stands on the lines of another one, and not inside it."""
+        if self.source is not other.source:
+            return False
+        lines = range(self.source.line(other.start), self.source.line(other.end) + 1)
+        apart = self.end <= other.start or other.end <= self.start
+        return apart and self.source.line(self.start) in lines and self.source.line(self.end) in lines
+
+    def rewrite(self, changes: Mapping[str, str], beside: Iterable[tuple[Site, Mapping[str, str]]] = ()) -> str | None:
+        """The lines of the call with some arguments changed; None where that cannot be done.
+
+        ``beside`` are other calls on these lines (``is_beside``), and what to change in them.
+        """
         edits = self._edits(changes)
-        return None if edits is None else rewritten(self.source, self.start, self.end, edits)
+        others = [edit for other, wanted in beside for edit in other._edits(wanted) or ()]
+        return None if edits is None else rewritten(self.source, self.start, self.end, [*edits, *others])
 
     def edit(self, changes: Mapping[str, str]) -> tuple[Edit, ...] | None:
         """The same change as edits of the file, one for each argument; None where that cannot be done."""

@@ -87,7 +87,12 @@ def _operands(finding: Finding, report: Report) -> Said:
         difference = f"\nthey differ in {_differing(axes, shapes)}"
     elif misfit.note in ("linear", "matmul", "convolution"):
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}: these two must be equal"
-    return Said(f"{called(finding.function) or name_of(finding)} cannot join {meeting}{difference}", None, forward=True)
+    verb = "join" if finding.function.rpartition(".")[2] in _JOINING else "combine"
+    name = called(finding.function) or name_of(finding)
+    return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
+
+
+_JOINING = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack")
 
 
 def _met(shape: Shape, name: str | None, source: int | None, report: Report) -> str:

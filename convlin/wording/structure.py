@@ -100,8 +100,9 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     spelled = f"summarize(model, ({channels}, {', '.join(map(str, given))}))"
     if channels != 1:
         return Said(message, spelled, outside=True)
+    samples = {1: "signals", 2: "images", 3: "volumes"}.get(len(given), "samples")
     return Said(
-        f"{message}\nif the images have one, the shape is to say so: {spelled}",
+        f"{message}\nif the {samples} have one, the shape is to say so: {spelled}",
         "x = x.unsqueeze(1)",
         forward=True, behind=".unsqueeze(1)",
     )  # fmt: skip

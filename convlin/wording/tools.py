@@ -133,16 +133,20 @@ def called(function: str) -> str:
 
 
 def arrived(finding: Finding) -> str:
-    """The shape that arrived."""
-    return times(finding.inputs[0].shape) if finding.inputs else "no tensor"
+    """The shape that arrived: of several tensors, that of the one it is about."""
+    return times(finding.inputs[finding.misfit.input].shape) if finding.inputs else "no tensor"
 
 
 def what_arrived(finding: Finding, report: Report) -> str:
     """What arrived: the input, or what something made of it."""
-    if finding.is_model_input:
+    which, source, is_input = finding.misfit.input, finding.source, finding.is_model_input
+    if which:
+        source = report.calls[finding.event].sources[which]
+        is_input = source == -1 and any(given.shape == finding.inputs[which].shape for given in report.inputs)
+    if is_input:
         return "the input"
-    call = call_of(report, finding.source)
-    return f"the output of {who(report, maker_of(report, finding.source))}" if call is not None else "made of the input"
+    call = call_of(report, source)
+    return f"the output of {who(report, maker_of(report, source))}" if call is not None else "made of the input"
 
 
 def plural(count: object, noun: str) -> str:

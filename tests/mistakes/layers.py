@@ -311,9 +311,9 @@ class AttentionBlock(nn.Module):
 @mistake(
     18, (24, 10, 10),
     Wrong("num_channels", "norms.0", 16, 24, "self.norms = nn.ModuleList([nn.GroupNorm(4, 16), nn.GroupNorm(2, 12)])",
-          "self.norms = nn.ModuleList([nn.GroupNorm(4, 24), nn.GroupNorm(2, 12)])"),
+          "self.norms = nn.ModuleList([nn.GroupNorm(4, 24), nn.GroupNorm(2, 24)])"),
     Wrong("num_channels", "norms.1", 12, 24, "self.norms = nn.ModuleList([nn.GroupNorm(4, 16), nn.GroupNorm(2, 12)])",
-          "self.norms = nn.ModuleList([nn.GroupNorm(4, 16), nn.GroupNorm(2, 24)])"),
+          "self.norms = nn.ModuleList([nn.GroupNorm(4, 24), nn.GroupNorm(2, 24)])"),
     Wrong("num_parameters", "act", 8, 24, "self.act = nn.PReLU(8)", "self.act = nn.PReLU(24)"),
 )  # fmt: skip
 class GroupNorms(nn.Module):
@@ -331,9 +331,9 @@ class GroupNorms(nn.Module):
 @mistake(
     18, [(5, 12), (6, 10)],
     Wrong("kdim", "attention", 8, 10, "self.attention = nn.MultiheadAttention(12, 3, kdim=8, vdim=9, batch_first=True)",
-          "self.attention = nn.MultiheadAttention(12, 3, kdim=10, vdim=9, batch_first=True)"),
+          "self.attention = nn.MultiheadAttention(12, 3, kdim=10, vdim=10, batch_first=True)"),
     Wrong("vdim", "attention", 9, 10, "self.attention = nn.MultiheadAttention(12, 3, kdim=8, vdim=9, batch_first=True)",
-          "self.attention = nn.MultiheadAttention(12, 3, kdim=8, vdim=10, batch_first=True)"),
+          "self.attention = nn.MultiheadAttention(12, 3, kdim=10, vdim=10, batch_first=True)"),
     Wrong("normalized_shape", "norm", (5, 10), (5, 12), "self.norm = nn.RMSNorm((5, 10))",
           "self.norm = nn.RMSNorm((5, 12))"),
 )  # fmt: skip
@@ -383,8 +383,8 @@ class LastOfBidirectional(nn.Module):
 
 @mistake(
     18, [(6,), (9,)],
-    Wrong("in1_features", "join", 5, 6, "self.join = nn.Bilinear(5, 8, 3)", "self.join = nn.Bilinear(6, 8, 3)"),
-    Wrong("in2_features", "join", 8, 9, "self.join = nn.Bilinear(5, 8, 3)", "self.join = nn.Bilinear(5, 9, 3)"),
+    Wrong("in1_features", "join", 5, 6, "self.join = nn.Bilinear(5, 8, 3)", "self.join = nn.Bilinear(6, 9, 3)"),
+    Wrong("in2_features", "join", 8, 9, "self.join = nn.Bilinear(5, 8, 3)", "self.join = nn.Bilinear(6, 9, 3)"),
 )  # fmt: skip
 class BothOfBilinear(nn.Module):
     def __init__(self) -> None:

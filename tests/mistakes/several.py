@@ -219,7 +219,7 @@ class BehindAnOddSkip(nn.Module):
     0, (3, 8, 8),
     Wrong("in_channels", "second", 9, 8, "nn.Conv2d(9", "nn.Conv2d(8"),
     Wrong("operands", "", (2, 8, 8, 8), (2, 16, 8, 8), "y = y + self.second(y)", None,
-          ("+ cannot join 2×8×8×8 (first) and 2×16×8×8 (second)", "dimension 1: 8 and 16")),
+          ("+ cannot combine 2×8×8×8 (first) and 2×16×8×8 (second)", "dimension 1: 8 and 16")),
     mended=False,
 )  # fmt: skip
 class SumOfOtherWidth(nn.Module):

@@ -139,7 +139,7 @@ class OddSkip(nn.Module):
 @mistake(
     16, (1, 2, 27, 27),
     Wrong("operands", "", (2, 4, 2, 28, 28), (2, 4, 2, 27, 27), "x = x + first", None,
-          ("+ cannot join 2×4×2×28×28 (up) and 2×4×2×27×27 (first)",
+          ("+ cannot combine 2×4×2×28×28 (up) and 2×4×2×27×27 (first)",
            "inputs of 2×26×26 and 2×28×28 pass: multiples of 2")),
     mended=False,
 )  # fmt: skip
