@@ -973,6 +973,7 @@ def test_letters_stay_letters_that_a_person_would_write() -> None:
 def test_what_letters_cannot_decide_is_not_refused() -> None:
     assert arithmetic.convolution((1, 3, H, 8), spatial_dims=2, out_channels=1, kernel_size=5).shape == (1, 1, H - 4, 4)
     assert arithmetic.broadcast((H, 1), (8, W)).shape == (8, W)
+    assert arithmetic.unflatten((1, H), dim=1, sizes=(4, -1)).shape == (1, 4, H / 4)
     with pytest.raises(SizeError):
         arithmetic.matmul((2, H), (H + 1, 3))
     with pytest.raises(SizeError):
@@ -1018,6 +1019,11 @@ def test_a_layer_shows_every_term() -> None:
 def test_padding_same_shows_why_the_size_stays() -> None:
     (step,) = arithmetic.convolution((3, 10), spatial_dims=1, out_channels=3, kernel_size=4, padding="same").steps
     assert step.text == "⌊(10 + 1·(4−1) − 1·(4−1) − 1)/1⌋ + 1 = 10"
+
+
+def test_padding_valid_is_none() -> None:
+    (step,) = arithmetic.convolution((3, 10), spatial_dims=1, out_channels=3, kernel_size=4, padding="valid").steps
+    assert step.text == "⌊(10 + 2·0 − 1·(4−1) − 1)/1⌋ + 1 = 7"
 
 
 def test_a_last_window_must_start_inside() -> None:
@@ -1082,6 +1088,12 @@ def test_what_the_other_tests_do_not_come_by() -> None:
         torch.zeros(()).unflatten(0, (1,))
     with pytest.raises(SizeError):
         arithmetic.unflatten((), dim=0, sizes=(1,))
+    with pytest.raises(RuntimeError):
+        nn.Fold(5, 2)(torch.zeros(1, 0, 16))
+    with pytest.raises(SizeError):
+        arithmetic.fold((1, 0, 16), output_size=5, kernel_size=2)
+    with pytest.raises(SizeError, match=r"^1×2×3×4×5 has 5 dimensions instead of 3 \(unbatched\) or 4$"):
+        arithmetic.max_pool((1, 2, 3, 4, 5), spatial_dims=2, kernel_size=2)
     for divided in (arithmetic.chunk, arithmetic.split):
         how = {"chunks": 2} if divided is arithmetic.chunk else {"split_size_or_sections": 2}
         with pytest.raises(SizeError):
@@ -1234,6 +1246,12 @@ def test_an_error_says_where_and_how_much() -> None:
             lambda n: nn.Conv1d(2, 2, 3, padding="valid", padding_mode="reflect")(torch.zeros(1, 2, n)),
             "L",
             3,
+        ),
+        (
+            lambda n: arithmetic.convolution((1, 2, n), spatial_dims=1, out_channels=2, kernel_size=2, padding=1),
+            lambda n: nn.Conv1d(2, 2, 2, padding=1)(torch.zeros(1, 2, n)),
+            "L",
+            1,
         ),
         (
             lambda n: arithmetic.interpolate((1, 2, n), scale_factor=2),

@@ -92,6 +92,57 @@ def test_convolution(data: st.DataObject, dims: int, channels: int, transposed: 
     assert_as_pytorch(CONVOLUTIONS[dims][transposed], options, torch.zeros(shape, dtype=dtype))
 
 
+@pytest.mark.parametrize(
+    ("shape", "order"),
+    [
+        ((1, 8, 9, 3), (0, 3, 1, 2)),
+        ((1, 5, 3, 8), (0, 2, 1, 3)),
+        ((1, 5, 3, 3), (0, 3, 1, 2)),
+        ((1, 5, 3, 3, 8), (0, 2, 1, 3, 4)),
+    ],
+)
+def test_channels_that_stand_elsewhere(shape: tuple[int, ...], order: tuple[int, ...]) -> None:
+    module = CONVOLUTIONS[len(shape) - 2][False](3, 2, 1)
+    x = torch.zeros(shape)
+    verdict = examined(module, x, is_model_input=True)
+    assert verdict is not None
+    assert verdict.stand_in is not None
+    (misfit,) = verdict.misfits
+    assert (misfit.note, misfit.detail["order"]) == ("permute", order)
+    assert takes(module, x.permute(order))
+    assert verdict.stand_in[0][0].shape == x.permute(order).shape
+    inside = examined(module, x)  # in the middle of a model nobody has the channels last
+    assert inside is not None
+    assert inside.misfits[0].note == ""
+
+
+def test_one_sample_and_a_batch_too_many() -> None:
+    module = nn.Conv2d(3, 2, 1)
+    for shape, facts, notes in [
+        ((5, 8, 9), {}, ["unbatched"]),
+        ((1, 5, 8, 9), {}, [""]),
+        ((2, 1, 3, 8, 9), {}, ["rank"]),
+        ((2, 1, 3, 8, 9), {"is_model_input": True, "batch_added": True}, ["batch_in_shape"]),
+        ((2, 1, 3, 8, 9), {"is_model_input": True}, ["rank"]),
+    ]:
+        verdict = examined(module, torch.zeros(shape), **facts)
+        assert verdict is not None
+        assert [misfit.note for misfit in verdict.misfits] == notes
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.parametrize("changed", [{}, {"bias": False}, {"norm_first": True}, {"activation": "gelu"}])
+@pytest.mark.parametrize("make", [nn.TransformerEncoderLayer, nn.TransformerDecoderLayer])
+def test_a_block_built_again_is_the_same(make: Any, changed: dict[str, Any]) -> None:
+    module = make(**{"d_model": 4, "nhead": 2, "dim_feedforward": 6} | changed)
+    arguments = rule_for(make).arguments
+    assert arguments is not None
+    again = make(**arguments(module))
+    assert {k: v.shape for k, v in again.state_dict().items()} == {k: v.shape for k, v in module.state_dict().items()}
+    assert (again.norm_first, again.activation) == (module.norm_first, module.activation)
+
+
 @thorough
 @given(st.data(), st.sampled_from([1, 2, 3]))
 def test_what_a_transposed_convolution_is_asked_for(data: st.DataObject, dims: int) -> None:
@@ -310,6 +361,7 @@ def test_what_is_no_tensor_and_holds_one(reached: Any, note: str, declared: str)
     assert takes(module, *verdict.stand_in[0])
     assert examined(module, ()) is None
     assert examined(module, "text") is None
+    assert examined(module, [1.0]) is None
 
 
 def test_a_norm_without_statistics_is_not_told_to_be_evaluated() -> None:

@@ -39,8 +39,6 @@ def flatten(input_shape: Shape, /, *, start_dim: int, end_dim: int = -1) -> Deri
     start, end = position(start_dim, rank), position(end_dim, rank)
     if start > end:
         raise SizeError(f"start_dim {start_dim} comes after end_dim {end_dim}")
-    if not input_shape:
-        return Derivation((1,), (), page("flatten"))
     merged = input_shape[start : end + 1]
     total = product(merged)
     steps: tuple[Step, ...] = ()

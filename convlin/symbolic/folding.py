@@ -74,7 +74,7 @@ def _atoms(expression: sympy.Expr) -> set[sympy.Expr]:
     """The outermost function calls of an expression: floors, maxima, …"""
     if isinstance(expression, sympy.Function | sympy.Max | sympy.Min):
         return {expression}
-    return set().union(*(_atoms(arg) for arg in expression.args)) if expression.args else set()
+    return set().union(*map(_atoms, expression.args))
 
 
 # Writing
