@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import sys
-
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
@@ -18,16 +16,6 @@ settings.load_profile("default")
 
 # Models this small lose time to a second thread, most of all with a test process on every core.
 torch.set_num_threads(1)
-
-
-#: Coverage's, under `make coverage`.
-_TRACER = sys.gettrace()
-
-
-def pytest_runtest_setup() -> None:
-    """Python drops a tracer that meets a RecursionError: without this nothing after such a test would count."""
-    if _TRACER is not None and sys.gettrace() is None:
-        sys.settrace(_TRACER)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
