@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING, Any
 from convlin.errors import ConvlinError, InputError, ShapeError
 
 if TYPE_CHECKING:
-    from convlin.check import assert_shapes
-    from convlin.explaining import explain
     from convlin.fitting import fit
     from convlin.printing import Print
-    from convlin.summarizing import num_flat_features, summarize
+    from convlin.shortcuts import assert_shapes, explain, num_flat_features
+    from convlin.summarizing import summarize
     from convlin.summary import Summary
     from convlin.watching import watch
 
@@ -36,10 +35,10 @@ __version__ = "0.1.0"
 _HOMES = {
     "Print": "convlin.printing",
     "Summary": "convlin.summary",
-    "assert_shapes": "convlin.check",
-    "explain": "convlin.explaining",
+    "assert_shapes": "convlin.shortcuts",
+    "explain": "convlin.shortcuts",
     "fit": "convlin.fitting",
-    "num_flat_features": "convlin.summarizing",
+    "num_flat_features": "convlin.shortcuts",
     "summarize": "convlin.summarizing",
     "watch": "convlin.watching",
 }

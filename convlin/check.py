@@ -1,22 +1,15 @@
-"""Expected shapes against a summary: ``assert_shapes``, and the differences as records."""
+"""Expected shapes against a report, and the differences as records."""
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import NamedTuple
 
-from convlin.errors import InputError, ShapeError
+from convlin.errors import InputError
 from convlin.expected import Expected, Names, Wanted, is_name, mismatch, read_wanted, shown
+from convlin.names import did_you_mean
 from convlin.records import Report, Shape, Size
 from convlin.render.grid import grid
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from convlin.inputs import DtypeLike, Input
-    from convlin.summary import Summary
 
 OUTPUT = ""
 """The path of the model itself: what it returns."""
@@ -29,57 +22,6 @@ class Difference(NamedTuple):
     expected: str
     found: str
     why: str
-
-
-def assert_shapes(
-    model: nn.Module,
-    input: Input,
-    expected: Expected,
-    *,
-    kwargs: Mapping[str, Any] | None = None,
-    batch_size: int | str = 1,
-    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
-    device: torch.device | str | None = None,
-    mode: str = "eval",
-) -> Summary:
-    """Raise one ``ShapeError`` with every difference unless the shapes are as ``expected``; return the summary.
-
-    Args:
-        model: any ``nn.Module``; it is left exactly as it was.
-        input: what goes in, as for ``summarize``.
-        expected: shapes by path, or the shape of the whole output (whose path is ``""``).  A shape
-            includes the batch.  It holds integers; ``None`` for any size; ``...`` for any number of
-            dimensions; names, each the same number wherever it stands; and formulas of names, such
-            as ``"2*C"`` or ``"H//32"``.  A name that the input has is that size, and is then proved
-            for all sizes.  A list of shapes is for a call that returns several tensors; a single
-            shape is that of the first one.  A module that is called more than once must give the
-            shape at every call.
-        kwargs, batch_size, dtypes, device, mode: as for ``summarize``.
-
-    Raises:
-        ShapeError: (an ``AssertionError``) something differs, or the model cannot run as it is.
-        InputError: the expectation or the call cannot be right.
-
-    >>> from torch import nn
-    >>> net = nn.Sequential(nn.Conv2d(3, 16, 3, stride=2, padding=1), nn.Flatten(), nn.Linear(4096, 10))
-    >>> s = assert_shapes(net, (3, 32, 32), {"0": ("N", 16, 16, 16), "2": ("N", 10)})
-    >>> s.output_shape
-    (1, 10)
-    """
-    __tracebackhide__ = True
-    from convlin.summarizing import summarize
-
-    try:
-        wanted = read_expected(expected)
-        summary = summarize(
-            model, input, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode
-        )  # fmt: skip
-        message = failure(summary.report, wanted)
-    except InputError as error:
-        raise error.with_traceback(None) from None
-    if message:
-        raise ShapeError(message)
-    return summary
 
 
 def read_expected(expected: Expected) -> dict[str, Wanted]:
@@ -196,20 +138,10 @@ def _why_absent(report: Report, path: str) -> str:
         return "the pass did not reach the end of forward"
     known = [name for module in report.modules for name in (module.path, *module.aliases) if name]
     if path not in known:
-        close = nearest(path, known)
-        return f"there is no module {path!r}" + (f"; did you mean {close!r}?" if close else "")
+        return f"there is no module {path!r}{did_you_mean(path, known)}"
     if not report.completed:
         return "not reached: the pass stopped before"
     return "was not called in this pass"
-
-
-def nearest(path: str, known: Sequence[str]) -> str | None:
-    """The path that was probably meant: the most alike, or the one that ends alike."""
-    close = difflib.get_close_matches(path, known, n=1)
-    if close:
-        return close[0]
-    tails = [name for name in known if name.rpartition(".")[2] == path.rpartition(".")[2]]
-    return tails[0] if len(tails) == 1 else None
 
 
 def _table(differences: Sequence[Difference]) -> str:

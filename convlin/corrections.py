@@ -10,7 +10,7 @@ from torch import nn
 
 from convlin.recording import Finding
 from convlin.records import Location
-from convlin.wording import Said, place
+from convlin.wording import Said
 from convlin.wording.tools import code
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class Lines:
         changes = self._wanted.get(finding.path, {}) | own
         if site.repeated and not self._all_want(site, finding.path, changes):
             origin = self._origin(site, changes)
-            return f"{said.advice} (given at {place(origin)})" if origin is not None else said.advice
+            return f"{said.advice} (given at {origin.text})" if origin is not None else said.advice
         return site.rewrite(changes, self._beside(site, finding.path)) or said.advice
 
     def _beside(self, site: Site, path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:

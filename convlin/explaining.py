@@ -2,59 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Iterator
+from typing import NamedTuple
 
 from convlin.agreement import same
 from convlin.arithmetic.common import product
 from convlin.errors import InputError
 from convlin.lines import Writer, described, head, meeting, merging, parts, requirement, wrapped
+from convlin.names import did_you_mean
 from convlin.records import Call, Problem, Report, Size
 from convlin.render import words
-from convlin.way import Follower, Leg, Way, refused, title, where
-
-if TYPE_CHECKING:
-    import torch
-    from torch import nn
-
-    from convlin.inputs import DtypeLike, Input
-
-
-def explain(
-    layer: nn.Module,
-    input: Input,
-    *more: object,
-    kwargs: Mapping[str, Any] | None = None,
-    batch_size: int | str = 1,
-    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
-    device: torch.device | str | None = None,
-) -> str:
-    """How one layer changes the size of its input: the formula, the numbers put in, and what goes wrong most.
-
-    ``input`` is what ``summarize`` takes, a shape without the batch or tensors.  Of a model with layers
-    inside it says what ``summarize(model, input).explain()`` says.
-
-    Raises:
-        InputError: the call cannot be right; said before anything runs.
-
-    >>> from torch import nn
-    >>> print(explain(nn.Linear(2048, 10), (2048,)))
-    Linear(in_features=2048, out_features=10, bias=True)
-    1×2048 → 1×10
-    <BLANKLINE>
-        features  out_features = 10
-    <BLANKLINE>
-    where the numbers come from
-        out_features  10  declared
-    <BLANKLINE>
-    https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
-    """
-    from convlin.one_layer import explain_layer
-    from convlin.summarizing import summarize
-
-    summary = summarize(layer, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device)
-    has_layers = any(True for _ in layer.children())
-    return printable(explain_report(summary.report) if has_layers else explain_layer(layer, summary.report))
+from convlin.way import Follower, Leg, Way, refused, title
 
 
 def printable(text: str, ascii_only: bool | None = None) -> str:
@@ -90,19 +48,16 @@ def find_call(report: Report, path: str) -> int:
         index
         for index, call in enumerate(report.calls)
         if (call.path == path and not call.is_function)
-        or (call.is_function and call.where is not None and path in (where(call.where), title(call)))
+        or (call.is_function and call.where is not None and path in (call.where.text, title(call)))
     ]
     if found:
         troubled = {problem.call for problem in report.problems}
         return next((index for index in found if index in troubled), found[0])
-    import difflib
-
     known = [module.path for module in report.modules]
     if path in known:
         raise KeyError(f"{path!r} was not called in this pass")
-    lines = [where(call.where) for call in report.calls if call.is_function and call.where is not None]
-    close = difflib.get_close_matches(str(path), [*known, *lines], n=1)
-    raise KeyError(f"there is no module {path!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+    lines = [call.where.text for call in report.calls if call.is_function and call.where is not None]
+    raise KeyError(f"there is no module {path!r}{did_you_mean(path, [*known, *lines])}")
 
 
 def _require_run(report: Report) -> None:
@@ -305,7 +260,7 @@ def _problem(problem: Problem, name: str, *, quoted: bool = True) -> Iterator[st
 
 def _fix(problem: Problem) -> Iterator[str]:
     if problem.fix:
-        at = f"{where(problem.where)}   " if problem.where is not None else ""
+        at = f"{problem.where.text}   " if problem.where is not None else ""
         first, *rest = problem.fix.splitlines()
         yield f"    fix  {at}{first}"
         for line in rest:

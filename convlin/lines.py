@@ -9,7 +9,7 @@ from convlin.agreement import same
 from convlin.arithmetic.common import product, spell, spell_product
 from convlin.records import Call, Derivation, Shape, Step
 from convlin.render import words
-from convlin.way import Leg, Meeting, Part, title, where
+from convlin.way import Leg, Meeting, Part, title
 
 WIDTH = 100
 
@@ -126,7 +126,7 @@ def parts(several: Iterable[Part]) -> Iterator[str]:
 
 def meeting(met: Meeting) -> list[str]:
     """Two arms that came together: what the others are."""
-    at = f" at {where(met.where)}" if met.where is not None else ""
+    at = f" at {met.where.text}" if met.where is not None else ""
     others = " and ".join(described(part) for part in met.parts if not part.followed)
     return wrapped(f"{met.function}{at}  with {others}: the size is kept", "", "    ")
 

@@ -7,7 +7,6 @@ the end what they were.
 
 from __future__ import annotations
 
-import difflib
 import importlib
 import importlib.util
 import inspect
@@ -20,6 +19,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from convlin.errors import ConvlinError, InputError
+from convlin.names import did_you_mean
 
 if TYPE_CHECKING:
     from torch import nn
@@ -221,9 +221,8 @@ def _attribute(module: ModuleType, name: str, target: str) -> Any:
             if not isinstance(error.original, AttributeError):
                 raise
             known = _models(module)
-            close = difflib.get_close_matches(name, known, n=1)
             listed = f"; its models are {', '.join(known)}" if known else ""
-            there = f"; did you mean {close[0]!r}?" if close else listed
+            there = did_you_mean(name, known) or listed
             raise InputError(f"{target.rpartition(':')[0]} has no {name!r}{there}") from None
     return found
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 from convlin.errors import InputError
+from convlin.names import nearest_or_all
 from convlin.records import ELEMENT_BYTES, ParameterInfo, Report, Size, TensorInfo
 
 
@@ -92,9 +93,7 @@ def estimate(
     0
     """
     if optimizer is not None and optimizer not in OPTIMIZERS:
-        from convlin.render.options import nearest
-
-        raise InputError(f"there is no optimizer {optimizer!r}{nearest(optimizer, OPTIMIZERS)}")
+        raise InputError(f"there is no optimizer {optimizer!r}{nearest_or_all(optimizer, OPTIMIZERS)}")
     of_batch = batch_of(report)
     scale = _scaling(report, of_batch, batch_size)
     distinct = [info for _, info in report.parameters()]

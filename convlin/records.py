@@ -42,6 +42,15 @@ class Location(NamedTuple):
     file: str
     line: int
 
+    @property
+    def text(self) -> str:
+        """What a person says: the file's name is enough.
+
+        >>> Location("/home/net.py", 27).text
+        'net.py:27'
+        """
+        return f"{self.file.replace(chr(92), '/').rpartition('/')[2]}:{self.line}"
+
 
 class TensorInfo(NamedTuple):
     """One tensor that went into or came out of a call.

@@ -1,16 +1,14 @@
-"""``summarize`` and ``num_flat_features``: from a model and an input to a ``Summary``."""
+"""``summarize``: from a model and an input to a ``Summary``."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from math import prod
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import nn
 
-from convlin.errors import InputError, ShapeError
 from convlin.frames import user_frame
 from convlin.inputs import DtypeLike, Input, check_model, read_inputs
 from convlin.passes import Outcome, check_mode, observe, structure, unwrapped
@@ -147,36 +145,3 @@ def _summary(outcome: Outcome, display: Options) -> Summary:
         outcome.error.add_note(f"convlin: the calls up to here\n\n{summary}")
         raise outcome.error
     return summary
-
-
-def num_flat_features(
-    module: nn.Module,
-    input: Input,
-    *more: object,
-    kwargs: Mapping[str, Any] | None = None,
-    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
-    device: torch.device | str | None = None,
-) -> int:
-    """How many features one sample has after ``module``: the ``in_features`` of a Linear behind a flatten.
-
-    Made for use inside ``__init__``; ``module`` is left exactly as it was.
-
-    Raises:
-        InputError: the call cannot be right.
-        ShapeError: ``module`` itself cannot run on such an input.
-
-    >>> from torch import nn
-    >>> num_flat_features(nn.Conv2d(3, 16, kernel_size=3, stride=2), (3, 32, 32))
-    3600
-    """
-    __tracebackhide__ = True
-    if input is None and kwargs is None:
-        raise InputError("num_flat_features runs the module: give it an input, as in (3, 32, 32)")
-    summary = summarize(module, input, *more, kwargs=kwargs, dtypes=dtypes, device=device).check()
-    shape = summary.output_shape
-    if shape is None:
-        raise ShapeError(f"{summary.report.model} returned no tensor to flatten")
-    features = prod(shape[1:])
-    if not isinstance(features, int):
-        raise InputError("num_flat_features gives one integer: write numbers for all sizes")
-    return features

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from convlin.errors import InputError, ShapeError
+from convlin.names import did_you_mean
 from convlin.records import Accepts, Call, ModuleInfo, Problem, Report, Shape, Size
 from convlin.render.forms import Forms
 from convlin.render.options import Options
@@ -84,13 +85,10 @@ class Summary(Forms):
         for call in self.calls:
             if call.path == path and not call.is_function:
                 return call
-        import difflib
-
         known = [module.path for module in self.modules]
         if path in known:
             raise KeyError(f"{path!r} was not called in this pass")
-        close = difflib.get_close_matches(str(path), known, n=1)
-        raise KeyError(f"there is no module {path!r}" + (f"; did you mean {close[0]!r}?" if close else ""))
+        raise KeyError(f"there is no module {path!r}{did_you_mean(path, known)}")
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self.calls)

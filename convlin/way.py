@@ -50,11 +50,6 @@ class Way(NamedTuple):
     """The start is an input of the model, or told before; otherwise nothing is known of how it was made."""
 
 
-def where(location: Location) -> str:
-    """``net.py:27``: the file's name is enough for a person."""
-    return f"{location.file.replace(chr(92), '/').rpartition('/')[2]}:{location.line}"
-
-
 def title(call: Call) -> str:
     """What a call goes by: a layer's path, a function with its line.
 
@@ -62,7 +57,7 @@ def title(call: Call) -> str:
     'Tensor.view at net.py:27'
     """
     if call.is_function:
-        return f"{call.type} at {where(call.where)}" if call.where is not None else call.type
+        return f"{call.type} at {call.where.text}" if call.where is not None else call.type
     return call.path or call.type
 
 

@@ -321,6 +321,7 @@ def test_traceback_ends_at_the_users_line(pytester: pytest.Pytester) -> None:
     for number in range(1, 8):
         assert f"# mine {number}" in text
     assert "convlin/check.py" not in text
+    assert "convlin/shortcuts.py" not in text
     assert "convlin/summary.py" not in text
     assert "convlin/inputs.py" not in text
 

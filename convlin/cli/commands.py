@@ -11,6 +11,7 @@ from convlin.cli.jobs import jobs, look
 from convlin.cli.screen import Screen
 from convlin.errors import InputError
 from convlin.loading import Loader
+from convlin.names import nearest_or_all
 
 if TYPE_CHECKING:
     from convlin.summary import Summary
@@ -70,13 +71,11 @@ def explain(arguments: argparse.Namespace, screen: Screen) -> int:
     with screen.progress("importing torch"):
         from torch import nn
 
-        from convlin.explaining import explain as explained
+        from convlin.shortcuts import explain as explained
     kind = getattr(nn, arguments.layer.removeprefix("nn.").removeprefix("torch.nn."), None)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-        from convlin.render.options import nearest
-
         layers = [name for name, value in vars(nn).items() if isinstance(value, type) and issubclass(value, nn.Module)]
-        raise InputError(f"torch.nn has no layer {arguments.layer!r}{nearest(arguments.layer, layers)}")
+        raise InputError(f"torch.nn has no layer {arguments.layer!r}{nearest_or_all(arguments.layer, layers)}")
     layer = _layer(kind, positional, keywords, given)
     screen.answer(explained(layer, given))
     return 0

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convlin.cli import values
 from convlin.errors import InputError
 from convlin.files import shown
+from convlin.names import nearest_or_all
 
 if TYPE_CHECKING:
     from convlin.cli.screen import Screen
@@ -125,9 +126,7 @@ def _job(entry: Any, place: str, base: Path) -> Job:
     known = [field.name for field in fields(Job) if field.name != "base"]
     for key in entry:
         if key not in known:
-            from convlin.render.options import nearest
-
-            raise InputError(f"{place} has no key {key!r}{nearest(key, known)}")
+            raise InputError(f"{place} has no key {key!r}{nearest_or_all(key, known)}")
     read: dict[str, Any] = {key: entry[key] for key in ("model", "device", "mode", "lock") if key in entry}
     for key, value in read.items():
         if not isinstance(value, str):

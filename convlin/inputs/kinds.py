@@ -10,7 +10,8 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlin.errors import InputError
-from convlin.inputs.spelling import counted, listed, nearest, show
+from convlin.inputs.spelling import counted, listed, show
+from convlin.names import did_you_mean
 
 DtypeLike: TypeAlias = "torch.dtype | str"
 
@@ -89,7 +90,7 @@ def read_dtypes(
             if name not in by_name:
                 known = [names.get(place, place) for place in places]
                 raise InputError(
-                    f"dtypes names {name!r}, and the inputs are {listed(known)}{nearest(str(name), known)}"
+                    f"dtypes names {name!r}, and the inputs are {listed(known)}{did_you_mean(name, known)}"
                 )
         return {by_name[name]: read_dtype(value) for name, value in dtypes.items()}
     if not isinstance(dtypes, Sequence):
@@ -113,4 +114,4 @@ def read_dtype(dtype: DtypeLike) -> torch.dtype:
     if isinstance(found, torch.dtype):
         return found
     names = [name for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype)]
-    raise InputError(f"{show(dtype)} is no dtype: write torch.float32, torch.long, …{nearest(str(dtype), names)}")
+    raise InputError(f"{show(dtype)} is no dtype: write torch.float32, torch.long, …{did_you_mean(dtype, names)}")

@@ -18,7 +18,8 @@ from torch import Tensor, nn
 from convlin.errors import InputError
 from convlin.inputs.kinds import DtypeLike, model_device, model_dtype, read_device, read_dtypes
 from convlin.inputs.plan import Dummy, Plan
-from convlin.inputs.spelling import counted, nearest, show
+from convlin.inputs.spelling import counted, show
+from convlin.names import did_you_mean
 
 ShapeLike: TypeAlias = Sequence["int | str"]
 """A shape without the batch: integers, and letters for named sizes."""
@@ -248,7 +249,7 @@ def _unfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[
     known = [key for key in signature.parameters if key not in ("args", "kwargs")]
     unknown = [key for key in kwargs if key not in signature.parameters]
     if unknown:
-        return f"has no {unknown[0]!r}: it takes {', '.join(known)}{nearest(unknown[0], known)}"
+        return f"has no {unknown[0]!r}: it takes {', '.join(known)}{did_you_mean(unknown[0], known)}"
     given = [counted(len(args), "input")] if args else []
     given += [f"{key}=" for key in kwargs]
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)

@@ -303,5 +303,5 @@ COLUMNS: dict[str, Column] = {
     "receptive_field": Column("Receptive field", _field_value, _field_text),
     "dtype": Column("Dtype", *_of_output("dtype")),
     "device": Column("Device", *_of_output("device")),
-    "where": Column("Where", _where_value, lambda _, row: words.place(row.where) if row.where else ""),
+    "where": Column("Where", _where_value, lambda _, row: row.where.text if row.where else ""),
 }

@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from html import escape
 
 from convlin.records import Problem, Report
-from convlin.render import words
 from convlin.render.columns import COLUMNS, lines_by_row
 from convlin.render.html_style import PAGE_STYLE, STYLE
 from convlin.render.options import Options
@@ -161,7 +160,7 @@ def _problem(problem: Problem, report: Report) -> str:
     text = [f'<div class="problem"><p>✗ <b>{escape(problem.path or report.model)}</b>: {escape(first)}</p>']
     text += [f'<p class="more">{escape(line)}</p>' for line in rest]
     if problem.fix:
-        at = f"{escape(words.place(problem.where))} " if problem.where else ""
+        at = f"{escape(problem.where.text)} " if problem.where else ""
         text.append(f'<p class="more">fix {at}<code>{escape(problem.fix)}</code></p>')
     return "".join(text) + "</div>"
 

@@ -55,7 +55,7 @@ def _problem(problem: Problem, report: Report) -> str:
     lines = [f"- ✗ **{escaped(problem.path or report.model)}**: {escaped(first)}"]
     lines += [f"  {escaped(line)}" for line in rest]
     if problem.fix:
-        at = f"{escaped(words.place(problem.where))} " if problem.where else ""
+        at = f"{escaped(problem.where.text)} " if problem.where else ""
         lines.append(f"  fix: {at}{code(problem.fix)}")
     # Two blanks at the end of a line keep the next one below it.
     return "  \n".join(lines)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
 from convlin.errors import InputError
+from convlin.names import nearest_or_all
 
 #: Every column there is, in the order of the documentation.
 COLUMNS = (
@@ -75,7 +76,7 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
     known = [field.name for field in fields(Options)]
     for name in given:
         if name not in known:
-            raise InputError(f"there is no option {name!r}{nearest(name, known)}")
+            raise InputError(f"there is no option {name!r}{nearest_or_all(name, known)}")
     checked = dict(given)
     if checked.get("columns") is not None:
         checked["columns"] = _columns(checked["columns"])
@@ -100,7 +101,7 @@ def _columns(given: Any) -> tuple[str, ...]:
     names: list[str] = []
     for name in given:
         if not isinstance(name, str) or (name not in COLUMNS and name != "default"):
-            raise InputError(f"there is no column {name!r}{nearest(name, COLUMNS)}")
+            raise InputError(f"there is no column {name!r}{nearest_or_all(name, COLUMNS)}")
         names += DEFAULT if name == "default" else (name,)
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:
@@ -108,15 +109,6 @@ def _columns(given: Any) -> tuple[str, ...]:
     if not names:
         raise InputError(f"columns is empty; there are {', '.join(COLUMNS)}")
     return tuple(names)
-
-
-def nearest(name: object, known: Iterable[str]) -> str:
-    """The end of a message about a name that does not exist: the nearest one, or all there are."""
-    from difflib import get_close_matches
-
-    names = list(known)
-    close = get_close_matches(str(name), names, n=1)
-    return f"; did you mean {close[0]!r}?" if close else f"; there are {', '.join(names)}"
 
 
 def patterns(only: str) -> tuple[str, ...]:

@@ -9,8 +9,9 @@ from pathlib import PurePath
 
 from convlin.errors import InputError
 from convlin.files import write_bytes
+from convlin.names import nearest_or_all
 from convlin.records import Report
-from convlin.render.options import Options, nearest
+from convlin.render.options import Options
 
 Form = Callable[[Report, Options], str]
 
@@ -79,5 +80,7 @@ def save(report: Report, options: Options, path: str | os.PathLike[str]) -> None
     suffix = PurePath(path).suffix.lower()
     form = FORMS.get(suffix)
     if form is None:
-        raise InputError(f"{os.fspath(path)!r}: no form is called {suffix or 'nothing'!r}{nearest(suffix, FORMS)}")
+        raise InputError(
+            f"{os.fspath(path)!r}: no form is called {suffix or 'nothing'!r}{nearest_or_all(suffix, FORMS)}"
+        )
     write_bytes(path, form(report, options).encode())

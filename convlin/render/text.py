@@ -78,7 +78,7 @@ def _problem(problem: Problem, report: Report) -> str:
     first, *rest = problem.message.splitlines() or [""]
     lines = [f"✗ {name}: {first}", *(f"    {line}" for line in rest)]
     if problem.fix:
-        at = f"{words.place(problem.where)}   " if problem.where else ""
+        at = f"{problem.where.text}   " if problem.where else ""
         lines.append(f"    fix  {at}{problem.fix}")
     return "\n".join(lines)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any
 
 from convlin.arithmetic.common import spell
-from convlin.records import Location, Shape, Size, Step, TensorInfo
+from convlin.records import Shape, Size, Step, TensorInfo
 
 #: Signs that an output without UTF-8 cannot carry, and what stands for them there.
 ASCII = str.maketrans(
@@ -128,11 +128,6 @@ def memory(number: Size) -> str:
 def yes_no(value: bool) -> str:
     """``yes`` or ``no``."""
     return "yes" if value else "no"
-
-
-def place(where: Location) -> str:
-    """``net.py:27``: the file's name is enough for a person."""
-    return f"{where.file.replace(chr(92), '/').rpartition('/')[2]}:{where.line}"
 
 
 def dots(numbers: Sequence[int]) -> str:

@@ -13,7 +13,6 @@ from convlin.inputs import Plan
 from convlin.passes import Outcome, is_resource, unwrapped
 from convlin.recording import Failure, Finding
 from convlin.records import Accepts
-from convlin.render.words import place
 from convlin.report import build
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.conditions import demands
@@ -87,7 +86,7 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     """Where the closed forms hold, if that is not everywhere."""
     pinned = [decision for decision in checked.pinned if decision.where is not None]
     if pinned and not _is_one_size(accepts):
-        lines = ", ".join(dict.fromkeys(place(decision.where) for decision in pinned if decision.where is not None))
+        lines = ", ".join(dict.fromkeys(decision.where.text for decision in pinned if decision.where is not None))
         numbers = ", ".join(dict.fromkeys(str(decision.outcome) for decision in pinned))
         yield (
             f"forward makes a plain number of a size ({lines}), and the sizes in letters were found right only "
@@ -97,13 +96,13 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     if not checked.wrong:
         return
     point = ", ".join(f"{name} = {size}" for name, size in checked.wrong[0].items())
-    asked = [decision.where for decision in checked.asked if decision.where is not None]
-    lines = f": forward goes another way there ({', '.join(dict.fromkeys(map(place, asked)))})" if asked else ""
+    asked = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
+    lines = f": forward goes another way there ({', '.join(asked)})" if asked else ""
     yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
 
 
 def _cannot_follow(failure: Failure) -> InputError:
-    where = f" at {place(failure.where)}" if failure.where is not None else ""
+    where = f" at {failure.where.text}" if failure.where is not None else ""
     return InputError(
         f"named sizes cannot be followed through a forward that looks at the values of a tensor{where}: "
         "write numbers in place of the letters, or make the decision from the shape"

@@ -10,7 +10,7 @@ from convlin.recording import Finding
 from convlin.records import Report
 from convlin.wording import functions, sizes, structure
 from convlin.wording.said import Said, Words
-from convlin.wording.tools import called, place, times
+from convlin.wording.tools import called, times
 
 __all__ = ["Said", "called", "first_line", "fitted", "place", "say", "times"]
 

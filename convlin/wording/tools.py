@@ -50,14 +50,9 @@ def _is_closed_form(value: object) -> bool:
     return hasattr(value, "as_numer_denom")
 
 
-def place(where: Location) -> str:
-    """``net.py:27``: the file's name is enough for a person."""
-    return f"{where.file.replace(chr(92), '/').rpartition('/')[2]}:{where.line}"
-
-
 def at(where: Location | None) -> str:
     """Where that is, if it is known."""
-    return f" at {place(where)}" if where is not None else ""
+    return f" at {where.text}" if where is not None else ""
 
 
 def who(report: Report, source: int) -> str:
