@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_WORKERS ?= 2
 
-.PHONY: demo test coverage lint bench wheel clean
+.PHONY: demo test coverage mutation lint bench wheel clean
 
 # The marker files tell what was installed; a change of the metadata installs again.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
@@ -27,6 +27,9 @@ coverage: $(VENV)/test.stamp ## the suite again, and which lines and branches it
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0 \
 		--deselect tests/test_untouched.py::test_a_timeout_signal_in_forward_leaves_nothing_behind \
 		--cov=convlin --cov-branch --cov-report=term-missing:skip-covered
+
+mutation: $(VENV)/test.stamp ## hours: small changes of what computes sizes, and which of them no test notices
+	$(BIN)/python -m tests.mutation.run arithmetic layers symbolic
 
 bench: $(VENV)/test.stamp ## what a summary costs; writes benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -1100,6 +1100,45 @@ def test_what_the_other_tests_do_not_come_by() -> None:
             divided((4,), index=-1, **how)
 
 
+@pytest.mark.parametrize(
+    ("refused", "observe"),
+    [
+        (lambda: arithmetic.expand((1, 4), sizes=(-2, 4)), lambda: torch.zeros(1, 4).expand(-2, 4)),
+        (
+            lambda: arithmetic.convolution((1, 2, 9), spatial_dims=1, out_channels=2, kernel_size=1, padding=-1),
+            lambda: nn.Conv1d(2, 2, 1, padding=-1)(torch.zeros(1, 2, 9)),
+        ),
+        (
+            lambda: arithmetic.adaptive_pool((1, 2, 7, 8), spatial_dims=2, output_size=(3,)),
+            lambda: nn.AdaptiveMaxPool2d((3,))(torch.zeros(1, 2, 7, 8)),
+        ),
+        (
+            lambda: arithmetic.fractional_max_pool((1, 2, 7, 8), spatial_dims=2, kernel_size=2, output_size=(-1, 3)),
+            lambda: nn.FractionalMaxPool2d(2, output_size=(-1, 3))(torch.zeros(1, 2, 7, 8)),
+        ),
+    ],
+)
+def test_settings_that_nothing_suits(refused: Callable[[], Derivation], observe: Callable[[], Any]) -> None:
+    with pytest.raises((RuntimeError, ValueError)):
+        observe()
+    with pytest.raises(SizeError):
+        refused()
+
+
+def test_a_state_has_the_batch_wherever_it_stands() -> None:
+    for batch_first in (False, True):
+        state = nn.LSTM(4, 2, batch_first=batch_first)(torch.zeros(5, 3, 4))[1][0]
+        assert arithmetic.rnn_state((5, 3, 4), hidden_size=2, batch_first=batch_first).shape == state.shape
+    with pytest.raises(SizeError, match=r"^dim 1 is 4, which cannot become 5: only a 1 stretches$"):
+        arithmetic.expand((3, 4), sizes=(2, 3, 5))
+
+
+def test_a_factor_may_be_computed_again() -> None:
+    options: dict[str, Any] = {"scale_factor": 2.5, "recompute_scale_factor": True}
+    expected = functional.interpolate(torch.zeros(1, 2, 3), **options).shape
+    assert arithmetic.interpolate((1, 2, 3), **options).shape == expected
+
+
 @pytest.mark.parametrize("kernel_size", [(3,), [2]])
 def test_a_single_value_in_a_tuple_is_for_all_axes_where_pytorch_says_so(kernel_size: Any) -> None:
     x = torch.zeros(1, 2, 7, 8)

@@ -53,7 +53,10 @@ def assert_as_pytorch(make: Callable[..., nn.Module], settings: dict[str, Any], 
     changes = {name: value for misfit in verdict.misfits for name, value in misfit.changes.items()}
     for misfit in verdict.misfits:
         assert misfit.declared != misfit.required
-    if all(misfit.changes for misfit in verdict.misfits):  # nothing else is wrong
+        assert misfit.changes or misfit.kind in ("structure", "dtype")
+    if any(misfit.kind == "dtype" for misfit in verdict.misfits):
+        args = tuple(arg.float() for arg in args)
+    if not any(misfit.kind == "structure" for misfit in verdict.misfits):
         arguments = rule_for(type(module)).arguments
         assert takes(make(**(arguments(module) if arguments else settings) | changes), *args)
 
