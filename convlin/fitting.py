@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ast
 import copy
 import inspect
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
@@ -74,13 +75,13 @@ def fit(
                 break
             sizes: dict[str, dict[str, Any]] = {}
             for problem in summary.problems:
-                name = next(iter(problem.changes))
-                wanted = sizes.setdefault(problem.path, {}).setdefault(name, problem.required)
-                if wanted != problem.required:
-                    raise ShapeError(
-                        f"{problem.path} is called with {name}={wanted} and with {name}={problem.required}: "
-                        "one layer cannot be both"
-                    )
+                known = sizes.setdefault(problem.path, {})
+                for name, value in _arguments(problem):
+                    if known.setdefault(name, value) != value:
+                        raise ShapeError(
+                            f"{problem.path} is called with {name}={known[name]} and with {name}={value}: "
+                            "one layer cannot be both"
+                        )
             _check_ties(root, sizes)
             for path, changes in sizes.items():
                 replaced += _exchange(root, path, changes, tied)
@@ -91,6 +92,13 @@ def fit(
         for parent, name, old in reversed(replaced):
             parent._modules[name] = old
         raise
+
+
+def _arguments(problem: Problem) -> Iterator[tuple[str, Any]]:
+    """What the layer's constructor is to be given: the size itself, and what has to go with it (groups, heads)."""
+    first, *others = problem.changes
+    yield first, problem.required
+    yield from ((name, ast.literal_eval(problem.changes[name])) for name in others)
 
 
 def _check_ties(root: nn.Module, sizes: Mapping[str, Mapping[str, Any]]) -> None:
@@ -141,7 +149,7 @@ def _rebuilt(
         raise ShapeError(f"{type(old).__name__} cannot be made anew: write {_spelled(changes)}")
     try:
         made = base(**_settings(old, base, changes))
-    except TypeError as error:  # a constructor of the user's own that takes something else
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # it takes something else
         raise ShapeError(f"{type(old).__name__} cannot be made anew ({error}): write {_spelled(changes)}") from error
     first = next(iter(old.parameters()), None)
     if first is not None and first.is_floating_point():  # not every constructor takes a device and a dtype

@@ -181,7 +181,8 @@ class Frame:
     is_replaced: bool = False
     """It runs on something else."""
     output_size: int | None = None
-    """Last size of its output where that follows the input, which something stands in for."""
+    """One size of its output where that follows the input, which something stands in for."""
+    output_axis: int = -1
     counted: int = 0
     """The count of operations when the module was called."""
     counted_inside: int = 0

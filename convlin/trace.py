@@ -153,7 +153,7 @@ class Tracer:
         ]
         if verdict.keeps_input:
             frame.original = first
-        frame.output_size = verdict.output_size
+        frame.output_size, frame.output_axis = verdict.output_size, verdict.output_axis
         return verdict.stand_in
 
     # After it ran
@@ -168,7 +168,7 @@ class Tracer:
             if self._state.watching and not self._state.stack:
                 self._state.recording.outputs = describe(output, self._state.read)
             if frame is not None and frame.output_size is not None:
-                resized = _with_last_size(output, frame.output_size)
+                resized = _with_size(output, frame.output_size, frame.output_axis)
                 self._record(module, frame, args, kwargs, resized)
                 return resized
             if frame is None or frame.original is None or not isinstance(output, Tensor):
@@ -288,10 +288,12 @@ class Tracer:
             state.find_all(top, failure.event, top.inputs, top.sources)
 
 
-def _with_last_size(output: Any, size: int) -> Any:
-    """What a layer returns, its first tensor with another last size."""
+def _with_size(output: Any, size: int, axis: int) -> Any:
+    """What a layer returns, its first tensor with another size on one axis."""
     first = output[0] if isinstance(output, tuple) else output
-    resized = torch.zeros((*first.shape[:-1], size), dtype=first.dtype, device=first.device)
+    shape = list(first.shape)
+    shape[axis] = size
+    resized = torch.zeros(shape, dtype=first.dtype, device=first.device)
     return (resized, *output[1:]) if isinstance(output, tuple) else resized
 
 

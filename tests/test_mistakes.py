@@ -252,12 +252,11 @@ RARE: dict[str, Rare] = {
     ),
     "channels and groups": Rare(
         "self.conv = nn.Conv2d(3, 6, 3)\nself.norm = nn.GroupNorm(4, 8)", "return self.norm(self.conv(x))", (3, 8, 8),
-        "6 channels cannot be divided into 4 groups: change num_groups too", "self.norm = nn.GroupNorm(4, 6)",
+        "6 cannot be divided into 4 groups, but into 3", "self.norm = nn.GroupNorm(3, 6)",
     ),
     "features and heads": Rare(
         "self.attend = nn.MultiheadAttention(8, 4, batch_first=True)", "return self.attend(x, x, x)[0]", (5, 6),
-        "6 cannot be divided among 4 heads: change num_heads too",
-        "self.attend = nn.MultiheadAttention(6, 4, batch_first=True)",
+        "6 cannot be divided into 4 heads, but into 3", "self.attend = nn.MultiheadAttention(6, 3, batch_first=True)",
     ),
     "an index below zero": Rare(
         "self.words = nn.Embedding(8, 4)", "return self.words(x.long() - 1)", (3,),
@@ -403,6 +402,18 @@ def test_no_false_alarm_in_the_zoo(entry: ZooModel) -> None:
     args, kwargs = entry.inputs()
     summary = summarize(model.train(entry.training), list(args) if args else {}, kwargs=kwargs, mode="same")
     assert summary.ok, problems_text(summary.report)
+
+
+def test_fit_divides_into_as_many_groups_and_heads_as_it_can() -> None:
+    model = nn.Sequential(
+        nn.Conv2d(8, 10, 3, groups=2, padding=1), nn.GroupNorm(4, 20), nn.Flatten(2),
+        nn.TransformerEncoderLayer(15, 5, 8, batch_first=True),
+    )  # fmt: skip
+    assert fit(model, (5, 4, 4)) is model
+    conv, norm, _, block = model
+    assert (conv.in_channels, conv.groups, norm.num_channels, norm.num_groups) == (5, 1, 10, 2)
+    assert (block.self_attn.embed_dim, block.self_attn.num_heads) == (16, 4)
+    assert model(torch.zeros(1, 5, 4, 4)).shape == (1, 10, 16)
 
 
 def test_of_several_tensors_the_one_that_does_not_fit_is_told() -> None:

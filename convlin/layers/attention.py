@@ -6,7 +6,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convlin.layers.common import zeros
+from convlin.layers.common import divisor, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 
@@ -32,10 +32,10 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
             changes |= {kinds[other]: size for other, size in widths.items() if size != widths[name]}
         elif follow:
             continue
-        detail = {"num_heads": module.num_heads} if kind == "embed_dim" else {}
-        misfits[kind] = Misfit(
-            kind, declared[name], widths[name], "", detail, changes, input=_place(name, names, arrival)
-        )
+        heads = _heads("num_heads", widths[name], module.num_heads) if kind == "embed_dim" else {}
+        detail = {"parts": module.num_heads} if heads else {}
+        place = _place(name, names, arrival)
+        misfits[kind] = Misfit(kind, declared[name], widths[name], "", detail, changes | heads, input=place)
     mended = {
         name: zeros(tensor, (*tensor.shape[:-1], declared[name])) if name in wrong else tensor
         for name, tensor in given.items()
@@ -67,10 +67,15 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
     heads = next(each.num_heads for each in module.modules() if isinstance(each, nn.MultiheadAttention))
     place = _place(wrong[0], names, arrival)
-    misfit = Misfit(
-        "embed_dim", declared, required, "d_model", {"num_heads": heads}, {"d_model": required}, input=place
-    )
+    changes = {"d_model": required, **_heads("nhead", required, heads)}
+    detail = {"parts": heads} if len(changes) > 1 else {}
+    misfit = Misfit("embed_dim", declared, required, "d_model", detail, changes, input=place)
     return Verdict((misfit,), (args, kwargs), output_size=required)
+
+
+def _heads(name: str, width: int, heads: int) -> dict[str, int]:
+    """How many heads to give the constructor, where as many as there are do not divide the width."""
+    return {name: divisor(width, heads)} if width % heads else {}
 
 
 def _place(name: str, names: tuple[str, ...], arrival: Arrival) -> int:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from math import gcd
 from typing import Any
 
 from torch import Tensor
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from convlin.derivations import of_layers
-from convlin.layers.common import dtype_misfit, replaced, stored_weight, unwrapped, zeros
+from convlin.layers.common import divisor, dtype_misfit, replaced, stored_weight, unwrapped, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 
@@ -25,6 +26,7 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
         return Verdict(misfits) if misfits else None
     channels = tensor.dim() - spatial - 1
     declared, required = module.in_channels, tensor.shape[channels]
+    follows = None
     if required != declared:
         detail: dict[str, Any] = {}
         note = ""
@@ -37,12 +39,26 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
             if tensor.dim() == spatial + 1 and not rank_misfits:
                 note = "unbatched"
             tensor = zeros(tensor, replaced(tensor.shape, channels, declared))
-        misfits += (Misfit("in_channels", declared, required, note, detail, {"in_channels": required}),)
+        changes = _changes(module, required)
+        follows = changes.get("out_channels") if not note else None
+        if "groups" in changes and not follows:
+            detail = {**detail, "parts": module.groups}
+        misfits += (Misfit("in_channels", declared, required, note, detail, changes),)
     args, kwargs = arrival.with_first("input", tensor)
     if isinstance(module, _ConvTransposeNd):
         args, kwargs, output_misfits = _with_output_size(module, tensor, args, kwargs)
         misfits += output_misfits
-    return Verdict(misfits, (args, kwargs)) if misfits else None
+    return Verdict(misfits, (args, kwargs), output_size=follows, output_axis=-1 - spatial) if misfits else None
+
+
+def _changes(module: _ConvNd, required: int) -> dict[str, Any]:
+    """What the constructor has to be given for so many channels, the groups among it where they are no divisor."""
+    changes = {"in_channels": required}
+    if module.groups == module.in_channels > 1:  # each channel by itself, and that is how it stays
+        changes |= {"out_channels": module.out_channels // module.groups * required, "groups": required}
+    elif required % module.groups:
+        changes["groups"] = divisor(gcd(required, module.out_channels), module.groups)
+    return changes
 
 
 def _with_output_size(

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from convlin.layers.common import base_name, dtype_misfit, resized, stored_weight, zeros
+from convlin.layers.common import base_name, divisor, dtype_misfit, resized, stored_weight, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
@@ -61,9 +61,9 @@ def _examine_group_norm(module: nn.GroupNorm, arrival: Arrival) -> Verdict | Non
     stand_in = zeros(tensor, (tensor.shape[0], module.num_channels, *tensor.shape[2:]))
     misfit = resized("num_channels", module.num_channels, tensor.shape[1])
     if tensor.shape[1] % module.num_groups:
-        misfit = Misfit(
-            misfit.kind, misfit.declared, misfit.required, "groups", {"num_groups": module.num_groups}, misfit.changes
-        )
+        changes = {**misfit.changes, "num_groups": divisor(tensor.shape[1], module.num_groups)}
+        detail = {"parts": module.num_groups}
+        misfit = Misfit(misfit.kind, misfit.declared, misfit.required, "", detail, changes)
     return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
 
 

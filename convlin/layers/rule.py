@@ -74,7 +74,9 @@ class Verdict:
     keeps_input: bool = False
     """The layer's output is the input as it came: its size follows its input."""
     output_size: int | None = None
-    """The last size of the layer's output, where that follows its input and the rest does not."""
+    """One size of the layer's output, where that follows its input and the rest does not."""
+    output_axis: int = -1
+    """The axis of that size."""
 
 
 Examine = Callable[[Any, Arrival], "Verdict | None"]

@@ -51,6 +51,7 @@ def _flattened_by_hand(finding: Finding, report: Report) -> str:
 def _in_channels(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, made for {misfit.declared}"
+    message += _divided(finding)
     return Said(
         f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"in_channels={code(misfit.required)}"
     )
@@ -95,14 +96,22 @@ def resized(finding: Finding, report: Report) -> Said:
     }.get(misfit.kind)  # fmt: skip
     what = plural(misfit.required, noun) if noun else spell(misfit.required)
     message = f"{name_of(finding)} receives {what}, made for {misfit.declared}"
-    if misfit.note == "groups":
-        groups = misfit.detail["num_groups"]
-        message += f"\n{spell(misfit.required)} channels cannot be divided into {groups} groups: change num_groups too"
-    heads = misfit.detail.get("num_heads")
-    if heads and misfit.required % heads:
-        message += f"\n{spell(misfit.required)} cannot be divided among {heads} heads: change num_heads too"
+    message += _divided(finding)
     name = next(iter(misfit.changes), misfit.kind)
     return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={code(misfit.required)}")
+
+
+def _divided(finding: Finding) -> str:
+    """Into how many groups or heads the size can be divided, where it is not as many as there are."""
+    misfit = finding.misfit
+    parts = misfit.detail.get("parts")
+    if not parts:
+        return ""
+    (name, can), *_ = ((name, misfit.changes[name]) for name in _PARTS if name in misfit.changes)
+    return f"\n{spell(misfit.required)} cannot be divided into {parts} {_PARTS[name]}, but into {can}"
+
+
+_PARTS = {"num_groups": "groups", "groups": "groups", "num_heads": "heads", "nhead": "heads"}
 
 
 def _normalized_shape(finding: Finding, report: Report) -> Said:

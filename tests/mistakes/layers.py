@@ -393,3 +393,25 @@ class BothOfBilinear(nn.Module):
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
         return self.join(left, right)
+
+
+@mistake(
+    18, (3, 12, 12),
+    Wrong("in_channels", "depthwise", 8, 6, "self.depthwise = nn.Conv2d(8, 16, 3, groups=8, bias=False)",
+          "self.depthwise = nn.Conv2d(6, 12, 3, groups=6, bias=False)"),
+    Wrong("num_features", "norm", 16, 12, "self.norm = nn.BatchNorm2d(16)", "self.norm = nn.BatchNorm2d(12)"),
+    Wrong("in_channels", "grouped", 16, 12, "self.grouped = nn.Conv2d(16, 10, 3, groups=2)",
+          "self.grouped = nn.Conv2d(12, 10, 3, groups=2)"),
+    Wrong("num_channels", "groups", 12, 10, "self.groups = nn.GroupNorm(4, 12)", "self.groups = nn.GroupNorm(2, 10)"),
+)  # fmt: skip
+class Depthwise(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3)
+        self.depthwise = nn.Conv2d(8, 16, 3, groups=8, bias=False)
+        self.norm = nn.BatchNorm2d(16)
+        self.grouped = nn.Conv2d(16, 10, 3, groups=2)
+        self.groups = nn.GroupNorm(4, 12)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.groups(self.grouped(self.norm(self.depthwise(self.conv(x)))))
