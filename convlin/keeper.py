@@ -26,7 +26,8 @@ _ATOMS = frozenset(
     {int, float, bool, str, bytes, complex, type(None), type, torch.dtype, torch.device, torch.Size, type(len)}
 )
 _CONTAINERS = frozenset({dict, OrderedDict, list, set, deque})
-_GENERATORS = frozenset({torch.Generator, random.Random})
+#: Numpy's generators by their names: it is not loaded for this.
+_OF_NUMPY = (("numpy.random._generator", "Generator"), ("numpy.random.mtrand", "RandomState"))
 _values = methodcaller("values")
 _WITH_STATISTICS = ("torch.nn.modules.batchnorm", "torch.nn.modules.instancenorm")
 
@@ -159,7 +160,7 @@ class Keeper:
             self._tensors.save(value)
         elif isinstance(value, nn.Module):
             self._save_module(value)
-        elif kind in _GENERATORS or (kind.__module__ == "numpy.random._generator" and kind.__name__ == "Generator"):
+        elif _is_generator(value):
             self._save_generator(value)
         elif isinstance(getattr(value, "__dict__", None), dict) and not _is_library_object(value):
             self._save_dict(value.__dict__)
@@ -210,12 +211,18 @@ class Keeper:
         if isinstance(generator, torch.Generator):
             state = generator.get_state()
             self._undo.append(lambda: _discard(generator.set_state(state)))
+        elif isinstance(generator, random.SystemRandom):
+            return  # without a state
         elif isinstance(generator, random.Random):
             python = generator.getstate()
             self._undo.append(lambda: generator.setstate(python))
-        else:
+            self._save_dict(generator.__dict__)
+        elif hasattr(generator, "bit_generator"):
             numpy_state = generator.bit_generator.state
             self._undo.append(lambda: setattr(generator.bit_generator, "state", numpy_state))
+        else:
+            legacy = generator.get_state()
+            self._undo.append(lambda: generator.set_state(legacy))
 
     # While the pass runs
 
@@ -318,6 +325,12 @@ def _slots(kind: type) -> tuple[str, ...]:
 
 def _has_slots(kind: type) -> bool:
     return any("__slots__" in base.__dict__ and _slots(base) for base in kind.__mro__)
+
+
+def _is_generator(value: Any) -> bool:
+    if isinstance(value, torch.Generator | random.Random):
+        return True
+    return any((base.__module__, base.__name__) in _OF_NUMPY for base in type(value).__mro__)
 
 
 def _is_library_object(value: Any) -> bool:

@@ -113,6 +113,16 @@ def test_lazy_layers_tell_their_number_and_stay_lazy() -> None:
     assert model[3].in_features == 512
 
 
+class Loaded(random.Random):
+    """A generator that counts."""
+
+    thrown = 0
+
+    def randint(self, a: int, b: int) -> int:
+        self.thrown += 1
+        return super().randint(a, b)
+
+
 class Keeps(nn.Module):
     """A queue, and generators of Python's and of numpy's, one of them under two names."""
 
@@ -120,11 +130,12 @@ class Keeps(nn.Module):
         super().__init__()
         self.recent = collections.deque([1, 2], maxlen=2)
         self.dice, self.numbers = random.Random(3), numpy.random.default_rng(5)
-        self.same = self.dice
+        self.same, self.legacy = self.dice, numpy.random.RandomState(7)
+        self.loaded = Loaded(9)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.recent.append(self.same.randint(1, 6))
-        return x * self.numbers.random()
+        self.recent.append(self.same.randint(1, 6) + self.loaded.randint(1, 6))
+        return x * self.numbers.random() * self.legacy.rand()
 
 
 def test_queues_and_generators_of_the_model_are_given_back() -> None:
@@ -133,6 +144,14 @@ def test_queues_and_generators_of_the_model_are_given_back() -> None:
     summarize(model, (3,))
     assert difference(before, snapshot(model)) == []
     assert (model.dice.random(), model.numbers.random()) == (other.dice.random(), other.numbers.random())
+    assert (model.legacy.rand(), model.loaded.random()) == (other.legacy.rand(), other.loaded.random())
+    assert model.loaded.thrown == 0
+
+
+def test_a_generator_without_a_state_stands_in_no_ones_way() -> None:
+    model: Any = nn.Linear(3, 2)
+    model.of_the_system = random.SystemRandom()
+    assert summarize(model, (3,)).ok
 
 
 def test_a_default_dtype_that_forward_sets_is_given_back() -> None:
