@@ -66,9 +66,20 @@ def one_pass(
             kept = recording.failure
             if kept is None or kept.error is not error:
                 raise
+            kept.error = _of_the_model(error)
         else:
             recording.outputs = describe(output, state.read)
     return recording
+
+
+def _of_the_model(error: BaseException) -> BaseException:
+    """Where warnings are errors: what the model raised, and not what PyTorch then says of a hook.
+
+    A model that calls itself without end may leave no room on the stack for the hook that is told so.
+    """
+    while isinstance(error, Warning) and "``always_call=True``" in str(error) and error.__context__ is not None:
+        error = error.__context__
+    return error
 
 
 def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Tensor]:

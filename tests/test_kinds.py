@@ -122,11 +122,20 @@ class CallsItself(nn.Module):
         return self(x)
 
 
-def test_endless_recursion_leaves_nothing_behind() -> None:
+def deep_inside(depth: int, model: nn.Module) -> None:
+    if depth:
+        deep_inside(depth - 1, model)
+    else:
+        summarize(model, (4,))
+
+
+# Where in a call the stack ends, the model's own or a hook's, is a matter of how deep it began.
+@pytest.mark.parametrize("depth", range(10))
+def test_endless_recursion_leaves_nothing_behind(depth: int) -> None:
     model = CallsItself()
     before = snapshot(model)
     with pytest.raises(RecursionError) as raised:
-        summarize(model, (4,))
+        deep_inside(depth, model)
     assert difference(before, snapshot(model)) == []
     assert len(raised.value.__notes__[0].splitlines()) < 40
 
