@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import logging
+import random
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,7 @@ from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
 from convlin.symbolic.evaluate import Evaluation
 from convlin.symbolic.quiet import compiling, quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
+from tests.recording import record
 
 H, W = Letter("H"), Letter("W")
 NUMBERS = [(1, 1), (2, 3), (7, 2), (12, 4), (9, 6), (64, 5), (100, 7)]
@@ -305,12 +307,99 @@ class TwoWays(nn.Module):
         return self.down(x) + first
 
 
-def test_a_form_that_is_wrong_at_odd_sizes_is_replaced() -> None:
-    model = TwoWays()
-    summary = summarize(model, (2, "L"))
+class Even(nn.Module):
+    """Fills up to an even length, or cuts down to one, and no way writes that as it is at all lengths."""
+
+    def __init__(self, side: int) -> None:
+        super().__init__()
+        self.side = side
+        self.conv, self.pool, self.up = nn.Conv1d(2, 2, 3, padding=1), nn.MaxPool1d(2), nn.Upsample(scale_factor=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[-1] % 2:
+            x = F.pad(x, (0, self.side))
+        skip = self.conv(x)
+        return self.up(self.pool(skip)) + skip
+
+
+class InPieces(nn.Module):
+    """Pieces of 8, the last one filled up: as many numbers in each at all lengths."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each = nn.Linear(128, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        length = x.shape[1]
+        if length % 8:
+            x = F.pad(x, (0, 0, 0, 8 - length % 8))
+        return self.each(x.reshape(x.shape[0], x.shape[1] // 8, -1))
+
+
+class Windows(nn.Module):
+    """A block of a Transformer with shifted windows."""
+
+    def __init__(self, width: int, side: int = 4) -> None:
+        super().__init__()
+        self.side = side
+        self.mix, self.norm = nn.Linear(width, width), nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, high, wide, width = x.shape
+        side, shift = self.side, self.side // 2
+        if min(high, wide) <= side:
+            side, shift = min(high, wide), 0
+        down, right = (side - high % side) % side, (side - wide % side) % side
+        x = F.pad(x, (0, 0, 0, right, 0, down))
+        rows, columns = x.shape[1] // side, x.shape[2] // side
+        if shift:
+            x = torch.roll(x, (-shift, -shift), (1, 2))
+        x = x.view(n, rows, side, columns, side, width).transpose(2, 3).reshape(-1, side * side, width)
+        x = self.mix(x).view(n, rows, columns, side, side, width).transpose(2, 3)
+        x = x.reshape(n, rows * side, columns * side, width)
+        if shift:
+            x = torch.roll(x, (shift, shift), (1, 2))
+        if down or right:
+            x = x[:, :high, :wide]
+        return self.norm(x)
+
+
+class Windowed(nn.Module):
+    """Two such blocks, and between them half the height and width, of what was made even."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.first = nn.Conv2d(3, 8, 2, stride=2), Windows(8)
+        self.merge, self.second = nn.Linear(32, 16), Windows(16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(self.patches(x).permute(0, 2, 3, 1))
+        if x.shape[1] % 2 or x.shape[2] % 2:
+            x = F.pad(x, (0, 0, 0, x.shape[2] % 2, 0, x.shape[1] % 2))
+        return self.second(self.merge(torch.cat([x[:, i::2, j::2] for j in (0, 1) for i in (0, 1)], -1)))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "least"),
+    [
+        (TwoWays(), (2, "L"), 1),
+        (Even(1), (2, "L"), 1),
+        (Even(-1), (2, "L"), 2),
+        (InPieces(), ("L", 16), 1),
+        (Windowed(), (3, "H", "W"), 20),  # where a map is smaller than its window, there is another one
+    ],
+)
+def test_forms_that_are_wrong_one_way_are_replaced(model: nn.Module, shape: tuple[Any, ...], least: int) -> None:
+    summary = summarize(model, shape)
     assert not summary.report.remarks
-    for length in (6, 7, 64, 101):
-        there = summarize(model, (2, length))
-        for path in ("up", "down"):
-            form = summary[path].outputs[0].shape[-1]
-            assert sympy.sympify(form).subs({"L": length}) == there[path].outputs[0].shape[-1]
+    forms = {call.path: [made.shape for made in call.outputs] for call in summary.calls if not call.is_function}
+    draw, letters = random.Random(0), [size for size in shape if isinstance(size, str)]
+    for _ in range(30):
+        sizes = {letter: draw.randint(least, 120) for letter in letters}
+        seen = record(model, torch.zeros(1, *(sizes.get(size, size) for size in shape)))
+        evaluation = Evaluation({Letter(name): size for name, size in sizes.items()})
+        told = {path: [tuple(map(evaluation, made)) for made in outputs] for path, outputs in forms.items()}
+        assert told == {call.path: list(call.output_shapes) for call in seen}, sizes
+    assert summary.required_in_features == {
+        path: layer.in_features for path, layer in model.named_modules() if isinstance(layer, nn.Linear)
+    }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from torch import nn
 
@@ -16,6 +16,8 @@ from convlin.symbolic.trials import Point, Trials
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
 _OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
+#: More of them for forms that are to be mended: what fits at a few sizes by chance does not at many.
+_MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 38), (81, 52, 93), (38, 90, 7))
 #: At how many of the sizes where the forms are wrong the model is followed anew.
 _MOST_OTHERS = 2
 
@@ -88,7 +90,7 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
     best = Confirmed(followed, trials)
     if followed.recording.failure is not None or not questions(followed):
         return best
-    best.look_at((*_points(followed), followed.sample))
+    best.look_at((*_points(followed, _OFFSETS), followed.sample))
     candidates = [best]
     for elsewhere in best.wrong[:_MOST_OTHERS]:
         if not best.wrong:
@@ -102,18 +104,20 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
         candidates.append(other)
         best = min(candidates, key=lambda each: len(each.wrong))
     if best.wrong:
+        best.look_at(_points(followed, _MORE_OFFSETS))
         forms = known_forms([each.followed for each in candidates])
         other = Confirmed(mended(best.followed, best.seen, forms), trials)
-        for point, recording in best.seen:
+        other.seen = best.seen
+        for point, recording in other.seen:
             other.compare(point, recording)
         best = min((best, other), key=lambda each: len(each.wrong))
     return best
 
 
-def _points(followed: Followed) -> Iterator[dict[str, int]]:
+def _points(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dict[str, int]]:
     """Sizes near a quarter of a large sample, so that little is computed."""
     names = [name for name in followed.sample if name != followed.plan.batch_size]
-    for offsets in _OFFSETS:
+    for offsets in places:
         near = {
             name: (size // 128 * 32 if size > 512 else size) + offset
             for (name, size), offset in zip(((name, followed.sample[name]) for name in names), offsets, strict=False)

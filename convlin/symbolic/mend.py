@@ -22,12 +22,18 @@ Seen = Sequence[tuple[Point, Recording]]
 
 
 def known_forms(passes: Iterable[Followed]) -> list[Size]:
-    """Every form of these passes, the shortest first."""
-    found: dict[Size, None] = {}
+    """Every form of these passes, the shortest first, and what each would be of another letter.
+
+    In no pass may height go the way that width goes in one.
+    """
+    found: dict[Any, None] = {}  # in the order in which they were found
     for followed in passes:
         for event in followed.recording.events:
             for info in (*event.inputs, *event.outputs):
                 found.update(dict.fromkeys(size for size in info.shape if not isinstance(size, int)))
+    letters = {letter for form in found for letter in form.free_symbols}
+    for form in [form for form in found if len(form.free_symbols) == 1]:
+        found.update(dict.fromkeys(form.xreplace(dict.fromkeys(form.free_symbols, letter)) for letter in letters))
     return sorted(found, key=lambda form: (len(str(form)), str(form)))
 
 
@@ -36,13 +42,12 @@ def mended(followed: Followed, seen: Seen, forms: Sequence[Size]) -> Followed:
     mend = _Mend(followed, seen, forms)
     recording = followed.recording
     events = [mend.event(event, key) for event, key in _keyed(recording.events)]
-    required = dict(recording.required)
-    for event in events:
-        if event.path in required and not event.is_function and event.inputs and event.inputs[0].shape:
-            required[event.path] = mend.replaced.get(required[event.path], required[event.path])
-    changed = replace(
-        recording, events=events, required=required, outputs=mend.tensors(recording.outputs, mend.outputs)
-    )
+    required = {
+        path: mend.size(size, [other.required.get(path) for _, other in seen])
+        for path, size in recording.required.items()
+    }
+    outputs = mend.tensors(recording.outputs, [other.outputs for _, other in seen])
+    changed = replace(recording, events=events, required=required, outputs=outputs)
     return replace(followed, recording=changed)
 
 
@@ -59,9 +64,7 @@ class _Mend:
     def __init__(self, followed: Followed, seen: Seen, forms: Sequence[Size]) -> None:
         self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
         self._found = [{key: event for event, key in _keyed(recording.events)} for _, recording in seen]
-        self.outputs = [recording.outputs for _, recording in seen]
         self._forms = [(form, [_value(each, form) for each in self._evaluations]) for form in forms]
-        self.replaced: dict[Size, Size] = {}
 
     def event(self, event: Event, key: Any) -> Event:
         """The event with its sizes held against those of the same call at every size."""
@@ -73,27 +76,28 @@ class _Mend:
 
     def tensors(self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any]) -> tuple[TensorInfo, ...]:
         """Tensors with every size that is not what was observed replaced."""
+
+        def at(tensors: Any, index: int, axis: int) -> Any:
+            there = tensors and index < len(tensors) and axis < len(tensors[index].shape)
+            return tensors[index].shape[axis] if there else None
+
         return tuple(
-            info._replace(shape=tuple(self._size(size, theirs, index, axis) for axis, size in enumerate(info.shape)))
+            info._replace(
+                shape=tuple(
+                    self.size(size, [at(tensors, index, axis) for tensors in theirs])
+                    for axis, size in enumerate(info.shape)
+                )
+            )
             for index, info in enumerate(mine)
         )
 
-    def _size(self, size: Size, theirs: Sequence[Any], index: int, axis: int) -> Size:
-        observed = [
-            tensors[index].shape[axis]
-            if tensors and index < len(tensors) and axis < len(tensors[index].shape)
-            else None
-            for tensors in theirs
-        ]
+    def size(self, size: Size, observed: Sequence[Any]) -> Size:
+        """The size itself where it is what was observed, or one that is; None stands for nothing observed there."""
         if size == -1 or self._fits([_value(each, size) for each in self._evaluations], observed):
             return size
         if isinstance(observed[0], int) and len(set(observed)) == 1:
             return observed[0]
-        for form, values in self._forms:
-            if self._fits(values, observed):
-                self.replaced[size] = form
-                return form
-        return size
+        return next((form for form, values in self._forms if self._fits(values, observed)), size)
 
     def _fits(self, values: Sequence[Any], observed: Sequence[Any]) -> bool:
         return all(there is None or value == there for value, there in zip(values, observed, strict=True))
