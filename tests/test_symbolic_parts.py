@@ -7,6 +7,7 @@ import functools
 import logging
 import random
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -403,3 +404,35 @@ def test_forms_that_are_wrong_one_way_are_replaced(model: nn.Module, shape: tupl
     assert summary.required_in_features == {
         path: layer.in_features for path, layer in model.named_modules() if isinstance(layer, nn.Linear)
     }
+
+
+class Halves(nn.Module):
+    """Every other place, where ``wanted`` says so: another way, and no form that comes to both."""
+
+    def __init__(self, wanted: Callable[[int], bool]) -> None:
+        super().__init__()
+        self.wanted, self.conv = wanted, nn.Conv1d(2, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x[..., ::2] if self.wanted(x.shape[-1]) else x)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "wrong"),
+    [
+        (lambda length: bool(length > 300), 896),
+        (lambda length: bool(length != 225 and 4096 // (length - 225) < 5000), 225),  # which asks nothing more there
+    ],
+)
+def test_another_way_is_told_with_its_line(wanted: Callable[[int], bool], wrong: int) -> None:
+    model = Halves(wanted)
+    summary = summarize(model, (2, "L"))
+    (remark,) = summary.report.remarks
+    line = f"{Path(__file__).name}:{wanted.__code__.co_firstlineno}"
+    assert remark == (
+        "the sizes in letters hold for many sizes, and not for all: "
+        f"not for L = {wrong}: forward goes another way there ({line})"
+    )
+    for length in (226, 232, 257, wrong):
+        told = Evaluation({Letter("L"): length})(summary.output_shape[-1])
+        assert (told == model(torch.zeros(1, 2, length)).shape[-1]) == (length != wrong)

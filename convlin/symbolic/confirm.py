@@ -52,7 +52,7 @@ class Confirmed:
         for point in self.wrong:
             evaluation = session.evaluation(point)
             for decision in questions(self.followed):
-                if evaluation(decision.expression) != decision.outcome:
+                if not _comes_to(evaluation, decision):  # or cannot even be asked there
                     differing.setdefault(decision.expression, decision)
         return list(differing.values())
 
