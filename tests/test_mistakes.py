@@ -32,6 +32,7 @@ UNFIT = (
     "ChannelsLastNested",
     "ChannelsLastScaled",
     "LengthBeforeChannels",
+    "RecurrentIntoConvolution",
     "TimeBeforeChannels",
     "BatchWithoutChannels",
 )
@@ -440,3 +441,21 @@ def test_of_several_tensors_the_one_that_does_not_fit_is_told() -> None:
 
     (problem,) = summarize(Attends(), [(5, 12), (7, 10)]).problems
     assert (problem.kind, problem.message.splitlines()[1]) == ("vdim", "1×7×10 is the input")
+
+
+def test_behind_an_embedding_the_features_come_last() -> None:
+    class TextCNN(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words = nn.Embedding(100, 50)
+            self.convs = nn.ModuleList([nn.Conv1d(50, 16, size) for size in (3, 4, 5)])
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.words(x)
+            return torch.cat([conv(x).amax(2) for conv in self.convs], 1)
+
+    problems = summarize(TextCNN(), torch.zeros(2, 20, dtype=torch.long)).problems
+    assert [problem.fix for problem in problems] == ["x = x.permute(0, 2, 1)"] * 3
+    # A feature map whose size happens to be the number is one still.
+    (problem,) = summarize(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(8, 4, 3)), (3, 8, 8)).problems
+    assert (problem.changes, problem.required) == ({"in_channels": "16"}, 16)

@@ -183,7 +183,8 @@ class Drafting:
 
         # An input whose channels stand elsewhere is another mistake.
         never = self.x.shape[2:] if tuple(self.x.shape[1:]) == self.shape else ()
-        return self.sized("in_channels", channels, make, *never, multiple=groups)
+        # And so is a depthwise convolution: one that looks like it is told to become one of its size.
+        return self.sized("in_channels", channels, make, *never, *((groups,) if groups > 1 else ()), multiple=groups)
 
     def transposed(self) -> Part:
         out = self.draw(st.integers(1, 6))

@@ -233,3 +233,22 @@ class TensorWithoutBatch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
         return self.fc(x.flatten(1))
+
+
+@mistake(
+    6, (100, 40),
+    Wrong("in_channels", "conv", 32, 100, "return self.fc(self.conv(x).mean(2))",
+          "return self.fc(self.conv(x.permute(0, 2, 1)).mean(2))",
+          ("2×100×32: this looks like N,L,C (channels last)", "permuted it is 2×32×100")),
+    Wrong("in_features", "fc", 10, 8, "self.fc = nn.Linear(10, 2)", "self.fc = nn.Linear(8, 2)"),
+)  # fmt: skip
+class RecurrentIntoConvolution(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(40, 32, batch_first=True)
+        self.conv = nn.Conv1d(32, 8, 3)
+        self.fc = nn.Linear(10, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, _ = self.lstm(x)
+        return self.fc(self.conv(x).mean(2))
