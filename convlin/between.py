@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from math import prod
 from types import FrameType
 from typing import Any
 
@@ -18,6 +17,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
+from convlin.folds import folded, kept, matching
 from convlin.frames import LIBRARY, Frames, interrupts, line_of
 from convlin.functions import RESHAPES, is_fact, mixes_cells, name_of, writes
 from convlin.layers import PLAIN, Misfit
@@ -133,9 +133,9 @@ class Between(TorchFunctionMode):
         made = [result] if isinstance(result, Tensor) else _several(result)
         if not made:
             return result
-        folded = self._folded(func, args, kwargs, caller, before, made)
-        if folded is not None:
-            misfits, result = (folded,), tensors[0].flatten(1)
+        fold = self._folded(func, args, kwargs, caller, before, made)
+        if fold is not None:
+            misfits, result = (fold,), kept(tensors[0], fold)
             made = [result]
         top = state.stack[-1] if state.stack else None
         if top is not None and top.is_leaf and misfits and all(misfit.changes for misfit in misfits):
@@ -245,14 +245,10 @@ class Between(TorchFunctionMode):
         if not state.suspects.folds or not before or len(before[0]) < 2:
             return None
         name = name_of(func)
-        inside = Fold("", None, state.path, before[0])  # of a module whose functions are no rows
-        if Fold(name, line_of(caller), state.path, before[0]) not in state.suspects.folds and (
-            name not in RESHAPES or inside not in state.suspects.folds
-        ):
-            return None
-        after = state.read(made[0])
-        detail = {"wanted": reshape_sizes(args, kwargs), "shape": before[0], "made": after}
-        return Misfit("batch", after[-1], prod(before[0][1:]), "folded", detail)
+        found = matching(Fold(name, line_of(caller), state.path, before[0]), state.suspects.folds)
+        if found is None and name in RESHAPES:  # of a module whose functions are no rows
+            found = matching(Fold("", None, state.path, before[0]), state.suspects.folds)
+        return folded(found, reshape_sizes(args, kwargs), state.read(made[0])) if found is not None else None
 
     def _note_failure(
         self,

@@ -113,6 +113,9 @@ def _corrected_function(finding: Finding, said: Said) -> str | None:
         return said.advice
     from convlin.source import corrected_reshape
 
+    image = finding.misfit.detail.get("image")
+    if image is not None:
+        return corrected_reshape(finding.where, size=code(image[1]), axis=1 - len(image)) or said.advice
     return corrected_reshape(finding.where, keep_sizes=finding.misfit.note == "strides") or said.advice
 
 

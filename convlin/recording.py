@@ -96,12 +96,17 @@ class Failure:
 
 @dataclass(frozen=True, slots=True)
 class Fold:
-    """A reshape that is to be taken for a mistake: the batch disappears in it for good."""
+    """A reshape that is to be taken for a mistake: the batch disappears in it for good.
+
+    It is known by what comes before ``keeps_channels``.
+    """
 
     function: str
     where: Location | None
     path: str
     shape: tuple[Any, ...]
+    keeps_channels: bool = field(default=False, compare=False)
+    """Of features made into an image: the channels are right, and the features are not."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from math import prod
 
 from torch import nn
 
+from convlin.folds import folded, matching
 from convlin.functions import RESHAPES, makes_feature_map
 from convlin.layers import PLAIN, Misfit
 from convlin.recording import NO_SOURCE, Event, Finding, Fold, Recording, Suspects, is_feature_map
@@ -26,7 +27,7 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     samples = () if batch_added else tuple(_took_one_sample(recording))
     batch = recording.inputs[0].shape[0]
     folds = {
-        _fold(event)
+        _fold(event, keeps_channels=_fits_as_made(recording, index, event))
         for index, event in enumerate(recording.events)
         if _may_fold(event)
         # Without a batch there is none to lose.
@@ -60,8 +61,7 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
         source = event.sources[0] if event.sources else -1
         if _may_fold(event) and _fold(event) in found.folds:
             made = event.outputs[0].shape
-            detail = {"wanted": None, "shape": shape, "made": made}
-            misfit = Misfit("batch", made[-1], prod(shape[1:]), "folded", detail)
+            misfit = folded(matching(_fold(event), found.folds) or _fold(event), None, made)
             where = event.where if event.is_function else event.called_at
             told.append(Finding(misfit, event.path, index, event.inputs, source, "", event.type, where))
         elif index in taken:
@@ -80,10 +80,10 @@ def _may_fold(event: Event) -> bool:
     return event.type in RESHAPES if event.is_function else event.rule is PLAIN and not event.inner
 
 
-def _fold(event: Event) -> Fold:
+def _fold(event: Event, *, keeps_channels: bool = False) -> Fold:
     if event.is_function:
-        return Fold(event.type, event.where, event.path, event.inputs[0].shape)
-    return Fold("", None, event.path, event.inputs[0].shape)
+        return Fold(event.type, event.where, event.path, event.inputs[0].shape, keeps_channels)
+    return Fold("", None, event.path, event.inputs[0].shape, keeps_channels)
 
 
 def _of_layer(misfit: Misfit, event: Event, index: int, source: int) -> Finding:
@@ -136,6 +136,8 @@ def _loses_batch(recording: Recording, index: int, event: Event, batch: object, 
     if len(given) < 2 or given[0] != batch:
         return False
     completed = _is_completed(recording)
+    if len(given) == 2 and len(made) > 2 and event.is_function and made[0] != batch:
+        return completed and _comes_from_linear(recording, event) and _never_comes_back(recording, batch, made[0])
     if len(made) == 2 and made[0] != batch and made[0] != 1:
         if not _feeds_linear(recording, index) or _is_meant(recording, event, given, made, strictly=completed):
             return False
@@ -184,6 +186,24 @@ def _feeds_linear(recording: Recording, index: int) -> bool:
         if event.inputs and event.outputs and event.inputs[0].shape == event.outputs[0].shape:
             reached.add(later)
     return False
+
+
+def _comes_from_linear(recording: Recording, event: Event) -> bool:
+    """Whether a Linear made what the event takes, at once or in front of layers that keep the shape."""
+    while event.sources and event.sources[0] >= 0:
+        event = recording.events[event.sources[0]]
+        if isinstance(event.module, nn.Linear):
+            return True
+        if not event.inputs or not event.outputs or event.inputs[0].shape != event.outputs[0].shape:
+            return False
+    return False
+
+
+def _fits_as_made(recording: Recording, index: int, event: Event) -> bool:
+    """Whether the layer that takes an image has as many channels as were made."""
+    reached = next((later for later in recording.events[index + 1 :] if index in later.sources), None)
+    made = event.outputs[0].shape
+    return reached is not None and len(made) > 2 and getattr(reached.module, "in_channels", None) == made[1]
 
 
 def _should_flatten(recording: Recording, index: int, event: Event) -> bool:

@@ -459,3 +459,36 @@ def test_behind_an_embedding_the_features_come_last() -> None:
     # A feature map whose size happens to be the number is one still.
     (problem,) = summarize(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(8, 4, 3)), (3, 8, 8)).problems
     assert (problem.changes, problem.required) == ({"in_channels": "16"}, 16)
+
+
+def test_an_image_that_the_next_layer_takes_tells_that_the_linear_is_wrong() -> None:
+    class Generator(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(100, 256 * 7 * 7)
+            self.up = nn.ConvTranspose2d(128, 1, 4, 2, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.up(self.fc(x).view(-1, 128, 7, 7))
+
+    (problem,) = summarize(Generator(), (100,), batch_size=3).problems
+    assert (problem.kind, problem.fix) == ("batch", None)
+    assert problem.message.splitlines() == [
+        "view(-1, 128, 7, 7) makes 6×128×7×7 of 3×12544: the batch went from 3 to 6",
+        "one sample has 12544 elements, not 128·7·7 = 6272",
+        "either fc gives 6272, or the sizes multiply to 12544",
+    ]
+
+
+def test_patches_of_an_image_are_no_lost_batch() -> None:
+    class Patches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.conv = nn.Linear(8, 48), nn.Conv2d(3, 5, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            patches = self.conv(self.fc(x).view(-1, 3, 4, 4))
+            return patches.view(x.size(0), -1)
+
+    assert summarize(Patches(), (8,), batch_size=2).ok
+    assert summarize(nn.Sequential(nn.Linear(8, 48), nn.Unflatten(1, (3, 4, 4))), (8,), batch_size=2).ok

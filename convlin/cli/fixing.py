@@ -21,6 +21,7 @@ from convlin.loading import Loader
 if TYPE_CHECKING:
     from convlin.records import Problem
     from convlin.source import Edit
+    from convlin.summary import Summary
 
 
 @dataclass(slots=True)
@@ -81,7 +82,7 @@ def _plan(looked: Looked, mending: Mending) -> None:
         if problem.changes:
             reason = planned.declined.get(problem.path)
         else:
-            edit = _reshaped(problem)
+            edit = _reshaped(problem, looked.summary)
             reason = None if edit is not None else "no number in the source mends this"
             if edit is not None and edit not in mending.edits:
                 mending.edits.append(edit)
@@ -91,13 +92,16 @@ def _plan(looked: Looked, mending: Mending) -> None:
             mending.left.append(f"left alone: {name} ({problem.kind}): {here}")
 
 
-def _reshaped(problem: Problem) -> Edit | None:
+def _reshaped(problem: Problem, summary: Summary) -> Edit | None:
     """The edit of a ``view`` in ``forward`` whose corrected line the problem gives."""
     from convlin.source import corrected_reshape, reshape_edit
 
     if problem.where is None or problem.kind not in ("reshape", "batch"):
         return None
-    ways: tuple[Mapping[str, Any], ...] = ({}, {"keep_sizes": True}, {"size": str(problem.required)})
+    ways: list[Mapping[str, Any]] = [{}, {"keep_sizes": True}, {"size": str(problem.required)}]
+    made = summary.calls[problem.call].output_shape if problem.call is not None else None
+    if made is not None and len(made) > 2:  # an image of other channels
+        ways.append({"size": str(made[1]), "axis": 1 - len(made)})
     for way in ways:
         if problem.fix is not None and corrected_reshape(problem.where, **way) == problem.fix:
             edit = reshape_edit(problem.where, **way)

@@ -63,19 +63,22 @@ def plan(root: nn.Module, wanted: Mapping[str, Mapping[str, str]], hints: Iterab
     return make(root, wanted, hints)
 
 
-def corrected_reshape(where: Location, *, keep_sizes: bool = False, size: str | None = None) -> str | None:
+def corrected_reshape(
+    where: Location, *, keep_sizes: bool = False, size: str | None = None, axis: int = -1
+) -> str | None:
     """The lines of the one ``view`` or ``reshape`` there, made a flatten that keeps the batch.
 
     With ``keep_sizes`` it becomes a ``reshape`` to the same sizes, which may cross strides; with
-    ``size`` only the last of its sizes is changed.  None where it cannot be told which call is meant.
+    ``size`` only one of its sizes is changed, the last or that of ``axis``.  None where it cannot be
+    told which call is meant.
     """
     from convlin.source import reshape
 
-    return reshape.corrected_reshape(where, keep_sizes=keep_sizes, size=size)
+    return reshape.corrected_reshape(where, keep_sizes=keep_sizes, size=size, axis=axis)
 
 
-def reshape_edit(where: Location, *, keep_sizes: bool = False, size: str | None = None) -> Edit | None:
+def reshape_edit(where: Location, *, keep_sizes: bool = False, size: str | None = None, axis: int = -1) -> Edit | None:
     """The same correction as an edit of the file; None as above, and for a text that is no file."""
     from convlin.source import reshape
 
-    return reshape.reshape_edit(where, keep_sizes=keep_sizes, size=size)
+    return reshape.reshape_edit(where, keep_sizes=keep_sizes, size=size, axis=axis)

@@ -11,11 +11,13 @@ from convlin.source.syntax import Parsed, parsed_file
 _RESHAPES = ("view", "reshape")
 
 
-def corrected_reshape(where: Location, *, keep_sizes: bool = False, size: str | None = None) -> str | None:
+def corrected_reshape(
+    where: Location, *, keep_sizes: bool = False, size: str | None = None, axis: int = -1
+) -> str | None:
     """The lines of the one ``view`` or ``reshape`` there, made a flatten that keeps the batch.
 
     With ``keep_sizes`` it becomes a ``reshape`` to the same sizes, which may cross strides; with
-    ``size`` only the last of its sizes is changed.  None where it cannot be told which call is
+    ``size`` only one of its sizes is changed, the last or that of ``axis``.  None where it cannot be told which call is
     meant, or what the call's sizes are.
 
     >>> from torch import nn
@@ -30,26 +32,26 @@ def corrected_reshape(where: Location, *, keep_sizes: bool = False, size: str | 
     >>> corrected_reshape(where, size="3200")
     'return self.fc(x.view(-1, 3200))  # one row each'
     """
-    found = _corrected(where, keep_sizes, size)
+    found = _corrected(where, keep_sizes, size, axis)
     if found is None:
         return None
     parsed, call, edit = found
     return rewritten(parsed.source, *parsed.span(call), [edit])
 
 
-def reshape_edit(where: Location, *, keep_sizes: bool = False, size: str | None = None) -> Edit | None:
+def reshape_edit(where: Location, *, keep_sizes: bool = False, size: str | None = None, axis: int = -1) -> Edit | None:
     """The same correction as an edit of the file; None as above, and for a text that is no file."""
-    found = _corrected(where, keep_sizes, size)
+    found = _corrected(where, keep_sizes, size, axis)
     return found[2] if found is not None and found[0].source.on_disk else None
 
 
-def _corrected(where: Location, keep_sizes: bool, size: str | None) -> tuple[Parsed, ast.Call, Edit] | None:
+def _corrected(where: Location, keep_sizes: bool, size: str | None, axis: int) -> tuple[Parsed, ast.Call, Edit] | None:
     parsed = parsed_file(where.file)
     call = None if parsed is None else _call(parsed, where.line)
     if parsed is None or call is None:
         return None
     if size is not None:
-        edit = _resized(parsed, call, size)
+        edit = _resized(parsed, call, size, axis)
     else:
         edit = _renamed(parsed, call) if keep_sizes else _flattened(parsed, call)
     return None if edit is None else (parsed, call, edit)
@@ -82,14 +84,14 @@ def _renamed(parsed: Parsed, call: ast.Call) -> Edit:
     return _edit(parsed, *_name(parsed, call), "reshape")
 
 
-def _resized(parsed: Parsed, call: ast.Call, size: str) -> Edit | None:
+def _resized(parsed: Parsed, call: ast.Call, size: str, axis: int) -> Edit | None:
     sizes = call.args[1:] if _is_function(call) else call.args
     sizes = sizes or [keyword.value for keyword in call.keywords if keyword.arg in ("shape", "size")]
     if len(sizes) == 1 and isinstance(sizes[0], ast.Tuple | ast.List):
         sizes = sizes[0].elts
-    if len(sizes) < 2 or any(isinstance(each, ast.Starred) for each in sizes):
+    if len(sizes) <= -axis or any(isinstance(each, ast.Starred) for each in sizes):
         return None
-    return _edit(parsed, *parsed.span(sizes[-1]), size)
+    return _edit(parsed, *parsed.span(sizes[axis]), size)
 
 
 def _name(parsed: Parsed, call: ast.Call) -> tuple[int, int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Mapping
+from math import prod
 
 from convlin.arithmetic.common import spell, spell_product
 from convlin.recording import Finding
@@ -67,12 +68,19 @@ def _folded(finding: Finding, report: Report) -> Said:
         what = f"the batch of {spell(shape[0])} went into the features"
     else:
         what = f"the batch went from {spell(shape[0])} to {spell(made[0])}"
-    return Said(
-        f"{_called(finding)} makes {times(made)} of {times(shape)}: {what}\n"
-        f"one sample has {product_of(shape)} features",
-        "x = x.flatten(1)",
-        forward=True,
-    )
+    message = f"{_called(finding)} makes {times(made)} of {times(shape)}: {what}\none sample has "
+    image = misfit.detail["image"]
+    if image is None:
+        return Said(f"{message}{product_of(shape)} features", "x = x.flatten(1)", forward=True)
+    features = spell(misfit.required)
+    if prod(image[1:]) == misfit.required:
+        sizes = ", ".join(map(code, image[1:]))
+        product = equation(features, spell_product(image[1:]))
+        return Said(f"{message}{product} elements", f"x = x.view(-1, {sizes})", forward=True)
+    wanted = equation(spell_product(made[1:]), spell(misfit.declared))
+    call = call_of(report, finding.source)
+    either = f"\neither {call.path} gives {spell(misfit.declared)}, or the sizes multiply to {features}" if call else ""
+    return Said(f"{message}{features} elements, not {wanted}{either}", forward=True)
 
 
 def _operands(finding: Finding, report: Report) -> Said:

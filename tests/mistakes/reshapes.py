@@ -311,3 +311,20 @@ class ViewOfTransposed(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.blocks[0](x)
+
+
+@mistake(
+    4, (100,),
+    Wrong("batch", "", 6272, 12544, "x = torch.relu(self.fc(x)).view(-1, 128, 7, 7)",
+          "x = torch.relu(self.fc(x)).view(-1, 256, 7, 7)",
+          ("the batch went from 2 to 4", "one sample has 12544 = 256·7·7 elements")),
+)  # fmt: skip
+class GeneratorChangesBatch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(100, 256 * 7 * 7)
+        self.up = nn.ConvTranspose2d(256, 1, 4, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.fc(x)).view(-1, 128, 7, 7)
+        return self.up(x)
