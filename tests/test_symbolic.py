@@ -114,6 +114,17 @@ class Padded(nn.Module):
         return self.conv(x)
 
 
+class Calls(nn.Module):
+    """A forward of one line."""
+
+    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.function(x)
+
+
 # The forms
 
 
@@ -400,6 +411,13 @@ ACCEPTED: list[tuple[Callable[[], nn.Module], tuple[Any, ...], str]] = [
     (lambda: nn.PixelUnshuffle(3), (3, "H", "W"), "H, W multiples of 3"),
     (lambda: nn.Unflatten(1, (5, -1)), ("L",), "L multiples of 5"),
     (Padded, (3, "H", "W"), "H, W any"),
+    (lambda: nn.LayerNorm((5, 7)), ("H", "W"), "H exactly 5; W exactly 7"),
+    (lambda: Calls(lambda x: x @ torch.zeros(12, 3)), ("L",), "L exactly 12"),
+    (lambda: Calls(lambda x: F.conv1d(x, torch.zeros(5, 6, 1))), ("C", 4), "C exactly 6"),
+    (lambda: Calls(lambda x: x.unflatten(1, (5, 4))), ("L",), "L exactly 20"),
+    (lambda: Calls(lambda x: F.max_pool1d(x, 3) + torch.zeros(2, 10)), (2, "L"), "L from 30 to 32"),
+    (lambda: Calls(lambda x: torch.cat([F.max_pool1d(x, 2), x[..., :7]], 1)), (2, "L"), "L from 14 to 15"),
+    (lambda: Calls(lambda x: torch.stack([F.avg_pool1d(x, 4), x[..., :7]], 1)), (2, "L"), "L from 28 to 31"),
 ]  # fmt: skip
 
 
