@@ -19,7 +19,9 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:enable_nested_tensor is True"),
     pytest.mark.filterwarnings("ignore:Initializing zero-element tensors"),
 ]
-thorough = settings(max_examples=100, deadline=None)
+thorough = settings(max_examples=30, deadline=None)
+#: Where many settings play together.
+more_thorough = settings(max_examples=60, deadline=None)
 
 
 def examined(module: nn.Module, *args: Any, **facts: bool) -> Verdict | None:
@@ -114,7 +116,7 @@ def test_channels_that_stand_elsewhere(shape: tuple[int, ...], order: tuple[int,
     assert (misfit.note, misfit.detail["order"]) == ("permute", order)
     assert takes(module, x.permute(order))
     assert verdict.stand_in[0][0].shape == x.permute(order).shape
-    inside = examined(module, x)  # in the middle of a model nobody has the channels last
+    inside = examined(module, x, is_feature_map=True)  # behind a convolution nobody has the channels last
     assert inside is not None
     assert inside.misfits[0].note == ""
 
@@ -146,7 +148,7 @@ def test_a_block_built_again_is_the_same(make: Any, changed: dict[str, Any]) -> 
     assert (again.norm_first, again.activation) == (module.norm_first, module.activation)
 
 
-@thorough
+@more_thorough
 @given(st.data(), st.sampled_from([1, 2, 3]))
 def test_what_a_transposed_convolution_is_asked_for(data: st.DataObject, dims: int) -> None:
     each = lambda values: tuple(data.draw(values) for _ in range(dims))  # noqa: E731
@@ -194,7 +196,7 @@ NORMALISATIONS = [
 ]
 
 
-@thorough
+@more_thorough
 @given(st.data(), st.sampled_from(NORMALISATIONS), sizes, st.booleans(), st.booleans(), st.booleans())
 def test_normalisations(
     data: st.DataObject, kind: Any, features: int, affine: bool, tracks: bool, training: bool
@@ -426,3 +428,135 @@ def test_adaptive_softmax(shape: tuple[int, ...], features: int) -> None:
         assert verdict.stand_in is not None
         assert takes(module, *verdict.stand_in[0])
         assert takes(nn.AdaptiveLogSoftmaxWithLoss(**options | verdict.misfits[0].changes), x, target)
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.Linear(4, 2), (3, 5)),
+        (nn.Bilinear(4, 4, 2), (3, 5)),
+        (nn.Conv2d(3, 2, 1), (1, 5, 4, 4)),
+        (nn.BatchNorm1d(4), (3, 5)),
+        (nn.BatchNorm2d(4), (3, 5)),
+        (nn.InstanceNorm1d(4, affine=True), (2, 5, 3)),
+        (nn.GroupNorm(2, 4), (3, 6)),
+        (nn.LayerNorm(4), (3, 5)),
+        (nn.PReLU(4), (3, 5)),
+        (nn.GRU(4, 2), (3, 5)),
+        (nn.LSTMCell(4, 2), (3, 5)),
+        (nn.MultiheadAttention(4, 2), (3, 1, 6)),
+        (nn.TransformerEncoderLayer(4, 2, 4), (3, 1, 6)),
+    ],
+    ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else None,
+)
+def test_a_stand_in_has_the_layers_own_dtype(module: nn.Module, shape: tuple[int, ...]) -> None:
+    module = module.double()
+    count = {"Bilinear": 2, "MultiheadAttention": 3}.get(type(module).__name__, 1)
+    args = (torch.zeros(shape, dtype=torch.float64),) * count
+    assert not takes(module, *args)
+    verdict = examined(module, *args)
+    assert verdict is not None
+    assert verdict.stand_in is not None
+    assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.parametrize(
+    "module",
+    [nn.Linear(4, 2), nn.Conv1d(4, 2, 1), nn.BatchNorm1d(4), nn.BatchNorm2d(4), nn.InstanceNorm1d(4),
+     nn.GroupNorm(2, 4), nn.LayerNorm(4), nn.LayerNorm((2, 4)), nn.PReLU(4), nn.RNN(4, 2), nn.GRUCell(4, 2)],
+)  # fmt: skip
+@pytest.mark.parametrize("shape", [(), (3,)])
+def test_what_has_too_few_axes_is_told_or_left_to_pytorch(module: nn.Module, shape: tuple[int, ...]) -> None:
+    x = torch.zeros(shape)
+    verdict = examined(module, x)
+    assert verdict is None or not takes(module, x)
+    if shape and not isinstance(module, nn.GroupNorm | nn.PReLU):  # of these two no channels can be told
+        assert (verdict is None) == takes(module, x)
+    if verdict is not None and verdict.stand_in is not None:
+        assert takes(module, *verdict.stand_in[0])
+
+
+def test_a_weight_under_a_parametrization_has_a_dtype_too() -> None:
+    for module in (nn.Linear(4, 2), nn.Conv1d(4, 2, 1)):
+        module = torch.nn.utils.parametrizations.weight_norm(module)
+        x = torch.zeros(2, 4, 4, dtype=torch.float64)
+        assert not takes(module, x)
+        verdict = examined(module, x)
+        assert verdict is not None
+        assert [(misfit.kind, misfit.note) for misfit in verdict.misfits] == [("dtype", "cast")]
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.parametrize("shape", [(2, 3), (2, 3, 4), (2, 3, 4, 4), (2, 4), (2, 4, 3, 3)])
+def test_a_norm_for_any_number_of_axes(shape: tuple[int, ...]) -> None:
+    module = nn.SyncBatchNorm(3).eval()
+    verdict = examined(module, torch.zeros(shape))
+    assert (verdict is None) == takes(module, torch.zeros(shape))
+    if verdict is not None:
+        assert [misfit.changes for misfit in verdict.misfits] == [{"num_features": shape[1]}]
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.parametrize("features", [4, 12, 5])
+@pytest.mark.parametrize(
+    "facts", [{}, {"is_feature_map": True}, {"is_model_input": True}, {"must_flatten": True}], ids=str
+)
+def test_where_a_flatten_is_missing(features: int, facts: dict[str, bool]) -> None:
+    module, x = nn.Linear(features, 2), torch.zeros(2, 3, 4)
+    verdict = examined(module, x, **facts)
+    must, may = "must_flatten" in facts, bool(facts)
+    if takes(module, x) and not must:
+        assert verdict is None
+        return
+    assert verdict is not None
+    assert verdict.stand_in is not None
+    assert takes(module, *verdict.stand_in[0])
+    said = {misfit.note or misfit.kind: misfit for misfit in verdict.misfits}
+    flattened = must or (may and takes(module, x.flatten(1)))
+    assert ("flatten" in said) == flattened
+    width = x.flatten(1).shape[-1] if flattened else x.shape[-1]
+    assert ("in_features" in said) == (features != width)
+    if "in_features" in said:
+        assert takes(nn.Linear(**{"in_features": 1, "out_features": 2} | said["in_features"].changes), x) != flattened
+        assert said["in_features"].detail == (
+            {"flattened": True} if flattened else {"flat": 12} if "is_feature_map" in facts and features != 12 else {}
+        )
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.Conv2d(4, 4, 1), nn.ConvTranspose2d(4, 4, 1), nn.BatchNorm2d(4), nn.InstanceNorm2d(4), nn.GroupNorm(2, 4),
+        nn.MaxPool2d(2), nn.AvgPool2d(2), nn.LPPool2d(2, 2), nn.AdaptiveAvgPool2d(3), nn.AdaptiveMaxPool2d(3),
+        nn.FractionalMaxPool2d(2, 3), nn.Upsample(scale_factor=2), nn.PixelShuffle(2), nn.PixelUnshuffle(2),
+        nn.ZeroPad2d(1), nn.ConstantPad2d(1, 0.0), nn.ReflectionPad2d(1), nn.ReplicationPad2d(1), nn.CircularPad2d(1),
+        nn.Unflatten(1, (2, 2)),
+    ],
+    ids=lambda layer: type(layer).__name__,
+)  # fmt: skip
+def test_behind_what_makes_a_feature_map_a_flatten_is_missing(layer: nn.Module) -> None:
+    features = nn.Sequential(layer, nn.Flatten())(torch.zeros(2, 4, 6, 6)).shape[-1]
+    model = nn.Sequential(layer, nn.Linear(features, 2))
+    (problem,) = summarize(model, (4, 6, 6)).problems
+    assert "Flatten" in str(problem)
+    assert not summarize(nn.Sequential(layer, nn.Flatten(), nn.Linear(features, 2)), (4, 6, 6)).problems
+
+
+def test_in_the_middle_of_a_model_one_sample_is_taken_for_one() -> None:
+    module, x = nn.Conv2d(3, 2, 1), torch.zeros(3, 8, 9)
+    assert takes(module, x)
+    assert examined(module, x, batch_added=True) is None
+    at_the_door = examined(module, x, batch_added=True, is_model_input=True)
+    assert at_the_door is not None
+    assert at_the_door.misfits[0].note == "no_channels"
+
+
+def test_what_is_called_linear_is_not_always_one() -> None:
+    quantised = torch.ao.nn.quantized
+    for kind in (quantised.Linear, quantised.dynamic.Linear):
+        assert rule_for(kind).settings == ("in_features", "out_features")
+        assert rule_for(kind).examine is not None
+    for kind in (quantised.Conv2d, quantised.Embedding, type("Linear", (nn.Module,), {})):
+        assert rule_for(kind) is rule_for(nn.Identity)

@@ -24,9 +24,11 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
     misfits += dtype_misfits
     is_cell = isinstance(module, nn.RNNCellBase)
     ranks = (1, 2) if is_cell else (2, 3)
-    if packed is None and tensor.dim() > ranks[-1]:
+    if packed is None and tensor.dim() not in ranks:
         misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)
-        tensor = tensor.flatten(1, tensor.dim() - 2) if not is_cell else tensor.flatten(0, tensor.dim() - 2)
+        # One step of a sequence, or steps along several axes.
+        first = 0 if is_cell else 1
+        tensor = tensor.unsqueeze(0) if tensor.dim() < ranks[0] else tensor.flatten(first, tensor.dim() - 2)
     declared, required = module.input_size, tensor.shape[-1]
     if required != declared:
         misfits += (resized("input_size", declared, required),)
