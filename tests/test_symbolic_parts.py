@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import logging
 import random
-from collections.abc import Callable
+import types
+from collections.abc import Callable, Mapping
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -20,11 +23,16 @@ from torch import Tensor, nn
 from torch.utils._sympy import functions as theirs
 
 from convlin import summarize
-from convlin.records import SizeRange
+from convlin.layers import Misfit
+from convlin.recording import Finding
+from convlin.records import Accepts, SizeRange
+from convlin.symbolic.accepts import Search
 from convlin.symbolic.alike import Alike
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
+from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.evaluate import Evaluation
+from convlin.symbolic.follow import _SAMPLES, sampled
 from convlin.symbolic.quiet import compiling, quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from tests.recording import record
@@ -436,3 +444,178 @@ def test_another_way_is_told_with_its_line(wanted: Callable[[int], bool], wrong:
     for length in (226, 232, 257, wrong):
         told = Evaluation({Letter("L"): length})(summary.output_shape[-1])
         assert (told == model(torch.zeros(1, 2, length)).shape[-1]) == (length != wrong)
+
+
+# Which sizes are taken, asked of a plain function in place of a model
+
+
+@pytest.fixture
+def few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The same at a sixteenth of the time."""
+    monkeypatch.setattr("convlin.symbolic.accepts._LARGEST_ALONE", 4096)
+    monkeypatch.setattr("convlin.symbolic.accepts._LARGEST", 2048)
+
+
+class Asked:
+    """In place of runs of a model: whether ``takes`` holds, which no arithmetic of convlin decides."""
+
+    def __init__(self, takes: Callable[..., bool], largest: int = 1 << 20) -> None:
+        self.takes, self.largest, self.count = takes, largest, 0
+
+    def passes(self, point: Mapping[str, int], *, expected: bool) -> bool | None:
+        return self.for_real(point)
+
+    def for_real(self, point: Mapping[str, int]) -> bool | None:
+        self.count += 1
+        return self.takes(**point)
+
+    def affordable(self, point: Mapping[str, int]) -> bool:
+        return max(point.values()) <= self.largest
+
+
+class Letters:
+    """In place of a pass in letters."""
+
+    def names_in(self, expression: Any) -> tuple[str, ...]:
+        return tuple(sorted(symbol.name for symbol in expression.free_symbols))
+
+    def evaluation(self, sizes: Mapping[str, Any]) -> Evaluation:
+        return Evaluation({Letter(name): size for name, size in sizes.items()})
+
+
+def settled(takes: Callable[..., bool], *conditions: Condition, names: str = "H", **options: Any) -> Accepts | None:
+    asked: Any = Asked(takes, **options)
+    letters: Any = Letters()
+    search = Search(letters, list(conditions), tuple(names), {}, asked)
+    found = search.settled()
+    assert asked.count <= search.most_runs + 1
+    return found
+
+
+multiple_of_32 = Condition(sympy.Eq(theirs.Mod(H, 32), 0))
+
+
+@pytest.mark.parametrize(
+    ("takes", "conditions", "text"),
+    [
+        (lambda H: True, [], "any"),
+        (lambda H: H >= 2, [], "any from 2 up"),
+        (lambda H: H >= 31, [], "any from 31 up"),
+        (lambda H: H >= 31, [Condition(H >= 29)], "any from 31 up"),
+        (lambda H: H >= 31, [Condition(H >= 35)], "any from 31 up"),
+        (lambda H: H <= 100, [], "from 1 to 100"),
+        (lambda H: 31 <= H <= 600, [Condition(H <= 512)], "from 31 to 600"),
+        (lambda H: 31 <= H <= 600, [Condition(H >= 40), Condition(H <= 1000)], "from 31 to 600"),
+        (lambda H: H == 224, [Condition(sympy.Eq(H, 224), declared=True)], "exactly 224"),
+        (lambda H: 223 <= H <= 254, [Condition(sympy.Eq(sympy.floor((H + 1) / 32), 7), None, True)], "from 223 to 254"),
+        (lambda H: H % 32 == 0, [multiple_of_32], "multiples of 32"),
+        (lambda H: H % 32 == 0 and H >= 96, [multiple_of_32], "multiples of 32 from 96 up"),
+        (lambda H: H >= 3, [multiple_of_32], "any from 3 up"),
+        (lambda H: H % 4 == 0, [Condition(H >= 4)], "multiples of 4"),
+        (lambda H: H % 7 == 0, [Condition(H >= 7)], "multiples of 7"),
+        (lambda H: H % 2 == 1 and H >= 3, [Condition(H >= 3)], ""),
+        (lambda H: False, [], None),
+        (lambda H: sympy.isprime(H), [], None),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("few_sizes")
+def test_the_sizes_that_are_found_are_those_that_are_taken(
+    takes: Callable[[int], bool], conditions: list[Condition], text: str | None
+) -> None:
+    found = settled(takes, *conditions)
+    if found is None:
+        assert text is None
+        return
+    assert text == "" or found["H"].text == text
+    assert found.verified
+    for size in range(1, 700):
+        assert (size in found["H"]) == takes(size)
+
+
+@pytest.mark.parametrize(
+    ("takes", "conditions", "condition"),
+    [
+        (lambda H, W: True, [], ""),
+        (lambda H, W: H >= 5 and W >= 9, [], ""),
+        (lambda H, W: H >= 5 and W >= 9, [Condition(H >= 7), Condition(W >= 3)], ""),
+        (lambda H, W: 20 <= H <= 60 and W % 8 == 0, [Condition(sympy.Eq(theirs.Mod(W, 8), 0)), Condition(H >= 18)], ""),
+        (lambda H, W: H == W >= 6, [Condition(sympy.Eq(H, W), declared=True)], "H = W"),
+        (lambda H, W: H == W and H % 16 == 0,
+         [Condition(sympy.Eq(H, W), declared=True), Condition(sympy.Eq(theirs.Mod(H, 16), 0))], "H = W"),
+        (lambda H, W: H == 12 and W == 40,
+         [Condition(sympy.Eq(H, 12), declared=True), Condition(sympy.Eq(W, 40), declared=True)], ""),
+        (lambda H, W: H >= 3 and W >= 3, [Condition(H * W > 500), Condition(sympy.Eq(H, W))], ""),
+        (lambda H, W: H + W > 600, [], None),
+    ],
+)  # fmt: skip
+@pytest.mark.usefixtures("few_sizes")
+def test_the_sizes_of_two_letters(
+    takes: Callable[[int, int], bool], conditions: list[Condition], condition: str | None
+) -> None:
+    found = settled(takes, *conditions, names="HW")
+    assert (found.condition if found is not None else None) == condition
+    if found is not None:
+        for h, w in itertools.product([*range(1, 50), 60, 61, 64], [*range(1, 42, 3), 16, 32, 40, 48, 64]):
+            thought = h in found["H"] and w in found["W"] and (not condition or h == w)
+            assert thought == takes(h, w)
+
+
+@pytest.mark.usefixtures("few_sizes")
+def test_what_cannot_be_run_is_not_told() -> None:
+    asked: Any = Asked(lambda H: None if H > 900 else True)  # type: ignore[arg-type, return-value]
+    letters: Any = Letters()
+    assert Search(letters, [], ("H",), {}, asked).settled() is None
+    few: Any = Asked(lambda H: H >= 31)
+    assert Search(letters, [], ("H",), {}, few, most_runs=3).settled() is None
+    small: Any = Asked(lambda H: H >= 31 or None, largest=600)  # type: ignore[arg-type, return-value]
+    assert Search(letters, [Condition(H >= 31)], ("H",), {}, small).settled() is None
+
+
+# What is said of a letter
+
+
+def test_a_truth_and_a_fraction_have_values() -> None:
+    assert Evaluation({})(sympy.true) is True
+    assert Evaluation({})(sympy.false) is False
+    assert Evaluation({H: 3, W: 5})(H / 2 + W / 2) == 4
+    assert Evaluation({H: torch.tensor([3, 4]), W: 5})(H / 2 + W / 2).tolist() == [4, 4]
+
+
+@pytest.mark.parametrize("scale", [0.1, 0.3, 1.5, 2.7, 1 / 3, 0.123456789])
+def test_a_scale_is_the_fraction_that_is_meant(scale: float) -> None:
+    form = sympy.sympify(closed_form(sympy.floor(H * sympy.Float(scale))))
+    for h in (1, 7, 20, 33, 64, 101, 999):
+        assert form.subs({"H": h}) == int(Fraction(str(scale)).limit_denominator(10**9) * h)
+    assert not form.atoms(sympy.Float)
+
+
+def test_every_letter_has_a_sample_of_its_own() -> None:
+    plan: Any = types.SimpleNamespace(names=[f"L{index}" for index in range(64)], batch_size="L7")
+    sizes = sampled(plan, _SAMPLES)
+    assert len(set(sizes.values())) == 64
+    assert all(size % 64 == 0 or name == "L7" for name, size in sizes.items())
+    assert min(sizes.values()) > 0
+    assert set(sampled(plan, (896,)).values()) == {6, 896}
+
+
+def test_operands_ask_for_equal_sizes() -> None:
+    def asked(misfit: Misfit) -> list[Any]:
+        return [condition.expression for condition in demands(Finding(misfit, "", 0, (), -1))]
+
+    shapes = {"shapes": ((H, 3, W), (W, 3, 4), (H, 2, 4)), "axes": (0, 2)}
+    assert asked(Misfit("operands", None, None, detail=shapes)) == [
+        sympy.Eq(W, H), sympy.Eq(4, W), sympy.Eq(4, W)
+    ]  # fmt: skip
+    assert asked(Misfit("operands", H, W)) == [sympy.Eq(W, H)]
+    assert asked(Misfit("operands", H, W, detail=shapes | {"axes": (1,)})) == []  # no letter can mend 3 and 2
+    assert asked(Misfit("in_features", 128, 4 * H * W)) == [sympy.Eq(4 * H * W, 128)]
+    assert asked(Misfit("in_features", 128, 64)) == []
+    assert asked(Misfit("reshape", (4, -1), H, "unflatten", {"product": 4})) == [sympy.Eq(H, 4)]
+    assert asked(Misfit("normalized_shape", (4, 8), (4, W))) == [sympy.Eq(W, 8)]
+    assert asked(Misfit("batch", None, 16 * H, detail={"wanted": (-1, 2048)})) == [sympy.Eq(16 * H, 2048)]
+
+
+def test_a_torch_without_the_flag_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delattr(torch.compiler, "_is_compiling_flag")
+    with compiling():
+        assert not hasattr(torch.compiler, "_is_compiling_flag")
