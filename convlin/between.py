@@ -13,11 +13,11 @@ from types import FrameType
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin.doubt import handed_on, is_doubtful, of_result, settled_by
-from convlin.folds import folded, kept, matching
+from convlin.folds import folded, kept, matching, of_flatten
 from convlin.frames import LIBRARY, Frames, interrupts, line_of
 from convlin.functions import RESHAPES, is_fact, mixes_cells, name_of, writes
 from convlin.layers import PLAIN, Misfit
@@ -66,11 +66,12 @@ class Between(TorchFunctionMode):
         caller = None if in_library else self._frames.caller(frame)
         if caller is None:
             try:
-                return self._run(func, args, kwargs)
+                result = self._run(func, args, kwargs)
             except Exception as error:
                 if interrupts(error):
                     raise
                 return self._failed_in_layer(func, args, kwargs, error)
+            return self._flattened(args, result) if self._state.suspects.folds else result
         return self._call(func, args, kwargs, caller)
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
@@ -108,6 +109,19 @@ class Between(TorchFunctionMode):
                 return recovery.result
         self._note_failure(func, args, kwargs, error, None)
         raise error
+
+    def _flattened(self, args: tuple[Any, ...], result: Any) -> Any:
+        """What an ``nn.Flatten`` returns that an earlier pass showed to lose the batch."""
+        state = self._state
+        layer = state.stack[-1] if state.stack else None
+        if layer is None or not isinstance(layer.module, nn.Flatten):
+            return result
+        fold = matching(Fold("", None, layer.path, state.read(args[0])), state.suspects.folds)
+        if fold is None:
+            return result
+        misfit = of_flatten(folded(fold, None, state.read(result)))
+        layer.findings.append(misfit)
+        return kept(args[0], misfit)
 
     # Between the layers
 

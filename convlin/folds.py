@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from math import prod
 
 import torch
@@ -23,6 +24,11 @@ def folded(fold: Fold, wanted: tuple[int, ...] | None, made: Shape) -> Misfit:
     image = _image(fold, made)
     detail = {"wanted": wanted, "shape": fold.shape, "made": made, "image": image, "keeps": fold.keeps_channels}
     return Misfit("batch", prod(made[1:]) if image else made[-1], prod(fold.shape[1:]), "folded", detail)
+
+
+def of_flatten(misfit: Misfit) -> Misfit:
+    """The same for ``nn.Flatten(start_dim=0)``: a number of the layer's mends it."""
+    return replace(misfit, changes={"start_dim": 1})
 
 
 def kept(tensor: Tensor, misfit: Misfit) -> Tensor:

@@ -12,7 +12,7 @@ from math import prod
 
 from torch import nn
 
-from convlin.folds import folded, matching
+from convlin.folds import folded, matching, of_flatten
 from convlin.functions import RESHAPES, makes_feature_map
 from convlin.layers import PLAIN, Misfit
 from convlin.recording import NO_SOURCE, Event, Finding, Fold, Recording, Suspects, is_feature_map
@@ -62,6 +62,9 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
         if _may_fold(event) and _fold(event) in found.folds:
             made = event.outputs[0].shape
             misfit = folded(matching(_fold(event), found.folds) or _fold(event), None, made)
+            if isinstance(event.module, nn.Flatten):
+                told.append(_of_layer(of_flatten(misfit), event, index, source))
+                continue
             where = event.where if event.is_function else event.called_at
             told.append(Finding(misfit, event.path, index, event.inputs, source, "", event.type, where))
         elif index in taken:
@@ -77,7 +80,9 @@ def _may_fold(event: Event) -> bool:
     """A reshape, or a module of the user's own that may be one."""
     if not event.inputs or not event.outputs or event.stood_in:
         return False
-    return event.type in RESHAPES if event.is_function else event.rule is PLAIN and not event.inner
+    if event.is_function:
+        return event.type in RESHAPES
+    return isinstance(event.module, nn.Flatten) or (event.rule is PLAIN and not event.inner)
 
 
 def _fold(event: Event, *, keeps_channels: bool = False) -> Fold:

@@ -33,6 +33,7 @@ UNFIT = (
     "ChannelsLastScaled",
     "LengthBeforeChannels",
     "RecurrentIntoConvolution",
+    "NormBehindRecurrent",
     "TimeBeforeChannels",
     "BatchWithoutChannels",
 )
@@ -492,3 +493,26 @@ def test_patches_of_an_image_are_no_lost_batch() -> None:
 
     assert summarize(Patches(), (8,), batch_size=2).ok
     assert summarize(nn.Sequential(nn.Linear(8, 48), nn.Unflatten(1, (3, 4, 4))), (8,), batch_size=2).ok
+
+
+def test_samples_that_were_joined_in_place_of_channels() -> None:
+    class Joined(nn.Module):
+        def __init__(self, last: nn.Module) -> None:
+            super().__init__()
+            self.first, self.second, self.last = nn.Conv2d(3, 8, 1), nn.Conv2d(3, 8, 1), last
+
+        def forward(self, x: Tensor) -> Tensor:
+            arms = self.first(x), self.second(x)
+            return self.last(torch.cat([arm.mean((2, 3)) if isinstance(self.last, nn.Linear) else arm for arm in arms]))
+
+    for last in (nn.Conv2d(16, 4, 1), nn.Linear(16, 4)):
+        (problem,) = summarize(Joined(last), (3, 5, 5), batch_size=2).problems
+        assert "joined the samples, 4×8" in problem.message
+        assert problem.message.endswith("along dim=1 it gives 8 + 8 = 16")
+        assert problem.fix == "torch.cat((…), dim=1)"
+        (other,) = summarize(Joined(type(last)(17, 4, *(1,) * (last.weight.dim() // 4))), (3, 5, 5)).problems
+        assert "joined" not in other.message
+
+
+def test_scores_may_be_flattened_with_their_batch() -> None:
+    assert summarize(nn.Sequential(nn.Linear(8, 1), nn.Flatten(0)), (8,), batch_size=3).ok

@@ -24,6 +24,17 @@ def replaced(shape: torch.Size, axis: int, size: int) -> tuple[int, ...]:
     return tuple(sizes)
 
 
+def moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
+    """The order of axes for ``permute`` that sets one of them at another place.
+
+    >>> moved(4, 3, 1)
+    (0, 3, 1, 2)
+    """
+    order = [index for index in range(rank) if index != axis]
+    order.insert(to, axis)
+    return tuple(order)
+
+
 def unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:
     """The first tensor of a tuple that reached a layer which takes one tensor."""
     if isinstance(value, PackedSequence):

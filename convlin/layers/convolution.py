@@ -9,7 +9,7 @@ from torch import Tensor
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from convlin.derivations import of_layers
-from convlin.layers.common import divisor, dtype_misfit, replaced, stored_weight, unwrapped, zeros
+from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 
@@ -35,7 +35,7 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
         others = others if arrival.is_model_input else [] if arrival.is_feature_map else others[-1:]
         if others and (arrival.is_model_input or others[0] == tensor.dim() - 1) and tensor.dim() == spatial + 2:
             axis = others[-1] if others[-1] == tensor.dim() - 1 else others[0]
-            note, detail = "permute", {"axis": axis, "order": _moved(tensor.dim(), axis, channels)}
+            note, detail = "permute", {"axis": axis, "order": moved(tensor.dim(), axis, channels)}
             tensor = tensor.movedim(axis, channels).contiguous()
         else:
             if tensor.dim() == spatial + 1 and not rank_misfits:
@@ -103,12 +103,6 @@ def _transposed(module: _ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
         + 1
         for axis in range(axes)
     )
-
-
-def _moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
-    order = [index for index in range(rank) if index != axis]
-    order.insert(to, axis)
-    return tuple(order)
 
 
 def _with_rank(tensor: Tensor, spatial: int, channels: int, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from convlin.layers.common import base_name, divisor, dtype_misfit, resized, stored_weight, zeros
+from convlin.layers.common import base_name, divisor, dtype_misfit, moved, resized, stored_weight, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
@@ -23,7 +23,7 @@ def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
         detail = {"shape": tuple(tensor.shape), "ranks": ranks}
         misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", detail),)
     if tensor.dim() > 1 and tensor.shape[1] != declared and _counts_features(module):
-        misfits += (resized("num_features", declared, tensor.shape[1]),)
+        misfits += (_channels(tensor, declared, arrival),)
     elif tensor.dim() > 1 and tensor.numel() == tensor.shape[1] and (module.training or module.running_mean is None):
         misfits += (Misfit("batch", 1, 2, "batch_of_one", {"keeps_statistics": module.running_mean is not None}),)
     if not misfits:
@@ -32,6 +32,16 @@ def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
     stand_in = zeros(tensor, (2, declared, *(2,) * (rank - 2)))
     keeps = any(misfit.kind != "dtype" for misfit in misfits)
     return Verdict(misfits, arrival.with_first("input", stand_in if keeps else tensor), keeps_input=keeps)
+
+
+def _channels(tensor: Tensor, declared: int, arrival: Arrival) -> Misfit:
+    """Other channels than declared; or as many, and last, as recurrent layers and attention give them."""
+    last = tensor.dim() - 1
+    if last < 2 or tensor.shape[last] != declared or arrival.is_feature_map:
+        return resized("num_features", declared, tensor.shape[1])
+    return Misfit(
+        "num_features", declared, tensor.shape[1], "permute", {"axis": last, "order": moved(tensor.dim(), last, 1)}
+    )
 
 
 def _counts_features(module: _BatchNorm | _InstanceNorm) -> bool:

@@ -14,6 +14,8 @@ from convlin.wording.tools import arrived, call_of, called, code, equation, make
 
 
 def _called(finding: Finding) -> str:
+    if finding.layer:
+        return name_of(finding)
     wanted = finding.misfit.detail.get("wanted")
     name = finding.function.rpartition(".")[2] or finding.function
     if name == "[...]":
@@ -70,6 +72,8 @@ def _folded(finding: Finding, report: Report) -> Said:
         what = f"the batch went from {spell(shape[0])} to {spell(made[0])}"
     message = f"{_called(finding)} makes {times(made)} of {times(shape)}: {what}\none sample has "
     image = misfit.detail["image"]
+    if finding.layer:
+        return Said(f"{message}{product_of(shape)} features", "start_dim=1")
     if image is None:
         return Said(f"{message}{product_of(shape)} features", "x = x.flatten(1)", forward=True)
     features = spell(misfit.required)

@@ -3,18 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from math import prod
 
 from convlin.arithmetic.common import spell, spell_product
 from convlin.recording import Finding
 from convlin.records import Report
 from convlin.wording.said import Said, Words
-from convlin.wording.tools import arrived, call_of, code, equation, name_of, origin, plural, times, what_arrived
+from convlin.wording.tools import arrived, at, call_of, code, equation, name_of, origin, plural, times, what_arrived
 
 
 def _in_features(finding: Finding, report: Report) -> Said:
     required = finding.misfit.required
     message = f"{name_of(finding)} receives {plural(required, 'feature')}"
+    joined = _joined_batch(finding, report)
+    if joined:
+        return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
     after = _flattened_by_hand(finding, report) or _directions(finding, report)
     return Said(f"{message}{after or origin(finding, report)}", f"in_features={code(required)}")
 
@@ -52,9 +56,29 @@ def _in_channels(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, made for {misfit.declared}"
     message += _divided(finding)
+    joined = _joined_batch(finding, report)
+    if joined:
+        return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
     return Said(
         f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"in_channels={code(misfit.required)}"
     )
+
+
+def _joined_batch(finding: Finding, report: Report) -> str:
+    """A ``cat`` that joined the samples, where it would have joined the channels to as many as are declared."""
+    call = call_of(report, finding.source)
+    if call is None or call.type not in ("torch.cat", "torch.concat", "torch.concatenate") or not call.output_shape:
+        return ""
+    rows = sum(shape[0] for shape in call.input_shapes if isinstance(shape[0], int))
+    if rows != call.output_shape[0] or rows == call.input_shapes[0][0]:
+        return ""
+    channels = [shape[1] for shape in call.input_shapes if len(shape) > 1]
+    if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
+        return ""  # its features are not along dim=1
+    if sum(channels[1:], channels[0]) != finding.misfit.declared:
+        return ""
+    total = equation(" + ".join(map(spell, channels)), spell(finding.misfit.declared))
+    return f"\ntorch.cat{at(call.where)} joined the samples, {times(call.output_shape)}: along dim=1 it gives {total}"
 
 
 def _permute(finding: Finding, report: Report) -> Said:
@@ -73,6 +97,13 @@ def _permute(finding: Finding, report: Report) -> Said:
         f"x = x.permute{order}",
         forward=True, behind=f".permute{order}",
     )  # fmt: skip
+
+
+def _permute_norm(finding: Finding, report: Report) -> Said:
+    order = finding.misfit.detail["order"]
+    back = tuple(map(order.index, range(len(order))))
+    name = finding.path.rpartition(".")[2]
+    return replace(_permute(finding, report), advice=f"x = self.{name}(x.permute{order}).permute{back}", behind="")
 
 
 def _unbatched(finding: Finding, report: Report) -> Said:
@@ -167,6 +198,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("in_features", ""): _in_features,
     ("in_channels", ""): _in_channels,
     ("in_channels", "permute"): _permute,
+    ("num_features", "permute"): _permute_norm,
     ("in_channels", "unbatched"): _unbatched,
     ("normalized_shape", ""): _normalized_shape,
     ("num_embeddings", ""): _num_embeddings,

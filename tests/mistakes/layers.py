@@ -415,3 +415,22 @@ class Depthwise(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.groups(self.grouped(self.norm(self.depthwise(self.conv(x)))))
+
+
+@mistake(
+    9, (5, 10),
+    Wrong("num_features", "norm", 20, 5, "x = self.norm(x)", "x = self.norm(x.permute(0, 2, 1)).permute(0, 2, 1)",
+          ("2×5×20: this looks like N,L,C (channels last)", "permuted it is 2×20×5")),
+    Wrong("in_features", "fc", 7, 20, "self.fc = nn.Linear(7, 2)", "self.fc = nn.Linear(20, 2)"),
+)  # fmt: skip
+class NormBehindRecurrent(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(10, 20, batch_first=True)
+        self.norm = nn.BatchNorm1d(20)
+        self.fc = nn.Linear(7, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, _ = self.lstm(x)
+        x = self.norm(x)
+        return self.fc(x[:, -1])

@@ -328,3 +328,22 @@ class GeneratorChangesBatch(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         x = torch.relu(self.fc(x)).view(-1, 128, 7, 7)
         return self.up(x)
+
+
+@mistake(
+    4, (1, 12, 12),
+    Wrong("batch", "net.1", 400 * 2, 400, "nn.Flatten(0),", "nn.Flatten(1),",
+          ("the batch of 2 went into the features", "one sample has 4·10·10 = 400 features")),
+    Wrong("in_features", "net.2", 99, 400, "nn.Linear(99, 3),", "nn.Linear(400, 3),"),
+)  # fmt: skip
+class FlattenLayerWithBatch(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Sequential(
+            nn.Conv2d(1, 4, 3),
+            nn.Flatten(0),
+            nn.Linear(99, 3),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.net(x)
