@@ -228,7 +228,11 @@ class Search:
         if guess.tied:
             high = {**others, **dict.fromkeys(ranges, max(ends))}
         middle = {**others, **dict(zip(ranges, inner, strict=True))}
-        checks = [Check(low, True), Check(middle, True), Check(high, True, is_end=bounded)]
+        checks = [Check(low, True)]
+        # Where only multiples of a number are taken, the sizes further in may be such multiples by chance.
+        if all(found.minimum + found.step in found for found in ranges.values()):
+            checks.append(Check(self._next_to(guess), True, is_end=False))
+        checks += [Check(middle, True), Check(high, True, is_end=bounded)]
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
         for group in groups:
             checks += self._outside(group, ranges[group[0]], low, high)
@@ -237,6 +241,10 @@ class Search:
             checks.append(Check({**low, first: low[first] + ranges[first].step}, False))
         # A range that has no proper end is none.
         return None if any(self.takes_point(check.point) for check in checks if not check.expected) else checks
+
+    def _next_to(self, guess: Guess) -> Point:
+        """One step up from the smallest sizes."""
+        return {**self.others, **{name: found.minimum + found.step for name, found in guess.ranges.items()}}
 
     def _far(self, found: SizeRange, index: int, low: Point) -> int:
         def affordable(size: int) -> bool:
@@ -284,6 +292,8 @@ class Search:
         """Take in one run that came out otherwise than thought; False where nothing can be made of it."""
         if surprise.expected:
             return self._strike_out(surprise.point)
+        if surprise.point == self._next_to(guess) and self._learn_step(guess):
+            return True
         inside: Point = {**self.others, **{name: inside_of(found, 0) for name, found in guess.ranges.items()}}
         if self.trials.passes(inside, expected=True) is not True:
             if self._learn_step(guess):

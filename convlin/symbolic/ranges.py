@@ -63,12 +63,12 @@ def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = No
     endless = sizes[-1] > largest - step
     if endless and (len(sizes) - start) * step * 2 > largest:
         return SizeRange(name, sizes[start], None, step)
-    return _run(name, sizes, near if near in sizes else sizes[len(sizes) // 2])
+    return _run(name, sizes, near if near is not None and near in sizes else sizes[len(sizes) // 2])
 
 
-def _run(name: str, sizes: Sequence[int], near: int | None) -> SizeRange | None:
+def _run(name: str, sizes: Sequence[int], near: int) -> SizeRange:
     """The run of equal steps around one of the sizes."""
-    place = sizes.index(near) if near is not None else 0
+    place = sizes.index(near)
     neighbours = [abs(sizes[other] - sizes[place]) for other in (place - 1, place + 1) if 0 <= other < len(sizes)]
     step = min(neighbours)
     first = last = place
