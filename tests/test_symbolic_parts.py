@@ -23,6 +23,7 @@ from torch import Tensor, nn
 from torch.utils._sympy import functions as theirs
 
 from convlin import summarize
+from convlin.inputs import read_inputs
 from convlin.layers import Misfit
 from convlin.recording import Finding
 from convlin.records import Accepts, SizeRange
@@ -32,9 +33,11 @@ from convlin.symbolic.caches import forgetting
 from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.evaluate import Evaluation
-from convlin.symbolic.follow import _SAMPLES, sampled
+from convlin.symbolic.follow import _SAMPLES, follow_at, sampled
+from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.quiet import compiling, quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
+from convlin.symbolic.trials import Trials
 from tests.recording import record
 
 H, W = Letter("H"), Letter("W")
@@ -415,14 +418,14 @@ def test_forms_that_are_wrong_one_way_are_replaced(model: nn.Module, shape: tupl
 
 
 class Halves(nn.Module):
-    """Every other place, where ``wanted`` says so: another way, and no form that comes to both."""
+    """Half the length where ``wanted`` says so: another way, and no form that comes to both."""
 
     def __init__(self, wanted: Callable[[int], bool]) -> None:
         super().__init__()
-        self.wanted, self.conv = wanted, nn.Conv1d(2, 2, 1)
+        self.wanted, self.down = wanted, nn.Conv1d(2, 2, 2, stride=2)
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.conv(x[..., ::2] if self.wanted(x.shape[-1]) else x)
+        return self.down(x) if self.wanted(x.shape[-1]) else x
 
 
 @pytest.mark.parametrize(
@@ -444,6 +447,36 @@ def test_another_way_is_told_with_its_line(wanted: Callable[[int], bool], wrong:
     for length in (226, 232, 257, wrong):
         told = Evaluation({Letter("L"): length})(summary.output_shape[-1])
         assert (told == model(torch.zeros(1, 2, length)).shape[-1]) == (length != wrong)
+
+
+class Rows(nn.Module):
+    """Rows of 64, the last one filled up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rest = x.shape[1] % 64
+        if rest:
+            x = F.pad(x, (0, 0, 0, 64 - rest))
+        return self.norm(x.view(x.shape[0], x.shape[1] // 64, 64, 2))
+
+
+def test_what_is_the_same_number_at_all_sizes_is_that_number() -> None:
+    model = Rows()
+    plan = read_inputs(model, ("L", 2))
+    followed = follow_at(model, plan, "eval", {"L": 896})
+    (before,) = followed.recording.outputs
+    assert not isinstance(before.shape[2], int)  # the length divided by the rows, and at 40 there would be none
+    trials, seen = Trials(model, plan, "eval", ()), []
+    for length in (896, 225, 300, 40):
+        recording = trials.record({"L": length})
+        assert recording is not None
+        assert recording.outputs[0].shape == tuple(model(torch.zeros(1, length, 2)).shape)
+        seen.append(({"L": length}, recording))
+    (after,) = mended(followed, seen, known_forms([followed])).recording.outputs
+    assert after.shape == (1, before.shape[1], 64, 2)  # no form of this pass is right for the rows
 
 
 # Which sizes are taken, asked of a plain function in place of a model
