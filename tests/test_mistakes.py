@@ -34,6 +34,7 @@ UNFIT = (
     "LengthBeforeChannels",
     "RecurrentIntoConvolution",
     "NormBehindRecurrent",
+    "RecurrentBehindConvolution",
     "TimeBeforeChannels",
     "BatchWithoutChannels",
 )

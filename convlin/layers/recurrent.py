@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from convlin.derivations import of_layers
-from convlin.layers.common import dtype_misfit, resized, unwrapped, zeros
+from convlin.layers.common import dtype_misfit, moved, resized, unwrapped, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 
@@ -31,8 +31,14 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
         tensor = tensor.unsqueeze(0) if tensor.dim() < ranks[0] else tensor.flatten(first, tensor.dim() - 2)
     declared, required = module.input_size, tensor.shape[-1]
     if required != declared:
-        misfits += (resized("input_size", declared, required),)
-        tensor = zeros(tensor, (*tensor.shape[:-1], declared))
+        first = arrival.is_feature_map or arrival.is_model_input  # of (N, C, L) a convolution makes or takes
+        if packed is None and first and tensor.dim() == 3 and tensor.shape[1] == declared:
+            detail = {"axis": 1, "order": moved(3, 1, 2)}
+            misfits += (Misfit("input_size", declared, required, "permute", detail),)
+            tensor = tensor.transpose(1, 2)
+        else:
+            misfits += (resized("input_size", declared, required),)
+            tensor = zeros(tensor, (*tensor.shape[:-1], declared))
     if not misfits:
         return None
     return Verdict(misfits, arrival.with_first("input", tensor if packed is None else packed._replace(data=tensor)))

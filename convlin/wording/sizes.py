@@ -99,6 +99,18 @@ def _permute(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
+def _permute_sequence(finding: Finding, report: Report) -> Said:
+    misfit, shape = finding.misfit, finding.inputs[0].shape
+    order = misfit.detail["order"]
+    permuted = tuple(shape[axis] for axis in order)
+    return Said(
+        f"{name_of(finding)} receives {plural(misfit.required, 'feature')}, made for {misfit.declared}\n"
+        f"{times(shape)}: dimension 1 has the {misfit.declared} features; permuted it is {times(permuted)}",
+        f"x = x.permute{order}",
+        forward=True, behind=f".permute{order}",
+    )  # fmt: skip
+
+
 def _permute_norm(finding: Finding, report: Report) -> Said:
     order = finding.misfit.detail["order"]
     back = tuple(map(order.index, range(len(order))))
@@ -199,6 +211,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("in_channels", ""): _in_channels,
     ("in_channels", "permute"): _permute,
     ("num_features", "permute"): _permute_norm,
+    ("input_size", "permute"): _permute_sequence,
     ("in_channels", "unbatched"): _unbatched,
     ("normalized_shape", ""): _normalized_shape,
     ("num_embeddings", ""): _num_embeddings,

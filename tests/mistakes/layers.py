@@ -434,3 +434,22 @@ class NormBehindRecurrent(nn.Module):
         x, _ = self.lstm(x)
         x = self.norm(x)
         return self.fc(x[:, -1])
+
+
+@mistake(
+    10, (40, 100),
+    Wrong("input_size", "gru", 64, 100, "_, h = self.gru(x)", "_, h = self.gru(x.permute(0, 2, 1))",
+          ("2×64×100: dimension 1 has the 64 features", "permuted it is 2×100×64")),
+    Wrong("in_features", "fc", 5, 32, "self.fc = nn.Linear(5, 3)", "self.fc = nn.Linear(32, 3)"),
+)  # fmt: skip
+class RecurrentBehindConvolution(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(40, 64, 3, padding=1)
+        self.gru = nn.GRU(64, 32, batch_first=True)
+        self.fc = nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.conv(x))
+        _, h = self.gru(x)
+        return self.fc(h[-1])
