@@ -37,7 +37,7 @@ def takes(module: nn.Module, *args: Any) -> bool:
     try:
         with torch.no_grad():
             module(*args)
-    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError):
+    except (RuntimeError, ValueError, IndexError, AssertionError, TypeError, AttributeError):
         return False
     return True
 
@@ -567,3 +567,53 @@ def test_what_is_called_linear_is_not_always_one() -> None:
         assert rule_for(kind).examine is not None
     for kind in (quantised.Conv2d, quantised.Embedding, type("Linear", (nn.Module,), {})):
         assert rule_for(kind) is rule_for(nn.Identity)
+
+
+def test_sequences_of_several_lengths_are_asked_for_their_width() -> None:
+    x = torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)])
+    assert takes(nn.Linear(4, 2), x)
+    assert examined(nn.Linear(4, 2), x) is None
+    assert not takes(nn.Linear(5, 2), x)
+    verdict = examined(nn.Linear(5, 2), x)
+    assert verdict is not None
+    assert [(misfit.declared, misfit.changes) for misfit in verdict.misfits] == [(5, {"in_features": 4})]
+    assert verdict.stand_in is None
+
+
+@pytest.mark.parametrize(
+    "module",
+    [nn.Linear(4, 2), nn.Bilinear(4, 4, 2), nn.Conv1d(4, 2, 1), nn.BatchNorm1d(4), nn.InstanceNorm1d(4),
+     nn.GroupNorm(2, 4), nn.LayerNorm(4), nn.PReLU(4), nn.RNN(4, 2), nn.Embedding(4, 2), nn.Unflatten(1, (2, 2)),
+     nn.AdaptiveLogSoftmaxWithLoss(4, 5, [2])],
+)  # fmt: skip
+def test_of_what_is_no_tensor_nothing_is_said(module: nn.Module) -> None:
+    for args in [("text",), (None,), (), ("text", torch.zeros(2, 3))]:
+        assert not takes(module, *args)
+        assert examined(module, *args) is None
+    assert examined(nn.Bilinear(4, 4, 2), torch.zeros(2, 3)) is None
+
+
+def test_what_stands_beside_a_wrong_tensor_is_handed_on() -> None:
+    mask = torch.zeros(1, 3, dtype=torch.bool)
+    args = (*(torch.zeros(3, 1, 6),) * 3, mask)
+    module = nn.MultiheadAttention(4, 2)
+    verdict = examined(module, *args)
+    assert verdict is not None
+    assert verdict.stand_in is not None
+    assert verdict.stand_in[0][3] is mask
+    assert takes(module, *verdict.stand_in[0])
+
+
+def test_an_index_of_zero_is_not_negative_and_one_on_meta_is_not_read() -> None:
+    module = nn.Embedding(4, 2)
+    verdict = examined(module, torch.tensor([0, 5]))
+    assert verdict is not None
+    assert [(misfit.note, misfit.required) for misfit in verdict.misfits] == [("", 6)]
+    assert examined(module, torch.zeros(3, dtype=torch.int64, device="meta")) is None
+    assert examined(module, torch.zeros(0, dtype=torch.int64)) is None
+
+
+def test_an_axis_that_is_not_there_is_left_to_pytorch() -> None:
+    for dim in (3, -3):
+        assert not takes(nn.Unflatten(dim, (2, 2)), torch.zeros(2, 5))
+        assert examined(nn.Unflatten(dim, (2, 2)), torch.zeros(2, 5)) is None

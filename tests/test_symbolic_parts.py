@@ -645,6 +645,9 @@ def test_operands_ask_for_equal_sizes() -> None:
     assert asked(Misfit("in_features", 128, 64)) == []
     assert asked(Misfit("reshape", (4, -1), H, "unflatten", {"product": 4})) == [sympy.Eq(H, 4)]
     assert asked(Misfit("normalized_shape", (4, 8), (4, W))) == [sympy.Eq(W, 8)]
+    assert asked(Misfit("normalized_shape", (4, 8), (W,))) == []
+    assert asked(Misfit("normalized_shape", (4,), W)) == []
+    assert asked(Misfit("batch", None, 16 * H)) == [sympy.Eq(16 * H, 0)]
     assert asked(Misfit("batch", None, 16 * H, detail={"wanted": (-1, 2048)})) == [sympy.Eq(16 * H, 2048)]
 
 
