@@ -38,7 +38,7 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
             note, detail = "permute", {"axis": axis, "order": moved(tensor.dim(), axis, channels)}
             tensor = tensor.movedim(axis, channels).contiguous()
         else:
-            if tensor.dim() == spatial + 1 and not rank_misfits:
+            if tensor.dim() == spatial + 1:
                 note = "unbatched"
             tensor = zeros(tensor, replaced(tensor.shape, channels, declared))
         changes = _changes(module, required)
