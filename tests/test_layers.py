@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -617,3 +618,74 @@ def test_an_axis_that_is_not_there_is_left_to_pytorch() -> None:
     for dim in (3, -3):
         assert not takes(nn.Unflatten(dim, (2, 2)), torch.zeros(2, 5))
         assert examined(nn.Unflatten(dim, (2, 2)), torch.zeros(2, 5)) is None
+
+
+@pytest.mark.parametrize(
+    ("is_input", "added", "note"), [(True, True, "batch_in_shape"), (False, True, "rank"), (True, False, "rank")]
+)
+def test_only_an_input_that_convlin_made_may_hold_the_batch_twice(is_input: bool, added: bool, note: str) -> None:
+    module, x = nn.Conv2d(3, 4, 3), torch.zeros(2, 1, 3, 8, 8)
+    assert not takes(module, x)
+    verdict = examined(module, x, is_model_input=is_input, batch_added=added)
+    assert verdict is not None
+    assert verdict.misfits[0].note == note
+
+
+@pytest.mark.parametrize(
+    ("stride", "padding", "mended"), [(2, 2, 1), ((2, 3), 2, (1, 2)), ((2, 3), (1, 3), (1, 2)), (3, (3, 1), (2, 1))]
+)
+def test_output_padding_of_all_axes_alike_is_one_number(stride: Any, padding: Any, mended: Any) -> None:
+    module, x = nn.ConvTranspose2d(4, 2, 3, stride=stride, output_padding=padding), torch.zeros(1, 4, 5, 5)
+    assert not takes(module, x)
+    verdict = examined(module, x)
+    assert verdict is not None
+    assert [misfit.changes for misfit in verdict.misfits] == [{"output_padding": mended}]
+    assert takes(nn.ConvTranspose2d(4, 2, 3, stride=stride, output_padding=mended), x)
+
+
+@pytest.mark.parametrize("cell", [nn.RNNCell(5, 7), nn.LSTMCell(5, 7), nn.GRUCell(5, 7)], ids=repr)
+def test_a_cell_says_where_its_size_comes_from(cell: nn.Module) -> None:
+    (call,) = summarize(cell, (5,)).calls
+    assert call.derivation is not None
+    state = cell(torch.zeros(1, 5))
+    assert call.derivation.shape == tuple((state[0] if isinstance(state, tuple) else state).shape)
+
+
+@pytest.mark.parametrize(
+    ("layer", "features"),
+    [(nn.PixelShuffle(2), 256), (nn.PixelUnshuffle(2), 256), (nn.Upsample(scale_factor=2), 1024), (nn.ReLU(), 256)],
+    ids=repr,
+)
+def test_behind_layers_that_make_a_feature_map_a_linear_wants_it_flat(layer: nn.Module, features: int) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 16, 1), layer, nn.Linear(features, 2))
+    (problem,) = summarize(model, (3, 4, 4)).problems
+    assert (problem.kind, problem.path) == ("structure", "2")
+    assert nn.Sequential(model[0], layer, nn.Flatten(), model[2])(torch.zeros(1, 3, 4, 4)).shape == (1, 2)
+
+
+def test_a_quantised_linear_says_its_width() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch announces another way to quantise
+        model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 3)).eval(), {nn.Linear})
+    x = torch.zeros(2, 5)
+    assert not takes(model, x)
+    assert takes(model, torch.zeros(2, 4))
+    (problem,) = summarize(model, (5,), batch_size=2).problems
+    assert (problem.path, problem.kind, problem.declared, problem.required) == ("0", "in_features", 4, 5)
+    assert summarize(model, (4,), batch_size=2).ok
+    assert examined(model[0], torch.tensor(1.0)) is None  # without an axis there is no width to tell
+
+
+def test_the_output_size_that_unpooling_is_asked_for_is_recorded() -> None:
+    class Unpools(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.unpool = nn.MaxUnpool2d(2)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            pooled, indices = torch.nn.functional.max_pool2d(x, 2, return_indices=True)
+            return self.unpool(pooled, indices, x.shape[-2:])
+
+    call = summarize(Unpools(), (3, 7, 5))["unpool"]
+    assert call.output_shape == (1, 3, 7, 5)
+    assert call.settings["output_size"] == (7, 5)
