@@ -36,20 +36,22 @@ class QuickHooks:
     def __init__(self, state: State, paths: Mapping[int, str], mode: TorchFunctionMode | None, otherwise: Hook) -> None:
         # A hook on all modules would run while the mode is off.
         self._mode = None if _has_any_global_hook() else mode  # type: ignore[no-untyped-call]
-        self._before_leaf, self._after_leaf, self._before, self._after = self._make(state, paths, otherwise)
+        self._alone, self._leaf, self._other = self._make(state, paths, otherwise)
 
     def put(self, hooks: Hooks, module: nn.Module) -> None:
         """Put on ``module`` what it needs."""
-        if not is_plain_leaf(module):
-            hooks.before(module, self._before, with_kwargs=False)
-            hooks.after(module, self._after, always=True)
-        elif self._mode is not None and runs_alone(module, module.training):
-            hooks.before(module, self._before_leaf, with_kwargs=False)
-            hooks.after(module, self._after_leaf, always=True)
-        else:
-            hooks.after(module, self._after_leaf)
+        is_leaf_of_torch = is_plain_leaf(module)
+        if is_leaf_of_torch and (self._mode is None or not runs_alone(module, module.training)):
+            hooks.after(module, self._leaf)
+            return
+        before, after = self._alone if is_leaf_of_torch else self._other
+        hooks.before(module, before, with_kwargs=False)
+        hooks.after(module, after, always=True)
 
-    def _make(self, state: State, paths: Mapping[int, str], otherwise: Hook) -> tuple[Hook, Hook, Hook, Hook]:
+    def _make(
+        self, state: State, paths: Mapping[int, str], otherwise: Hook
+    ) -> tuple[tuple[Hook, Hook], Hook, tuple[Hook, Hook]]:
+        """The hooks around a layer that runs alone, behind another leaf, and around any other module."""
         # Names of an enclosing function are the quickest to look up.
         this_thread, thread = threading.get_ident, threading.get_ident()
         known, source, remember = state.known, state.origins.source, state.origins.remember
@@ -88,7 +90,7 @@ class QuickHooks:
                 arrived = shape[-1] if shape else None
                 required.setdefault(path, arrived if what.as_documented else module.in_features)
 
-        def before_leaf(module: nn.Module, args: tuple[Any, ...]) -> None:
+        def before_alone(module: nn.Module, args: tuple[Any, ...]) -> None:
             nonlocal is_off
             # Only where it is the one mode there is, and no class of tensors has code of its own to run.
             if (
@@ -101,17 +103,19 @@ class QuickHooks:
                 take_off()
                 is_off = True
 
-        def after_leaf(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        def after_alone(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
             nonlocal is_off
             if this_thread() != thread:
                 return None
-            if not is_off:
-                return tell(module, args, kwargs, output)
+            was_off, is_off = is_off, False
             try:
                 return None if output is None else tell(module, args, kwargs, output)  # None: it raised
             finally:
-                put_on(mode)
-                is_off = False
+                if was_off:
+                    put_on(mode)
+
+        def after_leaf(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            return tell(module, args, kwargs, output) if this_thread() == thread else None
 
         def tell(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
             if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
@@ -137,7 +141,7 @@ class QuickHooks:
             with without_modes():
                 return record(module, args[0], output, frame.start if frame is not None else None)
 
-        return before_leaf, after_leaf, before, after
+        return (before_alone, after_alone), after_leaf, (before, after)
 
 
 def is_plain_leaf(module: nn.Module) -> bool:

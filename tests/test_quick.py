@@ -274,3 +274,20 @@ def test_a_module_whose_weight_another_one_uses_is_no_idle_one() -> None:
     model.spare.weight = model.fc.weight
     (spare,) = (module for module in summarize(model, IMAGE).modules if module.path == "spare")
     assert spare.remark == "not called as a module, but its parameters are used"
+
+
+def test_a_layer_called_by_name_that_raised_is_no_call() -> None:
+    class Named(Block):
+        def __init__(self) -> None:
+            super().__init__()
+            self.other = nn.Linear(7, 7)
+
+        def forward(self, x: Tensor) -> Any:
+            with suppress(RuntimeError):
+                self.other(input=x)
+            return super().forward(x)
+
+    s = summarize(Named(), IMAGE)
+    assert s.ok
+    assert "other" not in [call.path for call in s.calls]
+    assert [call.type for call in s.calls if call.is_function] == ["torch.flatten"]
