@@ -22,7 +22,7 @@ def matching(fold: Fold, folds: Iterable[Fold]) -> Fold | None:
 def folded(fold: Fold, wanted: tuple[int, ...] | None, made: Shape) -> Misfit:
     """The misfit of a reshape to the sizes ``wanted`` that made ``made``."""
     image = _image(fold, made)
-    detail = {"wanted": wanted, "shape": fold.shape, "made": made, "image": image, "keeps": fold.keeps_channels}
+    detail = {"wanted": wanted, "shape": fold.shape, "made": made, "image": image}
     return Misfit("batch", prod(made[1:]) if image else made[-1], prod(fold.shape[1:]), "folded", detail)
 
 
@@ -36,13 +36,15 @@ def kept(tensor: Tensor, misfit: Misfit) -> Tensor:
     image = misfit.detail["image"]
     if image is None:
         return tensor.flatten(1)
-    fits = prod(image) == tensor.numel()
-    return tensor.reshape(image) if fits else torch.zeros(image, dtype=tensor.dtype, device=tensor.device)
+    # The batch as the tensor has it: in a pass with letters the record has a closed form there.
+    shape = (tensor.shape[0], *image[1:])
+    fits = prod(image[1:]) == misfit.required
+    return tensor.reshape(shape) if fits else torch.zeros(shape, dtype=tensor.dtype, device=tensor.device)
 
 
 def _image(fold: Fold, made: Shape) -> Shape | None:
     """Of features that were made into images, the image of each sample; of another channel count if need be."""
-    if len(made) < 3:
+    if len(made) < 3 or not all(isinstance(size, int) for size in (*fold.shape[1:], *made[1:])):
         return None
     channels, rest = divmod(prod(fold.shape[1:]), prod(made[2:]))
     return (fold.shape[0], made[1] if fold.keeps_channels or rest else channels, *made[2:])

@@ -475,6 +475,8 @@ def test_an_image_that_the_next_layer_takes_tells_that_the_linear_is_wrong() -> 
 
     (problem,) = summarize(Generator(), (100,), batch_size=3).problems
     assert (problem.kind, problem.fix) == ("batch", None)
+    (in_letters,) = summarize(Generator(), (100,), batch_size="N").problems
+    assert (in_letters.kind, in_letters.required) == ("batch", 12544)
     assert problem.message.splitlines() == [
         "view(-1, 128, 7, 7) makes 6×128×7×7 of 3×12544: the batch went from 3 to 6",
         "one sample has 12544 elements, not 128·7·7 = 6272",

@@ -85,27 +85,16 @@ def _permute(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     order = misfit.detail["order"]
     shape = finding.inputs[0].shape
+    noun = "feature" if misfit.kind == "input_size" else "channel"
     letters = ("N", *(("D", "H", "W") if len(shape) == 5 else ("H", "W") if len(shape) == 4 else ("L",)))
     if misfit.detail["axis"] == len(shape) - 1:
         looks = f"this looks like {','.join(letters)},C (channels last)"
     else:
-        looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} channels"
+        looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} {noun}s"
     permuted = tuple(shape[axis] for axis in order)
     return Said(
-        f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, made for {misfit.declared}\n"
+        f"{name_of(finding)} receives {plural(misfit.required, noun)}, made for {misfit.declared}\n"
         f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
-        f"x = x.permute{order}",
-        forward=True, behind=f".permute{order}",
-    )  # fmt: skip
-
-
-def _permute_sequence(finding: Finding, report: Report) -> Said:
-    misfit, shape = finding.misfit, finding.inputs[0].shape
-    order = misfit.detail["order"]
-    permuted = tuple(shape[axis] for axis in order)
-    return Said(
-        f"{name_of(finding)} receives {plural(misfit.required, 'feature')}, made for {misfit.declared}\n"
-        f"{times(shape)}: dimension 1 has the {misfit.declared} features; permuted it is {times(permuted)}",
         f"x = x.permute{order}",
         forward=True, behind=f".permute{order}",
     )  # fmt: skip
@@ -211,7 +200,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("in_channels", ""): _in_channels,
     ("in_channels", "permute"): _permute,
     ("num_features", "permute"): _permute_norm,
-    ("input_size", "permute"): _permute_sequence,
+    ("input_size", "permute"): _permute,
     ("in_channels", "unbatched"): _unbatched,
     ("normalized_shape", ""): _normalized_shape,
     ("num_embeddings", ""): _num_embeddings,
