@@ -29,6 +29,7 @@ from convlin.recording import Finding
 from convlin.records import Accepts, SizeRange
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.alike import Alike
+from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
 from convlin.symbolic.conditions import Condition, demands
@@ -485,8 +486,8 @@ def test_what_is_the_same_number_at_all_sizes_is_that_number() -> None:
 @pytest.fixture
 def few_sizes(monkeypatch: pytest.MonkeyPatch) -> None:
     """The same at a sixteenth of the time."""
-    monkeypatch.setattr("convlin.symbolic.accepts._LARGEST_ALONE", 4096)
-    monkeypatch.setattr("convlin.symbolic.accepts._LARGEST", 2048)
+    monkeypatch.setattr("convlin.symbolic.assumed._LARGEST_ALONE", 4096)
+    monkeypatch.setattr("convlin.symbolic.assumed._LARGEST", 2048)
 
 
 class Asked:
@@ -519,7 +520,7 @@ class Letters:
 def settled(takes: Callable[..., bool], *conditions: Condition, names: str = "H", **options: Any) -> Accepts | None:
     asked: Any = Asked(takes, **options)
     letters: Any = Letters()
-    search = Search(letters, list(conditions), tuple(names), {}, asked)
+    search = Search(Assumed(letters, list(conditions), tuple(names), {}), asked)
     found = search.settled()
     assert asked.count <= search.most_runs + 1
     return found
@@ -597,11 +598,11 @@ def test_the_sizes_of_two_letters(
 def test_what_cannot_be_run_is_not_told() -> None:
     asked: Any = Asked(lambda H: None if H > 900 else True)  # type: ignore[arg-type, return-value]
     letters: Any = Letters()
-    assert Search(letters, [], ("H",), {}, asked).settled() is None
+    assert Search(Assumed(letters, [], ("H",), {}), asked).settled() is None
     few: Any = Asked(lambda H: H >= 31)
-    assert Search(letters, [], ("H",), {}, few, most_runs=3).settled() is None
+    assert Search(Assumed(letters, [], ("H",), {}), few, most_runs=3).settled() is None
     small: Any = Asked(lambda H: H >= 31 or None, largest=600)  # type: ignore[arg-type, return-value]
-    assert Search(letters, [Condition(H >= 31)], ("H",), {}, small).settled() is None
+    assert Search(Assumed(letters, [Condition(H >= 31)], ("H",), {}), small).settled() is None
 
 
 # What is said of a letter

@@ -107,9 +107,7 @@ def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]
     lazy = lazy_modules(nodes)
     for _ in range(_MOST_PASSES):
         with untouched(model), forgetting(model), prepared(model, plan, mode), session(model, sample) as letters:
-            state = State(
-                careful=True, batch_added=plan.adds_batch, suspects=found, read=letters.read
-            )  # fmt: skip
+            state = State(careful=True, batch_added=plan.adds_batch, suspects=found, read=letters.read)
             recording = one_pass(model, plan, state, letters.sizes)
             held = Held(nodes, recording, lazy)
         _in_closed_form(recording, letters)

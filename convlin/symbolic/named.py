@@ -15,6 +15,7 @@ from convlin.recording import Failure, Finding
 from convlin.records import Accepts
 from convlin.report import build
 from convlin.symbolic.accepts import Search
+from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.confirm import Confirmed, confirmed
 from convlin.symbolic.follow import Followed, follow, meets
@@ -61,7 +62,7 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
         return None
     others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
     runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.events), 1)))
-    return Search(followed.session, list(followed.conditions), names, others, trials, runs).settled()
+    return Search(Assumed(followed.session, list(followed.conditions), names, others), trials, runs).settled()
 
 
 def _mistakes(followed: Followed) -> list[Finding]:

@@ -1,0 +1,170 @@
+"""Which sizes the conditions of a symbolic pass leave, as ranges: a guess, before anything is run.
+
+A decision that a pass came by (``if height % 32``) is no proof that the model refuses the other case,
+so conditions can be struck out, and bounds and steps that runs showed stand beside them.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+import torch
+from torch import Tensor
+
+from convlin.records import SizeRange
+from convlin.symbolic.conditions import Condition
+from convlin.symbolic.ranges import Guess, pattern
+from convlin.symbolic.session import Session
+from convlin.symbolic.trials import Point
+
+#: The sizes that are looked at: of one letter, and of several.
+_LARGEST_ALONE = 1 << 16
+_LARGEST = 4096
+#: The side of the grid that is searched where no square input fits.
+_GRID = 320
+
+
+@dataclass(slots=True)
+class Assumed:
+    """What is thought to be asked of the sizes; ``guess`` gives the ranges that it comes to."""
+
+    letters: Session
+    conditions: list[Condition]
+    names: tuple[str, ...]
+    """The letters whose sizes are asked for."""
+    others: Point
+    """Sizes of the other letters, the batch."""
+    lower: dict[str, int] = field(default_factory=dict)
+    upper: dict[str, int] = field(default_factory=dict)
+    steps: dict[str, tuple[int, int]] = field(default_factory=dict)
+    """For a letter the size from which only every so many-th is taken, and how many."""
+
+    def __post_init__(self) -> None:
+        self.conditions = list(self._usable(self.conditions))
+
+    def _usable(self, conditions: Sequence[Condition]) -> Iterator[Condition]:
+        seen = set()
+        point = self._diagonal(torch.arange(1, 3))
+        for condition in conditions:
+            if condition.expression in seen or not {*self.letters.names_in(condition.expression)} & {*self.names}:
+                continue
+            seen.add(condition.expression)
+            try:
+                self.letters.evaluation(point)(condition.expression)
+            except NotImplementedError:
+                continue
+            yield condition
+
+    def takes(self, points: Mapping[str, Tensor | int]) -> Tensor:
+        """For many points at once whether every condition and every bound holds."""
+        evaluation = self.letters.evaluation(points)
+        size = max((len(value) for value in points.values() if isinstance(value, Tensor)), default=1)
+        result = torch.ones(size, dtype=torch.bool)
+        for name in self.names:
+            if name in self.lower:
+                result &= torch.as_tensor(points[name] >= self.lower[name])
+            if name in self.upper:
+                result &= torch.as_tensor(points[name] <= self.upper[name])
+            if name in self.steps:
+                start, step = self.steps[name]
+                result &= torch.as_tensor((points[name] - start) % step == 0)
+        for condition in self.conditions:
+            result &= torch.as_tensor(evaluation(condition.expression))
+        return result
+
+    def takes_point(self, point: Point) -> bool:
+        """The same for one point."""
+        return bool(self.takes({name: torch.tensor([size]) for name, size in point.items()}))
+
+    def _diagonal(self, sizes: Tensor) -> dict[str, Tensor | int]:
+        return {**self.others, **dict.fromkeys(self.names, sizes)}
+
+    def _along(self, base: Point, name: str) -> list[int]:
+        sizes = torch.arange(1, self._largest + 1)
+        taken = self.takes({**base, name: sizes})
+        return [int(size) for size in sizes[taken]]
+
+    @property
+    def _largest(self) -> int:
+        return _LARGEST_ALONE if len(self.names) == 1 else _LARGEST
+
+    def guess(self) -> Guess | None:
+        sizes = torch.arange(1, self._largest + 1)
+        square = [int(size) for size in sizes[self.takes(self._diagonal(sizes))]]
+        if len(self.names) == 1:
+            found = pattern(self.names[0], square, self._largest)
+            return Guess({self.names[0]: found}) if found is not None else None
+        base = self._base(square)
+        if base is None:
+            return None
+        ranges = {name: pattern(name, self._along(base, name), self._largest, base[name]) for name in self.names}
+        if any(found is None for found in ranges.values()):
+            return None
+        known = {name: found for name, found in ranges.items() if found is not None}
+        together = pattern(self.names[0], square, self._largest)
+        if together is not None and together.exact is None and all(found.exact is not None for found in known.values()):
+            return Guess({name: together._replace(name=name) for name in self.names}, tied=True)
+        return Guess(known) if self._is_box(known) else None
+
+    def guess_by_fewer(self) -> Guess | None:
+        """The guess without what the pass only came by and what contradicts the rest, the least telling first."""
+        for keeps in (self._is_telling, lambda condition: condition.is_equation, lambda condition: condition.declared):
+            kept = [condition for condition in self.conditions if condition.declared or keeps(condition)]
+            if len(kept) < len(self.conditions):
+                self.conditions = kept
+                guess = self.guess()
+                if guess is not None:
+                    return guess
+        return None
+
+    def _is_telling(self, condition: Condition) -> bool:
+        """No mere comparison of areas, by which PyTorch chooses the fastest way to compute something."""
+        return condition.is_equation or len(self.letters.names_in(condition.expression)) < 2
+
+    def _base(self, square: Sequence[int]) -> Point | None:
+        """A point well inside what is taken."""
+        if square:
+            found = pattern("", square, self._largest)
+            bounded = found is not None and found.maximum is not None
+            size = square[len(square) // 2] if bounded else square[min(4, len(square) - 1)]
+            return {**self.others, **dict.fromkeys(self.names, size)}
+        if len(self.names) != 2:
+            return None
+        side = torch.arange(1, _GRID + 1)
+        first, second = (grid.flatten() for grid in torch.meshgrid(side, side, indexing="ij"))
+        taken = self.takes({**self.others, self.names[0]: first, self.names[1]: second}).nonzero().flatten()
+        if not len(taken):
+            return None
+        middle = int(taken[len(taken) // 2])
+        return {**self.others, self.names[0]: int(first[middle]), self.names[1]: int(second[middle])}
+
+    def _is_box(self, ranges: Mapping[str, SizeRange]) -> bool:
+        """Whether every combination of sizes in the ranges is taken, by many drawn at random and the corners."""
+        draw = random.Random(0)
+        points: dict[str, list[int]] = {name: [] for name in self.names}
+        for round_ in range(200):
+            for name, found in ranges.items():
+                last = found.maximum if found.maximum is not None else self._largest - found.step
+                steps = (last - found.minimum) // found.step
+                corner = (0, steps)[draw.randint(0, 1)]
+                points[name].append(found.minimum + found.step * (corner if round_ < 16 else draw.randint(0, steps)))
+        return bool(self.takes({**self.others, **{name: torch.tensor(each) for name, each in points.items()}}).all())
+
+    def strike_out(self, point: Point) -> bool:
+        """Forget every condition and bound that does not hold at a point that the model takes."""
+        evaluation = self.letters.evaluation({name: torch.tensor([size]) for name, size in point.items()})
+        kept = [
+            condition for condition in self.conditions if bool(torch.as_tensor(evaluation(condition.expression)).all())
+        ]
+        changed = len(kept) != len(self.conditions)
+        self.conditions = kept
+        for name in self.names:
+            if point[name] < self.lower.get(name, 1):
+                self.lower[name] = point[name]
+                changed = True
+            if name in self.upper and point[name] > self.upper[name]:
+                self.upper[name] = point[name]
+                changed = True
+        return changed
