@@ -6,7 +6,7 @@ in a table, which ones write to their arguments, and which ones make feature map
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -80,6 +80,14 @@ def is_fact(function: Function) -> bool:
     if name == "__get__":
         return getattr(getattr(function, "__self__", None), "__name__", "") not in _TENSOR_ATTRIBUTES
     return name in ("size", "dim", "numel", "stride", "__len__", "is_floating_point", "is_complex")
+
+
+def sizes_asked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, ...]:
+    """The sizes that were given to ``view`` or ``reshape``, however they were written."""
+    given = args[1:] or tuple(kwargs[name] for name in ("size", "shape") if name in kwargs)
+    if len(given) == 1 and isinstance(given[0], tuple | list):
+        return tuple(given[0])
+    return given
 
 
 _LOOKS = {

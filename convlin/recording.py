@@ -152,7 +152,10 @@ def is_feature_map(recording: Recording, source: int, rank: int) -> bool:
         event = events[source]
         if not event.outputs or len(event.outputs[0].shape) != rank or rank < 3:
             return False
-        if event.rule.makes_feature_map or (event.is_function and makes_feature_map(event.type)):
+        if event.rule.makes_feature_map:
+            unless = event.rule.no_feature_map
+            return unless is None or not event.inputs or not unless(event.settings, event.inputs[0].shape)
+        if event.is_function and makes_feature_map(event.type):
             return True
         keeps = event.inputs and event.inputs[0].shape == event.outputs[0].shape
         follows = hands_on(event.type) if event.is_function else (keeps and event.rule is PLAIN)

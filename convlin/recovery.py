@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.functions import Function
+from convlin.functions import Function, sizes_asked
 from convlin.layers import Misfit
 
 
@@ -36,13 +36,9 @@ def recover(
 
 
 def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
-    """The sizes that were given to ``view`` or ``reshape``, however they were written."""
-    given = args[1:] or tuple(kwargs[name] for name in ("size", "shape") if name in kwargs)
-    if len(given) == 1 and isinstance(given[0], tuple | list | torch.Size):
-        given = tuple(given[0])
-    if not given or not all(isinstance(size, int) for size in given):
-        return None
-    return tuple(given)
+    """The sizes that were given to ``view`` or ``reshape``, where all of them are numbers."""
+    given = sizes_asked(args, kwargs)
+    return given if given and all(isinstance(size, int) for size in given) else None
 
 
 def _reshape(

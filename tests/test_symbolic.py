@@ -394,6 +394,42 @@ def test_no_weight_is_copied() -> None:
     assert all(isinstance(weight, FakeTensor) and weight.untyped_storage().device.type == "meta" for weight in weights)
 
 
+# Axes that are asked for
+
+ASKED: list[tuple[Callable[[Tensor], Tensor], tuple[int | None, ...]]] = [
+    (lambda x: x.view(x.shape[0], 4, x.shape[2] // 6, 6, x.shape[3] // 6, 6), (None, 4, None, 6, None, 6)),
+    (lambda x: x.reshape((-1, 4, 12)), (None, 4, 12)),
+    (lambda x: torch.reshape(input=x, shape=(x.shape[0], -1, 36)), (None, None, 36)),
+    (lambda x: x.permute(0, 2, 3, 1).reshape(-1, 12, 4), (None, 12, 4)),
+    (lambda x: x.unflatten(2, (-1, 6)).unflatten(-1, (x.shape[3] // 6, 6)), (None, 4, None, 6, None, 6)),
+    (lambda x: x.unflatten(-2, (6, -1)), (None, 4, 6, None, None)),
+    (lambda x: torch.unflatten(input=x, dim=3, sizes=(6, -1)), (None, 4, None, 6, None)),
+    (lambda x: F.pixel_unshuffle(x, 3), (None, 36, None, None)),
+    (lambda x: F.pixel_unshuffle(input=x, downscale_factor=2)[0], (16, None, None)),
+    (lambda x: F.channel_shuffle(x, 2), (None, 4, None, None)),
+]
+
+
+@pytest.mark.parametrize(("call", "asked"), ASKED)
+def test_the_sizes_that_are_asked_for_are_those_that_come_out(
+    call: Callable[[Tensor], Tensor], asked: tuple[int | None, ...]
+) -> None:
+    s = summarize(Calls(call), (4, "H", "W"), batch_size=2)
+    assert len(s.output_shape) == len(asked)
+    assert all(size is None or told == size for told, size in zip(s.output_shape, asked, strict=True))
+    for h, w in ((6, 6), (12, 18), (36, 24), (60, 6)):
+        real = tuple(call(torch.zeros(2, 4, h, w)).shape)
+        assert tuple(Evaluation({H: h, W: w})(size) for size in s.output_shape) == real
+
+
+def test_an_axis_taken_apart_is_for_the_linear_behind_it() -> None:
+    model = nn.Sequential(nn.Conv1d(2, 6, 1), nn.Unflatten(2, (-1, 16)), nn.Linear(16, 2))
+    for shape in ((2, 64), (2, "L")):
+        assert summarize(model, shape).problems == ()
+    (problem,) = summarize(nn.Sequential(*model[:2], nn.Linear(18, 2)), (2, 64)).problems
+    assert problem.required == 16
+
+
 # Accepted sizes
 
 ACCEPTED: list[tuple[Callable[[], nn.Module], tuple[Any, ...], str]] = [
@@ -410,6 +446,8 @@ ACCEPTED: list[tuple[Callable[[], nn.Module], tuple[Any, ...], str]] = [
     (lambda: nn.Sequential(nn.MaxPool1d(4), nn.Flatten(), nn.Linear(60, 2)), (3, "L"), "L from 80 to 83"),
     (lambda: nn.PixelUnshuffle(3), (3, "H", "W"), "H, W multiples of 3"),
     (lambda: nn.Unflatten(1, (5, -1)), ("L",), "L multiples of 5"),
+    (lambda: nn.Sequential(nn.Conv1d(2, 6, 1), nn.Unflatten(2, (-1, 16)), nn.Linear(16, 2)), (2, "L"),
+     "L multiples of 16"),
     (Padded, (3, "H", "W"), "H, W any"),
     (lambda: nn.LayerNorm((5, 7)), ("H", "W"), "H exactly 5; W exactly 7"),
     (lambda: Calls(lambda x: x @ torch.zeros(12, 3)), ("L",), "L exactly 12"),

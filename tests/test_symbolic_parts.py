@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import inspect
 import itertools
 import logging
 import random
+import sys
 import types
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -28,17 +31,19 @@ from convlin.layers import Misfit
 from convlin.recording import Finding
 from convlin.records import Accepts, SizeRange
 from convlin.symbolic.accepts import Search
-from convlin.symbolic.alike import Alike
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
 from convlin.symbolic.conditions import Condition, demands
+from convlin.symbolic.confirm import questions
 from convlin.symbolic.evaluate import Evaluation
+from convlin.symbolic.folding import written
 from convlin.symbolic.follow import _SAMPLES, follow_at, sampled
+from convlin.symbolic.known_sizes import KnownSizes
 from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.quiet import compiling, quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
-from convlin.symbolic.trials import Trials
+from convlin.symbolic.trials import Trials, keeps_batch
 from tests.recording import record
 
 H, W = Letter("H"), Letter("W")
@@ -259,7 +264,7 @@ def test_what_keeps_its_size_is_answered_as_pytorch_would(call: Callable[[Tensor
         return made.shape, made.dtype, made.layout, made is given
 
     expected = outcome()
-    with Alike():
+    with KnownSizes():
         assert outcome() == expected
 
 
@@ -461,7 +466,8 @@ class Rows(nn.Module):
         rest = x.shape[1] % 64
         if rest:
             x = F.pad(x, (0, 0, 0, 64 - rest))
-        return self.norm(x.view(x.shape[0], x.shape[1] // 64, 64, 2))
+        rows = x.shape[1] // 64
+        return self.norm(x.view(x.shape[0], rows, x.shape[1] // rows, 2))
 
 
 def test_what_is_the_same_number_at_all_sizes_is_that_number() -> None:
@@ -644,12 +650,97 @@ def test_operands_ask_for_equal_sizes() -> None:
     assert asked(Misfit("operands", H, W, detail=shapes | {"axes": (1,)})) == []  # no letter can mend 3 and 2
     assert asked(Misfit("in_features", 128, 4 * H * W)) == [sympy.Eq(4 * H * W, 128)]
     assert asked(Misfit("in_features", 128, 64)) == []
-    assert asked(Misfit("reshape", (4, -1), H, "unflatten", {"product": 4})) == [sympy.Eq(H, 4)]
+    assert asked(Misfit("reshape", (4, 2), H, "unflatten", {"product": 8})) == [sympy.Eq(H, 8)]
+    assert asked(Misfit("reshape", (4, -1), H, "unflatten", {"product": 4})) == [sympy.Eq(sympy.Mod(H, 4), 0)]
+    assert asked(Misfit("reshape", (4, -1), 6, "unflatten", {"product": 4})) == []
     assert asked(Misfit("normalized_shape", (4, 8), (4, W))) == [sympy.Eq(W, 8)]
     assert asked(Misfit("normalized_shape", (4, 8), (W,))) == []
     assert asked(Misfit("normalized_shape", (4,), W)) == []
     assert asked(Misfit("batch", None, 16 * H)) == [sympy.Eq(16 * H, 0)]
     assert asked(Misfit("batch", None, 16 * H, detail={"wanted": (-1, 2048)})) == [sympy.Eq(16 * H, 2048)]
+
+
+@pytest.mark.parametrize(
+    ("misfit", "bends"),
+    [
+        (Misfit("operands", H, W), True),
+        (Misfit("in_features", 128, 4 * H * W), False),
+        (Misfit("reshape", 2048, 16 * H, "size", {"wanted": (-1, 16, 128)}), True),
+        (Misfit("reshape", 2048, 16 * H, "size", {"wanted": (-1, 2048)}), False),  # with 16·H features no other axis
+        (Misfit("reshape", 2048, 16 * H, "size", {"wanted": (2048,)}), True),
+        (Misfit("reshape", (4, -1), H, "unflatten", {"product": 4}), True),
+    ],
+)
+def test_whether_the_shapes_that_follow_are_those_of_a_stand_in(misfit: Misfit, bends: bool) -> None:
+    (condition,) = demands(Finding(misfit, "", 0, (), -1))
+    assert condition.declared
+    assert condition.bends_shapes is bends
+
+
+def test_operands_of_other_ranks_are_compared_from_the_last_axis() -> None:
+    def asked(axis: int, *shapes: tuple[Any, ...]) -> list[Any]:
+        misfit = Misfit("operands", None, None, detail={"shapes": shapes, "axes": (axis,)})
+        return [condition.expression for condition in demands(Finding(misfit, "", 0, (), -1))]
+
+    assert asked(-1, (2, H), (W,)) == [sympy.Eq(W, H)]
+    assert asked(-1, (H,), (2, W)) == [sympy.Eq(W, H)]
+    assert asked(-2, (2, H), (W,)) == []
+    assert asked(-2, (W,), (2, H)) == []
+
+
+def test_a_number_is_drawn_into_one_of_several_floors() -> None:
+    total = 2 * sympy.floor((H - 1) / 2) + 3 * sympy.floor(W / 5) + 4
+    drawn = written(total)
+    assert drawn != total
+    for h, w in itertools.product(range(1, 12), range(1, 12)):
+        assert drawn.subs({H: h, W: w}) == 2 * ((h - 1) // 2) + 3 * (w // 5) + 4
+
+
+def test_a_condition_on_the_batch_asks_nothing_of_the_other_letters() -> None:
+    asked: Any = Asked(lambda H, N: H >= 5)
+    letters: Any = Letters()
+    conditions = [Condition(Letter("N") >= 4), Condition(H >= 5)]
+    found = Search(Assumed(letters, conditions, ("H",), {"N": 2}), asked).settled()
+    assert found is not None
+    assert found["H"].text == "any from 5 up"
+
+
+class Folds(nn.Module):
+    """Not a batch any more, where a sample has not 64 values: nothing is raised."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x.reshape(-1, 64)
+
+
+def test_a_run_whose_output_has_another_batch_did_not_pass() -> None:
+    plan = read_inputs(Folds(), ("L",), batch_size=2)
+    for device in ("cpu", "meta"):
+        trials = Trials(Folds(), replace(plan, device=torch.device(device)), "eval", (True,))
+        assert trials.passes({"L": 64}, expected=True) or device == "meta"
+        assert not trials.passes({"L": 128}, expected=True)
+    anything = Trials(Folds(), plan, "eval", ())
+    assert anything.passes({"L": 128}, expected=True)
+
+
+def test_the_first_axis_is_the_batch_where_it_is_as_long() -> None:
+    plan = read_inputs(Folds(), ("L",), batch_size=2)
+    followed = follow_at(Folds(), plan, "eval", {"L": 128})
+    assert keeps_batch(plan, followed.recording) == (False,)  # 2·L/64
+    kept = follow_at(nn.Sequential(nn.Flatten()), plan, "eval", {"L": 64})
+    assert keeps_batch(plan, kept.recording) == (True,)
+
+
+def test_only_what_forward_itself_asks_is_a_question() -> None:
+    def asked(model: nn.Module, *axes: str) -> list[int]:
+        followed = follow_at(model, read_inputs(model, (2, *axes)), "eval", {"H": 896, "W": 640, "L": 224})
+        assert followed.session.decisions
+        return [decision.where.line for decision in questions(followed) if decision.where and not decision.is_number]
+
+    plain = nn.Sequential(nn.Upsample(scale_factor=2), nn.AdaptiveAvgPool2d(3), nn.Conv2d(2, 4, 3), nn.Flatten())
+    assert asked(plain, "H", "W") == []
+    (line,) = asked(Even(1), "L")
+    source = inspect.getsource(sys.modules[__name__]).splitlines()
+    assert "if " in source[line - 1]
 
 
 def test_a_torch_without_the_flag_is_left_alone(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -16,7 +16,7 @@ from typing import Any
 
 from torch import nn
 
-from convlin.records import Call, Derivation
+from convlin.records import Call, Derivation, Shape
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,6 +93,8 @@ class LayerRule:
     examine: Examine | None = None
     makes_feature_map: bool = False
     """Its output is ``(N, C, *sizes)``: flattening it is what comes before a Linear."""
+    no_feature_map: Callable[[Mapping[str, Any], Shape], bool] | None = None
+    """Where its output is none after all, by the settings of a call and the shape of its input."""
     derive: Derive | None = None
     """How the size of its output comes about, where ``forward`` is PyTorch's own."""
     arguments: Callable[[Any], dict[str, Any]] | None = None

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from math import prod
+from typing import Any
 
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
 from convlin.layers.common import replaced, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.records import Shape
 
 
 def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None:
@@ -29,6 +32,11 @@ def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None
     return Verdict((misfit,), arrival.with_first("input", stand_in))
 
 
+def _ends_in_pieces(settings: Mapping[str, Any], given: Shape) -> bool:
+    """Whether a signal was cut into pieces, whose length is what a Linear behind them is made for."""
+    return len(given) > 2 and settings["dim"] in (-1, len(given) - 1)
+
+
 def _padding(types: tuple[type[nn.Module], ...], mode: str) -> LayerRule:
     return LayerRule(types, ("padding",), makes_feature_map=True, derive=partial(of_layers.pad, mode=mode))
 
@@ -37,7 +45,7 @@ RULES: tuple[LayerRule, ...] = (
     LayerRule((nn.GLU,), ("dim",), derive=of_layers.gate),
     LayerRule(
         (nn.Unflatten,), ("dim", "unflattened_size"), _examine_unflatten,
-        makes_feature_map=True, derive=of_layers.unflatten,
+        makes_feature_map=True, no_feature_map=_ends_in_pieces, derive=of_layers.unflatten,
     ),
     LayerRule((nn.Flatten,), ("start_dim", "end_dim"), derive=of_layers.flatten),
     LayerRule(

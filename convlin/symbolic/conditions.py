@@ -21,7 +21,7 @@ class Condition(NamedTuple):
     declared: bool = False
     """A layer's declared size asks for it; otherwise the pass only came by, and may have another way."""
     bends_shapes: bool = False
-    """While it does not hold, the shapes that follow are those of a stand-in."""
+    """A declared size asks for it, and while it does not hold, the shapes that follow are those of a stand-in."""
 
     @property
     def is_equation(self) -> bool:
@@ -58,8 +58,10 @@ def _pairs(finding: Finding) -> Iterator[tuple[Any, Any]]:
         yield _features(misfit.detail.get("wanted")), misfit.required
     elif misfit.kind == "operands":
         yield from _of_operands(misfit.detail, misfit.declared, misfit.required)
+    elif misfit.note == "unflatten" and -1 in misfit.declared:
+        yield 0, sympy.Mod(misfit.required, misfit.detail["product"])
     elif misfit.note == "unflatten":
-        yield misfit.detail.get("product"), misfit.required
+        yield misfit.detail["product"], misfit.required
     elif isinstance(misfit.declared, tuple) and isinstance(misfit.required, tuple):
         if len(misfit.declared) == len(misfit.required):
             yield from zip(misfit.declared, misfit.required, strict=True)

@@ -59,9 +59,7 @@ class Followed:
     @property
     def is_clean(self) -> bool:
         """It went through, and no shape is that of a stand-in in letters."""
-        return self.recording.failure is None and not any(
-            condition.bends_shapes for condition in self.conditions if condition.declared
-        )
+        return self.recording.failure is None and not any(each.bends_shapes for each in self.conditions)
 
     def cost(self, sizes: Mapping[str, int]) -> float:
         """Elements of all tensors that a pass at these sizes makes, as far as they were seen."""
@@ -160,7 +158,7 @@ def _plain_finding(finding: Finding, letters: Session) -> Finding:
 def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
     """Sizes at which the pass would have gone another way at the end, the last decision first."""
     if followed.recording.failure is None:
-        wanted = [condition for condition in followed.conditions if condition.declared and condition.bends_shapes]
+        wanted = [condition for condition in followed.conditions if condition.bends_shapes]
         sample = _solved(followed, wanted)
         if sample is not None:
             yield sample

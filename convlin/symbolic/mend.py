@@ -95,7 +95,7 @@ class _Mend:
         """The size itself where it is what was observed, or one that is; None stands for nothing observed there."""
         if size == -1 or self._fits([_value(each, size) for each in self._evaluations], observed):
             return size
-        if isinstance(observed[0], int) and len(set(observed)) == 1:
+        if len(set(observed)) == 1:  # of what was observed: where nothing was, the size fits
             return observed[0]
         return next((form for form, values in self._forms if self._fits(values, observed)), size)
 

@@ -26,19 +26,17 @@ from convlin.frames import line_of
 from convlin.nested import sizes as plain_sizes
 from convlin.records import Location, Shape, Size
 from convlin.relocate import exchange
-from convlin.symbolic.alike import Alike
 from convlin.symbolic.closed_form import ClosedForms, Letter
 from convlin.symbolic.evaluate import Evaluation
+from convlin.symbolic.known_sizes import KnownSizes
 from convlin.symbolic.quiet import compiling, quiet
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "?").parent) for module in (torch, sympy))
 _CONVLIN = str(Path(__file__).parent.parent)
 #: Rooms of convlin that only pass on what the model does.
-_PASSING_ON = tuple(
-    str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "one_pass.py", "symbolic/alike.py")
-)
-
-
+_PASSING_ON = tuple(str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "symbolic/known_sizes.py"))
+#: The room that calls the model: what asks in front of it is the model, a layer of PyTorch's own where it has no line.
+_CALLS_MODEL = str(Path(_CONVLIN, "one_pass.py"))
 #: Code without a file that is nobody's own; a prompt and a notebook have names in angle brackets, too.
 _MADE_UP = ("<frozen ", "<eval_with_key")
 #: Where PyTorch keeps its symbolic numbers.
@@ -165,7 +163,7 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
         stack.enter_context(compiling())
         stack.enter_context(parts.dispatcher())
         stack.enter_context(fakes)
-        stack.enter_context(Alike())
+        stack.enter_context(KnownSizes())
         yield made
 
 
@@ -331,6 +329,8 @@ def _asker() -> tuple[Location | None, bool, bool]:
     frame, direct = sys._getframe(2), True
     while frame is not None:
         filename = frame.f_code.co_filename
+        if filename == _CALLS_MODEL:
+            return None, False, False
         if filename.startswith(_CONVLIN) and filename not in _PASSING_ON and filename != __file__:
             return None, True, False
         if not filename.startswith((*_LIBRARIES, _CONVLIN, *_MADE_UP)):
