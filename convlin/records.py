@@ -258,6 +258,8 @@ class SizeRange(NamedTuple):
     ('multiples of 16', True)
     >>> SizeRange("H", 223, 254).text, SizeRange("H", 224, 224).text, SizeRange("H", 33).text
     ('from 223 to 254', 'exactly 224', 'any from 33 up')
+    >>> SizeRange("H", 28, None, 28, width=4).text, 59 in SizeRange("H", 28, None, 28, width=4)
+    ('multiples of 28, or up to 3 more', True)
     """
 
     name: str
@@ -265,6 +267,8 @@ class SizeRange(NamedTuple):
     maximum: int | None = None
     """None: however large."""
     step: int = 1
+    width: int = 1
+    """How many sizes in a row are taken at each step: a layer with a stride rounds them to the same."""
 
     @property
     def exact(self) -> int | None:
@@ -277,21 +281,37 @@ class SizeRange(NamedTuple):
         low, high, step = self.minimum, self.maximum, self.step
         if low == high:
             return f"exactly {low}"
-        if step > 1:
-            kind = f"multiples of {step}" if low % step == 0 else f"{low}, {low + step}, {low + 2 * step}, …"
-            if high is not None:
-                return f"{kind} {f'from {low} ' if low % step == 0 else ''}to {high}"
-            return f"{kind} from {low} up" if low % step == 0 and low > step else kind
-        if high is None:
-            return "any" if low == 1 else f"any from {low} up"
-        return f"from {low} to {high}"
+        if step == 1:
+            if high is None:
+                return "any" if low == 1 else f"any from {low} up"
+            return f"from {low} to {high}"
+        multiple = low + -low % step
+        if multiple >= low + self.width:
+            runs = (f"{start} to {start + self.width - 1}" for start in range(low, low + 3 * step, step))
+            kind, start = f"{', '.join(runs if self.width > 1 else map(str, range(low, low + 3 * step, step)))}, …", ""
+        else:
+            kind = f"multiples of {step}{self._beside(multiple - low)}"
+            start = f" from {low}" if multiple > step or high is not None else ""
+        if high is not None:
+            return f"{kind}{start} to {high}"
+        return f"{kind}{start} up" if start else kind
+
+    def _beside(self, below: int) -> str:
+        """The sizes next to a multiple that are taken, too."""
+        above = self.width - 1 - below
+        said = [
+            f"{count} {word}" if count == 1 else f"up to {count} {word}"
+            for count, word in ((below, "less"), (above, "more"))
+            if count
+        ]
+        return f", or {' or '.join(said)}" if said else ""
 
     def __contains__(self, size: object) -> bool:
         return (
             isinstance(size, int)
             and size >= self.minimum
             and (self.maximum is None or size <= self.maximum)
-            and (size - self.minimum) % self.step == 0
+            and (size - self.minimum) % self.step < self.width
         )
 
 

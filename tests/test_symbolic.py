@@ -475,11 +475,48 @@ def test_accepted_sizes_by_real_runs(make: Callable[[], nn.Module], shape: tuple
         for outside in {
             found.minimum - 1,
             found.minimum - found.step,
-            *([found.minimum + 1] if found.step > 1 else []),
+            *([found.minimum + found.width] if found.step > 1 else []),
         }:
             assert outside < 1 or not runs(model, shape, {**low, found.name: outside})
         if found.maximum is not None:
             assert not runs(model, shape, {**high, found.name: found.maximum + 1})
+
+
+class Strided(nn.Module):
+    """A stride in front of what has to divide: several sizes come out the same behind it."""
+
+    def __init__(self, kernel: int, padding: int, stride: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 4, kernel, stride, padding)
+        self.pool, self.up = nn.MaxPool2d(2), nn.ConvTranspose2d(4, 4, 2, stride=2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        return torch.cat([x, self.up(self.pool(x))], 1)
+
+
+@pytest.mark.parametrize(
+    ("kernel", "padding", "stride", "said"),
+    [
+        (3, 1, 2, "H, W multiples of 4, or 1 less"),
+        (2, 0, 2, "H, W multiples of 4, or 1 more"),
+        (7, 3, 4, "H, W multiples of 8, or up to 3 less"),
+        (5, 1, 3, "H, W multiples of 6, or up to 2 more"),
+        (5, 2, 3, "H, W multiples of 6, or up to 2 less"),
+        (4, 1, 3, "H, W multiples of 6, or 1 less or 1 more"),
+        (5, 0, 3, "H, W 8 to 10, 14 to 16, 20 to 22, …"),
+    ],
+)  # fmt: skip
+def test_behind_a_stride_several_sizes_in_a_row_are_taken(kernel: int, padding: int, stride: int, said: str) -> None:
+    model = Strided(kernel, padding, stride)
+    accepts = summarize(model, (3, "H", "W")).accepts
+    assert accepts is not None
+    assert accepts.text == said
+    assert accepts.verified
+    low = accepts["H"].minimum
+    for size in range(1, 50):
+        assert runs(model, (3, "H", "W"), {"H": size, "W": low}) == (size in accepts["H"])
+        assert runs(model, (3, "H", "W"), {"H": low, "W": size}) == (size in accepts["W"])
 
 
 def runs(model: nn.Module, shape: tuple[Any, ...], sizes: Mapping[str, int]) -> bool:

@@ -201,6 +201,20 @@ def test_of_several_runs_the_one_that_is_meant(sizes: list[int], near: int | Non
     assert pattern("H", sizes, 100, near) == found
 
 
+@given(st.integers(1, 60), st.integers(3, 40), st.integers(2, 39), st.integers(0, 3))
+@settings(max_examples=100, deadline=None)
+def test_as_many_sizes_again_and_again_are_one_range(minimum: int, step: int, width: int, odd: int) -> None:
+    width = min(width, step - 1)
+    start = minimum + (step + 1) * bool(odd)
+    sizes = [size for size in range(start, 2049) if (size - start) % step < width]
+    before = list(range(minimum, minimum + odd))  # another run in front
+    found = SizeRange("H", start, None, step, width)
+    assert pattern("H", [*(size for size in before if size < start - 1), *sizes], 2048) == found
+    assert [size for size in range(1, 2049) if size in found] == sizes
+    cut = [size for size in sizes if size < 1000]
+    assert pattern("H", cut, 2048) != found  # they come to an end
+
+
 @given(st.integers(1, 300), st.integers(1, 40), st.none() | st.integers(0, 60), st.integers(0, 2))
 @settings(max_examples=60, deadline=None)
 def test_a_size_inside_a_range(minimum: int, step: int, steps: int | None, index: int) -> None:
@@ -532,6 +546,7 @@ def settled(takes: Callable[..., bool], *conditions: Condition, names: str = "H"
     return found
 
 
+quarters_in_sevens = Condition(sympy.Eq(theirs.Mod(theirs.FloorDiv(H, 4), 7), 0))
 multiple_of_32 = Condition(sympy.Eq(theirs.Mod(H, 32), 0))
 
 
@@ -554,6 +569,9 @@ multiple_of_32 = Condition(sympy.Eq(theirs.Mod(H, 32), 0))
         (lambda H: H % 4 == 0, [Condition(H >= 4)], "multiples of 4"),
         (lambda H: H % 7 == 0, [Condition(H >= 7)], "multiples of 7"),
         (lambda H: H % 2 == 1 and H >= 3, [Condition(H >= 3)], ""),
+        (lambda H: H % 28 < 4 and H >= 28, [quarters_in_sevens], "multiples of 28, or up to 3 more"),
+        (lambda H: H % 28 < 4 and H >= 56, [quarters_in_sevens], "multiples of 28, or up to 3 more from 56 up"),
+        (lambda H: H % 28 < 3 and H >= 28, [quarters_in_sevens], None),  # which the condition does not tell
         (lambda H: False, [], None),
         (lambda H: sympy.isprime(H), [], None),
     ],

@@ -100,6 +100,9 @@ class Search:
         # Where only multiples of a number are taken, the sizes further in may be such multiples by chance.
         if all(found.minimum + found.step in found for found in ranges.values()):
             checks.append(Check(self._next_to(guess), True, is_end=False))
+        if any(found.width > 1 for found in ranges.values()):
+            wide = {name: found.minimum + found.width - 1 for name, found in ranges.items()}
+            checks.append(Check({**others, **wide}, True))
         checks += [Check(middle, True), Check(high, True, is_end=bounded)]
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
         for group in groups:
@@ -129,7 +132,7 @@ class Search:
         for size in sorted(above):
             yield Check({**high, **dict.fromkeys(group, size)}, False)
         if found.step > 1:
-            yield Check({**low, **dict.fromkeys(group, found.minimum + 1)}, False)
+            yield Check({**low, **dict.fromkeys(group, found.minimum + found.width)}, False)
 
     def _strike_out_by_small_sizes(self) -> None:
         """Runs that settle many conditions at once: the smallest inputs, and sizes that nothing divides."""

@@ -149,7 +149,8 @@ class Assumed:
                 last = found.maximum if found.maximum is not None else self._largest - found.step
                 steps = (last - found.minimum) // found.step
                 corner = (0, steps)[draw.randint(0, 1)]
-                points[name].append(found.minimum + found.step * (corner if round_ < 16 else draw.randint(0, steps)))
+                start = found.minimum + found.step * (corner if round_ < 16 else draw.randint(0, steps))
+                points[name].append(start + draw.randrange(found.width))
         return bool(self.takes({**self.others, **{name: torch.tensor(each) for name, each in points.items()}}).all())
 
     def strike_out(self, point: Point) -> bool:

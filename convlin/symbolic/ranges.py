@@ -50,11 +50,16 @@ def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = No
     'from 31 to 34'
     >>> pattern("H", range(16, 4097, 16), 4096).text
     'multiples of 16'
+    >>> pattern("H", [size for size in range(15, 4097) if size % 16 in (15, 0)], 4096).text
+    'multiples of 16, or 1 less'
     """
     if not sizes:
         return None
     if len(sizes) == 1:
         return SizeRange(name, sizes[0], sizes[0])
+    found = _runs_of_runs(name, sizes, largest)
+    if found is not None:
+        return found
     gaps = [after - before for before, after in pairwise(sizes)]
     start = len(gaps) - 1
     while start > 0 and gaps[start - 1] == gaps[-1]:
@@ -64,6 +69,23 @@ def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = No
     if endless and (len(sizes) - start) * step * 2 > largest:
         return SizeRange(name, sizes[start], None, step)
     return _run(name, sizes, near if near is not None and near in sizes else sizes[len(sizes) // 2])
+
+
+def _runs_of_runs(name: str, sizes: Sequence[int], largest: int) -> SizeRange | None:
+    """As many sizes in a row again and again without end: a stride rounds them to the same."""
+    firsts = [place for place, size in enumerate(sizes) if place == 0 or sizes[place - 1] != size - 1]
+    starts = [sizes[place] for place in firsts[:-1]]  # the last run may be cut off
+    widths = [after - before for before, after in pairwise(firsts)]
+    if len(starts) < 3 or widths[-1] == 1:
+        return None
+    step, width = starts[-1] - starts[-2], widths[-1]
+    first = len(starts) - 1
+    while first > 0 and starts[first] - starts[first - 1] == step and widths[first - 1] == width:
+        first -= 1
+    is_endless = sizes[firsts[-1]] == starts[-1] + step and starts[-1] + 2 * step > largest
+    if not is_endless or (starts[-1] - starts[first]) * 2 < largest:
+        return None
+    return SizeRange(name, starts[first], None, step, width)
 
 
 def _run(name: str, sizes: Sequence[int], near: int) -> SizeRange:
