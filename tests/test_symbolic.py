@@ -6,6 +6,7 @@ import doctest
 import functools
 import importlib
 import random
+import re
 import sys
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -27,7 +28,7 @@ from convlin.symbolic.evaluate import Evaluation
 from tests.readme_example import run
 from tests.snapshot import assert_unchanged, snapshot
 
-D, H, W, N, L = map(Letter, "DHWNL")
+D, H, W, N, L, T = map(Letter, "DHWNLT")
 floor = sympy.floor
 
 
@@ -420,6 +421,45 @@ def test_the_sizes_that_are_asked_for_are_those_that_come_out(
     for h, w in ((6, 6), (12, 18), (36, 24), (60, 6)):
         real = tuple(call(torch.zeros(2, 4, h, w)).shape)
         assert tuple(Evaluation({H: h, W: w})(size) for size in s.output_shape) == real
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [
+        nn.GRU(5, 6), nn.GRU(5, 6, num_layers=2, batch_first=True), nn.LSTM(5, 6, bidirectional=True, batch_first=True),
+        nn.LSTM(5, 6, proj_size=4, batch_first=True), nn.RNN(5, 6), nn.RNN(5, 6, nonlinearity="relu"),
+    ],
+    ids=str,
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore:LSTM with projections")  # PyTorch's own, of a slower way
+def test_a_recurrent_layer_over_a_length_in_letters(layer: nn.Module) -> None:
+    s = summarize(layer, ("T", 5), batch_size=3)
+    for length in (1, 2, 9):
+        output, states = layer(torch.zeros(3, length, 5))
+        real = [tuple(one.shape) for one in (output, *(states if isinstance(states, tuple) else (states,)))]
+        told = [tuple(Evaluation({T: length})(size) for size in one.shape) for one in s.calls[-1].outputs]
+        assert told == real
+    assert summarize(layer, ("T", "C"), batch_size=3).accepts["C"].exact == 5
+
+
+def test_a_way_that_only_small_sizes_take_is_told() -> None:
+    class Small(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3, stride=2, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.conv(x)
+            return F.interpolate(x, scale_factor=2) if x.shape[-1] <= 8 else x
+
+    s = summarize(Small(), (3, "H", "W"))
+    (remark,) = s.report.remarks
+    wrong = re.search(r"not for H = (\d+), W = (\d+)", remark)
+    assert wrong is not None
+    h, w = map(int, wrong.groups())
+    for size in (w, 17, 32, 65):
+        told = tuple(Evaluation({H: h, W: size})(one) for one in s.output_shape)
+        assert (told == tuple(Small()(torch.zeros(1, 3, h, size)).shape)) == (size != w)
 
 
 def test_an_axis_taken_apart_is_for_the_linear_behind_it() -> None:

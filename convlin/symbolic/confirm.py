@@ -9,7 +9,7 @@ from torch import nn
 from convlin.recording import Recording
 from convlin.records import Shape
 from convlin.symbolic.evaluate import Evaluation
-from convlin.symbolic.follow import Followed, follow_at
+from convlin.symbolic.follow import Followed, follow_at, turned
 from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.session import Decision
 from convlin.symbolic.trials import Point, Trials
@@ -18,6 +18,8 @@ from convlin.symbolic.trials import Point, Trials
 _OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
 #: More of them for forms that are to be mended: what fits at a few sizes by chance does not at many.
 _MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 38), (81, 52, 93), (38, 90, 7))
+#: At how many sizes where the model goes a way that no other size led it to.
+_MOST_TURNED = 4
 #: At how many of the sizes where the forms are wrong the model is followed anew.
 _MOST_OTHERS = 2
 
@@ -90,7 +92,9 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
     best = Confirmed(followed, trials)
     if followed.recording.failure is not None or not questions(followed):
         return best
-    best.look_at((*_points(followed, _OFFSETS), followed.sample))
+    points = [*_points(followed, _OFFSETS), followed.sample]
+    best.look_at(points)
+    best.look_at(_other_ways(followed, points))
     candidates = [best]
     for elsewhere in best.wrong[:_MOST_OTHERS]:
         if not best.wrong:
@@ -123,6 +127,20 @@ def _points(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dic
             for (name, size), offset in zip(((name, followed.sample[name]) for name in names), offsets, strict=False)
         }
         yield {**followed.sample, **near}
+
+
+def _other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
+    """Sizes at which a question comes out as it does at none of ``points``: a map smaller than a window, say."""
+    evaluations = [followed.session.evaluation(point) for point in points]
+    asked = [each for each in questions(followed) if not each.is_number]
+    found: list[Point] = []
+    for index, each in enumerate(asked):
+        if len(found) < _MOST_TURNED and all(_comes_to(evaluation, each) for evaluation in evaluations):
+            point = turned(followed, asked[:index], each)
+            if point is not None and point not in found:
+                found.append(point)
+                evaluations.append(followed.session.evaluation(point))
+    return found
 
 
 def _agrees(followed: Followed, recording: Recording, point: Point) -> bool:

@@ -166,13 +166,13 @@ def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
     asked = [decision for decision in followed.session.decisions if not decision.own]
     tried: set[tuple[int, ...]] = set()
     for index in range(len(asked) - 1, max(len(asked) - 1 - _LAST_DECISIONS, -1), -1):
-        sample = _turned(followed, asked[:index], asked[index])
+        sample = turned(followed, asked[:index], asked[index])
         if sample is not None and tuple(sample.values()) not in tried:
             tried.add(tuple(sample.values()))
             yield sample
 
 
-def _turned(followed: Followed, before: list[Decision], decision: Decision) -> dict[str, int] | None:
+def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -> dict[str, int] | None:
     """A sample at which ``decision`` comes out the other way, and those before it as they did if possible."""
     if not isinstance(decision.outcome, bool):
         return None
@@ -182,13 +182,13 @@ def _turned(followed: Followed, before: list[Decision], decision: Decision) -> d
     sizes = _candidates(followed.sample, names)
     evaluation = followed.session.evaluation(sizes)
     try:
-        turned = torch.as_tensor(evaluation(decision.expression) != decision.outcome)
-        kept = turned.clone()
+        other = torch.as_tensor(evaluation(decision.expression) != decision.outcome)
+        kept = other.clone()
         for earlier in before:
             kept &= torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
     except NotImplementedError:
         return None
-    return _best(sizes, names, kept if bool(kept.any()) else turned, followed.sample)
+    return _best(sizes, names, kept if bool(kept.any()) else other, followed.sample)
 
 
 def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:

@@ -21,6 +21,8 @@ _ACTIVATIONS = frozenset(
     {F.relu, torch.relu, F.relu6, F.silu, F.gelu, F.leaky_relu, F.hardswish, F.hardsigmoid, F.mish, F.elu}
     | {torch.sigmoid, torch.tanh, Tensor.relu, Tensor.sigmoid, Tensor.tanh}
 )
+#: The functions behind recurrent layers; ``(input, state, weights, …)``, and one argument more where it is packed.
+_RECURRENT = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
 
 
 class KnownSizes(TorchFunctionMode):
@@ -36,9 +38,22 @@ class KnownSizes(TorchFunctionMode):
                 return args[0] if in_place else torch.empty_like(args[0])
         elif func is F.batch_norm and _fits(*args, **kwargs):
             return torch.empty_like(args[0])
+        elif func in _RECURRENT and len(args) == 9 and not isinstance(args[2], Tensor):
+            return _of_recurrent(*args)
         elif func in _SIZES:
             return _with_sizes(func(*args, **kwargs), _SIZES[func](*args, **kwargs))
         return func(*args, **kwargs)
+
+
+def _of_recurrent(given: Tensor, start: Any, *rest: Any) -> Any:
+    """One output for every step, of both directions; and the last state, which has the size of the first.
+
+    The layer asked whether the sizes fit.  PyTorch goes through letters step by step, for the sample's length.
+    """
+    bidirectional = rest[5]
+    states = start if isinstance(start, tuple | list) else (start,)
+    width = states[0].shape[-1] * (2 if bidirectional else 1)
+    return (given.new_empty((*given.shape[:-1], width)), *map(torch.empty_like, states))
 
 
 def _as_asked(*args: Any, **kwargs: Any) -> Sequence[Any]:

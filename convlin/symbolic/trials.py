@@ -19,6 +19,7 @@ from convlin.recording import Recording
 from convlin.records import Shape
 from convlin.state import State
 from convlin.symbolic.caches import forgetting
+from convlin.symbolic.known_sizes import KnownSizes
 from convlin.symbolic.quiet import compiling
 from convlin.untouched import untouched
 
@@ -116,6 +117,7 @@ class Trials:
             stack.enter_context(prepared(self._model, plan, self._mode))
             if self._meta:
                 stack.enter_context(compiling())
+                stack.enter_context(KnownSizes())
             state = State(batch_added=plan.adds_batch, keeper=keeper)
             recording = one_pass(self._model, plan, state, dict(point))
         return recording if recording.failure is None else None
@@ -147,6 +149,7 @@ class Trials:
             if not real:
                 stack.enter_context(forgetting(self._model))
                 stack.enter_context(compiling())
+                stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
             stack.enter_context(prepared(self._model, plan, self._mode))
             stack.enter_context(torch.no_grad())
             stack.enter_context(Between(State(keeper=keeper)))  # which sees what the model writes to
