@@ -98,7 +98,7 @@ def _spatial(value: Any) -> Spatial | None:
     if isinstance(value, Dummy) and value.dtype.is_floating_point and len(value.shape) >= 2:
         sizes = tuple(size for size in value.shape[1:] if isinstance(size, int))
         return sizes if len(sizes) == len(value.shape) - 1 else None
-    if isinstance(value, Tensor) and value.is_floating_point() and value.dim() >= 3:
+    if isinstance(value, Tensor) and not value.is_nested and value.is_floating_point() and value.dim() >= 3:
         return tuple(value.shape[2:])
     return None
 

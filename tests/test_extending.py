@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin import InputError, ShapeError, arithmetic, fit, summarize, watch
-from convlin.layers import RULES, Arrival, LayerRule, Misfit, Verdict, one_size, register, rule_for
+from convlin.layers import RULES, Arrival, LayerRule, Misfit, Verdict, one_size, register, rule_for, runs_as_documented
 from convlin.records import Call, Derivation
 from convlin.render.text import problems_text
 from tests.readme_example import run
@@ -160,7 +160,16 @@ def test_a_subclass_with_a_forward_of_its_own_is_judged_by_what_it_calls() -> No
 
     with register(MIXED):
         assert rule_for(Twice) is MIXED
+        assert not runs_as_documented(Twice)
+        assert runs_as_documented(Mixed)
+        assert runs_as_documented(type("Same", (Mixed,), {}))
         assert summarize(nn.Sequential(Twice(6, 2)), (3, 8, 8)).ok
+
+
+def test_a_setting_that_a_layer_does_not_have_is_recorded_as_none() -> None:
+    model = nn.Sequential(Gain(3))
+    with register(LayerRule((Gain,), ("width", "thickness"))):
+        assert summarize(model, (3, 8, 8))["0"].settings == {"width": model[0].width, "thickness": None}
 
 
 def test_a_type_is_described_once() -> None:
@@ -173,8 +182,10 @@ def test_a_type_is_described_once() -> None:
     finally:
         kept.remove()
         kept.remove()
-    with register(MIXED):
-        pass
+    with register(MIXED) as kept:
+        assert rule_for(Mixed) is MIXED
+        kept.remove()
+        assert rule_for(Mixed) is not MIXED
     for types in ((), (int,), ("Mixed",)):
         with pytest.raises(InputError, match=r"write types=\(MyLayer,\)"):
             register(LayerRule(types))

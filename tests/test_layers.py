@@ -6,14 +6,15 @@ import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import nn
 
-from convlin import summarize
-from convlin.layers import Arrival, Verdict, rule_for
+from convlin import fit, summarize
+from convlin.layers import Arrival, Verdict, one_size, rule_for
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:input's size at dim=[01] does not match num_features"),
@@ -117,6 +118,11 @@ def test_channels_that_stand_elsewhere(shape: tuple[int, ...], order: tuple[int,
     assert (misfit.note, misfit.detail["order"]) == ("permute", order)
     assert takes(module, x.permute(order))
     assert verdict.stand_in[0][0].shape == x.permute(order).shape
+    behind = examined(module, x)  # an embedding, a recurrent layer or attention has the features last
+    assert behind is not None
+    assert (behind.misfits[0].note == "permute") == (shape[-1] == 3)
+    if shape[-1] == 3:
+        assert takes(module, x.permute(behind.misfits[0].detail["order"]))
     inside = examined(module, x, is_feature_map=True)  # behind a convolution nobody has the channels last
     assert inside is not None
     assert inside.misfits[0].note == ""
@@ -126,7 +132,9 @@ def test_one_sample_and_a_batch_too_many() -> None:
     module = nn.Conv2d(3, 2, 1)
     for shape, facts, notes in [
         ((5, 8, 9), {}, ["unbatched"]),
+        ((5, 8, 3), {"is_model_input": True}, ["unbatched"]),
         ((1, 5, 8, 9), {}, [""]),
+        ((3, 5, 8, 9), {"is_model_input": True}, [""]),  # as many samples as there should be channels
         ((2, 1, 3, 8, 9), {}, ["rank"]),
         ((2, 1, 3, 8, 9), {"is_model_input": True, "batch_added": True}, ["batch_in_shape"]),
         ((2, 1, 3, 8, 9), {"is_model_input": True}, ["rank"]),
@@ -511,8 +519,9 @@ def test_a_norm_for_any_number_of_axes(shape: tuple[int, ...]) -> None:
 @pytest.mark.parametrize(
     "facts", [{}, {"is_feature_map": True}, {"is_model_input": True}, {"must_flatten": True}], ids=str
 )
-def test_where_a_flatten_is_missing(features: int, facts: dict[str, bool]) -> None:
-    module, x = nn.Linear(features, 2), torch.zeros(2, 3, 4)
+@pytest.mark.parametrize("shape", [(2, 3, 4), (2, 12, 1), (2, 4, 3), (2, 1, 12)])
+def test_where_a_flatten_is_missing(features: int, facts: dict[str, bool], shape: tuple[int, ...]) -> None:
+    module, x = nn.Linear(features, 2), torch.zeros(shape)
     verdict = examined(module, x, **facts)
     must, may = "must_flatten" in facts, bool(facts)
     if takes(module, x) and not must:
@@ -527,7 +536,8 @@ def test_where_a_flatten_is_missing(features: int, facts: dict[str, bool]) -> No
     width = x.flatten(1).shape[-1] if flattened else x.shape[-1]
     assert ("in_features" in said) == (features != width)
     if "in_features" in said:
-        assert takes(nn.Linear(**{"in_features": 1, "out_features": 2} | said["in_features"].changes), x) != flattened
+        mended = nn.Linear(**{"in_features": 1, "out_features": 2} | said["in_features"].changes)
+        assert takes(mended, x.flatten(1) if flattened else x)
         assert said["in_features"].detail == (
             {"flattened": True} if flattened else {"flat": 12} if "is_feature_map" in facts and features != 12 else {}
         )
@@ -559,6 +569,8 @@ def test_in_the_middle_of_a_model_one_sample_is_taken_for_one() -> None:
     at_the_door = examined(module, x, batch_added=True, is_model_input=True)
     assert at_the_door is not None
     assert at_the_door.misfits[0].note == "no_channels"
+    assert at_the_door.stand_in is not None
+    assert module(*at_the_door.stand_in[0]).shape == (3, 2, 8, 9)  # three images, each without channels
 
 
 def test_what_is_called_linear_is_not_always_one() -> None:
@@ -610,12 +622,17 @@ def test_an_index_of_zero_is_not_negative_and_one_on_meta_is_not_read() -> None:
     verdict = examined(module, torch.tensor([0, 5]))
     assert verdict is not None
     assert [(misfit.note, misfit.required) for misfit in verdict.misfits] == [("", 6)]
+    single = nn.Embedding(1, 2)
+    verdict = examined(single, torch.tensor([0, 5]))
+    assert verdict is not None
+    assert verdict.stand_in is not None
+    assert takes(single, *verdict.stand_in[0])
     assert examined(module, torch.zeros(3, dtype=torch.int64, device="meta")) is None
     assert examined(module, torch.zeros(0, dtype=torch.int64)) is None
 
 
 def test_an_axis_that_is_not_there_is_left_to_pytorch() -> None:
-    for dim in (3, -3):
+    for dim in (2, 3, -3):
         assert not takes(nn.Unflatten(dim, (2, 2)), torch.zeros(2, 5))
         assert examined(nn.Unflatten(dim, (2, 2)), torch.zeros(2, 5)) is None
 
@@ -689,3 +706,319 @@ def test_the_output_size_that_unpooling_is_asked_for_is_recorded() -> None:
     call = summarize(Unpools(), (3, 7, 5))["unpool"]
     assert call.output_shape == (1, 3, 7, 5)
     assert call.settings["output_size"] == (7, 5)
+
+
+@pytest.mark.parametrize("reached", [None, "text", torch.tensor(1.0), "nested", "jagged"])
+def test_of_what_has_no_width_attention_says_nothing(reached: Any) -> None:
+    if reached in ("nested", "jagged"):
+        layout = torch.strided if reached == "nested" else torch.jagged
+        reached = torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)], layout=layout)
+    x = torch.zeros(2, 3, 6)
+    attention, block = nn.MultiheadAttention(4, 2, batch_first=True), nn.TransformerDecoderLayer(4, 2, 4)
+    for module, args in [
+        (attention, (reached,) * 3), (attention, (reached, x, x)), (attention, (x, x, reached)),
+        (nn.TransformerEncoderLayer(4, 2, 4), (reached,)), (block, (x, reached)), (block, (reached, x)),
+    ]:  # fmt: skip
+        assert not takes(module, *args)
+        assert examined(module, *args) is None
+
+
+def test_a_block_takes_sequences_of_several_lengths() -> None:
+    x = torch.nested.nested_tensor([torch.zeros(2, 4), torch.zeros(3, 4)])
+    block = nn.TransformerEncoderLayer(4, 2, 4, batch_first=True).eval()
+    assert takes(block, x)
+    assert examined(block, x) is None
+    # Under a mode of functions PyTorch leaves the only way it has for them, and says so.
+    assert [problem.kind for problem in summarize(block, x, mode="eval").problems] == ["error"]
+
+
+@pytest.mark.parametrize("heads", [1, 2, 4])
+@pytest.mark.parametrize("widths", [(6, 10), (8, 6), (6, 4), (4, 6), (8, 8)])
+def test_a_block_says_which_tensor_is_wrong_and_into_how_many_heads_it_goes(
+    widths: tuple[int, ...], heads: int
+) -> None:
+    block = nn.TransformerDecoderLayer(4, heads, 4)
+    args = tuple(torch.zeros(3, 1, width) for width in widths)
+    verdict = examined(block, *args)
+    assert verdict is not None
+    (misfit,) = verdict.misfits
+    reached = args[misfit.input]
+    assert not takes(block.self_attn, reached, reached, reached)
+    assert reached.shape[-1] == misfit.required
+    options = {"d_model": misfit.required, "nhead": heads, "dim_feedforward": 4}
+    can_be_made = takes(lambda: nn.TransformerDecoderLayer(**options))
+    assert ("parts" in misfit.detail) == (not can_be_made)
+    mended = nn.TransformerDecoderLayer(**options | misfit.changes)
+    result = mended(reached, reached)
+    assert result.shape[verdict.output_axis] == verdict.output_size
+    assert result.shape[:-1] != (verdict.output_size,) * 2
+
+
+def test_an_axis_behind_the_last_is_left_to_pytorch() -> None:
+    for axis in (1, 2, -2, -3):
+        examine = one_size("in_features", axis=axis)
+        assert examine(nn.Linear(4, 2), Arrival((torch.zeros(3),), {}, False, False, False)) is None
+
+
+@pytest.mark.parametrize("reached", [np.array(["a", "b"]), np.array([None]), np.add, [np.zeros(3)], [[torch.zeros(4)]]])
+@pytest.mark.parametrize("module", [nn.Linear(4, 2), nn.Conv1d(4, 2, 1), nn.GRU(4, 2)], ids=repr)
+def test_of_what_no_tensor_can_be_made_nothing_is_said(module: nn.Module, reached: Any) -> None:
+    assert not takes(module, reached)
+    assert examined(module, reached) is None
+
+
+@pytest.mark.parametrize("make", [nn.Linear, nn.Conv1d, nn.GRU, nn.LSTMCell])
+@pytest.mark.parametrize("weight", [torch.float32, torch.float64, torch.bfloat16])
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.bfloat16, torch.int64])
+def test_what_autocast_takes_care_of_is_no_dtype_of_ones_own(make: Any, weight: Any, dtype: Any) -> None:
+    module = make(*{nn.Conv1d: (4, 2, 1)}.get(make, (4, 2))).to(weight)
+    x = torch.zeros((2, 4) if make is nn.LSTMCell else (2, 4, 4), dtype=dtype)
+    with torch.autocast("cpu", torch.bfloat16):
+        verdict = examined(module, x)
+        assert (verdict is None) == takes(module, x)
+        if verdict is not None:
+            assert verdict.stand_in is not None
+            assert takes(module, *verdict.stand_in[0])
+
+
+def test_a_weight_of_one_byte_is_unpacked_before_it_is_used() -> None:
+    module = nn.Linear(4, 2, bias=False)
+    module.weight = nn.Parameter(torch.zeros(2, 4, dtype=torch.int8), requires_grad=False)
+    module.forward = lambda x: nn.functional.linear(x, module.weight.float())  # type: ignore[method-assign]
+    assert takes(module, torch.zeros(3, 4))
+    assert summarize(module, (4,)).ok
+    assert examined(module, torch.zeros(3, 4)) is None
+
+
+@pytest.mark.parametrize("transposed", [False, True])
+@pytest.mark.parametrize(
+    ("channels", "outputs", "groups", "arrived"),
+    [(1, 2, 1, 3), (4, 6, 2, 5), (4, 6, 2, 8), (4, 4, 4, 6), (4, 8, 4, 3), (6, 4, 2, 9), (2, 2, 1, 3)],
+)
+def test_what_becomes_of_groups(channels: int, outputs: int, groups: int, arrived: int, transposed: bool) -> None:
+    make = CONVOLUTIONS[2][transposed]
+    options = {"in_channels": channels, "out_channels": outputs, "kernel_size": 1, "groups": groups}
+    module, x = make(**options), torch.zeros(1, arrived, 5, 7)
+    verdict = examined(module, x)
+    assert verdict is not None
+    (misfit,) = verdict.misfits
+    mended = make(**options | misfit.changes)
+    result = mended(x)
+    if groups == channels > 1:  # each channel by itself
+        assert verdict.output_size == result.shape[verdict.output_axis] == arrived * (outputs // groups)
+        assert mended.groups == arrived
+        assert not misfit.detail
+    else:
+        assert verdict.output_size is None
+        assert result.shape[1] == outputs
+        can_be_made = takes(lambda: make(**options | {"in_channels": arrived}))
+        assert misfit.detail == ({} if can_be_made else {"parts": groups})
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+@pytest.mark.parametrize("side", [1, 2, 5])
+@pytest.mark.parametrize("over", [0, 1])
+@pytest.mark.parametrize("dims", [2, 3])
+def test_features_that_make_an_image(channels: int, side: int, over: int, dims: int) -> None:
+    module = CONVOLUTIONS[dims][False](channels, 2, 1)
+    x = torch.zeros(2, channels * side**dims + over)
+    verdict = examined(module, x)
+    assert verdict is not None
+    (misfit,) = verdict.misfits
+    assert (misfit.note == "flat") == (side > 1 and not over)  # an image of one pixel is none
+    if misfit.note == "flat":
+        assert takes(module, x.unflatten(1, misfit.detail["sizes"]))
+        assert misfit.detail["sizes"] == (channels, *(side,) * dims)
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.parametrize("packed", [False, True])
+@pytest.mark.parametrize("shape", [(4, 4, 5), (2, 5), (4, 3, 4), (3, 4, 4, 6)])
+def test_a_quantised_linear_is_told_its_width(shape: tuple[int, ...], packed: bool) -> None:
+    quantised = torch.ao.nn.quantized
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # PyTorch announces another way to quantise
+        make: Any = quantised.Linear if packed else quantised.dynamic.Linear
+        x = torch.zeros(shape)
+        if packed:
+            x = torch.quantize_per_tensor(x, 1.0, 0, torch.quint8)
+        module = make(4, 3)
+        verdict = examined(module, x)
+        assert (verdict is None) == takes(module, x)
+        if verdict is None:
+            return
+        (misfit,) = verdict.misfits
+        mended = make(**{"in_features": 4, "out_features": 3} | misfit.changes)
+        assert takes(mended, x)
+        assert (verdict.stand_in is None) == packed
+        if verdict.stand_in is not None:
+            assert module(*verdict.stand_in[0]).shape == mended(x).shape
+
+
+def test_an_adaptive_softmax_built_again_is_the_same() -> None:
+    for cutoffs in ([2], [2, 5], [1, 2, 5]):
+        module = nn.AdaptiveLogSoftmaxWithLoss(4, 9, cutoffs, div_value=2.0, head_bias=True)
+        arguments = rule_for(type(module)).arguments
+        assert arguments is not None
+        again = nn.AdaptiveLogSoftmaxWithLoss(**arguments(module))
+        again.load_state_dict(module.state_dict())
+        x = torch.randn(3, 4)
+        assert torch.equal(again.log_prob(x), module.log_prob(x))
+
+
+@pytest.mark.parametrize("shape", [(1, 3), (1, 3, 1), (1, 3, 2), (2, 3), (1, 3, 1, 1), (1, 3, 1, 2), (3, 3)])
+@pytest.mark.parametrize("training", [True, False])
+@pytest.mark.parametrize("tracks", [True, False])
+def test_a_single_value_per_channel_has_no_statistics(shape: tuple[int, ...], training: bool, tracks: bool) -> None:
+    make = nn.BatchNorm2d if len(shape) == 4 else nn.BatchNorm1d
+    module = make(3, track_running_stats=tracks).train(training)
+    verdict = examined(module, torch.zeros(shape))
+    assert (verdict is None) == takes(module, torch.zeros(shape))
+    if verdict is not None:
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.BatchNorm1d(4), (3, 5)), (nn.BatchNorm1d(4), (3, 5, 2)), (nn.BatchNorm2d(4), (3, 5, 2, 2)),
+        (nn.InstanceNorm1d(4, affine=True), (3, 5, 2)), (nn.GroupNorm(2, 4), (3, 6)), (nn.GroupNorm(2, 2), (1, 4)),
+        (nn.GroupNorm(4, 4), (1, 8)), (nn.LayerNorm(4), (3, 5)), (nn.RMSNorm(4), (3, 5)), (nn.PReLU(4), (3, 5, 2)),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_the_size_of_what_follows_its_input_is_handed_on(module: nn.Module, shape: tuple[int, ...]) -> None:
+    x = torch.zeros(shape)
+    verdict = examined(module, x)
+    assert verdict is not None
+    assert verdict.stand_in is not None
+    assert takes(module, *verdict.stand_in[0])
+    mended = fit(nn.Sequential(module), x)
+    assert verdict.keeps_input
+    assert mended(x).shape == shape
+
+
+def test_an_instance_norm_of_ones_own_counts_the_channels_of_a_batch() -> None:
+    class OfImages(nn.modules.instancenorm._InstanceNorm):
+        def _get_no_batch_dim(self) -> int:
+            return 3
+
+        def _check_input_dim(self, input: torch.Tensor) -> None:
+            pass
+
+    for shape in [(2, 3, 4, 4), (2, 5, 4, 4), (3, 5, 4, 4), (5, 3, 4, 4)]:
+        module, x = OfImages(3, affine=True), torch.zeros(shape)
+        verdict = examined(module, x)
+        assert (verdict is None) == takes(module, x)
+        if verdict is not None:
+            (misfit,) = verdict.misfits
+            assert takes(OfImages(**{"num_features": 3, "affine": True} | misfit.changes), x)
+            assert verdict.stand_in is not None
+            assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.parametrize("make", [nn.RNNCell, nn.LSTMCell, nn.GRUCell, nn.RNN, nn.GRU, nn.LSTM])
+@pytest.mark.parametrize("width", [4, 5])
+@pytest.mark.parametrize("shape", [(3,), (3, 2), (3, 4, 2)])
+def test_packed_sequences_are_for_recurrent_layers_alone(make: Any, width: int, shape: tuple[int, ...]) -> None:
+    packed = torch.nn.utils.rnn.pack_sequence([torch.zeros(*shape[:-1], width), torch.zeros(*shape[:-1], width)])
+    module = make(4, 2)
+    verdict = examined(module, packed)
+    if issubclass(make, nn.RNNCellBase):
+        assert verdict is not None
+        assert verdict.misfits[0].note == "packed"
+    elif packed.data.dim() == 2:
+        # PyTorch's LSTM does not look at the width of packed sequences; unpacked it does.
+        assert (verdict is None) == takes(module, torch.zeros(3, 2, width))
+    else:  # no wrong width is to blame
+        assert verdict is None
+        assert not takes(module, packed)
+    if verdict is not None:
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.parametrize("make", [nn.RNN, nn.LSTM, nn.GRU])
+def test_steps_along_several_axes_stay_within_their_sample(make: Any) -> None:
+    module, x = make(5, 2, batch_first=True), torch.zeros(3, 4, 6, 5)
+    assert not takes(module, x)
+    verdict = examined(module, x)
+    assert verdict is not None
+    (misfit,) = verdict.misfits
+    assert misfit.kind == "structure"
+    assert verdict.stand_in is not None
+    assert module(*verdict.stand_in[0])[0].shape == module(x.flatten(1, 2))[0].shape
+
+
+@pytest.mark.parametrize("make", [nn.RNN, nn.LSTM, nn.GRU])
+@pytest.mark.parametrize("facts", [{}, {"is_model_input": True}, {"is_feature_map": True}], ids=str)
+def test_of_a_signal_the_channels_are_the_features(make: Any, facts: dict[str, bool]) -> None:
+    module, x = make(4, 2), torch.zeros(2, 4, 7)
+    assert not takes(module, x)
+    verdict = examined(module, x, **facts)
+    assert verdict is not None
+    (misfit,) = verdict.misfits
+    if facts:
+        assert misfit.note == "permute"
+        assert takes(module, x.permute(misfit.detail["order"]))
+    else:
+        assert takes(make(**{"input_size": 4, "hidden_size": 2} | misfit.changes), x)
+    assert verdict.stand_in is not None
+    assert takes(module, *verdict.stand_in[0])
+
+
+@pytest.mark.filterwarnings("ignore:LSTM with projections")
+@pytest.mark.parametrize(
+    "module",
+    [nn.RNN(3, 4, nonlinearity="relu"), nn.RNN(3, 4), nn.LSTM(3, 4, proj_size=2), nn.GRU(3, 4, bidirectional=True)],
+    ids=repr,
+)
+def test_a_recurrent_layer_built_again_is_the_same(module: Any) -> None:
+    arguments = rule_for(type(module)).arguments
+    assert arguments is not None
+    again = type(module)(**arguments(module))
+    again.load_state_dict(module.state_dict())
+    x = torch.randn(5, 2, 3)
+    assert torch.equal(again(x)[0], module(x)[0])
+
+
+@pytest.mark.parametrize(
+    ("module", "shape"),
+    [
+        (nn.Linear(4, 2), (3, 5)), (nn.Conv1d(4, 2, 1), (1, 5, 3)), (nn.ConvTranspose1d(4, 2, 1), (1, 5, 3)),
+        (nn.BatchNorm1d(4), (3, 5)), (nn.InstanceNorm1d(4, affine=True), (2, 5, 3)), (nn.GroupNorm(2, 4), (3, 6)),
+        (nn.LayerNorm(4), (3, 5)), (nn.PReLU(4), (3, 5)), (nn.GRU(4, 2), (3, 5)), (nn.GRUCell(4, 2), (3, 5)),
+        (nn.Unflatten(1, (2, 2)), (3, 5)), (nn.Embedding(4, 2), (3, 5)),
+    ],
+    ids=repr,
+)  # fmt: skip
+def test_what_was_passed_by_name_is_replaced_by_name(module: nn.Module, shape: tuple[int, ...]) -> None:
+    examine = rule_for(type(module)).examine
+    assert examine is not None
+    verdict = examine(module, Arrival((), {"input": torch.zeros(shape)}, False, False, False))
+    assert verdict is not None
+    assert verdict.stand_in is not None
+    args, kwargs = verdict.stand_in
+    module(*args, **kwargs)
+
+
+@pytest.mark.parametrize("into", [(2, -1), (-1, 3, 2), (3, -1, 2), (1, -1, 4)])
+@pytest.mark.parametrize("size", [4, 5, 6, 12])
+def test_a_size_that_unflatten_finds_by_itself_counts_for_nothing(into: tuple[int, ...], size: int) -> None:
+    module, x = nn.Unflatten(1, into), torch.zeros(2, size)
+    verdict = examined(module, x)
+    assert (verdict is None) == takes(module, x)
+    if verdict is not None:
+        (misfit,) = verdict.misfits
+        assert takes(module, torch.zeros(2, misfit.detail["product"]))
+        assert verdict.stand_in is not None
+        assert takes(module, *verdict.stand_in[0])
+
+
+def test_an_axis_that_has_a_name_is_left_to_pytorch() -> None:
+    module: Any = nn.Unflatten(1, (2, 2))
+    module.dim = "features"  # which earlier versions of PyTorch take
+    assert not takes(module, torch.zeros(2, 5))
+    assert examined(module, torch.zeros(2, 5)) is None

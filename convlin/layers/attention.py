@@ -16,7 +16,7 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
     given = dict(zip(names, arrival.args, strict=False)) | {
         name: arrival.kwargs[name] for name in names if name in arrival.kwargs
     }
-    if not all(isinstance(tensor, Tensor) for tensor in given.values()):
+    if not all(map(_has_one_width, given.values())):
         return None
     wrong = {name: tensor for name, tensor in given.items() if tensor.shape[-1] != declared[name]}
     if not wrong:
@@ -43,7 +43,7 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
     args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[3:]
     kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
     # The output has the width of the query once the layer is mended: what is added to it fits.
-    follows = given["query"].shape[-1] if "embed_dim" in misfits and "query" in wrong else None
+    follows = widths["query"] if "query" in wrong else None
     return Verdict(tuple(misfits.values()), (args, kwargs), output_size=follows)
 
 
@@ -56,8 +56,10 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     given = dict(zip(names, arrival.args, strict=False)) | {
         name: arrival.kwargs[name] for name in names if name in arrival.kwargs
     }
-    wrong = [name for name, value in given.items() if isinstance(value, Tensor) and value.shape[-1] != declared]
-    if not wrong or any(not isinstance(value, Tensor) or value.is_nested for value in given.values()):
+    if not all(map(_has_one_width, given.values())):
+        return None
+    wrong = [name for name, value in given.items() if value.shape[-1] != declared]
+    if not wrong:
         return None
     required = given[wrong[0]].shape[-1]
     mended = {
@@ -71,6 +73,11 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     detail = {"parts": heads} if len(changes) > 1 else {}
     misfit = Misfit("embed_dim", declared, required, "d_model", detail, changes, input=place)
     return Verdict((misfit,), (args, kwargs), output_size=required)
+
+
+def _has_one_width(value: Any) -> bool:
+    """Whether it is a tensor that can be asked for its shape; a nested one cannot."""
+    return isinstance(value, Tensor) and not value.is_nested and value.dim() > 0
 
 
 def _heads(name: str, width: int, heads: int) -> dict[str, int]:

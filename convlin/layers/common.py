@@ -40,7 +40,10 @@ def unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:
     if isinstance(value, PackedSequence):
         return value.data, (Misfit("structure", "Tensor", "PackedSequence", "packed"),)
     if type(value).__module__ == "numpy" and hasattr(value, "__array__"):
-        return torch.as_tensor(value), (Misfit("structure", "Tensor", "ndarray", "array"),)
+        try:
+            return torch.as_tensor(value), (Misfit("structure", "Tensor", "ndarray", "array"),)
+        except TypeError:  # of text or objects no tensor can be made
+            return value, ()
     if isinstance(value, tuple | list) and value and isinstance(value[0], Tensor):
         return value[0], (Misfit("structure", "Tensor", type(value).__name__, "tuple", {"length": len(value)}),)
     return value, ()
@@ -56,7 +59,7 @@ def stored_weight(module: nn.Module) -> Tensor | None:
 
 def dtype_misfit(tensor: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[Misfit, ...]]:
     """The tensor in the dtype of the layer's weight, and whether it came in another one."""
-    if weight is None or tensor.dtype == weight.dtype or _casts(tensor):
+    if weight is None or tensor.dtype == weight.dtype or _casts(tensor, weight):
         return tensor, ()
     if weight.dtype.itemsize == 1 or weight.is_quantized:
         return tensor, ()
@@ -64,8 +67,10 @@ def dtype_misfit(tensor: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[M
     return tensor.to(weight.dtype), (misfit,)
 
 
-def _casts(tensor: Tensor) -> bool:
-    """Whether autocast takes care of dtypes there; some devices (meta) do not know it and raise."""
+def _casts(tensor: Tensor, weight: Tensor) -> bool:
+    """Whether autocast takes care of both dtypes; some devices (meta) do not know it and raise."""
+    if not all(each.is_floating_point() and each.dtype != torch.float64 for each in (tensor, weight)):
+        return False
     try:
         return torch.is_autocast_enabled(tensor.device.type)
     except RuntimeError:

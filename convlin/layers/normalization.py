@@ -28,7 +28,7 @@ def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
         misfits += (Misfit("batch", 1, 2, "batch_of_one", {"keeps_statistics": module.running_mean is not None}),)
     if not misfits:
         return None
-    rank = ranks[-1] if ranks else max(tensor.dim(), 2)
+    rank = ranks[-1] if ranks else tensor.dim()
     stand_in = zeros(tensor, (2, declared, *(2,) * (rank - 2)))
     keeps = any(misfit.kind != "dtype" for misfit in misfits)
     return Verdict(misfits, arrival.with_first("input", stand_in if keeps else tensor), keeps_input=keeps)
@@ -37,7 +37,7 @@ def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
 def _channels(tensor: Tensor, declared: int, arrival: Arrival) -> Misfit:
     """Other channels than declared; or as many, and last, as recurrent layers and attention give them."""
     last = tensor.dim() - 1
-    if last < 2 or tensor.shape[last] != declared or arrival.is_feature_map:
+    if tensor.shape[last] != declared or arrival.is_feature_map:
         return resized("num_features", declared, tensor.shape[1])
     return Misfit(
         "num_features", declared, tensor.shape[1], "permute", {"axis": last, "order": moved(tensor.dim(), last, 1)}
@@ -68,7 +68,7 @@ def _examine_group_norm(module: nn.GroupNorm, arrival: Arrival) -> Verdict | Non
     tensor = arrival.first("input")
     if not isinstance(tensor, Tensor) or tensor.dim() < 2 or tensor.shape[1] == module.num_channels:
         return None
-    stand_in = zeros(tensor, (tensor.shape[0], module.num_channels, *tensor.shape[2:]))
+    stand_in = zeros(tensor, (2, module.num_channels))  # a single value per group is refused
     misfit = resized("num_channels", module.num_channels, tensor.shape[1])
     if tensor.shape[1] % module.num_groups:
         changes = {**misfit.changes, "num_groups": divisor(tensor.shape[1], module.num_groups)}

@@ -15,16 +15,16 @@ from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) -> Verdict | None:
     given = arrival.first("input")
-    packed = given if isinstance(given, PackedSequence) else None
+    is_cell = isinstance(module, nn.RNNCellBase)
+    packed = given if isinstance(given, PackedSequence) and not is_cell else None
     tensor, misfits = (packed.data, ()) if packed is not None else unwrapped(given)
-    if not isinstance(tensor, Tensor) or tensor.dim() == 0:
+    if not isinstance(tensor, Tensor) or tensor.dim() == 0 or (packed is not None and tensor.dim() != 2):
         return None
     weight = next(iter(module.parameters()), None)
     tensor, dtype_misfits = dtype_misfit(tensor, weight)
     misfits += dtype_misfits
-    is_cell = isinstance(module, nn.RNNCellBase)
     ranks = (1, 2) if is_cell else (2, 3)
-    if packed is None and tensor.dim() not in ranks:
+    if tensor.dim() not in ranks:
         misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)
         # One step of a sequence, or steps along several axes.
         first = 0 if is_cell else 1
@@ -32,7 +32,7 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
     declared, required = module.input_size, tensor.shape[-1]
     if required != declared:
         first = arrival.is_feature_map or arrival.is_model_input  # of (N, C, L) a convolution makes or takes
-        if packed is None and first and tensor.dim() == 3 and tensor.shape[1] == declared:
+        if first and tensor.dim() == 3 and tensor.shape[1] == declared:
             detail = {"axis": 1, "order": moved(3, 1, 2)}
             misfits += (Misfit("input_size", declared, required, "permute", detail),)
             tensor = tensor.transpose(1, 2)

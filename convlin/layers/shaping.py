@@ -17,7 +17,7 @@ from convlin.records import Shape
 
 def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None:
     tensor = arrival.first("input")
-    if not isinstance(tensor, Tensor) or not isinstance(module.dim, int) or not isinstance(tensor.dim(), int):
+    if not isinstance(tensor, Tensor) or not isinstance(module.dim, int):
         return None
     sizes = tuple(module.unflattened_size)
     if not -tensor.dim() <= module.dim < tensor.dim() or not all(isinstance(size, int) for size in sizes):
