@@ -170,6 +170,8 @@ def test_a_setting_that_a_layer_does_not_have_is_recorded_as_none() -> None:
     model = nn.Sequential(Gain(3))
     with register(LayerRule((Gain,), ("width", "thickness"))):
         assert summarize(model, (3, 8, 8))["0"].settings == {"width": model[0].width, "thickness": None}
+    with register(LayerRule((Gain,))):
+        assert summarize(model, (3, 8, 8))["0"].settings == {}
 
 
 def test_a_type_is_described_once() -> None:

@@ -707,6 +707,14 @@ def test_the_output_size_that_unpooling_is_asked_for_is_recorded() -> None:
     assert call.output_shape == (1, 3, 7, 5)
     assert call.settings["output_size"] == (7, 5)
 
+    class Unasked(Unpools):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.unpool(*torch.nn.functional.max_pool2d(x, 2, return_indices=True))
+
+    call = summarize(Unasked(), (3, 7, 5))["unpool"]
+    assert call.output_shape == (1, 3, 6, 4)
+    assert "output_size" not in call.settings
+
 
 @pytest.mark.parametrize("reached", [None, "text", torch.tensor(1.0), "nested", "jagged"])
 def test_of_what_has_no_width_attention_says_nothing(reached: Any) -> None:
@@ -1022,3 +1030,11 @@ def test_an_axis_that_has_a_name_is_left_to_pytorch() -> None:
     module.dim = "features"  # which earlier versions of PyTorch take
     assert not takes(module, torch.zeros(2, 5))
     assert examined(module, torch.zeros(2, 5)) is None
+
+
+def test_behind_blocks_that_are_put_together_a_flatten_is_missing() -> None:
+    fold, x = nn.Fold((4, 4), 2, stride=2), torch.zeros(1, 8, 4)
+    last = nn.Linear(fold(x).flatten(1).shape[1], 2)
+    (problem,) = summarize(nn.Sequential(fold, last), x).problems
+    assert (problem.kind, problem.path) == ("structure", "1")
+    assert takes(nn.Sequential(fold, nn.Flatten(), last), x)
