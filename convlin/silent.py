@@ -237,6 +237,8 @@ def _was_to_be_flattened(recording: Recording, finding: Finding) -> bool:
         return True
     # Over the last axis of three a Linear may be meant; the nearer number tells.
     flat, last = finding.misfit.detail["flat"], shape[-1]
+    if not isinstance(flat, int):  # in letters no number is nearer
+        return False
     return bool(max(flat, declared) * min(last, declared) <= max(last, declared) * min(flat, declared))
 
 

@@ -7,6 +7,7 @@ import functools
 import inspect
 import itertools
 import logging
+import math
 import random
 import sys
 import types
@@ -23,6 +24,7 @@ import torch.nn.functional as F
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._sympy import functions as theirs
 
 from convlin import summarize
@@ -35,7 +37,7 @@ from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
 from convlin.symbolic.conditions import Condition, demands
-from convlin.symbolic.confirm import questions
+from convlin.symbolic.confirm import Confirmed, questions
 from convlin.symbolic.evaluate import Evaluation
 from convlin.symbolic.folding import written
 from convlin.symbolic.follow import _SAMPLES, follow_at, sampled
@@ -770,3 +772,346 @@ def test_a_torch_without_the_flag_is_left_alone(monkeypatch: pytest.MonkeyPatch)
     monkeypatch.delattr(torch.compiler, "_is_compiling_flag")
     with compiling():
         assert not hasattr(torch.compiler, "_is_compiling_flag")
+
+
+# What only some models ask of a pass in letters
+
+
+class Does(nn.Module):
+    """A forward of one function."""
+
+    def __init__(self, function: Callable[[Tensor], Any]) -> None:
+        super().__init__()
+        self.function = function
+
+    def forward(self, x: Tensor) -> Any:
+        return self.function(x)
+
+
+TABLE = torch.ones(2, 1)
+
+
+def test_a_tensor_that_is_no_part_of_the_model_may_be_used() -> None:
+    s = summarize(Does(lambda x: x * TABLE), (2, "L"))
+    assert s.output_shape == (1, 2, Letter("L"))
+
+
+def test_a_size_that_depends_on_values_is_not_told() -> None:
+    for call in (lambda x: x.nonzero(), lambda x: (x + 1).nonzero()[::2]):
+        s = summarize(Does(call), (2, "L"))
+        assert s.output_shape == (-1, call(torch.ones(1, 2, 5)).shape[1])
+
+
+def test_a_size_that_depends_on_values_stays_untold_behind_runs() -> None:
+    def both(x: Tensor) -> tuple[Tensor, Tensor]:
+        if x.shape[-1] % 2:
+            x = F.pad(x, (0, 1))
+        return x, (x + 1).nonzero()
+
+    model = Does(both)
+    plan = read_inputs(model, (2, "L"))
+    followed = follow_at(model, plan, "eval", {"L": 896})
+    trials = Trials(model, plan, "eval", ())
+    assert trials.passes({"L": 6}, expected=True)  # for real only: the meta device has no values
+    looked = Confirmed(followed, trials)
+    looked.look_at([{"L": 6}, {"L": 7}])
+    assert [len(recording.outputs) for _, recording in looked.seen] == [2, 2]
+    assert looked.right == [{"L": 6}]
+    one = looked.seen[:1]
+    after = mended(followed, one, known_forms([followed])).recording.outputs
+    assert after[1].shape[0] == -1
+    # Held against nothing, nothing is changed.
+    assert mended(followed, [], known_forms([followed])).recording.events == followed.recording.events
+
+
+def padded_by_more(x: Tensor) -> Tensor:
+    return F.pad(x, (0, 4 - x.shape[-1] % 4)) if x.shape[-1] % 4 > 0 else x
+
+
+def padded_by_less(x: Tensor) -> Tensor:
+    return x if x.shape[-1] % 4 <= 0 else F.pad(x, (0, 4 - x.shape[-1] % 4))
+
+
+def padded_by_equal(x: Tensor) -> Tensor:
+    return x if x.shape[-1] % 4 == 0 else F.pad(x, (0, 4 - x.shape[-1] % 4))
+
+
+def padded_by_unequal(x: Tensor) -> Tensor:
+    return F.pad(x, (0, 4 - x.shape[-1] % 4)) if x.shape[-1] % 4 != 0 else x
+
+
+@pytest.mark.parametrize("call", [padded_by_more, padded_by_less, padded_by_equal, padded_by_unequal])
+def test_however_a_remainder_is_asked_for_it_is_known_from_then_on(call: Callable[[Tensor], Tensor]) -> None:
+    model = Does(call)
+    followed = follow_at(model, read_inputs(model, (2, "L")), "eval", {"L": 897})
+    form = followed.recording.outputs[0].shape[-1]
+    for length in range(1, 40):  # of a pass that padded: right where nothing is to be padded, too
+        assert Evaluation({Letter("L"): length})(form) == call(torch.zeros(1, 2, length)).shape[-1]
+
+
+def test_what_is_negative_is_asked_as_such() -> None:
+    def call(x: Tensor) -> Tensor:
+        return x[..., :1] if (10 - x.shape[-1]) // 2 < 0 else x
+
+    s = summarize(Does(call), (2, "L"))
+    for length in (11, 12, 100, 896):
+        assert Evaluation({Letter("L"): length})(s.output_shape[-1]) == call(torch.zeros(1, 2, length)).shape[-1]
+
+
+def test_a_function_that_only_sympy_knows_has_a_value_in_a_pass() -> None:
+    def call(x: Tensor) -> Tensor:
+        if math.log2(x.shape[-1]) > 9.5:
+            return x[..., :5]
+        return x
+
+    for length in (300, 600, 896):
+        model = Does(call)
+        followed = follow_at(model, read_inputs(model, (2, "L")), "eval", {"L": length})
+        assert followed.recording.failure is None
+        told = Evaluation({Letter("L"): length})(followed.recording.outputs[0].shape[-1])
+        assert told == call(torch.zeros(1, 2, length)).shape[-1]
+
+
+def test_a_letter_may_be_called_as_what_abbreviates_a_size() -> None:
+    model, sample = nn.MaxPool2d(2), {"a1": 896, "a0": 640}
+    followed = follow_at(model, read_inputs(model, (3, "a1", "a0")), "eval", sample)
+    definitions = followed.session.definitions
+    assert sample.keys() <= {symbol.name for symbol in definitions}
+    for symbol in definitions:
+        before = followed.session.evaluation(sample)(symbol)
+        depends = [name for name in sample if followed.session.evaluation(sample | {name: 300})(symbol) != before]
+        assert list(followed.session.names_in(symbol)) == depends
+
+
+KEPT: dict[int, Tensor] = {}
+
+
+def test_what_a_model_keeps_where_nothing_compiles_is_no_stand_in() -> None:
+    def positions(x: Tensor) -> Tensor:
+        if torch.compiler.is_compiling():
+            return x
+        count = int(x.shape[-1])
+        if x.shape[-1] % 2 == 0:
+            KEPT[count] = x
+        return x
+
+    KEPT.clear()
+    model = nn.Sequential(nn.Conv1d(2, 2, 3), Does(positions))
+    summarize(model, (2, "L"))
+    plan = read_inputs(model, (2, "L"))
+    trials = Trials(model, plan, "eval", ())
+    trials.record({"L": 10})
+    trials.passes({"L": 12}, expected=False)
+    assert not any(isinstance(kept, FakeTensor) or kept.is_meta for kept in KEPT.values())
+    KEPT.clear()
+
+
+# What is told of sizes that are plain numbers, and of mistakes among demands
+
+
+def rooted(x: Tensor) -> Tensor:
+    return x.new_zeros(x.shape[0], int(x.shape[-1] ** 0.5))
+
+
+def test_one_size_makes_a_plain_number_right() -> None:
+    def only(x: Tensor) -> Tensor:
+        if x.shape[-1] != 64:
+            raise ValueError("64 only")
+        return rooted(x)
+
+    s = summarize(Does(only), ("L",))
+    assert s.accepts is not None
+    assert s.accepts["L"].exact == 64
+    assert s.report.remarks == ()
+    assert s.output_shape == tuple(rooted(torch.zeros(1, 64)).shape)
+    free = summarize(Does(rooted), ("L",))
+    assert free.accepts is None
+    assert len(free.report.remarks) == 1
+
+
+class Heads(nn.Module):
+    """One fits at some length, the other at none: two of what comes is never odd."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.some, self.none = nn.Linear(64, 3), nn.Linear(33, 2)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        return self.some(x), self.none(torch.cat([x, x], -1))
+
+
+def test_what_fits_at_some_size_is_no_problem_beside_one_that_is() -> None:
+    assert [problem.path for problem in summarize(Heads(), ("L",)).problems] == ["none"]
+    model = nn.Sequential(nn.Conv1d(2, 8, 3), nn.BatchNorm1d(5), nn.Flatten(), nn.Linear(80, 2))
+    assert [problem.path for problem in summarize(model, (2, "L")).problems] == ["1"]
+
+
+def test_a_linear_over_a_length_in_letters_takes_the_length_it_declares() -> None:
+    model = nn.Sequential(nn.Conv1d(2, 8, 3), nn.Linear(9, 2))
+    s = summarize(model, (2, "L"))
+    assert s.problems == ()
+    assert s.accepts is not None
+    assert s.accepts["L"].exact == 11
+    assert model(torch.zeros(1, 2, 11)).shape == s.output_shape
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 2, 12))
+    wrong = nn.Sequential(nn.Conv1d(2, 8, 3), nn.BatchNorm1d(5), nn.Linear(9, 2))
+    assert [problem.path for problem in summarize(wrong, (2, "L")).problems] == ["1"]
+
+
+def test_the_batch_of_a_trial_is_more_than_one() -> None:
+    s = summarize(nn.BatchNorm1d(4), (4, "L"), batch_size="N", mode="train")
+    assert nn.BatchNorm1d(4)(torch.zeros(2, 4, 1)).shape == (2, 4, 1)
+    assert s.accepts is not None
+    assert s.accepts["L"].text == "any"
+
+
+def test_only_the_line_that_goes_another_way_is_told() -> None:
+    def call(x: Tensor) -> Tensor:
+        if x.shape[-1] < 3:
+            return x
+        return x[..., ::2] if x.shape[-1] > 300 else x
+
+    (remark,) = summarize(Does(call), (2, "L")).report.remarks
+    first = call.__code__.co_firstlineno
+    assert f".py:{first + 3})" in remark
+    assert f".py:{first + 1}" not in remark
+
+
+# Mends
+
+
+def test_a_form_of_one_letter_is_one_of_the_others_too() -> None:
+    model = nn.MaxPool2d((2, 1))
+    followed = follow_at(model, read_inputs(model, (3, "H", "W")), "eval", {"H": 896, "W": 640})
+    forms = known_forms([followed])
+    for h, w in ((7, 9), (12, 31)):
+        values = {Evaluation({H: h, W: w})(form) for form in forms}
+        assert values == {h, w, h // 2, w // 2}
+
+
+def test_what_goes_into_a_layer_is_mended_as_what_comes_out() -> None:
+    model = nn.Sequential(Even(-1), nn.Conv1d(2, 2, 3), nn.ReLU())
+    summary = summarize(model, (2, "L"))
+    forms = {call.path: [taken.shape for taken in call.inputs] for call in summary.calls if not call.is_function}
+    for length in (4, 5, 8, 17, 30, 63):
+        evaluation = Evaluation({Letter("L"): length})
+        told = {path: [tuple(map(evaluation, shape)) for shape in taken] for path, taken in forms.items()}
+        assert told == {call.path: list(call.input_shapes) for call in record(model, torch.zeros(1, 2, length))}
+
+
+# Runs at other sizes
+
+
+def test_behind_a_lack_of_memory_nothing_is_run() -> None:
+    seen: list[int] = []
+
+    def call(x: Tensor) -> Tensor:
+        seen.append(x.shape[-1])
+        if x.shape[-1] > 9:
+            raise MemoryError
+        return x
+
+    trials = Trials(Does(call), read_inputs(Does(call), ("L",)), "eval", ())
+    assert trials.for_real({"L": 8}) is True
+    assert trials.for_real({"L": 12}) is None
+    assert trials.for_real({"L": 7}) is None
+    assert trials.for_real({"L": 8}) is True  # known from before
+    assert seen == [8, 12]
+
+
+def test_real_runs_may_make_so_many_elements_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("convlin.symbolic.trials._MOST_ELEMENTS", 10)
+    monkeypatch.setattr("convlin.symbolic.trials._MOST_ELEMENTS_TOGETHER", 20)
+    plan = read_inputs(nn.ReLU(), ("L",))
+    trials = Trials(nn.ReLU(), plan, "eval", (), lambda point: point["L"])
+    assert trials.for_real({"L": 11}) is None
+    assert trials.for_real({"L": 10}) is True
+    assert trials.for_real({"L": 10}) is True  # once only
+    assert trials.for_real({"L": 9}) is True
+    assert trials.for_real({"L": 1}) is True
+    assert trials.for_real({"L": 2}) is None
+    assert trials.count == 3
+    assert trials.for_real({"L": 9}) is True
+
+
+def test_nothing_runs_for_real_on_the_meta_device() -> None:
+    plan = replace(read_inputs(nn.ReLU(), ("L",)), device=torch.device("meta"))
+    assert Trials(nn.ReLU(), plan, "eval", ()).for_real({"L": 3}) is None
+
+
+def test_what_a_real_run_said_counts_more_than_the_meta_device() -> None:
+    def call(x: Tensor) -> Tensor:
+        if not x.is_meta and x.shape[-1] % 2:
+            raise ValueError("odd")
+        return x
+
+    trials = Trials(Does(call), read_inputs(Does(call), ("L",)), "eval", ())
+    assert trials.passes({"L": 3}, expected=True) is True
+    assert trials.for_real({"L": 3}) is False
+    assert trials.passes({"L": 3}, expected=True) is False
+
+
+class Counts(nn.Module):
+    """Writes into what it holds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.zeros(3))
+        self.table = torch.zeros(3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.add_(1)  # type: ignore[operator]
+        self.table.mul_(0).add_(2)
+        return x + self.table
+
+
+def test_a_trial_leaves_the_model_as_it_was() -> None:
+    model = Counts()
+    trials = Trials(model, read_inputs(model, ("L",)), "eval", ())
+    assert trials.for_real({"L": 3}) is True
+    assert trials.for_real({"L": 4}) is False
+    assert model.seen.tolist() == [0, 0, 0]  # type: ignore[operator, union-attr]
+    assert model.table.tolist() == [0, 0, 0]
+
+
+def test_a_trial_in_train_mode_leaves_the_statistics_as_they_were() -> None:
+    model = nn.Sequential(nn.BatchNorm1d(2, momentum=0.5), Does(lambda x: x + 1))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    model(torch.full((3, 2, 5), 7.0))
+    assert not torch.equal(model.state_dict()["0.running_mean"], before["0.running_mean"])
+    model.load_state_dict(before)
+    trials = Trials(model, read_inputs(model, (2, "L"), batch_size=3), "train", ())
+    assert trials.for_real({"L": 5}) is True
+    assert model.state_dict().keys() == before.keys()
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+
+
+# What is answered without PyTorch's own arithmetic, in other words
+
+
+def test_an_activation_may_be_given_its_input_by_name() -> None:
+    x = torch.ones(1, 2)
+    for call in (F.relu, F.gelu):
+        with KnownSizes():
+            found = call(input=x)
+        assert found.shape == call(input=x).shape
+
+
+@pytest.mark.parametrize("missing", [0, 1])
+def test_a_batch_norm_in_eval_mode_needs_both_statistics(missing: int) -> None:
+    x, statistics = torch.ones(2, 3, 4), [torch.zeros(3), torch.ones(3)]
+    given = [None if index == missing else each for index, each in enumerate(statistics)]
+    with pytest.raises(RuntimeError, match="must be defined"):
+        F.batch_norm(x, *given)
+    with KnownSizes(), pytest.raises(RuntimeError, match="must be defined"):
+        F.batch_norm(x, *given)
+
+
+def test_a_view_of_plain_sizes_is_pytorchs_own() -> None:
+    x = torch.arange(12.0)
+    with KnownSizes():
+        view = x.view(3, 4)
+        view.add_(1)
+    assert view.data_ptr() == x.data_ptr()
+    assert x.tolist() == [*range(1, 13)]
