@@ -462,6 +462,24 @@ def test_a_way_that_only_small_sizes_take_is_told() -> None:
         assert (told == tuple(Small()(torch.zeros(1, 3, h, size)).shape)) == (size != w)
 
 
+def test_what_raises_nothing_is_a_mistake_in_letters_too() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8, 10))
+    plain, told = (summarize(model, (3, height, 8)).problems for height in (6, "H"))
+    assert [(each.path, each.kind, each.declared) for each in told] == [
+        (each.path, each.kind, each.declared) for each in plain
+    ]
+    assert "flatten" in plain[0].message
+    assert [each.required for each in plain] == [8 * 6 * 8] * 2
+    assert [each.required for each in told] == [64 * H] * 2
+
+
+def test_indices_are_found_out_in_letters_too() -> None:
+    model = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2))
+    s = summarize(model, ("L",))
+    assert s.output_shape == (1, L, 2)
+    assert s.report.inputs[0].dtype == "int64"
+
+
 def test_an_axis_taken_apart_is_for_the_linear_behind_it() -> None:
     model = nn.Sequential(nn.Conv1d(2, 6, 1), nn.Unflatten(2, (-1, 16)), nn.Linear(16, 2))
     for shape in ((2, 64), (2, "L")):

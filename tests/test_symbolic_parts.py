@@ -197,6 +197,7 @@ def test_equal_steps_are_one_range(minimum: int, step: int, count: int) -> None:
         ([1, 2, 3, 10, 12, 14, 16], 16, SizeRange("H", 10, 16, 2)),
         ([1, 2, 3, 10, 12, 14, 16], 5, SizeRange("H", 10, 16, 2)),
         ([4, 8, 12, 50], 8, SizeRange("H", 4, 12, 4)),
+        ([1, 4, 9, 16, 25, 36, 49, 64, 81, 94, 96, 98, 100], 96, SizeRange("H", 94, 100, 2)),  # too few for no end
     ],
 )
 def test_of_several_runs_the_one_that_is_meant(sizes: list[int], near: int | None, found: SizeRange | None) -> None:
@@ -579,6 +580,7 @@ multiple_of_32 = Condition(sympy.Eq(theirs.Mod(H, 32), 0))
         (lambda H: H % 28 < 4 and H >= 28, [quarters_in_sevens], "multiples of 28, or up to 3 more"),
         (lambda H: H % 28 < 4 and H >= 56, [quarters_in_sevens], "multiples of 28, or up to 3 more from 56 up"),
         (lambda H: H % 28 < 3 and H >= 28, [quarters_in_sevens], None),  # which the condition does not tell
+        (lambda H: True, [Condition(sympy.Function("unknown")(H) > 3)], "any"),
         (lambda H: False, [], None),
         (lambda H: sympy.isprime(H), [], None),
     ],
@@ -610,6 +612,10 @@ def test_the_sizes_that_are_found_are_those_that_are_taken(
         (lambda H, W: H == 12 and W == 40,
          [Condition(sympy.Eq(H, 12), declared=True), Condition(sympy.Eq(W, 40), declared=True)], ""),
         (lambda H, W: H >= 3 and W >= 3, [Condition(H * W > 500), Condition(sympy.Eq(H, W))], ""),
+        (lambda H, W: H % 8 == 0 and H <= 64 and W >= 2,
+         [Condition(sympy.Eq(theirs.Mod(H, 8), 0)), Condition(H <= 64), Condition(W >= 2)], ""),
+        # The model came by an equal height and width; sizes that would show it are too large for it.
+        (lambda H, W: H <= 60 and W <= 60, [Condition(sympy.Eq(H, W)), Condition(H <= 60), Condition(W <= 60)], ""),
         (lambda H, W: H + W > 600, [], None),
     ],
 )  # fmt: skip
@@ -643,15 +649,31 @@ def test_a_truth_and_a_fraction_have_values() -> None:
     assert Evaluation({})(sympy.true) is True
     assert Evaluation({})(sympy.false) is False
     assert Evaluation({H: 3, W: 5})(H / 2 + W / 2) == 4
+    assert Evaluation({H: 6})(3 * H / 2) == 9
+    assert Evaluation({H: 7})(sympy.ceiling(H / 2)) == 4
+    assert Evaluation({H: torch.tensor([7, 8])})(sympy.ceiling(H / 2)).tolist() == [4, 4]
     assert Evaluation({H: torch.tensor([3, 4]), W: 5})(H / 2 + W / 2).tolist() == [4, 4]
 
 
 @pytest.mark.parametrize("scale", [0.1, 0.3, 1.5, 2.7, 1 / 3, 0.123456789])
 def test_a_scale_is_the_fraction_that_is_meant(scale: float) -> None:
     form = sympy.sympify(closed_form(sympy.floor(H * sympy.Float(scale))))
-    for h in (1, 7, 20, 33, 64, 101, 999):
+    for h in (1, 7, 20, 33, 64, 101, 999, 10**8):
         assert form.subs({"H": h}) == int(Fraction(str(scale)).limit_denominator(10**9) * h)
     assert not form.atoms(sympy.Float)
+
+
+def test_functions_of_pytorchs_are_what_they_say() -> None:
+    for h in range(1, 40):
+        for form, value in (
+            (theirs.TruncToInt(theirs.IntTrueDiv(-H, 2)), math.trunc(-h / 2)),
+            (theirs.TruncToInt(theirs.IntTrueDiv(3 - H, 2)), math.trunc((3 - h) / 2)),
+            (theirs.TruncToInt(theirs.IntTrueDiv(H, 2)), math.trunc(h / 2)),
+            (theirs.FloorToInt(theirs.IntTrueDiv(H, 4)), h // 4),
+            (theirs.CeilToInt(theirs.IntTrueDiv(H + 1, 4)), math.ceil((h + 1) / 4)),
+            (sympy.Abs(H - 5), abs(h - 5)),
+        ):
+            assert sympy.sympify(closed_form(form)).subs({H: h}) == value
 
 
 def test_every_letter_has_a_sample_of_its_own() -> None:

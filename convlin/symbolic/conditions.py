@@ -32,7 +32,7 @@ class Condition(NamedTuple):
 def demands(finding: Finding) -> Iterator[Condition]:
     """The conditions on the letters under which this misfit is none; nothing where no letter can mend it."""
     pairs = [(declared, required) for declared, required in _pairs(finding) if declared != required]
-    if not pairs or not all(_has_letters(declared) or _has_letters(required) for declared, required in pairs):
+    if not all(_has_letters(declared) or _has_letters(required) for declared, required in pairs):
         return
     for declared, required in pairs:
         relation = sympy.Eq(sympy.sympify(required), sympy.sympify(declared))
