@@ -585,6 +585,18 @@ def runs(model: nn.Module, shape: tuple[Any, ...], sizes: Mapping[str, int]) -> 
     return True
 
 
+@pytest.mark.parametrize("size", [24, 40, 88])
+def test_sizes_that_only_a_sum_asks_for_are_found(size: int) -> None:
+    model = Positions(size)
+    s = summarize(model, (3, "H", "W"))
+    assert not s.problems
+    assert s.accepts is not None
+    for height in range(size - 9, size + 18):
+        assert runs(model, (3, "H", "W"), {"H": height, "W": size}) == (height in s.accepts["H"])
+    real = tuple(model(torch.zeros(1, 3, size, size)).shape)
+    assert tuple(Evaluation({H: size, W: size})(one) for one in s.output_shape) == real
+
+
 def test_letters_that_have_to_be_equal() -> None:
     class Square(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
