@@ -35,7 +35,7 @@ from convlin.records import Accepts, SizeRange
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.caches import forgetting
-from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
+from convlin.symbolic.closed_form import ClosedForms, Letter, closed_form, for_multiples
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed, questions
 from convlin.symbolic.evaluate import Evaluation
@@ -674,6 +674,15 @@ def test_functions_of_pytorchs_are_what_they_say() -> None:
             (sympy.Abs(H - 5), abs(h - 5)),
         ):
             assert sympy.sympify(closed_form(form)).subs({H: h}) == value
+
+
+def test_what_no_form_is_found_for_is_written_in_letters_all_the_same() -> None:
+    s, a0, a1 = sympy.symbols("s a0 a1", integer=True)
+    definitions = {a0: theirs.FloorToInt(theirs.IntTrueDiv(s, 3)), a1: theirs.TruncToInt(theirs.IntTrueDiv(3 - a0, 2))}
+    form = ClosedForms({s: H}, definitions)(a1)
+    assert {symbol.name for symbol in form.free_symbols} == {"H"}
+    for h in range(1, 60):
+        assert Evaluation({H: h})(form) == math.trunc((3 - h // 3) / 2)
 
 
 def test_every_letter_has_a_sample_of_its_own() -> None:
