@@ -597,6 +597,13 @@ def test_sizes_that_only_a_sum_asks_for_are_found(size: int) -> None:
     assert tuple(Evaluation({H: size, W: size})(one) for one in s.output_shape) == real
 
 
+def test_what_a_call_that_stopped_was_given_is_in_letters() -> None:
+    (call,) = (call for call in summarize(Calls(lambda x: F.max_pool2d(x, x.shape[-1] + 1)), (3, "H", "W")).calls
+               if call.failed)  # fmt: skip
+    assert call.settings["1"] == W + 1
+    assert not any(isinstance(value, torch.SymInt) for value in call.settings.values())
+
+
 def test_letters_that_have_to_be_equal() -> None:
     class Square(nn.Module):
         def forward(self, x: Tensor) -> Tensor:
