@@ -423,6 +423,16 @@ def test_the_sizes_that_are_asked_for_are_those_that_come_out(
         assert tuple(Evaluation({H: h, W: w})(size) for size in s.output_shape) == real
 
 
+def test_a_view_as_another_dtype_asks_for_no_size() -> None:
+    def call(x: Tensor) -> Tensor:
+        return x.flatten().view(torch.int32)
+
+    s = summarize(Calls(call), ("L",))
+    for length in (3, 8):
+        real = tuple(call(torch.zeros(1, length)).shape)
+        assert tuple(Evaluation({L: length})(size) for size in s.output_shape) == real
+
+
 @pytest.mark.parametrize(
     "layer",
     [

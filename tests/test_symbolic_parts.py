@@ -421,11 +421,8 @@ class Windowed(nn.Module):
         (Even(1), (2, "L"), 1),
         (Even(-1), (2, "L"), 2),
         (InPieces(), ("L", 16), 1),
-        (
-            Windowed(),
-            (3, "H", "W"),
-            20,
-        ),  # where a map is smaller than its window, there is another one, as a remark says
+        # Where a map is smaller than its window, there is another way, as a remark says.
+        (Windowed(), (3, "H", "W"), 20),
     ],
 )
 def test_forms_that_are_wrong_one_way_are_replaced(model: nn.Module, shape: tuple[Any, ...], least: int) -> None:

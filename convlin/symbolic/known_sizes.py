@@ -87,6 +87,8 @@ _SIZES: dict[Any, Callable[..., Sequence[Any]]] = {
 def _with_sizes(made: Tensor, sizes: Sequence[Any]) -> Tensor:
     if len(sizes) != made.dim() or all(type(size) is int for size in made.shape):
         return made
+    if not all(isinstance(size, int | torch.SymInt) for size in sizes):  # view(torch.int32)
+        return made
     return made.new_empty(
         [found if type(size) is int and size < 0 else size for size, found in zip(sizes, made.shape, strict=True)]
     )
