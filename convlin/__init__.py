@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 from convlin.errors import ConvlinError, InputError, ShapeError
 
 if TYPE_CHECKING:
-    from convlin.fitting import fit
-    from convlin.printing import Print
-    from convlin.shortcuts import assert_shapes, explain, num_flat_features
-    from convlin.summarizing import summarize
+    from convlin.api.fit import fit
+    from convlin.api.print_layer import Print
+    from convlin.api.shortcuts import assert_shapes, explain, num_flat_features
+    from convlin.api.summarize import summarize
+    from convlin.api.watch import watch
     from convlin.summary import Summary
-    from convlin.watching import watch
 
 __all__ = [
     "ConvlinError",
@@ -33,14 +33,14 @@ __version__ = "0.1.0"
 #: Where each public name lives.  It is imported on first use: pytest loads this package in every
 #: run for its plugin, and torch alone takes two seconds.
 _HOMES = {
-    "Print": "convlin.printing",
+    "Print": "convlin.api.print_layer",
     "Summary": "convlin.summary",
-    "assert_shapes": "convlin.shortcuts",
-    "explain": "convlin.shortcuts",
-    "fit": "convlin.fitting",
-    "num_flat_features": "convlin.shortcuts",
-    "summarize": "convlin.summarizing",
-    "watch": "convlin.watching",
+    "assert_shapes": "convlin.api.shortcuts",
+    "explain": "convlin.api.shortcuts",
+    "fit": "convlin.api.fit",
+    "num_flat_features": "convlin.api.shortcuts",
+    "summarize": "convlin.api.summarize",
+    "watch": "convlin.api.watch",
 }
 
 

@@ -62,8 +62,8 @@ class ShapeLock:
         ``name`` tells several locks of one test apart; everything else is as for ``summarize``.
         """
         __tracebackhide__ = True
+        from convlin.api.summarize import summarize
         from convlin.errors import InputError
-        from convlin.summarizing import summarize
 
         try:
             summary = summarize(
@@ -76,7 +76,7 @@ class ShapeLock:
     def check(self, summary: Summary, *, name: str | None = None) -> Summary:
         """The same for a summary that is already there."""
         __tracebackhide__ = True
-        from convlin.changes import failure
+        from convlin.checks.lock_diff import failure
         from convlin.errors import InputError, ShapeError
 
         try:
@@ -181,7 +181,7 @@ class Book:
 
     def write(self, summary: Summary, path: Path) -> None:
         """Write the lock of ``summary`` unless the file says the same already."""
-        from convlin.changes import renewed
+        from convlin.checks.lock_diff import renewed
 
         path.parent.mkdir(parents=True, exist_ok=True)
         happened = renewed(summary.report, path)

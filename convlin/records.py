@@ -12,17 +12,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
+from typing import Any, NamedTuple
 
-from convlin.agreement import same_shape
-
-if TYPE_CHECKING:
-    import sympy
-
-Size: TypeAlias = "int | sympy.Expr"
-"""One dimension of a shape: an integer, or a closed form in named sizes."""
-
-Shape: TypeAlias = tuple[Size, ...]
+from convlin.sizes.equal import same_shape
+from convlin.sizes.types import Shape as Shape
+from convlin.sizes.types import Size as Size
 
 #: Bytes of one element; complex and quantised types included.  Keys are PyTorch's dtype names
 #: without the ``torch.`` in front.

@@ -6,14 +6,14 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError, ShapeError
-from convlin.names import did_you_mean
 from convlin.records import Accepts, Call, ModuleInfo, Problem, Report, Shape, Size
 from convlin.render.forms import Forms
 from convlin.render.options import Options
 
 if TYPE_CHECKING:
-    from convlin.expected import Expected
+    from convlin.checks.patterns import Expected
 
 
 class Summary(Forms):
@@ -122,7 +122,7 @@ class Summary(Forms):
         2  Linear
             has in_features=48, which is right: 3·4·4 = 48
         """
-        from convlin.explaining import explain_report, find_call, printable
+        from convlin.explanation.of_model import explain_report, find_call, printable
 
         text = explain_report(self.report, None if path is None else find_call(self.report, path))
         return printable(text, self._options.ascii_only)
@@ -136,7 +136,7 @@ class Summary(Forms):
         """
         __tracebackhide__ = True
         if path is not None:
-            from convlin.changes import failure
+            from convlin.checks.lock_diff import failure
 
             try:
                 message = failure(self.report, path)
@@ -157,7 +157,7 @@ class Summary(Forms):
             ShapeError: the summary has problems; a lock would keep them.
         """
         __tracebackhide__ = True
-        from convlin.lock import write_lock
+        from convlin.checks.lock_file import write_lock
 
         self.check()
         write_lock(self.report, path)
@@ -166,7 +166,7 @@ class Summary(Forms):
     def assert_shapes(self, expected: Expected) -> Summary:
         """This summary, or one ``ShapeError`` with every difference; ``expected`` as for ``convlin.assert_shapes``."""
         __tracebackhide__ = True
-        from convlin.check import failure, read_expected
+        from convlin.checks.shapes import failure, read_expected
 
         try:
             message = failure(self.report, read_expected(expected))

@@ -1,77 +1,68 @@
-"""The house: imports run one way, heavy ones wait, and what should know nothing of torch does not."""
+"""Folders are the layers: imports run one way, heavy ones wait, and what needs no torch imports none."""
 
 from __future__ import annotations
 
+import ast
+
 import pytest
 
-from docs.make_house import PACKAGE, PAGE, arrows, floors, imports, neighbours, page, rooms
+from docs.make_diagram import PACKAGE, PAGE, arrows, imports, layer, levels, modules, neighbors, page
 from tests.processes import python
 
-#: Rooms that may not reach torch, not even through another room.
-WITHOUT_TORCH = ("records", "errors", "render", "arithmetic", "source")
-#: Rooms that may not know of each other: a prefix and what it must never import.
+#: Layers that may not reach torch, not even through another one.
+WITHOUT_TORCH = ("records", "errors", "render", "arithmetic", "derivations", "analysis", "source")
+#: Layers that may not import each other, though no circle would come of it.
 NEVER = {
-    "trace": ("render", "summary", "cli", "check"),
-    "between": ("render", "summary", "cli", "check"),
-    "layers": ("trace", "between", "render", "summary", "report"),
-    "recovery": ("trace", "between", "render", "summary", "report"),
-    "functions": ("trace", "between", "render", "summary", "report"),
-    "records": ("",),
-    "render": ("trace", "summary", "cli", "check", "layers"),
-    "untouched": ("trace", "render", "summary"),
+    "trace": ("render", "analysis", "source"),
+    "layers": ("functions", "render"),
+    "functions": ("render",),
+    "render": ("layers", "functions", "source"),
+    "untouched": ("trace", "render"),
+    "source": ("layers", "functions", "derivations"),
 }
+MODULES = modules()
+LOADED = neighbors(lazy=False)
 
 
-ROOMS = rooms()
-LOADED, NEEDED = neighbours(lazy=False), neighbours(lazy=True)
+def test_imports_between_layers_run_one_way() -> None:
+    assert [name for level in levels() for name in level if name != "__init__"]
 
 
-@pytest.mark.parametrize("lazy", [False, True])
-def test_imports_run_one_way(lazy: bool) -> None:
-    """Also those that wait inside a function; the package's own face is above all."""
-    needed = NEEDED if lazy else LOADED
-    graph = {name: {other for other in needed[name] if other} for name in ROOMS if name}
-    done: set[str] = set()
+def test_imports_inside_a_layer_run_one_way() -> None:
+    graph = {name: set(others) for name, others in neighbors(lazy=True).items()}
     while graph:
-        free = {name for name, needs in graph.items() if needs <= done}
-        assert free, f"these rooms import each other in a circle: {sorted(graph)}"
-        done |= free
+        free = {name for name, needs in graph.items() if not needs & graph.keys()}
+        assert free, f"these modules import each other in a circle: {sorted(graph)}"
         for name in free:
             del graph[name]
 
 
-@pytest.mark.parametrize("room", [name for name in ROOMS if name.split(".")[0] in WITHOUT_TORCH])
-def test_rooms_without_torch(room: str) -> None:
-    reached, pending = set(), [room]
+def test_few_modules_stand_outside_a_folder() -> None:
+    assert len(list(PACKAGE.glob("*.py"))) <= 10
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("__init__.py")), ids=str)
+def test_every_package_says_in_a_line_what_it_holds(path) -> None:
+    said = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+    assert said
+    assert len(said.splitlines()[0]) <= 120
+
+
+@pytest.mark.parametrize("name", [name for name in MODULES if layer(name) in WITHOUT_TORCH])
+def test_modules_without_torch(name: str) -> None:
+    reached, pending = set(), [name]
     while pending:
-        name = pending.pop()
-        if name in reached:
+        each = pending.pop()
+        if each in reached:
             continue
-        reached.add(name)
-        assert not any(found.split(".")[0] == "torch" for found in imports(ROOMS[name], lazy=False)), (room, name)
-        pending.extend(LOADED[name])
+        reached.add(each)
+        assert not any(found.split(".")[0] == "torch" for found in imports(MODULES[each], lazy=False)), (name, each)
+        pending.extend(LOADED[each])
 
 
-@pytest.mark.parametrize("room", sorted(NEVER))
-def test_rooms_that_do_not_know_each_other(room: str) -> None:
-    for name in ROOMS:
-        if name.split(".")[0] != room:
-            continue
-        for other in NEEDED[name]:
-            top = other.split(".")[0]
-            if NEVER[room] == ("",):
-                # A comparison of numbers that itself imports nothing of the house, and nothing heavy.
-                assert other == "agreement", f"{name} imports {other}"
-                assert not NEEDED[other]
-                continue
-            assert top not in NEVER[room], f"{name} imports {other}"
-
-
-def test_no_import_leads_up_a_floor() -> None:
-    order = list(floors())
-    assert order[0] == "records"
-    assert order[-1] == "faces"
-    assert [(here, there) for here, there in arrows() if order.index(here) < order.index(there)] == []
+@pytest.mark.parametrize("here", sorted(NEVER))
+def test_layers_that_do_not_know_each_other(here: str) -> None:
+    assert not [there for other, there in arrows() if other == here and there in NEVER[here]]
 
 
 def _modules_after(statement: str) -> set[str]:
@@ -94,10 +85,5 @@ def test_summarize_loads_no_algebra_and_no_tables_until_asked() -> None:
     assert not loaded & {"tabulate", "sympy", "pandas"}
 
 
-def test_every_room_stands_on_one_floor_of_the_design() -> None:
-    placed = [room for found in floors().values() for room in found]
-    assert sorted(placed) == sorted({name.split(".")[0] for name in ROOMS} - {"", "__main__"})
-
-
-def test_the_drawing_is_that_of_the_code() -> None:
-    assert page() == PAGE.read_text(encoding="utf-8"), "python -m docs.make_house draws it anew"
+def test_the_diagram_is_that_of_the_code() -> None:
+    assert page() == PAGE.read_text(encoding="utf-8"), "python -m docs.make_diagram draws it anew"

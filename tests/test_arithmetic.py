@@ -3,10 +3,7 @@
 from __future__ import annotations
 
 import ast
-import doctest
-import importlib
 import math
-import pkgutil
 import re
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
@@ -1489,13 +1486,6 @@ def test_receptive_field_of_paths_that_meet() -> None:
 # ---------------------------------------------------------------------------------------------------
 # The house
 # ---------------------------------------------------------------------------------------------------
-
-modules = [f"convlin.arithmetic.{info.name}" for info in pkgutil.iter_modules(arithmetic.__path__)]
-
-
-@pytest.mark.parametrize("name", modules)
-def test_examples_in_docstrings(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(name)).failed == 0
 
 
 @pytest.mark.parametrize("name", arithmetic.__all__)

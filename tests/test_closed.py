@@ -9,8 +9,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 
-from convlin import passes, summarize
-from convlin.closed import _OWN, _STATISTICS, is_closed
+from convlin import observe as passes
+from convlin import summarize
+from convlin.trace.native_only import _OWN, _STATISTICS, is_closed
 from tests.snapshot import difference, snapshot
 
 IMAGE, MAP, SIGNAL, VOLUME, FLAT = (2, 4, 8, 8), (4, 8, 8), (2, 4, 16), (2, 4, 8, 8, 8), (2, 16)

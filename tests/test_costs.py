@@ -10,12 +10,12 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
-from convlin.frozen import maker
-from convlin.hooks import Hooks
-from convlin.kept_tensors import KeptTensors
+from convlin._util.fast_records import maker
+from convlin.functions.writes import only_reads
+from convlin.module_tree import walk
 from convlin.records import Call, ModuleInfo
-from convlin.tree import walk
-from convlin.writing import only_reads
+from convlin.trace.hooks import Hooks
+from convlin.untouched.tensor_state import KeptTensors
 from examples.cifar10 import CNN
 from tests.snapshot import difference, snapshot
 

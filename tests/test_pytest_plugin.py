@@ -9,8 +9,6 @@ from pathlib import Path
 import pytest
 
 # Loaded once, here: pytester forgets what a run inside this process has imported.
-import convlin.changes
-import convlin.summarizing  # noqa: F401
 from tests import processes
 from tests.processes import PATIENCE
 

@@ -12,9 +12,10 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convlin import Summary, summarize, trace
-from convlin.between import Between
-from convlin.nested import sizes
+from convlin import Summary, summarize
+from convlin.tensors import sizes
+from convlin.trace import tracer as trace
+from convlin.trace.function_mode import Between
 from tests.snapshot import difference, snapshot
 from tests.zoo import SMALL, ZooModel, cases
 

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
-from convlin.receptive import Field, receptive_fields
+from convlin.analysis.receptive_field import Field, receptive_fields
 
 
 def seen_columns(model: nn.Module, channels: int, size: int) -> list[tuple[int, int]]:

@@ -17,7 +17,7 @@ import sympy
 from torch import nn
 
 from convlin import InputError, Summary, summarize
-from convlin.memory import OPTIMIZERS
+from convlin.analysis.memory import OPTIMIZERS
 from convlin.records import Problem, Report, Step, TensorInfo
 from convlin.render import words
 from convlin.render.columns import derived, needs
@@ -328,7 +328,7 @@ def test_memory_refuses_what_it_cannot_know():
 
 def test_memory_in_letters():
     N = sympy.Symbol("N", integer=True, positive=True)
-    from convlin.memory import estimate
+    from convlin.analysis.memory import estimate
     from convlin.records import Call
 
     info = TensorInfo("", (N, 3), "float32", "cpu")

@@ -29,8 +29,9 @@ from convlin.records import (
     Step,
     TensorInfo,
 )
-from convlin.render import closed_forms, rules, schema
-from convlin.symbolic.closed_form import Letter
+from convlin.render import rules, schema
+from convlin.sizes import serialize as closed_forms
+from convlin.sizes.closed_form import Letter
 from tests.golden.models import CNN
 
 H, W = sympy.symbols("H W", integer=True, positive=True)

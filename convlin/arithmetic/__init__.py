@@ -6,12 +6,12 @@ the whole input shape, batch included, and settings under PyTorch's own names, a
 """
 
 from convlin.arithmetic.combining import broadcast, cat, expand, matmul, reduce, repeat, stack
-from convlin.arithmetic.common import SizeError, spell
+from convlin.arithmetic.common import SizeError
 from convlin.arithmetic.features import bilinear, embedding, embedding_bag, linear, rnn, rnn_cell, rnn_state
 from convlin.arithmetic.folding import fold, unfold, unfold_dimension
 from convlin.arithmetic.padding import pad
 from convlin.arithmetic.pooling import adaptive_pool, avg_pool, fractional_max_pool, lp_pool, max_pool, max_unpool
-from convlin.arithmetic.receptive import Layer, ReceptiveField, extend, join, receptive_field
+from convlin.arithmetic.receptive_field import Layer, ReceptiveField, extend, join, receptive_field
 from convlin.arithmetic.resampling import interpolate, pixel_shuffle, pixel_unshuffle
 from convlin.arithmetic.reshapes import (
     chunk,
@@ -25,6 +25,7 @@ from convlin.arithmetic.reshapes import (
     unsqueeze,
 )
 from convlin.arithmetic.windows import conv_transpose, convolution
+from convlin.sizes.spell import spell
 
 __all__ = [
     "Layer",

@@ -5,18 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from convlin.arithmetic.common import (
-    SizeError,
-    certain,
-    differ,
-    factor,
-    page,
-    position,
-    require_sizes,
-    spell,
-    spell_shape,
-)
+from convlin.arithmetic.common import SizeError, certain, differ, page, position, require_sizes
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import factor, spell, spell_shape
 
 
 def cat(input_shapes: Sequence[Shape], /, *, dim: int = 0) -> Derivation:

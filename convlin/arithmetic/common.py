@@ -1,4 +1,4 @@
-"""What every formula needs: the error, how a size is spelled, and steps that are alike put together.
+"""What every formula needs: the error, checks of sizes and settings, and like steps merged.
 
 A size is an integer or a closed form in named sizes.  Closed forms are met only through the methods
 they share with numbers, so that nothing here imports sympy (most of a second) for plain integers.
@@ -10,14 +10,13 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from convlin.records import Shape, Size, Step
+from convlin.sizes.spell import spell, spell_shape
 
 Setting: TypeAlias = "Size | Sequence[Size]"
 """One value for all spatial axes, or one for each, as PyTorch's layers take it."""
 
 #: Names of the spatial axes, by their number.
 SPATIAL_AXES = {1: ("L",), 2: ("H", "W"), 3: ("D", "H", "W")}
-
-_SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 
 
 class SizeError(ValueError):
@@ -85,64 +84,6 @@ def quotient(size: Size, divisor: Size) -> Size | None:
     if getattr(ratio, "is_integer", None) is False:
         return None
     return int(ratio) if getattr(ratio, "is_Integer", False) else ratio
-
-
-def spell(size: Any) -> str:
-    """A size as a person writes it: ``32``, ``−3``, ``2.5``, ``32·⌊(H + 1)/4⌋``.
-
-    >>> spell(-3), spell(2.0)
-    ('−3', '2')
-    """
-    if isinstance(size, float) and size.is_integer():
-        size = int(size)
-    if not hasattr(size, "as_numer_denom"):
-        return str(size).replace("-", "−")
-    name = size.func.__name__
-    if name == "floor":
-        return f"⌊{spell(size.args[0].together())}⌋"
-    if name == "ceiling":
-        return f"⌈{spell(size.args[0].together())}⌉"
-    if name in ("FloorDiv", "CleanDiv"):  # PyTorch's own closed forms
-        return f"⌊{factor(size.args[0])}/{divisor(size.args[1])}⌋"
-    if name in ("Min", "Max"):
-        return f"{name.lower()}({', '.join(sorted(map(spell, size.args)))})"
-    if size.is_Add or size.is_Mul:
-        above, below = size.as_numer_denom()
-        if below != 1:
-            return f"{factor(above)}/{divisor(below)}"
-    if size.is_Add:
-        text = " + ".join(spell(term) for term in size.as_ordered_terms())
-        return text.replace("+ −", "− ")
-    if size.is_Mul:
-        number, rest = size.as_coeff_Mul()
-        sign = "−" if number < 0 else ""
-        factors = ([] if abs(number) == 1 else [abs(number)]) + list(rest.as_ordered_factors())
-        return sign + "·".join(map(factor, factors))
-    if size.is_Pow and size.exp.is_Integer and size.exp > 1:
-        return factor(size.base) + str(size.exp).translate(_SUPERSCRIPTS)
-    return str(size).replace("-", "−")
-
-
-def factor(size: Any) -> str:
-    """The same, in parentheses where it stands among other signs and would fall apart."""
-    text = spell(size)
-    return f"({text})" if getattr(size, "is_Add", False) or text.startswith("−") else text
-
-
-def divisor(size: Any) -> str:
-    """The same under a stroke, where a product needs parentheses, too."""
-    text = factor(size)
-    return f"({text})" if getattr(size, "is_Mul", False) and not text.startswith("(") else text
-
-
-def spell_product(sizes: Iterable[Any]) -> str:
-    """``32·8·8``."""
-    return "·".join(map(factor, sizes))
-
-
-def spell_shape(shape: Iterable[Size]) -> str:
-    """``3×32×32``, for messages."""
-    return "×".join(map(factor, shape)) or "scalar"
 
 
 def is_sequence(value: object) -> bool:

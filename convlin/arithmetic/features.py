@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from convlin.arithmetic.common import (
-    SizeError,
-    certain,
-    declared,
-    differ,
-    factor,
-    page,
-    require_sizes,
-    require_width,
-    spell,
-    spell_shape,
-)
+from convlin.arithmetic.common import SizeError, certain, declared, differ, page, require_sizes, require_width
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import factor, spell, spell_shape
 
 
 def linear(input_shape: Shape, /, *, out_features: Size, in_features: Size | None = None) -> Derivation:

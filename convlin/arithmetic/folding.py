@@ -10,7 +10,6 @@ from convlin.arithmetic.common import (
     certain,
     declared,
     differ,
-    factor,
     merge_alike,
     page,
     position,
@@ -19,12 +18,11 @@ from convlin.arithmetic.common import (
     require_filled,
     require_sizes,
     sizes_per_axis,
-    spell,
-    spell_product,
     split_spatial,
 )
 from convlin.arithmetic.windows import Window, windows_along
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import factor, spell, spell_product
 
 
 def unfold(

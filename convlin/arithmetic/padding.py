@@ -8,15 +8,14 @@ from convlin.arithmetic.common import (
     SPATIAL_AXES,
     SizeError,
     certain,
-    factor,
     merge_alike,
     page,
     require_filled,
     require_sizes,
     smaller,
-    spell,
 )
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import factor, spell
 
 _LAYERS = {
     "constant": "ConstantPad",

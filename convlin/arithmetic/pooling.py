@@ -10,19 +10,18 @@ from convlin.arithmetic.common import (
     SizeError,
     certain,
     declared,
-    factor,
     merge_alike,
     page,
     per_axis,
     require_filled,
     require_sizes,
     sizes_per_axis,
-    spell,
     split_spatial,
 )
 from convlin.arithmetic.resampling import scale_axis
 from convlin.arithmetic.windows import Window, spatial_part, windows_along
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import factor, spell
 
 
 def _pool(input_shape: Shape, spatial_dims: int, windows: list[Window], name: str) -> Derivation:

@@ -11,7 +11,6 @@ from convlin.arithmetic.common import (
     SizeError,
     certain,
     declared,
-    factor,
     merge_alike,
     page,
     per_axis,
@@ -19,11 +18,10 @@ from convlin.arithmetic.common import (
     require_filled,
     require_sizes,
     sizes_per_axis,
-    spell,
-    spell_shape,
     split_spatial,
 )
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import factor, spell, spell_shape
 
 
 def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:

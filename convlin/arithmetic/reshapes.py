@@ -10,19 +10,15 @@ from convlin.arithmetic.common import (
     certain,
     declared,
     differ,
-    divisor,
-    factor,
     page,
     position,
     product,
     quotient,
     require_sizes,
     smaller,
-    spell,
-    spell_product,
-    spell_shape,
 )
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import divisor, factor, spell, spell_product, spell_shape
 
 
 def flatten(input_shape: Shape, /, *, start_dim: int, end_dim: int = -1) -> Derivation:

@@ -14,7 +14,6 @@ from convlin.arithmetic.common import (
     SizeError,
     certain,
     channel_step,
-    factor,
     is_sequence,
     merge_alike,
     page,
@@ -24,11 +23,11 @@ from convlin.arithmetic.common import (
     require_width,
     sizes_per_axis,
     smaller,
-    spell,
     split_spatial,
 )
 from convlin.arithmetic.padding import require_padding
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import factor, spell
 
 
 class Window(NamedTuple):

@@ -35,7 +35,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 def _run(parsed: argparse.Namespace, screen: Screen) -> int:
     from convlin.cli import failures
-    from convlin.loading import UserCodeError
+    from convlin.cli.load_model import UserCodeError
 
     try:
         return _command(parsed.command)(parsed, screen)

@@ -8,16 +8,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convlin.changes import Change, changes, renewed, told
+from convlin._util.atomic_write import shown
+from convlin.checks.lock_diff import Change, changes, renewed, told
+from convlin.checks.lock_file import lock_of, read_lock
 from convlin.cli import failures
 from convlin.cli.annotations import Annotation, annotated
 from convlin.cli.commands import as_json
 from convlin.cli.jobs import Job, Looked, jobs, look
+from convlin.cli.load_model import Loader, UserCodeError
 from convlin.cli.screen import Screen
 from convlin.errors import InputError
-from convlin.files import shown
-from convlin.loading import Loader, UserCodeError
-from convlin.lock import lock_of, read_lock
 from convlin.records import Location, Problem
 from convlin.render.text import given, problems_text
 from convlin.source import locate

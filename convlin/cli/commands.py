@@ -6,12 +6,12 @@ import argparse
 import json
 from typing import TYPE_CHECKING, Any
 
+from convlin._util.suggest import nearest_or_all
 from convlin.cli import values
 from convlin.cli.jobs import jobs, look
+from convlin.cli.load_model import Loader
 from convlin.cli.screen import Screen
 from convlin.errors import InputError
-from convlin.loading import Loader
-from convlin.names import nearest_or_all
 
 if TYPE_CHECKING:
     from convlin.summary import Summary
@@ -71,7 +71,7 @@ def explain(arguments: argparse.Namespace, screen: Screen) -> int:
     with screen.progress("importing torch"):
         from torch import nn
 
-        from convlin.shortcuts import explain as explained
+        from convlin.api.shortcuts import explain as explained
     kind = getattr(nn, arguments.layer.removeprefix("nn.").removeprefix("torch.nn."), None)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         layers = [name for name, value in vars(nn).items() if isinstance(value, type) and issubclass(value, nn.Module)]

@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from convlin._util.atomic_write import shown, write_bytes
 from convlin.cli.jobs import Job, Looked, jobs, look
+from convlin.cli.load_model import Loader
 from convlin.cli.screen import Screen
 from convlin.errors import InputError
-from convlin.files import shown, write_bytes
-from convlin.loading import Loader
 
 if TYPE_CHECKING:
     from convlin.records import Problem

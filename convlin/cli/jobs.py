@@ -11,14 +11,14 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from convlin._util.atomic_write import shown
+from convlin._util.suggest import nearest_or_all
 from convlin.cli import values
 from convlin.errors import InputError
-from convlin.files import shown
-from convlin.names import nearest_or_all
 
 if TYPE_CHECKING:
+    from convlin.cli.load_model import Loaded, Loader
     from convlin.cli.screen import Screen
-    from convlin.loading import Loaded, Loader
     from convlin.summary import Summary
 
 
@@ -69,7 +69,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
     batch_size = values.read_batch_size(job.batch_size)
     with redirect_stdout(screen.stderr):
         with screen.progress(f"importing {job.model}"):
-            from convlin.summarizing import summary_of
+            from convlin.api.summarize import summary_of
 
             loaded = loader.load(job.model, arguments, keywords, base=job.base, device=job.device)
         with screen.progress(f"running {job.model}"):

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from convlin.arithmetic import SizeError, permute
-from convlin.arithmetic.common import certain, declared, factor, page, position, quotient, spell
+from convlin.arithmetic.common import certain, declared, page, position, quotient
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.spell import factor, spell
 
 
 def halve(input_shape: Shape, /, *, dim: int = -1) -> Derivation:

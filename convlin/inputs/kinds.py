@@ -9,9 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError
 from convlin.inputs.spelling import counted, listed, show
-from convlin.names import did_you_mean
 
 DtypeLike: TypeAlias = "torch.dtype | str"
 

@@ -15,11 +15,11 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError
 from convlin.inputs.kinds import DtypeLike, model_device, model_dtype, read_device, read_dtypes
 from convlin.inputs.plan import Dummy, Plan
 from convlin.inputs.spelling import counted, show
-from convlin.names import did_you_mean
 
 ShapeLike: TypeAlias = Sequence["int | str"]
 """A shape without the batch: integers, and letters for named sizes."""

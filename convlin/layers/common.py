@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from convlin.layers.rule import Arrival, Examine, Misfit, Verdict
-from convlin.nested import dtype_name
+from convlin.tensors import dtype_name
 
 
 def zeros(like: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:

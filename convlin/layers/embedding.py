@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from convlin.derivations import of_layers
 from convlin.layers.common import zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
-from convlin.nested import dtype_name
+from convlin.tensors import dtype_name
 
 
 def _examine_embedding(module: nn.Embedding | nn.EmbeddingBag, arrival: Arrival) -> Verdict | None:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple
 
-from convlin.collector import paused
+from convlin._util.gc_pause import paused
 from convlin.records import Call, Derivation, Problem, Step, TensorInfo
 from convlin.render import words
 from convlin.render.rows import Row, Table

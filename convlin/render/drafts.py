@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from fnmatch import fnmatchcase
 
-from convlin.memory import bytes_of
+from convlin.analysis.memory import bytes_of
 from convlin.records import ModuleInfo, ParameterInfo, Problem, Report, Size
 from convlin.render.options import Options, patterns
 from convlin.render.tree import LISTS, Block, Draft, above, depths, parents

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
     import pandas
 
-    from convlin.memory import Memory
+    from convlin.analysis.memory import Memory
     from convlin.records import Report
 
 
@@ -164,7 +164,7 @@ class Forms:
         adam state   8.01 MB
         total        16.5 MB
         """
-        from convlin.memory import estimate
+        from convlin.analysis.memory import estimate
 
         return estimate(self.report, batch_size=batch_size, gradients=gradients, optimizer=optimizer)
 

@@ -6,7 +6,7 @@ from collections.abc import Collection, Sequence
 
 from tabulate import tabulate
 
-from convlin.collector import paused
+from convlin._util.gc_pause import paused
 
 
 @paused()

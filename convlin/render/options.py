@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Any, TypedDict
 
+from convlin._util.suggest import nearest_or_all
 from convlin.errors import InputError
-from convlin.names import nearest_or_all
 
 #: Every column there is, in the order of the documentation.
 COLUMNS = (

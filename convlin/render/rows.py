@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from convlin.collector import paused
+from convlin._util.gc_pause import paused
 from convlin.records import Call, Location, Problem, Report, Size, TensorInfo
 from convlin.render.drafts import Drafts
 from convlin.render.fold import ENOUGH, LONG, fold
@@ -84,7 +84,7 @@ class Table:
     @cached_property
     def receptive_fields(self) -> tuple[Any, ...]:
         """For every call its receptive field, or None; worked out when the column is shown."""
-        from convlin.receptive import receptive_fields
+        from convlin.analysis.receptive_field import receptive_fields
 
         return receptive_fields(self.report)
 

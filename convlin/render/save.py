@@ -7,9 +7,9 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import PurePath
 
+from convlin._util.atomic_write import write_bytes
+from convlin._util.suggest import nearest_or_all
 from convlin.errors import InputError
-from convlin.files import write_bytes
-from convlin.names import nearest_or_all
 from convlin.records import Report
 from convlin.render.options import Options
 

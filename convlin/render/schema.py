@@ -16,9 +16,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from convlin.errors import InputError
 from convlin.records import Call, Derivation, Report
-from convlin.render import closed_forms, rules
+from convlin.render import rules
 from convlin.render.options import Options
 from convlin.render.options import options as read_options
+from convlin.sizes import serialize as closed_forms
 
 #: Goes up when a file that was written before can no longer be read as it was meant.
 VERSION = 1

@@ -114,7 +114,7 @@ def totals(made: Table) -> str:
 
     They speak of the whole model, whatever rows are shown.
     """
-    from convlin.memory import estimate
+    from convlin.analysis.memory import estimate
 
     report = made.report
     total, trainable = report.total_params, report.trainable_params

@@ -6,8 +6,10 @@ import re
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from convlin.arithmetic.common import spell
 from convlin.records import Shape, Size, Step, TensorInfo
+from convlin.sizes.spell import memory as memory
+from convlin.sizes.spell import shape_factor, spell
+from convlin.sizes.spell import size as size
 
 #: Signs that an output without UTF-8 cannot carry, and what stands for them there.
 ASCII = str.maketrans(
@@ -18,8 +20,6 @@ ASCII = str.maketrans(
     }
 )  # fmt: skip
 
-_BYTE_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
-
 
 def ascii_only(text: str) -> str:
     """The same text in ASCII signs; anything without a stand-in is escaped.
@@ -28,25 +28,6 @@ def ascii_only(text: str) -> str:
     'floor((32 + 2*1)/2) x \\\\u0436'
     """
     return text if text.isascii() else text.translate(ASCII).encode("ascii", "backslashreplace").decode()
-
-
-def size(value: Any) -> str:
-    """One size: an integer, or a closed form as people write it.
-
-    >>> size(2048), size(-1)
-    ('2048', '?')
-    """
-    if isinstance(value, int):
-        return "?" if value == -1 else str(value)
-    return spell(value)
-
-
-def _factor(value: Any) -> str:
-    """A size between ``×`` signs: a sum or a fraction would fall apart without parentheses."""
-    text = size(value)
-    if isinstance(value, int) or getattr(value, "is_Atom", False):
-        return text
-    return text if text[:1] in "⌊⌈" and text.find(text[0], 1) < 0 and text[-1] in "⌋⌉" else f"({text})"
 
 
 def shape(sizes: Shape | None) -> str:
@@ -59,7 +40,7 @@ def shape(sizes: Shape | None) -> str:
         return ""
     if not sizes:
         return "scalar"
-    return "×".join(map(_factor, sizes))
+    return "×".join(map(shape_factor, sizes))
 
 
 def tensor(info: TensorInfo) -> str:
@@ -108,21 +89,6 @@ def count(number: Size) -> str:
 def percent(share: float) -> str:
     """``12.3%``, and ``<0.1%`` for what is more than nothing."""
     return "<0.1%" if 0 < share < 0.0005 else f"{share:.1%}"
-
-
-def memory(number: Size) -> str:
-    """Bytes in the unit that fits, to three digits; a unit is a thousand of the one before.
-
-    >>> memory(512), memory(65_536), memory(1_234_567_890)
-    ('512 B', '65.5 kB', '1.23 GB')
-    """
-    if not isinstance(number, int):
-        return f"{_factor(number)} B"
-    for unit, name in _BYTE_UNITS:
-        if number >= unit:
-            value = number / unit
-            return f"{value:,.{2 if value < 10 else 1 if value < 100 else 0}f} {name}"
-    return f"{number} B"
 
 
 def yes_no(value: bool) -> str:

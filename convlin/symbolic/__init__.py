@@ -1,0 +1,1 @@
+"""Summaries in named sizes: the same pass on letters."""

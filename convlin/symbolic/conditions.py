@@ -7,9 +7,9 @@ from typing import Any, NamedTuple
 
 import sympy
 
-from convlin.recording import Finding
 from convlin.records import Location
-from convlin.symbolic.closed_form import Letter
+from convlin.sizes.closed_form import Letter
+from convlin.trace.recording import Finding
 
 
 class Condition(NamedTuple):

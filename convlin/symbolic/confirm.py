@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from torch import nn
 
-from convlin.recording import Recording
 from convlin.records import Shape
-from convlin.symbolic.evaluate import Evaluation
+from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.follow import Followed, follow_at, turned
 from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.session import Decision
 from convlin.symbolic.trials import Point, Trials
+from convlin.trace.recording import Recording
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
 _OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))

@@ -16,17 +16,17 @@ import sympy
 import torch
 from torch import nn
 
+from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Plan
-from convlin.one_pass import one_pass, prepared
-from convlin.passes import with_integers
-from convlin.recording import Finding, Recording, Suspects
-from convlin.report import Held, lazy_modules
-from convlin.silent import suspects
-from convlin.state import State
+from convlin.module_tree import walk
+from convlin.observe import with_integers
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.session import Decision, Session, session
-from convlin.tree import walk
+from convlin.trace.forward_pass import one_pass, prepared
+from convlin.trace.recording import Finding, Recording, Suspects
+from convlin.trace.state import State
+from convlin.trace.to_report import Held, lazy_modules
 from convlin.untouched import untouched
 
 #: Sizes with many divisors, all different: a letter gets the next one, so that no two are mixed up.

@@ -12,11 +12,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
-from convlin.recording import Event, Recording
 from convlin.records import Size, TensorInfo
-from convlin.symbolic.evaluate import Evaluation
+from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point
+from convlin.trace.recording import Event, Recording
 
 Seen = Sequence[tuple[Point, Recording]]
 

@@ -7,13 +7,11 @@ from dataclasses import replace
 
 from torch import nn
 
-from convlin.diagnose import Hints, diagnose
+from convlin.diagnosis.problems import Hints, diagnose
 from convlin.errors import InputError
 from convlin.inputs import Plan
-from convlin.passes import Outcome, is_resource, unwrapped
-from convlin.recording import Failure, Finding
+from convlin.observe import Outcome, is_resource, unwrapped
 from convlin.records import Accepts
-from convlin.report import build
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
@@ -21,6 +19,8 @@ from convlin.symbolic.confirm import Confirmed, confirmed
 from convlin.symbolic.follow import Followed, follow, meets
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.trials import Trials, keeps_batch
+from convlin.trace.recording import Failure, Finding
+from convlin.trace.to_report import build
 
 #: The batch that the model is run with to find out which other sizes it takes.
 _BATCH = 2

@@ -22,21 +22,23 @@ import torch
 from torch import Tensor, nn
 
 from convlin.errors import ConvlinError
-from convlin.frames import line_of
-from convlin.nested import sizes as plain_sizes
+from convlin.functions import fake_shapes
+from convlin.functions.fake_shapes import KnownSizes
 from convlin.records import Location, Shape, Size
-from convlin.relocate import exchange
-from convlin.symbolic.closed_form import ClosedForms, Letter
-from convlin.symbolic.evaluate import Evaluation
-from convlin.symbolic.known_sizes import KnownSizes
+from convlin.sizes.closed_form import ClosedForms, Letter
+from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.quiet import compiling, quiet
+from convlin.tensors import sizes as plain_sizes
+from convlin.trace import forward_pass, function_mode, tracer
+from convlin.trace.call_sites import line_of
+from convlin.untouched.device import exchange
 
 _LIBRARIES = tuple(str(Path(module.__file__ or "?").parent) for module in (torch, sympy))
 _CONVLIN = str(Path(__file__).parent.parent)
-#: Rooms of convlin that only pass on what the model does.
-_PASSING_ON = tuple(str(Path(_CONVLIN, name)) for name in ("between.py", "trace.py", "symbolic/known_sizes.py"))
-#: The room that calls the model: what asks in front of it is the model, a layer of PyTorch's own where it has no line.
-_CALLS_MODEL = str(Path(_CONVLIN, "one_pass.py"))
+#: Modules of convlin that only pass on what the model does.
+_PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, fake_shapes))
+#: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.
+_CALLS_MODEL = forward_pass.__file__
 #: Code without a file that is nobody's own; a prompt and a notebook have names in angle brackets, too.
 _MADE_UP = ("<frozen ", "<eval_with_key")
 #: Where PyTorch keeps its symbolic numbers.

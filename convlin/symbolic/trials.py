@@ -10,17 +10,17 @@ from typing import Any
 import torch
 from torch import nn
 
-from convlin.between import Between
+from convlin.functions.fake_shapes import KnownSizes
 from convlin.inputs import Plan
-from convlin.nested import describe, map_tensors
-from convlin.one_pass import one_pass, prepared
-from convlin.passes import is_resource
-from convlin.recording import Recording
+from convlin.observe import is_resource
 from convlin.records import Shape
-from convlin.state import State
 from convlin.symbolic.caches import forgetting
-from convlin.symbolic.known_sizes import KnownSizes
 from convlin.symbolic.quiet import compiling
+from convlin.tensors import describe, map_tensors
+from convlin.trace.forward_pass import one_pass, prepared
+from convlin.trace.function_mode import Between
+from convlin.trace.recording import Recording
+from convlin.trace.state import State
 from convlin.untouched import untouched
 
 Point = Mapping[str, int]

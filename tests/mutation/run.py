@@ -4,7 +4,7 @@ One process collects the tests and forks for each mutant; the child puts the cha
 functions that are there, and runs the tests that come by the changed line until one fails.  For what
 runs at import (tables, defaults) the child imports everything anew.  The ready-made tools start a
 process that imports torch for each mutant, or leave tables and decorated functions alone; and a frame
-of theirs between two functions is what `convlin.frames` would take for the user's.
+of theirs between two functions is what `convlin.trace.call_sites` would take for the user's.
 
 What a test says counts only where it passes without the mutant, alone and in the same way.
 """

@@ -1,0 +1,1 @@
+"""Small helpers that any module may use: atomic writes, name suggestions, fast records."""

@@ -1,0 +1,1 @@
+"""Facts computed from a report: the path of a tensor, receptive field, memory."""

@@ -1,0 +1,344 @@
+"""What one unit of a layer sees of the model's input: receptive fields along the calls of a report."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from fractions import Fraction
+from typing import Any, NamedTuple, TypeAlias
+
+from convlin.arithmetic.receptive_field import Layer, ReceptiveField, extend, join
+from convlin.derivations import of_layers
+from convlin.derivations.of_functions import named_arguments
+from convlin.records import Call, Report, Shape
+
+#: Layers that treat every cell by itself.  Normalisations look at the whole map for their statistics;
+#: that is left out, as it is wherever receptive fields are given.
+_POINTWISE = frozenset({
+    "ReLU", "ReLU6", "LeakyReLU", "PReLU", "RReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh",
+    "Softplus", "Softsign", "Softshrink", "Hardshrink", "Tanhshrink", "Hardtanh", "Hardsigmoid", "Hardswish",
+    "LogSigmoid", "Threshold", "Identity", "Softmax2d", "ChannelShuffle",
+    "Dropout", "Dropout1d", "Dropout2d", "Dropout3d", "AlphaDropout", "FeatureAlphaDropout",
+    "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm1d", "InstanceNorm2d",
+    "InstanceNorm3d", "GroupNorm", "LocalResponseNorm",
+})  # fmt: skip
+
+#: Functions of several tensors that take them cell by cell.
+_CELL_BY_CELL = frozenset({
+    "+", "-", "*", "/", "+=", "add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp", "addcmul", "addcdiv",
+    "cat", "concat", "concatenate",
+})  # fmt: skip
+
+#: Functions that leave the spatial axes alone where they keep their sizes.
+_CHANNELS_ONLY = frozenset({"chunk", "split", "split_with_sizes", "narrow", "index_select", "[", "glu", "GLU"})
+
+#: How many neighbours along one axis a cell of an interpolated map looks at, by the mode.
+_NEIGHBOURS = {"nearest": 1, "nearest-exact": 1, "linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
+
+_WHOLE = Layer(whole=True)
+
+
+class Field(NamedTuple):
+    """What one unit of a call's output sees of the model's input, axis by axis.
+
+    No axes: the input itself, however many it has.
+    """
+
+    axes: tuple[ReceptiveField, ...] = ()
+
+    @property
+    def value(self) -> tuple[float, ...] | str | None:
+        """The number of cells along each axis; ``all`` for the whole input.
+
+        >>> Field((ReceptiveField(size=11), ReceptiveField(size=7))).value
+        (11, 7)
+        """
+        if any(axis.whole for axis in self.axes):
+            return "all"
+        return tuple(axis.size if isinstance(axis.size, int) else float(axis.size) for axis in self.axes) or None
+
+    @property
+    def text(self) -> str:
+        """``11×7``.
+
+        >>> Field((ReceptiveField(size=11), ReceptiveField(size=7))).text, Field((ReceptiveField(whole=True),)).text
+        ('11×7', 'all')
+        """
+        value = self.value
+        return value if isinstance(value, str) else "×".join(f"{size:g}" for size in value or ())
+
+
+def receptive_fields(report: Report) -> tuple[Field | None, ...]:
+    """For every call what a unit of its output sees of the model's input; None where that is not known.
+
+    Followed along ``Call.sources``; where anything on the way is not known to work cell by cell or in
+    windows, nothing is said from there on.
+    """
+    return tuple(_Follower(report).fields())
+
+
+class _Axis(NamedTuple):
+    """The field along one axis, and for each upsampling on the way whether its units still see equally much."""
+
+    field: ReceptiveField = ReceptiveField()
+    grains: tuple[tuple[Fraction, Fraction], ...] = ()
+    """For each upsampling the distance between the units before it, and what windows have added since."""
+
+    def extend(self, layer: Layer) -> _Axis:
+        """The same after one more layer."""
+        field, jump = extend(self.field, layer), Fraction(self.field.jump)
+        if layer.whole or self.field.whole:
+            return _Axis(field)
+        if layer.transposed or layer.scale != 1:
+            return _Axis(field, (*self.grains, (jump, Fraction(0))))
+        reach = jump * layer.dilation * (layer.kernel_size - 1)
+        return _Axis(field, tuple((grain, span + reach) for grain, span in self.grains))
+
+    @property
+    def is_exact(self) -> bool:
+        """A window over upsampled units covers as many of the units before as its place wants, or always as many."""
+        return all(span % grain == 0 for grain, span in self.grains)
+
+    def join(self, other: _Axis) -> _Axis | None:
+        """What two paths that meet see together; None where that differs from unit to unit."""
+        if not self.grains and not other.grains:
+            try:
+                return _Axis(join(self.field, other.field))
+            except ValueError:  # paths that do not stay aligned have no field of one size
+                return None
+        if self.field.whole or other.field.whole:
+            return self if self.field.whole else other
+        # Units between two of the coarser ones lie to the left or right of their middle.
+        small, large = sorted((self, other), key=lambda axis: Fraction(axis.field.size))
+        spare = 2 * max(grain for grain, _ in small.grains + large.grains)
+        covers = Fraction(large.field.size) - Fraction(small.field.size) >= spare
+        return large if covers and large.field.jump == small.field.jump else None
+
+
+_Axes: TypeAlias = "tuple[_Axis, ...]"
+
+
+class _Follower:
+    def __init__(self, report: Report) -> None:
+        self._report = report
+        self._found: list[_Axes | None] = []
+        self._joins: dict[int, _Axes | None] = {}
+
+    def fields(self) -> Iterator[Field | None]:
+        for index, call in enumerate(self._report.calls):
+            axes = self._axes(call, index)
+            self._found.append(axes)
+            exact = axes is not None and all(axis.is_exact for axis in axes)
+            yield Field(tuple(axis.field for axis in axes or ())) if exact else None
+
+    def _axes(self, call: Call, index: int) -> _Axes | None:
+        if call.failed or call.stood_in or not call.inputs or not call.outputs:
+            return None
+        if call.inner:
+            last = self._report.calls[index - 1]
+            return self._found[index - 1] if call.type == "Sequential" and last.outputs == call.outputs else None
+        if call.is_function and _bare(call) in _CELL_BY_CELL:
+            sources = zip(call.sources, call.input_shapes, strict=False)
+            return _together(self._of_source(source, shape) for source, shape in sources)
+        before = self._of_source(call.sources[0] if call.sources else -1, call.inputs[0].shape)
+        return None if before is None else _after(before, call)
+
+    def _of_source(self, source: int, shape: Shape) -> _Axes | None:
+        if source >= 0:
+            return self._found[source] if source < len(self._found) else None
+        if source == -1:
+            # -1 is also what was not seen being made: only what looks like an input is taken for one.
+            return () if any(info.shape == shape for info in self._report.inputs) else None
+        number = -2 - source
+        if number not in self._joins:
+            self._joins[number] = None  # nothing is its own source
+            met = self._report.joins[number]
+            if met.function.rpartition(".")[2] in _CELL_BY_CELL:
+                self._joins[number] = _together(self._of_source(each, shape) for each in met.sources)
+        return self._joins[number]
+
+
+def _bare(call: Call) -> str:
+    return "[" if call.type == "Tensor[...]" else call.type.rpartition(".")[2]
+
+
+def _together(paths: Iterable[_Axes | None]) -> _Axes | None:
+    """Where several paths meet: what they see together."""
+    result: _Axes | None = None
+    for number, axes in enumerate(paths):
+        if axes is None:
+            return None
+        if number == 0:
+            result = axes
+            continue
+        assert result is not None
+        count = max(len(result), len(axes))
+        pairs = zip(_along(result, count), _along(axes, count), strict=True)
+        joined = [one.join(other) for one, other in pairs]
+        result = tuple(axis for axis in joined if axis is not None)
+        if len(result) < count:
+            return None
+    return result
+
+
+def _along(axes: _Axes, count: int) -> _Axes:
+    """The same along ``count`` axes; what has none yet, or sees everything, is alike along all."""
+    return axes if len(axes) == count else (axes or (_Axis(),))[:1] * count
+
+
+def _after(before: _Axes, call: Call) -> _Axes | None:
+    given, made = call.inputs[0].shape, call.outputs[0].shape
+    if any(axis.field.whole for axis in before):
+        return before
+    if _sees_everything(call, given, made):
+        return tuple(axis.extend(_WHOLE) for axis in before or (_Axis(),))
+    if len(given) < 3 or len(given) != len(made):
+        return None
+    if _bare(call) in _CHANNELS_ONLY:
+        return before if made[2:] == given[2:] else None
+    if given == made and call.derive is None and (call.type in _POINTWISE or call.type.endswith("Activation")):
+        return before
+    count = len(given) - 2
+    layers = _layers(call, count)
+    if layers is None or len(before) not in (0, count):
+        return None
+    return tuple(axis.extend(layer) for axis, layer in zip(_along(before, count), layers, strict=True))
+
+
+def _sees_everything(call: Call, given: Shape, made: Shape) -> bool:
+    """Whether every unit depends on the whole of what came in."""
+    if call.is_function:
+        merges = _bare(call) in ("flatten", "view", "reshape", "mean", "amax", "sum") and len(given) > 2
+        return merges and (len(made) == 2 or set(made[2:]) == {1}) and made[:1] == given[:1]
+    if call.derive is of_layers.flatten:
+        return len(made) == 2
+    return (call.derive is of_layers.linear and len(given) == 2) or call.type == "MultiheadAttention"
+
+
+# One layer along each axis
+
+Axis = Callable[[Mapping[str, Any], int, int, Any, Any], "Layer | None"]
+
+
+def _layers(call: Call, count: int) -> list[Layer] | None:
+    """The call as a layer along each of its ``count`` spatial axes; None where it is not known."""
+    settings, axis_of = _settings(call)
+    if axis_of is None:
+        return None
+    given, made = call.inputs[0].shape[-count:], call.outputs[0].shape[-count:]
+    layers = [axis_of(settings, axis, count, given[axis], made[axis]) for axis in range(count)]
+    known = [layer for layer in layers if layer is not None]
+    return known if len(known) == count else None
+
+
+def _settings(call: Call) -> tuple[Mapping[str, Any], Axis | None]:
+    """What the call was configured with, and the rule of its family."""
+    if not call.is_function:
+        rule = getattr(call.derive, "func", call.derive)  # a rule for several ranks is a partial
+        return call.settings, _OF_LAYERS.get(rule) if rule is not None else None
+    bare = _bare(call).removesuffix("_with_indices")
+    family = bare[:-2] if bare.endswith(("1d", "2d", "3d")) else bare
+    settings = dict(named_arguments(call))
+    if family.startswith("conv") and len(call.inputs) > 1:
+        settings["kernel_size"] = call.inputs[1].shape[2:]
+    return settings, _OF_FUNCTIONS.get(family)
+
+
+def _on_axis(settings: Mapping[str, Any], name: str, axis: int, default: Any) -> Any:
+    value = settings.get(name)
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        value = value[axis] if axis < len(value) else value[0] if value else None
+    return default if value is None else value
+
+
+def _convolution(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+    kernel = _on_axis(settings, "kernel_size", axis, None)
+    return _window(settings, axis, kernel, 1)
+
+
+def _transposed(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+    layer = _convolution(settings, axis, count, given, made)
+    return None if layer is None else layer._replace(transposed=True)
+
+
+def _pool(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+    kernel = _on_axis(settings, "kernel_size", axis, None)
+    return _window(settings, axis, kernel, kernel)
+
+
+def _window(settings: Mapping[str, Any], axis: int, kernel: Any, stride: Any) -> Layer | None:
+    if not isinstance(kernel, int):
+        return None
+    padding = settings.get("padding")
+    return Layer(
+        kernel,
+        _on_axis(settings, "stride", axis, stride),
+        padding if isinstance(padding, str) else _on_axis(settings, "padding", axis, 0),
+        _on_axis(settings, "dilation", axis, 1),
+    )
+
+
+def _adaptive(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+    if not (isinstance(given, int) and isinstance(made, int)) or made < 1:
+        return None
+    if made == 1 and given > 1:
+        return _WHOLE
+    return Layer(given // made, given // made) if given % made == 0 else None
+
+
+def _shuffled(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+    factor = settings.get("upscale_factor")
+    return Layer(scale=factor) if isinstance(factor, int) else None
+
+
+def _unshuffled(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+    factor = settings.get("downscale_factor")
+    return Layer(factor, factor) if isinstance(factor, int) else None
+
+
+def _interpolated(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+    if not (isinstance(given, int) and isinstance(made, int)) or made < 1 or given < 1:
+        return None
+    if settings.get("mode") == "area":
+        return _adaptive(settings, axis, count, given, made)
+    neighbours = _NEIGHBOURS.get(settings.get("mode", "nearest"))
+    if neighbours is None or settings.get("align_corners") or settings.get("antialias"):
+        return None
+    return Layer(neighbours, scale=Fraction(made, given)) if made != given else Layer()
+
+
+def _padded(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+    padding = settings.get("padding", settings.get("pad"))
+    if not isinstance(padding, Sequence) or len(padding) % 2 or len(padding) > 2 * count:
+        return None
+    pair = 2 * (count - 1 - axis)
+    return Layer(padding=padding[pair] if pair < len(padding) else 0)
+
+
+_OF_LAYERS: Mapping[Any, Axis] = {
+    of_layers.convolution: _convolution,
+    of_layers.conv_transpose: _transposed,
+    of_layers.max_pool: _pool,
+    of_layers.avg_pool: _pool,
+    of_layers.lp_pool: _pool,
+    of_layers.adaptive_avg_pool: _adaptive,
+    of_layers.adaptive_max_pool: _adaptive,
+    of_layers.pixel_shuffle: _shuffled,
+    of_layers.pixel_unshuffle: _unshuffled,
+    of_layers.upsample: _interpolated,
+    of_layers.pad: _padded,
+}
+
+_OF_FUNCTIONS: Mapping[str, Axis] = {
+    "conv": _convolution,
+    "conv_transpose": _transposed,
+    "max_pool": _pool,
+    "avg_pool": _pool,
+    "lp_pool": _pool,
+    "adaptive_avg_pool": _adaptive,
+    "adaptive_max_pool": _adaptive,
+    "pixel_shuffle": _shuffled,
+    "pixel_unshuffle": _unshuffled,
+    "interpolate": _interpolated,
+    "upsample": _interpolated,
+    "pad": _padded,
+}

@@ -1,0 +1,1 @@
+"""The functions that users call: summarize, watch, fit, the shortcuts and the Print layer."""

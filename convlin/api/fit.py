@@ -1,0 +1,204 @@
+"""``fit``: every layer with a wrong input size replaced by one of the required size."""
+
+from __future__ import annotations
+
+import ast
+import copy
+import inspect
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, TypeVar
+
+import torch
+from torch import nn
+
+from convlin.api.summarize import summarize
+from convlin.errors import InputError, ShapeError
+from convlin.inputs import DtypeLike, Input, check_model
+from convlin.layers import rule_for
+from convlin.module_tree import walk
+from convlin.observe import unwrapped
+from convlin.records import Problem
+
+#: What a new layer can mend; for anything else the model's code has to change.
+_SIZES = frozenset(
+    {
+        "in_features", "in1_features", "in2_features", "in_channels", "num_features", "num_channels",
+        "normalized_shape", "num_parameters", "input_size", "embed_dim", "kdim", "vdim", "num_embeddings",
+    }
+)  # fmt: skip
+
+#: Each round mends what the one before made visible; a model has no more layers in a row than this.
+_MOST_ROUNDS = 50
+
+Model = TypeVar("Model", bound=nn.Module)
+
+
+def fit(
+    model: Model,
+    input: Input,
+    *more: object,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int = 1,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+    device: torch.device | str | None = None,
+    mode: str = "eval",
+) -> Model:
+    """Replace every layer whose input size is wrong by one of the required size; return the model.
+
+    The new layer has the same type, dtype, device and settings, and fresh weights as PyTorch
+    initialises them.  Layers that are right keep their weights, tied layers stay tied.
+
+    Raises:
+        ShapeError: some problem is none that a new layer can mend; nothing was changed then.
+        InputError: the call cannot be right.
+
+    >>> from torch import nn
+    >>> fit(nn.Sequential(nn.Flatten(), nn.Linear(999, 10)), (3, 32, 32))[1]
+    Linear(in_features=3072, out_features=10, bias=True)
+    """
+    __tracebackhide__ = True
+    root = unwrapped(check_model(model))
+    if input is None and kwargs is None:
+        raise InputError("fit runs the model: give it an input, as in fit(model, (3, 32, 32))")
+    replaced: list[tuple[nn.Module, str, nn.Module]] = []
+    tied: dict[tuple[int, tuple[int, ...]], nn.Parameter] = {}
+    try:
+        for _ in range(_MOST_ROUNDS):
+            summary = summarize(
+                model, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode
+            )
+            if any(not isinstance(size, int) for info in summary.report.inputs for size in info.shape):
+                raise InputError("a layer is built with numbers: write numbers for all sizes, as in (3, 32, 32)")
+            if summary.ok:
+                return model
+            if any(problem.kind not in _SIZES or not problem.changes for problem in summary.problems):
+                break
+            sizes: dict[str, dict[str, Any]] = {}
+            for problem in summary.problems:
+                known = sizes.setdefault(problem.path, {})
+                for name, value in _arguments(problem):
+                    if known.setdefault(name, value) != value:
+                        raise ShapeError(
+                            f"{problem.path} is called with {name}={known[name]} and with {name}={value}: "
+                            "one layer cannot be both"
+                        )
+            _check_ties(root, sizes)
+            for path, changes in sizes.items():
+                replaced += _exchange(root, path, changes, tied)
+        problems: Sequence[Problem] = summary.problems
+        listed = "\n".join(f"{problem.path or type(root).__name__}: {problem.message}" for problem in problems)
+        raise ShapeError(f"no new layer can mend this; the model is unchanged\n\n{listed}")
+    except BaseException:
+        for parent, name, old in reversed(replaced):
+            parent._modules[name] = old
+        raise
+
+
+def _arguments(problem: Problem) -> Iterator[tuple[str, Any]]:
+    """What the layer's constructor is to be given: the size itself, and what has to go with it (groups, heads)."""
+    first, *others = problem.changes
+    yield first, problem.required
+    yield from ((name, ast.literal_eval(problem.changes[name])) for name in others)
+
+
+def _check_ties(root: nn.Module, sizes: Mapping[str, Mapping[str, Any]]) -> None:
+    """Layers that share a weight can only get one new weight."""
+    owners: dict[int, dict[str, Mapping[str, Any] | None]] = {}
+    for node in walk(root):
+        for parameter in node.module._parameters.values():
+            if parameter is not None:
+                owners.setdefault(id(parameter), {})[node.path] = sizes.get(node.path)
+    for layers in owners.values():
+        wanted = list(layers.values())
+        if any(each != wanted[0] for each in wanted):
+            listed = ", ".join(
+                f"{path} needs {_spelled(changes)}" if changes else f"{path} is right"
+                for path, changes in layers.items()
+            )
+            raise ShapeError(f"one weight is shared by layers that need different sizes: {listed}")
+
+
+def _exchange(
+    root: nn.Module, path: str, changes: Mapping[str, Any], tied: dict[tuple[int, tuple[int, ...]], nn.Parameter]
+) -> list[tuple[nn.Module, str, nn.Module]]:
+    """Put a new layer everywhere the old one is; what was there, to be put back if need be."""
+    old = root.get_submodule(path)
+    if not path:
+        raise ShapeError(f"the model is a single {type(old).__name__}: make a new one with {_spelled(changes)}")
+    new = _rebuilt(old, changes, tied)
+    places = [
+        (node.module, name) for node in walk(root) for name, child in node.module._modules.items() if child is old
+    ]
+    for parent, name in places:
+        parent._modules[name] = new
+    return [(parent, name, old) for parent, name in places]
+
+
+def _rebuilt(
+    old: nn.Module, changes: Mapping[str, Any], tied: dict[tuple[int, tuple[int, ...]], nn.Parameter]
+) -> nn.Module:
+    """A copy of the layer with other sizes and fresh weights."""
+    if hasattr(old, "parametrizations"):
+        raise ShapeError(f"{type(old).__name__} has parametrizations: remove them, or write {_spelled(changes)}")
+    described = rule_for(type(old)).types
+    base = next(
+        (kind for kind in type(old).__mro__ if kind in described or kind.__module__.startswith("torch.nn.modules.")),
+        None,
+    )
+    if base is None or base is nn.Module or isinstance(old, nn.Transformer):
+        raise ShapeError(f"{type(old).__name__} cannot be made anew: write {_spelled(changes)}")
+    try:
+        made = base(**_settings(old, base, changes))
+    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # it takes something else
+        raise ShapeError(f"{type(old).__name__} cannot be made anew ({error}): write {_spelled(changes)}") from error
+    first = next(iter(old.parameters()), None)
+    if first is not None and first.is_floating_point():  # not every constructor takes a device and a dtype
+        made = made.to(device=first.device, dtype=first.dtype)
+    new = copy.copy(old)
+    # Containers of its own, or the copy would write into those of the old layer.
+    for name, value in made.__dict__.items():
+        if name in ("_parameters", "_buffers"):
+            continue
+        if name in changes or name not in old.__dict__ or isinstance(value, str | int | float | tuple | bool):
+            new.__dict__[name] = value if name != "training" else old.training
+    new.__dict__["_parameters"] = {**old._parameters, **made._parameters}
+    new.__dict__["_buffers"] = {**old._buffers, **made._buffers}
+    new.__dict__["_modules"] = {**old._modules, **made._modules}
+    inner = dict(old.named_modules())
+    for path, module in made.named_modules():
+        before = inner.get(path)
+        if before is None:
+            continue
+        if path:
+            module.training = before.training
+        owner = module if path else new
+        for name, parameter in module._parameters.items():
+            previous = before._parameters.get(name)
+            if parameter is None or previous is None:
+                continue
+            parameter.requires_grad_(previous.requires_grad)
+            owner._parameters[name] = tied.setdefault((id(previous), tuple(parameter.shape)), parameter)
+    if isinstance(new, nn.RNNBase):
+        new._init_flat_weights()
+    return new
+
+
+def _settings(old: nn.Module, base: type, changes: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments with which this layer would be made."""
+    parameters = inspect.signature(base).parameters
+    named = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
+    arguments = rule_for(type(old)).arguments
+    if arguments is not None:
+        settings = arguments(old)
+    else:
+        settings = {name: old.__dict__[name] for name in named if name in old.__dict__}
+        if "bias" in named and not isinstance(old.__dict__.get("bias"), bool):
+            settings["bias"] = getattr(old, "bias", None) is not None
+    weight = next(iter(old.parameters()), None)
+    if weight is not None and ("device" in named or len(named) < len(parameters)):
+        settings.update(device=weight.device, dtype=weight.dtype)
+    return {**settings, **changes}
+
+
+def _spelled(changes: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in changes.items())

@@ -1,0 +1,147 @@
+"""``summarize``: from a model and an input to a ``Summary``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import nn
+
+from convlin.inputs import DtypeLike, Input, check_model, read_inputs
+from convlin.observe import Outcome, check_mode, observe, structure, unwrapped
+from convlin.records import Report
+from convlin.render.options import Options, options
+from convlin.summary import Summary
+from convlin.trace.call_sites import user_frame
+
+if TYPE_CHECKING:
+    from convlin.diagnosis.problems import Hints
+
+
+def summarize(
+    model: nn.Module,
+    input: Input = None,
+    *more: object,
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int | str = 1,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+    device: torch.device | str | None = None,
+    mode: str = "eval",
+    columns: str | Iterable[str] | None = None,
+    depth: int | None = None,
+    only: str | None = None,
+    parameters: bool = False,
+    fold: bool | None = None,
+    ascii_only: bool | None = None,
+) -> Summary:
+    """Run one forward pass of ``model`` under hooks and return the shape after every layer.
+
+    Args:
+        model: any ``nn.Module``; it is left exactly as it was.
+        input: a shape without the batch, ``(3, 32, 32)``; a list of shapes for several inputs; a dict
+            of shapes for keyword inputs; tensors, which are used as they are.  Without it no pass is
+            run, and the summary holds structure and parameters only.
+        kwargs: keyword arguments of ``forward`` beside the input.
+        batch_size: size of the batch that is put in front of every shape.
+        dtypes: dtype of the tensors made from shapes: one for all, a list, or a dict by name; by
+            default the dtype of the model's weights, and integers where an embedding needs them.
+        device: where to run; by default where the model is.  The model itself is not moved.
+        mode: ``"eval"``, ``"train"``, or ``"same"`` for every module as it is.
+        columns: names of the columns to show, ``["layer", "output", "params"]``; ``"default"`` stands
+            for the usual ones.  ``flops``, ``mult_adds`` and ``where`` are found out only when they are
+            named here.
+        depth: how deep to show what is inside containers: 1 for what ``forward`` itself calls.
+        only: types and paths to show, such as ``"Conv2d|Linear"`` or ``"features.*"``.
+        parameters: show every weight and bias in a row of its own.
+        fold: show repeated identical blocks as one: always, never, or (None) where the table is long.
+        ascii_only: use plain signs only; None lets the encoding of standard output decide.
+
+    Raises:
+        InputError: the call cannot be right; said before anything runs.
+        Exception: what the model's own ``forward`` raised, if it is no shape error, with the table
+            up to that point as a note.
+
+    >>> from torch import nn
+    >>> s = summarize(nn.Sequential(nn.Flatten(), nn.Linear(999, 10)), (3, 32, 32))
+    >>> s.required_in_features
+    {'1': 3072}
+    """
+    return summary_of(
+        model,
+        input,
+        *more,
+        kwargs=kwargs,
+        batch_size=batch_size,
+        dtypes=dtypes,
+        device=device,
+        mode=mode,
+        hints=(user_frame(),),
+        display={
+            "columns": columns,
+            "depth": depth,
+            "only": only,
+            "parameters": parameters,
+            "fold": fold,
+            "ascii_only": ascii_only,
+        },
+    )
+
+
+def summary_of(
+    model: nn.Module,
+    input: Input,
+    *more: object,
+    kwargs: Mapping[str, Any] | None,
+    batch_size: int | str,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None,
+    device: torch.device | str | None,
+    mode: str,
+    hints: Hints,
+    display: Mapping[str, Any],
+) -> Summary:
+    """``summarize`` for a caller that knows better where the model's source may be: ``hints`` say it."""
+    check_model(model)
+    check_mode(mode)
+    shows = options(display)
+    if input is None and kwargs is None and not more:
+        report = structure(model)
+        return Summary(_with_lines(report, model, hints) if shows.needs_where else report, shows)
+    given: Input = [] if input is None else input
+    plan = read_inputs(
+        unwrapped(model),
+        {} if input is None else given,
+        more,
+        kwargs=kwargs,
+        batch_size=batch_size,
+        dtypes=dtypes,
+        device=device,
+    )
+    if plan.names:
+        from convlin.symbolic.named import observe_named  # loads sympy: only where letters are used
+
+        outcome = observe_named(model, plan, mode, hints)
+    else:
+        outcome = observe(model, plan, mode, hints, flops=shows.needs_flops)
+    if shows.needs_where:
+        outcome = replace(outcome, report=_with_lines(outcome.report, model, hints))
+    return _summary(outcome, shows)
+
+
+def _with_lines(report: Report, model: nn.Module, hints: Hints) -> Report:
+    """The report with the line that made each module, where it can be found."""
+    from convlin.source.find import Finder
+
+    finder = Finder(unwrapped(model), [hint for hint in hints if hint is not None])
+    sites = {module.path: finder.site(module.path) for module in report.modules if module.path}
+    lines = {path: site.location for path, site in sites.items() if site is not None}
+    return replace(report, modules=tuple(replace(each, where=lines.get(each.path)) for each in report.modules))
+
+
+def _summary(outcome: Outcome, display: Options) -> Summary:
+    summary = Summary(outcome.report, display)
+    if outcome.error is not None:
+        outcome.error.add_note(f"convlin: the calls up to here\n\n{summary}")
+        raise outcome.error
+    return summary

@@ -1,0 +1,1 @@
+"""Expected shapes, and lock files that store them."""

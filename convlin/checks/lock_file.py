@@ -1,0 +1,221 @@
+"""Locks: the shapes of every call in a small text file, made to be read in a pull request's diff.
+
+One line per call, in the order of completion, nothing aligned, so that a change of one call is a
+change of one line::
+
+    # convlin lock, format 1
+    # model CNN, eval
+    # input 1x3x32x32 float32
+    conv1  Conv2d  1x3x32x32 -> 1x16x32x32  params 432
+    .  (torch.flatten)  1x16x32x32 -> 1x16384
+    fc  Linear  1x16384 -> 1x10  params 163850
+    .  CNN  1x3x32x32 -> 1x10
+    # total params 164282
+
+``.`` is the model itself, and a name in parentheses a function that it calls between its modules.
+A name with blanks or quotes in it is written as a JSON string, a size with letters in parentheses
+as a formula.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from convlin._util.atomic_write import shown, write_bytes
+from convlin.errors import InputError
+from convlin.records import Call, Report, Shape, Size, TensorInfo
+from convlin.sizes.prove import spelled
+
+FORMAT = 1
+
+_FIRST_LINE = re.compile(r"# convlin lock, format (\d+)")
+_PLAIN = re.compile(r"[^\s\"#(][^\s\"]*")
+_CONFLICT = re.compile(r"<{7} |={7}$|>{7} |\|{7} ")
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One call as a lock keeps it."""
+
+    path: str
+    type: str
+    is_function: bool
+    inputs: str
+    outputs: str
+    params: int
+
+    @property
+    def label(self) -> str:
+        """The call's name for a person."""
+        return f"{self.path or '.'} ({self.type})" if self.is_function else self.path or "."
+
+
+@dataclass(frozen=True, slots=True)
+class Lock:
+    """The content of one lock."""
+
+    model: str
+    mode: str
+    inputs: tuple[str, ...]
+    lines: tuple[Line, ...]
+    total: int
+
+
+def lock_of(report: Report) -> Lock:
+    """What a lock of ``report`` holds."""
+    if not report.mode:
+        raise InputError("a lock holds shapes: give summarize an input, as in summarize(model, (3, 32, 32))")
+    inputs = tuple(f"{_place(info)}{_shape(info.shape)} {info.dtype}" for info in report.inputs)
+    return Lock(report.model, report.mode, inputs, tuple(map(_line, report.calls)), report.total_params)
+
+
+def write_lock(report: Report, path: str | os.PathLike[str]) -> None:
+    """Write the lock of ``report`` to ``path``; its directory must be there."""
+    if not Path(path).parent.is_dir():
+        raise InputError(f"there is no directory {shown(Path(path).parent)} to write the lock to: make it first")
+    write_bytes(path, text_of(lock_of(report)).encode())
+
+
+def text_of(lock: Lock) -> str:
+    """The text of a lock."""
+    lines = [f"# convlin lock, format {FORMAT}", f"# model {_quoted(lock.model)}, {lock.mode}"]
+    lines += [f"# input {given}" for given in lock.inputs]
+    for line in lock.lines:
+        kind = f"({_quoted(line.type)})" if line.is_function else _quoted(line.type)
+        params = f"  params {line.params}" if line.params else ""
+        path = _quoted(line.path) if line.path else "."
+        lines.append(f"{path}  {kind}  {line.inputs} -> {line.outputs}{params}")
+    lines.append(f"# total params {lock.total}")
+    return "\n".join(lines) + "\n"
+
+
+def read_lock(path: str | os.PathLike[str], again: str = "") -> Lock:
+    """The lock at ``path``, or an ``InputError`` that says what is wrong with the file.
+
+    ``again`` is what to write in order to make it.
+    """
+    try:
+        text = Path(path).read_bytes().decode("utf-8-sig")
+    except FileNotFoundError:
+        write = again or f"s.lock({str(path)!r})"
+        raise InputError(f"there is no lock {shown(path)}: write it with {write}") from None
+    except UnicodeDecodeError:
+        raise InputError(f"{shown(path)} is no lock: it is not even text") from None
+    except OSError as error:
+        raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from None
+    return parse(text, shown(path))
+
+
+def parse(text: str, name: str) -> Lock:
+    """The lock that ``text`` holds; ``name`` is the file's name for the errors."""
+    rows = text.splitlines()
+    first = _FIRST_LINE.fullmatch(rows[0].strip()) if rows else None
+    if first is None:
+        raise InputError(f'{name} is no lock of convlin: its first line is not "# convlin lock, format {FORMAT}"')
+    if int(first[1]) != FORMAT:
+        raise InputError(
+            f"{name} has format {first[1]}, and this convlin reads format {FORMAT}: "
+            "use the convlin that wrote it, or write the lock again"
+        )
+    return _Reader(rows, name).lock()
+
+
+class _Reader:
+    """Takes the rows of a lock one by one and remembers which one it is at."""
+
+    def __init__(self, rows: list[str], name: str) -> None:
+        self._rows = [(number, row.rstrip()) for number, row in enumerate(rows, 1)][1:]
+        self._name = name
+
+    def lock(self) -> Lock:
+        for number, row in self._rows:
+            if _CONFLICT.match(row):
+                raise self._damaged(number, "a merge conflict was left in it")
+        rows = [(number, row) for number, row in self._rows if row]
+        model, mode = self._model(*rows.pop(0)) if rows else ("", "")
+        if not model:
+            raise self._damaged(2, "the model is missing")
+        inputs: list[str] = []
+        while rows and rows[0][1].startswith("# input "):
+            number, row = rows.pop(0)
+            if not re.fullmatch(r"# input (?:\S.* )?\S+ \w+", row):
+                raise self._damaged(number, f"{row!r} is no input")
+            inputs.append(row.removeprefix("# input "))
+        total = re.fullmatch(r"# total params (\d+)", rows[-1][1]) if rows else None
+        if total is None:
+            raise self._damaged(len(self._rows) + 1, "its end is missing")
+        lines = tuple(self._line(number, row) for number, row in rows[:-1])
+        return Lock(model, mode, tuple(inputs), lines, int(total[1]))
+
+    def _model(self, number: int, row: str) -> tuple[str, str]:
+        name, comma, mode = row.removeprefix("# model ").rpartition(", ")
+        if not row.startswith("# model ") or not comma or not mode:
+            raise self._damaged(number, f"{row!r} does not name the model")
+        return self._unquoted(number, name), mode
+
+    def _line(self, number: int, row: str) -> Line:
+        path, rest = self._word(number, row)
+        kind, rest = self._word(number, rest)
+        shapes = re.fullmatch(r"((?:\S+, )*\S+) -> ((?:\S+, )*\S+)(?:  params (\d+))?", rest)
+        if shapes is None:
+            raise self._damaged(number, f"{row!r} is no call")
+        is_function = kind.startswith("(") and kind.endswith(")")
+        return Line(
+            "" if path == "." else self._unquoted(number, path),
+            self._unquoted(number, kind[1:-1] if is_function else kind),
+            is_function,
+            shapes[1],
+            shapes[2],
+            int(shapes[3] or 0),
+        )
+
+    def _word(self, number: int, row: str) -> tuple[str, str]:
+        word = re.match(r'(\(?"(?:[^"\\]|\\.)*"\)?|[^\s"]+)  (?=\S)', row)
+        if word is None:
+            raise self._damaged(number, f"{row!r} is no call")
+        return word[1], row[word.end() :]
+
+    def _unquoted(self, number: int, word: str) -> str:
+        if not word.startswith('"'):
+            return word
+        try:
+            return str(json.loads(word))
+        except ValueError:
+            raise self._damaged(number, f"{word} is no name") from None
+
+    def _damaged(self, number: int, why: str) -> InputError:
+        return InputError(f"{self._name} is damaged at line {number}: {why}. Write the lock again")
+
+
+def _line(call: Call) -> Line:
+    return Line(
+        call.path, call.type, call.is_function, _shapes(call.input_shapes), _shapes(call.output_shapes), call.params
+    )
+
+
+def _place(info: TensorInfo) -> str:
+    return f"{_quoted(info.place)} " if info.place else ""
+
+
+def _quoted(name: str) -> str:
+    """A name as one word: as it is, or as a JSON string."""
+    return name if _PLAIN.fullmatch(name) and name.isprintable() and name != "." else json.dumps(name)
+
+
+def _shapes(shapes: tuple[Shape, ...]) -> str:
+    return ", ".join(map(_shape, shapes)) or "none"
+
+
+def _shape(shape: Shape) -> str:
+    return "x".join(map(_size, shape)) or "scalar"
+
+
+def _size(size: Size) -> str:
+    if isinstance(size, int):
+        return "?" if size == -1 else str(size)
+    text = spelled(size).replace(" ", "")
+    return text if text.isalnum() and "x" not in text else f"({text})"

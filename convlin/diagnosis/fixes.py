@@ -1,0 +1,130 @@
+"""For every finding the line to change, and that line as it should be."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from convlin.diagnosis.messages import Said
+from convlin.diagnosis.messages.tools import code
+from convlin.records import Location
+from convlin.trace.recording import Finding
+
+if TYPE_CHECKING:
+    from convlin.source.find import Finder
+    from convlin.source.rewrite import Site
+
+Correction = tuple[Location | None, str | None]
+
+
+class Lines:
+    """Finds the lines of one model's source; what was read of it is kept for the next finding.
+
+    ``wanted`` are all the changes of layers that there are, by path.  A line is shown as it should be in
+    the end, and one that makes several layers is corrected only where all of them need the same.
+    """
+
+    def __init__(self, model: nn.Module, wanted: Iterable[tuple[str, Mapping[str, str]]], hints: Iterable[Any]) -> None:
+        self._model = model
+        self._hints = [hint for hint in hints if hint is not None]
+        self._wanted: dict[str, dict[str, str]] = {}
+        for path, changes in wanted:
+            self._wanted.setdefault(path, {}).update(changes)
+        self._sites: dict[str, Site | None] = {}
+
+    @cached_property
+    def _finder(self) -> Finder:
+        from convlin.source.find import Finder  # reads source: only where something is wrong
+
+        return Finder(self._model, self._hints)
+
+    def correction(self, finding: Finding, said: Said) -> Correction:
+        """The line to change and what to write there, as far as both are known."""
+        if said.outside:
+            return None, said.advice
+        if finding.function:
+            return finding.where, _corrected_function(finding, said)
+        if said.forward and finding.where is not None:
+            return finding.where, _corrected_call(finding, finding.where, said)
+        if said.forward and said.advice and not said.in_front:
+            return None, said.advice  # what to write is known, and not where
+        site = self._site(finding.path)
+        if site is None:
+            return None, said.advice
+        if not site.is_editable and site.source.on_disk:
+            # An installed package makes the layer: what the user can change is what is given to it.
+            origin = self._origin(site, finding.misfit.changes)
+            return (origin, said.advice) if origin is not None else (site.location, said.advice)
+        return site.location, self._corrected_layer(site, finding, said)
+
+    def _corrected_layer(self, site: Site, finding: Finding, said: Said) -> str | None:
+        from convlin.source.argument import in_front, other_layer
+
+        if said.in_front:
+            return in_front(site, said.in_front) or said.advice
+        if said.callee:
+            return other_layer(site, said.callee) or said.advice
+        own = {} if said.forward else written(finding.misfit.changes)
+        if not own:
+            return said.advice
+        changes = self._wanted.get(finding.path, {}) | own
+        if site.repeated and not self._all_want(site, finding.path, changes):
+            origin = self._origin(site, changes)
+            return f"{said.advice} (given at {origin.text})" if origin is not None else said.advice
+        return site.rewrite(changes, self._beside(site, finding.path)) or said.advice
+
+    def _beside(self, site: Site, path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
+        """What else has to be changed on the lines of a call: layers that are made beside it."""
+        for other, changes in self._wanted.items():
+            found = self._site(other) if other != path and changes else None
+            if found is not None and not found.repeated and found.is_beside(site):
+                yield found, changes
+
+    def _site(self, path: str) -> Site | None:
+        if path not in self._sites:
+            self._sites[path] = self._finder.site(path)
+        return self._sites[path]
+
+    def _origin(self, site: Site, changes: Mapping[str, Any]) -> Location | None:
+        """Where the number is written, if it is given to the code that makes the layer."""
+        return next((each.origin for each in site.arguments if each.name in changes and each.origin), None)
+
+    def _all_want(self, site: Site, path: str, changes: Mapping[str, str]) -> bool:
+        """Whether every layer that the call makes needs the same changes."""
+        kind = type(self._model.get_submodule(path))
+        for other, module in self._model.named_modules():
+            if type(module) is kind and any(self._wanted.get(other, {}).get(name) != changes[name] for name in changes):
+                found = self._site(other)
+                if found is None or (found.location.file, found.start) == (site.location.file, site.start):
+                    return False
+        return True
+
+
+def written(changes: Mapping[str, Any]) -> dict[str, str]:
+    """Sizes as they stand in source: ``64`` for ``(64,)``."""
+    return {name: code(value) for name, value in changes.items()}
+
+
+def _corrected_function(finding: Finding, said: Said) -> str | None:
+    if finding.where is None or not said.advice or finding.misfit.kind not in ("reshape", "batch"):
+        return said.advice
+    from convlin.source import corrected_reshape
+
+    image = finding.misfit.detail.get("image")
+    if image is not None:
+        return corrected_reshape(finding.where, size=code(image[1]), axis=1 - len(image)) or said.advice
+    return corrected_reshape(finding.where, keep_sizes=finding.misfit.note == "strides") or said.advice
+
+
+def _corrected_call(finding: Finding, where: Location, said: Said) -> str | None:
+    from convlin.source.argument import corrected_argument, corrected_keyword
+
+    name = finding.called_as.rpartition(".")[2]
+    if said.argument is not None:
+        return corrected_keyword(where, name, *said.argument) or said.advice
+    if not said.behind:  # nothing in that line alone would mend it
+        return said.advice
+    return corrected_argument(where, name, said.behind) or said.advice

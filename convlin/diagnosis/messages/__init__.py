@@ -1,0 +1,44 @@
+"""What people read about each kind of misfit: what arrived, what was declared, why, what to write."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Mapping
+from typing import Any
+
+from convlin.diagnosis.messages import functions, sizes, structure
+from convlin.diagnosis.messages.said import Said, Words
+from convlin.diagnosis.messages.tools import called, times
+from convlin.records import Report
+from convlin.trace.recording import Finding
+
+__all__ = ["Said", "called", "first_line", "fitted", "place", "say", "times"]
+
+_WIDTH = 100
+
+_WORDS: Mapping[tuple[str, str], Words] = {**sizes.WORDS, **structure.WORDS, **functions.WORDS}
+
+
+def say(finding: Finding, report: Report) -> Said:
+    """The words for one finding."""
+    misfit = finding.misfit
+    words = _WORDS.get((misfit.kind, misfit.note)) or _WORDS.get((misfit.kind, "")) or sizes.resized
+    return words(finding, report)
+
+
+def fitted(message: str, name: str) -> str:
+    """The message in lines that stay within ``_WIDTH`` columns, the first behind the layer's name."""
+    first, *rest = message.splitlines() or [""]
+    room = max(_WIDTH - len(f"✗ {name}: "), _WIDTH // 2)
+    lines = textwrap.wrap(first, room, break_long_words=False, break_on_hyphens=False) or [""]
+    for line in rest:
+        lines += textwrap.wrap(line, _WIDTH - 4, break_long_words=False, break_on_hyphens=False)
+    return "\n".join(lines)
+
+
+def first_line(error: Any) -> str:
+    """The first line of what PyTorch says."""
+    lines = str(error).strip().splitlines()
+    if lines and "TorchScript" in lines[0]:  # what went wrong stands below the lines of the script
+        lines = [line.partition("Error: ")[2] for line in lines if "Error: " in line] or lines
+    return lines[0] if lines else type(error).__name__

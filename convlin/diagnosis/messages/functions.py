@@ -1,0 +1,146 @@
+"""Words for functions between the layers: reshapes, and tensors that do not go together."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Mapping
+from math import prod
+
+from convlin.diagnosis.messages.said import Said, Words
+from convlin.diagnosis.messages.tools import (
+    arrived,
+    call_of,
+    called,
+    code,
+    equation,
+    maker_of,
+    name_of,
+    product_of,
+    times,
+    who,
+)
+from convlin.records import Report, Shape
+from convlin.sizes.spell import spell, spell_product
+from convlin.trace.recording import Finding
+
+
+def _called(finding: Finding) -> str:
+    if finding.layer:
+        return name_of(finding)
+    wanted = finding.misfit.detail.get("wanted")
+    name = finding.function.rpartition(".")[2] or finding.function
+    if name == "[...]":
+        return finding.function
+    return f"{name}({', '.join(map(code, wanted))})" if wanted else finding.function
+
+
+def _reshape(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    shape: Shape = misfit.detail["shape"]
+    message = (
+        f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n"
+        f"one sample has {product_of(shape)} elements, not {spell(misfit.declared)}"
+    )
+    if len(misfit.detail["wanted"]) <= 2:
+        return Said(message, "x = x.flatten(1)", forward=True)
+    call = call_of(report, finding.source)
+    if call is not None and call.type == "Linear":
+        message += (
+            f"\neither {call.path} gives {spell(misfit.declared)}, or the sizes multiply to {spell(misfit.required)}"
+        )
+    return Said(message, forward=True)
+
+
+def _from(finding: Finding, report: Report) -> str:
+    return f", the output of {who(report, finding.source)}" if call_of(report, finding.source) is not None else ""
+
+
+def _strides(finding: Finding, report: Report) -> Said:
+    return Said(
+        f"{_called(finding)} cannot take {arrived(finding)}, whose elements are not in order in memory\n"
+        "use reshape, which copies where it must",
+        "x = x.reshape(...)",
+        forward=True,
+    )
+
+
+def _unflatten(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    product = equation(spell_product(misfit.declared), spell(misfit.detail["product"]))
+    return Said(
+        f"{name_of(finding)}: {product}, and dimension {misfit.detail['dim']} of "
+        f"{arrived(finding)} has {spell(misfit.required)}\nthe sizes should multiply to {spell(misfit.required)}",
+        None,
+    )
+
+
+def _folded(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    shape, made = misfit.detail["shape"], misfit.detail["made"]
+    if len(made) == 1 or made[0] == 1:
+        what = f"the batch of {spell(shape[0])} went into the features"
+    else:
+        what = f"the batch went from {spell(shape[0])} to {spell(made[0])}"
+    message = f"{_called(finding)} makes {times(made)} of {times(shape)}: {what}\none sample has "
+    image = misfit.detail["image"]
+    if finding.layer:
+        return Said(f"{message}{product_of(shape)} features", "start_dim=1")
+    if image is None:
+        return Said(f"{message}{product_of(shape)} features", "x = x.flatten(1)", forward=True)
+    features = spell(misfit.required)
+    if prod(image[1:]) == misfit.required:
+        sizes = ", ".join(map(code, image[1:]))
+        product = equation(features, spell_product(image[1:]))
+        return Said(f"{message}{product} elements", f"x = x.view(-1, {sizes})", forward=True)
+    wanted = equation(spell_product(made[1:]), spell(misfit.declared))
+    call = call_of(report, finding.source)
+    either = f"\neither {call.path} gives {spell(misfit.declared)}, or the sizes multiply to {features}" if call else ""
+    return Said(f"{message}{features} elements, not {wanted}{either}", forward=True)
+
+
+def _operands(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    shapes: tuple[Shape, ...] = misfit.detail["shapes"]
+    sources = report.calls[finding.event].sources
+    told = itertools.islice(itertools.zip_longest(shapes, finding.names, sources), len(shapes))
+    meeting = " and ".join(_met(shape, name, source, report) for shape, name, source in told)
+    axes = misfit.detail.get("axes", ())
+    difference = ""
+    if axes and len(shapes) > 1:
+        difference = f"\nthey differ in {_differing(axes, shapes)}"
+    elif misfit.note in ("linear", "matmul", "convolution"):
+        difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}: these two must be equal"
+    verb = "join" if finding.function.rpartition(".")[2] in _JOINING else "combine"
+    name = called(finding.function) or name_of(finding)
+    return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
+
+
+_JOINING = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack")
+
+
+def _met(shape: Shape, name: str | None, source: int | None, report: Report) -> str:
+    """``2×4 (the output of fc)``; the shape alone where a tensor was made on the way, unseen."""
+    if not name and (source is None or (source == -1 and all(info.shape != shape for info in report.inputs))):
+        return times(shape)
+    return f"{times(shape)} ({name or who(report, maker_of(report, source or 0))})"
+
+
+def _differing(axes: tuple[int, ...], shapes: tuple[Shape, ...]) -> str:
+    """``dimensions 2 and 3: 26 and 27``."""
+    alike = len({len(shape) for shape in shapes}) == 1
+    found: dict[str, list[str]] = {}
+    for axis in sorted(axis % len(shapes[0]) if alike else axis for axis in axes):
+        sizes = dict.fromkeys(spell(shape[axis]) for shape in shapes if -len(shape) <= axis < len(shape))
+        found.setdefault(" and ".join(sizes), []).append(str(axis))
+    return ", ".join(
+        f"dimension{'s' if len(names) > 1 else ''} {' and '.join(names)}: {sizes}" for sizes, names in found.items()
+    )
+
+
+WORDS: Mapping[tuple[str, str], Words] = {
+    ("batch", "folded"): _folded,
+    ("reshape", "size"): _reshape,
+    ("reshape", "strides"): _strides,
+    ("reshape", "unflatten"): _unflatten,
+    ("operands", ""): _operands,
+}

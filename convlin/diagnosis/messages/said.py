@@ -1,0 +1,32 @@
+"""What is said about a finding."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from convlin.records import Report
+from convlin.trace.recording import Finding
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """A message, and what to write where no line of source is known."""
+
+    message: str
+    advice: str | None = None
+    forward: bool = False
+    """The line to change is in ``forward``, not where the layer is made."""
+    behind: str = ""
+    """What to write behind the layer's argument in that line."""
+    argument: tuple[str, int, str] | None = None
+    """Name, position and right value of an argument in that line."""
+    in_front: str = ""
+    """The layer to set in front of it, where both are in an ``nn.Sequential``."""
+    callee: str = ""
+    """The layer to make instead."""
+    outside: bool = False
+    """Nothing in the model is to be changed, but the call."""
+
+
+Words = Callable[[Finding, Report], Said]

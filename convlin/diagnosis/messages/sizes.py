@@ -1,0 +1,220 @@
+"""Words for layers that were built for another size."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+
+from convlin.diagnosis.messages.said import Said, Words
+from convlin.diagnosis.messages.tools import (
+    arrived,
+    at,
+    call_of,
+    code,
+    equation,
+    name_of,
+    origin,
+    plural,
+    times,
+    what_arrived,
+)
+from convlin.records import Report
+from convlin.sizes.spell import spell, spell_product
+from convlin.trace.recording import Finding
+
+
+def _in_features(finding: Finding, report: Report) -> Said:
+    required = finding.misfit.required
+    message = f"{name_of(finding)} receives {plural(required, 'feature')}"
+    joined = _joined_batch(finding, report)
+    if joined:
+        return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
+    after = _flattened_by_hand(finding, report) or _directions(finding, report)
+    return Said(f"{message}{after or origin(finding, report)}", f"in_features={code(required)}")
+
+
+def _directions(finding: Finding, report: Report) -> str:
+    """A recurrent layer in two directions, where the number comes from one: its output is twice as wide."""
+    source = finding.source
+    call = call_of(report, source)
+    while call is not None and call.is_function and call.input_shape and call.output_shape:
+        if call.input_shape[-1] != call.output_shape[-1] or not call.sources:
+            return ""
+        source = call.sources[0]
+        call = call_of(report, source)
+    if call is None or not call.settings.get("bidirectional"):
+        return ""
+    size = call.settings.get("proj_size") or call.settings["hidden_size"]
+    declared, required = finding.misfit.declared, finding.misfit.required
+    if required == 2 * size:
+        return f"\n{required} = 2·{size}: {call.path} is bidirectional"
+    if required == size and declared == 2 * size:
+        return f"\n{call.path} is bidirectional, and h_n holds its directions apart: torch.cat((h[-2], h[-1]), dim=1)"
+    return ""
+
+
+def _flattened_by_hand(finding: Finding, report: Report) -> str:
+    """Behind a flatten that is still to be written, the number comes from the feature map itself."""
+    shape = finding.inputs[0].shape
+    if len(shape) < 3 or prod(shape[1:]) != finding.misfit.required or shape[-1] == finding.misfit.required:
+        return ""
+    product = equation(spell(finding.misfit.required), spell_product(shape[1:]))
+    return f"\n{product}, once {times(shape)} is flattened"
+
+
+def _in_channels(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, made for {misfit.declared}"
+    message += _divided(finding)
+    joined = _joined_batch(finding, report)
+    if joined:
+        return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
+    return Said(
+        f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"in_channels={code(misfit.required)}"
+    )
+
+
+def _joined_batch(finding: Finding, report: Report) -> str:
+    """A ``cat`` that joined the samples, where it would have joined the channels to as many as are declared."""
+    call = call_of(report, finding.source)
+    if call is None or call.type not in ("torch.cat", "torch.concat", "torch.concatenate") or not call.output_shape:
+        return ""
+    rows = sum(shape[0] for shape in call.input_shapes if isinstance(shape[0], int))
+    if rows != call.output_shape[0] or rows == call.input_shapes[0][0]:
+        return ""
+    channels = [shape[1] for shape in call.input_shapes if len(shape) > 1]
+    if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
+        return ""  # its features are not along dim=1
+    if sum(channels[1:], channels[0]) != finding.misfit.declared:
+        return ""
+    total = equation(" + ".join(map(spell, channels)), spell(finding.misfit.declared))
+    return f"\ntorch.cat{at(call.where)} joined the samples, {times(call.output_shape)}: along dim=1 it gives {total}"
+
+
+def _permute(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    order = misfit.detail["order"]
+    shape = finding.inputs[0].shape
+    noun = "feature" if misfit.kind == "input_size" else "channel"
+    letters = ("N", *(("D", "H", "W") if len(shape) == 5 else ("H", "W") if len(shape) == 4 else ("L",)))
+    if misfit.detail["axis"] == len(shape) - 1:
+        looks = f"this looks like {','.join(letters)},C (channels last)"
+    else:
+        looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} {noun}s"
+    permuted = tuple(shape[axis] for axis in order)
+    return Said(
+        f"{name_of(finding)} receives {plural(misfit.required, noun)}, made for {misfit.declared}\n"
+        f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
+        f"x = x.permute{order}",
+        forward=True, behind=f".permute{order}",
+    )  # fmt: skip
+
+
+def _permute_norm(finding: Finding, report: Report) -> Said:
+    order = finding.misfit.detail["order"]
+    back = tuple(map(order.index, range(len(order))))
+    name = finding.path.rpartition(".")[2]
+    return replace(_permute(finding, report), advice=f"x = self.{name}(x.permute{order}).permute{back}", behind="")
+
+
+def _unbatched(finding: Finding, report: Report) -> Said:
+    said = _in_channels(finding, report)
+    shape = finding.inputs[0].shape
+    return Said(
+        f"{said.message}\n{len(shape)} dimensions are taken for one sample without a batch\n"
+        f"if {shape[0]} is the batch, the channels are missing",
+        "x = x.unsqueeze(1)",
+        forward=True, behind=".unsqueeze(1)",
+    )  # fmt: skip
+
+
+def resized(finding: Finding, report: Report) -> Said:
+    """A size that has no words of its own."""
+    misfit = finding.misfit
+    noun = {
+        "num_features": "channel", "num_channels": "channel", "num_parameters": "channel",
+        "input_size": "feature", "embed_dim": "feature", "kdim": "feature", "vdim": "feature",
+        "in1_features": "feature", "in2_features": "feature",
+    }.get(misfit.kind)  # fmt: skip
+    what = plural(misfit.required, noun) if noun else spell(misfit.required)
+    message = f"{name_of(finding)} receives {what}, made for {misfit.declared}"
+    message += _divided(finding)
+    name = next(iter(misfit.changes), misfit.kind)
+    return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={code(misfit.required)}")
+
+
+def _divided(finding: Finding) -> str:
+    """Into how many groups or heads the size can be divided, where it is not as many as there are."""
+    misfit = finding.misfit
+    parts = misfit.detail.get("parts")
+    if not parts:
+        return ""
+    (name, can), *_ = ((name, misfit.changes[name]) for name in _PARTS if name in misfit.changes)
+    return f"\n{spell(misfit.required)} cannot be divided into {parts} {_PARTS[name]}, but into {can}"
+
+
+_PARTS = {"num_groups": "groups", "groups": "groups", "num_heads": "heads", "nhead": "heads"}
+
+
+def _normalized_shape(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    required = misfit.required[0] if len(misfit.required) == 1 else tuple(misfit.required)
+    declared = misfit.declared[0] if len(misfit.declared) == 1 else tuple(misfit.declared)
+    return Said(
+        f"{name_of(finding)} normalises over {declared}, and {arrived(finding)} ends in {code(required)}",
+        f"normalized_shape={code(required)}",
+    )
+
+
+def _num_embeddings(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    last = misfit.declared - 1
+    if misfit.note == "negative":
+        return Said(
+            f"a negative index reaches {name_of(finding)}, which has the indices 0 to {last}", None, forward=True
+        )
+    return Said(
+        f"index {misfit.required - 1} reaches {name_of(finding)}, which has the indices 0 to {last}",
+        f"num_embeddings={misfit.required}",
+    )
+
+
+def _output_size(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    smallest, largest = misfit.required
+    return Said(
+        f"{name_of(finding)} cannot give {times(misfit.declared)} from {arrived(finding)}: "
+        f"{times(smallest)} to {times(largest)} can be had\n"
+        f"{times(smallest)} with output_padding=0, and 1 more for each step of output_padding",
+        f"output_size={misfit.detail['nearest']}",
+        forward=True, argument=("output_size", 1, str(misfit.detail["nearest"])),
+    )  # fmt: skip
+
+
+def _output_padding(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    return Said(
+        f"{name_of(finding)} has output_padding={_each(misfit.declared)}, and it must be smaller than the stride\n"
+        f"(or the dilation, if that is larger): at most {_each(misfit.required)}",
+        f"output_padding={_each(misfit.required)}",
+    )
+
+
+def _each(sizes: tuple[int, ...]) -> str:
+    """One number where all axes have the same."""
+    return str(sizes[0] if len(set(sizes)) == 1 else sizes)
+
+
+WORDS: Mapping[tuple[str, str], Words] = {
+    ("in_features", ""): _in_features,
+    ("in_channels", ""): _in_channels,
+    ("in_channels", "permute"): _permute,
+    ("num_features", "permute"): _permute_norm,
+    ("input_size", "permute"): _permute,
+    ("in_channels", "unbatched"): _unbatched,
+    ("normalized_shape", ""): _normalized_shape,
+    ("num_embeddings", ""): _num_embeddings,
+    ("output_size", ""): _output_size,
+    ("output_padding", ""): _output_padding,
+}

@@ -1,0 +1,185 @@
+"""Words for tensors of a rank, a kind or a number type that a layer cannot take."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from convlin.diagnosis.messages.said import Said, Words
+from convlin.diagnosis.messages.tools import AXES, arrived, call_of, name_of, product_of, times, who
+from convlin.records import Report
+from convlin.trace.recording import Finding
+
+_RETURNS = {
+    "LSTM": "LSTM returns (output, (h_n, c_n))",
+    "GRU": "GRU returns (output, h_n)",
+    "RNN": "RNN returns (output, h_n)",
+    "MultiheadAttention": "MultiheadAttention returns (attn_output, attn_weights)",
+    "LSTMCell": "LSTMCell returns (h, c)",
+}
+
+
+def _flatten(finding: Finding, report: Report) -> Said:
+    shape = finding.inputs[0].shape
+    message = (
+        f"a {len(shape)}-D tensor, {times(shape)}, reaches {name_of(finding)}: flatten it first\n"
+        f"flattened, one sample has {product_of(shape)} features"
+    )
+    if finding.misfit.declared == shape[1] != finding.misfit.required:
+        axes = tuple(range(2, len(shape)))
+        mean = f"x.mean({axes})" if len(axes) > 1 else "x.mean(2), or at every step x.transpose(1, 2),"
+        message += f"\n{mean} has the {shape[1]} that were declared: one for each channel"
+    advice = f"x = x.flatten(1), or nn.Flatten() in front of {finding.path or 'it'}"
+    return Said(message, advice, forward=True, behind=".flatten(1)", in_front="Flatten()")
+
+
+def _tuple(finding: Finding, report: Report) -> Said:
+    call = call_of(report, finding.source)
+    returns = _RETURNS.get(call.type) if call is not None else None
+    maker = returns or f"{who(report, finding.source)} returns a {finding.misfit.required}"
+    short = call.path.rpartition(".")[2] if call is not None else ""
+    message = f"a {finding.misfit.required} reaches {name_of(finding)}, which takes one tensor\n{maker}: take [0]"
+    if not short or short.isdigit():
+        return Said(
+            f"{message}\ninside an nn.Sequential that cannot be written: call the layers in forward",
+            forward=True, behind="[0]",
+        )  # fmt: skip
+    return Said(message, f"x = self.{short}(x)[0]", forward=True, behind="[0]")
+
+
+def _packed(finding: Finding, report: Report) -> Said:
+    return Said(
+        f"a PackedSequence reaches {name_of(finding)}, which takes a tensor",
+        "x, lengths = nn.utils.rnn.pad_packed_sequence(x, batch_first=True)",
+        forward=True,
+    )
+
+
+def _array(finding: Finding, report: Report) -> Said:
+    return Said(
+        f"a numpy array reaches {name_of(finding)}, which takes a tensor", "x = torch.as_tensor(x)", outside=True
+    )
+
+
+def _batch_in_shape(finding: Finding, report: Report) -> Said:
+    given = tuple(finding.misfit.detail["shape"])[1:]
+    sample = ", ".join(map(str, given[1:])) + ("," if len(given) == 2 else "")
+    whole = ", ".join(map(str, given))
+    return Said(
+        f"{name_of(finding)} receives {arrived(finding)}\n"
+        f"a shape is given without the batch, and ({whole}) seems to hold one",
+        f"summarize(model, ({sample}), batch_size={given[0]}) or summarize(model, torch.zeros({whole}))",
+        outside=True,
+    )
+
+
+def _one_sample(finding: Finding, report: Report) -> Said:
+    shape = finding.misfit.detail["shape"]
+    return Said(
+        f"{name_of(finding)} takes {times(shape)} for one sample without a batch, and a later layer needs one",
+        f"model(x.unsqueeze(0)), or summarize(model, {tuple(shape)})",
+        outside=True,
+    )
+
+
+def _flat(finding: Finding, report: Report) -> Said:
+    sizes = finding.misfit.detail["sizes"]
+    product = "·".join(map(str, sizes))
+    return Said(
+        f"{name_of(finding)} takes {AXES.get(finding.misfit.declared, 'N×C×…')}, and {arrived(finding)} arrives\n"
+        f"{finding.inputs[0].shape[-1]} = {product}: unflatten it first",
+        f"x = x.unflatten(1, {sizes})",
+        forward=True, behind=f".unflatten(1, {sizes})", in_front=f"Unflatten(1, {sizes})",
+    )  # fmt: skip
+
+
+def _no_channels(finding: Finding, report: Report) -> Said:
+    given = tuple(finding.misfit.detail["shape"])[1:]
+    axes = AXES.get(len(given) + 2, "N×C×…")
+    channels = finding.misfit.detail["channels"]
+    message = f"{name_of(finding)} takes {axes}, and {arrived(finding)} has no channel dimension C"
+    spelled = f"summarize(model, ({channels}, {', '.join(map(str, given))}))"
+    if channels != 1:
+        return Said(message, spelled, outside=True)
+    samples = {1: "signals", 2: "images", 3: "volumes"}.get(len(given), "samples")
+    return Said(
+        f"{message}\nif the {samples} have one, the shape is to say so: {spelled}",
+        "x = x.unsqueeze(1)",
+        forward=True, behind=".unsqueeze(1)",
+    )  # fmt: skip
+
+
+def _rank(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    axes = AXES.get(misfit.declared) if "Conv" in finding.layer or "Norm" in finding.layer else None
+    ranks = misfit.detail.get("ranks", (misfit.declared,))
+    takes = f"{' or '.join(map(str, ranks))} dimensions{f' ({axes})' if axes and len(ranks) == 1 else ''}"
+    message = f"{name_of(finding)} takes {takes}, and {misfit.required} arrive: {arrived(finding)}"
+    better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
+    kind = finding.layer.partition("(")[0]
+    if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalise
+        better = None
+    if kind[-2:] in ("1d", "2d", "3d") and "Norm" in kind and better is not None and kind[:-2] + better != kind:
+        return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
+    if misfit.required == misfit.declared - 2 and axes:
+        message += "\na dimension for the channels and one for the image's rows are missing"
+    if misfit.required > misfit.declared and axes:
+        return _too_many(message, finding)
+    return Said(message, forward=True)
+
+
+def _too_many(message: str, finding: Finding) -> Said:
+    """More than one dimension in front of the channels."""
+    extra = finding.misfit.required - finding.misfit.declared
+    before = finding.inputs[0].shape[: extra + 1]
+    mended = ".squeeze(0)" if before == (1, before[-1]) else f".flatten(0, {extra})"
+    return Said(
+        f"{message}\none dimension stands before the channels, the batch, and here are {extra + 1}: {times(before)}",
+        f"x = x{mended}",
+        forward=True, behind=mended,
+    )  # fmt: skip
+
+
+def _cast(finding: Finding, report: Report) -> Said:
+    misfit = finding.misfit
+    short = {"float32": ".float()", "float64": ".double()", "float16": ".half()", "bfloat16": ".bfloat16()"}
+    cast = short.get(misfit.declared, f".to(torch.{misfit.declared})")
+    return Said(
+        f"{misfit.required} reaches {name_of(finding)}, whose weights are {misfit.declared}",
+        f"x = x{cast}",
+        forward=True, behind=cast,
+    )  # fmt: skip
+
+
+def _index(finding: Finding, report: Report) -> Said:
+    return Said(
+        f"{finding.misfit.required} reaches {name_of(finding)}, which takes integers: the indices of its rows",
+        "x = x.long()",
+        forward=True, behind=".long()",
+    )  # fmt: skip
+
+
+def _batch_of_one(finding: Finding, report: Report) -> Said:
+    keeps = finding.misfit.detail["keeps_statistics"]
+    when = "in training" if keeps else "without running statistics"
+    return Said(
+        f"{name_of(finding)} {when} needs more than one value per channel, and {arrived(finding)} has one\n"
+        "the mean and variance of a single value say nothing",
+        f"batch_size=2 or more{', or model.eval()' if keeps else ''}",
+        outside=True,
+    )
+
+
+WORDS: Mapping[tuple[str, str], Words] = {
+    ("structure", "flatten"): _flatten,
+    ("structure", "tuple"): _tuple,
+    ("structure", "packed"): _packed,
+    ("structure", "array"): _array,
+    ("structure", "batch_in_shape"): _batch_in_shape,
+    ("structure", "no_channels"): _no_channels,
+    ("structure", "one_sample"): _one_sample,
+    ("structure", "flat"): _flat,
+    ("structure", "rank"): _rank,
+    ("dtype", "cast"): _cast,
+    ("dtype", "index"): _index,
+    ("batch", "batch_of_one"): _batch_of_one,
+}

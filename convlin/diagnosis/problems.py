@@ -1,0 +1,108 @@
+"""Findings become problems: the words, the line to change, that line corrected.
+
+The leaf (``layers``, ``functions``) says what does not fit, ``wording`` puts it into words, and
+``corrections`` finds the line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from convlin.diagnosis.fixes import Lines, written
+from convlin.diagnosis.messages import Said, fitted, say, times
+from convlin.diagnosis.unexplained import stopped
+from convlin.inputs import Plan
+from convlin.records import Problem, Report
+from convlin.search.input_sizes import fitting_inputs, joining_inputs
+from convlin.trace.recording import Failure, Finding, Recording
+
+Hints = Iterable[Any]
+
+
+def diagnose(
+    report: Report, recording: Recording, model: nn.Module, plan: Plan, mode: str, hints: Hints = ()
+) -> tuple[Problem, ...]:
+    """One problem for every finding, each once, in the order they were met.
+
+    ``model`` is as the user gave it, with nothing of the pass left on it: a size that is too small
+    is answered by running it at others.
+    """
+    problems: dict[tuple[Any, ...], Problem] = {}
+    said = {id(finding): say(finding, report) for finding in recording.findings}
+    wanted = [(finding.path, _changes(finding, said[id(finding)])) for finding in recording.findings]
+    lines = Lines(model, wanted, hints)
+    answered: set[str] = set()
+    for finding in recording.findings:
+        misfit = finding.misfit
+        key = (
+            misfit.kind,
+            finding.path,
+            finding.where if finding.function else None,
+            repr(misfit.required),
+            misfit.note,
+        )
+        if key not in problems:
+            problems[key] = _problem(finding, said[id(finding)], lines)
+            asked = "image" if misfit.kind == "in_features" else misfit.kind
+            if asked not in answered:
+                answer = _other_inputs(recording, finding, model, plan, mode)
+                if answer:
+                    answered.add(asked)
+                    problems[key] = replace(problems[key], message=f"{problems[key].message}\n{answer}")
+    failure = recording.failure
+    if failure is not None and failure.in_torch and not _is_explained(failure, bool(problems)):
+        problems[("stopped",)] = stopped(recording, failure, model, plan, mode)
+    return tuple(
+        replace(problem, message=fitted(problem.message, problem.path or report.model)) for problem in problems.values()
+    )
+
+
+def _other_inputs(recording: Recording, finding: Finding, model: nn.Module, plan: Plan, mode: str) -> str:
+    """For which inputs the model would be right as it is, where a wrong input may be the mistake."""
+    misfit = finding.misfit
+    if misfit.kind == "in_features":
+        ends = fitting_inputs(model, plan, mode, recording, finding)
+        if ends is None:
+            return ""
+        smallest, largest = map(times, ends)
+        span = smallest if smallest == largest else f"{smallest} to {largest}"
+        of = "an input of length" if len(ends[0]) == 1 else "an input of"
+        return f"in_features={misfit.declared} is right for {of} {span}"
+    if misfit.kind == "operands":
+        found = joining_inputs(model, plan, mode, finding)
+        if found is None:
+            return ""
+        multiple, sizes = found
+        listed = " and ".join(map(times, sizes))
+        passes = "pass" if len(sizes) > 1 else "passes"
+        return f"inputs of {listed} {passes}" + (f": multiples of {multiple}" if multiple else "")
+    return ""
+
+
+def _is_explained(failure: Failure, found: bool) -> bool:
+    return failure.is_explained or (found and failure.is_guess)
+
+
+def _changes(finding: Finding, said: Said) -> dict[str, str]:
+    """What to change of the layer, where changing the layer mends it."""
+    return {} if said.forward or said.outside else written(finding.misfit.changes)
+
+
+def _problem(finding: Finding, said: Said, lines: Lines) -> Problem:
+    where, fix = lines.correction(finding, said)
+    misfit = finding.misfit
+    return Problem(
+        kind=misfit.kind,
+        path=finding.path,
+        declared=misfit.declared,
+        required=misfit.required,
+        message=said.message,
+        fix=fix,
+        where=where,
+        call=finding.event,
+        changes=_changes(finding, said),
+    )

@@ -1,0 +1,98 @@
+"""The pass stopped, and no rule of a layer or function says why.
+
+Too small an input, something that the meta device cannot do, or PyTorch's own words.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from torch import nn
+
+from convlin.diagnosis.messages import first_line, times
+from convlin.functions.catalog import looks_at_values
+from convlin.inputs import Plan
+from convlin.records import Problem
+from convlin.search.input_sizes import Smallest, smallest_input
+from convlin.trace.call_sites import raising_line
+from convlin.trace.recording import Failure, Recording
+
+_OPERATOR = re.compile(r"\b\w+::\w+")
+_VALUES_ASKED_FOR = re.compile(r"item\(\) cannot be called|no data|data is not allocated|meta tensors?\b.*\.item")
+_OTHER_DEVICE = re.compile(
+    r"is not on the expected device|same device|on device \w+|device mismatch|CPU int64 tensor", re.IGNORECASE
+)
+
+_WITH_VALUES = 'leave out device="meta"'
+
+
+def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan, mode: str) -> Problem:
+    """The problem that tells where and why, as far as that can be known; tries smaller and larger inputs."""
+    event = recording.events[failure.event] if failure.event >= 0 else None
+    what = failure.function or (event.type if event is not None else type(model).__name__)
+    arrived = ", ".join(times(info.shape) for info in failure.inputs) or "no tensor"
+    call = failure.event if failure.event >= 0 else None
+    where = failure.where or raising_line(failure.error)
+    said = first_line(failure.error)
+    if plan.device.type == "meta":
+        unseen = _unseen(failure, what, arrived, said)
+        if unseen is not None:
+            return Problem("error", failure.path, None, None, unseen.message, unseen.fix, where, call)
+    smallest = smallest_input(model, plan, mode, recording)
+    if smallest is not None:
+        given, required = smallest.given, smallest.required
+        message = (
+            f"{what} receives {arrived}, too small for it: the input is {times(given)}\n"
+            f"{_from_where_on(smallest)}\nPyTorch says: {said}"
+        )
+        return Problem("too_small", failure.path, given, required, message, None, failure.where, call)
+    message = f"{what} stopped the pass; {arrived} arrived\nPyTorch says: {said}"
+    # Some functions ask for more there: another dtype, another layout.
+    fix = _WITH_VALUES if plan.device.type == "meta" else None
+    return Problem("error", failure.path, message=message, fix=fix, where=where, call=call)
+
+
+def _from_where_on(smallest: Smallest) -> str:
+    required = times(smallest.required)
+    if smallest.fits is not None:
+        path, largest = smallest.fits
+        span = "" if largest == smallest.required else f", the largest {times(largest)}"
+        return f"the smallest input that passes is {required}{span}: {path} is made for that"
+    if smallest.reaches is not None:
+        wrong = smallest.reaches
+        declared, needed = wrong.misfit.declared, wrong.misfit.required
+        return (
+            f"the smallest input that gets to the end is {required}\n"
+            f"there {wrong.path} needs in_features={needed}, and has {declared}"
+        )
+    return f"the smallest input that passes is {required}"
+
+
+class _Unseen(NamedTuple):
+    message: str
+    fix: str
+
+
+def _unseen(failure: Failure, what: str, arrived: str, said: str) -> _Unseen | None:
+    """Why a pass on the meta device cannot go on; None where the device is not to blame."""
+    look = looks_at_values(what)
+    if look is not None or _VALUES_ASKED_FOR.search(said):
+        who = f"forward looks at the values of a tensor ({look})" if look else f"{what} looks at the values of a tensor"
+        return _Unseen(
+            f"{who}, and on the meta device there are none\n"
+            "run it where tensors have values, or make the decision from the shape",
+            _WITH_VALUES,
+        )
+    if isinstance(failure.error, NotImplementedError):
+        operator = _OPERATOR.search(said)
+        wanting = f"PyTorch has none for {operator[0]}" if operator else f"PyTorch says: {said}"
+        return _Unseen(f"{what} has no form for the meta device; {arrived} arrived\n{wanting}", _WITH_VALUES)
+    if _OTHER_DEVICE.search(said):
+        return _Unseen(
+            f"in {what} a tensor of the meta device meets one that is elsewhere; {arrived} arrived\n"
+            "only the input, parameters and buffers are there; forward makes or keeps the other one\n"
+            f"PyTorch says: {said}",
+            'make it with device=x.device, or keep it with register_buffer; or leave out device="meta"',
+        )
+    return None

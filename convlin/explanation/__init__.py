@@ -1,0 +1,1 @@
+"""Explanations as text: where a number comes from, step by step."""

@@ -1,0 +1,175 @@
+"""The slips that people make with each formula, shown beside the right number for the very layer at hand."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from functools import partial
+from math import prod
+from typing import Any, NamedTuple
+
+from convlin.arithmetic.common import SPATIAL_AXES
+from convlin.derivations import of_layers
+from convlin.records import Call, Step
+from convlin.sizes.spell import spell_product
+
+Note = tuple[str, str]
+"""What the note is about, and the note."""
+
+_WINDOWS = re.compile(r"([⌊⌈])\(([^⌊⌈]*)\)/(\d+)([⌋⌉]) \+ 1")
+
+
+def worked_out(step: Step) -> list[str]:
+    """The lines between the numbers put in and the result, for windows along an axis.
+
+    >>> worked_out(Step("H", "", "⌊(32 + 2·0 − 1·(3−1) − 1)/2⌋ + 1", 15))
+    ['⌊29/2⌋ + 1', '14 + 1']
+    """
+    found = _WINDOWS.fullmatch(step.arithmetic)
+    if found is None:
+        return []
+    left, inside, stride, right = found.groups()
+    above = _value(inside)
+    if above is None or not isinstance(step.size, int):
+        return []
+    return [f"{left}{above}/{stride}{right} + 1", f"{step.size - 1} + 1"]
+
+
+def _value(text: str) -> int | None:
+    """The value of a sum of whole numbers and products as the formulas write it."""
+    from convlin.errors import InputError
+    from convlin.sizes.parse import read
+
+    try:
+        value = read(text).value({})
+    except (InputError, KeyError):
+        return None
+    return value if isinstance(value, int) else None
+
+
+class _Window(NamedTuple):
+    """A window along the first axis of a layer."""
+
+    axis: str
+    size: int
+    kernel: int
+    stride: int
+    padding: int
+    dilation: int
+    ceil_mode: bool
+    result: int
+
+    @property
+    def reach(self) -> int:
+        return self.dilation * (self.kernel - 1) + 1
+
+    @property
+    def above(self) -> int:
+        """What stands above the stride."""
+        return self.size + 2 * self.padding - self.reach
+
+
+def slips(call: Call) -> list[Note]:
+    """The notes for one call of a layer; none for a layer about which people make no mistake."""
+    rule = call.derive.func if isinstance(call.derive, partial) else call.derive
+    notes = _NOTES.get(rule)
+    return notes(call) if notes is not None else []
+
+
+def _window(call: Call) -> _Window | None:
+    """The window along the first axis, in numbers; None where there are letters."""
+    settings = call.settings
+    keywords = call.derive.keywords if isinstance(call.derive, partial) else {}
+    rank = keywords.get("spatial_dims") or len(settings["kernel_size"])
+    given, made = (call.input_shape or ())[-rank:], (call.output_shape or ())[-rank:]
+    if settings.get("padding") == "same" or not all(isinstance(size, int) for size in (*given[:1], *made[:1])):
+        return None
+
+    def along(name: str, default: Any) -> Any:
+        value = settings.get(name)
+        if isinstance(value, tuple | list):
+            value = value[0] if value else None
+        return default if value is None else value
+
+    kernel = along("kernel_size", 1)
+    padding = 0 if settings.get("padding") == "valid" else along("padding", 0)
+    default = kernel if keywords else 1
+    return _Window(
+        SPATIAL_AXES[rank][0], int(given[0]), kernel, along("stride", default), padding, along("dilation", 1),
+        bool(settings.get("ceil_mode", False)), int(made[0]),
+    )  # fmt: skip
+
+
+def _of_windows(call: Call) -> list[Note]:
+    window = _window(call)
+    if window is None:
+        return []
+    notes = [("+ 1", f"the first place of the window counts, too: without it {window.result - 1}")]
+    notes += _parentheses(window) + _rounding(window)
+    if "dilation" in call.settings:
+        notes.append(("dilation", _dilation(window)))
+    if "Pool" in call.type and window.stride != 1:
+        stepwise = window.above + 1
+        notes.append(
+            ("stride", f"of a pooling layer it is the kernel_size unless given, not 1, which would give {stepwise}")
+        )
+    return notes
+
+
+def _parentheses(window: _Window) -> list[Note]:
+    if window.stride == 1:
+        return []
+    wrong = window.size - window.kernel + 2 * window.padding / window.stride + 1
+    formula = f"({window.axis} − kernel_size + 2·padding/stride) + 1"
+    return [("( )/stride", f"the stride divides everything in the parentheses: {formula} would be {wrong:g}")]
+
+
+def _rounding(window: _Window) -> list[Note]:
+    left = window.above % window.stride
+    if window.stride == 1:
+        return []
+    exact = f"{window.above}/{window.stride} = {window.above / window.stride:g}"
+    if not left:
+        return [("⌈ ⌉" if window.ceil_mode else "⌊ ⌋", f"{exact} comes out even here; otherwise it is rounded")]
+    if window.ceil_mode:
+        return [("⌈ ⌉", f"{exact} is rounded up, as ceil_mode says: the last window may hang over the end")]
+    cells = "cell is" if left == 1 else "cells are"
+    return [("⌊ ⌋", f"{exact} is rounded down: at the end {left} {cells} left over that no window reaches")]
+
+
+def _dilation(window: _Window) -> str:
+    if window.dilation == 1:
+        span = f"1·({window.kernel}−1) + 1 = {window.reach}"
+        return f"1 here, so that the kernel spans {span}; 2 would make it {2 * window.kernel - 1}"
+    plain = (window.size + 2 * window.padding - window.kernel) // window.stride + 1
+    spans = f"the kernel spans {window.dilation}·({window.kernel}−1) + 1 = {window.reach} cells, not {window.kernel}"
+    return f"{spans}: left out, it would be {plain}"
+
+
+def _of_transposed(call: Call) -> list[Note]:
+    return [
+        ("inverse", "this is the formula of a convolution solved for the input: the stride multiplies"),
+        ("output_padding", "chooses among the sizes that a convolution with this stride maps to the same one"),
+    ]
+
+
+def _of_flatten(call: Call) -> list[Note]:
+    shape = call.input_shape or ()
+    start = call.settings.get("start_dim", 1)
+    notes: list[Note] = []
+    if start == 1 and len(shape) > 2 and all(isinstance(size, int) for size in shape):
+        rest = shape[2:]
+        text = f"{spell_product(rest)} = {prod(rest)}" if len(rest) > 1 else str(prod(rest))
+        notes.append(("channels", f"belong into the product: {text} is one channel of {shape[1]}"))
+        notes.append(("batch", "stays apart: nn.Flatten starts at dim 1; torch.flatten starts at 0 unless told"))
+    return notes
+
+
+_NOTES: Mapping[Any, Callable[[Call], list[Note]]] = {
+    of_layers.convolution: _of_windows,
+    of_layers.max_pool: _of_windows,
+    of_layers.avg_pool: _of_windows,
+    of_layers.lp_pool: _of_windows,
+    of_layers.conv_transpose: _of_transposed,
+    of_layers.flatten: _of_flatten,
+}

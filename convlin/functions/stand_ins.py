@@ -1,0 +1,255 @@
+"""How the pass goes on behind a torch function that cannot take what reached it: the misfit, and a stand-in."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from math import prod
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convlin.functions.catalog import Function, sizes_asked
+from convlin.layers import Misfit
+
+
+class Recovery:
+    """What a failing function needs instead, and the tensor that stands in for its result."""
+
+    __slots__ = ("misfits", "result")
+
+    def __init__(self, misfits: tuple[Misfit, ...], result: Any) -> None:
+        self.misfits = misfits
+        self.result = result
+
+
+def recover(
+    function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    """How the pass can go on after ``function`` refused its arguments; None where it cannot.
+
+    ``layer`` is the layer whose own ``forward`` made the call, if any.
+    """
+    name = getattr(function, "__name__", "").strip("_")
+    attempt = _RECOVERIES.get(name)
+    return attempt(function, args, dict(kwargs), layer) if attempt is not None else None
+
+
+def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
+    """The sizes that were given to ``view`` or ``reshape``, where all of them are numbers."""
+    given = sizes_asked(args, kwargs)
+    return given if given and all(isinstance(size, int) for size in given) else None
+
+
+def _reshape(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    tensor = args[0] if args else kwargs.get("input")
+    wanted = reshape_sizes(args, kwargs)
+    if not isinstance(tensor, Tensor) or wanted is None or tensor.dim() == 0:
+        return None
+    if _fits(wanted, tensor.numel()):  # the sizes are right: view cannot cross the strides
+        return Recovery((Misfit("reshape", wanted, wanted, "strides", {"wanted": wanted}),), tensor.reshape(wanted))
+    rows = tensor.shape[0] if tensor.dim() > 1 else 1
+    required = prod(tensor.shape[1:]) if tensor.dim() > 1 else tensor.numel()
+    declared = prod(size for size in wanted[1:] if size != -1)
+    misfit = Misfit("reshape", declared, required, "size", {"wanted": wanted, "shape": tuple(tensor.shape)})
+    if len(wanted) > 2:
+        # What follows was written for the declared sizes: hand on a tensor of just those.
+        sizes = (rows if wanted[0] == -1 else wanted[0], *(1 if size == -1 else size for size in wanted[1:]))
+        return Recovery((misfit,), torch.zeros(sizes, dtype=tensor.dtype, device=tensor.device))
+    return Recovery((misfit,), tensor.flatten(1) if tensor.dim() > 1 else tensor.reshape(1, -1))
+
+
+def _fits(wanted: tuple[int, ...], elements: int) -> bool:
+    known = prod(size for size in wanted if size != -1)
+    return known == elements if -1 not in wanted else known != 0 and elements % known == 0
+
+
+def _unflatten(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    tensor = args[0] if args else kwargs.get("input")
+    given = (*args[1:], *(kwargs[name] for name in ("dim", "sizes") if name in kwargs))
+    if not isinstance(tensor, Tensor) or len(given) != 2 or not isinstance(given[1], tuple | list):
+        return None
+    if not isinstance(given[0], int) or not -tensor.dim() <= given[0] < tensor.dim():
+        return None
+    axis, sizes = given[0] % tensor.dim(), tuple(given[1])
+    product = prod(size for size in sizes if size != -1)
+    misfit = Misfit("reshape", sizes, tensor.shape[axis], "unflatten", {"dim": axis, "product": product})
+    whole = tuple(1 if size == -1 else size for size in sizes)
+    shape = (*tensor.shape[:axis], *whole, *tensor.shape[axis + 1 :])
+    return Recovery((misfit,), torch.zeros(shape, dtype=tensor.dtype, device=tensor.device))
+
+
+def _linear(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    given = (*args, *(kwargs[name] for name in ("input", "weight") if name in kwargs))
+    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+        return None
+    tensor, weight = given[:2]
+    if weight.dim() != 2 or tensor.dim() == 0 or tensor.shape[-1] == weight.shape[1]:
+        return None
+    declared, required = weight.shape[1], tensor.shape[-1]
+    if isinstance(layer, nn.Linear):
+        misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+    else:
+        shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
+        misfit = Misfit("operands", declared, required, "linear", shapes)
+    result = torch.zeros((*tensor.shape[:-1], weight.shape[0]), dtype=weight.dtype, device=tensor.device)
+    return Recovery((misfit,), result)
+
+
+def _convolution(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    given = (*args, *(kwargs[name] for name in ("input", "weight") if name in kwargs))
+    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+        return None
+    tensor, weight = given[:2]
+    spatial = weight.dim() - 2
+    if tensor.dim() not in (spatial + 1, spatial + 2):
+        return None
+    axis = tensor.dim() - spatial - 1
+    transposed = "transpose" in getattr(function, "__name__", "")
+    groups = kwargs.get("groups", args[6] if len(args) > 6 else 1)
+    declared = weight.shape[0] if transposed else weight.shape[1] * groups
+    required = tensor.shape[axis]
+    if required == declared:
+        return None
+    if isinstance(layer, nn.modules.conv._ConvNd):
+        misfit = Misfit("in_channels", declared, required, changes={"in_channels": required})
+    else:
+        shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
+        misfit = Misfit("operands", declared, required, "convolution", shapes)
+    sizes = list(tensor.shape)
+    sizes[axis] = declared
+    fitting = torch.zeros(sizes, dtype=weight.dtype, device=tensor.device)
+    if args:
+        return Recovery((misfit,), function(fitting, *args[1:], **kwargs))
+    return Recovery((misfit,), function(**{**kwargs, "input": fitting}))
+
+
+def _elementwise(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    given = (*args, *(kwargs[name] for name in ("input", "other") if name in kwargs))
+    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+        return None
+    left, right = given[:2]
+    axes = [
+        -axis
+        for axis in range(1, min(left.dim(), right.dim()) + 1)
+        if left.shape[-axis] != right.shape[-axis] and 1 not in (left.shape[-axis], right.shape[-axis])
+    ]
+    if not axes:
+        return None
+    shapes = (tuple(left.shape), tuple(right.shape))
+    misfit = Misfit("operands", *shapes, "elementwise", {"axes": tuple(axes), "shapes": shapes})
+    larger = left if left.dim() >= right.dim() else right
+    return Recovery((misfit,), torch.zeros(larger.shape, dtype=larger.dtype, device=larger.device))
+
+
+def _concatenate(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    tensors = args[0] if args else kwargs.get("tensors")
+    if not isinstance(tensors, tuple | list) or not all(isinstance(value, Tensor) for value in tensors):
+        return None
+    dim = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
+    if not tensors or not isinstance(dim, int):
+        return None
+    first = tensors[0]
+    shapes = tuple(tuple(tensor.shape) for tensor in tensors)
+    other = next((shape for shape in shapes if len(shape) != first.dim()), None)
+    if other is not None:
+        misfit = Misfit("operands", shapes[0], other, "ranks", {"shapes": shapes})
+        return Recovery((misfit,), first)
+    stack = getattr(function, "__name__", "") == "stack"
+    axis = dim % (first.dim() + stack) if first.dim() + stack else 0
+    axes = tuple(
+        index
+        for index in range(first.dim())
+        if (stack or index != axis) and any(tensor.shape[index] != first.shape[index] for tensor in tensors)
+    )
+    if not axes:
+        return None
+    wrong = next(shape for shape in shapes if any(shape[index] != shapes[0][index] for index in axes))
+    detail = {"axes": axes, "shapes": shapes, "dim": axis}
+    misfit = Misfit("operands", shapes[0], wrong, "stack" if stack else "concatenate", detail)
+    alike = [
+        torch.zeros(
+            [size if stack or index != axis else tensor.shape[index] for index, size in enumerate(first.shape)],
+            dtype=tensor.dtype,
+            device=tensor.device,
+        )
+        for tensor in tensors
+    ]
+    return Recovery((misfit,), function(alike, *args[1:], **{k: v for k, v in kwargs.items() if k != "tensors"}))
+
+
+def _matmul(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    given = (*args, *(kwargs[name] for name in ("input", "other", "mat2") if name in kwargs))
+    if len(given) != 2 or not all(isinstance(value, Tensor) for value in given):
+        return None
+    left, right = given
+    inner = right.shape[-2] if right.dim() > 1 else right.shape[0]
+    if left.dim() == 0 or right.dim() == 0 or left.shape[-1] == inner:
+        return None
+    shapes = {"shapes": (tuple(left.shape), tuple(right.shape))}
+    misfit = Misfit("operands", inner, left.shape[-1], "matmul", shapes)
+    fitting = torch.zeros((*left.shape[:-1], inner), dtype=left.dtype, device=left.device)
+    return Recovery((misfit,), function(fitting, right))
+
+
+def _normalise(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    """A normalisation with weights of another width: its result has the size of what came in."""
+    tensor = args[0] if args else kwargs.get("input")
+    weights = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, Tensor) and value.dim() > 0]
+    if not isinstance(tensor, Tensor) or not weights or tensor.dim() < 2:
+        return None
+    over_last = getattr(function, "__name__", "") in ("layer_norm", "rms_norm")
+    declared = tuple(weights[0].shape)
+    required = tuple(tensor.shape[-len(declared) :]) if over_last else (tensor.shape[1],)
+    if required == declared:
+        return None
+    kind = next((kind for base, kind in _NORMALISING if isinstance(layer, base)), None)
+    if kind is None:
+        shapes = {"shapes": (tuple(tensor.shape), declared)}
+        misfit = Misfit("operands", declared[-1], required[-1], "linear", shapes)
+    elif over_last:
+        misfit = Misfit(kind, declared, required, changes={kind: required})
+    else:
+        misfit = Misfit(kind, declared[0], required[0], changes={kind: required[0]})
+    return Recovery((misfit,), tensor.clone())
+
+
+_NORMALISING: tuple[tuple[type[nn.Module], str], ...] = (
+    (nn.modules.batchnorm._NormBase, "num_features"),
+    (nn.GroupNorm, "num_channels"),
+    (nn.LayerNorm, "normalized_shape"),
+    (nn.RMSNorm, "normalized_shape"),
+)
+
+Attempt = Callable[[Function, tuple[Any, ...], dict[str, Any], "nn.Module | None"], "Recovery | None"]
+
+_RECOVERIES: dict[str, Attempt] = {
+    **dict.fromkeys(("view", "reshape"), _reshape),
+    "unflatten": _unflatten,
+    "linear": _linear,
+    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
+    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _convolution),
+    **dict.fromkeys(
+        ("add", "sub", "mul", "div", "truediv", "radd", "rsub", "rmul", "iadd", "isub", "imul", "subtract", "multiply"),
+        _elementwise,
+    ),
+    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _concatenate),
+    **dict.fromkeys(("matmul", "mm", "bmm", "rmatmul"), _matmul),
+    **dict.fromkeys(("batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"), _normalise),
+}

@@ -1,0 +1,160 @@
+"""One model, one input: the passes it takes to know everything, and what they found.
+
+A quick pass is enough for a model that is right.  When it stops, or shows something that looks
+wrong, a careful one follows, in which stand-ins let the pass go on behind each mistake.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import torch
+from torch import nn
+
+from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspects
+from convlin.errors import InputError
+from convlin.inputs import Dummy, Plan, model_device
+from convlin.module_tree import walk
+from convlin.records import Report
+from convlin.trace.forward_pass import one_pass, prepared
+from convlin.trace.native_only import is_closed
+from convlin.trace.recording import Recording, Suspects
+from convlin.trace.state import State
+from convlin.trace.to_report import Held, build, lazy_modules
+from convlin.untouched import untouched
+
+if TYPE_CHECKING:
+    from convlin.diagnosis.problems import Hints
+    from convlin.trace.flops import FlopCount
+
+MODES = ("eval", "train", "same")
+
+#: Functions whose tensor argument is an index: a dummy that reaches one must hold integers.
+_INDEXING = ("embedding", "embedding_bag", "one_hot", "[...]", "gather", "index_select", "take", "scatter", "bincount")
+
+#: A model is run at most this often; each further pass needs a new finding of the one before.
+_MOST_PASSES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What the passes found, and the user's own exception if that is what stopped them."""
+
+    report: Report
+    error: BaseException | None = None
+
+
+def check_mode(mode: str) -> str:
+    """``mode`` itself, or an ``InputError`` that lists the modes there are."""
+    if mode not in MODES:
+        raise InputError(f'mode={mode!r} is no mode: write mode="eval", mode="train" or mode="same" (as the model is)')
+    return mode
+
+
+def unwrapped(model: nn.Module) -> nn.Module:
+    """The module inside ``torch.compile`` or a data-parallel wrapper: its paths are the user's."""
+    while True:
+        if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
+            model = model.module
+            continue
+        if type(model).__name__ != "OptimizedModule":
+            return model
+        model = model._modules["_orig_mod"] or model
+
+
+def structure(model: nn.Module) -> Report:
+    """The report of a model without a forward pass."""
+    return build(unwrapped(model), Recording(), device=str(model_device(model)), mode="")
+
+
+def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (), *, flops: bool = False) -> Outcome:
+    """Run ``model`` as often as it takes and report; the model is left as it was.
+
+    ``hints`` say where else to look for the source of a model that is no class of the user's own;
+    ``flops`` asks for the operations of every call.
+    """
+    root = unwrapped(model)
+    # On the meta device not every function checks what reaches it.
+    careful, found = plan.device.type == "meta", Suspects()
+    nodes = walk(root)
+    modules = [node.module for node in nodes]
+    lazy = lazy_modules(nodes)
+    given = [value for value in plan.args if not isinstance(value, Dummy)]
+    may_be_closed = not flops and plan.device == model_device(root) and not plan.kwargs
+    for _ in range(_MOST_PASSES):
+        closed = may_be_closed and not careful and is_closed(modules, given, mode)
+        with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules):
+            state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, closed=closed, keeper=keeper)
+            if flops:
+                state.flops = _flop_count()
+            recording = one_pass(root, plan, state, nodes=nodes)
+            failure = recording.failure
+            better = with_integers(plan, recording)
+            if better is not None:
+                plan = better
+                continue
+            if not careful and failure is not None and failure.in_torch:
+                careful = True
+                continue
+            more = suspects(recording, batch_added=plan.adds_batch) | found
+            if more != found or (not careful and plan.adds_batch and has_unbatched_convolution(recording)):
+                careful, found = True, more
+                continue
+            error = failure.error if failure is not None else None
+            explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
+            during = Held(nodes, recording, lazy)
+        report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes)
+        if not explained or is_resource(error):
+            return Outcome(report, error)
+        if error is None and not recording.findings:
+            return Outcome(report)
+        from convlin.diagnosis.problems import diagnose  # words for what is wrong: not loaded for a model that is right
+
+        return Outcome(replace(report, problems=diagnose(report, recording, root, plan, mode, hints)))
+    raise AssertionError("a model needed more passes than there are kinds of findings")
+
+
+def with_integers(plan: Plan, recording: Recording) -> Plan | None:
+    """The plan with integer dummies where one was used as an index."""
+    failure = recording.failure
+    floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point}
+    if not floating:
+        return None
+    if failure is None or not failure.in_torch:
+        # On the meta device an embedding takes whatever reaches it, and only the examination tells.
+        told = {
+            finding.inputs[0].shape
+            for finding in recording.findings
+            if finding.misfit.kind == "dtype" and finding.is_model_input and _is_embedding(recording, finding.event)
+        }
+        if not told:
+            return None
+        alike = {
+            dummy.place
+            for dummy in plan.dummies()
+            if dummy.place in floating and not plan.names and dummy.sized(int(plan.batch_size), {}) in told
+        }
+        return plan.with_dtype(frozenset(alike or floating), torch.long)
+    indexing = failure.function.rpartition(".")[2].removeprefix("Tensor") in _INDEXING
+    if not (indexing or _is_embedding(recording, failure.event)):
+        return None
+    places = failure.dummy_places & floating or floating
+    return plan.with_dtype(frozenset(places), torch.long)
+
+
+def _is_embedding(recording: Recording, event: int) -> bool:
+    return event >= 0 and isinstance(recording.events[event].module, nn.Embedding | nn.EmbeddingBag)
+
+
+def _flop_count() -> FlopCount:
+    from convlin.trace.flops import FlopCount  # loads torch's formulas: only where they were asked for
+
+    return FlopCount()
+
+
+def is_resource(error: BaseException | None) -> bool:
+    """Running out of memory is no mistake in the model's shapes."""
+    if isinstance(error, torch.OutOfMemoryError | MemoryError | RecursionError):
+        return True
+    return isinstance(error, RuntimeError) and "allocate memory" in str(error)  # how PyTorch says it of the CPU

@@ -1,0 +1,1 @@
+"""Finds the input sizes that a model takes, by running it."""

@@ -1,0 +1,259 @@
+"""Sizes as a person writes them: PyTorch's symbolic expressions turned into sympy's, nested floors folded.
+
+A convolution behind a pooling gives ``((H − 1)//2 − 1)//2 + 1``; what a person writes is
+``⌊(H + 1)/4⌋``.  Everything rests on two rules for integers ``k`` and ``m > 0``:
+``⌊⌊y⌋ + k⌋ = ⌊y + k⌋`` and ``⌊⌊y⌋/m⌋ = ⌊y/m⌋``.  A form is given out only after it was compared with
+the original at many sizes.
+"""
+
+from __future__ import annotations
+
+import random
+from collections import ChainMap
+from collections.abc import Callable, Collection, Mapping
+from fractions import Fraction
+from typing import Any
+
+import sympy
+
+from convlin.sizes.evaluate import Evaluation
+from convlin.sizes.simplify import whole, written
+from convlin.sizes.types import Size
+
+#: At how many sizes a closed form is compared with its original.
+_COMPARISONS = 24
+_REMAINDERS = ("Mod", "PythonMod")
+
+
+class Letter(sympy.Symbol):  # type: ignore[misc]  # sympy has no types
+    """A named size: a positive integer, to be replaced by its name whichever way that is written.
+
+    >>> (256 * Letter("H")).subs({"H": 4}), (256 * Letter("H")).subs({sympy.Symbol("H"): 4})
+    (1024, 1024)
+    """
+
+    __slots__ = ()
+
+    def __new__(cls, name: str, **_assumptions: Any) -> Letter:
+        letter: Letter = super().__new__(cls, name, integer=True, positive=True)
+        return letter
+
+    def _eval_subs(self, old: Any, new: Any) -> Any:
+        # sympy takes symbols of one name for different ones when their assumptions differ.
+        return new if isinstance(old, sympy.Symbol) and old.name == self.name else None
+
+
+class ClosedForms:
+    """Translates the expressions of one symbolic pass.
+
+    ``letters`` are the symbols of the pass and what the user calls them; ``definitions`` say what
+    the other symbols stand for; ``remainders`` are those that the pass found not to be zero.
+    """
+
+    def __init__(
+        self,
+        letters: Mapping[sympy.Symbol, Letter] | None = None,
+        definitions: Mapping[sympy.Symbol, sympy.Expr] | None = None,
+        remainders: Collection[sympy.Symbol] = (),
+    ) -> None:
+        self._letters = dict(letters or {})
+        self._remainders = remainders
+        self._known_remainders = 0
+        self._definitions = definitions if definitions is not None else {}
+        self._translated: dict[Any, sympy.Expr] = {}
+        self._forms: dict[Any, Size] = {}
+        self._compared_at: list[tuple[Evaluation, Evaluation]] = []
+
+    def __call__(self, expression: sympy.Expr) -> Size:
+        """The closed form of one size; an ``int`` where it depends on no letter."""
+        if len(self._remainders) != self._known_remainders:
+            self._known_remainders = len(self._remainders)
+            self._translated.clear()
+            self._forms.clear()
+            self._compared_at.clear()
+        known = self._forms.get(expression)
+        if known is None:
+            known = self._forms[expression] = self._form(expression)
+        return known
+
+    def _form(self, expression: sympy.Expr) -> Size:
+        form = written(self._translate(expression))
+        if form.is_Integer:
+            return int(form)
+        if not self._agrees(expression, form):
+            form = self._expanded(expression)
+        return form
+
+    def _agrees(self, expression: sympy.Expr, form: sympy.Expr) -> bool:
+        if not self._letters:
+            points = _points(tuple(sorted(expression.free_symbols, key=str)), {}, self._definitions)
+        else:
+            if not self._compared_at:
+                definitions: Mapping[sympy.Symbol, sympy.Expr] = ChainMap(self._rests(), self._definitions)  # type: ignore[arg-type]  # only read
+                self._compared_at = _points(tuple(self._letters.values()), self._letters, definitions)
+            points = self._compared_at
+        compared = 0
+        for raw, named in points:
+            try:
+                if raw(expression) != named(form):
+                    return False
+                compared += 1
+            except ZeroDivisionError:  # no such size at these letters
+                continue
+            except (NotImplementedError, OverflowError):
+                return False
+        return compared > 0
+
+    def _rests(self) -> dict[sympy.Symbol, sympy.Expr]:
+        """The remainders that are not zero, as `_mod_of_rest` reads them."""
+        rests = {}
+        for symbol in self._remainders:
+            definition = self._definitions[symbol]
+            if type(definition).__name__ in _REMAINDERS:
+                above, below = definition.args
+                rests[symbol] = above + below + below * sympy.floor(-above / below)
+        return rests
+
+    def _expanded(self, expression: sympy.Expr) -> sympy.Expr:
+        """The expression in the user's letters with nothing simplified."""
+        while True:
+            known = {s: self._definitions[s] for s in expression.free_symbols if s in self._definitions}
+            if not known:
+                return expression.xreplace(self._letters)
+            expression = expression.xreplace(known)
+
+    def _translate(self, expression: Any) -> sympy.Expr:
+        known = self._translated.get(expression)
+        if known is None:
+            known = self._translated[expression] = self._translate_new(expression)
+        return known
+
+    def _translate_new(self, expression: Any) -> sympy.Expr:
+        if expression.is_Symbol:
+            definition = self._definitions.get(expression)
+            if definition is None:
+                return self._letters.get(expression, expression)
+            if expression in self._remainders and type(definition).__name__ in _REMAINDERS:
+                return _mod_of_rest(*map(self._translate, definition.args))
+            return self._translate(definition)
+        if expression.is_Float:
+            return _rational(float(expression))
+        if not expression.args:
+            return expression
+        args = [self._translate(arg) for arg in expression.args]
+        rule = _RULES.get(type(expression).__name__)
+        if rule is not None:
+            return rule(*args)
+        if expression.is_Add or expression.is_Mul or expression.is_Pow:
+            return sympy.expand(expression.func(*args))
+        return expression.func(*args)
+
+
+def _points(
+    names: tuple[sympy.Symbol, ...],
+    letters: Mapping[sympy.Symbol, Letter],
+    definitions: Mapping[sympy.Symbol, sympy.Expr],
+) -> list[tuple[Evaluation, Evaluation]]:
+    """Sizes to compare forms at: the evaluation of what is in PyTorch's symbols, and of what is in letters."""
+    draw = random.Random(0)
+    points = []
+    for round_ in range(_COMPARISONS):
+        largest = 32 if round_ % 2 else 4096
+        sizes = {name: draw.randint(1, largest) for name in names}
+        raw = {symbol: sizes[letter] for symbol, letter in letters.items()}
+        points.append((Evaluation({**sizes, **raw}, definitions), Evaluation(sizes)))
+    return points
+
+
+def closed_form(size: Size) -> Size:
+    """One size with its floors folded and its factors put together.
+
+    >>> H = Letter("H")
+    >>> closed_form(sympy.floor((sympy.floor((H - 1) / 2) - 1) / sympy.Integer(2)) + 1)
+    floor(H/4 + 1/4)
+    """
+    return size if isinstance(size, int) else ClosedForms()(size)
+
+
+def for_multiples(size: Size, letter: Letter, step: int, remainder: int = 0) -> Size:
+    """The closed form for sizes of ``letter`` that leave ``remainder`` when divided by ``step``.
+
+    >>> for_multiples(2 * sympy.floor((Letter("H") + 1) / 2), Letter("H"), 16)
+    H
+    """
+    if isinstance(size, int) or letter not in size.free_symbols:
+        return size
+    multiple = sympy.Dummy(letter.name, integer=True, positive=True)
+    form = closed_form(size.xreplace({letter: step * multiple + remainder}))
+    if isinstance(form, int):
+        return form
+    if (
+        form.atoms(sympy.floor)
+        and form.has(multiple)
+        and any(multiple in f.free_symbols for f in form.atoms(sympy.floor))
+    ):
+        return size
+    return closed_form(sympy.expand(form.xreplace({multiple: (letter - remainder) / sympy.Integer(step)})))
+
+
+# PyTorch's functions in sympy's
+
+
+def _floor_div(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    return whole(above / below)
+
+
+def _ceil_div(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    return -whole(-above / below)
+
+
+def _mod(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    return sympy.expand(above - below * whole(above / below))
+
+
+def _mod_of_rest(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    """A remainder that is not zero, such that ``m - H % m``, the padding up to a multiple of m, is 0 for a multiple.
+
+    A model pads only where there is a remainder; so written the form of that branch holds in the other, too.
+    """
+    return sympy.expand(above + below * whole(-above / below) + below)
+
+
+def _modular_indexing(base: sympy.Expr, divisor: sympy.Expr, modulus: sympy.Expr) -> sympy.Expr:
+    return _mod(whole(base / divisor), modulus)
+
+
+def _truncate(value: sympy.Expr) -> sympy.Expr:
+    return -whole(-value) if value.is_nonpositive else whole(value)
+
+
+def _round(value: sympy.Expr) -> sympy.Expr:
+    return whole(value + sympy.Rational(1, 2))
+
+
+def _rational(value: float) -> sympy.Rational:
+    """The fraction that is meant by a float: 0.1 is 1/10."""
+    meant = Fraction(value).limit_denominator(1024)
+    exact = Fraction(value)
+    chosen = meant if abs(meant - exact) <= abs(exact) * Fraction(1, 10**12) else exact
+    return sympy.Rational(chosen.numerator, chosen.denominator)
+
+
+_RULES: dict[str, Callable[..., sympy.Expr]] = {
+    **dict.fromkeys(("FloorDiv", "CleanDiv"), _floor_div),
+    "CeilDiv": _ceil_div,
+    **dict.fromkeys(_REMAINDERS, _mod),
+    "ModularIndexing": _modular_indexing,
+    "floor": whole,
+    "ceiling": lambda value: -whole(-value),
+    "FloorToInt": whole,
+    "CeilToInt": lambda value: -whole(-value),
+    **dict.fromkeys(("TruncToInt", "TruncToFloat"), _truncate),
+    "RoundToInt": _round,
+    **dict.fromkeys(("ToFloat", "Identity"), lambda value: value),
+    **dict.fromkeys(("IntTrueDiv", "FloatTrueDiv"), lambda above, below: sympy.expand(above / below)),
+    **dict.fromkeys(("PowByNatural", "FloatPow"), lambda base, exponent: sympy.expand(base**exponent)),
+    "OpaqueUnaryFn_sqrt": sympy.sqrt,
+    "Max": lambda *values: sympy.Max(*values),
+    "Min": lambda *values: sympy.Min(*values),
+}

@@ -1,0 +1,1 @@
+"""One forward pass under hooks and a function mode, and the record of what it did."""

@@ -1,0 +1,125 @@
+"""Whose code a stack frame runs: the user's, torch's, or torch's only passing a call on."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from pathlib import Path
+from types import FrameType
+
+import torch
+
+from convlin.records import Location
+
+_TORCH = str(Path(torch.__file__).parent)
+_CONVLIN = str(Path(__file__).parent.parent)
+#: Files of torch that only pass a call on to what a user called: the caller is further up.
+_PASSING_ON = frozenset(
+    str(Path(_TORCH, *parts))
+    for parts in (
+        ("nn", "functional.py"), ("overrides.py",), ("_jit_internal.py",), ("_tensor.py",), ("functional.py",),
+        ("utils", "_device.py"), ("_C", "__init__.py"),
+    )
+)  # fmt: skip
+_MODULE_CALL = str(Path(_TORCH, "nn", "modules", "module.py"))
+_INSTALLED = ("site-packages", "dist-packages")
+_PYTHON = str(Path(contextlib.__file__).parent)
+
+USER, PASSING_ON, LIBRARY = 1, 2, 3
+
+
+class Frames:
+    """Finds the code that called a torch function; remembers what it learned of each file."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, int] = {}
+
+    def kind(self, filename: str) -> int:
+        """``USER``, ``PASSING_ON`` or ``LIBRARY``."""
+        known = self._kinds.get(filename)
+        if known is None:
+            if filename in _PASSING_ON or filename.startswith(_CONVLIN):
+                known = PASSING_ON
+            else:
+                known = LIBRARY if filename.startswith(_TORCH) else USER
+            self._kinds[filename] = known
+        return known
+
+    def caller(self, frame: FrameType | None) -> FrameType | None:
+        """The frame outside torch that called the function; None when torch's own code did."""
+        while frame is not None:
+            kind = self.kind(frame.f_code.co_filename)
+            if kind == USER:
+                return frame
+            if kind == LIBRARY:
+                return None
+            frame = frame.f_back
+        return None
+
+
+def user_frame() -> FrameType | None:
+    """The frame that called into convlin."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_code.co_filename.startswith(_CONVLIN):
+        frame = frame.f_back
+    return frame
+
+
+def calling_line(frame: FrameType | None) -> Location | None:
+    """The line of ``forward`` that calls the module whose hook runs; None where torch or convlin calls it."""
+    while frame is not None and frame.f_code.co_filename.startswith(_CONVLIN):
+        frame = frame.f_back
+    while frame is not None and frame.f_code.co_filename == _MODULE_CALL:
+        frame = frame.f_back
+    if frame is None or frame.f_code.co_filename.startswith((_TORCH, _CONVLIN)):
+        return None
+    return line_of(frame)
+
+
+def line_of(frame: FrameType) -> Location:
+    """The user's own line: a helper from an installed package is passed over where its caller is nearer home."""
+    chosen, looked = frame, frame.f_back
+    while looked is not None and _is_installed(chosen.f_code.co_filename):
+        filename = looked.f_code.co_filename
+        if filename.startswith(_TORCH):  # the module call that led here: beyond it is another module's code
+            break
+        if not _is_installed(filename):
+            chosen = looked
+            break
+        looked = looked.f_back
+    return Location(chosen.f_code.co_filename, chosen.f_lineno)
+
+
+def _is_installed(filename: str) -> bool:
+    return any(part in filename for part in _INSTALLED)
+
+
+def raising_line(error: BaseException) -> Location | None:
+    """The user's own line that an exception came from; None where it passed through torch alone."""
+    frame, traceback = None, error.__traceback__
+    while traceback is not None:
+        if not traceback.tb_frame.f_code.co_filename.startswith((_TORCH, _CONVLIN)):
+            frame = Location(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+        traceback = traceback.tb_next
+    return frame
+
+
+def raised_in_torch(error: BaseException) -> bool:
+    """Whether the innermost frame is torch's: a layer, and not the user's code, refused what reached it."""
+    return _raised_in(error).startswith(_TORCH)
+
+
+def interrupts(error: BaseException) -> bool:
+    """Whether an error that came out of a torch function is not torch's: a signal handler or a kernel of the user's."""
+    return not _raised_in(error).startswith((_TORCH, _CONVLIN))
+
+
+def _raised_in(error: BaseException) -> str:
+    """The file of the innermost frame, those of Python's own library passed over."""
+    traceback, found = error.__traceback__, ""
+    while traceback is not None:
+        filename = traceback.tb_frame.f_code.co_filename
+        if _is_installed(filename) or not filename.startswith((_PYTHON, "<frozen")):
+            found = filename
+        traceback = traceback.tb_next
+    return found

@@ -1,0 +1,151 @@
+"""The hooks of a quick pass: what runs most often, and so does nothing twice.
+
+They write the very events that the tracer would.  Whatever is not a single tensor in and a single
+tensor out is left to the tracer.  Inside a layer of PyTorch's own that writes to nothing there is
+nothing for a function mode to see: it is off while such a layer runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.module import _has_any_global_hook
+from torch.overrides import TorchFunctionMode
+
+from convlin.module_tree import is_leaf
+from convlin.records import TensorInfo
+from convlin.tensors import info
+from convlin.trace.hooks import Hook, Hooks
+from convlin.trace.native_only import runs_alone
+from convlin.trace.recording import NO_SOURCE, Event, Frame
+from convlin.trace.state import State
+
+
+class QuickHooks:
+    """The hooks of one quick pass.
+
+    ``paths`` names the modules by identity; ``mode`` is the function mode of the pass, if it has one;
+    ``otherwise`` is what the tracer does after a call.
+    """
+
+    def __init__(self, state: State, paths: Mapping[int, str], mode: TorchFunctionMode | None, otherwise: Hook) -> None:
+        # A hook on all modules would run while the mode is off.
+        self._mode = None if _has_any_global_hook() else mode  # type: ignore[no-untyped-call]
+        self._alone, self._leaf, self._other = self._make(state, paths, otherwise)
+
+    def put(self, hooks: Hooks, module: nn.Module) -> None:
+        """Put on ``module`` what it needs."""
+        is_leaf_of_torch = is_plain_leaf(module)
+        if is_leaf_of_torch and (self._mode is None or not runs_alone(module, module.training)):
+            hooks.after(module, self._leaf)
+            return
+        before, after = self._alone if is_leaf_of_torch else self._other
+        hooks.before(module, before, with_kwargs=False)
+        hooks.after(module, after, always=True)
+
+    def _make(
+        self, state: State, paths: Mapping[int, str], otherwise: Hook
+    ) -> tuple[tuple[Hook, Hook], Hook, tuple[Hook, Hook]]:
+        """The hooks around a layer that runs alone, behind another leaf, and around any other module."""
+        # Names of an enclosing function are the quickest to look up.
+        this_thread, thread = threading.get_ident, threading.get_ident()
+        known, source, remember = state.known, state.origins.source, state.origins.remember
+        events, required = state.recording.events, state.recording.required
+        stack, completed, settle, handled = state.stack, state.completed, state.settle, sys.exc_info
+        mode, depth, mode_at = self._mode, torch._C._len_torch_function_stack, torch._C._get_function_stack_at
+        take_off, put_on = torch._C._pop_torch_function_stack, torch._C._push_on_torch_function_stack
+        without_modes = torch._C.DisableTorchFunction
+        alike: dict[tuple[Any, ...], tuple[TensorInfo]] = {}
+        is_off = False
+
+        def described(tensor: Tensor) -> tuple[TensorInfo]:
+            """The record of a tensor; tensors that are alike share one."""
+            if tensor.is_nested:
+                return (info(tensor),)
+            kind = (tensor.shape, tensor.dtype, None if tensor.is_cpu else tensor.device)
+            found = alike.get(kind)
+            if found is None:
+                found = alike[kind] = (info(tensor),)
+            return found
+
+        def record(module: nn.Module, given: Tensor, output: Tensor, start: int | None) -> None:
+            what, path, index = known(type(module)), paths[id(module)], len(events)
+            inputs, inner = described(given), 0 if start is None else index - start
+            made = Event(
+                module, path, what.name, what.rule, what.settings(module),
+                inputs, described(output), inner, (source(given),),
+            )  # fmt: skip
+            # What a container returns was made by something inside it, which tells more.
+            if not inner or source(output) == NO_SOURCE:
+                remember(output, index)
+            events.append(made)
+            if what.is_linear:
+                # A forward of its own may change its input first: it runs with what is declared.
+                shape = inputs[0].shape
+                arrived = shape[-1] if shape else None
+                required.setdefault(path, arrived if what.as_documented else module.in_features)
+
+        def before_alone(module: nn.Module, args: tuple[Any, ...]) -> None:
+            nonlocal is_off
+            # Only where it is the one mode there is, and no class of tensors has code of its own to run.
+            if (
+                this_thread() == thread
+                and depth() == 1
+                and mode_at(0) is mode
+                and len(args) == 1
+                and type(args[0]) is Tensor
+            ):
+                take_off()
+                is_off = True
+
+        def after_alone(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            nonlocal is_off
+            if this_thread() != thread:
+                return None
+            was_off, is_off = is_off, False
+            try:
+                return None if output is None else tell(module, args, kwargs, output)  # None: it raised
+            finally:
+                if was_off:
+                    put_on(mode)
+
+        def after_leaf(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            return tell(module, args, kwargs, output) if this_thread() == thread else None
+
+        def tell(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
+                return otherwise(module, args, kwargs, output)
+            if not depth():
+                return record(module, args[0], output, None)
+            with without_modes():
+                return record(module, args[0], output, None)
+
+        def before(module: nn.Module, args: tuple[Any, ...]) -> None:
+            if this_thread() == thread:
+                settle()
+                frame = Frame(module, paths[id(module)], len(events), is_leaf(module))
+                frame.handled = handled()[1]
+                stack.append(frame)
+
+        def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+            if this_thread() != thread:
+                return None
+            if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
+                return otherwise(module, args, kwargs, output)
+            frame = completed(module)
+            with without_modes():
+                return record(module, args[0], output, frame.start if frame is not None else None)
+
+        return (before_alone, after_alone), after_leaf, (before, after)
+
+
+def is_plain_leaf(module: nn.Module) -> bool:
+    """One of PyTorch's own layers without children, and without hooks of the user's: no row comes from inside it."""
+    if module._modules or module._forward_hooks or module._forward_pre_hooks:
+        return False
+    return type(module).__module__.startswith("torch.nn.modules.")

@@ -1,0 +1,109 @@
+"""One forward pass of a prepared model, recorded."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager, nullcontext
+from contextvars import ContextVar
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+
+from convlin.inputs import Dummy, Plan, model_device
+from convlin.module_tree import Node, of_class, walk
+from convlin.tensors import describe
+from convlin.trace.eager import as_written
+from convlin.trace.recording import Recording
+from convlin.trace.state import State
+from convlin.trace.tracer import Tracer
+from convlin.untouched.device import exchange, renew_lazy, to_device
+
+_under_way: ContextVar[bool] = ContextVar("convlin_pass_under_way", default=False)
+
+
+def is_under_way() -> bool:
+    """Whether convlin runs a model on a dummy right now: what passes through it is nothing to look at."""
+    return _under_way.get()
+
+
+@contextmanager
+def _known_to_be_under_way() -> Iterator[None]:
+    token = _under_way.set(True)
+    try:
+        yield
+    finally:
+        _under_way.reset(token)
+
+
+def one_pass(
+    model: nn.Module,
+    plan: Plan,
+    state: State,
+    sizes: Mapping[str, int] | None = None,
+    *,
+    nodes: Sequence[Node] | None = None,
+) -> Recording:
+    """One forward pass; an ``Exception`` that stops it is kept in the recording.
+
+    ``nodes`` are the model's modules, where somebody has walked through it already.
+    """
+    args, kwargs = plan.make(sizes)
+    nodes = walk(model) if nodes is None else nodes
+    tracer, recording = Tracer(nodes, state), state.recording
+    tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
+    if plan.device.type == "meta" and state.flops is None:  # whose count comes from running the functions
+        from convlin.functions.meta_shapes import answer
+
+        state.answer = answer
+    with torch.no_grad(), as_written([node.module for node in nodes]), _known_to_be_under_way():
+        try:
+            with tracer.attached(), state.flops or nullcontext():
+                output = model(*args, **kwargs)
+        except Exception as error:
+            # Kept, not swallowed: what cannot be told as a problem is raised again by the caller.
+            kept = recording.failure
+            if kept is None or kept.error is not error:
+                raise
+            kept.error = _of_the_model(error)
+        else:
+            recording.outputs = describe(output, state.read)
+            recording.failure = None  # what was raised on the way, forward itself caught
+    return recording
+
+
+def _of_the_model(error: BaseException) -> BaseException:
+    """Where warnings are errors: what the model raised, and not what PyTorch then says of a hook.
+
+    A model that calls itself without end may leave no room on the stack for the hook that is told so.
+    """
+    while isinstance(error, Warning) and "``always_call=True``" in str(error) and error.__context__ is not None:
+        error = error.__context__
+    return error
+
+
+def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
+    made = {place.place: args[index] for index, place in enumerate(plan.args) if isinstance(place, Dummy)}
+    made.update({place.place: kwargs[name] for name, place in plan.kwargs.items() if isinstance(place, Dummy)})
+    return made
+
+
+@contextmanager
+def prepared(model: nn.Module, plan: Plan, mode: str, modules: Sequence[nn.Module] | None = None) -> Iterator[None]:
+    """The model in the mode and on the device of this pass; to be used inside ``untouched``."""
+    modules = list(model.modules()) if modules is None else modules
+    if mode != "same":
+        trains = mode == "train"
+        scripted = set(map(id, of_class(modules, torch.jit.ScriptModule)))
+        for module in modules:
+            if id(module) in scripted:
+                module.train(trains)
+            else:
+                # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
+                module.__dict__["training"] = trains
+    elsewhere = plan.device if plan.device != model_device(model) else None
+    renew_lazy(of_class(modules, LazyModuleMixin), elsewhere)
+    if elsewhere is not None:
+        exchange(modules, to_device(elsewhere))
+    yield

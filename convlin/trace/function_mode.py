@@ -1,0 +1,309 @@
+"""The torch functions that run between the layers, seen by a ``TorchFunctionMode``.
+
+No hook sees ``x.view(...)`` or ``F.max_pool2d``.  A function that code outside torch's own layers
+calls becomes a row where it changes the shape; one that cannot take what reached it is recovered
+from in a careful pass, so that the pass goes on.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Mapping
+from types import FrameType
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+
+from convlin.functions.catalog import RESHAPES, is_fact, mixes_cells, name_of, writes
+from convlin.functions.stand_ins import recover, reshape_sizes
+from convlin.functions.writes import only_reads
+from convlin.layers import PLAIN, Misfit
+from convlin.records import Join, Shape
+from convlin.tensors import info, tensors_in
+from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
+from convlin.trace.lost_batch import folded, kept, matching, of_flatten
+from convlin.trace.recording import NO_SOURCE, Event, Failure, Fold
+from convlin.trace.state import State, plain_settings
+from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
+
+_WRITES, _FACT = 1, 2
+
+
+class Between(TorchFunctionMode):
+    """Records the functions that are called while it is on."""
+
+    def __init__(self, state: State) -> None:
+        super().__init__()
+        self._state = state
+        self._used = state.recording.used
+        self._frames = Frames()
+        self._roles: dict[Any, int] = {}
+
+    def __exit__(self, *exception: object) -> None:
+        # torch takes a mode off while it runs; an exception of a signal handler that comes right then has
+        # lost it, and the one on top is somebody else's.
+        depth = torch._C._len_torch_function_stack()
+        if depth and torch._C._get_function_stack_at(depth - 1) is self:
+            super().__exit__(*exception)  # type: ignore[no-untyped-call]
+
+    def __torch_function__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        role = self._roles.get(func)
+        if role is None:
+            role = self._roles[func] = (_WRITES if writes(func) else 0) | (_FACT if is_fact(func) else 0)
+        if (role & _WRITES or "out" in kwargs) and not only_reads(func, args, kwargs):
+            self._keep(args, kwargs)
+        if role & _FACT:
+            return func(*args, **kwargs)
+        self._state.settle()
+        self._used.update(map(id, args))
+        frame = sys._getframe(1)
+        in_library = self._frames.kind(frame.f_code.co_filename) == LIBRARY
+        caller = None if in_library else self._frames.caller(frame)
+        if caller is None:
+            try:
+                result = self._run(func, args, kwargs)
+            except Exception as error:
+                if interrupts(error):
+                    raise
+                return self._failed_in_layer(func, args, kwargs, error)
+            return self._flattened(args, result) if self._state.suspects.folds else result
+        return self._call(func, args, kwargs, caller)
+
+    def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
+        """The function itself, or on the meta device the rule that knows what it returns."""
+        if self._state.answer is not None:
+            made = self._state.answer(func, args, kwargs)
+            if made is not None:
+                return made
+        return func(*args, **kwargs)
+
+    def _keep(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        if self._state.keeper is not None:
+            for _, tensor in tensors_in((args, kwargs)):
+                self._state.keeper.before_write(tensor)
+
+    # Inside a layer of PyTorch's own
+
+    def _failed_in_layer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+        """A function that a layer of PyTorch's own called has raised.
+
+        A layer with PyTorch's own ``forward`` was examined before; one whose class overrides it can
+        take other sizes than it declares, so it is judged only here, by what its function refused.
+        """
+        state = self._state
+        layer = state.stack[-1] if state.stack else None
+        if (
+            state.careful
+            and not state.watching
+            and layer is not None
+            and not state.known(type(layer.module)).as_documented
+        ):
+            recovery = recover(func, args, kwargs, layer.module)
+            if recovery is not None:
+                layer.findings.extend(recovery.misfits)
+                return recovery.result
+        self._note_failure(func, args, kwargs, error, None)
+        raise error
+
+    def _flattened(self, args: tuple[Any, ...], result: Any) -> Any:
+        """What an ``nn.Flatten`` returns that an earlier pass showed to lose the batch."""
+        state = self._state
+        layer = state.stack[-1] if state.stack else None
+        if layer is None or not isinstance(layer.module, nn.Flatten):
+            return result
+        fold = matching(Fold("", None, layer.path, state.read(args[0])), state.suspects.folds)
+        if fold is None:
+            return result
+        misfit = of_flatten(folded(fold, None, state.read(result)))
+        layer.findings.append(misfit)
+        return kept(args[0], misfit)
+
+    # Between the layers
+
+    def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], caller: FrameType) -> Any:
+        """A function that code outside torch called: a row where the shape changes."""
+        state = self._state
+        tensors = flat_tensors(args, kwargs)
+        before = tuple(state.read(tensor) for tensor in tensors)
+        counted = state.flops.total if state.flops is not None else 0
+        misfits: tuple[Misfit, ...] = ()
+        try:
+            result = self._run(func, args, kwargs)
+        except Exception as error:
+            if interrupts(error):
+                raise
+            recovery = self._recover(func, args, kwargs, error)
+            if recovery is None:
+                self._note_failure(func, args, kwargs, error, caller)
+                raise
+            misfits, result = recovery
+        if not tensors:
+            return result
+        made = [result] if isinstance(result, Tensor) else _several(result)
+        if not made:
+            return result
+        fold = self._folded(func, args, kwargs, caller, before, made)
+        if fold is not None:
+            misfits, result = (fold,), kept(tensors[0], fold)
+            made = [result]
+        top = state.stack[-1] if state.stack else None
+        if top is not None and top.is_leaf and misfits and all(misfit.changes for misfit in misfits):
+            # A layer whose class has a forward of its own: the misfit is the layer's.
+            doubts = state.origins.doubts(args, kwargs)
+            top.findings.extend(
+                misfit for misfit in misfits if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in doubts)
+            )
+            top.stands_in, misfits = True, ()
+        shows = top is None or not top.is_leaf or len(state.stack) == 1
+        changed = len(made) > 1 or state.read(made[0]) != before[0]
+        if (changed and shows) or misfits:
+            self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
+        else:
+            self._pass_on(func, caller, tensors, made)
+        return result
+
+    def _row(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        caller: FrameType,
+        tensors: list[Tensor],
+        before: tuple[Shape, ...],
+        made: list[Tensor],
+        misfits: tuple[Misfit, ...],
+        flops: int | None,
+    ) -> None:
+        state = self._state
+        index, name, where = len(state.recording.events), name_of(func), line_of(caller)
+        sources = tuple(state.origins.source(tensor) for tensor in tensors)
+        inputs = tuple(
+            info(tensor, "", state.read)._replace(shape=shape) for tensor, shape in zip(tensors, before, strict=True)
+        )
+        outputs = tuple(info(tensor, "", state.read) for tensor in made)
+        doubts = state.origins.doubts(args, kwargs)
+        told = tuple(
+            misfit for misfit in misfits if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in doubts)
+        )
+        state.recording.events.append(
+            Event(
+                None, state.path, name, PLAIN, plain_settings(args, kwargs), inputs, outputs, 0, sources, where,
+                is_function=True, stood_in=bool(misfits), flops=flops,
+            )
+        )  # fmt: skip
+        names = self._names(tensors, sources) if told else ()
+        for misfit in told:
+            state.find(misfit, state.path, index, inputs, sources, function=name, where=where, names=names)
+        for tensor in made:
+            state.origins.remember(tensor, index)
+            state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))
+
+    def _names(self, tensors: list[Tensor], sources: tuple[int, ...]) -> tuple[str, ...]:
+        """What the user calls the tensors that no call made: the names of parameters and buffers of the module."""
+        if NO_SOURCE not in sources or not self._state.stack:
+            return ()
+        module = self._state.stack[-1].module
+        known = {id(tensor): name for name, tensor in (*module.named_parameters(), *module.named_buffers())}
+        return tuple(f"self.{known[id(tensor)]}" if id(tensor) in known else "" for tensor in tensors)
+
+    def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor]) -> None:
+        """A function that keeps the shape is no row, but what it returns comes from where its input came."""
+        state = self._state
+        sources = tuple(state.origins.source(tensor) for tensor in tensors)
+        known = [source for source in sources if source != NO_SOURCE]
+        source = known[0] if known else NO_SOURCE
+        # A pooling or convolution that keeps the size leaves a trace, too: its units see their neighbours.
+        if (len(known) > 1 and known[0] != known[1]) or mixes_cells(getattr(func, "__name__", "")):
+            state.recording.joins.append(Join(name_of(func), line_of(caller), sources))
+            source = -1 - len(state.recording.joins)
+        doubts = state.origins.doubts(tuple(tensors), {})
+        for tensor in made:
+            state.origins.remember(tensor, source)
+            if not known:  # the input divided by 255, or as another dtype, is the input still
+                state.origins.pass_input_on(tensors[0], tensor)
+            if doubts:
+                state.origins.doubt(tensor, self._doubted(name_of(func), doubts, tensor))
+
+    def _doubted(self, name: str, doubts: tuple[tuple[Shape, frozenset[int]], ...], made: Tensor) -> frozenset[int]:
+        """The axes of a result that are a guess because they are one in an argument."""
+        shape = self._state.read(made)
+        settled = settled_by(name, shape)
+        return frozenset().union(*(handed_on(axes, given, shape, settled) for given, axes in doubts))
+
+    def _recover(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+    ) -> tuple[tuple[Misfit, ...], Any] | None:
+        state = self._state
+        if not state.careful or state.watching or not isinstance(error, RuntimeError | ValueError | IndexError):
+            return None
+        layer = state.stack[-1].module if state.stack and state.stack[-1].is_leaf else None
+        recovery = recover(func, args, kwargs, layer)
+        return (recovery.misfits, recovery.result) if recovery is not None else None
+
+    def _folded(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        caller: FrameType,
+        before: tuple[Shape, ...],
+        made: list[Tensor],
+    ) -> Misfit | None:
+        """The misfit of a reshape that an earlier pass showed to lose the batch."""
+        state = self._state
+        if not state.suspects.folds or not before or len(before[0]) < 2:
+            return None
+        name = name_of(func)
+        found = matching(Fold(name, line_of(caller), state.path, before[0]), state.suspects.folds)
+        if found is None and name in RESHAPES:  # of a module whose functions are no rows
+            found = matching(Fold("", None, state.path, before[0]), state.suspects.folds)
+        return folded(found, reshape_sizes(args, kwargs), state.read(made[0])) if found is not None else None
+
+    def _note_failure(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        error: BaseException,
+        caller: FrameType | None,
+    ) -> None:
+        state = self._state
+        tensors = flat_tensors(args, kwargs)
+        recovery = None
+        if state.watching and caller is not None and isinstance(error, RuntimeError | ValueError | IndexError):
+            recovery = recover(func, args, kwargs, state.stack[-1].module if state.stack else None)
+        state.recording.failure = Failure(
+            error,
+            in_torch=True,
+            path=state.path,
+            function=name_of(func),
+            inputs=tuple(info(tensor, "", state.read) for tensor in tensors),
+            sources=tuple(state.origins.source(tensor) for tensor in tensors),
+            settings=plain_settings(args, kwargs),
+            where=line_of(caller) if caller is not None else None,
+            in_layer=caller is None,
+            misfits=recovery.misfits if recovery is not None else (),
+            is_guess=bool(state.origins.doubts(tuple(tensors), {})),
+            dummy_places=state.origins.places(tensors),
+        )
+
+
+def flat_tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The tensors among the arguments, those in a list or tuple too."""
+    found: list[Tensor] = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found.extend(item for item in value if isinstance(item, Tensor))
+    return found
+
+
+def _several(result: Any) -> list[Tensor]:
+    """The tensors of a result with several (``chunk``, ``unbind``, ``max`` with its indices)."""
+    return [item for item in result if isinstance(item, Tensor)] if isinstance(result, tuple | list) else []

@@ -1,0 +1,87 @@
+"""Models in which nothing but PyTorch's own layers runs: chains of them, for the most part.
+
+No function can stand between two such layers, and a pass can change nothing of the model but the
+training flags, which convlin sets: there is nothing to watch between the layers, and nothing else to
+save.  Anything that could run other code, or write to a tensor, makes a model open.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable, Sequence
+from types import ModuleType
+
+from torch import Tensor, nn
+from torch.nn.modules import (
+    activation,
+    batchnorm,
+    conv,
+    dropout,
+    flatten,
+    instancenorm,
+    linear,
+    normalization,
+    padding,
+    pixelshuffle,
+    pooling,
+    upsampling,
+)
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.modules.module import _has_any_global_hook
+
+
+def _defined_in(*modules: ModuleType) -> frozenset[type]:
+    """The layers that these files of PyTorch's define."""
+    found = (value for module in modules for value in vars(module).values() if inspect.isclass(value))
+    return frozenset(
+        kind
+        for kind in found
+        if issubclass(kind, nn.Module) and kind.__module__.startswith("torch.nn.") and not kind.__name__.startswith("_")
+    )
+
+
+_STATISTICS = _defined_in(batchnorm, instancenorm)
+_OWN = frozenset(
+    kind
+    for kind in _defined_in(
+        activation, conv, dropout, flatten, linear, normalization, padding, pixelshuffle, pooling, upsampling
+    )
+    | _STATISTICS
+    | {nn.Sequential}
+    if kind is not nn.Module and not issubclass(kind, LazyModuleMixin | nn.MultiheadAttention | nn.SyncBatchNorm)
+)
+_PLAIN_TENSORS = (Tensor, nn.Parameter)
+
+
+def is_closed(modules: Iterable[nn.Module], inputs: Sequence[object], mode: str) -> bool:
+    """Whether a pass in this mode runs PyTorch's own layers alone and writes to nothing.
+
+    >>> import torch
+    >>> from torch import nn
+    >>> is_closed(nn.Sequential(nn.Linear(3, 4), nn.ReLU()).modules(), [torch.zeros(1, 3)], "eval")
+    True
+    >>> is_closed(nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True)).modules(), [torch.zeros(1, 3)], "eval")
+    False
+    """
+    if _has_any_global_hook() or any(type(value) is not Tensor for value in inputs):  # type: ignore[no-untyped-call]
+        return False
+    return all(runs_alone(module, mode == "train" or (mode == "same" and module.training)) for module in modules)
+
+
+def runs_alone(module: nn.Module, trains: bool) -> bool:
+    """Whether ``forward`` of this one module runs PyTorch's code alone, and writes to no tensor.
+
+    ``trains`` says in which mode it will run.
+    """
+    kind, attributes = type(module), module.__dict__
+    if kind not in _OWN or "forward" in attributes or "_compiled_call_impl" in attributes:
+        return False
+    if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"] or attributes.get("inplace"):
+        return False
+    if kind in _STATISTICS and trains:
+        return False
+    for tensors in (attributes["_parameters"], attributes["_buffers"]):
+        for tensor in tensors.values():
+            if tensor is not None and type(tensor) not in _PLAIN_TENSORS:
+                return False
+    return True

@@ -1,0 +1,79 @@
+"""Who made which tensor, without keeping any alive."""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Mapping
+from typing import Any
+
+from torch import Tensor
+
+from convlin.records import Shape
+from convlin.tensors import tensors_in
+from convlin.trace.recording import NO_SOURCE
+
+
+class Provenance:
+    """Remembers for each live tensor the event that made it.
+
+    A tensor is known by its identity, and a weak reference tells whether the identity is still its own.
+    """
+
+    def __init__(self) -> None:
+        self._made: dict[int, tuple[weakref.ref[Tensor], int]] = {}
+        self._inputs: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self._doubted: dict[int, tuple[weakref.ref[Tensor], frozenset[int]]] = {}
+
+    def remember(self, tensor: Tensor, event: int) -> None:
+        """``event`` made ``tensor``."""
+        self._made[id(tensor)] = (weakref.ref(tensor), event)
+
+    def source(self, tensor: Tensor) -> int:
+        """Index of the event that made ``tensor``, or ``NO_SOURCE``."""
+        entry = self._made.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else NO_SOURCE
+
+    def sources(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...]:
+        """The source of every tensor in the arguments of a call."""
+        if len(args) == 1 and not kwargs and isinstance(args[0], Tensor):
+            return (self.source(args[0]),)
+        return tuple(self.source(tensor) for _, tensor in tensors_in((args, dict(kwargs))))
+
+    def doubt(self, tensor: Tensor, axes: frozenset[int]) -> None:
+        """The sizes of ``tensor`` on these axes are a guess: what does not fit them may fit the real ones."""
+        if axes:
+            self._doubted[id(tensor)] = (weakref.ref(tensor), axes)
+
+    def doubted(self, tensor: Tensor) -> frozenset[int]:
+        """The axes whose sizes are a guess."""
+        entry = self._doubted.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else frozenset()
+
+    def doubts(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[tuple[Shape, frozenset[int]], ...]:
+        """The shape and the doubtful axes of every tensor among the arguments that has some."""
+        if not self._doubted:
+            return ()
+        found = ((tensor, self.doubted(tensor)) for _, tensor in tensors_in((args, dict(kwargs))))
+        return tuple((tuple(tensor.shape), axes) for tensor, axes in found if axes)
+
+    def take_inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], dummies: Mapping[str, Tensor]) -> None:
+        """These tensors go into the model; ``dummies``, by place, were made by convlin."""
+        for _, tensor in tensors_in((args, dict(kwargs))):
+            self._inputs[id(tensor)] = (weakref.ref(tensor), "")
+        for place, tensor in dummies.items():
+            self._inputs[id(tensor)] = (weakref.ref(tensor), place)
+
+    def pass_input_on(self, tensor: Tensor, made: Tensor) -> None:
+        """What was made of ``tensor``, element by element, is an input where that is one."""
+        if made is not tensor and self.is_input(tensor):
+            self._inputs[id(made)] = (weakref.ref(made), "")
+
+    def is_input(self, tensor: Tensor) -> bool:
+        """Whether ``tensor`` is an input of the model itself."""
+        entry = self._inputs.get(id(tensor))
+        return entry is not None and entry[0]() is tensor
+
+    def places(self, tensors: list[Tensor]) -> frozenset[str]:
+        """The places of the inputs made by convlin among ``tensors``."""
+        found = (self._inputs[id(tensor)][1] for tensor in tensors if self.is_input(tensor))
+        return frozenset(place for place in found if place)

@@ -1,0 +1,203 @@
+"""What one pass showed, as the tracer writes it down: events, findings, and where it stopped.
+
+These refer to live modules, so they stay inside the pass; ``report`` turns them into records.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+from torch import Tensor, nn
+
+from convlin.functions.catalog import hands_on, makes_feature_map
+from convlin.layers import PLAIN, LayerRule, Misfit
+from convlin.records import Join, Location, Shape, TensorInfo
+
+NO_SOURCE = -1
+"""An input of the model, or a tensor whose making was not seen."""
+
+
+class Event(NamedTuple):
+    """One call as it was seen: what becomes a ``records.Call``."""
+
+    module: nn.Module | None
+    path: str
+    type: str
+    rule: LayerRule
+    settings: Mapping[str, Any]
+    inputs: tuple[TensorInfo, ...]
+    outputs: tuple[TensorInfo, ...]
+    inner: int
+    sources: tuple[int, ...]
+    where: Location | None = None
+    is_function: bool = False
+    failed: bool = False
+    stood_in: bool = False
+    called_at: Location | None = None
+    """The line of ``forward`` that calls the module, in a careful pass."""
+    called_as: str = ""
+    """Path of the module that is called there."""
+    flops: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """A misfit and where it was met; ``diagnose`` puts it into words."""
+
+    misfit: Misfit
+    path: str
+    event: int
+    """Index of the event it belongs to."""
+    inputs: tuple[TensorInfo, ...]
+    source: int
+    """Index of the event that made the first input, or -1."""
+    layer: str = ""
+    """The layer as PyTorch prints it; empty for a function."""
+    function: str = ""
+    where: Location | None = None
+    called_as: str = ""
+    """Path of the module that is called at ``where``: the layer, or what it is the first layer of."""
+    is_model_input: bool = False
+    names: tuple[str, ...] = ()
+    """What the user calls the inputs that no call made (``self.weight``), where it is known."""
+
+
+@dataclass(slots=True)
+class Failure:
+    """Where a pass stopped."""
+
+    error: BaseException
+    in_torch: bool
+    """A torch function or layer refused its input; otherwise the user's own code raised."""
+    path: str = ""
+    function: str = ""
+    inputs: tuple[TensorInfo, ...] = ()
+    sources: tuple[int, ...] = ()
+    settings: Mapping[str, Any] = field(default_factory=dict)
+    where: Location | None = None
+    in_layer: bool = False
+    """The function was called by a layer of PyTorch's own, which is what a user sees fail."""
+    event: int = NO_SOURCE
+    misfits: tuple[Misfit, ...] = ()
+    """What the failing function could not take, where a rule knows."""
+    is_explained: bool = False
+    """A misfit that is told stopped the pass."""
+    is_guess: bool = False
+    """What could not be taken has a size that is a guess, behind a mistake that is told."""
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    """What the user called the model with, where the pass is the user's own."""
+    start: int = 0
+    """Index of the first event of that call."""
+    dummy_places: frozenset[str] = frozenset()
+    """The model inputs made by convlin that the failing function's tensors come from."""
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A reshape that is to be taken for a mistake: the batch disappears in it for good.
+
+    It is known by what comes before ``keeps_channels``.
+    """
+
+    function: str
+    where: Location | None
+    path: str
+    shape: tuple[Any, ...]
+    keeps_channels: bool = field(default=False, compare=False)
+    """Of features made into an image: the channels are right, and the features are not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suspects:
+    """What an earlier pass showed to be a mistake although nothing raised."""
+
+    folds: frozenset[Fold] = frozenset()
+    unflattened: frozenset[str] = frozenset()
+    """Paths of Linears that work on a feature map as it is."""
+    unbatched: frozenset[str] = frozenset()
+    """Paths of convolutions that took an input without a batch, which a later layer then missed."""
+
+    def __or__(self, other: Suspects) -> Suspects:
+        return Suspects(
+            self.folds | other.folds, self.unflattened | other.unflattened, self.unbatched | other.unbatched
+        )
+
+
+@dataclass(slots=True)
+class Recording:
+    """Everything that one pass showed."""
+
+    events: list[Event] = field(default_factory=list)
+    findings: list[Finding] = field(default_factory=list)
+    joins: list[Join] = field(default_factory=list)
+    required: dict[str, Any] = field(default_factory=dict)
+    used: set[int] = field(default_factory=set)
+    """Identities of the tensors that some torch function took as a weight."""
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    failure: Failure | None = None
+
+
+def is_feature_map(recording: Recording, source: int, rank: int) -> bool:
+    """Whether the event ``source`` gave ``(N, C, *sizes)``, through whatever keeps the shape."""
+    events, joins = recording.events, recording.joins
+    for _ in range(len(events) + len(joins) + 1):
+        if source <= -2:
+            source = joins[-2 - source].sources[0]
+            continue
+        if source == NO_SOURCE:
+            return False
+        event = events[source]
+        if not event.outputs or len(event.outputs[0].shape) != rank or rank < 3:
+            return False
+        if event.rule.makes_feature_map:
+            unless = event.rule.no_feature_map
+            return unless is None or not event.inputs or not unless(event.settings, event.inputs[0].shape)
+        if event.is_function and makes_feature_map(event.type):
+            return True
+        keeps = event.inputs and event.inputs[0].shape == event.outputs[0].shape
+        follows = hands_on(event.type) if event.is_function else (keeps and event.rule is PLAIN)
+        if not follows or not event.sources:
+            return False
+        source = event.sources[0]
+    return False
+
+
+@dataclass(slots=True)
+class Frame:
+    """A module under way."""
+
+    module: nn.Module
+    path: str
+    start: int
+    is_leaf: bool
+    inputs: tuple[TensorInfo, ...] = ()
+    sources: tuple[int, ...] = ()
+    findings: list[Misfit] = field(default_factory=list)
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    """What reached the module, kept while it runs and only where a failure is examined afterwards."""
+    called_at: Location | None = None
+    """The line of ``forward`` that calls the module, or the containers around it whose input it is."""
+    called_as: str = ""
+    """Path of the module that is called there."""
+    doubts: tuple[tuple[Shape, frozenset[int]], ...] = ()
+    """Of the tensors that reached the module, those with sizes that are a guess."""
+    stands_in: bool = False
+    """What reached the layer does not fit it."""
+    is_replaced: bool = False
+    """It runs on something else."""
+    output_size: int | None = None
+    """One size of its output where that follows the input, which something stands in for."""
+    output_axis: int = -1
+    counted: int = 0
+    """The count of operations when the module was called."""
+    counted_inside: int = 0
+    """Operations of the calls made inside it."""
+    original: Tensor | None = None
+    is_model_input: bool = False
+    handled: BaseException | None = None
+    """The exception that was being handled when the module was called: it runs in an ``except`` block."""
+    error: BaseException | None = None
+    """What the module raised, which somebody around it may have caught."""

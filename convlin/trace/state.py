@@ -1,0 +1,190 @@
+"""What the two halves of a tracer share while a pass runs."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from operator import attrgetter
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
+from convlin.records import Location, TensorInfo
+from convlin.tensors import SizeReader, sizes
+from convlin.trace.provenance import Provenance
+from convlin.trace.recording import NO_SOURCE, Finding, Frame, Recording, Suspects
+from convlin.untouched.module_state import Keeper, TrainingFlags
+
+if TYPE_CHECKING:
+    from convlin.trace.flops import FlopCount
+
+#: Settings that records may keep; a symbolic number is told in letters once the pass is over.
+_PLAIN = (int, float, str, bool, type(None), type(...), torch.SymInt, torch.SymFloat, torch.SymBool)
+
+
+@dataclass(frozen=True, slots=True)
+class KnownType:
+    """What is known of a class of modules."""
+
+    rule: LayerRule
+    name: str
+    as_documented: bool
+    """``forward`` is PyTorch's own."""
+    is_linear: bool
+    values: Callable[[nn.Module], Any] | None
+    """Reads all the settings of a layer at once; None where there are too few for that."""
+
+    @classmethod
+    def of(cls, kind: type) -> KnownType:
+        """Look up everything about a class."""
+        rule = rule_for(kind)
+        values = attrgetter(*rule.settings) if len(rule.settings) > 1 else None
+        return cls(rule, kind.__name__, runs_as_documented(kind), issubclass(kind, nn.Linear), values)
+
+    def settings(self, module: nn.Module) -> Mapping[str, Any]:
+        """The recorded attributes of one layer."""
+        if self.values is not None:
+            try:
+                return dict(zip(self.rule.settings, self.values(module), strict=True))
+            except AttributeError:
+                pass
+        return self.rule.read_settings(module)
+
+
+@dataclass(slots=True)
+class State:
+    """One pass under way."""
+
+    careful: bool = False
+    """Examine what reaches every layer, and stand in for what does not fit."""
+    watching: bool = False
+    """The pass is the user's own: nothing may stand in, and only what failed is examined."""
+    batch_added: bool = False
+    """convlin made the inputs: their first axis is the batch."""
+    suspects: Suspects = field(default_factory=Suspects)
+    closed: bool = False
+    """Nothing runs but PyTorch's own layers: no function stands between them."""
+    keeper: Keeper | TrainingFlags | None = None
+    read: SizeReader = sizes
+    answer: Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Tensor | None] | None = None
+    """What a function returns, where that is known without running it."""
+    flops: FlopCount | None = None
+    """Counts operations, where they were asked for."""
+    recording: Recording = field(default_factory=Recording)
+    origins: Provenance = field(default_factory=Provenance)
+    stack: list[Frame] = field(default_factory=list)
+    """The modules under way, the innermost last; in a quick pass without PyTorch's plain layers."""
+    caught: list[Frame] = field(default_factory=list)
+    """Frames of modules that raised and were taken from the stack since: somebody caught it, or still may not."""
+    types: dict[type, KnownType] = field(default_factory=dict)
+
+    def known(self, kind: type) -> KnownType:
+        """The rule of a class of modules, looked up once."""
+        found = self.types.get(kind)
+        if found is None:
+            found = self.types[kind] = KnownType.of(kind)
+        return found
+
+    def completed(self, module: nn.Module) -> Frame | None:
+        """The frame of a module that completes; frames above it belong to calls whose error was caught."""
+        stack = self.stack
+        self.caught.clear()
+        if stack and stack[-1].module is module:
+            return stack.pop()
+        for depth in range(len(stack) - 1, -1, -1):
+            if stack[depth].module is module:
+                frame = stack[depth]
+                del stack[depth:]
+                return frame
+        return None
+
+    def has_raised(self, module: nn.Module) -> bool:
+        """Whether a module whose hook was called without an output raised, which its frame then says.
+
+        A hook that is always called cannot tell by the output: None is what many a forward returns.
+        """
+        error = sys.exc_info()[1]
+        frame = next((frame for frame in reversed(self.stack) if frame.module is module), None)
+        if frame is None or error is None or error is frame.handled:
+            return False
+        frame.error = error
+        return True
+
+    def settle(self) -> None:
+        """Something runs: what raised before it is under way no longer."""
+        stack = self.stack
+        if stack and stack[-1].error is not None:
+            self.caught = []
+            while stack and stack[-1].error is not None:
+                self.caught.insert(0, stack.pop())
+
+    def unsettle(self, error: BaseException) -> None:
+        """Nobody caught ``error`` after all: what ran was on its way out, in a ``finally`` perhaps."""
+        self.stack += [frame for frame in self.caught if frame.error is error]
+
+    def count(self, before: int, inside: int = 0) -> int | None:
+        """Operations since the count stood at ``before``, less those of calls inside; told to the call around it."""
+        if self.flops is None:
+            return None
+        spent = self.flops.total - before
+        if self.stack:
+            self.stack[-1].counted_inside += spent
+        return spent - inside
+
+    @property
+    def path(self) -> str:
+        """The path of the module under way."""
+        return self.stack[-1].path if self.stack else ""
+
+    def find(
+        self,
+        misfit: Misfit,
+        path: str,
+        event: int,
+        inputs: tuple[TensorInfo, ...],
+        sources: tuple[int, ...],
+        *,
+        layer: str = "",
+        function: str = "",
+        where: Location | None = None,
+        called_as: str = "",
+        is_model_input: bool = False,
+        names: tuple[str, ...] = (),
+    ) -> None:
+        """Write down a misfit."""
+        source = sources[0] if sources else NO_SOURCE
+        self.recording.findings.append(
+            Finding(misfit, path, event, inputs, source, layer, function, where, called_as, is_model_input, names)
+        )
+
+    def find_all(self, frame: Frame, event: int, inputs: tuple[TensorInfo, ...], sources: tuple[int, ...]) -> None:
+        """Write down every misfit that was met at a layer."""
+        for misfit in frame.findings:
+            self.find(
+                misfit, frame.path, event, inputs, sources,
+                layer=printed(frame.module), where=frame.called_at, called_as=frame.called_as,
+                is_model_input=frame.is_model_input,
+            )  # fmt: skip
+
+
+def printed(module: nn.Module) -> str:
+    """The layer as PyTorch prints it, on one line."""
+    return f"{type(module).__name__}({module.extra_repr()})"
+
+
+def plain_settings(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+    """The arguments of a function that are no tensors, by position and by name."""
+    settings: dict[str, Any] = {str(index): value for index, value in enumerate(args) if _is_plain(value)}
+    settings.update((name, value) for name, value in kwargs.items() if _is_plain(value))
+    return settings
+
+
+def _is_plain(value: Any) -> bool:
+    if isinstance(value, tuple | list):
+        return all(_is_plain(item) for item in value)
+    if isinstance(value, slice):  # it may hold tensors, which no record may keep alive
+        return _is_plain((value.start, value.stop, value.step))
+    return isinstance(value, _PLAIN)

@@ -1,0 +1,234 @@
+"""From what a pass recorded, and the model while it is at hand, to records that outlive it."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+from torch import Tensor, jit, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
+
+from convlin._util.fast_records import maker
+from convlin._util.gc_pause import paused
+from convlin.derivations import of_functions
+from convlin.layers import Derive, runs_as_documented
+from convlin.module_tree import Node, of_class, walk
+from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Shape
+from convlin.tensors import device_name, dtype_name, sizes
+from convlin.trace.recording import Event, Recording
+
+_NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
+
+
+def build(
+    model: nn.Module,
+    recording: Recording,
+    *,
+    device: str,
+    mode: str,
+    problems: tuple[Problem, ...] = (),
+    remarks: tuple[str, ...] = (),
+    during: Held | None = None,
+    nodes: Sequence[Node] | None = None,
+) -> Report:
+    """The report of one pass; with an empty recording, of the structure alone.
+
+    ``model`` is as the user gave it, with nothing of the pass left on it; ``during`` tells what could
+    be seen only while the pass had it; ``nodes`` are its modules, where somebody has walked through it.
+    """
+    with paused():
+        if nodes is None:
+            nodes = walk(model)
+        during = during or Held(nodes, recording)
+        return _build(model, nodes, recording, during, problems, remarks, device=device, mode=mode)
+
+
+def _build(
+    model: nn.Module,
+    nodes: Sequence[Node],
+    recording: Recording,
+    during: Held,
+    problems: tuple[Problem, ...],
+    remarks: tuple[str, ...],
+    *,
+    device: str,
+    mode: str,
+) -> Report:
+    ran = bool(recording.events or recording.inputs)
+    modules = tuple(_module_infos(nodes, recording, during, ran=ran))
+    numels: dict[Shape, int] = {}
+    own = {id(node.module): _counts(info, numels) for node, info in zip(nodes, modules, strict=True) if info.parameters}
+    make, derives = maker(Call), _Derives()
+    return Report(
+        model=type(model).__name__,
+        inputs=recording.inputs,
+        outputs=recording.outputs,
+        device=device,
+        mode=mode,
+        calls=tuple(_call(make, event, own, derives(event)) for event in recording.events),
+        modules=modules,
+        problems=problems,
+        required_in_features=dict(recording.required),
+        joins=tuple(recording.joins),
+        remarks=remarks,
+        completed=recording.failure is None,
+    )
+
+
+def _counts(info: ModuleInfo, numels: dict[Shape, int]) -> tuple[int, int]:
+    """Elements of a module's own parameters, and of those that are trained; ``numels`` are those known already."""
+    total = trained = 0
+    for parameter in info.parameters:
+        count = numels.get(parameter.shape)
+        if count is None:
+            count = numels[parameter.shape] = parameter.numel
+        total += count
+        if parameter.trainable:
+            trained += count
+    return total, trained
+
+
+def _call(make: Callable[..., Call], event: Event, own: Mapping[int, tuple[int, int]], derive: Derive | None) -> Call:
+    params, trainable = own.get(id(event.module), (0, 0))
+    return make(  # in the order of the record's fields: there may be a hundred thousand
+        event.path, event.type, event.inputs, event.outputs, params, trainable, event.is_function, event.inner,
+        event.sources, event.settings, event.where, event.flops, event.failed, event.stood_in, derive,
+    )  # fmt: skip
+
+
+class _Derives:
+    """The rule of a function known by name, or of a layer that runs PyTorch's own ``forward``."""
+
+    def __init__(self) -> None:
+        self._documented: dict[type, bool] = {}
+
+    def __call__(self, event: Event) -> Derive | None:
+        if event.is_function:
+            return of_functions.derive if of_functions.function_named(event.type) is not None else None
+        kind = type(event.module)
+        documented = self._documented.get(kind)
+        if documented is None:
+            documented = self._documented[kind] = event.module is not None and runs_as_documented(kind)
+        return event.rule.derive if documented else None
+
+
+def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
+    """The modules whose parameters have no size yet."""
+    lazy: list[Any] = of_class([node.module for node in nodes], LazyModuleMixin)
+    return [module for module in lazy if module.has_uninitialized_params()]
+
+
+class Held:
+    """What a model holds while a pass has it: sizes of lazy layers, and parameters used without a call.
+
+    ``known`` has the parameters and buffers of the lazy modules, by the module's identity; ``used`` the
+    identities of the modules that were not called although a function took their parameters.
+    """
+
+    def __init__(self, nodes: Sequence[Node], recording: Recording, lazy: Iterable[nn.Module] = ()) -> None:
+        read = _Parameters()
+        self.known = {
+            id(module): (
+                tuple(read.infos("", module._parameters.items(), {})),
+                tuple(read.infos("", module._buffers.items(), {})),
+            )
+            for module in lazy
+        }
+        called = {id(event.module) for event in recording.events}
+        others = [node.module for node in nodes if node.module._parameters and id(node.module) not in called]
+        # Inside one of PyTorch's own layers nobody looks who takes which weight: that layer's own.
+        used = recording.used if not others else recording.used.union(*map(_own_parameters, recording.events))
+        self.used = {
+            id(module)
+            for module in others
+            if any(id(tensor) in used for tensor in module._parameters.values() if tensor is not None)
+        }
+
+
+def _own_parameters(event: Event) -> Iterator[int]:
+    return map(id, event.module._parameters.values() if event.module is not None else ())
+
+
+def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, ran: bool) -> Iterator[ModuleInfo]:
+    counts = Counter([id(event.module) for event in recording.events if event.module is not None])
+    parameters: dict[int, str] = {}
+    buffers: dict[int, str] = {}
+    scripted = of_class([node.module for node in nodes], jit.ScriptModule)
+    opaque = {id(inner) for module in scripted for inner in module.modules()}
+    opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
+    everything_ran = len(counts) >= len(nodes) and all(id(node.module) in counts for node in nodes)
+    busy = set() if everything_ran or not ran else _with_called_descendants(nodes, counts)
+    make, read = maker(ModuleInfo), _Parameters()
+    for path, module, aliases in nodes:
+        known = during.known.get(id(module)) if during.known else None
+        if known is None:
+            held, buffered = module._parameters, module._buffers
+            own = tuple(read.infos(path, held.items(), parameters)) if held else ()
+            also = tuple(read.infos(path, buffered.items(), buffers)) if buffered else ()
+        else:
+            own, also = known
+        called = counts[id(module)]
+        remark = "" if called or not ran else _remark(module, during, opaque, busy)
+        # In the order of the record's fields, as above.
+        yield make(path, type(module).__name__, called, own, also, aliases, not module._modules, None, remark)
+
+
+def _with_called_descendants(nodes: Sequence[Node], counts: Counter[int]) -> set[int]:
+    by_path = {node.path: id(node.module) for node in nodes}
+    busy: set[int] = set()
+    done: set[str] = set()
+    for node in nodes:
+        if counts[id(node.module)]:
+            path = node.path
+            while path:
+                path = path.rpartition(".")[0]
+                if path in done:
+                    break
+                done.add(path)
+                if path in by_path:
+                    busy.add(by_path[path])
+    return busy
+
+
+def _remark(module: nn.Module, during: Held, opaque: set[int], busy: set[int]) -> str:
+    """Why a module has no call, as far as that can be said."""
+    if isinstance(module, _NEVER_CALLED):
+        return "a list of modules: it is never called itself"
+    if id(module) in opaque:
+        return "runs inside TorchScript, where no call can be seen"
+    if id(module) in busy:
+        return "not called itself, only modules inside it"
+    if id(module) in during.used:
+        return "not called as a module, but its parameters are used"
+    return "never called"
+
+
+class _Parameters:
+    """Records of parameters and buffers; what tensors that are alike have in common is read once."""
+
+    def __init__(self) -> None:
+        self._alike: dict[tuple[Any, ...], tuple[Shape, str, str]] = {}
+
+    def infos(
+        self, path: str, tensors: Iterable[tuple[str, Tensor | None]], known: dict[int, str]
+    ) -> Iterator[ParameterInfo]:
+        """A record of every tensor that the module at ``path`` holds; ``known`` are the names of those met before."""
+        for name, tensor in tensors:
+            if tensor is None:
+                continue
+            full = f"{path}.{name}" if path else name
+            first = known.setdefault(id(tensor), full)
+            shape, dtype, device = self._facts(tensor)
+            yield ParameterInfo(name, shape, dtype, device, tensor.requires_grad, None if first is full else first)
+
+    def _facts(self, tensor: Tensor) -> tuple[Shape, str, str]:
+        if type(tensor) not in (nn.Parameter, Tensor) or tensor.is_nested:
+            shape = (0,) if is_lazy(tensor) else sizes(tensor)
+            return shape, dtype_name(tensor.dtype), device_name(tensor)
+        kind = (tensor.shape, tensor.dtype, None if tensor.is_cpu else tensor.device)
+        found = self._alike.get(kind)
+        if found is None:
+            found = self._alike[kind] = (sizes(tensor), dtype_name(tensor.dtype), device_name(tensor))
+        return found

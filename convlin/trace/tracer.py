@@ -1,0 +1,302 @@
+"""One forward pass under hooks and a function mode: what was called, in order, and what did not fit.
+
+Two kinds of pass share this code.  The quick one puts one hook on a plain layer and looks at
+nothing that it does not record.  The careful one, run when the quick one stopped or something
+looks wrong, examines what reaches every layer beforehand and lets a stand-in take the place of
+what does not fit, so that one pass tells of every mistake.
+"""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from convlin._util.gc_pause import paused
+from convlin.layers import PLAIN, Arrival
+from convlin.module_tree import Node, is_leaf
+from convlin.records import TensorInfo
+from convlin.tensors import describe, describe_arguments, sizes, tensors_in
+from convlin.trace.call_sites import calling_line, raised_in_torch
+from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
+from convlin.trace.function_mode import Between
+from convlin.trace.hooks import Hooks
+from convlin.trace.recording import NO_SOURCE, Event, Failure, Frame, Recording, is_feature_map
+from convlin.trace.state import State
+from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
+
+Replaced = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+class Tracer:
+    """Records one forward pass of the model whose modules these are."""
+
+    def __init__(self, nodes: Sequence[Node], state: State) -> None:
+        self._nodes = nodes
+        self._state = state
+        self._thread = threading.get_ident()
+        self._paths: dict[int, str] = {}
+        self._hooks = Hooks()
+
+    @contextmanager
+    def attached(self) -> Iterator[Recording]:
+        """The hooks and the function mode, for the time of the block; an exception is noted and goes on."""
+        mode = None if self._state.closed else Between(self._state)
+        try:
+            with paused():
+                self._attach(mode)
+            # PyTorch's own layers leave no cycles: where nothing else runs there is nothing to collect.
+            with mode or paused():
+                yield self._state.recording
+        except BaseException as error:
+            self._stop(error)
+            raise
+        finally:
+            self._hooks.remove()
+
+    def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], dummies: Mapping[str, Tensor]) -> None:
+        """What goes into the model; ``dummies``, by place, are the tensors that convlin made."""
+        self._state.recording.inputs = describe_arguments(args, kwargs, self._state.read)
+        self._state.origins.take_inputs(args, kwargs, dummies)
+
+    def _attach(self, mode: Between | None) -> None:
+        inside_script: set[int] = set()
+        state = self._state
+        before, after = self._before, self._after  # one bound method for all of them
+        looks_before = state.careful or state.flops is not None
+        quick: QuickHooks | None = None
+        if not looks_before and state.read is sizes:
+            # On the meta device the mode answers for what the layers call.
+            quick = QuickHooks(state, self._paths, mode if state.answer is None else None, after)
+        for path, module, _ in self._nodes:
+            if id(module) in inside_script:
+                continue
+            self._paths[id(module)] = path
+            if isinstance(module, torch.jit.ScriptModule):
+                # Its children run inside TorchScript, where no Python hook is called.
+                inside_script.update(id(inner) for inner in module.modules() if inner is not module)
+            if quick is not None:
+                quick.put(self._hooks, module)
+                continue
+            if looks_before or not is_plain_leaf(module):
+                self._hooks.before(module, before)
+            self._hooks.after(module, after, always=True)
+
+    # Before a module runs
+
+    def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
+        if threading.get_ident() != self._thread:
+            return None
+        state = self._state
+        with torch._C.DisableTorchFunction():
+            state.settle()
+            frame = Frame(module, self._paths[id(module)], len(state.recording.events), is_leaf(module))
+            frame.handled = sys.exc_info()[1]
+            if state.flops is not None:
+                frame.counted = state.flops.total
+            state.stack.append(frame)
+            if not state.careful:
+                return None
+            frame.inputs = describe_arguments(args, kwargs, state.read)
+            frame.sources = state.origins.sources(args, kwargs)
+            frame.called_at, frame.called_as = calling_line(sys._getframe(1)), frame.path
+            frame.doubts = state.origins.doubts(args, kwargs)
+            self._call_from_outside(frame)
+            if state.watching:
+                frame.arguments = (args, kwargs)
+                if not frame.path and len(state.stack) == 1 and not state.recording.inputs:
+                    self.take_inputs(args, kwargs, {})
+                return None
+            return self._examine(frame, args, kwargs)
+
+    def _call_from_outside(self, frame: Frame) -> None:
+        """For a layer that a container of torch's own calls with its own input: the line that calls the container."""
+        if frame.called_at is not None or len(self._state.stack) < 2:
+            return
+        around = self._state.stack[-2]
+        before = self._state.recording.events[around.start :]
+        if around.inputs == frame.inputs and all(event.inputs == event.outputs for event in before):
+            frame.called_at, frame.called_as = around.called_at, around.called_as
+
+    def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
+        state = self._state
+        known = state.known(type(frame.module))
+        if known.rule.examine is None or not known.as_documented or _is_lazy(frame.module):
+            return None
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        feature_map = False
+        if isinstance(first, Tensor):
+            frame.is_model_input = state.origins.is_input(first)
+            feature_map = is_feature_map(state.recording, state.origins.source(first), first.dim())
+        arrival = Arrival(
+            args,
+            kwargs,
+            is_model_input=frame.is_model_input,
+            batch_added=state.batch_added,
+            is_feature_map=feature_map,
+            must_flatten=frame.path in state.suspects.unflattened,
+            is_one_sample=frame.path in state.suspects.unbatched,
+        )
+        verdict = known.rule.examine(frame.module, arrival)
+        if verdict is None:
+            return None
+        frame.stands_in, frame.is_replaced = True, verdict.stand_in is not None
+        frame.findings = [
+            misfit
+            for misfit in verdict.misfits
+            if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in frame.doubts)
+        ]
+        if verdict.keeps_input:
+            frame.original = first
+        frame.output_size, frame.output_axis = verdict.output_size, verdict.output_axis
+        return verdict.stand_in
+
+    # After it ran
+
+    def _after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
+        if threading.get_ident() != self._thread:
+            return None
+        if output is None and self._state.has_raised(module):
+            return None
+        with torch._C.DisableTorchFunction():
+            frame = self._state.completed(module)
+            if self._state.watching and not self._state.stack:
+                self._state.recording.outputs = describe(output, self._state.read)
+            if frame is not None and frame.output_size is not None:
+                resized = _with_size(output, frame.output_size, frame.output_axis)
+                self._record(module, frame, args, kwargs, resized)
+                return resized
+            if frame is None or frame.original is None or not isinstance(output, Tensor):
+                self._record(module, frame, args, kwargs, output)
+                return None
+            kept = frame.original.clone()  # its own tensor, so that it has its own origin
+            self._record(module, frame, args, kwargs, kept)
+            return kept
+
+    def _record(
+        self, module: nn.Module, frame: Frame | None, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
+    ) -> None:
+        state = self._state
+        events = state.recording.events
+        index = len(events)
+        known = state.known(type(module))
+        path = self._paths[id(module)]
+        if frame is not None and state.careful:
+            inputs, sources = frame.inputs, frame.sources
+        else:
+            inputs = describe_arguments(args, kwargs, state.read)
+            sources = state.origins.sources(args, kwargs)
+        inner = index - frame.start if frame is not None else 0
+        stood_in = frame is not None and (frame.stands_in or bool(frame.findings))
+        events.append(
+            Event(
+                module, path, known.name, known.rule, known.rule.read_call(module, args, kwargs),
+                inputs, describe(output, state.read), inner, sources, stood_in=stood_in,
+                called_at=frame.called_at if frame is not None else None,
+                called_as=frame.called_as if frame is not None else "",
+                flops=state.count(frame.counted, frame.counted_inside) if frame is not None else None,
+            )
+        )  # fmt: skip
+        if isinstance(module, nn.Linear) and inputs:
+            self._require(module, path, frame, inputs)
+        if frame is not None and frame.findings:
+            state.find_all(frame, index, inputs, sources)
+        for _, tensor in (("", output),) if isinstance(output, Tensor) else tensors_in(output):
+            # What a container returns was made by something inside it, which tells more.
+            if not inner or state.origins.source(tensor) == NO_SOURCE:
+                state.origins.remember(tensor, index)
+            if frame is not None and (frame.doubts or frame.findings) and not inner:
+                self._doubt(frame, tensor)
+
+    def _doubt(self, frame: Frame, output: Tensor) -> None:
+        """Say which sizes of what a layer returns are a guess, its findings or what reached it being what they are."""
+        axes = of_result(tuple(frame.findings), output)
+        if type(frame.module).__module__.startswith("torch.nn."):
+            shape = self._state.read(output)
+            settled = settled_by(frame.module, shape)
+            axes = axes.union(*(handed_on(doubted, given, shape, settled) for given, doubted in frame.doubts))
+        self._state.origins.doubt(output, axes)
+
+    def _require(self, module: nn.Linear, path: str, frame: Frame | None, inputs: tuple[TensorInfo, ...]) -> None:
+        required: Any = inputs[0].shape[-1] if inputs[0].shape else None
+        if frame is not None and any(len(shape) - 1 in axes for shape, axes in frame.doubts):
+            return  # nobody can know before the mistake further up is mended
+        if any(around.is_replaced for around in self._state.stack):
+            return  # a part of something that has to be made anew, and then has other sizes
+        for misfit in frame.findings if frame is not None else ():
+            if misfit.kind == "in_features" or misfit.note == "flatten":
+                required = misfit.required
+                break
+        else:
+            # A forward of its own may change its input first: it runs with what is declared.
+            if not self._state.known(type(module)).as_documented:
+                required = module.in_features
+        self._state.recording.required.setdefault(path, required)
+
+    # When it fails
+
+    def _stop(self, error: BaseException) -> None:
+        """The pass ended with ``error``: mark the call or line where it stopped."""
+        state = self._state
+        state.unsettle(error)
+        recording = state.recording
+        failure = recording.failure
+        if failure is None or failure.error is not error:
+            failure = Failure(error, in_torch=raised_in_torch(error))
+        recording.failure = failure
+        if state.watching and state.stack and not state.stack[0].path:
+            failure.arguments, failure.start = state.stack[0].arguments, state.stack[0].start
+        top = state.stack[-1] if state.stack else None
+        if top is not None and top.arguments is not None and (failure.in_layer or not failure.function):
+            self._examine(top, *top.arguments)
+            top.arguments = None
+        in_leaf = top is not None and top.is_leaf and len(state.stack) > 1
+        if failure.function and not failure.in_layer and not in_leaf:
+            event = Event(
+                None, failure.path, failure.function, PLAIN, failure.settings, failure.inputs, (), 0,
+                failure.sources, failure.where, is_function=True, failed=True,
+            )  # fmt: skip
+        elif top is not None and state.careful:
+            known = state.known(type(top.module))
+            failure.path, failure.is_guess = top.path, failure.is_guess or bool(top.doubts)
+            if failure.in_layer or not failure.function:
+                failure.function, failure.inputs = "", top.inputs
+            event = Event(
+                top.module, top.path, known.name, known.rule, known.rule.read_settings(top.module), top.inputs, (),
+                len(recording.events) - top.start, top.sources, failed=True, stood_in=bool(top.findings),
+            )  # fmt: skip
+        else:
+            return
+        failure.event = len(recording.events)
+        recording.events.append(event)
+        # With a stand-in the layer was to run: what it then refused is another matter.
+        replaced = top is not None and top.is_replaced and not state.watching
+        failure.is_explained = bool(failure.misfits) or bool(top is not None and top.findings and not replaced)
+        for misfit in failure.misfits:
+            state.find(
+                misfit, event.path, failure.event, failure.inputs, failure.sources,
+                function=failure.function, where=failure.where,
+            )  # fmt: skip
+        if top is not None and event.module is not None:
+            if isinstance(top.module, nn.Linear) and top.inputs:
+                self._require(top.module, top.path, top, top.inputs)
+            state.find_all(top, failure.event, top.inputs, top.sources)
+
+
+def _with_size(output: Any, size: int, axis: int) -> Any:
+    """What a layer returns, its first tensor with another size on one axis."""
+    first = output[0] if isinstance(output, tuple) else output
+    shape = list(first.shape)
+    shape[axis] = size
+    resized = torch.zeros(shape, dtype=first.dtype, device=first.device)
+    return (resized, *output[1:]) if isinstance(output, tuple) else resized
+
+
+def _is_lazy(module: nn.Module) -> bool:
+    check: Callable[[], bool] | None = getattr(module, "has_uninitialized_params", None)
+    return check is not None and check()
