@@ -9,7 +9,8 @@ import each of them from here.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+import enum
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
@@ -62,6 +63,51 @@ class TensorInfo(NamedTuple):
     def nbytes(self) -> Size:
         """Bytes of the elements (for a named size a closed form)."""
         return prod(self.shape) * ELEMENT_BYTES.get(self.dtype, 0)
+
+
+class SourceKind(enum.Enum):
+    """What kind of thing a tensor comes from."""
+
+    CALL = "call"
+    JOIN = "join"
+    INPUT = "input"
+    UNSEEN = "unseen"
+
+
+class Source(NamedTuple):
+    """Where a tensor comes from: a call, a join, one of the model's inputs, or nothing that was seen.
+
+    >>> Source.call(3), Source.call(3).is_made, UNSEEN.is_made
+    (Source(kind=<SourceKind.CALL: 'call'>, number=3), True, False)
+    """
+
+    kind: SourceKind
+    number: int = -1
+    """Index into the report's ``calls``, ``joins`` or ``inputs``; -1 where the origin was not seen."""
+
+    @classmethod
+    def call(cls, number: int) -> Source:
+        """The call of this number made it."""
+        return cls(SourceKind.CALL, number)
+
+    @classmethod
+    def join(cls, number: int) -> Source:
+        """It was made where several tensors met."""
+        return cls(SourceKind.JOIN, number)
+
+    @classmethod
+    def input(cls, number: int) -> Source:
+        """It is an input of the model."""
+        return cls(SourceKind.INPUT, number)
+
+    @property
+    def is_made(self) -> bool:
+        """A call or a join made it."""
+        return self.kind is SourceKind.CALL or self.kind is SourceKind.JOIN
+
+
+UNSEEN = Source(SourceKind.UNSEEN)
+"""A tensor whose making was not seen: a parameter, a constant, the result of hidden code."""
 
 
 class Step(NamedTuple):
@@ -119,9 +165,8 @@ class Call:
     is_function: bool = False
     inner: int = 0
     """How many of the calls right before this one were made inside it."""
-    sources: tuple[int, ...] = ()
-    """For each input, where it comes from: the index of the call that made it, or -1 (an input of
-    the model, or not seen), or -2 - n for the n-th of the report's ``joins``."""
+    sources: tuple[Source, ...] = ()
+    """For each of ``inputs``, where it comes from."""
     settings: Mapping[str, Any] = field(default_factory=dict)
     """What the layer or function was configured with (``kernel_size``, ``stride``, …): plain values."""
     where: Location | None = None
@@ -181,8 +226,21 @@ class Join(NamedTuple):
 
     function: str
     where: Location | None
-    sources: tuple[int, ...]
+    sources: tuple[Source, ...]
     """As in ``Call.sources``."""
+
+
+def past_joins(source: Source, joins: Sequence[Join]) -> Source:
+    """``source`` itself, or what the tensors of a join come from: the first that a call made, if one was.
+
+    >>> met = (Join("Tensor.add", None, (Source.input(0), Source.call(4))),)
+    >>> past_joins(Source.join(0), met).number, past_joins(Source.input(0), met).kind.value
+    (4, 'input')
+    """
+    while source.kind is SourceKind.JOIN:
+        met = joins[source.number].sources
+        source = next((each for each in met if each.is_made), met[0])
+    return source
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,7 +20,7 @@ from convlin import InputError, summarize
 from convlin.analysis.path import Follower, Leg
 from convlin.derivations import of_functions, of_layers
 from convlin.explanation.of_model import explain_report
-from convlin.records import Call, Location, Report, TensorInfo
+from convlin.records import Call, Location, Report, Source, TensorInfo
 from tests.mistakes import MISTAKES, Mistake
 from tests.readme_example import blocks
 from tests.zoo import REAL, SMALL, ZooModel, cases
@@ -294,14 +294,14 @@ def test_named_sizes() -> None:
     shapes = [(1, 3, height, 32), (1, 3, half, 16), (1, 48 * half)]
     tensors = [TensorInfo("", shape, "float32", "cpu") for shape in shapes]
     pool = Call(
-        "pool", "MaxPool2d", (tensors[0],), (tensors[1],), sources=(-1,), settings={"kernel_size": 2},
+        "pool", "MaxPool2d", (tensors[0],), (tensors[1],), sources=(Source.input(0),), settings={"kernel_size": 2},
         derive=lambda call: of_layers.max_pool(call, 2),
     )  # fmt: skip
     flat = Call(
-        "", "torch.flatten", (tensors[1],), (tensors[2],), is_function=True, sources=(0,), settings={"1": 1},
-        where=Location("net.py", 27), derive=of_functions.derive,
+        "", "torch.flatten", (tensors[1],), (tensors[2],), is_function=True, settings={"1": 1},
+        sources=(Source.call(0),), where=Location("net.py", 27), derive=of_functions.derive,
     )  # fmt: skip
-    linear = Call("fc", "Linear", (tensors[2],), (), sources=(1,), settings={"in_features": 48 * half})
+    linear = Call("fc", "Linear", (tensors[2],), (), sources=(Source.call(1),), settings={"in_features": 48 * half})
     report = Report("Net", (tensors[0],), (), "cpu", "eval", (pool, flat, linear), ())
     assert (
         explain_report(report, 2)

@@ -16,7 +16,7 @@ import torch
 from torch import nn
 
 from convlin import InputError, Summary, summarize
-from convlin.records import Call, Report, TensorInfo
+from convlin.records import Call, Report, Source, TensorInfo
 from convlin.render import words
 from convlin.render.picture import kinds, picture, svg
 from convlin.render.picture.arrange import Parallel, arrange
@@ -452,10 +452,16 @@ def _chain(sizes: list[int]) -> Report:
         return (TensorInfo("", (1, size), "float32", "cpu"),)
 
     calls = [
-        Call(str(index), "Linear", info(size), info(sizes[index + 1]), sources=(index - 1,))
+        Call(
+            str(index),
+            "Linear",
+            info(size),
+            info(sizes[index + 1]),
+            sources=(Source.call(index - 1) if index else Source.input(0),),
+        )
         for index, size in enumerate(sizes[:-1])
     ]
-    root = Call("", "Sequential", info(sizes[0]), info(sizes[-1]), inner=len(calls), sources=(-1,))
+    root = Call("", "Sequential", info(sizes[0]), info(sizes[-1]), inner=len(calls), sources=(Source.input(0),))
     return Report("Sequential", info(sizes[0]), info(sizes[-1]), "cpu", "eval", (*calls, root), ())
 
 

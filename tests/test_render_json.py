@@ -16,6 +16,7 @@ from torch import nn
 from convlin import InputError, Summary, records, summarize
 from convlin.derivations import of_functions, of_layers
 from convlin.records import (
+    UNSEEN,
     Accepts,
     Call,
     Derivation,
@@ -26,6 +27,7 @@ from convlin.records import (
     Problem,
     Report,
     SizeRange,
+    Source,
     Step,
     TensorInfo,
 )
@@ -66,7 +68,7 @@ def full_report() -> Report:
         3,
         False,
         2,
-        (-1, -2),
+        (UNSEEN, Source.join(0), Source.input(1)),
         settings,
         Location("net.py", 3),
         12,
@@ -87,7 +89,7 @@ def full_report() -> Report:
         (module,),
         (problem,),
         {"fc": 3, "g": 32 * H},
-        (Join("+", Location("n.py", 4), (0, 1)),),
+        (Join("+", Location("n.py", 4), (Source.call(0), Source.input(1))),),
         ("said",),
         False,
         Accepts((SizeRange("H", 16, None, 16), SizeRange("W", 223, 254)), "H = W", True),
@@ -305,3 +307,48 @@ def test_records_hold_no_tensor_and_no_module():
     # The schema writes what it does not know as text: that must not be needed.
     assert "<" not in json.dumps(summarize(CNN(), (3, 32, 32)).to_dict())
     assert records.Report is Report
+
+
+class TwoAlike(nn.Module):
+    """Two inputs of one shape, of which the second goes through a layer first."""
+
+    def __init__(self):
+        super().__init__()
+        self.left, self.right = nn.Linear(4, 4), nn.Linear(4, 4)
+
+    def forward(self, x, y):
+        return self.left(y) + self.right(x) * y
+
+
+def test_inputs_of_one_shape_are_told_apart():
+    report = summarize(TwoAlike(), [(4,), (4,)]).report
+    assert report.calls[0].path == "left"
+    assert report.calls[0].sources == (Source.input(1),)
+    assert report.calls[1].sources == (Source.input(0),)
+    product, total = report.joins
+    assert product.sources == (Source.call(1), Source.input(1))
+    assert total.sources == (Source.call(0), Source.join(0))
+    data = json.loads(json.dumps(schema.to_dict(report)))
+    assert data["calls"][0]["sources"] == [{"input": 1}]
+    assert schema.from_dict(data)[0].joins == report.joins
+
+
+def test_a_residual_from_the_input_is_a_join():
+    class Residual(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(8, 8, 3, padding=1)
+
+        def forward(self, x):
+            return x / 255 + self.conv(x)
+
+    (join,) = summarize(Residual(), (8, 16, 16)).report.joins
+    assert join.sources == (Source.input(0), Source.call(0))
+
+
+@pytest.mark.parametrize("wrong", [{"input": "0"}, {"call": 0}, "0", True, [0]])
+def test_a_source_of_another_kind_is_refused(wrong):
+    data = schema.to_dict(summarize(nn.Linear(3, 4), (3,)).report)
+    data["calls"][0]["sources"] = [wrong]
+    with pytest.raises(InputError, match=r"sources\[0\]"):
+        schema.from_dict(data)

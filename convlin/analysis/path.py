@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from convlin.arithmetic import SizeError
 from convlin.derivations import of_layers
-from convlin.records import Call, Derivation, Join, Location, Report, Shape
+from convlin.records import Call, Derivation, Join, Location, Report, Shape, Source, SourceKind, past_joins
 from convlin.sizes.equal import same_shape
 
 
@@ -82,25 +82,25 @@ class Follower:
         pairs = _pairs(call)
         return self.way(*pairs[place]) if pairs else Way(Part(title(call), None), (), seen=False)
 
-    def way(self, source: int, shape: Shape, known: Container[int] = ()) -> Way:
+    def way(self, source: Source, shape: Shape, known: Container[int] = ()) -> Way:
         """The way of the tensor of this shape that ``source`` made; ``known`` are calls told of before."""
         legs: list[Leg | Meeting] = []
         seen = True
         while True:
-            if source <= -2:
-                met = self._report.joins[-2 - source]
-                place = self._first([self._reaches(each, shape) for each in met.sources])
+            if source.kind is SourceKind.JOIN:
+                met = self._report.joins[source.number]
+                place = self._followed(met, shape)
                 if len(set(met.sources)) > 1:
                     legs.append(self._meeting(met, place, shape))
                 source = met.sources[place]
                 continue
-            if source == -1:
-                start = self._input(shape)
+            if source.kind is not SourceKind.CALL:
+                start = self._input(source, shape)
                 seen = start is not None
                 start = start or Part("", shape)
                 break
-            call = self._calls[source]
-            if source in known:
+            call = self._calls[source.number]
+            if source.number in known:
                 start = Part(title(call), shape, made_by_call=True)
                 break
             pairs = _pairs(call)
@@ -110,33 +110,47 @@ class Follower:
             place = self.followed(call)
             before, given = pairs[place]
             if given != shape:
-                legs.append(Leg(source, call, given, shape, derivation_of(call, shape), self.parts(call)))
+                legs.append(Leg(source.number, call, given, shape, derivation_of(call, shape), self.parts(call)))
             source, shape = before, given
         return Way(start, tuple(reversed(legs)), seen)
 
-    def name(self, source: int, shape: Shape | None) -> str:
+    def name(self, source: Source, shape: Shape | None) -> str:
         """Who made a tensor."""
-        while source <= -2:
-            source = self._report.joins[-2 - source].sources[0]
-        if source >= 0:
-            return title(self._calls[source])
-        known = self._input(shape) if shape is not None else None
+        source = past_joins(source, self._report.joins)
+        if source.kind is SourceKind.CALL:
+            return title(self._calls[source.number])
+        known = self._input(source, shape) if shape is not None else None
         return known.name if known is not None else "a tensor whose making is not seen"
 
-    def _input(self, shape: Shape) -> Part | None:
-        alike = [info for info in self._report.inputs if info.shape == shape]
-        if not alike:
-            return None
-        several = len(self._report.inputs) > 1
-        return Part(f"input {alike[0].place}" if several and alike[0].place else "the input", shape)
+    def _input(self, source: Source, shape: Shape) -> Part | None:
+        """The input of the model that a tensor is; one whose making was not seen is told by its shape."""
+        inputs = self._report.inputs
+        if source.kind is SourceKind.INPUT:
+            given = inputs[source.number]
+        else:
+            alike = [info for info in inputs if info.shape == shape]
+            if not alike:
+                return None
+            given = alike[0]
+        return Part(f"input {given.place}" if len(inputs) > 1 and given.place else "the input", shape)
 
-    def _reaches(self, source: int, shape: Shape) -> bool:
+    def _reaches(self, source: Source, shape: Shape) -> bool:
         """Whether a tensor goes back to an input of the model, as far as that is seen."""
-        if source >= 0:
-            return source < len(self._from_input) and self._from_input[source]
-        if source == -1:
-            return shape in self._inputs
-        return any(self._reaches(each, shape) for each in self._report.joins[-2 - source].sources)
+        match source.kind:
+            case SourceKind.CALL:
+                return source.number < len(self._from_input) and self._from_input[source.number]
+            case SourceKind.JOIN:
+                return any(self._reaches(each, shape) for each in self._report.joins[source.number].sources)
+            case SourceKind.INPUT:
+                return True
+            case SourceKind.UNSEEN:
+                return shape in self._inputs
+
+    def _followed(self, met: Join, shape: Shape) -> int:
+        """Which of the tensors that met is followed: one that was computed tells more than the input itself."""
+        reaching = [self._reaches(each, shape) for each in met.sources]
+        computed = [reaches and each.is_made for reaches, each in zip(reaching, met.sources, strict=True)]
+        return self._first(computed if True in computed else reaching)
 
     def _first(self, reaching: list[bool]) -> int:
         return reaching.index(True) if True in reaching else 0
@@ -159,13 +173,14 @@ class Follower:
             parts.append(Part(self.name(source, made), made, number == place))
         return Meeting(met.function, met.where, tuple(parts))
 
-    def _shape_of(self, source: int) -> Shape | None:
-        while source <= -2:
-            source = self._report.joins[-2 - source].sources[0]
-        return self._calls[source].output_shape if source >= 0 else None
+    def _shape_of(self, source: Source) -> Shape | None:
+        source = past_joins(source, self._report.joins)
+        if source.kind is SourceKind.INPUT:
+            return self._report.inputs[source.number].shape
+        return self._calls[source.number].output_shape if source.kind is SourceKind.CALL else None
 
 
-def _pairs(call: Call) -> list[tuple[int, Shape]]:
+def _pairs(call: Call) -> list[tuple[Source, Shape]]:
     """Source and shape of every tensor that went in; the weights of ``F.conv2d`` and its like aside."""
     weighted = call.is_function and call.type.rpartition(".")[2].startswith(("conv", "linear", "embedding"))
     return list(zip(call.sources[: 1 if weighted else None], call.input_shapes, strict=False))

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, TypeAlias
 from convlin.arithmetic.receptive_field import Layer, ReceptiveField, extend, join
 from convlin.derivations import of_layers
 from convlin.derivations.of_functions import named_arguments
-from convlin.records import Call, Report, Shape
+from convlin.records import UNSEEN, Call, Report, Shape, Source, SourceKind
 
 #: Layers that treat every cell by itself.  Normalisations look at the whole map for their statistics;
 #: that is left out, as it is wherever receptive fields are given.
@@ -139,16 +139,18 @@ class _Follower:
         if call.is_function and _bare(call) in _CELL_BY_CELL:
             sources = zip(call.sources, call.input_shapes, strict=False)
             return _together(self._of_source(source, shape) for source, shape in sources)
-        before = self._of_source(call.sources[0] if call.sources else -1, call.inputs[0].shape)
+        before = self._of_source(call.sources[0] if call.sources else UNSEEN, call.inputs[0].shape)
         return None if before is None else _after(before, call)
 
-    def _of_source(self, source: int, shape: Shape) -> _Axes | None:
-        if source >= 0:
-            return self._found[source] if source < len(self._found) else None
-        if source == -1:
-            # -1 is also what was not seen being made: only what looks like an input is taken for one.
+    def _of_source(self, source: Source, shape: Shape) -> _Axes | None:
+        if source.kind is SourceKind.CALL:
+            return self._found[source.number] if source.number < len(self._found) else None
+        if source.kind is SourceKind.INPUT:
+            return ()
+        if source.kind is SourceKind.UNSEEN:
+            # Only what looks like an input is taken for one.
             return () if any(info.shape == shape for info in self._report.inputs) else None
-        number = -2 - source
+        number = source.number
         if number not in self._joins:
             self._joins[number] = None  # nothing is its own source
             met = self._report.joins[number]

@@ -14,9 +14,9 @@ from torch import nn
 
 from convlin.functions.catalog import RESHAPES, makes_feature_map
 from convlin.layers import PLAIN, Misfit
-from convlin.records import Shape
+from convlin.records import UNSEEN, Shape, Source, SourceKind
 from convlin.trace.lost_batch import folded, matching, of_flatten
-from convlin.trace.recording import NO_SOURCE, Event, Finding, Fold, Recording, Suspects, is_feature_map
+from convlin.trace.recording import Event, Finding, Fold, Recording, Suspects, is_feature_map
 from convlin.trace.state import printed
 
 
@@ -58,7 +58,7 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
         if not event.inputs:
             continue
         shape = event.inputs[0].shape
-        source = event.sources[0] if event.sources else -1
+        source = event.sources[0] if event.sources else UNSEEN
         if _may_fold(event) and _fold(event) in found.folds:
             made = event.outputs[0].shape
             misfit = folded(matching(_fold(event), found.folds) or _fold(event), None, made)
@@ -91,11 +91,11 @@ def _fold(event: Event, *, keeps_channels: bool = False) -> Fold:
     return Fold("", None, event.path, event.inputs[0].shape, keeps_channels)
 
 
-def _of_layer(misfit: Misfit, event: Event, index: int, source: int) -> Finding:
+def _of_layer(misfit: Misfit, event: Event, index: int, source: Source) -> Finding:
     assert event.module is not None
     return Finding(
         misfit, event.path, index, event.inputs, source, printed(event.module),
-        where=event.called_at, called_as=event.called_as, is_model_input=source == NO_SOURCE,
+        where=event.called_at, called_as=event.called_as, is_model_input=not source.is_made,
     )  # fmt: skip
 
 
@@ -171,7 +171,7 @@ def _is_meant(recording: Recording, event: Event, given: Shape, made: Shape, *, 
         return False
     if not strictly:
         return True
-    source = event.sources[0] if event.sources else -1
+    source = event.sources[0] if event.sources else UNSEEN
     return not (is_feature_map(recording, source, len(given)) and made[-1] == prod(given[2:]))
 
 
@@ -184,7 +184,7 @@ def _feeds_linear(recording: Recording, index: int) -> bool:
     """Whether a Linear takes what the event made, at once or behind layers that keep the shape."""
     reached = {index}
     for later, event in enumerate(recording.events[index + 1 :], index + 1):
-        if not event.sources or event.sources[0] not in reached:
+        if not event.sources or event.sources[0] not in map(Source.call, reached):
             continue
         if isinstance(event.module, nn.Linear):
             return True
@@ -195,8 +195,8 @@ def _feeds_linear(recording: Recording, index: int) -> bool:
 
 def _comes_from_linear(recording: Recording, event: Event) -> bool:
     """Whether a Linear made what the event takes, at once or in front of layers that keep the shape."""
-    while event.sources and event.sources[0] >= 0:
-        event = recording.events[event.sources[0]]
+    while event.sources and event.sources[0].kind is SourceKind.CALL:
+        event = recording.events[event.sources[0].number]
         if isinstance(event.module, nn.Linear):
             return True
         if not event.inputs or not event.outputs or event.inputs[0].shape != event.outputs[0].shape:
@@ -206,7 +206,7 @@ def _comes_from_linear(recording: Recording, event: Event) -> bool:
 
 def _fits_as_made(recording: Recording, index: int, event: Event) -> bool:
     """Whether the layer that takes an image has as many channels as were made."""
-    reached = next((later for later in recording.events[index + 1 :] if index in later.sources), None)
+    reached = next((later for later in recording.events[index + 1 :] if Source.call(index) in later.sources), None)
     made = event.outputs[0].shape
     return reached is not None and len(made) > 2 and getattr(reached.module, "in_channels", None) == made[1]
 
@@ -248,10 +248,10 @@ def _stays_feature_map(recording: Recording, index: int) -> bool:
         return True
     reached = {index}
 
-    def comes_from_it(source: int) -> bool:
-        if source <= -2:
-            return any(map(comes_from_it, recording.joins[-2 - source].sources))
-        return source in reached
+    def comes_from_it(source: Source) -> bool:
+        if source.kind is SourceKind.JOIN:
+            return any(map(comes_from_it, recording.joins[source.number].sources))
+        return source.kind is SourceKind.CALL and source.number in reached
 
     for later, event in enumerate(recording.events[index + 1 :], index + 1):
         if any(map(comes_from_it, event.sources)):
@@ -259,7 +259,7 @@ def _stays_feature_map(recording: Recording, index: int) -> bool:
             if _takes_feature_map(event):
                 return True
     for join in recording.joins:
-        arms = [source for source in join.sources if source != NO_SOURCE]
+        arms = [source for source in join.sources if source.is_made]
         others = [source for source in arms if not comes_from_it(source)]
         rank = len(recording.events[index].inputs[0].shape)
         if len(others) < len(arms) and any(is_feature_map(recording, source, rank) for source in others):

@@ -10,7 +10,7 @@ from convlin.analysis.path import Follower, Leg, Way, refused, title
 from convlin.arithmetic.common import product
 from convlin.errors import InputError
 from convlin.explanation.text import Writer, described, head, meeting, merging, parts, requirement, wrapped
-from convlin.records import Call, Problem, Report, Size
+from convlin.records import Call, Problem, Report, Size, Source
 from convlin.render import words
 from convlin.sizes.equal import same
 
@@ -145,7 +145,7 @@ class _Explanation:
             yield from head(call, call.input_shape, made)
             yield from self._writer.reason(call, call.input_shape or (), made or (), None)
             return
-        yield from self._told_way(self._follower.way(last, made, self._told))
+        yield from self._told_way(self._follower.way(Source.call(last), made, self._told))
         yield from head(call, call.input_shape, made)
         yield f"    returns {words.shape(made)}"
 

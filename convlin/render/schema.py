@@ -15,7 +15,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from convlin.errors import InputError
-from convlin.records import Call, Derivation, Report
+from convlin.records import UNSEEN, Call, Derivation, Report, Source, SourceKind
 from convlin.render import rules
 from convlin.render.options import Options
 from convlin.render.options import options as read_options
@@ -139,6 +139,8 @@ class _Writer:
             return value if math.isfinite(value) else {"float": str(value)}
         if dataclasses.is_dataclass(value) and not isinstance(value, type):
             return self._record(value, [field.name for field in dataclasses.fields(value)])
+        if isinstance(value, Source):
+            return _written_source(value)
         if isinstance(value, tuple):
             names = getattr(value, "_fields", None)
             return [self.plain(item) for item in value] if names is None else self._record(value, names)
@@ -203,6 +205,8 @@ class _Reader:
             return self._any(data, place)
         if hint is _Size:
             return self._size(data, place)
+        if hint is Source:
+            return _read_source(data, place)
         origin = get_origin(hint)
         if origin in (Union, types.UnionType):
             return self._one_of(data, get_args(hint), place)
@@ -290,6 +294,23 @@ class _Reader:
             case {"size": str(text), **rest} if not rest:
                 return closed_forms.read(text, self._letters)
         raise _wrong(place, "a value", data)
+
+
+def _written_source(source: Source) -> Any:
+    """A call is its index, the n-th join -2 − n, what was not seen -1, and the n-th input ``{"input": n}``."""
+    if source.kind is SourceKind.INPUT:
+        return {"input": source.number}
+    return -2 - source.number if source.kind is SourceKind.JOIN else source.number
+
+
+def _read_source(data: Any, place: str) -> Source:
+    if isinstance(data, Mapping) and data.keys() == {"input"} and type(data["input"]) is int:
+        return Source.input(data["input"])
+    if type(data) is not int:
+        raise _wrong(place, "a source", data)
+    if data >= 0:
+        return Source.call(data)
+    return UNSEEN if data == -1 else Source.join(-2 - data)
 
 
 @dataclasses.dataclass(frozen=True, slots=True)

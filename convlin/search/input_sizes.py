@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from convlin.functions.catalog import makes_feature_map
 from convlin.inputs import Dummy, Plan
-from convlin.records import Shape
+from convlin.records import Shape, SourceKind
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
 from convlin.trace.state import State
@@ -190,8 +190,8 @@ def fitting_inputs(
 def _flattened_map(recording: Recording, finding: Finding) -> Shape | None:
     """Channels and sizes of one sample of the feature map whose flattening reached a Linear."""
     source = finding.source
-    while 0 <= source < len(recording.events):
-        event = recording.events[source]
+    while source.kind is SourceKind.CALL:
+        event = recording.events[source.number]
         if not event.inputs or not event.outputs or not event.sources:
             return None
         before, after = event.inputs[0].shape, event.outputs[0].shape

@@ -18,11 +18,11 @@ from torch.nn.modules.module import _has_any_global_hook
 from torch.overrides import TorchFunctionMode
 
 from convlin.module_tree import is_leaf
-from convlin.records import TensorInfo
+from convlin.records import Source, TensorInfo
 from convlin.tensors import info
 from convlin.trace.hooks import Hook, Hooks
 from convlin.trace.native_only import runs_alone
-from convlin.trace.recording import NO_SOURCE, Event, Frame
+from convlin.trace.recording import Event, Frame
 from convlin.trace.state import State
 
 
@@ -81,8 +81,8 @@ class QuickHooks:
                 inputs, described(output), inner, (source(given),),
             )  # fmt: skip
             # What a container returns was made by something inside it, which tells more.
-            if not inner or source(output) == NO_SOURCE:
-                remember(output, index)
+            if not inner or not source(output).is_made:
+                remember(output, Source.call(index))
             events.append(made)
             if what.is_linear:
                 # A forward of its own may change its input first: it runs with what is declared.

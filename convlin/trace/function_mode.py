@@ -20,11 +20,11 @@ from convlin.functions.catalog import RESHAPES, is_fact, mixes_cells, name_of, w
 from convlin.functions.stand_ins import recover, reshape_sizes
 from convlin.functions.writes import only_reads
 from convlin.layers import PLAIN, Misfit
-from convlin.records import Join, Shape
+from convlin.records import UNSEEN, Join, Shape, Source, SourceKind
 from convlin.tensors import info, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
-from convlin.trace.recording import NO_SOURCE, Event, Failure, Fold
+from convlin.trace.recording import Event, Failure, Fold
 from convlin.trace.state import State, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -200,12 +200,12 @@ class Between(TorchFunctionMode):
         for misfit in told:
             state.find(misfit, state.path, index, inputs, sources, function=name, where=where, names=names)
         for tensor in made:
-            state.origins.remember(tensor, index)
+            state.origins.remember(tensor, Source.call(index))
             state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))
 
-    def _names(self, tensors: list[Tensor], sources: tuple[int, ...]) -> tuple[str, ...]:
+    def _names(self, tensors: list[Tensor], sources: tuple[Source, ...]) -> tuple[str, ...]:
         """What the user calls the tensors that no call made: the names of parameters and buffers of the module."""
-        if NO_SOURCE not in sources or not self._state.stack:
+        if all(source.is_made for source in sources) or not self._state.stack:
             return ()
         module = self._state.stack[-1].module
         known = {id(tensor): name for name, tensor in (*module.named_parameters(), *module.named_buffers())}
@@ -215,16 +215,18 @@ class Between(TorchFunctionMode):
         """A function that keeps the shape is no row, but what it returns comes from where its input came."""
         state = self._state
         sources = tuple(state.origins.source(tensor) for tensor in tensors)
-        known = [source for source in sources if source != NO_SOURCE]
-        source = known[0] if known else NO_SOURCE
+        known = [source for source in sources if source.kind is not SourceKind.UNSEEN]
+        source = known[0] if known else UNSEEN
+        made_inside = any(source.is_made for source in known)
         # A pooling or convolution that keeps the size leaves a trace, too: its units see their neighbours.
         if (len(known) > 1 and known[0] != known[1]) or mixes_cells(getattr(func, "__name__", "")):
             state.recording.joins.append(Join(name_of(func), line_of(caller), sources))
-            source = -1 - len(state.recording.joins)
+            source = Source.join(len(state.recording.joins) - 1)
         doubts = state.origins.doubts(tuple(tensors), {})
         for tensor in made:
-            state.origins.remember(tensor, source)
-            if not known:  # the input divided by 255, or as another dtype, is the input still
+            if source.is_made:
+                state.origins.remember(tensor, source)
+            if not made_inside:  # the input divided by 255, or as another dtype, is the input still
                 state.origins.pass_input_on(tensors[0], tensor)
             if doubts:
                 state.origins.doubt(tensor, self._doubted(name_of(func), doubts, tensor))

@@ -8,9 +8,8 @@ from typing import Any
 
 from torch import Tensor
 
-from convlin.records import Shape
+from convlin.records import UNSEEN, Shape, Source
 from convlin.tensors import tensors_in
-from convlin.trace.recording import NO_SOURCE
 
 
 class Provenance:
@@ -20,20 +19,23 @@ class Provenance:
     """
 
     def __init__(self) -> None:
-        self._made: dict[int, tuple[weakref.ref[Tensor], int]] = {}
-        self._inputs: dict[int, tuple[weakref.ref[Tensor], str]] = {}
+        self._made: dict[int, tuple[weakref.ref[Tensor], Source]] = {}
+        self._inputs: dict[int, tuple[weakref.ref[Tensor], str, Source]] = {}
         self._doubted: dict[int, tuple[weakref.ref[Tensor], frozenset[int]]] = {}
 
-    def remember(self, tensor: Tensor, event: int) -> None:
-        """``event`` made ``tensor``."""
-        self._made[id(tensor)] = (weakref.ref(tensor), event)
+    def remember(self, tensor: Tensor, source: Source) -> None:
+        """``tensor`` comes from ``source``."""
+        self._made[id(tensor)] = (weakref.ref(tensor), source)
 
-    def source(self, tensor: Tensor) -> int:
-        """Index of the event that made ``tensor``, or ``NO_SOURCE``."""
+    def source(self, tensor: Tensor) -> Source:
+        """Where ``tensor`` comes from, as far as that was seen."""
         entry = self._made.get(id(tensor))
-        return entry[1] if entry is not None and entry[0]() is tensor else NO_SOURCE
+        if entry is not None and entry[0]() is tensor:
+            return entry[1]
+        given = self._inputs.get(id(tensor))
+        return given[2] if given is not None and given[0]() is tensor else UNSEEN
 
-    def sources(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...]:
+    def sources(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Source, ...]:
         """The source of every tensor in the arguments of a call."""
         if len(args) == 1 and not kwargs and isinstance(args[0], Tensor):
             return (self.source(args[0]),)
@@ -58,15 +60,16 @@ class Provenance:
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """These tensors go into the model; ``dummies``, by place, were made by convlin."""
-        for _, tensor in tensors_in((args, dict(kwargs))):
-            self._inputs[id(tensor)] = (weakref.ref(tensor), "")
-        for place, tensor in dummies.items():
-            self._inputs[id(tensor)] = (weakref.ref(tensor), place)
+        places = {id(tensor): place for place, tensor in dummies.items()}
+        for number, (_, tensor) in enumerate(tensors_in((args, dict(kwargs)))):
+            # The same tensor given twice is one input: the first.
+            place = places.get(id(tensor), "")
+            self._inputs.setdefault(id(tensor), (weakref.ref(tensor), place, Source.input(number)))
 
     def pass_input_on(self, tensor: Tensor, made: Tensor) -> None:
         """What was made of ``tensor``, element by element, is an input where that is one."""
         if made is not tensor and self.is_input(tensor):
-            self._inputs[id(made)] = (weakref.ref(made), "")
+            self._inputs[id(made)] = (weakref.ref(made), "", self._inputs[id(tensor)][2])
 
     def is_input(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` is an input of the model itself."""

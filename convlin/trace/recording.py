@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from convlin.functions.catalog import hands_on, makes_feature_map
 from convlin.layers import PLAIN, LayerRule, Misfit
-from convlin.records import Join, Location, Shape, TensorInfo
+from convlin.records import Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
 
-NO_SOURCE = -1
-"""An input of the model, or a tensor whose making was not seen."""
+NO_EVENT = -1
+"""No event: nothing that was recorded."""
 
 
 class Event(NamedTuple):
@@ -30,7 +30,7 @@ class Event(NamedTuple):
     inputs: tuple[TensorInfo, ...]
     outputs: tuple[TensorInfo, ...]
     inner: int
-    sources: tuple[int, ...]
+    sources: tuple[Source, ...]
     where: Location | None = None
     is_function: bool = False
     failed: bool = False
@@ -51,8 +51,8 @@ class Finding:
     event: int
     """Index of the event it belongs to."""
     inputs: tuple[TensorInfo, ...]
-    source: int
-    """Index of the event that made the first input, or -1."""
+    source: Source
+    """Where the first input comes from."""
     layer: str = ""
     """The layer as PyTorch prints it; empty for a function."""
     function: str = ""
@@ -74,12 +74,12 @@ class Failure:
     path: str = ""
     function: str = ""
     inputs: tuple[TensorInfo, ...] = ()
-    sources: tuple[int, ...] = ()
+    sources: tuple[Source, ...] = ()
     settings: Mapping[str, Any] = field(default_factory=dict)
     where: Location | None = None
     in_layer: bool = False
     """The function was called by a layer of PyTorch's own, which is what a user sees fail."""
-    event: int = NO_SOURCE
+    event: int = NO_EVENT
     misfits: tuple[Misfit, ...] = ()
     """What the failing function could not take, where a rule knows."""
     is_explained: bool = False
@@ -140,16 +140,14 @@ class Recording:
     failure: Failure | None = None
 
 
-def is_feature_map(recording: Recording, source: int, rank: int) -> bool:
-    """Whether the event ``source`` gave ``(N, C, *sizes)``, through whatever keeps the shape."""
+def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
+    """Whether ``source`` gave ``(N, C, *sizes)``, through whatever keeps the shape."""
     events, joins = recording.events, recording.joins
     for _ in range(len(events) + len(joins) + 1):
-        if source <= -2:
-            source = joins[-2 - source].sources[0]
-            continue
-        if source == NO_SOURCE:
+        source = past_joins(source, joins)
+        if source.kind is not SourceKind.CALL:
             return False
-        event = events[source]
+        event = events[source.number]
         if not event.outputs or len(event.outputs[0].shape) != rank or rank < 3:
             return False
         if event.rule.makes_feature_map:
@@ -174,7 +172,7 @@ class Frame:
     start: int
     is_leaf: bool
     inputs: tuple[TensorInfo, ...] = ()
-    sources: tuple[int, ...] = ()
+    sources: tuple[Source, ...] = ()
     findings: list[Misfit] = field(default_factory=list)
     arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """What reached the module, kept while it runs and only where a failure is examined afterwards."""

@@ -12,10 +12,10 @@ import torch
 from torch import Tensor, nn
 
 from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
-from convlin.records import Location, TensorInfo
+from convlin.records import UNSEEN, Location, Source, TensorInfo
 from convlin.tensors import SizeReader, sizes
 from convlin.trace.provenance import Provenance
-from convlin.trace.recording import NO_SOURCE, Finding, Frame, Recording, Suspects
+from convlin.trace.recording import Finding, Frame, Recording, Suspects
 from convlin.untouched.module_state import Keeper, TrainingFlags
 
 if TYPE_CHECKING:
@@ -145,7 +145,7 @@ class State:
         path: str,
         event: int,
         inputs: tuple[TensorInfo, ...],
-        sources: tuple[int, ...],
+        sources: tuple[Source, ...],
         *,
         layer: str = "",
         function: str = "",
@@ -155,12 +155,12 @@ class State:
         names: tuple[str, ...] = (),
     ) -> None:
         """Write down a misfit."""
-        source = sources[0] if sources else NO_SOURCE
+        source = sources[0] if sources else UNSEEN
         self.recording.findings.append(
             Finding(misfit, path, event, inputs, source, layer, function, where, called_as, is_model_input, names)
         )
 
-    def find_all(self, frame: Frame, event: int, inputs: tuple[TensorInfo, ...], sources: tuple[int, ...]) -> None:
+    def find_all(self, frame: Frame, event: int, inputs: tuple[TensorInfo, ...], sources: tuple[Source, ...]) -> None:
         """Write down every misfit that was met at a layer."""
         for misfit in frame.findings:
             self.find(

@@ -20,13 +20,13 @@ from torch import Tensor, nn
 from convlin._util.gc_pause import paused
 from convlin.layers import PLAIN, Arrival
 from convlin.module_tree import Node, is_leaf
-from convlin.records import TensorInfo
+from convlin.records import Source, TensorInfo
 from convlin.tensors import describe, describe_arguments, sizes, tensors_in
 from convlin.trace.call_sites import calling_line, raised_in_torch
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
-from convlin.trace.recording import NO_SOURCE, Event, Failure, Frame, Recording, is_feature_map
+from convlin.trace.recording import Event, Failure, Frame, Recording, is_feature_map
 from convlin.trace.state import State
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -208,8 +208,8 @@ class Tracer:
             state.find_all(frame, index, inputs, sources)
         for _, tensor in (("", output),) if isinstance(output, Tensor) else tensors_in(output):
             # What a container returns was made by something inside it, which tells more.
-            if not inner or state.origins.source(tensor) == NO_SOURCE:
-                state.origins.remember(tensor, index)
+            if not inner or not state.origins.source(tensor).is_made:
+                state.origins.remember(tensor, Source.call(index))
             if frame is not None and (frame.doubts or frame.findings) and not inner:
                 self._doubt(frame, tensor)
 

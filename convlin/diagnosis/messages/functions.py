@@ -19,7 +19,7 @@ from convlin.diagnosis.messages.tools import (
     times,
     who,
 )
-from convlin.records import Report, Shape
+from convlin.records import UNSEEN, Report, Shape, Source
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
 
@@ -118,11 +118,13 @@ def _operands(finding: Finding, report: Report) -> Said:
 _JOINING = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack")
 
 
-def _met(shape: Shape, name: str | None, source: int | None, report: Report) -> str:
+def _met(shape: Shape, name: str | None, source: Source | None, report: Report) -> str:
     """``2×4 (the output of fc)``; the shape alone where a tensor was made on the way, unseen."""
-    if not name and (source is None or (source == -1 and all(info.shape != shape for info in report.inputs))):
+    if name:
+        return f"{times(shape)} ({name})"
+    if source is None or (source == UNSEEN and all(info.shape != shape for info in report.inputs)):
         return times(shape)
-    return f"{times(shape)} ({name or who(report, maker_of(report, source or 0))})"
+    return f"{times(shape)} ({who(report, maker_of(report, source))})"
 
 
 def _differing(axes: tuple[int, ...], shapes: tuple[Shape, ...]) -> str:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from convlin.records import Call, Location, Report, Shape
+from convlin.records import UNSEEN, Call, Location, Report, Shape, Source, SourceKind, past_joins
 from convlin.sizes.prove import spelled
 from convlin.sizes.spell import factor, spell, spell_product
 from convlin.trace.recording import Finding
@@ -55,21 +55,21 @@ def at(where: Location | None) -> str:
     return f" at {where.text}" if where is not None else ""
 
 
-def who(report: Report, source: int) -> str:
+def who(report: Report, source: Source) -> str:
     """What made a tensor: a layer's path, a function and its line, or the input."""
     call = call_of(report, source)
     if call is None:
-        return "the input" if source == -1 else "an earlier step"
+        return "the input" if not source.is_made else "an earlier step"
     if call.is_function:
         return f"{call.type}{at(call.where)}"
     return call.path or call.type
 
 
-def call_of(report: Report, source: int) -> Call | None:
+def call_of(report: Report, source: Source) -> Call | None:
     """The call that made a tensor, past the places where several met."""
-    while source <= -2:
-        source = report.joins[-2 - source].sources[0]
-    return report.calls[source] if 0 <= source < len(report.calls) else None
+    source = past_joins(source, report.joins)
+    made = source.kind is SourceKind.CALL and source.number < len(report.calls)
+    return report.calls[source.number] if made else None
 
 
 def origin(finding: Finding, report: Report) -> str:
@@ -82,13 +82,13 @@ def origin(finding: Finding, report: Report) -> str:
     given, made = call.input_shape, call.output_shape
     flattens = call.type.rpartition(".")[2].lower() in _FLATTENING
     if flattens and len(given) > 2 and len(made) == 2 and prod(given[1:]) == made[-1]:
-        before = who(report, call.sources[0] if call.sources else -1)
+        before = who(report, call.sources[0] if call.sources else UNSEEN)
         by = f"flattened{at(call.where)}" if call.is_function else f"flattened by {call.path}"
         return f"\n{equation(spell(made[-1]), spell_product(given[1:]))}, the output of {before}, {by}"
     return f"\n{spell(made[-1])} is the last axis of {times(made)}, the output of {who(report, source)}"
 
 
-def maker_of(report: Report, source: int) -> int:
+def maker_of(report: Report, source: Source) -> Source:
     """The call that gave a tensor its shape, past those that hand the shape on (activations, dropout)."""
     while True:
         call = call_of(report, source)
@@ -137,7 +137,7 @@ def what_arrived(finding: Finding, report: Report) -> str:
     which, source, is_input = finding.misfit.input, finding.source, finding.is_model_input
     if which:
         source = report.calls[finding.event].sources[which]
-        is_input = source == -1 and any(given.shape == finding.inputs[which].shape for given in report.inputs)
+        is_input = source.kind is SourceKind.INPUT
     if is_input:
         return "the input"
     call = call_of(report, source)

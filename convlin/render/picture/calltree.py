@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from convlin.records import Call, Report
+from convlin.records import Call, Report, Source, SourceKind
 from convlin.render.picture.graph import Key
 
 NOWHERE = -1
@@ -46,9 +46,10 @@ class CallTree:
         while container not in (certain, NOWHERE):
             call = self._calls[container]
             inside = range(container - call.inner, container)
-            known = {*call.sources, *inside}
+            known = {*call.sources, *map(Source.call, inside)}
             if all(
-                source in known or (source <= -2 and joined.get(-2 - source, (NOWHERE, 0))[0] in inside)
+                source in known
+                or (source.kind is SourceKind.JOIN and joined.get(source.number, (NOWHERE, 0))[0] in inside)
                 for source in self._joins[number].sources
             ):
                 break
@@ -70,12 +71,12 @@ class CallTree:
         first: dict[int, int] = {}
         for index, call in enumerate(self._calls):
             for source in call.sources if not call.inner or call.is_function else ():
-                if source <= -2:
-                    first.setdefault(-2 - source, index)
+                if source.kind is SourceKind.JOIN:
+                    first.setdefault(source.number, index)
         for number in reversed(range(len(self._joins))):
             for source in self._joins[number].sources:
-                if source <= -2 and number in first:
-                    first[-2 - source] = min(first.get(-2 - source, first[number]), first[number])
+                if source.kind is SourceKind.JOIN and number in first:
+                    first[source.number] = min(first.get(source.number, first[number]), first[number])
         return first
 
 

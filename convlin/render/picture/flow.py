@@ -9,14 +9,13 @@ from __future__ import annotations
 
 from collections import defaultdict
 
-from convlin.records import Call, Problem, Report, Shape, TensorInfo
+from convlin.records import UNSEEN, Call, Problem, Report, Shape, Source, SourceKind, TensorInfo
 from convlin.render import words
 from convlin.render.picture import kinds
 from convlin.render.picture.calltree import NOWHERE, CallTree
 from convlin.render.picture.graph import Graph, Key, Node
 from convlin.render.picture.trouble import lines
 
-_UNSEEN = -1
 _TRANSFORMER_LAYERS = ("TransformerEncoderLayer", "TransformerDecoderLayer")
 #: Sums that no record knows of are numbered from here, behind those of the report.
 _ASSUMED = 1 << 20
@@ -153,21 +152,33 @@ class _Builder:
         after: dict[int, list[int]] = defaultdict(list)
         latest: list[int] = []
         for number, join in enumerate(self._report.joins):
-            indices = [latest[-2 - source] if source <= -2 else source for source in join.sources]
+            indices = [
+                latest[source.number] if source.kind is SourceKind.JOIN else source.number
+                for source in join.sources
+                if source.is_made
+            ]
             latest.append(max(indices, default=-1))
             after[latest[-1]].append(number)
         return after
 
     # Where things come from
 
-    def _resolve(self, source: int) -> Key | None:
-        return self._joins.get(-2 - source) if source <= -2 else self._results.get(source)
+    def _resolve(self, source: Source) -> Key | None:
+        match source.kind:
+            case SourceKind.CALL:
+                return self._results.get(source.number)
+            case SourceKind.JOIN:
+                return self._joins.get(source.number)
+            case SourceKind.INPUT:
+                return (-1, source.number)
+            case SourceKind.UNSEEN:
+                return None
 
     def _sources(self, index: int, call: Call) -> list[Key]:
         found: list[Key] = []
         for place, info in enumerate(call.inputs):
-            source = call.sources[place] if place < len(call.sources) else _UNSEEN
-            key = self._resolve(source) if source != _UNSEEN else self._unseen(index, call, info)
+            source = call.sources[place] if place < len(call.sources) else UNSEEN
+            key = self._resolve(source) if source != UNSEEN else self._unseen(index, call, info)
             if key is not None and key not in found:
                 found.append(key)
         if not found and call.failed:
@@ -195,7 +206,7 @@ class _Builder:
         while container != NOWHERE:
             call = self._calls[container]
             for arrived, source in zip(call.inputs, call.sources, strict=False):
-                if arrived.shape == info.shape and source != _UNSEEN:
+                if arrived.shape == info.shape and source != UNSEEN:
                     return self._resolve(source)
             container = self._tree.parents[container]
         return None
@@ -206,7 +217,7 @@ class _Builder:
         while container != NOWHERE and self._tree.parents[container] != NOWHERE:
             call = self._calls[container]
             if not any(
-                source == _UNSEEN and arrived.shape == info.shape and arrived.dtype == info.dtype
+                source == UNSEEN and arrived.shape == info.shape and arrived.dtype == info.dtype
                 for arrived, source in zip(call.inputs, call.sources, strict=False)
             ):
                 return None
@@ -230,7 +241,7 @@ class _Builder:
         call = self._calls[container]
         if not call.sources:
             return None
-        if call.sources[0] != _UNSEEN:
+        if call.sources[0] != UNSEEN:
             return self._resolve(call.sources[0])
         number = self._model_input(container, call.inputs[0])
         return (-1, number) if number is not None else None
