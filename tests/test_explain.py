@@ -338,7 +338,8 @@ def test_every_way_hangs_together_and_reads_well(entry: ZooModel) -> None:
         for leg in way.legs:
             if isinstance(leg, Leg):
                 assert leg.given == shape
-                assert leg.given != leg.made
+                # The one call that may keep the size is the layer that declares it.
+                assert leg.given != leg.made or leg.call.params
                 shape = leg.made
         assert shape in call.input_shapes
     paths = list(dict.fromkeys(call.path for call in summary.calls if not call.is_function))
@@ -496,3 +497,21 @@ def test_the_page_prints_what_it_shows() -> None:
         assert printed.getvalue().rstrip() == (expected or "").rstrip()
         shown += expected is not None
     assert shown == page.count("```text")
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "maker"),
+    [
+        (lambda: nn.Sequential(nn.Linear(16, 32), nn.Linear(32, 32), nn.ReLU(), nn.Linear(30, 4)), (16,), "1"),
+        (lambda: nn.Sequential(nn.Conv2d(8, 8, 1), nn.Dropout(), nn.Flatten(), nn.Linear(9, 3)), (8, 4, 4), "0"),
+        (lambda: nn.Sequential(nn.Linear(6, 6), nn.LayerNorm(6), nn.Linear(5, 5)), (3, 6), "0"),
+    ],
+    ids=["linear", "conv", "norm"],
+)  # fmt: skip
+def test_a_layer_that_keeps_the_width_is_named_as_the_one_that_made_it(model, shape, maker) -> None:
+    """Changing that layer's declared width, and nothing in front of it, changes what arrives."""
+    summary = summarize(model(), shape)
+    (problem,) = summary.problems
+    assert f"the output of {maker}" in problem.message
+    if "flattened" not in problem.message:
+        assert re.search(rf"^{maker}  Linear  ", summary.explain(problem.path), re.MULTILINE)

@@ -21,7 +21,7 @@ class Part(NamedTuple):
 
 
 class Leg(NamedTuple):
-    """A call on the way that changed the size of what went through it."""
+    """A call on the path that changed the size of what went through it, or the layer that declares it."""
 
     number: int
     """Index of the call in the report."""
@@ -109,7 +109,9 @@ class Follower:
                 break
             place = self.followed(call)
             before, given = pairs[place]
-            if given != shape:
+            # A call that keeps the size is passed over, unless it is the layer where the number is declared.
+            makes = call.derive is not None and call.params > 0
+            if given != shape or (makes and not legs):
                 legs.append(Leg(source.number, call, given, shape, derivation_of(call, shape), self.parts(call)))
             source, shape = before, given
         return Way(start, tuple(reversed(legs)), seen)

@@ -57,7 +57,7 @@ class Writer:
         """A call with what went in, what came out and why."""
         yield from head(leg.call, leg.given, leg.made)
         yield from parts(leg.parts)
-        yield from self.reason(leg.call, leg.given, leg.made, leg.derivation)
+        yield from self.reason(leg.call, leg.given, leg.made, leg.derivation, every=leg.given == leg.made)
 
     def reason(
         self, call: Call, given: Shape, made: Shape, derivation: Derivation | None, *, every: bool = False

@@ -82,7 +82,7 @@ def origin(finding: Finding, report: Report) -> str:
     given, made = call.input_shape, call.output_shape
     flattens = call.type.rpartition(".")[2].lower() in _FLATTENING
     if flattens and len(given) > 2 and len(made) == 2 and prod(given[1:]) == made[-1]:
-        before = who(report, call.sources[0] if call.sources else UNSEEN)
+        before = who(report, maker_of(report, call.sources[0] if call.sources else UNSEEN))
         by = f"flattened{at(call.where)}" if call.is_function else f"flattened by {call.path}"
         return f"\n{equation(spell(made[-1]), spell_product(given[1:]))}, the output of {before}, {by}"
     return f"\n{spell(made[-1])} is the last axis of {times(made)}, the output of {who(report, source)}"
@@ -92,7 +92,7 @@ def maker_of(report: Report, source: Source) -> Source:
     """The call that gave a tensor its shape, past those that hand the shape on (activations, dropout)."""
     while True:
         call = call_of(report, source)
-        if call is None or call.is_function or not call.sources or call.inner:
+        if call is None or call.is_function or not call.sources or call.inner or call.derive is not None:
             return source
         if call.input_shape != call.output_shape or call.stood_in or call_of(report, call.sources[0]) is None:
             return source
