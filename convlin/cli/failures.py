@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import sys
 import traceback
-from pathlib import Path
 
+import convlin
+from convlin._util.packages import folder, is_installed
 from convlin.records import Location
 
-_CONVLIN = str(Path(__file__).parent.parent)
+_CONVLIN = folder(convlin)
 _IMPORTING = ("<frozen importlib", "<frozen runpy", "importlib/__init__.py", "importlib\\__init__.py")
 _NOTE = "convlin: the calls up to here"
 
@@ -30,7 +31,7 @@ def place(error: BaseException) -> Location | None:
     if isinstance(error, SyntaxError) and error.filename and error.lineno:
         return Location(error.filename, error.lineno)
     for frame in reversed(traceback.extract_tb(error.__traceback__)):
-        installed = "site-packages" in frame.filename or frame.filename.startswith((sys.prefix, sys.base_prefix))
+        installed = is_installed(frame.filename) or frame.filename.startswith((sys.prefix, sys.base_prefix))
         if not _is_ours(frame.filename) and not installed and frame.lineno is not None:
             return Location(frame.filename, frame.lineno)
     return None

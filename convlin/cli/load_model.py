@@ -18,13 +18,13 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
+from convlin._util.packages import is_installed
 from convlin._util.suggest import did_you_mean
 from convlin.errors import ConvlinError, InputError
 
 if TYPE_CHECKING:
     from torch import nn
 
-_INSTALLED = ("site-packages", "dist-packages")
 #: Never imported twice in one process, even where their source is what the user works on.
 _KEPT = ("convlin", "torch")
 
@@ -205,7 +205,7 @@ def _lies_in(name: str, module: object, root: Path) -> bool:
     path = attributes.get("__path__")
     places = [attributes.get("__file__"), *(path if isinstance(path, list) else ())]
     paths = [Path(place) for place in places if isinstance(place, str)]
-    return any(path.is_relative_to(root) and not any(part in path.parts for part in _INSTALLED) for path in paths)
+    return any(path.is_relative_to(root) and not is_installed(str(path)) for path in paths)
 
 
 # From a name to a model

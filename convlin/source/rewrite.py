@@ -11,6 +11,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from convlin._util.packages import is_installed
 from convlin.records import Location
 from convlin.source.text import SourceText, indexed, read
 
@@ -268,7 +269,4 @@ def _is_installed(path: Path) -> bool:
     import sysconfig
 
     known = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
-    parts = path.absolute().parts
-    return "site-packages" in parts or "dist-packages" in parts or any(
-        path.absolute().is_relative_to(each) for each in known
-    )  # fmt: skip
+    return is_installed(str(path.absolute())) or any(path.absolute().is_relative_to(each) for each in known)

@@ -21,6 +21,8 @@ import sympy
 import torch
 from torch import Tensor, nn
 
+import convlin
+from convlin._util.packages import folder
 from convlin.errors import ConvlinError
 from convlin.functions import fake_shapes
 from convlin.functions.fake_shapes import KnownSizes
@@ -33,8 +35,8 @@ from convlin.trace import forward_pass, function_mode, tracer
 from convlin.trace.call_sites import line_of
 from convlin.untouched.device import exchange
 
-_LIBRARIES = tuple(str(Path(module.__file__ or "?").parent) for module in (torch, sympy))
-_CONVLIN = str(Path(__file__).parent.parent)
+_LIBRARIES = tuple(map(folder, (torch, sympy)))
+_CONVLIN = folder(convlin)
 #: Modules of convlin that only pass on what the model does.
 _PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, fake_shapes))
 #: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import contextlib
+import os
 import sys
 from pathlib import Path
 from types import FrameType
 
 import torch
 
+import convlin
+from convlin._util.packages import folder, is_installed
 from convlin.records import Location
 
-_TORCH = str(Path(torch.__file__).parent)
-_CONVLIN = str(Path(__file__).parent.parent)
+_TORCH = folder(torch)
+_CONVLIN = folder(convlin)
 #: Files of torch that only pass a call on to what a user called: the caller is further up.
 _PASSING_ON = frozenset(
     str(Path(_TORCH, *parts))
@@ -22,8 +25,7 @@ _PASSING_ON = frozenset(
     )
 )  # fmt: skip
 _MODULE_CALL = str(Path(_TORCH, "nn", "modules", "module.py"))
-_INSTALLED = ("site-packages", "dist-packages")
-_PYTHON = str(Path(contextlib.__file__).parent)
+_PYTHON = str(Path(contextlib.__file__).parent) + os.sep
 
 USER, PASSING_ON, LIBRARY = 1, 2, 3
 
@@ -79,19 +81,15 @@ def calling_line(frame: FrameType | None) -> Location | None:
 def line_of(frame: FrameType) -> Location:
     """The user's own line: a helper from an installed package is passed over where its caller is nearer home."""
     chosen, looked = frame, frame.f_back
-    while looked is not None and _is_installed(chosen.f_code.co_filename):
+    while looked is not None and is_installed(chosen.f_code.co_filename):
         filename = looked.f_code.co_filename
         if filename.startswith(_TORCH):  # the module call that led here: beyond it is another module's code
             break
-        if not _is_installed(filename):
+        if not is_installed(filename):
             chosen = looked
             break
         looked = looked.f_back
     return Location(chosen.f_code.co_filename, chosen.f_lineno)
-
-
-def _is_installed(filename: str) -> bool:
-    return any(part in filename for part in _INSTALLED)
 
 
 def raising_line(error: BaseException) -> Location | None:
@@ -119,7 +117,7 @@ def _raised_in(error: BaseException) -> str:
     traceback, found = error.__traceback__, ""
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        if _is_installed(filename) or not filename.startswith((_PYTHON, "<frozen")):
+        if is_installed(filename) or not filename.startswith((_PYTHON, "<frozen")):
             found = filename
         traceback = traceback.tb_next
     return found
