@@ -23,6 +23,7 @@ from torch import Tensor, nn
 
 import convlin
 from convlin._util.packages import folder
+from convlin._util.torch_private import values_of_symbols
 from convlin.errors import ConvlinError
 from convlin.functions import fake_shapes
 from convlin.functions.fake_shapes import KnownSizes
@@ -228,7 +229,7 @@ class _Parts:
                 return self.create_symintnode(symbol, hint=value, source=source), symbol
 
             def _hints_of_letters(self) -> dict[sympy.Symbol, int]:
-                return {symbol: int(value) for symbol, value in self.backed_var_to_val.items()}
+                return {symbol: int(value) for symbol, value in values_of_symbols(self).items()}
 
             def evaluate_expr(self, orig_expr: Any, hint: Any = None, *args: Any, **kwargs: Any) -> Any:
                 if orig_expr.is_number or orig_expr is sympy.true or orig_expr is sympy.false:
@@ -269,7 +270,7 @@ class _Parts:
                 try:
                     return self._hints(expression)
                 except NotImplementedError:  # a function of torch's that only sympy can evaluate
-                    value = expression.xreplace(self.backed_var_to_val)
+                    value = expression.xreplace(values_of_symbols(self))
                 if value is sympy.true or value is sympy.false:
                     return value is sympy.true
                 if not value.is_number:  # a size that depends on values has no hint
@@ -312,7 +313,7 @@ class _Parts:
                     symbol = sympy.Symbol(f"a{len(self._named)}", nonnegative=True if value >= 0 else None, **kind)
                     self._named[call] = symbol
                     self.definitions[symbol] = call
-                    self.backed_var_to_val[symbol] = sympy.sympify(value)
+                    values_of_symbols(self)[symbol] = sympy.sympify(value)
                     self.var_to_range[symbol] = parts._ranges.unknown()
                 return symbol
 

@@ -14,9 +14,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.module import _has_any_global_hook
 from torch.overrides import TorchFunctionMode
 
+from convlin._util.torch_private import has_global_hooks
 from convlin.module_tree import is_leaf
 from convlin.records import Source, TensorInfo
 from convlin.tensors import info
@@ -35,7 +35,7 @@ class QuickHooks:
 
     def __init__(self, state: State, paths: Mapping[int, str], mode: TorchFunctionMode | None, otherwise: Hook) -> None:
         # A hook on all modules would run while the mode is off.
-        self._mode = None if _has_any_global_hook() else mode  # type: ignore[no-untyped-call]
+        self._mode = None if has_global_hooks() else mode
         self._alone, self._leaf, self._other = self._make(state, paths, otherwise)
 
     def put(self, hooks: Hooks, module: nn.Module) -> None:

@@ -13,15 +13,16 @@ import torch
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-_aten = torch.ops.aten
+from convlin._util.torch_private import operators
+
 _ABOUT_SIZES = frozenset(
-    {
-        _aten.sym_is_contiguous.default, _aten.is_contiguous.default, _aten.is_contiguous.memory_format,
-        _aten.is_strides_like_format.default, _aten.is_non_overlapping_and_dense.default, _aten.size.default,
-        _aten.sym_size.default, _aten.stride.default, _aten.sym_stride.default, _aten.storage_offset.default,
-        _aten.sym_storage_offset.default, _aten.numel.default, _aten.sym_numel.default, _aten.dim.default,
-        torch.ops.prim.layout.default,
-    }
+    operators(
+        "aten.sym_is_contiguous.default", "aten.is_contiguous.default", "aten.is_contiguous.memory_format",
+        "aten.is_strides_like_format.default", "aten.is_non_overlapping_and_dense.default", "aten.size.default",
+        "aten.sym_size.default", "aten.stride.default", "aten.sym_stride.default", "aten.storage_offset.default",
+        "aten.sym_storage_offset.default", "aten.numel.default", "aten.sym_numel.default", "aten.dim.default",
+        "prim.layout.default",
+    )
 )  # fmt: skip
 
 

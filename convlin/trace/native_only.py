@@ -27,7 +27,8 @@ from torch.nn.modules import (
     upsampling,
 )
 from torch.nn.modules.lazy import LazyModuleMixin
-from torch.nn.modules.module import _has_any_global_hook
+
+from convlin._util.torch_private import has_global_hooks
 
 
 def _defined_in(*modules: ModuleType) -> frozenset[type]:
@@ -63,7 +64,7 @@ def is_closed(modules: Iterable[nn.Module], inputs: Sequence[object], mode: str)
     >>> is_closed(nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True)).modules(), [torch.zeros(1, 3)], "eval")
     False
     """
-    if _has_any_global_hook() or any(type(value) is not Tensor for value in inputs):  # type: ignore[no-untyped-call]
+    if has_global_hooks() or any(type(value) is not Tensor for value in inputs):
         return False
     return all(runs_alone(module, mode == "train" or (mode == "same" and module.training)) for module in modules)
 

@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
+from convlin._util.torch_private import set_version
+
 #: Tensors up to this many elements that are no parameters are copied up front.
 SMALL = 1 << 16
 
@@ -109,7 +111,7 @@ class KeptTensors:
         if swapped or tensor._version != version or not _equal(copy.alias, copy.bytes):
             # By .data, so that autograd's version counter does not take this for one more write.
             tensor.data.copy_(copy.bytes)
-            _set_version(tensor, version)
+            set_version(tensor, version)
 
 
 def _is_parameter(tensor: Tensor) -> bool:
@@ -138,10 +140,3 @@ def _equal(left: Tensor, right: Tensor) -> bool:
         return bool(torch.equal(left, right))
     except (RuntimeError, NotImplementedError):
         return False
-
-
-def _set_version(tensor: Tensor, version: int) -> None:
-    # Private, and the only way to tell autograd that the bytes are those it saved.
-    setter = getattr(torch._C._autograd, "_unsafe_set_version_counter", None)
-    if setter is not None:
-        setter((tensor,), (version,))

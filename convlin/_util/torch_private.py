@@ -1,0 +1,56 @@
+"""Private names of torch that differ between its versions, each with what is done where it is missing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import torch
+from torch import Tensor
+from torch.nn.modules import module as _module
+
+#: The registries of hooks that are called for every module.
+_GLOBAL_HOOKS = (
+    "_global_backward_pre_hooks", "_global_backward_hooks", "_global_forward_pre_hooks", "_global_forward_hooks",
+    "_global_forward_hooks_always_called", "_global_forward_hooks_with_kwargs",
+)  # fmt: skip
+
+
+def has_global_hooks() -> bool:
+    """Whether somebody registered a hook for every module there is.
+
+    torch 2.13 has a function of its own for this, torch 2.6 has not; the registries are in both.
+    """
+    return any(getattr(_module, name, None) for name in _GLOBAL_HOOKS)
+
+
+def values_of_symbols(environment: Any) -> dict[Any, Any]:
+    """The hint of every symbol of a ``ShapeEnv``; torch 2.6 calls it ``var_to_val``."""
+    found: dict[Any, Any] | None = getattr(environment, "backed_var_to_val", None)
+    return environment.var_to_val if found is None else found
+
+
+def operators(*names: str) -> Iterator[Any]:
+    """The overloads of ``torch.ops`` with these names, such as ``aten.size.default``; a version may lack some."""
+    for name in names:
+        found: Any = torch.ops
+        try:
+            for part in name.split("."):
+                found = getattr(found, part)
+        except AttributeError:
+            continue
+        yield found
+
+
+def set_version(tensor: Tensor, version: int) -> None:
+    """Tell autograd that the bytes of ``tensor`` are those of ``version``; without the function nothing is told.
+
+    torch 2.13 takes tuples, torch 2.6 one tensor.
+    """
+    setter = getattr(torch._C._autograd, "_unsafe_set_version_counter", None)
+    if setter is None:
+        return
+    try:
+        setter((tensor,), (version,))
+    except TypeError:
+        setter(tensor, version)
