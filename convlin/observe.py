@@ -16,6 +16,7 @@ from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspect
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import walk
+from convlin.ops.catalog import OPS
 from convlin.records import Report
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
@@ -29,9 +30,6 @@ if TYPE_CHECKING:
     from convlin.trace.flops import FlopCount
 
 MODES = ("eval", "train", "same")
-
-#: Functions whose tensor argument is an index: a dummy that reaches one must hold integers.
-_INDEXING = ("embedding", "embedding_bag", "one_hot", "[...]", "gather", "index_select", "take", "scatter", "bincount")
 
 #: A model is run at most this often; each further pass needs a new finding of the one before.
 _MOST_PASSES = 8
@@ -136,8 +134,8 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
             if dummy.place in floating and not plan.names and dummy.sized(int(plan.batch_size), {}) in told
         }
         return plan.with_dtype(frozenset(alike or floating), torch.long)
-    indexing = failure.function.rpartition(".")[2].removeprefix("Tensor") in _INDEXING
-    if not (indexing or _is_embedding(recording, failure.event)):
+    op = OPS.called(failure.function)
+    if not ((op is not None and op.indexes) or _is_embedding(recording, failure.event)):
         return None
     places = failure.dummy_places & floating or floating
     return plan.with_dtype(frozenset(places), torch.long)

@@ -18,8 +18,9 @@ from torch import Tensor, nn
 import convlin
 from convlin import InputError, summarize
 from convlin.analysis.path import Follower, Leg
-from convlin.derivations import of_functions, of_layers
+from convlin.derivations import of_layers
 from convlin.explanation.of_model import explain_report
+from convlin.ops import catalog
 from convlin.records import Call, Location, Report, Source, TensorInfo
 from tests.mistakes import MISTAKES, Mistake
 from tests.readme_example import blocks
@@ -299,7 +300,7 @@ def test_named_sizes() -> None:
     )  # fmt: skip
     flat = Call(
         "", "torch.flatten", (tensors[1],), (tensors[2],), is_function=True, settings={"1": 1},
-        sources=(Source.call(0),), where=Location("net.py", 27), derive=of_functions.derive,
+        sources=(Source.call(0),), where=Location("net.py", 27), derive=catalog.derive,
     )  # fmt: skip
     linear = Call("fc", "Linear", (tensors[2],), (), sources=(Source.call(1),), settings={"in_features": 48 * half})
     report = Report("Net", (tensors[0],), (), "cpu", "eval", (pool, flat, linear), ())

@@ -14,7 +14,8 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convlin import InputError, Summary, records, summarize
-from convlin.derivations import of_functions, of_layers
+from convlin.derivations import of_layers
+from convlin.ops import catalog
 from convlin.records import (
     UNSEEN,
     Accepts,
@@ -202,7 +203,7 @@ def test_a_rule_that_does_not_exist_leaves_what_it_derived():
 
 
 def test_rules_by_name():
-    for rule in (of_layers.linear, partial(of_layers.max_pool, spatial_dims=3), of_functions.derive):
+    for rule in (of_layers.linear, partial(of_layers.max_pool, spatial_dims=3), catalog.derive):
         again = rules.read(json.loads(json.dumps(rules.written(rule))))
         assert getattr(again, "func", again) is getattr(rule, "func", rule)
         assert getattr(again, "keywords", {}) == getattr(rule, "keywords", {})

@@ -8,7 +8,8 @@ from typing import Any, NamedTuple, TypeAlias
 
 from convlin.arithmetic.receptive_field import Layer, ReceptiveField, extend, join
 from convlin.derivations import of_layers
-from convlin.derivations.of_functions import named_arguments
+from convlin.ops.catalog import OPS, named_arguments
+from convlin.ops.op import Cells, Family
 from convlin.records import UNSEEN, Call, Report, Shape, Source, SourceKind
 
 #: Layers that treat every cell by itself.  Normalisations look at the whole map for their statistics;
@@ -21,15 +22,6 @@ _POINTWISE = frozenset({
     "BatchNorm1d", "BatchNorm2d", "BatchNorm3d", "SyncBatchNorm", "InstanceNorm1d", "InstanceNorm2d",
     "InstanceNorm3d", "GroupNorm", "LocalResponseNorm",
 })  # fmt: skip
-
-#: Functions of several tensors that take them cell by cell.
-_CELL_BY_CELL = frozenset({
-    "+", "-", "*", "/", "+=", "add", "sub", "mul", "div", "maximum", "minimum", "where", "lerp", "addcmul", "addcdiv",
-    "cat", "concat", "concatenate",
-})  # fmt: skip
-
-#: Functions that leave the spatial axes alone where they keep their sizes.
-_CHANNELS_ONLY = frozenset({"chunk", "split", "split_with_sizes", "narrow", "index_select", "[", "glu", "GLU"})
 
 #: How many neighbours along one axis a cell of an interpolated map looks at, by the mode.
 _NEIGHBOURS = {"nearest": 1, "nearest-exact": 1, "linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
@@ -136,7 +128,7 @@ class _Follower:
         if call.inner:
             last = self._report.calls[index - 1]
             return self._found[index - 1] if call.type == "Sequential" and last.outputs == call.outputs else None
-        if call.is_function and _bare(call) in _CELL_BY_CELL:
+        if call.is_function and _cells(call.type) is Cells.EACH:
             sources = zip(call.sources, call.input_shapes, strict=False)
             return _together(self._of_source(source, shape) for source, shape in sources)
         before = self._of_source(call.sources[0] if call.sources else UNSEEN, call.inputs[0].shape)
@@ -154,13 +146,14 @@ class _Follower:
         if number not in self._joins:
             self._joins[number] = None  # nothing is its own source
             met = self._report.joins[number]
-            if met.function.rpartition(".")[2] in _CELL_BY_CELL:
+            if _cells(met.function) is Cells.EACH:
                 self._joins[number] = _together(self._of_source(each, shape) for each in met.sources)
         return self._joins[number]
 
 
-def _bare(call: Call) -> str:
-    return "[" if call.type == "Tensor[...]" else call.type.rpartition(".")[2]
+def _cells(function: str) -> Cells | None:
+    op = OPS.called(function)
+    return op.cells if op is not None else None
 
 
 def _together(paths: Iterable[_Axes | None]) -> _Axes | None:
@@ -195,7 +188,7 @@ def _after(before: _Axes, call: Call) -> _Axes | None:
         return tuple(axis.extend(_WHOLE) for axis in before or (_Axis(),))
     if len(given) < 3 or len(given) != len(made):
         return None
-    if _bare(call) in _CHANNELS_ONLY:
+    if call.type == "GLU" or _cells(call.type) is Cells.CHANNELS:
         return before if made[2:] == given[2:] else None
     if given == made and call.derive is None and (call.type in _POINTWISE or call.type.endswith("Activation")):
         return before
@@ -209,7 +202,8 @@ def _after(before: _Axes, call: Call) -> _Axes | None:
 def _sees_everything(call: Call, given: Shape, made: Shape) -> bool:
     """Whether every unit depends on the whole of what came in."""
     if call.is_function:
-        merges = _bare(call) in ("flatten", "view", "reshape", "mean", "amax", "sum") and len(given) > 2
+        op = OPS.called(call.type)
+        merges = op is not None and op.merges and len(given) > 2
         return merges and (len(made) == 2 or set(made[2:]) == {1}) and made[:1] == given[:1]
     if call.derive is of_layers.flatten:
         return len(made) == 2
@@ -237,10 +231,10 @@ def _settings(call: Call) -> tuple[Mapping[str, Any], Axis | None]:
     if not call.is_function:
         rule = getattr(call.derive, "func", call.derive)  # a rule for several ranks is a partial
         return call.settings, _OF_LAYERS.get(rule) if rule is not None else None
-    bare = _bare(call).removesuffix("_with_indices")
-    family = bare[:-2] if bare.endswith(("1d", "2d", "3d")) else bare
+    op = OPS.called(call.type)
+    family = op.family if op is not None else Family.OTHER
     settings = dict(named_arguments(call))
-    if family.startswith("conv") and len(call.inputs) > 1:
+    if family in (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION) and len(call.inputs) > 1:
         settings["kernel_size"] = call.inputs[1].shape[2:]
     return settings, _OF_FUNCTIONS.get(family)
 
@@ -330,17 +324,13 @@ _OF_LAYERS: Mapping[Any, Axis] = {
     of_layers.pad: _padded,
 }
 
-_OF_FUNCTIONS: Mapping[str, Axis] = {
-    "conv": _convolution,
-    "conv_transpose": _transposed,
-    "max_pool": _pool,
-    "avg_pool": _pool,
-    "lp_pool": _pool,
-    "adaptive_avg_pool": _adaptive,
-    "adaptive_max_pool": _adaptive,
-    "pixel_shuffle": _shuffled,
-    "pixel_unshuffle": _unshuffled,
-    "interpolate": _interpolated,
-    "upsample": _interpolated,
-    "pad": _padded,
+_OF_FUNCTIONS: Mapping[Family, Axis] = {
+    Family.CONVOLUTION: _convolution,
+    Family.TRANSPOSED_CONVOLUTION: _transposed,
+    Family.POOL: _pool,
+    Family.ADAPTIVE_POOL: _adaptive,
+    Family.PIXEL_SHUFFLE: _shuffled,
+    Family.PIXEL_UNSHUFFLE: _unshuffled,
+    Family.RESIZE: _interpolated,
+    Family.PAD: _padded,
 }

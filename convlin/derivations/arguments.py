@@ -2,24 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple, TypeAlias
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeAlias
 
 from convlin.arithmetic.common import is_size
-from convlin.records import Call, Derivation, Shape, Size
+from convlin.records import Call, Shape, Size
 
 Given: TypeAlias = Mapping[str, Any]
 """The plain arguments of a function under PyTorch's parameter names."""
-
-
-class Function(NamedTuple):
-    """A function's formula, which takes the call and its arguments, and its parameters behind the first.
-
-    ``parameters`` is None for a function that is given its sizes one by one.
-    """
-
-    formula: Callable[[Call, Given], Derivation | None]
-    parameters: tuple[str, ...] | None = ()
 
 
 #: Other names that PyTorch's functions take for the same parameter.

@@ -12,7 +12,7 @@ from math import prod
 
 from torch import nn
 
-from convlin.functions.catalog import RESHAPES, makes_feature_map
+from convlin.functions.catalog import keeps_memory_order, makes_feature_map
 from convlin.layers import PLAIN, Misfit
 from convlin.records import UNSEEN, Shape, Source, SourceKind
 from convlin.trace.lost_batch import folded, matching, of_flatten
@@ -81,7 +81,7 @@ def _may_fold(event: Event) -> bool:
     if not event.inputs or not event.outputs or event.stood_in:
         return False
     if event.is_function:
-        return event.type in RESHAPES
+        return keeps_memory_order(event.type)
     return isinstance(event.module, nn.Flatten) or (event.rule is PLAIN and not event.inner)
 
 

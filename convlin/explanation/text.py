@@ -3,34 +3,17 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 
 from convlin.analysis.path import Leg, Meeting, Part, title
 from convlin.arithmetic.common import product
+from convlin.ops.catalog import OPS
 from convlin.records import Call, Derivation, Shape, Step
 from convlin.render import words
 from convlin.sizes.equal import same
 from convlin.sizes.spell import spell, spell_product
 
 WIDTH = 100
-
-#: What there is to say where there is no arithmetic, by the names of the functions.
-_PHRASES: Mapping[str, tuple[str, ...]] = {
-    "the same sizes in another order": (
-        "permute", "transpose", "swapaxes", "swapdims", "T", "mT", "t", "movedim", "moveaxis",
-    ),
-    "the sizes that are written there": ("view", "reshape", "unflatten"),
-    "dimensions of size 1 are gone": ("squeeze",),
-    "a dimension of size 1 is added": ("unsqueeze",),
-    "a size of 1 stretches": ("expand", "expand_as", "broadcast_to"),
-    "one number for all along the dimensions that are gone": (
-        "mean", "sum", "amax", "amin", "max", "min", "prod", "std", "var", "norm", "logsumexp", "argmax", "argmin",
-    ),
-    "sizes of 1 stretch to those of the other": ("add", "sub", "mul", "div", "where", "+", "-", "*", "/"),
-    "a product: the rows of the one, the columns of the other": ("matmul", "bmm", "mm", "@", "einsum"),
-    "one place of a dimension is taken, which is gone": ("select", "unbind"),
-}  # fmt: skip
-_WITHOUT_ARITHMETIC = {name: phrase for phrase, names in _PHRASES.items() for name in names}
 
 _FROM_THE_END = {"W": -1, "H": -2, "D": -3, "L": -1}
 
@@ -107,7 +90,8 @@ def _phrase(call: Call, given: Shape, made: Shape) -> str:
     if call.type == "Tensor[...]":
         taken = "one place of a dimension is taken, which is gone"
         return taken if len(made) < len(given) else "a dimension of size 1 is added"
-    return _WITHOUT_ARITHMETIC.get(call.type.rpartition(".")[2].rstrip("_"), "no arithmetic")
+    op = OPS.called(call.type.rstrip("_"))
+    return (op and op.phrase) or "no arithmetic"
 
 
 def head(call: Call, given: Shape | None, made: Shape | None, mark: str = "") -> list[str]:

@@ -13,6 +13,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convlin.ops.catalog import OPS
+
 Function = Callable[..., Any]
 
 #: Names under which people know what Python calls by an operator.
@@ -25,9 +27,6 @@ _SPELLED: dict[Any, str] = {}
 
 #: Attributes of a tensor that are tensors themselves; all others (shape, dtype, device) are facts.
 _TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "data", "grad", "real", "imag"})
-
-#: Functions that put the elements of a tensor into other axes, as they lie in memory.
-RESHAPES = frozenset({"Tensor.view", "Tensor.reshape", "torch.reshape", "Tensor.flatten", "torch.flatten"})
 
 #: Functions whose kernels write to an argument although their name does not say so.
 _WRITING_KERNELS: frozenset[Any] = frozenset(
@@ -90,31 +89,31 @@ def sizes_asked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, 
     return given
 
 
-_LOOKS = {
-    "__bool__": "if", "__contains__": "in", "__int__": "int()", "__float__": "float()", "__index__": "an index",
-    "item": ".item()", "tolist": ".tolist()", "numpy": ".numpy()", "nonzero": "nonzero", "unique": "unique",
-    "masked_select": "masked_select", "bincount": "bincount", "equal": "torch.equal", "allclose": "torch.allclose",
-}  # fmt: skip
-
-
 def looks_at_values(name: str) -> str | None:
     """How a function that needs a tensor's values, not only its shape, is written; None for any other."""
-    return _LOOKS.get(name.rpartition(".")[2])
+    op = OPS.called(name)
+    return op.looks_at_values if op is not None else None
 
 
 def makes_feature_map(name: str) -> bool:
     """Whether the function of this name gives ``(N, C, *sizes)``, as a convolution or pooling does."""
-    bare = name.rpartition(".")[2]
-    return bare.startswith(("conv", "max_pool", "avg_pool", "lp_pool", "adaptive_", "fractional_", "max_unpool")) or (
-        bare in ("interpolate", "upsample", "pixel_shuffle", "pixel_unshuffle", "pad")
-    )
+    op = OPS.called(name)
+    return op is not None and op.makes_feature_map
 
 
 def mixes_cells(name: str) -> bool:
     """Whether what the function of this name gives sees other cells of a map, even where it keeps the shape."""
-    return makes_feature_map(name) or name in ("matmul", "__matmul__", "bmm", "flip", "roll")
+    op = OPS.called(name)
+    return op is not None and (op.makes_feature_map or op.mixes_cells)
 
 
 def hands_on(name: str) -> bool:
     """Whether the result of the function of this name is a feature map when its first tensor is one."""
-    return name in ("torch.cat", "torch.concat", "+", "-", "*", "/", "torch.add", "Tensor.add", "Tensor.mul")
+    op = OPS.named(name)
+    return op is not None and op.hands_on
+
+
+def keeps_memory_order(name: str) -> bool:
+    """Whether this function puts the elements of a tensor into other axes, as they lie in memory."""
+    op = OPS.named(name)
+    return op is not None and op.keeps_memory_order

@@ -167,7 +167,7 @@ def _setting(name: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, R
 
 def _settings_of_function(call: Call) -> dict[str, Any]:
     """The arguments of a function, with what a layer would have as settings filled in."""
-    from convlin.derivations.of_functions import named_arguments
+    from convlin.ops.catalog import named_arguments
 
     settings = dict(named_arguments(call))
     bare = call.type.rpartition(".")[2]

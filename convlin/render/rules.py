@@ -6,7 +6,8 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
-from convlin.derivations import of_functions, of_layers
+from convlin.derivations import of_layers
+from convlin.ops import catalog
 from convlin.records import Call, Derivation
 
 Rule = Callable[[Call], "Derivation | None"]
@@ -23,7 +24,7 @@ def written(rule: Rule) -> dict[str, Any] | None:
     """
     bound = rule if isinstance(rule, partial) else partial(rule)
     rule, settings = bound.func, bound.keywords
-    if rule is of_functions.derive:
+    if rule is catalog.derive:
         return {"name": _FUNCTION, "with": {}}
     name = getattr(rule, "__name__", "")
     known = _named(name) is rule and all(isinstance(value, int | str) for value in settings.values())
@@ -38,7 +39,7 @@ def read(data: Any) -> Rule | None:
     """
     match data:
         case {"name": "function"}:
-            return of_functions.derive
+            return catalog.derive
         case {"name": str(name), "with": dict(settings)}:
             rule = _named(name)
             if rule is None or not settings:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convlin.functions.catalog import RESHAPES, is_fact, mixes_cells, name_of, writes
+from convlin.functions.catalog import is_fact, keeps_memory_order, mixes_cells, name_of, writes
 from convlin.functions.stand_ins import recover, reshape_sizes
 from convlin.functions.writes import only_reads
 from convlin.layers import PLAIN, Misfit
@@ -262,7 +262,7 @@ class Between(TorchFunctionMode):
             return None
         name = name_of(func)
         found = matching(Fold(name, line_of(caller), state.path, before[0]), state.suspects.folds)
-        if found is None and name in RESHAPES:  # of a module whose functions are no rows
+        if found is None and keeps_memory_order(name):  # of a module whose functions are no rows
             found = matching(Fold("", None, state.path, before[0]), state.suspects.folds)
         return folded(found, reshape_sizes(args, kwargs), state.read(made[0])) if found is not None else None
 

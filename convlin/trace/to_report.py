@@ -12,9 +12,9 @@ from torch.nn.parameter import is_lazy
 
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
-from convlin.derivations import of_functions
 from convlin.layers import Derive, runs_as_documented
 from convlin.module_tree import Node, of_class, walk
+from convlin.ops import catalog
 from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Shape
 from convlin.tensors import device_name, dtype_name, sizes
 from convlin.trace.recording import Event, Recording
@@ -106,7 +106,7 @@ class _Derives:
 
     def __call__(self, event: Event) -> Derive | None:
         if event.is_function:
-            return of_functions.derive if of_functions.function_named(event.type) is not None else None
+            return catalog.derive if catalog.has_formula(event.type) else None
         kind = type(event.module)
         documented = self._documented.get(kind)
         if documented is None:

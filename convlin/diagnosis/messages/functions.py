@@ -19,6 +19,8 @@ from convlin.diagnosis.messages.tools import (
     times,
     who,
 )
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import UNSEEN, Report, Shape, Source
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
@@ -110,12 +112,10 @@ def _operands(finding: Finding, report: Report) -> Said:
         difference = f"\nthey differ in {_differing(axes, shapes)}"
     elif misfit.note in ("linear", "matmul", "convolution"):
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}: these two must be equal"
-    verb = "join" if finding.function.rpartition(".")[2] in _JOINING else "combine"
+    op = OPS.called(finding.function)
+    verb = "join" if op is not None and op.family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
     return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
-
-
-_JOINING = ("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack", "column_stack", "row_stack")
 
 
 def _met(shape: Shape, name: str | None, source: Source | None, report: Report) -> str:

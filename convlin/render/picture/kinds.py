@@ -7,31 +7,12 @@ from collections.abc import Mapping, Set
 from functools import cache
 from typing import Any
 
+from convlin.ops.catalog import OPS
 from convlin.records import Shape, Size
 
-#: Functions and layers that move elements around without computing anything.
-_REARRANGING = frozenset(
-    (
-        "view", "reshape", "flatten", "unflatten", "ravel", "transpose", "permute", "swapaxes", "swapdims", "movedim",
-        "t", "mt", "unsqueeze", "squeeze", "expand", "contiguous", "chunk", "split", "tensor_split", "unbind", "[...]",
-        "select", "narrow", "roll", "rearrange", "expand_as", "view_as", "reshape_as", "identity", "tensor[...]",
-        "repeat_interleave", "repeat", "unfold", "fold", "index_select", "gather", "clone", "moveaxis",
-    )
-)  # fmt: skip
-_REDUCING = frozenset(("mean", "sum", "amax", "amin", "max", "min", "std", "var", "norm", "logsumexp", "argmax"))
-_GROWING = frozenset(("interpolate", "pixelshuffle", "pixel_shuffle", "grid_sample"))
-_JOINING = frozenset(("cat", "concat", "concatenate", "stack", "hstack", "vstack", "dstack"))
-_MULTIPLYING = frozenset(("matmul", "bmm", "einsum", "@", "baddbmm", "mm"))
+#: Layers that have no function of the same name.
+_OF_LAYERS = {"identity": "reshape", "rearrange": "reshape", "pixelshuffle": "up"}
 _RECURRENT = ("lstm", "gru", "rnn")
-
-#: Signs of functions that take two tensors of one shape; every other name is written out.
-_SIGNS = {
-    "add": "+", "add_": "+", "+": "+", "+=": "+", "iadd": "+", "radd": "+",
-    "sub": "−", "sub_": "−", "-": "−", "-=": "−", "subtract": "−", "rsub": "−",
-    "mul": "×", "mul_": "×", "*": "×", "*=": "×", "multiply": "×",
-    "div": "÷", "div_": "÷", "/": "÷", "/=": "÷", "true_divide": "÷", "divide": "÷",
-}  # fmt: skip
-_WORDS = {"scaled_dot_product_attention": "attention"}
 
 #: Beside these every layer that keeps the shape and holds no matrix is folded into its neighbour.
 ACTIVATIONS = ("relu", "gelu", "silu", "swish", "mish", "elu", "tanh", "sigmoid", "softmax", "activation", "softplus")
@@ -50,24 +31,17 @@ def role(type: str) -> str:
     if type == "Conv1D":  # the GPT-2 of transformers calls its Linear so
         return "linear"
     name = bare(type).lower().removeprefix("lazy")
-    if name in _REARRANGING:
-        return "reshape"
-    if name in _JOINING:
-        return "cat"
-    if name in _MULTIPLYING:
-        return "product"
+    op = OPS.called(bare(type)) or OPS.called(name)
+    known = op.role if op is not None else _OF_LAYERS.get(name)
+    if known is not None:
+        return known
     if "attention" in name:
         return "attention"
-    if (
-        name.startswith(("convtranspose", "conv_transpose"))
-        or "upsampl" in name
-        or "unpool" in name
-        or name in _GROWING
-    ):
+    if name.startswith(("convtranspose", "conv_transpose")) or "upsampl" in name or "unpool" in name:
         return "up"
     if name.startswith("conv"):
         return "conv"
-    if "pool" in name or name in _REDUCING:
+    if "pool" in name:
         return "pool"
     if "linear" in name:
         return "linear"
@@ -79,7 +53,8 @@ def role(type: str) -> str:
 def sign(function: str) -> str:
     """``+`` for ``Tensor.add``; a word for a function that has no sign."""
     name = bare(function).lower()
-    return _SIGNS.get(name) or _WORDS.get(name) or name
+    op = OPS.called(name)
+    return (op and op.sign) or name
 
 
 def is_activation(type: str) -> bool:

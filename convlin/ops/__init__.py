@@ -1,0 +1,1 @@
+"""One entry per torch function: its names, family, formula, and how it is explained and drawn."""

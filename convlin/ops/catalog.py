@@ -1,0 +1,80 @@
+"""Every operation by the name under which it is recorded: ``Tensor.view``, ``F.max_pool2d``, ``+``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from convlin.derivations.arguments import arguments
+from convlin.ops import joins, others, shapes, windows
+from convlin.ops.op import Op
+from convlin.records import Call, Derivation
+
+_PREFIXES = ("torch", "Tensor", "F")
+
+
+class Catalog:
+    """Finds the entry of a function by its name."""
+
+    def __init__(self, ops: Iterable[Op]) -> None:
+        self._bare: dict[str, Op] = {}
+        self._full: dict[str, Op] = {}
+        for op in ops:
+            self.add(op)
+
+    def add(self, op: Op) -> None:
+        """Take in one more entry; a name that has one already is refused with ``ValueError``."""
+        prefixes = (op.owner,) if op.owner else _PREFIXES
+        full = [prefix + name if name == "[...]" else f"{prefix}.{name}" for name in op.names for prefix in prefixes]
+        full.extend(op.operators)
+        taken = [name for name in full if name in self._full]
+        if taken:
+            raise ValueError(f"there is an entry for {', '.join(taken)} already")
+        self._full.update(dict.fromkeys(full, op))
+        self._bare.update(dict.fromkeys((*op.names, *op.operators), op))
+
+    def named(self, name: str) -> Op | None:
+        """The entry of the function that is recorded so.
+
+        >>> OPS.named("torch.flatten") is OPS.named("Tensor.flatten"), OPS.named("einops.view")
+        (True, None)
+        """
+        return self._full.get(name)
+
+    def called(self, name: str) -> Op | None:
+        """The entry for a function's own name, whoever owns it: ``cat``, ``__matmul__``, ``Tensor[...]``."""
+        return self._full.get(name) or self._bare.get("[...]" if name.endswith("...]") else name.rpartition(".")[2])
+
+
+OPS = Catalog((*windows.OPS, *shapes.OPS, *joins.OPS, *others.OPS))
+
+
+def derive(call: Call) -> Derivation | None:
+    """The derivation of a function between layers; None where none is known.
+
+    >>> from convlin.records import TensorInfo
+    >>> call = Call("", "Tensor.view", (TensorInfo("", (1, 32, 8, 8), "", ""),), settings={"1": -1, "2": 2048})
+    >>> derivation = derive(call)
+    >>> derivation.steps[0].text if derivation else ""
+    '32·8·8 = 2048'
+    """
+    op = OPS.named(call.type)
+    if op is None or op.formula is None or not call.inputs:
+        return None
+    given = {} if op.parameters is None else arguments(call, op.parameters)
+    return None if given is None else op.formula(call, given)
+
+
+def has_formula(name: str) -> bool:
+    """Whether the function that is recorded so has a derivation."""
+    op = OPS.named(name)
+    return op is not None and op.formula is not None
+
+
+def named_arguments(call: Call) -> Mapping[str, Any]:
+    """A function's plain arguments under the names of its parameters, as far as they are known."""
+    op = OPS.named(call.type)
+    if op is None or op.formula is None or op.parameters is None:
+        return call.settings
+    given = arguments(call, op.parameters)
+    return call.settings if given is None else given

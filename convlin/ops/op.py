@@ -1,0 +1,107 @@
+"""The entry of one torch function, and the families that entries belong to."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, TypeAlias
+
+from convlin.derivations.arguments import Given, first, taken
+from convlin.records import Call, Derivation
+
+Formula: TypeAlias = "Callable[[Call, Given], Derivation | None]"
+"""Derives the output from a call and its plain arguments under PyTorch's names."""
+
+
+class Family(Enum):
+    """What a function computes, as far as its sizes and what its units see depend on it."""
+
+    CONVOLUTION = "convolution"
+    TRANSPOSED_CONVOLUTION = "transposed convolution"
+    POOL = "pool"
+    ADAPTIVE_POOL = "adaptive pool"
+    FRACTIONAL_POOL = "fractional pool"
+    UNPOOL = "unpool"
+    WINDOWS = "windows"
+    RESIZE = "resize"
+    PIXEL_SHUFFLE = "pixel shuffle"
+    PIXEL_UNSHUFFLE = "pixel unshuffle"
+    PAD = "pad"
+    LINEAR = "linear"
+    EMBEDDING = "embedding"
+    ATTENTION = "attention"
+    REARRANGE = "rearrange"
+    PART = "part"
+    JOIN = "join"
+    PRODUCT = "product"
+    REDUCTION = "reduction"
+    ELEMENTWISE = "elementwise"
+    LOSS = "loss"
+    OTHER = "other"
+
+
+class Cells(Enum):
+    """What a function does with the cells of a feature map that keeps its sizes."""
+
+    EACH = "takes several tensors cell by cell"
+    CHANNELS = "leaves the spatial axes alone"
+
+
+@dataclass(frozen=True, slots=True)
+class Op:
+    """All that is known of one torch function, or of several that differ in name only.
+
+    >>> Op(("hypot",), Family.ELEMENTWISE).formula is None
+    True
+    """
+
+    names: tuple[str, ...]
+    """Without a prefix, ``flatten``: ``torch.flatten``, ``F.flatten`` and ``Tensor.flatten`` are the same."""
+    family: Family
+    formula: Formula | None = None
+    parameters: tuple[str, ...] | None = ()
+    """The parameters behind the first; None for a function that is given its sizes one by one."""
+    operators: tuple[str, ...] = ()
+    """Names that are recorded without a prefix: ``+``, ``@``."""
+    owner: str = ""
+    """The prefix that the names need where another owner's function of that name differs: ``F``, ``Tensor``."""
+    phrase: str | None = None
+    """What an explanation says where no size was computed."""
+    role: str | None = None
+    """What the picture draws it as."""
+    sign: str | None = None
+    """What the picture writes for it; its name where that is None."""
+    cells: Cells | None = None
+    indexes: bool = False
+    """Whether a tensor argument is an index, which must hold integers."""
+    makes_feature_map: bool = False
+    """Whether it gives ``(N, C, *sizes)``."""
+    hands_on: bool = False
+    """Whether its result is a feature map when its first tensor is one."""
+    mixes_cells: bool = False
+    """Whether its result sees other cells of a map even where the shape stays and no feature map is made."""
+    keeps_memory_order: bool = False
+    """Whether it puts the elements into other axes as they lie in memory."""
+    merges: bool = False
+    """Whether a unit of its result depends on the whole map where the spatial axes are gone."""
+    looks_at_values: str | None = None
+    """How it is written in a message, where it needs a tensor's values and not only its shape."""
+
+
+def of_first(formula: Callable[..., Derivation], **fixed: Any) -> Formula:
+    """The formula, given the shape of the first tensor and those of the call's arguments that it takes.
+
+    >>> from convlin import arithmetic
+    >>> from convlin.records import TensorInfo
+    >>> call = Call("", "torch.squeeze", (TensorInfo("", (2, 1), "", ""),))
+    >>> of_first(arithmetic.squeeze)(call, {"dim": 1, "out": None}).shape
+    (2,)
+    """
+    names = [name for name in inspect.signature(formula).parameters if name not in fixed]
+
+    def derive(call: Call, given: Given) -> Derivation:
+        return formula(first(call), **fixed, **taken(given, *names))
+
+    return derive

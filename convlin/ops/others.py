@@ -1,0 +1,17 @@
+"""Functions without arithmetic of their own: those that need a tensor's values, not only its shape."""
+
+from __future__ import annotations
+
+from convlin.ops.op import Family, Op
+
+#: How each is written in a message.
+_LOOKS = {
+    "__bool__": "if", "__contains__": "in", "__int__": "int()", "__float__": "float()", "__index__": "an index",
+    "item": ".item()", "tolist": ".tolist()", "numpy": ".numpy()", "nonzero": "nonzero", "unique": "unique",
+    "masked_select": "masked_select", "equal": "torch.equal", "allclose": "torch.allclose",
+}  # fmt: skip
+
+OPS: tuple[Op, ...] = (
+    *(Op((name,), Family.OTHER, looks_at_values=written) for name, written in _LOOKS.items()),
+    Op(("bincount",), Family.OTHER, looks_at_values="bincount", indexes=True),
+)

@@ -1,0 +1,156 @@
+"""Functions with windows and weights, as the layers of the same names: ``F.conv2d``, ``F.max_pool2d``, ``F.linear``."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from convlin import arithmetic
+from convlin.arithmetic.common import page
+from convlin.derivations import formulas
+from convlin.derivations.arguments import Given, first, taken
+from convlin.ops.op import Family, Op, of_first
+from convlin.records import Call, Derivation
+
+
+def _convolution(call: Call, given: Given, dims: int) -> Derivation:
+    weight = call.inputs[1].shape
+    return arithmetic.convolution(
+        first(call),
+        spatial_dims=dims,
+        out_channels=weight[0],
+        in_channels=weight[1] * given.get("groups", 1),
+        kernel_size=weight[2:],
+        **taken(given, "stride", "padding", "dilation"),
+    )
+
+
+def _conv_transpose(call: Call, given: Given, dims: int) -> Derivation:
+    weight = call.inputs[1].shape
+    return arithmetic.conv_transpose(
+        first(call),
+        spatial_dims=dims,
+        out_channels=weight[1] * given.get("groups", 1),
+        in_channels=weight[0],
+        kernel_size=weight[2:],
+        **taken(given, "stride", "padding", "output_padding", "dilation"),
+    )
+
+
+def _pad(call: Call, given: Given) -> Derivation | None:
+    if "pad" not in given:  # tensors among the numbers
+        return None
+    return arithmetic.pad(first(call), padding=given["pad"], **taken(given, "mode"))
+
+
+def _grid_sample(call: Call, given: Given) -> Derivation:
+    grid = call.inputs[1].shape
+    return Derivation((*first(call)[:2], *grid[1:-1]), (), page("nn.functional.grid_sample"))
+
+
+# Features
+
+
+def _linear(call: Call, given: Given) -> Derivation:
+    weight = call.inputs[1].shape
+    if len(weight) == 1:
+        return Derivation(first(call)[:-1], (), page("nn.functional.linear"))
+    return arithmetic.linear(first(call), out_features=weight[0], in_features=weight[1])
+
+
+def _embedding(call: Call, given: Given) -> Derivation:
+    return arithmetic.embedding(first(call), embedding_dim=call.inputs[1].shape[1])
+
+
+def _embedding_bag(call: Call, given: Given) -> Derivation:
+    offsets = call.inputs[2].shape[0] if len(call.inputs) == 3 else None
+    settings = taken(given, "include_last_offset")
+    return arithmetic.embedding_bag(
+        first(call), embedding_dim=call.inputs[1].shape[1], offsets=offsets, **settings
+    )  # fmt: skip
+
+
+def _one_hot(call: Call, given: Given) -> Derivation | None:
+    classes = given.get("num_classes", -1)
+    return arithmetic.embedding(first(call), embedding_dim=classes) if classes > 0 else None
+
+
+def _attention(call: Call, given: Given) -> Derivation | None:
+    query, key, value = call.input_shapes[:3]
+    return formulas.attention(query, value) if query[:-2] == key[:-2] == value[:-2] else None
+
+
+_POOL = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
+_AVG_POOL = ("kernel_size", "stride", "padding", "ceil_mode", "count_include_pad", "divisor_override")
+_CONVOLUTION = ("weight", "bias", "stride", "padding", "dilation", "groups")
+_TRANSPOSED = ("weight", "bias", "stride", "padding", "output_padding", "groups", "dilation")
+_FRACTIONAL = ("kernel_size", "output_size", "output_ratio", "return_indices")
+_UNPOOL = ("indices", "kernel_size", "stride", "padding", "output_size")
+_ADAPTIVE = ("output_size", "return_indices")
+_FOLD = ("output_size", "kernel_size", "dilation", "padding", "stride")
+_RESIZE = ("size", "scale_factor", "mode", "align_corners")
+
+
+def _window(
+    name: str,
+    family: Family,
+    formula: Callable[..., Derivation],
+    parameters: tuple[str, ...],
+    role: str = "pool",
+    *,
+    dims: tuple[int, ...] = (1, 2, 3),
+    indices: bool = False,
+    **fixed: Any,
+) -> tuple[Op, ...]:
+    """The entries of ``name`` along one, two and three axes; with ``indices`` PyTorch has a second name for each."""
+    ends = ("", "_with_indices") if indices else ("",)
+    return tuple(
+        Op(
+            tuple(f"{name}{rank}d{end}" for end in ends), family,
+            of_first(formula, spatial_dims=rank, **fixed), parameters, makes_feature_map=True, role=role,
+        )
+        for rank in dims
+    )  # fmt: skip
+
+
+OPS: tuple[Op, ...] = (
+    *(
+        Op((f"conv{dims}d",), Family.CONVOLUTION, partial(_convolution, dims=dims), _CONVOLUTION,
+           makes_feature_map=True, role="conv")
+        for dims in (1, 2, 3)
+    ),
+    *(
+        Op((f"conv_transpose{dims}d",), Family.TRANSPOSED_CONVOLUTION, partial(_conv_transpose, dims=dims),
+           _TRANSPOSED, makes_feature_map=True, role="up")
+        for dims in (1, 2, 3)
+    ),
+    Op(("convolution",), Family.OTHER, makes_feature_map=True, role="conv"),
+    Op(("conv_tbc",), Family.OTHER, mixes_cells=True, role="conv"),  # gives (time, batch, channels)
+    *_window("max_pool", Family.POOL, arithmetic.max_pool, _POOL, indices=True),
+    *_window("avg_pool", Family.POOL, arithmetic.avg_pool, _AVG_POOL),
+    *_window("lp_pool", Family.POOL, arithmetic.lp_pool, ("norm_type", "kernel_size", "stride", "ceil_mode")),
+    *_window("adaptive_avg_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Avg"),
+    *_window("adaptive_max_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Max", indices=True),
+    *_window("fractional_max_pool", Family.FRACTIONAL_POOL, arithmetic.fractional_max_pool, _FRACTIONAL,
+             dims=(2, 3), indices=True),
+    *_window("max_unpool", Family.UNPOOL, arithmetic.max_unpool, _UNPOOL, "up"),
+    Op(("fold",), Family.WINDOWS, of_first(arithmetic.fold), _FOLD, role="reshape"),
+    # ``Tensor.unfold`` is another function.
+    Op(("unfold",), Family.WINDOWS, of_first(arithmetic.unfold), _FOLD[1:], owner="F", role="reshape"),
+    Op(("interpolate", "upsample"), Family.RESIZE, of_first(arithmetic.interpolate), _RESIZE,
+       makes_feature_map=True, role="up"),
+    Op(("pixel_shuffle",), Family.PIXEL_SHUFFLE, of_first(arithmetic.pixel_shuffle), ("upscale_factor",),
+       makes_feature_map=True, role="up"),
+    Op(("pixel_unshuffle",), Family.PIXEL_UNSHUFFLE, of_first(arithmetic.pixel_unshuffle), ("downscale_factor",),
+       makes_feature_map=True),
+    Op(("pad",), Family.PAD, _pad, ("pad", "mode", "value"), makes_feature_map=True),
+    Op(("grid_sample",), Family.OTHER, _grid_sample, ("grid", "mode", "padding_mode", "align_corners"), role="up"),
+    Op(("linear",), Family.LINEAR, _linear, ("weight", "bias"), role="linear"),
+    Op(("embedding",), Family.EMBEDDING, _embedding,
+       ("weight", "padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse"), role="embed", indexes=True),
+    Op(("embedding_bag",), Family.EMBEDDING, _embedding_bag, ("weight", "offsets"), role="embed", indexes=True),
+    Op(("one_hot",), Family.EMBEDDING, _one_hot, ("num_classes",), indexes=True),
+    Op(("scaled_dot_product_attention",), Family.ATTENTION, _attention,
+       ("key", "value", "attn_mask", "dropout_p", "is_causal"), role="attention", sign="attention"),
+)  # fmt: skip
