@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import nn
 
-from convlin.inputs import DtypeLike, Input, check_model, read_inputs
+from convlin.inputs import DtypeLike, Input, Plan, check_model, read_inputs
 from convlin.observe import Outcome, check_mode, observe, structure, unwrapped
 from convlin.records import Report
 from convlin.render.options import Options, options
@@ -127,6 +127,11 @@ def summary_of(
     if shows.needs_where:
         outcome = replace(outcome, report=_with_lines(outcome.report, model, hints))
     return _summary(outcome, shows)
+
+
+def summarize_plan(model: nn.Module, plan: Plan, mode: str, *, hints: Hints) -> Summary:
+    """The summary of a pass on arguments that are there already, each as the caller's own call got it."""
+    return _summary(observe(model, plan, mode, hints), Options())
 
 
 def _with_lines(report: Report, model: nn.Module, hints: Hints) -> Report:

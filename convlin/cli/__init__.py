@@ -23,6 +23,11 @@ Command = Callable[[argparse.Namespace, Screen], int]
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command with these arguments (those of the process by default) and return its exit code."""
     parsed = parse(sys.argv[1:] if arguments is None else arguments)
+    if parsed.command == "run":
+        from convlin.cli.running import run
+
+        run(parsed)  # nothing that leaves the program is convlin's to catch
+        return FINE
     try:
         return _run(parsed, Screen())
     except BrokenPipeError:

@@ -27,13 +27,29 @@ class Parser(argparse.ArgumentParser):
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The arguments of one command; a usage error ends the program with status 2."""
     parser = build()
+    words, theirs = _divided(words)
     arguments, rest = parser.parse_known_args(words)
+    if arguments.command == "run":
+        if arguments.script is None and arguments.module is None:
+            parser.error("write convlin run train.py, or convlin run -m package.module")
+        arguments.arguments = theirs
     # argparse takes positional arguments from one stretch only: inputs behind an option are left over.
     if rest and (any(word.startswith("-") for word in rest) or not hasattr(arguments, "input")):
         parser.error(f"unrecognized arguments: {' '.join(rest)}")
     if rest:
         arguments.input = [*arguments.input, *rest]
     return arguments
+
+
+def _divided(words: Sequence[str]) -> tuple[Sequence[str], list[str]]:
+    """The words that are convlin's, and for ``run`` those behind the program, which are the program's own."""
+    if not words or words[0] != "run":
+        return words, []
+    end = 1
+    while end < len(words) and words[end].startswith("-") and not words[end].startswith("-m"):
+        end += 1
+    end += 2 if end < len(words) and words[end] == "-m" else 1
+    return words[:end], list(words[end:])
 
 
 def build() -> argparse.ArgumentParser:
@@ -52,6 +68,7 @@ def build() -> argparse.ArgumentParser:
     _check(commands)
     _fix(commands)
     _explain(commands)
+    _program(commands)
     return parser
 
 
@@ -139,6 +156,23 @@ def _explain(commands: _Commands) -> None:
         default="",
         help="its arguments: a dict, or as between the parentheses; what the input says (in_channels) can be left out",
     )
+
+
+def _program(commands: _Commands) -> None:
+    parser = commands.add_parser(
+        "run",
+        usage="convlin run [-h] (SCRIPT | -m MODULE) [ARGS ...]",
+        help="run a script as python does, and explain a shape error that stops it",
+        description="Run a program exactly as python SCRIPT ARGS or python -m MODULE ARGS does. When an exception\n"
+        "that came out of an nn.Module stops it, print the traceback, then the table of that call\n"
+        "with every wrong size and the line to change.",
+        epilog="examples:\n  convlin run train.py --epochs 10\n  convlin run -m package.train --epochs 10\n\n"
+        "exit status: that of the program",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
+    )
+    parser.add_argument("script", metavar="SCRIPT", nargs="?", help="the script to run")
+    parser.add_argument("-m", metavar="MODULE", dest="module", help="the module to run, as for python -m")
 
 
 def _model(parser: argparse.ArgumentParser, *, optional: bool) -> None:

@@ -1,0 +1,26 @@
+"""The answer as text on a stream, after the traceback that Python prints."""
+
+from __future__ import annotations
+
+import sys
+from contextlib import suppress
+
+from convlin.at_error.answer import answer
+
+
+def show(error: BaseException) -> None:
+    """Write the answer to ``error`` to standard error; nothing where there is none."""
+    if not isinstance(error, Exception) or "torch" not in sys.modules:
+        return
+    told = answer(error)
+    if told is None or sys.stderr is None:
+        return
+    from convlin.render.words import ascii_only
+
+    try:
+        told.encode(sys.stderr.encoding or "ascii")
+    except UnicodeEncodeError:  # standard error itself would write escapes
+        told = ascii_only(told)
+    with suppress(OSError, ValueError):  # closed: nobody reads it
+        sys.stderr.write(f"\n{told}\n")
+        sys.stderr.flush()

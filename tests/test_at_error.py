@@ -1,0 +1,239 @@
+"""The answer at the error: from real calls whose traceback is all that there is."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.at_error import answer as answering
+from convlin.at_error.answer import answer, summary_at
+from convlin.at_error.module_call import module_call
+
+
+class Net(nn.Module):
+    def __init__(self, fc1: int = 999, fc2: int = 77) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.norm = nn.BatchNorm2d(8)
+        self.fc1 = nn.Linear(fc1, 20)
+        self.fc2 = nn.Linear(fc2, 10)
+
+    def forward(self, x: Tensor, *, scale: float = 1.0) -> Tensor:
+        x = F.max_pool2d(F.relu_(self.norm(self.conv(x * scale))), 2)
+        return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+def raised(work: Callable[[], object]) -> Exception:
+    with pytest.raises(Exception) as info:  # noqa: PT011  # each test says which one by what comes out of it
+        work()
+    return info.value
+
+
+def training_step(model: nn.Module, images: Tensor) -> None:
+    model(images, scale=2.0).sum().backward()
+
+
+def test_every_mistake_behind_the_first_one() -> None:
+    model = Net()
+    summary = summary_at(raised(lambda: training_step(model, torch.randn(4, 3, 16, 16))))
+    assert summary is not None
+    assert [(each.path, each.declared, each.required) for each in summary.problems] == [
+        ("fc1", 999, 512),
+        ("fc2", 77, 20),
+    ]
+    # PyTorch is the judge: with both numbers put in, the same step runs.
+    training_step(Net(512, 20), torch.randn(4, 3, 16, 16))
+    assert summary.report.mode == "train"
+    assert summary.calls[0].input_shape == (4, 3, 16, 16)
+
+
+def test_model_inputs_and_random_state_stay_as_they_were() -> None:
+    model, images = Net(), torch.randn(4, 3, 16, 16)
+    error = raised(lambda: model(images))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    given, state, training = images.clone(), torch.get_rng_state(), model.training
+    assert answer(error)
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(images, given)
+    assert torch.equal(torch.get_rng_state(), state)
+    assert model.training == training
+    assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert all(weight.grad is None for weight in model.parameters())
+
+
+def test_an_input_that_forward_overwrites_keeps_its_values() -> None:
+    class Overwrites(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x.add_(1))
+
+    images = torch.zeros(2, 5)
+    error = raised(lambda: Overwrites()(images))
+    assert answer(error)
+    assert torch.equal(images, torch.ones(2, 5))
+
+
+def test_the_outermost_module_and_its_callers() -> None:
+    model = nn.Sequential(nn.Sequential(nn.Linear(3, 4)))
+    call = module_call(raised(lambda: model(torch.zeros(2, 5))))
+    assert call is not None
+    assert call.model is model
+    assert call.args[0].shape == (2, 5)
+    assert [frame.f_code.co_name for frame in call.callers][-1] == "<lambda>"
+
+
+def test_a_module_with_hooks() -> None:
+    model = Net()
+    model.register_forward_pre_hook(lambda module, args: None)
+    summary = summary_at(raised(lambda: model(torch.randn(4, 3, 16, 16))))
+    assert summary is not None
+    assert summary.problems[0].required == 512
+
+
+def test_an_exception_raised_from_it() -> None:
+    def fails() -> None:
+        try:
+            Net()(torch.randn(4, 3, 16, 16))
+        except RuntimeError as error:
+            raise ValueError("training failed") from error
+
+    told = answer(raised(fails))
+    assert told is not None
+    assert "needs in_features=512, has 999" in told
+
+
+class Refuses(nn.Module):
+    """Raises what its user decided to raise, behind layers that fit."""
+
+    def __init__(self, refuse: Callable[[Tensor], object]) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+        self.refuse = refuse
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.refuse(self.fc(x))
+        return x
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _assert(x: Tensor) -> None:
+    assert x.shape[1] == 4, "four features"
+
+
+@pytest.mark.parametrize(
+    "refuse",
+    [
+        lambda x: _raise(ValueError("x is too small")),
+        lambda x: _raise(RuntimeError("mat1 and mat2 shapes cannot be multiplied (4x400 and 256x120)")),
+        _assert,
+        lambda x: {}["missing"],
+        lambda x: [1, 2][7],
+        lambda x: int("seven"),
+        lambda x: x.no_such_attribute,
+        lambda x: _raise(KeyboardInterrupt()),  # type: ignore[arg-type]
+    ],
+)
+def test_what_the_users_own_code_raised_gets_no_answer(refuse: Callable[[Tensor], object]) -> None:
+    with pytest.raises(BaseException) as info:  # noqa: PT011
+        Refuses(refuse)(torch.zeros(2, 3))
+    assert answer(info.value) is None
+
+
+def test_no_module_no_answer() -> None:
+    assert answer(raised(lambda: torch.zeros(2, 3) @ torch.zeros(4, 5))) is None
+    assert answer(RuntimeError("never raised")) is None
+
+
+def test_a_loss_is_not_where_the_mistake_is() -> None:
+    assert answer(raised(lambda: nn.CrossEntropyLoss()(torch.zeros(1, 3), torch.zeros(4).long()))) is None
+
+
+def test_what_convlin_said_already_is_not_said_again() -> None:
+    def stops(x: Tensor) -> None:
+        raise ValueError("enough")
+
+    assert answer(raised(lambda: summarize(Refuses(stops), (3,)))) is None
+
+
+def test_an_error_that_does_not_come_again_gets_no_answer() -> None:
+    model = Net()
+    error = raised(lambda: model(torch.randn(4, 3, 16, 16)))
+    assert answer(error)
+    model.fc1 = nn.Linear(888, 20)
+    assert answer(error) is None
+
+
+def test_a_second_run_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
+    assert answer(error)
+    monkeypatch.setattr(answering, "_PATIENCE", -1.0)
+    assert answer(error) is None
+
+
+def test_inputs_too_large_to_copy(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
+    monkeypatch.setattr(answering, "_MOST_VALUES", 10)
+    assert answer(error) is None
+
+
+def test_an_error_of_its_own_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
+    monkeypatch.setattr(answering, "_fails_alike", lambda *arguments: 1 / 0)
+    assert answer(error) is None
+    assert "mat1 and mat2" in str(error)
+
+
+def test_indices_are_the_users_own() -> None:
+    model = nn.Sequential(nn.Embedding(10, 4), nn.Linear(4, 2))
+    model(torch.tensor([[1, 2, 9]]))
+    told = answer(raised(lambda: model(torch.tensor([[1, 2, 10]]))))
+    assert told is not None
+    assert "index 10 reaches Embedding(10, 4)" in told
+
+
+def test_a_call_with_too_many_arguments_is_said_by_python() -> None:
+    assert answer(raised(lambda: Net()(torch.randn(4, 3, 16, 16), 3))) is None
+
+
+def test_layers_of_pytorch_alone() -> None:
+    for model in (nn.Linear(4, 2), nn.Sequential(nn.Flatten(), nn.Linear(4, 2))):
+        summary = summary_at(raised(lambda model=model: model(torch.zeros(3, 5))))
+        assert summary is not None
+        assert summary.problems[0].required == 5
+
+
+@pytest.mark.parametrize("wrap", [lambda net: torch.compile(net, backend="eager"), nn.DataParallel])
+def test_a_wrapped_model_is_looked_into(wrap: Callable[[nn.Module], nn.Module]) -> None:
+    model = wrap(Net())
+    summary = summary_at(raised(lambda: model(torch.randn(4, 3, 16, 16))))
+    assert summary is not None
+    assert [(each.path, each.required) for each in summary.problems] == [("fc1", 512), ("fc2", 20)]
+
+
+def test_a_model_under_autocast() -> None:
+    model = Net()
+    with torch.autocast("cpu", dtype=torch.bfloat16):
+        error = raised(lambda: model(torch.randn(4, 3, 16, 16)))
+        inside = summary_at(error)
+    outside = summary_at(error)
+    assert inside is not None
+    assert outside is not None
+    assert [each.required for each in inside.problems] == [each.required for each in outside.problems] == [512, 20]
+
+
+def test_without_torch_there_is_nothing_to_find(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
+    monkeypatch.delitem(sys.modules, "torch")
+    assert answer(error) is None

@@ -1,0 +1,207 @@
+"""``convlin run``: what a script does under it is compared with what it does under ``python``."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import textwrap
+import time
+from pathlib import Path
+
+import pytest
+
+from tests.processes import Done, run
+
+TRAIN = """
+    import torch
+    import torch.nn.functional as F
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.conv = nn.Conv2d(3, 8, 3, padding=1)
+            self.fc1 = nn.Linear(FC1, 20)
+            self.fc2 = nn.Linear(FC2, 10)
+
+        def forward(self, x):
+            x = F.max_pool2d(F.relu(self.conv(x)), 2)
+            return self.fc2(F.relu(self.fc1(x.flatten(1))))
+
+
+    torch.manual_seed(0)
+    net = Net()
+    optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+    for step in range(2):
+        images, labels = torch.randn(4, 3, 16, 16), torch.randint(10, (4,))
+        optimizer.zero_grad()
+        loss = F.cross_entropy(net(images), labels)
+        loss.backward()
+        optimizer.step()
+        print("step", step, loss.item())
+"""
+WRONG = TRAIN.replace("FC1", "999").replace("FC2", "77")
+RIGHT = TRAIN.replace("FC1", "512").replace("FC2", "20")
+
+
+def write(folder: Path, name: str, code: str) -> None:
+    path = folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(textwrap.dedent(code), encoding="utf-8")
+
+
+def both(folder: Path, *words: str) -> tuple[Done, Done]:
+    """The same program under ``python`` and under ``convlin run``."""
+    return (
+        run(sys.executable, *words, cwd=folder, check=False),
+        run(sys.executable, "-m", "convlin", "run", *words, cwd=folder, check=False),
+    )
+
+
+def is_alike(plain: Done, ours: Done) -> bool:
+    return (plain.returncode, plain.stdout, plain.stderr) == (ours.returncode, ours.stdout, ours.stderr)
+
+
+def test_a_wrong_linear_in_a_training_loop(tmp_path: Path) -> None:
+    write(tmp_path, "train.py", WRONG)
+    plain, ours = both(tmp_path, "train.py")
+    assert plain.returncode == ours.returncode == 1
+    assert plain.stdout == ours.stdout
+    assert ours.stderr.startswith(plain.stderr)
+    told = ours.stderr.removeprefix(plain.stderr)
+    assert "needs in_features=512, has 999" in told
+    assert "fix  train.py:11   self.fc1 = nn.Linear(512, 20)" in told
+    assert "fix  train.py:12   self.fc2 = nn.Linear(20, 10)" in told
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        RIGHT,
+        "import sys\nprint('out')\nsys.exit(3)",
+        "import sys\nsys.exit('no data')",
+        "raise SystemExit",
+        "import torch\nraise ValueError('of my own')",
+        "def f():\n    return {}['lr']\n\nf()",
+        "x = = 1",
+        "import no_such_module_anywhere",
+        "import os\nos._exit(7)",
+        "import sys\nsys.excepthook = lambda *a: print('hooked', a[0].__name__, a[2].tb_lineno)\n1 / 0",
+        "import atexit\natexit.register(print, 'end')\nprint('begin')\n1 / 0",
+        "import threading, time\nthreading.Thread(target=lambda: (time.sleep(0.2), print('late'))).start()",
+        "try:\n    1 / 0\nexcept ZeroDivisionError as error:\n    raise OSError('chained') from error",
+    ],
+)
+def test_everything_else_is_as_under_python(code: str, tmp_path: Path) -> None:
+    write(tmp_path, "program.py", code)
+    plain, ours = both(tmp_path, "program.py")
+    assert is_alike(plain, ours), (plain.__dict__, ours.__dict__)
+
+
+LOOK = """
+    import sys, os
+    main = sys.modules["__main__"]
+    for name in ("__name__", "__doc__", "__package__", "__spec__", "__file__", "__cached__"):
+        print(name, globals()[name] if name != "__spec__" or __spec__ is None else __spec__.name)
+    print(type(__loader__).__name__, main.__dict__ is globals(), sys.argv, sys.path, os.getcwd(), sys.stdin.read())
+"""
+
+
+def test_a_program_sees_what_it_sees_under_python(tmp_path: Path) -> None:
+    write(tmp_path, "sub/program.py", LOOK)
+    write(tmp_path, "package/__init__.py", "")
+    write(tmp_path, "package/__main__.py", LOOK)
+    write(tmp_path, "package/train.py", LOOK)
+    for words in (
+        ["sub/program.py"],
+        ["sub/program.py", "-m", "--help", "run", "--", "a b"],
+        ["-m", "package", "--version"],
+        ["-m", "package.train", "-m", "x"],
+    ):
+        plain, ours = both(tmp_path, *words)
+        assert is_alike(plain, ours), (words, plain.__dict__, ours.__dict__)
+
+
+def test_options_of_the_program_are_its_own(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "program.py",
+        """
+        import argparse
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--epochs", type=int, required=True)
+        print(parser.parse_args().epochs)
+        """,
+    )
+    for words in (["--epochs", "3"], ["--help"], ["--epochs", "three"]):
+        plain, ours = both(tmp_path, "program.py", *words)
+        assert is_alike(plain, ours), words
+
+
+def test_what_it_pickles_and_starts_finds_its_main(tmp_path: Path) -> None:
+    write(
+        tmp_path,
+        "program.py",
+        """
+        import multiprocessing, pickle
+
+        class Batch:
+            def __init__(self, size): self.size = size
+
+        def double(batch): return Batch(2 * batch.size)
+
+        if __name__ == "__main__":
+            print(pickle.loads(pickle.dumps(Batch(3))).size)
+            with multiprocessing.get_context("spawn").Pool(1) as pool:
+                print(pool.map(double, [Batch(4)])[0].size)
+        """,
+    )
+    plain, ours = both(tmp_path, "program.py")
+    assert plain.stdout == "3\n8\n"
+    assert is_alike(plain, ours), ours.stderr
+
+
+def test_a_module_with_a_wrong_layer(tmp_path: Path) -> None:
+    write(tmp_path, "package/__init__.py", "")
+    write(tmp_path, "package/train.py", WRONG)
+    done = run(sys.executable, "-m", "convlin", "run", "-m", "package.train", cwd=tmp_path, check=False)
+    assert done.returncode == 1
+    assert "fix  train.py:11   self.fc1 = nn.Linear(512, 20)" in done.stderr
+    assert "convlin/cli" not in done.stderr
+    assert "runpy" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "status", "said"),
+    [
+        ([], 2, "write convlin run train.py, or convlin run -m package.module"),
+        (["nowhere.py"], 2, "can't open file"),
+        (["-m", "nowhere"], 1, "No module named nowhere"),
+    ],
+)
+def test_nothing_to_run(words: list[str], status: int, said: str, tmp_path: Path) -> None:
+    done = run(sys.executable, "-m", "convlin", "run", *words, cwd=tmp_path, check=False)
+    assert done.returncode == status
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+@pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
+def test_an_interrupt_ends_it_as_it_ends_python(tmp_path: Path) -> None:
+    write(tmp_path, "program.py", "import time\nprint('ready', flush=True)\ntime.sleep(60)")
+    ended = []
+    for words in ([], ["-m", "convlin", "run"]):
+        process = subprocess.Popen(
+            [sys.executable, *words, "program.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+        )
+        assert process.stdout is not None
+        assert process.stdout.readline().strip() == b"ready"
+        time.sleep(0.2)
+        process.send_signal(signal.SIGINT)
+        _, said = process.communicate(timeout=60)
+        ended.append((process.returncode, said))
+    assert ended[0] == ended[1]
+    assert ended[0][0] == -signal.SIGINT
