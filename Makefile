@@ -1,4 +1,4 @@
-# Two commands do all the set-up: `make demo` and `make test`.
+# Two commands set everything up: `make demo` and `make test`.
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
@@ -16,7 +16,7 @@ $(VENV)/test.stamp: $(VENV)/demo.stamp
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[test,lint]"
 	touch $@
 
-demo: $(VENV)/demo.stamp ## the CIFAR-10 CNN with a wrong number in it, and then the mended one
+demo: $(VENV)/demo.stamp ## the CIFAR-10 CNN with a wrong number in it, and then the fixed one
 	$(BIN)/python examples/cifar10.py
 
 test: $(VENV)/test.stamp ## the whole suite
