@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from convlin.api.shortcuts import assert_shapes, explain, num_flat_features
     from convlin.api.summarize import summarize
     from convlin.api.watch import watch
+    from convlin.at_error.excepthook import explain_errors
     from convlin.summary import Summary
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Summary",
     "assert_shapes",
     "explain",
+    "explain_errors",
     "fit",
     "num_flat_features",
     "summarize",
@@ -30,16 +32,19 @@ __all__ = [
 ]
 __version__ = "0.1.0"
 
-#: Where each public name lives.  It is imported on first use: pytest loads this package in every
-#: run for its plugin, and torch alone takes two seconds.
+#: Where each public name lives, and the two that IPython looks for.  It is imported on first use:
+#: pytest loads this package in every run for its plugin, and torch alone takes two seconds.
 _HOMES = {
     "Print": "convlin.api.print_layer",
     "Summary": "convlin.summary",
     "assert_shapes": "convlin.api.shortcuts",
     "explain": "convlin.api.shortcuts",
+    "explain_errors": "convlin.at_error.excepthook",
     "fit": "convlin.api.fit",
+    "load_ipython_extension": "convlin.cli.magic",
     "num_flat_features": "convlin.api.shortcuts",
     "summarize": "convlin.api.summarize",
+    "unload_ipython_extension": "convlin.cli.magic",
     "watch": "convlin.api.watch",
 }
 

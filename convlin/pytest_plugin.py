@@ -1,13 +1,15 @@
-"""The pytest plugin: the fixture ``shape_lock`` compares a model's shapes with a lock beside the test file.
+"""The pytest plugin: the fixture ``shape_lock``, and convlin's answer in the report of a shape error.
 
-pytest loads this module in every run where convlin is installed, so it imports pytest and nothing
-else; torch comes in when a test calls the fixture.
+``shape_lock`` compares a model's shapes with a lock beside the test file.  pytest loads this module
+in every run where convlin is installed, so it imports pytest and nothing else; torch comes in when a
+test calls the fixture, and a test that fails is looked at only where it loaded torch itself.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -258,7 +260,14 @@ def _escaped(name: str) -> str:
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
-    parser.getgroup("convlin", "shapes of PyTorch models").addoption(
+    group = parser.getgroup("convlin", "shapes of PyTorch models")
+    group.addoption(
+        "--no-convlin",
+        action="store_true",
+        dest="no_convlin",
+        help="do not explain the shape errors of tests that fail",
+    )
+    group.addoption(
         UPDATE,
         action="store_true",
         dest="shape_lock_update",
@@ -284,12 +293,27 @@ def pytest_deselected(items: Sequence[pytest.Item]) -> None:
 
 
 @pytest.hookimpl(wrapper=True)
-def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+def pytest_runtest_makereport(
+    item: pytest.Item, call: pytest.CallInfo[None]
+) -> Generator[None, pytest.TestReport, pytest.TestReport]:
     report = yield
+    if report.failed and call.excinfo is not None:
+        _explain(report, call.excinfo.value, item.config)
     book = item.config.stash[_BOOK]
     if report.when == "call" and report.passed and item.nodeid in book.tests:
         book.passed.add(item.nodeid)
     return report
+
+
+def _explain(report: pytest.TestReport, error: BaseException, config: pytest.Config) -> None:
+    """Add the section "convlin" to the report of a test that a shape error ended."""
+    if "torch" not in sys.modules or config.getoption("no_convlin"):
+        return
+    from convlin.at_error.answer import answer
+
+    told = answer(error)
+    if told is not None:
+        report.sections.append(("convlin", told))
 
 
 def pytest_sessionfinish(session: pytest.Session) -> None:

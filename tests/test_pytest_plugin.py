@@ -376,3 +376,79 @@ def test_options_are_in_the_help(pytester: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         ["shape_lock -- *", "    Compare the shapes of a model with a lock beside the test file: *"]
     )
+
+
+# Shape errors
+
+
+WRONG = """
+    import pytest
+    import torch
+    from torch import nn
+
+    def make():
+        return nn.Sequential(nn.Flatten(), nn.Linear(999, 20), nn.Linear(77, 10))
+
+    def test_step():
+        net = make()
+        net(torch.zeros(4, 3, 8, 8))
+
+    @pytest.fixture
+    def output():
+        return make()(torch.zeros(4, 3, 8, 8))
+
+    def test_output(output):
+        pass
+
+    def test_right():
+        nn.Linear(3, 4)(torch.zeros(2, 3))
+
+    def test_of_my_own():
+        raise ValueError("of my own")
+
+    def test_raises():
+        with pytest.raises(RuntimeError):
+            make()(torch.zeros(4, 3, 8, 8))
+
+    @pytest.mark.xfail
+    def test_expected_to_fail():
+        make()(torch.zeros(4, 3, 8, 8))
+"""
+
+
+def test_a_shape_error_gets_a_section(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=WRONG)
+    result = run(pytester)
+    result.assert_outcomes(failed=2, errors=1, passed=2, xfailed=1)
+    text = result.stdout.str()
+    assert text.count(" convlin -") == 2
+    assert text.count("needs in_features=192, has 999") == 2
+    assert text.count("needs in_features=20, has 77") == 2
+    assert "fix  test_it.py:6" in text
+
+
+def test_no_section_where_it_is_switched_off(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=WRONG)
+    result = run(pytester, "--no-convlin")
+    result.assert_outcomes(failed=2, errors=1, passed=2, xfailed=1)
+    assert " convlin -" not in result.stdout.str()
+
+
+def test_a_failure_loads_no_torch(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it="""
+        import sys
+
+        def test_fails():
+            raise RuntimeError("mat1 and mat2 shapes cannot be multiplied (4x400 and 256x120)")
+
+        def test_after():
+            assert "torch" not in sys.modules
+            assert "convlin.at_error.answer" not in sys.modules
+        """
+    )
+    done = processes.run(
+        sys.executable, "-m", "pytest", "-p", "no:cacheprovider", "test_it.py", cwd=pytester.path, check=False
+    )
+    assert "1 failed, 1 passed" in done.stdout
+    assert " convlin -" not in done.stdout

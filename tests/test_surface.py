@@ -36,6 +36,7 @@ FUNCTIONS = {
     "watch": "model",
     "fit": f"model, input, *more, {RUN}",
     "explain": "layer, input, *more, kwargs=None, batch_size=1, dtypes=None, device=None",
+    "explain_errors": "on=True",
     "num_flat_features": "module, input, *more, kwargs=None, dtypes=None, device=None",
     "assert_shapes": f"model, input, expected, *, {RUN}",
     "Print": "label=None, *, once=False, file=None",

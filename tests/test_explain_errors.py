@@ -1,0 +1,174 @@
+"""``explain_errors`` and the extension for IPython: real processes, a real shell, a real notebook kernel."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import convlin
+from convlin import explain_errors
+from tests.processes import run
+from tests.test_run import RIGHT, WRONG, write
+
+NEEDS = "needs in_features=512, has 999"
+
+
+# Scripts
+
+
+def script(folder: Path, code: str, before: str) -> tuple[str, str, int]:
+    write(folder, "train.py", code)
+    path = folder / "train.py"
+    path.write_text(f"{before}\n{path.read_text()}", encoding="utf-8")
+    done = run(sys.executable, "train.py", cwd=folder, check=False)
+    return done.stdout, done.stderr, done.returncode
+
+
+def test_a_script_that_asks_for_it(tmp_path: Path) -> None:
+    plain = script(tmp_path, WRONG, "import convlin")
+    ours = script(tmp_path, WRONG, "import convlin; convlin.explain_errors()")
+    assert ours[2] == plain[2] == 1
+    assert ours[1].startswith(plain[1].replace("import convlin", "import convlin; convlin.explain_errors()"))
+    assert NEEDS in ours[1]
+    assert "fix  train.py:12   self.fc1 = nn.Linear(512, 20)" in ours[1]
+
+
+@pytest.mark.parametrize(
+    ("code", "before"),
+    [
+        (RIGHT, "import convlin; convlin.explain_errors()"),
+        (WRONG, "import convlin; convlin.explain_errors(); convlin.explain_errors(False)"),
+        ("import torch\nraise ValueError('of my own')", "import convlin; convlin.explain_errors()"),
+    ],
+)
+def test_nothing_to_say(code: str, before: str, tmp_path: Path) -> None:
+    plain = script(tmp_path, code, "pass")
+    ours = script(tmp_path, code, before)
+    assert ours == plain
+
+
+@pytest.fixture
+def hook() -> Iterator[list[str]]:
+    """A hook of the user's own in place of Python's, and what it was called with."""
+    called: list[str] = []
+    before = sys.excepthook
+    sys.excepthook = lambda kind, error, traceback: called.append(kind.__name__)
+    yield called
+    explain_errors(False)
+    sys.excepthook = before
+
+
+def test_the_hook_that_was_there_is_called_first(hook: list[str]) -> None:
+    theirs = sys.excepthook
+    explain_errors()
+    explain_errors()
+    sys.excepthook(ValueError, ValueError("x"), None)
+    assert hook == ["ValueError"]
+    explain_errors(False)
+    assert sys.excepthook is theirs
+    explain_errors(False)
+    assert sys.excepthook is theirs
+
+
+def test_a_hook_put_over_it_gets_one_answer_or_none(hook: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    import torch
+
+    explain_errors()
+    ours = sys.excepthook
+    sys.excepthook = lambda *given: ours(*given)
+    explain_errors()
+    try:
+        torch.nn.Sequential(torch.nn.Linear(999, 3))(torch.zeros(2, 512))
+    except RuntimeError as error:
+        caught = error
+    sys.excepthook(type(caught), caught, caught.__traceback__)
+    assert capsys.readouterr().err.count(NEEDS) == 1
+    explain_errors(False)
+    sys.excepthook(type(caught), caught, caught.__traceback__)
+    assert capsys.readouterr().err == ""
+
+
+# IPython
+
+NET = """
+from torch import nn, zeros
+net = nn.Sequential(nn.Flatten(), nn.Linear(999, 10))
+"""
+
+
+@pytest.fixture
+def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    pytest.importorskip("IPython")
+    from IPython.core.interactiveshell import InteractiveShell
+
+    monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
+    InteractiveShell.clear_instance()
+    made = InteractiveShell.instance(colors="nocolor")
+    made.history_manager.enabled = False
+    yield made
+    made.history_manager.end_session()
+    InteractiveShell.clear_instance()
+
+
+def test_a_cell_that_fails(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell("%load_ext convlin")
+    shell.run_cell(NET)
+    result = shell.run_cell("net(zeros(2, 512))")
+    assert isinstance(result.error_in_exec, RuntimeError)
+    out, err = capsys.readouterr()
+    assert "mat1 and mat2 shapes cannot be multiplied" in out
+    assert NEEDS in err
+    assert "fix  in_features=512" in err
+    shell.run_cell("1 / 0")
+    out, err = capsys.readouterr()
+    assert "ZeroDivisionError" in out
+    assert err == ""
+    shell.run_cell("%unload_ext convlin")
+    shell.run_cell("net(zeros(2, 512))")
+    out, err = capsys.readouterr()
+    assert "mat1 and mat2" in out
+    assert NEEDS not in err
+    assert "showtraceback" not in vars(shell)
+
+
+def test_explain_errors_in_a_cell(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell(f"import convlin\nconvlin.explain_errors()\n{NET}")
+    shell.run_cell("net(zeros(2, 512))")
+    assert NEEDS in capsys.readouterr().err
+    shell.run_cell("convlin.explain_errors(False)")
+    shell.run_cell("net(zeros(2, 512))")
+    assert NEEDS not in capsys.readouterr().err
+
+
+def test_the_magic(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell("%load_ext convlin")
+    shell.run_cell(NET)
+    summary = shell.run_cell("%convlin net 512").result
+    assert isinstance(summary, convlin.Summary)
+    assert summary.required_in_features == {"1": 512}
+    assert shell.run_cell("%convlin net").result.total_params == 9_990 + 10
+    capsys.readouterr()
+    for line, said in (("nte 512", "no model is named 'nte' here"), ("", "write %convlin"), ("net -3", "-3")):
+        shell.run_cell(f"%convlin {line}")
+        err = capsys.readouterr().err
+        assert err.startswith("UsageError: ")
+        assert said in err
+
+
+def test_a_notebook(tmp_path: Path) -> None:
+    pytest.importorskip("nbclient")
+    pytest.importorskip("ipykernel")
+    import nbformat
+    from nbclient import NotebookClient
+
+    cells = ["%load_ext convlin", NET, "net(zeros(2, 512))", "%convlin net 512"]
+    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    NotebookClient(book, timeout=200, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}).execute()
+    kinds = {output["output_type"]: output for output in book.cells[2].outputs}
+    assert kinds["error"]["ename"] == "RuntimeError"
+    assert NEEDS in kinds["stream"]["text"]
+    assert "in_features=512" in book.cells[3].outputs[0]["data"]["text/html"]
