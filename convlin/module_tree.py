@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlin._util.gc_pause import paused
 
@@ -55,3 +55,38 @@ def of_class(modules: Sequence[nn.Module], wanted: type) -> list[nn.Module]:
     """The modules of a class or of one that inherits from it: few classes are asked, not many modules."""
     kinds = {kind for kind in set(map(type, modules)) if issubclass(kind, wanted)}
     return [module for module in modules if type(module) in kinds] if kinds else []
+
+
+# Read from where PyTorch keeps them: a model may use the name of a method for something of its own, as in
+# ``self.modules = [...]``, and PyTorch's methods call each other.
+
+
+def modules_of(model: nn.Module) -> list[nn.Module]:
+    """Every module of a model once, itself first, as ``model.modules()`` gives them."""
+    return [node.module for node in walk(model)]
+
+
+def module_at(model: nn.Module, path: str) -> nn.Module:
+    """The module at ``path``, which exists."""
+    for name in filter(None, path.split(".")):
+        inner = model._modules[name]
+        assert inner is not None
+        model = inner
+    return model
+
+
+def named_parameters_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every parameter with its full name."""
+    return _tensors_of(model, "_parameters")
+
+
+def named_buffers_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every buffer with its full name."""
+    return _tensors_of(model, "_buffers")
+
+
+def _tensors_of(model: nn.Module, kept: str) -> Iterator[tuple[str, Tensor]]:
+    for path, module, _ in walk(model):
+        for name, tensor in getattr(module, kept).items():
+            if tensor is not None:
+                yield (f"{path}.{name}" if path else name), tensor

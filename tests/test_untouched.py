@@ -368,3 +368,33 @@ def test_a_write_that_nothing_saw_coming_is_told() -> None:
     with pytest.warns(UntouchedWarning, match=r"wrote to 1 tensor\(s\) of the model \(4×4\).*copy.deepcopy"):
         summarize(model, (4,))
     assert torch.equal(model.seen, torch.zeros(3))  # small buffers are copied beforehand
+
+
+class _Hiding(nn.Module):
+    """Uses the names of PyTorch's methods for things of its own."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.inner = nn.Sequential(nn.Linear(10, 2))
+        setattr(self, name, [self.conv])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.inner(self.conv(x).flatten(1))
+
+
+HIDDEN = ("modules", "parameters", "named_modules", "named_parameters", "buffers", "named_buffers", "children",
+          "named_children", "get_submodule")  # fmt: skip
+
+
+@pytest.mark.parametrize("name", HIDDEN)
+@pytest.mark.parametrize("size", [3, 8, "H"])
+def test_a_model_may_use_the_name_of_a_method_for_its_own(name: str, size: int | str) -> None:
+    model = _Hiding(name)
+    summary = summarize(model, (3, size, size), columns=["layer", "output", "where"])
+    if isinstance(size, int):
+        # What PyTorch flattens is what the Linear needs.
+        needed = model.conv(torch.zeros(1, 3, size, size)).flatten(1).shape[1]
+        assert summary.required_in_features == {"inner.0": needed}
+    assert summary.problems
+    assert getattr(model, name) == [model.conv]

@@ -15,7 +15,7 @@ from convlin.api.summarize import summarize
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
 from convlin.layers import rule_for
-from convlin.module_tree import walk
+from convlin.module_tree import module_at, named_parameters_of, walk
 from convlin.observe import unwrapped
 from convlin.records import Problem
 
@@ -122,7 +122,7 @@ def _exchange(
     root: nn.Module, path: str, changes: Mapping[str, Any], tied: dict[tuple[int, tuple[int, ...]], nn.Parameter]
 ) -> list[tuple[nn.Module, str, nn.Module]]:
     """Put a new layer everywhere the old one is; what was there, to be put back if need be."""
-    old = root.get_submodule(path)
+    old = module_at(root, path)
     if not path:
         raise ShapeError(f"the model is a single {type(old).__name__}: make a new one with {_spelled(changes)}")
     new = _rebuilt(old, changes, tied)
@@ -151,7 +151,7 @@ def _rebuilt(
         made = base(**_settings(old, base, changes))
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # it takes something else
         raise ShapeError(f"{type(old).__name__} cannot be made anew ({error}): write {_spelled(changes)}") from error
-    first = next(iter(old.parameters()), None)
+    first = next((tensor for _, tensor in named_parameters_of(old)), None)
     if first is not None and first.is_floating_point():  # not every constructor takes a device and a dtype
         made = made.to(device=first.device, dtype=first.dtype)
     new = copy.copy(old)
@@ -164,8 +164,8 @@ def _rebuilt(
     new.__dict__["_parameters"] = {**old._parameters, **made._parameters}
     new.__dict__["_buffers"] = {**old._buffers, **made._buffers}
     new.__dict__["_modules"] = {**old._modules, **made._modules}
-    inner = dict(old.named_modules())
-    for path, module in made.named_modules():
+    inner = {path: module for path, module, _ in walk(old)}
+    for path, module, _ in walk(made):
         before = inner.get(path)
         if before is None:
             continue
@@ -194,7 +194,7 @@ def _settings(old: nn.Module, base: type, changes: Mapping[str, Any]) -> dict[st
         settings = {name: old.__dict__[name] for name in named if name in old.__dict__}
         if "bias" in named and not isinstance(old.__dict__.get("bias"), bool):
             settings["bias"] = getattr(old, "bias", None) is not None
-    weight = next(iter(old.parameters()), None)
+    weight = next((tensor for _, tensor in named_parameters_of(old)), None)
     if weight is not None and ("device" in named or len(named) < len(parameters)):
         settings.update(device=weight.device, dtype=weight.dtype)
     return {**settings, **changes}

@@ -132,5 +132,5 @@ def explain(
     from convlin.explanation.of_model import explain_report, printable
 
     summary = summarize(layer, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device)
-    has_layers = any(True for _ in layer.children())
+    has_layers = any(child is not None for child in layer._modules.values())
     return printable(explain_report(summary.report) if has_layers else explain_layer(layer, summary.report))

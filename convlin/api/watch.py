@@ -11,7 +11,7 @@ from torch import nn
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.silent_mistakes import findings
 from convlin.inputs import Plan, check_model, model_device
-from convlin.module_tree import walk
+from convlin.module_tree import modules_of, walk
 from convlin.observe import is_resource, observe, structure, unwrapped
 from convlin.records import Problem, Report
 from convlin.summary import Summary
@@ -52,7 +52,7 @@ def watch(model: nn.Module) -> Iterator[Summary]:
     state = State(careful=True, watching=True)
     frame = user_frame()
     try:
-        with as_written(model.modules()), Tracer(walk(root), state).attached():
+        with as_written(modules_of(model)), Tracer(walk(root), state).attached():
             yield summary
     except Exception as error:
         summary._fill(_report(root, state, frame))
@@ -67,7 +67,7 @@ def _report(root: nn.Module, state: State, frame: object) -> Report:
     recording = state.recording
     if recording.failure is None or recording.outputs:
         recording.findings.extend(findings(recording, batch_added=False))
-    training = {module.training for module in root.modules()}
+    training = {module.training for module in modules_of(root)}
     mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
     report = build(root, recording, device=str(model_device(root)), mode=mode)
     problems = _told_by_another_pass(root, recording, report, (frame,))

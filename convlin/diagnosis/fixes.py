@@ -10,6 +10,7 @@ from torch import nn
 
 from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code
+from convlin.module_tree import module_at, walk
 from convlin.records import Location
 from convlin.trace.recording import Finding
 
@@ -94,8 +95,8 @@ class Lines:
 
     def _all_want(self, site: Site, path: str, changes: Mapping[str, str]) -> bool:
         """Whether every layer that the call makes needs the same changes."""
-        kind = type(self._model.get_submodule(path))
-        for other, module in self._model.named_modules():
+        kind = type(module_at(self._model, path))
+        for other, module, _ in walk(self._model):
             if type(module) is kind and any(self._wanted.get(other, {}).get(name) != changes[name] for name in changes):
                 found = self._site(other)
                 if found is None or (found.location.file, found.start) == (site.location.file, site.start):

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from convlin.layers.common import divisor, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.module_tree import modules_of
 
 
 def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdict | None:
@@ -67,7 +68,7 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     }
     args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
     kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
-    heads = next(each.num_heads for each in module.modules() if isinstance(each, nn.MultiheadAttention))
+    heads = next(each.num_heads for each in modules_of(module) if isinstance(each, nn.MultiheadAttention))
     place = _place(wrong[0], names, arrival)
     changes = {"d_model": required, **_heads("nhead", required, heads)}
     detail = {"parts": heads} if len(changes) > 1 else {}

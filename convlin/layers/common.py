@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from convlin.layers.rule import Arrival, Examine, Misfit, Verdict
+from convlin.module_tree import named_parameters_of
 from convlin.tensors import dtype_name
 
 
@@ -53,7 +54,8 @@ def stored_weight(module: nn.Module) -> Tensor | None:
     """The weight as it is stored: to read one under a parametrization runs modules, and may change them."""
     weight = module._parameters.get("weight")
     if weight is None and torch.nn.utils.parametrize.is_parametrized(module, "weight"):
-        return next(module.parametrizations["weight"].parameters(), None)  # type: ignore[index, union-attr]
+        kept = module.parametrizations["weight"]  # type: ignore[index]
+        return next((tensor for _, tensor in named_parameters_of(kept)), None)  # type: ignore[arg-type]
     return weight if weight is not None else module.__dict__.get("weight")
 
 

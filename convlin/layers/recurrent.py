@@ -11,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 from convlin.derivations import of_layers
 from convlin.layers.common import dtype_misfit, moved, resized, unwrapped, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.module_tree import named_parameters_of
 
 
 def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) -> Verdict | None:
@@ -20,7 +21,7 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
     tensor, misfits = (packed.data, ()) if packed is not None else unwrapped(given)
     if not isinstance(tensor, Tensor) or tensor.dim() == 0 or (packed is not None and tensor.dim() != 2):
         return None
-    weight = next(iter(module.parameters()), None)
+    weight = next((tensor for _, tensor in named_parameters_of(module)), None)
     tensor, dtype_misfits = dtype_misfit(tensor, weight)
     misfits += dtype_misfits
     ranks = (1, 2) if is_cell else (2, 3)

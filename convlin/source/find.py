@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from convlin.source.follow import constructor, method
 from convlin.source.hints import Hint, files_of, makings, stored_value
-from convlin.source.match import Candidate, Matcher, children
+from convlin.source.match import Candidate, Matcher, child_at, children, within
 from convlin.source.rewrite import Site
 from convlin.source.session import Session, TooMuchError
 from convlin.source.sites import site_of
@@ -79,7 +79,7 @@ class Finder:
         self._hints = tuple(hints)
         self._session = Session(Files())
         self._matcher = Matcher()
-        self._counts = Counter(type(module) for module in root.modules())
+        self._counts = Counter(type(module) for _, module in within(root))
         self._constructed: dict[tuple[type, int], tuple[Thing | None, _Constructed | None]] = {}
         self._starts: list[_Sighting] | None = None
         self._later: dict[tuple[int, frozenset[str]], list[Candidate]] = {}
@@ -254,7 +254,7 @@ class Finder:
         names: list[tuple[str, bool]] = []
         for name in path.split("."):
             names.append((name, container(type(module)) is not None))
-            module = module.get_submodule(name)
+            module = child_at(module, name)
         here = made.frame.parsed.statement(made.node)
         main = getattr(sys.modules.get("__main__"), "__file__", None)
         own = None if is_torch(type(self.root)) else type(self.root)

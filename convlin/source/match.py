@@ -194,6 +194,29 @@ def children(module: nn.Module) -> Mapping[str, nn.Module | None]:
     return held if isinstance(held, dict) else dict(held.items())
 
 
+def within(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:
+    """Every module once with its path, read past a model that uses ``named_modules`` for something of its own."""
+    seen: set[int] = set()
+    pending = [("", root)]
+    while pending:
+        path, module = pending.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        yield path, module
+        inner = [(f"{path}.{name}" if path else name, child) for name, child in children(module).items()]
+        pending += [(name, child) for name, child in reversed(inner) if child is not None]
+
+
+def child_at(root: nn.Module, path: str) -> nn.Module:
+    """The module at ``path``, which exists."""
+    for name in filter(None, path.split(".")):
+        inner = children(root)[name]
+        assert inner is not None
+        root = inner
+    return root
+
+
 def agrees(callee: type, arguments: Arguments, module: nn.Module) -> bool:
     """Whether the plain arguments of a call are what the module declares.
 

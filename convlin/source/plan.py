@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from convlin.source.find import Finder
+from convlin.source.match import child_at, within
 from convlin.source.rewrite import Edit, Site
 
 if TYPE_CHECKING:
@@ -66,8 +67,8 @@ def _edits(finder: Finder, sites: Mapping[str, Site], wanted: Mapping[str, Chang
 
 def _others(finder: Finder, site: Site, paths: Iterable[str]) -> Iterator[str]:
     """Layers beside the ones asked for that the call may have made."""
-    asked = [finder.root.get_submodule(path) for path in paths]
-    for path, module in finder.root.named_modules():
+    asked = [child_at(finder.root, path) for path in paths]
+    for path, module in within(finder.root):
         is_asked = any(module is each for each in asked)
         if type(module) is type(asked[0]) and not is_asked and finder.may_have_made(site, path):
             yield path

@@ -14,6 +14,8 @@ from typing import Any
 
 from torch import nn
 
+from convlin.module_tree import modules_of
+
 _REMEMBERS = type(functools.lru_cache(lambda: None))
 _LIBRARIES = ("torch", "sympy", "convlin", "mpmath")
 
@@ -33,7 +35,7 @@ def forgetting(model: nn.Module) -> Iterator[None]:
 def _caches(model: nn.Module) -> list[Any]:
     """The caches that the classes of the model and the files they stand in can reach."""
     spaces: dict[int, dict[str, Any]] = {}
-    for kind in {base for module in model.modules() for base in type(module).__mro__}:
+    for kind in {base for module in modules_of(model) for base in type(module).__mro__}:
         if kind.__module__.partition(".")[0] in _LIBRARIES or kind.__module__ == "builtins":
             continue
         file = sys.modules.get(kind.__module__)

@@ -27,6 +27,7 @@ from convlin._util.torch_private import values_of_symbols
 from convlin.errors import ConvlinError
 from convlin.functions import fake_shapes
 from convlin.functions.fake_shapes import KnownSizes
+from convlin.module_tree import modules_of
 from convlin.records import Location, Shape, Size
 from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
@@ -162,7 +163,7 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
     fakes = parts.fake_mode(shape_env=environment, allow_non_fake_inputs=True)
     made = Session(sample, environment)
     # A fake tensor has to be made outside the mode.
-    exchange(model.modules(), lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
+    exchange(modules_of(model), lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
     with ExitStack() as stack:
         stack.enter_context(quiet())
         stack.enter_context(compiling())

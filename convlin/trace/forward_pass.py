@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from convlin.inputs import Dummy, Plan, model_device
-from convlin.module_tree import Node, of_class, walk
+from convlin.module_tree import Node, modules_of, of_class, walk
 from convlin.tensors import describe
 from convlin.trace.eager import as_written
 from convlin.trace.recording import Recording
@@ -92,7 +92,7 @@ def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> di
 @contextmanager
 def prepared(model: nn.Module, plan: Plan, mode: str, modules: Sequence[nn.Module] | None = None) -> Iterator[None]:
     """The model in the mode and on the device of this pass; to be used inside ``untouched``."""
-    modules = list(model.modules()) if modules is None else modules
+    modules = modules_of(model) if modules is None else modules
     if mode != "same":
         trains = mode == "train"
         scripted = set(map(id, of_class(modules, torch.jit.ScriptModule)))

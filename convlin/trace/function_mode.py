@@ -20,6 +20,7 @@ from convlin.functions.catalog import is_fact, keeps_memory_order, mixes_cells, 
 from convlin.functions.stand_ins import recover, reshape_sizes
 from convlin.functions.writes import only_reads
 from convlin.layers import PLAIN, Misfit
+from convlin.module_tree import named_buffers_of, named_parameters_of
 from convlin.records import UNSEEN, Join, Shape, Source, SourceKind
 from convlin.tensors import info, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
@@ -208,7 +209,7 @@ class Between(TorchFunctionMode):
         if all(source.is_made for source in sources) or not self._state.stack:
             return ()
         module = self._state.stack[-1].module
-        known = {id(tensor): name for name, tensor in (*module.named_parameters(), *module.named_buffers())}
+        known = {id(tensor): name for name, tensor in (*named_parameters_of(module), *named_buffers_of(module))}
         return tuple(f"self.{known[id(tensor)]}" if id(tensor) in known else "" for tensor in tensors)
 
     def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor]) -> None:

@@ -13,7 +13,7 @@ from torch.nn.parameter import is_lazy
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin.layers import Derive, runs_as_documented
-from convlin.module_tree import Node, of_class, walk
+from convlin.module_tree import Node, modules_of, of_class, walk
 from convlin.ops import catalog
 from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Shape
 from convlin.tensors import device_name, dtype_name, sizes
@@ -156,7 +156,7 @@ def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, 
     parameters: dict[int, str] = {}
     buffers: dict[int, str] = {}
     scripted = of_class([node.module for node in nodes], jit.ScriptModule)
-    opaque = {id(inner) for module in scripted for inner in module.modules()}
+    opaque = {id(inner) for module in scripted for inner in modules_of(module)}
     opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
     everything_ran = len(counts) >= len(nodes) and all(id(node.module) in counts for node in nodes)
     busy = set() if everything_ran or not ran else _with_called_descendants(nodes, counts)

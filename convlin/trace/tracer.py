@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from convlin._util.gc_pause import paused
 from convlin.layers import PLAIN, Arrival
-from convlin.module_tree import Node, is_leaf
+from convlin.module_tree import Node, is_leaf, modules_of
 from convlin.records import Source, TensorInfo
 from convlin.tensors import describe, describe_arguments, sizes, tensors_in
 from convlin.trace.call_sites import calling_line, raised_in_torch
@@ -79,7 +79,7 @@ class Tracer:
             self._paths[id(module)] = path
             if isinstance(module, torch.jit.ScriptModule):
                 # Its children run inside TorchScript, where no Python hook is called.
-                inside_script.update(id(inner) for inner in module.modules() if inner is not module)
+                inside_script.update(id(inner) for inner in modules_of(module) if inner is not module)
             if quick is not None:
                 quick.put(self._hooks, module)
                 continue

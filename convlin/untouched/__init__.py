@@ -18,6 +18,7 @@ import torch
 from torch import nn
 
 from convlin._util.gc_pause import paused
+from convlin.module_tree import modules_of
 from convlin.untouched.module_state import Keeper, TrainingFlags
 
 #: One pass at a time in a process: the random state and the modules' hooks are shared by threads.
@@ -37,7 +38,7 @@ def untouched(
     with ONE_AT_A_TIME, _random_state(), _torch_state():
         with paused():
             keeper: Keeper | TrainingFlags
-            keeper = TrainingFlags(modules or model.modules()) if closed else Keeper(model, modules)
+            keeper = TrainingFlags(modules or modules_of(model)) if closed else Keeper(model, modules)
         try:
             yield keeper
         finally:

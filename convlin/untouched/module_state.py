@@ -19,7 +19,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin.errors import UntouchedWarning
-from convlin.module_tree import of_class
+from convlin.module_tree import modules_of, of_class
 from convlin.untouched.tensor_state import KeptTensors
 
 _ATOMS = frozenset(
@@ -63,7 +63,7 @@ class Keeper:
         self._modules: list[nn.Module] = []
         self._types: list[type] = []
         self._kinds: dict[type, _Kind] = {}
-        held = list(model.modules()) if modules is None else modules
+        held = modules_of(model) if modules is None else modules
         # Inside TorchScript no function mode sees who writes.
         self._tensors = KeptTensors(copy_all=bool(of_class(held, torch.jit.ScriptModule)))
         for module in held:
