@@ -13,6 +13,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from convlin.at_error.module_call import ModuleCall, module_call
+from convlin.module_tree import modules_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -109,7 +110,7 @@ def _summary(call: ModuleCall, error: BaseException) -> Summary | None:
         summary = summarize_plan(root, plan, "same", hints=_hints(call, root))
     if all(problem.kind == "error" for problem in summary.problems) and all(each.failed for each in summary.calls):
         return None  # PyTorch has said it: there is no shape to show beside
-    training = {module.training for module in root.modules()}
+    training = {module.training for module in modules_of(root)}
     mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
     return Summary(replace(summary.report, mode=mode))
 
