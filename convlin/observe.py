@@ -46,7 +46,9 @@ class Outcome:
 def check_mode(mode: str) -> str:
     """``mode`` itself, or an ``InputError`` that lists the modes there are."""
     if mode not in MODES:
-        raise InputError(f'mode={mode!r} is no mode: write mode="eval", mode="train" or mode="same" (as the model is)')
+        raise InputError(
+            f'mode={mode!r} is not a valid mode: write mode="eval", mode="train" or mode="same" (as the model is)'
+        )
     return mode
 
 

@@ -110,7 +110,7 @@ class Summary(Forms):
         >>> from convlin import summarize
         >>> from torch import nn
         >>> print(summarize(nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(48, 2)), (3, 8, 8)).explain("2"))
-        the way to 2
+        how 2 gets its input size
         <BLANKLINE>
         input  1×3×8×8
         0  MaxPool2d  1×3×8×8 → 1×3×4×4

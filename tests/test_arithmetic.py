@@ -158,7 +158,7 @@ def agree(
         expected = tuple(observe().shape)
         # Reflection of an empty batch, and expand of a scalar, can come out with a size of −1.
         if min(expected, default=0) < 0:
-            raise ValueError(f"{expected} is no shape")
+            raise ValueError(f"{expected} is not a valid shape")
     except (RuntimeError, ValueError, TypeError, IndexError, NotImplementedError, AssertionError) as error:
         note(f"PyTorch refuses: {error}")
         with pytest.raises(SizeError):

@@ -236,7 +236,7 @@ def test_columns_rows_and_forms(run: Run) -> None:
     assert json.loads(run("show", "net.py:CNN", "3,32,32", "--format", "json").out)["model"] == "CNN"
     ran = run("show", "net.py:CNN", "3,32,32", "--columns", "layer,outptu")
     assert (ran.status, ran.out) == (2, "")
-    assert "there is no column 'outptu'; did you mean 'output'?" in ran.err
+    assert "unknown column 'outptu'; did you mean 'output'?" in ran.err
 
 
 def test_output_file(run: Run, project: Path) -> None:
@@ -291,20 +291,23 @@ def test_named_sizes(run: Run) -> None:
         (["show", "net.py:make", "3", "--kwargs", "**{}"], "cannot be read"),
         (["show", "net.py:make", "3", "--kwargs", "{1: 2}"], "cannot be read"),
         (["show", "net.py:Two", "3", "3", "--forward-kwargs", "3"], "--forward-kwargs takes arguments with names"),
-        (["show", "net.py:CNN", "3,32,3.2"], "'3,32,3.2' is no input: write the sizes of one sample without the batch"),
-        (["show", "net.py:CNN", "3,,32"], "'3,,32' is no input"),
-        (["show", "net.py:CNN", "0,32,32"], "0 in the shape (0, 32, 32) is no size"),
+        (
+            ["show", "net.py:CNN", "3,32,3.2"],
+            "'3,32,3.2' is not a valid input: write the sizes of one sample without the batch",
+        ),
+        (["show", "net.py:CNN", "3,,32"], "'3,,32' is not a valid input"),
+        (["show", "net.py:CNN", "0,32,32"], "0 in the shape (0, 32, 32) is not a valid size"),
         (["show", "net.py:CNN", "x=3,32,32", "5"], "some of the inputs x=3,32,32 5 have names"),
         (["show", "net.py:CNN", "y=3,32,32"], "CNN.forward(x) has no 'y': it takes x"),
-        (["show", "net.py:CNN", "3,32,32", "--dtypes", "flaot32"], "'flaot32' is no dtype"),
+        (["show", "net.py:CNN", "3,32,32", "--dtypes", "flaot32"], "'flaot32' is not a valid dtype"),
         (["show", "net.py:Two", "3", "3", "--dtypes", "a=long", "--dtypes", "half"], "some --dtypes have names"),
         (["show", "net.py:CNN", "3,32,32", "--device", "cud"], "'cud'"),
-        (["show", "net.py:CNN", "3,32,32", "--batch-size", "0"], "--batch-size 0 is no batch size"),
+        (["show", "net.py:CNN", "3,32,32", "--batch-size", "0"], "--batch-size 0 is not a valid batch size"),
         (["check", "net.py:CNN"], "net.py:CNN needs an input to be checked with"),
         (["check"], "no model was given, and there is no pyproject.toml"),
         (["check", "net.py:CNN", "3,32,32", "--update"], "--update writes locks, and none is named: add --lock FILE"),
         (["check", "net.py:CNN", "3,32,32", "--lock", "no.shapes"], "there is no lock no.shapes: write it with"),
-        (["check", "net.py:CNN", "3,32,32", "--lock", "net.py"], "net.py is no lock of convlin"),
+        (["check", "net.py:CNN", "3,32,32", "--lock", "net.py"], "net.py is not a convlin lock"),
         (["fix", "net.py:CNN"], "net.py:CNN needs an input to be run with"),
         (["explain", "Conv2d"], "Conv2d needs an input: write convlin explain Conv2d 3,32,32"),
     ],
@@ -516,16 +519,16 @@ def test_check_against_a_lock(run: Run, project: Path) -> None:
     words = ("check", "net.py:CNN", "3,32,32", "--lock", "locks/net.shapes")
     ran = run(*words, "--update")
     assert ran.status == 0
-    assert "  written locks/net.shapes: look at it and commit it\n" in ran.out
-    assert run(*words).out == "✓ net.py:CNN  input 1×3×32×32  6 calls, as locks/net.shapes says\n"
+    assert "  written locks/net.shapes: review and commit it\n" in ran.out
+    assert run(*words).out == "✓ net.py:CNN  input 1×3×32×32  6 calls, matches locks/net.shapes\n"
     assert "locks/net.shapes is up to date" in run(*words, "--update").out
     before = (project / "locks/net.shapes").read_bytes()
     ran = run(*words, "--kwargs", "classes=7")
     assert ran.status == 1
     assert "✗ net.py:CNN" in ran.out
-    assert "  not as locks/net.shapes says: 2 reshaped, 1 with other params\n" in ran.out
+    assert "  does not match locks/net.shapes: 2 reshaped, 1 with other params\n" in ran.out
     assert re.search(r"  reshaped +fc1 +-> 1x10 +-> 1x7\n", ran.out)
-    assert "If this is meant, add --update" in ran.out
+    assert "If this is intended, add --update" in ran.out
     assert (project / "locks/net.shapes").read_bytes() == before
     assert "changed locks/net.shapes" in run(*words, "--kwargs", "classes=7", "--update").out
     (project / "locks/net.shapes").write_bytes(before[:80])
@@ -583,7 +586,7 @@ def test_check_as_annotations(run: Run, project: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("GITHUB_WORKSPACE", str(project.parent))
     ran = run("check", "net.py:CNN", "3,32,32", "--lock", "net.shapes", "--kwargs", "classes=7", "--format", "github")
     assert (
-        f"::error file={project.name}/net.py,line=11,title=net.py%3ACNN fc1::not as net.shapes says: reshaped fc1"
+        f"::error file={project.name}/net.py,line=11,title=net.py%3ACNN fc1::does not match net.shapes: reshaped fc1"
         in ran.out
     )
 
@@ -644,7 +647,7 @@ def test_configured_models(run: Run, project: Path, monkeypatch: pytest.MonkeyPa
     ran = run("check")
     assert ran.status == 0
     assert ran.out.splitlines() == [
-        "✓ net.py:CNN  input 1×3×32×32  6 calls, as cnn.shapes says",
+        "✓ net.py:CNN  input 1×3×32×32  6 calls, matches cnn.shapes",
         "✓ net.py:make  input 2×3×32×32  6 calls",
         "✓ net:Two  input 1×5, 1×7  2 calls",
         "✓ net.py:Two  input a=1×5, b=1×7  2 calls",
@@ -695,9 +698,9 @@ def test_one_wrong_model_among_several(run: Run, project: Path) -> None:
         ('[tool.convlin]\nmodels = ["net.py:CNN"]\n', 'pyproject.toml, model 1: write { model = "net.py:Net"'),
         ("[tool.convlin]\nmodel = 3\nmodels = [{ model = 'a:b' }]\n", "has 'model', and its one key is 'models'"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', inptu = '3' }]\n", "has no key 'inptu'; did you mean 'input'?"),
-        ("[tool.convlin]\nmodels = [{ model = 'a:b', input = 3.5 }]\n", "input = 3.5 is no input"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', input = 3.5 }]\n", "input = 3.5 is not a valid input"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', mode = 3 }]\n", "mode = 3 should be a text"),
-        ("[tool.convlin]\nmodels = [{ model = 'a:b', dtypes = 3 }]\n", "dtypes = 3 is no dtype"),
+        ("[tool.convlin]\nmodels = [{ model = 'a:b', dtypes = 3 }]\n", "dtypes = 3 is not a valid dtype"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', kwargs = 3 }]\n", "kwargs = 3 cannot be passed"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', kwargs = { a = 1979-05-27 } }]\n", "cannot be passed"),
     ],
@@ -778,7 +781,7 @@ def test_fix_writes_and_proves(run: Run, project: Path) -> None:
     assert run("check", "net.py:Wrong", "3,32,32").status == 0
     assert sorted(each.name for each in project.iterdir()) == ["net.py"]
     ran = run("fix", "net.py:Wrong", "3,32,32", "--write")
-    assert (ran.status, ran.out, ran.err) == (0, "", "nothing to mend\n")
+    assert (ran.status, ran.out, ran.err) == (0, "", "nothing to fix\n")
 
 
 def test_fix_puts_back_what_does_not_help(run: Run, project: Path) -> None:
@@ -798,7 +801,7 @@ def test_fix_puts_back_what_does_not_help(run: Run, project: Path) -> None:
     ran = run("fix", "odd.py:Odd", "1", "--write")
     assert ran.status == 1
     assert "the new run shows the same problems" in ran.err
-    assert "this mends nothing: odd.py put back as it was" in ran.err
+    assert "this fixes nothing: odd.py put back as it was" in ran.err
     assert (project / "odd.py").read_bytes() == before
 
 
@@ -843,7 +846,7 @@ def test_fix_leaves_alone_what_is_in_doubt(run: Run, project: Path) -> None:
     )
     ran = run("fix", "loop.py:Loop", "3", "--write")
     assert ran.status == 1
-    assert "left alone: layers.0 (in_features): " in ran.err
+    assert "skipped: layers.0 (in_features): " in ran.err
     assert "loop.py:Loop: 2 of 3 problems left" in ran.err
     text = (project / "loop.py").read_text()
     assert "nn.Linear(7, width)" in text
@@ -874,7 +877,7 @@ def test_fix_mends_a_view(run: Run, project: Path) -> None:
 
 def test_fix_nothing(run: Run) -> None:
     ran = run("fix", "net.py:CNN", "3,32,32")
-    assert (ran.status, ran.out, ran.err) == (0, "", "nothing to mend\n")
+    assert (ran.status, ran.out, ran.err) == (0, "", "nothing to fix\n")
 
 
 def test_fix_a_file_that_may_not_be_written(run: Run, project: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -38,7 +38,7 @@ def test_the_smallest_input_that_passes_is_one_that_the_linear_takes_too(size: t
     assert _runs(model, height, width)
     assert not _runs(model, height - 1, width)
     assert not _runs(model, height, width - 1)
-    assert "the largest 254×254: 10 is made for that" in problem.message
+    assert "the largest 254×254: 10 expects that size" in problem.message
 
 
 @pytest.mark.parametrize("side", [64, 128, 300, 512])

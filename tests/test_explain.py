@@ -56,7 +56,7 @@ def line_of(text: str) -> str:
 
 VIEW = line_of("x = x.view(-1, 32 * 8 * 8)")
 
-WAY = f"""the way to fc1
+WAY = f"""how fc1 gets its input size
 
 input  1×3×32×32
 conv1  Conv2d  1×3×32×32 → 1×16×32×32
@@ -196,7 +196,7 @@ torch.cat at {CAT}  1×8×32×32 → 1×16×32×32
 
 def test_a_concatenation_that_fails_shows_both_ways() -> None:
     text = summarize(UNet(), (3, 33, 33)).explain()
-    assert text.startswith(f"1 problem in UNet\n\nthe way to torch.cat at {CAT}\n\ninput  1×3×33×33\n")
+    assert text.startswith(f"1 problem in UNet\n\nhow torch.cat at {CAT} gets its input size\n\ninput  1×3×33×33\n")
     assert "      with up  1×8×32×32   (the one followed here)\n      with down  1×8×33×33\n" in text
 
 
@@ -257,9 +257,9 @@ class Wrong(nn.Module):
 
 def test_everything_that_is_wrong_each_told_from_where_the_last_one_ended() -> None:
     text = summarize(Wrong(), (3, 16, 16)).explain()
-    assert text.startswith("3 problems in Wrong\n\nthe way to two\n\ninput  1×3×16×16\n")
+    assert text.startswith("3 problems in Wrong\n\nhow two gets its input size\n\ninput  1×3×16×16\n")
     assert text.count("one  Conv2d") == 1
-    assert "the way to fc1\n\none  1×8×12×12, as above\ntwo  Conv2d" in text
+    assert "how fc1 gets its input size\n\none  1×8×12×12, as above\ntwo  Conv2d" in text
     assert [line for line in text.splitlines() if line.startswith("    has ")] == [
         "    has in_channels=4, but one gives 8",
         "    has in_features=2048, but needs 8·8·8 = 512",
@@ -273,7 +273,7 @@ def test_where_nothing_is_wrong_the_flattened_sizes_are_explained() -> None:
     text = summarize(UNet(), (3, 32, 32)).explain()
     assert text == (
         "No size in UNet is wrong.\n"
-        "No Linear stands behind a flatten; explain(path) tells the way to any layer."
+        "No Linear follows a flatten; explain(path) shows how any layer gets its input size."
     )  # fmt: skip
 
 
@@ -306,7 +306,7 @@ def test_named_sizes() -> None:
     report = Report("Net", (tensors[0],), (), "cpu", "eval", (pool, flat, linear), ())
     assert (
         explain_report(report, 2)
-        == """the way to fc
+        == """how fc gets its input size
 
 input  1×3×H×32
 pool  MaxPool2d  1×3×H×32 → 1×3×⌊H/2⌋×16
@@ -442,7 +442,7 @@ def test_one_layer_that_refuses_its_input() -> None:
     )
     assert "stride        2  the default of a pooling layer: its kernel_size" in text
     text = convlin.explain(nn.Conv2d(3, 16, 3), (1, 28, 28))
-    assert "receives 1 channel, made for 3" in text
+    assert "receives 1 channel, expects 3" in text
     assert "        = 26\n" in text
     text = convlin.explain(nn.Linear(9, 2), (7,))
     assert "receives 7 features" in text

@@ -243,21 +243,21 @@ def test_a_new_text_of_the_same_length_has_another_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"", 'is no lock of convlin: its first line is not "# convlin lock, format 1"'),
-        (b"import torch\n", "is no lock of convlin"),
+        (b"", 'is not a convlin lock: its first line is not "# convlin lock, format 1"'),
+        (b"import torch\n", "is not a convlin lock"),
         (b"\xff\xfe\x00", "it is not even text"),
         (TEXT.replace("format 1", "format 2").encode(), "has format 2, and this convlin reads format 1"),
         (TEXT[:-30].encode(), "damaged at line 13: its end is missing"),
         (TEXT[:100].encode(), "damaged at line 4: its end is missing"),
         (b"# convlin lock, format 1\n", "damaged at line 2: the model is missing"),
         (TEXT.replace("# model Net, eval", "# model").encode(), "line 2: '# model' does not name the model"),
-        (TEXT.replace("# input 1x3", "# input1x3").encode(), "line 3: '# input1x3x32x32 float32' is no call"),
-        (TEXT.replace("x32 float32", "x32").encode(), "line 3: '# input 1x3x32x32' is no input"),
+        (TEXT.replace("# input 1x3", "# input1x3").encode(), "line 3: '# input1x3x32x32 float32' is not a valid call"),
+        (TEXT.replace("x32 float32", "x32").encode(), "line 3: '# input 1x3x32x32' is not a valid input"),
         (TEXT.replace("features.4  ReLU", "features.4 ReLU").encode(), "line 8"),
         (TEXT.replace("1x2048 -> 1x10", "1x2048 to 1x10").encode(), "line 12"),
         (TEXT.replace("params 20490", "params many").encode(), "line 12"),
         (TEXT.replace("features.4", "<<<<<<< HEAD\nfeatures.4").encode(), "line 8: a merge conflict was left in it"),
-        (TEXT.replace("features.4 ", '"\\q" ').encode(), 'line 8: "\\q" is no name'),
+        (TEXT.replace("features.4 ", '"\\q" ').encode(), 'line 8: "\\q" is not a valid name'),
     ],
 )
 def test_damaged(text: bytes, said: str, tmp_path: Path) -> None:
@@ -298,7 +298,7 @@ def test_the_whole_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
     with pytest.raises(ShapeError) as caught:
         summarize(Net(channels=8, norm=True, head="head"), (3, 32, 32)).check("net.shapes")
     assert str(caught.value) == (
-        "Net is not as net.shapes says: 4 reshaped, 2 with other params, 1 added, 6 renamed\n"
+        "Net does not match net.shapes: 4 reshaped, 2 with other params, 1 added, 6 renamed\n"
         "\n"
         "Change    Layer                     Lock                      Now\n"
         "reshaped  features.0                -> 1x16x32x32             -> 1x8x32x32\n"
@@ -315,7 +315,7 @@ def test_the_whole_message(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         "renamed   features.6                features.5                features.6\n"
         "renamed   head                      fc                        head\n"
         "\n"
-        "If this is meant, write the lock again: s.lock('net.shapes')"
+        "If this is intended, write the lock again: s.lock('net.shapes')"
     )  # fmt: skip
 
 

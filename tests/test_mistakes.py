@@ -286,15 +286,15 @@ RARE: dict[str, Rare] = {
     ),
     "a flat tensor and an instance norm": Rare(
         "self.norm = nn.InstanceNorm2d(8, affine=True)", "return self.norm(x.flatten(1))", (8, 4, 4),
-        "InstanceNorm2d(8, …) takes 4 dimensions (N×C×H×W), and 2 arrive: 2×128", None,
+        "InstanceNorm2d(8, …) expects 4 dimensions (N×C×H×W), got 2: 2×128", None,
     ),
     "an image and an LSTM": Rare(
         "self.lstm = nn.LSTM(6, 8)", "return self.lstm(x)[0]", (3, 6, 6),
-        "LSTM(6, 8) takes 3 dimensions, and 4 arrive: 2×3×6×6", None,
+        "LSTM(6, 8) expects 3 dimensions, got 4: 2×3×6×6", None,
     ),
     "a sequence and a cell": Rare(
         "self.cell = nn.GRUCell(8, 8)", "return self.cell(x)", (3, 8),
-        "GRUCell(8, 8) takes 2 dimensions, and 3 arrive: 2×3×8", None,
+        "GRUCell(8, 8) expects 2 dimensions, got 3: 2×3×8", None,
     ),
     "a Linear over channels": Rare(
         "self.conv = nn.Conv1d(3, 8, 3)\nself.fc = nn.Linear(8, 10)", "return self.fc(self.conv(x))", (3, 8),

@@ -96,12 +96,12 @@ def test_difference_fails_at_the_users_line(written: pytest.Pytester) -> None:
     result.stdout.fnmatch_lines(
         [
             ">       s = shape_lock(nn.Sequential(nn.Linear(4, 5)), (4,))",
-            "E       *ShapeError: Sequential is not as __shapes__/test_it/test_net.shapes says: "
+            "E       *ShapeError: Sequential does not match __shapes__/test_it/test_net.shapes: "
             "2 reshaped, 1 with other params",
             "E       Change    Layer  Lock    Now",
             "E       reshaped  0      -> 1x3  -> 1x5",
             "E       params    0      15      25",
-            f"E       If this is meant, write the lock again: pytest test_it.py::test_net {UPDATE}",
+            f"E       If this is intended, write the lock again: pytest test_it.py::test_net {UPDATE}",
             "test_it.py:4: ShapeError",
         ]
     )

@@ -320,7 +320,7 @@ def test_memory_refuses_what_it_cannot_know():
     summary = summarize(nn.Linear(2, 2), (2,))
     with pytest.raises(InputError, match="no optimizer 'adan'; did you mean 'adam'"):
         summary.memory(optimizer="adan")
-    with pytest.raises(InputError, match="batch_size=0 is no batch size"):
+    with pytest.raises(InputError, match="batch_size=0 is not a valid batch size"):
         summary.memory(batch_size=0)
     with pytest.raises(InputError, match="nothing to scale"):
         summarize(nn.Linear(2, 2)).memory(batch_size=4)

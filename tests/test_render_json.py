@@ -174,7 +174,7 @@ def test_what_a_program_wants_to_know_is_at_hand():
         (lambda data: data["calls"][0].update(settings=3), "calls[0].settings: expected an object, found 3"),
         (lambda data: data["calls"][0].update(where=["a"]), "calls[0].where: expected an object"),
         (lambda data: data.update(named_sizes={"H": 3}), "named_sizes: expected letters, each with what"),
-        (lambda data: data.update(display={"colums": []}), "there is no option 'colums'"),
+        (lambda data: data.update(display={"colums": []}), "unknown option 'colums'"),
         (lambda data: data.update(display=[1]), "display: expected an object"),
     ],
 )

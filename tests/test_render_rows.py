@@ -295,15 +295,15 @@ def test_settings_of_functions_stand_under_the_same_headers():
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"columns": ["parms"]}, "there is no column 'parms'; did you mean 'params'?"),
+        ({"columns": ["parms"]}, "unknown column 'parms'; did you mean 'params'?"),
         ({"columns": []}, "columns is empty"),
         ({"columns": ["layer", "layer"]}, "column 'layer' is named twice"),
         ({"columns": 3}, "columns=3 should be a list of names"),
-        ({"depth": -1}, "depth=-1 is no depth"),
-        ({"depth": True}, "depth=True is no depth"),
+        ({"depth": -1}, "depth=-1 is not a valid depth"),
+        ({"depth": True}, "depth=True is not a valid depth"),
         ({"only": ""}, "only='' names nothing"),
         ({"fold": "yes"}, "fold='yes' should be True or False"),
-        ({"colums": ["layer"]}, "there is no option 'colums'; did you mean 'columns'?"),
+        ({"colums": ["layer"]}, "unknown option 'colums'; did you mean 'columns'?"),
     ],
 )
 def test_options_are_checked(given, said):

@@ -92,7 +92,7 @@ def estimate(
     0
     """
     if optimizer is not None and optimizer not in OPTIMIZERS:
-        raise InputError(f"there is no optimizer {optimizer!r}{nearest_or_all(optimizer, OPTIMIZERS)}")
+        raise InputError(f"unknown optimizer {optimizer!r}{nearest_or_all(optimizer, OPTIMIZERS)}")
     of_batch = batch_of(report)
     scale = _scaling(report, of_batch, batch_size)
     distinct = [info for _, info in report.parameters()]
@@ -130,7 +130,7 @@ def _scaling(report: Report, of_batch: Size | None, batch_size: int | None) -> C
     if batch_size is None:
         return lambda amount: amount
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:
-        raise InputError(f"batch_size={batch_size!r} is no batch size: write 1, 2, …")
+        raise InputError(f"batch_size={batch_size!r} is not a valid batch size: write 1, 2, …")
     if of_batch is None or of_batch == 0 or of_batch == -1:
         raise InputError("without a batch in the pass there is nothing to scale: summarize(model, input) first")
     if isinstance(of_batch, int):

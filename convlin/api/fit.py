@@ -87,7 +87,7 @@ def fit(
                 replaced += _exchange(root, path, changes, tied)
         problems: Sequence[Problem] = summary.problems
         listed = "\n".join(f"{problem.path or type(root).__name__}: {problem.message}" for problem in problems)
-        raise ShapeError(f"no new layer can mend this; the model is unchanged\n\n{listed}")
+        raise ShapeError(f"no new layer can fix this; the model is unchanged\n\n{listed}")
     except BaseException:
         for parent, name, old in reversed(replaced):
             parent._modules[name] = old

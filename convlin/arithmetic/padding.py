@@ -60,7 +60,7 @@ def pad(input_shape: Shape, /, *, padding: Sequence[Size], mode: str = "constant
     require_sizes("padding", padding)
     rank, count = len(input_shape), len(padding) // 2
     if mode not in _LAYERS:
-        raise SizeError(f"there is no padding mode {mode!r}")
+        raise SizeError(f"unknown padding mode {mode!r}")
     if len(padding) % 2 or count > rank:
         raise SizeError(f"padding has {len(padding)} numbers for {rank} dimensions, but each takes two")
     named = count in SPATIAL_AXES and rank in (count + 1, count + 2)

@@ -52,11 +52,11 @@ def failure(report: Report, path: str | os.PathLike[str], *, again: str = "") ->
     found = changes(read_lock(path, again), lock_of(report))
     parts = []
     if found:
-        parts.append(f"{report.model} is not as {shown(path)} says: {told(found)}")
+        parts.append(f"{report.model} does not match {shown(path)}: {told(found)}")
     if report.problems:
         parts.append(f"{report.model} cannot run as it is, so its shapes are not real:\n\n{problems_text(report)}")
     elif found:
-        parts.append(f"If this is meant, write the lock again: {again or f's.lock({str(path)!r})'}")
+        parts.append(f"If this is intended, write the lock again: {again or f's.lock({str(path)!r})'}")
     return "\n\n".join(parts)
 
 

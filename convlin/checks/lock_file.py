@@ -104,7 +104,7 @@ def read_lock(path: str | os.PathLike[str], again: str = "") -> Lock:
         write = again or f"s.lock({str(path)!r})"
         raise InputError(f"there is no lock {shown(path)}: write it with {write}") from None
     except UnicodeDecodeError:
-        raise InputError(f"{shown(path)} is no lock: it is not even text") from None
+        raise InputError(f"{shown(path)} is not a convlin lock: it is not text") from None
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from None
     return parse(text, shown(path))
@@ -115,7 +115,7 @@ def parse(text: str, name: str) -> Lock:
     rows = text.splitlines()
     first = _FIRST_LINE.fullmatch(rows[0].strip()) if rows else None
     if first is None:
-        raise InputError(f'{name} is no lock of convlin: its first line is not "# convlin lock, format {FORMAT}"')
+        raise InputError(f'{name} is not a convlin lock: its first line is not "# convlin lock, format {FORMAT}"')
     if int(first[1]) != FORMAT:
         raise InputError(
             f"{name} has format {first[1]}, and this convlin reads format {FORMAT}: "
@@ -143,7 +143,7 @@ class _Reader:
         while rows and rows[0][1].startswith("# input "):
             number, row = rows.pop(0)
             if not re.fullmatch(r"# input (?:\S.* )?\S+ \w+", row):
-                raise self._damaged(number, f"{row!r} is no input")
+                raise self._damaged(number, f"{row!r} is not a valid input")
             inputs.append(row.removeprefix("# input "))
         total = re.fullmatch(r"# total params (\d+)", rows[-1][1]) if rows else None
         if total is None:
@@ -162,7 +162,7 @@ class _Reader:
         kind, rest = self._word(number, rest)
         shapes = re.fullmatch(r"((?:\S+, )*\S+) -> ((?:\S+, )*\S+)(?:  params (\d+))?", rest)
         if shapes is None:
-            raise self._damaged(number, f"{row!r} is no call")
+            raise self._damaged(number, f"{row!r} is not a valid call")
         is_function = kind.startswith("(") and kind.endswith(")")
         return Line(
             "" if path == "." else self._unquoted(number, path),
@@ -176,7 +176,7 @@ class _Reader:
     def _word(self, number: int, row: str) -> tuple[str, str]:
         word = re.match(r'(\(?"(?:[^"\\]|\\.)*"\)?|[^\s"]+)  (?=\S)', row)
         if word is None:
-            raise self._damaged(number, f"{row!r} is no call")
+            raise self._damaged(number, f"{row!r} is not a valid call")
         return word[1], row[word.end() :]
 
     def _unquoted(self, number: int, word: str) -> str:
@@ -185,7 +185,7 @@ class _Reader:
         try:
             return str(json.loads(word))
         except ValueError:
-            raise self._damaged(number, f"{word} is no name") from None
+            raise self._damaged(number, f"{word} is not a valid name") from None
 
     def _damaged(self, number: int, why: str) -> InputError:
         return InputError(f"{self._name} is damaged at line {number}: {why}. Write the lock again")

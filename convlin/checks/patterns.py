@@ -73,7 +73,7 @@ def _read_pattern(shape: ExpectedShape, of: str) -> Pattern:
     if shape is None or shape is ...:
         return (AnySizes(),)
     if isinstance(shape, str) or not isinstance(shape, list | tuple):
-        raise InputError(f'{shape!r} is no shape for {of}: write a tuple such as ("N", 16, 32, 32)')
+        raise InputError(f'{shape!r} is not a valid shape for {of}: write a tuple such as ("N", 16, 32, 32)')
     return tuple(_read_element(size, shape, of) for size in shape)
 
 
@@ -93,7 +93,7 @@ def _read_element(size: Any, shape: Any, of: str) -> Element:
         number = None
     if number is None or isinstance(size, bool) or number < 0:
         hint = "write None for any size" if number == -1 else "sizes are whole numbers, names, formulas, None or ..."
-        raise InputError(f"{size!r} in the shape {tuple(shape)!r} for {of} is no size: {hint}")
+        raise InputError(f"{size!r} in the shape {tuple(shape)!r} for {of} is not a valid size: {hint}")
     return number
 
 

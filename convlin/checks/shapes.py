@@ -32,7 +32,9 @@ def read_expected(expected: Expected) -> dict[str, Wanted]:
         raise InputError('no shape is expected: write {"conv1": ("N", 16, 32, 32)}, or a shape for the whole output')
     for path in expected:
         if not isinstance(path, str):
-            raise InputError(f'{path!r} is no path: write a module\'s name such as "features.3", or "" for the output')
+            raise InputError(
+                f'{path!r} is not a valid path: write a module\'s name such as "features.3", or "" for the output'
+            )
     return {path: read_wanted(shape, repr(path) if path else "the output") for path, shape in expected.items()}
 
 

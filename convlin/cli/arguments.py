@@ -8,7 +8,7 @@ from typing import NoReturn, TypeAlias
 
 RUNS_CODE = "The model's file is imported, which runs its code; nothing of it is changed."
 
-_EXIT = "exit status: 0 fine; 1 a shape problem or a difference, or your own code raised; 2 the command cannot be right"
+_EXIT = "exit status: 0 fine; 1 a shape problem or a difference, or your own code raised; 2 usage error"
 
 _Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
@@ -126,9 +126,9 @@ def _fix(commands: _Commands) -> None:
     parser = _command(
         commands,
         "fix",
-        "mend the wrong layers in the source",
+        "fix the wrong layers in the source",
         f"Print a unified diff that gives every wrong layer the size it needs.\n{RUNS_CODE}\n"
-        "Without arguments, mend every model under [tool.convlin] in pyproject.toml.",
+        "Without arguments, fix every model under [tool.convlin] in pyproject.toml.",
         "  convlin fix net.py:Net 3,32,32\n  convlin fix net.py:Net 3,32,32 --write",
     )
     _model(parser, optional=True)

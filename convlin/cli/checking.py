@@ -126,7 +126,7 @@ def _hold_against_lock(result: Result, looked: Looked, path: Path, *, update: bo
         if looked.summary.ok:
             path.parent.mkdir(parents=True, exist_ok=True)
             happened = renewed(report, path)
-            told_ = f"{happened} {shown(path)}: look at it and commit it"
+            told_ = f"{happened} {shown(path)}: review and commit it"
             result.written = told_ if happened else f"{shown(path)} is up to date"
         return
     lock = read_lock(path, "convlin check … --update")
@@ -150,15 +150,15 @@ def _answer_text(result: Result, screen: Screen) -> None:
         screen.answer(head)
         screen.say(result.raised)
         return
-    lock = f", as {shown(result.job.lock_path)} says" if result.job.lock_path and not result.written else ""
+    lock = f", matches {shown(result.job.lock_path)}" if result.job.lock_path and not result.written else ""
     parts = [f"{head}  {result.calls} calls{lock}" if result.ok else head]
     if result.written:
         parts.append(f"  {result.written}")
     if result.problems:
         parts.append(_indented(result.problems_text))
     if result.changes:
-        parts.append(_indented(f"not as {shown(result.job.lock_path or '')} says: {told(result.changes)}"))
-        parts.append("  If this is meant, add --update")
+        parts.append(_indented(f"does not match {shown(result.job.lock_path or '')}: {told(result.changes)}"))
+        parts.append("  If this is intended, add --update")
     screen.answer("\n".join(parts))
 
 
@@ -202,7 +202,9 @@ def _annotations(result: Result) -> Sequence[Annotation]:
         what = f"{change.kind} {change.label}".strip()
         before_now = " → ".join(text for text in (change.before, change.now) if text)
         where = result.places.get(change.path, home)
-        notes.append(Annotation(where, f"{model} {change.path}".strip(), f"not as {lock} says: {what}: {before_now}"))
+        notes.append(
+            Annotation(where, f"{model} {change.path}".strip(), f"does not match {lock}: {what}: {before_now}")
+        )
     if len(notes) > _MOST_NOTES:
         rest = len(notes) - _MOST_NOTES
         notes[_MOST_NOTES:] = [Annotation(home, model, f"and {rest} more: run convlin check {model}")]

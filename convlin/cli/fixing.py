@@ -40,7 +40,7 @@ def fix(arguments: argparse.Namespace, screen: Screen) -> int:
     todo = jobs(arguments)
     mending = _planned(todo, screen)
     if not any(mending.wrong.values()):
-        screen.say("nothing to mend")
+        screen.say("nothing to fix")
         return 0
     for line in mending.left:
         screen.say(line)
@@ -83,13 +83,13 @@ def _plan(looked: Looked, mending: Mending) -> None:
             reason = planned.declined.get(problem.path)
         else:
             edit = _reshaped(problem, looked.summary)
-            reason = None if edit is not None else "no number in the source mends this"
+            reason = None if edit is not None else "no number in the source fixes this"
             if edit is not None and edit not in mending.edits:
                 mending.edits.append(edit)
         if reason is not None:
             name = problem.path or looked.summary.report.model
             here = reason.replace(f"{Path.cwd()}{os.sep}", "")
-            mending.left.append(f"left alone: {name} ({problem.kind}): {here}")
+            mending.left.append(f"skipped: {name} ({problem.kind}): {here}")
 
 
 def _reshaped(problem: Problem, summary: Summary) -> Edit | None:
@@ -128,7 +128,7 @@ def _written(mending: Mending, files: Mapping[str, bytes], screen: Screen) -> in
     names = ", ".join(shown(name) for name in files)
     if worse:
         _put_back(originals)
-        screen.say("\n".join([*worse, f"this mends nothing: {names} put back as it was"]))
+        screen.say("\n".join([*worse, f"this fixes nothing: {names} put back as it was"]))
         return 1
     screen.say(f"written {names}")
     return 1 if mending.left else 0

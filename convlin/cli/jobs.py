@@ -159,7 +159,7 @@ def _sizes(given: Any, place: str) -> str:
         return str(given)
     if isinstance(given, list) and all(isinstance(size, int | str) for size in given):
         return ",".join(map(str, given))
-    raise InputError(f'{place}: input = {given!r} is no input: write "3,32,32", or a list of such texts')
+    raise InputError(f'{place}: input = {given!r} is not a valid input: write "3,32,32", or a list of such texts')
 
 
 def _dtypes(given: Any, place: str) -> tuple[str, ...]:
@@ -167,7 +167,9 @@ def _dtypes(given: Any, place: str) -> tuple[str, ...]:
         return tuple(f"{name}={dtype}" for name, dtype in given.items())
     listed = [given] if isinstance(given, str) else given
     if not isinstance(listed, list | tuple) or not all(isinstance(dtype, str) for dtype in listed):
-        raise InputError(f'{place}: dtypes = {given!r} is no dtype: write "long", or a list or table of such texts')
+        raise InputError(
+            f'{place}: dtypes = {given!r} is not a valid dtype: write "long", or a list or table of such texts'
+        )
     return tuple(listed)
 
 

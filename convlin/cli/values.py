@@ -42,7 +42,7 @@ def read_shape(spec: str) -> tuple[int | str, ...]:
     parts = [part.strip() for part in text.removesuffix(",").split(",")]
     if not all(part.isdecimal() or part.isidentifier() for part in parts):
         raise InputError(
-            f"{spec!r} is no input: write the sizes of one sample without the batch, such as 3,32,32 or 3,H,W"
+            f"{spec!r} is not a valid input: write the sizes of one sample without the batch, such as 3,32,32 or 3,H,W"
         )
     return tuple(int(part) if part.isdecimal() else part for part in parts)
 
@@ -53,7 +53,7 @@ def read_batch_size(text: str) -> int | str:
         return int(text)
     if text.isidentifier():
         return text
-    raise InputError(f"--batch-size {text} is no batch size: write a positive integer, or a name such as N")
+    raise InputError(f"--batch-size {text} is not a valid batch size: write a positive integer, or a name such as N")
 
 
 def read_dtypes(specs: Sequence[str]) -> Any:

@@ -58,7 +58,7 @@ def _from_where_on(smallest: Smallest) -> str:
     if smallest.fits is not None:
         path, largest = smallest.fits
         span = "" if largest == smallest.required else f", the largest {times(largest)}"
-        return f"the smallest input that passes is {required}{span}: {path} is made for that"
+        return f"the smallest input that works is {required}{span}: {path} expects that size"
     if smallest.reaches is not None:
         wrong = smallest.reaches
         declared, needed = wrong.misfit.declared, wrong.misfit.required
@@ -66,7 +66,7 @@ def _from_where_on(smallest: Smallest) -> str:
             f"the smallest input that gets to the end is {required}\n"
             f"there {wrong.path} needs in_features={needed}, and has {declared}"
         )
-    return f"the smallest input that passes is {required}"
+    return f"the smallest input that works is {required}"
 
 
 class _Unseen(NamedTuple):

@@ -99,7 +99,7 @@ class _Explanation:
             yield ""
             yield from self.of_call(index)
         if not flattened:
-            yield "No Linear stands behind a flatten; explain(path) tells the way to any layer."
+            yield "No Linear follows a flatten; explain(path) shows how any layer gets its input size."
 
     def _is_behind_flatten(self, index: int, call: Call) -> bool:
         if not _is_linear(call):
@@ -110,7 +110,7 @@ class _Explanation:
     def of_call(self, index: int) -> Iterator[str]:
         """The way to a call, and what the call itself needs and does."""
         call = self._report.calls[index]
-        yield f"the way to {title(call)}"
+        yield f"how {title(call)} gets its input size"
         yield ""
         times = [number for number, other in enumerate(self._report.calls) if _is_same(call, other)]
         if len(times) > 1:

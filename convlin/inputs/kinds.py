@@ -23,7 +23,7 @@ def read_device(device: torch.device | str | int) -> torch.device:
         read = torch.device(device)
     except (RuntimeError, TypeError) as error:
         raise InputError(
-            f'device={show(device)} is no device that PyTorch knows: write device="cpu", "cuda" or "meta"'
+            f'device={show(device)} is not a device that PyTorch knows: write device="cpu", "cuda" or "meta"'
         ) from error
     if read.type == "cuda":
         if not torch.cuda.is_available():
@@ -97,8 +97,8 @@ def read_dtypes(
         return {by_name[name]: read_dtype(value) for name, value in dtypes.items()}
     if not isinstance(dtypes, Sequence):
         raise InputError(
-            f"dtypes={show(dtypes)} is no dtype: write dtypes=torch.long, a list with one for each input, or a dict "
-            "by name"
+            f"dtypes={show(dtypes)} is not a valid dtype: write dtypes=torch.long, a list with one per input, or a "
+            "dict by name"
         )
     if len(dtypes) != len(places):
         raise InputError(
@@ -116,4 +116,6 @@ def read_dtype(dtype: DtypeLike) -> torch.dtype:
     if isinstance(found, torch.dtype):
         return found
     names = [name for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype)]
-    raise InputError(f"{show(dtype)} is no dtype: write torch.float32, torch.long, …{did_you_mean(dtype, names)}")
+    raise InputError(
+        f"{show(dtype)} is not a valid dtype: write torch.float32, torch.long, …{did_you_mean(dtype, names)}"
+    )

@@ -109,7 +109,9 @@ def _check_batch_size(batch_size: object) -> None:
             return
     elif isinstance(batch_size, int) and not isinstance(batch_size, bool) and batch_size > 0:
         return
-    raise InputError(f'batch_size={show(batch_size)} is no size: write a positive integer, or a name such as "N"')
+    raise InputError(
+        f'batch_size={show(batch_size)} is not a valid size: write a positive integer, or a name such as "N"'
+    )
 
 
 def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
@@ -119,7 +121,7 @@ def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
             if not isinstance(name, str):
                 raise InputError(
                     f'a dict of inputs goes by the names of forward\'s arguments, such as {{"input_ids": (128,)}}; '
-                    f"{show(name)} is no name. To pass the dict itself as one input, write [inputs]"
+                    f"{show(name)} is not a valid name. To pass the dict itself as one input, write [inputs]"
                 )
         return (), dict(given)
     if _is_shape(given) or isinstance(given, Tensor) or _is_numpy(given):
@@ -138,7 +140,7 @@ def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if isinstance(given, range | set | frozenset) and given and all(isinstance(size, int) for size in given):
             spelled = tuple(given)
         also = "" if len(spelled) > 1 else " or (3, 32, 32)"
-        raise InputError(f"{show(given)} is no input: write the shape without the batch, such as {spelled}{also}")
+        raise InputError(f"{show(given)} is not a valid input: write the shape without the batch, like {spelled}{also}")
     return (given,), {}
 
 
@@ -148,12 +150,12 @@ def _check_list(given: list[Any]) -> None:
         raise InputError("the list of inputs is empty: write summarize(model, [(3, 32, 32), (10,)])")
     if all(isinstance(size, int | str) for size in given):
         raise InputError(
-            f"{show(given)} is a list of inputs, and {show(given[0])} is no shape: "
+            f"{show(given)} is a list of inputs, and {show(given[0])} is not a valid shape: "
             f"write the shape as a tuple, {show(tuple(given))}"
         )
     for value in given:
         if isinstance(value, list) and value and all(isinstance(size, int | str) for size in value):
-            raise InputError(f"{show(value)} is no shape: write it as a tuple, {show(tuple(value))}")
+            raise InputError(f"{show(value)} is not a valid shape: write it as a tuple, {show(tuple(value))}")
 
 
 def _is_shape(value: object) -> bool:
@@ -180,12 +182,12 @@ def _read_shape(shape: tuple[Any, ...]) -> tuple[int | str, ...]:
             continue
         if isinstance(size, bool) or not _is_index(size):
             raise InputError(
-                f"{show(size)} in the shape {show(shape)} is no size: "
+                f"{show(size)} in the shape {show(shape)} is not a valid size: "
                 'sizes are positive integers, or letters as in (3, "H", "W")'
             )
         if size <= 0:
             raise InputError(
-                f"{size} in the shape {show(shape)} is no size: sizes are positive, and the batch is left out, "
+                f"{size} in the shape {show(shape)} is not a valid size: sizes are positive, without the batch, "
                 "as in (3, 32, 32)"
             )
         read.append(operator.index(size))

@@ -20,7 +20,7 @@ _MOST_LINES = 16
 #: What stands in a row about a problem that is not a size which was declared wrongly.
 _IN_SHORT = {
     "reshape": "one sample has {required}, not {declared}",
-    "too_small": "the input is {declared}, at least {required} would pass",
+    "too_small": "the input is {declared}, needs at least {required}",
     "dtype": "takes {declared}, receives {required}",
     "operands": "see below",
     "structure": "see below",
@@ -194,7 +194,7 @@ def needs(problem: Problem) -> str:
     >>> needs(Problem("in_features", "fc1", declared=999, required=2048))
     'needs in_features=2048, has 999'
     >>> needs(Problem("too_small", "conv", declared=(24, 24), required=(46, 46)))
-    'the input is 24×24, at least 46×46 would pass'
+    'the input is 24×24, needs at least 46×46'
     """
     if problem.declared is None or problem.required is None:
         return _IN_SHORT["error"]

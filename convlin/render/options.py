@@ -71,18 +71,18 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
     ('layer', 'params')
     >>> options({"columns": ["layer", "parms"]})
     Traceback (most recent call last):
-    convlin.errors.InputError: there is no column 'parms'; did you mean 'params'?
+    convlin.errors.InputError: unknown column 'parms'; did you mean 'params'?
     """
     known = [field.name for field in fields(Options)]
     for name in given:
         if name not in known:
-            raise InputError(f"there is no option {name!r}{nearest_or_all(name, known)}")
+            raise InputError(f"unknown option {name!r}{nearest_or_all(name, known)}")
     checked = dict(given)
     if checked.get("columns") is not None:
         checked["columns"] = _columns(checked["columns"])
     depth = checked.get("depth")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
-        raise InputError(f"depth={depth!r} is no depth: write 0, 1, 2, … or None for all of the model")
+        raise InputError(f"depth={depth!r} is not a valid depth: write 0, 1, 2, … or None for all of the model")
     only = checked.get("only")
     if only is not None and (not isinstance(only, str) or not patterns(only)):
         raise InputError(f'only={only!r} names nothing: write types or paths, "Conv2d|Linear" or "features.*"')
@@ -101,7 +101,7 @@ def _columns(given: Any) -> tuple[str, ...]:
     names: list[str] = []
     for name in given:
         if not isinstance(name, str) or (name not in COLUMNS and name != "default"):
-            raise InputError(f"there is no column {name!r}{nearest_or_all(name, COLUMNS)}")
+            raise InputError(f"unknown column {name!r}{nearest_or_all(name, COLUMNS)}")
         names += DEFAULT if name == "default" else (name,)
     repeated = {name for name in names if names.count(name) > 1}
     if repeated:

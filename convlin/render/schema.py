@@ -83,7 +83,7 @@ def from_json(text: str | bytes) -> tuple[Report, Options]:
     try:
         data = json.loads(text)
     except (ValueError, RecursionError) as error:
-        raise InputError(f"this is no JSON: {error}") from None
+        raise InputError(f"invalid JSON: {error}") from None
     return from_dict(data)
 
 
@@ -97,7 +97,7 @@ def from_dict(data: Any) -> tuple[Report, Options]:
     'Net'
     """
     if not isinstance(data, Mapping) or _KEY not in data:
-        raise InputError("this is no summary that convlin wrote: there is no key 'convlin'")
+        raise InputError("not a convlin summary: it has no key 'convlin'")
     version = data[_KEY]
     if version != VERSION:
         raise InputError(f"this summary has version {version!r} of the schema; this convlin reads {VERSION}")

@@ -55,7 +55,9 @@ def read(text: str) -> Expression:
         tree = None
     if tree is None or not _is_allowed(tree):
         shown = text if len(text) <= _LONGEST else f"{text[:_LONGEST]}…"
-        raise InputError(f'{shown!r} is no size: write a name such as "N", or a formula such as "H//2" or "2*C"')
+        raise InputError(
+            f'{shown!r} is not a valid size: write a name such as "N", or a formula such as "H//2" or "2*C"'
+        )
     found = (node.id for node in ast.walk(tree) if isinstance(node, ast.Name) and node.id not in _FUNCTIONS)
     return Expression(text.strip(), tree, tuple(dict.fromkeys(found)))
 

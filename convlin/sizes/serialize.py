@@ -64,9 +64,9 @@ def read(text: str, known: Assumptions | None = None) -> sympy.Expr:
     32*floor(H/4)
     >>> read("__import__('os')")
     Traceback (most recent call last):
-    convlin.errors.InputError: "__import__('os')" is no formula of a size
+    convlin.errors.InputError: "__import__('os')" is not a valid size formula
     """
-    refusal = InputError(f"{text[:80]!r} is no formula of a size")
+    refusal = InputError(f"{text[:80]!r} is not a valid size formula")
     if len(text) > _LONGEST:
         raise refusal
     try:

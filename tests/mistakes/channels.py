@@ -24,7 +24,7 @@ mistake = partial(record.mistake, MISTAKES)
 @mistake(
     5, (1, 28, 28),
     Wrong("in_channels", "conv1", 3, 1, "self.conv1 = nn.Conv2d(3, 8, 3, padding=1)",
-          "self.conv1 = nn.Conv2d(1, 8, 3, padding=1)", ("receives 1 channel, made for 3", "2×1×28×28 is the input")),
+          "self.conv1 = nn.Conv2d(1, 8, 3, padding=1)", ("receives 1 channel, expects 3", "2×1×28×28 is the input")),
     Wrong("in_channels", "conv2", 16, 8, "self.conv2 = nn.Conv2d(16, 8, 3, padding=1)",
           "self.conv2 = nn.Conv2d(8, 8, 3, padding=1)", ("is the output of conv1",)),
     Wrong("in_features", "fc", 100, 6272, "self.fc = nn.Linear(100, 10)", "self.fc = nn.Linear(6272, 10)"),

@@ -25,7 +25,7 @@ mistake = partial(record.mistake, MISTAKES)
     9, (3, 8, 8),
     Wrong("num_features", "bn1", 32, 64, "self.bn1 = nn.BatchNorm2d(32, momentum=0.05)",
           "self.bn1 = nn.BatchNorm2d(64, momentum=0.05)",
-          ("BatchNorm2d(32, …) receives 64 channels, made for 32", "the output of conv1")),
+          ("BatchNorm2d(32, …) receives 64 channels, expects 32", "the output of conv1")),
     Wrong("num_features", "norm", 8, 16, "self.norm = nn.InstanceNorm2d(8, affine=True)",
           "self.norm = nn.InstanceNorm2d(16, affine=True)"),
     Wrong("in_features", "fc", 10, 1024, "self.fc = nn.Linear(10, 2)", "self.fc = nn.Linear(1024, 2)"),
@@ -131,7 +131,7 @@ class RecurrentInSequential(nn.Sequential):
     10, (20, 9),
     Wrong("input_size", "lstm", 8, 9, "self.lstm = nn.LSTM(8, 16, num_layers=2, bidirectional=True, batch_first=True)",
           "self.lstm = nn.LSTM(9, 16, num_layers=2, bidirectional=True, batch_first=True)",
-          ("receives 9 features, made for 8",)),
+          ("receives 9 features, expects 8",)),
     Wrong("in_features", "fc", 16, 32, "self.fc = nn.Linear(16, 3)", "self.fc = nn.Linear(32, 3)",
           ("32 = 2·16", "lstm is bidirectional")),
 )  # fmt: skip
@@ -200,7 +200,7 @@ class OutputPadding(nn.Module):
 @mistake(
     13, (1, 8, 8, 8),
     Wrong("in_channels", "decoder.0", 8, 4, "nn.ConvTranspose3d(8", "nn.ConvTranspose3d(4",
-          ("receives 4 channels, made for 8",)),
+          ("receives 4 channels, expects 8",)),
 )  # fmt: skip
 class TransposedChannels(nn.Module):
     def __init__(self) -> None:
@@ -288,9 +288,9 @@ class IndexOutOfRange(nn.Module):
 @mistake(
     18, (7, 32),
     Wrong("normalized_shape", "norm", (64,), (32,), "self.norm = nn.LayerNorm(64)", "self.norm = nn.LayerNorm(32)",
-          ("normalises over 64, and 2×7×32 ends in 32",)),
+          ("normalizes over 64, and 2×7×32 ends in 32",)),
     Wrong("embed_dim", "attention", 16, 32, "self.attention = nn.MultiheadAttention(16, 4, batch_first=True)",
-          "self.attention = nn.MultiheadAttention(32, 4, batch_first=True)", ("receives 32 features, made for 16",)),
+          "self.attention = nn.MultiheadAttention(32, 4, batch_first=True)", ("receives 32 features, expects 16",)),
     Wrong("in_features", "fc", 16, 32, "self.fc = nn.Linear(16, 32)", "self.fc = nn.Linear(32, 32)"),
 )  # fmt: skip
 class AttentionBlock(nn.Module):

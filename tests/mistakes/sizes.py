@@ -24,7 +24,7 @@ mistake = partial(record.mistake, MISTAKES)
 @mistake(
     12, (3, 12, 12),
     Wrong("too_small", "pool", (12, 12), (16, 16), None, None,
-          ("MaxPool2d receives 2×32×1×1", "the smallest input that passes is 16×16")),
+          ("MaxPool2d receives 2×32×1×1", "the smallest input that works is 16×16")),
     mended=False,
 )  # fmt: skip
 class TooManyPools(nn.Module):
@@ -45,7 +45,7 @@ class TooManyPools(nn.Module):
 
 @mistake(
     12, (1, 16, 40),
-    Wrong("too_small", "conv", (16, 40), (17, 5), None, None, ("the smallest input that passes is 17×5",)),
+    Wrong("too_small", "conv", (16, 40), (17, 5), None, None, ("the smallest input that works is 17×5",)),
     mended=False,
 )  # fmt: skip
 class KernelLargerThanImage(nn.Module):

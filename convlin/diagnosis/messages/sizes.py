@@ -65,7 +65,7 @@ def _flattened_by_hand(finding: Finding, report: Report) -> str:
 
 def _in_channels(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
-    message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, made for {misfit.declared}"
+    message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, expects {misfit.declared}"
     message += _divided(finding)
     joined = _joined_batch(finding, report)
     if joined:
@@ -104,7 +104,7 @@ def _permute(finding: Finding, report: Report) -> Said:
         looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} {noun}s"
     permuted = tuple(shape[axis] for axis in order)
     return Said(
-        f"{name_of(finding)} receives {plural(misfit.required, noun)}, made for {misfit.declared}\n"
+        f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
         f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
         f"x = x.permute{order}",
         forward=True, behind=f".permute{order}",
@@ -138,7 +138,7 @@ def resized(finding: Finding, report: Report) -> Said:
         "in1_features": "feature", "in2_features": "feature",
     }.get(misfit.kind)  # fmt: skip
     what = plural(misfit.required, noun) if noun else spell(misfit.required)
-    message = f"{name_of(finding)} receives {what}, made for {misfit.declared}"
+    message = f"{name_of(finding)} receives {what}, expects {misfit.declared}"
     message += _divided(finding)
     name = next(iter(misfit.changes), misfit.kind)
     return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={code(misfit.required)}")
@@ -162,7 +162,7 @@ def _normalized_shape(finding: Finding, report: Report) -> Said:
     required = misfit.required[0] if len(misfit.required) == 1 else tuple(misfit.required)
     declared = misfit.declared[0] if len(misfit.declared) == 1 else tuple(misfit.declared)
     return Said(
-        f"{name_of(finding)} normalises over {declared}, and {arrived(finding)} ends in {code(required)}",
+        f"{name_of(finding)} normalizes over {declared}, and {arrived(finding)} ends in {code(required)}",
         f"normalized_shape={code(required)}",
     )
 

@@ -85,7 +85,7 @@ def _flat(finding: Finding, report: Report) -> Said:
     sizes = finding.misfit.detail["sizes"]
     product = "·".join(map(str, sizes))
     return Said(
-        f"{name_of(finding)} takes {AXES.get(finding.misfit.declared, 'N×C×…')}, and {arrived(finding)} arrives\n"
+        f"{name_of(finding)} expects {AXES.get(finding.misfit.declared, 'N×C×…')}, got {arrived(finding)}\n"
         f"{finding.inputs[0].shape[-1]} = {product}: unflatten it first",
         f"x = x.unflatten(1, {sizes})",
         forward=True, behind=f".unflatten(1, {sizes})", in_front=f"Unflatten(1, {sizes})",
@@ -113,7 +113,7 @@ def _rank(finding: Finding, report: Report) -> Said:
     axes = AXES.get(misfit.declared) if "Conv" in finding.layer or "Norm" in finding.layer else None
     ranks = misfit.detail.get("ranks", (misfit.declared,))
     takes = f"{' or '.join(map(str, ranks))} dimensions{f' ({axes})' if axes and len(ranks) == 1 else ''}"
-    message = f"{name_of(finding)} takes {takes}, and {misfit.required} arrive: {arrived(finding)}"
+    message = f"{name_of(finding)} expects {takes}, got {misfit.required}: {arrived(finding)}"
     better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
     kind = finding.layer.partition("(")[0]
     if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalise

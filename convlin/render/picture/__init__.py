@@ -49,5 +49,5 @@ def svg(report: Report, *, theme: str = "auto") -> str:
     True
     """
     if theme not in THEMES:
-        raise InputError(f"there is no theme {theme!r}: use {', '.join(map(repr, THEMES))}")
+        raise InputError(f"unknown theme {theme!r}: use {', '.join(map(repr, THEMES))}")
     return draw(picture(report), report, theme)
