@@ -242,13 +242,13 @@ def test_output_without_a_tensor() -> None:
         ({"fc1": ("N", "H H")}, "'H H' is not a valid size"),
         ({"fc1": ("N", "")}, "'' is not a valid size"),
         ({"fc1": ("N", "H.real")}, "'H.real' is not a valid size"),
-        ({"fc1": ("N", "__import__('os')")}, "is no size"),
-        ({"fc1": ("N", "open(N)")}, "is no size"),
-        ({"fc1": ("N", "9**9**9")}, "is no size"),
-        ({"fc1": ("N", "[N]*9")}, "is no size"),
-        ({"fc1": ("N", "floor(N, N)")}, "is no size"),
-        ({"fc1": ("N", "N" * 300)}, "is no size"),
-        ({"fc1": ("N", "(" * 190)}, "is no size"),
+        ({"fc1": ("N", "__import__('os')")}, "is not a valid size"),
+        ({"fc1": ("N", "open(N)")}, "is not a valid size"),
+        ({"fc1": ("N", "9**9**9")}, "is not a valid size"),
+        ({"fc1": ("N", "[N]*9")}, "is not a valid size"),
+        ({"fc1": ("N", "floor(N, N)")}, "is not a valid size"),
+        ({"fc1": ("N", "N" * 300)}, "is not a valid size"),
+        ({"fc1": ("N", "(" * 190)}, "is not a valid size"),
         ({"fc1": ("N", "2*C")}, "'2*C' needs C, which stands for no size: write 'C' as a size of its own somewhere"),
     ],
 )
@@ -263,7 +263,7 @@ def test_said_before_anything_runs() -> None:
         def forward(self, x: Tensor) -> Tensor:
             raise AssertionError("ran")
 
-    with pytest.raises(InputError, match="is no size"):
+    with pytest.raises(InputError, match="is not a valid size"):
         assert_shapes(Bomb(), (3,), (1, -1))
 
 

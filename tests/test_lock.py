@@ -245,7 +245,7 @@ def test_a_new_text_of_the_same_length_has_another_time(tmp_path: Path) -> None:
     [
         (b"", 'is not a convlin lock: its first line is not "# convlin lock, format 1"'),
         (b"import torch\n", "is not a convlin lock"),
-        (b"\xff\xfe\x00", "it is not even text"),
+        (b"\xff\xfe\x00", "is not a convlin lock: it is not text"),
         (TEXT.replace("format 1", "format 2").encode(), "has format 2, and this convlin reads format 1"),
         (TEXT[:-30].encode(), "damaged at line 13: its end is missing"),
         (TEXT[:100].encode(), "damaged at line 4: its end is missing"),

@@ -282,7 +282,7 @@ RARE: dict[str, Rare] = {
     ),
     "rows without a number": Rare(
         "self.conv = nn.Conv2d(3, 8, 3)", "return self.conv(x)", (8,),
-        "and 2 arrive: 2×8 a dimension for the channels and one for the image's rows are missing", None,
+        "got 2: 2×8 a dimension for the channels and one for the image's rows are missing", None,
     ),
     "a flat tensor and an instance norm": Rare(
         "self.norm = nn.InstanceNorm2d(8, affine=True)", "return self.norm(x.flatten(1))", (8, 4, 4),

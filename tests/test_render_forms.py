@@ -318,7 +318,7 @@ def test_optimizer_state_is_what_the_optimizer_keeps(name):
 
 def test_memory_refuses_what_it_cannot_know():
     summary = summarize(nn.Linear(2, 2), (2,))
-    with pytest.raises(InputError, match="no optimizer 'adan'; did you mean 'adam'"):
+    with pytest.raises(InputError, match="unknown optimizer 'adan'; did you mean 'adam'"):
         summary.memory(optimizer="adan")
     with pytest.raises(InputError, match="batch_size=0 is not a valid batch size"):
         summary.memory(batch_size=0)

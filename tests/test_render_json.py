@@ -159,7 +159,7 @@ def test_what_a_program_wants_to_know_is_at_hand():
 @pytest.mark.parametrize(
     ("change", "said"),
     [
-        (lambda data: data.pop("convlin"), "there is no key 'convlin'"),
+        (lambda data: data.pop("convlin"), "not a convlin summary: it has no key 'convlin'"),
         (lambda data: data.update(convlin=2), "version 2 of the schema; this convlin reads 1"),
         (lambda data: data.update(model=3), "model: expected str, found 3"),
         (lambda data: data.pop("model"), "a value is missing"),
@@ -169,7 +169,10 @@ def test_what_a_program_wants_to_know_is_at_hand():
             "calls[0].inputs[0].shape[1]: expected a size",
         ),
         (lambda data: data["calls"][0]["inputs"][0].update(shape=[True]), "expected a size, found True"),
-        (lambda data: data["calls"][0]["inputs"][0].update(shape=["os.system"]), "'os.system' is no formula"),
+        (
+            lambda data: data["calls"][0]["inputs"][0].update(shape=["os.system"]),
+            "'os.system' is not a valid size formula",
+        ),
         (lambda data: data["calls"][0].update(settings={"a": {"b": 1}}), "calls[0].settings.a: expected a value"),
         (lambda data: data["calls"][0].update(settings=3), "calls[0].settings: expected an object, found 3"),
         (lambda data: data["calls"][0].update(where=["a"]), "calls[0].where: expected an object"),
@@ -300,7 +303,7 @@ def test_closed_forms_read_back_equal(expression):
     ],
 )
 def test_nothing_else_is_read(text):
-    with pytest.raises(InputError, match="is no formula of a size"):
+    with pytest.raises(InputError, match="is not a valid size formula"):
         closed_forms.read(text)
 
 

@@ -227,7 +227,7 @@ def test_several_inputs_share_a_letter() -> None:
 
 @pytest.mark.parametrize("shape", [(3, "", "W"), (3, "H W", 5), (3, "2H", 5)])
 def test_bad_letters(shape: tuple[Any, ...]) -> None:
-    with pytest.raises(InputError, match="is no size: sizes are positive integers, or letters as in"):
+    with pytest.raises(InputError, match="is not a valid size: sizes are positive integers, or letters as in"):
         summarize(nn.Identity(), shape)
 
 

@@ -141,7 +141,7 @@ class NoChannels(nn.Module):
 @mistake(
     7, (784,),
     Wrong("structure", "features.0", 4, 2, "return self.features(x)",
-          "return self.features(x.unflatten(1, (1, 28, 28)))", ("takes N×C×H×W, and 2×784 arrives", "784 = 1·28·28")),
+          "return self.features(x.unflatten(1, (1, 28, 28)))", ("expects N×C×H×W, got 2×784", "784 = 1·28·28")),
 )  # fmt: skip
 class FlatIntoConvolution(nn.Module):
     def __init__(self) -> None:
@@ -190,7 +190,7 @@ class NoChannels1d(nn.Module):
           says=("a shape is given without the batch", "(8, 3, 16, 16) seems to hold one"),
           advice="summarize(model, (3, 16, 16), batch_size=8) or summarize(model, torch.zeros(8, 3, 16, 16))"),
     watched=(Wrong("structure", "conv", 4, 5, "x = self.conv(x)", "x = self.conv(x.squeeze(0))",
-                   ("takes 4 dimensions (N×C×H×W), and 5 arrive: 1×8×3×16×16", "here are 2: 1×8")),),
+                   ("expects 4 dimensions (N×C×H×W), got 5: 1×8×3×16×16", "here are 2: 1×8")),),
     mended=False, batch_size=1,
 )  # fmt: skip
 class BatchInShape(nn.Module):

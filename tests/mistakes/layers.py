@@ -48,7 +48,7 @@ class NormsOfOtherWidth(nn.Module):
 @mistake(
     9, (3, 8, 8),
     Wrong("structure", "1", 3, 4, "nn.BatchNorm1d(8),", "nn.BatchNorm2d(8),",
-          ("BatchNorm1d(8, …) takes 2 or 3 dimensions", "4 arrive: 2×8×6×6")),
+          ("BatchNorm1d(8, …) expects 2 or 3 dimensions", "got 4: 2×8×6×6")),
     Wrong("num_features", "4", 4, 5, "nn.BatchNorm1d(4),", "nn.BatchNorm1d(5),"),
 )  # fmt: skip
 class NormOfOtherRank(nn.Sequential):
