@@ -141,6 +141,29 @@ def test_options_of_the_program_are_its_own(tmp_path: Path) -> None:
         assert is_alike(plain, ours), words
 
 
+def test_the_second_name_of_main_is_the_programs_too(tmp_path: Path) -> None:
+    """multiprocessing gives it when it is imported, which convlin may have done before the program ran."""
+    write(
+        tmp_path,
+        "early.py",
+        """
+        import multiprocessing, runpy, sys
+        sys.argv = ["convlin", "run", "program.py"]
+        runpy.run_module("convlin", run_name="__main__")
+        """,
+    )
+    write(
+        tmp_path,
+        "program.py",
+        """
+        import sys
+        print(sys.modules["__mp_main__"] is sys.modules["__main__"], sys.modules["__mp_main__"].__file__)
+        """,
+    )
+    done = run(sys.executable, "early.py", cwd=tmp_path)
+    assert done.stdout.split() == ["True", str(tmp_path / "program.py")]
+
+
 def test_what_it_pickles_and_starts_finds_its_main(tmp_path: Path) -> None:
     write(
         tmp_path,

@@ -13,7 +13,6 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from convlin.at_error.module_call import ModuleCall, module_call
-from convlin.module_tree import modules_of
 
 if TYPE_CHECKING:
     from torch import nn
@@ -83,6 +82,7 @@ def _summary(call: ModuleCall, error: BaseException) -> Summary | None:
 
     from convlin.api.summarize import summarize_plan
     from convlin.inputs import Plan, model_device
+    from convlin.module_tree import modules_of
     from convlin.observe import is_resource, unwrapped
     from convlin.summary import Summary
 

@@ -30,6 +30,8 @@ def run(arguments: argparse.Namespace) -> None:
     """
     main = ModuleType("__main__")
     sys.modules["__main__"] = main
+    if "multiprocessing" in sys.modules:  # its second name for what was __main__ when it was imported
+        sys.modules["__mp_main__"] = main
     if arguments.module is not None:
         _enter(os.getcwd())
         sys.argv = ["-m", *arguments.arguments]
