@@ -41,6 +41,8 @@ class Outcome:
 
     report: Report
     error: BaseException | None = None
+    names_batch: bool = False
+    """A problem already says that the shape seems to hold the batch."""
 
 
 def check_mode(mode: str) -> str:
@@ -74,6 +76,30 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     ``hints`` say where else to look for the source of a model that is no class of the user's own;
     ``flops`` asks for the operations of every call.
     """
+    outcome = _observed(model, plan, mode, hints, flops=flops)
+    if not outcome.report.problems or outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
+        return outcome
+    other = _observed(model, taken, mode, hints, flops=False)
+    if other.error is not None or not _keeps_batch(other.report, taken):
+        return outcome
+    from convlin.diagnosis.problems import batch_in_shape
+
+    return replace(outcome, report=replace(outcome.report, problems=(batch_in_shape(outcome.report, taken),)))
+
+
+def _keeps_batch(report: Report, plan: Plan) -> bool:
+    """Whether a pass that nothing was wrong with has the batch in front from the first layer to the end."""
+    ends = (report.calls[0].inputs, report.outputs) if report.calls else ()
+    shapes = [infos[0].shape for infos in ends if infos]
+    return (
+        report.completed
+        and not report.problems
+        and len(shapes) == 2
+        and all(len(shape) > 0 and shape[0] == plan.batch_size for shape in shapes)
+    )
+
+
+def _observed(model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: bool) -> Outcome:
     root = unwrapped(model)
     # On the meta device not every function checks what reaches it.
     careful, found = plan.device.type == "meta", Suspects()
@@ -111,7 +137,9 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
             return Outcome(report)
         from convlin.diagnosis.problems import diagnose  # words for what is wrong: not loaded for a model that is right
 
-        return Outcome(replace(report, problems=diagnose(report, recording, root, plan, mode, hints)))
+        names_batch = any(finding.misfit.note == "batch_in_shape" for finding in recording.findings)
+        problems = diagnose(report, recording, root, plan, mode, hints)
+        return Outcome(replace(report, problems=problems), names_batch=names_batch)
     raise AssertionError("a model needed more passes than there are kinds of findings")
 
 

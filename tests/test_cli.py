@@ -1065,3 +1065,23 @@ def test_the_entry_points() -> None:
     data = tomllib.loads((Path(__file__).parent.parent / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     assert data["scripts"] == {"convlin": "convlin.cli:main"}
     assert data["entry-points"]["pytest11"] == {"convlin": "convlin.pytest_plugin"}
+
+
+def test_fix_writes_nothing_where_the_shape_holds_the_batch(tmp_path: Path) -> None:
+    source = """from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.flat, self.fc = nn.Flatten(), nn.Linear(784, 10)
+
+    def forward(self, x):
+        return self.fc(self.flat(x))
+"""
+    file = tmp_path / "net.py"
+    file.write_text(source)
+    done = command("fix", f"{file}:Net", "64,1,28,28", "--write")
+    assert file.read_text() == source
+    assert done.returncode != 0
+    shown = command("show", f"{file}:Net", "64,1,28,28")
+    assert "summarize(model, (1, 28, 28), batch_size=64)" in shown.stdout

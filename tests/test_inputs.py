@@ -302,3 +302,50 @@ def test_the_dtype_of_a_model() -> None:
     model = nn.Module()
     model.register_buffer("small", torch.zeros(2, dtype=torch.float8_e4m3fn))
     assert model_dtype(model) is torch.get_default_dtype()
+
+
+class _Last(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(28, 8, batch_first=True)
+        self.fc = nn.Linear(8, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.lstm(x)[0][:, -1])
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(784, 10)), (64, 1, 28, 28)),
+        (nn.Sequential(nn.Linear(20, 8), nn.BatchNorm1d(8)), (32, 20)),
+        (_Last(), (64, 100, 28)),
+        (nn.Sequential(nn.Embedding(50, 8), nn.Flatten(), nn.Linear(80, 2)), (16, 10)),
+    ],
+    ids=["mlp", "norm", "lstm", "tokens"],
+)
+def test_a_batch_in_the_shape_is_said_where_the_model_is_right(model: nn.Module, shape: tuple[int, ...]) -> None:
+    index = isinstance(model, nn.Sequential) and isinstance(model[0], nn.Embedding)
+    given = torch.zeros(shape, dtype=torch.long if index else torch.float32)
+    assert model.eval()(given).shape[0] == shape[0]  # PyTorch takes the whole shape as it is
+    (problem,) = summarize(model, shape).problems
+    assert problem.kind == "batch"
+    assert f"a batch of {shape[0]}" in problem.message
+    assert not problem.changes
+    assert problem.where is None
+    assert problem.fix is not None
+    assert eval(problem.fix, {"summarize": summarize, "model": model}).problems == ()
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Flatten(), nn.Linear(1024, 10)), (3, 32, 32)),
+        (nn.Sequential(nn.Flatten(), nn.Linear(700, 10)), (64, 1, 28, 28)),
+    ],
+    ids=["channels", "also_wrong"],
+)
+def test_a_wrong_layer_is_not_told_as_a_batch_in_the_shape(model: nn.Module, shape: tuple[int, ...]) -> None:
+    needed = torch.zeros(1, *shape).flatten(1).shape[1]
+    (problem,) = summarize(model, shape).problems
+    assert (problem.kind, problem.required) == ("in_features", needed)

@@ -15,7 +15,7 @@ from torch import nn
 from convlin.diagnosis.fixes import Lines, written
 from convlin.diagnosis.messages import Said, fitted, say, times
 from convlin.diagnosis.unexplained import stopped
-from convlin.inputs import Plan
+from convlin.inputs import Dummy, Plan
 from convlin.records import Problem, Report
 from convlin.search.input_sizes import fitting_inputs, joining_inputs
 from convlin.trace.recording import Failure, Finding, Recording
@@ -58,6 +58,25 @@ def diagnose(
         problems[("stopped",)] = stopped(recording, failure, model, plan, mode)
     return tuple(
         replace(problem, message=fitted(problem.message, problem.path or report.model)) for problem in problems.values()
+    )
+
+
+def batch_in_shape(report: Report, plan: Plan) -> Problem:
+    """The one problem of a model that is right for ``plan``, which takes the batch out of the given shapes.
+
+    A run cannot tell which of the two was intended: what is wrong for a single sample is said as well.
+    """
+    args = ", ".join(str(value.shape) for value in plan.args if isinstance(value, Dummy))
+    named = ", ".join(f"{name!r}: {value.shape}" for name, value in plan.kwargs.items() if isinstance(value, Dummy))
+    written_so = f"{{{named}}}" if named else args if len(plan.args) < 2 else f"[{args}]"
+    call = f"summarize(model, {written_so}, batch_size={plan.batch_size})"
+    otherwise = report.problems[0].message.partition("\n")[0]
+    return Problem(
+        kind="batch",
+        path="",
+        message=f"the shape seems to hold a batch of {plan.batch_size}, but shapes are given without the batch\n"
+        f"with batch_size={plan.batch_size} the model runs as it is\nif the shape is one sample: {otherwise}",
+        fix=call,
     )
 
 

@@ -62,6 +62,28 @@ class Plan:
             kwargs={name: change(value) for name, value in self.kwargs.items()},
         )
 
+    def with_batch_taken_out(self) -> Plan | None:
+        """The same plan with the first size of every shape as the batch; None where it cannot be one.
+
+        Of three sizes, a first one of up to four counts an image's channels.
+        """
+        shapes = [dummy.shape for dummy in self.dummies()]
+        if self.batch_size != 1 or not shapes or self.names or any(len(shape) < 2 for shape in shapes):
+            return None
+        first = {shape[0] for shape in shapes}
+        if len(first) != 1 or any(len(shape) == 3 and int(shape[0]) <= 4 for shape in shapes):
+            return None
+
+        def shorter(value: Any) -> Any:
+            return replace(value, shape=value.shape[1:]) if isinstance(value, Dummy) else value
+
+        return replace(
+            self,
+            args=tuple(shorter(value) for value in self.args),
+            kwargs={name: shorter(value) for name, value in self.kwargs.items()},
+            batch_size=first.pop(),
+        )
+
     def make(self, sizes: Mapping[str, int] | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with every dummy made: ``(args, kwargs)``."""
         known = dict(sizes or {})
