@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from collections.abc import Callable
 from fractions import Fraction
 from typing import Any
 
@@ -262,3 +263,30 @@ def test_nothing_is_said_where_something_on_the_way_is_not_known(model: nn.Modul
     summary = summarize(model, (2, 16, 16))
     field = receptive_fields(summary.report)[-2]
     assert field is None or field.value is None
+
+
+class Met(nn.Module):
+    """Two arms of different reach that meet in one function, behind a convolution or right at the input."""
+
+    def __init__(self, function: Callable[[Tensor, Tensor], Tensor], *, at_input: bool) -> None:
+        super().__init__()
+        self.function, self.at_input = function, at_input
+        self.one, self.two = conv(2, 2, 3, padding=1), conv(2, 2, 5, padding=2)
+        self.last = conv(2, 3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        one = x.clone() if self.at_input else self.one(x)
+        return self.last(self.function(one, self.two(x)))
+
+
+MEETINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "add_": lambda a, b: a.add_(b), "sub_": lambda a, b: a.sub_(b), "mul_": lambda a, b: a.mul_(b),
+    "div_": lambda a, b: a.div_(b), "rsub": torch.rsub, "sub": torch.sub, "mul": torch.mul,
+    "add": torch.add, "+": lambda a, b: a + b,
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("at_input", [False, True])
+@pytest.mark.parametrize("name", MEETINGS)
+def test_arms_that_meet_in_place_or_reflected(name: str, at_input: bool) -> None:
+    assert_true(Met(MEETINGS[name], at_input=at_input))
