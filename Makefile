@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_WORKERS ?= 2
 
-.PHONY: demo test coverage mutation lint bench wheel clean
+.PHONY: demo test thorough coverage mutation lint bench wheel clean
 
 # The marker files tell what was installed; a change of the metadata installs again.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
@@ -21,6 +21,9 @@ demo: $(VENV)/demo.stamp ## the CIFAR-10 CNN with a wrong number in it, and then
 
 test: $(VENV)/test.stamp ## the whole suite
 	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0
+
+thorough: $(VENV)/test.stamp ## hours: every model, and thousands of random ones in each property
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0 -m "" --hypothesis-profile thorough
 
 # Left out: the one test whose signal handler raises anywhere; inside coverage's own lock it leaves that lock taken.
 coverage: $(VENV)/test.stamp ## the suite again, and which lines and branches it does not reach

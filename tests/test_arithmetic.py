@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import sympy
 import torch
-from hypothesis import assume, given, note, settings
+from hypothesis import assume, given, note
 from hypothesis import strategies as st
 from torch import nn
 from torch.nn import functional
@@ -21,14 +21,15 @@ import convlin.arithmetic as arithmetic
 from convlin.arithmetic import Layer, ReceptiveField, SizeError
 from convlin.records import Derivation, Step
 from tests.processes import python
+from tests.properties import examples
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
     pytest.mark.filterwarnings("ignore:LSTM with projections"),
 ]
 
-thorough = settings(max_examples=150, deadline=None)
-brief = settings(max_examples=60, deadline=None)
+thorough = examples(150)
+brief = examples(60)
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}

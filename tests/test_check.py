@@ -10,7 +10,7 @@ import pytest
 import sympy
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -20,6 +20,7 @@ from convlin.checks.patterns import aligned, read_wanted
 from convlin.records import Call, Report, TensorInfo
 from convlin.sizes.parse import read
 from convlin.sizes.prove import compare, spelled
+from tests.properties import examples
 
 H = sympy.Symbol("H", integer=True, positive=True)
 W = sympy.Symbol("W", integer=True, positive=True)
@@ -404,7 +405,7 @@ def formulas() -> st.SearchStrategy[Any]:
 POINTS = [{H: h, W: w} for h in (5, 6, 7, 8, 33, 64) for w in (5, 6, 9, 12)]
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(formulas())
 def test_spelled_reads_back(formula: Any) -> None:
     text = spelled(formula)
@@ -415,7 +416,7 @@ def test_spelled_reads_back(formula: Any) -> None:
         assert read(text).value(numbers) == sympy.sympify(formula).subs(point)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(formulas(), formulas())
 def test_verdict_agrees_with_the_numbers(one: Any, other: Any) -> None:
     verdict = compare(one, other)

@@ -9,21 +9,22 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
 from convlin import fit, summarize
 from convlin.layers import Arrival, Verdict, one_size, rule_for
+from tests.properties import examples
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:input's size at dim=[01] does not match num_features"),
     pytest.mark.filterwarnings("ignore:enable_nested_tensor is True"),
     pytest.mark.filterwarnings("ignore:Initializing zero-element tensors"),
 ]
-thorough = settings(max_examples=30, deadline=None)
+thorough = examples(30)
 #: Where many settings play together.
-more_thorough = settings(max_examples=60, deadline=None)
+more_thorough = examples(60)
 
 
 def examined(module: nn.Module, *args: Any, **facts: bool) -> Verdict | None:

@@ -16,7 +16,7 @@ import pytest
 import sympy
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
@@ -25,6 +25,7 @@ from convlin._util.atomic_write import write_bytes
 from convlin.checks.lock_diff import changes, same_shapes, told
 from convlin.checks.lock_file import Line, Lock, lock_of, parse, text_of
 from convlin.records import Call, Report, TensorInfo
+from tests.properties import examples
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
 
@@ -154,7 +155,7 @@ def test_scalars_and_unknown_sizes() -> None:
     assert parse(text_of(written), "it") == written
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(
     st.lists(
         st.builds(
@@ -278,7 +279,7 @@ def test_missing_or_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         summary.check(tmp_path)
 
 
-@settings(max_examples=150, deadline=None)
+@examples(150)
 @given(st.integers(0, len(TEXT)), st.integers(0, 12), st.sampled_from(["", "\n", "x", " ", '"', "(", "\0", "é"]))
 def test_a_damaged_lock_is_an_input_error_or_a_lock(at: int, length: int, put: str) -> None:
     with suppress(InputError):
@@ -444,7 +445,7 @@ def test_problems_are_told_too(tmp_path: Path) -> None:
     assert "write the lock again" not in str(caught.value)
 
 
-@settings(max_examples=60, deadline=None)
+@examples(60)
 @given(st.lists(st.sampled_from("abcdef"), max_size=12), st.lists(st.sampled_from("abcdef"), max_size=12))
 def test_every_change_is_told_and_none_made_up(old: list[str], new: list[str]) -> None:
     """Locks are equal exactly when nothing is told, and the balance of added and removed is right."""

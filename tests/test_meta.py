@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from convlin import Summary, summarize
 from tests.snapshot import difference, snapshot
-from tests.zoo import REAL, SMALL, ZooModel, cases
+from tests.zoo import COSTLY, REAL, SMALL, ZooModel, cases
 
 #: Models that need a tensor's values, or an operation that PyTorch does not have on meta, or make tensors elsewhere.
 IMPOSSIBLE = frozenset(
@@ -40,7 +40,7 @@ def _distributions_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", True)
 
 
-@pytest.mark.parametrize("entry", cases([*SMALL, *REAL]))
+@pytest.mark.parametrize("entry", cases([*SMALL, *REAL], thorough=COSTLY))
 def test_the_table_is_the_same_or_says_what_stands_in_the_way(entry: ZooModel) -> None:
     torch.manual_seed(0)
     model = entry.build()

@@ -538,7 +538,7 @@ def _same_weights(one: nn.Module, other: nn.Module) -> bool:
     )
 
 
-@pytest.mark.parametrize("entry", cases([*SMALL, *REAL]))
+@pytest.mark.parametrize("entry", cases([*SMALL, *REAL], thorough={entry.name for entry in REAL}))
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage:UserWarning")
 def test_model_builds_and_runs(entry: ZooModel) -> None:
     """Twice the same weights, a snapshot that reads without a trace, and a pass that the recording sees to its end."""

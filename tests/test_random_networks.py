@@ -15,12 +15,13 @@ from typing import Any
 
 import torch
 import torch.nn.functional as F
-from hypothesis import event, given, settings
+from hypothesis import event, given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
 from convlin import fit, summarize
 from convlin.render.text import problems_text
+from tests.properties import examples
 
 SAID_WRONG = (1, 2, 3, 4, 5, 6, 7, 8, 12, 16, 17, 24, 31, 64, 99, 128, 1000)
 
@@ -320,7 +321,7 @@ def parts_of(part: Any, module: nn.Module) -> list[tuple[nn.Module, Part]]:
     return [found for each, child in zip(part.parts, children, strict=True) for found in parts_of(each, child)]
 
 
-@settings(max_examples=max(150, settings().max_examples))
+@examples(50)
 @given(drafts())
 def test_random_network(draft: Draft) -> None:
     lazy = draft.built(lazy=True).eval()

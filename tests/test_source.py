@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 import torch
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
@@ -33,6 +33,7 @@ from convlin.source import (
 )
 from convlin.source.find import Finder
 from tests.processes import run
+from tests.properties import examples
 from tests.source_programs import Writer, load, load_file, made_at, recording
 
 HEAD = "import torch\nfrom collections import OrderedDict\nfrom torch import nn\n\n"
@@ -977,7 +978,7 @@ def programs(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Path]:
             del sys.modules[name]
 
 
-@settings(max_examples=60)
+@examples(25)
 @given(seed=st.integers(0, 1 << 32), hinted=st.booleans())
 def test_random_programs(programs: Path, seed: int, hinted: bool) -> None:
     """What is said of a layer is what made it, and a layer whose number is changed there has that number."""
@@ -1036,7 +1037,9 @@ def _real_models() -> dict[str, Callable[[], nn.Module]]:
 
 
 @pytest.mark.parametrize("name", [
-    "bert", "vit", "resnet", "convnext", "unet", "densenet", "segresnet", "dynunet", "swin unetr", "transformer",
+    "vit", "unet", "segresnet", "dynunet", "transformer",
+    *(pytest.param(name, marks=pytest.mark.thorough)
+      for name in ("bert", "resnet", "convnext", "densenet", "swin unetr")),
 ])  # fmt: skip
 def test_models_that_others_wrote(name: str) -> None:
     with warnings.catch_warnings():

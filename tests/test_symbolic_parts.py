@@ -21,7 +21,7 @@ import pytest
 import sympy
 import torch
 import torch.nn.functional as F
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
@@ -46,6 +46,7 @@ from convlin.symbolic.quiet import compiling, quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.trials import Trials, keeps_batch
 from convlin.trace.recording import Finding
+from tests.properties import examples
 from tests.recording import record
 
 H, W = Letter("H"), Letter("W")
@@ -170,7 +171,7 @@ def test_forms_for_what_leaves_a_remainder() -> None:
 
 
 @given(st.integers(1, 50), st.integers(1, 9), st.integers(3, 40))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_equal_steps_are_one_range(minimum: int, step: int, count: int) -> None:
     sizes = list(range(minimum, minimum + step * count, step))
     assert pattern("H", sizes, 4096) == SizeRange("H", minimum, sizes[-1], step)
@@ -205,7 +206,7 @@ def test_of_several_runs_the_one_that_is_meant(sizes: list[int], near: int | Non
 
 
 @given(st.integers(1, 60), st.integers(3, 40), st.integers(2, 39), st.integers(0, 3))
-@settings(max_examples=100, deadline=None)
+@examples(100)
 def test_as_many_sizes_again_and_again_are_one_range(minimum: int, step: int, width: int, odd: int) -> None:
     width = min(width, step - 1)
     start = minimum + (step + 1) * bool(odd)
@@ -219,7 +220,7 @@ def test_as_many_sizes_again_and_again_are_one_range(minimum: int, step: int, wi
 
 
 @given(st.integers(1, 300), st.integers(1, 40), st.none() | st.integers(0, 60), st.integers(0, 2))
-@settings(max_examples=60, deadline=None)
+@examples(60)
 def test_a_size_inside_a_range(minimum: int, step: int, steps: int | None, index: int) -> None:
     found = SizeRange("H", minimum, None if steps is None else minimum + step * steps, step)
     size = inside_of(found, index)

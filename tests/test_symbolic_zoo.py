@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import random
 from typing import Any
 
@@ -19,15 +18,14 @@ from tests.recording import record
 from tests.zoo import REAL, ZooModel, cases
 
 IMAGES = [entry for entry in REAL if entry.image]
-#: The whole zoo takes a quarter of an hour; without this it is a few cheap models of every family.
-WHOLE = bool(os.environ.get("CONVLIN_WHOLE_ZOO"))
+#: The whole zoo takes a quarter of an hour; `make test` runs a few cheap models of every family.
 SAMPLE = {
-    "convolutions": ("resnet", "regnet", "convnext", "mobilenet_v2", "efficientnet", "hgnet_v2", "monai ResNet"),
-    "U-Nets": ("monai UNet 2d", "monai BasicUNet", "monai AttentionUnet", "monai DynUNet", "monai RegUNet"),
-    "transformers": ("vit", "dinov2", "siglip_vision_model", "sam_vision_model"),
-    "several scales": ("pvt_v2", "segformer", "mobilevitv2", "poolformer"),
+    "convolutions": ("resnet", "regnet", "convnext", "hgnet_v2", "monai ResNet"),
+    "U-Nets": ("monai UNet 2d", "monai AttentionUnet", "monai RegUNet"),
+    "transformers": ("vit", "dinov2", "siglip_vision_model"),
+    "several scales": ("segformer", "poolformer"),
     "windows": ("swin2sr",),
-    "detection": ("yolos", "detr"),
+    "detection": ("yolos",),
     "one number out": ("monai Regressor", "monai Discriminator"),
 }
 LETTERS = ("H", "W", "D")
@@ -40,9 +38,8 @@ EXCEPTIONS = {
 }
 
 
-def is_run(entry: ZooModel) -> bool:
-    """Whether this run holds the model against its hooks."""
-    return WHOLE or any(entry.name in family for family in SAMPLE.values())
+#: The models that `make test` leaves to `make thorough`.
+TAIL = {entry.name for entry in IMAGES} - {name for family in SAMPLE.values() for name in family}
 
 
 def test_exceptions_are_few() -> None:
@@ -54,7 +51,7 @@ def test_exceptions_are_few() -> None:
     assert not EXCEPTIONS.keys() & {*sample}
 
 
-@pytest.mark.parametrize("entry", cases(entry for entry in IMAGES if entry.name not in EXCEPTIONS and is_run(entry)))
+@pytest.mark.parametrize("entry", cases((entry for entry in IMAGES if entry.name not in EXCEPTIONS), thorough=TAIL))
 def test_closed_forms_equal_what_is_observed(entry: ZooModel) -> None:
     torch.manual_seed(0)
     model = entry.build().eval()
@@ -84,8 +81,7 @@ def test_closed_forms_equal_what_is_observed(entry: ZooModel) -> None:
     assert compared
 
 
-@pytest.mark.skipif(not WHOLE, reason="set CONVLIN_WHOLE_ZOO=1")
-@pytest.mark.parametrize("entry", cases(entry for entry in IMAGES if entry.name in EXCEPTIONS))
+@pytest.mark.parametrize("entry", cases((entry for entry in IMAGES if entry.name in EXCEPTIONS), thorough=EXCEPTIONS))
 def test_an_exception_is_one(entry: ZooModel) -> None:
     with pytest.raises(AssertionError):
         test_closed_forms_equal_what_is_observed(entry)

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from convlin import Summary, summarize
 from tests.recording import record
 from tests.snapshot import difference, snapshot
-from tests.zoo import REAL, SMALL, ZooModel, cases
+from tests.zoo import COSTLY, REAL, SMALL, ZooModel, cases
 
 #: Where plain hooks and convlin see different things, and why.
 DIFFERENT = {
@@ -41,7 +41,7 @@ def _recorded(entry: ZooModel) -> list[tuple[Any, ...]]:
         ]
 
 
-@pytest.mark.parametrize("entry", cases([*REAL, *SMALL]))
+@pytest.mark.parametrize("entry", cases([*REAL, *SMALL], thorough=COSTLY))
 def test_table_agrees_with_plain_hooks_and_the_model_is_untouched(entry: ZooModel) -> None:
     model = _built(entry)
     before = snapshot(model)
