@@ -1039,3 +1039,15 @@ def test_behind_blocks_that_are_put_together_a_flatten_is_missing() -> None:
     (problem,) = summarize(nn.Sequential(fold, last), x).problems
     assert (problem.kind, problem.path) == ("structure", "1")
     assert takes(nn.Sequential(fold, nn.Flatten(), last), x)
+
+
+@pytest.mark.parametrize(
+    "between", [nn.LayerNorm(5), nn.RMSNorm(5), nn.PReLU(), nn.ReLU(), nn.GroupNorm(1, 1)], ids=str
+)
+def test_what_keeps_the_axes_of_a_feature_map_leaves_its_channels_first(between: nn.Module) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 1, 1), between, nn.ConvTranspose2d(5, 2, 1))
+    (problem,) = summarize(model, (3, 4, 5)).problems
+    assert (problem.kind, problem.declared, problem.required) == ("in_channels", 5, 1)
+    assert "channels last" not in problem.message
+    model[2] = nn.ConvTranspose2d(problem.required, 2, 1)
+    assert model(torch.zeros(1, 3, 4, 5)).shape == (1, 2, 4, 5)

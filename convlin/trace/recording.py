@@ -156,7 +156,9 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
         if event.is_function and makes_feature_map(event.type):
             return True
         keeps = event.inputs and event.inputs[0].shape == event.outputs[0].shape
-        follows = hands_on(event.type) if event.is_function else (keeps and event.rule is PLAIN)
+        follows = (
+            hands_on(event.type) if event.is_function else (keeps and (event.rule is PLAIN or event.rule.hands_on))
+        )
         if not follows or not event.sources:
             return False
         source = event.sources[0]
