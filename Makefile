@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_WORKERS ?= 2
 
-.PHONY: demo test thorough coverage mutation lint bench wheel clean
+.PHONY: demo test thorough coverage mutation compat lint bench wheel clean
 
 # The marker files tell what was installed; a change of the metadata installs again.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
@@ -33,6 +33,9 @@ coverage: $(VENV)/test.stamp ## the suite again, and which lines and branches it
 
 mutation: $(VENV)/test.stamp ## hours: small changes of what computes sizes, and which of them no test notices
 	$(BIN)/python -m tests.mutation.run arithmetic layers symbolic
+
+compat: $(VENV)/test.stamp ## the suite beside torch $(VERSION) in a fresh environment of 5 to 8 GB; a row of docs/compatibility.md
+	$(BIN)/python -m tests.compat $(VERSION) $(if $(filter-out python3,$(PYTHON)),--python $(PYTHON))
 
 bench: $(VENV)/test.stamp ## what a summary costs; writes benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
