@@ -4,7 +4,7 @@ VENV := .venv
 BIN := $(VENV)/bin
 TEST_WORKERS ?= 2
 
-.PHONY: demo test thorough coverage mutation compat lint bench wheel clean
+.PHONY: demo test thorough coverage mutation compat docs lint bench wheel clean
 
 # The marker files tell what was installed; a change of the metadata installs again.
 $(VENV)/demo.stamp: pyproject.toml constraints.txt
@@ -36,6 +36,11 @@ mutation: $(VENV)/test.stamp ## hours: small changes of what computes sizes, and
 
 compat: $(VENV)/test.stamp ## the suite beside torch $(VERSION) in a fresh environment of 5 to 8 GB; a row of docs/compatibility.md
 	$(BIN)/python -m tests.compat $(VERSION) $(if $(filter-out python3,$(PYTHON)),--python $(PYTHON))
+
+docs: $(VENV)/test.stamp ## the pages and the API reference as a site in build/site; a warning is an error
+	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[docs]"
+	$(BIN)/python -m docs.make_site
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
 bench: $(VENV)/test.stamp ## what a summary costs; writes benchmarks/RESULTS.md
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"

@@ -73,7 +73,11 @@ def assert_shapes(
             for all sizes.  A list of shapes is for a call that returns several tensors; a single
             shape is that of the first one.  A module that is called more than once must give the
             shape at every call.
-        kwargs, batch_size, dtypes, device, mode: as for ``summarize``.
+        kwargs: as for ``summarize``, and so are the four below.
+        batch_size: how many samples the dummy input holds.
+        dtypes: of the dummy inputs.
+        device: where the pass runs.
+        mode: ``"eval"``, ``"train"`` or ``"same"``.
 
     Raises:
         ShapeError: (an ``AssertionError``) something differs, or the model cannot run as it is.
