@@ -25,6 +25,10 @@ IMPOSSIBLE = frozenset(
 )
 
 
+#: Among these, the mixtures of experts pass from torch 2.15 on.
+LATER_POSSIBLE = frozenset({"mixtral", "qwen2_moe", "deepseek_v3", "gpt_oss", "jamba"})
+
+
 def _summarized(entry: ZooModel, model: nn.Module, device: str | None) -> Summary:
     args, kwargs = entry.inputs()
     return summarize(model, list(args) or None, kwargs=kwargs, mode="same" if entry.training else "eval", device=device)
@@ -50,7 +54,7 @@ def test_the_table_is_the_same_or_says_what_stands_in_the_way(entry: ZooModel) -
     before = snapshot(model)
     there = _summarized(entry, model, "meta")
     assert difference(before, snapshot(model)) == []
-    if entry.name in IMPOSSIBLE:
+    if entry.name in IMPOSSIBLE and not (entry.name in LATER_POSSIBLE and there.ok):
         (problem,) = there.problems
         assert problem.kind == "error"
         assert 'leave out device="meta"' in (problem.fix or "")

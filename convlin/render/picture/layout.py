@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from itertools import groupby, pairwise
+from math import fsum
 from typing import NamedTuple, TypeAlias
 
 from convlin.render.picture.arrange import Edge, Parallel, Part, Plan, keys_of
@@ -249,7 +250,7 @@ def break_rows(placer: Placer, plan: Plan, widest: float) -> list[tuple[Part, ..
     """The parts of the picture in rows no wider than ``widest``, broken where the fewest skips are cut."""
     parts = plan.series.parts
     pieces = [placer.part(part) for part in parts]
-    total = sum(piece.width + GAP for piece in pieces)
+    total = fsum(piece.width + GAP for piece in pieces)
     if total <= widest:
         return [parts]
     rows = -(-total // (widest * 0.97))

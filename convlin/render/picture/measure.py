@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from functools import lru_cache
-from math import log2, sqrt
+from math import fsum, log2, sqrt
 from typing import NamedTuple
 
 from convlin.records import Size
@@ -84,7 +84,8 @@ _WIDE = dict.fromkeys("mMwW@%", 0.97) | dict.fromkeys("×−+=<>≤≥→⌊⌋�
 @lru_cache(maxsize=4096)
 def text_width(text: str, size: float, *, bold: bool = False) -> float:
     """Pixels that a text takes at most, whichever of the usual sans-serif fonts draws it."""
-    ems = sum(_letter(letter) for letter in text)
+    # Not sum(), which adds floats in another way from Python 3.12 on.
+    ems = fsum(_letter(letter) for letter in text)
     return ems * size * (1.14 if bold else 1.0)
 
 
@@ -162,12 +163,12 @@ class Element:
     @property
     def above(self) -> float:
         """From the axis to the top of the uppermost text."""
-        return self.block_height / 2 + sum(text.height for text in self.over) + (TEXT_GAP if self.over else 0)
+        return self.block_height / 2 + fsum(text.height for text in self.over) + (TEXT_GAP if self.over else 0)
 
     @property
     def below(self) -> float:
         """From the axis to the bottom of the lowest text."""
-        return self.block_height / 2 + sum(text.height for text in self.under) + (TEXT_GAP if self.under else 0)
+        return self.block_height / 2 + fsum(text.height for text in self.under) + (TEXT_GAP if self.under else 0)
 
 
 def elements(graph: Graph) -> dict[tuple[int, int], Element]:
