@@ -43,6 +43,8 @@ class Outcome:
     error: BaseException | None = None
     names_batch: bool = False
     """A problem already says that the shape seems to hold the batch."""
+    reordered: frozenset[str] = frozenset()
+    """Paths of layers that would fit with the axes of their input in another order."""
 
 
 def check_mode(mode: str) -> str:
@@ -77,6 +79,12 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     ``flops`` asks for the operations of every call.
     """
     outcome = _observed(model, plan, mode, hints, flops=flops)
+    if len(outcome.report.problems) > len(outcome.reordered) > 0:
+        # Another order of the axes is one explanation, another size of the layer is the other: fewer mistakes decide.
+        found = Suspects(in_order=outcome.reordered)
+        other = _observed(model, plan, mode, hints, flops=flops, found=found)
+        if other.error is None and len(other.report.problems) < len(outcome.report.problems):
+            outcome = other
     if not outcome.report.problems or outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
         return outcome
     other = _observed(model, taken, mode, hints, flops=False)
@@ -99,10 +107,12 @@ def _keeps_batch(report: Report, plan: Plan) -> bool:
     )
 
 
-def _observed(model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: bool) -> Outcome:
+def _observed(
+    model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: bool, found: Suspects | None = None
+) -> Outcome:
     root = unwrapped(model)
     # On the meta device not every function checks what reaches it.
-    careful, found = plan.device.type == "meta", Suspects()
+    careful, found = plan.device.type == "meta" or found is not None, found or Suspects()
     nodes = walk(root)
     modules = [node.module for node in nodes]
     lazy = lazy_modules(nodes)
@@ -137,9 +147,13 @@ def _observed(model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: b
             return Outcome(report)
         from convlin.diagnosis.problems import diagnose  # words for what is wrong: not loaded for a model that is right
 
-        names_batch = any(finding.misfit.note == "batch_in_shape" for finding in recording.findings)
         problems = diagnose(report, recording, root, plan, mode, hints)
-        return Outcome(replace(report, problems=problems), names_batch=names_batch)
+        said = [finding.path for finding in recording.findings if finding.misfit.note == "batch_in_shape"]
+        names_batch = bool(said)
+        if names_batch:  # every size behind it is that of the samples folded together, which nobody meant
+            problems = tuple(problem for problem in problems if problem.path in said and problem.kind == "structure")
+        reordered = frozenset(finding.path for finding in recording.findings if finding.misfit.note == "permute")
+        return Outcome(replace(report, problems=problems), names_batch=names_batch, reordered=reordered)
     raise AssertionError("a model needed more passes than there are kinds of findings")
 
 

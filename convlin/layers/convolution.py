@@ -33,6 +33,7 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
         others = [axis for axis in range(channels + 1, tensor.dim()) if tensor.shape[axis] == declared]
         # Behind an embedding, a recurrent layer or attention the features come last.
         others = others if arrival.is_model_input else [] if arrival.is_feature_map else others[-1:]
+        others = [] if arrival.is_in_order else others
         if others and (arrival.is_model_input or others[0] == tensor.dim() - 1) and tensor.dim() == spatial + 2:
             axis = others[-1] if others[-1] == tensor.dim() - 1 else others[0]
             note, detail = "permute", {"axis": axis, "order": moved(tensor.dim(), axis, channels)}

@@ -53,6 +53,8 @@ class Arrival:
     """A pass showed that the layer takes it, and that the model was not meant so."""
     is_one_sample: bool = False
     """A pass showed that it is one sample without a batch, which a later layer misses."""
+    is_in_order: bool = False
+    """A pass showed that with its axes in another order more would be wrong."""
 
     def first(self, name: str) -> Any:
         """The first argument, however it was passed."""

@@ -6,7 +6,7 @@ These refer to live modules, so they stay inside the pass; ``report`` turns them
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -118,11 +118,11 @@ class Suspects:
     """Paths of Linears that work on a feature map as it is."""
     unbatched: frozenset[str] = frozenset()
     """Paths of convolutions that took an input without a batch, which a later layer then missed."""
+    in_order: frozenset[str] = frozenset()
+    """Paths of layers whose channels are where they belong: with the axes in another order more is wrong."""
 
     def __or__(self, other: Suspects) -> Suspects:
-        return Suspects(
-            self.folds | other.folds, self.unflattened | other.unflattened, self.unbatched | other.unbatched
-        )
+        return Suspects(*(getattr(self, each.name) | getattr(other, each.name) for each in fields(self)))
 
 
 @dataclass(slots=True)

@@ -141,6 +141,7 @@ class Tracer:
             is_feature_map=feature_map,
             must_flatten=frame.path in state.suspects.unflattened,
             is_one_sample=frame.path in state.suspects.unbatched,
+            is_in_order=frame.path in state.suspects.in_order,
         )
         verdict = known.rule.examine(frame.module, arrival)
         if verdict is None:

@@ -1,0 +1,139 @@
+"""Random models broken at random: what ``convlin fix --write`` makes of them runs as the intact model does.
+
+The oracle is the intact model under PyTorch.  convlin may say that it cannot fix a model; it may not write a file that
+fails, or that computes other shapes, and it may not report a layer that was left as it was.
+"""
+
+from __future__ import annotations
+
+import random
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from convlin import summarize
+from convlin.cli import fixing, main
+from tests.adversary import WRONG, Draft, Hole, Writer
+from tests.properties import examples
+from tests.source_programs import load_file
+
+#: Models in `make test`; `make thorough` draws as many as its profile says.
+COUNT = examples(40).max_examples
+
+
+def _in_process(job: Any) -> tuple[int | None, str]:
+    """What ``fix`` asks a new process for, without the seconds that a process takes."""
+    model = load_file(Path(job.model.partition(":")[0])).Net()
+    shape = tuple(map(int, job.input[0].split(",")))
+    summary = summarize(model, shape, batch_size=int(job.batch_size), dtypes=[*map(_dtype, job.dtypes)] or None)
+    return len(summary.problems), str(summary)
+
+
+def _dtype(name: str) -> torch.dtype:
+    found = getattr(torch, name)
+    assert isinstance(found, torch.dtype)
+    return found
+
+
+@pytest.mark.parametrize("seed", range(0, COUNT, 5))
+def test_a_shape_that_holds_the_batch_changes_no_file(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draft = Writer(seed).draft
+    (tmp_path / "net.py").write_text(draft.text())
+    monkeypatch.chdir(tmp_path)
+    sizes = ",".join(map(str, (4, *draft.shape)))
+    main(["fix", "net.py:Net", sizes, "--write", *(["--dtypes", draft.dtype] if draft.dtype != "float32" else [])])
+    said = capsys.readouterr()
+    assert (tmp_path / "net.py").read_text() == draft.text(), f"{draft.text()}\n{said.out}{said.err}"
+
+
+def _broken(draft: Draft, draw: random.Random) -> dict[Hole, int]:
+    holes = draw.sample(draft.holes, min(len(draft.holes), draw.randint(1, 3)))
+    return {hole: draw.choice([number for number in WRONG if number != hole.right]) for hole in holes}
+
+
+def _shapes(model: nn.Module) -> dict[str, tuple[int, ...]]:
+    return {name: tuple(tensor.shape) for name, tensor in model.state_dict().items()}
+
+
+@pytest.mark.parametrize("seed", range(COUNT))
+def test_a_fixed_model_is_the_intact_one(
+    seed: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    draw, draft = random.Random(seed), Writer(seed).draft
+    batch = draw.choice([1, 2, 3, 4])
+    path = tmp_path / "net.py"
+    path.write_text(draft.text())
+    intact = load_file(path).Net().eval()
+    expected = {size: intact(draft.inputs(size)).shape for size in (1, batch, 5)}
+    healthy = summarize(intact, draft.shape, batch_size=batch, dtypes=_dtype(draft.dtype))
+    assert healthy.problems == (), healthy
+
+    wrong = _broken(draft, draw)
+    unflattened = next((line for line in draft.forward if "flatten" in line or "view" in line), "")
+    without = unflattened if draw.random() < 0.2 else ""
+    if without:  # with a wrong number behind it nobody could know that a flatten was meant
+        wrong = {}
+    path.write_text(draft.text({hole.name: number for hole, number in wrong.items()}, without=without))
+    told = f"{path.read_text()}\n{wrong}"
+    try:
+        broken = load_file(path).Net().eval()
+    except Exception:  # a constructor that refuses the number: nothing can be run
+        return
+    summary = summarize(broken, draft.shape, batch_size=batch, dtypes=_dtype(draft.dtype))
+    layers = {hole.path for hole in (draft.holes if without else wrong)}
+    blamed = {problem.path for problem in summary.problems}
+    assert blamed <= layers | {""}, f"{told}\n{summary}"
+    for problem in summary.problems:
+        (hole,) = [hole for hole in wrong if hole.path == problem.path] or [None]
+        if hole is not None and hole.path and not without and isinstance(problem.required, int):
+            assert problem.required == hole.right, f"{told}\n{summary}"
+
+    monkeypatch.setattr(fixing, "_problems_now", _in_process)
+    monkeypatch.chdir(tmp_path)
+    sizes = ",".join(map(str, draft.shape))
+    options = ["--batch-size", str(batch), *(["--dtypes", draft.dtype] if draft.dtype != "float32" else [])]
+    capsys.readouterr()
+    status = main(["fix", "net.py:Net", sizes, *options, "--write"])
+    said = capsys.readouterr()
+    told = f"{told}\n{summary}\n{said.out}{said.err}\n{path.read_text()}"
+    if status != 0:
+        assert summary.problems, told
+        assert "skipped" in said.err or "nothing is changed" in said.err or "fixes nothing" in said.err, told
+        return
+    fixed = load_file(path).Net().eval()
+    assert {size: fixed(draft.inputs(size)).shape for size in expected} == expected, told
+    assert _shapes(fixed) == _shapes(intact), told
+
+
+# What was found, reduced
+
+
+def test_a_width_that_equals_the_channels_by_chance() -> None:
+    """Taken for channels last, it makes the Linear wrong as well; the other explanation needs one mistake."""
+    model = nn.Sequential(nn.Conv2d(12, 4, 3, padding=1), nn.Flatten(), nn.Linear(576, 11))
+    (problem,) = summarize(model, (1, 12, 12), batch_size=3).problems
+    assert (problem.path, problem.kind, problem.declared, problem.required) == ("0", "in_channels", 12, 1)
+    assert "permute" not in f"{problem.message}{problem.fix}"
+    model[0] = nn.Conv2d(1, 4, 3, padding=1)
+    assert model(torch.zeros(3, 1, 12, 12)).shape == (3, 11)
+
+
+def test_channels_last_stays_the_answer_where_it_explains_all() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * 8 * 12, 11))
+    (problem,) = summarize(model, (8, 12, 3)).problems
+    assert problem.fix is not None
+    assert "permute(0, 3, 1, 2)" in problem.fix
+    assert model(torch.zeros(2, 8, 12, 3).permute(0, 3, 1, 2)).shape == (2, 11)
+
+
+def test_behind_a_batch_in_the_shape_no_number_is_told() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 1, 3, padding=1), nn.Flatten(), nn.Linear(784, 10))
+    (problem,) = summarize(model, (4, 1, 28, 28)).problems
+    assert (problem.path, problem.kind) == ("0", "structure")
+    assert "(1, 28, 28)" in f"{problem.message}{problem.fix}"
+    assert model(torch.zeros(4, 1, 28, 28)).shape == (4, 10)
