@@ -135,11 +135,13 @@ def _observed(model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: b
             return Outcome(report, error)
         if error is None and not recording.findings:
             return Outcome(report)
-        from convlin.diagnosis.problems import diagnose  # words for what is wrong: not loaded for a model that is right
+        # Words for what is wrong: not loaded for a model that is right.
+        from convlin.diagnosis.problems import diagnose
+        from convlin.diagnosis.several_sizes import without_numbers
 
         names_batch = any(finding.misfit.note == "batch_in_shape" for finding in recording.findings)
         problems = diagnose(report, recording, root, plan, mode, hints)
-        return Outcome(replace(report, problems=problems), names_batch=names_batch)
+        return Outcome(without_numbers(report, problems), names_batch=names_batch)
     raise AssertionError("a model needed more passes than there are kinds of findings")
 
 

@@ -129,6 +129,18 @@ def _unbatched(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
+def _several_widths(finding: Finding, report: Report) -> Said:
+    widths: Mapping[str, int] = finding.misfit.detail["widths"]
+    told = ", ".join(f"{name} has {spell(width)}" for name, width in widths.items())
+    kind = finding.layer.partition("(")[0]
+    return Said(
+        f"{kind}(d_model={finding.misfit.declared}, …) receives tensors of several widths: {told}\n"
+        f"{'both' if len(widths) == 2 else 'all'} must have d_model features",
+        None,
+        forward=True,
+    )
+
+
 def resized(finding: Finding, report: Report) -> Said:
     """A size that has no words of its own."""
     misfit = finding.misfit
@@ -215,6 +227,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("in_channels", "unbatched"): _unbatched,
     ("normalized_shape", ""): _normalized_shape,
     ("num_embeddings", ""): _num_embeddings,
+    ("embed_dim", "several_widths"): _several_widths,
     ("output_size", ""): _output_size,
     ("output_padding", ""): _output_padding,
 }
