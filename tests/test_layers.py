@@ -131,8 +131,9 @@ def test_channels_that_stand_elsewhere(shape: tuple[int, ...], order: tuple[int,
 def test_one_sample_and_a_batch_too_many() -> None:
     module = nn.Conv2d(3, 2, 1)
     for shape, facts, notes in [
-        ((5, 8, 9), {}, ["unbatched"]),
-        ((5, 8, 3), {"is_model_input": True}, ["unbatched"]),
+        ((5, 8, 9), {}, ["one_or_many"]),
+        ((5, 8, 3), {"is_model_input": True}, ["one_or_many"]),
+        ((5, 8, 9), {"is_feature_map": True}, [""]),
         ((1, 5, 8, 9), {}, [""]),
         ((3, 5, 8, 9), {"is_model_input": True}, [""]),  # as many samples as there should be channels
         ((2, 1, 3, 8, 9), {}, ["rank"]),

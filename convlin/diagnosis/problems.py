@@ -41,7 +41,7 @@ def diagnose(
         for finding in recording.findings
     }
     wanted = [(finding.path, _changes(finding, said[id(finding)])) for finding in recording.findings]
-    lines = Lines(model, wanted, hints)
+    lines = Lines(model, wanted, hints, recording, said)
     answered: set[str] = set()
     for finding in recording.findings:
         misfit = finding.misfit
@@ -58,7 +58,7 @@ def diagnose(
         problems[key] = _problem(finding, said[id(finding)], lines)
         if needs:
             problems[key] = replace(problems[key], required=tuple(needs))
-        else:
+        elif all(other.event >= finding.event for other in recording.findings):  # nothing stands in, in front of it
             asked = "image" if misfit.kind == "in_features" else misfit.kind
             if asked not in answered:
                 answer = _other_inputs(recording, finding, model, plan, mode)
@@ -111,10 +111,11 @@ def _other_inputs(recording: Recording, finding: Finding, model: nn.Module, plan
         found = joining_inputs(model, plan, mode, finding)
         if found is None:
             return ""
-        multiple, sizes = found
+        multiple, sizes, pass_as_they_are = found
         listed = " and ".join(map(times, sizes))
-        passes = "pass" if len(sizes) > 1 else "passes"
-        return f"inputs of {listed} {passes}" + (f": multiples of {multiple}" if multiple else "")
+        passes = f"inputs of {listed} {'pass' if len(sizes) > 1 else 'passes'}"
+        told = passes if pass_as_they_are else f"with inputs of {listed} they go together"
+        return told + (f": multiples of {multiple}" if multiple else "")
     return ""
 
 

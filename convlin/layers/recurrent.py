@@ -37,6 +37,9 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
             detail = {"axis": 1, "order": moved(3, 1, 2)}
             misfits += (Misfit("input_size", declared, required, "permute", detail),)
             tensor = tensor.transpose(1, 2)
+        elif declared == 1 and tensor.dim() == 2 and not is_cell and packed is None:
+            misfits += (Misfit("input_size", 1, required, "no_features"),)
+            tensor = tensor.unsqueeze(-1)
         else:
             misfits += (resized("input_size", declared, required),)
             tensor = zeros(tensor, (*tensor.shape[:-1], declared))

@@ -19,6 +19,8 @@ class Said:
     """The line to change is in ``forward``, not where the layer is made."""
     behind: str = ""
     """What to write behind the layer's argument in that line."""
+    after: str = ""
+    """What to write behind the call of the layer, where ``behind`` alone would leave its result otherwise."""
     argument: tuple[str, int, str] | None = None
     """Name, position and right value of an argument in that line."""
     in_front: str = ""

@@ -38,7 +38,7 @@ def _tuple(finding: Finding, report: Report) -> Said:
     maker = returns or f"{who(report, finding.source)} returns a {finding.misfit.required}"
     short = call.path.rpartition(".")[2] if call is not None else ""
     message = f"a {finding.misfit.required} reaches {name_of(finding)}, which takes one tensor\n{maker}: take [0]"
-    if not short or short.isdigit():
+    if not short.isidentifier():
         return Said(
             f"{message}\ninside an nn.Sequential that cannot be written: call the layers in forward",
             forward=True, behind="[0]",
@@ -90,6 +90,21 @@ def _flat(finding: Finding, report: Report) -> Said:
         f"x = x.unflatten(1, {sizes})",
         forward=True, behind=f".unflatten(1, {sizes})", in_front=f"Unflatten(1, {sizes})",
     )  # fmt: skip
+
+
+def _vector(finding: Finding, report: Report) -> Said:
+    channels, spatial = finding.misfit.detail["channels"], finding.misfit.detail["spatial"]
+    axes = AXES.get(finding.misfit.declared, "N×C×…")
+    missing = {1: "L is", 2: "H and W are", 3: "D, H and W are"}.get(spatial, "the sizes are")
+    message = (
+        f"{name_of(finding)} takes {axes}, and {arrived(finding)} has the {channels} channels alone: {missing} missing"
+    )
+    if finding.misfit.note == "vector_given":
+        sizes = ", ".join(["1"] * spatial)
+        return Said(message, f"summarize(model, ({channels}, {sizes}))", outside=True)
+    behind = ".unsqueeze(-1)" if spatial == 1 else f"[:, :, {', '.join(['None'] * spatial)}]"
+    layer = f"Unflatten(1, ({', '.join(map(str, (channels, *(1,) * spatial)))}))"
+    return Said(message, f"x = x{behind}", forward=True, behind=behind, in_front=layer)
 
 
 def _no_channels(finding: Finding, report: Report) -> Said:
@@ -178,6 +193,8 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "no_channels"): _no_channels,
     ("structure", "one_sample"): _one_sample,
     ("structure", "flat"): _flat,
+    ("structure", "vector"): _vector,
+    ("structure", "vector_given"): _vector,
     ("structure", "rank"): _rank,
     ("dtype", "cast"): _cast,
     ("dtype", "index"): _index,
