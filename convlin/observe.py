@@ -18,6 +18,7 @@ from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import walk
 from convlin.ops.catalog import OPS
 from convlin.records import Report
+from convlin.trace.call_sites import wants_gradients
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
 from convlin.trace.recording import Recording, Suspects
@@ -102,7 +103,7 @@ def _keeps_batch(report: Report, plan: Plan) -> bool:
 def _observed(model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: bool) -> Outcome:
     root = unwrapped(model)
     # On the meta device not every function checks what reaches it.
-    careful, found = plan.device.type == "meta", Suspects()
+    careful, gradients, found = plan.device.type == "meta", False, Suspects()
     nodes = walk(root)
     modules = [node.module for node in nodes]
     lazy = lazy_modules(nodes)
@@ -111,7 +112,10 @@ def _observed(model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: b
     for _ in range(_MOST_PASSES):
         closed = may_be_closed and not careful and is_closed(modules, given, mode)
         with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules):
-            state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, closed=closed, keeper=keeper)
+            state = State(
+                careful=careful, gradients=gradients, batch_added=plan.adds_batch, suspects=found, closed=closed,
+                keeper=keeper,
+            )  # fmt: skip
             if flops:
                 state.flops = _flop_count()
             recording = one_pass(root, plan, state, nodes=nodes)
@@ -119,6 +123,9 @@ def _observed(model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: b
             better = with_integers(plan, recording)
             if better is not None:
                 plan = better
+                continue
+            if not gradients and failure is not None and failure.in_torch and wants_gradients(failure.error):
+                gradients = True
                 continue
             if not careful and failure is not None and failure.in_torch:
                 careful = True

@@ -141,6 +141,8 @@ class Recording:
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
     failure: Failure | None = None
+    under_way: tuple[str, ...] = ()
+    """Paths of the modules that were running when the pass stopped, the innermost last."""
 
 
 def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:

@@ -22,7 +22,7 @@ from convlin.layers import PLAIN, Arrival
 from convlin.module_tree import Node, is_leaf, modules_of
 from convlin.records import Source, TensorInfo
 from convlin.tensors import describe, describe_arguments, sizes, tensors_in
-from convlin.trace.call_sites import calling_line, raised_in_torch
+from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
@@ -248,7 +248,10 @@ class Tracer:
         failure = recording.failure
         if failure is None or failure.error is not error:
             failure = Failure(error, in_torch=raised_in_torch(error))
+        if state.gradients and recording.findings and wants_gradients(error):
+            failure.is_guess = True  # what stands in for a tensor has no gradient
         recording.failure = failure
+        recording.under_way = tuple(frame.path for frame in state.stack)
         if state.watching and state.stack and not state.stack[0].path:
             failure.arguments, failure.start = state.stack[0].arguments, state.stack[0].start
         top = state.stack[-1] if state.stack else None

@@ -1,0 +1,162 @@
+"""What the user's own code does wrong, or does to what it is given: told as it is, and nothing is left behind."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import summarize, watch
+from tests.snapshot import difference, snapshot
+
+
+class Block(nn.Module):
+    """Looks something up that is not there, behind a layer."""
+
+    def __init__(self, look: Any) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+        self.scale = nn.Parameter(torch.ones(4))
+        self.heads = nn.ModuleDict({"a": nn.Linear(4, 4)})
+        self.layers = nn.ModuleList([nn.Linear(4, 4)])
+        self.stages = nn.Sequential(nn.Linear(4, 4))
+        self.weights = nn.ParameterDict({"a": nn.Parameter(torch.ones(4))})
+        self.look = look
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.look(self)(self.fc(x) * self.scale)
+
+
+@pytest.mark.parametrize(
+    "look",
+    [
+        lambda block: block.nope,
+        lambda block: block.heads["b"],
+        lambda block: block.layers[3],
+        lambda block: block.stages[3],
+        lambda block: block.weights["b"],
+        lambda block: block.get_submodule("heads.b"),
+    ],
+)
+@pytest.mark.parametrize("watched", [False, True], ids=["given", "watched"])
+def test_what_the_users_code_looks_up_leaves_as_it_is(look: Any, watched: bool) -> None:
+    model = nn.Sequential(nn.Linear(4, 4), Block(look))
+    with pytest.raises((AttributeError, KeyError, IndexError)) as own:
+        model(torch.zeros(1, 4))
+    with pytest.raises(type(own.value)) as raised:  # noqa: PT012
+        if watched:
+            with watch(model):
+                model(torch.zeros(1, 4))
+        else:
+            summarize(model, (4,))
+    assert str(raised.value) == str(own.value)
+    (note,) = raised.value.__notes__
+    assert ("the pass stopped here" if watched else "raised here") in note
+    assert "PyTorch says" not in note
+
+
+class Writes(nn.Module):
+    """Counts up what it is given, and looks that up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words = nn.Embedding(10, 4)
+        self.fc = nn.Linear(5, 2)
+
+    def forward(self, x: Tensor, seen: list[int] | None = None) -> Tensor:
+        x += 5
+        if seen is not None:
+            seen.append(seen.pop(0))
+        return self.fc(self.words(x))
+
+
+def test_every_pass_sees_what_the_caller_gave() -> None:
+    for x in torch.zeros(1, 3, dtype=torch.long), torch.zeros(2, 40000, dtype=torch.long)[:, ::2]:
+        seen, version = [1, 2], x._version
+        problems = summarize(Writes(), [x, seen]).problems
+        assert [problem.kind for problem in problems] == ["in_features"]  # several passes, each from 0 to 5
+        assert not x.any()
+        assert (x._version, seen) == (version, [1, 2])
+    y = -torch.ones(1, 5)
+    summarize(nn.Sequential(nn.ReLU(inplace=True), nn.Linear(4, 2)), y)
+    assert (y == -1).all()
+
+
+class Forces(nn.Module):
+    """The gradient of an energy."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.hidden, self.energy = nn.Linear(3, 8), nn.Linear(width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x.requires_grad_(True)
+        energy = self.energy(torch.tanh(self.hidden(x))).sum()
+        return torch.autograd.grad(energy, x, create_graph=True)[0]
+
+
+class Learns(nn.Module):
+    """Goes a step of gradient descent inside, as far as the loss."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.fc(x).sum().backward()
+        return self.fc(x)
+
+
+def test_gradients_taken_in_forward() -> None:
+    model, x = Forces(8), torch.zeros(5, 3)
+    for given in x, (3,):
+        before = snapshot(model)
+        summary = summarize(model, given)
+        assert summary.ok
+        assert summary.output_shape == (len(given) if given is x else 1, 3)
+        assert difference(before, snapshot(model)) == []
+    assert not x.requires_grad
+    assert [problem.required for problem in summarize(Forces(9), (3,)).problems] == [8]
+
+
+def test_of_a_backward_pass_in_forward_nothing_stays() -> None:
+    model = Learns()
+    model(torch.ones(2, 3))
+    kept = model.fc.weight.grad
+    assert kept is not None
+    values = kept.clone()
+    before = snapshot(model)
+    assert summarize(model, (3,)).ok
+    assert difference(before, snapshot(model)) == []
+    assert model.fc.weight.grad is kept
+    assert torch.equal(kept, values)
+
+
+def test_numbers_beside_tensors_are_passed_as_they_are() -> None:
+    class Packed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.rnn = nn.GRU(3, 4, batch_first=True)
+
+        def forward(self, x: Tensor, lengths: list[int]) -> Any:
+            return self.rnn(nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=True))[1]
+
+    x = torch.zeros(2, 6, 3)
+    assert summarize(Packed(), [x, [6, 4]]).output_shape == tuple(Packed()(x, [6, 4]).shape)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_the_flags_of_a_scripted_block_stay() -> None:
+    block = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.ReLU())
+    for frozen in range(2):
+        scripted = torch.jit.script(block)  # type: ignore[no-untyped-call]
+        scripted.train()
+        list(scripted.children())[frozen].eval()
+        model = nn.Sequential(scripted)
+        flags = [module.training for module in model.modules()]
+        assert len(set(flags)) == 2
+        for mode in "eval", "train", "same":
+            summarize(model, (4,), mode=mode, batch_size=2)
+            assert [module.training for module in model.modules()] == flags
