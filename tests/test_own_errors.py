@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin import summarize, watch
+from tests.mistakes.mending import loaded, mended
 from tests.snapshot import difference, snapshot
 
 
@@ -160,3 +162,90 @@ def test_the_flags_of_a_scripted_block_stay() -> None:
         for mode in "eval", "train", "same":
             summarize(model, (4,), mode=mode, batch_size=2)
             assert [module.training for module in model.modules()] == flags
+
+
+class Uncalled(nn.Module):
+    """Layers that are named or made and not called."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(3, 4, 3), nn.MaxPool2d(2)
+        self.fc = nn.Linear(64, 2)
+
+
+class Made(Uncalled):
+    """A layer made of a tensor."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        x = nn.ReLU(x)  # type: ignore[assignment, arg-type]
+        x = self.pool(x)
+        return self.fc(x.flatten(1))
+
+
+class MadeInside(Uncalled):
+    """The same inside an expression."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.pool(nn.ReLU(self.conv(x))).flatten(1))  # type: ignore[arg-type]
+
+
+class Named(Uncalled):
+    """A layer of the model's in place of what it returns."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.conv(x))
+        for _ in range(1):
+            x = self.pool  # type: ignore[assignment]
+        return self.conv(x)
+
+
+class NamedAtOnce(Uncalled):
+    """The same without a loop around it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.conv(x)).flatten(1, 2).unsqueeze(1).expand(-1, 3, -1, -1)
+        x = self.pool  # type: ignore[assignment]
+        return self.conv(x)
+
+
+@pytest.mark.parametrize(
+    ("kind", "line"),
+    [
+        (Made, "x = nn.ReLU()(x)  # type: ignore[assignment, arg-type]"),
+        (MadeInside, "return self.fc(self.pool(nn.ReLU()(self.conv(x))).flatten(1))  # type: ignore[arg-type]"),
+        (NamedAtOnce, "x = self.pool(x)  # type: ignore[assignment]"),
+    ],
+)
+def test_a_module_that_is_not_called(kind: Any, line: str, tmp_path: Path) -> None:
+    with pytest.raises(TypeError):
+        kind()(torch.zeros(1, 3, 10, 10))
+    (problem,) = summarize(kind(), (3, 10, 10)).problems
+    assert problem.message.startswith("a module, ")
+    assert problem.fix == line
+    path = tmp_path / "copy.py"
+    path.write_bytes(Path(__file__).read_bytes())
+    path.write_text(mended(kind(), (problem,), path))
+    getattr(loaded(path), kind.__name__)()(torch.zeros(1, 3, 10, 10))
+
+
+def test_of_a_module_in_a_loop_no_line_is_told() -> None:
+    (problem,) = summarize(Named(), (3, 10, 10)).problems
+    assert "self.pool is the layer itself" in problem.message
+    assert problem.fix == "x = self.pool(x)"
+
+
+def test_a_forward_without_return() -> None:
+    class Forgets(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layers = nn.Sequential(nn.Linear(3, 3), nn.Identity())
+
+        def forward(self, x: Tensor) -> None:
+            self.layers(x)
+            self.layers[1](None)
+
+    summary = summarize(Forgets(), (3,))
+    assert "forward returns None: is a return missing?" in str(summary)
+    assert summary.report.modules[-1].calls == 2  # a layer that returns None was called nevertheless
+    assert "is a return missing" not in str(summarize(nn.Linear(3, 3), (3,)))

@@ -57,6 +57,11 @@ class Lines:
             return None, said.advice
         if finding.function:
             return finding.where, _corrected_function(finding, said)
+        if said.uncalled and finding.where is not None:
+            from convlin.source.uncalled import with_call
+
+            found = with_call(finding.where, finding.called_as.rpartition(".")[2], said.uncalled)
+            return found if found is not None else (finding.where, said.advice)
         if said.forward and finding.where is not None:
             return finding.where, self._corrected_call(finding, finding.where, said)
         if said.forward and said.advice and not said.in_front:

@@ -75,6 +75,7 @@ def one_pass(
             kept.error = _of_the_model(error)
         else:
             recording.outputs = describe(output, state.read)
+            recording.returns_none = output is None
             recording.failure = None  # what was raised on the way, forward itself caught
     return recording
 

@@ -141,6 +141,8 @@ class Recording:
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
     failure: Failure | None = None
+    returns_none: bool = False
+    """The model came to its end and returned None."""
     under_way: tuple[str, ...] = ()
     """Paths of the modules that were running when the pass stopped, the innermost last."""
 

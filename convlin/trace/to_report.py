@@ -72,9 +72,12 @@ def _build(
         problems=problems,
         required_in_features=dict(recording.required),
         joins=tuple(recording.joins),
-        remarks=remarks,
+        remarks=(*remarks, *_RETURNS_NONE) if recording.returns_none else remarks,
         completed=recording.failure is None,
     )
+
+
+_RETURNS_NONE = ("forward returns None: is a return missing?",)
 
 
 def _counts(info: ModuleInfo, numels: dict[Shape, int]) -> tuple[int, int]:

@@ -83,6 +83,8 @@ class KeptTensors:
         """Keep the bytes of a tensor, once."""
         if id(tensor) in self._copies or is_lazy(tensor) or tensor.is_inference() or tensor.device.type == "meta":
             return
+        if tensor.is_nested:
+            return  # it cannot be compared with its copy; the version counter tells of a write
         alias = tensor.detach()
         try:
             self._copies[id(tensor)] = _Copy(alias, alias.clone())

@@ -27,6 +27,8 @@ class Said:
     """The layer to set in front of it, where both are in an ``nn.Sequential``."""
     callee: str = ""
     """The layer to make instead."""
+    uncalled: str = ""
+    """The class of a module that arrived itself, where what it returns should have."""
     outside: bool = False
     """Nothing in the model is to be changed, but the call."""
 

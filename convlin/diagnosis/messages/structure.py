@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
+
+import torch.nn.functional as F
 
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import AXES, arrived, call_of, name_of, product_of, times, who
@@ -44,6 +47,20 @@ def _tuple(finding: Finding, report: Report) -> Said:
             forward=True, behind="[0]",
         )  # fmt: skip
     return Said(message, f"x = self.{short}(x)[0]", forward=True, behind="[0]")
+
+
+def _module(finding: Finding, report: Report) -> Said:
+    kind = finding.misfit.required
+    message = f"a module, {kind}, reaches {name_of(finding)}, which takes a tensor"
+    if finding.misfit.detail["made"]:
+        message += f"\nnn.{kind}(x) makes a layer and does not call it"
+        snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower().replace("re_lu", "relu")
+        called = f"F.{snake}(x)" if hasattr(F, snake) else f"nn.{kind}(…)(x)"
+        return Said(message, f"x = {called}", forward=True, uncalled=kind)
+    paths = [module.path for module in report.modules if module.type == kind]
+    name = f"self.{paths[0].rpartition('.')[2]}" if len(paths) == 1 else "self.layer"
+    message += f"\n{name} is the layer itself, {name}(x) what it returns"
+    return Said(message, f"x = {name}(x)", forward=True, uncalled=kind)
 
 
 def _packed(finding: Finding, report: Report) -> Said:
@@ -187,6 +204,7 @@ def _batch_of_one(finding: Finding, report: Report) -> Said:
 WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "flatten"): _flatten,
     ("structure", "tuple"): _tuple,
+    ("structure", "module"): _module,
     ("structure", "packed"): _packed,
     ("structure", "array"): _array,
     ("structure", "batch_in_shape"): _batch_in_shape,
