@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from convlin.diagnosis import leaving_batch
 from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspects
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
@@ -137,7 +138,8 @@ def _observed(model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: b
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
             during = Held(nodes, recording, lazy)
-        report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes)
+        lost = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
+        report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=lost)
         if not explained or is_resource(error):
             return Outcome(report, error)
         if error is None and not recording.findings:

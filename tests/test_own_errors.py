@@ -249,3 +249,81 @@ def test_a_forward_without_return() -> None:
     assert "forward returns None: is a return missing?" in str(summary)
     assert summary.report.modules[-1].calls == 2  # a layer that returns None was called nevertheless
     assert "is a return missing" not in str(summarize(nn.Linear(3, 3), (3,)))
+
+
+class Leaks(nn.Module):
+    """A regression whose last line makes rows of the features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x).view(-1, 1)
+
+
+class LeaksImages(nn.Module):
+    """Images with channels into a recurrent layer that was written for images without."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.fc = nn.LSTM(28, 16, batch_first=True), nn.Linear(16, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.rnn(x.view(-1, 28, 28))[0][:, -1])
+
+
+class Squeezes(nn.Module):
+    """Right for every batch but one of 1."""
+
+    def __init__(self, squeeze: bool) -> None:
+        super().__init__()
+        self.conv, self.fc, self.squeeze = nn.Conv2d(1, 8, 5), nn.Linear(8, 10), squeeze
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x).mean((2, 3), keepdim=True)
+        return self.fc(x.squeeze() if self.squeeze else x.flatten(1))
+
+
+class Words(nn.Module):
+    """The rows are the steps of all sentences: meant, and nothing is said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.fc = nn.Embedding(20, 8), nn.Linear(8, 20)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.words(x)).view(-1, 20)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize(
+    ("model", "shape", "said"),
+    [
+        (Leaks(), (4,), "the batch went from {batch} to {rows}"),
+        (LeaksImages(), (3, 28, 28), "the batch went from {batch} to {rows}"),
+        (Squeezes(squeeze=True), (1, 12, 12), "drops the batch of 1, too"),
+        (Squeezes(squeeze=False), (1, 12, 12), ""),
+        (Words(), (7,), ""),
+    ],
+)
+def test_where_the_batch_is_lost(model: nn.Module, shape: tuple[int, ...], said: str, batch: int) -> None:
+    given = torch.zeros(batch, *shape, dtype=torch.long if isinstance(model, Words) else torch.float32)
+    made = model(given).shape
+    if isinstance(model, Squeezes) and batch > 1:
+        said = ""
+    assert (made[0] == batch) == (not said) or isinstance(model, Words)
+    summary = summarize(model, shape, batch_size=batch)
+    assert summary.ok
+    told = said.format(batch=batch, rows=made[0])
+    assert [told in remark for remark in summary.report.remarks] == [True] * bool(said)
+
+
+def test_a_squeeze_is_named_where_a_layer_misses_the_batch() -> None:
+    model = nn.Sequential(Squeezes(squeeze=True), nn.BatchNorm1d(10))
+    assert summarize(model, (1, 12, 12), batch_size=4).ok
+    model[0].fc = nn.Identity()
+    model[1] = nn.BatchNorm1d(8)
+    (problem,) = summarize(model, (1, 12, 12)).problems
+    assert "squeeze() at test_own_errors.py" in problem.message
+    assert "rows" not in problem.message

@@ -36,12 +36,14 @@ def with_call(where: Location, name: str, kind: str) -> tuple[Location, str] | N
     ]
     if len(calls) != 1:
         return None
-    given, target = calls[0].args[0], ""
+    given: ast.expr = calls[0].args[0]
+    target = ""
     if isinstance(given, ast.Name):
-        assigned = _assigned(parsed, calls[0], given.id)
+        target = given.id
+        assigned = _assigned(parsed, calls[0], target)
         if assigned is None:
             return None
-        given, target = assigned, given.id
+        given = assigned
     edit = _called(parsed, given, kind, target)
     if edit is None:
         return None

@@ -8,7 +8,7 @@ from collections.abc import Mapping
 import torch.nn.functional as F
 
 from convlin.diagnosis.messages.said import Said, Words
-from convlin.diagnosis.messages.tools import AXES, arrived, call_of, name_of, product_of, times, who
+from convlin.diagnosis.messages.tools import AXES, arrived, at, call_of, maker_of, name_of, product_of, times, who
 from convlin.records import Report
 from convlin.trace.recording import Finding
 
@@ -152,7 +152,12 @@ def _rank(finding: Finding, report: Report) -> Said:
         better = None
     if kind[-2:] in ("1d", "2d", "3d") and "Norm" in kind and better is not None and kind[:-2] + better != kind:
         return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
-    if misfit.required == misfit.declared - 2 and axes:
+    call = call_of(report, maker_of(report, finding.source))
+    given = call.input_shape if call is not None and call.type in ("Tensor.squeeze", "torch.squeeze") else None
+    if call is not None and given is not None and given[:1] == (1,):
+        squeezed = f"squeeze(){at(call.where)} made it of {times(given)} and dropped the batch of 1"
+        return Said(f"{message}\n{squeezed}: write flatten(1)", forward=True)
+    if misfit.required == misfit.declared - 2 and axes and len(ranks) == 1:
         message += "\na dimension for the channels and one for the image's rows are missing"
     if misfit.required > misfit.declared and axes:
         return _too_many(message, finding)
