@@ -112,6 +112,8 @@ class KeptTensors:
             copy = self._copies.get(key)
             if copy is not None:
                 self._write_back(facts, copy)
+            elif tensor.device.type == "meta":
+                set_version(tensor, version)  # without bytes there is nothing to lose
             elif tensor._version != version or _address(tensor) != pointer:
                 lost.append(tensor)
         return lost

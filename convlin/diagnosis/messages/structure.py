@@ -195,6 +195,30 @@ def _index(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
+def _state(finding: Finding, report: Report) -> Said:
+    wanted, given, detail = finding.misfit.declared, finding.misfit.required, finding.misfit.detail
+    message = f"{name_of(finding)} takes {detail['name']} of {times(wanted)}, got {times(given)}"
+    if len(given) != len(wanted):
+        return Said(f"{message}\nlayers·directions, batch and hidden size", forward=True)
+    if given[0] != wanted[0]:
+        message += f"\n{wanted[0]} = {detail['layers']}·{detail['directions']}, layers times directions"
+    if detail["batch"] and given[1] != wanted[1]:
+        message += f"\nthe batch is {wanted[1]}"
+        if not detail["batch_first"] and given[1] == detail["steps"][0]:
+            message += f", the second axis of {arrived(finding)}: batch_first=True makes it the first"
+    return Said(message, forward=True)
+
+
+def _pixel_shuffle(finding: Finding, report: Report) -> Said:
+    squared, channels = finding.misfit.declared, finding.misfit.required
+    near = [size for size in (channels // squared * squared, channels + -channels % squared) if size]
+    return Said(
+        f"{name_of(finding)} needs a multiple of {squared} channels, and {arrived(finding)} has {channels}\n"
+        f"the layer in front could give {' or '.join(map(str, near))}",
+        forward=True,
+    )
+
+
 def _batch_of_one(finding: Finding, report: Report) -> Said:
     keeps = finding.misfit.detail["keeps_statistics"]
     when = "in training" if keeps else "without running statistics"
@@ -219,6 +243,8 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "vector"): _vector,
     ("structure", "vector_given"): _vector,
     ("structure", "rank"): _rank,
+    ("structure", "state"): _state,
+    ("structure", "pixel_shuffle"): _pixel_shuffle,
     ("dtype", "cast"): _cast,
     ("dtype", "index"): _index,
     ("batch", "batch_of_one"): _batch_of_one,
