@@ -12,12 +12,14 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from convlin.diagnosis import leaving_batch
 from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspects
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import walk
 from convlin.ops.catalog import OPS
 from convlin.records import Report
+from convlin.trace.call_sites import wants_gradients
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
 from convlin.trace.recording import Recording, Suspects
@@ -112,7 +114,8 @@ def _observed(
 ) -> Outcome:
     root = unwrapped(model)
     # On the meta device not every function checks what reaches it.
-    careful, found = plan.device.type == "meta" or found is not None, found or Suspects()
+    careful, gradients = plan.device.type == "meta" or found is not None, False
+    found = found or Suspects()
     nodes = walk(root)
     modules = [node.module for node in nodes]
     lazy = lazy_modules(nodes)
@@ -121,7 +124,10 @@ def _observed(
     for _ in range(_MOST_PASSES):
         closed = may_be_closed and not careful and is_closed(modules, given, mode)
         with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules):
-            state = State(careful=careful, batch_added=plan.adds_batch, suspects=found, closed=closed, keeper=keeper)
+            state = State(
+                careful=careful, gradients=gradients, batch_added=plan.adds_batch, suspects=found, closed=closed,
+                keeper=keeper,
+            )  # fmt: skip
             if flops:
                 state.flops = _flop_count()
             recording = one_pass(root, plan, state, nodes=nodes)
@@ -129,6 +135,9 @@ def _observed(
             better = with_integers(plan, recording)
             if better is not None:
                 plan = better
+                continue
+            if not gradients and failure is not None and failure.in_torch and wants_gradients(failure.error):
+                gradients = True
                 continue
             if not careful and failure is not None and failure.in_torch:
                 careful = True
@@ -140,12 +149,15 @@ def _observed(
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
             during = Held(nodes, recording, lazy)
-        report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes)
+        lost = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
+        report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=lost)
         if not explained or is_resource(error):
             return Outcome(report, error)
         if error is None and not recording.findings:
             return Outcome(report)
-        from convlin.diagnosis.problems import diagnose  # words for what is wrong: not loaded for a model that is right
+        # Words for what is wrong: not loaded for a model that is right.
+        from convlin.diagnosis.problems import diagnose
+        from convlin.diagnosis.several_sizes import without_numbers
 
         problems = diagnose(report, recording, root, plan, mode, hints)
         said = [finding.path for finding in recording.findings if finding.misfit.note == "batch_in_shape"]
@@ -153,7 +165,7 @@ def _observed(
         if names_batch:  # every size behind it is that of the samples folded together, which nobody meant
             problems = tuple(problem for problem in problems if problem.path in said and problem.kind == "structure")
         reordered = frozenset(finding.path for finding in recording.findings if finding.misfit.note == "permute")
-        return Outcome(replace(report, problems=problems), names_batch=names_batch, reordered=reordered)
+        return Outcome(without_numbers(report, problems), names_batch=names_batch, reordered=reordered)
     raise AssertionError("a model needed more passes than there are kinds of findings")
 
 

@@ -41,7 +41,7 @@ def parametrized() -> nn.Module:
 
 CASES: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], str]] = {
     "called with two sizes": (
-        Twice, [(6,)], "fc is called with in_features=6 and with in_features=4: one layer cannot be both",
+        Twice, [(6,)], "fc: Linear(in_features=9, out_features=2) is called with 6 and with 4",
     ),
     "tied to two sizes": (
         Tied, [(6,), (4,)],

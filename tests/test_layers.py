@@ -132,8 +132,9 @@ def test_channels_that_stand_elsewhere(shape: tuple[int, ...], order: tuple[int,
 def test_one_sample_and_a_batch_too_many() -> None:
     module = nn.Conv2d(3, 2, 1)
     for shape, facts, notes in [
-        ((5, 8, 9), {}, ["unbatched"]),
-        ((5, 8, 3), {"is_model_input": True}, ["unbatched"]),
+        ((5, 8, 9), {}, ["one_or_many"]),
+        ((5, 8, 3), {"is_model_input": True}, ["one_or_many"]),
+        ((5, 8, 9), {"is_feature_map": True}, [""]),
         ((1, 5, 8, 9), {}, [""]),
         ((3, 5, 8, 9), {"is_model_input": True}, [""]),  # as many samples as there should be channels
         ((2, 1, 3, 8, 9), {}, ["rank"]),
@@ -406,8 +407,12 @@ def test_transformer(make: Any, width: int, widths: list[int]) -> None:
     if verdict is not None:
         assert verdict.stand_in is not None
         assert takes(module, *verdict.stand_in[0])
-        assert verdict.output_size == verdict.misfits[0].required
-        if len(set(widths[:count])) == 1:
+        if len(set(widths[:count])) > 1:  # no width can be both
+            assert verdict.misfits[0].required == tuple(widths[:count])
+            assert not verdict.misfits[0].changes
+            assert not any(takes(make(**options | {"d_model": each}), *args) for each in (2, 4, 6, 8))
+        else:
+            assert verdict.output_size == verdict.misfits[0].required
             assert takes(make(**options | verdict.misfits[0].changes), *args)
 
 
@@ -742,12 +747,10 @@ def test_a_block_takes_sequences_of_several_lengths() -> None:
 
 
 @pytest.mark.parametrize("heads", [1, 2, 4])
-@pytest.mark.parametrize("widths", [(6, 10), (8, 6), (6, 4), (4, 6), (8, 8)])
-def test_a_block_says_which_tensor_is_wrong_and_into_how_many_heads_it_goes(
-    widths: tuple[int, ...], heads: int
-) -> None:
+@pytest.mark.parametrize("width", [6, 8, 10])
+def test_a_block_says_into_how_many_heads_the_width_goes(width: int, heads: int) -> None:
     block = nn.TransformerDecoderLayer(4, heads, 4)
-    args = tuple(torch.zeros(3, 1, width) for width in widths)
+    args = (torch.zeros(3, 1, width),) * 2
     verdict = examined(block, *args)
     assert verdict is not None
     (misfit,) = verdict.misfits
@@ -761,6 +764,19 @@ def test_a_block_says_which_tensor_is_wrong_and_into_how_many_heads_it_goes(
     result = mended(reached, reached)
     assert result.shape[verdict.output_axis] == verdict.output_size
     assert result.shape[:-1] != (verdict.output_size,) * 2
+
+
+@pytest.mark.parametrize("widths", [(6, 10), (8, 6), (6, 4), (4, 6)])
+def test_a_block_that_receives_two_widths_is_given_no_number(widths: tuple[int, int]) -> None:
+    args = tuple(torch.zeros(3, 1, width) for width in widths)
+    for width in {4, *widths}:
+        block = nn.TransformerDecoderLayer(width, 1, 4)
+        assert not takes(block, *args)
+        verdict = examined(block, *args)
+        assert verdict is not None
+        assert verdict.stand_in is not None
+        assert takes(block, *verdict.stand_in[0])
+        assert [(misfit.required, misfit.changes) for misfit in verdict.misfits] == [(widths, {})]
 
 
 def test_an_axis_behind_the_last_is_left_to_pytorch() -> None:

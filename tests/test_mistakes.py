@@ -37,6 +37,8 @@ UNFIT = (
     "RecurrentBehindConvolution",
     "TimeBeforeChannels",
     "BatchWithoutChannels",
+    "BatchWithoutChannelsAndNorm",
+    "NoFeatureAxis",
 )
 
 
@@ -457,7 +459,8 @@ def test_behind_an_embedding_the_features_come_last() -> None:
             return torch.cat([conv(x).amax(2) for conv in self.convs], 1)
 
     problems = summarize(TextCNN(), torch.zeros(2, 20, dtype=torch.long)).problems
-    assert [problem.fix for problem in problems] == ["x = x.permute(0, 2, 1)"] * 3
+    fix = "return torch.cat([conv(x.permute(0, 2, 1)).amax(2) for conv in self.convs], 1)"
+    assert [problem.fix for problem in problems] == [fix] * 3
     # A feature map whose size happens to be the number is one still.
     (problem,) = summarize(nn.Sequential(nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(8, 4, 3)), (3, 8, 8)).problems
     assert (problem.changes, problem.required) == ({"in_channels": "16"}, 16)
@@ -519,3 +522,101 @@ def test_samples_that_were_joined_in_place_of_channels() -> None:
 
 def test_scores_may_be_flattened_with_their_batch() -> None:
     assert summarize(nn.Sequential(nn.Linear(8, 1), nn.Flatten(0)), (8,), batch_size=3).ok
+
+
+# Lines that may not stand where they are told -------------------------------------------------------------------------
+
+
+class InLoop(nn.Module):
+    """Only the first of the layers that the line calls needs a dimension more."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.ModuleList([nn.Conv2d(1, 4, 3), nn.Conv2d(4, 8, 3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for conv in self.convs:
+            x = torch.relu(conv(x))
+        return x
+
+
+class NormsInLoop(nn.Module):
+    """Each of the layers that the line calls needs the axes in another order, and its result back."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norms = nn.ModuleList([nn.BatchNorm1d(6), nn.BatchNorm1d(6)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for norm in self.norms:
+            x = norm(x) + 1
+        return x
+
+
+class NormInSequential(nn.Module):
+    """Between two layers of a container no line can be written."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(nn.Linear(12, 6), nn.BatchNorm1d(6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers(x)
+
+
+def test_a_corrected_line_may_stand_where_it_is_told(tmp_path: Path) -> None:
+    problems = summarize(NormsInLoop(), torch.zeros(2, 5, 6)).problems
+    assert [problem.fix for problem in problems] == ["x = norm(x.permute(0, 2, 1)).permute(0, 2, 1) + 1"] * 2
+    path = tmp_path / "copy.py"
+    path.write_bytes(Path(__file__).read_bytes())
+    path.write_text(mended(NormsInLoop(), problems, path))
+    assert loaded(path).NormsInLoop().eval()(torch.zeros(2, 5, 6)).shape == (2, 5, 6)
+
+    (problem,) = summarize(InLoop(), (28, 28)).problems
+    line = next(number for number, text in enumerate(inspect.getsourcelines(InLoop)[0]) if "for conv" in text)
+    line += inspect.getsourcelines(InLoop)[1]
+    assert problem.fix == f"x = x.unsqueeze(1) in front of the loop at line {line}"
+    InLoop()(torch.zeros(1, 28, 28).unsqueeze(1))
+
+    (problem,) = summarize(NormInSequential(), (5, 12), batch_size=3).problems
+    assert (problem.fix, problem.changes) == (None, {})
+
+
+def test_nothing_is_claimed_of_other_inputs_behind_a_mistake() -> None:
+    """A range of inputs is one of the model as it is."""
+
+    class Net(nn.Module):
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(channels, 8, 3)
+            self.fc = nn.Linear(8 * 30 * 30, 10)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.conv(x).flatten(1))
+
+    (alone,) = summarize(Net(3), (3, 20, 20)).problems
+    assert "is right for an input of 32×32" in alone.message
+    Net(3)(torch.zeros(1, 3, 32, 32))
+    _, behind = summarize(Net(20), (3, 20, 20)).problems
+    assert behind.kind == "in_features"
+    assert "is right for" not in behind.message
+    with pytest.raises(RuntimeError):
+        Net(20)(torch.zeros(1, 3, 32, 32))
+
+
+def test_of_an_input_that_passes_the_model_was_run_with_it() -> None:
+    class Net(nn.Module):
+        def __init__(self, features: int) -> None:
+            super().__init__()
+            self.down, self.up = nn.MaxPool2d(2), nn.Upsample(scale_factor=2)
+            self.fc = nn.Linear(features, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc((x + self.up(self.down(x))).mean((2, 3)))
+
+    assert "inputs of 8×8 and 10×10 pass: multiples of 2" in summarize(Net(3), (3, 9, 9)).problems[0].message
+    Net(3)(torch.zeros(1, 3, 8, 8))
+    first, _ = summarize(Net(4), (3, 9, 9)).problems
+    assert "with inputs of 8×8 and 10×10 they go together: multiples of 2" in first.message
+    with pytest.raises(RuntimeError):
+        Net(4)(torch.zeros(1, 3, 8, 8))

@@ -9,6 +9,7 @@ from dataclasses import replace
 from torch import nn
 
 from convlin.diagnosis.problems import Hints, diagnose
+from convlin.diagnosis.several_sizes import without_numbers
 from convlin.diagnosis.silent_mistakes import findings
 from convlin.inputs import Plan, check_model, model_device
 from convlin.module_tree import modules_of, walk
@@ -75,7 +76,7 @@ def _report(root: nn.Module, state: State, frame: object) -> Report:
         # No experiments at other sizes: the plan holds no input that could be made anew.
         plan = Plan((), {}, 1, model_device(root))
         problems = diagnose(report, recording, root, plan, "same", (frame,))
-    return replace(report, problems=problems)
+    return without_numbers(report, problems)
 
 
 def _told_by_another_pass(root: nn.Module, recording: Recording, report: Report, hints: Hints) -> tuple[Problem, ...]:

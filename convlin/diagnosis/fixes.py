@@ -12,7 +12,7 @@ from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code
 from convlin.module_tree import module_at, walk
 from convlin.records import Location
-from convlin.trace.recording import Finding
+from convlin.trace.recording import Finding, Recording
 
 if TYPE_CHECKING:
     from convlin.source.find import Finder
@@ -28,8 +28,17 @@ class Lines:
     the end, and one that makes several layers is corrected only where all of them need the same.
     """
 
-    def __init__(self, model: nn.Module, wanted: Iterable[tuple[str, Mapping[str, str]]], hints: Iterable[Any]) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        wanted: Iterable[tuple[str, Mapping[str, str]]],
+        hints: Iterable[Any],
+        recording: Recording,
+        said: Mapping[int, Said],
+    ) -> None:
         self._model = model
+        self._recording = recording
+        self._said = said
         self._hints = [hint for hint in hints if hint is not None]
         self._wanted: dict[str, dict[str, str]] = {}
         for path, changes in wanted:
@@ -48,8 +57,13 @@ class Lines:
             return None, said.advice
         if finding.function:
             return finding.where, _corrected_function(finding, said)
+        if said.uncalled and finding.where is not None:
+            from convlin.source.uncalled import with_call
+
+            found = with_call(finding.where, finding.called_as.rpartition(".")[2], said.uncalled)
+            return found if found is not None else (finding.where, said.advice)
         if said.forward and finding.where is not None:
-            return finding.where, _corrected_call(finding, finding.where, said)
+            return finding.where, self._corrected_call(finding, finding.where, said)
         if said.forward and said.advice and not said.in_front:
             return None, said.advice  # what to write is known, and not where
         site = self._site(finding.path)
@@ -76,6 +90,31 @@ class Lines:
             origin = self._origin(site, changes)
             return f"{said.advice} (given at {origin.text})" if origin is not None else said.advice
         return site.rewrite(changes, self._beside(site, finding.path)) or said.advice
+
+    def _corrected_call(self, finding: Finding, where: Location, said: Said) -> str | None:
+        from convlin.source.argument import corrected_argument, corrected_keyword, loop_at
+
+        name = finding.called_as.rpartition(".")[2]
+        if said.argument is not None:
+            return corrected_keyword(where, name, *said.argument) or said.advice
+        if not said.behind:  # nothing in that line alone would mend it
+            return said.advice
+        loop = loop_at(where, name)
+        if loop is None:
+            return corrected_argument(where, name, said.behind, said.after) or said.advice
+        # The line is that of every layer in the loop: rewritten where all need it, or in words for the first.
+        calls = [index for index, event in enumerate(self._recording.events) if event.called_at == where]
+        needed = {
+            each.event: self._said[id(each)] for each in self._recording.findings if each.where == where and each.layer
+        }
+        if all(
+            index in needed and (needed[index].behind, needed[index].after) == (said.behind, said.after)
+            for index in calls
+        ):
+            return corrected_argument(where, name, said.behind, said.after)
+        if loop.argument and not said.after and calls[:1] == [finding.event]:
+            return f"{loop.argument} = {loop.argument}{said.behind} in front of the loop at line {loop.line}"
+        return None
 
     def _beside(self, site: Site, path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
         """What else has to be changed on the lines of a call: layers that are made beside it."""
@@ -118,14 +157,3 @@ def _corrected_function(finding: Finding, said: Said) -> str | None:
     if image is not None:
         return corrected_reshape(finding.where, size=code(image[1]), axis=1 - len(image)) or said.advice
     return corrected_reshape(finding.where, keep_sizes=finding.misfit.note == "strides") or said.advice
-
-
-def _corrected_call(finding: Finding, where: Location, said: Said) -> str | None:
-    from convlin.source.argument import corrected_argument, corrected_keyword
-
-    name = finding.called_as.rpartition(".")[2]
-    if said.argument is not None:
-        return corrected_keyword(where, name, *said.argument) or said.advice
-    if not said.behind:  # nothing in that line alone would mend it
-        return said.advice
-    return corrected_argument(where, name, said.behind) or said.advice

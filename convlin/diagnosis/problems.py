@@ -14,6 +14,7 @@ from torch import nn
 
 from convlin.diagnosis.fixes import Lines, written
 from convlin.diagnosis.messages import Said, fitted, say, times
+from convlin.diagnosis.several_sizes import said_of, several_sizes
 from convlin.diagnosis.unexplained import stopped
 from convlin.inputs import Dummy, Plan
 from convlin.records import Problem, Report
@@ -32,21 +33,32 @@ def diagnose(
     is answered by running it at others.
     """
     problems: dict[tuple[Any, ...], Problem] = {}
-    said = {id(finding): say(finding, report) for finding in recording.findings}
+    several = several_sizes(recording)
+    said = {
+        id(finding): said_of(finding, needs, report)
+        if (needs := several.get(_attribute(finding)))
+        else say(finding, report)
+        for finding in recording.findings
+    }
     wanted = [(finding.path, _changes(finding, said[id(finding)])) for finding in recording.findings]
-    lines = Lines(model, wanted, hints)
+    lines = Lines(model, wanted, hints, recording, said)
     answered: set[str] = set()
     for finding in recording.findings:
         misfit = finding.misfit
+        needs = several.get(_attribute(finding))
         key = (
             misfit.kind,
             finding.path,
             finding.where if finding.function else None,
-            repr(misfit.required),
+            "" if needs else repr(misfit.required),
             misfit.note,
         )
-        if key not in problems:
-            problems[key] = _problem(finding, said[id(finding)], lines)
+        if key in problems:
+            continue
+        problems[key] = _problem(finding, said[id(finding)], lines)
+        if needs:
+            problems[key] = replace(problems[key], required=tuple(needs))
+        elif all(other.event >= finding.event for other in recording.findings):  # nothing stands in, in front of it
             asked = "image" if misfit.kind == "in_features" else misfit.kind
             if asked not in answered:
                 answer = _other_inputs(recording, finding, model, plan, mode)
@@ -59,6 +71,10 @@ def diagnose(
     return tuple(
         replace(problem, message=fitted(problem.message, problem.path or report.model)) for problem in problems.values()
     )
+
+
+def _attribute(finding: Finding) -> tuple[str, str]:
+    return finding.path, finding.misfit.kind
 
 
 def batch_in_shape(report: Report, plan: Plan) -> Problem:
@@ -95,10 +111,11 @@ def _other_inputs(recording: Recording, finding: Finding, model: nn.Module, plan
         found = joining_inputs(model, plan, mode, finding)
         if found is None:
             return ""
-        multiple, sizes = found
+        multiple, sizes, pass_as_they_are = found
         listed = " and ".join(map(times, sizes))
-        passes = "pass" if len(sizes) > 1 else "passes"
-        return f"inputs of {listed} {passes}" + (f": multiples of {multiple}" if multiple else "")
+        passes = f"inputs of {listed} {'pass' if len(sizes) > 1 else 'passes'}"
+        told = passes if pass_as_they_are else f"with inputs of {listed} they go together"
+        return told + (f": multiples of {multiple}" if multiple else "")
     return ""
 
 

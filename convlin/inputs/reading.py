@@ -153,6 +153,8 @@ def _check_list(given: list[Any]) -> None:
             f"{show(given)} is a list of inputs, and {show(given[0])} is not a valid shape: "
             f"write the shape as a tuple, {show(tuple(given))}"
         )
+    if any(map(_holds_tensor, given)):
+        return  # a list of numbers beside tensors is what it is: lengths, say
     for value in given:
         if isinstance(value, list) and value and all(isinstance(size, int | str) for size in value):
             raise InputError(f"{show(value)} is not a valid shape: write it as a tuple, {show(tuple(value))}")

@@ -68,6 +68,12 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     }
     args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
     kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
+    widths = {name: value.shape[-1] for name, value in given.items()}
+    if len(set(widths.values())) > 1:
+        detail: dict[str, Any] = {"widths": widths}
+        place = _place(wrong[0], names, arrival)
+        misfit = Misfit("embed_dim", declared, tuple(widths.values()), "several_widths", detail, input=place)
+        return Verdict((misfit,), (args, kwargs))
     heads = next(each.num_heads for each in modules_of(module) if isinstance(each, nn.MultiheadAttention))
     place = _place(wrong[0], names, arrival)
     changes = {"d_model": required, **_heads("nhead", required, heads)}

@@ -40,10 +40,13 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
             tensor = tensor.movedim(axis, channels).contiguous()
         else:
             if tensor.dim() == spatial + 1:
-                note = "unbatched"
-            tensor = zeros(tensor, replaced(tensor.shape, channels, declared))
+                note = "unbatched" if declared == 1 else "" if arrival.is_feature_map else "one_or_many"
+            if note == "unbatched":
+                tensor = tensor.unsqueeze(1)
+            else:
+                tensor = zeros(tensor, replaced(tensor.shape, channels, declared))
         changes = _changes(module, required)
-        follows = changes.get("out_channels") if not note else None
+        follows = changes.get("out_channels") if note in ("", "one_or_many") else None
         if "groups" in changes and not follows:
             detail = {**detail, "parts": module.groups}
         misfits += (Misfit("in_channels", declared, required, note, detail, changes),)
@@ -113,6 +116,11 @@ def _with_rank(tensor: Tensor, spatial: int, channels: int, arrival: Arrival) ->
         note = "batch_in_shape" if arrival.is_model_input and arrival.batch_added else "rank"
         misfit = Misfit("structure", spatial + 2, rank, note, {"shape": tuple(tensor.shape)})
         return tensor.flatten(0, rank - spatial - 2), (misfit,)
+    if rank == 2 and tensor.shape[1] == channels > 1 and tensor.shape[0] != channels:
+        # A vector for each sample: what is missing is the size of the image, not the channels.
+        note = "vector_given" if arrival.is_model_input and arrival.batch_added else "vector"
+        misfit = Misfit("structure", spatial + 2, rank, note, {"channels": channels, "spatial": spatial})
+        return tensor.reshape(*tensor.shape, *(1,) * spatial), (misfit,)
     if rank == spatial + 1 and arrival.is_model_input and arrival.batch_added:
         # PyTorch would take this for one sample without a batch; convlin knows that axis 0 is the batch.
         detail = {"shape": tuple(tensor.shape), "channels": channels}
@@ -121,11 +129,14 @@ def _with_rank(tensor: Tensor, spatial: int, channels: int, arrival: Arrival) ->
     if rank == spatial + 1 and arrival.is_one_sample:
         misfit = Misfit("structure", spatial + 2, rank, "one_sample", {"shape": tuple(tensor.shape)})
         return tensor.unsqueeze(0), (misfit,)
-    if rank < spatial + 1:
+    # Of one axis an image of any number of channels could be made; behind a layer that is not what was meant.
+    flat = rank == 2 and (spatial > 1 or (tensor.shape[0] != channels > 1 and not arrival.is_feature_map))
+    if rank < spatial + 1 or flat:
         side = _side(tensor.shape[-1], channels, spatial) if rank == 2 else 0
         if side:
             sizes = (channels, *(side,) * spatial)
             return tensor.reshape(-1, *sizes), (Misfit("structure", spatial + 2, rank, "flat", {"sizes": sizes}),)
+    if rank < spatial + 1:
         return tensor, (Misfit("structure", spatial + 2, rank, "rank", {"shape": tuple(tensor.shape)}),)
     return tensor, ()
 

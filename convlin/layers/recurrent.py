@@ -37,12 +37,46 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
             detail = {"axis": 1, "order": moved(3, 1, 2)}
             misfits += (Misfit("input_size", declared, required, "permute", detail),)
             tensor = tensor.transpose(1, 2)
+        elif declared == 1 and tensor.dim() == 2 and not is_cell and packed is None:
+            misfits += (Misfit("input_size", 1, required, "no_features"),)
+            tensor = tensor.unsqueeze(-1)
         else:
             misfits += (resized("input_size", declared, required),)
             tensor = zeros(tensor, (*tensor.shape[:-1], declared))
+    args, kwargs = arrival.with_first("input", tensor if packed is None else packed._replace(data=tensor))
+    if isinstance(module, nn.RNNBase) and packed is None:
+        args, kwargs, state_misfits = _with_state(module, tensor, args, kwargs)
+        misfits += state_misfits
+    return Verdict(misfits, (args, kwargs)) if misfits else None
+
+
+def _with_state(
+    module: nn.RNNBase, tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Misfit, ...]]:
+    """Arguments with a first state of the right shape, and what was wrong with the one that was given."""
+    given = args[1] if len(args) > 1 else kwargs.get("hx")
+    states = given if isinstance(given, tuple) else (given,)
+    names = ("h_0", "c_0") if isinstance(module, nn.LSTM) else ("h_0",)
+    if len(states) != len(names) or not all(isinstance(state, Tensor) and not state.is_nested for state in states):
+        return args, kwargs, ()
+    rows = module.num_layers * (2 if module.bidirectional else 1)
+    batch = () if tensor.dim() == 2 else (tensor.shape[0 if module.batch_first else 1],)
+    misfits: tuple[Misfit, ...] = ()
+    right: list[Tensor] = []
+    for name, state in zip(names, states, strict=True):
+        width = module.proj_size if name == "h_0" and module.proj_size else module.hidden_size
+        wanted, shape = (rows, *batch, width), tuple(state.shape)
+        if shape != wanted and not misfits:
+            detail = {"name": name, "layers": module.num_layers, "directions": rows // module.num_layers}
+            detail |= {"batch": batch, "batch_first": module.batch_first, "steps": tuple(tensor.shape[:2])}
+            misfits = (Misfit("structure", wanted, shape, "state", detail),)
+        right.append(state if shape == wanted else zeros(tensor, wanted))
     if not misfits:
-        return None
-    return Verdict(misfits, arrival.with_first("input", tensor if packed is None else packed._replace(data=tensor)))
+        return args, kwargs, ()
+    made = tuple(right) if isinstance(given, tuple) else right[0]
+    if len(args) > 1:
+        return (args[0], made, *args[2:]), kwargs, misfits
+    return args, {**kwargs, "hx": made}, misfits
 
 
 def _arguments(old: nn.RNNBase) -> dict[str, Any]:

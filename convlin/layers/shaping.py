@@ -32,6 +32,16 @@ def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None
     return Verdict((misfit,), arrival.with_first("input", stand_in))
 
 
+def _examine_pixel_shuffle(module: nn.PixelShuffle, arrival: Arrival) -> Verdict | None:
+    tensor, squared = arrival.first("input"), module.upscale_factor**2
+    if not isinstance(tensor, Tensor) or tensor.dim() < 3 or tensor.shape[-3] % squared == 0:
+        return None
+    channels = tensor.shape[-3]
+    misfit = Misfit("structure", squared, channels, "pixel_shuffle", axis=-3)
+    stand_in = zeros(tensor, replaced(tensor.shape, tensor.dim() - 3, channels + -channels % squared))
+    return Verdict((misfit,), arrival.with_first("input", stand_in))
+
+
 def _ends_in_pieces(settings: Mapping[str, Any], given: Shape) -> bool:
     """Whether a signal was cut into pieces, whose length is what a Linear behind them is made for."""
     return len(given) > 2 and settings["dim"] in (-1, len(given) - 1)
@@ -52,7 +62,10 @@ RULES: tuple[LayerRule, ...] = (
         (nn.Upsample,), ("size", "scale_factor", "mode", "recompute_scale_factor"),
         makes_feature_map=True, derive=of_layers.upsample,
     ),
-    LayerRule((nn.PixelShuffle,), ("upscale_factor",), makes_feature_map=True, derive=of_layers.pixel_shuffle),
+    LayerRule(
+        (nn.PixelShuffle,), ("upscale_factor",), _examine_pixel_shuffle,
+        makes_feature_map=True, derive=of_layers.pixel_shuffle,
+    ),
     LayerRule((nn.PixelUnshuffle,), ("downscale_factor",), makes_feature_map=True, derive=of_layers.pixel_unshuffle),
     LayerRule(
         (nn.Fold,), ("output_size", "kernel_size", "dilation", "padding", "stride"),

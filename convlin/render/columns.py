@@ -195,11 +195,19 @@ def needs(problem: Problem) -> str:
     'needs in_features=2048, has 999'
     >>> needs(Problem("too_small", "conv", declared=(24, 24), required=(46, 46)))
     'the input is 24×24, needs at least 46×46'
+    >>> needs(Problem("in_features", "fc1", declared=11, required=(10, 12)))
+    'needs in_features=10 and 12, has 11'
+    >>> needs(Problem("reshape", "", declared=(1, -1), required=(1, -1)))
+    'not contiguous: use reshape'
     """
     if problem.declared is None or problem.required is None:
         return _IN_SHORT["error"]
+    if problem.kind == "reshape" and problem.declared == problem.required:
+        return "not contiguous: use reshape"
     short = _IN_SHORT.get(problem.kind)
     if short is None:
+        if isinstance(problem.required, tuple) and not isinstance(problem.declared, tuple):  # of several calls
+            return f"needs {problem.kind}={' and '.join(map(_said, problem.required))}, has {_said(problem.declared)}"
         return f"needs {problem.kind}={_said(problem.required)}, has {_said(problem.declared)}"
     return short.format(declared=words.setting(problem.declared), required=words.setting(problem.required))
 

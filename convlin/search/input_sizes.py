@@ -216,10 +216,11 @@ def _may_fit(declared: Any, mapped: Shape) -> bool:
 
 def joining_inputs(
     model: nn.Module, plan: Plan, mode: str, finding: Finding
-) -> tuple[int | None, tuple[Spatial, ...]] | None:
+) -> tuple[int | None, tuple[Spatial, ...], bool] | None:
     """Inputs near the given one at which two tensors go together that do not now, and what they are multiples of.
 
-    Found out on the meta device, and those that are returned were run for real.
+    Found out on the meta device, and those that are returned were run for real; the last says whether the model
+    takes them as it is, with nothing else wrong.
     """
     given = spatial_size(plan)
     shapes = finding.misfit.detail.get("shapes", ())
@@ -236,6 +237,9 @@ def joining_inputs(
             runs_at(model, plan, mode, size) for size in sizes
         )
 
+    def pass_as_they_are(sizes: Iterable[Spatial]) -> bool:
+        return not any(record_at(model, plan, mode, size).findings for size in sizes)
+
     for multiple in (2, 4, 8, 16, 32, 64):
         above = tuple(-(-size // multiple) * multiple for size in given)
         below = tuple(size // multiple * multiple for size in given)
@@ -243,11 +247,11 @@ def joining_inputs(
             continue
         nearest = tuple(size for size in (below, above) if min(size) > 0)
         if pass_all((*nearest, tuple(size + multiple for size in above))):
-            return multiple, nearest
+            return multiple, nearest, pass_as_they_are(nearest)
     for step in range(1, 17):
         for size in (tuple(size - step for size in given), tuple(size + step for size in given)):
             if min(size) > 0 and pass_all((size,)):
-                return None, (size,)
+                return None, (size,), pass_as_they_are((size,))
     return None
 
 

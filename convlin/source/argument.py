@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable
+from typing import NamedTuple
 
 from convlin.records import Location
 from convlin.source.rewrite import Edit, Site, rewritten
@@ -13,10 +14,45 @@ from convlin.source.syntax import Parsed, parse, parsed_file
 _PRIMARY = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
 
 
-def corrected_argument(where: Location, name: str, behind: str) -> str | None:
+class Loop(NamedTuple):
+    """A line that calls one layer after the other, by the name that a loop gives them."""
+
+    line: int
+    """Where the loop begins."""
+    argument: str
+    """What the layers are called with, where that is a name; empty otherwise, and in a comprehension."""
+
+
+def loop_at(where: Location, name: str) -> Loop | None:
+    """The loop whose layers the line calls; None where it calls the layer ``name`` itself.
+
+    >>> from torch import nn
+    >>> class Net(nn.Module):
+    ...     def forward(self, x):
+    ...         for layer in self.layers:
+    ...             x = layer(x)
+    ...         return x
+    >>> loop_at(Location(Net.forward.__code__.co_filename, 4), "0")
+    Loop(line=3, argument='x')
+    """
+    parsed = parsed_file(where.file)
+    calls = [] if parsed is None else _calls(parsed, where.line)
+    if any(_last_name(call.func) == name for call in calls):
+        return None
+    for call in calls:
+        loop = None if parsed is None else _loop(parsed, call)
+        if loop is not None:
+            first = call.args[0] if len(call.args) == 1 and isinstance(loop, ast.For) else None
+            line = loop.lineno if isinstance(loop, ast.For) else call.lineno
+            return Loop(line, first.id if isinstance(first, ast.Name) else "")
+    return None
+
+
+def corrected_argument(where: Location, name: str, behind: str, after: str = "") -> str | None:
     """The lines that call the layer ``name``, with ``behind`` written after its first argument.
 
-    None where there is no such call, or more than one.
+    ``after`` is written behind the call.  None where there is no such call, or more than one.  In a loop it is
+    the call of the name that the loop gives its layers, so all of them are corrected.
 
     >>> from torch import nn
     >>> class Net(nn.Module):
@@ -32,7 +68,9 @@ def corrected_argument(where: Location, name: str, behind: str) -> str | None:
         start, end = parsed.span(call.args[0])
         old = parsed.source.text[start:end]
         whole = old if isinstance(call.args[0], _PRIMARY) else f"({old})"
-        return Edit(parsed.source.name, start, end, old, whole + behind)
+        last = parsed.span(call)[1]
+        rest = parsed.source.text[end:last]
+        return Edit(parsed.source.name, start, last, old + rest, whole + behind + rest + after)
 
     return _corrected(where, name, edit)
 
@@ -81,17 +119,43 @@ def _corrected(where: Location, name: str, change: Callable[[Parsed, ast.Call], 
     parsed = parsed_file(where.file)
     if parsed is None:
         return None
-    calls = [
-        node
-        for node in ast.walk(parsed.tree)
-        if isinstance(node, ast.Call)
-        and node.lineno <= where.line <= (node.end_lineno or node.lineno)
-        and _last_name(node.func) == name
-    ]
+    near = _calls(parsed, where.line)
+    calls = [call for call in near if _last_name(call.func) == name]
+    calls = calls or [call for call in near if _loop(parsed, call) is not None]
     if len(calls) != 1:
         return None
     edit = change(parsed, calls[0])
     return None if edit is None else rewritten(parsed.source, *parsed.span(calls[0]), [edit])
+
+
+def _calls(parsed: Parsed, line: int) -> list[ast.Call]:
+    return [
+        node
+        for node in ast.walk(parsed.tree)
+        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or node.lineno)
+    ]
+
+
+def _loop(parsed: Parsed, call: ast.Call) -> ast.For | ast.expr | None:
+    """The loop or comprehension that names what is called: ``layer(x)``, ``self.layers[i](x)``."""
+    callee = call.func
+    if isinstance(callee, ast.Subscript) and not isinstance(callee.slice, ast.Constant):
+        callee = callee.slice
+    if not isinstance(callee, ast.Name):
+        return None
+    for node in ast.walk(parsed.tree):
+        if isinstance(node, ast.For) and node.lineno <= call.lineno <= (node.end_lineno or 0):
+            targets = [node.target]
+        elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) and any(
+            inner is call for inner in ast.walk(node)
+        ):
+            targets = [each.target for each in node.generators]
+        else:
+            continue
+        named = {inner.id for target in targets for inner in ast.walk(target) if isinstance(inner, ast.Name)}
+        if callee.id in named:
+            return node
+    return None
 
 
 def _last_name(callee: ast.expr) -> str:

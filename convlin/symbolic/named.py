@@ -8,6 +8,7 @@ from dataclasses import replace
 from torch import nn
 
 from convlin.diagnosis.problems import Hints, diagnose
+from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.observe import Outcome, is_resource, unwrapped
@@ -51,7 +52,7 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
         return Outcome(report, _cannot_follow(failure))
     recording.findings[:] = _mistakes(followed)
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
-    return Outcome(replace(report, problems=problems, accepts=accepts))
+    return Outcome(replace(without_numbers(report, problems), accepts=accepts))
 
 
 def _accepts(followed: Followed, trials: Trials) -> Accepts | None:

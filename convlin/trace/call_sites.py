@@ -16,6 +16,7 @@ from convlin.records import Location
 
 _TORCH = folder(torch)
 _CONVLIN = folder(convlin)
+_AUTOGRAD = str(Path(_TORCH, "autograd")) + os.sep
 #: Files of torch that only pass a call on to what a user called: the caller is further up.
 _PASSING_ON = frozenset(
     str(Path(_TORCH, *parts))
@@ -25,6 +26,10 @@ _PASSING_ON = frozenset(
     )
 )  # fmt: skip
 _MODULE_CALL = str(Path(_TORCH, "nn", "modules", "module.py"))
+_OF_MODULES = (_MODULE_CALL, str(Path(_TORCH, "nn", "modules", "container.py")))
+_RUNNING = frozenset(
+    {"_wrapped_call_impl", "_call_impl", "_slow_forward", "forward", "inner", "_forward_unimplemented"}
+)
 _PYTHON = str(Path(contextlib.__file__).parent) + os.sep
 
 USER, PASSING_ON, LIBRARY = 1, 2, 3
@@ -103,8 +108,34 @@ def raising_line(error: BaseException) -> Location | None:
 
 
 def raised_in_torch(error: BaseException) -> bool:
-    """Whether the innermost frame is torch's: a layer, and not the user's code, refused what reached it."""
-    return _raised_in(error).startswith(_TORCH)
+    """Whether the innermost frame is torch's: a layer, and not the user's code, refused what reached it.
+
+    What the user's own code looked up in a module (``self.nope``, ``self.heads["b"]``) is the user's mistake.
+    """
+    return _raised_in(error).startswith(_TORCH) and not _is_looked_up(error)
+
+
+def _is_looked_up(error: BaseException) -> bool:
+    """Whether the user's code called a method of a module or container that raised, other than to run it."""
+    traceback, entered = error.__traceback__, None
+    while traceback is not None:
+        code = traceback.tb_frame.f_code
+        if not code.co_filename.startswith(_TORCH):
+            entered = None
+        elif entered is None:
+            entered = code
+        traceback = traceback.tb_next
+    return entered is not None and entered.co_filename in _OF_MODULES and entered.co_name not in _RUNNING
+
+
+def wants_gradients(error: BaseException) -> bool:
+    """Whether the error came from PyTorch's taking of gradients."""
+    traceback = error.__traceback__
+    while traceback is not None:
+        if traceback.tb_frame.f_code.co_filename.startswith(_AUTOGRAD):
+            return True
+        traceback = traceback.tb_next
+    return False
 
 
 def interrupts(error: BaseException) -> bool:

@@ -109,7 +109,9 @@ class QuickHooks:
                 return None
             was_off, is_off = is_off, False
             try:
-                return None if output is None else tell(module, args, kwargs, output)  # None: it raised
+                if output is None and handled()[1] is not None:
+                    return None  # it raised: PyTorch's own layers return None where they were given it
+                return tell(module, args, kwargs, output)
             finally:
                 if was_off:
                     put_on(mode)

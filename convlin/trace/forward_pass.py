@@ -49,6 +49,11 @@ def one_pass(
 
     ``nodes`` are the model's modules, where somebody has walked through it already.
     """
+    if state.keeper is not None:
+        given = (*plan.args, *plan.kwargs.values())
+        state.keeper.save_inputs(value for value in given if not isinstance(value, Dummy))
+        if state.gradients:
+            state.keeper.hide_gradients()
     args, kwargs = plan.make(sizes)
     nodes = walk(model) if nodes is None else nodes
     tracer, recording = Tracer(nodes, state), state.recording
@@ -57,7 +62,8 @@ def one_pass(
         from convlin.functions.meta_shapes import answer
 
         state.answer = answer
-    with torch.no_grad(), as_written([node.module for node in nodes]), _known_to_be_under_way():
+    graph = torch.enable_grad() if state.gradients else torch.no_grad()
+    with graph, as_written([node.module for node in nodes]), _known_to_be_under_way():
         try:
             with tracer.attached(), state.flops or nullcontext():
                 output = model(*args, **kwargs)
@@ -69,6 +75,7 @@ def one_pass(
             kept.error = _of_the_model(error)
         else:
             recording.outputs = describe(output, state.read)
+            recording.returns_none = output is None
             recording.failure = None  # what was raised on the way, forward itself caught
     return recording
 

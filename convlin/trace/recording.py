@@ -15,6 +15,9 @@ from convlin.functions.catalog import hands_on, makes_feature_map
 from convlin.layers import PLAIN, LayerRule, Misfit
 from convlin.records import Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
 
+#: Layers that hand on what came in where a stand-in took its place.
+_HANDING_ON = (nn.modules.batchnorm._NormBase, nn.GroupNorm)
+
 NO_EVENT = -1
 """No event: nothing that was recorded."""
 
@@ -138,6 +141,10 @@ class Recording:
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
     failure: Failure | None = None
+    returns_none: bool = False
+    """The model came to its end and returned None."""
+    under_way: tuple[str, ...] = ()
+    """Paths of the modules that were running when the pass stopped, the innermost last."""
 
 
 def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
@@ -150,6 +157,11 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
         event = events[source.number]
         if not event.outputs or len(event.outputs[0].shape) != rank or rank < 3:
             return False
+        if event.stood_in and isinstance(event.module, _HANDING_ON):
+            if not event.sources:
+                return False
+            source = event.sources[0]  # it did not run on what it hands on
+            continue
         if event.rule.makes_feature_map:
             unless = event.rule.no_feature_map
             return unless is None or not event.inputs or not unless(event.settings, event.inputs[0].shape)

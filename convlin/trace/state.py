@@ -62,6 +62,8 @@ class State:
     """Examine what reaches every layer, and stand in for what does not fit."""
     watching: bool = False
     """The pass is the user's own: nothing may stand in, and only what failed is examined."""
+    gradients: bool = False
+    """``forward`` takes gradients itself, and runs with them."""
     batch_added: bool = False
     """convlin made the inputs: their first axis is the batch."""
     suspects: Suspects = field(default_factory=Suspects)

@@ -72,9 +72,12 @@ def _build(
         problems=problems,
         required_in_features=dict(recording.required),
         joins=tuple(recording.joins),
-        remarks=remarks,
+        remarks=(*remarks, *_RETURNS_NONE) if recording.returns_none else remarks,
         completed=recording.failure is None,
     )
+
+
+_RETURNS_NONE = ("forward returns None: is a return missing?",)
 
 
 def _counts(info: ModuleInfo, numels: dict[Shape, int]) -> tuple[int, int]:
@@ -161,6 +164,7 @@ def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, 
     everything_ran = len(counts) >= len(nodes) and all(id(node.module) in counts for node in nodes)
     busy = set() if everything_ran or not ran else _with_called_descendants(nodes, counts)
     make, read = maker(ModuleInfo), _Parameters()
+    stopped = _where_it_stopped(recording)
     for path, module, aliases in nodes:
         known = during.known.get(id(module)) if during.known else None
         if known is None:
@@ -170,7 +174,7 @@ def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, 
         else:
             own, also = known
         called = counts[id(module)]
-        remark = "" if called or not ran else _remark(module, during, opaque, busy)
+        remark = "" if called or not ran else stopped.get(path) or _remark(module, during, opaque, busy)
         # In the order of the record's fields, as above.
         yield make(path, type(module).__name__, called, own, also, aliases, not module._modules, None, remark)
 
@@ -190,6 +194,17 @@ def _with_called_descendants(nodes: Sequence[Node], counts: Counter[int]) -> set
                 if path in by_path:
                     busy.add(by_path[path])
     return busy
+
+
+def _where_it_stopped(recording: Recording) -> dict[str, str]:
+    """What is said of the modules that were running when the pass stopped."""
+    failure = recording.failure
+    if failure is None or not recording.under_way:
+        return {}
+    said = dict.fromkeys(recording.under_way, "the pass stopped here")
+    if not failure.in_torch:
+        said[recording.under_way[-1]] = "raised here"
+    return said
 
 
 def _remark(module: nn.Module, during: Held, opaque: set[int], busy: set[int]) -> str:

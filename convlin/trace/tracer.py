@@ -18,11 +18,11 @@ import torch
 from torch import Tensor, nn
 
 from convlin._util.gc_pause import paused
-from convlin.layers import PLAIN, Arrival
+from convlin.layers import PLAIN, Arrival, Misfit
 from convlin.module_tree import Node, is_leaf, modules_of
 from convlin.records import Source, TensorInfo
 from convlin.tensors import describe, describe_arguments, sizes, tensors_in
-from convlin.trace.call_sites import calling_line, raised_in_torch
+from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
@@ -126,9 +126,13 @@ class Tracer:
     def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
         state = self._state
         known = state.known(type(frame.module))
+        first = args[0] if args else next(iter(kwargs.values()), None)
+        if isinstance(first, nn.Module) and frame.is_leaf and known.as_documented:
+            if not isinstance(frame.module, nn.Identity):  # which takes whatever it is given
+                frame.findings = [_not_called(first)]
+            return None
         if known.rule.examine is None or not known.as_documented or _is_lazy(frame.module):
             return None
-        first = args[0] if args else next(iter(kwargs.values()), None)
         feature_map = False
         if isinstance(first, Tensor):
             frame.is_model_input = state.origins.is_input(first)
@@ -249,7 +253,10 @@ class Tracer:
         failure = recording.failure
         if failure is None or failure.error is not error:
             failure = Failure(error, in_torch=raised_in_torch(error))
+        if state.gradients and recording.findings and wants_gradients(error):
+            failure.is_guess = True  # what stands in for a tensor has no gradient
         recording.failure = failure
+        recording.under_way = tuple(frame.path for frame in state.stack)
         if state.watching and state.stack and not state.stack[0].path:
             failure.arguments, failure.start = state.stack[0].arguments, state.stack[0].start
         top = state.stack[-1] if state.stack else None
@@ -287,6 +294,13 @@ class Tracer:
             if isinstance(top.module, nn.Linear) and top.inputs:
                 self._require(top.module, top.path, top, top.inputs)
             state.find_all(top, failure.event, top.inputs, top.sources)
+
+
+def _not_called(module: nn.Module) -> Misfit:
+    """What is wrong where a module itself arrives, and not what it returns."""
+    # nn.ReLU(x) takes the tensor for a setting.
+    made = any(isinstance(value, Tensor) for value in vars(module).values())
+    return Misfit("structure", "Tensor", type(module).__name__, "module", {"made": made})
 
 
 def _with_size(output: Any, size: int, axis: int) -> Any:

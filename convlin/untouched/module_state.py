@@ -128,7 +128,7 @@ class Keeper:
 
         def undo() -> None:
             if module.training != training:
-                module.train(training)
+                module.training = training  # not train(), which sets those of all modules inside as well
 
         self._undo.append(undo)
         # Looking up a method of a scripted module stores it in the wrapper's attributes.
@@ -224,6 +224,14 @@ class Keeper:
             legacy = generator.get_state()
             self._undo.append(lambda: generator.set_state(legacy))
 
+    def save_inputs(self, inputs: Iterable[Any]) -> None:
+        """What the caller gave the model, and a ``forward`` may write to: tensors, and what holds them."""
+        self._save_items(inputs)
+
+    def hide_gradients(self) -> None:
+        """Take ``.grad`` off every tensor until the end: a backward pass adds to what is there."""
+        self._tensors.hide_gradients()
+
     # While the pass runs
 
     def before_write(self, tensor: Tensor) -> None:
@@ -266,6 +274,12 @@ class TrainingFlags:
 
     def __init__(self, modules: Iterable[nn.Module]) -> None:
         self._saved = [(module.__dict__, module.training) for module in modules]
+
+    def save_inputs(self, inputs: Iterable[Any]) -> None:
+        """Nothing of the caller's is ever written to."""
+
+    def hide_gradients(self) -> None:
+        """There is no code that could run a backward pass."""
 
     def before_write(self, tensor: Tensor) -> None:
         """Nothing of the model is ever written to."""

@@ -39,6 +39,7 @@ class KeptTensors:
         self._uncounted: dict[int, Tensor] = {}
         """Tensors that do not count their versions: those of inference mode, and lazy ones."""
         self._copies: dict[int, _Copy] = {}
+        self._leaves: set[int] = set()
         self._by_storage: dict[int, list[Tensor]] | None = None
 
     def save(self, tensor: Tensor, *, writes_are_seen: bool = False) -> None:
@@ -51,6 +52,8 @@ class KeptTensors:
             return
         # .grad of a tensor that is no leaf warns, and is None unless it was retained.
         grad = tensor.grad if tensor.is_leaf else None
+        if tensor.is_leaf:
+            self._leaves.add(key)
         try:
             self._facts[key] = (tensor, tensor._version, tensor.data_ptr(), grad, tensor.requires_grad)
         except (RuntimeError, NotImplementedError, ValueError, TypeError):
@@ -80,17 +83,27 @@ class KeptTensors:
         """Keep the bytes of a tensor, once."""
         if id(tensor) in self._copies or is_lazy(tensor) or tensor.is_inference() or tensor.device.type == "meta":
             return
+        if tensor.is_nested:
+            return  # it cannot be compared with its copy; the version counter tells of a write
         alias = tensor.detach()
         try:
             self._copies[id(tensor)] = _Copy(alias, alias.clone())
         except (RuntimeError, NotImplementedError):
             return  # a layout without clone: the version counter still tells of a write
 
+    def hide_gradients(self) -> None:
+        """Take ``.grad`` off every tensor; ``restore`` gives it back."""
+        for tensor, *_ in self._facts.values():
+            if tensor.is_leaf and tensor.grad is not None:
+                tensor.grad = None
+
     def restore(self) -> list[Tensor]:
         """Every tensor as it was; those whose bytes changed and were kept by nobody are returned."""
         lost: list[Tensor] = []
         for key, facts in self._facts.items():
             tensor, version, pointer, grad, requires_grad = facts
+            if not tensor.is_leaf and key in self._leaves and not tensor._is_view():
+                tensor.detach_()  # written to where gradients were taken
             if tensor.is_leaf:
                 if tensor.requires_grad is not requires_grad:
                     tensor.requires_grad_(requires_grad)
@@ -99,6 +112,8 @@ class KeptTensors:
             copy = self._copies.get(key)
             if copy is not None:
                 self._write_back(facts, copy)
+            elif tensor.device.type == "meta":
+                set_version(tensor, version)  # without bytes there is nothing to lose
             elif tensor._version != version or _address(tensor) != pointer:
                 lost.append(tensor)
         return lost

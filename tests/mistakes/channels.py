@@ -124,8 +124,7 @@ class ChannelsLastScaled(nn.Module):
     7, (28, 28),
     Wrong("structure", "conv", 4, 3, "x = self.conv(x)", "x = self.conv(x.unsqueeze(1))",
           ("2×28×28 has no channel dimension", "N×C×H×W")),
-    watched=(Wrong("in_channels", "conv", 1, 2, "x = self.conv(x)", "x = self.conv(x.unsqueeze(1))"),
-             Wrong("in_features", "fc", 2704, 676, "nn.Linear(2704, 10)", "nn.Linear(676, 10)")),
+    watched=(Wrong("in_channels", "conv", 1, 2, "x = self.conv(x)", "x = self.conv(x.unsqueeze(1))"),),
 )  # fmt: skip
 class NoChannels(nn.Module):
     def __init__(self) -> None:
@@ -164,6 +163,89 @@ class BatchWithoutChannels(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv(x)
+
+
+@mistake(
+    7, torch.zeros(16, 28, 28),
+    Wrong("in_channels", "conv", 1, 16, "x = self.pool(F.relu(self.norm(self.conv(x))))",
+          "x = self.pool(F.relu(self.norm(self.conv(x.unsqueeze(1)))))"),
+)  # fmt: skip
+class BatchWithoutChannelsAndNorm(nn.Module):
+    """What stands behind the convolution is right: nothing of it is told."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.pool = nn.MaxPool2d(2)
+        self.fc = nn.Linear(8 * 13 * 13, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(F.relu(self.norm(self.conv(x))))
+        return self.fc(x.flatten(1))
+
+
+@mistake(
+    7, (20,),
+    Wrong("structure", "up", 4, 2, "return self.up(self.fc(x))", "return self.up(self.fc(x)[:, :, None, None])",
+          ("the 24 channels alone", "H and W are missing")),
+)  # fmt: skip
+class VectorIntoTransposed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(20, 24)
+        self.up = nn.ConvTranspose2d(24, 8, 5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.up(self.fc(x))
+
+
+@mistake(
+    7, (20,),
+    Wrong("structure", "up", 3, 2, "return self.up(self.fc(x))", "return self.up(self.fc(x).unflatten(1, (6, 25)))",
+          ("150 = 6·25",)),
+)  # fmt: skip
+class VectorIntoTransposed1d(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(20, 6 * 25)
+        self.up = nn.ConvTranspose1d(6, 4, 4, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.up(self.fc(x))
+
+
+@mistake(
+    7, (16, 8, 8),
+    Wrong("structure", "gate", 3, 2, "return x * torch.sigmoid(self.gate(weights).reshape(-1, 16, 1, 1))",
+          "return x * torch.sigmoid(self.gate(weights.unsqueeze(-1)).reshape(-1, 16, 1, 1))",
+          ("the 4 channels alone: L is missing",)),
+)  # fmt: skip
+class VectorIntoConv1d(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(16, 4)
+        self.gate = nn.Conv1d(4, 16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        weights = F.relu(self.fc(x.mean((2, 3))))
+        return x * torch.sigmoid(self.gate(weights).reshape(-1, 16, 1, 1))
+
+
+@mistake(
+    7, (30,),
+    Wrong("input_size", "rnn", 1, 30, "x, _ = self.rnn(x)", "x, _ = self.rnn(x.unsqueeze(-1))",
+          ("without an axis for the one feature",)),
+)  # fmt: skip
+class NoFeatureAxis(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.LSTM(1, 8, batch_first=True)
+        self.fc = nn.Linear(8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, _ = self.rnn(x)
+        return self.fc(x[:, -1])
 
 
 @mistake(

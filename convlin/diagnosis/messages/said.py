@@ -19,12 +19,16 @@ class Said:
     """The line to change is in ``forward``, not where the layer is made."""
     behind: str = ""
     """What to write behind the layer's argument in that line."""
+    after: str = ""
+    """What to write behind the call of the layer, where ``behind`` alone would leave its result otherwise."""
     argument: tuple[str, int, str] | None = None
     """Name, position and right value of an argument in that line."""
     in_front: str = ""
     """The layer to set in front of it, where both are in an ``nn.Sequential``."""
     callee: str = ""
     """The layer to make instead."""
+    uncalled: str = ""
+    """The class of a module that arrived itself, where what it returns should have."""
     outside: bool = False
     """Nothing in the model is to be changed, but the call."""
 

@@ -115,7 +115,9 @@ def _permute_norm(finding: Finding, report: Report) -> Said:
     order = finding.misfit.detail["order"]
     back = tuple(map(order.index, range(len(order))))
     name = finding.path.rpartition(".")[2]
-    return replace(_permute(finding, report), advice=f"x = self.{name}(x.permute{order}).permute{back}", behind="")
+    # Inside a container it has no name that could be written.
+    advice = f"x = self.{name}(x.permute{order}).permute{back}" if name.isidentifier() else None
+    return replace(_permute(finding, report), advice=advice, after=f".permute{back}")
 
 
 def _unbatched(finding: Finding, report: Report) -> Said:
@@ -127,6 +129,35 @@ def _unbatched(finding: Finding, report: Report) -> Said:
         "x = x.unsqueeze(1)",
         forward=True, behind=".unsqueeze(1)",
     )  # fmt: skip
+
+
+def _several_widths(finding: Finding, report: Report) -> Said:
+    widths: Mapping[str, int] = finding.misfit.detail["widths"]
+    told = ", ".join(f"{name} has {spell(width)}" for name, width in widths.items())
+    kind = finding.layer.partition("(")[0]
+    return Said(
+        f"{kind}(d_model={finding.misfit.declared}, …) receives tensors of several widths: {told}\n"
+        f"{'both' if len(widths) == 2 else 'all'} must have d_model features",
+        None,
+        forward=True,
+    )
+
+
+def _no_features(finding: Finding, report: Report) -> Said:
+    shape = finding.inputs[0].shape
+    return Said(
+        f"{name_of(finding)} receives {plural(finding.misfit.required, 'feature')}, expects 1\n"
+        f"{times(shape)} is {what_arrived(finding, report)}: N×L, without an axis for the one feature of each step",
+        "x = x.unsqueeze(-1)",
+        forward=True, behind=".unsqueeze(-1)",
+    )  # fmt: skip
+
+
+def _one_or_many(finding: Finding, report: Report) -> Said:
+    said = _in_channels(finding, report)
+    shape = finding.inputs[0].shape
+    told = f"{len(shape)} dimensions are taken for one sample without a batch: if {shape[0]} is the batch, "
+    return replace(said, message=f"{said.message}\n{told}the channels are missing")
 
 
 def resized(finding: Finding, report: Report) -> Said:
@@ -213,8 +244,11 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("num_features", "permute"): _permute_norm,
     ("input_size", "permute"): _permute,
     ("in_channels", "unbatched"): _unbatched,
+    ("in_channels", "one_or_many"): _one_or_many,
+    ("input_size", "no_features"): _no_features,
     ("normalized_shape", ""): _normalized_shape,
     ("num_embeddings", ""): _num_embeddings,
+    ("embed_dim", "several_widths"): _several_widths,
     ("output_size", ""): _output_size,
     ("output_padding", ""): _output_padding,
 }

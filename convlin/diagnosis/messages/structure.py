@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 
+import torch.nn.functional as F
+
 from convlin.diagnosis.messages.said import Said, Words
-from convlin.diagnosis.messages.tools import AXES, arrived, call_of, name_of, product_of, times, who
+from convlin.diagnosis.messages.tools import AXES, arrived, at, call_of, maker_of, name_of, product_of, times, who
 from convlin.records import Report
 from convlin.trace.recording import Finding
 
@@ -38,12 +41,26 @@ def _tuple(finding: Finding, report: Report) -> Said:
     maker = returns or f"{who(report, finding.source)} returns a {finding.misfit.required}"
     short = call.path.rpartition(".")[2] if call is not None else ""
     message = f"a {finding.misfit.required} reaches {name_of(finding)}, which takes one tensor\n{maker}: take [0]"
-    if not short or short.isdigit():
+    if not short.isidentifier():
         return Said(
             f"{message}\ninside an nn.Sequential that cannot be written: call the layers in forward",
             forward=True, behind="[0]",
         )  # fmt: skip
     return Said(message, f"x = self.{short}(x)[0]", forward=True, behind="[0]")
+
+
+def _module(finding: Finding, report: Report) -> Said:
+    kind = finding.misfit.required
+    message = f"a module, {kind}, reaches {name_of(finding)}, which takes a tensor"
+    if finding.misfit.detail["made"]:
+        message += f"\nnn.{kind}(x) makes a layer and does not call it"
+        snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower().replace("re_lu", "relu")
+        called = f"F.{snake}(x)" if hasattr(F, snake) else f"nn.{kind}(…)(x)"
+        return Said(message, f"x = {called}", forward=True, uncalled=kind)
+    paths = [module.path for module in report.modules if module.type == kind]
+    name = f"self.{paths[0].rpartition('.')[2]}" if len(paths) == 1 else "self.layer"
+    message += f"\n{name} is the layer itself, {name}(x) what it returns"
+    return Said(message, f"x = {name}(x)", forward=True, uncalled=kind)
 
 
 def _packed(finding: Finding, report: Report) -> Said:
@@ -92,6 +109,21 @@ def _flat(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
+def _vector(finding: Finding, report: Report) -> Said:
+    channels, spatial = finding.misfit.detail["channels"], finding.misfit.detail["spatial"]
+    axes = AXES.get(finding.misfit.declared, "N×C×…")
+    missing = {1: "L is", 2: "H and W are", 3: "D, H and W are"}.get(spatial, "the sizes are")
+    message = (
+        f"{name_of(finding)} takes {axes}, and {arrived(finding)} has the {channels} channels alone: {missing} missing"
+    )
+    if finding.misfit.note == "vector_given":
+        sizes = ", ".join(["1"] * spatial)
+        return Said(message, f"summarize(model, ({channels}, {sizes}))", outside=True)
+    behind = ".unsqueeze(-1)" if spatial == 1 else f"[:, :, {', '.join(['None'] * spatial)}]"
+    layer = f"Unflatten(1, ({', '.join(map(str, (channels, *(1,) * spatial)))}))"
+    return Said(message, f"x = x{behind}", forward=True, behind=behind, in_front=layer)
+
+
 def _no_channels(finding: Finding, report: Report) -> Said:
     given = tuple(finding.misfit.detail["shape"])[1:]
     axes = AXES.get(len(given) + 2, "N×C×…")
@@ -120,7 +152,12 @@ def _rank(finding: Finding, report: Report) -> Said:
         better = None
     if kind[-2:] in ("1d", "2d", "3d") and "Norm" in kind and better is not None and kind[:-2] + better != kind:
         return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
-    if misfit.required == misfit.declared - 2 and axes:
+    call = call_of(report, maker_of(report, finding.source))
+    given = call.input_shape if call is not None and call.type in ("Tensor.squeeze", "torch.squeeze") else None
+    if call is not None and given is not None and given[:1] == (1,):
+        squeezed = f"squeeze(){at(call.where)} made it of {times(given)} and dropped the batch of 1"
+        return Said(f"{message}\n{squeezed}: write flatten(1)", forward=True)
+    if misfit.required == misfit.declared - 2 and axes and len(ranks) == 1:
         message += "\na dimension for the channels and one for the image's rows are missing"
     if misfit.required > misfit.declared and axes:
         return _too_many(message, finding)
@@ -158,6 +195,30 @@ def _index(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
+def _state(finding: Finding, report: Report) -> Said:
+    wanted, given, detail = finding.misfit.declared, finding.misfit.required, finding.misfit.detail
+    message = f"{name_of(finding)} takes {detail['name']} of {times(wanted)}, got {times(given)}"
+    if len(given) != len(wanted):
+        return Said(f"{message}\nlayers·directions, batch and hidden size", forward=True)
+    if given[0] != wanted[0]:
+        message += f"\n{wanted[0]} = {detail['layers']}·{detail['directions']}, layers times directions"
+    if detail["batch"] and given[1] != wanted[1]:
+        message += f"\nthe batch is {wanted[1]}"
+        if not detail["batch_first"] and given[1] == detail["steps"][0]:
+            message += f", the second axis of {arrived(finding)}: batch_first=True makes it the first"
+    return Said(message, forward=True)
+
+
+def _pixel_shuffle(finding: Finding, report: Report) -> Said:
+    squared, channels = finding.misfit.declared, finding.misfit.required
+    near = [size for size in (channels // squared * squared, channels + -channels % squared) if size]
+    return Said(
+        f"{name_of(finding)} needs a multiple of {squared} channels, and {arrived(finding)} has {channels}\n"
+        f"the layer in front could give {' or '.join(map(str, near))}",
+        forward=True,
+    )
+
+
 def _batch_of_one(finding: Finding, report: Report) -> Said:
     keeps = finding.misfit.detail["keeps_statistics"]
     when = "in training" if keeps else "without running statistics"
@@ -172,13 +233,18 @@ def _batch_of_one(finding: Finding, report: Report) -> Said:
 WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "flatten"): _flatten,
     ("structure", "tuple"): _tuple,
+    ("structure", "module"): _module,
     ("structure", "packed"): _packed,
     ("structure", "array"): _array,
     ("structure", "batch_in_shape"): _batch_in_shape,
     ("structure", "no_channels"): _no_channels,
     ("structure", "one_sample"): _one_sample,
     ("structure", "flat"): _flat,
+    ("structure", "vector"): _vector,
+    ("structure", "vector_given"): _vector,
     ("structure", "rank"): _rank,
+    ("structure", "state"): _state,
+    ("structure", "pixel_shuffle"): _pixel_shuffle,
     ("dtype", "cast"): _cast,
     ("dtype", "index"): _index,
     ("batch", "batch_of_one"): _batch_of_one,

@@ -24,6 +24,8 @@ def lines(problem: Problem) -> tuple[str, ...]:
 
 def _lines(problem: Problem) -> tuple[str, ...]:
     required = words.shape(problem.required) if isinstance(problem.required, tuple) else problem.required
+    if problem.kind in ("in_features", "in_channels") and isinstance(problem.required, tuple):
+        required = " and ".join(map(words.size, problem.required))  # what several calls of one layer need
     if problem.kind == "too_small":
         return ("the input is too small", *([f"needs {required} or more"] if required is not None else []))
     text = _WRONG.get(problem.kind)

@@ -1,0 +1,59 @@
+"""Where the batch is lost although nothing refuses it: said as a remark, since some models mean it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from math import prod
+
+from convlin.functions.catalog import keeps_memory_order
+from convlin.records import SourceKind
+from convlin.trace.recording import Event, Recording, is_feature_map
+
+
+def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
+    """What took the batch out of the outputs of a pass that came to its end; ``batch`` is in front of every input."""
+    shapes = [found.shape for found in recording.outputs]
+    if not shapes or recording.failure is not None or recording.findings or not isinstance(batch, int):
+        return ()
+    if any(shape and shape[0] == batch for shape in shapes) and not (batch == 1 and () in shapes):
+        return ()
+    rows = {shape[0] for shape in shapes if shape}
+    return tuple(dict.fromkeys(_remarks(recording, batch, rows)))
+
+
+def _remarks(recording: Recording, batch: int, rows: set[object]) -> Iterator[str]:
+    from convlin.diagnosis.messages.tools import at, times  # words: not loaded for a model that keeps its batch
+
+    for event in recording.events:
+        if not event.is_function or not event.inputs or len(event.outputs) != 1 or len(event.inputs[0].shape) < 2:
+            continue
+        given, made = event.inputs[0].shape, event.outputs[0].shape
+        if given[0] != batch:
+            continue
+        if event.type in ("Tensor.squeeze", "torch.squeeze") and batch == 1 and _drops_all(event):
+            yield f"squeeze(){at(event.where)} drops the batch of 1, too: write squeeze(1), flatten(1) or the like"
+        elif _makes_rows(event, batch) and made[0] in rows and not _merges_steps(recording, event):
+            went = f"the batch went from {batch} to {made[0]}"
+            yield f"{event.type}{at(event.where)} makes {times(made)} of {times(given)}: {went}"
+
+
+def _makes_rows(event: Event, batch: int) -> bool:
+    given, made = event.inputs[0].shape, event.outputs[0].shape
+    return keeps_memory_order(event.type) and bool(made) and made[0] != batch and prod(made) == prod(given)
+
+
+def _drops_all(event: Event) -> bool:
+    """Whether every size of 1 is gone, the batch among them; a dimension that is named is meant."""
+    given, made = event.inputs[0].shape, event.outputs[0].shape
+    return not event.settings and made == tuple(size for size in given if size != 1)
+
+
+def _merges_steps(recording: Recording, event: Event) -> bool:
+    """Whether whole axes became rows, as the steps of a sequence do: not the channels of an image."""
+    given, made = event.inputs[0].shape, event.outputs[0].shape
+    merged = len(given) - len(made) + 1
+    if merged < 2 or made[1:] != given[merged:]:
+        return False
+    source = event.sources[0]
+    image = len(given) == 4 and source.kind is SourceKind.INPUT
+    return not image and not is_feature_map(recording, source, len(given))
