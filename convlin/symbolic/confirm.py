@@ -44,7 +44,7 @@ class Confirmed:
 
     def compare(self, point: Point, recording: Recording) -> None:
         """Note whether the forms are what a run at ``point`` showed."""
-        (self.right if _agrees(self.followed, recording, point) else self.wrong).append(point)
+        (self.right if agrees(self.followed, recording, point) else self.wrong).append(point)
 
     @property
     def asked(self) -> list[Decision]:
@@ -143,7 +143,8 @@ def _other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
     return found
 
 
-def _agrees(followed: Followed, recording: Recording, point: Point) -> bool:
+def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
+    """Whether the closed forms come to what a run at ``point`` showed."""
     # A function between modules may be called at some sizes only (padding), its module is called at all.
     mine, theirs = (
         [event for event in each.events if event.module is not None] for each in (followed.recording, recording)

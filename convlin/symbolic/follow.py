@@ -31,8 +31,8 @@ from convlin.untouched import untouched
 
 #: Sizes with many divisors, all different: a letter gets the next one, so that no two are mixed up.
 _SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280, *(64 * (37 + 2 * index) for index in range(56)))
-#: Sizes for what those do not suit: multiples of 3, 5 and 7 too, and the same size for all.
-_OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,))
+#: Sizes for what those do not suit: multiples of 3, 5 and 7 too, the same size for all, and small ones.
+_OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 #: Small and large letters of these names stand for a batch or a length.
 _SAMPLE_BATCH = 6
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -17,8 +17,10 @@ from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.confirm import Confirmed, confirmed
 from convlin.symbolic.follow import Followed, follow, meets
+from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
-from convlin.symbolic.trials import Trials, keeps_batch
+from convlin.symbolic.stretching import Stretching
+from convlin.symbolic.trials import Point, Trials, keeps_batch
 from convlin.trace.recording import Failure, Finding
 from convlin.trace.to_report import build
 
@@ -41,6 +43,8 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     recording = followed.recording
     failure = recording.failure
     accepts = _accepts(followed, trials) if failure is None else None
+    if checked.pinned and accepts is not None:
+        checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
     remarks = tuple(_remarks(checked, accepts))
     if checked.pinned and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
@@ -62,7 +66,23 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
         return None
     others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
     runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.events), 1)))
-    return Search(Assumed(followed.session, list(followed.conditions), names, others), trials, runs).settled()
+    assumed = Assumed(followed.session, list(followed.conditions), names, others)
+    tables = tuple(lookups(followed.recording.events))
+    return Search(assumed, trials, runs, tables, Stretching(followed, trials)).settled()
+
+
+def _ends(accepts: Accepts, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:
+    """The smallest and the largest sizes that are taken, a range without end left out; not those that were seen."""
+    ranges = accepts.sizes
+    if any(found.maximum is None for found in ranges):
+        return []
+    ends = (
+        {found.name: found.minimum for found in ranges},
+        {found.name: found.maximum + found.width - 1 for found in ranges if found.maximum is not None},
+    )
+    points = [{**followed.sample, **end} for end in ends]
+    known = [dict(point) for point, _ in seen]
+    return [point for point in points if point not in known]
 
 
 def _mistakes(followed: Followed) -> list[Finding]:
