@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -152,3 +153,83 @@ def test_what_fits_only_because_1_stretches_is_no_answer(case: str) -> None:
     there = [size for size in range(min(200, accepts.sizes[0].minimum), 300) if size in accepts.sizes[0]]
     near = sorted({*there, *(size + step for size in there for step in (-1, 1))} - {0, 1, 300})
     assert taken(model, shape, near) == [size for size in there if size in near]
+
+
+# A model that a real run takes is not accused
+
+
+def image_net(size: int) -> nn.Module:
+    """A network whose Linear is right for images of ``size``."""
+    features = 8 * (size // 8) ** 2
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(8), nn.Flatten(), nn.Linear(features, 10))
+
+
+def halved(x: Tensor) -> Tensor:
+    """A size that goes through a float."""
+    return x[:, : int(x.shape[1] * 0.5), : int(x.shape[2] * 0.5)]
+
+
+def cut_to_square(x: Tensor) -> Tensor:
+    """A square root of a length."""
+    side = int(math.sqrt(x.shape[1]))
+    return x[:, : side * side].unflatten(1, (side, side))
+
+
+def by_a_loop(x: Tensor) -> Tensor:
+    """One step after the other."""
+    return torch.cat([x[:, 64 * step] * step for step in range(x.shape[1] // 64)], 1)
+
+
+RIGHT: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], tuple[int, ...]]] = {
+    "two letters, 448": (lambda: image_net(448), (3, "H", "W"), (448, 448)),
+    "two letters, 512": (lambda: image_net(512), (3, "H", "W"), (512, 512)),
+    "two letters, 1000": (lambda: image_net(1000), (3, "H", "W"), (1000, 1000)),
+    "a long sequence": (
+        lambda: nn.Sequential(nn.Conv1d(1, 8, 80, 4), nn.MaxPool1d(4), nn.Flatten(), nn.Linear(8 * 995, 10)),
+        (1, "L"), (16000,),
+    ),
+    "a vector": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(2049, 10)), ("L",), (2049,)),
+    "a very long sequence": (lambda: nn.Sequential(nn.AvgPool1d(1000), nn.Linear(90, 2)), (1, "L"), (90_000,)),
+    "insisting": (lambda: Calls(insisting), (4, "T"), (3000,)),
+    "a float": (lambda: nn.Sequential(Calls(halved), nn.Flatten(), nn.Linear(256, 3)), ("H", "W"), (32, 32)),
+    "a square root": (lambda: nn.Sequential(Calls(cut_to_square), nn.Flatten(), nn.Linear(49, 3)), ("L",), (50,)),
+    "a loop": (lambda: nn.Sequential(Calls(by_a_loop), nn.Linear(8, 3)), ("L", 4), (130,)),
+}  # fmt: skip
+
+
+def insisting(mel: Tensor) -> Tensor:
+    """Takes one size only, and says so."""
+    if mel.shape[-1] != 3000:
+        raise ValueError(f"expects 3000 frames, got {mel.shape[-1]}")
+    return mel
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_right_model_is_not_accused(case: str) -> None:
+    make, shape, sizes = RIGHT[case]
+    model = make().eval()
+    there = iter(sizes)
+    model(torch.zeros(1, *(next(there) if isinstance(axis, str) else axis for axis in shape)))
+    s = summarize(model, shape)
+    assert [problem.message for problem in s.problems] == []
+    if s.accepts is not None:
+        assert all(size in found for size, found in zip(sizes, s.accepts.sizes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Flatten(), nn.Linear(999, 10)), (3, "H", "W")),
+        (nn.Sequential(Calls(halved), nn.Linear(7, 2), nn.Linear(3, 2)), ("H", "W")),
+    ],
+)
+def test_a_wrong_model_is_accused_all_the_same(model: nn.Module, shape: tuple[Any, ...]) -> None:
+    assert not taken(model.eval(), shape, range(1, 200))
+    assert not summarize(model, shape).ok
+
+
+def test_a_number_that_no_run_could_check_is_told() -> None:
+    model = nn.Sequential(Calls(by_a_loop), nn.Linear(7, 2))
+    s = summarize(model, ("L", 4))
+    assert s.ok  # another number of steps may fit
+    assert any("makes a plain number of a size" in each for each in s.report.remarks)

@@ -63,11 +63,10 @@ class Confirmed:
         """Where a letter became a plain number, and no run that agrees had any other number there."""
         session = self.followed.session
         evaluations = [session.evaluation(point) for point in self.right]
-        return [
-            each
-            for each in questions(self.followed)
-            if each.is_number and evaluations and all(_comes_to(found, each) for found in evaluations)
-        ]
+        numbers = [each for each in questions(self.followed) if each.is_number]
+        if not evaluations:  # what the model itself asks for is not right elsewhere, unless a run shows that it is
+            return [each for each in numbers if each.direct]
+        return [each for each in numbers if all(_comes_to(found, each) for found in evaluations)]
 
 
 def _comes_to(evaluation: Evaluation, decision: Decision) -> bool:
