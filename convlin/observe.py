@@ -18,7 +18,8 @@ from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import walk
 from convlin.ops.catalog import OPS
-from convlin.records import Report
+from convlin.records import Report, SourceKind
+from convlin.tensors import tensors_in
 from convlin.trace.call_sites import wants_gradients
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
@@ -177,24 +178,36 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
         return None
     if failure is None or not failure.in_torch:
         # On the meta device an embedding takes whatever reaches it, and only the examination tells.
-        told = {
-            finding.inputs[0].shape
+        told = [
+            finding
             for finding in recording.findings
             if finding.misfit.kind == "dtype" and finding.is_model_input and _is_embedding(recording, finding.event)
-        }
+        ]
         if not told:
             return None
-        alike = {
-            dummy.place
-            for dummy in plan.dummies()
-            if dummy.place in floating and not plan.names and dummy.sized(int(plan.batch_size), {}) in told
+        order = _places(plan)
+        # Each input by itself: a model of words and features takes one of either kind.
+        reached = {
+            order[finding.source.number]
+            for finding in told
+            if finding.source.kind is SourceKind.INPUT and finding.source.number < len(order)
         }
-        return plan.with_dtype(frozenset(alike or floating), torch.long)
+        return plan.with_dtype(frozenset(reached & floating or floating), torch.long)
     op = OPS.called(failure.function)
     if not ((op is not None and op.indexes) or _is_embedding(recording, failure.event)):
         return None
     places = failure.dummy_places & floating or floating
     return plan.with_dtype(frozenset(places), torch.long)
+
+
+def _places(plan: Plan) -> list[str]:
+    """The place of every tensor that goes into the model, in the order of the sources; "" for one that was given."""
+    given = (*plan.args, *plan.kwargs.values())
+    return [place for value in given for place in ([value.place] if isinstance(value, Dummy) else [""] * _count(value))]
+
+
+def _count(value: object) -> int:
+    return sum(1 for _ in tensors_in(value))
 
 
 def _is_embedding(recording: Recording, event: int) -> bool:

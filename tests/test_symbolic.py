@@ -488,6 +488,28 @@ def test_indices_are_found_out_in_letters_too() -> None:
     assert s.report.inputs[0].dtype == "int64"
 
 
+class WordsAndFeatures(nn.Module):
+    """One input that is looked up and one that is multiplied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.words = nn.Linear(12, 8), nn.Embedding(50, 8)
+
+    def forward(self, features: Tensor, words: Tensor) -> Tensor:
+        return self.features(features) + self.words(words).mean(1)
+
+
+@pytest.mark.parametrize(
+    ("shapes", "batch_size"),
+    [([(12,), ("L",)], 1), ([(12,), (6,)], "N"), ([("F",), ("L",)], "N"), ([(12,), (12,)], "N"), ([("L",), ("L",)], 1)],
+)
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_each_input_has_a_dtype_of_its_own(shapes: list[Any], batch_size: Any, device: str) -> None:
+    s = summarize(WordsAndFeatures(), shapes, batch_size=batch_size, device=device)
+    assert s.ok
+    assert [each.dtype for each in s.report.inputs] == ["float32", "int64"]
+
+
 def test_an_axis_taken_apart_is_for_the_linear_behind_it() -> None:
     model = nn.Sequential(nn.Conv1d(2, 6, 1), nn.Unflatten(2, (-1, 16)), nn.Linear(16, 2))
     for shape in ((2, 64), (2, "L")):

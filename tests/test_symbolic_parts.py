@@ -529,7 +529,7 @@ class Asked:
         self.count += 1
         return self.takes(**point)
 
-    def affordable(self, point: Mapping[str, int]) -> bool:
+    def affordable(self, point: Mapping[str, int], *, for_real: bool = False) -> bool:
         return max(point.values()) <= self.largest
 
 
@@ -1075,10 +1075,22 @@ def test_what_a_real_run_said_counts_more_than_the_meta_device() -> None:
             raise ValueError("odd")
         return x
 
-    trials = Trials(Does(call), read_inputs(Does(call), ("L",)), "eval", ())
-    assert trials.passes({"L": 3}, expected=True) is True
-    assert trials.for_real({"L": 3}) is False
-    assert trials.passes({"L": 3}, expected=True) is False
+    dear = Trials(Does(call), read_inputs(Does(call), ("L",)), "eval", (), lambda point: 2e6)
+    assert dear.passes({"L": 3}, expected=True) is True
+    assert dear.for_real({"L": 3}) is False
+    assert dear.passes({"L": 3}, expected=True) is False
+    assert dear.passes({"L": 5}, expected=True) is False  # from then on what it takes is run for real, too
+    cheap = Trials(Does(call), read_inputs(Does(call), ("L",)), "eval", ())
+    assert cheap.passes({"L": 3}, expected=True) is False
+
+
+def test_what_an_attention_makes_inside_counts() -> None:
+    model = nn.MultiheadAttention(8, 2, batch_first=True).eval()
+    whole = Does(lambda x: model(x, x, x)[0])
+    whole.attention = model
+    trials = Trials(whole, read_inputs(whole, ("L", 8)), "eval", (), lambda point: 8.0 * point["L"])
+    assert trials.affordable({"L": 500}, for_real=True)
+    assert not trials.affordable({"L": 8000}, for_real=True)  # 2·8000² weights
 
 
 class Counts(nn.Module):

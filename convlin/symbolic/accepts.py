@@ -8,12 +8,14 @@ What does not come to agree is not told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
 from convlin.records import Accepts, SizeRange
+from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
+from convlin.symbolic.lookups import Lookup
 from convlin.symbolic.ranges import Guess, far_in, inside_of
 from convlin.symbolic.trials import Point, Trials
 
@@ -28,8 +30,6 @@ class Check(NamedTuple):
 
     point: Point
     expected: bool
-    is_end: bool = True
-    """An end of a range or one step outside: to be run for real."""
 
 
 @dataclass(slots=True)
@@ -40,6 +40,10 @@ class Search:
     """What the symbolic pass tells; runs that come out otherwise change it."""
     trials: Trials
     most_runs: int = _MOST_RUNS
+    lookups: Sequence[Lookup] = ()
+    """Tables that a large size may reach beyond."""
+    stretched: Callable[[Point], bool] = lambda point: False
+    """Whether sizes are taken only because a 1 is stretched: such sizes do not count as taken."""
 
     def settled(self) -> Accepts | None:
         """The sizes that are taken, proved by running; None where no such thing could be proved."""
@@ -73,15 +77,23 @@ class Search:
             for check in checks:
                 if self.trials.count > self.most_runs:
                     return _NO_ANSWER
-                if for_real:
-                    passed = self.trials.for_real(check.point) if check.is_end else check.expected
-                else:
-                    passed = self.trials.passes(check.point, expected=check.expected)
+                point = check.point
+                passed = self._for_real(point) if for_real else self._passes(point, expected=check.expected)
                 if passed is None:
                     return _NO_ANSWER
                 if passed != check.expected:
                     return Check(check.point, passed)
         return None
+
+    def _passes(self, point: Point, *, expected: bool) -> bool | None:
+        if self.trials.count > self.most_runs:
+            return None
+        passed = self.trials.passes(point, expected=expected)
+        return passed and not self.stretched(point)
+
+    def _for_real(self, point: Point) -> bool | None:
+        passed = self.trials.for_real(point)
+        return passed and not self.stretched(point)
 
     # Trying
 
@@ -89,21 +101,26 @@ class Search:
         """The ends, which should be taken, and one step outside, which should not."""
         ranges, others = guess.ranges, self.assumed.others
         low = {**others, **{name: found.minimum for name, found in ranges.items()}}
-        ends = [found.maximum or self._far(found, index, low) for index, found in enumerate(ranges.values())]
+        ends = [
+            found.maximum or self._far(name, found, index, low) for index, (name, found) in enumerate(ranges.items())
+        ]
+        if not all(ends):
+            return None
         inner = [inside_of(found, 0 if guess.tied else index) for index, found in enumerate(ranges.values())]
         high = {**others, **dict(zip(ranges, ends, strict=True))}
-        bounded = any(found.maximum is not None for found in ranges.values())
         if guess.tied:
             high = {**others, **dict.fromkeys(ranges, max(ends))}
         middle = {**others, **dict(zip(ranges, inner, strict=True))}
         checks = [Check(low, True)]
         # Where only multiples of a number are taken, the sizes further in may be such multiples by chance.
         if all(found.minimum + found.step in found for found in ranges.values()):
-            checks.append(Check(self._next_to(guess), True, is_end=False))
+            checks.append(Check(self._next_to(guess), True))
         if any(found.width > 1 for found in ranges.values()):
             wide = {name: found.minimum + found.width - 1 for name, found in ranges.items()}
             checks.append(Check({**others, **wide}, True))
-        checks += [Check(middle, True), Check(high, True, is_end=bounded)]
+        checks += [Check(middle, True), Check(high, True)]
+        if len(ranges) > 1 and not guess.tied:
+            checks += [Check({**low, name: high[name]}, True) for name in ranges]
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
         for group in groups:
             checks += self._outside(group, ranges[group[0]], low, high)
@@ -113,15 +130,32 @@ class Search:
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
 
+    def _smallest(self, guess: Guess) -> Point:
+        return {**self.assumed.others, **{name: found.minimum for name, found in guess.ranges.items()}}
+
     def _next_to(self, guess: Guess) -> Point:
         """One step up from the smallest sizes."""
         return {**self.assumed.others, **{name: found.minimum + found.step for name, found in guess.ranges.items()}}
 
-    def _far(self, found: SizeRange, index: int, low: Point) -> int:
-        def affordable(size: int) -> bool:
-            return self.trials.affordable({**low, **dict.fromkeys(self.assumed.names, size)})
+    def _far(self, name: str, found: SizeRange, index: int, low: Point) -> int:
+        """A large size of a range without end, beyond every table; 0 where that cannot be run for real."""
 
-        return far_in(found, index, affordable)
+        def affordable(size: int) -> bool:
+            return self.trials.affordable({**low, **dict.fromkeys(self.assumed.names, size)}, for_real=True)
+
+        size = far_in(found, index, affordable)
+        while not all(each.is_exceeded(self._evaluation({**low, name: size})) for each in self._reached_by(name)):
+            size += (size - found.minimum) // found.step * found.step
+            if not affordable(size):
+                return 0
+        return size
+
+    def _reached_by(self, name: str) -> Iterator[Lookup]:
+        letters = self.assumed.letters
+        return (each for each in self.lookups if any(name in letters.names_in(size) for size in each.axes))
+
+    def _evaluation(self, point: Point) -> Evaluation:
+        return self.assumed.letters.evaluation(point)
 
     def _outside(self, group: tuple[str, ...], found: SizeRange, low: Point, high: Point) -> Iterator[Check]:
         below = {found.minimum - 1, found.minimum - found.step}
@@ -139,7 +173,7 @@ class Search:
         first = self.assumed.names[0]
         for sizes in ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101), (211, 211)):
             point = {**self.assumed.others, **dict.fromkeys(self.assumed.names, sizes[0]), first: sizes[1]}
-            if not self.assumed.takes_point(point) and self.trials.passes(point, expected=False):
+            if not self.assumed.takes_point(point) and self._passes(point, expected=False):
                 self.assumed.strike_out(point)
 
     def _learn(self, surprise: Check, guess: Guess) -> bool:
@@ -149,11 +183,11 @@ class Search:
         if surprise.point == self._next_to(guess) and self._learn_step(guess):
             return True
         inside: Point = {**self.assumed.others, **{name: inside_of(found, 0) for name, found in guess.ranges.items()}}
-        if self.trials.passes(inside, expected=True) is not True:
+        if self._passes(inside, expected=True) is not True:
             if self._learn_step(guess):
                 return True
-            inside = self._any_that_passes(guess) or inside
-            if self.trials.passes(inside, expected=True) is not True:
+            inside = self._any_that_passes(guess) or self._smallest(guess)
+            if self._passes(inside, expected=True) is not True:
                 return False
         for name, found in guess.ranges.items():
             edge = self._edge(name, found, inside, surprise.point[name], guess)
@@ -172,7 +206,7 @@ class Search:
                 {**self.assumed.others, **{name: found.minimum + times * step for name, found in guess.ranges.items()}}
                 for times in range(3)
             ]
-            if all(self.trials.passes(point, expected=True) for point in points):
+            if all(self._passes(point, expected=True) for point in points):
                 self.assumed.steps = {name: (found.minimum, step) for name, found in guess.ranges.items()}
                 return True
         return False
@@ -184,7 +218,7 @@ class Search:
             for name, found in guess.ranges.items():
                 size = found.minimum + found.step * 2**doublings
                 point[name] = size if found.maximum is None else min(size, found.maximum)
-            if self.trials.passes(point, expected=True):
+            if self._passes(point, expected=True):
                 return point
         return None
 
@@ -194,7 +228,7 @@ class Search:
 
         def passes(steps: int) -> bool:
             size = found.minimum + steps * found.step
-            return bool(self.trials.passes({**inside, **dict.fromkeys(together, size)}, expected=True))
+            return bool(self._passes({**inside, **dict.fromkeys(together, size)}, expected=True))
 
         good, bad = (inside[name] - found.minimum) // found.step, (outside - found.minimum) // found.step
         if good == bad or passes(bad):

@@ -22,6 +22,8 @@ from convlin.symbolic.trials import Point
 #: The sizes that are looked at: of one letter, and of several.
 _LARGEST_ALONE = 1 << 16
 _LARGEST = 4096
+#: Where none of these is taken.
+_LARGEST_OF_ALL = 1 << 20
 #: The side of the grid that is searched where no square input fits.
 _GRID = 320
 
@@ -40,6 +42,7 @@ class Assumed:
     upper: dict[str, int] = field(default_factory=dict)
     steps: dict[str, tuple[int, int]] = field(default_factory=dict)
     """For a letter the size from which only every so many-th is taken, and how many."""
+    _largest: int = 0
 
     def __post_init__(self) -> None:
         self.conditions = list(self._usable(self.conditions))
@@ -84,15 +87,25 @@ class Assumed:
     def _along(self, base: Point, name: str) -> list[int]:
         sizes = torch.arange(1, self._largest + 1)
         taken = self.takes({**base, name: sizes})
-        return [int(size) for size in sizes[taken]]
-
-    @property
-    def _largest(self) -> int:
-        return _LARGEST_ALONE if len(self.names) == 1 else _LARGEST
+        return sizes[taken].tolist()
 
     def guess(self) -> Guess | None:
+        """The ranges that the conditions leave, looked for among larger sizes where there are none."""
+        self._largest = _LARGEST_ALONE if len(self.names) == 1 else _LARGEST
+        taken = self._taken_by_all()
+        if not taken and self._largest < _LARGEST_OF_ALL:
+            self._largest = _LARGEST_OF_ALL
+            taken = self._taken_by_all()
+            if not taken:
+                self._largest = _LARGEST_ALONE if len(self.names) == 1 else _LARGEST
+        return self._guess(taken)
+
+    def _taken_by_all(self) -> list[int]:
+        """The sizes that all letters may have at once."""
         sizes = torch.arange(1, self._largest + 1)
-        square = [int(size) for size in sizes[self.takes(self._diagonal(sizes))]]
+        return sizes[self.takes(self._diagonal(sizes))].tolist()
+
+    def _guess(self, square: Sequence[int]) -> Guess | None:
         if len(self.names) == 1:
             found = pattern(self.names[0], square, self._largest)
             return Guess({self.names[0]: found}) if found is not None else None

@@ -44,7 +44,7 @@ class Confirmed:
 
     def compare(self, point: Point, recording: Recording) -> None:
         """Note whether the forms are what a run at ``point`` showed."""
-        (self.right if _agrees(self.followed, recording, point) else self.wrong).append(point)
+        (self.right if agrees(self.followed, recording, point) else self.wrong).append(point)
 
     @property
     def asked(self) -> list[Decision]:
@@ -63,11 +63,10 @@ class Confirmed:
         """Where a letter became a plain number, and no run that agrees had any other number there."""
         session = self.followed.session
         evaluations = [session.evaluation(point) for point in self.right]
-        return [
-            each
-            for each in questions(self.followed)
-            if each.is_number and evaluations and all(_comes_to(found, each) for found in evaluations)
-        ]
+        numbers = [each for each in questions(self.followed) if each.is_number]
+        if not evaluations:  # what the model itself asks for is not right elsewhere, unless a run shows that it is
+            return [each for each in numbers if each.direct]
+        return [each for each in numbers if all(_comes_to(found, each) for found in evaluations)]
 
 
 def _comes_to(evaluation: Evaluation, decision: Decision) -> bool:
@@ -143,7 +142,8 @@ def _other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
     return found
 
 
-def _agrees(followed: Followed, recording: Recording, point: Point) -> bool:
+def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
+    """Whether the closed forms come to what a run at ``point`` showed."""
     # A function between modules may be called at some sizes only (padding), its module is called at all.
     mine, theirs = (
         [event for event in each.events if event.module is not None] for each in (followed.recording, recording)

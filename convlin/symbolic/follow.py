@@ -31,8 +31,8 @@ from convlin.untouched import untouched
 
 #: Sizes with many divisors, all different: a letter gets the next one, so that no two are mixed up.
 _SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280, *(64 * (37 + 2 * index) for index in range(56)))
-#: Sizes for what those do not suit: multiples of 3, 5 and 7 too, and the same size for all.
-_OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,))
+#: Sizes for what those do not suit: multiples of 3, 5 and 7 too, the same size for all, and small ones.
+_OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 #: Small and large letters of these names stand for a batch or a length.
 _SAMPLE_BATCH = 6
 
@@ -40,9 +40,12 @@ _MOST_SAMPLES = 12
 _MOST_PASSES = 6
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12
-#: Sizes that are tried for a decision to come out the other way.
-_LARGEST = 2048
+#: Sizes that are looked at for a decision to come out the other way: of one letter; of two, in every combination,
+#: every so many-th in every combination, and equal ones.
+_LARGEST_AT_FIRST, _LARGEST = 2048, 1 << 20
 _LARGEST_OF_SEVERAL = 448
+_STEP, _LARGEST_BY_STEPS = 16, 8192
+_MOST_CANDIDATES = 1 << 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -179,16 +182,21 @@ def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -
     names = followed.session.names_in(decision.expression)
     if not names or len(names) > 2:
         return None
-    sizes = _candidates(followed.sample, names)
-    evaluation = followed.session.evaluation(sizes)
-    try:
-        other = torch.as_tensor(evaluation(decision.expression) != decision.outcome)
-        kept = other.clone()
-        for earlier in before:
-            kept &= torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
-    except NotImplementedError:
-        return None
-    return _best(sizes, names, kept if bool(kept.any()) else other, followed.sample)
+    for sizes in _candidates(followed.sample, names):
+        try:
+            other = torch.as_tensor(followed.session.evaluation(sizes)(decision.expression) != decision.outcome)
+            places = other.nonzero().flatten()[:_MOST_CANDIDATES]
+            if not len(places):
+                continue
+            sizes.update({name: sizes[name][places] for name in names})
+            evaluation = followed.session.evaluation(sizes)
+            kept = torch.ones(len(places), dtype=torch.bool)
+            for earlier in before:
+                kept &= torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
+        except NotImplementedError:
+            return None
+        return _best(sizes, names, kept if bool(kept.any()) else torch.ones_like(kept), followed.sample)
+    return None
 
 
 def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:
@@ -204,25 +212,31 @@ def _solved(followed: Followed, conditions: Sequence[Condition]) -> dict[str, in
     names = sorted({name for condition in conditions for name in followed.session.names_in(condition.expression)})
     if not names or len(names) > 2:
         return None
-    sizes = _candidates(followed.sample, tuple(names))
-    evaluation = followed.session.evaluation(sizes)
-    try:
-        holds = torch.stack([torch.as_tensor(evaluation(each.expression)) for each in conditions]).all(0)
-    except NotImplementedError:
-        return None
-    return _best(sizes, tuple(names), holds, followed.sample)
+    for sizes in _candidates(followed.sample, tuple(names)):
+        evaluation = followed.session.evaluation(sizes)
+        try:
+            holds = torch.stack([torch.as_tensor(evaluation(each.expression)) for each in conditions]).all(0)
+        except NotImplementedError:
+            return None
+        if bool(holds.any()):
+            return _best(sizes, tuple(names), holds, followed.sample)
+    return None
 
 
-def _candidates(sample: Mapping[str, int], names: tuple[str, ...]) -> dict[str, Any]:
-    """Many sizes at once for the letters in ``names``; the others as they are."""
-    sizes: dict[str, Any] = dict(sample)
+def _candidates(sample: Mapping[str, int], names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Many sizes at once for the letters in ``names``, the others as they are; large ones only where asked for."""
     if len(names) == 1:
-        sizes[names[0]] = torch.arange(2, _LARGEST + 1)
-    else:
-        side = torch.arange(2, _LARGEST_OF_SEVERAL + 1)
-        grids = torch.meshgrid(side, side, indexing="ij")
-        sizes.update({name: grid.flatten() for name, grid in zip(names, grids, strict=True)})
-    return sizes
+        yield {**sample, names[0]: torch.arange(2, _LARGEST_AT_FIRST + 1)}
+        yield {**sample, names[0]: torch.arange(_LARGEST_AT_FIRST + 1, _LARGEST + 1)}
+        return
+    yield {**sample, **dict(zip(names, _grid(torch.arange(2, _LARGEST_OF_SEVERAL + 1)), strict=True))}
+    equal = torch.arange(_LARGEST_OF_SEVERAL + 1, _LARGEST + 1).expand(2, -1)
+    by_steps = _grid(torch.arange(_STEP, _LARGEST_BY_STEPS + 1, _STEP))
+    yield {**sample, **dict(zip(names, torch.cat([equal, by_steps], 1), strict=True))}
+
+
+def _grid(side: torch.Tensor) -> torch.Tensor:
+    return torch.stack([grid.flatten() for grid in torch.meshgrid(side, side, indexing="ij")])
 
 
 def _best(

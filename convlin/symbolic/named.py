@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -17,9 +17,11 @@ from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.confirm import Confirmed, confirmed
-from convlin.symbolic.follow import Followed, follow, meets
+from convlin.symbolic.follow import Followed, follow, follow_at, meets
+from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
-from convlin.symbolic.trials import Trials, keeps_batch
+from convlin.symbolic.stretching import Stretching
+from convlin.symbolic.trials import Point, Trials, keeps_batch
 from convlin.trace.recording import Failure, Finding
 from convlin.trace.to_report import build
 
@@ -27,6 +29,8 @@ from convlin.trace.to_report import build
 _BATCH = 2
 #: How often the model may be run for that, and how many calls these runs may make together.
 _FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
+#: Samples at which a mistake has to be one, too, where a size became a plain number.
+_ELSEWHERE = (92, 187)
 
 
 def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
@@ -42,7 +46,10 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     recording = followed.recording
     failure = recording.failure
     accepts = _accepts(followed, trials) if failure is None else None
+    if checked.pinned and accepts is not None:
+        checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
     remarks = tuple(_remarks(checked, accepts))
+    proved = accepts
     if checked.pinned and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
@@ -50,7 +57,7 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
         return Outcome(report, failure.error)
     if failure is not None and needs_values(failure.error):
         return Outcome(report, _cannot_follow(failure))
-    recording.findings[:] = _mistakes(followed)
+    recording.findings[:] = _mistakes(root, followed, mode, proved)
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(without_numbers(report, problems), accepts=accepts))
 
@@ -63,21 +70,72 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
         return None
     others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
     runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.events), 1)))
-    return Search(Assumed(followed.session, list(followed.conditions), names, others), trials, runs).settled()
+    assumed = Assumed(followed.session, list(followed.conditions), names, others)
+    tables = tuple(lookups(followed.recording.events))
+    return Search(assumed, trials, runs, tables, Stretching(followed, trials)).settled()
 
 
-def _mistakes(followed: Followed) -> list[Finding]:
+def _ends(accepts: Accepts, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:
+    """The smallest and the largest sizes that are taken, a range without end left out; not those that were seen."""
+    ranges = accepts.sizes
+    if any(found.maximum is None for found in ranges):
+        return []
+    ends = (
+        {found.name: found.minimum for found in ranges},
+        {found.name: found.maximum + found.width - 1 for found in ranges if found.maximum is not None},
+    )
+    points = [{**followed.sample, **end} for end in ends]
+    known = [dict(point) for point, _ in seen]
+    return [point for point in points if point not in known]
+
+
+def _mistakes(model: nn.Module, followed: Followed, mode: str, accepts: Accepts | None) -> list[Finding]:
     """The findings that are there at all sizes: what is right at some only narrows down the sizes that fit.
 
     Where each of several is right at some sizes, but never all at once, all of them are told.
     """
     findings = followed.recording.findings
+    if accepts is not None:
+        # The model was run there: nothing that fits at these sizes is wrong.
+        taken = {**followed.sample, **{found.name: found.minimum for found in accepts.sizes}}
+        findings = [finding for finding in findings if not _fits(followed, finding, taken)]
     asked = [tuple(demands(finding)) for finding in findings]
     narrowing = [finding for finding, wanted in zip(findings, asked, strict=True) if wanted and meets(followed, wanted)]
     together = [condition for finding in narrowing for condition in demands(finding)]
     if together and not meets(followed, together):
         return list(findings)
-    return [finding for finding in findings if finding not in narrowing]
+    rest = [finding for finding in findings if finding not in narrowing]
+    return _at_other_sizes(model, followed, mode, rest) if rest and _has_numbers(followed) else rest
+
+
+def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
+    """Whether what a finding asks for is there at ``point``."""
+    evaluation, wanted = followed.session.evaluation(point), tuple(demands(finding))
+    try:
+        return bool(wanted) and all(evaluation(condition.expression) for condition in wanted)
+    except (NotImplementedError, ArithmeticError):
+        return False
+
+
+def _has_numbers(followed: Followed) -> bool:
+    """Whether a size became a plain number on the way: sizes behind that are those of the sample."""
+    names_in = followed.session.names_in
+    return any(each.is_number and not each.own and names_in(each.expression) for each in followed.session.decisions)
+
+
+def _at_other_sizes(model: nn.Module, followed: Followed, mode: str, findings: list[Finding]) -> list[Finding]:
+    """Those of the findings that ask for the same at other sizes: what asks for another number may fit at some size."""
+    for elsewhere in _ELSEWHERE:
+        sample = {
+            name: size if name == followed.plan.batch_size else elsewhere + 2 * index
+            for index, (name, size) in enumerate(followed.sample.items())
+        }
+        there = follow_at(model, followed.plan, mode, sample).recording.findings
+        same = [(each.path, each.where, each.misfit.kind, each.misfit.required) for each in there]
+        findings = [
+            each for each in findings if (each.path, each.where, each.misfit.kind, each.misfit.required) in same
+        ]
+    return findings
 
 
 def _is_one_size(accepts: Accepts | None) -> bool:

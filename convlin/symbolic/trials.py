@@ -8,7 +8,9 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin.functions.fake_shapes import KnownSizes
 from convlin.inputs import Plan
@@ -30,6 +32,10 @@ Point = Mapping[str, int]
 _MOST_ELEMENTS = 200e6
 _MOST_ELEMENTS_TOGETHER = 1e9
 _MOST_ELEMENTS_ON_META = 5e8
+#: A run of so few elements, in a model of so few parameters, is made for real at once.
+_CHEAP, _FEW_PARAMETERS = 1e6, 2e7
+#: Of a run at a size that is large only to see whether the range ends.
+_MOST_ELEMENTS_FAR = 60e6
 
 
 @dataclass(frozen=True, slots=True)
@@ -38,6 +44,28 @@ class Trial:
 
     passed: bool
     outputs: tuple[Shape, ...] = ()
+    elements: float = 0
+    """Of all tensors that were made, those inside an attention too; 0 for a real run, which is not counted."""
+
+
+class Elements(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch declares it
+    """Counts the elements of all tensors that are made while it is on."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0.0
+        self._makes: dict[Any, bool] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func not in self._makes:  # and is no view of what there is
+            self._makes[func] = all(each.alias_info is None for each in func._schema.returns)
+        if self._makes[func]:
+            made = result if isinstance(result, tuple | list) else (result,)
+            self.count += sum(each.numel() for each in made if isinstance(each, Tensor))
+        return result
 
 
 class Trials:
@@ -63,6 +91,10 @@ class Trials:
         self._left = _MOST_ELEMENTS_TOGETHER
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._meta = plan.device.type != "meta"
+        known = (weight for weight in model.parameters() if not isinstance(weight, UninitializedParameter))
+        self._is_small = self._meta and sum(weight.numel() for weight in known) <= _FEW_PARAMETERS
+        self._is_lax = False
+        """A real run refused what the meta device took: an index, say, that no shape tells of."""
 
     @property
     def count(self) -> int:
@@ -77,10 +109,12 @@ class Trials:
         real = self._known(point, real=True)
         if real is not None:
             return real.passed
-        if self._meta:
+        if self._meta and not self._is_cheap(point):
             if not self.affordable(point):
                 return None
             passed = self._run(point, real=False).passed
+            if passed and self._is_lax:
+                return self.for_real(point)
             if passed or not expected:
                 return passed
             confirmed = self.for_real(point)
@@ -102,20 +136,37 @@ class Trials:
         except (MemoryError, torch.OutOfMemoryError):
             self._left = 0.0
             return None
+        on_meta = self._known(point, real=False)
+        if on_meta is not None and on_meta.passed and not trial.passed:
+            self._is_lax = True
         return trial.passed
 
-    def affordable(self, point: Point) -> bool:
-        """Whether a run on the meta device may be made; what a model computes from no input is computed there, too."""
+    def _is_cheap(self, point: Point) -> bool:
+        """Whether a real run, which tells more, takes no longer than one on the meta device."""
+        return self._is_small and self._left > 0 and self._cost(point) <= _CHEAP
+
+    def affordable(self, point: Point, *, for_real: bool = False) -> bool:
+        """Whether a run may be made: on the meta device, where what comes from no input is computed, or ``for_real``.
+
+        That is a run whose size nothing but its being large asks for: it is held to less than one at an end.
+        """
+        if for_real:
+            most = min(_MOST_ELEMENTS_FAR, self._left / 4)
+            if self._cost(point) > most:
+                return False
+            # What is seen between the layers is not all: an attention makes a weight for every two positions.
+            return not self._meta or self._run(point, real=False).elements <= most
         return self._cost(point) <= (_MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
 
     def record(self, point: Point) -> Recording | None:
-        """What a quick pass at these sizes shows, on the meta device where the model runs there."""
-        plan = self._moved() if self._meta else self._plan
+        """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
+        on_meta = self._meta and not self._is_cheap(point)
+        plan = self._moved() if on_meta else self._plan
         with ExitStack() as stack:
             keeper = stack.enter_context(untouched(self._model))
             stack.enter_context(forgetting(self._model))
             stack.enter_context(prepared(self._model, plan, self._mode))
-            if self._meta:
+            if on_meta:
                 stack.enter_context(compiling())
                 stack.enter_context(KnownSizes())
             state = State(batch_added=plan.adds_batch, keeper=keeper)
@@ -153,6 +204,7 @@ class Trials:
             stack.enter_context(prepared(self._model, plan, self._mode))
             stack.enter_context(torch.no_grad())
             stack.enter_context(Between(State(keeper=keeper)))  # which sees what the model writes to
+            made = stack.enter_context(Elements()) if not real else None
             try:
                 args, kwargs = plan.make(dict(point))
                 output = self._model(*args, **kwargs)
@@ -161,7 +213,7 @@ class Trials:
                     raise
                 return Trial(False)
             shapes = tuple(found.shape for found in describe(output))
-        return Trial(self._keeps_batch(shapes, point), shapes)
+        return Trial(self._keeps_batch(shapes, point), shapes, made.count if made is not None else 0)
 
     def _keeps_batch(self, shapes: tuple[Shape, ...], point: Point) -> bool:
         """A view that folds the batch into another axis raises nothing; its output has another number of rows."""

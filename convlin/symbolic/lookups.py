@@ -1,0 +1,68 @@
+"""Tables that a pass looked something up in: the meta device takes any index, and only a real run knows the end.
+
+A table of 64 positions ends a sequence at 64, but neither a shape nor a condition says so.  A real run
+at a size that asks for more entries than the table has shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+from torch import nn
+
+from convlin.ops.catalog import OPS
+from convlin.records import Size, SourceKind, TensorInfo
+from convlin.sizes.evaluate import Evaluation
+from convlin.trace.recording import Event
+
+
+class Lookup(NamedTuple):
+    """A table of a fixed number of rows, and the sizes in letters of what is looked up in it."""
+
+    rows: int
+    axes: tuple[Size, ...]
+
+    def is_exceeded(self, evaluation: Evaluation) -> bool:
+        """Whether along one axis more entries are looked up than the table has rows."""
+        try:
+            return any(evaluation(size) > self.rows for size in self.axes)
+        except (NotImplementedError, ArithmeticError):
+            return False
+
+
+def lookups(events: Iterable[Event]) -> Iterator[Lookup]:
+    """Every lookup whose index the model makes itself, and whose number of entries depends on a letter."""
+    for event in events:
+        indices = tuple(_indices(event))
+        rows = _rows(event)
+        axes = tuple(size for index in indices for size in index.shape if not isinstance(size, int))
+        if axes and rows:
+            yield Lookup(rows, axes)
+
+
+def _indices(event: Event) -> Iterator[TensorInfo]:
+    """The tensors of integers that are used as an index; those that go into the model have any value."""
+    if isinstance(event.module, nn.Embedding | nn.EmbeddingBag):
+        used = event.inputs[:1]
+    elif event.is_function and _looks_up(event):
+        used = event.inputs
+    else:
+        return
+    for info, source in zip(used, event.sources, strict=False):
+        if source.kind is not SourceKind.INPUT and info.dtype.startswith(("int", "uint")):
+            yield info
+
+
+def _looks_up(event: Event) -> bool:
+    op = OPS.called(event.type)
+    return len(event.inputs) > 1 and ((op is not None and op.indexes) or event.type == "Tensor[...]")
+
+
+def _rows(event: Event) -> int:
+    """The longest axis of the table; 0 where there is none, or its axes are in letters."""
+    if isinstance(event.module, nn.Embedding | nn.EmbeddingBag):
+        return event.module.num_embeddings
+    tables = [info for info in event.inputs if not info.dtype.startswith(("int", "uint"))]
+    sizes = [size for info in tables for size in info.shape]
+    return max((size for size in sizes if isinstance(size, int)), default=0)

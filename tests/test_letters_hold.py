@@ -1,0 +1,235 @@
+"""What is said of letters holds at every size that is tried: real runs of PyTorch decide, one size after the other."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.records import Accepts
+
+
+class Calls(nn.Module):
+    """A model that is one function."""
+
+    def __init__(self, call: Callable[[Tensor], Any], **held: Any) -> None:
+        super().__init__()
+        self.call = call
+        for name, value in held.items():
+            setattr(self, name, value)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.call(x)
+
+
+def taken(model: nn.Module, shape: Sequence[Any], sizes: Sequence[int], **options: Any) -> list[int]:
+    """Of ``sizes``, given to every letter at once, those at which PyTorch runs the model to the end."""
+    found = []
+    for size in sizes:
+        given = torch.zeros(1, *(size if isinstance(axis, str) else axis for axis in shape), **options)
+        try:
+            with torch.no_grad():
+                model(given)
+        except (RuntimeError, IndexError, ValueError):
+            continue
+        found.append(size)
+    return found
+
+
+def said(accepts: Accepts | None, sizes: Sequence[int]) -> list[int]:
+    """Of ``sizes`` those that are told to be taken."""
+    assert accepts is not None
+    assert accepts.verified
+    return [size for size in sizes if all(size in each for each in accepts.sizes)]
+
+
+# Tables that an index may reach beyond: neither a shape nor the meta device tells of that
+
+
+class Positions(nn.Module):
+    """Words and positions behind a stride, which are looked up in a table."""
+
+    def __init__(self, rows: int, stride: int = 1) -> None:
+        super().__init__()
+        self.words, self.positions = nn.Embedding(50, 8), nn.Embedding(rows, 8)
+        self.stride = stride
+
+    def forward(self, words: Tensor) -> Tensor:
+        found = F.max_pool1d(self.words(words).transpose(1, 2), self.stride).transpose(1, 2)
+        return found + self.positions(torch.arange(found.shape[1], device=words.device))
+
+
+class RelativeBias(nn.Module):
+    """A bias for every distance, out of a table."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.table, self.way = nn.Parameter(torch.zeros(31, 1)), way
+
+    def forward(self, x: Tensor) -> Tensor:
+        places = torch.arange(x.shape[1], device=x.device)
+        distances = (places[:, None] - places[None] + 15).clamp(min=-20)
+        if self.way == "index_select":
+            bias = self.table.index_select(0, distances.flatten()).view_as(distances)
+        elif self.way == "gather":
+            bias = torch.gather(self.table[:, 0], 0, distances.flatten().clamp(min=0)).view_as(distances)
+        else:
+            bias = self.table[distances][..., 0]
+        return bias @ x
+
+
+TABLES: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...]]] = {
+    "embedding": (lambda: Positions(64), ("L",)),
+    "embedding of one row": (lambda: Positions(1), ("L",)),
+    "behind a stride": (lambda: Positions(20, 4), ("L",)),
+    "index": (lambda: RelativeBias("index"), ("L", 4)),
+    "index_select": (lambda: RelativeBias("index_select"), ("L", 4)),
+    "gather": (lambda: RelativeBias("gather"), ("L", 4)),
+    "a list in Python": (
+        lambda: Calls(lambda x: x * [1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0, 8.0, 9.0][x.shape[1] // 3]),
+        ("L",),
+    ),
+}
+
+
+@pytest.mark.parametrize("case", TABLES)
+def test_a_table_ends_a_range(case: str) -> None:
+    make, shape = TABLES[case]
+    model, sizes = make().eval(), range(1, 140)
+    options = {"dtype": torch.long} if isinstance(model, Positions) else {}
+    assert said(summarize(model, shape).accepts, sizes) == taken(model, shape, sizes, **options)
+
+
+def test_a_table_that_is_too_dear_to_reach_beyond_leaves_no_answer() -> None:
+    model = nn.Sequential(nn.Linear(4, 64), Calls(lambda x: x[..., None].expand(-1, -1, -1, 64).exp().sum(-1)))
+    table = nn.Embedding(1 << 20, 2)
+    whole = Calls(lambda x: (model(x), table(torch.arange(x.shape[1]))), model=model, table=table)
+    assert summarize(whole, ("L", 4)).accepts is None
+
+
+# A size of 1 stretches to any other: that is no size that the model is for
+
+
+class Patches(nn.Module):
+    """Patches of an image with positions for a number of them."""
+
+    def __init__(self, count: int, *, first: bool = True, pooled: bool = False) -> None:
+        super().__init__()
+        self.patch = nn.Conv2d(3, 4, 16, 16)
+        self.positions = nn.Parameter(torch.zeros(1, count, 4))
+        self.first, self.pooled = first, pooled
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch(x).flatten(2).transpose(1, 2)
+        x = x + self.positions if self.first else self.positions + x
+        return x.mean(1) if self.pooled else x
+
+
+STRETCHED: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], str]] = {
+    "positions": (lambda: Patches(196), (3, "H", "W"), "H, W from 224 to 239"),
+    "positions first": (lambda: Patches(196, first=False), (3, "H", "W"), "H, W from 224 to 239"),
+    "pooled": (lambda: Patches(196, first=False, pooled=True), (3, "H", "W"), "H, W from 224 to 239"),
+    "a gate": (lambda: Calls(lambda x: x * torch.zeros(28, 28)), (2, "H", "W"), "H, W exactly 28"),
+    "a mask": (lambda: Calls(lambda x: x.masked_fill(torch.zeros(9, 9) > 0, 0)), (2, "H", 9), "H exactly 9"),
+    "a vector": (lambda: Calls(lambda x: x + torch.zeros(64)), (2, "L"), "L exactly 64"),
+    "1 at all sizes": (lambda: Calls(lambda x: x * x.mean((2, 3), keepdim=True)), (2, "H", "W"), "H, W any"),
+    "two of the same size": (lambda: Calls(lambda x: x[:, :1] * x.relu()), (2, "H", "W"), "H, W any"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", STRETCHED)
+def test_what_fits_only_because_1_stretches_is_no_answer(case: str) -> None:
+    make, shape, text = STRETCHED[case]
+    model = make().eval()
+    accepts = summarize(model, shape).accepts
+    assert accepts is not None
+    assert (accepts.text, accepts.verified) == (text, True)
+    there = [size for size in range(min(200, accepts.sizes[0].minimum), 300) if size in accepts.sizes[0]]
+    near = sorted({*there, *(size + step for size in there for step in (-1, 1))} - {0, 1, 300})
+    assert taken(model, shape, near) == [size for size in there if size in near]
+
+
+# A model that a real run takes is not accused
+
+
+def image_net(size: int) -> nn.Module:
+    """A network whose Linear is right for images of ``size``."""
+    features = 8 * (size // 8) ** 2
+    return nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(8), nn.Flatten(), nn.Linear(features, 10))
+
+
+def halved(x: Tensor) -> Tensor:
+    """A size that goes through a float."""
+    return x[:, : int(x.shape[1] * 0.5), : int(x.shape[2] * 0.5)]
+
+
+def cut_to_square(x: Tensor) -> Tensor:
+    """A square root of a length."""
+    side = int(math.sqrt(x.shape[1]))
+    return x[:, : side * side].unflatten(1, (side, side))
+
+
+def by_a_loop(x: Tensor) -> Tensor:
+    """One step after the other."""
+    return torch.cat([x[:, 64 * step] * step for step in range(x.shape[1] // 64)], 1)
+
+
+RIGHT: dict[str, tuple[Callable[[], nn.Module], tuple[Any, ...], tuple[int, ...]]] = {
+    "two letters, 448": (lambda: image_net(448), (3, "H", "W"), (448, 448)),
+    "two letters, 512": (lambda: image_net(512), (3, "H", "W"), (512, 512)),
+    "two letters, 1000": (lambda: image_net(1000), (3, "H", "W"), (1000, 1000)),
+    "a long sequence": (
+        lambda: nn.Sequential(nn.Conv1d(1, 8, 80, 4), nn.MaxPool1d(4), nn.Flatten(), nn.Linear(8 * 995, 10)),
+        (1, "L"), (16000,),
+    ),
+    "a vector": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(2049, 10)), ("L",), (2049,)),
+    "a very long sequence": (lambda: nn.Sequential(nn.AvgPool1d(1000), nn.Linear(90, 2)), (1, "L"), (90_000,)),
+    "insisting": (lambda: Calls(insisting), (4, "T"), (3000,)),
+    "a float": (lambda: nn.Sequential(Calls(halved), nn.Flatten(), nn.Linear(256, 3)), ("H", "W"), (32, 32)),
+    "a square root": (lambda: nn.Sequential(Calls(cut_to_square), nn.Flatten(), nn.Linear(49, 3)), ("L",), (50,)),
+    "a loop": (lambda: nn.Sequential(Calls(by_a_loop), nn.Linear(8, 3)), ("L", 4), (130,)),
+}  # fmt: skip
+
+
+def insisting(mel: Tensor) -> Tensor:
+    """Takes one size only, and says so."""
+    if mel.shape[-1] != 3000:
+        raise ValueError(f"expects 3000 frames, got {mel.shape[-1]}")
+    return mel
+
+
+@pytest.mark.parametrize("case", RIGHT)
+def test_a_right_model_is_not_accused(case: str) -> None:
+    make, shape, sizes = RIGHT[case]
+    model = make().eval()
+    there = iter(sizes)
+    model(torch.zeros(1, *(next(there) if isinstance(axis, str) else axis for axis in shape)))
+    s = summarize(model, shape)
+    assert [problem.message for problem in s.problems] == []
+    if s.accepts is not None:
+        assert all(size in found for size, found in zip(sizes, s.accepts.sizes, strict=True))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.Flatten(), nn.Linear(999, 10)), (3, "H", "W")),
+        (nn.Sequential(Calls(halved), nn.Linear(7, 2), nn.Linear(3, 2)), ("H", "W")),
+    ],
+)
+def test_a_wrong_model_is_accused_all_the_same(model: nn.Module, shape: tuple[Any, ...]) -> None:
+    assert not taken(model.eval(), shape, range(1, 200))
+    assert not summarize(model, shape).ok
+
+
+def test_a_number_that_no_run_could_check_is_told() -> None:
+    model = nn.Sequential(Calls(by_a_loop), nn.Linear(7, 2))
+    s = summarize(model, ("L", 4))
+    assert s.ok  # another number of steps may fit
+    assert any("makes a plain number of a size" in each for each in s.report.remarks)
