@@ -12,8 +12,10 @@ from torch import Tensor, nn
 
 from convlin import summarize
 from convlin.at_error import answer as answering
-from convlin.at_error.answer import answer, summary_at
+from convlin.at_error import second_run
+from convlin.at_error.answer import answer, answer_to
 from convlin.at_error.module_call import module_call
+from convlin.summary import Summary
 
 
 class Net(nn.Module):
@@ -33,6 +35,11 @@ def raised(work: Callable[[], object]) -> Exception:
     with pytest.raises(Exception) as info:  # noqa: PT011  # each test says which one by what comes out of it
         work()
     return info.value
+
+
+def summary_at(error: BaseException) -> Summary | None:
+    found = answer_to(error)
+    return None if found is None else found.summary
 
 
 def training_step(model: nn.Module, images: Tensor) -> None:
@@ -178,13 +185,13 @@ def test_an_error_that_does_not_come_again_gets_no_answer() -> None:
 def test_a_second_run_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
     assert answer(error)
-    monkeypatch.setattr(answering, "_PATIENCE", -1.0)
+    monkeypatch.setattr(second_run, "_PATIENCE", -1.0)
     assert answer(error) is None
 
 
 def test_inputs_too_large_to_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
-    monkeypatch.setattr(answering, "_MOST_VALUES", 10)
+    monkeypatch.setattr(second_run, "_MOST_VALUES", 10)
     assert answer(error) is None
 
 
