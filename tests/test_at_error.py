@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -189,6 +190,23 @@ def test_a_second_run_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) 
     assert answer(error) is None
 
 
+def test_a_second_run_that_ends_anywhere_leaves_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Net()
+    error = raised(lambda: model(torch.randn(4, 3, 16, 16)))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    ended = 0
+    for calls in range(1, 200, 12):
+        clock = iter([0.0] * calls)
+        monkeypatch.setattr(second_run, "time", SimpleNamespace(monotonic=lambda clock=clock: next(clock, 1000.0)))
+        ended += answer(error) is None
+        assert torch.is_grad_enabled()
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert ended > 3
+    monkeypatch.undo()
+    assert answer(error)
+
+
 def test_inputs_too_large_to_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
     monkeypatch.setattr(second_run, "_MOST_VALUES", 10)
@@ -244,3 +262,4 @@ def test_without_torch_there_is_nothing_to_find(monkeypatch: pytest.MonkeyPatch)
     error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
     monkeypatch.delitem(sys.modules, "torch")
     assert answer(error) is None
+    assert "torch" not in sys.modules

@@ -138,7 +138,7 @@ def test_a_label_beyond_the_classes() -> None:
     told = answer(raised(lambda: step(Net(), torch.randn(2, 3, 8, 8), labels_of(0, 12))))
     assert told is not None
     assert told.startswith(
-        "✗ fc: makes 10 scores for each sample, for the labels 0 to 9; the labels of this batch are 0 to 12"
+        "✗ fc: Linear makes 10 scores for each sample, for the labels 0 to 9; the labels of this batch are 0 to 12"
     )
     assert "if there are 13 classes or more" in told
     assert "count from 1" not in told
@@ -173,6 +173,13 @@ def test_the_line_of_the_last_layer() -> None:
     told = answer(raised(lambda: step(Fixed(), torch.randn(2, 3, 4, 4), torch.full((2, 4, 4), 5), F.nll_loss)))
     assert told is not None
     assert re.search(r"fix  test_at_error_elsewhere\.py:\d+   self\.last = nn\.Conv2d\(3, 6, 1\)$", told)
+
+
+def test_an_input_without_a_name_still_leads_to_the_last_layer() -> None:
+    def inline(model: nn.Module) -> None:
+        F.cross_entropy(model(torch.randn(2, 3, 8, 8)), labels_of(0, 10))
+
+    assert str(answer(raised(lambda: inline(Net())))).startswith("✗ fc: Linear makes 10 scores")
 
 
 def test_labels_without_a_model() -> None:

@@ -8,13 +8,14 @@ model and the inputs as they were.
 from __future__ import annotations
 
 import html
+import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from convlin.at_error.frames import holders_of, is_convlins, steps_of
 from convlin.at_error.module_call import ModuleCall, module_call
-from convlin.at_error.second_run import TooSlowError, in_many_processes, limited, plain_pass, plan_of, summary_of_pass
+from convlin.at_error.second_run import TooSlowError, in_many_processes, plain_pass, plan_of, summary_of_pass
 
 if TYPE_CHECKING:
     from torch import nn
@@ -98,7 +99,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 
 def _answer(error: BaseException) -> Answer | None:
     steps = steps_of(error)
-    if not steps or any(is_convlins(step.tb_frame) for step in steps):
+    if "torch" not in sys.modules or not steps or any(is_convlins(step.tb_frame) for step in steps):
         return None
     call = module_call(error)
     if call is not None:
@@ -125,11 +126,10 @@ def _summary(call: ModuleCall, error: BaseException) -> Summary | None:
     root = unwrapped(call.model)
     if _is_loss(root):
         return None
-    with limited():
-        plan = plan_of(root, call.args, call.kwargs)
-        if not _fails_alike(root, plan, error):
-            return None
-        summary = summary_of_pass(root, plan, holders_of(root, call.callers))
+    plan = plan_of(root, call.args, call.kwargs)
+    if not _fails_alike(root, plan, error):
+        return None
+    summary = summary_of_pass(root, plan, holders_of(root, call.callers))
     if all(problem.kind == "error" for problem in summary.problems) and all(each.failed for each in summary.calls):
         return None  # PyTorch has said it: there is no shape to show beside
     return summary

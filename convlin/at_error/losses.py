@@ -6,17 +6,20 @@ made the predictions: the parameters behind them are its own, or it is the only 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
-from convlin.at_error.second_run import in_many_processes, limited, plain_pass, plan_of, summary_of_pass
+from convlin.at_error.second_run import in_many_processes, plain_pass, plan_of, summary_of_pass
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from convlin.inputs import Plan
     from convlin.records import Call
     from convlin.summary import Summary
 
@@ -42,11 +45,10 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     made, target = frame.f_locals["input"], frame.f_locals["target"]
     if made.dim() == 0 or target.dim() == 0:
         return None
-    with limited():
-        if made.shape[0] != target.shape[0]:
-            return _about_batch(made, target, steps)
-        if isinstance(error, IndexError) and "out of bounds" in str(error) and not target.is_floating_point():
-            return _about_labels(made, target, frame.f_locals.get("ignore_index"), steps)
+    if made.shape[0] != target.shape[0]:
+        return _about_batch(made, target, steps)
+    if isinstance(error, IndexError) and "out of bounds" in str(error) and not target.is_floating_point():
+        return _about_labels(made, target, frame.f_locals.get("ignore_index"), steps)
     return None
 
 
@@ -69,7 +71,7 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
     found = _maker(made, target.shape[0], (made, target), steps)
     if found is None:
         return None
-    summary = summary_of_pass(found.root, plan_of(found.root, (found.given,), {}), found.hints)
+    summary = summary_of_pass(found.root, _plan(found.root, found.given), found.hints)
     name, before, after = type(found.root).__name__, target.shape[0], made.shape[0]
     said = f"The loss got {after} predictions for {before} targets: {name} turns a batch of {before} into {after}."
     again = f"convlin ran {name} again, on an input of the same shape:"
@@ -103,15 +105,17 @@ def _about_labels(
     if lowest >= 0 and highest < classes:
         return None
     found = _maker(made, made.shape[0], (made, target), steps)
+    if found is None:  # the input has no name: what the first layer kept of it leads to the same last layer
+        found = _maker(made, made.shape[0], (made, target), steps, _kept_inputs(made))
     layer, fix = None, None
     if found is not None:
-        summary = summary_of_pass(found.root, plan_of(found.root, (found.given,), {}), found.hints)
+        summary = summary_of_pass(found.root, _plan(found.root, found.given), found.hints)
         layer = _last_layer(summary, tuple(made.shape), classes)
         if layer is not None and summary.ok:
             size = "out_features" if "out_features" in layer.settings else "out_channels"
             fix = layer_fix(found.root, layer.path, {size: str(highest + 1)}, found.hints)
     name = "the loss function" if layer is None or found is None else layer.path or type(found.root).__name__
-    scores = f"gets {classes} scores" if layer is None else f"makes {classes} scores"
+    scores = f"gets {classes} scores" if layer is None else f"{layer.type} makes {classes} scores"
     range_ = f"{lowest} to {highest}" if lowest != highest else f"{highest}"
     said = [f"{scores} for each sample, for the labels 0 to {classes - 1}; the labels of this batch are {range_}"]
     if lowest < 0:
@@ -141,15 +145,21 @@ def _last_layer(summary: Summary, made: tuple[int, ...], classes: int) -> Call |
 # Who made it
 
 
-def _maker(made: Tensor, batch: int, others: tuple[Tensor, ...], steps: list[TracebackType]) -> _Made | None:
+def _maker(
+    made: Tensor,
+    batch: int,
+    others: tuple[Tensor, ...],
+    steps: list[TracebackType],
+    candidates: Iterable[Tensor] | None = None,
+) -> _Made | None:
     """The one model in the frames that makes a tensor like ``made`` of a batch that is there as well."""
     from convlin.observe import unwrapped
 
     frames = frames_outside_torch(steps)
     roots = list(_roots(made, [unwrapped(module) for module in modules_in(frames)]))
     inputs = {
-        (tensor.shape, tensor.dtype, tensor.device): tensor
-        for tensor in tensors_in(frames)
+        (tensor.shape, tensor.dtype): tensor
+        for tensor in (tensors_in(frames) if candidates is None else candidates)
         if tensor.dim() > 0 and tensor.shape[0] == batch and not any(tensor is other for other in others)
     }
     if len(roots) * len(inputs) > _MOST_TRIALS:
@@ -181,19 +191,30 @@ def _roots(made: Tensor, modules: list[nn.Module]) -> Iterator[nn.Module]:
 
 def _parameters_behind(made: Tensor) -> set[int]:
     """The parameters that a tensor was computed from, as far as autograd knows."""
+    leaves = (getattr(node, "variable", None) for node in _nodes_behind(made))
+    return {id(leaf) for leaf in leaves if leaf is not None}
+
+
+def _kept_inputs(made: Tensor) -> Iterator[Tensor]:
+    """What autograd keeps of the data that a tensor was computed from."""
+    for node in _nodes_behind(made):
+        for name in ("_saved_input", "_saved_mat1", "_saved_self"):
+            with suppress(RuntimeError):  # a backward pass has freed it
+                kept = getattr(node, name, None)
+                if kept is not None and not kept.requires_grad:
+                    yield kept
+
+
+def _nodes_behind(made: Tensor) -> Iterator[Any]:
     pending: list[Any] = [made.grad_fn]
     seen: set[Any] = set()
-    found: set[int] = set()
     while pending and len(seen) < _MOST_NODES:
         node = pending.pop()
         if node is None or node in seen:
             continue
         seen.add(node)
-        leaf = getattr(node, "variable", None)
-        if leaf is not None:
-            found.add(id(leaf))
+        yield node
         pending += [following for following, _ in node.next_functions]
-    return found
 
 
 def _holds(outer: nn.Module, inner: nn.Module) -> bool:
@@ -201,5 +222,11 @@ def _holds(outer: nn.Module, inner: nn.Module) -> bool:
 
 
 def _makes(root: nn.Module, given: Tensor, made: Tensor) -> bool:
-    outputs = plain_pass(root, plan_of(root, (given,), {})).outputs
+    outputs = plain_pass(root, _plan(root, given)).outputs
     return any(tuple(output.shape) == tuple(made.shape) for output in outputs)
+
+
+def _plan(root: nn.Module, given: Tensor) -> Plan:
+    """The call of a model with a tensor, which the user may have moved to its device on the way."""
+    plan = plan_of(root, (given,), {})
+    return replace(plan, args=tuple(each.to(plan.device) for each in plan.args))

@@ -17,8 +17,11 @@ if TYPE_CHECKING:
     from convlin.summary import Summary
     from convlin.trace.recording import Recording
 
-#: Seconds that all passes together may take, and values that the copied inputs may hold.
+#: Seconds that one pass may take: a model that is slower is not run again.
 _PATIENCE = 5.0
+#: How many times as long all passes behind a summary may take, with what PyTorch imports for the first on meta.
+_PASSES = 4
+#: Values that the copied inputs may hold.
 _MOST_VALUES = 2**28
 
 
@@ -27,20 +30,38 @@ class TooSlowError(BaseException):
 
 
 @contextmanager
-def limited() -> Iterator[None]:
-    """The torch functions that run in this block end with a ``TooSlowError`` after a few seconds."""
+def _limited(seconds: float) -> Iterator[None]:
+    """The torch function that a model calls in this block when the time is over ends with a ``TooSlowError``.
+
+    Only a model's own, and only that one: what gives the model back as it was calls torch functions
+    too, and has to come to its end.
+    """
     from torch.overrides import TorchFunctionMode
 
-    ends = time.monotonic() + _PATIENCE
+    from convlin.trace.forward_pass import is_under_way
+
+    ends = time.monotonic() + seconds
 
     class Clock(TorchFunctionMode):
+        is_over = False
+
         def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if time.monotonic() > ends:
+            if not self.is_over and time.monotonic() > ends and is_under_way() and not _is_importing(sys._getframe(1)):
+                self.is_over = True
                 raise TooSlowError
             return func(*args, **(kwargs or {}))
 
     with Clock():
         yield
+
+
+def _is_importing(frame: FrameType | None) -> bool:
+    """Whether a module is being imported inside of this pass: cut short, it would stay half made for good."""
+    while frame is not None and frame.f_code.co_filename != __file__:
+        if frame.f_code.co_filename.startswith("<frozen importlib"):
+            return True
+        frame = frame.f_back
+    return False
 
 
 class Copies:
@@ -74,22 +95,31 @@ def plan_of(root: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> P
 
 
 def plain_pass(root: nn.Module, plan: Plan) -> Recording:
-    """What one pass shows in which nothing stands in for what does not fit."""
+    """What one pass shows in which nothing stands in for what does not fit.
+
+    Raises:
+        TooSlowError: it takes longer than a few seconds.
+    """
     from convlin.trace.forward_pass import one_pass, prepared
     from convlin.trace.state import State
     from convlin.untouched import untouched
 
-    with untouched(root) as keeper, prepared(root, plan, "same"):
+    with _limited(_PATIENCE), untouched(root) as keeper, prepared(root, plan, "same"):
         return one_pass(root, plan, State(keeper=keeper))
 
 
 def summary_of_pass(root: nn.Module, plan: Plan, hints: tuple[FrameType, ...]) -> Summary:
-    """The summary of a pass in the model's own mode, with every problem in it."""
+    """The summary of a pass in the model's own mode, with every problem in it.
+
+    Raises:
+        TooSlowError: all that takes longer than a few seconds for every pass.
+    """
     from convlin.api.summarize import summarize_plan
     from convlin.module_tree import modules_of
     from convlin.summary import Summary
 
-    summary = summarize_plan(root, plan, "same", hints=hints)
+    with _limited(_PASSES * _PATIENCE):
+        summary = summarize_plan(root, plan, "same", hints=hints)
     training = {module.training for module in modules_of(root)}
     mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
     return Summary(replace(summary.report, mode=mode))
