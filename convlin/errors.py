@@ -2,9 +2,30 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
+
+def _is_convlins(filename: str) -> bool:
+    return Path(__file__).parent in Path(filename).parents
+
 
 class ConvlinError(Exception):
     """Parent of every error that convlin raises on purpose."""
+
+    def _render_traceback_(self) -> list[str]:
+        """What IPython shows of it: the lines that led to the call of convlin, and the message."""
+        import traceback
+
+        from convlin._util.cells import cell_name
+
+        lines: list[str] = []
+        for frame in traceback.extract_tb(self.__traceback__):
+            if _is_convlins(frame.filename):
+                break
+            where = cell_name(frame.filename)
+            if where is not None or lines:  # what is in front of the cell is IPython's own
+                lines.append(f"{where or frame.filename}, line {frame.lineno}:  {frame.line}")
+        return [*lines, "", f"{type(self).__name__}: {self}"]
 
 
 class InputError(ConvlinError, ValueError):

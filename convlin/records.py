@@ -15,7 +15,9 @@ from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
 
+from convlin._util.cells import cell_name
 from convlin.sizes.equal import same_shape
+from convlin.sizes.spell import spell_shape
 from convlin.sizes.types import Shape as Shape
 from convlin.sizes.types import Size as Size
 
@@ -39,11 +41,14 @@ class Location(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What a person says: the file's name is enough.
+        """What a person says: the file's name is enough, or the cell of a notebook.
 
-        >>> Location("/home/net.py", 27).text
-        'net.py:27'
+        >>> Location("/home/net.py", 27).text, Location("<ipython-input-3-492046157d5d>", 15).text
+        ('net.py:27', 'cell 3, line 15')
         """
+        cell = cell_name(self.file)
+        if cell is not None:
+            return f"{cell}, line {self.line}"
         return f"{self.file.replace(chr(92), '/').rpartition('/')[2]}:{self.line}"
 
 
@@ -182,6 +187,18 @@ class Call:
 
     It raises ``ValueError`` for a size that PyTorch would refuse; see ``derivation``."""
 
+    def __str__(self) -> str:
+        """The call in a line.
+
+        >>> print(Call("fc", "Linear", (TensorInfo("", (1, 9), "float32", "cpu"),)))
+        fc  Linear  1×9 →
+        """
+        came, made = (", ".join(map(spell_shape, shapes)) for shapes in (self.input_shapes, self.output_shapes))
+        return "  ".join(part for part in (self.path, self.type, f"{came} → {made}".strip()) if part)
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
     @property
     def input_shape(self) -> Shape | None:
         """Shape of the first tensor that came in, or None."""
@@ -264,6 +281,28 @@ class Problem:
     """Index into the calls of the one this is about."""
     changes: Mapping[str, str] = field(default_factory=dict)
     """Arguments of the layer's constructor and what to write there, where changing the layer mends it."""
+
+    def __str__(self) -> str:
+        """What is wrong and the fix, as they stand under a table.
+
+        >>> print(Problem("in_features", "fc", 9, 3, "Linear(9, 2) receives 3 features", "self.fc = nn.Linear(3, 2)"))
+        ✗ fc: Linear(9, 2) receives 3 features
+            fix  self.fc = nn.Linear(3, 2)
+        """
+        return problem_text(self, "the model")
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
+
+def problem_text(problem: Problem, model: str) -> str:
+    """A problem as it stands under a table; ``model`` is the name of the model, which has no path."""
+    first, *rest = problem.message.splitlines() or [""]
+    lines = [f"✗ {problem.path or model}: {first}", *(f"    {line}" for line in rest)]
+    if problem.fix:
+        at = f"{problem.where.text}   " if problem.where else ""
+        lines.append(f"    fix  {at}{problem.fix}")
+    return "\n".join(lines)
 
 
 class ParameterInfo(NamedTuple):

@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from convlin._util.shown import Picture, Text
 from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError, ShapeError
 from convlin.records import Accepts, Call, ModuleInfo, Problem, Report, Shape, Size
@@ -125,7 +126,7 @@ class Summary(Forms):
         from convlin.explanation.of_model import explain_report, find_call, printable
 
         text = explain_report(self.report, None if path is None else find_call(self.report, path))
-        return printable(text, self._options.ascii_only)
+        return Text(printable(text, self._options.ascii_only))
 
     # Checks
 
@@ -194,7 +195,7 @@ class Summary(Forms):
         """
         from convlin.render.picture import svg
 
-        return svg(self.report, theme=theme)
+        return Picture(svg(self.report, theme=theme))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and self.report == other.report

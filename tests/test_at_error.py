@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -12,8 +13,10 @@ from torch import Tensor, nn
 
 from convlin import summarize
 from convlin.at_error import answer as answering
-from convlin.at_error.answer import answer, summary_at
+from convlin.at_error import second_run
+from convlin.at_error.answer import answer, answer_to
 from convlin.at_error.module_call import module_call
+from convlin.summary import Summary
 
 
 class Net(nn.Module):
@@ -33,6 +36,11 @@ def raised(work: Callable[[], object]) -> Exception:
     with pytest.raises(Exception) as info:  # noqa: PT011  # each test says which one by what comes out of it
         work()
     return info.value
+
+
+def summary_at(error: BaseException) -> Summary | None:
+    found = answer_to(error)
+    return None if found is None else found.summary
 
 
 def training_step(model: nn.Module, images: Tensor) -> None:
@@ -178,13 +186,30 @@ def test_an_error_that_does_not_come_again_gets_no_answer() -> None:
 def test_a_second_run_that_takes_too_long_ends(monkeypatch: pytest.MonkeyPatch) -> None:
     error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
     assert answer(error)
-    monkeypatch.setattr(answering, "_PATIENCE", -1.0)
+    monkeypatch.setattr(second_run, "_PATIENCE", -1.0)
     assert answer(error) is None
+
+
+def test_a_second_run_that_ends_anywhere_leaves_the_model_as_it_was(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Net()
+    error = raised(lambda: model(torch.randn(4, 3, 16, 16)))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    ended = 0
+    for calls in range(1, 200, 12):
+        clock = iter([0.0] * calls)
+        monkeypatch.setattr(second_run, "time", SimpleNamespace(monotonic=lambda clock=clock: next(clock, 1000.0)))
+        ended += answer(error) is None
+        assert torch.is_grad_enabled()
+        assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+        assert not any(module._forward_hooks or module._forward_pre_hooks for module in model.modules())
+    assert ended > 3
+    monkeypatch.undo()
+    assert answer(error)
 
 
 def test_inputs_too_large_to_copy(monkeypatch: pytest.MonkeyPatch) -> None:
     error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
-    monkeypatch.setattr(answering, "_MOST_VALUES", 10)
+    monkeypatch.setattr(second_run, "_MOST_VALUES", 10)
     assert answer(error) is None
 
 
@@ -237,3 +262,4 @@ def test_without_torch_there_is_nothing_to_find(monkeypatch: pytest.MonkeyPatch)
     error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
     monkeypatch.delitem(sys.modules, "torch")
     assert answer(error) is None
+    assert "torch" not in sys.modules

@@ -272,7 +272,9 @@ def test_named_sizes(run: Run) -> None:
         (["show", "net.py:CNN", "3,32,32", "--colums", "layer"], "convlin: unrecognized arguments: --colums"),
         (["show", "net.py:CNN", "3,32,32", "--depth", "x"], "convlin show: argument --depth: invalid int value: 'x'"),
         (["show", "net.py:CNN", "3,32,32", "--format", "pdf"], "invalid choice: 'pdf'"),
-        (["show", "net.py", "3,32,32"], "write pkg.module:Net or path/net.py:Net; net.py has CNN, Wrong,"),
+        (["show", "net.py", "3,32,32"], "net.py has 4 models: write one of net.py:CNN, net.py:Wrong, net.py:Raises"),
+        (["show", "net", "3,32,32"], "'net' names no model: write pkg.module:Net or path/net.py:Net"),
+        (["show", "other.py", "3"], "other.py does not exist"),
         (["show", "net.py:", "3"], "'net.py:' names no model"),
         (["show", "other.py:CNN", "3"], "other.py does not exist"),
         (["show", "net.txt/x:CNN", "3"], "net.txt/x does not exist"),
@@ -311,6 +313,9 @@ def test_named_sizes(run: Run) -> None:
         (["check", "net.py:CNN", "3,32,32", "--lock", "net.py"], "net.py is not a convlin lock"),
         (["fix", "net.py:CNN"], "net.py:CNN needs an input to be run with"),
         (["explain", "Conv2d"], "Conv2d needs an input: write convlin explain Conv2d 3,32,32"),
+        (["explain", "Conv2d", "3,32,32", "--layer", "fc1"], "--layer is for a model, such as net.py:Net, and"),
+        (["explain", "Conv2d", "3,32,32", "--batch-size", "8"], "--batch-size is for a model"),
+        (["explain", "net.py:CNN", "3,32,32", "--layer", "fc2"], "--layer fc2: there is no module 'fc2'; did you mean"),
     ],
 )  # fmt: skip
 def test_usage_errors_are_one_line(words: list[str], said: str, run: Run) -> None:
@@ -330,8 +335,7 @@ def test_help(run: Run) -> None:
         assert f"convlin {name} " in ran.out
         assert "examples:" in ran.out
         assert "exit status: 0 fine; 1 a shape problem" in ran.out.replace("\n", " ")
-        if name != "explain":
-            assert "imported, which runs its code" in ran.out
+        assert "imported, which runs its code" in ran.out
 
 
 def test_help_and_usage_errors_need_no_torch() -> None:
@@ -919,6 +923,92 @@ def test_explain(run: Run) -> None:
     ran = run("explain", "Conv2d", "3,32,32", "--kwargs", "out_chanels=16")
     assert ran.status == 2
     assert "Conv2d(out_chanels=16) cannot be made: " in ran.err
+
+
+def test_explain_a_layer_of_a_model(run: Run) -> None:
+    ran = run("explain", "net.py:CNN", "3,32,32", "--layer", "fc1")
+    assert ran.status == 0, ran.err
+    assert ran.out.startswith("how fc1 gets its input size")
+    assert "32·8·8 = 2048" in ran.out
+    assert run("explain", "net.py:CNN", "3,32,32").out.endswith(ran.out)
+    ran = run("explain", "net.py:CNN", "3,32,32", "--kwargs", "999", "--layer", "fc1")
+    assert ran.status == 1
+    assert "has in_features=999, but needs 32·8·8 = 2048" in ran.out
+
+
+# A file alone
+
+
+def test_a_file_is_its_one_model(run: Run, project: Path) -> None:
+    write(project / "good.py", NET[: NET.index("class Wrong")] + "ready = CNN(7)\n")
+    write(project / "made.py", "from torch import nn\nfrom net import CNN\nhead = nn.Linear(4, 2)\n")
+    write(project / "empty.py", "from net import CNN\n")
+    ran = run("show", "good.py", "3,32,32")
+    assert ran.status == 0, ran.err
+    assert ran.out == run("show", "good.py:CNN", "3,32,32").out
+    assert run("check", "good.py", "3,32,32", "--kwargs", "7").status == 1
+    assert run("explain", "good.py", "3,32,32", "--layer", "fc1").out.startswith("how fc1 gets")
+    assert (
+        "good.py:CNN(features=2048, classes=10) cannot be called" in run("show", "good.py", "3", "--kwargs", "x=1").err
+    )
+    assert "1×4" in run("show", "made.py", "4").out
+    ran = run("show", "empty.py", "4")
+    assert (ran.status, ran.err) == (2, "convlin: empty.py defines no nn.Module\n")
+
+
+# A file that runs when it is imported
+
+LOOP = """
+    import torch
+    from torch import nn
+
+
+    class Net(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.fc = nn.Linear(999, 10)
+
+        def forward(self, x):
+            return self.fc(x.flatten(1))
+
+
+    net = Net()
+    for step in range(2):
+        net(torch.zeros(4, 3, 8, 8))
+"""
+
+
+@pytest.mark.parametrize("words", [["show"], ["check"], ["fix"], ["explain"]])
+def test_a_training_loop_at_module_level(words: list[str], run: Run, project: Path) -> None:
+    write(project / "train.py", LOOP)
+    ran = run(*words, "train.py:Net", "3,8,8")
+    assert ran.status == 1
+    assert "Traceback" not in ran.err
+    assert ran.err == (
+        "convlin: train.py:16 calls a model while train.py is imported, and that raised\n"
+        "    RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x192 and 999x10)\n"
+        "Either run the script with convlin, which explains the error:   convlin run train.py\n"
+        'or put train.py:15 and what follows it under:   if __name__ == "__main__":\n'
+    )
+
+
+def test_the_guard_that_it_asks_for_is_enough(run: Run, project: Path) -> None:
+    loop = LOOP.replace("    for step in range(2):\n        net(", '    if __name__ == "__main__":\n        net(')
+    write(project / "train.py", loop)
+    assert "needs in_features=192, has 999" in run("show", "train.py:Net", "3,8,8").out
+
+
+def test_other_code_at_module_level_keeps_its_traceback(run: Run, project: Path) -> None:
+    write(project / "train.py", LOOP.replace("net(torch", "open('no such file'); net(torch"))
+    write(project / "net2.py", "from train import Net\n")
+    advice = "train.py:15 runs while the file is imported.\nPut it and what follows it under:   if __name__"
+    for file in ("train.py", "net2.py"):
+        ran = run("check", f"{file}:Net", "3,8,8")
+        assert ran.status == 1
+        assert "FileNotFoundError: " in ran.err
+        assert f"convlin: importing {file} raised the error above: {advice}" in ran.err
+    write(project / "broken.py", "import no_such_module_anywhere\n")
+    assert run("check", "broken.py:Net", "3").err.endswith("convlin: importing broken.py raised the error above\n")
 
 
 # Values

@@ -159,16 +159,82 @@ def test_the_magic(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
         assert said in err
 
 
+def test_the_cell_magic(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell("%load_ext convlin")
+    shell.run_cell(f"%%convlin net 512\n{NET}\nprint('made')")
+    out = capsys.readouterr().out
+    assert "made" in out
+    assert NEEDS in out
+    shell.run_cell("%%convlin net 512\n1 / 0")
+    out, err = capsys.readouterr()
+    assert "ZeroDivisionError" in out
+    assert NEEDS not in out + err
+    shell.run_cell("%%convlin\n1")
+    assert capsys.readouterr().err.startswith("UsageError: write %%convlin MODEL INPUT")
+    shell.run_cell("%unload_ext convlin")
+    assert not any("convlin" in magics for magics in shell.magics_manager.magics.values())
+
+
+def test_a_wrong_call_shows_the_users_lines_alone(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell(f"import convlin\n{NET}")
+    shell.run_cell("def look():\n    return convlin.summarize(net, 3.5)\n\nlook()", store_history=True)
+    assert capsys.readouterr().out == (
+        "cell 1, line 4:  look()\n"
+        "cell 1, line 2:  return convlin.summarize(net, 3.5)\n"
+        "\n"
+        "InputError: 3.5 is not a valid input: write the shape without the batch, like (784,) or (3, 32, 32)\n"
+    )
+
+
+CELLS = """
+%load_ext convlin
+from torch import nn, zeros
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.fc = nn.Linear(999, 10)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).flatten(1))
+---
+net = Net()
+---
+net(zeros(2, 3, 8, 8))
+---
+s = %convlin net 3,8,8
+s
+---
+s.explain("fc")
+---
+s.problems[0]
+---
+s["conv"]
+---
+s.to_svg()
+"""
+
+
 def test_a_notebook(tmp_path: Path) -> None:
     pytest.importorskip("nbclient")
     pytest.importorskip("ipykernel")
     import nbformat
     from nbclient import NotebookClient
 
-    cells = ["%load_ext convlin", NET, "net(zeros(2, 512))", "%convlin net 512"]
-    book = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
+    cells = [nbformat.v4.new_code_cell(cell) for cell in CELLS.strip().split("\n---\n")]
+    book = nbformat.v4.new_notebook(cells=cells)
     NotebookClient(book, timeout=200, allow_errors=True, resources={"metadata": {"path": str(tmp_path)}}).execute()
-    kinds = {output["output_type"]: output for output in book.cells[2].outputs}
-    assert kinds["error"]["ename"] == "RuntimeError"
-    assert NEEDS in kinds["stream"]["text"]
-    assert "in_features=512" in book.cells[3].outputs[0]["data"]["text/html"]
+    error, answer = book.cells[2].outputs
+    assert error["ename"] == "RuntimeError"
+    line = "fix  cell 1, line 8   self.fc = nn.Linear(288, 10)"
+    assert line in answer["data"]["text/plain"]
+    assert "<table" in answer["data"]["text/html"]
+    assert "needs in_features=288, has 999" in answer["data"]["text/html"]
+    table, told, problem, call, picture = (cell.outputs[0]["data"] for cell in book.cells[3:])
+    assert "in_features=288" in table["text/html"]
+    assert told["text/plain"].startswith("how fc gets its input size\n\ninput  1×3×8×8\n")
+    assert problem["text/plain"].startswith("✗ fc: Linear(in_features=999, out_features=10) receives 288 features\n")
+    assert line in problem["text/plain"]
+    assert call["text/plain"] == "conv  Conv2d  1×3×8×8 → 1×8×6×6"
+    assert picture["image/svg+xml"].startswith("<svg")

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlin._util.shown import Text
 from convlin.api.summarize import summarize
 from convlin.checks.patterns import Expected
 from convlin.checks.shapes import failure, read_expected
@@ -137,4 +138,4 @@ def explain(
 
     summary = summarize(layer, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device)
     has_layers = any(child is not None for child in layer._modules.values())
-    return printable(explain_report(summary.report) if has_layers else explain_layer(layer, summary.report))
+    return Text(printable(explain_report(summary.report) if has_layers else explain_layer(layer, summary.report)))

@@ -1,18 +1,21 @@
-"""The answer to an exception that came out of a module: its pass is run again, and the table says what is wrong.
+"""The answer to an exception: from the pass that it came out of, run again, or from what the frames hold.
 
-No answer is better than a wrong one.  The second run must stop with the user's own error; it takes
-a few seconds at most, keeps no gradients, and leaves the model and the inputs as they were.
+No answer is better than a wrong one.  What is run again must stop with the user's own error, or make
+what the user's own call made; it takes a few seconds at most, keeps no gradients, and leaves the
+model and the inputs as they were.
 """
 
 from __future__ import annotations
 
+import html
 import sys
-import time
-from dataclasses import replace
-from types import FrameType
-from typing import TYPE_CHECKING, Any
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
+from convlin.at_error.frames import holders_of, is_convlins, steps_of
 from convlin.at_error.module_call import ModuleCall, module_call
+from convlin.at_error.second_run import TooSlowError, in_many_processes, plain_pass, plan_of, summary_of_pass
 
 if TYPE_CHECKING:
     from torch import nn
@@ -26,17 +29,30 @@ _KINDS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
 #: The note that a pass of convlin's own leaves on the user's exception.
 _TOLD = "convlin: the calls up to here"
 
-#: Seconds that all passes together may take, and values that the copied inputs may hold.
-_PATIENCE = 5.0
-_MOST_VALUES = 2**28
 
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What convlin has to say about one exception."""
 
-class _TooSlowError(BaseException):
-    """The time is over: no ``Exception``, so that no ``forward`` and no pass catches it."""
+    said: str
+    summary: Summary | None = None
+    """The table of the call that it is about, with every problem in it."""
+
+    @property
+    def text(self) -> str:
+        """All of it as plain text."""
+        return self.said if self.summary is None else f"{self.said}\n\n{self.summary}"
+
+    @property
+    def html(self) -> str:
+        """The same for a notebook."""
+        if self.summary is None:
+            return f"<pre>{html.escape(self.said)}</pre>"
+        return f"<p>{html.escape(self.said)}</p>{self.summary.to_html()}"
 
 
 def answer(error: BaseException) -> str | None:
-    """What convlin has to say about ``error``; None where it did not come out of a module, or nothing is certain.
+    """What convlin has to say about ``error``; None where nothing is certain.
 
     The exceptions that ``error`` was raised from are looked at after it.  The models in the frames
     stay as they are.  An error of convlin's own is no answer, and never takes the place of the user's.
@@ -52,114 +68,82 @@ def answer(error: BaseException) -> str | None:
     >>> print(answer(KeyError("lr")))
     None
     """
-    summary = summary_at(error)
-    if summary is None:
-        return None
-    return f"convlin ran this call again, on inputs of the same shapes:\n\n{summary}"
+    found = answer_to(error)
+    return None if found is None else found.text
 
 
-def summary_at(error: BaseException) -> Summary | None:
-    """The summary of the call that ``error`` came out of, with every problem in it; None as for ``answer``."""
+def answer_to(error: BaseException) -> Answer | None:
+    """The same as a record, which shows itself as text and as HTML."""
+    for cause in _causes(error):
+        try:
+            found = _answer(cause)
+        except (Exception, TooSlowError):  # the user's error is the one that counts: this one is no answer
+            return None
+        if found is not None:
+            return found
+    return None
+
+
+def _causes(error: BaseException) -> Iterator[BaseException]:
+    """The exception and those that it was raised from, up to one that convlin has spoken about already."""
     seen: set[int] = set()
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
         if any(note.startswith(_TOLD) for note in getattr(cause, "__notes__", ())):
-            return None
-        call = module_call(cause) if isinstance(cause, _KINDS) else None
-        if call is not None:
-            try:
-                return _summary(call, cause)
-            except (Exception, _TooSlowError):  # the user's error is the one that counts: this one is no answer
-                return None
+            return
+        if isinstance(cause, _KINDS):
+            yield cause
         cause = cause.__cause__
+
+
+def _answer(error: BaseException) -> Answer | None:
+    steps = steps_of(error)
+    if "torch" not in sys.modules or not steps or any(is_convlins(step.tb_frame) for step in steps):
+        return None
+    call = module_call(error)
+    if call is not None:
+        summary = _summary(call, error)
+        if summary is not None:
+            return Answer("convlin ran this call again, on inputs of the same shapes:", summary)
+    from convlin.at_error import checkpoints, losses, optimizers
+
+    for said_by in (losses, checkpoints, optimizers):
+        found = said_by.about(error, steps)
+        if found is not None:
+            return Answer(*found)
     return None
 
 
 def _summary(call: ModuleCall, error: BaseException) -> Summary | None:
+    """The summary of the call that ``error`` came out of; None where another pass tells nothing of it."""
     import torch
-    from torch.overrides import TorchFunctionMode
 
-    from convlin.api.summarize import summarize_plan
-    from convlin.inputs import Plan, model_device
-    from convlin.module_tree import modules_of
     from convlin.observe import is_resource, unwrapped
-    from convlin.summary import Summary
 
-    if is_resource(error) or isinstance(error, torch.AcceleratorError) or _in_many_processes():
+    if is_resource(error) or isinstance(error, torch.AcceleratorError) or in_many_processes():
         return None  # memory, a kernel that failed earlier, other processes that would have to join
     root = unwrapped(call.model)
     if _is_loss(root):
         return None
-    ends = time.monotonic() + _PATIENCE
-
-    class Clock(TorchFunctionMode):
-        """Ends the second run when it takes too long."""
-
-        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
-            if time.monotonic() > ends:
-                raise _TooSlowError
-            return func(*args, **(kwargs or {}))
-
-    copied = _Copies()
-    args, kwargs = copied.of(call.args), copied.of(call.kwargs)
-    plan = Plan(args, kwargs, 1, model_device(root))
-    with Clock():
-        if not _fails_alike(root, plan, error):
-            return None
-        summary = summarize_plan(root, plan, "same", hints=_hints(call, root))
+    plan = plan_of(root, call.args, call.kwargs)
+    if not _fails_alike(root, plan, error):
+        return None
+    summary = summary_of_pass(root, plan, holders_of(root, call.callers))
     if all(problem.kind == "error" for problem in summary.problems) and all(each.failed for each in summary.calls):
         return None  # PyTorch has said it: there is no shape to show beside
-    training = {module.training for module in modules_of(root)}
-    mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
-    return Summary(replace(summary.report, mode=mode))
-
-
-class _Copies:
-    """Copies of the tensors in nested arguments, so that a ``forward`` that writes into its input writes elsewhere."""
-
-    def __init__(self) -> None:
-        self._values = 0
-
-    def of(self, value: Any) -> Any:
-        """The same value with every tensor in lists, tuples and dicts copied."""
-        import torch
-
-        if isinstance(value, torch.Tensor):
-            self._values += value.numel()
-            if self._values > _MOST_VALUES:
-                raise _TooSlowError
-            return value.detach().clone()
-        if isinstance(value, dict) and type(value) is dict:
-            return {key: self.of(each) for key, each in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(map(self.of, value))
-        return value
+    return summary
 
 
 def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:
     """Whether the pass stops with the very error that the user saw: without it, another pass tells nothing."""
-    from convlin.trace.forward_pass import one_pass, prepared
-    from convlin.trace.state import State
-    from convlin.untouched import untouched
-
-    with untouched(root) as keeper, prepared(root, plan, "same"):
-        failure = one_pass(root, plan, State(keeper=keeper)).failure
-        if failure is None or not failure.in_torch:
-            return False
-        again = failure.error
-        if type(error).__module__.startswith("torch._dynamo"):  # a compiled model says it in words of its own
-            return True
-        return type(again) is type(error) and str(again) == str(error)
-
-
-def _hints(call: ModuleCall, root: nn.Module) -> tuple[FrameType, ...]:
-    """The frames that hold the model, outermost first: there it was made, or handed in from there."""
-    return tuple(frame for frame in call.callers if any(_is(value, root) for value in frame.f_locals.values()))
-
-
-def _is(value: object, root: nn.Module) -> bool:
-    return value is root or getattr(value, "__dict__", {}).get("_modules", {}).get("_orig_mod") is root
+    failure = plain_pass(root, plan).failure
+    if failure is None or not failure.in_torch:
+        return False
+    again = failure.error
+    if type(error).__module__.startswith("torch._dynamo"):  # a compiled model says it in words of its own
+        return True
+    return type(again) is type(error) and str(again) == str(error)
 
 
 def _is_loss(root: nn.Module) -> bool:
@@ -167,11 +151,3 @@ def _is_loss(root: nn.Module) -> bool:
     from torch.nn.modules.loss import _Loss
 
     return isinstance(root, _Loss)
-
-
-def _in_many_processes() -> bool:
-    """Whether other processes would wait for a pass that only this one runs."""
-    distributed = sys.modules.get("torch.distributed")
-    if distributed is None or not distributed.is_available() or not distributed.is_initialized():
-        return False
-    return bool(distributed.get_world_size() > 1)

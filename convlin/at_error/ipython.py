@@ -4,7 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
-from convlin.at_error.show import show
+from convlin.at_error.answer import Answer, answer_to
+from convlin.at_error.show import is_worth_a_look, show
+
+
+class _Shown:
+    """An answer as a notebook shows it: the table as HTML, plain text where there is no HTML."""
+
+    def __init__(self, answer: Answer) -> None:
+        self._answer = answer
+
+    def _repr_html_(self) -> str:
+        return self._answer.html
+
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(self._answer.text)
 
 
 class _Traceback:
@@ -17,7 +31,17 @@ class _Traceback:
         type(self._shell).showtraceback(self._shell, *arguments, **options)
         given = options.get("exc_tuple") or (arguments[0] if arguments else None)
         error = given[1] if given else self._shell._get_exc_info()[1]
-        show(error)
+        if getattr(self._shell, "kernel", None) is None:  # a terminal
+            show(error)
+        elif is_worth_a_look(error):
+            _display(answer_to(error))
+
+
+def _display(answer: Answer | None) -> None:
+    from IPython.display import display
+
+    if answer is not None:
+        display(_Shown(answer))  # type: ignore[no-untyped-call]
 
 
 def explain_in(shell: Any, on: bool) -> None:

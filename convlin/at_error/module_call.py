@@ -7,15 +7,13 @@ from __future__ import annotations
 
 import dis
 import sys
-from collections.abc import Iterator
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from convlin.at_error.frames import is_convlins, is_torchs, steps_of
+
 if TYPE_CHECKING:
     from torch import nn
-
-_CONVLIN = str(Path(__file__).parent.parent)
 
 
 class ModuleCall(NamedTuple):
@@ -35,13 +33,12 @@ def module_call(error: BaseException) -> ModuleCall | None:
     a ``raise`` or ``assert`` outside torch: such a message is its author's own answer.
     """
     torch = sys.modules.get("torch")
-    home = getattr(torch, "__file__", None)
-    if torch is None or home is None:
+    if torch is None:
         return None
-    steps = list(_steps(error.__traceback__))
+    steps = steps_of(error)
     if not steps or any(is_convlins(step.tb_frame) for step in steps):
         return None
-    if _is_raise_statement(steps[-1]) and not _is_in(steps[-1].tb_frame, str(Path(home).parent)):
+    if _is_raise_statement(steps[-1]) and not is_torchs(steps[-1].tb_frame):
         return None
     codes = _codes_of_a_call(torch.nn.Module)
     for index, step in enumerate(steps):
@@ -50,21 +47,6 @@ def module_call(error: BaseException) -> ModuleCall | None:
             callers = tuple(earlier.tb_frame for earlier in steps[:index])
             return ModuleCall(held["self"], tuple(held["args"]), dict(held["kwargs"]), callers)
     return None
-
-
-def is_convlins(frame: FrameType) -> bool:
-    """Whether a frame runs convlin's own code."""
-    return _is_in(frame, _CONVLIN)
-
-
-def _is_in(frame: FrameType, folder: str) -> bool:
-    return Path(folder) in Path(frame.f_code.co_filename).parents
-
-
-def _steps(traceback: TracebackType | None) -> Iterator[TracebackType]:
-    while traceback is not None:
-        yield traceback
-        traceback = traceback.tb_next
 
 
 def _codes_of_a_call(module: type) -> tuple[CodeType, ...]:

@@ -8,9 +8,14 @@ from contextlib import suppress
 from convlin.at_error.answer import answer
 
 
+def is_worth_a_look(error: BaseException) -> bool:
+    """Whether there can be an answer at all: without torch there is none."""
+    return isinstance(error, Exception) and "torch" in sys.modules
+
+
 def show(error: BaseException) -> None:
     """Write the answer to ``error`` to standard error; nothing where there is none."""
-    if not isinstance(error, Exception) or "torch" not in sys.modules:
+    if not is_worth_a_look(error):
         return
     told = answer(error)
     if told is None or sys.stderr is None:

@@ -39,8 +39,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace, screen: Screen) -> int:
-    from convlin.cli import failures
-    from convlin.cli.load_model import UserCodeError
+    from convlin.cli import failures, while_importing
+    from convlin.cli.user_code import UserCodeError
 
     try:
         return _command(parsed.command)(parsed, screen)
@@ -48,7 +48,7 @@ def _run(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.say(f"convlin: {error}")
         return USAGE
     except UserCodeError as error:
-        screen.say(failures.told(error.original, error.doing))
+        screen.say(while_importing.told(error))
         return WRONG
     except Exception as error:
         if not failures.is_the_users(error):

@@ -144,18 +144,21 @@ def _explain(commands: _Commands) -> None:
     parser = _command(
         commands,
         "explain",
-        "explain the arithmetic of one layer",
-        "Show step by step how one layer of torch.nn turns the size of its input into that of its output.",
+        "explain the size that reaches a layer of a model, or the arithmetic of one layer",
+        "Show step by step how the size that reaches a layer of your model comes about, or how one\n"
+        f"layer of torch.nn turns the size of its input into that of its output.\n{RUNS_CODE}",
+        "  convlin explain net.py:Net 3,32,32 --layer fc1\n"
         "  convlin explain Conv2d 3,32,32 --kwargs 'out_channels=16, kernel_size=3, stride=2'",
     )
-    parser.add_argument("layer", metavar="LAYER", help="the name of a layer in torch.nn")
-    parser.add_argument("input", metavar="INPUT", nargs="*", help="its input without the batch, such as 3,32,32")
     parser.add_argument(
-        "--kwargs",
-        metavar="ARGS",
-        default="",
-        help="its arguments: a dict, or as between the parentheses; what the input says (in_channels) can be left out",
+        "model", metavar="MODEL", help="pkg.module:Net or path/net.py:Net, or the name of a layer in torch.nn"
     )
+    parser.add_argument(
+        "--layer",
+        metavar="NAME",
+        help="the layer of the model to explain (default: every layer that is wrong, or every Linear behind a flatten)",
+    )
+    _input(parser)
 
 
 def _program(commands: _Commands) -> None:
@@ -181,8 +184,13 @@ def _model(parser: argparse.ArgumentParser, *, optional: bool) -> None:
         "model",
         metavar="MODEL",
         nargs="?" if optional else None,
-        help="pkg.module:Net or path/net.py:Net; a class, a function that returns a model, or a model",
+        help="pkg.module:Net or path/net.py:Net; a class, a function that returns a model, or a model; "
+        "a file alone, net.py, if it has one model",
     )
+    _input(group)
+
+
+def _input(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "input",
         metavar="INPUT",
@@ -194,7 +202,8 @@ def _model(parser: argparse.ArgumentParser, *, optional: bool) -> None:
         "--kwargs",
         metavar="ARGS",
         default="",
-        help="arguments of the class or function: a dict in JSON or Python, or as between the parentheses",
+        help="arguments of the class or function: a dict in JSON or Python, or as between the parentheses "
+        "(convlin explain Conv2d takes in_channels from the input)",
     )
     group.add_argument(
         "--forward-kwargs", metavar="ARGS", default="", help="arguments of forward beside the input, in the same way"

@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any
 from convlin._util.atomic_write import shown
 from convlin.checks.lock_diff import Change, changes, renewed, told
 from convlin.checks.lock_file import lock_of, read_lock
-from convlin.cli import failures
+from convlin.cli import failures, while_importing
 from convlin.cli.annotations import Annotation, annotated
 from convlin.cli.commands import as_json
 from convlin.cli.jobs import Job, Looked, jobs, look
-from convlin.cli.load_model import Loader, UserCodeError
+from convlin.cli.load_model import Loader, divided
 from convlin.cli.screen import Screen
+from convlin.cli.user_code import UserCodeError
 from convlin.errors import InputError
 from convlin.records import Location, Problem
 from convlin.render.text import given, problems_text
@@ -99,6 +100,7 @@ def _checked(job: Job, loader: Loader, screen: Screen, *, update: bool) -> Resul
         result.usage = str(error)
     except UserCodeError as error:
         _take_error(result, error.original, error.doing)
+        result.raised = while_importing.told(error)
     except Exception as error:
         if not failures.is_the_users(error):
             raise
@@ -164,7 +166,7 @@ def _answer_text(result: Result, screen: Screen) -> None:
 
 def _usage(result: Result) -> str:
     """The usage error, with the model's name in front where it does not say which model it is about."""
-    named = result.job.model.rpartition(":")[0] in result.usage
+    named = divided(result.job.model)[0] in result.usage
     return result.usage if named else f"{result.job.model}: {result.usage}"
 
 
@@ -217,7 +219,7 @@ def _message(problem: Problem) -> str:
 
 def _home(job: Job) -> Location | None:
     """The model's file, where the target names one."""
-    place = job.model.rpartition(":")[0]
+    place, _ = divided(job.model)
     path = job.base / place
     return Location(str(path), 1) if place.endswith(".py") and path.is_file() else None
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convlin._util.suggest import nearest_or_all
 from convlin.cli import values
 from convlin.cli.jobs import jobs, look
-from convlin.cli.load_model import Loader
+from convlin.cli.load_model import Loader, is_file
 from convlin.cli.screen import Screen
 from convlin.errors import InputError
 
@@ -63,19 +63,52 @@ def _text(summary: Summary, form: str, *, page: bool = False) -> str:
 
 
 def explain(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Print how one layer of ``torch.nn`` comes to its output size."""
+    """Print how the size that reaches a layer of a model comes about, or how one layer of ``torch.nn`` computes its."""
+    if not arguments.input and not arguments.forward_kwargs:
+        raise InputError(f"{arguments.model} needs an input: write convlin explain {arguments.model} 3,32,32")
+    if ":" in arguments.model or is_file(arguments.model):
+        return _explain_model(arguments, screen)
+    for name, default in _FOR_MODELS.items():
+        if getattr(arguments, name) != default:
+            option = f"--{name.replace('_', '-')}"
+            raise InputError(f"{option} is for a model, such as net.py:Net, and {arguments.model!r} names a layer")
+    return _explain_layer(arguments, screen)
+
+
+#: Options that a layer of torch.nn alone has no use for, and their defaults.
+_FOR_MODELS: dict[str, Any] = {
+    "layer": None,
+    "dtypes": [],
+    "device": None,
+    "batch_size": "1",
+    "mode": "eval",
+    "forward_kwargs": "",
+}
+
+
+def _explain_model(arguments: argparse.Namespace, screen: Screen) -> int:
+    (job,) = jobs(arguments)
+    with Loader() as loader:
+        summary = look(job, loader, screen).summary
+        try:
+            screen.answer(summary.explain(arguments.layer))
+        except KeyError as error:
+            raise InputError(f"--layer {arguments.layer}: {error.args[0]}") from None
+    return 0 if summary.ok else 1
+
+
+def _explain_layer(arguments: argparse.Namespace, screen: Screen) -> int:
+    name = arguments.model
     positional, keywords = values.read_arguments(arguments.kwargs, "--kwargs")
     given = values.read_inputs(arguments.input)
-    if given is None:
-        raise InputError(f"{arguments.layer} needs an input: write convlin explain {arguments.layer} 3,32,32")
     with screen.progress("importing torch"):
         from torch import nn
 
         from convlin.api.shortcuts import explain as explained
-    kind = getattr(nn, arguments.layer.removeprefix("nn.").removeprefix("torch.nn."), None)
+    kind = getattr(nn, name.removeprefix("torch.").removeprefix("nn."), None)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
         layers = [name for name, value in vars(nn).items() if isinstance(value, type) and issubclass(value, nn.Module)]
-        raise InputError(f"torch.nn has no layer {arguments.layer!r}{nearest_or_all(arguments.layer, layers)}")
+        raise InputError(f"torch.nn has no layer {name!r}{nearest_or_all(name, layers)}")
     layer = _layer(kind, positional, keywords, given)
     screen.answer(explained(layer, given))
     return 0

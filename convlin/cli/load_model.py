@@ -12,30 +12,22 @@ import importlib.util
 import inspect
 import os
 import sys
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from convlin._util.packages import is_installed
-from convlin._util.suggest import did_you_mean
-from convlin.errors import ConvlinError, InputError
+from convlin.cli.named_model import attribute, made, the_model_in
+from convlin.cli.user_code import UserCodeError, user_code
+from convlin.errors import InputError
 
 if TYPE_CHECKING:
     from torch import nn
 
 #: Never imported twice in one process, even where their source is what the user works on.
 _KEPT = ("convlin", "torch")
-
-
-class UserCodeError(ConvlinError):
-    """The user's own code raised; ``original`` is what it raised, and ``doing`` what it was to do."""
-
-    def __init__(self, original: BaseException, doing: str) -> None:
-        super().__init__(f"{doing} raised {type(original).__name__}: {original}")
-        self.original = original
-        self.doing = doing
 
 
 class Loaded(NamedTuple):
@@ -81,6 +73,8 @@ class Loader:
     ) -> Loaded:
         """The model that ``target`` names, made with these arguments if it is a class or a function.
 
+        A file without a name (``net.py``) is its one model.
+
         For the device ``"meta"`` it is made there, if its constructor can: a model too large for this
         machine has shapes, too.
 
@@ -88,13 +82,15 @@ class Loader:
             InputError: there is no such thing, or it is no model.
             UserCodeError: the user's code raised.
         """
-        place, colon, name = target.rpartition(":")
-        if not colon or not place or not name:
-            there = _models_of(target, base)
-            raise InputError(f"{target!r} names no model: write pkg.module:Net or path/net.py:Net{there}")
-        module = self._file(base / place, place) if _is_file(place) else self._module(place, base)
-        found = _attribute(module, name, target)
-        model = _made(found, arguments, dict(keywords or {}), target, on_meta=device == "meta")
+        place, name = divided(target)
+        if not place or name == "":
+            raise InputError(f"{target!r} names no model: write pkg.module:Net or path/net.py:Net")
+        module = self._file(base / place, place) if is_file(place) else self._module(place, base)
+        if name is None:
+            name = the_model_in(module, place)
+        target = f"{place}:{name}"
+        found = attribute(module, name, target)
+        model = made(found, arguments, dict(keywords or {}), target, on_meta=device == "meta")
         return Loaded(model, (found, module) if inspect.isfunction(found) else (module,))
 
     def _file(self, path: Path, shown: str) -> ModuleType:
@@ -110,7 +106,7 @@ class Loader:
         self._enter(root, str(path))
         if package:
             name = ".".join(package if path.stem == "__init__" else (*package, path.stem))
-            module = self._imported(name, f"importing {shown}")
+            module = self._imported(name, f"importing {shown}", path)
             if not _same_file(getattr(module, "__file__", None), path):
                 raise InputError(
                     f"{shown} is {name} of a package, and Python already knows another {name} "
@@ -129,9 +125,9 @@ class Loader:
         self._enter(base.absolute(), name)
         return self._imported(name, f"importing {name}")
 
-    def _imported(self, name: str, doing: str) -> ModuleType:
+    def _imported(self, name: str, doing: str, path: Path | None = None) -> ModuleType:
         try:
-            with user_code(doing):
+            with user_code(doing, path):
                 return importlib.import_module(name)
         except UserCodeError as error:
             missing = error.original.name if isinstance(error.original, ModuleNotFoundError) else None
@@ -149,7 +145,7 @@ class Loader:
         module = importlib.util.module_from_spec(spec)
         sys.modules[name] = module  # dataclasses and pickles look a class's module up there
         try:
-            with user_code(doing):
+            with user_code(doing, path):
                 spec.loader.exec_module(module)
         except BaseException:
             sys.modules.pop(name, None)
@@ -171,16 +167,20 @@ class Loader:
         importlib.invalidate_caches()
 
 
-@contextmanager
-def user_code(doing: str) -> Iterator[None]:
-    """Code of the user's runs in this block: what it raises comes out as a ``UserCodeError``."""
-    try:
-        yield
-    except (Exception, SystemExit) as error:
-        raise UserCodeError(error, doing) from error
+def divided(target: str) -> tuple[str, str | None]:
+    """The file or module that ``target`` names, and the name in it; None where it is a file alone.
+
+    >>> divided("path/net.py:Net"), divided("net.py"), divided("pkg.module:Net")
+    (('path/net.py', 'Net'), ('net.py', None), ('pkg.module', 'Net'))
+    """
+    place, colon, name = target.rpartition(":")
+    if not colon or name.endswith((".py", ".ipynb")):  # C:\net.py has a colon, too
+        return (target, None) if is_file(target) else ("", target)
+    return place, name
 
 
-def _is_file(place: str) -> bool:
+def is_file(place: str) -> bool:
+    """Whether a target is written as the path of a file, not as the name of a module."""
     return place.endswith((".py", ".ipynb")) or "/" in place or os.sep in place
 
 
@@ -206,99 +206,3 @@ def _lies_in(name: str, module: object, root: Path) -> bool:
     places = [attributes.get("__file__"), *(path if isinstance(path, list) else ())]
     paths = [Path(place) for place in places if isinstance(place, str)]
     return any(path.is_relative_to(root) and not is_installed(str(path)) for path in paths)
-
-
-# From a name to a model
-
-
-def _attribute(module: ModuleType, name: str, target: str) -> Any:
-    found: Any = module
-    for part in name.split("."):
-        try:
-            with user_code(f"looking up {target}"):
-                found = getattr(found, part)
-        except UserCodeError as error:
-            if not isinstance(error.original, AttributeError):
-                raise
-            known = _models(module)
-            listed = f"; its models are {', '.join(known)}" if known else ""
-            there = did_you_mean(name, known) or listed
-            raise InputError(f"{target.rpartition(':')[0]} has no {name!r}{there}") from None
-    return found
-
-
-def _models(module: ModuleType) -> list[str]:
-    """Names of the models and model classes that a module itself defines."""
-    from torch import nn
-
-    return [
-        name
-        for name, value in vars(module).items()
-        if (isinstance(value, type) and issubclass(value, nn.Module) and value.__module__ == module.__name__)
-        or isinstance(value, nn.Module)
-    ]
-
-
-def _models_of(target: str, base: Path) -> str:
-    """The spelling with a class, where ``target`` is a file that has one; nothing is run for it."""
-    import ast
-
-    path = base / target
-    try:
-        tree = ast.parse(path.read_bytes()) if path.suffix == ".py" else ast.Module([], [])
-    except (OSError, SyntaxError, ValueError):
-        return ""
-    names = [node.name for node in tree.body if isinstance(node, ast.ClassDef) and node.bases]
-    return f"; {target} has {', '.join(names)}" if names else ""
-
-
-def _made(found: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], target: str, *, on_meta: bool) -> nn.Module:
-    import torch
-    from torch import nn
-
-    if isinstance(found, nn.Module):
-        if arguments or keywords:
-            raise InputError(f"{target} is a model that is already made, and takes no --kwargs")
-        return found
-    if isinstance(found, type) and not issubclass(found, nn.Module):
-        raise InputError(f"{target} is a class, and no nn.Module")
-    if not callable(found):
-        raise InputError(f"{target} is {type(found).__name__!r}, and no nn.Module, class or function that makes one")
-    _check_signature(found, arguments, keywords, target)
-    made = None
-    if on_meta:
-        # A constructor that reads its own weights cannot run there, and says so in many ways.
-        with suppress(Exception), torch.device("meta"):
-            made = found(*arguments, **keywords)
-    if made is None:
-        with user_code(f"making {target}"):
-            made = found(*arguments, **keywords)
-    if not isinstance(made, nn.Module):
-        raise InputError(f"{target} returned {type(made).__name__!r}, and no nn.Module")
-    return made
-
-
-def _check_signature(
-    maker: Callable[..., Any], arguments: tuple[Any, ...], keywords: dict[str, Any], target: str
-) -> None:
-    try:
-        signature = inspect.signature(maker)
-    except (TypeError, ValueError):
-        return  # written in C: only calling it can tell
-    try:
-        signature.bind(*arguments, **keywords)
-    except TypeError as error:
-        raise InputError(
-            f"{target}{_shortened(signature)} cannot be called with {_listed(arguments, keywords)}: {error}. "
-            "Write --kwargs '{\"name\": value}'"
-        ) from None
-
-
-def _shortened(signature: inspect.Signature) -> str:
-    text = " ".join(str(signature).split())
-    return text if len(text) <= 120 else f"{text[:120]}…"
-
-
-def _listed(arguments: tuple[Any, ...], keywords: dict[str, Any]) -> str:
-    given = [*map(repr, arguments), *(f"{name}={value!r}" for name, value in keywords.items())]
-    return ", ".join(given) or "no arguments"

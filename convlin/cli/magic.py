@@ -1,4 +1,4 @@
-"""The command line inside IPython and Jupyter: ``%load_ext convlin`` and ``%convlin net 3,32,32``."""
+"""The command line inside IPython and Jupyter: ``%load_ext convlin``, ``%convlin net 3,32,32`` and ``%%convlin``."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ _USAGE = "write %convlin MODEL INPUT, such as %convlin net 3,32,32"
 
 
 def load_ipython_extension(shell: Any) -> None:
-    """``%load_ext convlin``: add the magic, and switch the answers under tracebacks on."""
+    """``%load_ext convlin``: add the magics, and switch the answers under tracebacks on."""
     explain_in(shell, True)
     shell.register_magic_function(lambda line: summary_of(line, shell), "line", "convlin")
+    shell.register_magic_function(lambda line, cell: summary_after(line, cell, shell), "cell", "convlin")
 
 
 def unload_ipython_extension(shell: Any) -> None:
-    """``%unload_ext convlin``: take both away again."""
+    """``%unload_ext convlin``: take all of it away again."""
     explain_in(shell, False)
-    shell.magics_manager.magics["line"].pop("convlin", None)
+    for kind in ("line", "cell"):
+        shell.magics_manager.magics[kind].pop("convlin", None)
 
 
 def summary_of(line: str, shell: Any) -> Summary:
@@ -43,3 +45,13 @@ def summary_of(line: str, shell: Any) -> Summary:
         return summarize(shell.user_ns[name], read_inputs(inputs))
     except InputError as error:
         raise UsageError(str(error)) from None
+
+
+def summary_after(line: str, cell: str, shell: Any) -> Summary | None:
+    """Run a cell as it is, then the same for a model that it made; None after a cell that raised."""
+    from IPython.core.error import UsageError
+
+    if not line.split():
+        raise UsageError(_USAGE.replace("%", "%%"))
+    result = shell.run_cell(cell, silent=False, store_history=False)
+    return summary_of(line, shell) if result.success else None

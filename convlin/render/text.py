@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from convlin.records import Problem, Report
+from convlin.records import Report, problem_text
 from convlin.render import words
 from convlin.render.columns import COLUMNS, all_lines
 from convlin.render.options import Options
@@ -70,17 +70,7 @@ def rows_text(made: Table, *, ascii_only: bool = False) -> str:
 
 def problems_text(report: Report) -> str:
     """Every problem with its lines, as it stands under the table."""
-    return "\n\n".join(_problem(problem, report) for problem in report.problems)
-
-
-def _problem(problem: Problem, report: Report) -> str:
-    name = problem.path or report.model
-    first, *rest = problem.message.splitlines() or [""]
-    lines = [f"✗ {name}: {first}", *(f"    {line}" for line in rest)]
-    if problem.fix:
-        at = f"{problem.where.text}   " if problem.where else ""
-        lines.append(f"    fix  {at}{problem.fix}")
-    return "\n".join(lines)
+    return "\n\n".join(problem_text(problem, report.model) for problem in report.problems)
 
 
 def notes(made: Table) -> list[str]:

@@ -71,10 +71,16 @@ class Parsed:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                code = compile(self.source.text, self.source.name, "exec", flags, dont_inherit=True)
+                codes = [compile(self.source.text, self.source.name, "exec", flags, dont_inherit=True)]
+                if not self.source.on_disk:
+                    # IPython compiles each statement of a cell alone, and Python compiles the call of nn.Linear
+                    # in another way where it sees the import of nn.
+                    modules = [ast.Module([statement], []) for statement in self.tree.body]
+                    codes += [compile(each, self.source.name, "exec", flags, dont_inherit=True) for each in modules]
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 return
-        yield from _nested(code)
+        for code in codes:
+            yield from _nested(code)
 
     @cached_property
     def _functions(self) -> dict[tuple[str, int], list[Function]]:

@@ -1,0 +1,107 @@
+"""The frames of a traceback, and the modules and tensors that they hold.
+
+Nothing here imports torch, and no code of the user's is run: values are found in variables, in the
+attributes of objects, and in lists, tuples and dicts.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from types import FrameType, FunctionType, ModuleType, TracebackType
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+_CONVLIN = str(Path(__file__).parent.parent)
+
+#: Longer lists hold data, not the few things that a function works on.
+_LONGEST = 100
+
+
+def steps_of(error: BaseException) -> list[TracebackType]:
+    """The steps of the traceback of ``error``, outermost first."""
+    steps = []
+    step = error.__traceback__
+    while step is not None:
+        steps.append(step)
+        step = step.tb_next
+    return steps
+
+
+def is_convlins(frame: FrameType) -> bool:
+    """Whether a frame runs convlin's own code."""
+    return _is_in(frame, _CONVLIN)
+
+
+def is_torchs(frame: FrameType) -> bool:
+    """Whether a frame runs PyTorch's own code."""
+    home = getattr(sys.modules.get("torch"), "__file__", None)
+    return home is not None and _is_in(frame, str(Path(home).parent))
+
+
+def _is_in(frame: FrameType, folder: str) -> bool:
+    return Path(folder) in Path(frame.f_code.co_filename).parents
+
+
+def frames_outside_torch(steps: Iterable[TracebackType]) -> list[FrameType]:
+    """The frames that may hold what the user works with, innermost first."""
+    return [step.tb_frame for step in reversed(list(steps)) if not is_torchs(step.tb_frame)]
+
+
+def modules_in(frames: Iterable[FrameType]) -> list[nn.Module]:
+    """Every module in the variables of these frames and in the attributes of their objects, each once."""
+    from torch import nn
+
+    return _distinct(value for frame in frames for value in _values(frame) if isinstance(value, nn.Module))
+
+
+def tensors_in(frames: Iterable[FrameType]) -> list[Tensor]:
+    """Every tensor in the variables of these frames, each once."""
+    import torch
+
+    return _distinct(value for frame in frames for value in _values(frame) if isinstance(value, torch.Tensor))
+
+
+def holders_of(module: nn.Module, frames: Iterable[FrameType]) -> tuple[FrameType, ...]:
+    """The frames that hold a module in a variable, outermost first: there it was made, or handed in from there."""
+    return tuple(frame for frame in frames if any(_is(value, module) for value in frame.f_locals.values()))
+
+
+def _is(value: object, module: nn.Module) -> bool:
+    return value is module or getattr(value, "__dict__", {}).get("_modules", {}).get("_orig_mod") is module
+
+
+def _values(frame: FrameType) -> Iterator[Any]:
+    """The values of the variables that a frame's code can see, and what is in them."""
+    held = frame.f_locals
+    names = [name for name in frame.f_code.co_names if name in frame.f_globals and name not in held]
+    for value in (*held.values(), *(frame.f_globals[name] for name in names)):
+        yield from _inside(value, 2)
+
+
+def _inside(value: Any, depth: int) -> Iterator[Any]:
+    yield value
+    if not depth or isinstance(value, type | ModuleType | FunctionType):
+        return
+    if isinstance(value, list | tuple):
+        inner: Iterable[Any] = value if len(value) <= _LONGEST else ()
+    elif isinstance(value, dict):
+        inner = value.values() if len(value) <= _LONGEST else ()
+    else:
+        attributes = getattr(value, "__dict__", None)
+        inner = _attributes(attributes) if type(attributes) is dict else ()
+    for each in inner:
+        yield from _inside(each, depth - 1)
+
+
+def _attributes(attributes: dict[str, Any]) -> Iterator[Any]:
+    """The attributes of an object; of a module, its children."""
+    children = attributes.get("_modules")
+    return iter(list((attributes if type(children) is not dict else children).values()))
+
+
+def _distinct(values: Iterable[Any]) -> list[Any]:
+    return list({id(value): value for value in values}.values())

@@ -1,0 +1,232 @@
+"""A loss function refuses what a model made: another batch than the targets have, or too few classes.
+
+The model is found in the frames, and what it was given.  It counts as found only where it provably
+made the predictions: the parameters behind them are its own, or it is the only model there is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from types import FrameType, TracebackType
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+from convlin.at_error.fixes import layer_fix, mistake
+from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
+from convlin.at_error.second_run import in_many_processes, plain_pass, plan_of, summary_of_pass
+
+if TYPE_CHECKING:
+    from torch import Tensor, nn
+
+    from convlin.inputs import Plan
+    from convlin.records import Call
+    from convlin.summary import Summary
+
+_MOST_NODES = 100_000
+_MOST_TRIALS = 20
+
+
+class _Made(NamedTuple):
+    """The model that made the predictions, and what it made them of."""
+
+    root: nn.Module
+    given: Tensor
+    hints: tuple[FrameType, ...]
+
+
+def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summary | None] | None:
+    """What is wrong with the model in front of a loss function that raised ``error``; None where that is not proved."""
+    import torch
+
+    frame = next((step.tb_frame for step in steps if _is_loss_function(step.tb_frame)), None)
+    if frame is None or isinstance(error, torch.AcceleratorError) or in_many_processes():
+        return None
+    made, target = frame.f_locals["input"], frame.f_locals["target"]
+    if made.dim() == 0 or target.dim() == 0:
+        return None
+    if made.shape[0] != target.shape[0]:
+        return _about_batch(made, target, steps)
+    if isinstance(error, IndexError) and "out of bounds" in str(error) and not target.is_floating_point():
+        return _about_labels(made, target, frame.f_locals.get("ignore_index"), steps)
+    return None
+
+
+def _is_loss_function(frame: FrameType) -> bool:
+    """Whether a frame is that of a function in ``torch.nn.functional`` that compares an input with a target."""
+    import torch
+    import torch.nn.functional as F
+
+    held = frame.f_locals
+    is_one = getattr(F, frame.f_code.co_name, None)
+    return getattr(is_one, "__code__", None) is frame.f_code and all(
+        isinstance(held.get(name), torch.Tensor) for name in ("input", "target")
+    )
+
+
+# The batch
+
+
+def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tuple[str, Summary | None] | None:
+    found = _maker(made, target.shape[0], (made, target), steps)
+    if found is None:
+        return None
+    summary = summary_of_pass(found.root, _plan(found.root, found.given), found.hints)
+    name, before, after = type(found.root).__name__, target.shape[0], made.shape[0]
+    said = f"The loss got {after} predictions for {before} targets: {name} turns a batch of {before} into {after}."
+    again = f"convlin ran {name} again, on an input of the same shape:"
+    if any(problem.kind == "batch" for problem in summary.problems):
+        return f"{said}\n{again}", summary
+    changing = [call for call in summary.calls if not call.inner and _first(call) == (before, after)]
+    if len(changing) != 1:
+        return None
+    return f"{said}\nThe batch changes in {_named(changing[0])}. {again}", summary
+
+
+def _first(call: Call) -> tuple[Any, Any]:
+    """The first sizes of what came in and of what came out."""
+    shapes = call.input_shape, call.output_shape
+    return tuple(shape[0] if shape else None for shape in shapes)  # type: ignore[return-value]
+
+
+def _named(call: Call) -> str:
+    return f"{call.type} at {call.where.text}" if call.where is not None else f"{call.path} ({call.type})"
+
+
+# The classes
+
+
+def _about_labels(
+    made: Tensor, target: Tensor, ignored: int | None, steps: list[TracebackType]
+) -> tuple[str, Summary | None] | None:
+    labels = target if ignored is None else target[target != ignored]
+    classes = made.shape[1] if made.dim() > 1 else made.shape[0]
+    lowest, highest = int(labels.min()), int(labels.max())
+    if lowest >= 0 and highest < classes:
+        return None
+    found = _maker(made, made.shape[0], (made, target), steps)
+    if found is None:  # the input has no name: what the first layer kept of it leads to the same last layer
+        found = _maker(made, made.shape[0], (made, target), steps, _kept_inputs(made))
+    layer, fix = None, None
+    if found is not None:
+        summary = summary_of_pass(found.root, _plan(found.root, found.given), found.hints)
+        layer = _last_layer(summary, tuple(made.shape), classes)
+        if layer is not None and summary.ok:
+            size = "out_features" if "out_features" in layer.settings else "out_channels"
+            fix = layer_fix(found.root, layer.path, {size: str(highest + 1)}, found.hints)
+    name = "the loss function" if layer is None or found is None else layer.path or type(found.root).__name__
+    scores = f"gets {classes} scores" if layer is None else f"{layer.type} makes {classes} scores"
+    range_ = f"{lowest} to {highest}" if lowest != highest else f"{highest}"
+    said = [f"{scores} for each sample, for the labels 0 to {classes - 1}; the labels of this batch are {range_}"]
+    if lowest < 0:
+        said.append(f"a label below 0 is no class; if {lowest} marks what has no label, pass ignore_index={lowest}")
+    elif highest == classes and lowest > 0:
+        said.append(f"if your labels count from 1 to {highest}, subtract 1 from them")
+    if highest >= classes:
+        more = f"if there are {highest + 1} classes or more, the last layer needs an output for each"
+        said += [more, *([fix] if fix else [])]
+    return mistake(name, said), None
+
+
+def _last_layer(summary: Summary, made: tuple[int, ...], classes: int) -> Call | None:
+    """The layer that made the scores: behind it nothing changes the shape."""
+    for call in reversed(summary.calls):
+        if call.output_shape != made:
+            return None
+        if not call.inner and not call.is_function and classes in (
+            call.settings.get("out_features"), call.settings.get("out_channels"),
+        ):  # fmt: skip
+            return call
+        if not call.inner and call.input_shape != made:
+            return None
+    return None
+
+
+# Who made it
+
+
+def _maker(
+    made: Tensor,
+    batch: int,
+    others: tuple[Tensor, ...],
+    steps: list[TracebackType],
+    candidates: Iterable[Tensor] | None = None,
+) -> _Made | None:
+    """The one model in the frames that makes a tensor like ``made`` of a batch that is there as well."""
+    from convlin.observe import unwrapped
+
+    frames = frames_outside_torch(steps)
+    roots = list(_roots(made, [unwrapped(module) for module in modules_in(frames)]))
+    inputs = {
+        (tensor.shape, tensor.dtype): tensor
+        for tensor in (tensors_in(frames) if candidates is None else candidates)
+        if tensor.dim() > 0 and tensor.shape[0] == batch and not any(tensor is other for other in others)
+    }
+    if len(roots) * len(inputs) > _MOST_TRIALS:
+        return None
+    matches = [_Made(root, given, ()) for root in roots for given in inputs.values() if _makes(root, given, made)]
+    outermost = [each for each in matches if not any(_holds(other.root, each.root) for other in matches)]
+    if len(outermost) != 1:
+        return None
+    (found,) = outermost
+    return found._replace(hints=holders_of(found.root, reversed(frames)))
+
+
+def _roots(made: Tensor, modules: list[nn.Module]) -> Iterator[nn.Module]:
+    """The modules that can have made a tensor: all parameters behind it are theirs."""
+    from torch.nn.modules.loss import _Loss
+
+    models = {id(module): module for module in modules if not isinstance(module, _Loss)}
+    owned = {key: {id(parameter) for parameter in module.parameters()} for key, module in models.items()}
+    behind = _parameters_behind(made)
+    if behind:
+        yield from (module for key, module in models.items() if behind <= owned[key])
+        return
+    # Without gradients nothing tells who made it, unless there is one model alone.
+    with_any = {key: module for key, module in models.items() if owned[key]}
+    outermost = [each for each in with_any.values() if not any(_holds(other, each) for other in with_any.values())]
+    if len(outermost) == 1:
+        yield from outermost
+
+
+def _parameters_behind(made: Tensor) -> set[int]:
+    """The parameters that a tensor was computed from, as far as autograd knows."""
+    leaves = (getattr(node, "variable", None) for node in _nodes_behind(made))
+    return {id(leaf) for leaf in leaves if leaf is not None}
+
+
+def _kept_inputs(made: Tensor) -> Iterator[Tensor]:
+    """What autograd keeps of the data that a tensor was computed from."""
+    for node in _nodes_behind(made):
+        for name in ("_saved_input", "_saved_mat1", "_saved_self"):
+            with suppress(RuntimeError):  # a backward pass has freed it
+                kept = getattr(node, name, None)
+                if kept is not None and not kept.requires_grad:
+                    yield kept
+
+
+def _nodes_behind(made: Tensor) -> Iterator[Any]:
+    pending: list[Any] = [made.grad_fn]
+    seen: set[Any] = set()
+    while pending and len(seen) < _MOST_NODES:
+        node = pending.pop()
+        if node is None or node in seen:
+            continue
+        seen.add(node)
+        yield node
+        pending += [following for following, _ in node.next_functions]
+
+
+def _holds(outer: nn.Module, inner: nn.Module) -> bool:
+    return outer is not inner and any(module is inner for module in outer.modules())
+
+
+def _makes(root: nn.Module, given: Tensor, made: Tensor) -> bool:
+    outputs = plain_pass(root, _plan(root, given)).outputs
+    return any(tuple(output.shape) == tuple(made.shape) for output in outputs)
+
+
+def _plan(root: nn.Module, given: Tensor) -> Plan:
+    """The call of a model with a tensor, which the user may have moved to its device on the way."""
+    plan = plan_of(root, (given,), {})
+    return replace(plan, args=tuple(each.to(plan.device) for each in plan.args))

@@ -1,0 +1,296 @@
+"""Errors whose traceback no longer holds the model: a loss, a checkpoint, an optimizer. PyTorch judges every fix."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin.at_error.answer import answer, answer_to
+from tests.test_at_error import raised
+
+
+class Net(nn.Module):
+    """A convolution and a Linear, with a ``view`` whose ``size`` is right for inputs of 8×8 only."""
+
+    def __init__(self, size: int = 64, classes: int = 10) -> None:
+        super().__init__()
+        self.size = size
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+        self.fc = nn.Linear(size, classes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.max_pool2d(F.relu(self.conv(x)), 2)
+        return self.fc(x.view(-1, self.size))
+
+
+def labels_of(*labels: int) -> Tensor:
+    return torch.tensor(labels)
+
+
+# The batch that a view changed
+
+
+def step(model: nn.Module, images: Tensor, labels: Tensor, loss: Callable[..., Tensor] = F.cross_entropy) -> None:
+    data = [images, labels]
+    outputs = model(data[0])
+    loss(outputs, data[1]).backward()
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, nn.CrossEntropyLoss(), nn.MultiMarginLoss()])
+def test_a_view_that_changed_the_batch(loss: Callable[..., Tensor]) -> None:
+    error = raised(lambda: step(Net(), torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4), loss))
+    found = answer_to(error)
+    assert found is not None
+    assert found.said.startswith("The loss got 16 predictions for 4 targets: Net turns a batch of 4 into 16.")
+    assert found.summary is not None
+    assert {each.kind for each in found.summary.problems} == {"batch", "in_features"}
+    (needed,) = [each.required for each in found.summary.problems if each.kind == "in_features"]
+    step(Net(needed), torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4), loss)
+
+
+def test_without_gradients_the_one_model_is_it() -> None:
+    with torch.no_grad():
+        error = raised(lambda: step(Net(), torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4)))
+    assert "the batch went from 4 to 16" in str(answer(error))
+
+
+def test_without_gradients_two_models_are_too_many() -> None:
+    def steps(one: nn.Module, other: nn.Module) -> None:
+        step(one, torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4))
+
+    with torch.no_grad():
+        assert answer(raised(lambda: steps(Net(), Net()))) is None
+
+
+def test_with_gradients_the_model_behind_the_predictions_is_it() -> None:
+    def steps(one: nn.Module, other: nn.Module) -> None:
+        step(one, torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4))
+
+    assert "the batch went from 4 to 16" in str(answer(raised(lambda: steps(Net(), Net(16)))))
+
+
+class Trainer:
+    """Keeps the model as an attribute, as people who write classes do."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self.model = model
+
+    def step(self, batch: dict[str, Tensor]) -> Tensor:
+        return F.cross_entropy(self.model(batch["images"]), batch["labels"])
+
+
+def test_a_model_and_a_batch_inside_of_objects() -> None:
+    batch = {"images": torch.randn(4, 3, 16, 16), "labels": labels_of(1, 2, 3, 4)}
+    assert "the batch went from 4 to 16" in str(answer(raised(lambda: Trainer(Net()).step(batch))))
+
+
+class Rows(nn.Module):
+    """Merges time into the batch, on purpose."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(5, 7)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x).view(-1, 7)
+
+
+def test_rows_merged_on_purpose_are_named_and_not_blamed() -> None:
+    found = answer_to(raised(lambda: step(Rows(), torch.randn(4, 6, 5), torch.zeros(4, 6).long())))
+    assert found is not None
+    assert found.summary is not None
+    assert found.summary.ok
+    assert re.search(r"The batch changes in Tensor\.view at test_at_error_elsewhere\.py:\d+\. convlin ran", found.said)
+
+
+@pytest.mark.parametrize(
+    "work",
+    [
+        lambda: step(Net(), torch.randn(4, 3, 8, 8), labels_of(1, 2)),  # the labels are of another batch
+        lambda: F.cross_entropy(torch.zeros(4, 10), labels_of(1)),  # no model anywhere
+        lambda: step(Net(), torch.randn(4, 3, 8, 8), torch.zeros(4)),  # labels of another dtype
+    ],
+)
+def test_nothing_is_said_about_a_model_that_keeps_the_batch(work: Callable[[], Any]) -> None:
+    assert answer(raised(work)) is None
+
+
+def test_the_model_stays_as_it_was() -> None:
+    model = nn.Sequential(nn.BatchNorm2d(3), Net(), nn.Dropout())
+    error = raised(lambda: step(model, torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4)))
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+    random = torch.get_rng_state()
+    assert "the batch went from 4 to 16" in str(answer(error))
+    assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
+    assert torch.equal(torch.get_rng_state(), random)
+
+
+# Labels
+
+
+def test_a_label_beyond_the_classes() -> None:
+    told = answer(raised(lambda: step(Net(), torch.randn(2, 3, 8, 8), labels_of(0, 12))))
+    assert told is not None
+    assert told.startswith(
+        "✗ fc: Linear makes 10 scores for each sample, for the labels 0 to 9; the labels of this batch are 0 to 12"
+    )
+    assert "if there are 13 classes or more" in told
+    assert "count from 1" not in told
+    step(Net(classes=13), torch.randn(2, 3, 8, 8), labels_of(0, 12))
+    assert raised(lambda: step(Net(classes=12), torch.randn(2, 3, 8, 8), labels_of(0, 12)))
+
+
+def test_labels_that_may_count_from_one() -> None:
+    told = answer(raised(lambda: step(Net(), torch.randn(2, 3, 8, 8), labels_of(1, 10))))
+    assert told is not None
+    assert "if your labels count from 1 to 10, subtract 1 from them" in told
+    step(Net(), torch.randn(2, 3, 8, 8), labels_of(1, 10) - 1)
+
+
+def test_a_label_below_zero() -> None:
+    told = answer(raised(lambda: step(Net(), torch.randn(2, 3, 8, 8), labels_of(-1, 9))))
+    assert told is not None
+    assert "pass ignore_index=-1" in told
+    assert "classes or more" not in told
+    F.cross_entropy(Net()(torch.randn(2, 3, 8, 8)), labels_of(-1, 9), ignore_index=-1)
+
+
+def test_the_line_of_the_last_layer() -> None:
+    class Fixed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.last = nn.Conv2d(3, 5, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.log_softmax(self.last(x), 1)
+
+    told = answer(raised(lambda: step(Fixed(), torch.randn(2, 3, 4, 4), torch.full((2, 4, 4), 5), F.nll_loss)))
+    assert told is not None
+    assert re.search(r"fix  test_at_error_elsewhere\.py:\d+   self\.last = nn\.Conv2d\(3, 6, 1\)$", told)
+
+
+def test_an_input_without_a_name_still_leads_to_the_last_layer() -> None:
+    def inline(model: nn.Module) -> None:
+        F.cross_entropy(model(torch.randn(2, 3, 8, 8)), labels_of(0, 10))
+
+    assert str(answer(raised(lambda: inline(Net())))).startswith("✗ fc: Linear makes 10 scores")
+
+
+def test_labels_without_a_model() -> None:
+    told = answer(raised(lambda: F.cross_entropy(torch.zeros(2, 3), labels_of(0, 3))))
+    assert told is not None
+    assert told.startswith("✗ the loss function: gets 3 scores for each sample")
+    assert "fix" not in told
+
+
+# Checkpoints
+
+
+class Parts(nn.Module):
+    """One layer of each kind that a checkpoint can tell the sizes of."""
+
+    def __init__(self, n: int = 4) -> None:
+        super().__init__()
+        self.linear = nn.Linear(n, 2 * n)
+        self.conv = nn.Conv2d(3, n, n + 1, groups=1)
+        self.up = nn.ConvTranspose1d(2 * n, 4 * n, 3, groups=2)
+        self.batch = nn.BatchNorm2d(n)
+        self.layer = nn.LayerNorm(n)
+        self.group = nn.GroupNorm(2, n)
+        self.words = nn.Embedding(10 * n, n)
+        self.lstm = nn.LSTM(n, 3 * n, num_layers=2, bidirectional=True)
+        self.gru = nn.GRUCell(n, n)
+
+
+def test_what_every_layer_must_be_given() -> None:
+    told = answer(raised(lambda: Parts(4).load_state_dict(Parts(6).state_dict())))
+    assert told is not None
+    for path, needs in {
+        "linear": "in_features=6, out_features=12; Parts has in_features=4, out_features=8",
+        "conv": "out_channels=6, kernel_size=7; Parts has out_channels=4, kernel_size=5",
+        "up": "in_channels=12, out_channels=24; Parts has in_channels=8, out_channels=16",
+        "batch": "num_features=6; Parts has num_features=4",
+        "layer": "normalized_shape=6; Parts has normalized_shape=4",
+        "group": "num_channels=6; Parts has num_channels=4",
+        "words": "num_embeddings=60, embedding_dim=6; Parts has num_embeddings=40, embedding_dim=4",
+        "lstm": "input_size=6, hidden_size=18; Parts has input_size=4, hidden_size=12",
+    }.items():
+        assert f"✗ {path}: the checkpoint needs {needs}\n" in told
+    assert "✗ gru: gru.weight_ih is 18×6 in the checkpoint and 12×4 in Parts\n" in told
+
+
+def test_the_line_that_made_the_layer() -> None:
+    class Old(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(400, 10)
+
+    told = answer(raised(lambda: Old().load_state_dict(nn.ModuleDict({"fc": nn.Linear(512, 10)}).state_dict())))
+    assert told is not None
+    assert re.search(
+        r"✗ fc: the checkpoint needs in_features=512; Old has in_features=400\n"
+        r"    fc\.weight is 10×512 in the checkpoint and 10×400 in Old\n"
+        r"    fix  test_at_error_elsewhere\.py:\d+   self\.fc = nn\.Linear\(512, 10\)$",
+        told,
+    )
+
+
+def test_names_with_a_prefix() -> None:
+    saved = nn.DataParallel(Net()).state_dict()
+    told = answer(raised(lambda: Net().load_state_dict(saved)))
+    assert told is not None
+    assert "every name in the checkpoint starts with 'module.', and no name of Net does" in told
+    fix = told.partition("fix  load_state_dict(")[2].removesuffix(")")
+    Net().load_state_dict(eval(fix, {"checkpoint": saved}))
+    told = answer(raised(lambda: nn.DataParallel(Net()).load_state_dict(Net().state_dict())))
+    assert "model.module.load_state_dict(checkpoint)" in str(told)
+
+
+def test_a_checkpoint_one_level_deeper() -> None:
+    told = answer(raised(lambda: Net().load_state_dict({"epoch": 3, "net": Net().state_dict()})))
+    assert "fix  load_state_dict(checkpoint['net'])" in str(told)
+
+
+@pytest.mark.parametrize("drop", ["fc.weight", "conv.bias"])
+def test_other_names_are_said_by_pytorch(drop: str) -> None:
+    saved = Net().state_dict()
+    saved[f"{drop}s"] = saved.pop(drop)
+    assert answer(raised(lambda: Net().load_state_dict(saved))) is None
+
+
+# Optimizers
+
+
+class Hidden(nn.Module):
+    def __init__(self, layers: Any) -> None:
+        super().__init__()
+        self.layers = layers
+
+
+@pytest.mark.parametrize(
+    ("layers", "what", "container"),
+    [
+        ([nn.Linear(2, 3), nn.Linear(3, 4)], "list of 2 layers", nn.ModuleList),
+        ({"a": nn.Linear(2, 3)}, "dict of 1 layers", nn.ModuleDict),
+    ],
+)
+def test_layers_that_no_module_knows(layers: Any, what: str, container: type[nn.Module]) -> None:
+    def train(model: nn.Module) -> None:
+        torch.optim.SGD(model.parameters(), lr=0.1)
+
+    told = answer(raised(lambda: train(Hidden(layers))))
+    assert told is not None
+    assert told.startswith(f"✗ Hidden: self.layers is a plain {what}, which PyTorch does not see")
+    assert f"fix  self.layers = nn.{container.__name__}(self.layers)" in told
+    train(Hidden(container(layers)))
+
+
+@pytest.mark.parametrize("layers", [[], [3, 4], [nn.ReLU()], [nn.Linear(2, 3), "head"]])
+def test_an_empty_model_that_hides_nothing(layers: list[Any]) -> None:
+    assert answer(raised(lambda: torch.optim.SGD(Hidden(layers).parameters(), lr=0.1))) is None
