@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from convlin.functions.catalog import hands_on, makes_feature_map
 from convlin.layers import PLAIN, LayerRule, Misfit
 from convlin.records import Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
+from convlin.trace.expressions import Expressions
 
 NO_EVENT = -1
 """No event: nothing that was recorded."""
@@ -138,6 +139,7 @@ class Recording:
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
     failure: Failure | None = None
+    expressions: Expressions = field(default_factory=Expressions)
 
 
 def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
