@@ -54,6 +54,7 @@ SUMMARY = {
     "ok": None, "problems": None, "calls": None, "modules": None, "required_in_features": None, "accepts": None,
     "output_shape": None, "total_params": None, "trainable_params": None, "report": None,
     "explain": "path=None",
+    "source": "",
     "check": "path=None",
     "lock": "path",
     "assert_shapes": "expected",
@@ -81,7 +82,7 @@ PROBLEM = {"kind", "path", "declared", "required", "message", "fix", "where", "c
 
 #: Options that only a command line has, or that have another name there because ``--kwargs`` makes the model.
 ONLY_ON_THE_COMMAND_LINE = {
-    "help", "model", "input", "format", "output", "lock", "update", "write", "layer", "forward_kwargs", "version",
+    "help", "model", "input", "format", "output", "lock", "update", "write", "layer", "forward_kwargs", "version", "source",
     "command",
 }  # fmt: skip
 

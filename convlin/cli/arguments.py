@@ -91,10 +91,16 @@ def _show(commands: _Commands) -> None:
         f"Run the model once on a dummy input and print the shape after every layer.\n{RUNS_CODE}\n"
         "Without an input no pass is run: structure and parameters only.",
         "  convlin show net.py:Net 3,32,32\n"
+        "  convlin show net.py:Net 3,H,W --source\n"
         "  convlin show pkg.models:make_unet 3,H,W --kwargs '{\"classes\": 10}'\n"
         "  convlin show net.py:Bert input_ids=128 --dtypes long --format html --output bert.html",
     )
     _model(parser, optional=False)
+    parser.add_argument(
+        "--source",
+        action="store_true",
+        help="print the code of every forward with the shape of each line beside it, instead of the table",
+    )
     _table(parser)
 
 

@@ -1,0 +1,231 @@
+"""``s.source()``: the user's code with the shape of each line beside it."""
+
+from __future__ import annotations
+
+import ast
+import re
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import FrameType
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import InputError, Summary, summarize
+from convlin.annotate.lines import function_lines
+from convlin.cli import main
+from examples.cifar10 import CNN as Cifar
+from examples.small_cnn import CNN, WrongCNN
+from tests import annotated_models
+from tests.annotated_models import Branches, Transformer, UNet
+
+Seen = dict[tuple[str, int], list[tuple[tuple[int, ...], ...]]]
+
+
+def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
+    if isinstance(value, Tensor):
+        return (tuple(value.shape),)
+    if isinstance(value, tuple | list):
+        return tuple(shape for each in value for shape in shapes_of(each))
+    return ()
+
+
+def traced(call: Callable[[], object], files: set[str]) -> Seen:
+    """What Python itself shows of every assignment to names and every ``return``: an oracle without hooks.
+
+    By file and last line of the statement: the shapes of what was assigned, each time.
+    """
+    seen: Seen = {}
+    trees = {name: ast.parse(Path(name).read_text(encoding="utf-8")) for name in files}
+    statements = {
+        (name, line): node
+        for name, tree in trees.items()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Assign | ast.AugAssign | ast.Return)
+        for line in range(node.lineno, (node.end_lineno or 0) + 1)
+    }
+    at: dict[int, ast.stmt | None] = {}
+
+    def finish(frame: FrameType) -> None:
+        node = at.get(id(frame))
+        if isinstance(node, ast.Assign | ast.AugAssign):
+            target = node.targets[0] if isinstance(node, ast.Assign) else node.target
+            names = [each.id for each in ast.walk(target) if isinstance(each, ast.Name)]
+            values = [frame.f_locals[name] for name in names]
+            seen.setdefault((frame.f_code.co_filename, node.end_lineno or 0), []).append(shapes_of(values))
+
+    def local(frame: FrameType, event: str, value: Any) -> Any:
+        if event == "line":
+            now = statements.get((frame.f_code.co_filename, frame.f_lineno))
+            if now is None or now is not at.get(id(frame)) or frame.f_lineno == now.lineno == now.end_lineno:
+                finish(frame)
+                at[id(frame)] = now
+        elif event == "return":
+            node = at.pop(id(frame), None)
+            if isinstance(node, ast.Return):
+                found = seen.setdefault((frame.f_code.co_filename, node.end_lineno or 0), [])
+                found.append(shapes_of(value))
+        return local
+
+    def start(frame: FrameType, event: str, value: Any) -> Any:
+        return local if frame.f_code.co_filename in files and not frame.f_code.co_name.startswith("<") else None
+
+    before = sys.gettrace()
+    sys.settrace(start)
+    try:
+        call()
+    finally:
+        sys.settrace(before)
+    return seen
+
+
+IMAGE = (3, 16, 24)
+MODELS: dict[str, tuple[nn.Module, Any, Any]] = {
+    "small": (CNN(), (3, 32, 32), None),
+    "cifar": (Cifar(), (3, 32, 32), None),
+    "unet": (UNet(), IMAGE, None),
+    "transformer": (Transformer(), (7,), torch.long),
+    "branches": (Branches(), IMAGE, None),
+    "deep branches": (Branches(deep=True), IMAGE, None),
+}
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_a_line_shows_is_what_python_shows_of_it(name: str) -> None:
+    model, shape, dtype = MODELS[name]
+    model.eval()
+    report = summarize(model, shape, dtypes=dtype, batch_size=2).report
+    functions = function_lines(report)
+    given = torch.zeros(2, *shape, dtype=dtype or torch.float32)
+    with torch.no_grad():
+        seen = traced(lambda: model(given), {each.source.name for each in functions})
+    compared = 0
+    for function in functions:
+        for last, line in function.lines.items():
+            really = seen.get((function.source.name, last))
+            if really is not None:
+                compared += 1
+                shown = [shape for shapes, times in line.shapes.items() for shape in shapes * times]
+                assert sorted(shown) == sorted(shape for each in really for shape in each), (function.name, last)
+    assert compared >= (2 if name == "cifar" else 5)
+
+
+def test_every_line_of_the_models_that_makes_a_tensor_is_shown() -> None:
+    for name, count in {"unet": 8, "transformer": 12, "branches": 10}.items():
+        model, shape, dtype = MODELS[name]
+        report = summarize(model, shape, dtypes=dtype).report
+        assert sum(len(each.lines) for each in function_lines(report)) >= count, name
+
+
+def beside(text: str, code: str) -> str:
+    """What stands beside a line of code."""
+    (found,) = re.findall(rf"^ *\d+ +{re.escape(code)}  +(.+)$", text, re.MULTILINE)
+    return str(found)
+
+
+def test_loops_show_each_distinct_shape_and_how_often() -> None:
+    text = summarize(UNet(), IMAGE).source()
+    assert beside(text, "x = block(x)") == "1×4×16×24 | 1×8×8×12"
+    text = summarize(Transformer(), (7,), dtypes=torch.long).source()
+    assert beside(text, "x += self.mlp(x)") == "1×7×12  (×2)"
+    assert beside(text, "return self.head(x), x.mean(1)") == "1×7×50, 1×12"
+
+
+def test_a_branch_that_did_not_run_says_so() -> None:
+    text = summarize(Branches(), IMAGE).source()
+    assert beside(text, "x = self.extra(x)") == "(not taken)"
+    assert text.count("(not taken)") == 1
+    text = summarize(Branches(deep=True), IMAGE).source()
+    assert beside(text, "x = self.other(x)") == "(not taken)"
+
+
+def test_letters_stand_in_the_shapes() -> None:
+    text = summarize(UNet(), (3, "H", "W"), batch_size="N").source()
+    assert beside(text, "x = self.bottom(x)") == "N×16×⌊H/4⌋×⌊W/4⌋"
+
+
+def test_the_line_that_does_not_fit_says_what_it_needs() -> None:
+    text = summarize(WrongCNN(), (3, 32, 32)).source()
+    assert text.endswith("✗ fc1 needs in_features=2048, has 999")
+
+
+class Stops(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(x)
+        return x @ torch.ones(7, 7)
+
+
+class Inside(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Flatten(), nn.Sequential(nn.Linear(5, 5), nn.ReLU()))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+def test_a_layer_inside_a_container_is_marked_where_the_container_is_called() -> None:
+    text = summarize(Inside(), (3, 2, 2)).source()
+    assert "body.1.0 needs in_features=12, has 5" in text.splitlines()[-1]
+
+
+def test_where_the_pass_stopped_is_marked() -> None:
+    text = summarize(Stops(), (3, 4)).source()
+    assert beside(text, "x = F.relu(x)") == "1×3×4"
+    (marked,) = [line for line in text.splitlines() if "✗" in line]
+    assert "return x @ torch.ones(7, 7)" in marked or marked.strip().startswith("✗")
+
+
+def test_it_is_text_whose_repr_is_itself_and_html_in_a_notebook() -> None:
+    made = summarize(WrongCNN(), (3, 32, 32)).source()
+    assert isinstance(made, str)
+    assert repr(made) == str(made)
+    html = made._repr_html_()
+    assert html.count("<tr") == 6
+    assert '<tr class="bad">' in html
+    assert "self.conv1" in html
+    assert "<script" not in html
+
+
+def test_signs_are_plain_where_asked_for() -> None:
+    assert summarize(CNN(), (3, "H", "W"), ascii_only=True).source().isascii()
+
+
+def test_without_code_of_the_users_it_says_why() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(12, 2))
+    with pytest.raises(InputError, match="Sequential ran no code of your own"):
+        summarize(model, (3, 2, 2)).source()
+    with pytest.raises(InputError, match="no forward pass was run"):
+        summarize(model).source()
+    summary = summarize(CNN(), (3, 32, 32))
+    with pytest.raises(InputError, match="was read from JSON"):
+        Summary.from_json(summary.to_json()).source()
+
+
+def test_nothing_is_said_of_a_file_that_has_changed(tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    text = Path(annotated_models.__file__).read_text(encoding="utf-8")
+    file.write_text(text, encoding="utf-8")
+    names: dict[str, Any] = {"__name__": "elsewhere"}
+    exec(compile(text, str(file), "exec"), names)
+    summary = summarize(names["UNet"](), IMAGE)
+    assert "1×16×4×6" in summary.source()
+    file.write_text(text.replace("x = self.bottom(x)", "x = self.bottom(self.bottom(x))"), encoding="utf-8")
+    changed = summary.source()
+    assert "UNet.forward" not in changed
+    assert "DoubleConv.forward" in changed
+
+
+def test_the_command_prints_it(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    target = [f"{Path(annotated_models.__file__)}:UNet", "3,16,24"]
+    assert main(["show", *target, "--source"]) == 0
+    assert beside(capsys.readouterr().out, "x = self.bottom(x)") == "1×16×4×6"
+    file = tmp_path / "net.html"
+    assert main(["show", *target, "--source", "--output", str(file)]) == 0
+    assert file.read_text(encoding="utf-8").startswith('<div class="convlin">')
+    assert main(["show", *target, "--source", "--format", "csv"]) == 2
+    assert "--source is written as text or html" in capsys.readouterr().err
