@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
 from convlin.annotate.expressions import Expressions, File, Function
 from convlin.annotate.values import Value, Values
-from convlin.records import Problem, Report, Shape
+from convlin.records import Call, Problem, Report, Shape
 from convlin.source.text import SourceText
 
 Shapes: TypeAlias = tuple[Shape, ...]
@@ -24,8 +24,8 @@ class Line:
     last: int
     shapes: dict[Shapes, int] = field(default_factory=dict)
     """Each distinct result, in the order of the first time, with how often there was that result."""
-    calls: tuple[int, ...] = ()
-    """Indices of the report's calls whose results these are."""
+    calls: tuple[Call, ...] = ()
+    """Those that were made on the line, of a single report."""
     problems: tuple[Problem, ...] = ()
     """What does not fit on this line."""
     failed: bool = False
@@ -64,6 +64,22 @@ def function_lines(report: Report) -> list[FunctionLines]:
     ]
 
 
+def together(reports: Iterable[Report]) -> list[FunctionLines]:
+    """The functions of several reports, each once: a line has what it made in any of them."""
+    merged: dict[tuple[str, int], FunctionLines] = {}
+    for function in (each for report in reports for each in function_lines(report)):
+        known = merged.setdefault((function.source.name, function.first), function)
+        if known is function:
+            continue
+        for last, line in function.lines.items():
+            other = known.lines.setdefault(last, line)
+            if other is not line:
+                other.calls = ()
+                for shapes, times in line.shapes.items():
+                    other.shapes[shapes] = other.shapes.get(shapes, 0) + times
+    return list(merged.values())
+
+
 def _lines(
     function: Function,
     file: File,
@@ -76,7 +92,7 @@ def _lines(
     lines: dict[int, Line] = {}
     crowded: set[int] = set()
     for statement in _statements(function.body):
-        line = _line(statement, file, expressions, values)
+        line = _line(statement, file, report, expressions, values)
         line.problems = tuple(wrong.get(statement, ()))
         ended = line.last
         covered = range(line.first, ended + 1)
@@ -97,13 +113,13 @@ def _lines(
     )
 
 
-def _line(statement: ast.stmt, file: File, expressions: Expressions, values: Values) -> Line:
+def _line(statement: ast.stmt, file: File, report: Report, expressions: Expressions, values: Values) -> Line:
     line = Line(statement.lineno, statement.end_lineno or statement.lineno)
     for value in _made(statement, file, values) or ():
         shapes = value.shapes
         line.shapes[shapes] = line.shapes.get(shapes, 0) + value.times
     inside = [result for node in ast.walk(statement) for result in expressions.results.get(node, ())]
-    line.calls = tuple(sorted({call for result in inside for call in result.calls}))
+    line.calls = tuple(report.calls[index] for index in sorted({call for each in inside for call in each.calls}))
     line.failed = any(result.failed for result in inside)
     return line
 

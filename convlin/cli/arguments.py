@@ -67,6 +67,7 @@ def build() -> argparse.ArgumentParser:
     _show(commands)
     _check(commands)
     _fix(commands)
+    _annotate(commands)
     _explain(commands)
     _program(commands)
     return parser
@@ -114,12 +115,18 @@ def _check(commands: _Commands) -> None:
         "  convlin check\n"
         "  convlin check net.py:Net 3,32,32\n"
         "  convlin check net.py:Net 3,32,32 --lock net.shapes --update\n"
+        "  convlin check net.py:Net 3,H,W --comments\n"
         "  convlin check --format github",
     )
     _model(parser, optional=True)
     lock = parser.add_argument_group("lock")
     lock.add_argument("--lock", metavar="FILE", help="compare the shapes with those that FILE holds")
     lock.add_argument("--update", action="store_true", help="write the lock (or all locks) instead of comparing")
+    parser.add_argument(
+        "--comments",
+        action="store_true",
+        help="compare the shape comments in the model's files (see convlin annotate) with what their lines make",
+    )
     parser.add_argument(
         "--format",
         choices=("text", "github", "json"),
@@ -144,6 +151,25 @@ def _fix(commands: _Commands) -> None:
         help="change the files, only where a line was found beyond doubt, and run the model once more to "
         "prove it; where that does not help, the files are put back",
     )
+
+
+def _annotate(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "annotate",
+        "write the shape of what each line makes beside it, as a comment",
+        "Run the model once and print a unified diff that puts the shape of what each line of its forward makes\n"
+        "in a comment: x = self.pool(self.conv1(x))  # (N, 16, H//2, W//2). Shape comments that are there are\n"
+        "brought up to date; other comments stay. The batch is the letter N unless --batch-size says otherwise.\n"
+        f"{RUNS_CODE}\n"
+        "Without arguments, annotate every model under [tool.convlin] in pyproject.toml.",
+        "  convlin annotate net.py:Net 3,H,W\n"
+        "  convlin annotate net.py:Net 3,H,W --write\n"
+        "  convlin annotate net.py:Net 3,32,32 --batch-size 1 --arithmetic",
+    )
+    _model(parser, optional=True)
+    parser.add_argument("--write", action="store_true", help="change the files")
+    parser.add_argument("--arithmetic", action="store_true", help="add how a size comes about: since 32*8*8 = 2048")
 
 
 def _explain(commands: _Commands) -> None:
@@ -213,7 +239,7 @@ def _model(parser: argparse.ArgumentParser, *, optional: bool) -> None:
         help="dtype of the input (float32, long, …): once for all, once for each, or as name=dtype",
     )
     group.add_argument("--device", help="where to run: cpu, cuda, or meta, which computes shapes only")
-    group.add_argument("--batch-size", metavar="N", default="1", help="size of the batch, or a letter (default: 1)")
+    group.add_argument("--batch-size", metavar="N", default="", help="size of the batch, or a letter (default: 1)")
     group.add_argument(
         "--mode", choices=("eval", "train", "same"), default="eval", help="mode of the model (default: eval)"
     )
