@@ -63,7 +63,7 @@ def as_dict(checked: Checked) -> dict[str, Any]:
 
 def _head(checked: Checked) -> str:
     total = checked.true + len(checked.stale)
-    unseen = f", {len(checked.unseen)} on lines that did not run" if checked.unseen else ""
+    unseen = f", {len(checked.unseen)} on lines whose result was not seen" if checked.unseen else ""
     if not total:
         return f"no shape comment was checked{unseen}: convlin annotate writes them"
     if checked.stale:
