@@ -272,6 +272,8 @@ class ExpressionResult(NamedTuple):
     """How often it made these."""
     failed: bool = False
     """The pass stopped here."""
+    function: str = ""
+    """The torch function that was called, as users write it; empty for a module."""
 
 
 @dataclass(frozen=True, slots=True)

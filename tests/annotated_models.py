@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 import math
+from collections.abc import Callable, Iterator
 
 import torch
 import torch.nn.functional as F
+import torch.utils.checkpoint
 from torch import Tensor, nn
 
 
@@ -128,3 +131,114 @@ class Branches(nn.Module):
             dim=1,
         )
         return joined, maps
+
+
+def unsqueezed(function: Callable[[Tensor], Tensor]) -> Callable[[Tensor], Tensor]:
+    @functools.wraps(function)
+    def changed(x: Tensor) -> Tensor:
+        return function(x).unsqueeze(0)
+
+    return changed
+
+
+@unsqueezed
+def decorated(x: Tensor) -> Tensor:
+    return x.mean(1)
+
+
+def early(x: Tensor, flag: bool) -> Tensor:
+    if flag:
+        return x
+    x = x.flatten(1)
+    return x  # noqa: RET504
+
+
+def shorter(x: Tensor, times: int) -> Tensor:
+    if times == 0:
+        return x.sum(1)
+    return shorter(x[:, :-1], times - 1)
+
+
+def in_place(x: Tensor) -> Tensor:
+    y = x * 2
+    y.unsqueeze_(0)
+    return y
+
+
+def maybe(x: Tensor, flag: bool) -> Tensor | None:
+    y = x.mean(1)
+    if flag:
+        return None
+    return y
+
+
+def parts(x: Tensor) -> Iterator[Tensor]:
+    for start in range(3):
+        yield x[:, start:]
+
+
+class Several(nn.Module):
+    """A module that returns a dict, which its caller takes apart."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 6)
+
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
+        return {"wide": self.fc(x), "short": x.sum(-1)}
+
+
+class Awkward(Several):
+    """Lines whose value is easily mistaken for that of something inside them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = Several()
+        self.heads = nn.ModuleDict({"p": nn.Linear(4, 3), "q": nn.Linear(4, 2)})
+        self.act = F.relu
+        self.fold = lambda x: x.flatten(1)
+
+    @property
+    def weight(self) -> Tensor:
+        return self.fc.weight.T
+
+    def forward(self, x: Tensor) -> Tensor:
+        base = super().forward(x)
+        d = decorated(x)
+        e = early(x, True)
+        for flag in (True, False):
+            e = early(x, flag)
+        s = shorter(x, 2)
+        i = in_place(x)
+        m = maybe(x, False)
+        for flag in (True, False):
+            m = maybe(x, flag)
+        p = torch.stack([each.sum(1) for each in parts(x)])
+        several = list(parts(x))
+        wide = self.inner(x)["wide"]
+        f = self.fold(x)
+        w = x @ self.weight
+        both = [self.heads[name](x) for name in ("p", "q")]
+        total = sum([x.sum(1, keepdim=True), x])
+        mapped = list(map(self.act, [x, x.sum(0)]))
+        a = self.act(x)
+        q = (z := x.sum(0)) + 1
+        x2, x3 = x, x.mean(0)
+        x2, x3 = x3, x2
+        try:
+            bad = x @ torch.ones(9, 9)
+        except RuntimeError:
+            bad = x.sum()
+        cond = x if self.training else x.mean(0)
+        value, index = x.max(1)
+        first = x.split(2, 1)[0]
+        left, right = x.mean(1), x.sum(2)
+        one = x.sum(1); two = x.sum(2)  # noqa: E702  # fmt: skip
+        grown = x.clone()
+        grown.resize_(1)
+        chained = self.fc(x).sum(
+            1
+        ).sum(0)  # fmt: skip
+        checked = torch.utils.checkpoint.checkpoint(self.fold, x, use_reentrant=False)
+        kept = (base, d, e, s, i, m, p, several, wide, f, w, both, total, mapped, a, q, z, x2, x3, bad, cond)
+        return (kept, value, index, first, left, right, one, two, grown, chained, checked)[-1]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
 from typing import Any
@@ -17,7 +18,7 @@ from convlin.cli import main
 from examples.cifar10 import CNN as Cifar
 from examples.small_cnn import CNN, WrongCNN
 from tests import annotated_models
-from tests.annotated_models import Branches, Transformer, UNet
+from tests.annotated_models import Awkward, Branches, Transformer, UNet
 from tests.traced_lines import traced
 
 IMAGE = (3, 16, 24)
@@ -28,6 +29,7 @@ MODELS: dict[str, tuple[nn.Module, Any, Any]] = {
     "transformer": (Transformer(), (7,), torch.long),
     "branches": (Branches(), IMAGE, None),
     "deep branches": (Branches(deep=True), IMAGE, None),
+    "awkward": (Awkward(), (5, 4), None),
 }
 
 
@@ -52,10 +54,25 @@ def test_what_a_line_shows_is_what_python_shows_of_it(name: str) -> None:
 
 
 def test_every_line_of_the_models_that_makes_a_tensor_is_shown() -> None:
-    for name, count in {"unet": 8, "transformer": 12, "branches": 10}.items():
+    for name, count in {"unet": 8, "transformer": 12, "branches": 10, "awkward": 17}.items():
         model, shape, dtype = MODELS[name]
         report = summarize(model, shape, dtypes=dtype).report
         assert sum(len(each.lines) for each in function_lines(report)) >= count, name
+
+
+def test_a_line_whose_value_was_not_seen_has_no_shape() -> None:
+    text = summarize(*MODELS["awkward"][:2]).source()
+    for code in (
+        "d = decorated(x)",
+        "i = in_place(x)",
+        "several = list(parts(x))",
+        "total = sum([x.sum(1, keepdim=True), x])",
+        "mapped = list(map(self.act, [x, x.sum(0)]))",
+        "cond = x if self.training else x.mean(0)",
+        "checked = torch.utils.checkpoint.checkpoint(self.fold, x, use_reentrant=False)",
+        "one = x.sum(1); two = x.sum(2)  # noqa: E702  # fmt: skip",
+    ):
+        assert re.search(rf"^\d+ +{re.escape(code)}$", text, re.MULTILINE), code
 
 
 def beside(text: str, code: str) -> str:
@@ -166,3 +183,25 @@ def test_the_command_prints_it(capsys: pytest.CaptureFixture[str], tmp_path: Pat
     assert file.read_text(encoding="utf-8").startswith('<div class="convlin">')
     assert main(["show", *target, "--source", "--format", "csv"]) == 2
     assert "--source is written as text or html" in capsys.readouterr().err
+
+
+def test_an_editor_gets_the_shapes_behind_each_line(capsys: pytest.CaptureFixture[str], tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    text = Path(annotated_models.__file__).read_text(encoding="utf-8")
+    text = text.replace("x = up(x)  # back to the size of the skip", "'𝄞'; x = up(x)  # back")
+    file.write_text(text, encoding="utf-8")
+    assert main(["show", f"{file}:UNet", "3,16,24", "--format", "lsp-inlay"]) == 0
+    data = json.loads(capsys.readouterr().out)
+    assert data["version"] == 1
+    ((name, hints),) = [(each["file"], each["hints"]) for each in data["files"]]
+    assert name == str(file)
+    lines = file.read_text(encoding="utf-8").splitlines()
+    found = {}
+    for hint in hints:
+        line = lines[hint["line"]].encode("utf-16-le")
+        before, behind = (part.decode("utf-16-le") for part in (line[: 2 * hint["column"]], line[2 * hint["column"] :]))
+        found[before.strip()] = hint["text"]
+        assert not behind.strip() or behind.strip().startswith("#")
+    assert found["x = self.bottom(x)"] == "1×16×4×6"
+    assert found["'𝄞'; x = up(x)"] == "1×8×8×12 | 1×4×16×24"
+    assert [hint["line"] for hint in hints] == sorted(hint["line"] for hint in hints)

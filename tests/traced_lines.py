@@ -19,7 +19,7 @@ def shapes_of(value: Any) -> tuple[tuple[int, ...], ...]:
         return (tuple(value.shape),)
     if isinstance(value, tuple | list):
         return tuple(shape for each in value for shape in shapes_of(each))
-    return ()
+    return shapes_of(list(value.values())) if isinstance(value, dict) else ()
 
 
 def traced(call: Callable[[], object], files: set[str]) -> Seen:
@@ -43,7 +43,7 @@ def traced(call: Callable[[], object], files: set[str]) -> Seen:
         if isinstance(node, ast.Assign | ast.AugAssign):
             target = node.targets[0] if isinstance(node, ast.Assign) else node.target
             names = [each.id for each in ast.walk(target) if isinstance(each, ast.Name)]
-            values = [frame.f_locals[name] for name in names]
+            values = [frame.f_locals.get(name) for name in names]  # none where it raised
             seen.setdefault((frame.f_code.co_filename, node.end_lineno or 0), []).append(shapes_of(values))
 
     def local(frame: FrameType, event: str, value: Any) -> Any:

@@ -77,6 +77,11 @@ def shapes_text(shapes: Shapes, times: int = 1) -> str:
     return f"{text}  (×{times})" if times > 1 else text
 
 
+def line_texts(line: Line) -> tuple[str, ...]:
+    """Everything that stands beside a line: its shapes, and what does not fit there."""
+    return (*_beside(line), *_wrong(line))
+
+
 def _rows(function: FunctionLines) -> Iterator[_Row]:
     source = function.source
     start, end = source.lines(function.first, function.last)

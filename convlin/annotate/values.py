@@ -6,15 +6,20 @@ Only what the run showed is put together: an expression with a part that was not
 from __future__ import annotations
 
 import ast
+import builtins
 from collections.abc import Iterator
 from typing import NamedTuple, TypeAlias
 
 from convlin.annotate.expressions import Expressions, File
-from convlin.records import CodePlace, Shape
+from convlin.records import CodePlace, ExpressionResult, Shape
 
 _Block: TypeAlias = list[ast.stmt]
 #: Statements after which the rest of a block may not run.
 _LEAVES = (ast.Return, ast.Break, ast.Continue, ast.Raise, ast.Try, ast.TryStar, ast.Yield, ast.YieldFrom)
+
+
+#: Functions of Python's own that may call others several times.
+_CALL_OTHERS = frozenset(dir(builtins)) | {"reduce", "accumulate", "starmap", "extend", "update", "fsum", "prod"}
 
 
 class Value(NamedTuple):
@@ -49,7 +54,7 @@ class Values:
 
     def _new(self, node: ast.AST, file: File) -> list[Value] | None:
         ran = self._expressions.results.get(node)
-        if ran and not isinstance(node, ast.ListComp):
+        if ran and not isinstance(node, ast.ListComp) and _is_one_call(node, ran):
             return [
                 Value(each.path, each.places[1:], each.outputs, each.times) for each in ran if not each.failed
             ] or None
@@ -182,6 +187,17 @@ class Values:
             for value in values
         ]
         return made if all(value.outputs for value in made) else None
+
+
+def _is_one_call(node: ast.AST, ran: list[ExpressionResult]) -> bool:
+    """Whether what ran at a call is the call itself, and not several that its function made: ``sum([x, y])``."""
+    if not isinstance(node, ast.Call):
+        return True
+    called = node.func.attr if isinstance(node.func, ast.Attribute) else getattr(node.func, "id", "")
+    names = {result.function.rpartition(".")[2] for result in ran}
+    if all(name == called or name.endswith(f"_{called}") for name in names):
+        return True
+    return len(names) == 1 and called not in _CALL_OTHERS
 
 
 def _own(function: ast.FunctionDef) -> Iterator[ast.AST]:

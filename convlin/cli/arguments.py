@@ -12,9 +12,19 @@ _EXIT = "exit status: 0 fine; 1 a shape problem or a difference, or your own cod
 
 _Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
-FORMS = ("text", "markdown", "html", "latex", "csv", "json", "svg")
+FORMS = ("text", "markdown", "html", "latex", "csv", "json", "svg", "lsp-inlay")
 
 USAGE = 2
+
+
+class _Given(argparse.Action):
+    """Keeps a value, and that it was given."""
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        setattr(namespace, f"{self.dest}_given", True)
 
 
 class Parser(argparse.ArgumentParser):
@@ -239,7 +249,9 @@ def _model(parser: argparse.ArgumentParser, *, optional: bool) -> None:
         help="dtype of the input (float32, long, …): once for all, once for each, or as name=dtype",
     )
     group.add_argument("--device", help="where to run: cpu, cuda, or meta, which computes shapes only")
-    group.add_argument("--batch-size", metavar="N", default="", help="size of the batch, or a letter (default: 1)")
+    group.add_argument(
+        "--batch-size", metavar="N", default="1", action=_Given, help="size of the batch, or a letter (default: 1)"
+    )
     group.add_argument(
         "--mode", choices=("eval", "train", "same"), default="eval", help="mode of the model (default: eval)"
     )
@@ -258,5 +270,10 @@ def _table(parser: argparse.ArgumentParser) -> None:
         help="show repeated identical blocks as one (default: where the table is long)",
     )
     group.add_argument("--ascii-only", action="store_true", help="plain signs only")
-    group.add_argument("--format", choices=FORMS, help="form of the table (default: by --output, else text)")
+    group.add_argument(
+        "--format",
+        choices=FORMS,
+        help="form of the table (default: by --output, else text); lsp-inlay is the shapes behind each line of "
+        "your code as JSON, for editors",
+    )
     group.add_argument("--output", metavar="FILE", help="write to FILE instead of standard output")

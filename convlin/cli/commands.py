@@ -74,6 +74,10 @@ def _text(summary: Summary, form: str, *, page: bool = False) -> str:
         return summary.to_csv()
     if form == "svg":
         return summary.to_svg()
+    if form == "lsp-inlay":
+        from convlin.annotate.inlay import inlay_hints
+
+        return as_json(inlay_hints(summary.report))
     return summary.to_json(indent=2) if form == "json" else str(summary)
 
 

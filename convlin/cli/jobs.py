@@ -226,7 +226,7 @@ def jobs(arguments: Any) -> Sequence[Job]:
             kwargs=arguments.kwargs,
             dtypes=tuple(arguments.dtypes),
             device=arguments.device,
-            batch_size=arguments.batch_size,
+            batch_size=arguments.batch_size if getattr(arguments, "batch_size_given", False) else "",
             mode=arguments.mode,
             forward_kwargs=arguments.forward_kwargs,
             lock=getattr(arguments, "lock", None),

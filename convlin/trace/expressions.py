@@ -12,11 +12,13 @@ import zlib
 from collections.abc import Iterator
 from pathlib import Path
 from types import CodeType, FrameType, TracebackType
+from typing import Any
 
 import torch
 
 import convlin
 from convlin._util.packages import folder, is_installed
+from convlin.functions.catalog import name_of
 from convlin.records import CodePlace, ExpressionResult, Shape
 
 _TORCH = folder(torch)
@@ -36,10 +38,15 @@ class Expressions:
 
     def __init__(self) -> None:
         self._kinds: dict[str, int] = {}
-        self._notes: list[tuple[_Chain, str, _Outputs, int, bool]] = []
+        self._notes: list[tuple[_Chain, str, _Outputs, int, bool, Any]] = []
 
-    def note(self, frame: FrameType | None, path: str, outputs: _Outputs, event: int = -1) -> None:
-        """The call that the innermost frame of the user's makes has returned tensors; ``path`` is its module's."""
+    def note(
+        self, frame: FrameType | None, path: str, outputs: _Outputs, event: int = -1, function: Any = None
+    ) -> None:
+        """The call that the innermost frame of the user's makes has returned tensors; ``path`` is its module's.
+
+        ``function`` is the torch function, where it is no call of a module.
+        """
         kinds = self._kinds
         while frame is not None:
             filename = frame.f_code.co_filename
@@ -47,7 +54,7 @@ class Expressions:
             if kind == _OTHER:
                 return
             if kind == _USER:
-                self._notes.append((self._chain(frame), path, outputs, event, False))
+                self._notes.append((self._chain(frame), path, outputs, event, False, function))
                 return
             frame = frame.f_back
 
@@ -61,21 +68,22 @@ class Expressions:
             elif chain:
                 break
         if chain:
-            self._notes.append((tuple(chain), path, (), event, True))
+            self._notes.append((tuple(chain), path, (), event, True, None))
 
     def results(self) -> tuple[ExpressionResult, ...]:
         """What was noted, the same results of an expression together."""
         found: dict[tuple[object, ...], ExpressionResult] = {}
         places: dict[tuple[int, int], CodePlace] = {}
-        for chain, path, outputs, event, failed in self._notes:
-            key = (*((id(code), offset) for code, offset in chain), path, outputs, failed)
+        for chain, path, outputs, event, failed, function in self._notes:
+            key = (*((id(code), offset) for code, offset in chain), path, outputs, failed, id(function))
             calls = (event,) if event >= 0 else ()
             known = found.get(key)
             if known is not None:
                 found[key] = known._replace(calls=known.calls + calls, times=known.times + 1)
                 continue
+            name = name_of(function) if function is not None else ""
             where = tuple(places.get((id(code), offset)) or _place(places, code, offset) for code, offset in chain)
-            found[key] = ExpressionResult(where, path, outputs, calls, 1, failed)
+            found[key] = ExpressionResult(where, path, outputs, calls, 1, failed, name)
         return tuple(found.values())
 
     def _chain(self, frame: FrameType) -> _Chain:

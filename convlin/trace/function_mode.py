@@ -147,7 +147,7 @@ class Between(TorchFunctionMode):
         if not made:
             return result
         if not tensors:
-            self._note(caller, result, made)
+            self._note(func, caller, result, made)
             return result
         fold = self._folded(func, args, kwargs, caller, before, made)
         if fold is not None:
@@ -168,10 +168,10 @@ class Between(TorchFunctionMode):
             self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
         else:
             self._pass_on(func, caller, tensors, made)
-        self._note(caller, result, made, len(state.recording.events) - 1 if is_row else -1)
+        self._note(func, caller, result, made, len(state.recording.events) - 1 if is_row else -1)
         return result
 
-    def _note(self, caller: FrameType, result: Any, made: list[Tensor], event: int = -1) -> None:
+    def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], event: int = -1) -> None:
         """Which expression of the user's this was, and what it made."""
         if not self._state.stack:  # code around the model
             return
@@ -180,7 +180,7 @@ class Between(TorchFunctionMode):
             outputs: tuple[tuple[str, Shape], ...] = (("", read(made[0])),)
         else:
             outputs = tuple((f"[{index}]", read(item)) for index, item in enumerate(result) if isinstance(item, Tensor))
-        self._state.recording.expressions.note(caller, self._state.path, outputs, event)
+        self._state.recording.expressions.note(caller, self._state.path, outputs, event, func)
 
     def _row(
         self,
