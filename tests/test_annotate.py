@@ -14,8 +14,9 @@ from typing import Any
 
 import pytest
 import torch
+from torch import nn
 
-from convlin import summarize
+from convlin import InputError, ShapeError, summarize
 from convlin.annotate.holding import letters_of
 from convlin.annotate.lines import together
 from convlin.annotate.stale import Checked, check_comments
@@ -387,3 +388,18 @@ def test_two_models_that_share_a_block_have_both_their_shapes_in_it(
     assert main(["annotate", "--write"]) == 0
     assert file.read_text(encoding="utf-8") == NET.format(first=f"  # {FIRST}", last="  # (1, 10) | (1, 20)") + other
     assert main(["check", "--comments"]) == 0
+
+
+def test_the_fixture_of_pytest_holds_comments_against_a_run(shape_comments: Any, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(NET.format(first="  # (N, 4, 4, 4)", last="  # (N, 12)"), encoding="utf-8")
+    net = loaded(file)["Net"]()
+    with pytest.raises(ShapeError) as caught:
+        shape_comments(net, (3, 8, 8))
+    assert str(caught.value) == (
+        "Net: 1 of 2 shape comments not true\n\nnet.py:13  (N, 12): dimension 1 is 10, not 12\nfix: # (N, 10)"
+    )
+    file.write_text(NET.format(first="  # (N, 4, 4, 4)", last="  # (N, 10)"), encoding="utf-8")
+    assert shape_comments(net, (3, 8, 8)).ok
+    with pytest.raises(InputError, match="ran no code of your own"):
+        shape_comments(nn.Linear(2, 3), (2,))

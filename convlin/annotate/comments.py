@@ -58,12 +58,16 @@ def written(results: Iterable[Shapes], most: int = _MOST_RESULTS) -> str | None:
 
     >>> written([((2, 5, 7),), ((2, 6, 7),)], most=1)
     '(2, None, 7)'
+    >>> written([((2, 5, 7),), ((2, 6, 8),)], most=1) is None
+    True
     """
     distinct = list(dict.fromkeys(results))
     if not distinct or any(len(shapes) > _MOST_TENSORS or not _is_sayable(shapes) for shapes in distinct):
         return None
     if len(distinct) > most:
         distinct = list(_merged(distinct))
+        if any(all(size == -1 for shape in shapes for size in shape[1:]) for shapes in distinct):
+            return None  # (N, None, None): nothing that anybody wants to know
     if len(distinct) > _MOST_RESULTS:
         return None
     return " | ".join(", ".join(map(_shape, shapes)) for shapes in distinct)

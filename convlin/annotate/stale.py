@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from convlin.annotate.comments import found, written
-from convlin.annotate.holding import difference
-from convlin.annotate.lines import FunctionLines
+from convlin.annotate.holding import difference, letters_of
+from convlin.annotate.lines import FunctionLines, together
 from convlin.annotate.places import Comment, comment_of, comments_of
 from convlin.checks.patterns import Names
-from convlin.records import Location
+from convlin.errors import InputError
+from convlin.records import Location, Report
 from convlin.source.rewrite import is_editable
 
 
@@ -38,6 +39,23 @@ class Checked(NamedTuple):
     stale: tuple[Stale, ...]
     unseen: tuple[Location, ...]
     """Comments in functions that ran, on lines that did not, or whose result was not seen."""
+
+
+def failure(report: Report) -> str:
+    """The message of the ``ShapeError`` about every comment that is not true of one run; empty if none is.
+
+    Raises:
+        InputError: there is nothing that comments could be held against.
+    """
+    functions = together([report])
+    if not functions:
+        raise InputError(f"{report.model} ran no code of your own whose source is to be had")
+    checked = check_comments(functions, letters_of([report]))
+    if not checked.stale:
+        return ""
+    total = checked.true + len(checked.stale)
+    told = (f"{each.where.text}  {each.text}" for each in checked.stale)
+    return "\n".join([f"{report.model}: {len(checked.stale)} of {total} shape comments not true", "", *told])
 
 
 def check_comments(functions: Iterable[FunctionLines], letters: Names) -> Checked:
