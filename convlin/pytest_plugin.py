@@ -1,6 +1,7 @@
-"""The pytest plugin: the fixture ``shape_lock``, and convlin's answer in the report of a shape error.
+"""The pytest plugin: ``shape_lock`` and ``shape_comments``, and convlin's answer in the report of a shape error.
 
-``shape_lock`` compares a model's shapes with a lock beside the test file.  pytest loads this module
+``shape_lock`` compares a model's shapes with a lock beside the test file, ``shape_comments`` with the
+comments in its source.  pytest loads this module
 in every run where convlin is installed, so it imports pytest and nothing else; torch comes in when a
 test calls the fixture, and a test that fails is looked at only where it loaded torch itself.
 """
@@ -115,6 +116,47 @@ def shape_lock(request: pytest.FixtureRequest) -> ShapeLock:
     Run pytest with --shape-lock-update to write the lock.
     """
     return ShapeLock(request.node, request.config.stash[_BOOK])
+
+
+class ShapeComments:
+    """Holds the shape comments in the files of a model against a run, as ``convlin check --comments`` does."""
+
+    def __call__(
+        self,
+        model: nn.Module,
+        input: Input,
+        *,
+        kwargs: Mapping[str, Any] | None = None,
+        batch_size: int | str = "N",
+        dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+        device: torch.device | str | None = None,
+        mode: str = "eval",
+    ) -> Summary:
+        """The summary of ``model``, or a ``ShapeError`` with every comment that is not true.
+
+        Everything is as for ``summarize``, but that the batch is the letter N where nothing else is said.
+        """
+        __tracebackhide__ = True
+        from convlin.annotate.stale import failure
+        from convlin.api.summarize import summarize
+        from convlin.errors import InputError, ShapeError
+
+        try:
+            summary = summarize(
+                model, input, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode
+            ).check()
+            message = failure(summary.report)
+        except (InputError, ShapeError) as error:
+            raise error.with_traceback(None) from None
+        if message:
+            raise ShapeError(message)
+        return summary
+
+
+@pytest.fixture
+def shape_comments() -> ShapeComments:
+    """Hold the shape comments in the files of a model against a run: shape_comments(model, (3, "H", "W"))."""
+    return ShapeComments()
 
 
 def _missing(node: pytest.Item, path: Path) -> str:

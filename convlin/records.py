@@ -260,6 +260,39 @@ def past_joins(source: Source, joins: Sequence[Join]) -> Source:
     return source
 
 
+class CodePlace(NamedTuple):
+    """One instruction of the user's code; the source says which expression it is."""
+
+    file: str
+    function: str
+    """The function's qualified name."""
+    first_line: int
+    """The line on which the function's code starts."""
+    offset: int
+    """The instruction, in bytes from the start of the function's code."""
+    fingerprint: int
+    """A checksum of the function's code: source that was changed since does not compile to it."""
+
+
+class ExpressionResult(NamedTuple):
+    """The tensors that one expression in the user's code made, the same each time it ran."""
+
+    places: tuple[CodePlace, ...]
+    """The expression itself, then the calls of functions that led to it, up to the module's ``forward``."""
+    path: str
+    """The module whose ``forward`` ran."""
+    outputs: tuple[tuple[str, Shape], ...]
+    """Each tensor's place (as in ``TensorInfo``) and shape; empty where the expression raised."""
+    calls: tuple[int, ...] = ()
+    """Index into the report's ``calls``, where the expression is one of these."""
+    times: int = 1
+    """How often it made these."""
+    failed: bool = False
+    """The pass stopped here."""
+    function: str = ""
+    """The torch function that was called, as users write it; empty for a module."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A finding: what does not fit, where, and how to mend it."""
@@ -458,6 +491,8 @@ class Report:
     """The pass reached the end of ``forward``."""
     accepts: Accepts | None = None
     """With named sizes: which of them the model takes as it is declared, where that could be proved."""
+    expressions: tuple[ExpressionResult, ...] = field(default=(), repr=False, compare=False)
+    """What each expression of the user's own code made, in the order of the first time it ran."""
 
     def parameters(self) -> Iterator[tuple[str, ParameterInfo]]:
         """Every distinct parameter once, with its full name; tied ones under their first name."""

@@ -14,6 +14,7 @@ from convlin.render.forms import Forms
 from convlin.render.options import Options
 
 if TYPE_CHECKING:
+    from convlin.annotate.listing import Listing
     from convlin.checks.patterns import Expected
 
 
@@ -127,6 +128,35 @@ class Summary(Forms):
 
         text = explain_report(self.report, None if path is None else find_call(self.report, path))
         return Text(printable(text, self._options.ascii_only))
+
+    def source(self) -> Listing:
+        """The code of every ``forward`` that ran, and the shape of what each line makes beside it, as text.
+
+        Helper functions are included, code of installed packages is not.  A line that ran several times
+        shows each distinct shape and how often (``×3``); a branch of an ``if`` that did not run says so,
+        and a line where something does not fit says what it needs.  A notebook shows the text as HTML.
+
+        Raises:
+            InputError: no forward pass was run, or it ran no code whose source is to be had.
+
+        >>> from convlin import summarize
+        >>> from examples.small_cnn import WrongCNN
+        >>> print(summarize(WrongCNN(), (3, 32, 32)).source())
+        CNN.forward  small_cnn.py:27
+        <BLANKLINE>
+        27  def forward(self, x: torch.Tensor) -> torch.Tensor:
+        28      x = F.relu(self.bn1(self.conv1(x)))  1×16×32×32
+        29      x = F.relu(self.bn2(self.conv2(x)))  1×32×16×16
+        30      x = self.max_pool(x)                 1×32×8×8
+        31      x = x.view(-1, 32 * 8 * 8)           1×2048
+        32      return self.fc1(x)                   1×10
+                                                     ✗ fc1 needs in_features=2048, has 999
+        """
+        from convlin.annotate.listing import listing
+        from convlin.render.text import carries_signs
+
+        plain = self._options.ascii_only
+        return listing(self.report, ascii_only=plain if plain is not None else not carries_signs())
 
     # Checks
 

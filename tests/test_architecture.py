@@ -10,7 +10,7 @@ from docs.make_diagram import PACKAGE, PAGE, arrows, imports, layer, levels, mod
 from tests.processes import python
 
 #: Layers that may not reach torch, not even through another one.
-WITHOUT_TORCH = ("records", "errors", "render", "arithmetic", "derivations", "analysis", "source")
+WITHOUT_TORCH = ("records", "errors", "render", "arithmetic", "derivations", "analysis", "source", "annotate")
 #: Layers that may not import each other, though no circle would come of it.
 NEVER = {
     "trace": ("render", "analysis", "source"),

@@ -701,7 +701,7 @@ def test_one_wrong_model_among_several(run: Run, project: Path) -> None:
         ("[tool]\nconvlin = 3\n", "lists none under [tool.convlin]"),
         ("[tool.convlin\n", "pyproject.toml cannot be read: "),
         ('[tool.convlin]\nmodels = ["net.py:CNN"]\n', 'pyproject.toml, model 1: write { model = "net.py:Net"'),
-        ("[tool.convlin]\nmodel = 3\nmodels = [{ model = 'a:b' }]\n", "has 'model', and its one key is 'models'"),
+        ("[tool.convlin]\nmodel = 3\nmodels = [{ model = 'a:b' }]\n", "has 'model', and its keys are 'models' and"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', inptu = '3' }]\n", "has no key 'inptu'; did you mean 'input'?"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', input = 3.5 }]\n", "input = 3.5 is not a valid input"),
         ("[tool.convlin]\nmodels = [{ model = 'a:b', mode = 3 }]\n", "mode = 3 should be a text"),

@@ -54,6 +54,7 @@ SUMMARY = {
     "ok": None, "problems": None, "calls": None, "modules": None, "required_in_features": None, "accepts": None,
     "output_shape": None, "total_params": None, "trainable_params": None, "report": None,
     "explain": "path=None",
+    "source": "",
     "check": "path=None",
     "lock": "path",
     "assert_shapes": "expected",
@@ -82,7 +83,7 @@ PROBLEM = {"kind", "path", "declared", "required", "message", "fix", "where", "c
 #: Options that only a command line has, or that have another name there because ``--kwargs`` makes the model.
 ONLY_ON_THE_COMMAND_LINE = {
     "help", "model", "input", "format", "output", "lock", "update", "write", "layer", "forward_kwargs", "version",
-    "command",
+    "command", "source", "comments", "arithmetic",
 }  # fmt: skip
 
 
@@ -181,7 +182,7 @@ def actions(command: str) -> Iterator[argparse.Action]:
     yield from commands.choices[command]._actions
 
 
-@pytest.mark.parametrize("command", ["show", "check", "fix", "explain"])
+@pytest.mark.parametrize("command", ["show", "check", "fix", "annotate", "explain"])
 def test_the_command_line_spells_them_as_python_does(command: str) -> None:
     known = options_of(convlin.summarize)
     for action in actions(command):
@@ -199,7 +200,7 @@ def test_the_command_line_spells_them_as_python_does(command: str) -> None:
 
 def test_pyproject_spells_them_as_the_command_line_does() -> None:
     keys = {field.name for field in fields(Job)} - {"base"}
-    assert keys == {"model", "input", "lock", "forward_kwargs", *options_of(convlin.assert_shapes)}
+    assert keys == {"model", "input", "lock", "comments", "forward_kwargs", *options_of(convlin.assert_shapes)}
 
 
 def test_pytest_spells_them_as_python_does() -> None:

@@ -66,6 +66,10 @@ def _command(name: str) -> Command:
         from convlin.cli.fixing import fix
 
         return fix
+    if name == "annotate":
+        from convlin.cli.annotating import annotate
+
+        return annotate
     from convlin.cli import commands
 
     return commands.show if name == "show" else commands.explain

@@ -12,9 +12,19 @@ _EXIT = "exit status: 0 fine; 1 a shape problem or a difference, or your own cod
 
 _Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
-FORMS = ("text", "markdown", "html", "latex", "csv", "json", "svg")
+FORMS = ("text", "markdown", "html", "latex", "csv", "json", "svg", "lsp-inlay")
 
 USAGE = 2
+
+
+class _Given(argparse.Action):
+    """Keeps a value, and that it was given."""
+
+    def __call__(
+        self, parser: object, namespace: argparse.Namespace, values: object, option: str | None = None
+    ) -> None:
+        setattr(namespace, self.dest, values)
+        setattr(namespace, f"{self.dest}_given", True)
 
 
 class Parser(argparse.ArgumentParser):
@@ -67,6 +77,7 @@ def build() -> argparse.ArgumentParser:
     _show(commands)
     _check(commands)
     _fix(commands)
+    _annotate(commands)
     _explain(commands)
     _program(commands)
     return parser
@@ -91,10 +102,16 @@ def _show(commands: _Commands) -> None:
         f"Run the model once on a dummy input and print the shape after every layer.\n{RUNS_CODE}\n"
         "Without an input no pass is run: structure and parameters only.",
         "  convlin show net.py:Net 3,32,32\n"
+        "  convlin show net.py:Net 3,H,W --source\n"
         "  convlin show pkg.models:make_unet 3,H,W --kwargs '{\"classes\": 10}'\n"
         "  convlin show net.py:Bert input_ids=128 --dtypes long --format html --output bert.html",
     )
     _model(parser, optional=False)
+    parser.add_argument(
+        "--source",
+        action="store_true",
+        help="print the code of every forward with the shape of each line beside it, instead of the table",
+    )
     _table(parser)
 
 
@@ -108,12 +125,18 @@ def _check(commands: _Commands) -> None:
         "  convlin check\n"
         "  convlin check net.py:Net 3,32,32\n"
         "  convlin check net.py:Net 3,32,32 --lock net.shapes --update\n"
+        "  convlin check net.py:Net 3,H,W --comments\n"
         "  convlin check --format github",
     )
     _model(parser, optional=True)
     lock = parser.add_argument_group("lock")
     lock.add_argument("--lock", metavar="FILE", help="compare the shapes with those that FILE holds")
     lock.add_argument("--update", action="store_true", help="write the lock (or all locks) instead of comparing")
+    parser.add_argument(
+        "--comments",
+        action="store_true",
+        help="compare the shape comments in the model's files (see convlin annotate) with what their lines make",
+    )
     parser.add_argument(
         "--format",
         choices=("text", "github", "json"),
@@ -138,6 +161,25 @@ def _fix(commands: _Commands) -> None:
         help="change the files, only where a line was found beyond doubt, and run the model once more to "
         "prove it; where that does not help, the files are put back",
     )
+
+
+def _annotate(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "annotate",
+        "write the shape of what each line makes beside it, as a comment",
+        "Run the model once and print a unified diff that puts the shape of what each line of its forward makes\n"
+        "in a comment: x = self.pool(self.conv1(x))  # (N, 16, H//2, W//2). Shape comments that are there are\n"
+        "brought up to date; other comments stay. The batch is the letter N unless --batch-size says otherwise.\n"
+        f"{RUNS_CODE}\n"
+        "Without arguments, annotate every model under [tool.convlin] in pyproject.toml.",
+        "  convlin annotate net.py:Net 3,H,W\n"
+        "  convlin annotate net.py:Net 3,H,W --write\n"
+        "  convlin annotate net.py:Net 3,32,32 --batch-size 1 --arithmetic",
+    )
+    _model(parser, optional=True)
+    parser.add_argument("--write", action="store_true", help="change the files")
+    parser.add_argument("--arithmetic", action="store_true", help="add how a size comes about: since 32*8*8 = 2048")
 
 
 def _explain(commands: _Commands) -> None:
@@ -216,7 +258,9 @@ def _input(group: argparse._ActionsContainer) -> None:
         help="dtype of the input (float32, long, …): once for all, once for each, or as name=dtype",
     )
     group.add_argument("--device", help="where to run: cpu, cuda, or meta, which computes shapes only")
-    group.add_argument("--batch-size", metavar="N", default="1", help="size of the batch, or a letter (default: 1)")
+    group.add_argument(
+        "--batch-size", metavar="N", default="1", action=_Given, help="size of the batch, or a letter (default: 1)"
+    )
     group.add_argument(
         "--mode", choices=("eval", "train", "same"), default="eval", help="mode of the model (default: eval)"
     )
@@ -235,5 +279,10 @@ def _table(parser: argparse.ArgumentParser) -> None:
         help="show repeated identical blocks as one (default: where the table is long)",
     )
     group.add_argument("--ascii-only", action="store_true", help="plain signs only")
-    group.add_argument("--format", choices=FORMS, help="form of the table (default: by --output, else text)")
+    group.add_argument(
+        "--format",
+        choices=FORMS,
+        help="form of the table (default: by --output, else text); lsp-inlay is the shapes behind each line of "
+        "your code as JSON, for editors",
+    )
     group.add_argument("--output", metavar="FILE", help="write to FILE instead of standard output")

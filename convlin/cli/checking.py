@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 from convlin._util.atomic_write import shown
 from convlin.checks.lock_diff import Change, changes, renewed, told
 from convlin.checks.lock_file import lock_of, read_lock
-from convlin.cli import failures, while_importing
+from convlin.cli import comment_check, failures, while_importing
+from convlin.cli.annotating import look_with_letters
 from convlin.cli.annotations import Annotation, annotated
 from convlin.cli.commands import as_json
 from convlin.cli.jobs import Job, Looked, jobs, look
@@ -19,7 +20,7 @@ from convlin.cli.load_model import Loader, divided
 from convlin.cli.screen import Screen
 from convlin.cli.user_code import UserCodeError
 from convlin.errors import InputError
-from convlin.records import Location, Problem
+from convlin.records import Location, Problem, Report
 from convlin.render.text import given, problems_text
 from convlin.source import locate
 
@@ -69,25 +70,34 @@ def check(arguments: argparse.Namespace, screen: Screen) -> int:
     if arguments.model is None and arguments.lock is not None:
         raise InputError('--lock is for one model: write it as lock = "…" under [tool.convlin]')
     results: list[Result] = []
+    with_comments: list[Report] = []
     with Loader() as loader:
         for job in todo:
-            result = _checked(job, loader, screen, update=arguments.update)
+            result = _checked(job, loader, screen, with_comments, update=arguments.update)
             results.append(result)
             if arguments.format == "text":
                 _answer_text(result, screen)
             elif arguments.format == "github":
                 _answer_github(result, screen)
+    comments = comment_check.checked_comments(with_comments) if with_comments else None
+    if comments is not None and arguments.format == "text":
+        comment_check.answer_text(comments, screen)
+    elif comments is not None and arguments.format == "github":
+        comment_check.answer_github(comments, screen)
     if arguments.format == "json":
-        screen.answer(
-            as_json({"version": JSON_VERSION, "models": [_as_dict(each) for each in results]}), is_table=False
-        )
+        answer: dict[str, Any] = {"version": JSON_VERSION, "models": [_as_dict(each) for each in results]}
+        if comments is not None:
+            answer["comments"] = comment_check.as_dict(comments)
+        screen.answer(as_json(answer), is_table=False)
     elif len(results) > 1:
         wrong = sum(not result.ok for result in results)
         screen.answer(f"{len(results)} models, {wrong or 'none'} with problems")
-    return max(result.status for result in results)
+    stale = comments is not None and bool(comments.stale)
+    return max([*(result.status for result in results), int(stale)])
 
 
-def _checked(job: Job, loader: Loader, screen: Screen, *, update: bool) -> Result:
+def _checked(job: Job, loader: Loader, screen: Screen, with_comments: list[Report], *, update: bool) -> Result:
+    """The result of one job; a report to hold comments against goes to ``with_comments``, where the job wants that."""
     result = Result(job)
     try:
         if not job.input and not job.forward_kwargs:
@@ -96,6 +106,11 @@ def _checked(job: Job, loader: Loader, screen: Screen, *, update: bool) -> Resul
         _take(result, looked.summary)
         if job.lock_path is not None:
             _hold_against_lock(result, looked, job.lock_path, update=update)
+        if job.comments and looked.summary.ok:
+            report = look_with_letters(job, loader, screen).summary.report
+            for remark in report.remarks:
+                screen.say(f"{job.model}: {remark}")
+            with_comments.append(report)
     except InputError as error:
         result.usage = str(error)
     except UserCodeError as error:

@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 
 
 def show(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Print (or save) the table of one model."""
+    """Print (or save) the table of one model, or its code with the shapes beside it."""
+    if arguments.source and arguments.format not in (None, "text", "html"):
+        raise InputError(f"--source is written as text or html: there is no {arguments.format} form of it")
     options = {
         "columns": arguments.columns,
         "depth": arguments.depth,
@@ -30,12 +32,25 @@ def show(arguments: argparse.Namespace, screen: Screen) -> int:
     (job,) = jobs(arguments)
     with Loader() as loader:
         summary = look(job, loader, screen, options).summary
-        if arguments.output is not None:
+        if arguments.source:
+            _show_source(summary, arguments, screen)
+        elif arguments.output is not None:
             _save(summary, arguments, screen)
         else:
             form = arguments.format or "text"
             screen.answer(_text(summary, form), is_table=form == "text")
     return 0 if summary.ok else 1
+
+
+def _show_source(summary: Summary, arguments: argparse.Namespace, screen: Screen) -> None:
+    listing = summary.source()
+    form = arguments.format or ("html" if str(arguments.output).endswith((".html", ".htm")) else "text")
+    text = listing._repr_html_() if form == "html" else str(listing)
+    if arguments.output is None:
+        screen.answer(text, is_table=form == "text")
+    else:
+        screen.save(text, arguments.output)
+        screen.say(f"written {arguments.output}")
 
 
 def _save(summary: Summary, arguments: argparse.Namespace, screen: Screen) -> None:
@@ -59,6 +74,10 @@ def _text(summary: Summary, form: str, *, page: bool = False) -> str:
         return summary.to_csv()
     if form == "svg":
         return summary.to_svg()
+    if form == "lsp-inlay":
+        from convlin.annotate.inlay import inlay_hints
+
+        return as_json(inlay_hints(summary.report))
     return summary.to_json(indent=2) if form == "json" else str(summary)
 
 

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from contextlib import redirect_stdout
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -31,24 +32,39 @@ class Job:
     kwargs: str = ""
     dtypes: tuple[str, ...] = ()
     device: str | None = None
-    batch_size: str = "1"
+    batch_size: str = ""
+    """Empty where it was not given."""
     mode: str = "eval"
     forward_kwargs: str = ""
     lock: str | None = None
+    comments: bool = False
+    """Whether ``check`` holds the shape comments in the model's files against the run."""
     base: Path = Path()
     """Where relative paths start and modules are looked for first."""
 
     def command(self) -> list[str]:
         """The job as arguments of ``convlin check``."""
-        words = [self.model, *self.input, "--batch-size", self.batch_size, "--mode", self.mode]
+        words = [self.model, *self.input, "--mode", self.mode]
         words += [f"--dtypes={dtype}" for dtype in self.dtypes]
-        options = {"kwargs": self.kwargs, "device": self.device, "forward-kwargs": self.forward_kwargs}
+        options = {
+            "batch-size": self.batch_size,
+            "kwargs": self.kwargs,
+            "device": self.device,
+            "forward-kwargs": self.forward_kwargs,
+        }
         return words + [f"--{option}={value}" for option, value in options.items() if value]
 
     @property
     def lock_path(self) -> Path | None:
         """Where the lock is, if there is one."""
         return self.base / self.lock if self.lock is not None else None
+
+    def named_batch(self) -> Job:
+        """The same with a letter for the batch, where its size was not given."""
+        if self.batch_size:
+            return self
+        taken = set(re.findall(r"\w+", " ".join(self.input)))
+        return replace(self, batch_size=next(letter for letter in ("N", "B", "batch") if letter not in taken))
 
 
 class Looked(NamedTuple):
@@ -66,7 +82,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
     given, dtypes = values.read_inputs(job.input), values.read_dtypes(job.dtypes)
     arguments, keywords = values.read_arguments(job.kwargs, "--kwargs")
     forward = _forward_arguments(job)
-    batch_size = values.read_batch_size(job.batch_size)
+    batch_size = values.read_batch_size(job.batch_size or "1")
     with redirect_stdout(screen.stderr):
         with screen.progress(f"importing {job.model}"):
             from convlin.api.summarize import summary_of
@@ -110,17 +126,27 @@ def configured(start: Path) -> list[Job]:
     models = table.get("models") if isinstance(table, dict) else None
     if not isinstance(models, list) or not models:
         raise InputError(f"no model was given, and {shown(path)} lists none under [tool.convlin]: {example}")
-    unknown = [key for key in table if key != "models"]
+    unknown = [key for key in table if key not in ("models", "comments")]
     if unknown:
-        raise InputError(f"{shown(path)}: [tool.convlin] has {unknown[0]!r}, and its one key is 'models'")
-    return [_job(entry, f"{shown(path)}, model {number}", path.parent) for number, entry in enumerate(models, 1)]
+        raise InputError(f"{shown(path)}: [tool.convlin] has {unknown[0]!r}, and its keys are 'models' and 'comments'")
+    comments = _flag(table.get("comments", False), f"{shown(path)}: comments")
+    return [
+        _job(entry, f"{shown(path)}, model {number}", path.parent, comments=comments)
+        for number, entry in enumerate(models, 1)
+    ]
+
+
+def _flag(value: Any, place: str) -> bool:
+    if not isinstance(value, bool):
+        raise InputError(f"{place} = {value!r} should be true or false")
+    return value
 
 
 def _is_file(folder: Path) -> bool:
     return (folder / "pyproject.toml").is_file()
 
 
-def _job(entry: Any, place: str, base: Path) -> Job:
+def _job(entry: Any, place: str, base: Path, *, comments: bool) -> Job:
     if not isinstance(entry, dict) or not isinstance(entry.get("model"), str):
         raise InputError(f'{place}: write {{ model = "net.py:Net", input = "3,32,32" }}')
     known = [field.name for field in fields(Job) if field.name != "base"]
@@ -135,7 +161,8 @@ def _job(entry: Any, place: str, base: Path) -> Job:
     read["dtypes"] = _dtypes(entry.get("dtypes", ()), place)
     for key in ("kwargs", "forward_kwargs"):
         read[key] = _arguments(entry.get(key, ""), f"{place}: {key}")
-    read["batch_size"] = str(entry.get("batch_size", 1))
+    read["batch_size"] = str(entry.get("batch_size", ""))
+    read["comments"] = _flag(entry.get("comments", comments), f"{place}: comments")
     return Job(**read, base=base)
 
 
@@ -188,8 +215,10 @@ def _refuse(given: Any, place: str) -> str:
 
 def jobs(arguments: Any) -> Sequence[Job]:
     """The jobs of a command: the one that its arguments name, or those in ``pyproject.toml``."""
+    comments = getattr(arguments, "comments", False)
     if arguments.model is None:
-        return configured(Path.cwd())
+        found = configured(Path.cwd())
+        return [replace(job, comments=True) for job in found] if comments else found
     return [
         Job(
             model=arguments.model,
@@ -197,10 +226,11 @@ def jobs(arguments: Any) -> Sequence[Job]:
             kwargs=arguments.kwargs,
             dtypes=tuple(arguments.dtypes),
             device=arguments.device,
-            batch_size=arguments.batch_size,
+            batch_size=arguments.batch_size if getattr(arguments, "batch_size_given", False) else "",
             mode=arguments.mode,
             forward_kwargs=arguments.forward_kwargs,
             lock=getattr(arguments, "lock", None),
+            comments=comments,
             base=Path(os.getcwd()),
         )
     ]

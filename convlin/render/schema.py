@@ -26,6 +26,9 @@ VERSION = 1
 
 _KEY = "convlin"
 
+#: Instructions of code that only the process that ran it can look up.
+_NOT_WRITTEN = frozenset({"expressions"})
+
 
 class _Size:
     """Stands for ``records.Size`` where types are read: an integer, or a closed form as text."""
@@ -170,7 +173,7 @@ class _Writer:
             if name == "derive":  # a rule is code; what it derived is data
                 found["derivation"] = self.plain(value.derivation)
                 found["rule"] = None if value.derive is None else rules.written(value.derive)
-            else:
+            elif name not in _NOT_WRITTEN:
                 found[name] = self._field(getattr(value, name), hints[name])
         return found
 

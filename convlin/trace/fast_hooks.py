@@ -56,6 +56,7 @@ class QuickHooks:
         this_thread, thread = threading.get_ident, threading.get_ident()
         known, source, remember = state.known, state.origins.source, state.origins.remember
         events, required = state.recording.events, state.recording.required
+        note, this_frame = state.recording.expressions.note, sys._getframe
         stack, completed, settle, handled = state.stack, state.completed, state.settle, sys.exc_info
         mode, depth, mode_at = self._mode, torch._C._len_torch_function_stack, torch._C._get_function_stack_at
         take_off, put_on = torch._C._pop_torch_function_stack, torch._C._push_on_torch_function_stack
@@ -84,6 +85,8 @@ class QuickHooks:
             if not inner or not source(output).is_made:
                 remember(output, Source.call(index))
             events.append(made)
+            if stack:  # what called the model itself is not its code
+                note(this_frame(2), stack[-1].path, (("", made.outputs[0].shape),), index)
             if what.is_linear:
                 # A forward of its own may change its input first: it runs with what is declared.
                 shape = inputs[0].shape

@@ -143,10 +143,11 @@ class Between(TorchFunctionMode):
                 self._note_failure(func, args, kwargs, error, caller)
                 raise
             misfits, result = recovery
-        if not tensors:
-            return result
         made = [result] if isinstance(result, Tensor) else _several(result)
         if not made:
+            return result
+        if not tensors:
+            self._note(func, caller, result, made)
             return result
         fold = self._folded(func, args, kwargs, caller, before, made)
         if fold is not None:
@@ -162,11 +163,24 @@ class Between(TorchFunctionMode):
             top.stands_in, misfits = True, ()
         shows = top is None or not top.is_leaf or len(state.stack) == 1
         changed = len(made) > 1 or state.read(made[0]) != before[0]
-        if (changed and shows) or misfits:
+        is_row = bool((changed and shows) or misfits)
+        if is_row:
             self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
         else:
             self._pass_on(func, caller, tensors, made)
+        self._note(func, caller, result, made, len(state.recording.events) - 1 if is_row else -1)
         return result
+
+    def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], event: int = -1) -> None:
+        """Which expression of the user's this was, and what it made."""
+        if not self._state.stack:  # code around the model
+            return
+        read = self._state.read
+        if isinstance(result, Tensor):
+            outputs: tuple[tuple[str, Shape], ...] = (("", read(made[0])),)
+        else:
+            outputs = tuple((f"[{index}]", read(item)) for index, item in enumerate(result) if isinstance(item, Tensor))
+        self._state.recording.expressions.note(caller, self._state.path, outputs, event, func)
 
     def _row(
         self,

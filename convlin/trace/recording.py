@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from convlin.functions.catalog import hands_on, makes_feature_map
 from convlin.layers import PLAIN, LayerRule, Misfit
 from convlin.records import Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
+from convlin.trace.expressions import Expressions
 
 #: Layers that hand on what came in where a stand-in took its place.
 _HANDING_ON = (nn.modules.batchnorm._NormBase, nn.GroupNorm)
@@ -145,6 +146,7 @@ class Recording:
     """The model came to its end and returned None."""
     under_way: tuple[str, ...] = ()
     """Paths of the modules that were running when the pass stopped, the innermost last."""
+    expressions: Expressions = field(default_factory=Expressions)
 
 
 def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:

@@ -74,6 +74,7 @@ def _build(
         joins=tuple(recording.joins),
         remarks=(*remarks, *_RETURNS_NONE) if recording.returns_none else remarks,
         completed=recording.failure is None,
+        expressions=recording.expressions.results(),
     )
 
 

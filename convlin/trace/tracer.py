@@ -207,6 +207,9 @@ class Tracer:
                 flops=state.count(frame.counted, frame.counted_inside) if frame is not None else None,
             )
         )  # fmt: skip
+        if state.stack:  # what called the model itself is not its code
+            made = tuple((each.place, each.shape) for each in events[-1].outputs)
+            state.recording.expressions.note(sys._getframe(2), state.path, made, index)
         if isinstance(module, nn.Linear) and inputs:
             self._require(module, path, frame, inputs)
         if frame is not None and frame.findings:
@@ -282,6 +285,9 @@ class Tracer:
             return
         failure.event = len(recording.events)
         recording.events.append(event)
+        around = state.stack if event.module is None else state.stack[:-1]
+        if around:
+            recording.expressions.note_failure(error, around[-1].path, failure.event)
         # With a stand-in the layer was to run: what it then refused is another matter.
         replaced = top is not None and top.is_replaced and not state.watching
         failure.is_explained = bool(failure.misfits) or bool(top is not None and top.findings and not replaced)

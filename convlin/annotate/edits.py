@@ -1,0 +1,134 @@
+"""The edits that write shapes as comments into the user's files and change nothing else.
+
+A comment that is true stays as it is.  One that is not gets the right shapes, and the words around it stay.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator, Mapping
+from typing import NamedTuple
+
+from convlin.annotate.arithmetic import since
+from convlin.annotate.comments import written
+from convlin.annotate.holding import difference
+from convlin.annotate.line_length import line_length
+from convlin.annotate.lines import FunctionLines, Line
+from convlin.annotate.places import Comment, comment_of, comments_of
+from convlin.checks.patterns import Names
+from convlin.source.rewrite import Edit, apply, is_editable
+from convlin.source.syntax import parsed_text
+from convlin.source.text import SourceText, decode
+
+
+class _File(NamedTuple):
+    """What is needed of a file to edit it."""
+
+    source: SourceText
+    comments: Mapping[int, Comment]
+    width: int
+
+
+def comment_edits(functions: Iterable[FunctionLines], letters: Names, *, arithmetic: bool = False) -> list[Edit]:
+    """The edits of every file of the user's that these functions stand in; ``letters`` are those of the input.
+
+    ``arithmetic`` adds how a size came about.
+    """
+    files: dict[str, _File] = {}
+    edits: list[Edit] = []
+    for function in functions:
+        source = function.source
+        if not is_editable(source):
+            continue
+        if source.name not in files:
+            files[source.name] = _File(source, comments_of(source), line_length(source.name))
+        for line in function.lines.values():
+            edits += _edits(line, files[source.name], letters, since(line) if arithmetic else "")
+    return edits
+
+
+def applied(edits: Iterable[Edit]) -> dict[str, bytes]:
+    """The new bytes of every file; nothing is written.
+
+    Raises:
+        ValueError: a file is not what it was, or its code would no longer be the same.
+    """
+    edits = list(edits)
+    files = apply(edits)
+    for name, data in files.items():
+        after = decode(name, data)
+        with open(name, "rb") as file:
+            before = decode(name, file.read())
+        if before is None or after is None or _tree(before) != _tree(after):
+            raise ValueError(f"the code of {name} would not stay the same")
+    return files
+
+
+def _tree(source: SourceText) -> str:
+    return ast.dump(parsed_text(source.text))
+
+
+def _edits(line: Line, file: _File, letters: Names, arithmetic: str) -> Iterator[Edit]:
+    text = written(line.shapes)
+    if text is None:
+        return
+    present = comment_of(line, file.comments, letters.sizes)
+    if present is None:
+        yield from _placed(line, file, _code_end(line, file), _candidates(line, text, arithmetic))
+        return
+    stale = difference(present.shapes, line.shapes, letters)
+    shapes = text if stale else present.shapes.text
+    had = present.shapes.arithmetic
+    reason = arithmetic or (since(line) if had is not None else "")
+    end = present.comment.start + had[1] if had is not None else present.end
+    old, new = file.source.text[present.start : end], f"{shapes}{reason}"
+    if new == old:
+        return
+    is_last = present.comment.start + len(present.comment.text.rstrip()) == end
+    if is_last and not present.comment.own_line and _too_long(line, file, end, len(new) - len(old)):
+        before = file.source.text[: file.source.text.rindex("#", 0, present.start)]
+        start = len(before.rstrip(" \t"))
+        yield from _placed(line, file, start, _candidates(line, shapes, reason), end)
+        return
+    yield _edit(file, present.start, end, new)
+
+
+def _candidates(line: Line, text: str, arithmetic: str) -> list[str]:
+    """Comments in the order in which they are tried, the fullest first."""
+    shorter = written(line.shapes, most=1) or text
+    return list(dict.fromkeys([f"# {text}{arithmetic}", f"# {text}", f"# {shorter}"]))
+
+
+def _placed(line: Line, file: _File, start: int, candidates: list[str], end: int | None = None) -> Iterator[Edit]:
+    """A comment at ``start``, behind the code, or on a line of its own above it: the first that fits.
+
+    What stands from ``start`` to ``end`` goes.
+    """
+    first, last = file.source.lines(line.first, line.first)
+    code = file.source.text[first:last]
+    indent = code[: len(code) - len(code.lstrip())]
+    for comment in candidates:
+        if not _too_long(line, file, start, len(comment) + 2):
+            yield _edit(file, start, end or start, f"  {comment}")
+            return
+        if len(indent.expandtabs(4)) + len(comment) <= file.width:
+            break
+    if end is not None:
+        yield _edit(file, start, end, "")
+    yield _edit(file, first, first, f"{indent}{comment}{file.source.newline}")
+
+
+def _code_end(line: Line, file: _File) -> int:
+    """Where a new comment goes: behind the code and the comment that is there, in front of blanks at the end."""
+    start, end = file.source.lines(line.last, line.last)
+    return start + len(file.source.text[start:end].rstrip(" \t"))
+
+
+def _edit(file: _File, start: int, end: int, new: str) -> Edit:
+    return Edit(file.source.name, start, end, file.source.text[start:end], new)
+
+
+def _too_long(line: Line, file: _File, end: int, more: int) -> bool:
+    """Whether the last line of a statement, up to ``end``, has no room for more characters."""
+    start, _ = file.source.lines(line.last, line.last)
+    return len(file.source.text[start:end].expandtabs(4)) + more > file.width

@@ -1,0 +1,84 @@
+"""``convlin check --comments``: what came of the shape comments, in the form that people, programs or GitHub read."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from convlin._util.atomic_write import shown
+from convlin.cli.annotations import Annotation, annotated
+from convlin.cli.screen import Screen
+from convlin.records import Location, Report
+
+if TYPE_CHECKING:
+    from convlin.annotate.stale import Checked
+
+#: GitHub shows ten annotations of a step.
+_MOST_NOTES = 9
+
+
+def checked_comments(reports: Sequence[Report]) -> Checked:
+    """Hold the comments in the files of these models against what their lines made in any of them."""
+    from convlin.annotate.holding import letters_of
+    from convlin.annotate.lines import together
+    from convlin.annotate.stale import check_comments
+
+    return check_comments(together(reports), letters_of(reports))
+
+
+def answer_text(checked: Checked, screen: Screen) -> None:
+    """What people read."""
+    screen.answer("\n".join([_head(checked), *_details(checked)]))
+
+
+def answer_github(checked: Checked, screen: Screen) -> None:
+    """An annotation at the line of each comment that is not true."""
+    notes = [Annotation(each.where, "shape comment", each.text) for each in checked.stale]
+    if len(notes) > _MOST_NOTES:
+        rest = len(notes) - _MOST_NOTES
+        notes[_MOST_NOTES:] = [Annotation(None, "shape comments", f"and {rest} more: run convlin check --comments")]
+    for note in notes:
+        screen.answer(annotated(note), is_table=False)
+    if not notes:
+        screen.answer(_head(checked), is_table=False)
+
+
+def as_dict(checked: Checked) -> dict[str, Any]:
+    """What programs read."""
+    return {
+        "true": checked.true,
+        "stale": [
+            {
+                "file": each.where.file,
+                "line": each.where.line,
+                "comment": each.comment,
+                "why": each.why,
+                "right": each.right,
+            }
+            for each in checked.stale
+        ],
+        "unseen": [{"file": where.file, "line": where.line} for where in checked.unseen],
+    }
+
+
+def _head(checked: Checked) -> str:
+    total = checked.true + len(checked.stale)
+    unseen = f", {len(checked.unseen)} on lines whose result was not seen" if checked.unseen else ""
+    if not total:
+        return f"no shape comment was checked{unseen}: convlin annotate writes them"
+    if checked.stale:
+        return f"✗ {len(checked.stale)} of {total} shape comments not true{unseen}"
+    return f"✓ {total} shape comment{'s' * (total > 1)} true{unseen}"
+
+
+def _details(checked: Checked) -> list[str]:
+    lines = []
+    for each in checked.stale:
+        lines.append(f"  {_place(each.where)}  {each.comment}: {each.why}")
+        if each.right is not None:
+            lines.append(f"      fix  # {each.right}")
+    return lines
+
+
+def _place(where: Location) -> str:
+    return f"{shown(where.file)}:{where.line}"

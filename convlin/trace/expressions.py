@@ -1,0 +1,124 @@
+"""Which expression of the user's code made which tensors.
+
+A pass notes the instruction that each frame of the user's stands at, which costs next to nothing; what
+expression that is can be read from the source afterwards, when somebody asks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from types import CodeType, FrameType, TracebackType
+from typing import Any
+
+import torch
+
+import convlin
+from convlin._util.packages import folder, is_installed
+from convlin.functions.catalog import name_of
+from convlin.records import CodePlace, ExpressionResult, Shape
+
+_TORCH = folder(torch)
+_CONVLIN = folder(convlin)
+_PYTHON = str(Path(contextlib.__file__).parent) + os.sep
+#: The file through which every module is called.
+_MODULE_CALL = str(Path(_TORCH, "nn", "modules", "module.py"))
+
+_USER, _PASSING_ON, _OTHER = 1, 2, 3
+
+_Outputs = tuple[tuple[str, Shape], ...]
+_Chain = tuple[tuple[CodeType, int], ...]
+
+
+class Expressions:
+    """Notes of one pass; only code that is the user's own is noted, never that of an installed package."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, int] = {}
+        self._notes: list[tuple[_Chain, str, _Outputs, int, bool, Any]] = []
+
+    def note(
+        self, frame: FrameType | None, path: str, outputs: _Outputs, event: int = -1, function: Any = None
+    ) -> None:
+        """The call that the innermost frame of the user's makes has returned tensors; ``path`` is its module's.
+
+        ``function`` is the torch function, where it is no call of a module.
+        """
+        kinds = self._kinds
+        while frame is not None:
+            filename = frame.f_code.co_filename
+            kind = kinds.get(filename) or self._kind(filename)
+            if kind == _OTHER:
+                return
+            if kind == _USER:
+                self._notes.append((self._chain(frame), path, outputs, event, False, function))
+                return
+            frame = frame.f_back
+
+    def note_failure(self, error: BaseException, path: str, event: int) -> None:
+        """The pass stopped in a call that the innermost frame of the user's makes."""
+        chain: list[tuple[CodeType, int]] = []
+        for code, offset in _raised_through(error.__traceback__):
+            kind = self._kind(code.co_filename)
+            if kind == _USER:
+                chain.append((code, offset))
+            elif chain:
+                break
+        if chain:
+            self._notes.append((tuple(chain), path, (), event, True, None))
+
+    def results(self) -> tuple[ExpressionResult, ...]:
+        """What was noted, the same results of an expression together."""
+        found: dict[tuple[object, ...], ExpressionResult] = {}
+        places: dict[tuple[int, int], CodePlace] = {}
+        for chain, path, outputs, event, failed, function in self._notes:
+            key = (*((id(code), offset) for code, offset in chain), path, outputs, failed, id(function))
+            calls = (event,) if event >= 0 else ()
+            known = found.get(key)
+            if known is not None:
+                found[key] = known._replace(calls=known.calls + calls, times=known.times + 1)
+                continue
+            name = name_of(function) if function is not None else ""
+            where = tuple(places.get((id(code), offset)) or _place(places, code, offset) for code, offset in chain)
+            found[key] = ExpressionResult(where, path, outputs, calls, 1, failed, name)
+        return tuple(found.values())
+
+    def _chain(self, frame: FrameType) -> _Chain:
+        """The frame and those of the user's functions around it, up to the module's ``forward``."""
+        found = [(frame.f_code, frame.f_lasti)]
+        around = frame.f_back
+        while around is not None and self._kind(around.f_code.co_filename) == _USER:
+            found.append((around.f_code, around.f_lasti))
+            around = around.f_back
+        return tuple(found)
+
+    def _kind(self, filename: str) -> int:
+        kind = self._kinds.get(filename)
+        if kind is None:
+            if filename.startswith(_CONVLIN) or filename == _MODULE_CALL:
+                kind = _PASSING_ON
+            elif filename.startswith((_TORCH, _PYTHON, "<frozen ", "<eval_with_key")) or is_installed(filename):
+                kind = _OTHER
+            else:
+                kind = _USER
+            self._kinds[filename] = kind
+        return kind
+
+
+def _place(places: dict[tuple[int, int], CodePlace], code: CodeType, offset: int) -> CodePlace:
+    fingerprint = zlib.crc32(code.co_linetable, zlib.crc32(code.co_code))
+    made = CodePlace(code.co_filename, code.co_qualname, code.co_firstlineno, offset, fingerprint)
+    places[id(code), offset] = made
+    return made
+
+
+def _raised_through(traceback: TracebackType | None) -> Iterator[tuple[CodeType, int]]:
+    """The code that an exception came through, the innermost first."""
+    found = []
+    while traceback is not None:
+        found.append((traceback.tb_frame.f_code, traceback.tb_lasti))
+        traceback = traceback.tb_next
+    return reversed(found)
