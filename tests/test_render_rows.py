@@ -40,7 +40,22 @@ def labels(summary: Summary, **given: object) -> list[str]:
     return [row.label for row in rows(summary, **given)]
 
 
+def assert_the_forms_agree(summary: Summary) -> None:
+    """The HTML has the rows of the text, and the head of a group stands before something."""
+    for shown in SHOWN:
+        flat, nested = (build_table(summary.report, options(shown), grouped=grouped).rows for grouped in (False, True))
+        counted = [row for row in nested if row.kind != "group"]
+        assert [(row.label, row.type, row.params, row.calls) for row in counted] == [
+            (row.label, row.type, row.params, row.calls) for row in flat
+        ], shown
+        heads = {row.group for row in nested if row.kind == "group"}
+        assert heads == {group for row in counted for group in row.groups}
+        if "depth" in shown:
+            assert not {"ModuleList", "ModuleDict"} & {row.type for row in counted}, shown
+
+
 def assert_adds_up(summary: Summary) -> None:
+    assert_the_forms_agree(summary)
     for shown, grouped in itertools.product(SHOWN, (False, True)):
         made = build_table(summary.report, options(shown), grouped=grouped)
         counted = [row for row in made.rows if row.kind != "group"]

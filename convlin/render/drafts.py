@@ -115,7 +115,8 @@ class Drafts:
         """A row for a module without a call, or for what it lies in at the last depth; None where that has one."""
         deepest = self.options.depth
         if deepest is not None and self._depth(module.path) > deepest:
-            upper = next(path for path in above(module.path) if self._depth(path) == deepest)
+            # The outermost: a list of modules is as deep as the container that holds it.
+            *_, upper = (path for path in above(module.path) if self._depth(path) == deepest)
             if upper in self._of_path or upper not in self._modules:
                 return None
             module = self._modules[upper]

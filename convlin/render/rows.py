@@ -15,7 +15,7 @@ from convlin.records import Call, Location, Problem, Report, Size, TensorInfo
 from convlin.render.drafts import Drafts
 from convlin.render.fold import ENOUGH, LONG, fold
 from convlin.render.options import DEFAULT, DEFAULT_WITHOUT_PASS, Options
-from convlin.render.tree import Block, Draft
+from convlin.render.tree import Block, Draft, seen
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,7 +101,7 @@ def build_table(report: Report, options: Options, *, grouped: bool = False) -> T
     ('layer', 'type', 'params')
     """
     drafts = Drafts(report, options)
-    blocks = [block for block in drafts.blocks if not block.is_empty]
+    blocks = seen(drafts.blocks)
     if options.fold is not False:
         if options.fold:
             blocks = fold(blocks, report, at_least=2)
@@ -191,18 +191,22 @@ class _Grouper:
                 yield from (self._freeze(draft, level, groups) for draft in block.drafts())
             elif not block.path and not groups:
                 # The model itself is the table: a group around all of it would only indent.
-                yield from self.rows(block.children, level, groups)
-                own = ([block.draft] if block.draft is not None else []) + block.extras
-                yield from (self._freeze(draft, level, groups) for draft in own)
+                yield from self._inside(block, level, groups)
             else:
                 yield from self._group(block, level, groups)
+
+    def _inside(self, block: Block, level: int, groups: tuple[int, ...]) -> Iterator[Row]:
+        own = (self._freeze(draft, level, groups) for draft in block.own)
+        if block.own_first:
+            yield from own
+        yield from self.rows(block.children, level, groups)
+        if not block.own_first:
+            yield from own
 
     def _group(self, block: Block, level: int, groups: tuple[int, ...]) -> Iterator[Row]:
         number, self._groups = self._groups, self._groups + 1
         inside = (*groups, number)
-        rows = list(self.rows(block.children, level + 1, inside))
-        own = ([block.draft] if block.draft is not None else []) + block.extras
-        rows += [self._freeze(draft, level + 1, inside) for draft in own]
+        rows = list(self._inside(block, level + 1, inside))
         counted = [row for row in rows if row.kind != "group"]
         known = [row.flops for row in counted if row.flops is not None]
         memory: Size = 0
