@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from convlin import InputError, Summary, summarize
 from convlin.analysis.memory import activations
 from convlin.records import Call, ModuleInfo, ParameterInfo, Report, TensorInfo
+from convlin.render.html import html
 from convlin.render.options import COLUMNS, Options, options
 from convlin.render.rows import Row, build_table
 from convlin.render.text import table
@@ -99,7 +102,9 @@ def test_flops_are_counted_once_where_they_are_known():
     for depth in (None, 0, 1, 2):
         chosen = options({"columns": ["layer", "flops", "mult_adds"], "depth": depth})
         assert sum(row.flops or 0 for row in build_table(report, chosen).rows) == 35
-    assert "FLOPs 35   mult-adds 17" in table(report, chosen)
+        for tree in (False, True):
+            assert "FLOPs 35   mult-adds 17" in table(report, replace(chosen, tree=tree))
+        assert "<span>FLOPs 35</span>" in html(report, chosen)
 
 
 # Depth
@@ -318,6 +323,9 @@ def test_settings_of_functions_stand_under_the_same_headers():
         ({"depth": True}, "depth=True is not a valid depth"),
         ({"only": ""}, "only='' names nothing"),
         ({"fold": "yes"}, "fold='yes' should be True or False"),
+        ({"width": 10}, "width=10 is not a valid width: write a number of signs from 40 up"),
+        ({"width": True}, "width=True is not a valid width"),
+        ({"tree": 1}, "tree=1 should be True or False"),
         ({"colums": ["layer"]}, "unknown option 'colums'; did you mean 'columns'?"),
     ],
 )
@@ -364,3 +372,49 @@ def test_twice_the_rows_take_twice_the_work() -> None:
     many, half = synthetic(10_000), synthetic(5_000)
     assert len(table(many).splitlines()) > 10_000
     assert calls(lambda: table(many)) < 2.2 * calls(lambda: table(half))
+
+
+# Width and tree
+
+
+def named(*names: str) -> nn.Module:
+    """A Linear inside containers of these names."""
+    model: nn.Module = nn.Linear(8, 8)
+    for name in reversed(names):
+        model = nn.Sequential(OrderedDict({name: model, "activation": nn.ReLU()}))
+    return model
+
+
+LONG = named("encoder_of_the_image", "first_block_of_layers", "projection_to_the_classes")
+
+
+def test_whole_paths_that_do_not_fit_become_a_tree():
+    summary = summarize(LONG, (8,))
+    assert "encoder_of_the_image.first_block_of_layers.projection_to_the_classes  Linear" in summary.table(width=120)
+    lines = summary.table(width=80).splitlines()
+    assert [line[:30].rstrip() for line in lines[3:6]] == [
+        "encoder_of_the_image",
+        "  first_block_of_layers",
+        "    projection_to_the_classes",
+    ]
+    assert summary.table(width=120, tree=True) != summary.table(width=120) == summary.table(width=120, tree=False)
+
+
+def test_paths_of_a_flat_table_are_shortened_in_the_middle():
+    lines = summarize(LONG, (8,)).table(width=60, tree=False).splitlines()
+    assert any(line.startswith("encoder_of_the_image.….") for line in lines)
+    assert max(map(len, lines)) <= 60
+
+
+def test_the_input_gives_way_and_the_table_says_so():
+    summary = summarize(LONG, (8,))
+    assert "no room for the column Input" in summary.table(width=50)
+    chosen = summary.table(width=50, columns="layer,type,input,output")
+    assert "Input" in chosen.splitlines()[2]
+    assert "no room" not in chosen
+
+
+def test_the_width_of_a_terminal_does_not_change_the_text(monkeypatch):
+    before = str(summarize(LONG, (8,)))
+    monkeypatch.setenv("COLUMNS", "40")
+    assert str(summarize(LONG, (8,))) == before

@@ -35,6 +35,8 @@ def summarize(
     parameters: bool = False,
     fold: bool | None = None,
     ascii_only: bool | None = None,
+    width: int | None = None,
+    tree: bool | None = None,
 ) -> Summary:
     """Run one forward pass of ``model`` under hooks and return the shape after every layer.
 
@@ -57,6 +59,9 @@ def summarize(
         parameters: show every weight and bias in a row of its own.
         fold: show repeated identical blocks as one: always, never, or (None) where the table is long.
         ascii_only: use plain signs only; None lets the encoding of standard output decide.
+        width: how many signs wide the printed table may be; by default 100, whatever the terminal.
+        tree: indent the printed rows below their containers, which get rows with their sums: always, never, or
+            (None) where whole paths do not fit the width.
 
     Raises:
         InputError: the call cannot be right; said before anything runs.
@@ -85,6 +90,8 @@ def summarize(
             "parameters": parameters,
             "fold": fold,
             "ascii_only": ascii_only,
+            "width": width,
+            "tree": tree,
         },
     )
 

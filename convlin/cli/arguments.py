@@ -225,6 +225,15 @@ def _table(parser: argparse.ArgumentParser) -> None:
         default=None,
         help="show repeated identical blocks as one (default: where the table is long)",
     )
+    group.add_argument(
+        "--tree",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="indent the rows below their containers (default: where whole paths do not fit the width)",
+    )
+    group.add_argument(
+        "--width", type=int, metavar="N", help="width of the text (default: that of the terminal, without one 100)"
+    )
     group.add_argument("--ascii-only", action="store_true", help="plain signs only")
     group.add_argument("--format", choices=FORMS, help="form of the table (default: by --output, else text)")
     group.add_argument("--output", metavar="FILE", help="write to FILE instead of standard output")
