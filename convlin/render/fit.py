@@ -52,12 +52,13 @@ def fitted(table: Table, rows: Sequence[Lines], width: int, *, ascii_only: bool 
     return [_wrapped(row, shortest) for row in found]
 
 
-def is_too_wide(table: Table, rows: Sequence[Lines], width: int) -> bool:
-    """Whether the table does not fit, or only with shorter paths."""
+def giving_way(table: Table, rows: Sequence[Lines], width: int) -> set[str]:
+    """The columns that have to be narrower than what is in them for the table to fit; all where that is not enough."""
     widths = _natural(table, rows)
     narrowed = _narrowed(table, widths, width)
-    shorter = {name for name, before, after in zip(table.columns, widths, narrowed, strict=True) if after < before}
-    return "layer" in shorter or _total(narrowed) > width
+    if _total(narrowed) > width:
+        return set(table.columns)
+    return {name for name, before, after in zip(table.columns, widths, narrowed, strict=True) if after < before}
 
 
 def _natural(table: Table, rows: Sequence[Lines]) -> list[int]:

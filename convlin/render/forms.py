@@ -56,7 +56,7 @@ class Forms:
         Linear  1×2         10
         <BLANKLINE>
         parameters 10   trainable 10   40 B
-        input 16 B   activations 8 B
+        input 16 B   activations 8 B   estimated total 64 B
         """
         from convlin.render.text import table
 

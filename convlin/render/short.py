@@ -18,7 +18,7 @@ _RULES = (
     (re.compile(r"(?<![\d.])1·\((\d+)−1\)"), r"(\1−1)"),
     # a stride of 1
     (re.compile(r"\)·1(?![\d.·/(⌊⌈])"), ")"),
-    (re.compile(r"[⌊⌈]\(([^⌊⌋⌈⌉]*)\)/1[⌋⌉]"), r"\1"),
+    (re.compile(r"[⌊⌈]\(((?:[^⌊⌋⌈⌉]|⌊[^⌊⌋⌈⌉]*⌋)*)\)/1[⌋⌉]"), r"\1"),
 )
 
 
@@ -29,6 +29,8 @@ def condensed(arithmetic: str) -> str:
     ('⌊(32 − 2)/2⌋ + 1', '32 + 2·1 − 3 + 1')
     >>> condensed("(4−1)·2 − 2·0 + 1·(2−1) + 0 + 1")
     '(4−1)·2 + 2'
+    >>> condensed("⌊(⌊(H − 7)/8⌋ + 2·2 − 1·(5−1) − 1)/1⌋ + 1")
+    '⌊(H − 7)/8⌋ + 2·2 − 5 + 1'
     """
     for pattern, short in _RULES:
         arithmetic = pattern.sub(short, arithmetic)

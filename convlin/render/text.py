@@ -10,7 +10,7 @@ from dataclasses import replace
 from convlin.records import Problem, Report
 from convlin.render import words
 from convlin.render.columns import COLUMNS, lines_by_row
-from convlin.render.fit import fitted, is_too_wide
+from convlin.render.fit import fitted, giving_way
 from convlin.render.options import WIDTH, Options
 from convlin.render.rows import Table, build_table
 
@@ -43,18 +43,18 @@ def _arranged(report: Report, options: Options, width: int) -> Table:
     Of the usual columns, the input gives way: it is nearly always the output of a row above.
     """
     made = build_table(report, options, grouped=bool(options.tree))
-    if options.tree is None and _is_too_wide(made, width):
+    if options.tree is None and "layer" in _giving_way(made, width):
         tree = build_table(report, options, grouped=True)
         made = tree if any(row.kind == "group" for row in tree.rows) else made
-    if options.columns is None and "input" in made.columns and _is_too_wide(made, width):
+    if options.columns is None and "input" in made.columns and {"layer", "output"} & _giving_way(made, width):
         note = "no room for the column Input: a larger width= shows it, and so does columns="
         columns = tuple(name for name in made.columns if name != "input")
         made = replace(made, columns=columns, notes=(*made.notes, note))
     return made
 
 
-def _is_too_wide(made: Table, width: int) -> bool:
-    return is_too_wide(made, lines_by_row(made, short_heads=True), width)
+def _giving_way(made: Table, width: int) -> set[str]:
+    return giving_way(made, lines_by_row(made, short_heads=True), width)
 
 
 def carries_signs() -> bool:
@@ -86,15 +86,21 @@ def given(report: Report) -> str:
 def _folded(line: str, width: int) -> str:
     """A line of prose over several lines, where it is too long; what follows is indented.
 
-    The parts of a line of totals are put below one another first.
+    A line of totals is broken between them first.
     """
     if len(line) <= width:
         return line
     if "   " in line:
-        return "\n".join(_folded(part, width) for part in line.split("   "))
+        lines: list[str] = []
+        for part in line.split("   "):
+            if lines and len(lines[-1]) + len(part) + 3 <= width:
+                lines[-1] += f"   {part}"
+            else:
+                lines.append(part)
+        return "\n".join(_folded(part, width) for part in lines)
     held = re.sub("⌊[^⌋]*⌋", lambda found: found.group().replace(" ", _HELD), line)
-    lines = textwrap.wrap(held, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
-    return "\n".join(lines).replace(_HELD, " ")
+    wrapped = textwrap.wrap(held, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrapped).replace(_HELD, " ")
 
 
 def rows_text(made: Table, width: int = WIDTH, *, ascii_only: bool = False) -> str:
@@ -162,13 +168,15 @@ def totals(made: Table) -> str:
     memory = estimate(report)
     parts = [f"parameters {words.count(total)}", f"trainable {words.count(trainable)}"]
     if total != trainable:
-        parts.append(f"frozen {words.count(total - trainable)}")
+        parts.append(f"non-trainable {words.count(total - trainable)}")
     parts.append(words.memory(memory.parameters))
     if memory.buffers:
         parts.append(f"buffers {words.memory(memory.buffers)}")
     found = ["   ".join(parts)]
     if report.mode:
         second = [f"input {words.memory(memory.input)}", f"activations {words.memory(memory.activations)}"]
+        if isinstance(memory.total, int):
+            second.append(f"estimated total {words.memory(memory.total)}")
         flops = [row.flops for row in made.rows if row.flops is not None and row.kind != "group"]
         if made.options.needs_flops and flops:
             amount = sum(flops[1:], flops[0])
