@@ -66,7 +66,7 @@ SUMMARY = {
     "to_latex": "**options",
     "to_csv": "**options",
     "to_pandas": "**options",
-    "to_svg": "*, theme='auto'",
+    "to_svg": "*, theme='auto', width=846, title=None",
     "save": "path, **options",
     "from_dict": "data",
     "from_json": "text",
