@@ -32,7 +32,7 @@ TABLE = "columns=None, depth=None, only=None, parameters=False, fold=None, ascii
 
 #: Every public function and class: what it is called with.
 FUNCTIONS = {
-    "summarize": f"model, input=None, *more, {RUN}, {TABLE}",
+    "summarize": f"model, input=None, *more, {RUN}, {TABLE}, **other",
     "watch": "model",
     "fit": f"model, input, *more, {RUN}",
     "explain": "layer, input, *more, kwargs=None, batch_size=1, dtypes=None, device=None",

@@ -129,8 +129,8 @@ failed: AssertionError = ShapeError("")
 parent: ConvlinError = ShapeError("")
 
 # A typo is an error of the type checker, too: an unused "ignore" below is one.
-summarize(net, (3, 32, 32), batchsize=8)  # type: ignore[call-arg]
-summarize(net, (3, 32, 32), None, "cpu", colums=[])  # type: ignore[call-arg]
+summarize(net, (3, 32, 32), batchsize=8)  # type: ignore[arg-type]
+summarize(net, (3, 32, 32), None, "cpu", colums=[])  # type: ignore[arg-type]
 assert_shapes(net, (3, 32, 32))  # type: ignore[call-arg]
 num_flat_features(net, (3, 32, 32), batch_size=2)  # type: ignore[call-arg]
 s.table(colums=["layer"])  # type: ignore[call-arg]

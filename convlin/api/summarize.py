@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import torch
 from torch import nn
@@ -37,6 +37,7 @@ def summarize(
     ascii_only: bool | None = None,
     width: int | None = None,
     tree: bool | None = None,
+    **other: Never,
 ) -> Summary:
     """Run one forward pass of ``model`` under hooks and return the shape after every layer.
 
@@ -62,9 +63,11 @@ def summarize(
         width: how many signs wide the printed table may be; by default 100, whatever the terminal.
         tree: indent the printed rows below their containers, which get rows with their sums: always, never, or
             (None) where whole paths do not fit the width.
+        other: none; see ``TypeError``.
 
     Raises:
         InputError: the call cannot be right; said before anything runs.
+        TypeError: there is no such argument; torchinfo's and Keras' are answered with what to write.
         Exception: what the model's own ``forward`` raised, if it is no shape error, with the table
             up to that point as a note.
 
@@ -73,6 +76,20 @@ def summarize(
     >>> s.required_in_features
     {'1': 3072}
     """
+    display = {
+        "columns": columns,
+        "depth": depth,
+        "only": only,
+        "parameters": parameters,
+        "fold": fold,
+        "ascii_only": ascii_only,
+        "width": width,
+        "tree": tree,
+    }
+    if other:
+        from convlin.api.other_words import refusal  # only for a mistake
+
+        raise refusal(other, ("kwargs", "batch_size", "dtypes", "device", "mode", *display))
     return summary_of(
         model,
         input,
@@ -83,16 +100,7 @@ def summarize(
         device=device,
         mode=mode,
         hints=(user_frame(),),
-        display={
-            "columns": columns,
-            "depth": depth,
-            "only": only,
-            "parameters": parameters,
-            "fold": fold,
-            "ascii_only": ascii_only,
-            "width": width,
-            "tree": tree,
-        },
+        display=display,
     )
 
 
