@@ -32,6 +32,9 @@ SHOWN = [
     {"only": "*.0", "parameters": True},
     {"parameters": True},
     {"parameters": True, "depth": 1, "fold": True},
+    {"functions": "none"},
+    {"hide": "Linear|*.0", "functions": "none", "fold": True},
+    {"hide": "*", "parameters": True},
 ]
 
 
@@ -162,6 +165,29 @@ def test_only_takes_types_and_paths():
 def test_only_that_names_nothing_says_what_there_is():
     text = summarize(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), (2,)).table(only="Conv3d")
     assert "only='Conv3d' names nothing here; there are Linear, ReLU" in text
+
+
+def test_hide_is_the_opposite_of_only():
+    summary = summarize(image_classifier(), (3, 32, 32))
+    every = labels(summary)
+    only, hidden = labels(summary, only="Linear|2.*"), labels(summary, hide="Linear|2.*")
+    assert sorted([*only[:-1], *hidden[:-1]]) == sorted(every)
+    weights = {f"{module.path}.weight" for module in summary.modules if module.type == "Linear"}
+    assert weights
+    assert weights < {*labels(summary, parameters=True)}
+    assert not weights & {*labels(summary, hide="Linear", parameters=True)}
+
+
+def test_hide_hides_no_problem():
+    assert "fc1 ✗" in labels(summarize(CNN(), (3, 32, 32)), hide="*")
+
+
+def test_functions_can_be_left_out():
+    summary = summarize(CNN(), (3, 32, 32))
+    *shown, rest = rows(summary, functions="none")
+    assert [row.label for row in shown] == [label for label in labels(summary) if label]
+    (function,) = (row for row in rows(summary) if row.kind == "function")
+    assert (rest.kind, rest.memory) == ("rest", function.memory)
 
 
 def test_only_keeps_the_parameters_of_what_it_names():
@@ -323,6 +349,8 @@ def test_settings_of_functions_stand_under_the_same_headers():
         ({"depth": True}, "depth=True is not a valid depth"),
         ({"only": ""}, "only='' names nothing"),
         ({"fold": "yes"}, "fold='yes' should be True or False"),
+        ({"hide": "|"}, "hide='|' names nothing"),
+        ({"functions": "all"}, "functions='all' should be 'shape' or 'none'"),
         ({"width": 10}, "width=10 is not a valid width: write a number of signs from 40 up"),
         ({"width": True}, "width=True is not a valid width"),
         ({"tree": 1}, "tree=1 should be True or False"),

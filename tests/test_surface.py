@@ -28,7 +28,10 @@ from tests.processes import run
 ROOT = Path(__file__).parent.parent
 
 RUN = "kwargs=None, batch_size=1, dtypes=None, device=None, mode='eval'"
-TABLE = "columns=None, depth=None, only=None, parameters=False, fold=None, ascii_only=None, width=None, tree=None"
+TABLE = (
+    "columns=None, depth=None, only=None, parameters=False, fold=None, ascii_only=None, width=None, tree=None, "
+    "hide=None, functions='shape'"
+)
 
 #: Every public function and class: what it is called with.
 FUNCTIONS = {

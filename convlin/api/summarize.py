@@ -37,6 +37,8 @@ def summarize(
     ascii_only: bool | None = None,
     width: int | None = None,
     tree: bool | None = None,
+    hide: str | None = None,
+    functions: str = "shape",
     **other: Never,
 ) -> Summary:
     """Run one forward pass of ``model`` under hooks and return the shape after every layer.
@@ -63,6 +65,9 @@ def summarize(
         width: how many signs wide the printed table may be; by default 100, whatever the terminal.
         tree: indent the printed rows below their containers, which get rows with their sums: always, never, or
             (None) where whole paths do not fit the width.
+        hide: types and paths not to show, as for ``only``: ``"Dropout|Identity"``.
+        functions: ``"none"`` for no rows of functions between the modules; ``"shape"`` for those that
+            change a shape.
         other: none; see ``TypeError``.
 
     Raises:
@@ -85,6 +90,8 @@ def summarize(
         "ascii_only": ascii_only,
         "width": width,
         "tree": tree,
+        "hide": hide,
+        "functions": functions,
     }
     if other:
         from convlin.api.other_words import refusal  # only for a mistake

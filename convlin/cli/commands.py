@@ -27,6 +27,8 @@ def show(arguments: argparse.Namespace, screen: Screen) -> int:
         "fold": arguments.fold,
         "ascii_only": arguments.ascii_only or None,
         "tree": arguments.tree,
+        "hide": arguments.hide,
+        "functions": arguments.functions,
         "width": screen.width() if arguments.width is None and arguments.output is None else arguments.width,
     }
     (job,) = jobs(arguments)

@@ -39,6 +39,12 @@ class DisplayOptions(TypedDict, total=False):
     ascii_only: bool | None
     width: int | None
     tree: bool | None
+    hide: str | None
+    functions: str
+
+
+#: Which functions between modules have rows.
+FUNCTIONS = ("shape", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,6 +68,10 @@ class Options:
     tree: bool | None = None
     """Whether the printed rows are indented below their containers: always, never, or (None) where whole paths do
     not fit the width."""
+    hide: str | None = None
+    """Types and paths not to show, as for ``only``; what they hold is summed up in one row."""
+    functions: str = "shape"
+    """``shape`` for a row for every function between modules that changes a shape, ``none`` for no such rows."""
 
     @property
     def needs_flops(self) -> bool:
@@ -99,9 +109,12 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
     width = checked.get("width")
     if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < LEAST_WIDTH):
         raise InputError(f"width={width!r} is not a valid width: write a number of signs from {LEAST_WIDTH} up")
-    only = checked.get("only")
-    if only is not None and (not isinstance(only, str) or not patterns(only)):
-        raise InputError(f'only={only!r} names nothing: write types or paths, "Conv2d|Linear" or "features.*"')
+    for name in ("only", "hide"):
+        named = checked.get(name)
+        if named is not None and (not isinstance(named, str) or not patterns(named)):
+            raise InputError(f'{name}={named!r} names nothing: write types or paths, "Conv2d|Linear" or "features.*"')
+    if checked.get("functions", "shape") not in FUNCTIONS:
+        raise InputError(f"functions={checked['functions']!r} should be {' or '.join(map(repr, FUNCTIONS))}")
     for name in ("parameters", "fold", "ascii_only", "tree"):
         value = checked.get(name, False)
         if not isinstance(value, bool) and not (value is None and name != "parameters"):
