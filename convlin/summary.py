@@ -209,13 +209,15 @@ class Summary(Forms):
 
     # Picture
 
-    def to_svg(self, *, theme: str = "auto") -> str:
+    def to_svg(self, *, theme: str = "auto", width: int = 846, title: str | None = None) -> str:
         """The network as people draw it by hand, as SVG text: a block for every feature map, wrong layers in red.
 
         ``theme`` is ``"light"``, ``"dark"``, or ``"auto"``, which follows the reader's own setting.
+        Rows of blocks are at most ``width`` pixels wide, by default as wide as a README on GitHub; branches
+        side by side can need more.  ``title`` stands over the picture in place of the model's class.
 
         Raises:
-            InputError: there is no such theme.
+            InputError: there is no such theme, or the width is too small for a picture.
 
         >>> from convlin import summarize
         >>> from torch import nn
@@ -225,7 +227,7 @@ class Summary(Forms):
         """
         from convlin.render.picture import svg
 
-        return Picture(svg(self.report, theme=theme))
+        return Picture(svg(self.report, theme=theme, width=width, title=title))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and self.report == other.report

@@ -1106,6 +1106,12 @@ def test_no_color(project: Path) -> None:
     assert "\033" not in out
 
 
+def test_the_table_fits_the_width_that_is_asked_for(run: Run) -> None:
+    wide = run("show", "net.py:CNN", "3,32,32").out
+    narrow = run("show", "net.py:CNN", "3,32,32", "--width", "60", "--no-tree").out
+    assert max(map(len, narrow.splitlines())) <= 60 < max(map(len, wide.splitlines())) <= 100
+
+
 def test_painted() -> None:
     text = painted("--- a\n+++ b\n@@ 1 @@\n-x\n+y\n z\n✓ ok\nfc ✗  Linear\n    fix  a.py:3   x")
     assert [line[:5] if line.startswith("\033") else "" for line in text.split("\n")] == [
@@ -1147,6 +1153,8 @@ def test_streams_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     screen.answer("✗ wrong")
     assert "\033[31m✗ wrong" in screen.stdout.getvalue()
+    monkeypatch.setenv("COLUMNS", "72")
+    assert (screen.width(), Screen(io.StringIO()).width()) == (72, None)
     plain = io.TextIOWrapper(io.BytesIO(), "ascii", newline="\n")
     Screen(plain).answer("✓ 1×3 → ⌊3/2⌋")
     assert plain.buffer.getvalue() == b"ok 1x3 -> floor(3/2)\n"

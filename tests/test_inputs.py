@@ -349,3 +349,43 @@ def test_a_wrong_layer_is_not_told_as_a_batch_in_the_shape(model: nn.Module, sha
     needed = torch.zeros(1, *shape).flatten(1).shape[1]
     (problem,) = summarize(model, shape).problems
     assert (problem.kind, problem.required) == ("in_features", needed)
+
+
+# Words of others
+
+
+@pytest.mark.parametrize(
+    ("given", "written"),
+    [
+        ({"input_size": (1, 3, 8, 8)}, "summarize(model, (3, 8, 8))"),
+        ({"input_size": [16, 3, 8, 8]}, "summarize(model, (3, 8, 8), batch_size=16)"),
+        ({"input_size": (3, 8, 8)}, "summarize(model, (3, 8, 8))"),
+        ({"input_shape": [(2, 3, 8, 8)]}, "summarize(model, [(3, 8, 8)], batch_size=2)"),
+    ],
+)
+def test_input_size_is_answered_with_the_call_to_write(given, written):
+    model = nn.Conv2d(3, 4, 3)
+    with pytest.raises(TypeError) as caught:
+        summarize(model, **given)
+    assert f"write {written}" in str(caught.value)
+    assert eval(written).output_shape[1:] == (4, 6, 6)
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"batch": 8}, "summarize() has no batch=8: write batch_size=8"),
+        ({"batch": torch.zeros(1, 3, 8, 8)}, "summarize(model, batch)"),
+        ({"input_data": torch.zeros(1, 3, 8, 8)}, "summarize(model, input)"),
+        ({"input_size": "3,8,8"}, "the shape without its batch, summarize(model, (3, 32, 32))"),
+        ({"col_names": ["kernel_size"]}, "summarize() has no col_names=['kernel_size']: write columns="),
+        ({"verbose": 0}, "nothing is printed before you print the summary"),
+        ({"dept": 1}, "summarize() has no dept=1; did you mean 'depth'?"),
+    ],
+)
+def test_an_argument_that_does_not_exist(given, said):
+    model = nn.Conv2d(3, 4, 3)
+    with pytest.raises(TypeError) as caught:
+        summarize(model, (3, 8, 8), **given)
+    assert said in str(caught.value)
+    assert not model._forward_hooks

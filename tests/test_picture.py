@@ -24,7 +24,7 @@ from convlin.render.picture.condense import MOST, span
 from convlin.render.picture.drawing import Block, Drawing
 from convlin.render.picture.flow import build
 from convlin.render.picture.graph import Graph
-from convlin.render.picture.measure import short
+from convlin.render.picture.measure import STYLES, short
 from convlin.render.picture.simplify import simplify
 from convlin.render.picture.trouble import lines
 from tests.counting import calls
@@ -71,7 +71,7 @@ def _body(block: Block) -> Box:
     return block.x - half_width, block.y - half_height, block.x + half_width, block.y + half_height
 
 
-def _check(drawn: Drawing) -> None:
+def _check(drawn: Drawing, width: float = 900) -> None:
     """No label over another, none over a foreign block, no block over another, all of it inside the picture."""
     labels = drawn.all_labels()
     for first, second in combinations(labels, 2):
@@ -88,7 +88,7 @@ def _check(drawn: Drawing) -> None:
         assert top >= 0, label.text
         assert right <= drawn.width, label.text
         assert bottom <= drawn.height, label.text
-    assert drawn.width < 1700
+    assert drawn.width <= width
 
 
 def _check_text(text: str) -> ET.Element:
@@ -192,6 +192,56 @@ def test_pictures_of_the_zoo(entry: ZooModel) -> None:
 
 def test_the_names_from_others_are_right():
     assert set(FROM_OTHERS) <= {entry.name for entry in REAL}
+
+
+def test_rows_are_as_wide_as_asked_for(summaries):
+    heights = []
+    for width in (420, 846, 1600):
+        drawn = picture(summaries["vgg16"].report, width)
+        _check(drawn, width)
+        heights.append(drawn.height)
+    assert heights[0] > heights[1] > heights[2]
+
+
+def test_text_can_be_read():
+    assert all(style.size >= 10 for style in STYLES.values())
+
+
+def test_a_title_in_place_of_the_class(summaries):
+    root = ET.fromstring(summaries["lenet"].to_svg(title="LeNet-5 & friends"))
+    texts = [element.text for element in root.iter(f"{SVG}text")]
+    assert "LeNet-5 & friends" in texts
+    assert summaries["lenet"].report.model not in texts
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"width": 100}, "width=100 is not a valid width: write a number of pixels from 420 up"),
+        ({"width": 800.5}, "width=800.5 is not a valid width"),
+        ({"title": " "}, "title=' ' is not a title"),
+    ],
+)
+def test_what_a_picture_cannot_be(given, said, summaries):
+    with pytest.raises(InputError) as caught:
+        summaries["lenet"].to_svg(**given)
+    assert said in str(caught.value)
+
+
+@pytest.mark.parametrize("suffix", [".png", ".pdf"])
+def test_without_a_converter_the_message_says_what_to_do(suffix, summaries, tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "cairosvg", None)
+    with pytest.raises(InputError, match=r"pip install 'convlin\[picture\]'"):
+        summaries["lenet"].save(tmp_path / f"net{suffix}")
+    assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize(("suffix", "signature"), [(".png", b"\x89PNG\r\n"), (".pdf", b"%PDF-")])
+def test_saved_as_a_picture_for_print(suffix, signature, summaries, tmp_path):
+    pytest.importorskip("cairosvg")
+    path = tmp_path / f"net{suffix}"
+    summaries["lenet"].save(path)
+    assert path.read_bytes().startswith(signature)
 
 
 # The kept ones

@@ -7,8 +7,11 @@ import builtins
 import copy
 import csv
 import io
+import itertools
+import math
 import os
 import pickle
+import re
 import stat
 import sys
 
@@ -21,9 +24,11 @@ from convlin.analysis.memory import OPTIMIZERS
 from convlin.records import Problem, Report, Step, TensorInfo
 from convlin.render import words
 from convlin.render.columns import derived, needs
+from convlin.render.fit import broken
 from convlin.render.latex import escaped as latex_escaped
 from convlin.render.markdown import code
 from convlin.render.markdown import escaped as markdown_escaped
+from convlin.render.short import condensed
 from tests.golden.models import CNN, TwoInputs
 from tests.processes import python, run
 from tests.rendering import Page, markdown_table
@@ -74,6 +79,53 @@ def test_arithmetic_of_two_axes():
     assert derived(Derivation((1, 8), steps[:1], "")) == ""
 
 
+def value(arithmetic: str) -> int:
+    """What a text of numbers and signs comes to, by Python."""
+    for sign, written in {"⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "−": "-", "·": "*"}.items():
+        arithmetic = arithmetic.replace(sign, written)
+    return int(eval(arithmetic, {"floor": math.floor, "ceil": math.ceil, "min": min}))
+
+
+@pytest.mark.parametrize("kernel_size", [1, 2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 10])
+def test_arithmetic_in_short_has_the_same_value(kernel_size, stride):
+    plain = nn.Conv2d(1, 1, kernel_size, stride)
+    layers = [plain, nn.MaxPool2d(kernel_size, stride, ceil_mode=True), nn.AvgPool2d(kernel_size, stride)]
+    for padding, dilation in itertools.product((0, 1, 10), (1, 2, 10)):
+        layers.append(nn.Conv2d(1, 1, kernel_size, stride, padding, dilation))
+        layers.append(nn.ConvTranspose2d(1, 1, kernel_size, stride, padding, 0, dilation=dilation))
+        if stride > 1:
+            layers.append(nn.ConvTranspose2d(1, 1, kernel_size, stride, padding, 1, dilation=dilation))
+    for layer in layers:
+        call = summarize(layer, (1, 31, 40)).calls[-1]
+        assert call.derivation is not None
+        for step in call.derivation.steps:
+            if step.arithmetic != step.formula:
+                short = condensed(step.arithmetic)
+                assert value(short) == value(step.arithmetic) == step.size, short
+                assert len(short) <= len(step.arithmetic)
+                assert not re.search(r"[+−] (2·)?0(?!\d)|(?<!\d)1·\(|/1⌋", short), short
+
+
+def test_explain_leaves_no_term_out():
+    text = summarize(nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8)).explain("2")
+    assert "⌊(8 + 2·0 − 1·(2−1) − 1)/2⌋ + 1 = 4" in text
+
+
+@pytest.mark.parametrize("width", [9, 16, 28])
+def test_a_broken_cell_says_the_same(width):
+    for text in (
+        "⌊(224 + 2·3 − 7)/2⌋ + 1 = 112, W likewise 96",
+        "NonDynamicallyQuantizableLinear",
+        "not called as a module, but its parameters are used",
+        ".encoder_last_hidden_state 2×64×2×2",
+        "x" * 50,
+    ):
+        pieces = broken(text, width)
+        assert "".join(pieces).replace(" ", "") == text.replace(" ", "")
+        assert max(map(len, pieces)) <= width
+
+
 @pytest.mark.parametrize(
     ("problem", "said"),
     [
@@ -100,7 +152,7 @@ def test_without_utf8_the_text_is_ascii_by_itself(tmp_path):
     )
     plain = run(sys.executable, script, env={**os.environ, "PYTHONIOENCODING": "ascii"}).stdout
     assert plain.isascii()
-    assert "floor((8 + 2*0 - 1*(3-1) - 1)/1) + 1 = 6" in plain
+    assert "8 - 3 + 1 = 6" in plain
     assert "1x3x8x8" in plain
 
 

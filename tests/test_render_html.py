@@ -43,7 +43,7 @@ def test_a_problem_is_never_folded_away():
 def test_boxes_say_what_they_unfold():
     page = Page(summarize(Patches(), (3, 32, 32)).to_html())
     labels = [attributes.get("aria-label") for tag, attributes in page.tags if tag == "input"]
-    assert labels[0] == "show what is inside encoder"
+    assert labels[0] == "show what is inside encoder.layers.0–11"
 
 
 def test_several_tables_on_one_page_share_their_rules():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+from collections import OrderedDict
+from dataclasses import replace
 
 import pytest
 import torch
@@ -11,6 +13,7 @@ from torch import nn
 from convlin import InputError, Summary, summarize
 from convlin.analysis.memory import activations
 from convlin.records import Call, ModuleInfo, ParameterInfo, Report, TensorInfo
+from convlin.render.html import html
 from convlin.render.options import COLUMNS, Options, options
 from convlin.render.rows import Row, build_table
 from convlin.render.text import table
@@ -29,6 +32,9 @@ SHOWN = [
     {"only": "*.0", "parameters": True},
     {"parameters": True},
     {"parameters": True, "depth": 1, "fold": True},
+    {"functions": "none"},
+    {"hide": "Linear|*.0", "functions": "none", "fold": True},
+    {"hide": "*", "parameters": True},
 ]
 
 
@@ -40,7 +46,22 @@ def labels(summary: Summary, **given: object) -> list[str]:
     return [row.label for row in rows(summary, **given)]
 
 
+def assert_the_forms_agree(summary: Summary) -> None:
+    """The HTML has the rows of the text, and the head of a group stands before something."""
+    for shown in SHOWN:
+        flat, nested = (build_table(summary.report, options(shown), grouped=grouped).rows for grouped in (False, True))
+        counted = [row for row in nested if row.kind != "group"]
+        assert [(row.label, row.type, row.params, row.calls) for row in counted] == [
+            (row.label, row.type, row.params, row.calls) for row in flat
+        ], shown
+        heads = {row.group for row in nested if row.kind == "group"}
+        assert heads == {group for row in counted for group in row.groups}
+        if "depth" in shown:
+            assert not {"ModuleList", "ModuleDict"} & {row.type for row in counted}, shown
+
+
 def assert_adds_up(summary: Summary) -> None:
+    assert_the_forms_agree(summary)
     for shown, grouped in itertools.product(SHOWN, (False, True)):
         made = build_table(summary.report, options(shown), grouped=grouped)
         counted = [row for row in made.rows if row.kind != "group"]
@@ -84,7 +105,9 @@ def test_flops_are_counted_once_where_they_are_known():
     for depth in (None, 0, 1, 2):
         chosen = options({"columns": ["layer", "flops", "mult_adds"], "depth": depth})
         assert sum(row.flops or 0 for row in build_table(report, chosen).rows) == 35
-    assert "FLOPs 35   mult-adds 17" in table(report, chosen)
+        for tree in (False, True):
+            assert "FLOPs 35   mult-adds 17" in table(report, replace(chosen, tree=tree))
+        assert "<span>FLOPs 35</span>" in html(report, chosen)
 
 
 # Depth
@@ -142,6 +165,29 @@ def test_only_takes_types_and_paths():
 def test_only_that_names_nothing_says_what_there_is():
     text = summarize(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), (2,)).table(only="Conv3d")
     assert "only='Conv3d' names nothing here; there are Linear, ReLU" in text
+
+
+def test_hide_is_the_opposite_of_only():
+    summary = summarize(image_classifier(), (3, 32, 32))
+    every = labels(summary)
+    only, hidden = labels(summary, only="Linear|2.*"), labels(summary, hide="Linear|2.*")
+    assert sorted([*only[:-1], *hidden[:-1]]) == sorted(every)
+    weights = {f"{module.path}.weight" for module in summary.modules if module.type == "Linear"}
+    assert weights
+    assert weights < {*labels(summary, parameters=True)}
+    assert not weights & {*labels(summary, hide="Linear", parameters=True)}
+
+
+def test_hide_hides_no_problem():
+    assert "fc1 ✗" in labels(summarize(CNN(), (3, 32, 32)), hide="*")
+
+
+def test_functions_can_be_left_out():
+    summary = summarize(CNN(), (3, 32, 32))
+    *shown, rest = rows(summary, functions="none")
+    assert [row.label for row in shown] == [label for label in labels(summary) if label]
+    (function,) = (row for row in rows(summary) if row.kind == "function")
+    assert (rest.kind, rest.memory) == ("rest", function.memory)
 
 
 def test_only_keeps_the_parameters_of_what_it_names():
@@ -303,6 +349,11 @@ def test_settings_of_functions_stand_under_the_same_headers():
         ({"depth": True}, "depth=True is not a valid depth"),
         ({"only": ""}, "only='' names nothing"),
         ({"fold": "yes"}, "fold='yes' should be True or False"),
+        ({"hide": "|"}, "hide='|' names nothing"),
+        ({"functions": "all"}, "functions='all' should be 'shape' or 'none'"),
+        ({"width": 10}, "width=10 is not a valid width: write a number of signs from 40 up"),
+        ({"width": True}, "width=True is not a valid width"),
+        ({"tree": 1}, "tree=1 should be True or False"),
         ({"colums": ["layer"]}, "unknown option 'colums'; did you mean 'columns'?"),
     ],
 )
@@ -349,3 +400,49 @@ def test_twice_the_rows_take_twice_the_work() -> None:
     many, half = synthetic(10_000), synthetic(5_000)
     assert len(table(many).splitlines()) > 10_000
     assert calls(lambda: table(many)) < 2.2 * calls(lambda: table(half))
+
+
+# Width and tree
+
+
+def named(*names: str) -> nn.Module:
+    """A Linear inside containers of these names."""
+    model: nn.Module = nn.Linear(8, 8)
+    for name in reversed(names):
+        model = nn.Sequential(OrderedDict({name: model, "activation": nn.ReLU()}))
+    return model
+
+
+LONG = named("encoder_of_the_image", "first_block_of_layers", "projection_to_the_classes")
+
+
+def test_whole_paths_that_do_not_fit_become_a_tree():
+    summary = summarize(LONG, (8,))
+    assert "encoder_of_the_image.first_block_of_layers.projection_to_the_classes  Linear" in summary.table(width=120)
+    lines = summary.table(width=80).splitlines()
+    assert [line[:30].rstrip() for line in lines[3:6]] == [
+        "encoder_of_the_image",
+        "  first_block_of_layers",
+        "    projection_to_the_classes",
+    ]
+    assert summary.table(width=120, tree=True) != summary.table(width=120) == summary.table(width=120, tree=False)
+
+
+def test_paths_of_a_flat_table_are_shortened_in_the_middle():
+    lines = summarize(LONG, (8,)).table(width=60, tree=False).splitlines()
+    assert any(line.startswith("encoder_of_the_image.….") for line in lines)
+    assert max(map(len, lines)) <= 60
+
+
+def test_the_input_gives_way_and_the_table_says_so():
+    summary = summarize(LONG, (8,))
+    assert "no room for the column Input" in summary.table(width=50)
+    chosen = summary.table(width=50, columns="layer,type,input,output")
+    assert "Input" in chosen.splitlines()[2]
+    assert "no room" not in chosen
+
+
+def test_the_width_of_a_terminal_does_not_change_the_text(monkeypatch):
+    before = str(summarize(LONG, (8,)))
+    monkeypatch.setenv("COLUMNS", "40")
+    assert str(summarize(LONG, (8,))) == before

@@ -28,11 +28,14 @@ from tests.processes import run
 ROOT = Path(__file__).parent.parent
 
 RUN = "kwargs=None, batch_size=1, dtypes=None, device=None, mode='eval'"
-TABLE = "columns=None, depth=None, only=None, parameters=False, fold=None, ascii_only=None"
+TABLE = (
+    "columns=None, depth=None, only=None, parameters=False, fold=None, ascii_only=None, width=None, tree=None, "
+    "hide=None, functions='shape'"
+)
 
 #: Every public function and class: what it is called with.
 FUNCTIONS = {
-    "summarize": f"model, input=None, *more, {RUN}, {TABLE}",
+    "summarize": f"model, input=None, *more, {RUN}, {TABLE}, **other",
     "watch": "model",
     "fit": f"model, input, *more, {RUN}",
     "explain": "layer, input, *more, kwargs=None, batch_size=1, dtypes=None, device=None",
@@ -67,7 +70,7 @@ SUMMARY = {
     "to_latex": "**options",
     "to_csv": "**options",
     "to_pandas": "**options",
-    "to_svg": "*, theme='auto'",
+    "to_svg": "*, theme='auto', width=846, title=None",
     "save": "path, **options",
     "from_dict": "data",
     "from_json": "text",

@@ -11,6 +11,7 @@ from torch.nn.parameter import is_lazy
 
 from convlin import Summary, summarize
 from tests.recording import record
+from tests.rendering import assert_readable
 from tests.snapshot import difference, snapshot
 from tests.zoo import COSTLY, REAL, SMALL, ZooModel, cases
 
@@ -18,6 +19,9 @@ from tests.zoo import COSTLY, REAL, SMALL, ZooModel, cases
 DIFFERENT = {
     "padded_encoder": "plain hooks leave PyTorch's nested-tensor path on, which the function mode turns off",
 }
+
+#: The models whose tables are read back as well.
+READ = (*REAL[::6], *SMALL)
 
 
 def _built(entry: ZooModel) -> nn.Module:
@@ -71,6 +75,10 @@ def test_table_agrees_with_plain_hooks_and_the_model_is_untouched(entry: ZooMode
     for path, required in summary.required_in_features.items():
         if declared.get(f"{prefix}{path}"):
             assert required == declared[f"{prefix}{path}"], path
+
+    if entry in READ:
+        assert_readable(summary)
+    assert max(map(len, str(summary).splitlines())) <= 100
 
 
 def _is_subsequence(few: tuple[Any, ...], many: tuple[Any, ...]) -> bool:

@@ -105,7 +105,7 @@ assert_type(s.to_markdown(), str)
 assert_type(s.to_html(page=True), str)
 assert_type(s.to_latex(), str)
 assert_type(s.to_csv(), str)
-assert_type(s.to_svg(theme="dark"), str)
+assert_type(s.to_svg(theme="dark", width=600, title="LeNet"), str)
 assert_type(s.to_json(indent=2), str)
 assert_type(s.to_dict(), dict[str, Any])
 assert_type(Summary.from_json(s.to_json()), Summary)
@@ -129,8 +129,8 @@ failed: AssertionError = ShapeError("")
 parent: ConvlinError = ShapeError("")
 
 # A typo is an error of the type checker, too: an unused "ignore" below is one.
-summarize(net, (3, 32, 32), batchsize=8)  # type: ignore[call-arg]
-summarize(net, (3, 32, 32), None, "cpu", colums=[])  # type: ignore[call-arg]
+summarize(net, (3, 32, 32), batchsize=8)  # type: ignore[arg-type]
+summarize(net, (3, 32, 32), None, "cpu", colums=[])  # type: ignore[arg-type]
 assert_shapes(net, (3, 32, 32))  # type: ignore[call-arg]
 num_flat_features(net, (3, 32, 32), batch_size=2)  # type: ignore[call-arg]
 s.table(colums=["layer"])  # type: ignore[call-arg]

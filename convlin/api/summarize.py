@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Never
 
 import torch
 from torch import nn
@@ -35,6 +35,11 @@ def summarize(
     parameters: bool = False,
     fold: bool | None = None,
     ascii_only: bool | None = None,
+    width: int | None = None,
+    tree: bool | None = None,
+    hide: str | None = None,
+    functions: str = "shape",
+    **other: Never,
 ) -> Summary:
     """Run one forward pass of ``model`` under hooks and return the shape after every layer.
 
@@ -57,9 +62,17 @@ def summarize(
         parameters: show every weight and bias in a row of its own.
         fold: show repeated identical blocks as one: always, never, or (None) where the table is long.
         ascii_only: use plain signs only; None lets the encoding of standard output decide.
+        width: how many signs wide the printed table may be; by default 100, whatever the terminal.
+        tree: indent the printed rows below their containers, which get rows with their sums: always, never, or
+            (None) where whole paths do not fit the width.
+        hide: types and paths not to show, as for ``only``: ``"Dropout|Identity"``.
+        functions: ``"none"`` for no rows of functions between the modules; ``"shape"`` for those that
+            change a shape.
+        other: none; see ``TypeError``.
 
     Raises:
         InputError: the call cannot be right; said before anything runs.
+        TypeError: there is no such argument; torchinfo's and Keras' are answered with what to write.
         Exception: what the model's own ``forward`` raised, if it is no shape error, with the table
             up to that point as a note.
 
@@ -68,6 +81,22 @@ def summarize(
     >>> s.required_in_features
     {'1': 3072}
     """
+    display = {
+        "columns": columns,
+        "depth": depth,
+        "only": only,
+        "parameters": parameters,
+        "fold": fold,
+        "ascii_only": ascii_only,
+        "width": width,
+        "tree": tree,
+        "hide": hide,
+        "functions": functions,
+    }
+    if other:
+        from convlin.api.other_words import refusal  # only for a mistake
+
+        raise refusal(other, ("kwargs", "batch_size", "dtypes", "device", "mode", *display))
     return summary_of(
         model,
         input,
@@ -78,14 +107,7 @@ def summarize(
         device=device,
         mode=mode,
         hints=(user_frame(),),
-        display={
-            "columns": columns,
-            "depth": depth,
-            "only": only,
-            "parameters": parameters,
-            "fold": fold,
-            "ascii_only": ascii_only,
-        },
+        display=display,
     )
 
 

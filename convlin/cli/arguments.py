@@ -271,12 +271,28 @@ def _table(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--columns", metavar="NAMES", help="columns to show, separated by commas: layer,output,params")
     group.add_argument("--depth", type=int, metavar="N", help="how deep to go into containers")
     group.add_argument("--only", metavar="NAMES", help="types and paths to show: 'Conv2d|Linear', 'features.*'")
+    group.add_argument("--hide", metavar="NAMES", help="types and paths not to show: 'Dropout|Identity'")
+    group.add_argument(
+        "--functions",
+        choices=("shape", "none"),
+        default="shape",
+        help="functions between modules that have rows: those that change a shape (the default), or none",
+    )
     group.add_argument("--parameters", action="store_true", help="a row for every weight and bias")
     group.add_argument(
         "--fold",
         action=argparse.BooleanOptionalAction,
         default=None,
         help="show repeated identical blocks as one (default: where the table is long)",
+    )
+    group.add_argument(
+        "--tree",
+        action=argparse.BooleanOptionalAction,
+        default=None,
+        help="indent the rows below their containers (default: where whole paths do not fit the width)",
+    )
+    group.add_argument(
+        "--width", type=int, metavar="N", help="width of the text (default: that of the terminal, without one 100)"
     )
     group.add_argument("--ascii-only", action="store_true", help="plain signs only")
     group.add_argument(

@@ -28,6 +28,10 @@ def show(arguments: argparse.Namespace, screen: Screen) -> int:
         "parameters": arguments.parameters,
         "fold": arguments.fold,
         "ascii_only": arguments.ascii_only or None,
+        "tree": arguments.tree,
+        "hide": arguments.hide,
+        "functions": arguments.functions,
+        "width": screen.width() if arguments.width is None and arguments.output is None else arguments.width,
     }
     (job,) = jobs(arguments)
     with Loader() as loader:

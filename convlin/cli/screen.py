@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import sys
 import threading
 import time
@@ -12,6 +13,7 @@ from contextlib import contextmanager, suppress
 from typing import TextIO
 
 from convlin._util.atomic_write import write_bytes
+from convlin.render.options import LEAST_WIDTH
 
 _PATIENCE = 1.0
 _RED, _GREEN, _CYAN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[36m", "\033[1m", "\033[0m"
@@ -29,6 +31,12 @@ class Screen:
         if is_table and _wants_colour(self.stdout):
             text = painted(text)
         self._write(self.stdout, text if text.endswith("\n") else f"{text}\n")
+
+    def width(self) -> int | None:
+        """How many signs a line of the terminal has room for, within reason; None without a terminal."""
+        if not _is_terminal(self.stdout):
+            return None
+        return max(shutil.get_terminal_size().columns, LEAST_WIDTH)
 
     def say(self, text: str) -> None:
         """Write ``text`` and a line end to standard error."""

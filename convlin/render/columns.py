@@ -10,6 +10,7 @@ from convlin._util.gc_pause import paused
 from convlin.records import Call, Derivation, Problem, Step, TensorInfo
 from convlin.render import words
 from convlin.render.rows import Row, Table
+from convlin.render.short import condensed
 
 #: Equal tensors from this number on are written once, with their number.
 _MANY = 4
@@ -47,8 +48,11 @@ def all_lines(table: Table) -> list[tuple[str, ...]]:
 
 
 @paused()
-def lines_by_row(table: Table) -> list[list[tuple[str, ...]]]:
-    """Each row as lines of cells: one, and more where several tensors went in or came out."""
+def lines_by_row(table: Table, *, short_heads: bool = False) -> list[list[tuple[str, ...]]]:
+    """Each row as lines of cells: one, and more where several tensors went in or came out.
+
+    ``short_heads``: the head of a group names the first tensor and counts the others.
+    """
     texts = [COLUMNS[name].text for name in table.columns]
     remarked = _remarked(table.columns)
     shapes = [index for index, name in enumerate(table.columns) if name in ("input", "output")]
@@ -59,10 +63,23 @@ def lines_by_row(table: Table) -> list[list[tuple[str, ...]]]:
             first[remarked] = remark(row)
         # A function has neither path nor parameters: with few columns nothing of it is left to show.
         found = [tuple(first)] if any(first) else []
-        if shapes and (len(row.inputs) > 1 or len(row.outputs) > 1):
+        if short_heads and row.kind == "group":
+            found = [_counted(table.columns, row, tuple(first))]
+        elif shapes and (len(row.inputs) > 1 or len(row.outputs) > 1):
             found += _further(table.columns, row, shapes)
         written.append(found)
     return written
+
+
+def _counted(columns: Sequence[str], row: Row, line: tuple[str, ...]) -> tuple[str, ...]:
+    """The line of a head with one tensor in a cell, and how many more there are."""
+    tensors = {"input": row.inputs, "output": row.outputs}
+    cells = []
+    for name, text in zip(columns, line, strict=True):
+        found = tensors.get(name, ())
+        more = len(found) - 1
+        cells.append(f"{words.shape(found[0].shape)} and {more} more" if more > 0 else text)
+    return tuple(cells)
 
 
 def remark(row: Row) -> str:
@@ -229,9 +246,13 @@ def derived(derivation: Derivation) -> str:
     first, *others = computed
     rule = words.open_formula(first)
     rest = [
-        _likewise(step) if words.open_formula(step) == rule else f"{step.axis} {words.step(step)}" for step in others
+        _likewise(step) if words.open_formula(step) == rule else f"{step.axis} {_in_numbers(step)}" for step in others
     ]
-    return ", ".join([words.step(first), *rest])
+    return ", ".join([_in_numbers(first), *rest])
+
+
+def _in_numbers(step: Step) -> str:
+    return f"{condensed(step.arithmetic)} = {words.size(step.size)}"
 
 
 def _likewise(step: Step) -> str:
@@ -292,7 +313,7 @@ def _layer_value(_: Table, row: Row) -> str:
 
 #: Every column, by the name under which it is asked for.
 COLUMNS: dict[str, Column] = {
-    "layer": Column("Layer", _layer_value, lambda _, row: row.label),
+    "layer": Column("Layer", _layer_value, lambda table, row: table.label(row)),
     "type": Column("Type", lambda _, row: row.type, lambda _, row: row.type),
     "input": Column("Input", *_shapes("input")),
     "output": Column("Output", *_shapes("output")),

@@ -44,8 +44,8 @@ class Drafts:
         self._count_calls()
         if options.parameters:
             self._name_parameters()
-        if options.only is not None:
-            self._keep_only(options.only)
+        if options.only is not None or options.hide is not None:
+            self._keep_only(options.only, options.hide)
 
     # Which rows there are
 
@@ -76,6 +76,8 @@ class Drafts:
         call = self.report.calls[index]
         if call.failed or index in self._troubled:
             return True
+        if call.is_function and self.options.functions == "none":
+            return False
         deepest = self.options.depth
         if deepest is not None:
             depth = self._depth(call.path) + call.is_function
@@ -115,7 +117,8 @@ class Drafts:
         """A row for a module without a call, or for what it lies in at the last depth; None where that has one."""
         deepest = self.options.depth
         if deepest is not None and self._depth(module.path) > deepest:
-            upper = next(path for path in above(module.path) if self._depth(path) == deepest)
+            # The outermost: a list of modules is as deep as the container that holds it.
+            *_, upper = (path for path in above(module.path) if self._depth(path) == deepest)
             if upper in self._of_path or upper not in self._modules:
                 return None
             module = self._modules[upper]
@@ -214,18 +217,19 @@ class Drafts:
             draft.counted = "detailed"
         return rows
 
-    def _keep_only(self, only: str) -> None:
-        wanted = _matcher(only)
+    def _keep_only(self, only: str | None, hide: str | None) -> None:
+        asked, unwanted = _matcher(only or "*"), _matcher(hide or "")
         other = Draft("rest", "", "")
         dropped: list[Draft] = []
 
         def kept(draft: Draft) -> bool:
+            names = [(draft.type, draft.path)]
             # A weight stays with the layer that it belongs to.
-            owner = draft.path.rpartition(".")[0] if draft.kind == "parameter" else draft.path
-            of_layer = self._modules.get(owner)
-            if wanted(draft.type, draft.path) or (
-                draft.kind == "parameter" and of_layer is not None and wanted(of_layer.type, owner)
-            ):
+            owner = draft.path.rpartition(".")[0]
+            if draft.kind == "parameter" and owner in self._modules:
+                names.append((self._modules[owner].type, owner))
+            is_hidden = any(unwanted(*name) for name in names) and not (draft.problems or draft.failed)
+            if any(asked(*name) for name in names) and not is_hidden:
                 return True
             dropped.append(draft)
             return False
@@ -236,7 +240,8 @@ class Drafts:
             block.extras = [draft for draft in block.extras if kept(draft)]
         if not any(block.draft is not None or block.extras for block in self._walk()):
             types = sorted({draft.type for draft in dropped if draft.kind != "parameter"})
-            self.notes.append(f"only={only!r} names nothing here; there are {', '.join(types)}")
+            said = f"only={only!r} names nothing here" if only else f"hide={hide!r} hides every row"
+            self.notes.append(f"{said}; there are {', '.join(types)}")
         other.absorb(dropped)
         if dropped:
             other.calls = ()

@@ -47,20 +47,19 @@ class _Folder:
 
     def folded(self, blocks: list[Block]) -> list[Block]:
         """Fold inside the blocks first, then the blocks themselves."""
-        seen = [block for block in blocks if not block.is_empty]
-        for block in seen:
+        for block in blocks:
             block.children = self.folded(block.children)
             self._likeness[id(block)] = self._number(block)
         result: list[Block] = []
         start = 0
-        while start < len(seen):
-            unit, times = self._repetition(seen, start)
+        while start < len(blocks):
+            unit, times = self._repetition(blocks, start)
             if times > 1:
                 stop = start + unit * times
-                result.extend(self._merged(seen[first:stop:unit]) for first in range(start, start + unit))
+                result.extend(self._merged(blocks[first:stop:unit]) for first in range(start, start + unit))
                 start = stop
             else:
-                result.append(seen[start])
+                result.append(blocks[start])
                 start += 1
         return result
 

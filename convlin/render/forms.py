@@ -56,7 +56,7 @@ class Forms:
         Linear  1×2         10
         <BLANKLINE>
         parameters 10   trainable 10   40 B
-        input 16 B   activations 8 B
+        input 16 B   activations 8 B   estimated total 64 B
         """
         from convlin.render.text import table
 
@@ -137,10 +137,11 @@ class Forms:
         return cls(*from_json(text))
 
     def save(self, path: str | os.PathLike[str], **options: Unpack[DisplayOptions]) -> Self:
-        """Write to ``path`` in the form of its suffix: .txt .md .html .tex .csv .json .svg.
+        """Write to ``path`` in the form of its suffix: .txt .md .html .tex .csv .json .svg,
+        and the picture as .png or .pdf where cairosvg is installed.
 
         Raises:
-            InputError: the suffix stands for no form.
+            InputError: the suffix stands for no form, or cairosvg is not installed.
         """
         from convlin.render.save import save
 

@@ -8,6 +8,9 @@ from tabulate import tabulate
 
 from convlin._util.gc_pause import paused
 
+#: A sign of the private use area, which no name or number has.
+_INDENT = "\ue000"
+
 
 @paused()
 def grid(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Collection[int] = ()) -> str:
@@ -17,8 +20,19 @@ def grid(headers: Sequence[str], rows: Sequence[Sequence[str]], right: Collectio
     Layer  Found
     conv1  1×16×32×32
     fc     1×10
+    >>> print(grid(("Layer", "Found"), [("block", "1×8"), ("  fc", "1×10")]))
+    Layer  Found
+    block  1×8
+      fc   1×10
     """
     aligned = ["right" if number in right else "left" for number in range(len(headers))]
     # The headers go in as a row: tabulate makes a column with a header two blanks wider than its content.
-    text = tabulate([headers, *rows], tablefmt="plain", disable_numparse=True, colalign=aligned)
-    return "\n".join(line.rstrip() for line in text.splitlines())
+    # It strips blanks in front of a cell, so another sign holds the place of an indentation.
+    cells = [[_indented(cell) if cell.startswith(" ") else cell for cell in row] for row in rows]
+    text = tabulate([headers, *cells], tablefmt="plain", disable_numparse=True, colalign=aligned)
+    return "\n".join(line.rstrip() for line in text.replace(_INDENT, " ").splitlines())
+
+
+def _indented(cell: str) -> str:
+    text = cell.lstrip(" ")
+    return _INDENT * (len(cell) - len(text)) + text

@@ -106,11 +106,7 @@ def _rules(groups: Iterable[int]) -> str:
 
 
 def _body(made: Table, folding: Mapping[int, bool]) -> Iterator[str]:
-    bases: dict[int, str] = {}
     for row, written in zip(made.rows, lines_by_row(made), strict=True):
-        if row.group is not None:
-            bases[row.group] = row.path
-        base = bases.get(row.groups[-1], "") if row.groups else ""
         for number, line in enumerate(written):
             names = [f"g{group}" for group in row.groups if group in folding]
             names += [row.kind] if row.kind in ("group", "function", "parameter", "rest", "module") else []
@@ -119,7 +115,7 @@ def _body(made: Table, folding: Mapping[int, bool]) -> Iterator[str]:
             names += ["goes-on"] if number + 1 < len(written) else []
             classes = f' class="{" ".join(names)}"' if names else ""
             cells = (
-                _layer(row, base, folding) if name == "layer" and not number else _cell(name, text)
+                _layer(row, folding) if name == "layer" and not number else _cell(name, text)
                 for name, text in zip(made.columns, line, strict=True)
             )
             yield f"<tr{classes}>{''.join(cells)}</tr>"
@@ -129,7 +125,7 @@ def _cell(name: str, text: str) -> str:
     return f"<td{_number(name)}>{escape(text)}</td>" if text else _EMPTY
 
 
-def _layer(row: Row, base: str, folding: Mapping[int, bool]) -> str:
+def _layer(row: Row, folding: Mapping[int, bool]) -> str:
     """The first cell: indented, with the box that folds.
 
     The part of the path that the group has said is there to be searched and copied, but takes no room.
@@ -137,12 +133,11 @@ def _layer(row: Row, base: str, folding: Mapping[int, bool]) -> str:
     if row.kind == "function":
         return _EMPTY
     name = row.path or row.type
-    if base and row.path == base:
+    if row.base and row.path == row.base:
         shown = '<span class="dim">itself</span>'
-    elif base and name.startswith(f"{base}."):
-        shown = f'<span class="path">{escape(base)}.</span>{escape(name[len(base) + 1 :])}'
     else:
-        shown = escape(name)
+        said = name.removesuffix(row.name)
+        shown = f'<span class="path">{escape(said)}</span>' * bool(said) + escape(row.name)
     shown += escape(row.label.removeprefix(name))
     if row.group is not None and row.group in folding:
         checked = " checked" if folding[row.group] else ""

@@ -21,6 +21,12 @@ DEFAULT = ("layer", "type", "input", "output", "params", "arithmetic")
 #: Of these, what a summary without a forward pass can fill.
 DEFAULT_WITHOUT_PASS = ("layer", "type", "params")
 
+#: How wide a table is where no width is asked for: the same in every terminal, file and test.
+WIDTH = 100
+
+#: With less room, no column is left to give way.
+LEAST_WIDTH = 40
+
 
 class DisplayOptions(TypedDict, total=False):
     """The options that every form of the table takes, for type checkers; see ``Options``."""
@@ -31,6 +37,14 @@ class DisplayOptions(TypedDict, total=False):
     parameters: bool
     fold: bool | None
     ascii_only: bool | None
+    width: int | None
+    tree: bool | None
+    hide: str | None
+    functions: str
+
+
+#: Which functions between modules have rows.
+FUNCTIONS = ("shape", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +63,15 @@ class Options:
     """Whether repeated identical blocks become one: always, never, or (None) where the table is long."""
     ascii_only: bool | None = None
     """Plain signs only; None lets the encoding of standard output decide when printing."""
+    width: int | None = None
+    """How many signs wide the printed table may be; None for 100."""
+    tree: bool | None = None
+    """Whether the printed rows are indented below their containers: always, never, or (None) where whole paths do
+    not fit the width."""
+    hide: str | None = None
+    """Types and paths not to show, as for ``only``; what they hold is summed up in one row."""
+    functions: str = "shape"
+    """``shape`` for a row for every function between modules that changes a shape, ``none`` for no such rows."""
 
     @property
     def needs_flops(self) -> bool:
@@ -83,10 +106,16 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
     depth = checked.get("depth")
     if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
         raise InputError(f"depth={depth!r} is not a valid depth: write 0, 1, 2, … or None for all of the model")
-    only = checked.get("only")
-    if only is not None and (not isinstance(only, str) or not patterns(only)):
-        raise InputError(f'only={only!r} names nothing: write types or paths, "Conv2d|Linear" or "features.*"')
-    for name in ("parameters", "fold", "ascii_only"):
+    width = checked.get("width")
+    if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < LEAST_WIDTH):
+        raise InputError(f"width={width!r} is not a valid width: write a number of signs from {LEAST_WIDTH} up")
+    for name in ("only", "hide"):
+        named = checked.get(name)
+        if named is not None and (not isinstance(named, str) or not patterns(named)):
+            raise InputError(f'{name}={named!r} names nothing: write types or paths, "Conv2d|Linear" or "features.*"')
+    if checked.get("functions", "shape") not in FUNCTIONS:
+        raise InputError(f"functions={checked['functions']!r} should be {' or '.join(map(repr, FUNCTIONS))}")
+    for name in ("parameters", "fold", "ascii_only", "tree"):
         value = checked.get(name, False)
         if not isinstance(value, bool) and not (value is None and name != "parameters"):
             raise InputError(f"{name}={value!r} should be True or False")

@@ -15,7 +15,10 @@ from convlin.records import Call, Location, Problem, Report, Size, TensorInfo
 from convlin.render.drafts import Drafts
 from convlin.render.fold import ENOUGH, LONG, fold
 from convlin.render.options import DEFAULT, DEFAULT_WITHOUT_PASS, Options
-from convlin.render.tree import Block, Draft
+from convlin.render.tree import Block, Draft, seen
+
+#: Blanks for each level of a table with indented rows.
+INDENT = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,8 @@ class Row:
     """The groups that it lies in, by number, outermost first."""
     group: int | None = None
     """For the head of a group, its number."""
+    base: str = ""
+    """The path of the innermost group that it lies in."""
 
     @property
     def label(self) -> str:
@@ -61,7 +66,28 @@ class Row:
         >>> Row("call", "layers.0–3.fc", "Linear", count=4).label
         'layers.0–3.fc ×4'
         """
-        name = "" if self.kind == "function" else self.path or self.type
+        return self._marked("" if self.kind == "function" else self.path or self.type)
+
+    @property
+    def name(self) -> str:
+        """The part of the path that the group around it has not said; ``(itself)`` for the group's own call.
+
+        >>> Row("call", "encoder.0.fc", "Linear", base="encoder.0").name
+        'fc'
+        """
+        if self.kind == "function":
+            return ""
+        if self.base and self.path == self.base:
+            return "(itself)"
+        return (self.path or self.type).removeprefix(f"{self.base}." if self.base else "")
+
+    @property
+    def nested_label(self) -> str:
+        """The first column of a table whose rows are indented below their groups."""
+        text = self._marked(self.name)
+        return f"{' ' * INDENT * self.level}{text}" if text else ""
+
+    def _marked(self, name: str) -> str:
         parts = (name, "✗" if self.problems or self.failed else "", f"×{self.count}" if self.count > 1 else "")
         return " ".join(part for part in parts if part)
 
@@ -75,6 +101,12 @@ class Table:
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
     notes: tuple[str, ...] = ()
+    nested: bool = False
+    """Every container has a head, and its rows are indented below it."""
+
+    def label(self, row: Row) -> str:
+        """What stands in the first column."""
+        return row.nested_label if self.nested else row.label
 
     @cached_property
     def total_params(self) -> int:
@@ -101,7 +133,7 @@ def build_table(report: Report, options: Options, *, grouped: bool = False) -> T
     ('layer', 'type', 'params')
     """
     drafts = Drafts(report, options)
-    blocks = [block for block in drafts.blocks if not block.is_empty]
+    blocks = seen(drafts.blocks)
     if options.fold is not False:
         if options.fold:
             blocks = fold(blocks, report, at_least=2)
@@ -114,7 +146,7 @@ def build_table(report: Report, options: Options, *, grouped: bool = False) -> T
         rows = [freeze(draft) for block in blocks for draft in block.drafts()]
     rows += [freeze(draft) for draft in drafts.rest]
     columns = options.columns or (DEFAULT if report.mode else DEFAULT_WITHOUT_PASS)
-    return Table(report, options, columns, tuple(rows), tuple(drafts.notes))
+    return Table(report, options, columns, tuple(rows), tuple(drafts.notes), nested=grouped)
 
 
 class _Freezer:
@@ -130,7 +162,7 @@ class _Freezer:
                 self._with_parameters.add(path)
                 path = path.rpartition(".")[0]
 
-    def __call__(self, draft: Draft, level: int = 0, groups: tuple[int, ...] = ()) -> Row:
+    def __call__(self, draft: Draft, level: int = 0, groups: tuple[int, ...] = (), base: str = "") -> Row:
         call = self._report.calls[draft.calls[0]] if draft.calls else None
         inputs, outputs = (call.inputs, call.outputs) if call is not None else ((), ())
         if draft.named is not None:
@@ -156,6 +188,7 @@ class _Freezer:
             where=self._where(draft, call),
             level=level,
             groups=groups,
+            base=base,
         )
 
     def _counted(self, draft: Draft, call: Call | None) -> str:
@@ -184,33 +217,29 @@ class _Grouper:
         self._freeze = freeze
         self._groups = 0
 
-    def rows(self, blocks: list[Block], level: int = 0, groups: tuple[int, ...] = ()) -> Iterator[Row]:
+    def rows(self, blocks: list[Block], level: int = 0, groups: tuple[int, ...] = (), base: str = "") -> Iterator[Row]:
         """The rows of blocks that follow one another."""
         for block in blocks:
             if not block.children:
-                yield from (self._freeze(draft, level, groups) for draft in block.drafts())
-            elif not block.path and not groups:
-                # The model itself is the table: a group around all of it would only indent.
-                yield from self.rows(block.children, level, groups)
-                own = ([block.draft] if block.draft is not None else []) + block.extras
-                yield from (self._freeze(draft, level, groups) for draft in own)
+                yield from (self._freeze(draft, level, groups, base) for draft in block.drafts())
+            elif _is_transparent(block, groups):
+                yield from self._inside(block, level, groups, base)
             else:
-                yield from self._group(block, level, groups)
+                yield from self._group(block, level, groups, base)
 
-    def _group(self, block: Block, level: int, groups: tuple[int, ...]) -> Iterator[Row]:
+    def _inside(self, block: Block, level: int, groups: tuple[int, ...], base: str) -> Iterator[Row]:
+        own = (self._freeze(draft, level, groups, base) for draft in block.own)
+        if block.own_first:
+            yield from own
+        yield from self.rows(block.children, level, groups, base)
+        if not block.own_first:
+            yield from own
+
+    def _group(self, block: Block, level: int, groups: tuple[int, ...], base: str) -> Iterator[Row]:
         number, self._groups = self._groups, self._groups + 1
-        inside = (*groups, number)
-        rows = list(self.rows(block.children, level + 1, inside))
-        own = ([block.draft] if block.draft is not None else []) + block.extras
-        rows += [self._freeze(draft, level + 1, inside) for draft in own]
+        rows = list(self._inside(block, level + 1, (*groups, number), block.path))
         counted = [row for row in rows if row.kind != "group"]
         known = [row.flops for row in counted if row.flops is not None]
-        memory: Size = 0
-        for row in counted:
-            memory = memory + row.memory
-        flops: Size | None = None
-        for amount in known:
-            flops = amount if flops is None else flops + amount
         call = self._report.calls[block.calls[0]] if block.calls else None
         yield Row(
             kind="group",
@@ -222,10 +251,21 @@ class _Grouper:
             outputs=call.outputs if call is not None else (),
             params=sum(row.params or 0 for row in counted),
             trainable=sum(row.trainable for row in counted),
-            memory=memory,
-            flops=flops,
+            memory=_sum([row.memory for row in counted]) or 0,
+            flops=_sum(known),
             level=level,
             groups=groups,
             group=number,
+            base=base,
         )
         yield from rows
+
+
+def _is_transparent(block: Block, groups: tuple[int, ...]) -> bool:
+    """The model itself is the table, and a container of one other thing adds nothing: their heads would only indent."""
+    return (not block.path and not groups) or (len(block.children) == 1 and block.count == 1 and not block.own)
+
+
+def _sum(amounts: list[Size]) -> Size | None:
+    """The amounts together; None without any."""
+    return sum(amounts[1:], amounts[0]) if amounts else None

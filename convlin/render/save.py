@@ -70,17 +70,26 @@ FORMS: Mapping[str, Form] = {
     ".svg": _svg,
 }
 
+#: What the picture can be converted to, where cairosvg is installed.
+CONVERTED = (".png", ".pdf")
+
 
 def save(report: Report, options: Options, path: str | os.PathLike[str]) -> None:
     """Write the form that the suffix of ``path`` names, in UTF-8, whole or not at all.
 
     Raises:
-        InputError: a suffix that stands for no form.
+        InputError: a suffix that stands for no form, or what converts the picture is not installed.
     """
     suffix = PurePath(path).suffix.lower()
+    if suffix in CONVERTED:
+        from convlin.render.picture.convert import converted
+
+        write_bytes(path, converted(report, suffix))
+        return
     form = FORMS.get(suffix)
     if form is None:
+        known = (*FORMS, *CONVERTED)
         raise InputError(
-            f"{os.fspath(path)!r}: no form is called {suffix or 'nothing'!r}{nearest_or_all(suffix, FORMS)}"
+            f"{os.fspath(path)!r}: no form is called {suffix or 'nothing'!r}{nearest_or_all(suffix, known)}"
         )
     write_bytes(path, form(report, options).encode())

@@ -2,16 +2,23 @@
 
 from __future__ import annotations
 
+import re
 import sys
+import textwrap
+from dataclasses import replace
 
 from convlin.records import Report, problem_text
 from convlin.render import words
-from convlin.render.columns import COLUMNS, all_lines
-from convlin.render.options import Options
+from convlin.render.columns import COLUMNS, lines_by_row
+from convlin.render.fit import fitted, giving_way
+from convlin.render.options import WIDTH, Options
 from convlin.render.rows import Table, build_table
 
 #: A model with more shared modules or tied parameters than this names the first ones.
 _MOST_SHARED = 6
+
+#: Stands for a blank at which a line must not end.
+_HELD = "\u00a0"
 
 
 def table(report: Report, options: Options | None = None) -> str:
@@ -21,11 +28,33 @@ def table(report: Report, options: Options | None = None) -> str:
     """
     chosen = options or Options()
     plain = chosen.ascii_only if chosen.ascii_only is not None else not carries_signs()
-    made = build_table(report, chosen)
-    rows = rows_text(made, ascii_only=plain)
-    parts = [head(report), rows, problems_text(report), "\n".join(notes(made)), totals(made)]
+    width = WIDTH if chosen.width is None else chosen.width
+    made = _arranged(report, chosen, width)
+    rows = rows_text(made, width, ascii_only=plain)
+    below = ("\n".join(_folded(line, width) for line in lines) for lines in (notes(made), totals(made).splitlines()))
+    parts = [_folded(head(report), width), rows, problems_text(report), *below]
     text = "\n\n".join(part for part in parts if part)
     return words.ascii_only(text) if plain else text
+
+
+def _arranged(report: Report, options: Options, width: int) -> Table:
+    """The rows, indented below their containers where that is asked for, or where whole paths do not fit.
+
+    Of the usual columns, the input gives way: it is nearly always the output of a row above.
+    """
+    made = build_table(report, options, grouped=bool(options.tree))
+    if options.tree is None and "layer" in _giving_way(made, width):
+        tree = build_table(report, options, grouped=True)
+        made = tree if any(row.kind == "group" for row in tree.rows) else made
+    if options.columns is None and "input" in made.columns and {"layer", "output"} & _giving_way(made, width):
+        note = "no room for the column Input: a larger width= shows it, and so does columns="
+        columns = tuple(name for name in made.columns if name != "input")
+        made = replace(made, columns=columns, notes=(*made.notes, note))
+    return made
+
+
+def _giving_way(made: Table, width: int) -> set[str]:
+    return giving_way(made, lines_by_row(made, short_heads=True), width)
 
 
 def carries_signs() -> bool:
@@ -54,16 +83,34 @@ def given(report: Report) -> str:
     return ", ".join(inputs) or "without tensors"
 
 
-def rows_text(made: Table, *, ascii_only: bool = False) -> str:
+def _folded(line: str, width: int) -> str:
+    """A line of prose over several lines, where it is too long; what follows is indented.
+
+    A line of totals is broken between them first.
+    """
+    if len(line) <= width:
+        return line
+    if "   " in line:
+        lines: list[str] = []
+        for part in line.split("   "):
+            if lines and len(lines[-1]) + len(part) + 3 <= width:
+                lines[-1] += f"   {part}"
+            else:
+                lines.append(part)
+        return "\n".join(_folded(part, width) for part in lines)
+    held = re.sub("⌊[^⌋]*⌋", lambda found: found.group().replace(" ", _HELD), line)
+    wrapped = textwrap.wrap(held, width, subsequent_indent="    ", break_long_words=False, break_on_hyphens=False)
+    return "\n".join(wrapped).replace(_HELD, " ")
+
+
+def rows_text(made: Table, width: int = WIDTH, *, ascii_only: bool = False) -> str:
     """The rows alone, set in columns."""
     if not made.rows:
         return ""
     from convlin.render.grid import grid
 
-    cells = all_lines(made)
-    if ascii_only:
-        # Before the columns are set: ``floor(`` is wider than the sign it stands for.
-        cells = [tuple(map(words.ascii_only, line)) for line in cells]
+    rows = fitted(made, lines_by_row(made, short_heads=True), width, ascii_only=ascii_only)
+    cells = [line for lines in rows for line in lines]
     headers = [COLUMNS[name].header for name in made.columns]
     return grid(headers, cells, [number for number, name in enumerate(made.columns) if COLUMNS[name].is_number])
 
@@ -111,14 +158,16 @@ def totals(made: Table) -> str:
     memory = estimate(report)
     parts = [f"parameters {words.count(total)}", f"trainable {words.count(trainable)}"]
     if total != trainable:
-        parts.append(f"frozen {words.count(total - trainable)}")
+        parts.append(f"non-trainable {words.count(total - trainable)}")
     parts.append(words.memory(memory.parameters))
     if memory.buffers:
         parts.append(f"buffers {words.memory(memory.buffers)}")
     found = ["   ".join(parts)]
     if report.mode:
         second = [f"input {words.memory(memory.input)}", f"activations {words.memory(memory.activations)}"]
-        flops = [row.flops for row in made.rows if row.flops is not None]
+        if isinstance(memory.total, int):
+            second.append(f"estimated total {words.memory(memory.total)}")
+        flops = [row.flops for row in made.rows if row.flops is not None and row.kind != "group"]
         if made.options.needs_flops and flops:
             amount = sum(flops[1:], flops[0])
             second.append(f"FLOPs {words.count(amount)}")

@@ -73,17 +73,26 @@ class Block:
         """Nothing of it is to be seen."""
         return self.draft is None and not self.children and not self.extras
 
+    @property
+    def own(self) -> list[Draft]:
+        """The rows of the block itself, without what lies inside."""
+        return [*([self.draft] if self.draft is not None else []), *self.extras]
+
     def drafts(self) -> Iterator[Draft]:
         """Every row of the block, in the order of the table."""
-        own = [self.draft] if self.draft is not None else []
         if self.own_first:
-            yield from own
-            yield from self.extras
+            yield from self.own
         for child in self.children:
             yield from child.drafts()
         if not self.own_first:
-            yield from own
-            yield from self.extras
+            yield from self.own
+
+
+def seen(blocks: Sequence[Block]) -> list[Block]:
+    """The blocks that have rows, at every level: what lies too deep or is not asked for is dropped."""
+    for block in blocks:
+        block.children = seen(block.children)
+    return [block for block in blocks if not block.is_empty]
 
 
 def parents(calls: Sequence[Call]) -> list[int]:

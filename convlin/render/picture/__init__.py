@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from convlin.errors import InputError
 from convlin.records import Report
 from convlin.render.picture.colours import THEMES
@@ -14,33 +16,40 @@ from convlin.render.picture.simplify import simplify
 
 __all__ = ["picture", "svg"]
 
-_WIDE = 1660.0
-_FEWER = (28, 18, 10)
+#: A picture is drawn this wide where its branches allow: as wide as a README on GitHub shows without shrinking it.
+WIDTH = 846
+_LEAST_WIDTH = 420
+#: So much wider is better than whole modules as single blocks.
+_LEEWAY = 1.06
+_FEWER = (28, 18, 10, 6)
 
 
-def picture(report: Report) -> Drawing:
+def picture(report: Report, width: float = WIDTH) -> Drawing:
     """Everything that the picture of a report shows, with coordinates."""
     graph = build(report)
     simplify(graph, report.calls)
-    found = compose(condense(graph, report.calls), report)
+    found = compose(condense(graph, report.calls), report, width)
     for most in _FEWER:
-        if found.width <= _WIDE:
+        if found.width <= _LEEWAY * width:
             break
         # Branches side by side cannot go on in another row: whole modules become blocks instead.
-        shorter = compose(condense(graph, report.calls, most), report)
+        shorter = compose(condense(graph, report.calls, most), report, width)
         found = min(found, shorter, key=lambda drawing: drawing.width)
     return found
 
 
-def svg(report: Report, *, theme: str = "auto") -> str:
+def svg(report: Report, *, theme: str = "auto", width: int = WIDTH, title: str | None = None, halo: bool = True) -> str:
     """The picture of a report as SVG text.
 
     Args:
         report: what one pass found.
         theme: ``"light"``, ``"dark"``, or ``"auto"``, which follows the reader's own setting.
+        width: pixels that the rows of blocks may be wide; branches side by side can need more.
+        title: what stands over the picture, in place of the name of the model's class.
+        halo: draw letters with an edge in the color of the paper, so that they can be read over lines.
 
     Raises:
-        InputError: there is no such theme.
+        InputError: there is no such theme, or the width is too small for a picture.
 
     >>> from torch import nn
     >>> from convlin import summarize
@@ -50,4 +59,10 @@ def svg(report: Report, *, theme: str = "auto") -> str:
     """
     if theme not in THEMES:
         raise InputError(f"unknown theme {theme!r}: use {', '.join(map(repr, THEMES))}")
-    return draw(picture(report), report, theme)
+    if isinstance(width, bool) or not isinstance(width, int) or width < _LEAST_WIDTH:
+        raise InputError(f"width={width!r} is not a valid width: write a number of pixels from {_LEAST_WIDTH} up")
+    if title is not None:
+        if not isinstance(title, str) or not title.strip():
+            raise InputError(f"title={title!r} is not a title: write a text")
+        report = replace(report, model=title)
+    return draw(picture(report, width), report, theme, halo=halo)

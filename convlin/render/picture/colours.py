@@ -46,8 +46,11 @@ _INKS = {
 }
 
 
-def style_sheet(theme: str) -> str:
-    """The rules of one theme; of ``auto`` the light one, and the dark one for readers who prefer it."""
+def style_sheet(theme: str, *, halo: bool = True) -> str:
+    """The rules of one theme; of ``auto`` the light one, and the dark one for readers who prefer it.
+
+    ``halo``: letters have an edge in the color of the paper.
+    """
     scope = f".convlin-{theme}"
     rules = [
         f"{scope} text{{font-family:{_FONTS};text-anchor:middle;white-space:pre;"
@@ -71,6 +74,8 @@ def style_sheet(theme: str) -> str:
     rules += _theme_rules(scope, first)
     if theme == "auto":
         rules.append("@media (prefers-color-scheme:dark){" + "".join(_theme_rules(scope, "dark")) + "}")
+    if not halo:
+        rules.append(f"{scope} text,{scope} text.frame{{stroke:none}}")
     return "".join(rules)
 
 

@@ -12,23 +12,23 @@ from convlin.render.picture.levels import Levels, levels, place_levels
 from convlin.render.picture.measure import STYLES, TEXT_GAP, elements, text_width
 from convlin.render.picture.route import Router
 
-_WIDEST = 1520.0
-#: A U is drawn narrower than this where it can be, and not as a U where it would be much wider.
-_WIDE_U, _WIDEST_U = 1200.0, 1800.0
+#: A U may be so much wider than asked for before it is drawn in rows instead.
+_WIDER_U = 1.2
 _ROW_GAP = 40.0
 _LEAST_WIDTH = 420.0
 _LEAST_WIDTH_OF_PROBLEMS = 640.0
 _MOST_PROBLEMS = 8
 
 
-def compose(graph: Graph, report: Report) -> Drawing:
-    """The picture of a graph."""
-    return _Composer(graph, report).drawing
+def compose(graph: Graph, report: Report, width: float) -> Drawing:
+    """The picture of a graph, in rows of at most ``width`` pixels where its branches allow that."""
+    return _Composer(graph, report, width).drawing
 
 
 class _Composer:
-    def __init__(self, graph: Graph, report: Report) -> None:
+    def __init__(self, graph: Graph, report: Report, width: float) -> None:
         self.drawing = Drawing()
+        self._room = width - 2 * MARGIN
         self._graph = graph
         self._report = report
         self._elements = elements(graph)
@@ -61,8 +61,12 @@ class _Composer:
         subtitle += f"   {words.count(report.total_params)} parameters"
         if report.accepts is not None:
             subtitle += f"   accepts {report.accepts.text}"
-        y += STYLES["subtitle"].line
-        self.drawing.labels.append(Label(MARGIN, y - 6, subtitle.strip(), "subtitle", centred=False))
+        lines = [subtitle.strip()]
+        if text_width(lines[0], STYLES["subtitle"].size) > self._room:
+            lines = [line for part in lines[0].split("   ") for line in _wrap(part, self._room, "subtitle")]
+        for line in lines:
+            y += STYLES["subtitle"].line
+            self.drawing.labels.append(Label(MARGIN, y - 6, line, "subtitle", centred=False))
         return y + 10
 
     def _widen(self) -> None:
@@ -91,13 +95,13 @@ class _Composer:
         placer = Placer(self._elements, plan, self._graph.frames)
         level_of = levels(self._graph, plan)
         if level_of is not None:
-            placed = place_levels(placer, plan, level_of, _WIDE_U)
-            if placed.piece.width <= _WIDEST_U:
+            placed = place_levels(placer, plan, level_of, self._room)
+            if placed.piece.width <= _WIDER_U * self._room:
                 self._levels = placed.lowered(y + placed.piece.above)
                 return self._stack([placed.piece], plan, placer, y)
         pieces: list[Piece] = []
         entering: Key | None = None
-        for parts in break_rows(placer, plan, _WIDEST):
+        for parts in break_rows(placer, plan, self._room):
             pieces.append(placer.series(parts, entering))
             entering = None if isinstance(parts[-1], Parallel) else parts[-1]
         return self._stack(pieces, plan, placer, y)
@@ -196,9 +200,9 @@ def _shapes(infos: tuple[TensorInfo, ...]) -> str:
     return ", ".join(texts) if len(texts) <= 3 else f"{', '.join(texts[:2])} and {len(texts) - 2} more"
 
 
-def _wrap(text: str, width: float) -> list[str]:
+def _wrap(text: str, width: float, style: str = "footer") -> list[str]:
     """Lines no wider than ``width``, broken between words, and inside a word that is wider alone."""
-    size = STYLES["footer"].size
+    size = STYLES[style].size
     lines, line = [], ""
     for word in text.split(" "):
         longer = f"{line} {word}" if line else word

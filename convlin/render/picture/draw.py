@@ -16,8 +16,8 @@ from convlin.render.picture.measure import SIGN_HEIGHT, SLAB_GAP, SLICE_STEP, So
 _UNPRINTABLE = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
-def draw(drawing: Drawing, report: Report, theme: str) -> str:
-    """The SVG text of a drawing."""
+def draw(drawing: Drawing, report: Report, theme: str, *, halo: bool = True) -> str:
+    """The SVG text of a drawing; ``halo`` draws letters with an edge in the color of the paper."""
     width, height = _number(drawing.width), _number(drawing.height)
     root = f"convlin-picture convlin-{theme}"
     parts = [
@@ -25,7 +25,7 @@ def draw(drawing: Drawing, report: Report, theme: str) -> str:
         f' viewBox="0 0 {width} {height}">',
         f"<title>{escape(_title(report))}</title>",
         f"<desc>{escape(_description(drawing, report))}</desc>",
-        f"<style>{style_sheet(theme)}</style>",
+        f"<style>{style_sheet(theme, halo=halo)}</style>",
         f'<rect class="paper" width="{width}" height="{height}"/>',
     ]
     for box in drawing.frames:

@@ -49,11 +49,11 @@ STYLES = {
     "note": Style(11, True, 15),
     "name": Style(11, True, 14),
     "type": Style(10.5, False, 13.5),
-    "folded": Style(9.5, False, 12.5),
+    "folded": Style(10, False, 13),
     "problem": Style(10.5, True, 14),
     "frame": Style(11, True, 15),
     "sign": Style(11, False, 14),
-    "tag": Style(9.5, True, 12),
+    "tag": Style(10, True, 12.5),
     "footer": Style(11.5, False, 17),
 }
 
