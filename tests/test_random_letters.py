@@ -184,3 +184,9 @@ def faults(seed: int) -> list[str]:
 @pytest.mark.parametrize("first", range(0, COUNT, TOGETHER))
 def test_what_is_said_of_random_models_holds(first: int) -> None:
     assert [fault for seed in range(first, min(first + TOGETHER, COUNT)) for fault in faults(seed)] == []
+
+
+@pytest.mark.parametrize("seed", [102, 112])
+def test_a_piece_that_is_cut_off_is_no_constant(seed: int) -> None:
+    """Models that were told wrong: a ``split`` whose first piece is shorter for a short input."""
+    assert faults(seed) == []

@@ -22,12 +22,15 @@ _OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
 _MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 38), (81, 52, 93), (38, 90, 7))
 #: Small sizes for the same, at which a part may be longer than the whole.
 _SMALL = (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 21, 31, 32, 47, 64, 75, 90, 101, 127)
+#: Those that are always run: they cost next to nothing, and what is cut off or rounded shows there.
+_SMALL_AT_FIRST = (3, 11, 24, 61)
 #: At how many sizes where the model goes a way that no other size led it to.
 _MOST_TURNED = 4
 #: At how many sizes where a function of PyTorch's was asked for a size and the answer is another.
 _MOST_TURNING = 6
 #: At how many of the sizes where the forms are wrong the model is followed anew.
 _MOST_OTHERS = 2
+_LEAST_ANEW = 48
 
 
 class Confirmed:
@@ -116,13 +119,17 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
         points = [*_points(followed, _OFFSETS), followed.sample]
         best.look_at(points)
         best.look_at(_other_ways(followed, points))
-    best.look_at(point for point in turning_points(followed, _MOST_TURNING) if point not in best.points)
+    near = [*turning_points(followed, _MOST_TURNING), *_small_points(followed, _SMALL_AT_FIRST)]
+    best.look_at(point for point in near if point not in best.points)
     if not best.wrong:
         return best
     if not questions(followed):
         best.look_at([*_points(followed, _OFFSETS[:2]), followed.sample])
     candidates = [best]
-    for elsewhere in best.wrong[:_MOST_OTHERS]:
+    # At a small size letters come to the same, 1, and a pass there tells them not apart.
+    batch = followed.plan.batch_size
+    large = [point for point in best.wrong if all(size >= _LEAST_ANEW for name, size in point.items() if name != batch)]
+    for elsewhere in large[:_MOST_OTHERS]:
         if not best.wrong:
             break
         other = Confirmed(follow_at(model, followed.plan, mode, elsewhere), trials)
@@ -135,7 +142,7 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
         best = min(candidates, key=lambda each: len(each.wrong))
     if best.wrong:
         best.look_at(_points(followed, _MORE_OFFSETS))
-        best.look_at(point for point in _small_points(followed) if point not in best.points)
+        best.look_at(point for point in _small_points(followed, _SMALL) if point not in best.points)
         forms = known_forms([each.followed for each in candidates])
         other = Confirmed(mended(best.followed, best.seen, forms), trials)
         other.seen = best.seen
@@ -161,10 +168,11 @@ def _points(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dic
         yield {**followed.sample, **near}
 
 
-def _small_points(followed: Followed) -> list[Point]:
+def _small_points(followed: Followed, sizes: Iterable[int]) -> list[Point]:
+    """Long rectangles: what is right for squares alone is wrong there."""
     names = [name for name in followed.sample if name != followed.plan.batch_size]
     return [
-        {**followed.sample, **{name: size + place * (size % 3) for place, name in enumerate(names)}} for size in _SMALL
+        {**followed.sample, **{name: size + place * (size + 1) for place, name in enumerate(names)}} for size in sizes
     ]
 
 

@@ -40,6 +40,8 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
         if place is not None:
             found[place] += 1
     chosen = [size for size, _ in found.most_common(most)]
+    # At a bound the two ways may come to the same: one step further they do not.
+    chosen += [size - 1 for size in chosen if 1 < size < sample and size - 1 not in chosen]
     return [{**followed.sample, **{name: size + _APART * place for place, name in enumerate(names)}} for size in chosen]
 
 
