@@ -233,3 +233,88 @@ def test_a_number_that_no_run_could_check_is_told() -> None:
     s = summarize(model, ("L", 4))
     assert s.ok  # another number of steps may fit
     assert any("makes a plain number of a size" in each for each in s.report.remarks)
+
+
+# Forms: each is what PyTorch gives at every size, or there is none, or a remark names a size where it is not
+
+
+def forms_hold(model: nn.Module, shape: Sequence[Any], sizes: Sequence[int], *, wrong: Sequence[int] = ()) -> None:
+    """Hold the output's shape in letters against real runs; at the sizes in ``wrong`` it may be another."""
+    s = summarize(model, tuple(shape))
+    letters = list(dict.fromkeys(axis for axis in shape if isinstance(axis, str)))
+    for size in sizes:
+        there = {letter: size + 5 * place for place, letter in enumerate(letters)}
+        try:
+            with torch.no_grad():
+                real = tuple(model(torch.zeros(1, *(there.get(axis, axis) for axis in shape))).shape)
+        except (RuntimeError, ValueError, IndexError):
+            continue
+        if size in wrong:
+            assert s.report.remarks
+            continue
+        told = s.output_shape
+        assert told is not None
+        assert len(told) == len(real), (there, s.report.remarks)
+        for one, other in zip(told, real, strict=True):
+            value = one if isinstance(one, int) else one.subs(there)
+            assert value in (-1, other), (there, told, real, s.report.remarks)
+        assert s.report.remarks or -1 not in told
+
+
+def odd_padding(x: Tensor) -> Tensor:
+    """The padding that TensorFlow calls SAME, written out."""
+    pads = [max((-(-size // 2) - 1) * 2 + 3 - size, 0) for size in x.shape[2:]]
+    return F.pad(x, (0, pads[1], 0, pads[0]))
+
+
+FORMS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[Any, ...], str | None]] = {
+    "a part": (lambda x: x[:, :100], ("L",), "Min(100, L)"),
+    "the last part": (lambda x: x[:, -100:], ("L",), "Min(100, L)"),
+    "a part of half": (lambda x: x[:, ::2][:, :40], ("L",), None),
+    "pooled, rounded up": (lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True), (2, "H", "W"), "floor(H/2)"),
+    "averaged, rounded up": (lambda x: F.avg_pool2d(x, 2, 3, 1, ceil_mode=True), (2, "H", "W"), "floor(H/3) + 1"),
+    "padded as needed": (odd_padding, (2, "H", "W"), None),
+    "0.29 of it": (lambda x: F.interpolate(x, scale_factor=0.29), (2, "L"), None),
+    "0.7 of it": (lambda x: x[:, : round(x.shape[1] * 0.7)], ("L",), None),
+    "61/7 of it": (lambda x: F.interpolate(x, scale_factor=61 / 7), (2, "L"), None),
+    "half of it": (lambda x: F.interpolate(x, scale_factor=0.5), (2, "L"), "floor(L/2)"),
+    "an int of it": (lambda x: x[:, : int(x.shape[1] * 0.29)], ("L",), None),
+    "by chance": (lambda x: F.fractional_max_pool2d(x, 2, output_ratio=(0.5, 0.5)), (2, "H", "W"), None),
+    "as wide as high": (lambda x: F.avg_pool2d(x, x.size(2)), (2, "H", "W"), None),
+}
+
+
+@pytest.mark.parametrize("case", FORMS)
+def test_a_form_is_what_comes_out_or_there_is_none(case: str) -> None:
+    call, shape, written = FORMS[case]
+    model = Calls(call)
+    forms_hold(model, shape, [*range(1, 140), 200, 223, 255, 256, 257, 700, 896, 1000])
+    if written is not None:
+        told = summarize(model, shape).output_shape
+        assert told is not None
+        assert written in map(str, told)
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [
+        (lambda x: x.split(4, 1)[0], ("L",)),
+        (lambda x: x.tensor_split(3, 1)[0], ("L",)),
+        (lambda x: x.chunk(3, 1)[-1], ("L",)),
+        (lambda x: x.squeeze(-1), (2, "L")),
+    ],
+)
+def test_where_another_number_of_tensors_or_axes_comes_out_a_remark_says_so(
+    call: Callable[[Tensor], Tensor], shape: tuple[Any, ...]
+) -> None:
+    remarks = "".join(summarize(Calls(call), shape).report.remarks)
+    assert "not for L = " in remarks or "makes a plain number of a size" in remarks
+
+
+def test_what_a_function_of_no_module_gives_is_held_against_runs() -> None:
+    s = summarize(Calls(odd_padding), (2, "H", "W"))
+    (pad,) = [call for call in s.calls if call.type == "F.pad"]
+    for size in range(1, 30):
+        real = odd_padding(torch.zeros(1, 2, size, size + 5)).shape
+        if tuple(real) != (1, 2, size, size + 5):  # else it is no row
+            assert [axis.subs({"H": size, "W": size + 5}) for axis in pad.outputs[0].shape[2:]] == list(real[2:])

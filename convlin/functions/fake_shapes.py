@@ -16,6 +16,7 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from convlin.functions.catalog import sizes_asked
+from convlin.functions.ceil_pools import ceil_pool_sizes
 
 _ACTIVATIONS = frozenset(
     {F.relu, torch.relu, F.relu6, F.silu, F.gelu, F.leaky_relu, F.hardswish, F.hardsigmoid, F.mish, F.elu}
@@ -42,7 +43,11 @@ class KnownSizes(TorchFunctionMode):
             return _of_recurrent(*args)
         elif func in _SIZES:
             return _with_sizes(func(*args, **kwargs), _SIZES[func](*args, **kwargs))
-        return func(*args, **kwargs)
+        made = func(*args, **kwargs)
+        sizes = ceil_pool_sizes(getattr(func, "__name__", ""), args, kwargs)
+        if sizes is None:
+            return made
+        return tuple(_with_sizes(each, sizes) for each in made) if type(made) is tuple else _with_sizes(made, sizes)
 
 
 def _of_recurrent(given: Tensor, start: Any, *rest: Any) -> Any:

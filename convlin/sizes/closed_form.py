@@ -22,6 +22,9 @@ from convlin.sizes.types import Size
 
 #: At how many sizes a closed form is compared with its original.
 _COMPARISONS = 24
+#: What goes through floats is compared at every size.
+_EVERY_UP_TO = 4096
+_ROUNDING = ("TruncToInt", "FloorToInt", "CeilToInt", "RoundToInt")
 _REMAINDERS = ("Mod", "PythonMod")
 
 
@@ -62,6 +65,7 @@ class ClosedForms:
         self._definitions = definitions if definitions is not None else {}
         self._translated: dict[Any, sympy.Expr] = {}
         self._forms: dict[Any, Size] = {}
+        self._exact: dict[Any, bool] = {}
         self._compared_at: list[tuple[Evaluation, Evaluation]] = []
 
     def __call__(self, expression: sympy.Expr) -> Size:
@@ -83,6 +87,25 @@ class ClosedForms:
         if not self._agrees(expression, form):
             form = self._expanded(expression)
         return form
+
+    def _is_exact(self, call: Any, form: sympy.Expr) -> bool:
+        """Whether the fractions that are meant by the floats come to the same at every size up to a large one.
+
+        0.29·100 is less than 29 in floats, and no fraction says where that happens.
+        """
+        known = self._exact.get(call)
+        if known is None:
+            letters = list(self._letters.values())
+            try:
+                known = all(
+                    Evaluation(sizes)(call) == Evaluation(sizes)(form)
+                    for size in range(1, _EVERY_UP_TO + 1)
+                    for sizes in [{letter: size + 3 * place for place, letter in enumerate(letters)}]
+                )
+            except (NotImplementedError, ArithmeticError):
+                known = False
+            self._exact[call] = known
+        return known
 
     def _agrees(self, expression: sympy.Expr, form: sympy.Expr) -> bool:
         if not self._letters:
@@ -143,7 +166,12 @@ class ClosedForms:
         args = [self._translate(arg) for arg in expression.args]
         rule = _RULES.get(type(expression).__name__)
         if rule is not None:
-            return rule(*args)
+            form = rule(*args)
+            if self._letters and type(expression).__name__ in _ROUNDING:
+                plain = self._expanded(expression)
+                if plain.atoms(sympy.Float) and not self._is_exact(plain, form):
+                    return plain
+            return form
         if expression.is_Add or expression.is_Mul or expression.is_Pow:
             return sympy.expand(expression.func(*args))
         return expression.func(*args)

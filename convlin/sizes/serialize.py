@@ -21,6 +21,10 @@ _LARGEST_POWER = 64
 _MOST_DIGITS = 40
 
 _FUNCTIONS = ("floor", "ceiling", "Mod", "Max", "Min")
+#: PyTorch's functions of floats, which a size may go through: how many arguments each has.
+_OF_FLOATS = {
+    "TruncToInt": 1, "FloorToInt": 1, "CeilToInt": 1, "RoundToInt": 1, "ToFloat": 1, "IntTrueDiv": 2, "FloatTrueDiv": 2,
+}  # fmt: skip
 
 Assumptions = Mapping[str, Mapping[str, bool]]
 
@@ -37,7 +41,13 @@ def written(expression: Any) -> str:
     >>> written(32 * sympy.floor(sympy.Symbol("H", integer=True, positive=True) / 4))
     '32*floor(H/4)'
     """
-    return str(expression)
+    floats = [each for each in expression.atoms() if each.is_Float]
+    if not floats:
+        return str(expression)
+    import sympy
+
+    # As many digits as tell a float from its neighbors.
+    return str(expression.xreplace({each: sympy.Symbol(repr(float(each))) for each in floats}))
 
 
 def assumptions(expression: Any) -> dict[str, dict[str, bool]]:
@@ -109,6 +119,8 @@ class _Reader:
         match node:
             case ast.Constant(value=int(number)) if not isinstance(number, bool) and len(str(number)) <= _MOST_DIGITS:
                 return self._sympy.Integer(number)
+            case ast.Constant(value=float(number)):
+                return self._sympy.Float(number)
             case ast.Name(id=name):
                 facts = self._known.get(name)
                 return self._sympy.Symbol(name, **facts) if facts else self._letter(name)
@@ -129,6 +141,12 @@ class _Reader:
                 if len(arguments) != {"floor": 1, "ceiling": 1, "Mod": 2}.get(name, len(arguments) or 1):
                     raise self._refusal
                 return self._functions[name](*map(self.value, arguments))
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _OF_FLOATS:
+                from torch.utils._sympy import functions
+
+                if len(arguments) != _OF_FLOATS[name] or not hasattr(functions, name):
+                    raise self._refusal
+                return getattr(functions, name)(*map(self.value, arguments))
         raise self._refusal
 
     def _combined(self, operator: ast.operator, left: Any, right: Any) -> Any:

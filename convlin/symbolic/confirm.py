@@ -6,22 +6,31 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from torch import nn
 
-from convlin.records import Shape
 from convlin.sizes.evaluate import Evaluation
+from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed, follow_at, turned
 from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.session import Decision
+from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.turning import turning_points
 from convlin.trace.recording import Recording
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
 _OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
 #: More of them for forms that are to be mended: what fits at a few sizes by chance does not at many.
 _MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 38), (81, 52, 93), (38, 90, 7))
+#: Small sizes for the same, at which a part may be longer than the whole.
+_SMALL = (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 21, 31, 32, 47, 64, 75, 90, 101, 127)
+#: Those that are always run: they cost next to nothing, and what is cut off or rounded shows there.
+_SMALL_AT_FIRST = (3, 11, 24, 61)
 #: At how many sizes where the model goes a way that no other size led it to.
 _MOST_TURNED = 4
+#: At how many sizes where a function of PyTorch's was asked for a size and the answer is another.
+_MOST_TURNING = 6
 #: At how many of the sizes where the forms are wrong the model is followed anew.
 _MOST_OTHERS = 2
+_LEAST_ANEW = 48
 
 
 class Confirmed:
@@ -30,17 +39,32 @@ class Confirmed:
     def __init__(self, followed: Followed, trials: Trials) -> None:
         self.followed = followed
         self._trials = trials
+        self._stretched = Stretching(followed, trials)
         self.seen: list[tuple[Point, Recording]] = []
         self.right: list[Point] = []
         self.wrong: list[Point] = []
+        self.has_unknown = False
+        """Whether there are sizes for which no form was found."""
 
     def look_at(self, points: Iterable[Point]) -> None:
         """Run the model at each of ``points`` where it runs, and compare."""
         for point in points:
+            if self._stretched(point):  # there a size of 1 stands for another, and shapes are no form of anything
+                continue
             recording = self._trials.record(point) if self._trials.affordable(point) else None
             if recording is not None:
                 self.seen.append((point, recording))
                 self.compare(point, recording)
+
+    @property
+    def has_unknown_number(self) -> bool:
+        """Whether a size became a plain number, and there is no form for what came of it."""
+        return self.has_unknown and any(each.is_number for each in questions(self.followed))
+
+    @property
+    def points(self) -> list[Point]:
+        """The sizes at which the model was run."""
+        return [point for point, _ in self.seen]
 
     def compare(self, point: Point, recording: Recording) -> None:
         """Note whether the forms are what a run at ``point`` showed."""
@@ -89,13 +113,23 @@ def questions(followed: Followed) -> list[Decision]:
 def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -> Confirmed:
     """The pass itself; or one at another sample, or a mend of it, whose forms hold at more sizes."""
     best = Confirmed(followed, trials)
-    if followed.recording.failure is not None or not questions(followed):
+    if followed.recording.failure is not None:
         return best
-    points = [*_points(followed, _OFFSETS), followed.sample]
-    best.look_at(points)
-    best.look_at(_other_ways(followed, points))
+    if questions(followed):
+        points = [*_points(followed, _OFFSETS), followed.sample]
+        best.look_at(points)
+        best.look_at(_other_ways(followed, points))
+    near = [*turning_points(followed, _MOST_TURNING), *_small_points(followed, _SMALL_AT_FIRST)]
+    best.look_at(point for point in near if point not in best.points)
+    if not best.wrong:
+        return best
+    if not questions(followed):
+        best.look_at([*_points(followed, _OFFSETS[:2]), followed.sample])
     candidates = [best]
-    for elsewhere in best.wrong[:_MOST_OTHERS]:
+    # At a small size letters come to the same, 1, and a pass there tells them not apart.
+    batch = followed.plan.batch_size
+    large = [point for point in best.wrong if all(size >= _LEAST_ANEW for name, size in point.items() if name != batch)]
+    for elsewhere in large[:_MOST_OTHERS]:
         if not best.wrong:
             break
         other = Confirmed(follow_at(model, followed.plan, mode, elsewhere), trials)
@@ -108,13 +142,19 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
         best = min(candidates, key=lambda each: len(each.wrong))
     if best.wrong:
         best.look_at(_points(followed, _MORE_OFFSETS))
+        best.look_at(point for point in _small_points(followed, _SMALL) if point not in best.points)
         forms = known_forms([each.followed for each in candidates])
         other = Confirmed(mended(best.followed, best.seen, forms), trials)
         other.seen = best.seen
         for point, recording in other.seen:
             other.compare(point, recording)
-        best = min((best, other), key=lambda each: len(each.wrong))
+        other.has_unknown |= _unknown(other.followed) > _unknown(best.followed)
+        best = min((other, best), key=lambda each: len(each.wrong))
     return best
+
+
+def _unknown(followed: Followed) -> int:
+    return sum(info.shape.count(-1) for event in followed.recording.events for info in event.outputs)
 
 
 def _points(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dict[str, int]]:
@@ -126,6 +166,14 @@ def _points(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dic
             for (name, size), offset in zip(((name, followed.sample[name]) for name in names), offsets, strict=False)
         }
         yield {**followed.sample, **near}
+
+
+def _small_points(followed: Followed, sizes: Iterable[int]) -> list[Point]:
+    """Long rectangles: what is right for squares alone is wrong there."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    return [
+        {**followed.sample, **{name: size + place * (size + 1) for place, name in enumerate(names)}} for size in sizes
+    ]
 
 
 def _other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
@@ -140,28 +188,3 @@ def _other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
                 found.append(point)
                 evaluations.append(followed.session.evaluation(point))
     return found
-
-
-def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
-    """Whether the closed forms come to what a run at ``point`` showed."""
-    # A function between modules may be called at some sizes only (padding), its module is called at all.
-    mine, theirs = (
-        [event for event in each.events if event.module is not None] for each in (followed.recording, recording)
-    )
-    evaluation = followed.session.evaluation(point)
-
-    def same(form: Shape, shape: Shape) -> bool:
-        return len(form) == len(shape) and all(
-            one == -1 or evaluation(one) == other for one, other in zip(form, shape, strict=True)
-        )
-
-    if [event.path for event in mine] != [event.path for event in theirs]:
-        return False
-    try:
-        return all(
-            len(one.outputs) == len(other.outputs)
-            and all(same(a.shape, b.shape) for a, b in zip(one.outputs, other.outputs, strict=True))
-            for one, other in zip(mine, theirs, strict=True)
-        )
-    except (NotImplementedError, ArithmeticError):
-        return False

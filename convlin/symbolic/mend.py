@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from typing import Any
 
+import sympy
+
 from convlin.records import Size, TensorInfo
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.follow import Followed
@@ -41,7 +43,7 @@ def mended(followed: Followed, seen: Seen, forms: Sequence[Size]) -> Followed:
     """The same pass with every form that is wrong at a size of ``seen`` replaced, where another form is right."""
     mend = _Mend(followed, seen, forms)
     recording = followed.recording
-    events = [mend.event(event, key) for event, key in _keyed(recording.events)]
+    events = [mend.event(event, key) for event, key in keyed_events(recording.events)]
     required = {
         path: mend.size(size, [other.required.get(path) for _, other in seen])
         for path, size in recording.required.items()
@@ -51,7 +53,7 @@ def mended(followed: Followed, seen: Seen, forms: Sequence[Size]) -> Followed:
     return replace(followed, recording=changed)
 
 
-def _keyed(events: Iterable[Event]) -> Iterator[tuple[Event, Any]]:
+def keyed_events(events: Iterable[Event]) -> Iterator[tuple[Event, Any]]:
     """Every event with what it is in any pass: the n-th call of its path or line."""
     counts: Counter[Any] = Counter()
     for event in events:
@@ -63,7 +65,7 @@ def _keyed(events: Iterable[Event]) -> Iterator[tuple[Event, Any]]:
 class _Mend:
     def __init__(self, followed: Followed, seen: Seen, forms: Sequence[Size]) -> None:
         self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
-        self._found = [{key: event for event, key in _keyed(recording.events)} for _, recording in seen]
+        self._found = [{key: event for event, key in keyed_events(recording.events)} for _, recording in seen]
         self._forms = [(form, [_value(each, form) for each in self._evaluations]) for form in forms]
 
     def event(self, event: Event, key: Any) -> Event:
@@ -97,7 +99,36 @@ class _Mend:
             return size
         if len(set(observed)) == 1:  # of what was observed: where nothing was, the size fits
             return observed[0]
-        return next((form for form, values in self._forms if self._fits(values, observed)), size)
+        plain = next((form for form, values in self._forms if self._fits(values, observed)), None)
+        if plain is not None:
+            return plain
+        found = self._cut_off(observed)
+        if found is not None:
+            return found
+        # A form that is right at hardly any size says nothing; one that is wrong at some is told with a remark.
+        return size if self._is_mostly_right(size, observed) else -1
+
+    def _is_mostly_right(self, size: Size, observed: Sequence[Any]) -> bool:
+        pairs = [
+            (_value(each, size), there)
+            for each, there in zip(self._evaluations, observed, strict=True)
+            if there is not None
+        ]
+        return 2 * sum(bool(value == there) for value, there in pairs) > len(pairs)
+
+    def _cut_off(self, observed: Sequence[Any]) -> Size | None:
+        """A form that ends at a number, ``min(100, L)``, where both sides of the number were observed."""
+        known = [there for there in observed if there is not None]
+        for form, values in self._forms:
+            pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
+            if any(value is None for value, _ in pairs):
+                continue
+            for name, choose, end in (("Min", min, max(known)), ("Max", max, min(known))):
+                free = sum(choose(value, end) == value != end for value, _ in pairs)
+                if free > 1 and len(pairs) - free > 1 and all(choose(value, end) == there for value, there in pairs):
+                    chosen: Size = getattr(sympy, name)(form, end)
+                    return chosen
+        return None
 
     def _fits(self, values: Sequence[Any], observed: Sequence[Any]) -> bool:
         return all(there is None or value == there for value, there in zip(values, observed, strict=True))

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
+import sympy
 from torch import nn
 
 from convlin.diagnosis.problems import Hints, diagnose
@@ -22,6 +23,7 @@ from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials, keeps_batch
+from convlin.symbolic.turning import turning_points
 from convlin.trace.recording import Failure, Finding
 from convlin.trace.to_report import build
 
@@ -30,7 +32,8 @@ _BATCH = 2
 #: How often the model may be run for that, and how many calls these runs may make together.
 _FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
-_ELSEWHERE = (92, 187)
+_ELSEWHERE = (187, 92, 13)
+_MOST_ELSEWHERE = 3
 
 
 def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
@@ -48,16 +51,16 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     accepts = _accepts(followed, trials) if failure is None else None
     if checked.pinned and accepts is not None:
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
+    mistakes = _mistakes(root, checked, mode, accepts)
     remarks = tuple(_remarks(checked, accepts))
-    proved = accepts
-    if checked.pinned and not _is_one_size(accepts):
+    if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
     if failure is not None and (failure.in_torch is False or is_resource(failure.error)) and not recording.findings:
         return Outcome(report, failure.error)
     if failure is not None and needs_values(failure.error):
         return Outcome(report, _cannot_follow(failure))
-    recording.findings[:] = _mistakes(root, followed, mode, proved)
+    recording.findings[:] = mistakes
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(without_numbers(report, problems), accepts=accepts))
 
@@ -89,11 +92,12 @@ def _ends(accepts: Accepts, followed: Followed, seen: Sequence[tuple[Point, obje
     return [point for point in points if point not in known]
 
 
-def _mistakes(model: nn.Module, followed: Followed, mode: str, accepts: Accepts | None) -> list[Finding]:
+def _mistakes(model: nn.Module, checked: Confirmed, mode: str, accepts: Accepts | None) -> list[Finding]:
     """The findings that are there at all sizes: what is right at some only narrows down the sizes that fit.
 
     Where each of several is right at some sizes, but never all at once, all of them are told.
     """
+    followed = checked.followed
     findings = followed.recording.findings
     if accepts is not None:
         # The model was run there: nothing that fits at these sizes is wrong.
@@ -105,7 +109,7 @@ def _mistakes(model: nn.Module, followed: Followed, mode: str, accepts: Accepts 
     if together and not meets(followed, together):
         return list(findings)
     rest = [finding for finding in findings if finding not in narrowing]
-    return _at_other_sizes(model, followed, mode, rest) if rest and _has_numbers(followed) else rest
+    return _at_other_sizes(model, checked, mode, rest) if rest else rest
 
 
 def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
@@ -117,25 +121,42 @@ def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
         return False
 
 
-def _has_numbers(followed: Followed) -> bool:
-    """Whether a size became a plain number on the way: sizes behind that are those of the sample."""
-    names_in = followed.session.names_in
-    return any(each.is_number and not each.own and names_in(each.expression) for each in followed.session.decisions)
+def _at_other_sizes(model: nn.Module, checked: Confirmed, mode: str, findings: list[Finding]) -> list[Finding]:
+    """Those of the findings that are there at other sizes: a number that is another one there may fit at some size.
 
-
-def _at_other_sizes(model: nn.Module, followed: Followed, mode: str, findings: list[Finding]) -> list[Finding]:
-    """Those of the findings that ask for the same at other sizes: what asks for another number may fit at some size."""
-    for elsewhere in _ELSEWHERE:
-        sample = {
-            name: size if name == followed.plan.batch_size else elsewhere + 2 * index
-            for index, (name, size) in enumerate(followed.sample.items())
-        }
-        there = follow_at(model, followed.plan, mode, sample).recording.findings
-        same = [(each.path, each.where, each.misfit.kind, each.misfit.required) for each in there]
-        findings = [
-            each for each in findings if (each.path, each.where, each.misfit.kind, each.misfit.required) in same
+    Where a slice of 100 is as long as the axis, or a plain number was made of a size, shapes are those of the sample.
+    """
+    followed = checked.followed
+    for sample in _elsewhere(followed):
+        there = follow_at(model, followed.plan, mode, sample).recording
+        if there.failure is not None:
+            continue
+        same = [(each.path, each.where, each.misfit.kind, each.misfit.required) for each in there.findings]
+        kept = [
+            each
+            for each in findings
+            if followed.session.names_in(sympy.sympify(each.misfit.required))
+            or (each.path, each.where, each.misfit.kind, each.misfit.required) in same
         ]
+        if len(kept) < len(findings):
+            checked.wrong.append(sample)
+        findings = kept
     return findings
+
+
+def _elsewhere(followed: Followed) -> list[Point]:
+    """Samples at which the pass is not what it was, as far as its decisions tell."""
+    names_in = followed.session.names_in
+    found = turning_points(followed, _MOST_ELSEWHERE)
+    if any(each.is_number and not each.own and names_in(each.expression) for each in followed.session.decisions):
+        found += [
+            {
+                name: size if name == followed.plan.batch_size else elsewhere + 2 * index
+                for index, (name, size) in enumerate(followed.sample.items())
+            }
+            for elsewhere in _ELSEWHERE
+        ]
+    return found
 
 
 def _is_one_size(accepts: Accepts | None) -> bool:
@@ -144,6 +165,9 @@ def _is_one_size(accepts: Accepts | None) -> bool:
 
 def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     """Where the closed forms hold, if that is not everywhere."""
+    if checked.has_unknown:
+        names = ", ".join(name for name in checked.followed.plan.names if name != checked.followed.plan.batch_size)
+        yield f"? is a size that depends on {names}, and no formula was found that holds at every size"
     pinned = [decision for decision in checked.pinned if decision.where is not None]
     if pinned and not _is_one_size(accepts):
         lines = ", ".join(dict.fromkeys(decision.where.text for decision in pinned if decision.where is not None))

@@ -11,7 +11,7 @@ from typing import Any
 
 import sympy
 
-from convlin.symbolic.confirm import agrees
+from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point, Trials
 

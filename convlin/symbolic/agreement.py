@@ -1,0 +1,48 @@
+"""Whether the closed forms of a symbolic pass come to what a run at one size showed."""
+
+from __future__ import annotations
+
+from collections import Counter
+
+from convlin.records import Shape
+from convlin.symbolic.follow import Followed
+from convlin.symbolic.mend import keyed_events
+from convlin.symbolic.trials import Point
+from convlin.trace.recording import Event, Recording
+
+
+def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
+    """Whether the closed forms come to what a run at ``point`` showed."""
+    mine, theirs = _alike(followed.recording, recording)
+    evaluation = followed.session.evaluation(point)
+
+    def same(form: Shape, shape: Shape) -> bool:
+        return len(form) == len(shape) and all(
+            one == -1 or evaluation(one) == other for one, other in zip(form, shape, strict=True)
+        )
+
+    if [event.path for event in mine if event.module is not None] != [
+        event.path for event in theirs if event.module is not None
+    ]:
+        return False
+    try:
+        return all(
+            len(one.outputs) == len(other.outputs)
+            and all(same(a.shape, b.shape) for a, b in zip(one.outputs, other.outputs, strict=True))
+            for one, other in zip(mine, theirs, strict=True)
+        )
+    except (NotImplementedError, ArithmeticError):
+        return False
+
+
+def _alike(*recordings: Recording) -> list[list[Event]]:
+    """The calls of two passes that can be compared: every module's, and functions that both passes call as often.
+
+    A function may be called at some sizes only (padding), and is no row where it keeps the shape.
+    """
+    keyed = [list(keyed_events(each.events)) for each in recordings]
+    counts = [Counter(key[:-1] for _, key in events) for events in keyed]
+    return [
+        [event for event, key in events if event.module is not None or counts[0][key[:-1]] == counts[1][key[:-1]]]
+        for events in keyed
+    ]
