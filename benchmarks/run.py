@@ -13,6 +13,7 @@ import copy
 import io
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -226,6 +227,33 @@ print(json.dumps({"seconds": pairs[4]}))
     return [f"| pytest with the plugin and no shape test | convlin | {took:.1f} ms more | | ≤ 20 ms |"]
 
 
+def running() -> Lines:
+    """A training script without a mistake, from its start to its end; ``python train.py`` is the bare pass here."""
+    name = "a training script, convlin run beside python"
+    print(name, flush=True)
+    code = """
+import torch
+from torch import nn
+torch.set_num_threads(1)
+net = nn.Sequential(nn.Conv2d(3, 16, 3), nn.ReLU(), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(3600, 10))
+optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
+for step in range(100):
+    images, labels = torch.randn(32, 3, 32, 32), torch.randint(10, (32,))
+    optimizer.zero_grad()
+    nn.functional.cross_entropy(net(images), labels).backward()
+    optimizer.step()
+"""
+    with tempfile.TemporaryDirectory() as folder:
+        script = Path(folder) / "train.py"
+        script.write_text(code, encoding="utf-8")
+
+        def run(*words: str) -> Callable[[], object]:
+            return lambda: subprocess.run([sys.executable, *words, str(script)], check=True)
+
+        ratios = interleaved(run(), {"convlin": run("-m", "convlin", "run")})
+    return [_row(name, "≤ 1.01", ratio) for ratio in ratios]
+
+
 def memory() -> Lines:
     name = "peak memory of a real pass, ResNet-50 at 224×224, batch 32"
     print(name, flush=True)
@@ -290,6 +318,7 @@ ROWS: dict[str, Callable[[], Lines]] = {
     "named-sizes": named_sizes,
     "import": importing,
     "pytest": pytest_plugin,
+    "running": running,
     "memory": memory,
     "cuda": cuda,
 }

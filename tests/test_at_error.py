@@ -99,6 +99,18 @@ def test_the_outermost_module_and_its_callers() -> None:
     assert [frame.f_code.co_name for frame in call.callers][-1] == "<lambda>"
 
 
+def test_other_objects_with_attributes_of_such_names() -> None:
+    class Wrapper:
+        def __init__(self, net: nn.Module) -> None:
+            self.net = net
+            self._modules = ["net"]  # as in skorch
+
+        def step(self, images: Tensor) -> Tensor:
+            return self.net(images)
+
+    assert summary_at(raised(lambda: Wrapper(Net()).step(torch.randn(4, 3, 16, 16))))
+
+
 def test_a_module_with_hooks() -> None:
     model = Net()
     model.register_forward_pre_hook(lambda module, args: None)
