@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import groupby
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeAlias
 
 from convlin._util.gc_pause import paused
 from convlin.records import Call, Derivation, Problem, Step, TensorInfo
@@ -30,6 +30,10 @@ _IN_SHORT = {
 }
 
 
+Lines: TypeAlias = list[list[tuple[str, ...]]]
+"""The cells of every line of every row."""
+
+
 class Column(NamedTuple):
     """One column of the table."""
 
@@ -48,7 +52,7 @@ def all_lines(table: Table) -> list[tuple[str, ...]]:
 
 
 @paused()
-def lines_by_row(table: Table, *, short_heads: bool = False) -> list[list[tuple[str, ...]]]:
+def lines_by_row(table: Table, *, short_heads: bool = False) -> Lines:
     """Each row as lines of cells: one, and more where several tensors went in or came out.
 
     ``short_heads``: the head of a group names the first tensor and counts the others.
@@ -56,7 +60,7 @@ def lines_by_row(table: Table, *, short_heads: bool = False) -> list[list[tuple[
     texts = [COLUMNS[name].text for name in table.columns]
     remarked = _remarked(table.columns)
     shapes = [index for index, name in enumerate(table.columns) if name in ("input", "output")]
-    written: list[list[tuple[str, ...]]] = []
+    written: Lines = []
     for row in table.rows:
         first = [text(table, row) for text in texts]
         if remarked is not None and not first[remarked] and (row.remark or row.failed):

@@ -9,7 +9,7 @@ from dataclasses import replace
 
 from convlin.records import Report, problem_text
 from convlin.render import words
-from convlin.render.columns import COLUMNS, lines_by_row
+from convlin.render.columns import COLUMNS, Lines, lines_by_row
 from convlin.render.fit import fitted, giving_way
 from convlin.render.options import WIDTH, Options
 from convlin.render.rows import Table, build_table
@@ -29,32 +29,33 @@ def table(report: Report, options: Options | None = None) -> str:
     chosen = options or Options()
     plain = chosen.ascii_only if chosen.ascii_only is not None else not carries_signs()
     width = WIDTH if chosen.width is None else chosen.width
-    made = _arranged(report, chosen, width)
-    rows = rows_text(made, width, ascii_only=plain)
+    made, lines = _arranged(report, chosen, width)
+    rows = rows_text(made, width, ascii_only=plain, lines=lines)
     below = ("\n".join(_folded(line, width) for line in lines) for lines in (notes(made), totals(made).splitlines()))
     parts = [_folded(head(report), width), rows, problems_text(report), *below]
     text = "\n\n".join(part for part in parts if part)
     return words.ascii_only(text) if plain else text
 
 
-def _arranged(report: Report, options: Options, width: int) -> Table:
+def _arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines]:
     """The rows, indented below their containers where that is asked for, or where whole paths do not fit.
 
     Of the usual columns, the input gives way: it is nearly always the output of a row above.
     """
     made = build_table(report, options, grouped=bool(options.tree))
-    if options.tree is None and "layer" in _giving_way(made, width):
+    lines = lines_by_row(made, short_heads=True)
+    lacking = giving_way(made, lines, width)
+    if options.tree is None and "layer" in lacking:
         tree = build_table(report, options, grouped=True)
-        made = tree if any(row.kind == "group" for row in tree.rows) else made
-    if options.columns is None and "input" in made.columns and {"layer", "output"} & _giving_way(made, width):
+        if any(row.kind == "group" for row in tree.rows):
+            made, lines = tree, lines_by_row(tree, short_heads=True)
+            lacking = giving_way(made, lines, width)
+    if options.columns is None and "input" in made.columns and {"layer", "output"} & lacking:
         note = "no room for the column Input: a larger width= shows it, and so does columns="
         columns = tuple(name for name in made.columns if name != "input")
         made = replace(made, columns=columns, notes=(*made.notes, note))
-    return made
-
-
-def _giving_way(made: Table, width: int) -> set[str]:
-    return giving_way(made, lines_by_row(made, short_heads=True), width)
+        lines = lines_by_row(made, short_heads=True)
+    return made, lines
 
 
 def carries_signs() -> bool:
@@ -103,14 +104,14 @@ def _folded(line: str, width: int) -> str:
     return "\n".join(wrapped).replace(_HELD, " ")
 
 
-def rows_text(made: Table, width: int = WIDTH, *, ascii_only: bool = False) -> str:
-    """The rows alone, set in columns."""
+def rows_text(made: Table, width: int = WIDTH, *, ascii_only: bool = False, lines: Lines | None = None) -> str:
+    """The rows alone, set in columns; ``lines`` are their cells, where they are written already."""
     if not made.rows:
         return ""
     from convlin.render.grid import grid
 
-    rows = fitted(made, lines_by_row(made, short_heads=True), width, ascii_only=ascii_only)
-    cells = [line for lines in rows for line in lines]
+    written = lines_by_row(made, short_heads=True) if lines is None else lines
+    cells = [line for row in fitted(made, written, width, ascii_only=ascii_only) for line in row]
     headers = [COLUMNS[name].header for name in made.columns]
     return grid(headers, cells, [number for number, name in enumerate(made.columns) if COLUMNS[name].is_number])
 
