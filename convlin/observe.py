@@ -26,7 +26,7 @@ from convlin.trace.native_only import is_closed
 from convlin.trace.recording import Recording, Suspects
 from convlin.trace.state import State
 from convlin.trace.to_report import Held, build, lazy_modules
-from convlin.untouched import untouched
+from convlin.untouched import refuse_sharded, untouched
 
 if TYPE_CHECKING:
     from convlin.diagnosis.problems import Hints
@@ -119,6 +119,8 @@ def _observed(
     found = found or Suspects()
     nodes = walk(root)
     modules = [node.module for node in nodes]
+    if plan.device.type == "meta":
+        refuse_sharded(root, modules, 'device="meta"', 'leave out device="meta"')
     lazy = lazy_modules(nodes)
     given = [value for value in plan.args if not isinstance(value, Dummy)]
     may_be_closed = not flops and plan.device == model_device(root) and not plan.kwargs

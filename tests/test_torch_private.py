@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import enum
+
 import pytest
 import torch
 from torch import nn
@@ -70,3 +72,22 @@ def test_a_model_in_train_mode_without_the_setter(monkeypatch: pytest.MonkeyPatc
     before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     assert summarize(model, (4,), batch_size=3, mode="train").ok
     assert all(torch.equal(tensor, before[name]) for name, tensor in model.state_dict().items())
+
+
+def test_a_wrapper_that_keeps_one_group_of_parameters() -> None:
+    class Phase(enum.Enum):
+        IDLE = 0
+        FORWARD = 1
+
+    class State:
+        def __init__(self) -> None:
+            self._training_state = Phase.FORWARD
+
+    class Module:
+        def _get_fsdp_state(self) -> State:
+            return state
+
+    state, group = State(), State()
+    state._fsdp_param_group = group  # type: ignore[attr-defined]
+    torch_private.end_forward(Module())
+    assert (state._training_state, group._training_state) == (Phase.IDLE, Phase.IDLE)

@@ -54,3 +54,15 @@ def set_version(tensor: Tensor, version: int) -> None:
         setter((tensor,), (version,))
     except TypeError:
         setter(tensor, version)
+
+
+def end_forward(module: Any) -> None:
+    """Tell a module under ``fully_shard`` that no pass is under way; after one that stopped it goes on waiting.
+
+    torch 2.13 keeps a list of groups of parameters, earlier versions a single one.
+    """
+    state = module._get_fsdp_state()
+    groups = getattr(state, "_fsdp_param_groups", None) or [getattr(state, "_fsdp_param_group", None)]
+    for part in (state, *groups):
+        if part is not None:
+            part._training_state = type(part._training_state).IDLE

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from convlin.functions.catalog import makes_feature_map
 from convlin.inputs import Dummy, Plan
+from convlin.module_tree import modules_of
 from convlin.records import Shape, SourceKind
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
 from convlin.trace.state import State
-from convlin.untouched import untouched
+from convlin.untouched import sharded, untouched
 
 Spatial = tuple[int, ...]
 
@@ -149,7 +150,7 @@ def fitting_inputs(
     declared = finding.misfit.declared
     if given is None or mapped is None or not _may_fit(declared, mapped):
         return None
-    on_meta = replace(plan, device=torch.device("meta"))
+    cheap = _cheap(model, plan)
 
     def at(side: int) -> Spatial:
         return tuple(max(1, round(size * side / given[0])) for size in given)
@@ -159,7 +160,7 @@ def fitting_inputs(
     def needed(side: int) -> int:
         """What the Linear needs of an image of that height; nothing where the image is too small."""
         if side not in known:
-            found = record_at(model, on_meta, mode, at(side)).required.get(finding.path)
+            found = record_at(model, cheap, mode, at(side)).required.get(finding.path)
             known[side] = found if isinstance(found, int) else 0
         return known[side]
 
@@ -227,13 +228,13 @@ def joining_inputs(
     axes = finding.misfit.detail.get("axes", ())
     if given is None or len(shapes) < 2 or not axes or any(axis % len(shapes[0]) < 2 for axis in axes):
         return None
-    on_meta = replace(plan, device=torch.device("meta"))
+    cheap = _cheap(model, plan)
 
     def pass_all(sizes: Iterable[Spatial]) -> bool:
         sizes = list(sizes)
         if any(prod(size) > _LARGEST for size in sizes):
             return False
-        return all(runs_at(model, on_meta, mode, size) for size in sizes) and all(
+        return all(runs_at(model, cheap, mode, size) for size in sizes) and all(
             runs_at(model, plan, mode, size) for size in sizes
         )
 
@@ -294,3 +295,8 @@ def _smallest(passes: Callable[[Spatial], bool], size: Spatial, axis: int) -> in
 
 def _with(size: Spatial, axis: int, value: int) -> Spatial:
     return (*size[:axis], value, *size[axis + 1 :])
+
+
+def _cheap(model: nn.Module, plan: Plan) -> Plan:
+    """The plan on the meta device, or as it is for a sharded model, whose wrapper would keep the meta tensors."""
+    return plan if sharded(modules_of(model)) else replace(plan, device=torch.device("meta"))

@@ -12,6 +12,7 @@ from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
 from convlin.inputs import Plan
+from convlin.module_tree import modules_of
 from convlin.observe import Outcome, is_resource, unwrapped
 from convlin.records import Accepts
 from convlin.symbolic.accepts import Search
@@ -26,6 +27,7 @@ from convlin.symbolic.trials import Point, Trials, keeps_batch
 from convlin.symbolic.turning import turning_points
 from convlin.trace.recording import Failure, Finding
 from convlin.trace.to_report import build
+from convlin.untouched import refuse_sharded
 
 #: The batch that the model is run with to find out which other sizes it takes.
 _BATCH = 2
@@ -42,6 +44,7 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     A layer that fits at some sizes of the letters is no problem: it narrows down what is accepted.
     """
     root = unwrapped(model)
+    refuse_sharded(root, modules_of(root), "named sizes", "write numbers in place of the letters")
     followed = follow(root, plan, mode)
     trials = Trials(root, followed.plan, mode, keeps_batch(followed.plan, followed.recording), followed.cost)
     checked = confirmed(root, followed, mode, trials)

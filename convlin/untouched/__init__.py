@@ -20,6 +20,9 @@ from torch import nn
 from convlin._util.gc_pause import paused
 from convlin.module_tree import modules_of
 from convlin.untouched.module_state import Keeper, TrainingFlags
+from convlin.untouched.sharded import refuse_sharded, reshard, sharded
+
+__all__ = ["ONE_AT_A_TIME", "Keeper", "TrainingFlags", "refuse_sharded", "sharded", "untouched"]
 
 #: One pass at a time in a process: the random state and the modules' hooks are shared by threads.
 ONE_AT_A_TIME = threading.RLock()
@@ -35,14 +38,16 @@ def untouched(
     a ``closed`` model changes no more than the training flags.  Passes of several threads take turns:
     the random state belongs to all of them.
     """
+    modules = modules or modules_of(model)
     with ONE_AT_A_TIME, _random_state(), _torch_state():
         with paused():
-            keeper: Keeper | TrainingFlags
-            keeper = TrainingFlags(modules or modules_of(model)) if closed else Keeper(model, modules)
+            reshard(modules)
+            keeper: Keeper | TrainingFlags = TrainingFlags(modules) if closed else Keeper(model, modules)
         try:
             yield keeper
         finally:
             with paused():
+                reshard(modules)
                 keeper.restore()
 
 
