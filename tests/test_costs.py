@@ -49,11 +49,11 @@ def test_in_training_the_statistics_are_copied_and_no_weight_of_a_convolution(co
 
 
 def test_an_embedding_is_copied_only_where_its_norms_are_changed(copies: list[tuple[int, ...]]) -> None:
-    summarize(nn.Embedding(10, 3), torch.zeros(1, 4, dtype=torch.long))
+    summarize(nn.Embedding(10, 3), (4,), dtypes=torch.long)
     assert copies == []
     model = nn.Embedding(10, 3, max_norm=0.1)
     before = snapshot(model)
-    summarize(model, torch.zeros(1, 4, dtype=torch.long))
+    summarize(model, (4,), dtypes=torch.long)
     assert (10, 3) in copies
     assert difference(before, snapshot(model)) == []
 

@@ -12,6 +12,7 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
+from torch.utils._sympy.functions import FloatTrueDiv, ToFloat, TruncToInt
 
 from convlin import InputError, Summary, records, summarize
 from convlin.derivations import of_layers
@@ -255,6 +256,8 @@ def test_closed_forms_read_back(expression):
         H**2 / 2,
         -H,
         sympy.Min(3, W) * 2,
+        TruncToInt(0.7 * ToFloat(H)),
+        sympy.Min(100, TruncToInt(FloatTrueDiv(ToFloat(W), 2.3)) + 1),
         Letter("H") * 3 + sympy.floor(Letter("W") / 2),
         sympy.Symbol("N", integer=True),
         sympy.Symbol("s0", positive=True, integer=True),
@@ -283,6 +286,7 @@ def test_closed_forms_read_back_equal(expression):
         "0**-1",
         "True",
         "1.5",
+        "0.7*H",
         "floor(H, W)",
         "Max()",
         "floor(x=H)",

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of
+from convlin.module_tree import walk
 
 if TYPE_CHECKING:
     from torch import nn
@@ -91,7 +92,7 @@ def _shapes(state: Mapping[str, Any]) -> _Shapes:
 def _about_sizes(root: nn.Module, given: _Shapes, hints: tuple[FrameType, ...]) -> Iterator[str]:
     """For every layer with tensors of another size, how it was made where the checkpoint comes from."""
     model = type(root).__name__
-    for path, module in list(root.named_modules()):
+    for path, module, _ in walk(root):
         mine = _own(module)
         names = {key: f"{path}.{key}" if path else key for key in mine}
         theirs = {key: given[name] for key, name in names.items() if name in given}

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
 from convlin.at_error.second_run import in_many_processes, plain_pass, plan_of, summary_of_pass
+from convlin.module_tree import modules_of, named_parameters_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -177,7 +178,7 @@ def _roots(made: Tensor, modules: list[nn.Module]) -> Iterator[nn.Module]:
     from torch.nn.modules.loss import _Loss
 
     models = {id(module): module for module in modules if not isinstance(module, _Loss)}
-    owned = {key: {id(parameter) for parameter in module.parameters()} for key, module in models.items()}
+    owned = {key: {id(parameter) for _, parameter in named_parameters_of(module)} for key, module in models.items()}
     behind = _parameters_behind(made)
     if behind:
         yield from (module for key, module in models.items() if behind <= owned[key])
@@ -218,7 +219,7 @@ def _nodes_behind(made: Tensor) -> Iterator[Any]:
 
 
 def _holds(outer: nn.Module, inner: nn.Module) -> bool:
-    return outer is not inner and any(module is inner for module in outer.modules())
+    return outer is not inner and any(module is inner for module in modules_of(outer))
 
 
 def _makes(root: nn.Module, given: Tensor, made: Tensor) -> bool:

@@ -89,6 +89,8 @@ def read(text: str, known: Assumptions | None = None) -> sympy.Expr:
         raise refusal from None
     if any(part.is_number and not part.is_finite for part in found.atoms()):
         raise refusal  # something was divided by zero
+    if any(part.is_Float for part in found.atoms()) and not found.is_integer:
+        raise refusal  # a float decides about a size only where it is rounded
     return found
 
 

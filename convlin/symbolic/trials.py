@@ -14,6 +14,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin.functions.fake_shapes import KnownSizes
 from convlin.inputs import Plan
+from convlin.module_tree import named_parameters_of
 from convlin.observe import is_resource
 from convlin.records import Shape
 from convlin.symbolic.caches import forgetting
@@ -91,7 +92,7 @@ class Trials:
         self._left = _MOST_ELEMENTS_TOGETHER
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._meta = plan.device.type != "meta"
-        known = (weight for weight in model.parameters() if not isinstance(weight, UninitializedParameter))
+        known = (weight for _, weight in named_parameters_of(model) if not isinstance(weight, UninitializedParameter))
         self._is_small = self._meta and sum(weight.numel() for weight in known) <= _FEW_PARAMETERS
         self._is_lax = False
         """A real run refused what the meta device took: an index, say, that no shape tells of."""
