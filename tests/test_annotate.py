@@ -336,7 +336,7 @@ def test_how_a_size_came_about_is_added_kept_and_brought_up_to_date(tmp_path: Pa
 def test_code_of_installed_packages_is_never_touched(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     folder = tmp_path / "site-packages"
     folder.mkdir()
-    file = folder / "net.py"
+    file = folder / "installed_net.py"  # what is installed stays imported
     text = NET.format(first="", last="")
     assert annotate(file, text) == text
     assert "ran no code of your own" in capsys.readouterr().err

@@ -15,6 +15,7 @@ from convlin.inputs import Plan
 from convlin.module_tree import modules_of
 from convlin.observe import Outcome, is_resource, unwrapped
 from convlin.records import Accepts
+from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
@@ -56,6 +57,8 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
     mistakes = _mistakes(root, checked, mode, accepts)
     remarks = tuple(_remarks(checked, accepts))
+    if failure is None and not mistakes:
+        remarks += tuple(batches.remarks(root, followed, trials, accepts))
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
