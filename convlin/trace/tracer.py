@@ -8,6 +8,7 @@ what does not fit, so that one pass tells of every mistake.
 
 from __future__ import annotations
 
+import inspect
 import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -306,7 +307,11 @@ def _not_called(module: nn.Module) -> Misfit:
     """What is wrong where a module itself arrives, and not what it returns."""
     # nn.ReLU(x) takes the tensor for a setting.
     made = any(isinstance(value, Tensor) for value in vars(module).values())
-    return Misfit("structure", "Tensor", type(module).__name__, "module", {"made": made})
+    settings = inspect.signature(type(module)).parameters.values()
+    needed = tuple(
+        each.name for each in settings if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
+    )
+    return Misfit("structure", "Tensor", type(module).__name__, "module", {"made": made, "needed": needed})
 
 
 def _with_size(output: Any, size: int, axis: int) -> Any:

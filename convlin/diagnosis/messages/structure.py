@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
-
-import torch.nn.functional as F
 
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import AXES, arrived, at, call_of, maker_of, name_of, product_of, times, who
@@ -54,9 +51,11 @@ def _module(finding: Finding, report: Report) -> Said:
     message = f"a module, {kind}, reaches {name_of(finding)}, which takes a tensor"
     if finding.misfit.detail["made"]:
         message += f"\nnn.{kind}(x) makes a layer and does not call it"
-        snake = re.sub(r"(?<=[a-z])(?=[A-Z])", "_", kind).lower().replace("re_lu", "relu")
-        called = f"F.{snake}(x)" if hasattr(F, snake) else f"nn.{kind}(…)(x)"
-        return Said(message, f"x = {called}", forward=True, uncalled=kind)
+        needed = finding.misfit.detail["needed"]
+        if needed:
+            message += f": make it in __init__ with its {' and '.join(needed)}, and call it in forward"
+            return Said(message, forward=True)
+        return Said(message, f"x = nn.{kind}()(x)", forward=True, uncalled=kind)
     paths = [module.path for module in report.modules if module.type == kind]
     name = f"self.{paths[0].rpartition('.')[2]}" if len(paths) == 1 else "self.layer"
     message += f"\n{name} is the layer itself, {name}(x) what it returns"
