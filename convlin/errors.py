@@ -2,11 +2,7 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
-
-def _is_convlins(filename: str) -> bool:
-    return Path(__file__).parent in Path(filename).parents
+from convlin._util.packages import CONVLIN
 
 
 class ConvlinError(Exception):
@@ -20,7 +16,7 @@ class ConvlinError(Exception):
 
         lines: list[str] = []
         for frame in traceback.extract_tb(self.__traceback__):
-            if _is_convlins(frame.filename):
+            if frame.filename.startswith(CONVLIN):
                 break
             where = cell_name(frame.filename)
             if where is not None or lines:  # what is in front of the cell is IPython's own

@@ -6,6 +6,10 @@ import os
 from pathlib import Path
 from types import ModuleType
 
+#: The folder of convlin itself, and that of Python's own library; each with a separator at its end.
+CONVLIN = str(Path(__file__).parent.parent) + os.sep
+PYTHON = str(Path(os.__file__).parent) + os.sep
+
 #: Names of the folders that packages are installed into.
 _INSTALLED = frozenset({"site-packages", "dist-packages"})
 

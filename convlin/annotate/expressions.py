@@ -8,12 +8,11 @@ from __future__ import annotations
 
 import ast
 import warnings
-import zlib
-from collections.abc import Iterator
 from functools import cached_property
 from types import CodeType
 from typing import TypeAlias
 
+from convlin._util.code_objects import fingerprint, nested
 from convlin.records import CodePlace, ExpressionResult, Report
 from convlin.source.syntax import Files, Parsed
 
@@ -93,7 +92,7 @@ class File:
                 code = compile(self.source.text, self.source.name, "exec", flags, dont_inherit=True)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 return {}
-        return {(each.co_qualname, each.co_firstlineno, _fingerprint(each)): each for each in _nested(code)}
+        return {(each.co_qualname, each.co_firstlineno, fingerprint(each)): each for each in nested(code)}
 
 
 class Expressions:
@@ -162,14 +161,3 @@ class Expressions:
                 self.callees[call].append(function)
         if node is not None:
             self.results.setdefault(node, []).append(result)
-
-
-def _fingerprint(code: CodeType) -> int:
-    return zlib.crc32(code.co_linetable, zlib.crc32(code.co_code))
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from _nested(constant)

@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any
 
+from convlin._util.packages import CONVLIN, folder
+
 if TYPE_CHECKING:
     from torch import Tensor, nn
-
-_CONVLIN = str(Path(__file__).parent.parent)
 
 #: Longer lists hold data, not the few things that a function works on.
 _LONGEST = 100
@@ -33,17 +32,13 @@ def steps_of(error: BaseException) -> list[TracebackType]:
 
 def is_convlins(frame: FrameType) -> bool:
     """Whether a frame runs convlin's own code."""
-    return _is_in(frame, _CONVLIN)
+    return frame.f_code.co_filename.startswith(CONVLIN)
 
 
 def is_torchs(frame: FrameType) -> bool:
     """Whether a frame runs PyTorch's own code."""
-    home = getattr(sys.modules.get("torch"), "__file__", None)
-    return home is not None and _is_in(frame, str(Path(home).parent))
-
-
-def _is_in(frame: FrameType, folder: str) -> bool:
-    return Path(folder) in Path(frame.f_code.co_filename).parents
+    torch = sys.modules.get("torch")
+    return torch is not None and frame.f_code.co_filename.startswith(folder(torch))
 
 
 def frames_outside_torch(steps: Iterable[TracebackType]) -> list[FrameType]:

@@ -5,11 +5,9 @@ from __future__ import annotations
 import sys
 import traceback
 
-import convlin
-from convlin._util.packages import folder, is_installed
+from convlin._util.packages import CONVLIN, is_installed
 from convlin.records import Location
 
-_CONVLIN = folder(convlin)
 _IMPORTING = ("<frozen importlib", "<frozen runpy", "importlib/__init__.py", "importlib\\__init__.py")
 _NOTE = "convlin: the calls up to here"
 
@@ -50,4 +48,4 @@ def _cut(report: traceback.TracebackException) -> None:
 
 
 def _is_ours(filename: str) -> bool:
-    return filename.startswith(_CONVLIN) or any(part in filename for part in _IMPORTING)
+    return filename.startswith(CONVLIN) or any(part in filename for part in _IMPORTING)

@@ -13,6 +13,7 @@ from functools import cached_property
 from types import CodeType, FunctionType
 from typing import TypeAlias
 
+from convlin._util.code_objects import nested
 from convlin.source.text import SourceText, read
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -80,7 +81,7 @@ class Parsed:
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 return
         for code in codes:
-            yield from _nested(code)
+            yield from nested(code)
 
     @cached_property
     def _functions(self) -> dict[tuple[str, int], list[Function]]:
@@ -225,13 +226,6 @@ def _trail(node: ast.expr) -> tuple[str | None, Trail]:
             case _:
                 return None, tuple(reversed(names))
         node = base
-
-
-def _nested(code: CodeType) -> Iterator[CodeType]:
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield constant
-            yield from _nested(constant)
 
 
 def _start(node: ast.stmt) -> tuple[int, int]:

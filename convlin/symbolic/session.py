@@ -21,8 +21,7 @@ import sympy
 import torch
 from torch import Tensor, nn
 
-import convlin
-from convlin._util.packages import folder
+from convlin._util.packages import CONVLIN, folder
 from convlin._util.torch_private import values_of_symbols
 from convlin.errors import ConvlinError
 from convlin.functions import fake_shapes
@@ -38,7 +37,6 @@ from convlin.trace.call_sites import line_of
 from convlin.untouched.device import exchange
 
 _LIBRARIES = tuple(map(folder, (torch, sympy)))
-_CONVLIN = folder(convlin)
 #: Modules of convlin that only pass on what the model does.
 _PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, fake_shapes))
 #: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.
@@ -337,9 +335,9 @@ def _asker() -> tuple[Location | None, bool, bool]:
         filename = frame.f_code.co_filename
         if filename == _CALLS_MODEL:
             return None, False, False
-        if filename.startswith(_CONVLIN) and filename not in _PASSING_ON and filename != __file__:
+        if filename.startswith(CONVLIN) and filename not in _PASSING_ON and filename != __file__:
             return None, True, False
-        if not filename.startswith((*_LIBRARIES, _CONVLIN, *_MADE_UP)):
+        if not filename.startswith((*_LIBRARIES, CONVLIN, *_MADE_UP)):
             return line_of(frame), False, direct
         direct = direct and filename.startswith(_NUMBERS)
         frame = frame.f_back  # type: ignore[assignment]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
 import os
 import sys
 from pathlib import Path
@@ -10,27 +9,25 @@ from types import FrameType
 
 import torch
 
-import convlin
-from convlin._util.packages import folder, is_installed
+from convlin._util.packages import CONVLIN, PYTHON, folder, is_installed
 from convlin.records import Location
 
-_TORCH = folder(torch)
-_CONVLIN = folder(convlin)
-_AUTOGRAD = str(Path(_TORCH, "autograd")) + os.sep
+TORCH = folder(torch)
+_AUTOGRAD = str(Path(TORCH, "autograd")) + os.sep
 #: Files of torch that only pass a call on to what a user called: the caller is further up.
 _PASSING_ON = frozenset(
-    str(Path(_TORCH, *parts))
+    str(Path(TORCH, *parts))
     for parts in (
         ("nn", "functional.py"), ("overrides.py",), ("_jit_internal.py",), ("_tensor.py",), ("functional.py",),
         ("utils", "_device.py"), ("_C", "__init__.py"),
     )
 )  # fmt: skip
-_MODULE_CALL = str(Path(_TORCH, "nn", "modules", "module.py"))
-_OF_MODULES = (_MODULE_CALL, str(Path(_TORCH, "nn", "modules", "container.py")))
+#: The file through which every module is called.
+MODULE_CALL = str(Path(TORCH, "nn", "modules", "module.py"))
+_OF_MODULES = (MODULE_CALL, str(Path(TORCH, "nn", "modules", "container.py")))
 _RUNNING = frozenset(
     {"_wrapped_call_impl", "_call_impl", "_slow_forward", "forward", "inner", "_forward_unimplemented"}
 )
-_PYTHON = str(Path(contextlib.__file__).parent) + os.sep
 
 USER, PASSING_ON, LIBRARY = 1, 2, 3
 
@@ -45,10 +42,10 @@ class Frames:
         """``USER``, ``PASSING_ON`` or ``LIBRARY``."""
         known = self._kinds.get(filename)
         if known is None:
-            if filename in _PASSING_ON or filename.startswith(_CONVLIN):
+            if filename in _PASSING_ON or filename.startswith(CONVLIN):
                 known = PASSING_ON
             else:
-                known = LIBRARY if filename.startswith(_TORCH) else USER
+                known = LIBRARY if filename.startswith(TORCH) else USER
             self._kinds[filename] = known
         return known
 
@@ -67,18 +64,18 @@ class Frames:
 def user_frame() -> FrameType | None:
     """The frame that called into convlin."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(_CONVLIN):
+    while frame is not None and frame.f_code.co_filename.startswith(CONVLIN):
         frame = frame.f_back
     return frame
 
 
 def calling_line(frame: FrameType | None) -> Location | None:
     """The line of ``forward`` that calls the module whose hook runs; None where torch or convlin calls it."""
-    while frame is not None and frame.f_code.co_filename.startswith(_CONVLIN):
+    while frame is not None and frame.f_code.co_filename.startswith(CONVLIN):
         frame = frame.f_back
-    while frame is not None and frame.f_code.co_filename == _MODULE_CALL:
+    while frame is not None and frame.f_code.co_filename == MODULE_CALL:
         frame = frame.f_back
-    if frame is None or frame.f_code.co_filename.startswith((_TORCH, _CONVLIN)):
+    if frame is None or frame.f_code.co_filename.startswith((TORCH, CONVLIN)):
         return None
     return line_of(frame)
 
@@ -88,7 +85,7 @@ def line_of(frame: FrameType) -> Location:
     chosen, looked = frame, frame.f_back
     while looked is not None and is_installed(chosen.f_code.co_filename):
         filename = looked.f_code.co_filename
-        if filename.startswith(_TORCH):  # the module call that led here: beyond it is another module's code
+        if filename.startswith(TORCH):  # the module call that led here: beyond it is another module's code
             break
         if not is_installed(filename):
             chosen = looked
@@ -101,7 +98,7 @@ def raising_line(error: BaseException) -> Location | None:
     """The user's own line that an exception came from; None where it passed through torch alone."""
     frame, traceback = None, error.__traceback__
     while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith((_TORCH, _CONVLIN)):
+        if not traceback.tb_frame.f_code.co_filename.startswith((TORCH, CONVLIN)):
             frame = Location(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
         traceback = traceback.tb_next
     return frame
@@ -112,7 +109,7 @@ def raised_in_torch(error: BaseException) -> bool:
 
     What the user's own code looked up in a module (``self.nope``, ``self.heads["b"]``) is the user's mistake.
     """
-    return _raised_in(error).startswith(_TORCH) and not _is_looked_up(error)
+    return _raised_in(error).startswith(TORCH) and not _is_looked_up(error)
 
 
 def _is_looked_up(error: BaseException) -> bool:
@@ -120,7 +117,7 @@ def _is_looked_up(error: BaseException) -> bool:
     traceback, entered = error.__traceback__, None
     while traceback is not None:
         code = traceback.tb_frame.f_code
-        if not code.co_filename.startswith(_TORCH):
+        if not code.co_filename.startswith(TORCH):
             entered = None
         elif entered is None:
             entered = code
@@ -140,7 +137,7 @@ def wants_gradients(error: BaseException) -> bool:
 
 def interrupts(error: BaseException) -> bool:
     """Whether an error that came out of a torch function is not torch's: a signal handler or a kernel of the user's."""
-    return not _raised_in(error).startswith((_TORCH, _CONVLIN))
+    return not _raised_in(error).startswith((TORCH, CONVLIN))
 
 
 def _raised_in(error: BaseException) -> str:
@@ -148,7 +145,7 @@ def _raised_in(error: BaseException) -> str:
     traceback, found = error.__traceback__, ""
     while traceback is not None:
         filename = traceback.tb_frame.f_code.co_filename
-        if is_installed(filename) or not filename.startswith((_PYTHON, "<frozen")):
+        if is_installed(filename) or not filename.startswith((PYTHON, "<frozen")):
             found = filename
         traceback = traceback.tb_next
     return found

@@ -6,26 +6,15 @@ expression that is can be read from the source afterwards, when somebody asks.
 
 from __future__ import annotations
 
-import contextlib
-import os
-import zlib
 from collections.abc import Iterator
-from pathlib import Path
 from types import CodeType, FrameType, TracebackType
 from typing import Any
 
-import torch
-
-import convlin
-from convlin._util.packages import folder, is_installed
+from convlin._util.code_objects import fingerprint
+from convlin._util.packages import CONVLIN, PYTHON, is_installed
 from convlin.functions.catalog import name_of
 from convlin.records import CodePlace, ExpressionResult, Shape
-
-_TORCH = folder(torch)
-_CONVLIN = folder(convlin)
-_PYTHON = str(Path(contextlib.__file__).parent) + os.sep
-#: The file through which every module is called.
-_MODULE_CALL = str(Path(_TORCH, "nn", "modules", "module.py"))
+from convlin.trace.call_sites import MODULE_CALL, TORCH
 
 _USER, _PASSING_ON, _OTHER = 1, 2, 3
 
@@ -98,9 +87,9 @@ class Expressions:
     def _kind(self, filename: str) -> int:
         kind = self._kinds.get(filename)
         if kind is None:
-            if filename.startswith(_CONVLIN) or filename == _MODULE_CALL:
+            if filename.startswith(CONVLIN) or filename == MODULE_CALL:
                 kind = _PASSING_ON
-            elif filename.startswith((_TORCH, _PYTHON, "<frozen ", "<eval_with_key")) or is_installed(filename):
+            elif filename.startswith((TORCH, PYTHON, "<frozen ", "<eval_with_key")) or is_installed(filename):
                 kind = _OTHER
             else:
                 kind = _USER
@@ -109,8 +98,7 @@ class Expressions:
 
 
 def _place(places: dict[tuple[int, int], CodePlace], code: CodeType, offset: int) -> CodePlace:
-    fingerprint = zlib.crc32(code.co_linetable, zlib.crc32(code.co_code))
-    made = CodePlace(code.co_filename, code.co_qualname, code.co_firstlineno, offset, fingerprint)
+    made = CodePlace(code.co_filename, code.co_qualname, code.co_firstlineno, offset, fingerprint(code))
     places[id(code), offset] = made
     return made
 
