@@ -119,7 +119,7 @@ def _observed(
     found = found or Suspects()
     nodes = walk(root)
     modules = [node.module for node in nodes]
-    if plan.device.type == "meta":
+    if plan.device.type == "meta" and model_device(root).type != "meta":
         refuse_sharded(root, modules, 'device="meta"', 'leave out device="meta"')
     lazy = lazy_modules(nodes)
     given = [value for value in plan.args if not isinstance(value, Dummy)]

@@ -64,7 +64,7 @@ def test_batches_that_are_refused_are_named(model: nn.Module, shape: tuple[int, 
     (remark,) = summarize(model, shape, batch_size="N").report.remarks
     run = ", ".join(map(str, batches))
     taken = ", ".join(map(str, _taken(model, shape, batches)))
-    assert remark == f"not every batch is taken: of N = {run}, all run, the model takes {taken}"
+    assert remark == f"not every batch size works: N = {run} were run, and only {taken} worked"
 
 
 @pytest.mark.parametrize(
@@ -84,5 +84,5 @@ def test_nothing_is_said_where_every_batch_is_taken(model: nn.Module, shape: tup
 def test_a_batch_of_one_that_training_refuses() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.BatchNorm1d(3))
     (remark,) = summarize(model, (4,), batch_size="N", mode="train").report.remarks
-    assert remark.endswith("of N = 1, 2, 3, all run, the model takes 2, 3")
+    assert remark.endswith("N = 1, 2, 3 were run, and only 2, 3 worked")
     assert _taken(model.train(), (4,), (1, 2, 3)) == [2, 3]

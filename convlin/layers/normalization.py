@@ -101,9 +101,11 @@ def _examine_prelu(module: nn.PReLU, arrival: Arrival) -> Verdict | None:
 
 
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((_InstanceNorm,), ("num_features",), _examine_instance_norm, makes_feature_map=True),
-    LayerRule((_BatchNorm,), ("num_features",), _examine_batch_norm, makes_feature_map=True),
-    LayerRule((nn.GroupNorm,), ("num_groups", "num_channels"), _examine_group_norm, makes_feature_map=True),
+    LayerRule((_InstanceNorm,), ("num_features",), _examine_instance_norm, makes_feature_map=True, hands_on=True),
+    LayerRule((_BatchNorm,), ("num_features",), _examine_batch_norm, makes_feature_map=True, hands_on=True),
+    LayerRule(
+        (nn.GroupNorm,), ("num_groups", "num_channels"), _examine_group_norm, makes_feature_map=True, hands_on=True,
+    ),
     LayerRule((nn.LayerNorm, nn.RMSNorm), ("normalized_shape",), _examine_layer_norm, hands_on=True),
     LayerRule((nn.PReLU,), ("num_parameters",), _examine_prelu, hands_on=True),
 )  # fmt: skip

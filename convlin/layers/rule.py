@@ -98,7 +98,7 @@ class LayerRule:
     no_feature_map: Callable[[Mapping[str, Any], Shape], bool] | None = None
     """Where its output is none after all, by the settings of a call and the shape of its input."""
     hands_on: bool = False
-    """The axes of its output mean what those of its input mean."""
+    """The axes of its output mean what those of its input mean; of a wrong size its output is the input itself."""
     derive: Derive | None = None
     """How the size of its output comes about, where ``forward`` is PyTorch's own."""
     arguments: Callable[[Any], dict[str, Any]] | None = None

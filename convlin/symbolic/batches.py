@@ -29,9 +29,10 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
         passed |= {size: trials.for_real({**point, name: size}) for size in _sizes_of_its_own(model)}
     if None in passed.values() or all(passed.values()):
         return
-    taken = [str(size) for size, takes in passed.items() if takes]
+    passing = [str(size) for size, passes in passed.items() if passes]
     run = ", ".join(map(str, passed))
-    yield f"not every batch is taken: of {name} = {run}, all run, the model takes {', '.join(taken) or 'none'}"
+    told = f"only {', '.join(passing)} worked" if passing else "none worked"
+    yield f"not every batch size works: {name} = {run} were run, and {told}"
 
 
 def _sizes_of_its_own(model: nn.Module) -> list[int]:

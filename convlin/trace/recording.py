@@ -16,9 +16,6 @@ from convlin.layers import PLAIN, LayerRule, Misfit
 from convlin.records import Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
 from convlin.trace.expressions import Expressions
 
-#: Layers that hand on what came in where a stand-in took its place.
-_HANDING_ON = (nn.modules.batchnorm._NormBase, nn.GroupNorm)
-
 NO_EVENT = -1
 """No event: nothing that was recorded."""
 
@@ -159,7 +156,7 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
         event = events[source.number]
         if not event.outputs or len(event.outputs[0].shape) != rank or rank < 3:
             return False
-        if event.stood_in and isinstance(event.module, _HANDING_ON):
+        if event.stood_in and event.rule.hands_on:
             if not event.sources:
                 return False
             source = event.sources[0]  # it did not run on what it hands on
