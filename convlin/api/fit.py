@@ -14,7 +14,7 @@ from torch import nn
 from convlin.api.summarize import summarize
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
-from convlin.layers import rule_for
+from convlin.layers import rule_for, settings_of
 from convlin.module_tree import module_at, named_parameters_of, walk
 from convlin.observe import unwrapped
 from convlin.records import Problem
@@ -185,17 +185,11 @@ def _rebuilt(
 
 def _settings(old: nn.Module, base: type, changes: Mapping[str, Any]) -> dict[str, Any]:
     """The arguments with which this layer would be made."""
-    parameters = inspect.signature(base).parameters
-    named = [name for name, parameter in parameters.items() if parameter.kind is not parameter.VAR_KEYWORD]
-    arguments = rule_for(type(old)).arguments
-    if arguments is not None:
-        settings = arguments(old)
-    else:
-        settings = {name: old.__dict__[name] for name in named if name in old.__dict__}
-        if "bias" in named and not isinstance(old.__dict__.get("bias"), bool):
-            settings["bias"] = getattr(old, "bias", None) is not None
+    settings = settings_of(old, base)
+    parameters = inspect.signature(base).parameters.values()
+    takes_device = any(each.name == "device" or each.kind is each.VAR_KEYWORD for each in parameters)
     weight = next((tensor for _, tensor in named_parameters_of(old)), None)
-    if weight is not None and ("device" in named or len(named) < len(parameters)):
+    if weight is not None and takes_device:
         settings.update(device=weight.device, dtype=weight.dtype)
     return {**settings, **changes}
 

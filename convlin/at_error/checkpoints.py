@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from collections.abc import Iterator, Mapping
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any
@@ -132,66 +131,26 @@ def _size(name: str, value: Any) -> str:
 
 def _changes(module: nn.Module, theirs: _Shapes) -> dict[str, Any] | None:
     """The arguments with which the layer has the tensors of the checkpoint, found and then tried."""
-    wanted = _declared(module, theirs)
-    if wanted is None:
-        return None
+    from convlin.layers import rule_for
+
+    from_weights = rule_for(type(module)).from_weights
+    wanted = from_weights(module, theirs) if from_weights is not None else {}
     changes = {key: value for key, value in wanted.items() if getattr(module, key, None) != value}
-    made = _rebuilt(module, changes)
-    return changes if made is not None and made == theirs and changes else None
-
-
-def _declared(module: nn.Module, theirs: _Shapes) -> dict[str, Any] | None:
-    """What the weight of a layer says about its arguments."""
-    from torch import nn
-    from torch.nn.modules.batchnorm import _NormBase
-    from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
-
-    if isinstance(module, nn.RNNBase) and "weight_ih_l0" in theirs and "weight_hh_l0" in theirs:
-        return {"input_size": theirs["weight_ih_l0"][1], "hidden_size": theirs["weight_hh_l0"][1]}
-    weight = theirs.get("weight")
-    if weight is None or len(weight) != len(module._parameters["weight"].shape):  # type: ignore[union-attr]
-        return None
-    if isinstance(module, nn.Linear):
-        return {"in_features": weight[1], "out_features": weight[0]}
-    if isinstance(module, _ConvNd):
-        first, second = (0, 1) if not isinstance(module, _ConvTransposeNd) else (1, 0)
-        out, into = weight[first], weight[second]
-        if isinstance(module, _ConvTransposeNd):
-            out *= module.groups
-        else:
-            into *= module.groups
-        return {"in_channels": into, "out_channels": out, "kernel_size": weight[2:]}
-    if isinstance(module, nn.Embedding):
-        return {"num_embeddings": weight[0], "embedding_dim": weight[1]}
-    if isinstance(module, _NormBase):
-        return {"num_features": weight[0]}
-    if isinstance(module, nn.GroupNorm):
-        return {"num_channels": weight[0]}
-    if isinstance(module, nn.LayerNorm):
-        return {"normalized_shape": weight}
-    return None
+    return changes if changes and _rebuilt(module, changes) == theirs else None
 
 
 def _rebuilt(module: nn.Module, changes: Mapping[str, Any]) -> _Shapes | None:
     """The shapes of the tensors of a layer made anew with these arguments; None where it is no plain layer."""
     import torch
 
-    from convlin.layers import rule_for
+    from convlin.layers import settings_of
 
     kind = type(module)
     if not kind.__module__.startswith("torch.nn.modules."):
         return None
-    arguments = rule_for(kind).arguments
-    if arguments is not None:
-        settings = arguments(module)
-    else:
-        names = inspect.signature(kind).parameters
-        settings = {name: vars(module)[name] for name in names if name in vars(module)}
-        if "bias" in names:
-            settings["bias"] = module._parameters.get("bias") is not None
     try:
         with torch.device("meta"):
-            made = kind(**{**settings, **changes})
+            made = kind(**{**settings_of(module, kind), **changes})
     except (TypeError, ValueError, RuntimeError):  # groups that do not divide the channels, say: no such layer
         return None
     return _own(made)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -10,6 +11,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from convlin.layers.rule import Arrival, Examine, Misfit, Verdict
 from convlin.module_tree import named_parameters_of
+from convlin.records import Shape
 from convlin.tensors import dtype_name
 
 
@@ -118,3 +120,17 @@ def one_size(attribute: str, axis: int, *, argument: str = "", keeps_input: bool
         return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=keeps_input)
 
     return examine
+
+
+def by_weight_axes(**axes: int) -> Callable[[Any, Mapping[str, Shape]], dict[str, Any]]:
+    """What a rule says of arguments that are sizes of the layer's ``weight``: on which axis each stands.
+
+    >>> by_weight_axes(out_features=0, in_features=1)(None, {"weight": (2, 4), "bias": (2,)})
+    {'out_features': 2, 'in_features': 4}
+    """
+
+    def from_weights(_: Any, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+        weight = shapes.get("weight", ())
+        return {name: weight[axis] for name, axis in axes.items()} if len(weight) == len(axes) else {}
+
+    return from_weights

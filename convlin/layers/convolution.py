@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from math import gcd
 from typing import Any
 
@@ -11,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 from convlin.derivations import of_layers
 from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.records import Shape
 
 
 def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
@@ -55,6 +57,18 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
         args, kwargs, output_misfits = _with_output_size(module, tensor, args, kwargs)
         misfits += output_misfits
     return Verdict(misfits, (args, kwargs), output_size=follows, output_axis=-1 - spatial) if misfits else None
+
+
+def _from_weights(module: _ConvNd, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    weight = shapes.get("weight", ())
+    if len(weight) != module.weight.dim():
+        return {}
+    out, into, *kernel = weight
+    if isinstance(module, _ConvTransposeNd):
+        out, into = into * module.groups, out
+    else:
+        into = into * module.groups
+    return {"in_channels": into, "out_channels": out, "kernel_size": tuple(kernel)}
 
 
 def _changes(module: _ConvNd, required: int) -> dict[str, Any]:
@@ -154,9 +168,10 @@ RULES: tuple[LayerRule, ...] = (
     LayerRule(
         (_ConvTransposeNd,), (*_CONVOLUTION, "output_padding"), _examine_convolution,
         makes_feature_map=True, derive=of_layers.conv_transpose, output_size_at=1,
+        from_weights=_from_weights,
     ),
     LayerRule(
         (_ConvNd,), (*_CONVOLUTION, "padding_mode"), _examine_convolution,
-        makes_feature_map=True, derive=of_layers.convolution,
+        makes_feature_map=True, derive=of_layers.convolution, from_weights=_from_weights,
     ),
 )  # fmt: skip

@@ -6,7 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
-from convlin.layers.common import zeros
+from convlin.layers.common import by_weight_axes, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 from convlin.tensors import dtype_name
 
@@ -31,10 +31,15 @@ def _examine_embedding(module: nn.Embedding | nn.EmbeddingBag, arrival: Arrival)
     return None
 
 
+_FROM_WEIGHTS = by_weight_axes(num_embeddings=0, embedding_dim=1)
+
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((nn.Embedding,), ("num_embeddings", "embedding_dim"), _examine_embedding, derive=of_layers.embedding),
+    LayerRule(
+        (nn.Embedding,), ("num_embeddings", "embedding_dim"), _examine_embedding, derive=of_layers.embedding,
+        from_weights=_FROM_WEIGHTS,
+    ),
     LayerRule(
         (nn.EmbeddingBag,), ("num_embeddings", "embedding_dim", "mode", "include_last_offset"), _examine_embedding,
-        derive=of_layers.embedding_bag,
+        derive=of_layers.embedding_bag, from_weights=_FROM_WEIGHTS,
     ),
 )  # fmt: skip

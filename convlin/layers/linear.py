@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
-from convlin.layers.common import dtype_misfit, one_size, stored_weight, unwrapped, zeros
+from convlin.layers.common import by_weight_axes, dtype_misfit, one_size, stored_weight, unwrapped, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 
@@ -78,7 +78,10 @@ def _adaptive_arguments(old: nn.AdaptiveLogSoftmaxWithLoss) -> dict[str, Any]:
 
 
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((nn.Linear,), ("in_features", "out_features"), _examine_linear, derive=of_layers.linear),
+    LayerRule(
+        (nn.Linear,), ("in_features", "out_features"), _examine_linear, derive=of_layers.linear,
+        from_weights=by_weight_axes(in_features=1, out_features=0),
+    ),
     LayerRule(
         (nn.Bilinear,), ("in1_features", "in2_features", "out_features"), _examine_bilinear, derive=of_layers.bilinear
     ),

@@ -6,7 +6,7 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from convlin.layers.common import base_name, divisor, dtype_misfit, moved, resized, stored_weight, zeros
+from convlin.layers.common import base_name, by_weight_axes, divisor, dtype_misfit, moved, resized, stored_weight, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
@@ -101,11 +101,21 @@ def _examine_prelu(module: nn.PReLU, arrival: Arrival) -> Verdict | None:
 
 
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((_InstanceNorm,), ("num_features",), _examine_instance_norm, makes_feature_map=True, hands_on=True),
-    LayerRule((_BatchNorm,), ("num_features",), _examine_batch_norm, makes_feature_map=True, hands_on=True),
+    LayerRule(
+        (_InstanceNorm,), ("num_features",), _examine_instance_norm, makes_feature_map=True, hands_on=True,
+        from_weights=by_weight_axes(num_features=0),
+    ),
+    LayerRule(
+        (_BatchNorm,), ("num_features",), _examine_batch_norm, makes_feature_map=True, hands_on=True,
+        from_weights=by_weight_axes(num_features=0),
+    ),
     LayerRule(
         (nn.GroupNorm,), ("num_groups", "num_channels"), _examine_group_norm, makes_feature_map=True, hands_on=True,
+        from_weights=by_weight_axes(num_channels=0),
     ),
-    LayerRule((nn.LayerNorm, nn.RMSNorm), ("normalized_shape",), _examine_layer_norm, hands_on=True),
+    LayerRule(
+        (nn.LayerNorm, nn.RMSNorm), ("normalized_shape",), _examine_layer_norm, hands_on=True,
+        from_weights=lambda module, shapes: {"normalized_shape": shapes["weight"]} if "weight" in shapes else {},
+    ),
     LayerRule((nn.PReLU,), ("num_parameters",), _examine_prelu, hands_on=True),
 )  # fmt: skip

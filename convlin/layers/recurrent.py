@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -12,6 +13,7 @@ from convlin.derivations import of_layers
 from convlin.layers.common import dtype_misfit, moved, resized, unwrapped, zeros
 from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
 from convlin.module_tree import named_parameters_of
+from convlin.records import Shape
 
 
 def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) -> Verdict | None:
@@ -79,6 +81,11 @@ def _with_state(
     return args, {**kwargs, "hx": made}, misfits
 
 
+def _from_weights(module: nn.RNNBase, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+    into, hidden = shapes.get("weight_ih_l0", ()), shapes.get("weight_hh_l0", ())
+    return {"input_size": into[1], "hidden_size": hidden[1]} if len(into) == len(hidden) == 2 else {}
+
+
 def _arguments(old: nn.RNNBase) -> dict[str, Any]:
     names = ["input_size", "hidden_size", "num_layers", "bias", "batch_first", "dropout", "bidirectional"]
     names += ["proj_size"] if isinstance(old, nn.LSTM) else ["nonlinearity"] if isinstance(old, nn.RNN) else []
@@ -90,7 +97,10 @@ _CELL = ("input_size", "hidden_size")
 
 
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent, arguments=_arguments),
+    LayerRule(
+        (nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent, arguments=_arguments,
+        from_weights=_from_weights,
+    ),
     LayerRule((nn.RNNCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="RNNCell")),
     LayerRule((nn.LSTMCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="LSTMCell")),
     LayerRule((nn.GRUCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="GRUCell")),

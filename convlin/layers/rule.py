@@ -103,6 +103,8 @@ class LayerRule:
     """How the size of its output comes about, where ``forward`` is PyTorch's own."""
     arguments: Callable[[Any], dict[str, Any]] | None = None
     """The arguments that its constructor was given, where they are not attributes of the same names."""
+    from_weights: Callable[[Any, Mapping[str, Shape]], dict[str, Any]] | None = None
+    """The arguments that the shapes of its tensors, by name, would have come from; empty where they tell nothing."""
     output_size_at: int | None = None
     """Where ``forward`` takes an ``output_size``, which is recorded with the settings."""
 
