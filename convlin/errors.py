@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from convlin._util.packages import CONVLIN
-
 
 class ConvlinError(Exception):
     """Parent of every error that convlin raises on purpose."""
@@ -13,6 +11,7 @@ class ConvlinError(Exception):
         import traceback
 
         from convlin._util.cells import cell_name
+        from convlin._util.packages import CONVLIN
 
         lines: list[str] = []
         for frame in traceback.extract_tb(self.__traceback__):
