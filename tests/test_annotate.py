@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 import torch
+from monai.networks.nets import densenet
 from torch import nn
 
 from convlin import InputError, ShapeError, summarize
@@ -32,14 +33,44 @@ MODELS: dict[str, tuple[ModuleType, str, list[str]]] = {
     "unet": (annotated_models, "UNet", ["3,H,W"]),
     "transformer": (annotated_models, "Transformer", ["L", "--dtypes", "long"]),
     "branches": (annotated_models, "Branches", ["3,H,W"]),
+    "densenet": (densenet, "DenseNet", ["3,H,W"]),
 }
+#: What a model is made with.
+MADE_WITH: dict[str, dict[str, Any]] = {
+    "densenet": {
+        "spatial_dims": 2, "in_channels": 3, "out_channels": 5,
+        "init_features": 8, "growth_rate": 4, "block_config": (2, 2),
+    },
+}  # fmt: skip
 #: Sizes at which the comments of a model are evaluated.
 SIZES: dict[str, list[dict[str, int]]] = {
-    "small": [{"N": 1}, {"N": 3}],
-    "cifar": [{"N": 1}, {"N": 2}],
-    "unet": [{"N": n, "H": 4 * h, "W": 4 * w} for n, h, w in [(1, 1, 2), (2, 3, 1), (3, 4, 4), (1, 7, 5), (1, 9, 2)]],
-    "transformer": [{"N": n, "L": length} for n, length in [(1, 1), (2, 7), (3, 16), (1, 63), (4, 64)]],
-    "branches": [{"N": n, "H": h, "W": w} for n, h, w in [(1, 3, 4), (2, 5, 8), (1, 6, 7), (3, 31, 9), (1, 17, 64)]],
+    "small": [{"N": n} for n in (1, 2, 3, 4, 5, 7, 8, 16, 31, 64)],
+    "cifar": [{"N": n} for n in (1, 2, 3, 4, 5, 7, 8, 16, 31, 64)],
+    "unet": [
+        {"N": n, "H": 4 * h, "W": 4 * w}
+        for n, h, w in [
+            *[(1, 1, 1), (1, 1, 2), (2, 3, 1), (3, 4, 4), (1, 7, 5)],
+            *[(1, 9, 2), (2, 2, 11), (4, 5, 3), (1, 16, 8), (1, 3, 25)],
+        ]
+    ],
+    "transformer": [
+        {"N": n, "L": length}
+        for n, length in zip((1, 2, 3, 1, 4, 2, 1, 5, 2, 1), (1, 2, 3, 7, 16, 31, 32, 33, 63, 64), strict=True)
+    ],
+    "branches": [
+        {"N": n, "H": h, "W": w}
+        for n, h, w in [
+            *[(1, 3, 4), (2, 5, 8), (1, 6, 7), (3, 31, 9), (1, 17, 64)],
+            *[(2, 4, 4), (1, 32, 33), (4, 10, 3), (1, 63, 65), (2, 28, 28)],
+        ]
+    ],
+    "densenet": [
+        {"N": n, "H": h, "W": w}
+        for n, h, w in [
+            *[(1, 8, 8), (2, 32, 32), (1, 33, 31), (3, 17, 64), (1, 65, 63)],
+            *[(2, 8, 100), (1, 127, 16), (1, 224, 32), (4, 11, 9), (1, 10, 97)],
+        ]
+    ],
 }
 
 
@@ -94,7 +125,8 @@ def test_comments_are_written_read_back_and_true_at_other_sizes(
     module, model, given = MODELS[name]
     file = copied(module, tmp_path)
     before = file.read_bytes()
-    command = [f"{file}:{model}", *given]
+    made_with = MADE_WITH.get(name, {})
+    command = [f"{file}:{model}", *given, "--kwargs", ", ".join(f"{key}={value}" for key, value in made_with.items())]
 
     assert main(["annotate", *command, "--write"]) == 0
     after = file.read_bytes()
@@ -108,7 +140,7 @@ def test_comments_are_written_read_back_and_true_at_other_sizes(
     comments = list(shape_comments(file))
     assert f"✓ {len(comments)} shape comments true" in capsys.readouterr().out
 
-    net = loaded(file)[model]().eval()
+    net = loaded(file)[model](**made_with).eval()
     statements = {node.lineno: node.end_lineno for node in ast.walk(ast.parse(after)) if isinstance(node, ast.stmt)}
     compared = 0
     for sizes in SIZES[name]:
@@ -320,6 +352,12 @@ def test_the_projects_own_line_length_counts(name: str, config: str, tmp_path: P
     assert made == NET.format(first="", last="").replace("        x = F", f"        # {FIRST}\n        x = F").replace(
         "        return", f"        # {LAST}\n        return"
     )
+
+
+def test_a_comment_that_is_too_long_even_alone_is_not_written(tmp_path: Path) -> None:
+    (tmp_path / "ruff.toml").write_text("line-length = 20", encoding="utf-8")
+    made = annotate(tmp_path / "net.py", NET.format(first="", last=""))
+    assert made == NET.format(first="", last="").replace("        return", f"        # {LAST}\n        return")
 
 
 def test_how_a_size_came_about_is_added_kept_and_brought_up_to_date(tmp_path: Path) -> None:

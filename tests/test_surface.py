@@ -86,7 +86,7 @@ PROBLEM = {"kind", "path", "declared", "required", "message", "fix", "where", "c
 #: Options that only a command line has, or that have another name there because ``--kwargs`` makes the model.
 ONLY_ON_THE_COMMAND_LINE = {
     "help", "model", "input", "format", "output", "lock", "update", "write", "layer", "forward_kwargs", "version",
-    "command", "source", "comments", "arithmetic",
+    "command", "source", "comments", "arithmetic", "style",
 }  # fmt: skip
 
 

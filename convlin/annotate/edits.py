@@ -5,7 +5,6 @@ A comment that is true stays as it is.  One that is not gets the right shapes, a
 
 from __future__ import annotations
 
-import ast
 from collections.abc import Iterable, Iterator, Mapping
 from typing import NamedTuple
 
@@ -16,9 +15,8 @@ from convlin.annotate.line_length import line_length
 from convlin.annotate.lines import FunctionLines, Line
 from convlin.annotate.places import Comment, comment_of, comments_of
 from convlin.checks.patterns import Names
-from convlin.source.rewrite import Edit, apply, is_editable
-from convlin.source.syntax import parsed_text
-from convlin.source.text import SourceText, decode
+from convlin.source.rewrite import Edit, is_editable
+from convlin.source.text import SourceText
 
 
 class _File(NamedTuple):
@@ -45,27 +43,6 @@ def comment_edits(functions: Iterable[FunctionLines], letters: Names, *, arithme
         for line in function.lines.values():
             edits += _edits(line, files[source.name], letters, since(line) if arithmetic else "")
     return edits
-
-
-def applied(edits: Iterable[Edit]) -> dict[str, bytes]:
-    """The new bytes of every file; nothing is written.
-
-    Raises:
-        ValueError: a file is not what it was, or its code would no longer be the same.
-    """
-    edits = list(edits)
-    files = apply(edits)
-    for name, data in files.items():
-        after = decode(name, data)
-        with open(name, "rb") as file:
-            before = decode(name, file.read())
-        if before is None or after is None or _tree(before) != _tree(after):
-            raise ValueError(f"the code of {name} would not stay the same")
-    return files
-
-
-def _tree(source: SourceText) -> str:
-    return ast.dump(parsed_text(source.text))
 
 
 def _edits(line: Line, file: _File, letters: Names, arithmetic: str) -> Iterator[Edit]:
@@ -102,7 +79,7 @@ def _candidates(line: Line, text: str, arithmetic: str) -> list[str]:
 def _placed(line: Line, file: _File, start: int, candidates: list[str], end: int | None = None) -> Iterator[Edit]:
     """A comment at ``start``, behind the code, or on a line of its own above it: the first that fits.
 
-    What stands from ``start`` to ``end`` goes.
+    What stands from ``start`` to ``end`` goes.  Where none fits, nothing is added that was not there.
     """
     first, last = file.source.lines(line.first, line.first)
     code = file.source.text[first:last]
@@ -113,6 +90,9 @@ def _placed(line: Line, file: _File, start: int, candidates: list[str], end: int
             return
         if len(indent.expandtabs(4)) + len(comment) <= file.width:
             break
+    else:
+        if end is None:
+            return  # nowhere short enough
     if end is not None:
         yield _edit(file, start, end, "")
     yield _edit(file, first, first, f"{indent}{comment}{file.source.newline}")

@@ -1,12 +1,15 @@
-"""``convlin annotate``: the shape of what each line makes, written beside it as a comment."""
+"""``convlin annotate``: shapes written into the user's files, as comments or as types."""
 
 from __future__ import annotations
 
 import argparse
+import ast
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, NamedTuple
 
 from convlin._util.atomic_write import shown, write_bytes
 from convlin.cli.jobs import Job, Looked, jobs, look
@@ -16,10 +19,30 @@ from convlin.errors import InputError
 
 if TYPE_CHECKING:
     from convlin.records import Report
+    from convlin.source.rewrite import Edit
+
+COMMENTS = "comments"
+
+
+class _Made(NamedTuple):
+    """The edits of one style."""
+
+    edits: list[Edit]
+    nothing: str
+    """What is said where there are none."""
+    without: Callable[[ast.Module], ast.Module] = lambda tree: tree
+    """Leaves out of a file's tree what the edits add."""
 
 
 def annotate(arguments: argparse.Namespace, screen: Screen) -> int:
     """Print the diff, or write it; 0 if every comment is right (now), 1 if there is something to write."""
+    if arguments.arithmetic and arguments.style != COMMENTS:
+        raise InputError(f"--arithmetic is for comments: leave it out, or write --style {COMMENTS}")
+    if arguments.write and arguments.style != COMMENTS and find_spec(arguments.style) is None:
+        raise InputError(
+            f"{arguments.style} is not installed here, and a file that imports it could not be run: "
+            f"pip install {arguments.style}, or leave out --write to see the diff"
+        )
     reports = []
     with Loader() as loader:
         for job in jobs(arguments):
@@ -42,38 +65,64 @@ def look_with_letters(job: Job, loader: Loader, screen: Screen) -> Looked:
     A model that was given no letter and cannot be followed in one is run with a batch of 1.
     """
     named = job.named_batch()
-    try:
-        return look(named, loader, screen)
-    except InputError:
-        if named == job:
-            raise
+    if named == job:
+        return look(job, loader, screen)
+    with suppress(InputError):
+        looked = look(named, loader, screen)
+        if looked.summary.ok:
+            return looked
     return look(replace(job, batch_size="1"), loader, screen)
 
 
 def _changed(reports: Sequence[Report], arguments: argparse.Namespace, screen: Screen) -> int:
-    from convlin.annotate.edits import applied, comment_edits
-    from convlin.annotate.holding import letters_of
-    from convlin.annotate.lines import together
+    from convlin.annotate.applying import applied
     from convlin.source import unified_diff
 
-    functions = together(reports)
-    if not functions:
-        raise InputError(
-            f"{reports[0].model} ran no code of your own: its modules come from installed packages, "
-            "and only your own files are annotated"
-        )
-    edits = comment_edits(functions, letters_of(reports), arithmetic=arguments.arithmetic)
-    if not edits:
-        screen.say("nothing to write: every shape comment is there and true")
+    is_comments = arguments.style == COMMENTS
+    made = _comments(reports, arguments) if is_comments else _signatures(reports, screen)
+    if not made.edits:
+        screen.say(made.nothing)
         return 0
     try:
-        files = applied(edits)
-        diff = unified_diff(edits)
+        files = applied(made.edits, made.without)
+        diff = unified_diff(made.edits)
     except ValueError as error:
         screen.say(f"nothing is changed: {error}")
         return 1
     screen.answer(diff)
     return _written(files, screen) if arguments.write else 1
+
+
+def _comments(reports: Sequence[Report], arguments: argparse.Namespace) -> _Made:
+    from convlin.annotate.edits import comment_edits
+    from convlin.annotate.holding import letters_of
+    from convlin.annotate.lines import together
+
+    functions = together(reports)
+    if not functions:
+        raise _no_code(reports)
+    edits = comment_edits(functions, letters_of(reports), arithmetic=arguments.arithmetic)
+    return _Made(edits, "nothing to write: every shape comment is there and true")
+
+
+def _signatures(reports: Sequence[Report], screen: Screen) -> _Made:
+    from convlin.annotate.forwards import forwards
+    from convlin.annotate.signatures import signature_edits, without_annotations
+
+    functions = forwards(reports)
+    if not functions:
+        raise _no_code(reports)
+    edits, left = signature_edits(functions)
+    for sentence in left:
+        screen.say(sentence)
+    return _Made(edits, "nothing to write: every signature that can be annotated is", without_annotations)
+
+
+def _no_code(reports: Sequence[Report]) -> InputError:
+    return InputError(
+        f"{reports[0].model} ran no code of your own: its modules come from installed packages, "
+        "and only your own files are annotated"
+    )
 
 
 def _written(files: Mapping[str, bytes], screen: Screen) -> int:

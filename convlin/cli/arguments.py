@@ -175,9 +175,16 @@ def _annotate(commands: _Commands) -> None:
         "Without arguments, annotate every model under [tool.convlin] in pyproject.toml.",
         "  convlin annotate net.py:Net 3,H,W\n"
         "  convlin annotate net.py:Net 3,H,W --write\n"
-        "  convlin annotate net.py:Net 3,32,32 --batch-size 1 --arithmetic",
+        "  convlin annotate net.py:Net 3,32,32 --batch-size 1 --arithmetic\n"
+        "  convlin annotate net.py:Net 3,H,W --style jaxtyping",
     )
     _model(parser, optional=True)
+    parser.add_argument(
+        "--style",
+        choices=("comments", "jaxtyping"),
+        default="comments",
+        help='comments (the default), or types in the signatures of forward: x: Float[Tensor, "N 3 H W"]',
+    )
     parser.add_argument("--write", action="store_true", help="change the files")
     parser.add_argument("--arithmetic", action="store_true", help="add how a size comes about: since 32*8*8 = 2048")
 

@@ -17,7 +17,7 @@ from convlin._util.code_objects import nested
 from convlin.source.text import SourceText, read
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword
+Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.arg | ast.alias
 Trail: TypeAlias = tuple[str | None, ...]
 """Names of attributes and indices one after the other; None for an index that is not written out."""
 

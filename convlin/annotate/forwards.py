@@ -1,0 +1,83 @@
+"""The ``forward`` functions of the user's that ran, each with the calls of modules that it ran in."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from convlin.annotate.lines import FunctionLines, function_lines
+from convlin.records import Call, Report
+from convlin.source.rewrite import is_editable
+from convlin.source.syntax import Files, Parsed
+
+
+@dataclass(slots=True)
+class Forward:
+    """One ``forward`` in a file of the user's."""
+
+    parsed: Parsed
+    node: ast.FunctionDef
+    name: str
+    """With its class: ``Net.forward``."""
+    calls: list[Call] = field(default_factory=list)
+    """What its modules were called with, each distinct call once, in the order of the first time."""
+    runs_elsewhere: bool = False
+    """It also ran where no call of its own module shows what it was given: ``super().forward(x)``."""
+
+
+def forwards(reports: Iterable[Report]) -> list[Forward]:
+    """Every ``forward`` of the user's files in some reports, in the order in which they first made something."""
+    files = Files()
+    found: dict[tuple[str, int], Forward] = {}
+    for report in reports:
+        for function in function_lines(report):
+            parsed = files.get(function.source.name)
+            node = _definition(function, parsed) if parsed is not None else None
+            if parsed is None or node is None or not is_editable(function.source):
+                continue
+            forward = found.setdefault(
+                (function.source.name, function.first), Forward(parsed, node, function.name.replace(".<locals>", ""))
+            )
+            _add(forward, function, report)
+    return list(found.values())
+
+
+def _definition(function: FunctionLines, parsed: Parsed) -> ast.FunctionDef | None:
+    for node in ast.walk(parsed.tree):
+        if isinstance(node, ast.ClassDef):
+            for each in node.body:
+                if isinstance(each, ast.FunctionDef) and each.name == "forward" and _first(each) == function.first:
+                    return each
+    return None
+
+
+def _first(node: ast.FunctionDef) -> int:
+    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
+
+
+def _add(forward: Forward, function: FunctionLines, report: Report) -> None:
+    kind = function.name.split(".")[-2]
+    for path in function.paths:
+        calls = [each for each in report.calls if each.path == path and not each.is_function and not each.failed]
+        if not calls or any(kind not in _runs_forward_of(each.type, forward.parsed) for each in calls):
+            forward.runs_elsewhere = True
+        forward.calls += [call for call in calls if not any(_same(call, known) for known in forward.calls)]
+
+
+def _same(one: Call, other: Call) -> bool:
+    return (one.inputs, one.outputs) == (other.inputs, other.outputs)
+
+
+def _runs_forward_of(kind: str, parsed: Parsed) -> Iterator[str]:
+    """The classes whose ``forward`` a class may run as its own: itself, and those that it has it from."""
+    classes = {node.name: node for node in ast.walk(parsed.tree) if isinstance(node, ast.ClassDef)}
+    waiting, seen = [kind], set[str]()
+    while waiting:
+        name = waiting.pop()
+        yield name
+        node = classes.get(name)
+        if node is None or name in seen or any(getattr(each, "name", "") == "forward" for each in node.body):
+            continue
+        seen.add(name)
+        waiting += [base.id for base in node.bases if isinstance(base, ast.Name)]
