@@ -1100,6 +1100,16 @@ def test_colour_and_sign_of_life_on_a_terminal(project: Path) -> None:
     assert "\033" not in err
 
 
+def test_the_shapes_beside_the_code_stand_apart_on_a_terminal(project: Path, run: Run) -> None:
+    out, _ = on_a_terminal(["show", "net.py:Wrong", "3,32,32", "--source"])
+    plain = run("show", "net.py:Wrong", "3,32,32", "--source").out
+    assert "1×10" in plain
+    assert re.sub(r"\033\[\d+m", "", out).replace("\r\n", "\n") == plain
+    assert "\033[36m1×10\033[0m" in out
+    assert "\033[31m✗ head.1 needs in_features=7200, has 999\033[0m" in out
+    assert "\033[1mWrong.forward  net.py:" in out
+
+
 def test_no_color(project: Path) -> None:
     out, _ = on_a_terminal(["check", "net.py:Wrong", "3,32,32"], NO_COLOR="1")
     assert "✗ net.py:Wrong" in out

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import enum
+from collections.abc import Iterable, Iterator
 from html import escape
 from typing import NamedTuple
 
@@ -19,16 +20,30 @@ _WIDEST = 88
 _ROOM = 60
 
 
+class Part(enum.Enum):
+    """What a stretch of a listing is."""
+
+    HEAD = enum.auto()
+    NUMBER = enum.auto()
+    CODE = enum.auto()
+    SHAPES = enum.auto()
+    WRONG = enum.auto()
+
+
 class Listing(str):
     """Code with shapes as text, which shows as it reads; a notebook shows it as HTML."""
 
-    __slots__ = ("_html",)
+    __slots__ = ("_html", "parts")
 
+    parts: tuple[tuple[Part, str], ...]
+    """The same text in stretches, for who shows them in different colours."""
     _html: str
 
-    def __new__(cls, text: str, html: str) -> Listing:
+    def __new__(cls, parts: Iterable[tuple[Part, str]], html: str) -> Listing:
         """``html`` is the same listing for a notebook."""
-        made = super().__new__(cls, text)
+        parts = tuple(parts)
+        made = super().__new__(cls, "".join(text for _, text in parts))
+        made.parts = parts
         made._html = html
         return made
 
@@ -62,9 +77,9 @@ def listing(report: Report, *, ascii_only: bool = False) -> Listing:
             f"{report.model} ran no code of your own whose source is to be had: "
             "its modules come from installed packages, the source has changed since, or the summary was read from JSON"
         )
-    text = "\n\n".join("\n".join(_text(each)) for each in functions)
+    parts = _joined(functions)
     html = f'<div class="convlin"><style>{STYLE}</style>{"".join(map(_html, functions))}</div>'
-    return Listing(words.ascii_only(text) if ascii_only else text, html)
+    return Listing([(part, words.ascii_only(text)) for part, text in parts] if ascii_only else parts, html)
 
 
 def shapes_text(shapes: Shapes, times: int = 1) -> str:
@@ -116,19 +131,32 @@ def _head(function: FunctionLines) -> str:
     return f"{function.name}  {at}" + (f"  of {paths}" if paths and len(paths) <= _ROOM else "")
 
 
-def _text(function: FunctionLines) -> Iterator[str]:
+def _joined(functions: Iterable[FunctionLines]) -> Iterator[tuple[Part, str]]:
+    between = ""
+    for function in functions:
+        yield Part.CODE, between
+        yield from _parts(function)
+        between = "\n\n"
+
+
+def _parts(function: FunctionLines) -> Iterator[tuple[Part, str]]:
     rows = list(_rows(function))
     digits = len(str(function.last))
     with_shapes = [len(row.code) for row in rows if row.beside or row.wrong]
     width = min(max(with_shapes, default=0), _WIDEST)
-    yield _head(function)
-    yield ""
+    yield Part.HEAD, _head(function)
+    yield Part.CODE, "\n"
     for row in rows:
-        beside = [*row.beside, *row.wrong]
-        first = beside[0] if beside else ""
-        yield f"{row.number:>{digits}}  {f'{row.code:<{width}}  {first}'.rstrip() if first else row.code}".rstrip()
+        beside = [*((Part.SHAPES, text) for text in row.beside), *((Part.WRONG, text) for text in row.wrong)]
+        yield Part.NUMBER, f"\n{row.number:>{digits}}"
+        if beside:
+            yield Part.CODE, f"  {row.code:<{width}}  "
+            yield beside[0]
+        elif row.code:
+            yield Part.CODE, f"  {row.code}"
         for more in beside[1:]:
-            yield f"{'':{digits + width + 2}}  {more}"
+            yield Part.CODE, f"\n{'':{digits + width + 4}}"
+            yield more
 
 
 def _html(function: FunctionLines) -> str:

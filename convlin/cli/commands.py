@@ -50,8 +50,10 @@ def _show_source(summary: Summary, arguments: argparse.Namespace, screen: Screen
     listing = summary.source()
     form = arguments.format or ("html" if str(arguments.output).endswith((".html", ".htm")) else "text")
     text = listing._repr_html_() if form == "html" else str(listing)
-    if arguments.output is None:
-        screen.answer(text, is_table=form == "text")
+    if arguments.output is None and form == "text":
+        screen.answer_code(listing)
+    elif arguments.output is None:
+        screen.answer(text, is_table=False)
     else:
         screen.save(text, arguments.output)
         screen.say(f"written {arguments.output}")

@@ -10,13 +10,16 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from typing import TextIO
+from typing import TYPE_CHECKING, TextIO
 
 from convlin._util.atomic_write import write_bytes
 from convlin.render.options import LEAST_WIDTH
 
+if TYPE_CHECKING:
+    from convlin.annotate.listing import Listing
+
 _PATIENCE = 1.0
-_RED, _GREEN, _CYAN, _BOLD, _PLAIN = "\033[31m", "\033[32m", "\033[36m", "\033[1m", "\033[0m"
+_RED, _GREEN, _CYAN, _BOLD, _DIM, _PLAIN = "\033[31m", "\033[32m", "\033[36m", "\033[1m", "\033[2m", "\033[0m"
 
 
 class Screen:
@@ -31,6 +34,17 @@ class Screen:
         if is_table and _wants_colour(self.stdout):
             text = painted(text)
         self._write(self.stdout, text if text.endswith("\n") else f"{text}\n")
+
+    def answer_code(self, listing: Listing) -> None:
+        """Write a listing to standard output; its shapes stand apart from the code in colour, where that is wanted."""
+        if not _wants_colour(self.stdout):
+            self.answer(str(listing))
+            return
+        from convlin.annotate.listing import Part
+
+        colours = {Part.HEAD: _BOLD, Part.NUMBER: _DIM, Part.SHAPES: _CYAN, Part.WRONG: _RED}
+        painted_parts = (_in_colour(text, colours.get(part)) for part, text in listing.parts)
+        self.answer("".join(painted_parts), is_table=False)
 
     def width(self) -> int | None:
         """How many signs a line of the terminal has room for, within reason; None without a terminal."""
@@ -101,6 +115,12 @@ def _wants_colour(stream: TextIO) -> bool:
 def painted(text: str) -> str:
     """The same text with what is wrong in red, what mends it in green, heads in bold."""
     return "\n".join(_painted(line) for line in text.split("\n"))
+
+
+def _in_colour(text: str, colour: str | None) -> str:
+    """A stretch of text; the line ends around it stay outside of the colour."""
+    bare = text.strip("\n")
+    return text if colour is None or not bare else text.replace(bare, f"{colour}{bare}{_PLAIN}")
 
 
 def _painted(line: str) -> str:
