@@ -327,6 +327,17 @@ def test_the_users_own_words_stay(tmp_path: Path) -> None:
     assert made == text(COMMENTS.values()).replace("(1))", "(1))  # (N, 10)")
 
 
+def test_numbers_of_the_code_are_no_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    lines = "        x = self.conv(x).transpose(2, 3){axes}\n        x = x.reshape(-1, 4, 16){shape}\n"
+    text = NET.replace("        x = F.relu(self.conv(x)){first}\n", lines)
+    file = tmp_path / "net.py"
+    made = annotate(file, text.format(axes="  # (2, 3)", shape="  # (1, 4, 16)", last=""))
+    assert made == text.format(axes="  # (2, 3)  # (1, 4, 4, 4)", shape="  # (1, 4, 16)", last=f"  # {LAST}")
+    file.write_text(text.format(axes="  # (2, 3)", shape="", last=""), encoding="utf-8")
+    assert main(["check", f"{file}:Net", "3,8,8", "--comments"]) == 0
+    assert "no shape comment was checked: convlin annotate writes them" in capsys.readouterr().out
+
+
 def test_a_line_that_would_be_too_long_gets_its_comment_above(tmp_path: Path) -> None:
     words = "  # " + "w" * 40
     above = NET.replace("        x = F", f"        # {FIRST}\n        x = F")

@@ -10,10 +10,10 @@ from typing import NamedTuple
 
 from convlin.annotate.arithmetic import since
 from convlin.annotate.comments import written
-from convlin.annotate.holding import difference
+from convlin.annotate.holding import held
 from convlin.annotate.line_length import line_length
 from convlin.annotate.lines import FunctionLines, Line
-from convlin.annotate.places import Comment, comment_of, comments_of
+from convlin.annotate.places import Comment, comments_of
 from convlin.checks.patterns import Names
 from convlin.source.rewrite import Edit, is_editable
 from convlin.source.text import SourceText
@@ -49,12 +49,12 @@ def _edits(line: Line, file: _File, letters: Names, arithmetic: str) -> Iterator
     text = written(line.shapes)
     if text is None:
         return
-    present = comment_of(line, file.comments, letters.sizes)
-    if present is None:
+    known = held(line, file.source, file.comments, letters)
+    if known is None:
         yield from _placed(line, file, _code_end(line, file), _candidates(line, text, arithmetic))
         return
-    stale = difference(present.shapes, line.shapes, letters)
-    shapes = text if stale else present.shapes.text
+    present = known.found
+    shapes = text if known.why else present.shapes.text
     had = present.shapes.arithmetic
     reason = arithmetic or (since(line) if had is not None else "")
     end = present.comment.start + had[1] if had is not None else present.end

@@ -2,19 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import re
+from collections.abc import Iterable, Mapping
+from typing import NamedTuple
 
 from convlin.annotate.comments import ShapeComment
-from convlin.annotate.lines import Shapes
+from convlin.annotate.lines import Line, Shapes
+from convlin.annotate.places import Comment, Found, comment_of
 from convlin.checks.patterns import Names, Pattern, mismatch, shown
 from convlin.checks.shapes import named_sizes
 from convlin.records import Report
+from convlin.source.text import SourceText
 
 
 def letters_of(reports: Iterable[Report]) -> Names:
     """The letters of the inputs, each standing for itself."""
     known = {name: size for report in reports for name, size in named_sizes(report).items()}
     return Names(dict(known), dict.fromkeys(known, "the input"))
+
+
+class Held(NamedTuple):
+    """The shape comment of a line, and why it is not true of what the line made; empty where it is."""
+
+    found: Found
+    why: str
+
+
+def held(line: Line, source: SourceText, comments: Mapping[int, Comment], letters: Names) -> Held | None:
+    """The comment of a line held against its results; None where there is none.
+
+    Numbers that are not its shape and stand in the code, ``x.transpose(1, 2)  # (1, 2)``, are no shape comment.
+    """
+    found = comment_of(line, comments, letters.sizes)
+    if found is None:
+        return None
+    why = difference(found.shapes, line.shapes, letters)
+    if why and re.fullmatch(r"\([\d, ]+\)", found.shapes.text):
+        start, _ = source.lines(line.first, line.first)
+        _, end = source.lines(line.last, line.last)
+        code = source.text[start : min(end, found.comment.start) if found.comment.start > start else end]
+        if re.sub(r"\s", "", found.shapes.text).strip("(,)") in re.sub(r"\s", "", code):
+            return None
+    return Held(found, why)
 
 
 def difference(comment: ShapeComment, made: Iterable[Shapes], letters: Names) -> str:

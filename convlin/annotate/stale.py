@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from convlin.annotate.comments import found, written
-from convlin.annotate.holding import difference, letters_of
+from convlin.annotate.holding import held, letters_of
 from convlin.annotate.lines import FunctionLines, together
-from convlin.annotate.places import Comment, comment_of, comments_of
+from convlin.annotate.places import Comment, comments_of
 from convlin.checks.patterns import Names
 from convlin.errors import InputError
 from convlin.records import Location, Report
@@ -72,13 +72,18 @@ def check_comments(functions: Iterable[FunctionLines], letters: Names) -> Checke
             known[source.name] = comments_of(source)
         ran.setdefault(source.name, []).append(range(function.first, function.last + 1))
         for line in function.lines.values():
-            present = comment_of(line, known[source.name], letters.sizes)
-            if present is None or not line.shapes:
+            if not line.shapes:
                 continue
+            comments = known[source.name]
+            looked.add((source.name, line.last))
+            if line.first - 1 in comments and comments[line.first - 1].own_line:
+                looked.add((source.name, line.first - 1))
+            comment = held(line, source, comments, letters)
+            if comment is None:
+                continue
+            present, why = comment
             where = Location(source.name, source.line(present.comment.start))
-            looked.add(where)
             unknown = [name for name in present.shapes.names if name not in letters.sizes]
-            why = difference(present.shapes, line.shapes, letters)
             if unknown:
                 why = f"{unknown[0]} is not a letter of the input: give the input in letters, such as 3,H,W"
             if why:
