@@ -15,6 +15,7 @@ from convlin.render.options import Options
 
 if TYPE_CHECKING:
     from convlin.annotate.listing import Listing
+    from convlin.checks.difference import Difference
     from convlin.checks.patterns import Expected
 
 
@@ -193,6 +194,39 @@ class Summary(Forms):
         self.check()
         write_lock(self.report, path)
         return self
+
+    def diff(self, other: Summary | str | os.PathLike[str]) -> Difference:
+        """What is different in ``other``: calls added, removed, moved, renamed, other shapes, types and parameters.
+
+        ``other`` is a summary, of another model or of the same at another size, or the path of a lock.  The
+        result prints as a table, is empty (and false) where nothing differs, shows as HTML in a notebook,
+        and has ``to_json``.
+
+        Raises:
+            InputError: ``other`` is neither, no pass was run, or the file is no lock.
+
+        >>> from convlin import summarize
+        >>> from torch import nn
+        >>> before = summarize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU()), (3, 8, 8))
+        >>> after = summarize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.ReLU()), (3, 8, 8))
+        >>> print(before.diff(after))
+        Sequential: 1 added, 1 renamed, 2 reshaped
+        <BLANKLINE>
+        Change    Layer          Before              After
+        added     1 (MaxPool2d)                      1x4x6x6 -> 1x4x3x3
+        renamed   2              1                   2
+        reshaped  2              1x4x6x6 -> 1x4x6x6  1x4x3x3 -> 1x4x3x3
+        reshaped  .              -> 1x4x6x6          -> 1x4x3x3
+        """
+        __tracebackhide__ = True
+        from convlin.checks.difference import difference
+
+        if not isinstance(other, Summary | str | os.PathLike):
+            raise InputError(f"{other!r} is no Summary: write a.diff(b) with two summaries, or with the path of a lock")
+        try:
+            return difference(self.report, other.report if isinstance(other, Summary) else other)
+        except InputError as error:
+            raise error.with_traceback(None) from None
 
     def assert_shapes(self, expected: Expected) -> Summary:
         """This summary, or one ``ShapeError`` with every difference; ``expected`` as for ``convlin.assert_shapes``."""

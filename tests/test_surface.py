@@ -60,6 +60,7 @@ SUMMARY = {
     "source": "",
     "check": "path=None",
     "lock": "path",
+    "diff": "other",
     "assert_shapes": "expected",
     "memory": "*, batch_size=None, gradients=False, optimizer=None",
     "table": "**options",

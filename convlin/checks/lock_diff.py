@@ -133,16 +133,16 @@ _COUNTED = {
 }
 
 
-def told(found: Sequence[Change]) -> str:
+def told(found: Sequence[Change], heads: tuple[str, ...] = ("Change", "Layer", "Lock", "Now")) -> str:
     """The changes as text: how many of each kind, and a row for each."""
     counts: dict[str, int] = {}
     for change in found:
         counts[change.kind] = counts.get(change.kind, 0) + 1
     rows = [(change.kind, change.label, change.before, change.now) for change in found[:_MOST_ROWS]]
-    text = grid(("Change", "Layer", "Lock", "Now"), rows)
+    text = grid(heads, rows)
     more = f"\n… and {len(found) - _MOST_ROWS} more" if len(found) > _MOST_ROWS else ""
-    heads = ", ".join(_COUNTED.get(kind, f"{{}} {kind}").format(count) for kind, count in counts.items())
-    return f"{heads}\n\n{text}{more}"
+    total = ", ".join(_COUNTED.get(kind, f"{{}} {kind}").format(count) for kind, count in counts.items())
+    return f"{total}\n\n{text}{more}"
 
 
 def _head(lock: Lock, now: Lock) -> Iterator[Change]:

@@ -70,6 +70,10 @@ def _command(name: str) -> Command:
         from convlin.cli.annotating import annotate
 
         return annotate
+    if name == "diff":
+        from convlin.cli.comparing import diff
+
+        return diff
     from convlin.cli import commands
 
     return commands.show if name == "show" else commands.explain

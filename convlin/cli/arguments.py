@@ -79,6 +79,7 @@ def build() -> argparse.ArgumentParser:
     _fix(commands)
     _annotate(commands)
     _explain(commands)
+    _diff(commands)
     _program(commands)
     return parser
 
@@ -187,6 +188,20 @@ def _annotate(commands: _Commands) -> None:
     )
     parser.add_argument("--write", action="store_true", help="change the files")
     parser.add_argument("--arithmetic", action="store_true", help="add how a size comes about: since 32*8*8 = 2048")
+
+
+def _diff(commands: _Commands) -> None:
+    parser = _command(
+        commands,
+        "diff",
+        "compare two locks: which layers were added, removed, renamed or have other shapes",
+        "Compare two locks, as convlin check --lock FILE --update writes them. No code is run.\n"
+        "Exit with 1 if anything is different.",
+        "  git show HEAD~1:net.shapes > before.shapes\n  convlin diff before.shapes net.shapes",
+    )
+    parser.add_argument("before", metavar="BEFORE", help="a lock")
+    parser.add_argument("after", metavar="AFTER", help="another one")
+    parser.add_argument("--format", choices=("text", "html", "json"), default="text", help="form of the answer")
 
 
 def _explain(commands: _Commands) -> None:
