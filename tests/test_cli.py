@@ -667,6 +667,31 @@ def test_configured_models(run: Run, project: Path, monkeypatch: pytest.MonkeyPa
     assert run("check").status == 0
 
 
+def test_the_last_line_is_the_command_that_fixes(run: Run, project: Path) -> None:
+    ran = run("check", "net.py:Wrong", "3,32,32", "--mode", "train", "--batch-size", "2")
+    last = ran.out.splitlines()[-1]
+    assert last == "2 problems, 2 can be fixed: convlin fix net.py:Wrong 3,32,32 --mode train --batch-size=2"
+    assert (
+        run("show", "net.py:Wrong", "3,32,32").err == "2 problems, 2 can be fixed: convlin fix net.py:Wrong 3,32,32\n"
+    )
+    assert run(*last.partition(": convlin ")[2].split(), "--write").status == 0
+    assert run("check", "net.py:Wrong", "3,32,32").status == 0
+    write(
+        project / "odd.py",
+        """
+        import torch
+        from torch import nn
+
+        class Odd(nn.Module):
+            def forward(self, x):
+                return x @ torch.ones(5, 2)
+        """,
+    )
+    ran = run("check", "odd.py:Odd", "4")
+    assert ran.out.splitlines()[-1] == "1 problem, none that convlin fix can write"
+    assert run("fix", "odd.py:Odd", "4").out == ""
+
+
 def test_one_wrong_model_among_several(run: Run, project: Path) -> None:
     write(
         project / "pyproject.toml",
@@ -689,7 +714,7 @@ def test_one_wrong_model_among_several(run: Run, project: Path) -> None:
         "✗ net.py:Rais",
         "✓ net.py:CNN ",
     ]
-    assert ran.out.endswith("3 models, 2 with problems\n")
+    assert ran.out.endswith("3 models, 2 with problems\n2 problems, 2 can be fixed: convlin fix\n")
     assert "return x.nonsense" in ran.err
 
 

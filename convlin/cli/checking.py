@@ -15,6 +15,7 @@ from convlin.cli import comment_check, failures, while_importing
 from convlin.cli.annotating import look_with_letters
 from convlin.cli.annotations import Annotation, annotated
 from convlin.cli.commands import as_json
+from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import Job, Looked, jobs, look
 from convlin.cli.load_model import Loader, divided
 from convlin.cli.screen import Screen
@@ -41,6 +42,8 @@ class Result:
     calls: int = 0
     problems: tuple[Problem, ...] = ()
     problems_text: str = ""
+    fixable: int = 0
+    """How many of the problems ``convlin fix`` can write a line for."""
     changes: tuple[Change, ...] = ()
     written: str = ""
     """What happened to the lock, where it was to be written."""
@@ -92,6 +95,8 @@ def check(arguments: argparse.Namespace, screen: Screen) -> int:
     elif len(results) > 1:
         wrong = sum(not result.ok for result in results)
         screen.answer(f"{len(results)} models, {wrong or 'none'} with problems")
+    if arguments.format == "text" and any(result.problems for result in results):
+        screen.answer(_last_line(results), is_table=False)
     stale = comments is not None and bool(comments.stale)
     return max([*(result.status for result in results), int(stale)])
 
@@ -104,6 +109,8 @@ def _checked(job: Job, loader: Loader, screen: Screen, with_comments: list[Repor
             raise InputError(f"{job.model} needs an input to be checked with: write its sizes, such as 3,32,32")
         looked = look(job, loader, screen)
         _take(result, looked.summary)
+        if result.problems:
+            result.fixable = len(result.problems) - len(fixes_of(looked).left)
         if job.lock_path is not None:
             _hold_against_lock(result, looked, job.lock_path, update=update)
         if job.comments and looked.summary.ok:
@@ -177,6 +184,12 @@ def _answer_text(result: Result, screen: Screen) -> None:
         parts.append(_indented(f"does not match {shown(result.job.lock_path or '')}: {told(result.changes)}"))
         parts.append("  If this is intended, add --update")
     screen.answer("\n".join(parts))
+
+
+def _last_line(results: Sequence[Result]) -> str:
+    wrong = [result for result in results if result.problems]
+    problems, fixable = sum(len(each.problems) for each in wrong), sum(each.fixable for each in wrong)
+    return last_line(problems, fixable, wrong[0].job if len(results) == 1 else None)
 
 
 def _usage(result: Result) -> str:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlin._util.suggest import nearest_or_all
 from convlin.cli import values
+from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import jobs, look
 from convlin.cli.load_model import Loader, is_file
 from convlin.cli.screen import Screen
@@ -35,7 +36,8 @@ def show(arguments: argparse.Namespace, screen: Screen) -> int:
     }
     (job,) = jobs(arguments)
     with Loader() as loader:
-        summary = look(job, loader, screen, options).summary
+        looked = look(job, loader, screen, options)
+        summary = looked.summary
         if arguments.source:
             _show_source(summary, arguments, screen)
         elif arguments.output is not None:
@@ -43,6 +45,9 @@ def show(arguments: argparse.Namespace, screen: Screen) -> int:
         else:
             form = arguments.format or "text"
             screen.answer(_text(summary, form), is_table=form == "text")
+        if not summary.ok:
+            problems = len(summary.problems)
+            screen.say(last_line(problems, problems - len(fixes_of(looked).left), job))
     return 0 if summary.ok else 1
 
 

@@ -10,18 +10,17 @@ import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from convlin._util.atomic_write import shown, write_bytes
-from convlin.cli.jobs import Job, Looked, jobs, look
+from convlin.cli.fixes import fixes_of
+from convlin.cli.jobs import Job, jobs, look
 from convlin.cli.load_model import Loader
 from convlin.cli.screen import Screen
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
-    from convlin.records import Problem
     from convlin.source import Edit
-    from convlin.summary import Summary
 
 
 @dataclass(slots=True)
@@ -67,46 +66,10 @@ def _planned(todo: Sequence[Job], screen: Screen) -> Mending:
             looked = look(job, loader, screen)
             mending.wrong[job] = len(looked.summary.problems)
             if looked.summary.problems:
-                _plan(looked, mending)
+                fixes = fixes_of(looked)
+                mending.edits += [edit for edit in fixes.edits if edit not in mending.edits]
+                mending.left += fixes.left
     return mending
-
-
-def _plan(looked: Looked, mending: Mending) -> None:
-    from convlin.source.plan import plan
-
-    problems = looked.summary.problems
-    wanted = {problem.path: problem.changes for problem in problems if problem.changes}
-    planned = plan(looked.loaded.model, wanted, looked.loaded.hints)
-    mending.edits += [edit for edit in planned.edits if edit not in mending.edits]
-    for problem in problems:
-        if problem.changes:
-            reason = planned.declined.get(problem.path)
-        else:
-            edit = _reshaped(problem, looked.summary)
-            reason = None if edit is not None else "no number in the source fixes this"
-            if edit is not None and edit not in mending.edits:
-                mending.edits.append(edit)
-        if reason is not None:
-            name = problem.path or looked.summary.report.model
-            here = reason.replace(f"{Path.cwd()}{os.sep}", "")
-            mending.left.append(f"skipped: {name} ({problem.kind}): {here}")
-
-
-def _reshaped(problem: Problem, summary: Summary) -> Edit | None:
-    """The edit of a ``view`` in ``forward`` whose corrected line the problem gives."""
-    from convlin.source import corrected_reshape, reshape_edit
-
-    if problem.where is None or problem.kind not in ("reshape", "batch"):
-        return None
-    ways: list[Mapping[str, Any]] = [{}, {"keep_sizes": True}, {"size": str(problem.required)}]
-    made = summary.calls[problem.call].output_shape if problem.call is not None else None
-    if made is not None and len(made) > 2:  # an image of other channels
-        ways.append({"size": str(made[1]), "axis": 1 - len(made)})
-    for way in ways:
-        if problem.fix is not None and corrected_reshape(problem.where, **way) == problem.fix:
-            edit = reshape_edit(problem.where, **way)
-            return edit if edit is not None and edit.certain else None
-    return None
 
 
 # Writing, and proving it

@@ -42,6 +42,12 @@ class Job:
     base: Path = Path()
     """Where relative paths start and modules are looked for first."""
 
+    def asked(self) -> list[str]:
+        """The job as somebody would type it: what is as it is without being said is left out."""
+        words = self.command()
+        mode = words.index("--mode")
+        return words if self.mode != "eval" else [*words[:mode], *words[mode + 2 :]]
+
     def command(self) -> list[str]:
         """The job as arguments of ``convlin check``."""
         words = [self.model, *self.input, "--mode", self.mode]

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from itertools import groupby
 from typing import Any, NamedTuple, TypeAlias
 
 from convlin._util.gc_pause import paused
 from convlin.records import Call, Derivation, Problem, Step, TensorInfo
 from convlin.render import words
+from convlin.render.named_outputs import output_names, type_text
 from convlin.render.rows import Row, Table
 from convlin.render.short import condensed
 
@@ -70,7 +71,7 @@ def lines_by_row(table: Table, *, short_heads: bool = False) -> Lines:
         if short_heads and row.kind == "group":
             found = [_counted(table.columns, row, tuple(first))]
         elif shapes and (len(row.inputs) > 1 or len(row.outputs) > 1):
-            found += _further(table.columns, row, shapes)
+            found += _further(table, row, shapes)
         written.append(found)
     return written
 
@@ -98,14 +99,10 @@ def _remarked(columns: Sequence[str]) -> int | None:
     return next((columns.index(name) for name in ("arithmetic", "output", "input") if name in columns), None)
 
 
-def _further(columns: Sequence[str], row: Row, shapes: Sequence[int]) -> list[tuple[str, ...]]:
+def _further(table: Table, row: Row, shapes: Sequence[int]) -> list[tuple[str, ...]]:
     """The lines under the first, for the other tensors."""
-    others = {
-        index: _tensors(row.inputs if columns[index] == "input" else row.outputs, is_output=columns[index] == "output")[
-            1:
-        ]
-        for index in shapes
-    }
+    columns = table.columns
+    others = {index: _tensors(table, row, columns[index])[1:] for index in shapes}
     blank = ("",) * len(columns)
     found: list[tuple[str, ...]] = []
     for number in range(max(map(len, others.values()))):
@@ -116,18 +113,24 @@ def _further(columns: Sequence[str], row: Row, shapes: Sequence[int]) -> list[tu
     return found
 
 
-def _tensors(tensors: Sequence[TensorInfo], *, is_output: bool) -> list[str]:
-    """One text for each tensor; many equal ones in a row are counted."""
+def _tensors(table: Table, row: Row, column: str) -> list[str]:
+    """One text for each tensor that went in or came out; many equal ones in a row are counted."""
+    is_output = column == "output"
+    names = output_names(table.report.calls[row.calls[0]]) if is_output and row.calls else {}
     texts: list[str] = []
-    for shape, group in groupby(tensors, key=lambda info: info.shape):
+    for shape, group in groupby(row.outputs if is_output else row.inputs, key=lambda info: info.shape):
         alike = list(group)
         if len(alike) >= _MANY or (len(alike) > 1 and not is_output):
             texts.append(f"{len(alike)} of {words.shape(shape)}")
         else:
-            texts += [words.tensor(info) if is_output else words.shape(shape) for info in alike]
+            texts += [_tensor(info, names) if is_output else words.shape(shape) for info in alike]
     if len(texts) > _MOST_LINES:
         texts[_MOST_LINES - 1 :] = [f"… and {len(texts) - _MOST_LINES + 1} more"]
     return texts
+
+
+def _tensor(info: TensorInfo, names: Mapping[str, str]) -> str:
+    return words.tensor(info._replace(place=names.get(info.place, info.place)))
 
 
 def _shapes(which: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
@@ -138,13 +141,17 @@ def _shapes(which: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, R
         shapes = tuple(info.shape for info in tensors(row))
         return shapes[0] if len(shapes) == 1 else (shapes or None)
 
-    def text(_: Table, row: Row) -> str:
+    def text(table: Table, row: Row) -> str:
         found = tensors(row)
         if len(found) == 1:
             return words.shape(found[0].shape)
-        return _tensors(found, is_output=which == "output")[0] if found else ""
+        return _tensors(table, row, which)[0] if found else ""
 
     return value, text
+
+
+def _type_text(table: Table, row: Row) -> str:
+    return type_text(row.type, [table.report.calls[index] for index in row.calls])
 
 
 def _params_text(_: Table, row: Row) -> str:
@@ -318,7 +325,7 @@ def _layer_value(_: Table, row: Row) -> str:
 #: Every column, by the name under which it is asked for.
 COLUMNS: dict[str, Column] = {
     "layer": Column("Layer", _layer_value, lambda table, row: table.label(row)),
-    "type": Column("Type", lambda _, row: row.type, lambda _, row: row.type),
+    "type": Column("Type", lambda _, row: row.type, _type_text),
     "input": Column("Input", *_shapes("input")),
     "output": Column("Output", *_shapes("output")),
     "params": Column("Params", lambda _, row: row.params, _params_text, is_number=True),

@@ -35,6 +35,9 @@ _MOST_AT_END = 4
 
 _LEFT_OUT = "…"
 
+#: In front of a shape, the name or place of one of several outputs.
+_NAME = re.compile(r"(?:[a-z_]\w*|(?:\[[^\]]*\]|\.\w+)+) ")
+
 Lines = list[tuple[str, ...]]
 
 
@@ -53,11 +56,17 @@ def fitted(table: Table, rows: Sequence[Lines], width: int, *, ascii_only: bool 
 
 
 def giving_way(table: Table, rows: Sequence[Lines], width: int) -> set[str]:
-    """The columns that have to be narrower than what is in them for the table to fit; all where that is not enough."""
+    """The columns that have to be narrower than what is in them for the table to fit; all where that is not enough.
+
+    The name of an output may stand on a line of its own, above its shape.
+    """
     widths = _natural(table, rows)
     narrowed = _narrowed(table, widths, width)
     if _total(narrowed) > width:
         return set(table.columns)
+    if "output" in table.columns:
+        index = table.columns.index("output")
+        widths[index] = max(len(_NAME.sub("", line[index])) for row in rows for line in row)
     return {name for name, before, after in zip(table.columns, widths, narrowed, strict=True) if after < before}
 
 
