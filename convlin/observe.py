@@ -20,7 +20,7 @@ from convlin.module_tree import walk
 from convlin.ops.catalog import OPS
 from convlin.records import Report, SourceKind
 from convlin.tensors import tensors_in
-from convlin.trace.call_sites import wants_gradients
+from convlin.trace.call_sites import may_catch, wants_gradients
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
 from convlin.trace.recording import Recording, Suspects
@@ -117,6 +117,7 @@ def _observed(
     # On the meta device not every function checks what reaches it.
     careful, gradients = plan.device.type == "meta" or found is not None, False
     found = found or Suspects()
+    stands_in, looked = True, False
     nodes = walk(root)
     modules = [node.module for node in nodes]
     if plan.device.type == "meta" and model_device(root).type != "meta":
@@ -128,8 +129,8 @@ def _observed(
         closed = may_be_closed and not careful and is_closed(modules, given, mode)
         with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules):
             state = State(
-                careful=careful, gradients=gradients, batch_added=plan.adds_batch, suspects=found, closed=closed,
-                keeper=keeper,
+                careful=careful, stands_in=stands_in, gradients=gradients, batch_added=plan.adds_batch,
+                suspects=found, closed=closed, keeper=keeper,
             )  # fmt: skip
             if flops:
                 state.flops = _flop_count()
@@ -144,6 +145,12 @@ def _observed(
                 continue
             if not careful and failure is not None and failure.in_torch:
                 careful = True
+                continue
+            if not stands_in:
+                stands_in, found = True, found | Suspects(caught=state.refusals_caught())
+                continue
+            if recording.findings and not looked and may_catch(modules):
+                stands_in, looked = False, True
                 continue
             more = suspects(recording, batch_added=plan.adds_batch) | found
             if more != found or (not careful and plan.adds_batch and has_unbatched_convolution(recording)):

@@ -23,6 +23,7 @@ from convlin.observe import with_integers
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.session import Decision, Session, session
+from convlin.trace.call_sites import may_catch
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording, Suspects
 from convlin.trace.state import State
@@ -37,7 +38,7 @@ _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 _SAMPLE_BATCH = 6
 
 _MOST_SAMPLES = 12
-_MOST_PASSES = 6
+_MOST_PASSES = 8
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12
 #: Sizes that are looked at for a decision to come out the other way: of one letter; of two, in every combination,
@@ -106,15 +107,24 @@ def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]
     found = Suspects()
     nodes = walk(model)
     lazy = lazy_modules(nodes)
+    stands_in, looked = True, False
     for _ in range(_MOST_PASSES):
         with untouched(model), forgetting(model), prepared(model, plan, mode), session(model, sample) as letters:
-            state = State(careful=True, batch_added=plan.adds_batch, suspects=found, read=letters.read)
+            state = State(
+                careful=True, stands_in=stands_in, batch_added=plan.adds_batch, suspects=found, read=letters.read
+            )
             recording = one_pass(model, plan, state, letters.sizes)
             held = Held(nodes, recording, lazy)
         _in_closed_form(recording, letters)
         better = with_integers(plan, recording)
         if better is not None:
             plan = better
+            continue
+        if not stands_in:
+            stands_in, found = True, found | Suspects(caught=state.refusals_caught())
+            continue
+        if recording.findings and not looked and may_catch(node.module for node in nodes):
+            stands_in, looked = False, True
             continue
         more = suspects(recording, batch_added=plan.adds_batch) | found
         if more != found:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType
+from types import FrameType, FunctionType
 
 import torch
+from torch import nn
 
 from convlin._util.packages import CONVLIN, PYTHON, folder, is_installed
 from convlin.records import Location
@@ -133,6 +135,15 @@ def wants_gradients(error: BaseException) -> bool:
             return True
         traceback = traceback.tb_next
     return False
+
+
+def may_catch(modules: Iterable[nn.Module]) -> bool:
+    """Whether a class of some modules, torch's own aside, has a method with a ``try`` or a ``with`` in it."""
+    classes = {kind for module in modules for kind in type(module).__mro__}
+    functions = (each for kind in classes for each in vars(kind).values() if isinstance(each, FunctionType))
+    return any(
+        each.__code__.co_exceptiontable and not each.__code__.co_filename.startswith(TORCH) for each in functions
+    )
 
 
 def interrupts(error: BaseException) -> bool:

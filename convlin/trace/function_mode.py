@@ -25,7 +25,7 @@ from convlin.records import UNSEEN, Join, Shape, Source, SourceKind
 from convlin.tensors import info, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
-from convlin.trace.recording import Event, Failure, Fold
+from convlin.trace.recording import Event, Failure, Fold, Refusal
 from convlin.trace.state import State, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -100,9 +100,11 @@ class Between(TorchFunctionMode):
         layer = state.stack[-1] if state.stack else None
         if (
             state.careful
+            and state.stands_in
             and not state.watching
             and layer is not None
             and not state.known(type(layer.module)).as_documented
+            and Refusal(layer.path) not in state.suspects.caught
         ):
             recovery = recover(func, args, kwargs, layer.module)
             if recovery is not None:
@@ -138,7 +140,7 @@ class Between(TorchFunctionMode):
         except Exception as error:
             if interrupts(error):
                 raise
-            recovery = self._recover(func, args, kwargs, error)
+            recovery = self._recover(func, args, kwargs, error, caller)
             if recovery is None:
                 self._note_failure(func, args, kwargs, error, caller)
                 raise
@@ -253,10 +255,14 @@ class Between(TorchFunctionMode):
         return frozenset().union(*(handed_on(axes, given, shape, settled) for given, axes in doubts))
 
     def _recover(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception, caller: FrameType
     ) -> tuple[tuple[Misfit, ...], Any] | None:
         state = self._state
-        if not state.careful or state.watching or not isinstance(error, RuntimeError | ValueError | IndexError):
+        may_stand_in = state.careful and state.stands_in and not state.watching
+        if not may_stand_in or not isinstance(error, RuntimeError | ValueError | IndexError):
+            return None
+        caught = state.suspects.caught
+        if caught and Refusal(state.path, name_of(func), line_of(caller)) in caught:
             return None
         layer = state.stack[-1].module if state.stack and state.stack[-1].is_leaf else None
         recovery = recover(func, args, kwargs, layer)
@@ -294,6 +300,9 @@ class Between(TorchFunctionMode):
         recovery = None
         if state.watching and caller is not None and isinstance(error, RuntimeError | ValueError | IndexError):
             recovery = recover(func, args, kwargs, state.stack[-1].module if state.stack else None)
+        if not state.stands_in:
+            at = () if caller is None else (name_of(func), line_of(caller))
+            state.raised.append((Refusal(state.path, *at), error))
         state.recording.failure = Failure(
             error,
             in_torch=True,

@@ -96,6 +96,16 @@ class Failure:
 
 
 @dataclass(frozen=True, slots=True)
+class Refusal:
+    """What refused its input: a function at a line of the user's, or a layer of PyTorch's."""
+
+    path: str
+    """The layer, or the module whose ``forward`` calls the function."""
+    function: str = ""
+    where: Location | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class Fold:
     """A reshape that is to be taken for a mistake: the batch disappears in it for good.
 
@@ -121,6 +131,8 @@ class Suspects:
     """Paths of convolutions that took an input without a batch, which a later layer then missed."""
     in_order: frozenset[str] = frozenset()
     """Paths of layers whose channels are where they belong: with the axes in another order more is wrong."""
+    caught: frozenset[Refusal] = frozenset()
+    """What ``forward`` tries, and goes on without: no mistake."""
 
     def __or__(self, other: Suspects) -> Suspects:
         return Suspects(*(getattr(self, each.name) | getattr(other, each.name) for each in fields(self)))
@@ -144,6 +156,15 @@ class Recording:
     under_way: tuple[str, ...] = ()
     """Paths of the modules that were running when the pass stopped, the innermost last."""
     expressions: Expressions = field(default_factory=Expressions)
+
+
+def comes_from(error: BaseException | None, first: BaseException) -> bool:
+    """Whether an error is another one, or was raised while that was handled."""
+    seen: set[int] = set()
+    while error is not None and error is not first and id(error) not in seen:
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return error is first
 
 
 def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:

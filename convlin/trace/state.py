@@ -15,7 +15,7 @@ from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
 from convlin.records import UNSEEN, Location, Source, TensorInfo
 from convlin.tensors import SizeReader, sizes
 from convlin.trace.provenance import Provenance
-from convlin.trace.recording import Finding, Frame, Recording, Suspects
+from convlin.trace.recording import Finding, Frame, Recording, Refusal, Suspects, comes_from
 from convlin.untouched.module_state import Keeper, TrainingFlags
 
 if TYPE_CHECKING:
@@ -60,6 +60,8 @@ class State:
 
     careful: bool = False
     """Examine what reaches every layer, and stand in for what does not fit."""
+    stands_in: bool = True
+    """In a careful pass.  False to see what ``forward`` itself catches: everything that does not fit raises."""
     watching: bool = False
     """The pass is the user's own: nothing may stand in, and only what failed is examined."""
     gradients: bool = False
@@ -81,6 +83,8 @@ class State:
     """The modules under way, the innermost last; in a quick pass without PyTorch's plain layers."""
     caught: list[Frame] = field(default_factory=list)
     """Frames of modules that raised and were taken from the stack since: somebody caught it, or still may not."""
+    raised: list[tuple[Refusal, BaseException]] = field(default_factory=list)
+    """Where nothing stands in: what refused its input, and the error."""
     types: dict[type, KnownType] = field(default_factory=dict)
 
     def known(self, kind: type) -> KnownType:
@@ -120,12 +124,20 @@ class State:
         stack = self.stack
         if stack and stack[-1].error is not None:
             self.caught = []
+            if not self.stands_in:
+                self.raised.append((Refusal(stack[-1].path), stack[-1].error))
             while stack and stack[-1].error is not None:
                 self.caught.insert(0, stack.pop())
 
     def unsettle(self, error: BaseException) -> None:
         """Nobody caught ``error`` after all: what ran was on its way out, in a ``finally`` perhaps."""
         self.stack += [frame for frame in self.caught if frame.error is error]
+
+    def refusals_caught(self) -> frozenset[Refusal]:
+        """What raised in a pass without stand-ins and did not lead to what stopped the pass, if anything did."""
+        failure = self.recording.failure
+        last = failure.error if failure is not None else None
+        return frozenset(refusal for refusal, error in self.raised if not comes_from(last, error))
 
     def count(self, before: int, inside: int = 0) -> int | None:
         """Operations since the count stood at ``before``, less those of calls inside; told to the call around it."""

@@ -27,7 +27,7 @@ from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradie
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
-from convlin.trace.recording import Event, Failure, Frame, Recording, is_feature_map
+from convlin.trace.recording import Event, Failure, Frame, Recording, Refusal, is_feature_map
 from convlin.trace.state import State
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -126,6 +126,8 @@ class Tracer:
 
     def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
         state = self._state
+        if not state.stands_in or Refusal(frame.path) in state.suspects.caught:
+            return None
         known = state.known(type(frame.module))
         first = args[0] if args else next(iter(kwargs.values()), None)
         if isinstance(first, nn.Module) and frame.is_leaf and known.as_documented:
