@@ -19,7 +19,7 @@ import convlin
 from convlin import Summary
 from convlin.cli.arguments import build
 from convlin.cli.jobs import Job
-from convlin.pytest_plugin import ShapeLock
+from convlin.pytest_plugin.locks import ShapeLock
 from convlin.records import Call, Problem
 from convlin.render.options import DisplayOptions, Options
 from tests.messages import raised
