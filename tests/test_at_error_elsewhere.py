@@ -54,6 +54,82 @@ def test_a_view_that_changed_the_batch(loss: Callable[..., Tensor]) -> None:
     step(Net(needed), torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4), loss)
 
 
+class Pair(nn.Module):
+    """Two inputs, of which a ``view`` breaks the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+        self.age = nn.Linear(1, 10)
+
+    def forward(self, image: Tensor, age: Tensor, scale: float = 1.0) -> Tensor:
+        return self.net(image) * scale + self.age(age).mean()
+
+
+IMAGES, AGES, LABELS = torch.randn(4, 3, 16, 16), torch.rand(4, 1), labels_of(1, 2, 3, 4)
+
+
+def positions(model: nn.Module) -> None:
+    images, ages = IMAGES, AGES
+    F.cross_entropy(model(images, ages), LABELS)
+
+
+def names(model: nn.Module) -> None:
+    batch, device = {"image": IMAGES, "age": AGES}, torch.device("cpu")
+    F.cross_entropy(model(batch["image"].to(device), age=batch["age"].float(), scale=2.0), LABELS)
+
+
+def stars(model: nn.Module) -> None:
+    batch = {"image": IMAGES, "age": AGES}
+    outputs = model(**batch)
+    F.cross_entropy(outputs, LABELS)
+
+
+def twice(model: nn.Module) -> None:
+    pairs = [IMAGES, AGES], (IMAGES[:2, :, :8, :8], AGES[:2])
+    F.cross_entropy(model(*pairs[1]), LABELS[:2])
+    F.cross_entropy(model(*pairs[0]), LABELS)
+    F.cross_entropy(model(*pairs[1]), LABELS[:2])
+
+
+@pytest.mark.parametrize("work", [positions, names, stars, twice])
+def test_a_model_of_several_inputs(work: Callable[[nn.Module], None]) -> None:
+    found = answer_to(raised(lambda: work(Pair())))
+    assert found is not None
+    assert found.said.endswith("convlin ran Pair again, on inputs of the same shapes:")
+    assert found.summary is not None
+    assert [(each.path, each.kind) for each in found.summary.problems] == [("net", "batch"), ("net.fc", "in_features")]
+    assert found.summary["net.conv"].input_shape == (4, 3, 16, 16)
+    assert found.summary["age"].input_shape == (4, 1)
+
+
+class Loader:
+    """Counts how often its items and attributes are computed."""
+
+    asked = 0
+
+    def __getitem__(self, key: str) -> Tensor:
+        self.asked += 1
+        return {"image": IMAGES, "age": AGES}[key]
+
+    @property
+    def ages(self) -> Tensor:
+        self.asked += 1
+        return AGES
+
+
+def test_nothing_of_the_users_runs_to_find_the_inputs() -> None:
+    loader = Loader()
+
+    def work(model: nn.Module) -> None:
+        F.cross_entropy(model(loader["image"], loader.ages), LABELS)
+
+    error = raised(lambda: work(Pair()))
+    asked = loader.asked
+    assert answer(error) is None
+    assert loader.asked == asked
+
+
 def test_without_gradients_the_one_model_is_it() -> None:
     with torch.no_grad():
         error = raised(lambda: step(Net(), torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4)))
