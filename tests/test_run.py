@@ -228,3 +228,37 @@ def test_an_interrupt_ends_it_as_it_ends_python(tmp_path: Path) -> None:
         ended.append((process.returncode, said))
     assert ended[0] == ended[1]
     assert ended[0][0] == -signal.SIGINT
+
+
+def test_python_i_goes_on_behind_it(tmp_path: Path) -> None:
+    write(tmp_path, "wrong.py", WRONG)
+    write(tmp_path, "right.py", "lr = 0.1\nprint('end')")
+    write(tmp_path, "exits.py", "lr = 0.1\nimport sys\nsys.exit(3)")
+    for name, look in (("wrong.py", "net.fc1.in_features"), ("right.py", "lr"), ("exits.py", "lr")):
+        plain, ours = (
+            run(sys.executable, "-i", *words, name, cwd=tmp_path, input=f"print({look})\n", check=False)
+            for words in ([], ["-m", "convlin", "run"])
+        )
+        assert plain.returncode == ours.returncode == 0
+        assert plain.stdout == ours.stdout
+        assert "999" in ours.stdout or "0.1" in ours.stdout
+        assert ("needs in_features=512" in ours.stderr) == (name == "wrong.py")
+        assert ("SystemExit" in ours.stderr) == (name == "exits.py")
+
+
+def test_a_module_of_the_users_in_the_place_of_pythons_own(tmp_path: Path) -> None:
+    write(tmp_path, "html.py", "raise ImportError('mine')")
+    write(tmp_path, "train.py", WRONG)
+    plain, ours = both(tmp_path, "train.py")
+    assert plain.returncode == ours.returncode == 1
+    assert ours.stderr.startswith(plain.stderr)
+
+
+def test_little_is_loaded_before_the_program(tmp_path: Path) -> None:
+    """``python`` loads nothing; what is loaded here is time in front of every program."""
+    write(tmp_path, "look.py", "import sys\nprint(*(name for name in sys.modules if name.startswith('convlin')))")
+    done = run(sys.executable, "-m", "convlin", "run", "look.py", cwd=tmp_path)
+    assert set(done.stdout.split()) == {
+        "convlin", "convlin.at_error", "convlin.at_error.show", "convlin.cli", "convlin.cli.arguments",
+        "convlin.cli.running", "convlin.errors",
+    }  # fmt: skip

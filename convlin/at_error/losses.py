@@ -130,8 +130,10 @@ def _about_labels(
     elif highest == classes and lowest > 0:
         said.append(f"if your labels count from 1 to {highest}, subtract 1 from them")
     if highest >= classes:
-        more = f"if there are {highest + 1} classes or more, the last layer needs an output for each"
-        said += [more, *([fix] if fix else [])]
+        otherwise = "otherwise " if len(said) > 1 else ""
+        each = "the last layer needs an output for each of your classes"
+        said.append(f"{otherwise}{each}: {highest + 1} for this batch, more if you have more")
+        said += [fix] if fix else []
     return mistake(name, said), None
 
 
