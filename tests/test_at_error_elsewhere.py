@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlin.at_error import second_run
 from convlin.at_error.answer import answer, answer_to
 from tests.test_at_error import raised
 
@@ -101,6 +102,16 @@ def test_a_model_of_several_inputs(work: Callable[[nn.Module], None]) -> None:
     assert [(each.path, each.kind) for each in found.summary.problems] == [("net", "batch"), ("net.fc", "in_features")]
     assert found.summary["net.conv"].input_shape == (4, 3, 16, 16)
     assert found.summary["age"].input_shape == (4, 1)
+
+
+def test_a_model_that_is_too_large_to_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised(lambda: positions(Pair()))
+    monkeypatch.setattr(second_run, "_MOST_VALUES", 10)
+    found = answer_to(error)
+    assert found is not None
+    assert found.said.endswith("convlin ran Pair again on the meta device, which computes shapes alone:")
+    assert found.summary is not None
+    assert [each.kind for each in found.summary.problems] == ["batch", "in_features"]
 
 
 class Loader:

@@ -6,16 +6,16 @@ made the predictions: the parameters behind them are its own, or it is the only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
 from itertools import chain
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
-from convlin.at_error.second_run import in_many_processes, plain_pass, plan_of, summary_of_pass
+from convlin.at_error.second_run import announced, in_many_processes, plain_pass, run_again, summary_of_pass
 from convlin.at_error.written_calls import written_calls
 from convlin.module_tree import modules_of, named_parameters_of
 
@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from convlin.inputs import Plan
     from convlin.records import Call
     from convlin.summary import Summary
+
+T = TypeVar("T")
 
 _MOST_NODES = 100_000
 _MOST_TRIALS = 20
@@ -75,13 +77,13 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
     found = _maker(made, target.shape[0], (made, target), steps)
     if found is None:
         return None
-    summary = summary_of_pass(found.root, _plan(found), found.hints)
+    summary = _summary(found)
     name, before, after = type(found.root).__name__, target.shape[0], made.shape[0]
     said = f"The loss got {after} predictions for {before} targets: {name} turns a batch of {before} into {after}."
     inputs = (
         "inputs of the same shapes" if len(_tensors(found.args, found.kwargs)) > 1 else "an input of the same shape"
     )
-    again = f"convlin ran {name} again, on {inputs}:"
+    again = announced(name, inputs, summary, found.root)
     if any(problem.kind == "batch" for problem in summary.problems):
         return f"{said}\n{again}", summary
     changing = [call for call in summary.calls if not call.inner and _batches(call) == (before, after)]
@@ -116,7 +118,7 @@ def _about_labels(
         found = _maker(made, made.shape[0], (made, target), steps, _kept_inputs(made))
     layer, fix = None, None
     if found is not None:
-        summary = summary_of_pass(found.root, _plan(found), found.hints)
+        summary = _summary(found)
         layer = _last_layer(summary, tuple(made.shape), classes)
         if layer is not None and summary.ok:
             size = "out_features" if "out_features" in layer.settings else "out_channels"
@@ -255,18 +257,23 @@ def _holds(outer: nn.Module, inner: nn.Module) -> bool:
 
 
 def _makes(found: _Made, made: Tensor) -> bool:
-    outputs = plain_pass(found.root, _plan(found)).outputs
+    outputs = _again(found, lambda plan: plain_pass(found.root, plan).outputs)
     return any(tuple(output.shape) == tuple(made.shape) for output in outputs)
 
 
-def _plan(found: _Made) -> Plan:
-    """The call of a model with tensors, which the user may have moved to its device on the way."""
+def _summary(found: _Made) -> Summary:
+    return _again(found, lambda plan: summary_of_pass(found.root, plan, found.hints))
+
+
+def _again(found: _Made, work: Callable[[Plan], T]) -> T:
+    """What ``work`` finds in the model's call with tensors that the user may have moved to its device on the way."""
     import torch
 
-    plan = plan_of(found.root, found.args, found.kwargs)
-
-    def moved(value: Any) -> Any:
+    def moved(value: Any, plan: Plan) -> Any:
         return value.to(plan.device) if isinstance(value, torch.Tensor) else value
 
-    kwargs = {name: moved(each) for name, each in plan.kwargs.items()}
-    return replace(plan, args=tuple(map(moved, plan.args)), kwargs=kwargs)
+    def on_device(plan: Plan) -> T:
+        args = tuple(moved(each, plan) for each in plan.args)
+        return work(replace(plan, args=args, kwargs={name: moved(each, plan) for name, each in plan.kwargs.items()}))
+
+    return run_again(found.root, found.args, found.kwargs, on_device)
