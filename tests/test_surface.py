@@ -150,7 +150,7 @@ def test_a_summary_is_read_by_path_and_cannot_be_changed() -> None:
     assert [module.path for module in summary.modules] == [path for path, _ in model.named_modules()]
     with pytest.raises(KeyError, match=r"there is no module 'fisrt'; did you mean 'first'\?"):
         summary["fisrt"]
-    with pytest.raises(KeyError, match="there is no module 'head'\""):
+    with pytest.raises(KeyError, match=r"there is no module 'head'$"):
         summary["head"]
     with pytest.raises(KeyError, match="'unused' was not called in this pass"):
         summary["unused"]
