@@ -37,40 +37,55 @@ class Ratio:
         return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
 
 
+def seconds(run: Callable[[], object]) -> float:
+    """Wall-clock seconds of one call."""
+    start = time.perf_counter()
+    run()
+    return time.perf_counter() - start
+
+
+def seconds_of_processes(run: Callable[[], object]) -> float:
+    """Seconds of processor time of the processes that a call starts and waits for."""
+    import resource
+
+    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+    run()
+    after = resource.getrusage(resource.RUSAGE_CHILDREN)
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+
+
 def interleaved(
-    bare: Callable[[], object], contenders: Mapping[str, Callable[[], object]], rounds: int = ROUNDS
+    bare: Callable[[], object],
+    contenders: Mapping[str, Callable[[], object]],
+    rounds: int = ROUNDS,
+    *,
+    clock: Callable[[Callable[[], object]], float] = seconds,
+    enough: float = ENOUGH,
 ) -> list[Ratio]:
     """Every contender and the bare pass once a round, in turn; ratios are taken round by round."""
     working: dict[str, Callable[[], object]] = {}
     least: dict[str, int] = {}
     for name, run in contenders.items():
         try:
-            first = seconds(run)
+            first = clock(run)
         except Exception as error:  # a neighbour that cannot do this work is told, not timed
             print(f"  {name} cannot: {type(error).__name__}: {str(error)[:80]}", flush=True)
         else:
             working[name] = run
-            least[name] = max(1, min(rounds, int(ENOUGH / first)))
+            least[name] = max(1, min(rounds, int(enough / first)))
     bare()
     times: dict[str, list[float]] = {name: [] for name in working}
     ratios: dict[str, list[float]] = {name: [] for name in working}
     for turn in range(rounds):
         gc.collect()
-        reference = seconds(bare)
+        reference = clock(bare)
         for name, run in working.items():
             if turn >= least[name]:
                 continue
-            taken = seconds(run)
+            taken = clock(run)
             times[name].append(taken)
             ratios[name].append(taken / reference)
     return [Ratio(name, median(found), min(found), max(found), median(times[name])) for name, found in ratios.items()]
-
-
-def seconds(run: Callable[[], object]) -> float:
-    """Wall-clock seconds of one call."""
-    start = time.perf_counter()
-    run()
-    return time.perf_counter() - start
 
 
 def in_fresh_process(code: str) -> dict[str, float]:

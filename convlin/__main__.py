@@ -7,4 +7,6 @@ import sys
 from convlin.cli import main
 
 if __name__ == "__main__":
-    sys.exit(main())
+    status = main()
+    if status or not sys.flags.inspect:  # python -i goes on when a program has come to its end
+        sys.exit(status)

@@ -27,6 +27,17 @@ class InputError(ConvlinError, ValueError):
     """The call cannot be right: said before anything runs, with what to write instead."""
 
 
+class UnknownArgumentError(ConvlinError, TypeError):
+    """A function has no such argument; said with the nearest one, or with what to write instead."""
+
+
+class UnknownLayerError(ConvlinError, KeyError):
+    """A summary was asked for a layer that the model does not have, or that was not called."""
+
+    def __str__(self) -> str:
+        return str(self.args[0])  # KeyError's own is the repr, in quotes
+
+
 class ShapeError(ConvlinError, AssertionError):
     """A check failed: shapes are not what the model needs or what was expected."""
 

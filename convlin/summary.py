@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlin._util.shown import Picture, Text
 from convlin._util.suggest import did_you_mean
-from convlin.errors import InputError, ShapeError
+from convlin.errors import InputError, ShapeError, UnknownLayerError
 from convlin.records import Accepts, Call, ModuleInfo, Problem, Report, Shape, Size
 from convlin.render.forms import Forms
 from convlin.render.options import Options
@@ -90,8 +90,8 @@ class Summary(Forms):
                 return call
         known = [module.path for module in self.modules]
         if path in known:
-            raise KeyError(f"{path!r} was not called in this pass")
-        raise KeyError(f"there is no module {path!r}{did_you_mean(path, known)}")
+            raise UnknownLayerError(f"{path!r} was not called in this pass")
+        raise UnknownLayerError(f"there is no module {path!r}{did_you_mean(path, known)}")
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self.calls)

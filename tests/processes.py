@@ -79,3 +79,10 @@ def python(code: str, **options: object) -> Done:
 def script(name: str) -> Path:
     """A command that is installed beside this Python."""
     return Path(sys.executable).with_name(name)
+
+
+def browse(page: Path, profile: Path) -> str:
+    """What Chromium makes of a page once its scripts have run, as HTML; it asks nobody outside."""
+    quiet = ["--disable-background-networking", "--disable-component-update", "--disable-sync", "--disable-quic"]
+    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--no-first-run", *quiet]
+    return run("chromium", *arguments, f"--user-data-dir={profile}", "--dump-dom", page.as_uri()).stdout

@@ -219,10 +219,80 @@ def test_a_second_run_that_ends_anywhere_leaves_the_model_as_it_was(monkeypatch:
     assert answer(error)
 
 
-def test_inputs_too_large_to_copy(monkeypatch: pytest.MonkeyPatch) -> None:
-    error = raised(lambda: Net()(torch.randn(4, 3, 16, 16)))
+class Views(nn.Module):
+    """The line that does not fit is a function's, in a child."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU())
+        self.last = Rows()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.inner(x))
+
+
+class Rows(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(100, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.view(x.shape[0], 100))
+
+
+@pytest.mark.parametrize("model", [Net(), Views(), nn.Sequential(nn.LSTM(16, 5)), nn.Sequential(nn.Linear(5, 2))])
+def test_what_is_too_large_runs_on_meta(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised(lambda: model(torch.randn(4, 3, 16, 17)))
+    there = answer_to(error)
+    monkeypatch.setattr(second_run, "_MOST_VALUES", 10)
+    on_meta = answer_to(error)
+    assert there is not None
+    assert there.summary is not None
+    assert on_meta is not None
+    assert on_meta.said == "convlin ran this call again on the meta device, which computes shapes alone:"
+    assert on_meta.summary is not None
+    assert on_meta.summary.problems == there.summary.problems
+    assert all(each.device.type == "cpu" for each in model.parameters())
+
+
+def test_on_meta_the_mistake_has_to_be_the_users(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = Net()
+    error = raised(lambda: model(torch.randn(4, 3, 16, 16)))
+    monkeypatch.setattr(second_run, "_MOST_VALUES", 10)
+    assert answer(error)
+    model.conv = nn.Conv2d(3, 4, 3, padding=1)  # now it stops in front of the layer
+    assert answer(error) is None
+
+
+def test_a_model_that_looks_at_values_gets_no_answer_on_meta(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Looks(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(9, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x[:, : int(x.sum() > 0) + 3])
+
+    error = raised(lambda: Looks()(torch.ones(2, 8)))
+    assert answer(error)
     monkeypatch.setattr(second_run, "_MOST_VALUES", 10)
     assert answer(error) is None
+
+
+def test_memory_that_a_second_run_does_not_have(monkeypatch: pytest.MonkeyPatch) -> None:
+    """An allocation that fails in the second run alone, as on a device that the first one has filled."""
+    model = Net()
+    error = raised(lambda: model(torch.randn(4, 3, 16, 16)))
+
+    def full(module: nn.Module, args: tuple[Tensor]) -> None:
+        if args[0].device.type != "meta":
+            raise torch.OutOfMemoryError
+
+    model.register_forward_pre_hook(full)
+    summary = summary_at(error)
+    assert summary is not None
+    assert summary.report.device == "meta"
+    assert [each.required for each in summary.problems] == [512, 20]
 
 
 def test_an_error_of_its_own_is_no_answer(monkeypatch: pytest.MonkeyPatch) -> None:

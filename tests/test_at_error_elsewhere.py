@@ -11,6 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from convlin.at_error import second_run
 from convlin.at_error.answer import answer, answer_to
 from tests.test_at_error import raised
 
@@ -52,6 +53,92 @@ def test_a_view_that_changed_the_batch(loss: Callable[..., Tensor]) -> None:
     assert {each.kind for each in found.summary.problems} == {"batch", "in_features"}
     (needed,) = [each.required for each in found.summary.problems if each.kind == "in_features"]
     step(Net(needed), torch.randn(4, 3, 16, 16), labels_of(1, 2, 3, 4), loss)
+
+
+class Pair(nn.Module):
+    """Two inputs, of which a ``view`` breaks the first."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = Net()
+        self.age = nn.Linear(1, 10)
+
+    def forward(self, image: Tensor, age: Tensor, scale: float = 1.0) -> Tensor:
+        return self.net(image) * scale + self.age(age).mean()
+
+
+IMAGES, AGES, LABELS = torch.randn(4, 3, 16, 16), torch.rand(4, 1), labels_of(1, 2, 3, 4)
+
+
+def positions(model: nn.Module) -> None:
+    images, ages = IMAGES, AGES
+    F.cross_entropy(model(images, ages), LABELS)
+
+
+def names(model: nn.Module) -> None:
+    batch, device = {"image": IMAGES, "age": AGES}, torch.device("cpu")
+    F.cross_entropy(model(batch["image"].to(device), age=batch["age"].float(), scale=2.0), LABELS)
+
+
+def stars(model: nn.Module) -> None:
+    batch = {"image": IMAGES, "age": AGES}
+    outputs = model(**batch)
+    F.cross_entropy(outputs, LABELS)
+
+
+def twice(model: nn.Module) -> None:
+    pairs = [IMAGES, AGES], (IMAGES[:2, :, :8, :8], AGES[:2])
+    F.cross_entropy(model(*pairs[1]), LABELS[:2])
+    F.cross_entropy(model(*pairs[0]), LABELS)
+    F.cross_entropy(model(*pairs[1]), LABELS[:2])
+
+
+@pytest.mark.parametrize("work", [positions, names, stars, twice])
+def test_a_model_of_several_inputs(work: Callable[[nn.Module], None]) -> None:
+    found = answer_to(raised(lambda: work(Pair())))
+    assert found is not None
+    assert found.said.endswith("convlin ran Pair again, on inputs of the same shapes:")
+    assert found.summary is not None
+    assert [(each.path, each.kind) for each in found.summary.problems] == [("net", "batch"), ("net.fc", "in_features")]
+    assert found.summary["net.conv"].input_shape == (4, 3, 16, 16)
+    assert found.summary["age"].input_shape == (4, 1)
+
+
+def test_a_model_that_is_too_large_to_run_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    error = raised(lambda: positions(Pair()))
+    monkeypatch.setattr(second_run, "_MOST_VALUES", 10)
+    found = answer_to(error)
+    assert found is not None
+    assert found.said.endswith("convlin ran Pair again on the meta device, which computes shapes alone:")
+    assert found.summary is not None
+    assert [each.kind for each in found.summary.problems] == ["batch", "in_features"]
+
+
+class Loader:
+    """Counts how often its items and attributes are computed."""
+
+    asked = 0
+
+    def __getitem__(self, key: str) -> Tensor:
+        self.asked += 1
+        return {"image": IMAGES, "age": AGES}[key]
+
+    @property
+    def ages(self) -> Tensor:
+        self.asked += 1
+        return AGES
+
+
+def test_nothing_of_the_users_runs_to_find_the_inputs() -> None:
+    loader = Loader()
+
+    def work(model: nn.Module) -> None:
+        F.cross_entropy(model(loader["image"], loader.ages), LABELS)
+
+    error = raised(lambda: work(Pair()))
+    asked = loader.asked
+    assert answer(error) is None
+    assert loader.asked == asked
 
 
 def test_without_gradients_the_one_model_is_it() -> None:
@@ -140,7 +227,10 @@ def test_a_label_beyond_the_classes() -> None:
     assert told.startswith(
         "✗ fc: Linear makes 10 scores for each sample, for the labels 0 to 9; the labels of this batch are 0 to 12"
     )
-    assert "if there are 13 classes or more" in told
+    assert (
+        "\n    the last layer needs an output for each of your classes: 13 for this batch, more if you have more"
+        in told
+    )
     assert "count from 1" not in told
     step(Net(classes=13), torch.randn(2, 3, 8, 8), labels_of(0, 12))
     assert raised(lambda: step(Net(classes=12), torch.randn(2, 3, 8, 8), labels_of(0, 12)))
@@ -157,7 +247,7 @@ def test_a_label_below_zero() -> None:
     told = answer(raised(lambda: step(Net(), torch.randn(2, 3, 8, 8), labels_of(-1, 9))))
     assert told is not None
     assert "pass ignore_index=-1" in told
-    assert "classes or more" not in told
+    assert "an output for each" not in told
     F.cross_entropy(Net()(torch.randn(2, 3, 8, 8)), labels_of(-1, 9), ignore_index=-1)
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +13,8 @@ import pytest
 
 import convlin
 from convlin import explain_errors
-from tests.processes import run
+from convlin._util.shown import Picture
+from tests.processes import browse, run
 from tests.test_run import RIGHT, WRONG, write
 
 NEEDS = "needs in_features=512, has 999"
@@ -90,6 +93,18 @@ def test_a_hook_put_over_it_gets_one_answer_or_none(hook: list[str], capsys: pyt
     explain_errors(False)
     sys.excepthook(type(caught), caught, caught.__traceback__)
     assert capsys.readouterr().err == ""
+
+
+def test_a_startup_file(tmp_path: Path) -> None:
+    """An interactive Python that asks for it in the file that ``PYTHONSTARTUP`` names."""
+    write(tmp_path, "startup.py", "import convlin\nconvlin.explain_errors()")
+    lines = f"{NET}\nnet(zeros(2, 512))\n1 / 0\nconvlin.explain_errors(False)\nnet(zeros(2, 512))\nprint('end')\n"
+    environment = {**os.environ, "PYTHONSTARTUP": str(tmp_path / "startup.py")}
+    done = run(sys.executable, "-i", "-q", cwd=tmp_path, input=lines, env=environment)
+    assert done.stdout == "end\n"
+    assert done.stderr.count("mat1 and mat2 shapes cannot be multiplied") == 2
+    assert done.stderr.count(NEEDS) == 1
+    assert "ZeroDivisionError" in done.stderr
 
 
 # IPython
@@ -175,6 +190,29 @@ def test_the_cell_magic(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert not any("convlin" in magics for magics in shell.magics_manager.magics.values())
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        "s['nope']",
+        "s.explain('nope')",
+        "s.check()",
+        "convlin.assert_shapes(net, (512,), {'1': ('N', 3)})",
+        "convlin.num_flat_features(net, (512,))",
+        "convlin.summarize(net, (0,))",
+        "convlin.summarize(net, (512,), batchsize=3)",
+        "convlin.explain(net, 512.0)",
+    ],
+)
+def test_no_frame_of_convlins_stands_above_a_message(call: str, shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell(f"import convlin\n{NET}\ns = convlin.summarize(net, (512,))")
+    capsys.readouterr()
+    assert shell.run_cell(call, store_history=True).error_in_exec is not None
+    out = capsys.readouterr().out
+    assert out.startswith(f"cell 1, line 1:  {call}\n\n")
+    assert "Error: " in out
+    assert "convlin/" not in out.replace("\\", "/")
+
+
 def test_a_wrong_call_shows_the_users_lines_alone(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
     shell.run_cell(f"import convlin\n{NET}")
     shell.run_cell("def look():\n    return convlin.summarize(net, 3.5)\n\nlook()", store_history=True)
@@ -238,3 +276,35 @@ def test_a_notebook(tmp_path: Path) -> None:
     assert line in problem["text/plain"]
     assert call["text/plain"] == "conv  Conv2d  1×3×8×8 → 1×8×6×6"
     assert picture["image/svg+xml"].startswith("<svg")
+
+
+@pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")
+def test_a_dark_notebook_in_a_browser(tmp_path: Path) -> None:
+    """Table and picture take the colors of JupyterLab's themes, which say on ``body`` which one is on."""
+    from torch import nn
+
+    summary = convlin.summarize(nn.Sequential(nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8))
+    picture = summary.to_svg()
+    assert isinstance(picture, Picture)
+    probe = """<script>addEventListener("load", () => {
+        const image = document.querySelector("img"), canvas = document.createElement("canvas")
+        canvas.width = canvas.height = 9
+        canvas.getContext("2d").drawImage(image, 0, 0)
+        const paper = canvas.getContext("2d").getImageData(4, 4, 1, 1).data.slice(0, 3).join()
+        const scheme = getComputedStyle(image).colorScheme
+        const color = getComputedStyle(document.querySelector("tbody tr:not(.bad) td")).color
+        document.title = [image.naturalWidth > 0, scheme, paper, color].join(" ")
+    })</script>"""
+    told = {}
+    for light in ("true", "false"):
+        text = "rgb(17, 17, 17)" if light == "true" else "rgb(238, 238, 238)"
+        shown = f"{summary.to_html()}{picture._repr_html_()}{probe}"
+        path = tmp_path / f"{light}.html"
+        path.write_text(
+            f'<!doctype html><body data-jp-theme-light="{light}" style="color:{text}">{shown}</body>',
+            encoding="utf-8",
+        )
+        told[light] = browse(path, tmp_path / "profile").split("<title>")[1].split("</title>")[0]
+    assert told["true"] == "true normal 255,255,255 rgb(17, 17, 17)"
+    assert told["false"].startswith("true dark ")
+    assert told["false"].endswith(" rgb(238, 238, 238)")

@@ -105,7 +105,7 @@ def test_difference_fails_at_the_users_line(written: pytest.Pytester) -> None:
             "test_it.py:4: ShapeError",
         ]
     )
-    assert "pytest_plugin.py" not in result.stdout.str()
+    assert "convlin/pytest_plugin" not in result.stdout.str().replace("\\", "/")
     assert lock.read_bytes() == before
 
 
@@ -366,7 +366,32 @@ def test_loading_costs_nothing(pytester: pytest.Pytester) -> None:
             assert not {"numpy", "sympy", "tabulate"} & sys.modules.keys()
         """
     )
-    processes.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", pytester.path)
+    # The plugin of jaxtyping, where that is installed, imports numpy.
+    without = ("-p", "no:cacheprovider", "-p", "no:jaxtyping")
+    processes.run(sys.executable, "-m", "pytest", "-q", *without, pytester.path)
+
+
+@pytest.mark.parametrize(
+    ("test", "loads"),
+    [
+        ("def test_it(shape_comments): pass", {"comments"}),
+        ("def test_it(shape_lock): pass", {"locks", "lock_book", "lock_files"}),
+        ("import torch\ndef test_it(): raise ValueError('of my own')", {"shape_errors"}),
+    ],
+)
+def test_what_is_needed_is_what_is_loaded(test: str, loads: set[str], pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=test)
+    pytester.makeconftest(
+        """
+        import sys
+
+        def pytest_unconfigure():
+            print("loaded", *(name for name in sys.modules if name.startswith("convlin.pytest_plugin.")))
+        """
+    )
+    done = processes.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=pytester.path, check=False)
+    (line,) = [line for line in done.stdout.splitlines() if line.startswith("loaded")]
+    assert set(line.split()[1:]) == {f"convlin.pytest_plugin.{name}" for name in loads}
 
 
 def test_options_are_in_the_help(pytester: pytest.Pytester) -> None:

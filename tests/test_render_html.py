@@ -10,7 +10,7 @@ from torch import nn
 
 from convlin import summarize
 from tests.golden.models import CNN, Patches, ResNet
-from tests.processes import PATIENCE, run
+from tests.processes import PATIENCE, browse
 from tests.rendering import Page
 
 
@@ -98,10 +98,7 @@ def test_a_browser_folds_what_is_unchecked(tmp_path: Path):
     )
     path = tmp_path / "net.html"
     path.write_text(text.replace("</body>", probe), encoding="utf-8")
-    arguments = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
-                 "--disable-background-networking", "--disable-component-update", "--disable-sync",
-                 f"--user-data-dir={tmp_path / 'profile'}", "--dump-dom", path.as_uri()]  # fmt: skip
-    shown = run("chromium", *arguments).stdout
+    shown = browse(path, tmp_path / "profile")
     title = shown.split("<title>")[1].split("</title>")[0]
     page = Page(text)
     expected = "".join("0" if "g1" in names else "1" for names in page.row_classes[1:])

@@ -228,3 +228,84 @@ def test_an_interrupt_ends_it_as_it_ends_python(tmp_path: Path) -> None:
         ended.append((process.returncode, said))
     assert ended[0] == ended[1]
     assert ended[0][0] == -signal.SIGINT
+
+
+def test_python_i_goes_on_behind_it(tmp_path: Path) -> None:
+    write(tmp_path, "wrong.py", WRONG)
+    write(tmp_path, "right.py", "lr = 0.1\nprint('end')")
+    write(tmp_path, "exits.py", "lr = 0.1\nimport sys\nsys.exit(3)")
+    for name, look in (("wrong.py", "net.fc1.in_features"), ("right.py", "lr"), ("exits.py", "lr")):
+        plain, ours = (
+            run(sys.executable, "-i", *words, name, cwd=tmp_path, input=f"print({look})\n", check=False)
+            for words in ([], ["-m", "convlin", "run"])
+        )
+        assert plain.returncode == ours.returncode == 0
+        assert plain.stdout == ours.stdout
+        assert "999" in ours.stdout or "0.1" in ours.stdout
+        assert ("needs in_features=512" in ours.stderr) == (name == "wrong.py")
+        assert ("SystemExit" in ours.stderr) == (name == "exits.py")
+
+
+def test_a_module_of_the_users_in_the_place_of_pythons_own(tmp_path: Path) -> None:
+    write(tmp_path, "html.py", "raise ImportError('mine')")
+    write(tmp_path, "train.py", WRONG)
+    plain, ours = both(tmp_path, "train.py")
+    assert plain.returncode == ours.returncode == 1
+    assert ours.stderr.startswith(plain.stderr)
+
+
+def test_little_is_loaded_before_the_program(tmp_path: Path) -> None:
+    """``python`` loads nothing; what is loaded here is time in front of every program."""
+    write(tmp_path, "look.py", "import sys\nprint(*(name for name in sys.modules if name.startswith('convlin')))")
+    done = run(sys.executable, "-m", "convlin", "run", "look.py", cwd=tmp_path)
+    assert set(done.stdout.split()) == {
+        "convlin", "convlin.at_error", "convlin.at_error.show", "convlin.cli", "convlin.cli.arguments",
+        "convlin.cli.running", "convlin.errors",
+    }  # fmt: skip
+
+
+def test_workers_of_a_loader(tmp_path: Path) -> None:
+    loader = """
+    import sys
+    from torch.utils.data import DataLoader, Dataset
+
+    class Images(Dataset):
+        def __len__(self): return 8
+        def __getitem__(self, index):
+            if sys.argv[1] == "broken":
+                raise ValueError("no such image")
+            return torch.full((3, 16, 16), index / 8), index
+
+    for images, labels in DataLoader(Images(), batch_size=4, num_workers=2):
+        print(net(images).shape, labels)
+    """
+    write(tmp_path, "train.py", textwrap.dedent(WRONG).replace("range(2)", "()") + textwrap.dedent(loader))
+    plain, ours = both(tmp_path, "train.py", "broken")
+    assert is_alike(plain, ours)
+    assert "ValueError: no such image" in ours.stderr
+    ours = run(sys.executable, "-m", "convlin", "run", "train.py", "whole", cwd=tmp_path, check=False)
+    assert ours.returncode == 1
+    assert ours.stderr.count("needs in_features=512, has 999") == 1
+
+
+@pytest.mark.skipif(os.name == "nt", reason="torchrun needs POSIX here")
+def test_a_launcher_of_several_processes(tmp_path: Path) -> None:
+    """A second run in one of them could wait for the others: all end, with the traceback alone."""
+    start = """
+    import os
+    import torch.distributed as dist
+    dist.init_process_group("gloo")
+    print("rank", dist.get_rank(), os.environ["WORLD_SIZE"], __name__, flush=True)
+    """
+    write(tmp_path, "train.py", textwrap.dedent(start) + textwrap.dedent(WRONG))
+    done = run(
+        sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2",
+        "-m", "convlin", "run", "train.py", cwd=tmp_path, check=False,
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert sorted(line for line in done.stdout.splitlines() if line.startswith("rank")) == [
+        "rank 0 2 __main__",
+        "rank 1 2 __main__",
+    ]
+    assert "mat1 and mat2 shapes cannot be multiplied" in done.stderr
+    assert "convlin ran this call again" not in done.stderr

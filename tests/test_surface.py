@@ -19,7 +19,7 @@ import convlin
 from convlin import Summary
 from convlin.cli.arguments import build
 from convlin.cli.jobs import Job
-from convlin.pytest_plugin import ShapeLock
+from convlin.pytest_plugin.locks import ShapeLock
 from convlin.records import Call, Problem
 from convlin.render.options import DisplayOptions, Options
 from tests.messages import raised
@@ -151,7 +151,7 @@ def test_a_summary_is_read_by_path_and_cannot_be_changed() -> None:
     assert [module.path for module in summary.modules] == [path for path, _ in model.named_modules()]
     with pytest.raises(KeyError, match=r"there is no module 'fisrt'; did you mean 'first'\?"):
         summary["fisrt"]
-    with pytest.raises(KeyError, match="there is no module 'head'\""):
+    with pytest.raises(KeyError, match=r"there is no module 'head'$"):
         summary["head"]
     with pytest.raises(KeyError, match="'unused' was not called in this pass"):
         summary["unused"]

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from convlin._util.suggest import nearest_or_all
+from convlin.errors import UnknownArgumentError
 from convlin.inputs.spelling import show
 
 #: Where the name alone says it.
@@ -27,7 +28,7 @@ _WRITE = {
 }
 
 
-def refusal(other: Mapping[str, Any], known: Iterable[str]) -> TypeError:
+def refusal(other: Mapping[str, Any], known: Iterable[str]) -> UnknownArgumentError:
     """What to raise for the first argument that does not exist: Python's own error, with what to write instead.
 
     >>> refusal({"input_size": (16, 3, 32, 32)}, ()).args[0]
@@ -36,7 +37,7 @@ def refusal(other: Mapping[str, Any], known: Iterable[str]) -> TypeError:
     "summarize() has no colums=['layer']; did you mean 'columns'?"
     """
     name, value = next(iter(other.items()))
-    return TypeError(f"summarize() has no {name}={show(value)}{_instead(name, value, known)}")
+    return UnknownArgumentError(f"summarize() has no {name}={show(value)}{_instead(name, value, known)}")
 
 
 def _instead(name: str, value: Any, known: Iterable[str]) -> str:

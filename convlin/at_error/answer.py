@@ -15,7 +15,15 @@ from typing import TYPE_CHECKING
 
 from convlin.at_error.frames import holders_of, is_convlins, steps_of
 from convlin.at_error.module_call import ModuleCall, module_call
-from convlin.at_error.second_run import TooSlowError, in_many_processes, plain_pass, plan_of, summary_of_pass
+from convlin.at_error.second_run import (
+    TooSlowError,
+    announced,
+    bounded,
+    in_many_processes,
+    plain_pass,
+    run_again,
+    summary_of_pass,
+)
 
 if TYPE_CHECKING:
     from torch import nn
@@ -74,13 +82,14 @@ def answer(error: BaseException) -> str | None:
 
 def answer_to(error: BaseException) -> Answer | None:
     """The same as a record, which shows itself as text and as HTML."""
-    for cause in _causes(error):
-        try:
-            found = _answer(cause)
-        except (Exception, TooSlowError):  # the user's error is the one that counts: this one is no answer
-            return None
-        if found is not None:
-            return found
+    with bounded():
+        for cause in _causes(error):
+            try:
+                found = _answer(cause)
+            except (Exception, TooSlowError):  # the user's error is the one that counts: this one is no answer
+                return None
+            if found is not None:
+                return found
     return None
 
 
@@ -103,19 +112,19 @@ def _answer(error: BaseException) -> Answer | None:
         return None
     call = module_call(error)
     if call is not None:
-        summary = _summary(call, error)
-        if summary is not None:
-            return Answer("convlin ran this call again, on inputs of the same shapes:", summary)
+        found = _about_call(call, error)
+        if found is not None:
+            return found
     from convlin.at_error import checkpoints, losses, optimizers
 
     for said_by in (losses, checkpoints, optimizers):
-        found = said_by.about(error, steps)
-        if found is not None:
-            return Answer(*found)
+        told = said_by.about(error, steps)
+        if told is not None:
+            return Answer(*told)
     return None
 
 
-def _summary(call: ModuleCall, error: BaseException) -> Summary | None:
+def _about_call(call: ModuleCall, error: BaseException) -> Answer | None:
     """The summary of the call that ``error`` came out of; None where another pass tells nothing of it."""
     import torch
 
@@ -126,13 +135,21 @@ def _summary(call: ModuleCall, error: BaseException) -> Summary | None:
     root = unwrapped(call.model)
     if _is_loss(root):
         return None
-    plan = plan_of(root, call.args, call.kwargs)
-    if not _fails_alike(root, plan, error):
+    return run_again(root, call.args, call.kwargs, lambda plan: _about_plan(root, plan, call, error))
+
+
+def _about_plan(root: nn.Module, plan: Plan, call: ModuleCall, error: BaseException) -> Answer | None:
+    from convlin.inputs import model_device
+
+    is_real = plan.device == model_device(root)
+    if is_real and not _fails_alike(root, plan, error):
         return None
     summary = summary_of_pass(root, plan, holders_of(root, call.callers))
     if all(problem.kind == "error" for problem in summary.problems) and all(each.failed for each in summary.calls):
         return None  # PyTorch has said it: there is no shape to show beside
-    return summary
+    if not is_real and not _stops_there(summary, root, call):
+        return None
+    return Answer(announced("this call", "inputs of the same shapes", summary, root), summary)
 
 
 def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:
@@ -144,6 +161,27 @@ def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:
     if type(error).__module__.startswith("torch._dynamo"):  # a compiled model says it in words of its own
         return True
     return type(again) is type(error) and str(again) == str(error)
+
+
+def _stops_there(summary: Summary, root: nn.Module, call: ModuleCall) -> bool:
+    """Whether the first mistake is at the call where the user's pass stopped, and got the shapes that came in there.
+
+    The meta device has errors in words of its own, and its functions take some of what others refuse.
+    """
+    from convlin.module_tree import walk
+    from convlin.tensors import describe_arguments
+
+    first = summary.problems[0] if summary.problems else None
+    if first is None or first.kind == "error" or first.call is None:
+        return False
+    found, last = summary.calls[first.call], call.innermost
+    paths = [path for path, module, _ in walk(root) if module is last.model]
+    if found.path not in paths:
+        return False
+    if found.is_function:
+        return found.where is not None and (found.where.file, found.where.line) in last.lines
+    came = tuple(info.shape for info in describe_arguments(last.args, last.kwargs))
+    return found.input_shapes == came
 
 
 def _is_loss(root: nn.Module) -> bool:

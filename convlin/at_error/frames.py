@@ -66,10 +66,10 @@ def holders_of(module: nn.Module, frames: Iterable[FrameType]) -> tuple[FrameTyp
 
 
 def _is(value: object, module: nn.Module) -> bool:
-    return value is module or _children(getattr(value, "__dict__", None)).get("_orig_mod") is module
+    return value is module or children_of(getattr(value, "__dict__", None)).get("_orig_mod") is module
 
 
-def _children(attributes: Any) -> dict[str, Any]:
+def children_of(attributes: Any) -> dict[str, Any]:
     """The children of a module by its attributes; nothing of another object that has such a name."""
     children = attributes.get("_modules") if type(attributes) is dict else None
     return children if isinstance(children, dict) else {}
@@ -101,7 +101,7 @@ def _inside(value: Any, depth: int) -> Iterator[Any]:
 def _attributes(attributes: dict[str, Any]) -> Iterator[Any]:
     """The attributes of an object; of a module, its children."""
     is_module = isinstance(attributes.get("_modules"), dict)
-    return iter(list((_children(attributes) if is_module else attributes).values()))
+    return iter(list((children_of(attributes) if is_module else attributes).values()))
 
 
 def _distinct(values: Iterable[Any]) -> list[Any]:

@@ -6,15 +6,17 @@ made the predictions: the parameters behind them are its own, or it is the only 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
+from itertools import chain
 from types import FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
-from convlin.at_error.second_run import in_many_processes, plain_pass, plan_of, summary_of_pass
+from convlin.at_error.second_run import announced, in_many_processes, plain_pass, run_again, summary_of_pass
+from convlin.at_error.written_calls import written_calls
 from convlin.module_tree import modules_of, named_parameters_of
 
 if TYPE_CHECKING:
@@ -24,6 +26,8 @@ if TYPE_CHECKING:
     from convlin.records import Call
     from convlin.summary import Summary
 
+T = TypeVar("T")
+
 _MOST_NODES = 100_000
 _MOST_TRIALS = 20
 
@@ -32,8 +36,9 @@ class _Made(NamedTuple):
     """The model that made the predictions, and what it made them of."""
 
     root: nn.Module
-    given: Tensor
-    hints: tuple[FrameType, ...]
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    hints: tuple[FrameType, ...] = ()
 
 
 def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summary | None] | None:
@@ -72,19 +77,22 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
     found = _maker(made, target.shape[0], (made, target), steps)
     if found is None:
         return None
-    summary = summary_of_pass(found.root, _plan(found.root, found.given), found.hints)
+    summary = _summary(found)
     name, before, after = type(found.root).__name__, target.shape[0], made.shape[0]
     said = f"The loss got {after} predictions for {before} targets: {name} turns a batch of {before} into {after}."
-    again = f"convlin ran {name} again, on an input of the same shape:"
+    inputs = (
+        "inputs of the same shapes" if len(_tensors(found.args, found.kwargs)) > 1 else "an input of the same shape"
+    )
+    again = announced(name, inputs, summary, found.root)
     if any(problem.kind == "batch" for problem in summary.problems):
         return f"{said}\n{again}", summary
-    changing = [call for call in summary.calls if not call.inner and _first(call) == (before, after)]
+    changing = [call for call in summary.calls if not call.inner and _batches(call) == (before, after)]
     if len(changing) != 1:
         return None
     return f"{said}\nThe batch changes in {_named(changing[0])}. {again}", summary
 
 
-def _first(call: Call) -> tuple[Any, Any]:
+def _batches(call: Call) -> tuple[Any, Any]:
     """The first sizes of what came in and of what came out."""
     shapes = call.input_shape, call.output_shape
     return tuple(shape[0] if shape else None for shape in shapes)  # type: ignore[return-value]
@@ -110,7 +118,7 @@ def _about_labels(
         found = _maker(made, made.shape[0], (made, target), steps, _kept_inputs(made))
     layer, fix = None, None
     if found is not None:
-        summary = summary_of_pass(found.root, _plan(found.root, found.given), found.hints)
+        summary = _summary(found)
         layer = _last_layer(summary, tuple(made.shape), classes)
         if layer is not None and summary.ok:
             size = "out_features" if "out_features" in layer.settings else "out_channels"
@@ -124,8 +132,10 @@ def _about_labels(
     elif highest == classes and lowest > 0:
         said.append(f"if your labels count from 1 to {highest}, subtract 1 from them")
     if highest >= classes:
-        more = f"if there are {highest + 1} classes or more, the last layer needs an output for each"
-        said += [more, *([fix] if fix else [])]
+        otherwise = "otherwise " if len(said) > 1 else ""
+        each = "the last layer needs an output for each of your classes"
+        said.append(f"{otherwise}{each}: {highest + 1} for this batch, more if you have more")
+        said += [fix] if fix else []
     return mistake(name, said), None
 
 
@@ -153,24 +163,48 @@ def _maker(
     steps: list[TracebackType],
     candidates: Iterable[Tensor] | None = None,
 ) -> _Made | None:
-    """The one model in the frames that makes a tensor like ``made`` of a batch that is there as well."""
+    """The one model in the frames that makes a tensor like ``made`` of a batch that is there as well.
+
+    Its inputs are those of a call that stands in the code of the frames; where that cannot be read,
+    a tensor that one of them holds.
+    """
     from convlin.observe import unwrapped
 
     frames = frames_outside_torch(steps)
     roots = list(_roots(made, [unwrapped(module) for module in modules_in(frames)]))
+    if candidates is None:
+        written = [
+            _Made(root, call.args, call.kwargs)
+            for call in chain.from_iterable(map(written_calls, frames))
+            for root in roots
+            if root is unwrapped(call.model) and batch in map(_first, _tensors(call.args, call.kwargs))
+        ]
+        found = next((each for each in written[:_MOST_TRIALS] if _makes(each, made)), None)
+        if found is not None:
+            return found._replace(hints=holders_of(found.root, reversed(frames)))
     inputs = {
         (tensor.shape, tensor.dtype): tensor
         for tensor in (tensors_in(frames) if candidates is None else candidates)
-        if tensor.dim() > 0 and tensor.shape[0] == batch and not any(tensor is other for other in others)
+        if _first(tensor) == batch and not any(tensor is other for other in others)
     }
     if len(roots) * len(inputs) > _MOST_TRIALS:
         return None
-    matches = [_Made(root, given, ()) for root in roots for given in inputs.values() if _makes(root, given, made)]
+    trials = (_Made(root, (given,), {}) for root in roots for given in inputs.values())
+    matches = [each for each in trials if _makes(each, made)]
     outermost = [each for each in matches if not any(_holds(other.root, each.root) for other in matches)]
     if len(outermost) != 1:
         return None
-    (found,) = outermost
-    return found._replace(hints=holders_of(found.root, reversed(frames)))
+    return outermost[0]._replace(hints=holders_of(outermost[0].root, reversed(frames)))
+
+
+def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
+    import torch
+
+    return [each for each in (*args, *kwargs.values()) if isinstance(each, torch.Tensor)]
+
+
+def _first(tensor: Tensor) -> int | None:
+    return tensor.shape[0] if tensor.dim() else None
 
 
 def _roots(made: Tensor, modules: list[nn.Module]) -> Iterator[nn.Module]:
@@ -222,12 +256,24 @@ def _holds(outer: nn.Module, inner: nn.Module) -> bool:
     return outer is not inner and any(module is inner for module in modules_of(outer))
 
 
-def _makes(root: nn.Module, given: Tensor, made: Tensor) -> bool:
-    outputs = plain_pass(root, _plan(root, given)).outputs
+def _makes(found: _Made, made: Tensor) -> bool:
+    outputs = _again(found, lambda plan: plain_pass(found.root, plan).outputs)
     return any(tuple(output.shape) == tuple(made.shape) for output in outputs)
 
 
-def _plan(root: nn.Module, given: Tensor) -> Plan:
-    """The call of a model with a tensor, which the user may have moved to its device on the way."""
-    plan = plan_of(root, (given,), {})
-    return replace(plan, args=tuple(each.to(plan.device) for each in plan.args))
+def _summary(found: _Made) -> Summary:
+    return _again(found, lambda plan: summary_of_pass(found.root, plan, found.hints))
+
+
+def _again(found: _Made, work: Callable[[Plan], T]) -> T:
+    """What ``work`` finds in the model's call with tensors that the user may have moved to its device on the way."""
+    import torch
+
+    def moved(value: Any, plan: Plan) -> Any:
+        return value.to(plan.device) if isinstance(value, torch.Tensor) else value
+
+    def on_device(plan: Plan) -> T:
+        args = tuple(moved(each, plan) for each in plan.args)
+        return work(replace(plan, args=args, kwargs={name: moved(each, plan) for name, each in plan.kwargs.items()}))
+
+    return run_again(found.root, found.args, found.kwargs, on_device)

@@ -16,6 +16,16 @@ if TYPE_CHECKING:
     from torch import nn
 
 
+class InnermostCall(NamedTuple):
+    """The call of a module that an exception came out of first."""
+
+    model: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
+    lines: frozenset[tuple[str, int]]
+    """Files and lines that the exception came through inside of it."""
+
+
 class ModuleCall(NamedTuple):
     """The outermost call of a module that was under way, and where it was made."""
 
@@ -24,6 +34,7 @@ class ModuleCall(NamedTuple):
     kwargs: dict[str, Any]
     callers: tuple[FrameType, ...]
     """The frames outside the call, outermost first."""
+    innermost: InnermostCall
 
 
 def module_call(error: BaseException) -> ModuleCall | None:
@@ -41,12 +52,18 @@ def module_call(error: BaseException) -> ModuleCall | None:
     if _is_raise_statement(steps[-1]) and not is_torchs(steps[-1].tb_frame):
         return None
     codes = _codes_of_a_call(torch.nn.Module)
-    for index, step in enumerate(steps):
-        if step.tb_frame.f_code in codes:
-            held = step.tb_frame.f_locals
-            callers = tuple(earlier.tb_frame for earlier in steps[:index])
-            return ModuleCall(held["self"], tuple(held["args"]), dict(held["kwargs"]), callers)
-    return None
+    calls = [index for index, step in enumerate(steps) if step.tb_frame.f_code in codes]
+    if not calls:
+        return None
+    callers = tuple(step.tb_frame for step in steps[: calls[0]])
+    lines = frozenset((step.tb_frame.f_code.co_filename, step.tb_lineno) for step in steps[calls[-1] :])
+    innermost = InnermostCall(*_called(steps[calls[-1]]), lines)
+    return ModuleCall(*_called(steps[calls[0]]), callers, innermost)
+
+
+def _called(step: TracebackType) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+    held = step.tb_frame.f_locals
+    return held["self"], tuple(held["args"]), dict(held["kwargs"])
 
 
 def _codes_of_a_call(module: type) -> tuple[CodeType, ...]:

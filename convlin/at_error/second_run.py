@@ -1,16 +1,22 @@
-"""A pass after the error: on copies of the inputs, for a few seconds at most, and with the model left as it was."""
+"""A pass after the error: on copies of the inputs, for a few seconds at most, and with the model left as it was.
+
+A model that takes longer, or does not fit into memory once more, runs on the meta device, which computes
+shapes alone.
+"""
 
 from __future__ import annotations
 
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from contextvars import ContextVar
+from dataclasses import dataclass, field, replace
 from types import FrameType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
+    import torch
     from torch import nn
 
     from convlin.inputs import Plan
@@ -19,14 +25,45 @@ if TYPE_CHECKING:
 
 #: Seconds that one pass may take: a model that is slower is not run again.
 _PATIENCE = 5.0
-#: How many times as long all passes behind a summary may take, with what PyTorch imports for the first on meta.
-_PASSES = 4
+#: How many times as long all passes behind a summary may take.
+_PASSES = 3
+#: Seconds that everything behind one error may take.
+_ALL = 30.0
 #: Values that the copied inputs may hold.
-_MOST_VALUES = 2**28
+_MOST_VALUES = 2**26
+
+T = TypeVar("T")
+
+
+@dataclass
+class _Budget:
+    """What may be spent on one error."""
+
+    ends: float = float("inf")
+    """When everything has to be over."""
+    slow: set[int] = field(default_factory=set)
+    """Models that took too long on their own device."""
+
+
+_BUDGET: ContextVar[_Budget | None] = ContextVar("convlin_budget", default=None)
+
+
+def _budget() -> _Budget:
+    return _BUDGET.get() or _Budget()
 
 
 class TooSlowError(BaseException):
     """The time is over: no ``Exception``, so that no ``forward`` and no pass catches it."""
+
+
+@contextmanager
+def bounded() -> Iterator[None]:
+    """However many passes run in this block, they end together after half a minute with a ``TooSlowError``."""
+    token = _BUDGET.set(_Budget(time.monotonic() + _ALL))
+    try:
+        yield
+    finally:
+        _BUDGET.reset(token)
 
 
 @contextmanager
@@ -40,7 +77,7 @@ def _limited(seconds: float) -> Iterator[None]:
 
     from convlin.trace.forward_pass import is_under_way
 
-    ends = time.monotonic() + seconds
+    ends = min(time.monotonic() + seconds, _budget().ends)
 
     class Clock(TorchFunctionMode):
         is_over = False
@@ -67,14 +104,17 @@ def _is_importing(frame: FrameType | None) -> bool:
 class Copies:
     """Copies of the tensors in nested arguments, so that a ``forward`` that writes into its input writes elsewhere."""
 
-    def __init__(self) -> None:
+    def __init__(self, device: torch.device) -> None:
+        self._device = device
         self._values = 0
 
     def of(self, value: Any) -> Any:
-        """The same value with every tensor in lists, tuples and dicts copied."""
+        """The same value with every tensor in lists, tuples and dicts copied; of a meta tensor the shape alone."""
         import torch
 
         if isinstance(value, torch.Tensor):
+            if self._device.type == "meta":
+                return value.detach().to(self._device)
             self._values += value.numel()
             if self._values > _MOST_VALUES:
                 raise TooSlowError
@@ -86,26 +126,49 @@ class Copies:
         return value
 
 
-def plan_of(root: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Plan:
-    """The plan of a call with copies of these arguments."""
+def run_again(root: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], work: Callable[[Plan], T]) -> T:
+    """What ``work`` finds in a call with these arguments; on the meta device where it takes too long.
+
+    Raises:
+        TooSlowError: there it takes too long as well.
+    """
+    import torch
+
     from convlin.inputs import Plan, model_device
 
-    copied = Copies()
-    return Plan(copied.of(args), copied.of(kwargs), 1, model_device(root))
+    def plan_on(device: torch.device) -> Plan:
+        copied = Copies(device)
+        return Plan(copied.of(args), copied.of(kwargs), 1, device)
+
+    budget = _budget()
+    if id(root) not in budget.slow:
+        try:
+            return work(plan_on(model_device(root)))
+        except TooSlowError:
+            if time.monotonic() > budget.ends:
+                raise
+            budget.slow.add(id(root))
+    return work(plan_on(torch.device("meta")))
 
 
 def plain_pass(root: nn.Module, plan: Plan) -> Recording:
     """What one pass shows in which nothing stands in for what does not fit.
 
     Raises:
-        TooSlowError: it takes longer than a few seconds.
+        TooSlowError: it takes longer than a few seconds, or more memory than there is.
     """
+    from convlin.observe import is_resource
     from convlin.trace.forward_pass import one_pass, prepared
     from convlin.trace.state import State
     from convlin.untouched import untouched
 
-    with _limited(_PATIENCE), untouched(root) as keeper, prepared(root, plan, "same"):
-        return one_pass(root, plan, State(keeper=keeper))
+    # For its first pass on meta PyTorch imports a good deal.
+    seconds = _PATIENCE if plan.device.type != "meta" else _PASSES * _PATIENCE
+    with _limited(seconds), untouched(root) as keeper, prepared(root, plan, "same"):
+        recording = one_pass(root, plan, State(keeper=keeper))
+    if recording.failure is not None and is_resource(recording.failure.error):
+        raise TooSlowError
+    return recording
 
 
 def summary_of_pass(root: nn.Module, plan: Plan, hints: tuple[FrameType, ...]) -> Summary:
@@ -123,6 +186,15 @@ def summary_of_pass(root: nn.Module, plan: Plan, hints: tuple[FrameType, ...]) -
     training = {module.training for module in modules_of(root)}
     mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
     return Summary(replace(summary.report, mode=mode))
+
+
+def announced(what: str, inputs: str, summary: Summary, root: nn.Module) -> str:
+    """The line above the table of a second run."""
+    from convlin.inputs import model_device
+
+    if summary.report.device == str(model_device(root)):
+        return f"convlin ran {what} again, on {inputs}:"
+    return f"convlin ran {what} again on the meta device, which computes shapes alone:"
 
 
 def in_many_processes() -> bool:

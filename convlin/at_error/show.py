@@ -5,8 +5,6 @@ from __future__ import annotations
 import sys
 from contextlib import suppress
 
-from convlin.at_error.answer import answer
-
 
 def is_worth_a_look(error: BaseException) -> bool:
     """Whether there can be an answer at all: without torch there is none."""
@@ -16,6 +14,10 @@ def is_worth_a_look(error: BaseException) -> bool:
 def show(error: BaseException) -> None:
     """Write the answer to ``error`` to standard error; nothing where there is none."""
     if not is_worth_a_look(error):
+        return
+    try:
+        from convlin.at_error.answer import answer  # here: a program that does not fail does not wait for it
+    except Exception:  # a module of the user's stands in the place of one of Python's: no answer, but their traceback
         return
     told = answer(error)
     if told is None or sys.stderr is None:

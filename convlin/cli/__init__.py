@@ -10,14 +10,17 @@ import argparse
 import os
 import sys
 from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeAlias
 
 from convlin.cli.arguments import parse
-from convlin.cli.screen import Screen
 from convlin.errors import InputError
+
+if TYPE_CHECKING:
+    from convlin.cli.screen import Screen
 
 FINE, WRONG, USAGE, INTERRUPTED = 0, 1, 2, 130
 
-Command = Callable[[argparse.Namespace, Screen], int]
+Command: TypeAlias = "Callable[[argparse.Namespace, Screen], int]"
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,6 +31,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         run(parsed)  # nothing that leaves the program is convlin's to catch
         return FINE
+    from convlin.cli.screen import Screen
+
     try:
         return _run(parsed, Screen())
     except BrokenPipeError:

@@ -21,13 +21,25 @@ from convlin.at_error.show import show
 _NOT_THERE = 2
 
 
+class _Ended(SystemExit):
+    """An exception ended the program, and has been shown."""
+
+
 def run(arguments: argparse.Namespace) -> None:
-    """Run the program; return when it comes to its end.
+    """Run the program; return when it comes to its end, with ``python -i`` after an exception too.
 
     Raises:
         SystemExit: the program's own, or with status 1 after an exception, which has been shown.
         KeyboardInterrupt: it was interrupted; the interpreter ends as Python does then.
     """
+    try:
+        _run(arguments)
+    except _Ended:
+        if not sys.flags.inspect:
+            raise
+
+
+def _run(arguments: argparse.Namespace) -> None:
     main = ModuleType("__main__")
     sys.modules["__main__"] = main
     if "multiprocessing" in sys.modules:  # its second name for what was __main__ when it was imported
@@ -101,11 +113,11 @@ def _watched(work: Callable[[], Any]) -> Any:
         raise
     except BaseException as error:
         _shown(error)
-        if isinstance(error, KeyboardInterrupt):
+        if isinstance(error, KeyboardInterrupt) and not sys.flags.inspect:
             # The interpreter ends itself by the signal, and has nothing more to show.
             sys.excepthook = lambda *_: None
             raise
-    raise SystemExit(1)
+    raise _Ended(1)
 
 
 def _shown(error: BaseException) -> None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 from convlin._util.suggest import did_you_mean
 from convlin.analysis.path import Follower, Leg, Way, refused, title
 from convlin.arithmetic.common import product
-from convlin.errors import InputError
+from convlin.errors import InputError, UnknownLayerError
 from convlin.explanation.text import Writer, described, head, meeting, merging, parts, requirement, wrapped
 from convlin.records import Call, Problem, Report, Size, Source
 from convlin.render import words
@@ -55,9 +55,9 @@ def find_call(report: Report, path: str) -> int:
         return next((index for index in found if index in troubled), found[0])
     known = [module.path for module in report.modules]
     if path in known:
-        raise KeyError(f"{path!r} was not called in this pass")
+        raise UnknownLayerError(f"{path!r} was not called in this pass")
     lines = [call.where.text for call in report.calls if call.is_function and call.where is not None]
-    raise KeyError(f"there is no module {path!r}{did_you_mean(path, [*known, *lines])}")
+    raise UnknownLayerError(f"there is no module {path!r}{did_you_mean(path, [*known, *lines])}")
 
 
 def _require_run(report: Report) -> None:

@@ -8,7 +8,7 @@ import inspect
 import threading
 import warnings
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from types import CodeType, FunctionType
 from typing import TypeAlias
@@ -189,7 +189,7 @@ def parameters(arguments: ast.arguments) -> list[ast.arg]:
 def bound_names(nodes: list[ast.stmt]) -> frozenset[str]:
     """Names that some statements bind in their own scope."""
     names: set[str] = set()
-    for node in _own_scope(nodes):
+    for node in own_scope(nodes):
         if isinstance(node, ast.Name) and not isinstance(node.ctx, ast.Load):
             names.add(node.id)
         elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
@@ -201,7 +201,8 @@ def bound_names(nodes: list[ast.stmt]) -> frozenset[str]:
     return frozenset(names)
 
 
-def _own_scope(nodes: list[ast.stmt]) -> Iterator[ast.AST]:
+def own_scope(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
+    """Every node that runs in the scope of these, and no body of a function or class in it."""
     waiting: list[ast.AST] = list(nodes)
     while waiting:
         node = waiting.pop()
