@@ -154,3 +154,16 @@ def test_the_fix_is_for_who_chose_the_device() -> None:
     assert problem.fix == 'leave out device="meta"'
     (problem,) = summarize(model.to("meta"), (4,)).problems
     assert problem.fix == 'run it on a device with values: model.to_empty(device="cpu"), and inputs made there'
+
+
+class SizeInATensor(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        half = torch.tensor(4, device=x.device)
+        return nn.functional.interpolate(x, size=(half, half))
+
+
+def test_a_size_in_a_tensor_is_not_asked_of_the_cpu() -> None:
+    assert summarize(SizeInATensor(), (3, 8, 8)).ok
+    (problem,) = summarize(SizeInATensor(), (3, 8, 8), device="meta").problems
+    assert "the values of a tensor" in problem.message
+    assert problem.fix == 'leave out device="meta"'

@@ -91,7 +91,7 @@ def _formula(
 def _on_cpu(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | Exception | None:
     """What the CPU gives or raises for zeros; None where that would be too much, or the tensors are of another kind."""
     tensors = [tensor for _, tensor in tensors_in((args, dict(kwargs)))]
-    if any(type(tensor) not in (Tensor, nn.Parameter) or not tensor.is_meta for tensor in tensors):
+    if not all(map(_has_values_that_do_not_matter, tensors)):
         return None
     if sum(prod(tensor.shape) for tensor in tensors) > _MOST_ELEMENTS:
         return None
@@ -102,6 +102,12 @@ def _on_cpu(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> 
         vars(error)[_MARK] = True
         return error
     return found if isinstance(found, Tensor) else None
+
+
+def _has_values_that_do_not_matter(tensor: Tensor) -> bool:
+    """Whether zeros can take its place: a number in a tensor may be a size."""
+    plain = type(tensor) in (Tensor, nn.Parameter) and tensor.is_meta
+    return plain and tensor.is_floating_point() and tensor.dim() > 0
 
 
 def _zeros(tensor: Tensor) -> Tensor:
