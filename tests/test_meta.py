@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from torch import Tensor, nn
@@ -115,3 +117,53 @@ def test_an_embedding_gets_integers_on_meta_too() -> None:
         assert s.ok
         dtypes = {call.path: call.inputs[0].dtype for call in s if call.path in ("words", "features")}
         assert dtypes == {"words": "int64", "features": "float32"}
+
+
+# What the CPU says counts
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d(3, 4, 3), nn.ConvTranspose1d(3, 4, 3)])
+def test_a_bias_of_another_size_is_a_problem_there_too(layer: nn.Conv1d | nn.ConvTranspose1d) -> None:
+    layer = copy.deepcopy(layer)
+    layer.bias = nn.Parameter(torch.zeros(5))
+    here, there = (summarize(layer, (3, 8), device=device).problems for device in ("cpu", "meta"))
+    assert [problem.message for problem in there] == [problem.message for problem in here]
+    assert [problem.fix for problem in there] == [None]
+
+
+def test_an_empty_batch_passes_there_too() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Upsample(scale_factor=2))
+    for given, device in ((torch.zeros(0, 3, 8, 8), "meta"), (torch.zeros(0, 3, 8, 8, device="meta"), None)):
+        summary = summarize(model if device else copy.deepcopy(model).to("meta"), given, device=device)
+        assert summary.ok
+        assert summary.output_shape == (0, 4, 12, 12)
+
+
+class LooksAtValues(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x) if x.sum() > 0 else x
+
+
+def test_the_fix_is_for_who_chose_the_device() -> None:
+    model = LooksAtValues()
+    (problem,) = summarize(model, (4,), device="meta").problems
+    assert problem.fix == 'leave out device="meta"'
+    (problem,) = summarize(model.to("meta"), (4,)).problems
+    assert problem.fix == 'run it on a device with values: model.to_empty(device="cpu"), and inputs made there'
+
+
+class SizeInATensor(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        half = torch.tensor(4, device=x.device)
+        return nn.functional.interpolate(x, size=(half, half))
+
+
+def test_a_size_in_a_tensor_is_not_asked_of_the_cpu() -> None:
+    assert summarize(SizeInATensor(), (3, 8, 8)).ok
+    (problem,) = summarize(SizeInATensor(), (3, 8, 8), device="meta").problems
+    assert "the values of a tensor" in problem.message
+    assert problem.fix == 'leave out device="meta"'

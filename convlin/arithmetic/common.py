@@ -144,6 +144,22 @@ def require_filled(sizes: Iterable[Size], axes: Iterable[str]) -> None:
             raise SizeError(f"{axis} is {spell(size)}, but must be at least 1", axis=axis, size=size, minimum=1)
 
 
+def require_averaged(leading: Shape, spatial: Shape, sizes: Iterable[Size]) -> None:
+    """What averaging into ``sizes`` asks of its input: anything where it is one value, which is a plain mean."""
+    if all(size == 1 for size in sizes):
+        return
+    if len(spatial) == 3:
+        require_filled_behind_first(leading, spatial)
+    else:
+        require_filled(spatial, SPATIAL_AXES[len(spatial)])
+
+
+def require_filled_behind_first(leading: Shape, spatial: Shape) -> None:
+    """Only the first axis may be empty: the batch, or of one sample without a batch the channels."""
+    axes = SPATIAL_AXES[len(spatial)]
+    require_filled((*leading[1:], *spatial), ("C", *axes) if len(leading) > 1 else axes)
+
+
 def require_width(size: Size, declared: Size | None, axis: str, name: str) -> None:
     """The size that a layer was built for is the one that arrives."""
     if declared is None:

@@ -75,7 +75,7 @@ def embedding_bag(
     """Shape after ``EmbeddingBag``: one vector for each bag of indices.
 
     ``(bags, indices)`` is two-dimensional; one-dimensional indices come with the number of ``offsets``.
-    Raises `SizeError` for other ranks, and where offsets are missing or superfluous.
+    Raises `SizeError` for other ranks, for a second dimension of 0, and where offsets are missing or superfluous.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.EmbeddingBag.html
 
     >>> embedding_bag((100,), embedding_dim=64, offsets=8).shape
@@ -83,6 +83,8 @@ def embedding_bag(
     """
     features = declared("features", "embedding_dim", embedding_dim)
     if len(input_shape) == 2 and offsets is None:
+        if certain(input_shape[1] < 1):
+            raise SizeError("the bags are empty", axis="dim 1", size=input_shape[1], minimum=1)
         return Derivation((input_shape[0], embedding_dim), (features,), page("nn.EmbeddingBag"))
     if len(input_shape) != 1 or offsets is None:
         raise SizeError(f"{spell_shape(input_shape)} is neither (bags, indices) nor indices with offsets")
@@ -108,7 +110,8 @@ def rnn(
     """Shape of the output of ``RNN``, ``LSTM`` or ``GRU`` (``kind``), the first of what they return.
 
     ``(L, N, features)``, with ``batch_first`` ``(N, L, features)``, or unbatched ``(L, features)``;
-    the number of layers does not matter to it.  Raises `SizeError` for an empty sequence, another rank or width.
+    the number of layers does not matter to it.  Raises `SizeError` for an empty sequence, another rank or width,
+    and for a ``proj_size`` that is not below ``hidden_size`` or not an LSTM's.
     Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.LSTM.html
 
     >>> derivation = rnn((8, 100, 32), hidden_size=64, bidirectional=True, batch_first=True)
@@ -117,7 +120,7 @@ def rnn(
     """
     _recurrent_batch(input_shape, batch_first, input_size)
     directions = 2 if bidirectional else 1
-    name, width = _width(hidden_size, proj_size)
+    name, width = _width(hidden_size, proj_size, kind)
     step = Step("features", f"directions·{name}", f"{directions}·{factor(width)}", directions * width)
     return Derivation((*input_shape[:-1], step.size), (step,), page(f"nn.{kind}"))
 
@@ -148,14 +151,20 @@ def rnn_state(
     require_sizes("num_layers", (num_layers,))
     batch = _recurrent_batch(input_shape, batch_first, input_size)
     directions = 2 if bidirectional else 1
-    name, width = _width(hidden_size, proj_size if state == "h" else 0)
+    name, width = _width(hidden_size, proj_size, kind)
+    if state != "h":
+        name, width = "hidden_size", hidden_size
     layers = Step("dim 0", "directions·num_layers", f"{directions}·{num_layers}", directions * num_layers)
     return Derivation((layers.size, *batch, width), (layers, declared("features", name, width)), page(f"nn.{kind}"))
 
 
-def _width(hidden_size: Size, proj_size: Size) -> tuple[str, Size]:
+def _width(hidden_size: Size, proj_size: Size, kind: str) -> tuple[str, Size]:
     require_sizes("hidden_size", (hidden_size,))
     require_sizes("proj_size", (proj_size,))
+    if proj_size != 0 and kind != "LSTM":
+        raise SizeError(f"proj_size is {spell(proj_size)}, but only an LSTM projects, not {kind}")
+    if certain(proj_size < 0) or certain(proj_size >= hidden_size):
+        raise SizeError(f"proj_size is {spell(proj_size)}, but must be at least 0 and less than {spell(hidden_size)}")
     return ("hidden_size", hidden_size) if proj_size == 0 else ("proj_size", proj_size)
 
 

@@ -13,7 +13,9 @@ from convlin.arithmetic.common import (
     merge_alike,
     page,
     per_axis,
+    require_averaged,
     require_filled,
+    require_filled_behind_first,
     require_sizes,
     sizes_per_axis,
     split_spatial,
@@ -134,7 +136,7 @@ def max_unpool(
     leading, spatial = split_spatial(input_shape, spatial_dims)
     axes = SPATIAL_AXES[spatial_dims]
     windows = windows_along(spatial_dims, kernel_size, stride, padding, None)
-    require_filled((leading[-1], *spatial), ("C", *axes))
+    require_filled_behind_first(leading, spatial)
     steps = []
     for axis, size, window in zip(axes, spatial, windows, strict=True):
         words = f"({axis}−1)·stride − 2·padding + kernel_size"
@@ -176,7 +178,7 @@ def fractional_max_pool(
     """
     leading, spatial = split_spatial(input_shape, spatial_dims)
     axes = SPATIAL_AXES[spatial_dims]
-    require_filled((leading[-1], *spatial), ("C", *axes))
+    require_filled_behind_first(leading, spatial)
     if (output_size is None) == (output_ratio is None):
         raise SizeError("fractional pooling takes either an output_size or an output_ratio")
     if output_size is not None:
@@ -213,7 +215,8 @@ def adaptive_pool(
 ) -> Derivation:
     """Shape after ``AdaptiveAvgPool`` or ``AdaptiveMaxPool`` (``kind``) in 1, 2 or 3 ``spatial_dims``.
 
-    A None in ``output_size`` keeps the size of its axis.  Raises `SizeError` for an empty input.
+    A None in ``output_size`` keeps the size of its axis.  Raises `SizeError` for an empty input, unless
+    it is averaged into a single value.
     Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.AdaptiveAvgPool2d.html
 
     >>> derivation = adaptive_pool((1, 512, 7, 9), spatial_dims=2, output_size=(1, None))
@@ -222,7 +225,6 @@ def adaptive_pool(
     """
     leading, spatial = split_spatial(input_shape, spatial_dims)
     axes = SPATIAL_AXES[spatial_dims]
-    require_filled((leading[-1], *spatial), ("C", *axes))
     wanted = per_axis(output_size, spatial_dims, "output_size", one_for_all=spatial_dims == 1)
     if output_size is None or (spatial_dims == 1 and wanted == (None,)):
         raise SizeError("output_size is None, which keeps a size only inside a tuple for two or three axes")
@@ -233,5 +235,9 @@ def adaptive_pool(
             raise SizeError(f"output_size is {spell(size)} along {axis}, but must not be negative", axis=axis)
         if size is not None:
             steps.append(declared(axis, "output_size", size))
-    shape = (*leading, *(old if new is None else new for old, new in zip(spatial, wanted, strict=True)))
-    return Derivation(shape, merge_alike(steps), page(f"nn.Adaptive{kind}Pool{spatial_dims}d"))
+    sizes = tuple(old if new is None else new for old, new in zip(spatial, wanted, strict=True))
+    if kind == "Avg":
+        require_averaged(leading, spatial, sizes)
+    else:
+        require_filled_behind_first(leading, spatial)
+    return Derivation((*leading, *sizes), merge_alike(steps), page(f"nn.Adaptive{kind}Pool{spatial_dims}d"))

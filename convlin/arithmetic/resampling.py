@@ -15,6 +15,7 @@ from convlin.arithmetic.common import (
     page,
     per_axis,
     quotient,
+    require_averaged,
     require_filled,
     require_sizes,
     sizes_per_axis,
@@ -39,6 +40,7 @@ def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:
     return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale))
 
 
+_ANTIALIASED = ("bilinear", "bicubic", "lanczos")
 _RANKS = {"linear": (3,), "bilinear": (4,), "bicubic": (4,), "lanczos": (4,), "trilinear": (5,)}
 
 
@@ -50,11 +52,13 @@ def interpolate(
     scale_factor: float | Sequence[float] | None = None,
     mode: str = "nearest",
     recompute_scale_factor: bool | None = None,
+    antialias: bool = False,
 ) -> Derivation:
     """Shape after ``F.interpolate`` or ``Upsample`` of ``(N, C, *spatial)``.
 
     Takes either ``size`` or ``scale_factor``; ``recompute_scale_factor`` changes values, never sizes.
-    Raises `SizeError` where nothing would be left, and for a ``mode`` of another rank.
+    Raises `SizeError` where nothing would be left, for a ``mode`` of another rank, and for one that does
+    not go with ``antialias``.
     Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.Upsample.html
 
     >>> print(interpolate((1, 8, 15, 15), scale_factor=2.5).steps[0].text)
@@ -69,7 +73,12 @@ def interpolate(
         raise SizeError("interpolation takes either a size or a scale_factor")
     if size is not None and recompute_scale_factor:
         raise SizeError("recompute_scale_factor goes with a scale_factor only")
-    require_filled((leading[-1], *spatial), ("C", *axes))
+    if antialias and mode not in _ANTIALIASED:
+        raise SizeError(f"antialias goes with the modes {', '.join(_ANTIALIASED)}, not with {mode!r}")
+    if mode == "lanczos" and not antialias:
+        raise SizeError("mode 'lanczos' goes with antialias=True only")
+    if mode != "area":
+        require_filled((leading[-1], *spatial), ("C", *axes))
     if size is not None:
         sizes = sizes_per_axis(size, rank - 2, "size", one_for_all=False)
         steps = [declared(axis, "size", wanted) for axis, wanted in zip(axes, sizes, strict=True)]
@@ -84,6 +93,8 @@ def interpolate(
         if certain(step.size < (0 if mode == "area" else 1)):
             message = f"{step.axis} is {spell(before)} and would become {step.arithmetic} = {spell(step.size)}"
             raise SizeError(message, axis=step.axis, size=before)
+    if mode == "area":
+        require_averaged(leading, spatial, (step.size for step in steps))
     return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.Upsample"))
 
 
@@ -108,7 +119,8 @@ def pixel_shuffle(input_shape: Shape, /, *, upscale_factor: int) -> Derivation:
 def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivation:
     """Shape after ``PixelUnshuffle`` of ``(*, C, H, W)``: ``(*, C·factor², H/factor, W/factor)``.
 
-    Raises `SizeError` where the factor does not divide height and width.
+    Raises `SizeError` where the factor does not divide height and width.  A tensor without elements
+    keeps its shape, as it does in PyTorch on every device but meta.
     Formula: https://docs.pytorch.org/docs/stable/generated/torch.nn.PixelUnshuffle.html
 
     >>> [step.text for step in pixel_unshuffle((1, 16, 8, 8), downscale_factor=2).steps]
@@ -120,6 +132,8 @@ def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivati
     for axis, size in zip("HW", spatial, strict=True):
         less = _divide(axis, size, downscale_factor, str(downscale_factor))
         steps.append(Step(axis, f"{axis}/downscale_factor", f"{factor(size)}/{downscale_factor}", less))
+    if 0 in input_shape:
+        return Derivation(tuple(input_shape), (), page("nn.PixelUnshuffle"))
     return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelUnshuffle"))
 
 

@@ -6,10 +6,10 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
-from convlin.arithmetic import SizeError, permute
-from convlin.arithmetic.common import certain, declared, page, position, quotient
+from convlin.arithmetic import SizeError, broadcast, permute
+from convlin.arithmetic.common import certain, declared, differ, page, position, quotient
 from convlin.records import Derivation, Shape, Size, Step
-from convlin.sizes.spell import factor, spell
+from convlin.sizes.spell import factor, spell, spell_shape
 
 
 def halve(input_shape: Shape, /, *, dim: int = -1) -> Derivation:
@@ -131,15 +131,35 @@ def einsum(input_shapes: Sequence[Shape], /, equation: str) -> Derivation | None
     return Derivation(tuple(sizes[name] for name in names), (), page("einsum"))
 
 
-def attention(query: Shape, value: Shape, /) -> Derivation:
+def attention(query: Shape, key: Shape, value: Shape, /, *, enable_gqa: bool = False) -> Derivation:
     """Shape after ``scaled_dot_product_attention``: a value for every query.
 
+    ``enable_gqa`` lets several heads of the query share one of key and value.  Raises `SizeError` for
+    widths, lengths or batches that do not go together.
     Source: https://docs.pytorch.org/docs/stable/generated/torch.nn.functional.scaled_dot_product_attention.html
 
-    >>> attention((2, 4, 16, 8), (2, 4, 20, 32)).shape
+    >>> attention((2, 4, 16, 8), (2, 4, 20, 8), (2, 4, 20, 32)).shape
     (2, 4, 16, 32)
     """
-    return Derivation((*query[:-1], value[-1]), (), page("nn.functional.scaled_dot_product_attention"))
+    least = 3 if enable_gqa else 2
+    for shape in (query, key, value):
+        if len(shape) < least:
+            raise SizeError(f"{spell_shape(shape)} has fewer than the {least} dimensions of a query, key or value")
+    if differ(query[-1], key[-1]):
+        raise SizeError(f"a query has {spell(query[-1])} features and a key {spell(key[-1])}", size=key[-1])
+    # The CPU's fused kernel looks at the length of the values alone, and leaves out the keys behind it.
+    fused = len(query) == len(key) == len(value) == 4 and query[0] == key[0] == value[0] and query[-1] == value[-1]
+    if differ(key[-2], value[-2]) and not (fused and certain(key[-2] > value[-2])):
+        raise SizeError(f"there are {spell(key[-2])} keys and {spell(value[-2])} values", size=value[-2])
+    shared = [tuple(shape[:-2]) for shape in (key, value)]
+    if enable_gqa:
+        for index, (*front, heads) in enumerate(shared):
+            if quotient(query[-3], heads) is None:
+                raise SizeError(f"{spell(heads)} heads do not divide the {spell(query[-3])} of the query", size=heads)
+            shared[index] = (*front, query[-3])
+    batch = broadcast(tuple(query[:-2]), *shared).shape
+    source = page("nn.functional.scaled_dot_product_attention")
+    return Derivation((*batch, query[-2], value[-1]), (), source)
 
 
 def pick(input_shape: Shape, /, *, dim: int, size: Size, name: str, function: str) -> Derivation:

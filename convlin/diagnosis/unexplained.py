@@ -12,7 +12,8 @@ from torch import nn
 
 from convlin.diagnosis.messages import first_line, times
 from convlin.functions.catalog import looks_at_values
-from convlin.inputs import Plan
+from convlin.functions.meta_replay import is_said_by_cpu
+from convlin.inputs import Plan, model_device
 from convlin.records import Problem
 from convlin.search.input_sizes import Smallest, smallest_input
 from convlin.trace.call_sites import raising_line
@@ -24,7 +25,12 @@ _OTHER_DEVICE = re.compile(
     r"is not on the expected device|same device|on device \w+|device mismatch|CPU int64 tensor", re.IGNORECASE
 )
 
-_WITH_VALUES = 'leave out device="meta"'
+
+def _with_values(model: nn.Module) -> str:
+    """What to write for a pass on a device that has values: the model may have been made on meta."""
+    if model_device(model).type == "meta":
+        return 'run it on a device with values: model.to_empty(device="cpu"), and inputs made there'
+    return 'leave out device="meta"'
 
 
 def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan, mode: str) -> Problem:
@@ -35,8 +41,9 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     call = failure.event if failure.event >= 0 else None
     where = failure.where or raising_line(failure.error)
     said = first_line(failure.error)
-    if plan.device.type == "meta":
-        unseen = _unseen(failure, what, arrived, said)
+    on_meta = plan.device.type == "meta" and not is_said_by_cpu(failure.error)
+    if on_meta:
+        unseen = _unseen(failure, what, arrived, said, _with_values(model))
         if unseen is not None:
             return Problem("error", failure.path, None, None, unseen.message, unseen.fix, where, call)
     smallest = smallest_input(model, plan, mode, recording)
@@ -49,7 +56,7 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
         return Problem("too_small", failure.path, given, required, message, None, failure.where, call)
     message = f"{what} stopped the pass; {arrived} arrived\nPyTorch says: {said}"
     # Some functions ask for more there: another dtype, another layout.
-    fix = _WITH_VALUES if plan.device.type == "meta" else None
+    fix = _with_values(model) if on_meta else None
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call)
 
 
@@ -74,7 +81,7 @@ class _Unseen(NamedTuple):
     fix: str
 
 
-def _unseen(failure: Failure, what: str, arrived: str, said: str) -> _Unseen | None:
+def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: str) -> _Unseen | None:
     """Why a pass on the meta device cannot go on; None where the device is not to blame."""
     look = looks_at_values(what)
     if look is not None or _VALUES_ASKED_FOR.search(said):
@@ -82,17 +89,17 @@ def _unseen(failure: Failure, what: str, arrived: str, said: str) -> _Unseen | N
         return _Unseen(
             f"{who}, and on the meta device there are none\n"
             "run it where tensors have values, or make the decision from the shape",
-            _WITH_VALUES,
+            with_values,
         )
     if isinstance(failure.error, NotImplementedError):
         operator = _OPERATOR.search(said)
         wanting = f"PyTorch has none for {operator[0]}" if operator else f"PyTorch says: {said}"
-        return _Unseen(f"{what} has no form for the meta device; {arrived} arrived\n{wanting}", _WITH_VALUES)
+        return _Unseen(f"{what} has no form for the meta device; {arrived} arrived\n{wanting}", with_values)
     if _OTHER_DEVICE.search(said):
         return _Unseen(
             f"in {what} a tensor of the meta device meets one that is elsewhere; {arrived} arrived\n"
             "only the input, parameters and buffers are there; forward makes or keeps the other one\n"
             f"PyTorch says: {said}",
-            'make it with device=x.device, or keep it with register_buffer; or leave out device="meta"',
+            f"make it with device=x.device, or keep it with register_buffer; or {with_values}",
         )
     return None

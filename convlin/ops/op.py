@@ -86,6 +86,8 @@ class Op:
     """Whether it puts the elements into other axes as they lie in memory."""
     merges: bool = False
     """Whether a unit of its result depends on the whole map where the spatial axes are gone."""
+    differs_on_meta: bool = False
+    """Whether PyTorch's meta device is known to take and refuse other settings than the CPU does."""
     looks_at_values: str | None = None
     """How it is written in a message, where it needs a tensor's values and not only its shape."""
 

@@ -7,15 +7,24 @@ from functools import partial
 from typing import Any
 
 from convlin import arithmetic
-from convlin.arithmetic.common import page
+from convlin.arithmetic.common import SPATIAL_AXES, SizeError, differ, page, require_filled
 from convlin.derivations import formulas
 from convlin.derivations.arguments import Given, first, taken
 from convlin.ops.op import Family, Op, of_first
-from convlin.records import Call, Derivation
+from convlin.records import Call, Derivation, Size
+from convlin.sizes.spell import spell, spell_shape
+
+
+def _require_bias(call: Call, out_channels: Size) -> None:
+    """The bias, where there is one, has an element for each channel that comes out."""
+    if len(call.inputs) > 2 and call.inputs[2].shape != (out_channels,):
+        bias = spell_shape(call.inputs[2].shape)
+        raise SizeError(f"the bias is {bias}, but must be {spell(out_channels)}, the number of channels that come out")
 
 
 def _convolution(call: Call, given: Given, dims: int) -> Derivation:
     weight = call.inputs[1].shape
+    _require_bias(call, weight[0])
     return arithmetic.convolution(
         first(call),
         spatial_dims=dims,
@@ -28,10 +37,12 @@ def _convolution(call: Call, given: Given, dims: int) -> Derivation:
 
 def _conv_transpose(call: Call, given: Given, dims: int) -> Derivation:
     weight = call.inputs[1].shape
+    out_channels = weight[1] * given.get("groups", 1)
+    _require_bias(call, out_channels)
     return arithmetic.conv_transpose(
         first(call),
         spatial_dims=dims,
-        out_channels=weight[1] * given.get("groups", 1),
+        out_channels=out_channels,
         in_channels=weight[0],
         kernel_size=weight[2:],
         **taken(given, "stride", "padding", "output_padding", "dilation"),
@@ -44,9 +55,19 @@ def _pad(call: Call, given: Given) -> Derivation | None:
     return arithmetic.pad(first(call), padding=given["pad"], **taken(given, "mode"))
 
 
-def _grid_sample(call: Call, given: Given) -> Derivation:
-    grid = call.inputs[1].shape
-    return Derivation((*first(call)[:2], *grid[1:-1]), (), page("nn.functional.grid_sample"))
+def _grid_sample(call: Call, given: Given) -> Derivation | None:
+    shape, grid = first(call), call.inputs[1].shape
+    if given.get("mode") == "bicubic" and len(shape) == 5:  # some versions of PyTorch take it
+        return None
+    both = f"{spell_shape(shape)} and a grid of {spell_shape(grid)}"
+    if len(shape) not in (4, 5) or len(grid) != len(shape):
+        raise SizeError(f"{both} do not both have 4 or 5 dimensions")
+    if differ(shape[0], grid[0]):
+        raise SizeError(f"{both} differ in their batch", axis="dim 0", size=grid[0])
+    if differ(grid[-1], len(shape) - 2):
+        raise SizeError(f"a grid has {len(shape) - 2} coordinates for {spell_shape(shape)}, not {spell(grid[-1])}")
+    require_filled(shape[2:], SPATIAL_AXES[len(shape) - 2])
+    return Derivation((*shape[:2], *grid[1:-1]), (), page("nn.functional.grid_sample"))
 
 
 # Features
@@ -76,9 +97,9 @@ def _one_hot(call: Call, given: Given) -> Derivation | None:
     return arithmetic.embedding(first(call), embedding_dim=classes) if classes > 0 else None
 
 
-def _attention(call: Call, given: Given) -> Derivation | None:
+def _attention(call: Call, given: Given) -> Derivation:
     query, key, value = call.input_shapes[:3]
-    return formulas.attention(query, value) if query[:-2] == key[:-2] == value[:-2] else None
+    return formulas.attention(query, key, value, **taken(given, "enable_gqa"))
 
 
 _POOL = ("kernel_size", "stride", "padding", "dilation", "ceil_mode", "return_indices")
@@ -101,6 +122,7 @@ def _window(
     *,
     dims: tuple[int, ...] = (1, 2, 3),
     indices: bool = False,
+    differs_on_meta: bool = False,
     **fixed: Any,
 ) -> tuple[Op, ...]:
     """The entries of ``name`` along one, two and three axes; with ``indices`` PyTorch has a second name for each."""
@@ -109,6 +131,7 @@ def _window(
         Op(
             tuple(f"{name}{rank}d{end}" for end in ends), family,
             of_first(formula, spatial_dims=rank, **fixed), parameters, makes_feature_map=True, role=role,
+            differs_on_meta=differs_on_meta,
         )
         for rank in dims
     )  # fmt: skip
@@ -117,12 +140,12 @@ def _window(
 OPS: tuple[Op, ...] = (
     *(
         Op((f"conv{dims}d",), Family.CONVOLUTION, partial(_convolution, dims=dims), _CONVOLUTION,
-           makes_feature_map=True, role="conv")
+           makes_feature_map=True, role="conv", differs_on_meta=True)
         for dims in (1, 2, 3)
     ),
     *(
         Op((f"conv_transpose{dims}d",), Family.TRANSPOSED_CONVOLUTION, partial(_conv_transpose, dims=dims),
-           _TRANSPOSED, makes_feature_map=True, role="up")
+           _TRANSPOSED, makes_feature_map=True, role="up", differs_on_meta=True)
         for dims in (1, 2, 3)
     ),
     Op(("convolution",), Family.OTHER, makes_feature_map=True, role="conv"),
@@ -130,22 +153,25 @@ OPS: tuple[Op, ...] = (
     *_window("max_pool", Family.POOL, arithmetic.max_pool, _POOL, indices=True),
     *_window("avg_pool", Family.POOL, arithmetic.avg_pool, _AVG_POOL),
     *_window("lp_pool", Family.POOL, arithmetic.lp_pool, ("norm_type", "kernel_size", "stride", "ceil_mode")),
-    *_window("adaptive_avg_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Avg"),
+    *_window("adaptive_avg_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Avg",
+             differs_on_meta=True),
     *_window("adaptive_max_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Max", indices=True),
     *_window("fractional_max_pool", Family.FRACTIONAL_POOL, arithmetic.fractional_max_pool, _FRACTIONAL,
-             dims=(2, 3), indices=True),
+             dims=(2, 3), indices=True, differs_on_meta=True),
     *_window("max_unpool", Family.UNPOOL, arithmetic.max_unpool, _UNPOOL, "up"),
     Op(("fold",), Family.WINDOWS, of_first(arithmetic.fold), _FOLD, role="reshape"),
     # ``Tensor.unfold`` is another function.
-    Op(("unfold",), Family.WINDOWS, of_first(arithmetic.unfold), _FOLD[1:], owner="F", role="reshape"),
+    Op(("unfold",), Family.WINDOWS, of_first(arithmetic.unfold), _FOLD[1:], owner="F", role="reshape",
+       differs_on_meta=True),
     Op(("interpolate", "upsample"), Family.RESIZE, of_first(arithmetic.interpolate), _RESIZE,
-       makes_feature_map=True, role="up"),
+       makes_feature_map=True, role="up", differs_on_meta=True),
     Op(("pixel_shuffle",), Family.PIXEL_SHUFFLE, of_first(arithmetic.pixel_shuffle), ("upscale_factor",),
        makes_feature_map=True, role="up"),
     Op(("pixel_unshuffle",), Family.PIXEL_UNSHUFFLE, of_first(arithmetic.pixel_unshuffle), ("downscale_factor",),
-       makes_feature_map=True),
+       makes_feature_map=True, differs_on_meta=True),
     Op(("pad",), Family.PAD, _pad, ("pad", "mode", "value"), makes_feature_map=True),
-    Op(("grid_sample",), Family.OTHER, _grid_sample, ("grid", "mode", "padding_mode", "align_corners"), role="up"),
+    Op(("grid_sample",), Family.OTHER, _grid_sample, ("grid", "mode", "padding_mode", "align_corners"), role="up",
+       differs_on_meta=True),
     Op(("linear",), Family.LINEAR, _linear, ("weight", "bias"), role="linear"),
     Op(("embedding",), Family.EMBEDDING, _embedding,
        ("weight", "padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse"), role="embed", indexes=True),

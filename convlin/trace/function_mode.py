@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin.functions.catalog import is_fact, keeps_memory_order, mixes_cells, name_of, writes
+from convlin.functions.meta_replay import as_on_the_cpu, differs_on_meta
 from convlin.functions.stand_ins import recover, reshape_sizes
 from convlin.functions.writes import only_reads
 from convlin.layers import PLAIN, Misfit
@@ -76,11 +77,13 @@ class Between(TorchFunctionMode):
         return self._call(func, args, kwargs, caller)
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
-        """The function itself, or on the meta device the rule that knows what it returns."""
+        """The function itself; on the meta device the rule that knows what it returns, or what the CPU says of it."""
         if self._state.answer is not None:
             made = self._state.answer(func, args, kwargs)
             if made is not None:
                 return made
+        if self._state.on_meta and differs_on_meta(func):
+            return as_on_the_cpu(func, args, kwargs, plain_settings(args, kwargs))
         return func(*args, **kwargs)
 
     def _keep(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:

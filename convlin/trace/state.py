@@ -73,6 +73,8 @@ class State:
     """Nothing runs but PyTorch's own layers: no function stands between them."""
     keeper: Keeper | TrainingFlags | None = None
     read: SizeReader = sizes
+    on_meta: bool = False
+    """The pass runs on the meta device."""
     answer: Callable[[Any, tuple[Any, ...], Mapping[str, Any]], Tensor | None] | None = None
     """What a function returns, where that is known without running it."""
     flops: FlopCount | None = None

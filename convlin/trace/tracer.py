@@ -73,7 +73,7 @@ class Tracer:
         quick: QuickHooks | None = None
         if not looks_before and state.read is sizes:
             # On the meta device the mode answers for what the layers call.
-            quick = QuickHooks(state, self._paths, mode if state.answer is None else None, after)
+            quick = QuickHooks(state, self._paths, None if state.on_meta else mode, after)
         for path, module, _ in self._nodes:
             if id(module) in inside_script:
                 continue
