@@ -18,6 +18,8 @@ from pathlib import Path
 from xml.etree import ElementTree
 
 import pytest
+import torch
+from torch import nn
 
 import convlin
 import convlin.cli.screen
@@ -1009,9 +1011,11 @@ def test_a_training_loop_at_module_level(words: list[str], run: Run, project: Pa
     ran = run(*words, "train.py:Net", "3,8,8")
     assert ran.status == 1
     assert "Traceback" not in ran.err
+    with pytest.raises(RuntimeError) as raised:
+        nn.Linear(999, 10)(torch.zeros(4, 192))
     assert ran.err == (
         "convlin: train.py:16 calls a model while train.py is imported, and that raised\n"
-        "    RuntimeError: mat1 and mat2 shapes cannot be multiplied (4x192 and 999x10)\n"
+        f"    RuntimeError: {raised.value}\n"
         "Either run the script with convlin, which explains the error:   convlin run train.py\n"
         'or put train.py:15 and what follows it under:   if __name__ == "__main__":\n'
     )

@@ -16,6 +16,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.nn.parameter import is_lazy
 
 from convlin import summarize
 from convlin.errors import ConvlinError, InputError
@@ -374,6 +375,17 @@ def test_lazy_layers_stay_lazy() -> None:
     s = summarize(model, (3, "H", "W"))
     assert s.required_in_features["2"] == (H - 2) * (W - 2) * 4
     assert model[0].has_uninitialized_params()
+    assert s.report.modules[1].parameters[0].device == "cpu"
+    assert all("initialize_parameters" not in vars(module) for module in model)
+
+
+def test_a_lazy_weight_that_depends_on_a_letter_is_refused() -> None:
+    model = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.LazyLinear(5))
+    with pytest.raises(InputError, match=r"2\.weight is lazy and would become 5×4·\(H − 2\)·\(W − 2\): .* write num"):
+        summarize(model, (3, "H", "W"))
+    assert all(is_lazy(weight) for weight in model.parameters())
+    assert all("initialize_parameters" not in vars(module) for module in model)
+    assert summarize(model, (3, 8, 8)).ok
 
 
 def test_no_weight_is_copied() -> None:

@@ -671,7 +671,9 @@ def test_functions_of_pytorchs_are_what_they_say() -> None:
             (theirs.CeilToInt(theirs.IntTrueDiv(H + 1, 4)), math.ceil((h + 1) / 4)),
             (sympy.Abs(H - 5), abs(h - 5)),
         ):
-            assert sympy.sympify(closed_form(form)).subs({H: h}) == value
+            found = sympy.sympify(closed_form(form)).subs({H: h})
+            assert found.is_integer
+            assert int(found) == value  # torch 2.15's TruncToInt answers 0.0
 
 
 def test_what_no_form_is_found_for_is_written_in_letters_all_the_same() -> None:

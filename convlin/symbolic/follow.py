@@ -15,11 +15,14 @@ from typing import Any
 import sympy
 import torch
 from torch import nn
+from torch.nn.parameter import is_lazy
 
 from convlin.diagnosis.silent_mistakes import suspects
+from convlin.errors import InputError
 from convlin.inputs import Plan
-from convlin.module_tree import walk
+from convlin.module_tree import Node, walk
 from convlin.observe import with_integers
+from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.session import Decision, Session, session
@@ -114,6 +117,7 @@ def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]
                 careful=True, stands_in=stands_in, batch_added=plan.adds_batch, suspects=found, read=letters.read
             )
             recording = one_pass(model, plan, state, letters.sizes)
+            _settled(nodes, lazy, letters)
             held = Held(nodes, recording, lazy)
         _in_closed_form(recording, letters)
         better = with_integers(plan, recording)
@@ -133,6 +137,22 @@ def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]
         break
     conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
     return Followed(dict(sample), plan, letters, recording, held, tuple(conditions))
+
+
+def _settled(nodes: Sequence[Node], lazy: Sequence[nn.Module], letters: Session) -> None:
+    """Refuse a lazy layer whose weight would depend on a letter: the first input settles its size for good."""
+    unsettled = set(map(id, lazy))
+    for path, module, _ in nodes:
+        if id(module) not in unsettled:
+            continue
+        for name, tensor in module._parameters.items():
+            shape = letters.read(tensor) if tensor is not None and not is_lazy(tensor) else ()
+            if not all(isinstance(size, int) for size in shape):
+                raise InputError(
+                    f"{path}.{name} is lazy and would become {spell_shape(shape)}: the first input settles its size, "
+                    "so write numbers for the sizes that it depends on, as in (3, 32, 32), "
+                    "or a layer that has its size already"
+                )
 
 
 def _decided(letters: Session) -> Iterator[Condition]:

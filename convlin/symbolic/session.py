@@ -12,21 +12,24 @@ remainder in it is abbreviated by a symbol, and what holds is found out afterwar
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import sympy
 import torch
 from torch import Tensor, nn
+from torch.nn.modules.lazy import LazyModuleMixin
+from torch.nn.parameter import is_lazy
 
 from convlin._util.packages import CONVLIN, folder
 from convlin._util.torch_private import values_of_symbols
 from convlin.errors import ConvlinError
 from convlin.functions import fake_shapes
 from convlin.functions.fake_shapes import KnownSizes
-from convlin.module_tree import modules_of
+from convlin.module_tree import modules_of, of_class
 from convlin.records import Location, Shape, Size
 from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
@@ -161,7 +164,9 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
     fakes = parts.fake_mode(shape_env=environment, allow_non_fake_inputs=True)
     made = Session(sample, environment)
     # A fake tensor has to be made outside the mode.
-    exchange(modules_of(model), lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
+    modules = modules_of(model)
+    exchange(modules, lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
+    _fake_once_known(of_class(modules, LazyModuleMixin))
     with ExitStack() as stack:
         stack.enter_context(quiet())
         stack.enter_context(compiling())
@@ -169,6 +174,34 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
         stack.enter_context(fakes)
         stack.enter_context(KnownSizes())
         yield made
+
+
+def _fake_once_known(lazy: Sequence[Any]) -> None:
+    """Let the weights that lazy modules get in a pass be fake tensors on the device that they were to lie on.
+
+    A weight that is no fake tensor stays none when it gets its size, and lies on the meta device from then on;
+    torch 2.15 no longer computes with it and an input on another device.
+    """
+    unknown = [t for module in lazy for t in (*module._parameters.values(), *module._buffers.values()) if is_lazy(t)]
+    devices = {id(tensor): tensor.device for tensor in unknown}
+    fakes: dict[int, Tensor] = {}
+
+    def fake(tensor: Tensor) -> Tensor:
+        if id(tensor) not in devices:
+            return tensor
+        if id(tensor) not in fakes:  # a tied weight stays tied
+            made = torch.empty(tensor.shape, dtype=tensor.dtype, device=devices[id(tensor)])
+            is_weight = isinstance(tensor, nn.Parameter)
+            fakes[id(tensor)] = nn.Parameter(made, requires_grad=tensor.requires_grad) if is_weight else made
+        return fakes[id(tensor)]
+
+    def initialize(module: Any, *args: Any, **kwargs: Any) -> None:
+        del module.__dict__["initialize_parameters"]
+        module.initialize_parameters(*args, **kwargs)
+        exchange([module], fake)
+
+    for module in lazy:
+        module.__dict__["initialize_parameters"] = partial(initialize, module)
 
 
 def needs_values(error: BaseException) -> bool:
