@@ -318,3 +318,54 @@ def test_what_a_function_of_no_module_gives_is_held_against_runs() -> None:
         real = odd_padding(torch.zeros(1, 2, size, size + 5)).shape
         if tuple(real) != (1, 2, size, size + 5):  # else it is no row
             assert [axis.subs({"H": size, "W": size + 5}) for axis in pad.outputs[0].shape[2:]] == list(real[2:])
+
+
+class Resized(nn.Module):
+    """Patches of 2×2 as MobileViT makes them: a map that does not divide is resized, and back again."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        rows, channels, *size = x.shape
+        height, width = (math.ceil(side / 2) for side in size)
+        is_resized = [2 * height, 2 * width] != size
+        if is_resized:
+            x = F.interpolate(x, size=(2 * height, 2 * width), mode="bilinear")
+        x = x.reshape(rows * channels * height, 2, width, 2).transpose(1, 2)
+        x = x.reshape(rows, channels, height * width, 4).transpose(1, 3).reshape(rows * 4, height * width, -1)
+        x = self.norm(x).contiguous().view(rows, 4, height * width, -1)
+        x = x.transpose(1, 3).reshape(rows * channels * height, width, 2, 2)
+        x = x.transpose(1, 2).reshape(rows, channels, height * 2, width * 2)
+        return F.interpolate(x, size=size, mode="bilinear") if is_resized else x
+
+
+@pytest.mark.parametrize("blocks", [1, 3])
+def test_a_view_that_asks_for_equal_sizes_stretches_nothing(blocks: int) -> None:
+    layers: list[nn.Module] = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)]
+    for _ in range(blocks):
+        layers += [nn.Conv2d(8, 8, 3, 2, 1), Resized()]
+    model = nn.Sequential(*layers).eval()
+    summary = summarize(model, (3, "H", "W"))
+    assert summary.accepts is not None
+    assert (summary.accepts.text, summary.accepts.verified) == ("H, W any", True)
+    assert summary.report.remarks == ()
+    assert summary.output_shape is not None
+    for height, width in [
+        (1, 2),
+        (40, 72),
+        (64, 96),
+        (225, 321),
+        (256, 416),
+        (288, 320),
+        (33, 47),
+        (448, 672),
+        (447, 70),
+    ]:
+        with torch.no_grad():
+            made = model(torch.zeros(1, 3, height, width))
+        sizes = {"H": height, "W": width}
+        told = [size if isinstance(size, int) else size.subs({each: sizes[str(each)] for each in size.free_symbols})
+                for size in summary.output_shape]  # fmt: skip
+        assert tuple(told) == tuple(made.shape)

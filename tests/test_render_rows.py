@@ -295,7 +295,7 @@ def test_shared_and_reused_are_marked():
 
 def test_several_outputs_stand_on_lines_of_their_own():
     text = summarize(nn.LSTM(4, 3, batch_first=True), (5, 4)).table(columns=["type", "output"])
-    assert text.splitlines()[2:6] == ["Type  Output", "LSTM  [0] 1×5×3", "      [1][0] 1×1×3", "      [1][1] 1×1×3"]
+    assert text.splitlines()[2:6] == ["Type  Output", "LSTM  output 1×5×3", "      h_n 1×1×3", "      c_n 1×1×3"]
 
 
 def test_many_outputs_do_not_flood_the_table():

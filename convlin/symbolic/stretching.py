@@ -6,7 +6,9 @@ raises nothing; that is no reason to say that the model is one for images of 16Ã
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
+from functools import cached_property
+from itertools import zip_longest
 from typing import Any
 
 import sympy
@@ -14,6 +16,7 @@ import sympy
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point, Trials
+from convlin.trace.recording import Recording
 
 
 class Stretching:
@@ -34,20 +37,38 @@ class Stretching:
 
     def _is_stretched(self, point: Point) -> bool:
         evaluation = self._followed.session.evaluation(point)
-        doubtful = False
+        fixed = doubtful = False
         for one, other in self._pairs:
             try:
                 sizes = evaluation(one), evaluation(other)
             except (NotImplementedError, ArithmeticError):
                 continue
             if sizes[0] != sizes[1] and 1 in sizes:
-                if one.is_Integer or other.is_Integer:
-                    return True
+                fixed |= one.is_Integer or other.is_Integer
                 doubtful = True  # two sizes may have been equal by chance
-        if not doubtful or not self._trials.affordable(point):
-            return False
-        recording = self._trials.record(point)
-        return recording is not None and not agrees(self._followed, recording, point)
+        recording = self._trials.record(point) if doubtful and self._trials.affordable(point) else None
+        if recording is None:
+            return fixed
+        agreed = agrees(self._followed, recording, point)
+        if _stretches(recording) - self._always:
+            return fixed or not agreed
+        # Nothing was seen to be stretched: a view asks for equal sizes, too, and the model went another way here.
+        return fixed and agreed
+
+    @cached_property
+    def _always(self) -> frozenset[Hashable]:
+        """Functions in which a size of 1 is stretched whatever the letters are."""
+        return _stretches(self._followed.recording)
+
+
+def _stretches(recording: Recording) -> frozenset[Hashable]:
+    """The functions that were given a size of 1 where another tensor had a larger one."""
+    found = set()
+    for event in recording.events:
+        columns = zip_longest(*(reversed(info.shape) for info in event.inputs), fillvalue=1)
+        if event.is_function and any(1 in sizes and set(sizes) != {1} for sizes in columns):
+            found.add((event.path, event.type, event.where))
+    return frozenset(found)
 
 
 def _equal_pairs(followed: Followed) -> Iterator[tuple[Any, Any]]:
