@@ -6,6 +6,7 @@ import io
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -1072,7 +1073,7 @@ def test_the_real_command() -> None:
 
 
 def test_python_dash_m_and_a_reader_that_stops() -> None:
-    code = f"{sys.executable} -m convlin show net.py:CNN 3,32,32 | head -n 1"
+    code = f"{shlex.quote(sys.executable)} -m convlin show net.py:CNN 3,32,32 | head -n 1"
     done = processes.run("bash", "-c", code)
     assert done.stdout == "CNN  input 1×3×32×32  cpu, eval\n"
     assert done.stderr == ""
