@@ -211,6 +211,22 @@ def test_the_users_names_stay_and_numbers_are_brought_up_to_date(
     checked(file, monkeypatch).Net()(torch.zeros(2, 7, 8))
 
 
+def test_names_that_the_user_keeps_apart_stay_apart(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "typed_apart.py"
+    text = (
+        "import torch as th\nfrom jaxtyping import Float\nfrom torch import nn\n\n\nclass Net(nn.Module):\n"
+        '    def forward(self, x: Float[th.Tensor, "n d"], y: Float[th.Tensor, "m d"])'
+        ' -> Float[th.Tensor, "n {out}"]:\n'
+        "        return x @ y.T\n"
+    )
+    file.write_text(text.format(out="5"), encoding="utf-8")
+    # In the run both have the same batch: a name that is true stays, and no import is added that nothing needs.
+    made = annotated(file, "Net", "4", "4", "--batch-size", "3")
+    assert made == text.format(out="3")
+    net = checked(file, monkeypatch).Net()
+    assert net(torch.zeros(2, 4), torch.zeros(3, 4)).shape == (2, 3)
+
+
 @pytest.mark.parametrize(
     ("forward", "why"),
     [

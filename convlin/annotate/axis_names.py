@@ -52,7 +52,7 @@ class AxisNames:
     def text(self, shapes: Sequence[Shape | None], wanted: Sequence[str | None] = ()) -> str:
         """The axes of a tensor whose shape in each call is given, all of the same number of dimensions.
 
-        ``wanted`` are the names that its axes have already; a new name is taken from there.
+        ``wanted`` are the names that its axes have already: they stay where they are true.
         """
         rank = next(len(shape) for shape in shapes if shape is not None)
         columns = [tuple(None if shape is None else shape[axis] for shape in shapes) for axis in range(rank)]
@@ -60,17 +60,18 @@ class AxisNames:
         return " ".join(self._axis_text(axis, rank, sizes, preferred[axis]) for axis, sizes in enumerate(columns))
 
     def _axis_text(self, axis: int, rank: int, sizes: Sizes, wanted: str | None) -> str:
+        if wanted is not None and (wanted not in self._known or _agree(sizes, self._known[wanted])):
+            return wanted if wanted in self._known else self._new(axis, wanted, sizes)
         distinct = set(sizes) - {None}
         if len(distinct) == 1 and all(isinstance(size, int) for size in distinct):
             return str(distinct.pop())
-        return self._same(axis, sizes) or self._formula(sizes) or self._new(axis, rank, sizes, wanted)
+        return self._same(axis, sizes) or self._formula(sizes) or self._new(axis, _base(axis, rank, sizes), sizes)
 
     def _same(self, axis: int, sizes: Sizes) -> str | None:
         """A name that has these sizes; numbers alone, which may be alike by chance, only at the same axis."""
         is_proof = any(_letters(size) for size in sizes)
         for name, known in self._known.items():
-            is_same = all(size is None or size == other for size, other in zip(sizes, known, strict=True))
-            if is_same and (is_proof or self._axis[name] == axis):
+            if _agree(sizes, known) and (is_proof or self._axis[name] == axis):
                 return name
         return None
 
@@ -107,9 +108,7 @@ class AxisNames:
                 if all(_equal(size, formula(base, factor)) for size, base in pairs):
                     yield form.format(name=name, factor=factor, less=factor - 1)
 
-    def _new(self, axis: int, rank: int, sizes: Sizes, wanted: str | None) -> str:
-        letters = set[str]().union(*map(_letters, sizes))
-        base = wanted or (letters.pop() if len(letters) == 1 else _usual(axis, rank))
+    def _new(self, axis: int, base: str, sizes: Sizes) -> str:
         name = base
         number = 2
         while name in self._known:
@@ -129,11 +128,19 @@ def is_axis_name(text: str) -> bool:
     return text.isidentifier() and not text.startswith("_") and not keyword.iskeyword(text)
 
 
-def _usual(axis: int, rank: int) -> str:
-    """What people call an axis: the batch, the channels or features, one of the others."""
+def _base(axis: int, rank: int, sizes: Sizes) -> str:
+    """The letter that the sizes depend on, or what people call an axis: the batch, the channels or features, others."""
+    letters = set[str]().union(*map(_letters, sizes))
+    if len(letters) == 1:
+        return letters.pop()
     if axis == 0 and rank > 1:
         return "N"
     return "C" if axis == 1 or rank == 1 else "L"
+
+
+def _agree(sizes: Sizes, known: Sizes) -> bool:
+    """Whether a name with the sizes ``known`` has these in every call that has any."""
+    return all(size is None or size == other for size, other in zip(sizes, known, strict=True))
 
 
 def _is_letter(size: Size | None) -> bool:

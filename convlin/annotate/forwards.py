@@ -36,9 +36,7 @@ def forwards(reports: Iterable[Report]) -> list[Forward]:
             node = _definition(function, parsed) if parsed is not None else None
             if parsed is None or node is None or not is_editable(function.source):
                 continue
-            forward = found.setdefault(
-                (function.source.name, function.first), Forward(parsed, node, function.name.replace(".<locals>", ""))
-            )
+            forward = found.setdefault((function.source.name, function.first), Forward(parsed, node, function.name))
             _add(forward, function, report)
     return list(found.values())
 

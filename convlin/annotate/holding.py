@@ -37,7 +37,7 @@ def held(line: Line, source: SourceText, comments: Mapping[int, Comment], letter
     if found is None:
         return None
     why = difference(found.shapes, line.shapes, letters)
-    if why and re.fullmatch(r"\([\d, ]+\)", found.shapes.text):
+    if why and all(isinstance(size, int) for result in found.shapes.results for shape in result for size in shape):
         start, _ = source.lines(line.first, line.first)
         _, end = source.lines(line.last, line.last)
         code = source.text[start : min(end, found.comment.start) if found.comment.start > start else end]

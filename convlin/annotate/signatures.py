@@ -36,6 +36,7 @@ def signature_edits(functions: Iterable[Forward]) -> Annotated:
         parsed = several[0].parsed
         names = type_names(parsed)
         used: set[str] = set()
+        is_new = False
         here: list[Edit] = []
         for forward in several:
             hints = hints_of(forward)
@@ -46,10 +47,20 @@ def signature_edits(functions: Iterable[Forward]) -> Annotated:
             if edit is not None:
                 here.append(edit)
                 used.update(each.kind for each in (*hints.parameters.values(), *hints.returned))
+                is_new |= _adds_an_annotation(forward, hints)
         edits += here
         if here:
-            edits += missing_imports(parsed, used, names)
+            edits += missing_imports(parsed, used, names, with_tensor=is_new)
     return Annotated(edits, left)
+
+
+def _adds_an_annotation(forward: Forward, hints: Hints) -> bool:
+    """Whether one is written where there was none, and has to spell the type of a tensor itself."""
+    arguments = forward.node.args
+    bare = {
+        each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if not each.annotation
+    }
+    return not bare.isdisjoint(hints.parameters) or bool(hints.returned and forward.node.returns is None)
 
 
 def without_annotations(tree: ast.Module) -> ast.Module:
@@ -60,7 +71,7 @@ def without_annotations(tree: ast.Module) -> ast.Module:
             node.annotation = None
             return node
 
-        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # the name ast calls
+        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # the name that ast calls
             node.returns = None
             self.generic_visit(node)
             return node
@@ -169,7 +180,8 @@ def _fitted(new: str, parsed: Parsed, node: ast.FunctionDef, start: int, end: in
     first, last = source.lines(source.line(start), source.line(end))
     before, after = source.text[first:start], source.text[end:last]
     width = line_length(source.name)
-    if re.search(r"[\r\n]", source.text[start:end]) or len((before + new + after).expandtabs(4)) <= width:
+    old = source.text[start:end]
+    if re.search(r"[\r\n]", old) or len(new) <= len(old) or len((before + new + after).expandtabs(4)) <= width:
         return new
     indent = before[: len(before) - len(before.lstrip())]
     step = "\t" if "\t" in indent else "    "

@@ -25,8 +25,9 @@ def type_names(parsed: Parsed) -> TypeNames:
     for statement in parsed.tree.body:
         bound.update(_bound(statement))
     tensor = "torch.Tensor" if bound.get("torch") == "torch" and bound.get("Tensor") != "torch.Tensor" else "Tensor"
-    taken = any(bound.get(name, f"{LIBRARY}.{name}") != f"{LIBRARY}.{name}" for name in NAMES)
-    return TypeNames(tensor, f"{LIBRARY}." if taken or bound.get(LIBRARY) == LIBRARY else "")
+    named = {name: bound[name] == f"{LIBRARY}.{name}" for name in NAMES if name in bound}
+    as_attributes = not all(named.values()) or (not named and bound.get(LIBRARY) == LIBRARY)
+    return TypeNames(tensor, f"{LIBRARY}." if as_attributes else "")
 
 
 def _bound(statement: ast.stmt) -> Iterator[tuple[str, str]]:
@@ -47,12 +48,12 @@ def _bound(statement: ast.stmt) -> Iterator[tuple[str, str]]:
                     yield target.id, ""
 
 
-def missing_imports(parsed: Parsed, used: set[str], names: TypeNames) -> Iterator[Edit]:
-    """The imports that a file lacks."""
+def missing_imports(parsed: Parsed, used: set[str], names: TypeNames, *, with_tensor: bool) -> Iterator[Edit]:
+    """The imports that a file lacks; that of ``Tensor`` only where it is written anew."""
     bound = dict(pair for statement in parsed.tree.body for pair in _bound(statement))
     wanted = sorted(name for name in used if bound.get(name) != f"{LIBRARY}.{name}") if not names.prefix else []
     statements = [each for each in parsed.tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
-    needs_tensor = names.tensor == "Tensor" and "Tensor" not in bound
+    needs_tensor = with_tensor and names.tensor == "Tensor" and "Tensor" not in bound
     lines: list[str] = []
     if names.prefix and bound.get(LIBRARY) != LIBRARY:
         lines.append(f"import {LIBRARY}")
