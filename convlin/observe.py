@@ -202,8 +202,7 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
             if finding.source.kind is SourceKind.INPUT and finding.source.number < len(order)
         }
         return plan.with_dtype(frozenset(reached & floating or floating), torch.long)
-    op = OPS.called(failure.function)
-    if not ((op is not None and op.indexes) or _is_embedding(recording, failure.event)):
+    if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.event)):
         return None
     places = failure.dummy_places & floating or floating
     return plan.with_dtype(frozenset(places), torch.long)

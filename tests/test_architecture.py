@@ -14,11 +14,11 @@ WITHOUT_TORCH = ("records", "errors", "render", "arithmetic", "derivations", "an
 #: Layers that may not import each other, though no circle would come of it.
 NEVER = {
     "trace": ("render", "analysis", "source"),
-    "layers": ("functions", "render"),
-    "functions": ("render",),
-    "render": ("layers", "functions", "source"),
+    "layers": ("render",),
+    "ops": ("layers", "render"),
+    "render": ("layers", "source"),
     "untouched": ("trace", "render"),
-    "source": ("layers", "functions", "derivations"),
+    "source": ("layers", "ops", "derivations"),
 }
 MODULES = modules()
 LOADED = neighbors(lazy=False)

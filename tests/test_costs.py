@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from convlin import summarize
 from convlin._util.fast_records import maker
-from convlin.functions.writes import only_reads
 from convlin.module_tree import walk
+from convlin.ops.names import only_reads
 from convlin.records import Call, ModuleInfo
 from convlin.trace.hooks import Hooks
 from convlin.untouched.tensor_state import KeptTensors

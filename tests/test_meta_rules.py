@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 
 from convlin import summarize
-from convlin.functions.meta_shapes import answer
+from convlin.ops.meta_shapes import answer
 
 Case = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
@@ -159,7 +159,7 @@ def test_known_layers_are_answered_for_and_told_as_in_a_real_pass(monkeypatch: p
             answered.append(function)
         return made
 
-    monkeypatch.setattr("convlin.functions.meta_shapes.answer", counted)
+    monkeypatch.setattr("convlin.ops.meta_shapes.answer", counted)
     model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5))
     real = summarize(model, (3, 8, 8))
     assert not answered

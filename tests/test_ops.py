@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterator
+
 import pytest
 import torch
 
 from convlin import arithmetic, summarize
+from convlin.ops import meta_shapes, names
 from convlin.ops.catalog import OPS
-from convlin.ops.op import Family, Op, of_first
+from convlin.ops.op import Family, InLetters, OnMeta, Op, StandIn, Writes, of_first
 from convlin.records import Call, TensorInfo
 from convlin.render.picture import kinds
 
@@ -24,15 +27,27 @@ KRON = Op(
 )  # fmt: skip
 
 
-def test_one_entry_covers_an_operation_that_has_none(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def add(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[Op], None]]:
+    """Adds an entry for one test; what was asked before and is kept would hide it."""
+
+    def add(op: Op) -> None:
+        for index in ("_full", "_bare"):
+            monkeypatch.setattr(OPS, index, dict(getattr(OPS, index)))
+        monkeypatch.setattr(kinds, "role", kinds.role.__wrapped__)
+        OPS.add(op)
+        names._op_of.cache_clear()
+
+    yield add
+    names._op_of.cache_clear()
+
+
+def test_one_entry_covers_an_operation_that_has_none(add: Callable[[Op], None]) -> None:
     x = torch.rand(1, 3, 8, 8)
     before = next(call for call in summarize(Rotated(), x).calls if call.type == "Tensor.kron")
     assert before.derivation is None
 
-    for index in ("_full", "_bare"):
-        monkeypatch.setattr(OPS, index, dict(getattr(OPS, index)))
-    monkeypatch.setattr(kinds, "role", kinds.role.__wrapped__)  # what was asked before is kept
-    OPS.add(KRON)
+    add(KRON)
 
     after = summarize(Rotated(), x)
     call = next(call for call in after.calls if call.type == "Tensor.kron")
@@ -45,6 +60,47 @@ def test_one_entry_covers_an_operation_that_has_none(monkeypatch: pytest.MonkeyP
         made = next(each for each in summarize(Rotated(), x).calls if each.type == "Tensor.kron").derivation
         assert made is not None
         assert made.shape == Rotated()(x).shape
+
+
+class Hypotenuse(torch.nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.short, self.long = torch.nn.Linear(4, 6), torch.nn.Linear(4, width)
+        self.head = torch.nn.Linear(6, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.head(torch.hypot(self.short(x), self.long(x)))
+
+
+HYPOT = Op(
+    ("hypot",), Family.ELEMENTWISE, lambda call, given: arithmetic.broadcast(*call.input_shapes), ("other",),
+    stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.SAME_SHAPES, in_letters=InLetters.UNCHANGED, writes=Writes(),
+)  # fmt: skip
+
+
+def test_the_same_entry_goes_on_behind_a_refusal_and_answers_on_meta_and_in_letters(add: Callable[[Op], None]) -> None:
+    wrong = Hypotenuse(8)
+    with pytest.raises(RuntimeError):
+        wrong(torch.rand(1, 4))
+    stopped = summarize(wrong, (4,))
+    assert "head" not in [call.path for call in stopped.calls]
+    assert not names.may_write(torch.hypot)
+
+    add(HYPOT)
+    assert names.may_write(torch.hypot)
+    report = summarize(wrong, (4,))
+    assert "head" in [call.path for call in report.calls]
+    (problem,) = report.problems
+    assert problem.kind == "operands"
+
+    both = torch.empty(3, 6, device="meta"), torch.empty(3, 6, device="meta")
+    with torch.no_grad():
+        made = meta_shapes.answer(torch.hypot, both, {})
+    assert made is not None
+    assert made.shape == torch.hypot(*both).shape
+    letters = summarize(Hypotenuse(6), ("L", 4))
+    assert letters.ok
+    assert [str(size) for size in letters.output_shape] == ["1", "L", "2"]
 
 
 def test_a_second_entry_for_a_name_is_refused() -> None:

@@ -28,9 +28,9 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.utils._sympy import functions as theirs
 
 from convlin import summarize
-from convlin.functions.fake_shapes import KnownSizes
 from convlin.inputs import read_inputs
 from convlin.layers import Misfit
+from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Accepts, SizeRange
 from convlin.sizes.closed_form import ClosedForms, Letter, closed_form, for_multiples
 from convlin.sizes.evaluate import Evaluation

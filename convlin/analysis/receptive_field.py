@@ -128,7 +128,7 @@ class _Follower:
         if call.inner:
             last = self._report.calls[index - 1]
             return self._found[index - 1] if call.type == "Sequential" and last.outputs == call.outputs else None
-        if call.is_function and _cells(call.type) is Cells.EACH:
+        if call.is_function and OPS.called(call.type).cells is Cells.EACH:
             sources = zip(call.sources, call.input_shapes, strict=False)
             return _together(self._of_source(source, shape) for source, shape in sources)
         before = self._of_source(call.sources[0] if call.sources else UNSEEN, call.inputs[0].shape)
@@ -146,14 +146,9 @@ class _Follower:
         if number not in self._joins:
             self._joins[number] = None  # nothing is its own source
             met = self._report.joins[number]
-            if _cells(met.function) is Cells.EACH:
+            if OPS.called(met.function).cells is Cells.EACH:
                 self._joins[number] = _together(self._of_source(each, shape) for each in met.sources)
         return self._joins[number]
-
-
-def _cells(function: str) -> Cells | None:
-    op = OPS.called(function)
-    return op.cells if op is not None else None
 
 
 def _together(paths: Iterable[_Axes | None]) -> _Axes | None:
@@ -188,7 +183,7 @@ def _after(before: _Axes, call: Call) -> _Axes | None:
         return tuple(axis.extend(_WHOLE) for axis in before or (_Axis(),))
     if len(given) < 3 or len(given) != len(made):
         return None
-    if call.type == "GLU" or _cells(call.type) is Cells.CHANNELS:
+    if call.type == "GLU" or OPS.called(call.type).cells is Cells.CHANNELS:
         return before if made[2:] == given[2:] else None
     if given == made and call.derive is None and (call.type in _POINTWISE or call.type.endswith("Activation")):
         return before
@@ -202,8 +197,7 @@ def _after(before: _Axes, call: Call) -> _Axes | None:
 def _sees_everything(call: Call, given: Shape, made: Shape) -> bool:
     """Whether every unit depends on the whole of what came in."""
     if call.is_function:
-        op = OPS.called(call.type)
-        merges = op is not None and op.merges and len(given) > 2
+        merges = OPS.called(call.type).merges and len(given) > 2
         return merges and (len(made) == 2 or set(made[2:]) == {1}) and made[:1] == given[:1]
     if call.derive is of_layers.flatten:
         return len(made) == 2
@@ -231,8 +225,7 @@ def _settings(call: Call) -> tuple[Mapping[str, Any], Axis | None]:
     if not call.is_function:
         rule = getattr(call.derive, "func", call.derive)  # a rule for several ranks is a partial
         return call.settings, _OF_LAYERS.get(rule) if rule is not None else None
-    op = OPS.called(call.type)
-    family = op.family if op is not None else Family.OTHER
+    family = OPS.called(call.type).family
     settings = dict(named_arguments(call))
     if family in (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION) and len(call.inputs) > 1:
         settings["kernel_size"] = call.inputs[1].shape[2:]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from convlin.functions.catalog import keeps_memory_order
+from convlin.ops.catalog import OPS
 from convlin.records import SourceKind
 from convlin.trace.recording import Event, Recording, is_feature_map
 
@@ -39,7 +39,7 @@ def _remarks(recording: Recording, batch: int, rows: set[object]) -> Iterator[st
 
 def _makes_rows(event: Event, batch: int) -> bool:
     given, made = event.inputs[0].shape, event.outputs[0].shape
-    return keeps_memory_order(event.type) and bool(made) and made[0] != batch and prod(made) == prod(given)
+    return OPS.named(event.type).keeps_memory_order and bool(made) and made[0] != batch and prod(made) == prod(given)
 
 
 def _drops_all(event: Event) -> bool:

@@ -12,8 +12,8 @@ from math import prod
 
 from torch import nn
 
-from convlin.functions.catalog import keeps_memory_order, makes_feature_map
 from convlin.layers import PLAIN, Misfit
+from convlin.ops.catalog import OPS
 from convlin.records import UNSEEN, Shape, Source, SourceKind
 from convlin.trace.lost_batch import folded, matching, of_flatten
 from convlin.trace.recording import Event, Finding, Fold, Recording, Suspects, is_feature_map
@@ -81,7 +81,7 @@ def _may_fold(event: Event) -> bool:
     if not event.inputs or not event.outputs or event.stood_in:
         return False
     if event.is_function:
-        return keeps_memory_order(event.type)
+        return OPS.named(event.type).keeps_memory_order
     return isinstance(event.module, nn.Flatten) or (event.rule is PLAIN and not event.inner)
 
 
@@ -270,4 +270,4 @@ def _stays_feature_map(recording: Recording, index: int) -> bool:
 def _takes_feature_map(event: Event) -> bool:
     if isinstance(event.module, nn.BatchNorm1d | nn.InstanceNorm1d) and len(event.inputs[0].shape) > 3:
         return False  # made for what is flat, and wrong there
-    return event.rule.makes_feature_map or (event.is_function and makes_feature_map(event.type))
+    return event.rule.makes_feature_map or (event.is_function and OPS.called(event.type).makes_feature_map)

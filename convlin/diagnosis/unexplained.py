@@ -11,9 +11,9 @@ from typing import NamedTuple
 from torch import nn
 
 from convlin.diagnosis.messages import first_line, times
-from convlin.functions.catalog import looks_at_values
-from convlin.functions.meta_replay import is_said_by_cpu
 from convlin.inputs import Plan, model_device
+from convlin.ops.catalog import OPS
+from convlin.ops.meta_replay import is_said_by_cpu
 from convlin.records import Problem
 from convlin.search.input_sizes import Smallest, smallest_input
 from convlin.trace.call_sites import raising_line
@@ -83,7 +83,7 @@ class _Unseen(NamedTuple):
 
 def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: str) -> _Unseen | None:
     """Why a pass on the meta device cannot go on; None where the device is not to blame."""
-    look = looks_at_values(what)
+    look = OPS.called(what).looks_at_values
     if look is not None or _VALUES_ASKED_FOR.search(said):
         who = f"forward looks at the values of a tensor ({look})" if look else f"{what} looks at the values of a tensor"
         return _Unseen(

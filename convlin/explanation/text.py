@@ -90,8 +90,7 @@ def _phrase(call: Call, given: Shape, made: Shape) -> str:
     if call.type == "Tensor[...]":
         taken = "one place of a dimension is taken, which is gone"
         return taken if len(made) < len(given) else "a dimension of size 1 is added"
-    op = OPS.called(call.type.rstrip("_"))
-    return (op and op.phrase) or "no arithmetic"
+    return OPS.called(call.type.rstrip("_")).phrase or "no arithmetic"
 
 
 def head(call: Call, given: Shape | None, made: Shape | None, mark: str = "") -> list[str]:

@@ -6,7 +6,8 @@ One entry (`LayerRule`) holds all that is known of a family of layers.
 from convlin.layers.common import one_size
 from convlin.layers.registry import RULES, Registration, register, rule_for, runs_as_documented
 from convlin.layers.remaking import settings_of
-from convlin.layers.rule import PLAIN, Arrival, Derive, Examine, LayerRule, Misfit, Verdict
+from convlin.layers.rule import PLAIN, Arrival, Derive, Examine, LayerRule, Verdict
+from convlin.ops.misfit import Misfit
 
 __all__ = [
     "PLAIN",

@@ -7,8 +7,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.layers.common import divisor, zeros
-from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import modules_of
+from convlin.ops.misfit import Misfit
 
 
 def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdict | None:

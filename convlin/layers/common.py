@@ -9,8 +9,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
-from convlin.layers.rule import Arrival, Examine, Misfit, Verdict
+from convlin.layers.rule import Arrival, Examine, Verdict
 from convlin.module_tree import named_parameters_of
+from convlin.ops.misfit import Misfit
 from convlin.records import Shape
 from convlin.tensors import dtype_name
 

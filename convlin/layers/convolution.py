@@ -11,7 +11,8 @@ from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from convlin.derivations import of_layers
 from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped, zeros
-from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.layers.rule import Arrival, LayerRule, Verdict
+from convlin.ops.misfit import Misfit
 from convlin.records import Shape
 
 

@@ -7,7 +7,8 @@ from torch import Tensor, nn
 
 from convlin.derivations import of_layers
 from convlin.layers.common import by_weight_axes, zeros
-from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.layers.rule import Arrival, LayerRule, Verdict
+from convlin.ops.misfit import Misfit
 from convlin.tensors import dtype_name
 
 

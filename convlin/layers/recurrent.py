@@ -11,8 +11,9 @@ from torch.nn.utils.rnn import PackedSequence
 
 from convlin.derivations import of_layers
 from convlin.layers.common import dtype_misfit, moved, resized, unwrapped, zeros
-from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import named_parameters_of
+from convlin.ops.misfit import Misfit
 from convlin.records import Shape
 
 

@@ -9,32 +9,15 @@ normalisations) runs on a stand-in and hands on what came in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
 from typing import Any
 
 from torch import nn
 
+from convlin.ops.misfit import Misfit
 from convlin.records import Call, Derivation, Shape
-
-
-@dataclass(frozen=True, slots=True)
-class Misfit:
-    """One thing about an arrival that a layer or function cannot take."""
-
-    kind: str
-    declared: Any
-    required: Any
-    note: str = ""
-    """What kind of mistake it looks like (``flatten``, ``channels_last``, ``tuple``, …); read by ``diagnose``."""
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    changes: Mapping[str, Any] = field(default_factory=dict)
-    """Constructor arguments of the layer and what they should be."""
-    axis: int | None = None
-    """The axis of the input that it is about, where the kind does not say."""
-    input: int = 0
-    """Which of the tensors that reached the layer it is about."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,8 @@ from torch import Tensor, nn
 
 from convlin.derivations import of_layers
 from convlin.layers.common import replaced, zeros
-from convlin.layers.rule import Arrival, LayerRule, Misfit, Verdict
+from convlin.layers.rule import Arrival, LayerRule, Verdict
+from convlin.ops.misfit import Misfit
 from convlin.records import Shape
 
 

@@ -1,1 +1,1 @@
-"""One entry per torch function: its names, family, formula, and how it is explained and drawn."""
+"""What convlin knows of each torch function: one entry for each, and what is done by what an entry says."""

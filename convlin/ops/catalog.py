@@ -6,8 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from convlin.derivations.arguments import arguments
-from convlin.ops import joins, others, shapes, windows
-from convlin.ops.op import Op
+from convlin.ops import joins, others, pointwise, shapes, windows
+from convlin.ops.op import UNKNOWN, Op
 from convlin.records import Call, Derivation
 
 _PREFIXES = ("torch", "Tensor", "F")
@@ -33,20 +33,21 @@ class Catalog:
         self._full.update(dict.fromkeys(full, op))
         self._bare.update(dict.fromkeys((*op.names, *op.operators), op))
 
-    def named(self, name: str) -> Op | None:
-        """The entry of the function that is recorded so.
+    def named(self, name: str) -> Op:
+        """The entry of the function that is recorded so; ``UNKNOWN`` where there is none.
 
-        >>> OPS.named("torch.flatten") is OPS.named("Tensor.flatten"), OPS.named("einops.view")
-        (True, None)
+        >>> OPS.named("torch.flatten") is OPS.named("Tensor.flatten"), OPS.named("einops.view") is UNKNOWN
+        (True, True)
         """
-        return self._full.get(name)
+        return self._full.get(name, UNKNOWN)
 
-    def called(self, name: str) -> Op | None:
-        """The entry for a function's own name, whoever owns it: ``cat``, ``__matmul__``, ``Tensor[...]``."""
-        return self._full.get(name) or self._bare.get("[...]" if name.endswith("...]") else name.rpartition(".")[2])
+    def called(self, name: str) -> Op:
+        """The entry for a function's own name, whoever owns it: ``cat``, ``Tensor[...]``; ``UNKNOWN`` without one."""
+        bare = "[...]" if name.endswith("...]") else name.rpartition(".")[2]
+        return self._full.get(name) or self._bare.get(bare, UNKNOWN)
 
 
-OPS = Catalog((*windows.OPS, *shapes.OPS, *joins.OPS, *others.OPS))
+OPS = Catalog((*windows.OPS, *shapes.OPS, *joins.OPS, *pointwise.OPS, *others.OPS))
 
 
 def derive(call: Call) -> Derivation | None:
@@ -59,7 +60,7 @@ def derive(call: Call) -> Derivation | None:
     '32·8·8 = 2048'
     """
     op = OPS.named(call.type)
-    if op is None or op.formula is None or not call.inputs:
+    if op.formula is None or not call.inputs:
         return None
     given = {} if op.parameters is None else arguments(call, op.parameters)
     return None if given is None else op.formula(call, given)
@@ -67,14 +68,13 @@ def derive(call: Call) -> Derivation | None:
 
 def has_formula(name: str) -> bool:
     """Whether the function that is recorded so has a derivation."""
-    op = OPS.named(name)
-    return op is not None and op.formula is not None
+    return OPS.named(name).formula is not None
 
 
 def named_arguments(call: Call) -> Mapping[str, Any]:
     """A function's plain arguments under the names of its parameters, as far as they are known."""
     op = OPS.named(call.type)
-    if op is None or op.formula is None or op.parameters is None:
+    if op.formula is None or op.parameters is None:
         return call.settings
     given = arguments(call, op.parameters)
     return call.settings if given is None else given

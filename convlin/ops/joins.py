@@ -6,7 +6,7 @@ from convlin import arithmetic
 from convlin.arithmetic.common import page
 from convlin.derivations import formulas
 from convlin.derivations.arguments import Given, first, taken
-from convlin.ops.op import Cells, Family, Op
+from convlin.ops.op import Cells, Family, OnMeta, Op, StandIn
 from convlin.records import Call, Derivation
 
 
@@ -78,28 +78,32 @@ _OTHER = ("other", "more")
 
 
 def _sign(
-    name: str, sign: str, *, operators: tuple[str, ...] = (), in_place: tuple[str, ...] = (), more: tuple[str, ...] = ()
+    name: str, sign: str, operator: str, *, more: tuple[str, ...] = (), on_meta: OnMeta | None = None
 ) -> tuple[Op, ...]:
     """The entries of an operator: as a function, in place, and under its other names."""
     return (
-        Op((name,), Family.ELEMENTWISE, _broadcast, _OTHER, operators=operators, phrase=_STRETCH, sign=sign,
-           cells=Cells.EACH, hands_on=True),
-        Op((f"{name}_",), Family.ELEMENTWISE, operators=in_place, phrase=_STRETCH, sign=sign, cells=Cells.EACH),
-        *(Op((each,), Family.ELEMENTWISE, _broadcast, _OTHER, sign=sign) for each in more),
+        Op((name,), Family.ELEMENTWISE, _broadcast, _OTHER, operators=(operator,), phrase=_STRETCH, sign=sign,
+           cells=Cells.EACH, hands_on=True, stand_in=StandIn.ELEMENTWISE, on_meta=on_meta),
+        Op((f"{name}_",), Family.ELEMENTWISE, operators=(f"{operator}=",), phrase=_STRETCH, sign=sign,
+           cells=Cells.EACH, stand_in=StandIn.ELEMENTWISE),
+        *(
+            Op((each,), Family.ELEMENTWISE, _broadcast, _OTHER, sign=sign, stand_in=StandIn.ELEMENTWISE)
+            for each in more
+        ),
     )  # fmt: skip
 
 
 OPS: tuple[Op, ...] = (
-    Op(("cat", "concat", "concatenate"), Family.JOIN, _cat, ("dim",), role="cat", cells=Cells.EACH, hands_on=True),
+    Op(("cat", "concat", "concatenate"), Family.JOIN, _cat, ("dim",), role="cat", cells=Cells.EACH, hands_on=True,
+       stand_in=StandIn.JOIN),
     Op(("hstack",), Family.JOIN, _hstack, role="cat"),
-    Op(("stack",), Family.JOIN, _stack, ("dim",), role="cat"),
+    Op(("stack",), Family.JOIN, _stack, ("dim",), role="cat", stand_in=StandIn.JOIN),
     Op(("vstack", "dstack"), Family.JOIN, role="cat"),
     Op(("column_stack", "row_stack"), Family.JOIN),
     Op(("matmul", "bmm"), Family.PRODUCT, _matmul, ("other",), operators=("@",), role="product", phrase=_PRODUCT,
-       mixes_cells=True),
-    Op(("mm",), Family.PRODUCT, _matmul, ("other",), role="product", phrase=_PRODUCT),
+       mixes_cells=True, stand_in=StandIn.PRODUCT),
+    Op(("mm",), Family.PRODUCT, _matmul, ("other",), role="product", phrase=_PRODUCT, stand_in=StandIn.PRODUCT),
     Op(("mv",), Family.PRODUCT, _matmul, ("other",)),
-    Op(("__matmul__",), Family.PRODUCT, mixes_cells=True),
     Op(("baddbmm",), Family.PRODUCT, _added_product, ("batch1", "batch2", "beta", "alpha"), role="product"),
     Op(("addmm",), Family.PRODUCT, _added_product, ("batch1", "batch2", "beta", "alpha")),
     Op(("outer",), Family.PRODUCT, _outer, ("vec2",)),
@@ -115,10 +119,10 @@ OPS: tuple[Op, ...] = (
     Op((), Family.REDUCTION, _reduce, ("ord", "dim", "keepdim"), operators=("linalg_norm", "linalg_vector_norm")),
     Op(("cosine_similarity",), Family.REDUCTION, _distance, ("x2", "dim", "eps")),
     Op(("pairwise_distance",), Family.REDUCTION, _distance, ("x2", "p", "eps", "keepdim")),
-    *_sign("add", "+", operators=("+",), in_place=("+=", "iadd", "radd")),
-    *_sign("sub", "−", operators=("-",), in_place=("-=", "rsub"), more=("subtract",)),
-    *_sign("mul", "×", operators=("*",), in_place=("*=",), more=("multiply",)),
-    *_sign("div", "÷", operators=("/",), in_place=("/=",), more=("true_divide", "divide")),
+    *_sign("add", "+", "+", on_meta=OnMeta.SAME_SHAPES),
+    *_sign("sub", "−", "-", more=("subtract", "rsub")),
+    *_sign("mul", "×", "*", more=("multiply",), on_meta=OnMeta.SAME_SHAPES),
+    *_sign("div", "÷", "/", more=("true_divide", "divide")),
     Op(("maximum", "minimum"), Family.ELEMENTWISE, _broadcast, _OTHER, cells=Cells.EACH),
     Op(("where",), Family.ELEMENTWISE, _broadcast, _OTHER, cells=Cells.EACH, phrase=_STRETCH),
     Op(("lerp", "addcmul", "addcdiv"), Family.ELEMENTWISE, cells=Cells.EACH),

@@ -6,7 +6,7 @@ import inspect
 from collections.abc import Callable
 from dataclasses import dataclass
 from enum import Enum
-from typing import Any, TypeAlias
+from typing import Any, NamedTuple, TypeAlias
 
 from convlin.derivations.arguments import Given, first, taken
 from convlin.records import Call, Derivation
@@ -32,8 +32,10 @@ class Family(Enum):
     LINEAR = "linear"
     EMBEDDING = "embedding"
     ATTENTION = "attention"
+    NORMALIZATION = "normalization"
     REARRANGE = "rearrange"
     PART = "part"
+    INDEX = "index"
     JOIN = "join"
     PRODUCT = "product"
     REDUCTION = "reduction"
@@ -47,6 +49,53 @@ class Cells(Enum):
 
     EACH = "takes several tensors cell by cell"
     CHANNELS = "leaves the spatial axes alone"
+
+
+class StandIn(Enum):
+    """How a pass goes on behind a function that refuses what reached it: ``stand_ins`` has the way of each."""
+
+    RESHAPE = "reshape"
+    UNFLATTEN = "unflatten"
+    LINEAR = "linear"
+    CONVOLUTION = "convolution"
+    ELEMENTWISE = "elementwise"
+    JOIN = "join"
+    PRODUCT = "product"
+    NORMALIZATION = "normalization"
+
+
+class OnMeta(Enum):
+    """What tells the result on the meta device without PyTorch's slow kernels there: ``meta_shapes`` has the rules."""
+
+    CONVOLUTION = "convolution"
+    LINEAR = "linear"
+    BATCH_NORM = "batch norm"
+    LAYER_NORM = "layer norm"
+    GROUP_NORM = "group norm"
+    ACTIVATION = "activation"
+    CLAMP = "clamp"
+    GELU = "gelu"
+    SAME_SHAPES = "same shapes"
+
+
+class InLetters(Enum):
+    """Where the sizes of a result in letters are known without PyTorch's rules: ``fake_shapes`` has the ways."""
+
+    ACTIVATION = "activation"
+    BATCH_NORM = "batch norm"
+    RECURRENT = "recurrent"
+    UNCHANGED = "unchanged"
+    AS_ASKED = "as asked"
+    UNFLATTENED = "unflattened"
+    GATHERED = "gathered"
+
+
+class Writes(NamedTuple):
+    """That a function writes to an argument although its name does not say so."""
+
+    flag: str | None = None
+    """The parameter that it needs for that; without one every call writes."""
+    default: Any = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +139,21 @@ class Op:
     """Whether PyTorch's meta device is known to take and refuse other settings than the CPU does."""
     looks_at_values: str | None = None
     """How it is written in a message, where it needs a tensor's values and not only its shape."""
+    spatial_dims: int = 0
+    """Along how many spatial axes it works, where its name says so."""
+    stand_in: StandIn | None = None
+    on_meta: OnMeta | None = None
+    in_letters: InLetters | None = None
+    writes: Writes | None = None
+
+    @property
+    def sees_neighbors(self) -> bool:
+        """Whether a cell of the result depends on other cells of a map, even where the shape stays."""
+        return self.makes_feature_map or self.mixes_cells
+
+
+UNKNOWN = Op((), Family.OTHER)
+"""What is known of a function that has no entry: nothing."""
 
 
 def of_first(formula: Callable[..., Derivation], **fixed: Any) -> Formula:

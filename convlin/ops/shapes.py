@@ -8,7 +8,7 @@ from convlin import arithmetic
 from convlin.arithmetic.common import page
 from convlin.derivations import formulas
 from convlin.derivations.arguments import Given, first, spread, taken
-from convlin.ops.op import Cells, Family, Op, of_first
+from convlin.ops.op import Cells, Family, InLetters, Op, StandIn, of_first
 from convlin.records import Call, Derivation
 
 # The same elements under another shape
@@ -116,7 +116,7 @@ _PLACE = "one place of a dimension is taken, which is gone"
 
 OPS: tuple[Op, ...] = (
     Op(("view", "reshape"), Family.REARRANGE, _reshape, None, role="reshape", phrase=_WRITTEN,
-       keeps_memory_order=True, merges=True),
+       keeps_memory_order=True, merges=True, stand_in=StandIn.RESHAPE, in_letters=InLetters.AS_ASKED),
     Op(("view_as", "reshape_as"), Family.REARRANGE, partial(_like_second, name="reshape"), ("other",), role="reshape"),
     Op(("expand_as",), Family.REARRANGE, partial(_like_second, name="expand"), ("other",), role="reshape",
        phrase=_STRETCHES),
@@ -134,7 +134,8 @@ OPS: tuple[Op, ...] = (
     Op(("flatten",), Family.REARRANGE, _flatten, ("start_dim", "end_dim"), role="reshape",
        keeps_memory_order=True, merges=True),
     Op(("ravel",), Family.REARRANGE, _flatten, ("start_dim", "end_dim"), role="reshape"),
-    Op(("unflatten",), Family.REARRANGE, _unflatten, ("dim", "sizes"), role="reshape", phrase=_WRITTEN),
+    Op(("unflatten",), Family.REARRANGE, _unflatten, ("dim", "sizes"), role="reshape", phrase=_WRITTEN,
+       stand_in=StandIn.UNFLATTEN, in_letters=InLetters.UNFLATTENED),
     Op(("squeeze",), Family.REARRANGE, of_first(arithmetic.squeeze), ("dim",), role="reshape",
        phrase="dimensions of size 1 are gone"),
     Op(("unsqueeze",), Family.REARRANGE, of_first(arithmetic.unsqueeze), ("dim",), role="reshape",
@@ -158,5 +159,5 @@ OPS: tuple[Op, ...] = (
     # ``F.unfold`` is another function.
     Op(("unfold",), Family.PART, of_first(arithmetic.unfold_dimension), ("dimension", "size", "step"), owner="Tensor",
        role="reshape"),
-    Op(("[...]",), Family.PART, _index, ("index",), owner="Tensor", role="reshape", cells=Cells.CHANNELS),
+    Op(("[...]",), Family.INDEX, _index, ("index",), owner="Tensor", role="reshape", cells=Cells.CHANNELS),
 )  # fmt: skip

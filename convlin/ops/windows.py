@@ -10,7 +10,7 @@ from convlin import arithmetic
 from convlin.arithmetic.common import SPATIAL_AXES, SizeError, differ, page, require_filled
 from convlin.derivations import formulas
 from convlin.derivations.arguments import Given, first, taken
-from convlin.ops.op import Family, Op, of_first
+from convlin.ops.op import Family, InLetters, OnMeta, Op, StandIn, Writes, of_first
 from convlin.records import Call, Derivation, Size
 from convlin.sizes.spell import spell, spell_shape
 
@@ -131,7 +131,7 @@ def _window(
         Op(
             tuple(f"{name}{rank}d{end}" for end in ends), family,
             of_first(formula, spatial_dims=rank, **fixed), parameters, makes_feature_map=True, role=role,
-            differs_on_meta=differs_on_meta,
+            differs_on_meta=differs_on_meta, spatial_dims=rank,
         )
         for rank in dims
     )  # fmt: skip
@@ -140,12 +140,14 @@ def _window(
 OPS: tuple[Op, ...] = (
     *(
         Op((f"conv{dims}d",), Family.CONVOLUTION, partial(_convolution, dims=dims), _CONVOLUTION,
-           makes_feature_map=True, role="conv", differs_on_meta=True)
+           makes_feature_map=True, role="conv", differs_on_meta=True, spatial_dims=dims, stand_in=StandIn.CONVOLUTION,
+           on_meta=OnMeta.CONVOLUTION)
         for dims in (1, 2, 3)
     ),
     *(
         Op((f"conv_transpose{dims}d",), Family.TRANSPOSED_CONVOLUTION, partial(_conv_transpose, dims=dims),
-           _TRANSPOSED, makes_feature_map=True, role="up", differs_on_meta=True)
+           _TRANSPOSED, makes_feature_map=True, role="up", differs_on_meta=True, spatial_dims=dims,
+           stand_in=StandIn.CONVOLUTION)
         for dims in (1, 2, 3)
     ),
     Op(("convolution",), Family.OTHER, makes_feature_map=True, role="conv"),
@@ -168,14 +170,18 @@ OPS: tuple[Op, ...] = (
     Op(("pixel_shuffle",), Family.PIXEL_SHUFFLE, of_first(arithmetic.pixel_shuffle), ("upscale_factor",),
        makes_feature_map=True, role="up"),
     Op(("pixel_unshuffle",), Family.PIXEL_UNSHUFFLE, of_first(arithmetic.pixel_unshuffle), ("downscale_factor",),
-       makes_feature_map=True, differs_on_meta=True),
+       makes_feature_map=True, differs_on_meta=True, in_letters=InLetters.GATHERED),
+    Op(("channel_shuffle",), Family.OTHER, in_letters=InLetters.UNCHANGED),
     Op(("pad",), Family.PAD, _pad, ("pad", "mode", "value"), makes_feature_map=True),
     Op(("grid_sample",), Family.OTHER, _grid_sample, ("grid", "mode", "padding_mode", "align_corners"), role="up",
        differs_on_meta=True),
-    Op(("linear",), Family.LINEAR, _linear, ("weight", "bias"), role="linear"),
+    Op(("linear",), Family.LINEAR, _linear, ("weight", "bias"), role="linear", stand_in=StandIn.LINEAR,
+       on_meta=OnMeta.LINEAR),
     Op(("embedding",), Family.EMBEDDING, _embedding,
-       ("weight", "padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse"), role="embed", indexes=True),
-    Op(("embedding_bag",), Family.EMBEDDING, _embedding_bag, ("weight", "offsets"), role="embed", indexes=True),
+       ("weight", "padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse"), role="embed", indexes=True,
+       writes=Writes("max_norm")),
+    Op(("embedding_bag",), Family.EMBEDDING, _embedding_bag, ("weight", "offsets", "max_norm"), role="embed",
+       indexes=True, writes=Writes("max_norm")),
     Op(("one_hot",), Family.EMBEDDING, _one_hot, ("num_classes",), indexes=True),
     Op(("scaled_dot_product_attention",), Family.ATTENTION, _attention,
        ("key", "value", "attn_mask", "dropout_p", "is_causal"), role="attention", sign="attention"),

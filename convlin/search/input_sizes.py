@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.functions.catalog import makes_feature_map
 from convlin.inputs import Dummy, Plan
 from convlin.module_tree import modules_of
+from convlin.ops.catalog import OPS
 from convlin.records import Shape, SourceKind
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
@@ -261,7 +261,7 @@ def _stopped_in_feature_map(recording: Recording) -> bool:
     if failure is None or failure.event < 0:
         return False
     event = recording.events[failure.event]
-    return event.rule.makes_feature_map or makes_feature_map(failure.function or event.type)
+    return event.rule.makes_feature_map or OPS.called(failure.function or event.type).makes_feature_map
 
 
 def _enlarged(given: Spatial, passes: Callable[[Spatial], bool]) -> Spatial | None:

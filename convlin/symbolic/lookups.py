@@ -12,6 +12,7 @@ from typing import NamedTuple
 from torch import nn
 
 from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import Size, SourceKind, TensorInfo
 from convlin.sizes.evaluate import Evaluation
 from convlin.trace.recording import Event
@@ -56,7 +57,7 @@ def _indices(event: Event) -> Iterator[TensorInfo]:
 
 def _looks_up(event: Event) -> bool:
     op = OPS.called(event.type)
-    return len(event.inputs) > 1 and ((op is not None and op.indexes) or event.type == "Tensor[...]")
+    return len(event.inputs) > 1 and (op.indexes or op.family is Family.INDEX)
 
 
 def _rows(event: Event) -> int:

@@ -27,9 +27,9 @@ from torch.nn.parameter import is_lazy
 from convlin._util.packages import CONVLIN, folder
 from convlin._util.torch_private import values_of_symbols
 from convlin.errors import ConvlinError
-from convlin.functions import fake_shapes
-from convlin.functions.fake_shapes import KnownSizes
 from convlin.module_tree import modules_of, of_class
+from convlin.ops import fake_shapes
+from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Location, Shape, Size
 from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation

@@ -12,10 +12,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convlin.functions.fake_shapes import KnownSizes
 from convlin.inputs import Plan
 from convlin.module_tree import named_parameters_of
 from convlin.observe import is_resource
+from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.quiet import compiling

@@ -12,7 +12,7 @@ from typing import Any
 
 from convlin._util.code_objects import fingerprint
 from convlin._util.packages import CONVLIN, PYTHON, is_installed
-from convlin.functions.catalog import name_of
+from convlin.ops.names import name_of
 from convlin.records import CodePlace, ExpressionResult, Shape
 from convlin.trace.call_sites import MODULE_CALL, TORCH
 

@@ -60,7 +60,7 @@ def one_pass(
     tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
     state.on_meta = plan.device.type == "meta"
     if state.on_meta and state.flops is None:  # whose count comes from running the functions
-        from convlin.functions.meta_shapes import answer
+        from convlin.ops.meta_shapes import answer
 
         state.answer = answer
     graph = torch.enable_grad() if state.gradients else torch.no_grad()

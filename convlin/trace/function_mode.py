@@ -16,12 +16,11 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convlin.functions.catalog import is_fact, keeps_memory_order, mixes_cells, name_of, writes
-from convlin.functions.meta_replay import as_on_the_cpu, differs_on_meta
-from convlin.functions.stand_ins import recover, reshape_sizes
-from convlin.functions.writes import only_reads
 from convlin.layers import PLAIN, Misfit
 from convlin.module_tree import named_buffers_of, named_parameters_of
+from convlin.ops.meta_replay import as_on_the_cpu
+from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
+from convlin.ops.stand_ins import recover, reshape_sizes
 from convlin.records import UNSEEN, Join, Shape, Source, SourceKind
 from convlin.tensors import info, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
@@ -56,7 +55,7 @@ class Between(TorchFunctionMode):
         kwargs = kwargs or {}
         role = self._roles.get(func)
         if role is None:
-            role = self._roles[func] = (_WRITES if writes(func) else 0) | (_FACT if is_fact(func) else 0)
+            role = self._roles[func] = (_WRITES if may_write(func) else 0) | (_FACT if is_fact(func) else 0)
         if (role & _WRITES or "out" in kwargs) and not only_reads(func, args, kwargs):
             self._keep(args, kwargs)
         if role & _FACT:
@@ -82,7 +81,7 @@ class Between(TorchFunctionMode):
             made = self._state.answer(func, args, kwargs)
             if made is not None:
                 return made
-        if self._state.on_meta and differs_on_meta(func):
+        if self._state.on_meta and op_of(func).differs_on_meta:
             return as_on_the_cpu(func, args, kwargs, plain_settings(args, kwargs))
         return func(*args, **kwargs)
 
@@ -239,7 +238,7 @@ class Between(TorchFunctionMode):
         source = known[0] if known else UNSEEN
         made_inside = any(source.is_made for source in known)
         # A pooling or convolution that keeps the size leaves a trace, too: its units see their neighbours.
-        if (len(known) > 1 and known[0] != known[1]) or mixes_cells(getattr(func, "__name__", "")):
+        if (len(known) > 1 and known[0] != known[1]) or op_of(func).sees_neighbors:
             state.recording.joins.append(Join(name_of(func), line_of(caller), sources))
             source = Source.join(len(state.recording.joins) - 1)
         doubts = state.origins.doubts(tuple(tensors), {})
@@ -286,7 +285,7 @@ class Between(TorchFunctionMode):
             return None
         name = name_of(func)
         found = matching(Fold(name, line_of(caller), state.path, before[0]), state.suspects.folds)
-        if found is None and keeps_memory_order(name):  # of a module whose functions are no rows
+        if found is None and op_of(func).keeps_memory_order:  # of a module whose functions are no rows
             found = matching(Fold("", None, state.path, before[0]), state.suspects.folds)
         return folded(found, reshape_sizes(args, kwargs), state.read(made[0])) if found is not None else None
 

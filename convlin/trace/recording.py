@@ -11,8 +11,8 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from convlin.functions.catalog import hands_on, makes_feature_map
 from convlin.layers import PLAIN, LayerRule, Misfit
+from convlin.ops.catalog import OPS
 from convlin.records import Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
 from convlin.trace.expressions import Expressions
 
@@ -185,11 +185,13 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
         if event.rule.makes_feature_map:
             unless = event.rule.no_feature_map
             return unless is None or not event.inputs or not unless(event.settings, event.inputs[0].shape)
-        if event.is_function and makes_feature_map(event.type):
+        if event.is_function and OPS.called(event.type).makes_feature_map:
             return True
         keeps = event.inputs and event.inputs[0].shape == event.outputs[0].shape
         follows = (
-            hands_on(event.type) if event.is_function else (keeps and (event.rule is PLAIN or event.rule.hands_on))
+            OPS.named(event.type).hands_on
+            if event.is_function
+            else (keeps and (event.rule is PLAIN or event.rule.hands_on))
         )
         if not follows or not event.sources:
             return False

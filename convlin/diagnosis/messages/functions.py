@@ -112,8 +112,7 @@ def _operands(finding: Finding, report: Report) -> Said:
         difference = f"\nthey differ in {_differing(axes, shapes)}"
     elif misfit.note in ("linear", "matmul", "convolution"):
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}: these two must be equal"
-    op = OPS.called(finding.function)
-    verb = "join" if op is not None and op.family is Family.JOIN else "combine"
+    verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
     return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
 

@@ -31,8 +31,7 @@ def role(type: str) -> str:
     if type == "Conv1D":  # the GPT-2 of transformers calls its Linear so
         return "linear"
     name = bare(type).lower().removeprefix("lazy")
-    op = OPS.called(bare(type)) or OPS.called(name)
-    known = op.role if op is not None else _OF_LAYERS.get(name)
+    known = OPS.called(bare(type)).role or OPS.called(name).role or _OF_LAYERS.get(name)
     if known is not None:
         return known
     if "attention" in name:
@@ -53,8 +52,7 @@ def role(type: str) -> str:
 def sign(function: str) -> str:
     """``+`` for ``Tensor.add``; a word for a function that has no sign."""
     name = bare(function).lower()
-    op = OPS.called(name)
-    return (op and op.sign) or name
+    return OPS.called(name).sign or name
 
 
 def is_activation(type: str) -> bool:

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from convlin.arithmetic import SizeError
-from convlin.functions.catalog import name_of
-from convlin.ops.catalog import OPS, derive
+from convlin.ops.catalog import derive
+from convlin.ops.names import name_of
 from convlin.records import Call, Shape
 from convlin.tensors import info, map_tensors, tensors_in
 
@@ -25,21 +25,6 @@ _MOST_ELEMENTS = 2**24
 
 #: The attribute of an exception that the CPU raised in the place of the meta device.
 _MARK = "_convlin_said_by_cpu"
-
-_differing: dict[Any, bool] = {}
-
-
-def differs_on_meta(function: Any) -> bool:
-    """Whether the function is one whose meta kernel is known to answer otherwise.
-
-    >>> differs_on_meta(torch.conv1d), differs_on_meta(torch.flatten)
-    (True, False)
-    """
-    known = _differing.get(function)
-    if known is None:
-        op = OPS.named(name_of(function))
-        known = _differing[function] = op is not None and op.differs_on_meta
-    return known
 
 
 def is_said_by_cpu(error: BaseException) -> bool:

@@ -1,12 +1,9 @@
-"""Torch functions that models call between their layers: their names, and what is known by a name.
-
-A ``TorchFunctionMode`` sees every call of a torch function.  This room knows what to call each one
-in a table, which ones write to their arguments, and which ones make feature maps.
-"""
+"""A torch function by its name and its entry, and whether a call of it writes or only asks."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from typing import Any
 
 import torch
@@ -14,29 +11,21 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from convlin.ops.catalog import OPS
+from convlin.ops.op import Op
 
 Function = Callable[..., Any]
 
 #: Names under which people know what Python calls by an operator.
 _OPERATORS = {
     "__getitem__": "[...]", "__add__": "+", "__radd__": "+", "__iadd__": "+=", "__sub__": "-", "__rsub__": "-",
-    "__mul__": "*", "__rmul__": "*", "__truediv__": "/", "__matmul__": "@", "__rmatmul__": "@",
+    "__isub__": "-=", "__mul__": "*", "__rmul__": "*", "__imul__": "*=", "__truediv__": "/", "__itruediv__": "/=",
+    "__matmul__": "@", "__rmatmul__": "@",
 }  # fmt: skip
 
 _SPELLED: dict[Any, str] = {}
 
 #: Attributes of a tensor that are tensors themselves; all others (shape, dtype, device) are facts.
 _TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "data", "grad", "real", "imag"})
-
-#: Functions whose kernels write to an argument although their name does not say so.
-_WRITING_KERNELS: frozenset[Any] = frozenset(
-    function
-    for function in (
-        F.batch_norm, F.instance_norm, F.embedding, F.embedding_bag, torch.batch_norm, torch.instance_norm,
-        torch.embedding_renorm_, getattr(torch, "fused_moving_avg_obs_fake_quant", None),
-    )
-    if function is not None
-)  # fmt: skip
 
 
 def name_of(function: Function) -> str:
@@ -61,16 +50,48 @@ def name_of(function: Function) -> str:
     return spelled or name
 
 
-def writes(function: Function) -> bool:
+def op_of(function: Function) -> Op:
+    """The entry of a torch function itself.
+
+    >>> op_of(torch.Tensor.view) is op_of(torch.reshape), op_of(torch.Tensor.__add__) is op_of(torch.add)
+    (True, True)
+    """
+    try:
+        return _op_of(function)
+    except TypeError:  # an unhashable callable of a third party
+        return OPS.named(name_of(function))
+
+
+@cache
+def _op_of(function: Function) -> Op:
+    return OPS.named(name_of(function))
+
+
+def may_write(function: Function) -> bool:
     """Whether a call may write to one of its arguments (``out=`` aside)."""
     name = getattr(function, "__name__", "")
     if name == "__set__":
         return getattr(getattr(function, "__self__", None), "__name__", "") == "data"
-    if name in ("__setitem__", "set_") or function in _WRITING_KERNELS:
+    if name in ("__setitem__", "set_") or op_of(function).writes is not None:
         return True
     if name.startswith("__i") and name.endswith("__"):
         return name not in ("__index__", "__invert__", "__int__", "__iter__")
     return name.endswith("_") and not name.endswith("__")
+
+
+def only_reads(function: Function, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+    """Whether this call of a function that may write does not: statistics in training, renormed embeddings.
+
+    >>> only_reads(F.embedding, (torch.zeros(1), torch.zeros(2, 3)), {})
+    True
+    >>> only_reads(torch.relu_, (torch.zeros(1),), {})
+    False
+    """
+    op = op_of(function)
+    if op.writes is None or op.writes.flag is None or op.parameters is None or "out" in kwargs:
+        return False
+    position = 1 + op.parameters.index(op.writes.flag)
+    return not (args[position] if len(args) > position else kwargs.get(op.writes.flag, op.writes.default))
 
 
 def is_fact(function: Function) -> bool:
@@ -87,33 +108,3 @@ def sizes_asked(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Any, 
     if len(given) == 1 and isinstance(given[0], tuple | list):
         return tuple(given[0])
     return given
-
-
-def looks_at_values(name: str) -> str | None:
-    """How a function that needs a tensor's values, not only its shape, is written; None for any other."""
-    op = OPS.called(name)
-    return op.looks_at_values if op is not None else None
-
-
-def makes_feature_map(name: str) -> bool:
-    """Whether the function of this name gives ``(N, C, *sizes)``, as a convolution or pooling does."""
-    op = OPS.called(name)
-    return op is not None and op.makes_feature_map
-
-
-def mixes_cells(name: str) -> bool:
-    """Whether what the function of this name gives sees other cells of a map, even where it keeps the shape."""
-    op = OPS.called(name)
-    return op is not None and (op.makes_feature_map or op.mixes_cells)
-
-
-def hands_on(name: str) -> bool:
-    """Whether the result of the function of this name is a feature map when its first tensor is one."""
-    op = OPS.named(name)
-    return op is not None and op.hands_on
-
-
-def keeps_memory_order(name: str) -> bool:
-    """Whether this function puts the elements of a tensor into other axes, as they lie in memory."""
-    op = OPS.named(name)
-    return op is not None and op.keeps_memory_order

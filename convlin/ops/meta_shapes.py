@@ -11,14 +11,15 @@ refused, goes to PyTorch itself.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache, partial
+from functools import lru_cache
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import arithmetic
+from convlin.ops.names import op_of
+from convlin.ops.op import OnMeta
 
 Rule = Callable[..., "Tensor | None"]
 
@@ -37,11 +38,12 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T
     >>> made.shape
     torch.Size([1, 16, 15, 15])
     """
-    rule = _RULES.get(function)
-    if rule is None or torch.is_grad_enabled() or _is_observed():
+    op = op_of(function)
+    if op.on_meta is None or torch.is_grad_enabled() or _is_observed():
         return None
+    along = {"spatial_dims": op.spatial_dims} if op.spatial_dims else {}
     try:
-        return rule(*args, **kwargs)
+        return _RULES[op.on_meta](*args, **kwargs, **along)
     except TypeError:  # other arguments than the rule knows
         return None
 
@@ -183,22 +185,14 @@ def _together(input: Tensor, other: Any) -> Tensor | None:
     return _made(input.shape, input)
 
 
-_RULES: Mapping[Any, Rule] = {
-    torch.conv1d: partial(_convolution, spatial_dims=1),
-    torch.conv2d: partial(_convolution, spatial_dims=2),
-    torch.conv3d: partial(_convolution, spatial_dims=3),
-    F.linear: _linear,
-    F.batch_norm: _batch_norm,
-    F.layer_norm: _layer_norm,
-    F.rms_norm: _layer_norm,
-    F.group_norm: _group_norm,
-    F.relu: _activation,
-    F.hardtanh: _clamped,
-    F.silu: _activation,
-    F.gelu: _gelu,
-    torch.relu: _activation,
-    torch.add: _together,
-    torch.mul: _together,
-    Tensor.add: _together,
-    Tensor.mul: _together,
+_RULES: Mapping[OnMeta, Rule] = {
+    OnMeta.CONVOLUTION: _convolution,
+    OnMeta.LINEAR: _linear,
+    OnMeta.BATCH_NORM: _batch_norm,
+    OnMeta.LAYER_NORM: _layer_norm,
+    OnMeta.GROUP_NORM: _group_norm,
+    OnMeta.ACTIVATION: _activation,
+    OnMeta.CLAMP: _clamped,
+    OnMeta.GELU: _gelu,
+    OnMeta.SAME_SHAPES: _together,
 }

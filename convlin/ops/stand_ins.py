@@ -9,8 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin.functions.catalog import Function, sizes_asked
-from convlin.layers import Misfit
+from convlin.ops.misfit import Misfit
+from convlin.ops.names import Function, op_of, sizes_asked
+from convlin.ops.op import StandIn
 
 
 class Recovery:
@@ -30,9 +31,8 @@ def recover(
 
     ``layer`` is the layer whose own ``forward`` made the call, if any.
     """
-    name = getattr(function, "__name__", "").strip("_")
-    attempt = _RECOVERIES.get(name)
-    return attempt(function, args, dict(kwargs), layer) if attempt is not None else None
+    way = op_of(function).stand_in
+    return _WAYS[way](function, args, dict(kwargs), layer) if way is not None else None
 
 
 def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
@@ -206,10 +206,10 @@ def _matmul(
     return Recovery((misfit,), function(fitting, right))
 
 
-def _normalise(
+def _normalize(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
-    """A normalisation with weights of another width: its result has the size of what came in."""
+    """A normalization with weights of another width: its result has the size of what came in."""
     tensor = args[0] if args else kwargs.get("input")
     weights = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, Tensor) and value.dim() > 0]
     if not isinstance(tensor, Tensor) or not weights or tensor.dim() < 2:
@@ -219,7 +219,7 @@ def _normalise(
     required = tuple(tensor.shape[-len(declared) :]) if over_last else (tensor.shape[1],)
     if required == declared:
         return None
-    kind = next((kind for base, kind in _NORMALISING if isinstance(layer, base)), None)
+    kind = next((kind for base, kind in _NORMALIZING if isinstance(layer, base)), None)
     if kind is None:
         shapes = {"shapes": (tuple(tensor.shape), declared)}
         misfit = Misfit("operands", declared[-1], required[-1], "linear", shapes)
@@ -230,26 +230,22 @@ def _normalise(
     return Recovery((misfit,), tensor.clone())
 
 
-_NORMALISING: tuple[tuple[type[nn.Module], str], ...] = (
+_NORMALIZING: tuple[tuple[type[nn.Module], str], ...] = (
     (nn.modules.batchnorm._NormBase, "num_features"),
     (nn.GroupNorm, "num_channels"),
     (nn.LayerNorm, "normalized_shape"),
     (nn.RMSNorm, "normalized_shape"),
 )
 
-Attempt = Callable[[Function, tuple[Any, ...], dict[str, Any], "nn.Module | None"], "Recovery | None"]
+Way = Callable[[Function, tuple[Any, ...], dict[str, Any], "nn.Module | None"], "Recovery | None"]
 
-_RECOVERIES: dict[str, Attempt] = {
-    **dict.fromkeys(("view", "reshape"), _reshape),
-    "unflatten": _unflatten,
-    "linear": _linear,
-    **dict.fromkeys(("conv1d", "conv2d", "conv3d"), _convolution),
-    **dict.fromkeys(("conv_transpose1d", "conv_transpose2d", "conv_transpose3d"), _convolution),
-    **dict.fromkeys(
-        ("add", "sub", "mul", "div", "truediv", "radd", "rsub", "rmul", "iadd", "isub", "imul", "subtract", "multiply"),
-        _elementwise,
-    ),
-    **dict.fromkeys(("cat", "concat", "concatenate", "stack"), _concatenate),
-    **dict.fromkeys(("matmul", "mm", "bmm", "rmatmul"), _matmul),
-    **dict.fromkeys(("batch_norm", "instance_norm", "group_norm", "layer_norm", "rms_norm"), _normalise),
+_WAYS: Mapping[StandIn, Way] = {
+    StandIn.RESHAPE: _reshape,
+    StandIn.UNFLATTEN: _unflatten,
+    StandIn.LINEAR: _linear,
+    StandIn.CONVOLUTION: _convolution,
+    StandIn.ELEMENTWISE: _elementwise,
+    StandIn.JOIN: _concatenate,
+    StandIn.PRODUCT: _matmul,
+    StandIn.NORMALIZATION: _normalize,
 }

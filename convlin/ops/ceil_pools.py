@@ -7,39 +7,29 @@ fraction line, so the smaller one is a single floor.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from torch import Tensor
 
-#: The parameters behind the input, of each family of functions.
-_PARAMETERS = {
-    "max": ("kernel_size", "stride", "padding", "dilation", "ceil_mode"),
-    "avg": ("kernel_size", "stride", "padding", "ceil_mode"),
-    "lp": ("norm_type", "kernel_size", "stride", "ceil_mode"),
-}
-_POOLS = {
-    f"{family}_pool{dims}d{suffix}": (family, dims)
-    for family in _PARAMETERS
-    for dims in (1, 2, 3)
-    for suffix in (("", "_with_indices") if family == "max" else ("",))
-}
+from convlin.ops.op import Family, Op
 
 
-def ceil_pool_sizes(name: str, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Sequence[Any] | None:
-    """The shape that a function of this name gives; None where it is no pooling with ``ceil_mode``.
+def ceil_pool_sizes(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Sequence[Any] | None:
+    """The shape that this function gives; None where it is no pooling with ``ceil_mode``.
 
     >>> import torch
-    >>> ceil_pool_sizes("max_pool1d", (torch.zeros(1, 2, 10), 3, 2), {"ceil_mode": True})
+    >>> from convlin.ops.catalog import OPS
+    >>> pool = OPS.named("F.max_pool1d")
+    >>> ceil_pool_sizes(pool, (torch.zeros(1, 2, 10), 3, 2), {"ceil_mode": True})
     (1, 2, 5)
-    >>> ceil_pool_sizes("max_pool1d", (torch.zeros(1, 2, 10), 3, 2), {}) is None
+    >>> ceil_pool_sizes(pool, (torch.zeros(1, 2, 10), 3, 2), {}) is None
     True
     """
-    pool = _POOLS.get(name)
-    if pool is None or not args or not isinstance(args[0], Tensor):
+    if op.family is not Family.POOL or not args or not isinstance(args[0], Tensor):
         return None
-    family, dims = pool
-    given = {**dict(zip(_PARAMETERS[family], args[1:], strict=False)), **kwargs}
+    dims = op.spatial_dims
+    given = {**dict(zip(op.parameters or (), args[1:], strict=False)), **kwargs}
     if not given.get("ceil_mode") or "kernel_size" not in given:
         return None
     kernel = _each(given["kernel_size"], dims)

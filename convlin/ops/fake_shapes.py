@@ -7,23 +7,16 @@ which takes longer than all the rest of a convolutional network; and it takes th
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
-from convlin.functions.catalog import sizes_asked
-from convlin.functions.ceil_pools import ceil_pool_sizes
-
-_ACTIVATIONS = frozenset(
-    {F.relu, torch.relu, F.relu6, F.silu, F.gelu, F.leaky_relu, F.hardswish, F.hardsigmoid, F.mish, F.elu}
-    | {torch.sigmoid, torch.tanh, Tensor.relu, Tensor.sigmoid, Tensor.tanh}
-)
-#: The functions behind recurrent layers; ``(input, state, weights, …)``, and one argument more where it is packed.
-_RECURRENT = frozenset({torch.lstm, torch.gru, torch.rnn_tanh, torch.rnn_relu})
+from convlin.ops.ceil_pools import ceil_pool_sizes
+from convlin.ops.names import op_of, sizes_asked
+from convlin.ops.op import InLetters
 
 
 class KnownSizes(TorchFunctionMode):
@@ -33,18 +26,18 @@ class KnownSizes(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        if func in _ACTIVATIONS:
+        op = op_of(func)
+        way = op.in_letters
+        if way is InLetters.ACTIVATION:
             if args and isinstance(args[0], Tensor) and args[0].is_floating_point() and args[0].layout == torch.strided:
                 in_place = kwargs.get("inplace", args[-1] is True)
                 return args[0] if in_place else torch.empty_like(args[0])
-        elif func is F.batch_norm and _fits(*args, **kwargs):
+        elif way is InLetters.BATCH_NORM and _fits(*args, **kwargs):
             return torch.empty_like(args[0])
-        elif func in _RECURRENT and len(args) == 9 and not isinstance(args[2], Tensor):
+        elif way is InLetters.RECURRENT and len(args) == 9 and not isinstance(args[2], Tensor):
             return _of_recurrent(*args)
-        elif func in _SIZES:
-            return _with_sizes(func(*args, **kwargs), _SIZES[func](*args, **kwargs))
         made = func(*args, **kwargs)
-        sizes = ceil_pool_sizes(getattr(func, "__name__", ""), args, kwargs)
+        sizes = _SIZES[way](*args, **kwargs) if way in _SIZES else ceil_pool_sizes(op, args, kwargs)
         if sizes is None:
             return made
         return tuple(_with_sizes(each, sizes) for each in made) if type(made) is tuple else _with_sizes(made, sizes)
@@ -76,16 +69,16 @@ def _pixels_gathered(input: Tensor, downscale_factor: int) -> Sequence[Any]:
     return (*batch, channels * downscale_factor**2, -1, -1)
 
 
-def _channels_shuffled(input: Tensor, groups: int) -> Sequence[Any]:
+def _unchanged(input: Tensor, *_: Any, **__: Any) -> Sequence[Any]:
     return input.shape
 
 
 #: The sizes of what a function gives, by its arguments; -1 for those that PyTorch finds out.
-_SIZES: dict[Any, Callable[..., Sequence[Any]]] = {
-    **dict.fromkeys((Tensor.view, Tensor.reshape, torch.reshape), _as_asked),
-    **dict.fromkeys((Tensor.unflatten, torch.unflatten), _unflattened),
-    F.pixel_unshuffle: _pixels_gathered,
-    F.channel_shuffle: _channels_shuffled,
+_SIZES: Mapping[InLetters | None, Callable[..., Sequence[Any]]] = {
+    InLetters.AS_ASKED: _as_asked,
+    InLetters.UNFLATTENED: _unflattened,
+    InLetters.GATHERED: _pixels_gathered,
+    InLetters.UNCHANGED: _unchanged,
 }
 
 

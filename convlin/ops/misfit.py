@@ -1,0 +1,25 @@
+"""What a layer or function cannot take, in sizes and names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Misfit:
+    """One thing about an arrival that a layer or function cannot take."""
+
+    kind: str
+    declared: Any
+    required: Any
+    note: str = ""
+    """What kind of mistake it looks like (``flatten``, ``channels_last``, ``tuple``, …); read by ``diagnose``."""
+    detail: Mapping[str, Any] = field(default_factory=dict)
+    changes: Mapping[str, Any] = field(default_factory=dict)
+    """Constructor arguments of the layer and what they should be."""
+    axis: int | None = None
+    """The axis of the input that it is about, where the kind does not say."""
+    input: int = 0
+    """Which of the tensors that reached the layer it is about."""
