@@ -9,6 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
+from benchmarks import counts
 from convlin import summarize
 from convlin._util.fast_records import maker
 from convlin.module_tree import walk
@@ -33,6 +34,18 @@ def copies(monkeypatch: pytest.MonkeyPatch) -> list[tuple[int, ...]]:
 
     monkeypatch.setattr(KeptTensors, "_copy", counted)
     return copied
+
+
+def test_a_summary_calls_as_many_functions_as_the_table_says() -> None:
+    found, table = counts.table(), counts.committed()
+    assert found.keys() == table.keys()
+    for name, row in found.items():
+        said = table[name]
+        about = f"{name}: {row}, and {said} in benchmarks/COUNTS.md"
+        assert row.calls <= 1.02 * said.calls, f"{about}: what has become dearer?"
+        assert row.functions <= said.functions + 2, f"{about}: a longer way than it was"
+        assert row.files <= said.files + 1, f"{about}: a longer way than it was"
+        assert row.calls >= 0.98 * said.calls, f"{about}: python -m benchmarks.counts writes the gain down"
 
 
 def test_nothing_is_copied_of_a_model_that_writes_nothing(copies: list[tuple[int, ...]]) -> None:

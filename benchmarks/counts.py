@@ -1,0 +1,142 @@
+"""Counts the functions of convlin that run for five models, and writes COUNTS.md: ``python -m benchmarks.counts``.
+
+Counts do not depend on the machine, nor on what else runs there; a test holds them against the committed table.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from types import CodeType, FrameType
+from typing import NamedTuple
+
+import torch
+from torch import nn
+
+import convlin
+from benchmarks import models
+from convlin import summarize
+
+TABLE = Path(__file__).with_name("COUNTS.md")
+
+_INSIDE = str(Path(convlin.__file__).parent)
+#: Frames of their own up to Python 3.11, and none from 3.12 on.
+_COMPREHENSIONS = ("<listcomp>", "<dictcomp>", "<setcomp>")
+
+
+class Counts(NamedTuple):
+    """What ran of convlin: calls, and how many different functions in how many files."""
+
+    calls: int
+    functions: int
+    files: int
+
+
+def counted(run: Callable[[], object], *, until: CodeType | None = None) -> Counts:
+    """Calls of convlin's own functions while ``run`` runs; with ``until``, before that function runs first.
+
+    >>> counted(lambda: summarize(nn.Linear(2, 3), (2,)).ok).calls > 0
+    True
+    """
+    calls = 0
+    seen: set[CodeType] = set()
+    done = False
+
+    def note(frame: FrameType, event: str, argument: object) -> None:
+        nonlocal calls, done
+        code = frame.f_code
+        if event != "call" or done or not code.co_filename.startswith(_INSIDE) or code.co_name in _COMPREHENSIONS:
+            return
+        if code is until:
+            done = True
+            return
+        calls += 1
+        seen.add(code)
+
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        run()
+    finally:
+        sys.setprofile(before)
+    return Counts(calls, len(seen), len({code.co_filename for code in seen}))
+
+
+class Residual(nn.Module):
+    """A block whose arms meet in a ``+``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(x) + x)
+
+
+def _convolutional(in_features: int) -> nn.Module:
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3),
+        *(Residual(16) for _ in range(8)),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(in_features, 10),
+    ).eval()
+
+
+def _transformer() -> nn.Module:
+    layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+    return nn.TransformerEncoder(layer, 6, enable_nested_tensor=False).eval()
+
+
+def works() -> Iterator[tuple[str, Callable[[], object]]]:
+    """Each row's name and what is counted in it."""
+    network, linears, transformer = _convolutional(16 * 15 * 15), models.linears(1_000), _transformer()
+    wrong = _convolutional(512)
+    images, tokens = (3, 32, 32), (12, 32)
+    yield "8 residual blocks", lambda: summarize(network, images)
+    yield "the same and its text", lambda: str(summarize(network, images))
+    yield "the same with one wrong number, and its text", lambda: str(summarize(wrong, images))
+    yield "the same in letters", lambda: summarize(network, (3, "H", "W"))
+    yield "1,000 Linear(8, 8)", lambda: summarize(linears, (8,))
+    yield "the same and its text", lambda: str(summarize(linears, (8,)))
+    yield "a transformer of 6 layers", lambda: summarize(transformer, tokens)
+
+
+def table(rows: Iterator[tuple[str, Callable[[], object]]] | None = None) -> dict[str, Counts]:
+    """The counts of every row, each taken when what is loaded and kept once is there already."""
+    found: dict[str, Counts] = {}
+    above = ""
+    for name, run in rows or works():
+        run()
+        above = name if not name.startswith("the same") else above
+        found[name if name == above else name.replace("the same", above, 1)] = counted(run)
+    return found
+
+
+def page(found: Mapping[str, Counts]) -> str:
+    """The table as it is committed."""
+    rows = "\n".join(f"| {name} | {row.calls:,} | {row.functions} | {row.files} |" for name, row in found.items())
+    return (
+        "# Functions that a summary calls\n\nPython functions of convlin's that run, how many different ones, and in "
+        "how many files, once everything is\nloaded. `python -m benchmarks.counts` writes this table, and a test "
+        "counts again: more than a fiftieth above it fails,\nand so does less, which is to be written down.\n\n"
+        f"| work | calls | functions | files |\n|---|---|---|---|\n{rows}\n"
+    )
+
+
+def committed() -> dict[str, Counts]:
+    """The rows of the committed table."""
+    rows = re.findall(r"^\| ([^|]+) \| ([\d,]+) \| (\d+) \| (\d+) \|$", TABLE.read_text(encoding="utf-8"), re.MULTILINE)
+    return {
+        name: Counts(int(calls.replace(",", "")), int(functions), int(files)) for name, calls, functions, files in rows
+    }
+
+
+if __name__ == "__main__":
+    TABLE.write_text(page(table()), encoding="utf-8")
+    print(TABLE.read_text(encoding="utf-8"))
