@@ -341,7 +341,7 @@ class Resized(nn.Module):
         return F.interpolate(x, size=size, mode="bilinear") if is_resized else x
 
 
-@pytest.mark.parametrize("blocks", [1, 3])
+@pytest.mark.parametrize("blocks", [1, pytest.param(3, marks=pytest.mark.thorough)])
 def test_a_view_that_asks_for_equal_sizes_stretches_nothing(blocks: int) -> None:
     layers: list[nn.Module] = [nn.Conv2d(3, 8, 3, 2, 1), nn.Conv2d(8, 8, 3, 2, 1)]
     for _ in range(blocks):

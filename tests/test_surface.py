@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import inspect
 import re
-import sys
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import fields
 from pathlib import Path
@@ -23,7 +21,6 @@ from convlin.pytest_plugin.locks import ShapeLock
 from convlin.records import Call, Problem
 from convlin.render.options import DisplayOptions, Options
 from tests.messages import raised
-from tests.processes import run
 
 ROOT = Path(__file__).parent.parent
 
@@ -234,11 +231,3 @@ def test_messages_are_in_the_users_words() -> None:
     for place, text in texts:
         assert not inside.search(text), (place, text)
         assert not text.endswith((".", "!")), (place, text)
-
-
-# Types
-
-
-@pytest.mark.skipif(importlib.util.find_spec("mypy") is None, reason="needs mypy")
-def test_types_from_outside(tmp_path: Path) -> None:
-    run(sys.executable, "-m", "mypy", "--strict", "--cache-dir", tmp_path, ROOT / "typing_tests", cwd=ROOT)

@@ -423,7 +423,7 @@ class Windowed(nn.Module):
         (Even(-1), (2, "L"), 2),
         (InPieces(), ("L", 16), 1),
         # Where a map is smaller than its window, there is another way, as a remark says.
-        (Windowed(), (3, "H", "W"), 20),
+        pytest.param(Windowed(), (3, "H", "W"), 20, marks=pytest.mark.thorough),
     ],
 )
 def test_forms_that_are_wrong_one_way_are_replaced(model: nn.Module, shape: tuple[Any, ...], least: int) -> None:

@@ -22,8 +22,8 @@ IMAGES = [entry for entry in REAL if entry.image]
 SAMPLE = {
     "convolutions": ("resnet", "regnet", "convnext", "hgnet_v2", "monai ResNet"),
     "U-Nets": ("monai UNet 2d", "monai AttentionUnet", "monai RegUNet"),
-    "transformers": ("vit", "dinov2", "siglip_vision_model"),
-    "several scales": ("segformer", "poolformer"),
+    "transformers": ("vit", "dinov2"),
+    "several scales": ("poolformer",),
     "windows": ("swin2sr",),
     "detection": ("yolos",),
     "one number out": ("monai Regressor", "monai Discriminator"),

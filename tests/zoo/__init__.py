@@ -14,14 +14,14 @@ from tests.zoo.small import COMPILED, SMALL
 
 __all__ = ["COMPILED", "COSTLY", "REAL", "SMALL", "ZooModel", "cases", "dummy_arguments"]
 
-#: Real models whose pass is dear, beside a lighter relative that is called the same way.
+#: Models whose pass is dear, beside a lighter relative that is called the same way.
 COSTLY = frozenset({
     "monai DenseNet121", "conditional_detr", "stablelm", "pvt_v2", "informer", "vits", "monai AHNet", "rt_detr",
     "monai VNet", "ibert", "align", "mobilevitv2", "monai BasicUNetPlusPlus", "mobilenet_v2", "monai SwinUNETR",
     "deformable_detr", "dab-detr", "monai UNETR", "mask2former", "mobilevit", "monai SENet", "efficientnet",
     "table-transformer", "mobilenet_v1", "cvt", "groupvit", "glpn", "autoformer", "mt5", "pvt", "dac", "swin2sr",
     "monai HighResNet", "maskformer-swin", "chinese_clip", "altclip", "siglip", "owlvit", "monai SegResNetDS",
-    "pegasus", "pegasus_x", "umt5", "swinv2", "layoutlm",
+    "pegasus", "pegasus_x", "umt5", "swinv2", "layoutlm", "thousand_layers",
 })  # fmt: skip
 
 
