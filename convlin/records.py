@@ -294,8 +294,25 @@ class ExpressionResult(NamedTuple):
 
 
 @dataclass(frozen=True, slots=True)
+class Edit:
+    """A stretch of a file and what to write there instead."""
+
+    file: str
+    start: int
+    """Offset in characters of the decoded text."""
+    end: int
+    old: str
+    """What stands there now."""
+    new: str
+    certain: bool = True
+    """Beyond doubt: safe to write without asking."""
+    remark: str = ""
+    """Why it is not."""
+
+
+@dataclass(frozen=True, slots=True)
 class Problem:
-    """A finding: what does not fit, where, and how to mend it."""
+    """A finding: what does not fit, where, and how to fix it."""
 
     kind: str
     """The declared attribute that does not fit (``in_features``, ``in_channels``, …) or one of
@@ -313,7 +330,11 @@ class Problem:
     call: int | None = None
     """Index into the calls of the one this is about."""
     changes: Mapping[str, str] = field(default_factory=dict)
-    """Arguments of the layer's constructor and what to write there, where changing the layer mends it."""
+    """Arguments of the layer's constructor and what to write there, where changing the layer fixes it."""
+    edits: tuple[Edit, ...] = field(default=(), repr=False, compare=False)
+    """The fix as edits of the user's files, which ``convlin fix`` writes: each beyond doubt, or there are none."""
+    unfixed: str = field(default="", repr=False, compare=False)
+    """Why there are no edits, where that can be said."""
 
     def __str__(self) -> str:
         """What is wrong and the fix, as they stand under a table.

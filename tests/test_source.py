@@ -19,19 +19,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
-from convlin.records import Location
-from convlin.source import (
-    Edit,
-    Site,
-    apply,
-    corrected_reshape,
-    line_text,
-    locate,
-    plan,
-    reshape_edit,
-    unified_diff,
-)
+from convlin.records import Edit, Location
+from convlin.source import Site, apply, line_text, locate, unified_diff
 from convlin.source.find import Finder
+from convlin.source.plan import plan
+from convlin.source.reshape import corrected_reshape
 from tests.processes import run
 from tests.properties import examples
 from tests.source_programs import Writer, load, load_file, made_at, recording
@@ -892,11 +884,12 @@ def test_a_plan_mends_what_is_sure_and_says_why_not(program: Program) -> None:
     model = net(program, body, extra)
     five = {"in_features": "5"}
     wanted = dict.fromkeys(["a", "b.fc", "c.fc", "d", "l.0", "m.0", "m.1", "e.linear1", "q", "x"], five)
-    found = plan(model, wanted | {"m.1": {"in_features": "6"}})
-    assert {edit.old for edit in found.edits} == {"3"}
-    assert len(found.edits) == 2
+    found = plan(Finder(model), wanted | {"m.1": {"in_features": "6"}})
+    edits = [edit for made in found.edits.values() for edit in made]
+    assert {edit.old for edit in edits} == {"3"}
+    assert len(set(edits)) == 2
     line = _site(model, "l.0").location.line
-    assert {path: reason.removeprefix(found.edits[0].file) for path, reason in found.declined.items()} == {
+    assert {path: reason.removeprefix(edits[0].file) for path, reason in found.declined.items()} == {
         "d": "n may be used elsewhere too",
         "l.0": f":{line} makes l.1 as well",
         "m.0": f":{line + 1} makes layers that need different sizes",
@@ -905,8 +898,8 @@ def test_a_plan_mends_what_is_sure_and_says_why_not(program: Program) -> None:
         "q": "nn.Linear is called without this argument",
         "x": "the line that made it is not known",
     }
-    path = Path(found.edits[0].file)
-    path.write_bytes(apply(found.edits)[str(path)])
+    path = Path(edits[0].file)
+    path.write_bytes(apply(edits)[str(path)])
     mended = load_file(path).build()
     assert [mended.a.in_features, mended.b.fc.in_features, mended.c.fc.in_features] == [5, 5, 5]
     assert [each.in_features for each in mended.l] == [3, 3]
@@ -944,14 +937,14 @@ def test_a_reshape_is_corrected(
     path = tmp_path / "forward.py"
     path.write_text(f"def forward(self, x):\n    {line}\n")
     where = Location(str(path), 2)
-    assert corrected_reshape(where) == flat
-    assert corrected_reshape(where, keep_sizes=True) == reshaped
-    assert corrected_reshape(where, size="7") == resized
-    edit = reshape_edit(where)
-    if flat is None or edit is None:
-        assert edit is flat
-    else:
-        assert apply([edit]) == {str(path): f"def forward(self, x):\n    {flat}\n".encode()}
+    for expected, way in ((flat, {}), (reshaped, {"keep_sizes": True}), (resized, {"size": "7"})):
+        found = corrected_reshape(where, **way)
+        if found is None:
+            assert expected is None
+            continue
+        assert found.text == expected
+        assert all(edit.certain for edit in found.edits)
+        assert apply(found.edits) == {str(path): f"def forward(self, x):\n    {expected}\n".encode()}
 
 
 def test_a_reshape_over_several_lines(tmp_path: Path) -> None:
@@ -959,10 +952,12 @@ def test_a_reshape_over_several_lines(tmp_path: Path) -> None:
     lines = ["def forward(self, x):", "    x = (", "        x", "        .view(", "            -1,", "            9,"]
     path.write_text("\n".join([*lines, "        )", "    )", ""]))
     for line in range(3, 8):
-        assert corrected_reshape(Location(str(path), line)) == "x\n.flatten(1)"
+        found = corrected_reshape(Location(str(path), line))
+        assert found is not None
+        assert found.text == "x\n.flatten(1)"
     assert corrected_reshape(Location(str(path), 2)) is None
     assert corrected_reshape(Location(str(tmp_path / "none.py"), 1)) is None
-    assert reshape_edit(Location("<stdin>", 1)) is None
+    assert corrected_reshape(Location("<stdin>", 1)) is None
 
 
 # Everything at once ---------------------------------------------------------------------------

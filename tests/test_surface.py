@@ -79,7 +79,9 @@ CALL = {
     "trainable_params", "is_function", "inner", "sources", "settings", "where", "flops", "failed", "stood_in",
     "derive", "derivation",
 }  # fmt: skip
-PROBLEM = {"kind", "path", "declared", "required", "message", "fix", "where", "call", "changes"}
+PROBLEM = {
+    "kind", "path", "declared", "required", "message", "fix", "where", "call", "changes", "edits", "unfixed",
+}  # fmt: skip
 
 #: Options that only a command line has, or that have another name there because ``--kwargs`` makes the model.
 ONLY_ON_THE_COMMAND_LINE = {

@@ -5,7 +5,8 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterable
 
-from convlin.source.rewrite import Edit, apply
+from convlin.records import Edit
+from convlin.source.rewrite import apply
 from convlin.source.syntax import parsed_text
 from convlin.source.text import SourceText, decode
 

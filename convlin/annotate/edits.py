@@ -15,7 +15,8 @@ from convlin.annotate.line_length import line_length
 from convlin.annotate.lines import FunctionLines, Line
 from convlin.annotate.places import Comment, comments_of
 from convlin.checks.patterns import Names
-from convlin.source.rewrite import Edit, is_editable
+from convlin.records import Edit
+from convlin.source.rewrite import is_editable
 from convlin.source.text import SourceText
 
 

@@ -13,7 +13,7 @@ from convlin.annotate.forwards import Forward
 from convlin.annotate.hints import LIBRARY, Hint, Hints, default_of, hints_of, returned_in, written_in
 from convlin.annotate.line_length import line_length
 from convlin.annotate.type_imports import TypeNames, missing_imports, type_names
-from convlin.source.rewrite import Edit
+from convlin.records import Edit
 from convlin.source.syntax import Parsed
 
 

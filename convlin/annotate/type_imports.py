@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from convlin.annotate.hints import LIBRARY, NAMES
-from convlin.source.rewrite import Edit
+from convlin.records import Edit
 from convlin.source.syntax import Parsed
 
 

@@ -18,8 +18,7 @@ from convlin.cli.screen import Screen
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
-    from convlin.records import Report
-    from convlin.source.rewrite import Edit
+    from convlin.records import Edit, Report
 
 COMMENTS = "comments"
 

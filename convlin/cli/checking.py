@@ -110,7 +110,7 @@ def _checked(job: Job, loader: Loader, screen: Screen, with_comments: list[Repor
         looked = look(job, loader, screen)
         _take(result, looked.summary)
         if result.problems:
-            result.fixable = len(result.problems) - len(fixes_of(looked).left)
+            result.fixable = len(result.problems) - len(fixes_of(looked.summary.report).left)
         if job.lock_path is not None:
             _hold_against_lock(result, looked, job.lock_path, update=update)
         if job.comments and looked.summary.ok:

@@ -47,7 +47,7 @@ def show(arguments: argparse.Namespace, screen: Screen) -> int:
             screen.answer(_text(summary, form), is_table=form == "text")
         if not summary.ok:
             problems = len(summary.problems)
-            screen.say(last_line(problems, problems - len(fixes_of(looked).left), job))
+            screen.say(last_line(problems, problems - len(fixes_of(looked.summary.report).left), job))
     return 0 if summary.ok else 1
 
 

@@ -4,17 +4,11 @@ from __future__ import annotations
 
 import os
 import shlex
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
-from convlin.cli.jobs import Job, Looked
-
-if TYPE_CHECKING:
-    from convlin.records import Problem
-    from convlin.source import Edit
-    from convlin.summary import Summary
+from convlin.cli.jobs import Job
+from convlin.records import Edit, Report
 
 
 @dataclass(slots=True)
@@ -26,28 +20,34 @@ class Fixes:
     """A sentence about each problem that no edit fixes."""
 
 
-def fixes_of(looked: Looked) -> Fixes:
-    """The edits for everything that is wrong with a model, as far as they are beyond doubt."""
-    from convlin.source.plan import plan
+def fixes_of(report: Report) -> Fixes:
+    """The edits for everything that is wrong with a model, as far as they are beyond doubt.
 
+    >>> from convlin.records import Problem
+    >>> wrong = Problem("in_features", "fc", unfixed="n may be used elsewhere too")
+    >>> fixes_of(Report("Net", (), (), "cpu", "eval", (), (), (wrong,))).left
+    ['skipped: fc (in_features): n may be used elsewhere too']
+    """
     fixes = Fixes()
-    problems = looked.summary.problems
-    wanted = {problem.path: problem.changes for problem in problems if problem.changes}
-    planned = plan(looked.loaded.model, wanted, looked.loaded.hints)
-    fixes.edits += planned.edits
-    for problem in problems:
-        if problem.changes:
-            reason = planned.declined.get(problem.path)
+    for problem in report.problems:
+        new = [edit for edit in problem.edits if edit not in fixes.edits]
+        if not problem.edits:
+            reason = problem.unfixed or "no number in the source fixes this"
+        elif any(_overlap(edit, other) for edit in new for other in fixes.edits):
+            reason = "another fix changes the same place: run this again once that is written"
         else:
-            edit = _reshaped(problem, looked.summary)
-            reason = None if edit is not None else "no number in the source fixes this"
-            if edit is not None and edit not in fixes.edits:
-                fixes.edits.append(edit)
-        if reason is not None:
-            name = problem.path or looked.summary.report.model
-            here = reason.replace(f"{Path.cwd()}{os.sep}", "")
-            fixes.left.append(f"skipped: {name} ({problem.kind}): {here}")
+            fixes.edits += new
+            continue
+        here = reason.replace(f"{Path.cwd()}{os.sep}", "")
+        fixes.left.append(f"skipped: {problem.path or report.model} ({problem.kind}): {here}")
     return fixes
+
+
+def _overlap(edit: Edit, other: Edit) -> bool:
+    """Whether two edits change the same place of a file, or add to it."""
+    return edit.file == other.file and (
+        (edit.start < other.end and other.start < edit.end) or edit.start == other.start or edit.end == other.end
+    )
 
 
 def last_line(problems: int, fixable: int, job: Job | None) -> str:
@@ -62,20 +62,3 @@ def last_line(problems: int, fixable: int, job: Job | None) -> str:
     if not fixable:
         return f"{what}, none that convlin fix can write"
     return f"{what}, {fixable} can be fixed: {shlex.join(['convlin', 'fix', *(job.asked() if job else ())])}"
-
-
-def _reshaped(problem: Problem, summary: Summary) -> Edit | None:
-    """The edit of a ``view`` in ``forward`` whose corrected line the problem gives."""
-    from convlin.source import corrected_reshape, reshape_edit
-
-    if problem.where is None or problem.kind not in ("reshape", "batch"):
-        return None
-    ways: list[Mapping[str, Any]] = [{}, {"keep_sizes": True}, {"size": str(problem.required)}]
-    made = summary.calls[problem.call].output_shape if problem.call is not None else None
-    if made is not None and len(made) > 2:  # an image of other channels
-        ways.append({"size": str(made[1]), "axis": 1 - len(made)})
-    for way in ways:
-        if problem.fix is not None and corrected_reshape(problem.where, **way) == problem.fix:
-            edit = reshape_edit(problem.where, **way)
-            return edit if edit is not None and edit.certain else None
-    return None

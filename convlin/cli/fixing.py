@@ -20,7 +20,7 @@ from convlin.cli.screen import Screen
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
-    from convlin.source import Edit
+    from convlin.records import Edit
 
 
 @dataclass(slots=True)
@@ -66,7 +66,7 @@ def _planned(todo: Sequence[Job], screen: Screen) -> Mending:
             looked = look(job, loader, screen)
             mending.wrong[job] = len(looked.summary.problems)
             if looked.summary.problems:
-                fixes = fixes_of(looked)
+                fixes = fixes_of(looked.summary.report)
                 mending.edits += [edit for edit in fixes.edits if edit not in mending.edits]
                 mending.left += fixes.left
     return mending

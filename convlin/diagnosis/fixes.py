@@ -4,21 +4,39 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
 from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code
 from convlin.module_tree import module_at, walk
-from convlin.records import Location
+from convlin.records import Edit, Location
 from convlin.trace.recording import Finding, Recording
 
 if TYPE_CHECKING:
     from convlin.source.find import Finder
-    from convlin.source.rewrite import Site
+    from convlin.source.plan import Plan
+    from convlin.source.rewrite import Rewrite, Site
 
-Correction = tuple[Location | None, str | None]
+
+class Correction(NamedTuple):
+    """The line to change and what to write there, as far as both are known."""
+
+    where: Location | None
+    text: str | None
+    edits: tuple[Edit, ...] = ()
+    """The same as edits of the user's files, where they are beyond doubt."""
+    unfixed: str = ""
+    """Why there are none."""
+
+
+def _corrected(where: Location | None, rewrite: Rewrite | None, advice: str | None) -> Correction:
+    """The rewritten lines, or the advice where there are none; the edits only if all are beyond doubt."""
+    if rewrite is None:
+        return Correction(where, advice)
+    doubt = next((edit.remark for edit in rewrite.edits if not edit.certain), "")
+    return Correction(where, rewrite.text, () if doubt else rewrite.edits, doubt)
 
 
 class Lines:
@@ -51,57 +69,78 @@ class Lines:
 
         return Finder(self._model, self._hints)
 
+    @cached_property
+    def _plan(self) -> Plan:
+        from convlin.source.plan import plan
+
+        return plan(self._finder, {path: changes for path, changes in self._wanted.items() if changes})
+
     def correction(self, finding: Finding, said: Said) -> Correction:
-        """The line to change and what to write there, as far as both are known."""
+        """The line to change and what to write there."""
+        found = self._correction(finding, said)
+        instead = self._undecided.get(finding.path) if finding.layer else None
+        return found if instead is None else found._replace(edits=(), unfixed=f"{instead} may have been meant")
+
+    @cached_property
+    def _undecided(self) -> dict[str, str]:
+        """By path the layers that can be made right in two ways, which take different numbers."""
+        told = ((finding, self._said[id(finding)]) for finding in self._recording.findings)
+        return {finding.path: said.instead for finding, said in told if said.instead}
+
+    def _correction(self, finding: Finding, said: Said) -> Correction:
         if said.outside:
-            return None, said.advice
+            return Correction(None, said.advice)
         if finding.function:
-            return finding.where, _corrected_function(finding, said)
+            return _corrected_function(finding, said)
         if said.uncalled and finding.where is not None:
             from convlin.source.uncalled import with_call
 
             found = with_call(finding.where, finding.called_as.rpartition(".")[2], said.uncalled)
-            return found if found is not None else (finding.where, said.advice)
+            where, rewrite = found if found is not None else (finding.where, None)
+            return _corrected(where, rewrite, said.advice)
         if said.forward and finding.where is not None:
-            return finding.where, self._corrected_call(finding, finding.where, said)
+            return self._corrected_call(finding, finding.where, said)
         if said.forward and said.advice and not said.in_front:
-            return None, said.advice  # what to write is known, and not where
+            return Correction(None, said.advice)  # what to write is known, and not where
+        return self._corrected_layer(finding, said)
+
+    def _corrected_layer(self, finding: Finding, said: Said) -> Correction:
         site = self._site(finding.path)
+        own = {} if said.forward else written(finding.misfit.changes)
+        edits = self._plan.edits.get(finding.path, ()) if own else ()
+        unfixed = self._plan.declined.get(finding.path, "") if own else ""
         if site is None:
-            return None, said.advice
+            return Correction(None, said.advice, edits, unfixed)
         if not site.is_editable and site.source.on_disk:
             # An installed package makes the layer: what the user can change is what is given to it.
             origin = self._origin(site, finding.misfit.changes)
-            return (origin, said.advice) if origin is not None else (site.location, said.advice)
-        return site.location, self._corrected_layer(site, finding, said)
+            return Correction(origin or site.location, said.advice, edits, unfixed)
+        if said.in_front or said.callee:
+            from convlin.source.argument import in_front, other_layer
 
-    def _corrected_layer(self, site: Site, finding: Finding, said: Said) -> str | None:
-        from convlin.source.argument import in_front, other_layer
-
-        if said.in_front:
-            return in_front(site, said.in_front) or said.advice
-        if said.callee:
-            return other_layer(site, said.callee) or said.advice
-        own = {} if said.forward else written(finding.misfit.changes)
+            found = in_front(site, said.in_front) if said.in_front else other_layer(site, said.callee)
+            return _corrected(site.location, found, said.advice)
         if not own:
-            return said.advice
+            return Correction(site.location, said.advice)
         changes = self._wanted.get(finding.path, {}) | own
         if site.repeated and not self._all_want(site, finding.path, changes):
             origin = self._origin(site, changes)
-            return f"{said.advice} (given at {origin.text})" if origin is not None else said.advice
-        return site.rewrite(changes, self._beside(site, finding.path)) or said.advice
+            told = f"{said.advice} (given at {origin.text})" if origin is not None else said.advice
+        else:
+            told = site.rewrite(changes, self._beside(site, finding.path)) or said.advice
+        return Correction(site.location, told, edits, unfixed)
 
-    def _corrected_call(self, finding: Finding, where: Location, said: Said) -> str | None:
+    def _corrected_call(self, finding: Finding, where: Location, said: Said) -> Correction:
         from convlin.source.argument import corrected_argument, corrected_keyword, loop_at
 
         name = finding.called_as.rpartition(".")[2]
         if said.argument is not None:
-            return corrected_keyword(where, name, *said.argument) or said.advice
-        if not said.behind:  # nothing in that line alone would mend it
-            return said.advice
+            return _corrected(where, corrected_keyword(where, name, *said.argument), said.advice)
+        if not said.behind:  # nothing in that line alone would fix it
+            return Correction(where, said.advice)
         loop = loop_at(where, name)
         if loop is None:
-            return corrected_argument(where, name, said.behind, said.after) or said.advice
+            return _corrected(where, corrected_argument(where, name, said.behind, said.after), said.advice)
         # The line is that of every layer in the loop: rewritten where all need it, or in words for the first.
         calls = [index for index, event in enumerate(self._recording.events) if event.called_at == where]
         needed = {
@@ -111,10 +150,11 @@ class Lines:
             index in needed and (needed[index].behind, needed[index].after) == (said.behind, said.after)
             for index in calls
         ):
-            return corrected_argument(where, name, said.behind, said.after)
+            return _corrected(where, corrected_argument(where, name, said.behind, said.after), None)
         if loop.argument and not said.after and calls[:1] == [finding.event]:
-            return f"{loop.argument} = {loop.argument}{said.behind} in front of the loop at line {loop.line}"
-        return None
+            told = f"{loop.argument} = {loop.argument}{said.behind} in front of the loop at line {loop.line}"
+            return Correction(where, told)
+        return Correction(where, None)
 
     def _beside(self, site: Site, path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
         """What else has to be changed on the lines of a call: layers that are made beside it."""
@@ -148,12 +188,14 @@ def written(changes: Mapping[str, Any]) -> dict[str, str]:
     return {name: code(value) for name, value in changes.items()}
 
 
-def _corrected_function(finding: Finding, said: Said) -> str | None:
+def _corrected_function(finding: Finding, said: Said) -> Correction:
     if finding.where is None or not said.advice or finding.misfit.kind not in ("reshape", "batch"):
-        return said.advice
-    from convlin.source import corrected_reshape
+        return Correction(finding.where, said.advice)
+    from convlin.source.reshape import corrected_reshape
 
     image = finding.misfit.detail.get("image")
     if image is not None:
-        return corrected_reshape(finding.where, size=code(image[1]), axis=1 - len(image)) or said.advice
-    return corrected_reshape(finding.where, keep_sizes=finding.misfit.note == "strides") or said.advice
+        rewrite = corrected_reshape(finding.where, size=code(image[1]), axis=1 - len(image))
+    else:
+        rewrite = corrected_reshape(finding.where, keep_sizes=finding.misfit.note == "strides")
+    return _corrected(finding.where, rewrite, said.advice)

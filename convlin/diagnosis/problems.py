@@ -129,7 +129,7 @@ def _changes(finding: Finding, said: Said) -> dict[str, str]:
 
 
 def _problem(finding: Finding, said: Said, lines: Lines) -> Problem:
-    where, fix = lines.correction(finding, said)
+    found = lines.correction(finding, said)
     misfit = finding.misfit
     return Problem(
         kind=misfit.kind,
@@ -137,8 +137,10 @@ def _problem(finding: Finding, said: Said, lines: Lines) -> Problem:
         declared=misfit.declared,
         required=misfit.required,
         message=said.message,
-        fix=fix,
-        where=where,
+        fix=found.text,
+        where=found.where,
         call=finding.event,
         changes=_changes(finding, said),
+        edits=found.edits,
+        unfixed=found.unfixed,
     )

@@ -7,28 +7,23 @@ module.  Where the source is not to be had there is no answer.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from convlin.records import Location
-from convlin.source.rewrite import Argument, Edit, Site, apply, line_text, unified_diff
+from convlin.source.rewrite import Argument, Rewrite, Site, apply, line_text, unified_diff
 
 if TYPE_CHECKING:
     from torch import nn
 
     from convlin.source.hints import Hint
-    from convlin.source.plan import Plan
 
 __all__ = [
     "Argument",
-    "Edit",
+    "Rewrite",
     "Site",
     "apply",
-    "corrected_reshape",
     "line_text",
     "locate",
-    "plan",
-    "reshape_edit",
     "unified_diff",
 ]
 
@@ -50,35 +45,3 @@ def locate(root: nn.Module, path: str, hints: Iterable[Hint] = ()) -> Site | Non
     from convlin.source.find import Finder
 
     return Finder(root, hints).site(path)
-
-
-def plan(root: nn.Module, wanted: Mapping[str, Mapping[str, str]], hints: Iterable[Hint] = ()) -> Plan:
-    """Find the edits that give some layers other arguments, as ``{"fc1": {"in_features": "2048"}}``.
-
-    Only edits that are beyond doubt and that change no layer beside the ones named; the plan says
-    for each of the others why it is left alone.
-    """
-    from convlin.source.plan import plan as make
-
-    return make(root, wanted, hints)
-
-
-def corrected_reshape(
-    where: Location, *, keep_sizes: bool = False, size: str | None = None, axis: int = -1
-) -> str | None:
-    """The lines of the one ``view`` or ``reshape`` there, made a flatten that keeps the batch.
-
-    With ``keep_sizes`` it becomes a ``reshape`` to the same sizes, which may cross strides; with
-    ``size`` only one of its sizes is changed, the last or that of ``axis``.  None where it cannot be
-    told which call is meant.
-    """
-    from convlin.source import reshape
-
-    return reshape.corrected_reshape(where, keep_sizes=keep_sizes, size=size, axis=axis)
-
-
-def reshape_edit(where: Location, *, keep_sizes: bool = False, size: str | None = None, axis: int = -1) -> Edit | None:
-    """The same correction as an edit of the file; None as above, and for a text that is no file."""
-    from convlin.source import reshape
-
-    return reshape.reshape_edit(where, keep_sizes=keep_sizes, size=size, axis=axis)

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import NamedTuple
 
-from convlin.records import Location
-from convlin.source.rewrite import Edit, Site, rewritten
+from convlin.records import Edit, Location
+from convlin.source.rewrite import Rewrite, Site, edited, rewrite
 from convlin.source.syntax import Parsed, parse, parsed_file
 
 #: What a method can be called on as it stands; anything else needs parentheses.
@@ -48,7 +49,7 @@ def loop_at(where: Location, name: str) -> Loop | None:
     return None
 
 
-def corrected_argument(where: Location, name: str, behind: str, after: str = "") -> str | None:
+def corrected_argument(where: Location, name: str, behind: str, after: str = "") -> Rewrite | None:
     """The lines that call the layer ``name``, with ``behind`` written after its first argument.
 
     ``after`` is written behind the call.  None where there is no such call, or more than one.  In a loop it is
@@ -58,37 +59,34 @@ def corrected_argument(where: Location, name: str, behind: str, after: str = "")
     >>> class Net(nn.Module):
     ...     def forward(self, x):
     ...         return self.fc(x + 1)  # ten classes
-    >>> corrected_argument(Location(Net.forward.__code__.co_filename, 3), "fc", ".flatten(1)")
+    >>> corrected_argument(Location(Net.forward.__code__.co_filename, 3), "fc", ".flatten(1)").text
     'return self.fc((x + 1).flatten(1))  # ten classes'
     """
 
-    def edit(parsed: Parsed, call: ast.Call) -> Edit | None:
+    def edits(parsed: Parsed, call: ast.Call) -> Iterator[Edit]:
         if not call.args or isinstance(call.args[0], ast.Starred):
-            return None
+            return
         start, end = parsed.span(call.args[0])
-        old = parsed.source.text[start:end]
-        whole = old if isinstance(call.args[0], _PRIMARY) else f"({old})"
-        last = parsed.span(call)[1]
-        rest = parsed.source.text[end:last]
-        return Edit(parsed.source.name, start, last, old + rest, whole + behind + rest + after)
+        opening, closing = ("", "") if isinstance(call.args[0], _PRIMARY) else ("(", ")")
+        for place, added in ((start, opening), (end, closing + behind), (parsed.span(call)[1], after)):
+            if added:
+                yield edited(parsed.source, place, place, added)
 
-    return _corrected(where, name, edit)
+    return _corrected(where, name, edits)
 
 
-def corrected_keyword(where: Location, name: str, keyword: str, position: int, value: str) -> str | None:
+def corrected_keyword(where: Location, name: str, keyword: str, position: int, value: str) -> Rewrite | None:
     """The lines that call the layer ``name``, with another value for one of its arguments; None as above."""
 
-    def edit(parsed: Parsed, call: ast.Call) -> Edit | None:
+    def edits(parsed: Parsed, call: ast.Call) -> Iterator[Edit]:
         given = [each.value for each in call.keywords if each.arg == keyword] or call.args[position : position + 1]
-        if not given or any(isinstance(each, ast.Starred) for each in call.args):
-            return None
-        start, end = parsed.span(given[0])
-        return Edit(parsed.source.name, start, end, parsed.source.text[start:end], value)
+        if given and not any(isinstance(each, ast.Starred) for each in call.args):
+            yield edited(parsed.source, *parsed.span(given[0]), value)
 
-    return _corrected(where, name, edit)
+    return _corrected(where, name, edits)
 
 
-def in_front(site: Site, layer: str) -> str | None:
+def in_front(site: Site, layer: str) -> Rewrite | None:
     """The lines of an ``nn.Sequential(...)`` with another layer of ``torch.nn`` set in front of the one at ``site``.
 
     None where the layer is not written among the arguments of an ``nn.Sequential``.
@@ -101,21 +99,26 @@ def in_front(site: Site, layer: str) -> str | None:
         if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("Sequential"):
             continue
         if any(parsed.span(each) == (site.start, site.end) for each in node.args):
-            edit = Edit(site.source.name, site.start, site.start, "", f"{package}.{layer}, ")
-            return rewritten(site.source, site.start, site.end, [edit])
+            return _made(site, edited(site.source, site.start, site.start, f"{package}.{layer}, "))
     return None
 
 
-def other_layer(site: Site, layer: str) -> str | None:
+def other_layer(site: Site, layer: str) -> Rewrite | None:
     """The lines that make a layer, with another class of ``torch.nn`` in its place; None where that cannot be."""
     package, dot, _ = site.callee.rpartition(".")
     if not dot or not site.call.startswith(site.callee):
         return None
-    edit = Edit(site.source.name, site.start, site.start + len(site.callee), site.callee, f"{package}.{layer}")
-    return rewritten(site.source, site.start, site.end, [edit])
+    return _made(site, edited(site.source, site.start, site.start + len(site.callee), f"{package}.{layer}"))
 
 
-def _corrected(where: Location, name: str, change: Callable[[Parsed, ast.Call], Edit | None]) -> str | None:
+def _made(site: Site, edit: Edit) -> Rewrite:
+    """The lines of a site; in doubt where it is not the only one, or makes more than one layer."""
+    why_not = edit.remark or site.doubt
+    edit = replace(edit, certain=not why_not, remark=why_not)
+    return rewrite(site.source, site.start, site.end, edit)
+
+
+def _corrected(where: Location, name: str, change: Callable[[Parsed, ast.Call], Iterator[Edit]]) -> Rewrite | None:
     parsed = parsed_file(where.file)
     if parsed is None:
         return None
@@ -124,8 +127,8 @@ def _corrected(where: Location, name: str, change: Callable[[Parsed, ast.Call], 
     calls = calls or [call for call in near if _loop(parsed, call) is not None]
     if len(calls) != 1:
         return None
-    edit = change(parsed, calls[0])
-    return None if edit is None else rewritten(parsed.source, *parsed.span(calls[0]), [edit])
+    edits = tuple(change(parsed, calls[0]))
+    return rewrite(parsed.source, *parsed.span(calls[0]), *edits) if edits else None
 
 
 def _calls(parsed: Parsed, line: int) -> list[ast.Call]:

@@ -1,37 +1,31 @@
-"""Several layers mended at once, each line only where that is safe for every layer it makes."""
+"""Several layers corrected at once, each line only where that is safe for every layer it makes."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
 
+from convlin.records import Edit
 from convlin.source.find import Finder
 from convlin.source.match import child_at, within
-from convlin.source.rewrite import Edit, Site
-
-if TYPE_CHECKING:
-    from torch import nn
-
-    from convlin.source.hints import Hint
+from convlin.source.rewrite import Site
 
 Changes = Mapping[str, str]
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """Edits that mend some layers, and why the others are left alone."""
+    """Edits that correct some layers, and why the others are left alone."""
 
-    edits: tuple[Edit, ...]
-    """Beyond doubt, each of them, and none of them changes a layer that was not asked for."""
+    edits: Mapping[str, tuple[Edit, ...]]
+    """For each path that can be fixed: beyond doubt, and none of them changes a layer that was not asked for."""
     declined: Mapping[str, str]
-    """For each path that these edits do not mend, the reason."""
+    """For each of the others, the reason."""
 
 
-def plan(root: nn.Module, wanted: Mapping[str, Changes], hints: Iterable[Hint] = ()) -> Plan:
+def plan(finder: Finder, wanted: Mapping[str, Changes]) -> Plan:
     """Find the edits that give some layers other arguments: ``{"fc1": {"in_features": "2048"}}``."""
-    finder = Finder(root, hints)
-    edits: list[Edit] = []
+    edits: dict[str, tuple[Edit, ...]] = {}
     declined: dict[str, str] = {}
     groups: dict[tuple[str, int, int], dict[str, Site]] = {}
     for path in wanted:
@@ -45,8 +39,8 @@ def plan(root: nn.Module, wanted: Mapping[str, Changes], hints: Iterable[Hint] =
         if isinstance(made, str):
             declined |= dict.fromkeys(sites, made)
         else:
-            edits += made
-    return Plan(tuple(edits), declined)
+            edits |= dict.fromkeys(sites, made)
+    return Plan(edits, declined)
 
 
 def _edits(finder: Finder, sites: Mapping[str, Site], wanted: Mapping[str, Changes]) -> tuple[Edit, ...] | str:

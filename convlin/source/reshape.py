@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import ast
 
-from convlin.records import Location
-from convlin.source.rewrite import Edit, is_editable, rewritten
+from convlin.records import Edit, Location
+from convlin.source.rewrite import Rewrite, edited, rewrite
 from convlin.source.syntax import Parsed, parsed_file
 
 _RESHAPES = ("view", "reshape")
@@ -13,8 +13,8 @@ _RESHAPES = ("view", "reshape")
 
 def corrected_reshape(
     where: Location, *, keep_sizes: bool = False, size: str | None = None, axis: int = -1
-) -> str | None:
-    """The lines of the one ``view`` or ``reshape`` there, made a flatten that keeps the batch.
+) -> Rewrite | None:
+    """The lines of the one ``view``, ``reshape`` or ``flatten`` there, made a flatten that keeps the batch.
 
     With ``keep_sizes`` it becomes a ``reshape`` to the same sizes, which may cross strides; with
     ``size`` only one of its sizes is changed, the last or that of ``axis``.  None where it cannot be told which call is
@@ -25,46 +25,36 @@ def corrected_reshape(
     ...     def forward(self, x):
     ...         return self.fc(x.view(-1, 32 * 8 * 8))  # one row each
     >>> where = Location(Net.forward.__code__.co_filename, 3)
-    >>> corrected_reshape(where)
+    >>> corrected_reshape(where).text
     'return self.fc(x.flatten(1))  # one row each'
-    >>> corrected_reshape(where, keep_sizes=True)
+    >>> corrected_reshape(where, keep_sizes=True).text
     'return self.fc(x.reshape(-1, 32 * 8 * 8))  # one row each'
-    >>> corrected_reshape(where, size="3200")
+    >>> corrected_reshape(where, size="3200").text
     'return self.fc(x.view(-1, 3200))  # one row each'
     """
-    found = _corrected(where, keep_sizes, size, axis)
-    if found is None:
-        return None
-    parsed, call, edit = found
-    return rewritten(parsed.source, *parsed.span(call), [edit])
-
-
-def reshape_edit(where: Location, *, keep_sizes: bool = False, size: str | None = None, axis: int = -1) -> Edit | None:
-    """The same correction as an edit of the file; None as above, and for a text that is no file."""
-    found = _corrected(where, keep_sizes, size, axis)
-    return found[2] if found is not None and found[0].source.on_disk else None
-
-
-def _corrected(where: Location, keep_sizes: bool, size: str | None, axis: int) -> tuple[Parsed, ast.Call, Edit] | None:
     parsed = parsed_file(where.file)
-    call = None if parsed is None else _call(parsed, where.line)
-    if parsed is None or call is None:
+    if parsed is None:
+        return None
+    call = _call(parsed, where.line, _RESHAPES)
+    if call is None and size is None and not keep_sizes:
+        call = _call(parsed, where.line, ("flatten",))
+    if call is None:
         return None
     if size is not None:
         edit = _resized(parsed, call, size, axis)
     else:
         edit = _renamed(parsed, call) if keep_sizes else _flattened(parsed, call)
-    return None if edit is None else (parsed, call, edit)
+    return None if edit is None else rewrite(parsed.source, *parsed.span(call), edit)
 
 
-def _call(parsed: Parsed, line: int) -> ast.Call | None:
-    """The only reshaping call on a line."""
+def _call(parsed: Parsed, line: int, names: tuple[str, ...]) -> ast.Call | None:
+    """The only call of these names on a line."""
     calls = [
         node
         for node in ast.walk(parsed.tree)
         if isinstance(node, ast.Call)
         and isinstance(node.func, ast.Attribute)
-        and node.func.attr in _RESHAPES
+        and node.func.attr in names
         and node.lineno <= line <= (node.end_lineno or node.lineno)
     ]
     return calls[0] if len(calls) == 1 else None
@@ -73,15 +63,15 @@ def _call(parsed: Parsed, line: int) -> ast.Call | None:
 def _flattened(parsed: Parsed, call: ast.Call) -> Edit | None:
     start, end = _name(parsed, call)[0], parsed.span(call)[1]
     if not _is_function(call):
-        return _edit(parsed, start, end, "flatten(1)")
+        return edited(parsed.source, start, end, "flatten(1)")
     if not call.args or isinstance(call.args[0], ast.Starred):
         return None
     first, last = parsed.span(call.args[0])
-    return _edit(parsed, start, end, f"flatten({parsed.source.text[first:last]}, 1)")
+    return edited(parsed.source, start, end, f"flatten({parsed.source.text[first:last]}, 1)")
 
 
 def _renamed(parsed: Parsed, call: ast.Call) -> Edit:
-    return _edit(parsed, *_name(parsed, call), "reshape")
+    return edited(parsed.source, *_name(parsed, call), "reshape")
 
 
 def _resized(parsed: Parsed, call: ast.Call, size: str, axis: int) -> Edit | None:
@@ -91,7 +81,7 @@ def _resized(parsed: Parsed, call: ast.Call, size: str, axis: int) -> Edit | Non
         sizes = sizes[0].elts
     if len(sizes) <= -axis or any(isinstance(each, ast.Starred) for each in sizes):
         return None
-    return _edit(parsed, *parsed.span(sizes[axis]), size)
+    return edited(parsed.source, *parsed.span(sizes[axis]), size)
 
 
 def _name(parsed: Parsed, call: ast.Call) -> tuple[int, int]:
@@ -99,13 +89,6 @@ def _name(parsed: Parsed, call: ast.Call) -> tuple[int, int]:
     assert isinstance(call.func, ast.Attribute)
     end = parsed.span(call.func)[1]
     return end - len(call.func.attr), end
-
-
-def _edit(parsed: Parsed, start: int, end: int, new: str) -> Edit:
-    source = parsed.source
-    certain = is_editable(source)
-    remark = "" if certain else "this file is not the user's own"
-    return Edit(source.name, start, end, source.text[start:end], new, certain, remark)
 
 
 def _is_function(call: ast.Call) -> bool:

@@ -10,9 +10,10 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 from convlin._util.packages import is_installed
-from convlin.records import Location
+from convlin.records import Edit, Location
 from convlin.source.text import SourceText, indexed, read
 
 
@@ -31,21 +32,11 @@ class Argument:
     """Where the number is written, when the argument is a name for it."""
 
 
-@dataclass(frozen=True, slots=True)
-class Edit:
-    """A stretch of a file and what to write there instead."""
+class Rewrite(NamedTuple):
+    """Lines of source as they should be, and the edits that make them so."""
 
-    file: str
-    start: int
-    """Offset in characters of the decoded text."""
-    end: int
-    old: str
-    """What stands there now."""
-    new: str
-    certain: bool = True
-    """Beyond doubt: safe to write without asking."""
-    remark: str = ""
-    """Why it is not."""
+    text: str
+    edits: tuple[Edit, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,15 +93,12 @@ class Site:
 
         ``beside`` are other calls on these lines (``is_beside``), and what to change in them.
         """
-        edits = self._edits(changes)
-        others = [edit for other, wanted in beside for edit in other._edits(wanted) or ()]
+        edits = self.edit(changes)
+        others = [edit for other, wanted in beside for edit in other.edit(wanted) or ()]
         return None if edits is None else rewritten(self.source, self.start, self.end, [*edits, *others])
 
     def edit(self, changes: Mapping[str, str]) -> tuple[Edit, ...] | None:
         """The same change as edits of the file, one for each argument; None where that cannot be done."""
-        return self._edits(changes) if self.source.on_disk else None
-
-    def _edits(self, changes: Mapping[str, str]) -> tuple[Edit, ...] | None:
         edits: list[Edit] = []
         missing: dict[str, str] = {}
         for name, new in changes.items():
@@ -123,7 +111,8 @@ class Site:
             if any(argument.is_star for argument in self.arguments) or not self._takes(missing):
                 return None
             start, new = _appended(self.source, self.start, self.end, missing)
-            edits.append(Edit(self.source.name, start, start, "", new, *self._doubt()))
+            why_not = self._doubt()
+            edits.append(Edit(self.source.name, start, start, "", new, not why_not, why_not))
         return tuple(edits)
 
     def _takes(self, names: Iterable[str]) -> bool:
@@ -131,21 +120,24 @@ class Site:
 
     def _replacement(self, argument: Argument, new: str) -> Edit:
         old = self.source.text[argument.start : argument.end]
-        certain, remark = self._doubt()
-        if certain and not argument.is_literal:
-            certain, remark = False, f"{' '.join(old.split())} may be used elsewhere too"
-        return Edit(self.source.name, argument.start, argument.end, old, new, certain, remark)
+        why_not = self._doubt()
+        if not why_not and not argument.is_literal:
+            why_not = f"{' '.join(old.split())} may be used elsewhere too"
+        return Edit(self.source.name, argument.start, argument.end, old, new, not why_not, why_not)
 
-    def _doubt(self) -> tuple[bool, str]:
+    @property
+    def doubt(self) -> str:
+        """Why a change of what is called might not do what it should; empty where it does."""
         if not self.certain:
-            return False, "another line may have made this layer"
-        if self.repeated:
-            return False, "this line makes more than one layer"
+            return "another line may have made this layer"
+        return "this line makes more than one layer" if self.repeated else ""
+
+    def _doubt(self) -> str:
+        if self.doubt:
+            return self.doubt
         if not self.is_plain:
-            return False, f"what {self.callee} does with its arguments is not known"
-        if not self.is_editable:
-            return False, "this file is not the user's own"
-        return True, ""
+            return f"what {self.callee} does with its arguments is not known"
+        return not_to_be_written(self.source)
 
 
 def apply(edits: Iterable[Edit]) -> dict[str, bytes]:
@@ -163,7 +155,20 @@ def unified_diff(edits: Iterable[Edit], *, base: str | Path | None = None) -> st
 
 def is_editable(source: SourceText) -> bool:
     """A file of the user's, not one of an installed package and not a notebook cell."""
-    return source.on_disk and not _is_installed(Path(source.name))
+    return not not_to_be_written(source)
+
+
+def not_to_be_written(source: SourceText) -> str:
+    """Why a source is not to be changed; empty for a file of the user's."""
+    if not source.on_disk:
+        return "this code stands in no file"
+    return "this file is not the user's own" if _is_installed(Path(source.name)) else ""
+
+
+def edited(source: SourceText, start: int, end: int, new: str) -> Edit:
+    """Another text in the place of a stretch; in doubt only where the source is not to be changed."""
+    why_not = not_to_be_written(source)
+    return Edit(source.name, start, end, source.text[start:end], new, not why_not, why_not)
 
 
 def line_text(location: Location) -> str | None:
@@ -199,12 +204,17 @@ def _spliced(source: SourceText, edits: Iterable[Edit]) -> str:
     return "".join([*pieces, source.text[done:]])
 
 
+def rewrite(source: SourceText, start: int, end: int, *edits: Edit) -> Rewrite:
+    """The lines that a stretch of text stands on, and the edits inside of it that were made."""
+    return Rewrite(rewritten(source, start, end, edits), edits)
+
+
 def rewritten(source: SourceText, start: int, end: int, edits: Iterable[Edit]) -> str:
     """The lines that a stretch of text stands on, with edits inside of it, indented as little as can be."""
     import textwrap
 
     first, last = source.lines(source.line(start), source.line(end))
-    edits = sorted(edits, key=lambda edit: edit.start)
+    edits = sorted(edits, key=lambda edit: (edit.start, edit.end))
     pieces: list[str] = []
     done = first
     for edit in edits:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import ast
 
-from convlin.records import Location
-from convlin.source.rewrite import Edit, rewritten
+from convlin.records import Edit, Location
+from convlin.source.rewrite import Rewrite, edited, rewrite
 from convlin.source.syntax import Parsed, parsed_file
 
 
-def with_call(where: Location, name: str, kind: str) -> tuple[Location, str] | None:
+def with_call(where: Location, name: str, kind: str) -> tuple[Location, Rewrite] | None:
     """Where the argument of the layer ``name``, called at ``where``, comes from, and that line with the call.
 
     ``kind`` is the class of the module that arrived.  None where that cannot be told.
@@ -19,7 +19,7 @@ def with_call(where: Location, name: str, kind: str) -> tuple[Location, str] | N
     ...     def forward(self, x):
     ...         x = nn.ReLU(self.conv(x))
     ...         return self.fc(x)
-    >>> with_call(Location(Net.forward.__code__.co_filename, 4), "fc", "ReLU")[1]
+    >>> with_call(Location(Net.forward.__code__.co_filename, 4), "fc", "ReLU")[1].text
     'x = nn.ReLU()(self.conv(x))'
     """
     parsed = parsed_file(where.file)
@@ -47,7 +47,7 @@ def with_call(where: Location, name: str, kind: str) -> tuple[Location, str] | N
     edit = _called(parsed, given, kind, target)
     if edit is None:
         return None
-    return Location(parsed.source.name, given.lineno), rewritten(parsed.source, *parsed.span(given), [edit])
+    return Location(parsed.source.name, given.lineno), rewrite(parsed.source, *parsed.span(given), edit)
 
 
 def _assigned(parsed: Parsed, call: ast.Call, name: str) -> ast.expr | None:
@@ -68,12 +68,12 @@ def _assigned(parsed: Parsed, call: ast.Call, name: str) -> ast.expr | None:
 
 
 def _called(parsed: Parsed, given: ast.expr, kind: str, target: str) -> Edit | None:
-    text, source = parsed.source.text, parsed.source.name
-    start, end = parsed.span(given)
+    source = parsed.source
+    end = parsed.span(given)[1]
     match given:
         case ast.Call(func=ast.Attribute(attr=made) | ast.Name(id=made), args=[_], keywords=[]) if made == kind:
             last = parsed.span(given.func)[1]
-            return Edit(source, last, end, text[last:end], f"(){text[last:end]}")
+            return edited(source, last, last, "()")
         case ast.Attribute() if target:
-            return Edit(source, start, end, text[start:end], f"{text[start:end]}({target})")
+            return edited(source, end, end, f"({target})")
     return None

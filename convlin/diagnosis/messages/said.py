@@ -29,6 +29,8 @@ class Said:
     """The layer to make instead."""
     uncalled: str = ""
     """The class of a module that arrived itself, where what it returns should have."""
+    instead: str = ""
+    """What may have been meant as well: which of the two is for the user to say."""
     outside: bool = False
     """Nothing in the model is to be changed, but the call."""
 

@@ -24,12 +24,14 @@ def _flatten(finding: Finding, report: Report) -> Said:
         f"a {len(shape)}-D tensor, {times(shape)}, reaches {name_of(finding)}: flatten it first\n"
         f"flattened, one sample has {product_of(shape)} features"
     )
+    instead = ""
     if finding.misfit.declared == shape[1] != finding.misfit.required:
         axes = tuple(range(2, len(shape)))
         mean = f"x.mean({axes})" if len(axes) > 1 else "x.mean(2), or at every step x.transpose(1, 2),"
         message += f"\n{mean} has the {shape[1]} that were declared: one for each channel"
+        instead = f"x.mean({axes if len(axes) > 1 else 2})"
     advice = f"x = x.flatten(1), or nn.Flatten() in front of {finding.path or 'it'}"
-    return Said(message, advice, forward=True, behind=".flatten(1)", in_front="Flatten()")
+    return Said(message, advice, forward=True, behind=".flatten(1)", in_front="Flatten()", instead=instead)
 
 
 def _tuple(finding: Finding, report: Report) -> Said:
