@@ -46,6 +46,12 @@ def is_distributed(tensor: Tensor) -> bool:
     return kind is not None and isinstance(tensor, kind)
 
 
+def processes(tensor: Tensor) -> int:
+    """In how many processes the parts of a tensor lie: 1 for all but a ``DTensor``."""
+    distributed: Any = tensor
+    return int(distributed.device_mesh.size()) if is_distributed(tensor) else 1
+
+
 def tensors_in(value: Any, place: str = "", *, objects: bool = False) -> Iterator[tuple[str, Tensor]]:
     """Every tensor inside ``value`` with what a user writes to reach it: ``[0]``, ``.logits``, ``["boxes"]``.
 

@@ -32,6 +32,12 @@ def values_of_symbols(environment: Any) -> dict[Any, Any]:
     return environment.var_to_val if found is None else found
 
 
+def is_of_accelerator(error: BaseException) -> bool:
+    """Whether a device says that an earlier kernel failed; torch 2.6 has no type for that."""
+    kind = getattr(torch, "AcceleratorError", None)
+    return kind is not None and isinstance(error, kind)
+
+
 def operators(*names: str) -> Iterator[Any]:
     """The overloads of ``torch.ops`` with these names, such as ``aten.size.default``; a version may lack some."""
     for name in names:
