@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from convlin.diagnosis import leaving_batch
+from convlin.diagnosis import in_processes, leaving_batch
 from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspects
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
@@ -159,8 +159,9 @@ def _observed(
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
             during = Held(nodes, recording, lazy)
-        lost = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
-        report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=lost)
+        remarks = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
+        remarks += in_processes.remarks(nodes)
+        report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)
         if not explained or is_resource(error):
             return Outcome(report, error)
         if error is None and not recording.findings:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections import deque
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -24,6 +25,31 @@ _LEAVES = (
 _DTYPE_NAMES: dict[torch.dtype, str] = {}
 
 SizeReader = Callable[[Tensor], Shape]
+
+
+def zeros(like: Tensor, shape: Sequence[int], dtype: torch.dtype | None = None) -> Tensor:
+    """A stand-in of another shape, on the same device; of a tensor that processes share, a whole one in each.
+
+    >>> zeros(torch.ones(2, 3), (2, 4))
+    tensor([[0., 0., 0., 0.],
+            [0., 0., 0., 0.]])
+    """
+    if is_distributed(like):
+        return like.new_zeros(tuple(shape), dtype=dtype or like.dtype)
+    return torch.zeros(tuple(shape), dtype=dtype or like.dtype, device=like.device)
+
+
+def is_distributed(tensor: Tensor) -> bool:
+    """Whether it is a ``DTensor``, whose parts lie in several processes; its ``shape`` is that of the whole."""
+    # Whoever has one has loaded its module; nobody else pays for the import.
+    kind = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    return kind is not None and isinstance(tensor, kind)
+
+
+def processes(tensor: Tensor) -> int:
+    """In how many processes the parts of a tensor lie: 1 for all but a ``DTensor``."""
+    distributed: Any = tensor
+    return int(distributed.device_mesh.size()) if is_distributed(tensor) else 1
 
 
 def tensors_in(value: Any, place: str = "", *, objects: bool = False) -> Iterator[tuple[str, Tensor]]:

@@ -149,6 +149,12 @@ NOTES: tuple[Note, ...] = (
         "`FractionalMaxPool2d` of one sample without channels gives as many on the CPU and is refused on meta.",
         ("FractionalMaxPool2d",),
     ),
+    Note(
+        "meta",
+        "A convolution whose kernel reaches just past the padded input is refused on the CPU; on meta, older versions "
+        "give a size of 0.",
+        ("Conv1d", "Conv2d", "Conv3d"),
+    ),
     # Meta and fake
     Note(
         "fake",
@@ -166,6 +172,11 @@ NOTES: tuple[Note, ...] = (
         "fake",
         "They take keys and values of different lengths, as the CPU does.",
         ("F.scaled_dot_product_attention",),
+    ),
+    Note(
+        "fake",
+        "They refuse a convolution that leaves nothing, as the CPU does, where meta gives a size of 0.",
+        ("Conv2d", "Conv3d", "ConvTranspose2d", "ConvTranspose3d"),
     ),
     # The documentation and the CPU
     Note(
@@ -247,6 +258,12 @@ NOTES: tuple[Note, ...] = (
         ("F.interpolate",),
         _mode("lanczos"),
     ),
+    Note(
+        "formula",
+        "`EmbeddingBag` with `include_last_offset` and two-dimensional indices leaves out the last bag in older "
+        "versions.",
+        ("EmbeddingBag",),
+    ),
     # Versions
     Note(
         "versions",
@@ -263,5 +280,26 @@ NOTES: tuple[Note, ...] = (
         "`grid_sample` in mode bicubic, of volumes.",
         ("F.grid_sample",),
         lambda case, answers: case.settings.get("mode") == "bicubic",
+    ),
+    Note(
+        "versions",
+        "Padding with a constant that widens one axis and leaves another one empty.",
+        ("ZeroPad", "ConstantPad"),
+    ),
+    Note(
+        "versions",
+        "Mode lanczos of `interpolate` came later.",
+        ("F.interpolate",),
+        _mode("lanczos"),
+    ),
+    Note(
+        "versions",
+        "`EmbeddingBag` with `include_last_offset` and two-dimensional indices.",
+        ("EmbeddingBag",),
+    ),
+    Note(
+        "versions",
+        "`GaussianNLLLoss` with a variance that is the same for the whole batch.",
+        ("GaussianNLLLoss",),
     ),
 )

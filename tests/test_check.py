@@ -436,7 +436,7 @@ def test_the_kinds_of_division_that_torch_has() -> None:
     assert compare(functions.FloorDiv(H - 1, 2) + 1, (H + 1) // 2).holds
     assert compare(functions.CeilDiv(H, 4), (H + 3) // 4).holds
     assert compare(functions.ModularIndexing(H, 2, 3), ((H // 2) % 3)).holds
-    assert compare(functions.Max(H, 7), read("max(H, 7)").value({"H": H})).holds
+    assert compare(functions.Max(H, sympy.Integer(7)), read("max(H, 7)").value({"H": H})).holds
     assert spelled(functions.FloorDiv(H - 1, 2) + 1) == "(H - 1)//2 + 1"
     assert not compare(functions.Mod(H, 2), 0).holds
 

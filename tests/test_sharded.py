@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import json
+import sys
 from pathlib import Path
 
 import pytest
 import torch
 
-from tests.processes import python
+from tests.processes import python, run
 
 PROGRAM = """
 import copy, json
@@ -89,3 +90,91 @@ def test_a_sharded_model_is_trained_after_a_summary(tmp_path: Path) -> None:
     assert problems.pop("wrong") == [["0", 4, 5]]
     assert not any(problems.values())
     assert all(required == ["0", "1"] for _, _, required, _ in done.values())
+
+
+IN_TWO_PROCESSES = """
+import copy, json, subprocess, sys
+import torch
+import torch.distributed as dist
+from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
+from torch.distributed.tensor.parallel import ColwiseParallel, RowwiseParallel, parallelize_module
+from convlin import summarize
+
+rank = int(sys.argv[1]) if len(sys.argv) > 1 else 0
+other = None if rank else subprocess.Popen([sys.executable, __file__, "1"])
+torch.set_num_threads(1)
+dist.init_process_group("gloo", rank=rank, world_size=2, store=dist.FileStore("store", 2))
+mesh = init_device_mesh("cpu", (2,))
+torch.manual_seed(0)
+plain = nn.Sequential(nn.Linear(8, 16), nn.ReLU(), nn.Linear(16, 4))
+x = torch.randn(3, 8)
+expected = plain(x)
+
+
+def tensor_parallel():
+    return parallelize_module(copy.deepcopy(plain), mesh, {"0": ColwiseParallel(), "2": RowwiseParallel()})
+
+
+def gathered():
+    net = copy.deepcopy(plain)
+    fully_shard(net[0], mesh=mesh)
+    return fully_shard(net, mesh=mesh)
+
+
+def seen(net):
+    # What plain hooks see of a pass of one sample.
+    shapes, handles = [], []
+    for module in net:
+        hook = lambda module, inputs, output: shapes.append([list(inputs[0].shape), list(output.shape)])
+        handles.append(module.register_forward_hook(hook))
+    with torch.no_grad():
+        net(torch.zeros(1, 8))
+    for handle in handles:
+        handle.remove()
+    return shapes
+
+
+def told(s):
+    rows = [[list(call.input_shapes[0]), list(call.output_shapes[0])] for call in s.calls if call.path and call.outputs]
+    return [rows, [[p.path, p.declared, p.required] for p in s.problems], list(s.report.remarks)]
+
+
+done = {}
+for name, make in {"tensor parallel": tensor_parallel, "fully_shard": gathered}.items():
+    net = make()
+    hooks = seen(make())
+    answers = [told(summarize(net, (8,))), told(summarize(net, (8,), mode="train")), told(summarize(net, (9,)))]
+    same = bool(torch.allclose(net(x), expected))
+    net(x).sum().backward()
+    done[name] = [hooks, answers, same and all(parameter.grad is not None for parameter in net.parameters())]
+dist.barrier()
+dist.destroy_process_group()
+if other is not None:
+    assert other.wait() == 0
+    print(json.dumps(done))
+"""
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
+def test_two_processes_that_share_a_model(tmp_path: Path) -> None:
+    program = tmp_path / "program.py"
+    program.write_text(IN_TWO_PROCESSES, encoding="utf-8")
+    done = json.loads(run(sys.executable, program, cwd=tmp_path).stdout.splitlines()[-1])
+    for hooks, ((rows, problems, _), (trained, in_training, _), _), same in done.values():
+        assert rows == trained == hooks
+        assert problems == in_training == []
+        assert same
+    parallel, sharded = done["tensor parallel"][1], done["fully_shard"][1]
+    assert parallel[2][1] == sharded[2][1] == [["0", 8, 9]]
+    together = "every process has to make this summary, since they compute together"
+    assert [remarks for _, _, remarks in parallel] == [
+        [
+            f"2 processes share the parameters of 0, 2 (DTensor): {together}; "
+            "a shape is the whole one, but where a layer gives a plain tensor it is the part of this process"
+        ]
+    ] * 3
+    assert [remarks for _, _, remarks in sharded] == [
+        [f"2 processes share the parameters (fully_shard): {together}"]
+    ] * 3

@@ -910,7 +910,7 @@ def test_a_letter_may_be_called_as_what_abbreviates_a_size() -> None:
     assert sample.keys() <= {symbol.name for symbol in definitions}
     for symbol in definitions:
         before = followed.session.evaluation(sample)(symbol)
-        depends = [name for name in sample if followed.session.evaluation(sample | {name: 300})(symbol) != before]
+        depends = [name for name in sample if followed.session.evaluation(sample | {name: 301})(symbol) != before]
         assert list(followed.session.names_in(symbol)) == depends
 
 

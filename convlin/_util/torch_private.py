@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import AbstractContextManager
 from typing import Any
 
 import torch
 from torch import Tensor
 from torch.nn.modules import module as _module
+from torch.utils import _python_dispatch
 
 #: The registries of hooks that are called for every module.
 _GLOBAL_HOOKS = (
@@ -30,6 +32,12 @@ def values_of_symbols(environment: Any) -> dict[Any, Any]:
     return environment.var_to_val if found is None else found
 
 
+def is_of_accelerator(error: BaseException) -> bool:
+    """Whether a device says that an earlier kernel failed; torch 2.6 has no type for that."""
+    kind = getattr(torch, "AcceleratorError", None)
+    return kind is not None and isinstance(error, kind)
+
+
 def operators(*names: str) -> Iterator[Any]:
     """The overloads of ``torch.ops`` with these names, such as ``aten.size.default``; a version may lack some."""
     for name in names:
@@ -40,6 +48,12 @@ def operators(*names: str) -> Iterator[Any]:
         except AttributeError:
             continue
         yield found
+
+
+def no_dispatch_modes() -> AbstractContextManager[Any]:
+    """Inside, tensors are made and computed with as if no ``TorchDispatchMode``, such as a fake one, was entered."""
+    context: AbstractContextManager[Any] = _python_dispatch._disable_current_modes()
+    return context
 
 
 def set_version(tensor: Tensor, version: int) -> None:

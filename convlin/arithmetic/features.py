@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from convlin._util.torch_behavior import counts_every_bag
 from convlin.arithmetic.common import SizeError, certain, declared, differ, page, require_sizes, require_width
 from convlin.records import Derivation, Shape, Size, Step
 from convlin.sizes.spell import factor, spell, spell_shape
@@ -85,8 +86,10 @@ def embedding_bag(
     if len(input_shape) == 2 and offsets is None:
         if certain(input_shape[1] < 1):
             raise SizeError("the bags are empty", axis="dim 1", size=input_shape[1], minimum=1)
-        return Derivation((input_shape[0], embedding_dim), (features,), page("nn.EmbeddingBag"))
-    if len(input_shape) != 1 or offsets is None:
+        if not include_last_offset or counts_every_bag():
+            return Derivation((input_shape[0], embedding_dim), (features,), page("nn.EmbeddingBag"))
+        offsets = input_shape[0]
+    elif len(input_shape) != 1 or offsets is None:
         raise SizeError(f"{spell_shape(input_shape)} is neither (bags, indices) nor indices with offsets")
     bags = declared("dim 0", "offsets", offsets)
     if include_last_offset:

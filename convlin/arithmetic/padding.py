@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from convlin._util.torch_behavior import pads_to_nothing
 from convlin.arithmetic.common import (
     SPATIAL_AXES,
     SizeError,
@@ -80,5 +81,9 @@ def pad(input_shape: Shape, /, *, padding: Sequence[Size], mode: str = "constant
     # PyTorch lets an axis vanish as long as another one stays.
     if mode in ("reflect", "replicate") and all(certain(step.size < 1) for step in steps):
         raise SizeError(f"nothing would be left along {', '.join(axes)}", axis=axes[0])
+    if mode == "constant" and any(certain(number > 0) for number in padding):
+        gone = next((step for step in steps if certain(step.size < 1)), None)
+        if gone is not None and not pads_to_nothing():
+            raise SizeError(f"nothing would be left along {gone.axis}", axis=gone.axis)
     source = page(f"nn.{_LAYERS[mode]}{count}d") if named else page("nn.functional.pad")
     return Derivation(tuple(shape), merge_alike(steps), source)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from fractions import Fraction
 
+from convlin._util.torch_behavior import resizes_by_lanczos
 from convlin.arithmetic.common import (
     SPATIAL_AXES,
     Setting,
@@ -75,6 +76,8 @@ def interpolate(
         raise SizeError("recompute_scale_factor goes with a scale_factor only")
     if antialias and mode not in _ANTIALIASED:
         raise SizeError(f"antialias goes with the modes {', '.join(_ANTIALIASED)}, not with {mode!r}")
+    if mode == "lanczos" and not resizes_by_lanczos():
+        raise SizeError("this version of torch has no mode 'lanczos'")
     if mode == "lanczos" and not antialias:
         raise SizeError("mode 'lanczos' goes with antialias=True only")
     if mode != "area":

@@ -43,10 +43,10 @@ class _Made(NamedTuple):
 
 def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summary | None] | None:
     """What is wrong with the model in front of a loss function that raised ``error``; None where that is not proved."""
-    import torch
+    from convlin._util.torch_private import is_of_accelerator
 
     frame = next((step.tb_frame for step in steps if _is_loss_function(step.tb_frame)), None)
-    if frame is None or isinstance(error, torch.AcceleratorError) or in_many_processes():
+    if frame is None or is_of_accelerator(error) or in_many_processes():
         return None
     made, target = frame.f_locals["input"], frame.f_locals["target"]
     if made.dim() == 0 or target.dim() == 0:

@@ -6,10 +6,11 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convlin.layers.common import divisor, zeros
+from convlin.layers.common import divisor
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import modules_of
 from convlin.ops.misfit import Misfit
+from convlin.tensors import zeros
 
 
 def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdict | None:

@@ -13,12 +13,7 @@ from convlin.layers.rule import Arrival, Examine, Verdict
 from convlin.module_tree import named_parameters_of
 from convlin.ops.misfit import Misfit
 from convlin.records import Shape
-from convlin.tensors import dtype_name
-
-
-def zeros(like: Tensor, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Tensor:
-    """A stand-in of another shape, on the same device."""
-    return torch.zeros(shape, dtype=dtype or like.dtype, device=like.device)
+from convlin.tensors import dtype_name, zeros
 
 
 def replaced(shape: torch.Size, axis: int, size: int) -> tuple[int, ...]:

@@ -10,10 +10,11 @@ from torch import Tensor
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from convlin.derivations import of_layers
-from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped, zeros
+from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
 from convlin.records import Shape
+from convlin.tensors import zeros
 
 
 def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:

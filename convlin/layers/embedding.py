@@ -6,10 +6,10 @@ import torch
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
-from convlin.layers.common import by_weight_axes, zeros
+from convlin.layers.common import by_weight_axes
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
-from convlin.tensors import dtype_name
+from convlin.tensors import dtype_name, zeros
 
 
 def _examine_embedding(module: nn.Embedding | nn.EmbeddingBag, arrival: Arrival) -> Verdict | None:

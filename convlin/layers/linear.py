@@ -8,9 +8,10 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
-from convlin.layers.common import by_weight_axes, dtype_misfit, one_size, stored_weight, unwrapped, zeros
+from convlin.layers.common import by_weight_axes, dtype_misfit, one_size, stored_weight, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
+from convlin.tensors import zeros
 
 
 def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:

@@ -6,9 +6,10 @@ from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _BatchNorm
 from torch.nn.modules.instancenorm import _InstanceNorm
 
-from convlin.layers.common import base_name, by_weight_axes, divisor, dtype_misfit, moved, resized, stored_weight, zeros
+from convlin.layers.common import base_name, by_weight_axes, divisor, dtype_misfit, moved, resized, stored_weight
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
+from convlin.tensors import zeros
 
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
 

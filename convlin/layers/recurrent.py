@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from convlin.derivations import of_layers
-from convlin.layers.common import dtype_misfit, moved, resized, unwrapped, zeros
+from convlin.layers.common import dtype_misfit, moved, resized, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import named_parameters_of
 from convlin.ops.misfit import Misfit
 from convlin.records import Shape
+from convlin.tensors import zeros
 
 
 def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) -> Verdict | None:

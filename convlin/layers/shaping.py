@@ -10,10 +10,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
-from convlin.layers.common import replaced, zeros
+from convlin.layers.common import replaced
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
 from convlin.records import Shape
+from convlin.tensors import zeros
 
 
 def _examine_unflatten(module: nn.Unflatten, arrival: Arrival) -> Verdict | None:

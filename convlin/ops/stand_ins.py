@@ -6,12 +6,12 @@ from collections.abc import Callable, Mapping
 from math import prod
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from convlin.ops.misfit import Misfit
 from convlin.ops.names import Function, op_of, sizes_asked
 from convlin.ops.op import StandIn
+from convlin.tensors import zeros
 
 
 class Recovery:
@@ -57,7 +57,7 @@ def _reshape(
     if len(wanted) > 2:
         # What follows was written for the declared sizes: hand on a tensor of just those.
         sizes = (rows if wanted[0] == -1 else wanted[0], *(1 if size == -1 else size for size in wanted[1:]))
-        return Recovery((misfit,), torch.zeros(sizes, dtype=tensor.dtype, device=tensor.device))
+        return Recovery((misfit,), zeros(tensor, sizes))
     return Recovery((misfit,), tensor.flatten(1) if tensor.dim() > 1 else tensor.reshape(1, -1))
 
 
@@ -80,7 +80,7 @@ def _unflatten(
     misfit = Misfit("reshape", sizes, tensor.shape[axis], "unflatten", {"dim": axis, "product": product})
     whole = tuple(1 if size == -1 else size for size in sizes)
     shape = (*tensor.shape[:axis], *whole, *tensor.shape[axis + 1 :])
-    return Recovery((misfit,), torch.zeros(shape, dtype=tensor.dtype, device=tensor.device))
+    return Recovery((misfit,), zeros(tensor, shape))
 
 
 def _linear(
@@ -98,7 +98,7 @@ def _linear(
     else:
         shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
         misfit = Misfit("operands", declared, required, "linear", shapes)
-    result = torch.zeros((*tensor.shape[:-1], weight.shape[0]), dtype=weight.dtype, device=tensor.device)
+    result = zeros(tensor, (*tensor.shape[:-1], weight.shape[0]), weight.dtype)
     return Recovery((misfit,), result)
 
 
@@ -126,7 +126,7 @@ def _convolution(
         misfit = Misfit("operands", declared, required, "convolution", shapes)
     sizes = list(tensor.shape)
     sizes[axis] = declared
-    fitting = torch.zeros(sizes, dtype=weight.dtype, device=tensor.device)
+    fitting = zeros(tensor, sizes, weight.dtype)
     if args:
         return Recovery((misfit,), function(fitting, *args[1:], **kwargs))
     return Recovery((misfit,), function(**{**kwargs, "input": fitting}))
@@ -149,7 +149,7 @@ def _elementwise(
     shapes = (tuple(left.shape), tuple(right.shape))
     misfit = Misfit("operands", *shapes, "elementwise", {"axes": tuple(axes), "shapes": shapes})
     larger = left if left.dim() >= right.dim() else right
-    return Recovery((misfit,), torch.zeros(larger.shape, dtype=larger.dtype, device=larger.device))
+    return Recovery((misfit,), zeros(larger, larger.shape))
 
 
 def _concatenate(
@@ -180,10 +180,8 @@ def _concatenate(
     detail = {"axes": axes, "shapes": shapes, "dim": axis}
     misfit = Misfit("operands", shapes[0], wrong, "stack" if stack else "concatenate", detail)
     alike = [
-        torch.zeros(
-            [size if stack or index != axis else tensor.shape[index] for index, size in enumerate(first.shape)],
-            dtype=tensor.dtype,
-            device=tensor.device,
+        zeros(
+            tensor, [size if stack or index != axis else tensor.shape[index] for index, size in enumerate(first.shape)]
         )
         for tensor in tensors
     ]
@@ -202,7 +200,7 @@ def _matmul(
         return None
     shapes = {"shapes": (tuple(left.shape), tuple(right.shape))}
     misfit = Misfit("operands", inner, left.shape[-1], "matmul", shapes)
-    fitting = torch.zeros((*left.shape[:-1], inner), dtype=left.dtype, device=left.device)
+    fitting = zeros(left, (*left.shape[:-1], inner))
     return Recovery((misfit,), function(fitting, right))
 
 

@@ -8,11 +8,12 @@ from dataclasses import replace
 import sympy
 from torch import nn
 
+from convlin.diagnosis import in_processes
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
 from convlin.inputs import Plan
-from convlin.module_tree import modules_of
+from convlin.module_tree import modules_of, walk
 from convlin.observe import Outcome, is_resource, unwrapped
 from convlin.records import Accepts
 from convlin.symbolic import batches
@@ -56,7 +57,7 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     if checked.pinned and accepts is not None:
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
     mistakes = _mistakes(root, checked, mode, accepts)
-    remarks = tuple(_remarks(checked, accepts))
+    remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
     if failure is None and not mistakes:
         remarks += tuple(batches.remarks(root, followed, trials, accepts))
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):

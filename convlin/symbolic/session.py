@@ -200,6 +200,9 @@ def _fake_once_known(lazy: Sequence[Any]) -> None:
         module.initialize_parameters(*args, **kwargs)
         exchange([module], fake)
 
+    for tensor in unknown:
+        # Asked for its device under the mode, a tensor without a size has none to tell in torch 2.6.
+        tensor.__dict__["materialize"] = partial(tensor.materialize, device=tensor.device, dtype=tensor.dtype)
     for module in lazy:
         module.__dict__["initialize_parameters"] = partial(initialize, module)
 
@@ -317,6 +320,8 @@ class _Parts:
                 if kwargs.get("compute_hint"):
                     value = self._value(expr)
                     return None if value is None else sympy.sympify(value)
+                if kwargs.get("size_oblivious"):  # torch 2.6 asks so whether a size that depends on values is 0
+                    return super()._maybe_evaluate_static(expr, *args, **kwargs)
                 return None
 
             def simplify(self, expr: Any, *args: Any, **kwargs: Any) -> Any:

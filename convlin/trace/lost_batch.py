@@ -6,11 +6,11 @@ from collections.abc import Iterable
 from dataclasses import replace
 from math import prod
 
-import torch
 from torch import Tensor
 
 from convlin.layers import Misfit
 from convlin.records import Shape
+from convlin.tensors import zeros
 from convlin.trace.recording import Fold
 
 
@@ -39,7 +39,7 @@ def kept(tensor: Tensor, misfit: Misfit) -> Tensor:
     # The batch as the tensor has it: in a pass with letters the record has a closed form there.
     shape = (tensor.shape[0], *image[1:])
     fits = prod(image[1:]) == misfit.required
-    return tensor.reshape(shape) if fits else torch.zeros(shape, dtype=tensor.dtype, device=tensor.device)
+    return tensor.reshape(shape) if fits else zeros(tensor, shape)
 
 
 def _image(fold: Fold, made: Shape) -> Shape | None:

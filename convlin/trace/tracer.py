@@ -22,7 +22,7 @@ from convlin._util.gc_pause import paused
 from convlin.layers import PLAIN, Arrival, Misfit
 from convlin.module_tree import Node, is_leaf, modules_of
 from convlin.records import Source, TensorInfo
-from convlin.tensors import describe, describe_arguments, sizes, tensors_in
+from convlin.tensors import describe, describe_arguments, sizes, tensors_in, zeros
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
@@ -321,7 +321,7 @@ def _with_size(output: Any, size: int, axis: int) -> Any:
     first = output[0] if isinstance(output, tuple) else output
     shape = list(first.shape)
     shape[axis] = size
-    resized = torch.zeros(shape, dtype=first.dtype, device=first.device)
+    resized = zeros(first, shape)
     return (resized, *output[1:]) if isinstance(output, tuple) else resized
 
 
