@@ -143,7 +143,7 @@ class Summary(Forms):
         >>> from convlin import summarize
         >>> from examples.small_cnn import WrongCNN
         >>> print(summarize(WrongCNN(), (3, 32, 32)).source())
-        CNN.forward  small_cnn.py:27
+        CNN.forward  examples/small_cnn.py:27
         <BLANKLINE>
         27  def forward(self, x: torch.Tensor) -> torch.Tensor:
         28      x = F.relu(self.bn1(self.conv1(x)))  1×16×32×32
