@@ -252,6 +252,10 @@ class Join(NamedTuple):
     where: Location | None
     sources: tuple[Source, ...]
     """As in ``Call.sources``."""
+    path: str = ""
+    """The module that it happened in."""
+    after: int = -1
+    """How many calls were complete: it stands before ``calls[after]``; -1 where that was not noted."""
 
 
 def past_joins(source: Source, joins: Sequence[Join]) -> Source:

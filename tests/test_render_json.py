@@ -91,7 +91,7 @@ def full_report() -> Report:
         (module,),
         (problem,),
         {"fc": 3, "g": 32 * H},
-        (Join("+", Location("n.py", 4), (Source.call(0), Source.input(1))),),
+        (Join("+", Location("n.py", 4), (Source.call(0), Source.input(1)), "a", 1),),
         ("said",),
         False,
         Accepts((SizeRange("H", 16, None, 16), SizeRange("W", 223, 254)), "H = W", True),

@@ -30,7 +30,7 @@ ROOT = Path(__file__).parent.parent
 RUN = "kwargs=None, batch_size=1, dtypes=None, device=None, mode='eval'"
 TABLE = (
     "columns=None, depth=None, only=None, parameters=False, fold=None, ascii_only=None, width=None, tree=None, "
-    "hide=None, functions='shape'"
+    "hide=None, functions='shape', batch=True"
 )
 
 #: Every public function and class: what it is called with.

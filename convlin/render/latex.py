@@ -41,7 +41,7 @@ def latex(report: Report, options: Options) -> str:
     environment = "longtable" if long else "tabular"
     text = [
         r"% needs \usepackage{booktabs}" + (r" and \usepackage{longtable}" if long else ""),
-        f"% {_comment(head(report))}",
+        f"% {_comment(head(report, options))}",
         rf"\begin{{{environment}}}{{{spec}}}",
         r"\toprule",
         headers,

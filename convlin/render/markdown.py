@@ -23,7 +23,8 @@ def markdown(report: Report, options: Options) -> str:
     """
     made = build_table(report, options)
     if report.mode:
-        parts = [f"**{escaped(report.model)}**, input {escaped(given(report))}, {report.device}, {report.mode}"]
+        was_run = f"input {escaped(given(report, options))}, {report.device}, {report.mode}"
+        parts = [f"**{escaped(report.model)}**, {was_run}"]
     else:
         parts = [f"**{escaped(report.model)}**, no forward pass: structure and parameters only"]
     if made.rows:
