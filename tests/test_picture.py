@@ -236,6 +236,14 @@ def test_without_a_converter_the_message_says_what_to_do(suffix, summaries, tmp_
     assert not list(tmp_path.iterdir())
 
 
+def test_a_converter_without_its_library_is_told(summaries, tmp_path, monkeypatch):
+    (tmp_path / "cairosvg.py").write_text('raise OSError("no library called cairo-2 was found")', encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "cairosvg", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="install libcairo2, or save"):
+        summaries["lenet"].save(tmp_path / "net.png")
+
+
 @pytest.mark.parametrize(("suffix", "signature"), [(".png", b"\x89PNG\r\n"), (".pdf", b"%PDF-")])
 def test_saved_as_a_picture_for_print(suffix, signature, summaries, tmp_path):
     pytest.importorskip("cairosvg")

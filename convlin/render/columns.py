@@ -49,7 +49,7 @@ class Column(NamedTuple):
 
 def all_lines(table: Table) -> list[tuple[str, ...]]:
     """The lines of all rows, one behind the other."""
-    return [line for lines in lines_by_row(table) for line in lines]
+    return [line for lines in lines_by_row(table, short_heads=True) for line in lines]
 
 
 @paused()
@@ -229,6 +229,12 @@ def _arithmetic(table: Table, row: Row) -> str:
     return ", ".join(part for part in found if part)
 
 
+def _problem_value(_: Table, row: Row) -> str | None:
+    if row.problems:
+        return "; ".join(map(needs, row.problems))
+    return "the pass stopped here" if row.failed else None
+
+
 def needs(problem: Problem) -> str:
     """What is wrong, in so few words that a row can hold it.
 
@@ -349,6 +355,7 @@ COLUMNS: dict[str, Column] = {
     "padding": Column("Padding", *_setting("padding")),
     "dilation": Column("Dilation", *_setting("dilation")),
     "groups": Column("Groups", *_setting("groups"), is_number=True),
+    "problem": Column("Problem", _problem_value, lambda table, row: _problem_value(table, row) or ""),
     "arithmetic": Column("Arithmetic", lambda table, row: _arithmetic(table, row) or remark(row) or None, _arithmetic),
     "flops": Column("FLOPs", *_flops(1), is_number=True),
     "mult_adds": Column("Mult-adds", *_flops(2), is_number=True),

@@ -32,7 +32,7 @@ def html(report: Report, options: Options, *, page: bool = False) -> str:
     >>> html(Report("Net", (), (), "cpu", "", (), ()), Options()).startswith('<div class="convlin">')
     True
     """
-    made = build_table(report, options, grouped=True)
+    made = build_table(report, options, grouped=options.tree is not False)
     folding = _folding(made.rows)
     parts = ['<div class="convlin">', f"<style>{STYLE}{_rules(folding)}</style>", _head(report, options)]
     if made.rows:

@@ -12,7 +12,8 @@ from convlin.errors import InputError
 #: Every column there is, in the order of the documentation.
 COLUMNS = (
     "layer", "type", "input", "output", "params", "params_percent", "trainable", "kernel", "stride", "padding",
-    "dilation", "groups", "arithmetic", "flops", "mult_adds", "memory", "receptive_field", "dtype", "device", "where",
+    "dilation", "groups", "arithmetic", "problem", "flops", "mult_adds", "memory", "receptive_field", "dtype", "device",
+    "where",
 )  # fmt: skip
 
 #: Shown where nothing else is asked for: fits 100 signs for a small network.

@@ -30,7 +30,7 @@ def table(report: Report, options: Options | None = None) -> str:
     chosen = options or Options()
     plain = chosen.ascii_only if chosen.ascii_only is not None else not carries_signs()
     width = WIDTH if chosen.width is None else chosen.width
-    made, lines = _arranged(report, chosen, width)
+    made, lines = arranged(report, chosen, width)
     rows = rows_text(made, width, ascii_only=plain, lines=lines)
     below = ("\n".join(_folded(line, width) for line in lines) for lines in (notes(made), totals(made).splitlines()))
     parts = [_folded(head(report, chosen), width), rows, problems_text(report), *below]
@@ -38,7 +38,7 @@ def table(report: Report, options: Options | None = None) -> str:
     return words.ascii_only(text) if plain else text
 
 
-def _arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines]:
+def arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines]:
     """The rows, indented below their containers where that is asked for, or where whole paths do not fit.
 
     Of the usual columns, the input gives way: it is nearly always the output of a row above.
