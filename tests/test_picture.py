@@ -24,7 +24,8 @@ from convlin.render.picture.condense import MOST, span
 from convlin.render.picture.drawing import Block, Drawing
 from convlin.render.picture.flow import build
 from convlin.render.picture.graph import Graph
-from convlin.render.picture.measure import STYLES, short
+from convlin.render.picture.measure import STYLES
+from convlin.render.picture.names import short_names
 from convlin.render.picture.simplify import simplify
 from convlin.render.picture.trouble import lines
 from tests.counting import calls
@@ -82,6 +83,13 @@ def _check(drawn: Drawing, width: float = 900) -> None:
         for label in labels:
             if label not in block.labels:
                 assert not _overlap(_body(block), label.box), f"{label.text!r} over {block.element.node}"
+    framed = {key: number for number, box in enumerate(drawn.frames) for key in box.frame.keys}
+    paths: dict[tuple[int, str], str] = {}
+    for block in drawn.blocks:
+        told = " ".join(label.text for label in block.labels if label.style == "name")
+        node = block.element.node
+        if told and node.name:  # two blocks with one name are one module, called twice
+            assert paths.setdefault((framed.get(node.key, -1), told), node.name) == node.name, told
     for label in labels:
         left, top, right, bottom = label.box
         assert left >= 0, label.text
@@ -584,16 +592,23 @@ def test_span(first, last, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("names", "expected"),
     [
-        ("layer1.0.conv1", "layer1.0.conv1"),
-        ("encoder.layer.0.attention.output.dense", "…output.dense"),
-        ("embeddings.token_type_embeddings", "…token_type_embeddings"),
-        ("AVeryLongNameOfAClassThatGoesOn", "AVeryLongN…sThatGoesOn"),
+        (["layer1.0.conv1"], ["layer1.0.conv1"]),
+        (["encoder.layer.0.attention.output.dense"], ["…output.dense"]),
+        (["embeddings.token_type_embeddings"], ["…token_type_embeddings"]),
+        (["down.0.double_conv.0–3", "down.1.double_conv.0–3"], ["0.double_conv.0–3", "1.double_conv.0–3"]),
+        (["net.stages.0.0.convolution", "net.stages.0.1.convolution"], ["0.convolution", "1.convolution"]),
+        (["a.b.one", "a.b.one.two"], ["one", "one.two"]),
+        (["AVeryLongNameOfALayerThatGoesOn"], ["AVeryLongN…rThatGoesOn"]),
+        (["a_very_long_name_of_1_layer_out", "a_very_long_name_of_2_layer_out"], None),
+        ([f"a_long_name.that_goes.on_and_on.{n}.until_it.does_not_fit.any_more" for n in (1, 2)], None),
     ],
 )
-def test_short(name, expected):
-    assert short(name) == expected
+def test_names_tell_the_blocks_apart(names, expected):
+    found = ["|".join(lines) for lines in short_names(names).values()]
+    assert len(set(found)) == len(names)
+    assert expected is None or found == expected
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,8 @@ from convlin.records import Size
 from convlin.render import words
 from convlin.render.picture import kinds
 from convlin.render.picture.condense import span
-from convlin.render.picture.graph import Graph, Node
+from convlin.render.picture.graph import Graph, Key, Node
+from convlin.render.picture.names import cut, short_names
 from convlin.render.picture.trouble import STOPPED
 
 #: Between slabs side by side, and from one slice of a volume to the one behind it.
@@ -28,8 +29,6 @@ TEXT_GAP = 4.0
 
 _DEFAULT = 64
 _SLABS = 4
-_NAME_LETTERS = 18
-_LONGEST_WORD = 22
 _TYPE_LETTERS = 16
 _SHAPE_LETTERS = 26
 
@@ -174,11 +173,25 @@ class Element:
 def elements(graph: Graph) -> dict[tuple[int, int], Element]:
     """Every node of the graph, measured."""
     scale = _Scale(graph)
-    framed = {key: frame.prefix for frame in graph.frames for key in frame.keys if frame.prefix}
-    return {key: _element(node, scale, framed.get(key, "")) for key, node in graph.nodes.items()}
+    names = _names(graph)
+    return {key: _element(node, scale, names.get(key, ())) for key, node in graph.nodes.items()}
 
 
-def _element(node: Node, scale: _Scale, prefix: str) -> Element:
+def _names(graph: Graph) -> dict[Key, tuple[str, ...]]:
+    """The lines of the name of every node; the title of a frame says where what is in it stands."""
+    inside = {key: number for number, frame in enumerate(graph.frames) for key in frame.keys}
+    groups: dict[int, dict[Key, str]] = {}
+    for key, node in graph.nodes.items():
+        if node.name:
+            number = inside.get(key, -1)
+            prefix = graph.frames[number].prefix if number >= 0 else ""
+            name = span(node.name, node.last).removeprefix(f"{prefix}." if prefix else "")
+            groups.setdefault(number, {})[key] = name
+    short = {number: short_names(names.values()) for number, names in groups.items()}
+    return {key: short[number][name] for number, names in groups.items() for key, name in names.items()}
+
+
+def _element(node: Node, scale: _Scale, name: tuple[str, ...]) -> Element:
     if node.is_sign:
         width = max(SIGN_HEIGHT, text_width(sign_text(node), 11) + 16) if len(node.sign) > 1 else SIGN_HEIGHT
         under = [Text(line, "folded") for line in _folded(node.after)]
@@ -188,7 +201,7 @@ def _element(node: Node, scale: _Scale, prefix: str) -> Element:
     over = [Text(line, "note") for line in _broken(node.note, "·")] if node.note else []
     if node.shape is not None:
         over += [Text(line, "shape") for line in _broken(words.shape(node.shape), "×")]
-    return Element(node, scale.solid(node), 0.0, tuple(over), tuple(_under(node, prefix)))
+    return Element(node, scale.solid(node), 0.0, tuple(over), tuple(_under(node, name)))
 
 
 def _broken(text: str, sign: str) -> list[str]:
@@ -209,13 +222,11 @@ def sign_text(node: Node) -> str:
     return node.type if node.role == "gap" else node.sign
 
 
-def _under(node: Node, prefix: str) -> list[Text]:
+def _under(node: Node, name: tuple[str, ...]) -> list[Text]:
     mark = "✗ " if node.problems or node.failed else ""
-    # The title of a frame tells where it stands; inside it the rest of the path will do.
-    name = short(span(node.name, node.last).removeprefix(f"{prefix}.")) if node.name else ""
-    texts = [Text(mark + name, "name")] if name else []
+    texts = [Text(f"{'' if place else mark}{line}", "name") for place, line in enumerate(name)]
     texts += [Text(f"{line} →", "folded") for line in _folded(node.before)]
-    kind = short(node.type)
+    kind = cut(node.type)
     detail = f"{node.detail}{f' ×{node.count:,}' if node.count > 1 else ''}".strip()
     if len(kind) + len(detail) <= _TYPE_LETTERS:
         kind, detail = f"{kind} {detail}".strip(), ""
@@ -235,22 +246,8 @@ def _folded(names: tuple[str, ...]) -> list[str]:
         if lines and len(lines[-1]) + len(name) < 18:
             lines[-1] += f", {name}"
         else:
-            lines.append(short(name))
+            lines.append(cut(name))
     return lines if len(lines) <= 3 else [*lines[:2], f"+ {len(names) - 2} more"]
-
-
-def short(name: str) -> str:
-    """A path cut from the front, at its dots, to a length that fits under a block."""
-    if len(name) <= _NAME_LETTERS:
-        return name
-    parts = name.split(".")
-    while len(parts) > 1 and len(".".join(parts)) > _NAME_LETTERS:
-        parts = parts[1:]
-    tail = ".".join(parts)
-    if len(tail) <= _LONGEST_WORD:
-        return tail if tail == name else f"…{tail}"
-    half = _LONGEST_WORD // 2
-    return f"{tail[: half - 1]}…{tail[-half:]}"
 
 
 def number(size: Size) -> int:
