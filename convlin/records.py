@@ -502,6 +502,8 @@ class Report:
     """The pass reached the end of ``forward``."""
     accepts: Accepts | None = None
     """With named sizes: which of them the model takes as it is declared, where that could be proved."""
+    made_by: tuple[Source, ...] = ()
+    """For each of ``outputs``, where it comes from, as in ``Call.sources``."""
     expressions: tuple[ExpressionResult, ...] = field(default=(), repr=False, compare=False)
     """What each expression of the user's own code made, in the order of the first time it ran."""
 

@@ -71,7 +71,7 @@ SUMMARY = {
     "to_latex": "**options",
     "to_csv": "**options",
     "to_pandas": "**options",
-    "to_svg": "*, theme='auto', width=846, title=None",
+    "to_svg": "*, theme='auto', width=846, title=None, batch=None, names=True",
     "save": "path, **options",
     "from_dict": "data",
     "from_json": "text",

@@ -10,7 +10,7 @@ from convlin.render.picture import svg
 _SCALE = 2.0
 
 
-def converted(report: Report, suffix: str) -> bytes:
+def converted(report: Report, suffix: str, *, batch: bool = True) -> bytes:
     """The light picture in the format of ``suffix``.
 
     Raises:
@@ -25,7 +25,7 @@ def converted(report: Report, suffix: str) -> bytes:
         said = f"{suffix} needs the cairo library beside cairosvg: install libcairo2, or save the picture as .svg"
         raise InputError(said) from error
     # cairosvg paints the edge of letters over them, so they have none here.
-    drawn = svg(report, theme="light", halo=False).encode()
+    drawn = svg(report, theme="light", batch=batch, halo=False).encode()
     if suffix == ".pdf":
         return bytes(cairosvg.svg2pdf(bytestring=drawn))
     return bytes(cairosvg.svg2png(bytestring=drawn, scale=_SCALE))

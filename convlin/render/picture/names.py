@@ -72,13 +72,13 @@ def _whole_lines(names: Sequence[str]) -> tuple[str, ...]:
     return tuple(lines)
 
 
-def cut(word: str) -> str:
+def cut(word: str, longest: int = _LONGEST_WORD) -> str:
     """A single word cut in the middle to a length that fits under a block.
 
     >>> cut("a_module_with_a_name_that_is_long")
     'a_module_w…hat_is_long'
     """
-    if len(word) <= _LONGEST_WORD:
+    if len(word) <= longest:
         return word
-    half = _LONGEST_WORD // 2
+    half = longest // 2
     return f"{word[: half - 1]}…{word[-half:]}"
