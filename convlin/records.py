@@ -16,6 +16,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from convlin._util.cells import cell_name
+from convlin._util.paths import shown_source
 from convlin.sizes.equal import same_shape
 from convlin.sizes.spell import spell_shape
 from convlin.sizes.types import Shape as Shape
@@ -41,15 +42,21 @@ class Location(NamedTuple):
 
     @property
     def text(self) -> str:
-        """What a person says: the file's name is enough, or the cell of a notebook.
+        """What a person clicks on or says: the path from the working directory, or the cell of a notebook.
 
-        >>> Location("/home/net.py", 27).text, Location("<ipython-input-3-492046157d5d>", 15).text
-        ('net.py:27', 'cell 3, line 15')
+        >>> Location("src/net.py", 27).text, Location("<ipython-input-3-492046157d5d>", 15).text
+        ('src/net.py:27', 'cell 3, line 15')
         """
         cell = cell_name(self.file)
-        if cell is not None:
-            return f"{cell}, line {self.line}"
-        return f"{self.file.replace(chr(92), '/').rpartition('/')[2]}:{self.line}"
+        return f"{cell}, line {self.line}" if cell is not None else f"{shown_source(self.file)}:{self.line}"
+
+    def is_named(self, text: str) -> bool:
+        """Whether ``text`` is this line as it is shown, or with only the file's name or the end of its path.
+
+        >>> Location("/src/net.py", 27).is_named("net.py:27"), Location("/src/subnet.py", 27).is_named("net.py:27")
+        (True, False)
+        """
+        return text == self.text or f"/{self.file}:{self.line}".replace("\\", "/").endswith(f"/{text}")
 
 
 class TensorInfo(NamedTuple):
@@ -245,6 +252,10 @@ class Join(NamedTuple):
     where: Location | None
     sources: tuple[Source, ...]
     """As in ``Call.sources``."""
+    path: str = ""
+    """The module that it happened in."""
+    after: int = -1
+    """How many calls were complete: it stands before ``calls[after]``; -1 where that was not noted."""
 
 
 def past_joins(source: Source, joins: Sequence[Join]) -> Source:
@@ -512,6 +523,8 @@ class Report:
     """The pass reached the end of ``forward``."""
     accepts: Accepts | None = None
     """With named sizes: which of them the model takes as it is declared, where that could be proved."""
+    made_by: tuple[Source, ...] = ()
+    """For each of ``outputs``, where it comes from, as in ``Call.sources``."""
     expressions: tuple[ExpressionResult, ...] = field(default=(), repr=False, compare=False)
     """What each expression of the user's own code made, in the order of the first time it ran."""
 

@@ -143,7 +143,7 @@ class Summary(Forms):
         >>> from convlin import summarize
         >>> from examples.small_cnn import WrongCNN
         >>> print(summarize(WrongCNN(), (3, 32, 32)).source())
-        CNN.forward  small_cnn.py:27
+        CNN.forward  examples/small_cnn.py:27
         <BLANKLINE>
         27  def forward(self, x: torch.Tensor) -> torch.Tensor:
         28      x = F.relu(self.bn1(self.conv1(x)))  1×16×32×32
@@ -243,12 +243,22 @@ class Summary(Forms):
 
     # Picture
 
-    def to_svg(self, *, theme: str = "auto", width: int = 846, title: str | None = None) -> str:
+    def to_svg(
+        self,
+        *,
+        theme: str = "auto",
+        width: int = 846,
+        title: str | None = None,
+        batch: bool | None = None,
+        names: bool = True,
+    ) -> str:
         """The network as people draw it by hand, as SVG text: a block for every feature map, wrong layers in red.
 
         ``theme`` is ``"light"``, ``"dark"``, or ``"auto"``, which follows the reader's own setting.
         Rows of blocks are at most ``width`` pixels wide, by default as wide as a README on GitHub; branches
         side by side can need more.  ``title`` stands over the picture in place of the model's class.
+        ``batch=False`` leaves the batch out and writes maps as papers do, ``64@28×28``; by default as in the table.
+        ``names=False`` leaves the modules' paths out.
 
         Raises:
             InputError: there is no such theme, or the width is too small for a picture.
@@ -261,7 +271,8 @@ class Summary(Forms):
         """
         from convlin.render.picture import svg
 
-        return Picture(svg(self.report, theme=theme, width=width, title=title))
+        shown = self._options.batch if batch is None else batch
+        return Picture(svg(self.report, theme=theme, width=width, title=title, batch=shown, names=names))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, Summary) and self.report == other.report

@@ -64,7 +64,7 @@ def output(name: str) -> str:
     folder = str(ROOT / "examples")
     sys.path.insert(0, folder)
     try:
-        with contextlib.redirect_stdout(printed):
+        with contextlib.chdir(ROOT), contextlib.redirect_stdout(printed):
             runpy.run_path(str(ROOT / "examples" / f"{name}.py"), run_name="__main__")
     finally:
         sys.path.remove(folder)

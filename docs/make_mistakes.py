@@ -153,7 +153,7 @@ def page() -> str:
     with tempfile.TemporaryDirectory() as folder, _quietly():
         for row in ROWS:
             parts.append(f"## {_title(row)}\n\n{_filled(row.text)}\n")
-            parts += (_example(by_name[name], Path(folder)) for name in row.examples)
+            parts += (_in_its_folder(by_name[name], Path(folder)) for name in row.examples)
         parts.append(_elsewhere(by_name["OneLinear"]))
     parts.append(_ARITHMETIC)
     return "\n".join(parts)
@@ -176,9 +176,15 @@ def _filled(text: str) -> str:
     return textwrap.fill(text, 100, break_long_words=False, break_on_hyphens=False)
 
 
-def _example(mistake: Mistake, folder: Path) -> str:
-    path = folder / mistake.name / "net.py"
-    path.parent.mkdir()
+def _in_its_folder(mistake: Mistake, folder: Path) -> str:
+    """The example as one sees it who stands beside the file."""
+    own = folder / mistake.name
+    own.mkdir()
+    with contextlib.chdir(own):
+        return _example(mistake, own / "net.py")
+
+
+def _example(mistake: Mistake, path: Path) -> str:
     path.write_text(source_of(mistake), encoding="utf-8")
     model_class = getattr(loaded(path), mistake.name)
     torch.manual_seed(0)

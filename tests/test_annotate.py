@@ -439,7 +439,10 @@ def test_two_models_that_share_a_block_have_both_their_shapes_in_it(
     assert main(["check", "--comments"]) == 0
 
 
-def test_the_fixture_of_pytest_holds_comments_against_a_run(shape_comments: Any, tmp_path: Path) -> None:
+def test_the_fixture_of_pytest_holds_comments_against_a_run(
+    shape_comments: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     file = tmp_path / "net.py"
     file.write_text(NET.format(first="  # (N, 4, 4, 4)", last="  # (N, 12)"), encoding="utf-8")
     net = loaded(file)["Net"]()

@@ -193,7 +193,8 @@ def test_rows_merged_on_purpose_are_named_and_not_blamed() -> None:
     assert found is not None
     assert found.summary is not None
     assert found.summary.ok
-    assert re.search(r"The batch changes in Tensor\.view at test_at_error_elsewhere\.py:\d+\. convlin ran", found.said)
+    said = r"The batch changes in Tensor\.view at tests/test_at_error_elsewhere\.py:\d+\. convlin ran"
+    assert re.search(said, found.said)
 
 
 @pytest.mark.parametrize(
@@ -262,7 +263,7 @@ def test_the_line_of_the_last_layer() -> None:
 
     told = answer(raised(lambda: step(Fixed(), torch.randn(2, 3, 4, 4), torch.full((2, 4, 4), 5), F.nll_loss)))
     assert told is not None
-    assert re.search(r"fix  test_at_error_elsewhere\.py:\d+   self\.last = nn\.Conv2d\(3, 6, 1\)$", told)
+    assert re.search(r"fix  tests/test_at_error_elsewhere\.py:\d+   self\.last = nn\.Conv2d\(3, 6, 1\)$", told)
 
 
 def test_an_input_without_a_name_still_leads_to_the_last_layer() -> None:
@@ -326,7 +327,7 @@ def test_the_line_that_made_the_layer() -> None:
     assert re.search(
         r"✗ fc: the checkpoint needs in_features=512; Old has in_features=400\n"
         r"    fc\.weight is 10×512 in the checkpoint and 10×400 in Old\n"
-        r"    fix  test_at_error_elsewhere\.py:\d+   self\.fc = nn\.Linear\(512, 10\)$",
+        r"    fix  tests/test_at_error_elsewhere\.py:\d+   self\.fc = nn\.Linear\(512, 10\)$",
         told,
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import io
 import linecache
+import os
 import re
 from pathlib import Path
 from typing import Any
@@ -51,7 +52,7 @@ def line_of(text: str) -> str:
     """This file and the line on which the text stands, as explanations name it."""
     with open(__file__, encoding="utf-8") as file:
         number = next(number for number, line in enumerate(file, 1) if line.strip() == text)
-    return f"test_explain.py:{number}"
+    return f"{os.path.relpath(__file__)}:{number}"
 
 
 VIEW = line_of("x = x.view(-1, 32 * 8 * 8)")

@@ -374,7 +374,7 @@ def test_input_size_is_answered_with_the_call_to_write(given, written):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"batch": 8}, "summarize() has no batch=8: write batch_size=8"),
+        ({"batch": 8}, "batch=8 should be True or False: for the size write batch_size=8"),
         ({"batch": torch.zeros(1, 3, 8, 8)}, "summarize(model, batch)"),
         ({"input_data": torch.zeros(1, 3, 8, 8)}, "summarize(model, input)"),
         ({"input_size": "3,8,8"}, "the shape without its batch, summarize(model, (3, 32, 32))"),

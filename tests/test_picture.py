@@ -24,7 +24,9 @@ from convlin.render.picture.condense import MOST, span
 from convlin.render.picture.drawing import Block, Drawing
 from convlin.render.picture.flow import build
 from convlin.render.picture.graph import Graph
-from convlin.render.picture.measure import STYLES, short
+from convlin.render.picture.look import Look
+from convlin.render.picture.measure import STYLES
+from convlin.render.picture.names import short_names
 from convlin.render.picture.simplify import simplify
 from convlin.render.picture.trouble import lines
 from tests.counting import calls
@@ -82,6 +84,13 @@ def _check(drawn: Drawing, width: float = 900) -> None:
         for label in labels:
             if label not in block.labels:
                 assert not _overlap(_body(block), label.box), f"{label.text!r} over {block.element.node}"
+    framed = {key: number for number, box in enumerate(drawn.frames) for key in box.frame.keys}
+    paths: dict[tuple[int, str], str] = {}
+    for block in drawn.blocks:
+        told = " ".join(label.text for label in block.labels if label.style == "name")
+        node = block.element.node
+        if told and node.name:  # two blocks with one name are one module, called twice
+            assert paths.setdefault((framed.get(node.key, -1), told), node.name) == node.name, told
     for label in labels:
         left, top, right, bottom = label.box
         assert left >= 0, label.text
@@ -234,6 +243,14 @@ def test_without_a_converter_the_message_says_what_to_do(suffix, summaries, tmp_
     with pytest.raises(InputError, match=r"pip install 'convlin\[picture\]'"):
         summaries["lenet"].save(tmp_path / f"net{suffix}")
     assert not list(tmp_path.iterdir())
+
+
+def test_a_converter_without_its_library_is_told(summaries, tmp_path, monkeypatch):
+    (tmp_path / "cairosvg.py").write_text('raise OSError("no library called cairo-2 was found")', encoding="utf-8")
+    monkeypatch.delitem(sys.modules, "cairosvg", raising=False)
+    monkeypatch.syspath_prepend(tmp_path)
+    with pytest.raises(InputError, match="install libcairo2, or save"):
+        summaries["lenet"].save(tmp_path / "net.png")
 
 
 @pytest.mark.parametrize(("suffix", "signature"), [(".png", b"\x89PNG\r\n"), (".pdf", b"%PDF-")])
@@ -578,16 +595,23 @@ def test_span(first, last, expected):
 
 
 @pytest.mark.parametrize(
-    ("name", "expected"),
+    ("names", "expected"),
     [
-        ("layer1.0.conv1", "layer1.0.conv1"),
-        ("encoder.layer.0.attention.output.dense", "…output.dense"),
-        ("embeddings.token_type_embeddings", "…token_type_embeddings"),
-        ("AVeryLongNameOfAClassThatGoesOn", "AVeryLongN…sThatGoesOn"),
+        (["layer1.0.conv1"], ["layer1.0.conv1"]),
+        (["encoder.layer.0.attention.output.dense"], ["…output.dense"]),
+        (["embeddings.token_type_embeddings"], ["…token_type_embeddings"]),
+        (["down.0.double_conv.0–3", "down.1.double_conv.0–3"], ["0.double_conv.0–3", "1.double_conv.0–3"]),
+        (["net.stages.0.0.convolution", "net.stages.0.1.convolution"], ["0.convolution", "1.convolution"]),
+        (["a.b.one", "a.b.one.two"], ["one", "one.two"]),
+        (["AVeryLongNameOfALayerThatGoesOn"], ["AVeryLongN…rThatGoesOn"]),
+        (["a_very_long_name_of_1_layer_out", "a_very_long_name_of_2_layer_out"], None),
+        ([f"a_long_name.that_goes.on_and_on.{n}.until_it.does_not_fit.any_more" for n in (1, 2)], None),
     ],
 )
-def test_short(name, expected):
-    assert short(name) == expected
+def test_names_tell_the_blocks_apart(names, expected):
+    found = ["|".join(lines) for lines in short_names(names).values()]
+    assert len(set(found)) == len(names)
+    assert expected is None or found == expected
 
 
 @pytest.mark.parametrize(
@@ -634,3 +658,88 @@ def test_the_images_of_the_page_are_what_the_example_draws(tmp_path):
     drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     kept = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "images").glob("*-*.svg")}
     assert drawn == {name: kept.get(name) for name in drawn}, "python examples/draw_network.py docs/images"
+
+
+# Marks
+
+
+class Siamese(nn.Module):
+    """Two arms of one trunk, and three outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        depthwise = nn.Conv2d(8, 8, 3, groups=8)
+        grouped = nn.Conv2d(8, 8, 3, groups=2)
+        self.trunk = nn.Sequential(nn.Conv2d(1, 8, 3), depthwise, grouped, nn.Flatten(), nn.Linear(8 * 6 * 6, 16))
+        self.match, self.kind = nn.Linear(16, 1), nn.Linear(16, 3)
+
+    def forward(self, left: torch.Tensor, right: torch.Tensor) -> dict[str, torch.Tensor]:
+        first, second = self.trunk(left), self.trunk(right)
+        return {"match": self.match((first - second).abs()), "embedding": first, "kind": self.kind(first)}
+
+
+@pytest.fixture(scope="module")
+def siamese() -> Summary:
+    return summarize(Siamese(), [(1, 12, 12), (1, 12, 12)])
+
+
+def labels_of(drawn: Drawing) -> list[tuple[str, list[str]]]:
+    return [(block.element.node.name, [label.text for label in block.labels]) for block in drawn.blocks]
+
+
+def test_inputs_outputs_and_shared_weights_are_marked(siamese):
+    told = labels_of(picture(siamese.report))
+    assert sum("input" in name for name, _ in told) == 2
+    outputs = {name: text for name, texts in told for text in texts if text.startswith("output")}
+    assert outputs == {
+        "match": 'output ["match"]',
+        "trunk.4": 'output ["embedding"]',
+        "kind": 'output ["kind"]',
+    }
+    shared = [name for name, texts in told if "shared weights" in texts]
+    assert sorted(shared) == sorted(["trunk.0", "trunk.1", "trunk.2", "trunk.4"] * 2)
+    assert [any("depthwise" in text for text in texts) for name, texts in told if name == "trunk.1"] == [True] * 2
+    assert [any("2 groups" in text for text in texts) for name, texts in told if name == "trunk.2"] == [True] * 2
+    _check(picture(siamese.report))
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_every_output_is_marked_where_it_is_made(name, summaries):
+    report = summaries[name].report
+    assert len(report.made_by) == len(report.outputs)
+    seen = {info.place for info, source in zip(report.outputs, report.made_by, strict=True) if source.is_made}
+    told = [label.text for block in picture(report).blocks for label in block.labels if label.style == "output"]
+    assert len(told) == len(seen)
+
+
+def test_without_the_batch_maps_are_written_as_papers_do(siamese, summaries):
+    text = siamese.to_svg(batch=False)
+    assert ">8@10×10</text>" in text
+    assert ">1×8×10×10</text>" not in text
+    assert "input [0] 1×12×12" in text
+    kept = summarize(Siamese(), [(1, 12, 12), (1, 12, 12)], batch=False)
+    assert kept.to_svg() == text
+    assert kept.to_svg(batch=True) == siamese.to_svg()
+    assert "1×8×10×10" in siamese.to_svg()
+
+
+def test_names_can_be_left_out(siamese):
+    drawn = picture(siamese.report, look=Look(names=False))
+    assert not [label for block in drawn.blocks for label in block.labels if label.style == "name"]
+    assert ">trunk.0</text>" not in siamese.to_svg(names=False)
+
+
+def test_a_rotary_embedding_is_one_sign():
+    class Rotary(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.q, self.angles, self.out = nn.Linear(8, 8), nn.Embedding(5, 8), nn.Linear(8, 8)
+
+        def forward(self, x: torch.Tensor, places: torch.Tensor) -> torch.Tensor:
+            q, angles = self.q(x), self.angles(places)
+            half = torch.cat((-q[..., 4:], q[..., :4]), -1)
+            return self.out(q * angles.cos() + half * angles.sin())
+
+    summary = summarize(Rotary(), [torch.zeros(1, 5, 8), torch.arange(5)[None]])
+    signs = [block.element.node.sign for block in picture(summary.report).blocks if block.element.node.is_sign]
+    assert signs == ["rotary"]

@@ -12,6 +12,7 @@ import math
 import os
 import pickle
 import re
+import shutil
 import stat
 import sys
 
@@ -28,6 +29,7 @@ from convlin.render.fit import broken
 from convlin.render.latex import escaped as latex_escaped
 from convlin.render.markdown import code
 from convlin.render.markdown import escaped as markdown_escaped
+from convlin.render.options import options
 from convlin.render.short import condensed
 from tests.golden.models import CNN, TwoInputs
 from tests.processes import python, run
@@ -181,7 +183,7 @@ def test_escapes():
 
 
 def test_latex_has_the_same_cells_in_every_line(summary):
-    body = summary.to_latex().split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
+    body = summary.to_latex(width=120).split(r"\midrule")[1].split(r"\bottomrule")[0].strip().splitlines()
     assert len(body) == 7
     assert all(line.replace(r"\&", "").count("&") == 5 and line.endswith(r" \\") for line in body)
 
@@ -420,3 +422,81 @@ def test_every_form_takes_sizes_in_letters():
     assert summary.table(columns=columns, ascii_only=True).isascii()
     summary.to_latex(columns=columns)
     summary.to_markdown(columns=columns)
+
+
+# Trees
+
+
+@pytest.mark.parametrize("depth", [None, 0, 1, 2])
+def test_a_tree_has_the_same_rows_in_every_form(depth):
+    block = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+    model = nn.Sequential(nn.Sequential(block, nn.Sequential(nn.Linear(4, 4), nn.ReLU())), nn.Linear(4, 2))
+    summary = summarize(model, (4,))
+    given = {"tree": True, "depth": depth, "columns": ["layer", "type", "params"], "fold": False}
+    _, rows, *_ = summary.table(**given).split("\n\n")
+    printed = [(line[: line.rindex(line.split()[-2])].rstrip(), *line.split()[-2:]) for line in rows.splitlines()[1:]]
+    levels = [(len(label) - len(label.lstrip())) // 2 for label, _, _ in printed]
+    assert max(levels) == {None: 2, 0: 0, 1: 0, 2: 1}[depth]
+
+    _, _, *cells = markdown_table(summary.to_markdown(**given))
+    assert [(name.replace("&nbsp;", " "), kind, count) for name, kind, count in cells] == printed
+    header, *lines = csv.reader(io.StringIO(summary.to_csv(**given)))
+    assert header == ["level", "layer", "type", "params"]
+    assert [(int(level), kind, count) for level, _, kind, count in lines] == [
+        (level, kind, count) for level, (_, kind, count) in zip(levels, printed, strict=True)
+    ]
+    page = Page(summary.to_html(**given))
+    assert [(kind, count) for _, kind, count in page.rows[1:]] == [(kind, count) for _, kind, count in printed]
+    line = re.compile(r"^(?:\\hspace\*\{(\d+)em\})?.+? & (\w+) & (\d+) \\\\$", re.MULTILINE)
+    assert [(int(level or 0), kind, count) for level, kind, count in line.findall(summary.to_latex(**given))] == [
+        (level, kind, count) for level, (_, kind, count) in zip(levels, printed, strict=True)
+    ]
+
+
+def test_rows_for_programs_say_which_is_wrong():
+    from convlin.render.data import records
+
+    wrong = summarize(CNN(), (3, 32, 32))
+    found = {row["layer"]: row["problem"] for row in records(wrong.report, options({})) if row["problem"]}
+    assert found == {"fc1": "needs in_features=2048, has 999"}
+    (row,) = (row for row in csv.DictReader(io.StringIO(wrong.to_csv())) if row["problem"])
+    assert (row["layer"], row["problem"]) == ("fc1", "needs in_features=2048, has 999")
+    assert "problem" not in wrong.to_csv(columns=["layer", "params"])
+    assert "needs in_features=2048" in wrong.table(columns=["layer", "problem"])
+
+
+# LaTeX
+
+
+@pytest.mark.skipif(shutil.which("pdflatex") is None, reason="needs LaTeX")
+def test_latex_compiles_and_fits_the_page(tmp_path):
+    class Names(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.blocks = nn.ModuleDict({f"a_{sign}$ {number}": Wide() for number, sign in enumerate("#%&{}~^\\<>|[*")})
+
+        def forward(self, x):
+            for block in self.blocks.values():
+                x = block(x)
+            return x
+
+    class Wide(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a_layer_with_a_name_that_is_longer_than_most = nn.Conv3d(2, 2, (3, 5, 7), padding=(1, 2, 3))
+            self.normalization = nn.BatchNorm3d(2)
+
+        def forward(self, x):
+            return self.normalization(self.a_layer_with_a_name_that_is_longer_than_most(x))
+
+    tables = [summarize(Names(), (2, 16, 32, 64)).to_latex(tree=tree) for tree in (None, False, True)]
+    tables += [summarize(CNN(), (3, 32, 32)).to_latex(width=width) for width in (60, 80)]
+    (tmp_path / "t.tex").write_text(
+        "\\documentclass{article}\n\\usepackage{booktabs,longtable}\n\\begin{document}\n"
+        + "\n".join(f"\\noindent\n{table}\\newpage\n" for table in tables)
+        + "\\end{document}\n",
+        encoding="utf-8",
+    )
+    done = run("pdflatex", "-interaction=nonstopmode", "-halt-on-error", "t.tex", cwd=tmp_path, check=False)
+    assert done.returncode == 0, done.stdout[-2000:]
+    assert not re.findall(r"Overfull \\hbox.*", done.stdout)

@@ -91,7 +91,7 @@ def full_report() -> Report:
         (module,),
         (problem,),
         {"fc": 3, "g": 32 * H},
-        (Join("+", Location("n.py", 4), (Source.call(0), Source.input(1))),),
+        (Join("+", Location("n.py", 4), (Source.call(0), Source.input(1)), "a", 1),),
         ("said",),
         False,
         Accepts((SizeRange("H", 16, None, 16), SizeRange("W", 223, 254)), "H = W", True),
@@ -360,3 +360,14 @@ def test_a_source_of_another_kind_is_refused(wrong):
     data["calls"][0]["sources"] = [wrong]
     with pytest.raises(InputError, match=r"sources\[0\]"):
         schema.from_dict(data)
+
+
+@pytest.mark.parametrize("indent", [0, 2])
+def test_a_file_has_one_line_for_each_record(indent):
+    report = full_report()
+    text = schema.to_json(report, indent=indent)
+    assert json.loads(text) == json.loads(schema.to_json(report))
+    data = schema.to_dict(report)
+    listed = [value for value in data.values() if isinstance(value, list) and value]
+    assert text.count("\n") == 1 + len(data) + sum(len(value) + 1 for value in listed)
+    assert len(text) < 1.2 * len(schema.to_json(report)) + 100

@@ -33,6 +33,9 @@ SHOWN = [
     {"parameters": True},
     {"parameters": True, "depth": 1, "fold": True},
     {"functions": "none"},
+    {"functions": "all", "fold": True},
+    {"functions": "all", "fold": False, "batch": False},
+    {"functions": "all", "fold": False, "depth": 1},
     {"hide": "Linear|*.0", "functions": "none", "fold": True},
     {"hide": "*", "parameters": True},
 ]
@@ -350,7 +353,7 @@ def test_settings_of_functions_stand_under_the_same_headers():
         ({"only": ""}, "only='' names nothing"),
         ({"fold": "yes"}, "fold='yes' should be True or False"),
         ({"hide": "|"}, "hide='|' names nothing"),
-        ({"functions": "all"}, "functions='all' should be 'shape' or 'none'"),
+        ({"functions": "some"}, "functions='some' should be 'all', 'shape' or 'none'"),
         ({"width": 10}, "width=10 is not a valid width: write a number of signs from 40 up"),
         ({"width": True}, "width=True is not a valid width"),
         ({"tree": 1}, "tree=1 should be True or False"),
@@ -446,3 +449,99 @@ def test_the_width_of_a_terminal_does_not_change_the_text(monkeypatch):
     before = str(summarize(LONG, (8,)))
     monkeypatch.setenv("COLUMNS", "40")
     assert str(summarize(LONG, (8,))) == before
+
+
+# Functions
+
+
+class Heads(nn.Module):
+    """Splits into heads and back, with a sum, a broadcast and a branch on the way."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        y = self.fc(x).view(2, 5, 4, 2).transpose(1, 2)  # one row
+        y = y.transpose(1, 2).reshape(2, 5, 8) + x  # goes on in that row, up to the sum
+        wide = y.unsqueeze(1).expand(2, 3, 5, 8).permute(0, 2, 1, 3).flatten(2)  # the broadcast stands between two
+        return wide[..., :8].flatten(1) + y.flatten(1)  # both flattens take something else than the row before makes
+
+
+def test_views_that_follow_one_another_share_a_row():
+    summary = summarize(Heads(), torch.zeros(2, 5, 8))
+    single = [row for row in rows(summary, fold=False) if row.kind == "function"]
+    shared = [row for row in rows(summary) if row.kind == "function"]
+    assert [row.links for row in shared] == [4, 1, 1, 2, 1, 1, 1]
+    start = 0
+    for row in shared:
+        stop = start + row.links
+        assert row.calls == tuple(call for each in single[start:stop] for call in each.calls)
+        assert (row.inputs, row.outputs) == (single[start].inputs, single[stop - 1].outputs)
+        start = stop
+    text = summary.table()
+    assert "view, transpose, reshape (4)  2×5×8" in text
+    assert "4·2 = 8" in text
+    assert "fold=False shows each" in text
+    for given in ({"fold": False}, {"functions": "none"}, {"only": "Linear"}):
+        assert "share a row" not in summary.table(**given), given
+    assert "Tensor.transpose" in summary.to_csv()
+    assert "view, transpose, reshape (4)" in summary.to_csv(fold=True)
+
+
+class Sums(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = Squared(4)
+        self.inner = nn.Sequential(nn.Linear(4, 4), nn.ReLU())
+        self.out = nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.norm(x) + x
+        y = self.inner(x) * x
+        return self.out(torch.nn.functional.scaled_dot_product_attention(x, y, y)) + x
+
+
+class Squared(nn.Module):
+    """A layer of one's own, whose sums are its own affair."""
+
+    def __init__(self, size: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(size))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.weight * x + x.relu()
+
+
+def test_sums_and_attention_are_shown_where_they_happen():
+    summary = summarize(nn.Sequential(Sums(), nn.ReLU()), torch.zeros(2, 3, 4))
+    expected = ["Squared", "Tensor.add", "Linear", "ReLU", "Tensor.mul", "F.scaled_dot_product_attention", "Linear"]
+    for model in (summary, Summary.from_json(summary.to_json())):
+        assert [row.type for row in rows(model, functions="all")] == [*expected, "Tensor.add", "ReLU"]
+    sums = [row for row in rows(summary, functions="all") if row.kind == "function"]
+    assert {info.shape for row in sums for info in (*row.inputs, *row.outputs)} == {(2, 3, 4)}
+    assert [len(row.inputs) for row in sums] == [2, 2, 3, 2]
+    assert all(row.where is not None and row.path == "0" and row.params is None for row in sums)
+    assert "Tensor.add" not in summary.table(functions="shape")
+    assert [row.type for row in rows(summary, functions="all", depth=1)] == ["Sums", "ReLU"]
+    assert "Tensor.mul" in [row.type for row in rows(summary, functions="all", depth=2)]
+
+
+def test_the_batch_is_left_out_where_it_stands():
+    rnn = nn.LSTM(3, 4, num_layers=2, batch_first=True)
+    summary = summarize(rnn, torch.zeros(2, 5, 3))
+    (row,) = rows(summary, batch=False)
+    assert [info.shape for info in (*row.inputs, *row.outputs)] == [(5, 3), (5, 4), (2, 2, 4), (2, 2, 4)]
+
+    summary = summarize(Heads(), torch.zeros(2, 5, 8))
+    whole, without = rows(summary), rows(summary, batch=False)
+    for before, after in zip(whole, without, strict=True):
+        for first, second in zip((*before.inputs, *before.outputs), (*after.inputs, *after.outputs), strict=True):
+            assert second == first._replace(shape=first.shape[1:])
+    assert "input 5×8 (batch of 2 left out)" in summary.table(batch=False)
+    for form in (summary.to_markdown, summary.to_html, summary.to_csv, summary.to_latex):
+        assert "2×5×8" not in form(batch=False)
+        assert "(2, 5, 8)" not in form(batch=False)
+    letters = str(summarize(nn.Flatten(), (3, "H"), batch_size="N", batch=False))
+    assert "input 3×H (batch of N left out)" in letters
+    assert "N" not in letters.split("\n\n")[1]

@@ -192,7 +192,7 @@ def test_a_module_with_a_wrong_layer(tmp_path: Path) -> None:
     write(tmp_path, "package/train.py", WRONG)
     done = run(sys.executable, "-m", "convlin", "run", "-m", "package.train", cwd=tmp_path, check=False)
     assert done.returncode == 1
-    assert "fix  train.py:11   self.fc1 = nn.Linear(512, 20)" in done.stderr
+    assert "fix  package/train.py:11   self.fc1 = nn.Linear(512, 20)" in done.stderr
     assert "convlin/cli" not in done.stderr
     assert "runpy" not in done.stderr
 

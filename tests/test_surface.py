@@ -27,7 +27,7 @@ ROOT = Path(__file__).parent.parent
 RUN = "kwargs=None, batch_size=1, dtypes=None, device=None, mode='eval'"
 TABLE = (
     "columns=None, depth=None, only=None, parameters=False, fold=None, ascii_only=None, width=None, tree=None, "
-    "hide=None, functions='shape'"
+    "hide=None, functions='shape', batch=True"
 )
 
 #: Every public function and class: what it is called with.
@@ -68,7 +68,7 @@ SUMMARY = {
     "to_latex": "**options",
     "to_csv": "**options",
     "to_pandas": "**options",
-    "to_svg": "*, theme='auto', width=846, title=None",
+    "to_svg": "*, theme='auto', width=846, title=None, batch=None, names=True",
     "save": "path, **options",
     "from_dict": "data",
     "from_json": "text",

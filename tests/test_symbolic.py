@@ -302,7 +302,7 @@ def test_a_size_that_became_a_plain_number_is_told() -> None:
     line = Square.forward.__code__.co_firstlineno + 2
     assert s.ok
     assert s.accepts is None
-    assert f"forward makes a plain number of a size (test_symbolic.py:{line})" in str(s)
+    assert f"forward makes a plain number of a size (tests/test_symbolic.py:{line})" in str(s)
 
 
 class LooksAtValues(nn.Module):
@@ -314,7 +314,7 @@ class LooksAtValues(nn.Module):
 
 def test_a_branch_on_values_is_told_with_its_line() -> None:
     line = LooksAtValues.forward.__code__.co_firstlineno + 1
-    with pytest.raises(InputError, match=rf"looks at the values of a tensor.*test_symbolic\.py:{line}.*write numbers"):
+    with pytest.raises(InputError, match=rf"values of a tensor.*tests/test_symbolic\.py:{line}.*write numbers"):
         summarize(LooksAtValues(), (3, "H", "W"))
 
 

@@ -465,7 +465,7 @@ def test_another_way_is_told_with_its_line(wanted: Callable[[int], bool], wrong:
     model = Halves(wanted)
     summary = summarize(model, (2, "L"))
     (remark,) = summary.report.remarks
-    line = f"{Path(__file__).name}:{wanted.__code__.co_firstlineno}"
+    line = f"{Path(__file__).relative_to(Path.cwd()).as_posix()}:{wanted.__code__.co_firstlineno}"
     assert remark == (
         "the sizes in letters hold for many sizes, and not for all: "
         f"not for L = {wrong}: forward goes another way there ({line})"

@@ -45,11 +45,3 @@ def _umask() -> int:
     mask = os.umask(0o077)
     os.umask(mask)
     return mask
-
-
-def shown(path: str | os.PathLike[str]) -> str:
-    """A path for messages: from the working directory where it lies below, with forward slashes."""
-    full = Path(path).absolute()
-    with suppress(ValueError, OSError):
-        full = full.relative_to(Path.cwd())
-    return full.as_posix()

@@ -31,3 +31,14 @@ def is_installed(filename: str) -> bool:
     (True, False)
     """
     return not _INSTALLED.isdisjoint(filename.replace("\\", "/").split("/"))
+
+
+def in_package(filename: str) -> str:
+    """The path of an installed file from the folder that packages are installed into, with forward slashes.
+
+    >>> in_package("/venv/lib/site-packages/timm/layers.py")
+    'timm/layers.py'
+    """
+    parts = filename.replace("\\", "/").split("/")
+    last = max(index for index, part in enumerate(parts) if part in _INSTALLED)
+    return "/".join(parts[last + 1 :])

@@ -53,7 +53,7 @@ class Way(NamedTuple):
 def title(call: Call) -> str:
     """What a call goes by: a layer's path, a function with its line.
 
-    >>> title(Call("", "Tensor.view", is_function=True, where=Location("/home/net.py", 27)))
+    >>> title(Call("", "Tensor.view", is_function=True, where=Location("net.py", 27)))
     'Tensor.view at net.py:27'
     """
     if call.is_function:

@@ -33,10 +33,14 @@ def refusal(other: Mapping[str, Any], known: Iterable[str]) -> UnknownArgumentEr
 
     >>> refusal({"input_size": (16, 3, 32, 32)}, ()).args[0]
     'summarize() has no input_size=(16, 3, 32, 32): write summarize(model, (3, 32, 32), batch_size=16)'
+    >>> refusal({"batch": 8}, ()).args[0]
+    'batch=8 should be True or False: for the size write batch_size=8'
     >>> refusal({"colums": ["layer"]}, ("columns", "depth")).args[0]
     "summarize() has no colums=['layer']; did you mean 'columns'?"
     """
     name, value = next(iter(other.items()))
+    if name == "batch":
+        return UnknownArgumentError(f"batch={show(value)} should be True or False{_instead(name, value, known)}")
     return UnknownArgumentError(f"summarize() has no {name}={show(value)}{_instead(name, value, known)}")
 
 
@@ -45,7 +49,7 @@ def _instead(name: str, value: Any, known: Iterable[str]) -> str:
         return f": write {_with_shape(value)}"
     if name == "batch":
         if isinstance(value, int | str):
-            return f": write batch_size={value!r}"
+            return f": for the size write batch_size={value!r}"
         return ": pass the tensors in its place, summarize(model, batch)"
     return f": {_WRITE[name]}" if name in _WRITE else nearest_or_all(name, known)
 

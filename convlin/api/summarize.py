@@ -39,6 +39,7 @@ def summarize(
     tree: bool | None = None,
     hide: str | None = None,
     functions: str = "shape",
+    batch: bool = True,
     **other: Never,
 ) -> Summary:
     """Run one forward pass of ``model`` under hooks and return the shape after every layer.
@@ -66,8 +67,9 @@ def summarize(
         tree: indent the printed rows below their containers, which get rows with their sums: always, never, or
             (None) where whole paths do not fit the width.
         hide: types and paths not to show, as for ``only``: ``"Dropout|Identity"``.
-        functions: ``"none"`` for no rows of functions between the modules; ``"shape"`` for those that
-            change a shape.
+        functions: which functions between the modules have rows: ``"shape"`` for those that change a shape,
+            ``"all"`` for the sums of residual connections, attention and the like as well, or ``"none"``.
+        batch: write the batch in every shape; ``False`` leaves it out.  How large it is says ``batch_size``.
         other: none; see ``TypeError``.
 
     Raises:
@@ -92,11 +94,12 @@ def summarize(
         "tree": tree,
         "hide": hide,
         "functions": functions,
+        "batch": batch,
     }
-    if other:
+    if other or not isinstance(batch, bool):
         from convlin.api.other_words import refusal  # only for a mistake
 
-        raise refusal(other, ("kwargs", "batch_size", "dtypes", "device", "mode", *display))
+        raise refusal(other or {"batch": batch}, ("kwargs", "batch_size", "dtypes", "device", "mode", *display))
     return summary_of(
         model,
         input,

@@ -14,7 +14,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from difflib import SequenceMatcher
 from typing import NamedTuple, TypeAlias
 
-from convlin._util.atomic_write import shown
+from convlin._util.paths import shown
 from convlin.checks.lock_file import Line, Lock, lock_of, read_lock, write_lock
 from convlin.errors import InputError
 from convlin.records import Report, Size

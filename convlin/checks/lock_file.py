@@ -25,7 +25,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from convlin._util.atomic_write import shown, write_bytes
+from convlin._util.atomic_write import write_bytes
+from convlin._util.paths import shown
 from convlin.errors import InputError
 from convlin.records import Call, Report, Shape, Size, TensorInfo
 from convlin.sizes.prove import spelled

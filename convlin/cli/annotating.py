@@ -11,7 +11,8 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from convlin._util.atomic_write import shown, write_bytes
+from convlin._util.atomic_write import write_bytes
+from convlin._util.paths import shown
 from convlin.cli.jobs import Job, Looked, jobs, look
 from convlin.cli.load_model import Loader
 from convlin.cli.screen import Screen

@@ -300,9 +300,13 @@ def _table(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--hide", metavar="NAMES", help="types and paths not to show: 'Dropout|Identity'")
     group.add_argument(
         "--functions",
-        choices=("shape", "none"),
+        choices=("all", "shape", "none"),
         default="shape",
-        help="functions between modules that have rows: those that change a shape (the default), or none",
+        help="functions between modules that have rows: those that change a shape (the default), with sums and "
+        "attention (all), or none",
+    )
+    group.add_argument(
+        "--batch", action=argparse.BooleanOptionalAction, default=True, help="write the batch in every shape (default)"
     )
     group.add_argument("--parameters", action="store_true", help="a row for every weight and bias")
     group.add_argument(

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from convlin._util.atomic_write import shown
+from convlin._util.paths import shown
 from convlin.checks.lock_diff import Change, changes, renewed, told
 from convlin.checks.lock_file import lock_of, read_lock
 from convlin.cli import comment_check, failures, while_importing

@@ -32,6 +32,7 @@ def show(arguments: argparse.Namespace, screen: Screen) -> int:
         "tree": arguments.tree,
         "hide": arguments.hide,
         "functions": arguments.functions,
+        "batch": arguments.batch,
         "width": screen.width() if arguments.width is None and arguments.output is None else arguments.width,
     }
     (job,) = jobs(arguments)

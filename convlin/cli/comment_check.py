@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convlin._util.atomic_write import shown
+from convlin._util.paths import shown
 from convlin.cli.annotations import Annotation, annotated
 from convlin.cli.screen import Screen
 from convlin.records import Location, Report

@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from convlin._util.atomic_write import shown, write_bytes
+from convlin._util.atomic_write import write_bytes
+from convlin._util.paths import shown
 from convlin.cli.fixes import fixes_of
 from convlin.cli.jobs import Job, jobs, look
 from convlin.cli.load_model import Loader

@@ -12,7 +12,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convlin._util.atomic_write import shown
+from convlin._util.paths import shown
 from convlin._util.suggest import nearest_or_all
 from convlin.cli import values
 from convlin.errors import InputError

@@ -7,8 +7,8 @@ from pathlib import Path
 from types import TracebackType
 from typing import NamedTuple
 
-from convlin._util.atomic_write import shown
 from convlin._util.packages import is_installed
+from convlin._util.paths import shown
 from convlin.at_error.module_call import module_call
 from convlin.cli import failures
 from convlin.cli.user_code import UserCodeError

@@ -48,7 +48,7 @@ def find_call(report: Report, path: str) -> int:
         index
         for index, call in enumerate(report.calls)
         if (call.path == path and not call.is_function)
-        or (call.is_function and call.where is not None and path in (call.where.text, title(call)))
+        or (call.is_function and call.where is not None and (path == title(call) or call.where.is_named(path)))
     ]
     if found:
         troubled = {problem.call for problem in report.problems}

@@ -49,7 +49,7 @@ class Column(NamedTuple):
 
 def all_lines(table: Table) -> list[tuple[str, ...]]:
     """The lines of all rows, one behind the other."""
-    return [line for lines in lines_by_row(table) for line in lines]
+    return [line for lines in lines_by_row(table, short_heads=True) for line in lines]
 
 
 @paused()
@@ -151,7 +151,20 @@ def _shapes(which: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, R
 
 
 def _type_text(table: Table, row: Row) -> str:
+    if row.links > 1:
+        return _chain_text([call.type for call in table.chain(row)])
     return type_text(row.type, [table.report.calls[index] for index in row.calls])
+
+
+def _chain_text(types: Sequence[str]) -> str:
+    """Functions that follow one another, each name once.
+
+    >>> _chain_text(["Tensor.view", "Tensor.transpose"]), _chain_text(["torch.permute", "Tensor.view", "Tensor.view"])
+    ('view, transpose', 'permute, view (3)')
+    """
+    names = dict.fromkeys(name.rpartition(".")[2] for name in types)
+    said = ", ".join(names)
+    return said if len(names) == len(types) else f"{said} ({len(types)})"
 
 
 def _params_text(_: Table, row: Row) -> str:
@@ -212,8 +225,14 @@ def _arithmetic(table: Table, row: Row) -> str:
     call = table.call(row)
     if call is None or row.kind == "group" or row.failed:
         return ""
-    derivation = call.derivation
-    return derived(derivation) if derivation is not None else ""
+    found = [derived(call.derivation) for call in table.chain(row) if call.derivation is not None]
+    return ", ".join(part for part in found if part)
+
+
+def _problem_value(_: Table, row: Row) -> str | None:
+    if row.problems:
+        return "; ".join(map(needs, row.problems))
+    return "the pass stopped here" if row.failed else None
 
 
 def needs(problem: Problem) -> str:
@@ -292,8 +311,8 @@ def _memory_text(_: Table, row: Row) -> str:
 
 def _fields(table: Table, row: Row) -> list[Any]:
     """The receptive fields of the first and last call of a row, which differ where blocks were folded."""
-    found = [table.receptive_fields[row.calls[index]] for index in (0, -1)] if row.calls else []
-    return [] if row.kind == "group" or None in found else found[: 1 + (len(row.calls) > 1)]
+    found = [table.receptive_fields[row.calls[index]] for index in (row.links - 1, -1)] if row.calls else []
+    return [] if row.kind == "group" or None in found else found[: 1 + (row.count > 1)]
 
 
 def _field_value(table: Table, row: Row) -> Any:
@@ -325,7 +344,7 @@ def _layer_value(_: Table, row: Row) -> str:
 #: Every column, by the name under which it is asked for.
 COLUMNS: dict[str, Column] = {
     "layer": Column("Layer", _layer_value, lambda table, row: table.label(row)),
-    "type": Column("Type", lambda _, row: row.type, _type_text),
+    "type": Column("Type", lambda table, row: _type_text(table, row) if row.links > 1 else row.type, _type_text),
     "input": Column("Input", *_shapes("input")),
     "output": Column("Output", *_shapes("output")),
     "params": Column("Params", lambda _, row: row.params, _params_text, is_number=True),
@@ -336,6 +355,7 @@ COLUMNS: dict[str, Column] = {
     "padding": Column("Padding", *_setting("padding")),
     "dilation": Column("Dilation", *_setting("dilation")),
     "groups": Column("Groups", *_setting("groups"), is_number=True),
+    "problem": Column("Problem", _problem_value, lambda table, row: _problem_value(table, row) or ""),
     "arithmetic": Column("Arithmetic", lambda table, row: _arithmetic(table, row) or remark(row) or None, _arithmetic),
     "flops": Column("FLOPs", *_flops(1), is_number=True),
     "mult_adds": Column("Mult-adds", *_flops(2), is_number=True),

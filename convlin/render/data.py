@@ -19,10 +19,23 @@ from convlin.render.rows import Table, build_table
 if TYPE_CHECKING:
     import pandas
 
+#: Beside the columns that can be asked for, in a tree: 0 outside of every container, whose row holds the sum of those
+#: below it that lie deeper.
+_LEVEL = "level"
+
 
 def _table(report: Report, options: Options) -> Table:
-    """Every row by itself: blocks are folded for people, and here only when asked for."""
-    return build_table(report, options if options.fold else replace(options, fold=False))
+    """Every row by itself, and what is wrong in a column of its own: blocks are folded for people, here when asked."""
+    made = build_table(report, options if options.fold else replace(options, fold=False), grouped=bool(options.tree))
+    return replace(made, columns=(*made.columns, "problem")) if options.columns is None and report.mode else made
+
+
+def _values(made: Table) -> tuple[tuple[str, ...], list[list[Any]]]:
+    """The names of the columns, and the values of each row; in a tree how deep it lies comes first."""
+    rows = [[COLUMNS[name].value(made, row) for name in made.columns] for row in made.rows]
+    if not made.nested:
+        return made.columns, rows
+    return (_LEVEL, *made.columns), [[row.level, *values] for row, values in zip(made.rows, rows, strict=True)]
 
 
 def records(report: Report, options: Options) -> list[dict[str, Any]]:
@@ -31,8 +44,8 @@ def records(report: Report, options: Options) -> list[dict[str, Any]]:
     >>> records(Report("Net", (), (), "cpu", "", (), ()), Options())
     []
     """
-    made = _table(report, options)
-    return [{name: COLUMNS[name].value(made, row) for name in made.columns} for row in made.rows]
+    names, rows = _values(_table(report, options))
+    return [dict(zip(names, row, strict=True)) for row in rows]
 
 
 def csv(report: Report, options: Options) -> str:
@@ -44,12 +57,11 @@ def csv(report: Report, options: Options) -> str:
     import csv as writing
     from io import StringIO
 
-    made = _table(report, options)
+    names, rows = _values(_table(report, options))
     buffer = StringIO()
     writer = writing.writer(buffer, lineterminator="\n")
-    writer.writerow(made.columns)
-    for row in made.rows:
-        writer.writerow(_spelled(COLUMNS[name].value(made, row)) for name in made.columns)
+    writer.writerow(names)
+    writer.writerows(map(_spelled, row) for row in rows)
     text = buffer.getvalue()
     return words.ascii_only(text) if options.ascii_only else text
 
@@ -73,8 +85,8 @@ def data_frame(report: Report, options: Options) -> pandas.DataFrame:
         import pandas
     except ImportError as error:
         raise InputError("to_pandas() needs pandas: pip install pandas") from error
-    made = _table(report, options)
-    columns = {name: [COLUMNS[name].value(made, row) for row in made.rows] for name in made.columns}
+    names, rows = _values(_table(report, options))
+    columns = {name: [row[index] for row in rows] for index, name in enumerate(names)}
     return pandas.DataFrame(
         {name: pandas.Series(values, dtype=_dtype(name, values)) for name, values in columns.items()}
     )
@@ -82,6 +94,6 @@ def data_frame(report: Report, options: Options) -> pandas.DataFrame:
 
 def _dtype(name: str, values: list[Any]) -> str:
     """Counts stay integers beside gaps, which pandas would make floating-point numbers."""
-    if COLUMNS[name].is_number and all(value is None or type(value) is int for value in values):
+    if (name == _LEVEL or COLUMNS[name].is_number) and all(value is None or type(value) is int for value in values):
         return "Int64"
     return "float64" if name == "params_percent" else "object"

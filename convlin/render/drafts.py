@@ -10,7 +10,8 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from convlin.analysis.memory import bytes_of
-from convlin.records import ModuleInfo, ParameterInfo, Problem, Report, Size
+from convlin.records import Join, ModuleInfo, ParameterInfo, Problem, Report, Size
+from convlin.render.meetings import Meetings
 from convlin.render.options import Options, patterns
 from convlin.render.tree import LISTS, Block, Draft, above, depths, parents
 
@@ -29,6 +30,7 @@ class Drafts:
         """What the rows above leave out."""
         self.notes: list[str] = []
         self._depth = depths(report)
+        self._parents = parents(report.calls)
         self._modules = {module.path: module for module in report.modules}
         self._of_path: dict[str, Draft] = {}
         self._of_call: dict[int, Draft] = {}
@@ -53,13 +55,27 @@ class Drafts:
         calls = self.report.calls
         blocks = [Block(call.path, call.type, index) for index, call in enumerate(calls)]
         first: dict[str, Block] = {}
-        for index, (call, block, parent) in enumerate(zip(calls, blocks, parents(calls), strict=True)):
+        met = Meetings(self.report)
+        waiting = met.before() if self.options.functions == "all" else {}
+        for index, (call, block, parent) in enumerate(zip(calls, blocks, self._parents, strict=True)):
+            for join in waiting.get(index, ()):
+                if self.options.depth is None or self._depth(join.path) < self.options.depth:
+                    self._add_meeting(join, met.draft(join), blocks, index)
             (blocks[parent].children if parent >= 0 else self.blocks).append(block)
             if not call.is_function:
                 first.setdefault(call.path, block)
             if self._is_shown(index):
                 block.draft = self._draft_of_call(index)
         self._add_uncalled(first)
+
+    def _add_meeting(self, join: Join, draft: Draft, blocks: list[Block], index: int) -> None:
+        """A row inside the innermost container around a call whose path the join names."""
+        calls = self.report.calls
+        while index >= 0 and (calls[index].is_function or calls[index].path != join.path):
+            index = self._parents[index]
+        block = Block(join.path, join.function)
+        block.draft = draft
+        (blocks[index].children if index >= 0 else self.blocks).append(block)
 
     def _draft_of_call(self, index: int) -> Draft:
         call = self.report.calls[index]
@@ -79,10 +95,9 @@ class Drafts:
         if call.is_function and self.options.functions == "none":
             return False
         deepest = self.options.depth
-        if deepest is not None:
-            depth = self._depth(call.path) + call.is_function
-            if depth >= deepest:
-                return depth == deepest
+        depth = self._depth(call.path) + call.is_function
+        if deepest is not None and depth >= deepest:
+            return depth == deepest
         if call.is_function or call.inner == 0 or call.params or (call.flops and self.options.needs_flops):
             return True
         module = self._modules.get(call.path)
@@ -160,25 +175,23 @@ class Drafts:
                 (self._nearest(module.path) or self._left_over()).owned.extend(own)
 
     def _count_calls(self) -> None:
-        calls = self.report.calls
-        parent = parents(calls)
-        for index, call in enumerate(calls):
+        for index, call in enumerate(self.report.calls):
             amount: Size = 0 if call.inner else bytes_of(call.outputs)
             if not call.flops and isinstance(amount, int) and amount == 0:
                 if call.flops == 0 and index in self._of_call:
                     self._of_call[index].add_flops(0)
                 continue
-            draft = self._counting(index, parent)
+            draft = self._counting(index)
             draft.memory = draft.memory + amount
             draft.add_flops(call.flops)
 
-    def _counting(self, index: int, parent: list[int]) -> Draft:
+    def _counting(self, index: int) -> Draft:
         """The row that counts a call: its own, or that of the nearest call or module around it."""
         found: int = index
         while found >= 0:
             if found in self._of_call:
                 return self._of_call[found]
-            found = parent[found]
+            found = self._parents[found]
         path = self.report.calls[index].path
         return self._nearest(path) or self._left_over()
 

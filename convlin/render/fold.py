@@ -79,13 +79,14 @@ class _Folder:
             return None
         if draft.problems or draft.failed:
             return id(draft)  # like nothing else
-        call = self._report.calls[draft.calls[0]] if draft.calls else None
+        calls = [self._report.calls[number] for number in draft.calls[: draft.links]]
         return (
             draft.kind, draft.type, _inside(draft.path, base), draft.count, draft.counted, draft.remark,
+            draft.inputs, draft.outputs,
             tuple((info.name, info.shape, info.dtype, info.trainable) for _, info in draft.owned),
             draft.named and (draft.named.name, draft.named.shape, draft.named.dtype, draft.named.alias_of is None),
             str(draft.memory), str(draft.flops),
-            call and (call.inputs, call.outputs, repr(call.settings), call.stood_in),
+            tuple((call.type, call.inputs, call.outputs, repr(call.settings), call.stood_in) for call in calls),
         )  # fmt: skip
 
     def _repetition(self, blocks: Sequence[Block], start: int) -> tuple[int, int]:

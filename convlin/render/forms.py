@@ -103,7 +103,7 @@ class Forms:
         return to_dict(self.report, self._options)
 
     def to_json(self, *, indent: int | None = None) -> str:
-        """``to_dict`` as JSON text."""
+        """``to_dict`` as JSON text; with ``indent`` each call, module and problem is one line, indented twice."""
         from convlin.render.schema import to_json
 
         return to_json(self.report, self._options, indent=indent)

@@ -32,9 +32,9 @@ def html(report: Report, options: Options, *, page: bool = False) -> str:
     >>> html(Report("Net", (), (), "cpu", "", (), ()), Options()).startswith('<div class="convlin">')
     True
     """
-    made = build_table(report, options, grouped=True)
+    made = build_table(report, options, grouped=options.tree is not False)
     folding = _folding(made.rows)
-    parts = ['<div class="convlin">', f"<style>{STYLE}{_rules(folding)}</style>", _head(report)]
+    parts = ['<div class="convlin">', f"<style>{STYLE}{_rules(folding)}</style>", _head(report, options)]
     if made.rows:
         tree = ' class="tree"' if any(row.group is not None for row in made.rows) else ""
         parts += [f'<div class="wide"><table{tree}>', _headers(made)]
@@ -60,9 +60,9 @@ def _page(report: Report, content: str) -> str:
     )
 
 
-def _head(report: Report) -> str:
+def _head(report: Report, options: Options) -> str:
     if report.mode:
-        said = f"input {given(report)} · {report.device}, {report.mode}"
+        said = f"input {given(report, options)} · {report.device}, {report.mode}"
     else:
         said = "no forward pass: structure and parameters only"
     return f'<p class="head"><b>{escape(report.model)}</b> <span class="dim">{escape(said)}</span></p>'

@@ -6,10 +6,11 @@ import re
 
 from convlin.records import Report
 from convlin.render import words
-from convlin.render.columns import COLUMNS, all_lines
+from convlin.render.columns import COLUMNS
+from convlin.render.fit import fitted
 from convlin.render.options import Options
-from convlin.render.rows import build_table
-from convlin.render.text import head, totals
+from convlin.render.rows import INDENT
+from convlin.render.text import arranged, head, totals
 
 _SIGNS = {
     "\\": r"\textbackslash{}", "{": r"\{", "}": r"\}", "$": r"\$", "&": r"\&", "#": r"\#", "%": r"\%", "_": r"\_",
@@ -25,6 +26,10 @@ _SPECIAL = re.compile("|".join(map(re.escape, _SIGNS)))
 #: A longer table goes on over the page.
 _PAGE = 45
 
+#: How many signs fit the text of an ``article`` in its smallest letters that are read with ease, held by a test with
+#: LaTeX; and up to how many in larger ones.
+_WIDTH, _SMALL = 84, 68
+
 
 def latex(report: Report, options: Options) -> str:
     """The table as a ``tabular``, or a ``longtable`` where it does not fit a page.
@@ -32,8 +37,9 @@ def latex(report: Report, options: Options) -> str:
     >>> latex(Report("Net", (), (), "cpu", "", (), ()), Options()).splitlines()[0]
     '% needs \\\\usepackage{booktabs}'
     """
-    made = build_table(report, options)
-    cells = all_lines(made)
+    width = _WIDTH if options.width is None else options.width
+    made, lines = arranged(report, options, width)
+    cells = [line for row in fitted(made, lines, width) for line in row]
     spec = "".join("r" if COLUMNS[name].is_number else "l" for name in made.columns)
     headers = _line([COLUMNS[name].header for name in made.columns])
     body = [_line(line) for line in cells]
@@ -41,7 +47,8 @@ def latex(report: Report, options: Options) -> str:
     environment = "longtable" if long else "tabular"
     text = [
         r"% needs \usepackage{booktabs}" + (r" and \usepackage{longtable}" if long else ""),
-        f"% {_comment(head(report))}",
+        f"% {_comment(head(report, options))}",
+        rf"\begingroup\{_size(width)}\setlength{{\tabcolsep}}{{3pt}}",
         rf"\begin{{{environment}}}{{{spec}}}",
         r"\toprule",
         headers,
@@ -50,9 +57,15 @@ def latex(report: Report, options: Options) -> str:
         *body,
         r"\bottomrule",
         rf"\end{{{environment}}}",
+        r"\endgroup",
         *(f"% {_comment(line)}" for line in totals(made).splitlines()),
     ]
     return "\n".join(text) + "\n"
+
+
+def _size(width: int) -> str:
+    """The letters in which so many signs fit the text of an article on A4 or letter paper."""
+    return "scriptsize" if width > _SMALL else "footnotesize"
 
 
 def escaped(text: str) -> str:
@@ -65,8 +78,14 @@ def escaped(text: str) -> str:
 
 
 def _line(cells: list[str] | tuple[str, ...]) -> str:
-    # Braces keep a cell that begins with a bracket from being taken for an argument of \\ before it.
-    return " & ".join(f"{{{escaped(cell)}}}" if cell[:1] in "[*" and cell else escaped(cell) for cell in cells) + r" \\"
+    return " & ".join(map(_cell, cells)) + r" \\"
+
+
+def _cell(text: str) -> str:
+    if text.startswith(("[", "*")):  # which would be taken for an argument of the \\ before it
+        return f"{{{escaped(text)}}}"
+    levels = (len(text) - len(text.lstrip(" "))) // INDENT
+    return (rf"\hspace*{{{levels}em}}" if levels else "") + escaped(text)
 
 
 def _comment(text: str) -> str:

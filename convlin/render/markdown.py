@@ -21,15 +21,16 @@ def markdown(report: Report, options: Options) -> str:
     >>> print(markdown(Report("Net", (), (), "cpu", "", (), ()), Options()).splitlines()[0])
     **Net**, no forward pass: structure and parameters only
     """
-    made = build_table(report, options)
+    made = build_table(report, options, grouped=bool(options.tree))
     if report.mode:
-        parts = [f"**{escaped(report.model)}**, input {escaped(given(report))}, {report.device}, {report.mode}"]
+        was_run = f"input {escaped(given(report, options))}, {report.device}, {report.mode}"
+        parts = [f"**{escaped(report.model)}**, {was_run}"]
     else:
         parts = [f"**{escaped(report.model)}**, no forward pass: structure and parameters only"]
     if made.rows:
         rules = ["---:" if COLUMNS[name].is_number else ":---" for name in made.columns]
         table = [[COLUMNS[name].header for name in made.columns], rules]
-        table += [[escaped(cell) for cell in line] for line in all_lines(made)]
+        table += [[_indented(cell) for cell in line] for line in all_lines(made)]
         parts.append("\n".join(f"| {' | '.join(line)} |" for line in table))
     if report.problems:
         parts.append("\n".join(_problem(problem, report) for problem in report.problems))
@@ -39,6 +40,11 @@ def markdown(report: Report, options: Options) -> str:
     parts.append("  \n".join(escaped(line.replace("   ", ", ")) for line in totals(made).splitlines()))
     text = "\n\n".join(parts) + "\n"
     return words.ascii_only(text) if options.ascii_only else text
+
+
+def _indented(cell: str) -> str:
+    """A cell with the blanks in front of it, which Markdown would drop."""
+    return "&nbsp;" * (len(cell) - len(cell.lstrip(" "))) + escaped(cell)
 
 
 def escaped(text: str) -> str:

@@ -12,7 +12,8 @@ from convlin.errors import InputError
 #: Every column there is, in the order of the documentation.
 COLUMNS = (
     "layer", "type", "input", "output", "params", "params_percent", "trainable", "kernel", "stride", "padding",
-    "dilation", "groups", "arithmetic", "flops", "mult_adds", "memory", "receptive_field", "dtype", "device", "where",
+    "dilation", "groups", "arithmetic", "problem", "flops", "mult_adds", "memory", "receptive_field", "dtype", "device",
+    "where",
 )  # fmt: skip
 
 #: Shown where nothing else is asked for: fits 100 signs for a small network.
@@ -41,10 +42,11 @@ class DisplayOptions(TypedDict, total=False):
     tree: bool | None
     hide: str | None
     functions: str
+    batch: bool
 
 
 #: Which functions between modules have rows.
-FUNCTIONS = ("shape", "none")
+FUNCTIONS = ("all", "shape", "none")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +73,10 @@ class Options:
     hide: str | None = None
     """Types and paths not to show, as for ``only``; what they hold is summed up in one row."""
     functions: str = "shape"
-    """``shape`` for a row for every function between modules that changes a shape, ``none`` for no such rows."""
+    """``shape`` for a row for every function between modules that changes a shape, ``all`` for those as well in which
+    tensors meet and keep it (the sum of a residual connection, an attention), ``none`` for no such rows."""
+    batch: bool = True
+    """Whether shapes have their first axis, the batch."""
 
     @property
     def needs_flops(self) -> bool:
@@ -114,10 +119,10 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
         if named is not None and (not isinstance(named, str) or not patterns(named)):
             raise InputError(f'{name}={named!r} names nothing: write types or paths, "Conv2d|Linear" or "features.*"')
     if checked.get("functions", "shape") not in FUNCTIONS:
-        raise InputError(f"functions={checked['functions']!r} should be {' or '.join(map(repr, FUNCTIONS))}")
-    for name in ("parameters", "fold", "ascii_only", "tree"):
+        raise InputError(f"functions={checked['functions']!r} should be 'all', 'shape' or 'none'")
+    for name in ("parameters", "fold", "ascii_only", "tree", "batch"):
         value = checked.get(name, False)
-        if not isinstance(value, bool) and not (value is None and name != "parameters"):
+        if not isinstance(value, bool) and not (value is None and name not in ("parameters", "batch")):
             raise InputError(f"{name}={value!r} should be True or False")
     return replace(base or Options(), **checked)
 

@@ -12,6 +12,8 @@ from typing import Any
 
 from convlin._util.gc_pause import paused
 from convlin.records import Call, Location, Problem, Report, Size, TensorInfo
+from convlin.render.batch import Samples
+from convlin.render.chains import chained
 from convlin.render.drafts import Drafts
 from convlin.render.fold import ENOUGH, LONG, fold
 from convlin.render.options import DEFAULT, DEFAULT_WITHOUT_PASS, Options
@@ -19,6 +21,8 @@ from convlin.render.tree import Block, Draft, seen
 
 #: Blanks for each level of a table with indented rows.
 INDENT = 2
+
+_SHARED_ROWS = "views and transposes that follow one another share a row; fold=False shows each"
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,6 +39,8 @@ class Row:
     """The calls it stands for; several where repeated blocks are folded."""
     count: int = 1
     """How many rows were folded into this one."""
+    links: int = 1
+    """How many functions, each of which takes what the one before returns, stand in this row."""
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
     params: int | None = None
@@ -66,7 +72,9 @@ class Row:
         >>> Row("call", "layers.0–3.fc", "Linear", count=4).label
         'layers.0–3.fc ×4'
         """
-        return self._marked("" if self.kind == "function" else self.path or self.type)
+        if self.kind == "function":  # a range in the path is what was folded
+            return self._marked(f"({self.path})" if self.count > 1 and self.path else "")
+        return self._marked(self.path or self.type)
 
     @property
     def name(self) -> str:
@@ -124,6 +132,10 @@ class Table:
         """The (first) call that a row stands for."""
         return self.report.calls[row.calls[0]] if row.calls else None
 
+    def chain(self, row: Row) -> list[Call]:
+        """The calls that follow one another in a row; the only one in most."""
+        return [self.report.calls[number] for number in row.calls[: row.links]]
+
 
 @paused()
 def build_table(report: Report, options: Options, *, grouped: bool = False) -> Table:
@@ -135,25 +147,28 @@ def build_table(report: Report, options: Options, *, grouped: bool = False) -> T
     drafts = Drafts(report, options)
     blocks = seen(drafts.blocks)
     if options.fold is not False:
+        blocks = chained(blocks, report)
         if options.fold:
             blocks = fold(blocks, report, at_least=2)
         elif sum(1 for block in blocks for _ in block.drafts()) > LONG:
             blocks = fold(blocks, report, at_least=ENOUGH)
-    freeze = _Freezer(report)
+    freeze = _Freezer(report, None if options.batch else Samples(report))
     if grouped:
         rows = list(_Grouper(report, freeze).rows(blocks))
     else:
         rows = [freeze(draft) for block in blocks for draft in block.drafts()]
     rows += [freeze(draft) for draft in drafts.rest]
+    shared = [_SHARED_ROWS] if any(row.links > 1 for row in rows) else []
     columns = options.columns or (DEFAULT if report.mode else DEFAULT_WITHOUT_PASS)
-    return Table(report, options, columns, tuple(rows), tuple(drafts.notes), nested=grouped)
+    return Table(report, options, columns, tuple(rows), (*drafts.notes, *shared), nested=grouped)
 
 
 class _Freezer:
     """From a draft to a row."""
 
-    def __init__(self, report: Report) -> None:
+    def __init__(self, report: Report, samples: Samples | None) -> None:
         self._report = report
+        self._samples = samples
         self._modules = {module.path: module for module in report.modules}
         self._with_parameters: set[str] = set()
         for module in report.modules:
@@ -164,7 +179,8 @@ class _Freezer:
 
     def __call__(self, draft: Draft, level: int = 0, groups: tuple[int, ...] = (), base: str = "") -> Row:
         call = self._report.calls[draft.calls[0]] if draft.calls else None
-        inputs, outputs = (call.inputs, call.outputs) if call is not None else ((), ())
+        last = self._report.calls[draft.calls[draft.links - 1]] if draft.calls else None
+        inputs, outputs = self.tensors(call, last) if call is not None else self._shown(draft.inputs, draft.outputs)
         if draft.named is not None:
             named = draft.named
             outputs = (TensorInfo("", named.shape, named.dtype, named.device),)
@@ -175,6 +191,7 @@ class _Freezer:
             type=draft.type,
             calls=draft.calls,
             count=draft.count,
+            links=draft.links,
             inputs=inputs,
             outputs=outputs,
             params=sum(info.numel for _, info in draft.owned) if is_counted else None,
@@ -191,6 +208,18 @@ class _Freezer:
             base=base,
         )
 
+    def tensors(self, call: Call, last: Call | None = None) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+        """What is shown as the input of a call and as the output of the last that it hands on to."""
+        last = last or call
+        return self._shown(call.inputs, last.outputs, last)
+
+    def _shown(
+        self, inputs: tuple[TensorInfo, ...], outputs: tuple[TensorInfo, ...], call: Call | None = None
+    ) -> tuple[tuple[TensorInfo, ...], tuple[TensorInfo, ...]]:
+        if self._samples is None:
+            return inputs, outputs
+        return self._samples.tensors(inputs), self._samples.tensors(outputs, call)
+
     def _counted(self, draft: Draft, call: Call | None) -> str:
         if draft.counted == "reused":
             path = call.path if call is not None else draft.path
@@ -205,6 +234,8 @@ class _Freezer:
     def _where(self, draft: Draft, call: Call | None) -> Location | None:
         if call is not None and call.where is not None:
             return call.where
+        if draft.where is not None:
+            return draft.where
         module = self._modules.get(call.path if call is not None else draft.path)
         return module.where if module is not None and draft.kind != "function" else None
 
@@ -240,15 +271,15 @@ class _Grouper:
         rows = list(self._inside(block, level + 1, (*groups, number), block.path))
         counted = [row for row in rows if row.kind != "group"]
         known = [row.flops for row in counted if row.flops is not None]
-        call = self._report.calls[block.calls[0]] if block.calls else None
+        inputs, outputs = self._freeze.tensors(self._report.calls[block.calls[0]]) if block.calls else ((), ())
         yield Row(
             kind="group",
             path=block.path,
             type=block.type,
             calls=block.calls,
             count=block.count,
-            inputs=call.inputs if call is not None else (),
-            outputs=call.outputs if call is not None else (),
+            inputs=inputs,
+            outputs=outputs,
             params=sum(row.params or 0 for row in counted),
             trainable=sum(row.trainable for row in counted),
             memory=_sum([row.memory for row in counted]) or 0,

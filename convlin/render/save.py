@@ -56,7 +56,7 @@ def _json(report: Report, options: Options) -> str:
 def _svg(report: Report, options: Options) -> str:
     from convlin.render.picture import svg
 
-    return svg(report)
+    return svg(report, batch=options.batch)
 
 
 #: What each suffix stands for.
@@ -84,7 +84,7 @@ def save(report: Report, options: Options, path: str | os.PathLike[str]) -> None
     if suffix in CONVERTED:
         from convlin.render.picture.convert import converted
 
-        write_bytes(path, converted(report, suffix))
+        write_bytes(path, converted(report, suffix, batch=options.batch))
         return
     form = FORMS.get(suffix)
     if form is None:

@@ -73,10 +73,27 @@ def _chosen(options: Options | None) -> dict[str, Any]:
 
 
 def to_json(report: Report, options: Options | None = None, *, indent: int | None = None) -> str:
-    """``to_dict`` as JSON text."""
+    """``to_dict`` as JSON text; with ``indent`` each call, module and problem is one line.
+
+    >>> print(to_json(Report("Net", (), (), "cpu", "", (), ()), indent=2).splitlines()[2])
+      "model": "Net",
+    """
     import json
 
-    return json.dumps(to_dict(report, options), ensure_ascii=False, allow_nan=False, indent=indent)
+    def line(value: Any) -> str:
+        return json.dumps(value, ensure_ascii=False, allow_nan=False)
+
+    data = to_dict(report, options)
+    if indent is None:
+        return line(data)
+    outer, inner = f"\n{' ' * indent}", f"\n{' ' * 2 * indent}"
+
+    def entry(value: Any) -> str:
+        if not isinstance(value, list) or not value:
+            return line(value)
+        return f"[{','.join(f'{inner}{line(item)}' for item in value)}{outer}]"
+
+    return f"{{{','.join(f'{outer}{line(name)}: {entry(value)}' for name, value in data.items())}\n}}"
 
 
 def from_json(text: str | bytes) -> tuple[Report, Options]:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from convlin.records import Report, problem_text
 from convlin.render import words
+from convlin.render.batch import Samples
 from convlin.render.columns import COLUMNS, Lines, lines_by_row
 from convlin.render.fit import fitted, giving_way
 from convlin.render.options import WIDTH, Options
@@ -29,15 +30,15 @@ def table(report: Report, options: Options | None = None) -> str:
     chosen = options or Options()
     plain = chosen.ascii_only if chosen.ascii_only is not None else not carries_signs()
     width = WIDTH if chosen.width is None else chosen.width
-    made, lines = _arranged(report, chosen, width)
+    made, lines = arranged(report, chosen, width)
     rows = rows_text(made, width, ascii_only=plain, lines=lines)
     below = ("\n".join(_folded(line, width) for line in lines) for lines in (notes(made), totals(made).splitlines()))
-    parts = [_folded(head(report), width), rows, problems_text(report), *below]
+    parts = [_folded(head(report, chosen), width), rows, problems_text(report), *below]
     text = "\n\n".join(part for part in parts if part)
     return words.ascii_only(text) if plain else text
 
 
-def _arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines]:
+def arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines]:
     """The rows, indented below their containers where that is asked for, or where whole paths do not fit.
 
     Of the usual columns, the input gives way: it is nearly always the output of a row above.
@@ -68,20 +69,23 @@ def carries_signs() -> bool:
     return True
 
 
-def head(report: Report) -> str:
+def head(report: Report, options: Options) -> str:
     """What was run on what: ``CNN  input 1×3×32×32  cpu, eval``."""
     if not report.mode:
         return f"{report.model}  (no forward pass: structure and parameters only)"
-    return f"{report.model}  input {given(report)}  {report.device}, {report.mode}"
+    return f"{report.model}  input {given(report, options)}  {report.device}, {report.mode}"
 
 
-def given(report: Report) -> str:
+def given(report: Report, options: Options | None = None) -> str:
     """The inputs, those passed by name with their names."""
+    samples = Samples(report) if options is not None and not options.batch else None
+    infos = report.inputs if samples is None else samples.tensors(report.inputs)
     inputs = [
         f"{info.place}={words.shape(info.shape)}" if info.place.isidentifier() else words.shape(info.shape)
-        for info in report.inputs
+        for info in infos
     ]
-    return ", ".join(inputs) or "without tensors"
+    without = f" (batch of {words.size(samples.batch)} left out)" if samples is not None and samples.batch else ""
+    return (", ".join(inputs) or "without tensors") + without
 
 
 def _folded(line: str, width: int) -> str:

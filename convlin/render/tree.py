@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 
-from convlin.records import Call, ParameterInfo, Problem, Report, Size
+from convlin.records import Call, Location, ParameterInfo, Problem, Report, Size, TensorInfo
 
 #: Modules that only hold others: they are never called, and one level of nesting less is meant by them.
 LISTS = frozenset({"ModuleList", "ModuleDict"})
@@ -14,8 +14,8 @@ class Draft:
     """A row under way: folding adds others to it before it is frozen into a ``rows.Row``."""
 
     __slots__ = (
-        "calls", "count", "counted", "failed", "flops", "kind", "memory", "named", "owned", "path", "problems",
-        "remark", "type",
+        "calls", "count", "counted", "failed", "flops", "inputs", "kind", "links", "memory", "named", "outputs",
+        "owned", "path", "problems", "remark", "type", "where",
     )  # fmt: skip
 
     def __init__(self, kind: str, path: str, type: str, call: int | None = None) -> None:
@@ -24,10 +24,16 @@ class Draft:
         self.type = type
         self.calls: tuple[int, ...] = () if call is None else (call,)
         self.count = 1
+        self.links = 1
+        """How many functions in a row it stands for, the same in each of ``count``."""
         self.owned: list[tuple[str, ParameterInfo]] = []
         """Every distinct parameter counted in this row, with its full name."""
         self.named: ParameterInfo | None = None
         """For a row about one parameter, that one."""
+        self.inputs: tuple[TensorInfo, ...] = ()
+        self.outputs: tuple[TensorInfo, ...] = ()
+        """For a row without a call, what is shown as its tensors."""
+        self.where: Location | None = None
         self.memory: Size = 0
         self.flops: Size | None = None
         self.problems: tuple[Problem, ...] = ()
@@ -44,6 +50,13 @@ class Draft:
             self.owned += other.owned
             self.memory = self.memory + other.memory
             self.add_flops(other.flops)
+
+    def chain(self, following: Draft) -> None:
+        """Add a function that takes what this one, or the last in its row, returns."""
+        self.calls += following.calls
+        self.links += 1
+        self.memory = self.memory + following.memory
+        self.add_flops(following.flops)
 
     def add_flops(self, flops: Size | None) -> None:
         """Add floating-point operations, where they are known."""

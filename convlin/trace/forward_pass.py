@@ -13,7 +13,7 @@ from torch.nn.modules.lazy import LazyModuleMixin
 
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import Node, modules_of, of_class, walk
-from convlin.tensors import describe
+from convlin.tensors import describe, tensors_in
 from convlin.trace.eager import as_written
 from convlin.trace.recording import Recording
 from convlin.trace.state import State
@@ -76,6 +76,7 @@ def one_pass(
             kept.error = _of_the_model(error)
         else:
             recording.outputs = describe(output, state.read)
+            recording.made_by = tuple(state.origins.source(tensor) for _, tensor in tensors_in(output, objects=True))
             recording.returns_none = output is None
             recording.failure = None  # what was raised on the way, forward itself caught
     return recording

@@ -239,7 +239,9 @@ class Between(TorchFunctionMode):
         made_inside = any(source.is_made for source in known)
         # A pooling or convolution that keeps the size leaves a trace, too: its units see their neighbours.
         if (len(known) > 1 and known[0] != known[1]) or op_of(func).sees_neighbors:
-            state.recording.joins.append(Join(name_of(func), line_of(caller), sources))
+            state.recording.joins.append(
+                Join(name_of(func), line_of(caller), sources, state.path, len(state.recording.events))
+            )
             source = Source.join(len(state.recording.joins) - 1)
         doubts = state.origins.doubts(tuple(tensors), {})
         for tensor in made:

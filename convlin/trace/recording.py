@@ -150,6 +150,8 @@ class Recording:
     """Identities of the tensors that some torch function took as a weight."""
     inputs: tuple[TensorInfo, ...] = ()
     outputs: tuple[TensorInfo, ...] = ()
+    made_by: tuple[Source, ...] = ()
+    """For each of ``outputs``, where it comes from."""
     failure: Failure | None = None
     returns_none: bool = False
     """The model came to its end and returned None."""

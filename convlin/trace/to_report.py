@@ -72,6 +72,7 @@ def _build(
         problems=problems,
         required_in_features=dict(recording.required),
         joins=tuple(recording.joins),
+        made_by=recording.made_by,
         remarks=(*remarks, *_RETURNS_NONE) if recording.returns_none else remarks,
         completed=recording.failure is None,
         expressions=recording.expressions.results(),

@@ -174,7 +174,9 @@ class Tracer:
         with torch._C.DisableTorchFunction():
             frame = self._state.completed(module)
             if self._state.watching and not self._state.stack:
-                self._state.recording.outputs = describe(output, self._state.read)
+                recording, origins = self._state.recording, self._state.origins
+                recording.outputs = describe(output, self._state.read)
+                recording.made_by = tuple(origins.source(tensor) for _, tensor in tensors_in(output, objects=True))
             if frame is not None and frame.output_size is not None:
                 resized = _with_size(output, frame.output_size, frame.output_axis)
                 self._record(module, frame, args, kwargs, resized)

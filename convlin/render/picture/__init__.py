@@ -12,6 +12,7 @@ from convlin.render.picture.condense import condense
 from convlin.render.picture.draw import draw
 from convlin.render.picture.drawing import Drawing
 from convlin.render.picture.flow import build
+from convlin.render.picture.look import Look
 from convlin.render.picture.simplify import simplify
 
 __all__ = ["picture", "svg"]
@@ -24,21 +25,31 @@ _LEEWAY = 1.06
 _FEWER = (28, 18, 10, 6)
 
 
-def picture(report: Report, width: float = WIDTH) -> Drawing:
+def picture(report: Report, width: float = WIDTH, look: Look | None = None) -> Drawing:
     """Everything that the picture of a report shows, with coordinates."""
+    look = look or Look()
     graph = build(report)
     simplify(graph, report.calls)
-    found = compose(condense(graph, report.calls), report, width)
+    found = compose(condense(graph, report.calls), report, width, look)
     for most in _FEWER:
         if found.width <= _LEEWAY * width:
             break
         # Branches side by side cannot go on in another row: whole modules become blocks instead.
-        shorter = compose(condense(graph, report.calls, most), report, width)
+        shorter = compose(condense(graph, report.calls, most), report, width, look)
         found = min(found, shorter, key=lambda drawing: drawing.width)
     return found
 
 
-def svg(report: Report, *, theme: str = "auto", width: int = WIDTH, title: str | None = None, halo: bool = True) -> str:
+def svg(
+    report: Report,
+    *,
+    theme: str = "auto",
+    width: int = WIDTH,
+    title: str | None = None,
+    batch: bool = True,
+    names: bool = True,
+    halo: bool = True,
+) -> str:
     """The picture of a report as SVG text.
 
     Args:
@@ -46,6 +57,8 @@ def svg(report: Report, *, theme: str = "auto", width: int = WIDTH, title: str |
         theme: ``"light"``, ``"dark"``, or ``"auto"``, which follows the reader's own setting.
         width: pixels that the rows of blocks may be wide; branches side by side can need more.
         title: what stands over the picture, in place of the name of the model's class.
+        batch: write the batch in every shape; without it, maps are written as papers do, ``64@28×28``.
+        names: write the modules' paths under the blocks.
         halo: draw letters with an edge in the color of the paper, so that they can be read over lines.
 
     Raises:
@@ -61,8 +74,11 @@ def svg(report: Report, *, theme: str = "auto", width: int = WIDTH, title: str |
         raise InputError(f"unknown theme {theme!r}: use {', '.join(map(repr, THEMES))}")
     if isinstance(width, bool) or not isinstance(width, int) or width < _LEAST_WIDTH:
         raise InputError(f"width={width!r} is not a valid width: write a number of pixels from {_LEAST_WIDTH} up")
+    for name, value in (("batch", batch), ("names", names)):
+        if not isinstance(value, bool):
+            raise InputError(f"{name}={value!r} should be True or False")
     if title is not None:
         if not isinstance(title, str) or not title.strip():
             raise InputError(f"title={title!r} is not a title: write a text")
         report = replace(report, model=title)
-    return draw(picture(report, width), report, theme, halo=halo)
+    return draw(picture(report, width, Look(batch, names)), report, theme, halo=halo)

@@ -94,6 +94,7 @@ def _theme_rules(scope: str, theme: str) -> list[str]:
         f"{scope} text.frame{{fill:{ink.muted};stroke:{ink.paper};stroke-dasharray:none}}",
         f"{scope} .tag{{fill:{ink.paper};stroke:{ink.skip}}}",
         f"{scope} text.tag,{scope} text.sign{{fill:{ink.text};stroke:none}}",
+        f"{scope} .output{{fill:{ink.skip}}}",
         f"{scope} .missing{{fill:{ink.paper};stroke:{ink.wrong}}}{scope} .cross{{stroke:{ink.wrong}}}",
     ]
     for role, colour in _COLOURS.items():

@@ -9,6 +9,7 @@ from convlin.render.picture.drawing import Block, Drawing, Label, Line, Tag
 from convlin.render.picture.graph import Graph, Key
 from convlin.render.picture.layout import FRAME_TITLE, MARGIN, FrameBox, Piece, Placer, Point, break_rows
 from convlin.render.picture.levels import Levels, levels, place_levels
+from convlin.render.picture.look import Look, Writer
 from convlin.render.picture.measure import STYLES, TEXT_GAP, elements, text_width
 from convlin.render.picture.route import Router
 
@@ -20,18 +21,19 @@ _LEAST_WIDTH_OF_PROBLEMS = 640.0
 _MOST_PROBLEMS = 8
 
 
-def compose(graph: Graph, report: Report, width: float) -> Drawing:
+def compose(graph: Graph, report: Report, width: float, look: Look) -> Drawing:
     """The picture of a graph, in rows of at most ``width`` pixels where its branches allow that."""
-    return _Composer(graph, report, width).drawing
+    return _Composer(graph, report, width, look).drawing
 
 
 class _Composer:
-    def __init__(self, graph: Graph, report: Report, width: float) -> None:
+    def __init__(self, graph: Graph, report: Report, width: float, look: Look) -> None:
         self.drawing = Drawing()
         self._room = width - 2 * MARGIN
         self._graph = graph
         self._report = report
-        self._elements = elements(graph)
+        self._writer = Writer(report, look)
+        self._elements = elements(graph, self._writer)
         self._row: dict[Key, int] = {}
         self._levels: Levels | None = None
         self._rows: list[Piece] = []
@@ -54,9 +56,9 @@ class _Composer:
         if not report.mode:
             subtitle = "no forward pass: nothing to draw"
         else:
-            parts = [f"input {_shapes(report.inputs)}"] if report.inputs else []
+            parts = [f"input {_shapes(self._writer.tensors(report.inputs))}"] if report.inputs else []
             if report.outputs:
-                parts.append(f"output {_shapes(report.outputs)}")
+                parts.append(f"output {_shapes(self._writer.tensors(report.outputs))}")
             subtitle = " → ".join(parts)
         subtitle += f"   {words.count(report.total_params)} parameters"
         if report.accepts is not None:

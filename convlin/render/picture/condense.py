@@ -131,6 +131,7 @@ class _Repeats:
                 *((key, target) for target in self._graph.targets[key]),
             )
         ]
+        self._graph.stand_in(stands_for)
         for key in stands_for:
             self._graph.remove(key)
         for source, target in edges:
@@ -211,6 +212,7 @@ def _fold_modules(graph: Graph, calls: Sequence[Call], depth: int) -> Graph:
         around = {other for key in keys for other in (*graph.sources[key], *graph.targets[key])} - keys
         sources = sorted(source for source in around if source < block.key and keys.intersection(graph.targets[source]))
         targets = sorted(target for target in around if target > block.key and keys.intersection(graph.sources[target]))
+        graph.stand_in(dict.fromkeys(keys, block.key))
         for key in keys:
             graph.remove(key)
         graph.add(block, sources)

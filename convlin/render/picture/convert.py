@@ -10,7 +10,7 @@ from convlin.render.picture import svg
 _SCALE = 2.0
 
 
-def converted(report: Report, suffix: str) -> bytes:
+def converted(report: Report, suffix: str, *, batch: bool = True) -> bytes:
     """The light picture in the format of ``suffix``.
 
     Raises:
@@ -21,8 +21,11 @@ def converted(report: Report, suffix: str) -> bytes:
     except ImportError as error:
         said = f"{suffix} needs cairosvg: pip install 'convlin[picture]', or save the picture as .svg"
         raise InputError(said) from error
+    except OSError as error:  # cairosvg is there, and the library of the system that it calls is not
+        said = f"{suffix} needs the cairo library beside cairosvg: install libcairo2, or save the picture as .svg"
+        raise InputError(said) from error
     # cairosvg paints the edge of letters over them, so they have none here.
-    drawn = svg(report, theme="light", halo=False).encode()
+    drawn = svg(report, theme="light", batch=batch, halo=False).encode()
     if suffix == ".pdf":
         return bytes(cairosvg.svg2pdf(bytestring=drawn))
     return bytes(cairosvg.svg2png(bytestring=drawn, scale=_SCALE))

@@ -52,6 +52,7 @@ class _Builder:
                 self._join(join, index)
         self._drop_unused_inputs()
         self._end()
+        self._outputs()
 
     # Nodes
 
@@ -73,6 +74,13 @@ class _Builder:
             self.graph.connect(unused.pop(0), first)
         for key in unused:
             self.graph.remove(key)
+
+    def _outputs(self) -> None:
+        """Which block makes what the model returns, where that was seen."""
+        for info, source in zip(self._report.outputs, self._report.made_by, strict=False):
+            key = self._resolve(source)
+            if key in self.graph.nodes:
+                self.graph.outputs[info.place] = key
 
     def _end(self) -> None:
         """A mark where the pass stopped between two layers, or in code that no call shows."""
@@ -107,7 +115,7 @@ class _Builder:
                 arrived=call.input_shapes,
                 integer=bool(call.outputs) and _is_integer(call.outputs[0]),
                 chain=self._tree.chain(self._tree.parents[index]),
-                detail=kinds.detail(call.type, call.settings),
+                detail=kinds.detail(call.type, call.settings, call.input_shape),
                 problems=tuple(line for problem in problems for line in lines(problem)),
                 failed=call.failed,
                 keeps=keeps and not problems and not call.failed,

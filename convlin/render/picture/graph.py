@@ -6,7 +6,7 @@ out (``arrange``, ``layout``).  It knows names and sizes; it knows nothing of pi
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -85,13 +85,15 @@ class Frame:
 class Graph:
     """Nodes in order of execution, and for each what feeds it and what it feeds."""
 
-    __slots__ = ("frames", "nodes", "sources", "targets")
+    __slots__ = ("frames", "nodes", "outputs", "sources", "targets")
 
     def __init__(self) -> None:
         self.nodes: dict[Key, Node] = {}
         self.sources: dict[Key, dict[Key, None]] = {}
         self.targets: dict[Key, dict[Key, None]] = {}
         self.frames: list[Frame] = []
+        self.outputs: dict[str, Key] = {}
+        """For each output of the model, by its name, what makes it."""
 
     def add(self, node: Node, sources: Iterable[Key] = ()) -> None:
         """A node and its incoming edges; the sources are there already."""
@@ -120,13 +122,18 @@ class Graph:
         del self.nodes[key]
 
     def merge(self, key: Key, into: Key) -> None:
-        """Take a node away; ``into`` takes over its edges."""
+        """Take a node away; ``into`` takes over its edges, and returns what it returned."""
+        self.stand_in({key: into})
         sources, targets = list(self.sources[key]), list(self.targets[key])
         self.remove(key)
         for source in sources:
             self.connect(source, into)
         for target in targets:
             self.connect(into, target)
+
+    def stand_in(self, stands_for: Mapping[Key, Key]) -> None:
+        """The outputs of some nodes are told at others from now on."""
+        self.outputs = {name: stands_for.get(key, key) for name, key in self.outputs.items()}
 
     def in_order(self) -> list[Node]:
         """The nodes in order of execution."""
@@ -144,4 +151,5 @@ class Graph:
         other.sources = {key: dict(edges) for key, edges in self.sources.items()}
         other.targets = {key: dict(edges) for key, edges in self.targets.items()}
         other.frames = list(self.frames)
+        other.outputs = dict(self.outputs)
         return other

@@ -137,8 +137,12 @@ def extents(form: str, shape: Shape) -> tuple[Size, tuple[Size, ...]]:
     return shape[-axes - 1], tuple(shape[-axes:])
 
 
-def detail(type: str, settings: Mapping[str, Any]) -> str:
-    """Kernel and stride as papers write them (``3×3 /2``), heads of an attention, layers of an LSTM."""
+def detail(type: str, settings: Mapping[str, Any], arrived: Shape | None = None) -> str:
+    """Kernel and stride as papers write them (``3×3 /2``), groups, heads of an attention, layers of an LSTM.
+
+    >>> detail("Conv2d", {"kernel_size": (3, 3), "stride": (1, 1), "groups": 8}, (1, 8, 5, 5))
+    '3×3 depthwise'
+    """
     axes = dimensions(type)
     given = settings.get("kernel_size")
     if given is None and role(type) == "pool" and "adaptive" not in type:
@@ -149,6 +153,10 @@ def detail(type: str, settings: Mapping[str, Any]) -> str:
         stride = _sizes(settings.get("stride"), axes) or (kernel if role(type) == "pool" else [])
         if set(stride) - {"1"}:
             parts.append("/" + (stride[0] if len(set(stride)) == 1 else "×".join(stride)))
+    groups = settings.get("groups")
+    if axes and isinstance(groups, int) and groups > 1:
+        channels = arrived[-axes - 1] if arrived is not None and len(arrived) > axes else None
+        parts.append("depthwise" if groups == channels else f"{groups} groups")
     if isinstance(settings.get("num_heads"), int):
         parts.append(f"{settings['num_heads']} heads")
     if isinstance(settings.get("num_layers"), int) and settings["num_layers"] > 1:

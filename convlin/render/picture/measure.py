@@ -7,16 +7,18 @@ there is no number, is drawn as if it were ``_DEFAULT``.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from math import fsum, log2, sqrt
 from typing import NamedTuple
 
 from convlin.records import Size
-from convlin.render import words
 from convlin.render.picture import kinds
 from convlin.render.picture.condense import span
-from convlin.render.picture.graph import Graph, Node
+from convlin.render.picture.graph import Graph, Key, Node
+from convlin.render.picture.look import Writer
+from convlin.render.picture.names import cut, short_names
 from convlin.render.picture.trouble import STOPPED
 
 #: Between slabs side by side, and from one slice of a volume to the one behind it.
@@ -28,8 +30,8 @@ TEXT_GAP = 4.0
 
 _DEFAULT = 64
 _SLABS = 4
-_NAME_LETTERS = 18
-_LONGEST_WORD = 22
+_MOST_OUTPUTS = 2
+_OUTPUT_LETTERS = 26
 _TYPE_LETTERS = 16
 _SHAPE_LETTERS = 26
 
@@ -50,6 +52,7 @@ STYLES = {
     "name": Style(11, True, 14),
     "type": Style(10.5, False, 13.5),
     "folded": Style(10, False, 13),
+    "output": Style(10.5, True, 14),
     "problem": Style(10.5, True, 14),
     "frame": Style(11, True, 15),
     "sign": Style(11, False, 14),
@@ -171,24 +174,53 @@ class Element:
         return self.block_height / 2 + fsum(text.height for text in self.under) + (TEXT_GAP if self.under else 0)
 
 
-def elements(graph: Graph) -> dict[tuple[int, int], Element]:
+def elements(graph: Graph, writer: Writer) -> dict[Key, Element]:
     """Every node of the graph, measured."""
     scale = _Scale(graph)
-    framed = {key: frame.prefix for frame in graph.frames for key in frame.keys if frame.prefix}
-    return {key: _element(node, scale, framed.get(key, "")) for key, node in graph.nodes.items()}
+    names = _names(graph) if writer.look.names else {}
+    marks = _marks(graph)
+    return {
+        key: _element(node, scale, writer, names.get(key, ()), marks.get(key, ())) for key, node in graph.nodes.items()
+    }
 
 
-def _element(node: Node, scale: _Scale, prefix: str) -> Element:
+def _marks(graph: Graph) -> dict[Key, tuple[str, ...]]:
+    """Beside what makes an output of the model, its name; of many the first and the number of the others."""
+    made: dict[Key, list[str]] = {}
+    for name, key in graph.outputs.items():
+        made.setdefault(key, []).append(cut(f"output {name}".strip(), _OUTPUT_LETTERS))
+    return {
+        key: (*names[:_MOST_OUTPUTS], *([f"and {len(names) - _MOST_OUTPUTS} more"] if names[_MOST_OUTPUTS:] else []))
+        for key, names in made.items()
+    }
+
+
+def _names(graph: Graph) -> dict[Key, tuple[str, ...]]:
+    """The lines of the name of every node; the title of a frame says where what is in it stands."""
+    inside = {key: number for number, frame in enumerate(graph.frames) for key in frame.keys}
+    groups: dict[int, dict[Key, str]] = {}
+    for key, node in graph.nodes.items():
+        if node.name:
+            number = inside.get(key, -1)
+            prefix = graph.frames[number].prefix if number >= 0 else ""
+            name = span(node.name, node.last).removeprefix(f"{prefix}." if prefix else "")
+            groups.setdefault(number, {})[key] = name
+    short = {number: short_names(names.values()) for number, names in groups.items()}
+    return {key: short[number][name] for number, names in groups.items() for key, name in names.items()}
+
+
+def _element(node: Node, scale: _Scale, writer: Writer, name: Sequence[str], marks: Sequence[str]) -> Element:
+    returned = tuple(Text(mark, "output") for mark in marks)
     if node.is_sign:
         width = max(SIGN_HEIGHT, text_width(sign_text(node), 11) + 16) if len(node.sign) > 1 else SIGN_HEIGHT
         under = [Text(line, "folded") for line in _folded(node.after)]
         if node.failed:
             under.append(Text(STOPPED, "problem"))
-        return Element(node, None, width, (), tuple(under))
+        return Element(node, None, width, (), (*under, *returned))
     over = [Text(line, "note") for line in _broken(node.note, "·")] if node.note else []
     if node.shape is not None:
-        over += [Text(line, "shape") for line in _broken(words.shape(node.shape), "×")]
-    return Element(node, scale.solid(node), 0.0, tuple(over), tuple(_under(node, prefix)))
+        over += [Text(line, "shape") for line in _broken(writer.shape(node), "×")]
+    return Element(node, scale.solid(node), 0.0, tuple(over), (*_under(node, writer, name), *returned))
 
 
 def _broken(text: str, sign: str) -> list[str]:
@@ -209,13 +241,11 @@ def sign_text(node: Node) -> str:
     return node.type if node.role == "gap" else node.sign
 
 
-def _under(node: Node, prefix: str) -> list[Text]:
+def _under(node: Node, writer: Writer, name: Sequence[str]) -> list[Text]:
     mark = "✗ " if node.problems or node.failed else ""
-    # The title of a frame tells where it stands; inside it the rest of the path will do.
-    name = short(span(node.name, node.last).removeprefix(f"{prefix}.")) if node.name else ""
-    texts = [Text(mark + name, "name")] if name else []
+    texts = [Text(f"{'' if place else mark}{line}", "name") for place, line in enumerate(name)]
     texts += [Text(f"{line} →", "folded") for line in _folded(node.before)]
-    kind = short(node.type)
+    kind = cut(node.type)
     detail = f"{node.detail}{f' ×{node.count:,}' if node.count > 1 else ''}".strip()
     if len(kind) + len(detail) <= _TYPE_LETTERS:
         kind, detail = f"{kind} {detail}".strip(), ""
@@ -224,6 +254,8 @@ def _under(node: Node, prefix: str) -> list[Text]:
         kind = ""
     texts += [Text(line, "type") for line in (kind, detail) if line]
     texts += [Text(line, "folded") for line in (*_folded(node.inside), *_folded(node.after))]
+    if writer.is_shared(node):
+        texts.append(Text("shared weights", "folded"))
     problems = list(node.problems) or ([STOPPED] if node.failed else [])
     return texts + [Text(line, "problem") for line in problems]
 
@@ -235,22 +267,8 @@ def _folded(names: tuple[str, ...]) -> list[str]:
         if lines and len(lines[-1]) + len(name) < 18:
             lines[-1] += f", {name}"
         else:
-            lines.append(short(name))
+            lines.append(cut(name))
     return lines if len(lines) <= 3 else [*lines[:2], f"+ {len(names) - 2} more"]
-
-
-def short(name: str) -> str:
-    """A path cut from the front, at its dots, to a length that fits under a block."""
-    if len(name) <= _NAME_LETTERS:
-        return name
-    parts = name.split(".")
-    while len(parts) > 1 and len(".".join(parts)) > _NAME_LETTERS:
-        parts = parts[1:]
-    tail = ".".join(parts)
-    if len(tail) <= _LONGEST_WORD:
-        return tail if tail == name else f"…{tail}"
-    half = _LONGEST_WORD // 2
-    return f"{tail[: half - 1]}…{tail[-half:]}"
 
 
 def number(size: Size) -> int:

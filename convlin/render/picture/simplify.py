@@ -13,6 +13,7 @@ from dataclasses import replace
 from convlin.records import Call
 from convlin.render.picture import kinds
 from convlin.render.picture.graph import Graph, Key, Node
+from convlin.render.picture.rotation import fold_rotations
 
 _GROUPED = ("map", "signal", "volume", "last")
 
@@ -30,6 +31,7 @@ def simplify(graph: Graph, calls: Sequence[Call]) -> None:
             _fold_rearrangement(graph, node)
         elif node.role == "cat":
             _fold_empty_concatenation(graph, node)
+    fold_rotations(graph)
     _group(graph)
 
 
@@ -113,6 +115,7 @@ def _fold_rearrangement(graph: Graph, node: Node) -> None:
 def _take_over(graph: Graph, source: Node, node: Node) -> None:
     for origin in list(graph.sources[source.key]):
         graph.connect(origin, node.key)
+    graph.stand_in({source.key: node.key})
     graph.remove(source.key)
 
 

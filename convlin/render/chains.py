@@ -1,0 +1,50 @@
+"""Views and transposes that follow one another become one row: nothing but axes is rearranged between its ends."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from math import prod
+
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
+from convlin.records import Call, Report, Source
+from convlin.render.tree import Block
+from convlin.sizes.equal import same
+
+
+def chained(blocks: Sequence[Block], report: Report) -> list[Block]:
+    """The same blocks, at every level, where each run of such functions is one; the input is the first's, the output
+    the last's, and what is counted in it is counted for all."""
+    found: list[Block] = []
+    for block in blocks:
+        block.children = chained(block.children, report)
+        last = found[-1] if found else None
+        if last is not None and last.draft is not None and block.draft is not None and _goes_on(last, block, report):
+            last.draft.chain(block.draft)
+            last.calls += block.calls
+        else:
+            found.append(block)
+    return found
+
+
+def _goes_on(before: Block, block: Block, report: Report) -> bool:
+    if not before.calls or not block.calls or before.path != block.path:
+        return False
+    last, call = report.calls[before.calls[-1]], report.calls[block.calls[0]]
+    return (
+        _rearranges(last)
+        and _rearranges(call)
+        and call.sources == (Source.call(before.calls[-1]),)
+        and not (before.draft and before.draft.problems)
+        and not (block.draft and block.draft.problems)
+    )
+
+
+def _rearranges(call: Call) -> bool:
+    """Whether every element of the one tensor that came in is in the one that came out, once."""
+    op = OPS.named(call.type) if call.is_function else None
+    if op.family is not Family.REARRANGE or call.failed or call.stood_in:
+        return False
+    if len(call.inputs) != 1 or len(call.outputs) != 1:
+        return False
+    return same(prod(call.inputs[0].shape), prod(call.outputs[0].shape))
