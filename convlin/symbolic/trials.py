@@ -14,12 +14,13 @@ from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin.functions.fake_shapes import KnownSizes
 from convlin.inputs import Plan
-from convlin.module_tree import named_parameters_of
+from convlin.module_tree import modules_of, named_parameters_of
 from convlin.observe import is_resource
 from convlin.records import Shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.quiet import compiling
 from convlin.tensors import describe, map_tensors
+from convlin.trace.eager import as_written
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.function_mode import Between
 from convlin.trace.recording import Recording
@@ -203,6 +204,7 @@ class Trials:
                 stack.enter_context(compiling())
                 stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
             stack.enter_context(prepared(self._model, plan, self._mode))
+            stack.enter_context(as_written(modules_of(self._model)))
             stack.enter_context(torch.no_grad())
             stack.enter_context(Between(State(keeper=keeper)))  # which sees what the model writes to
             made = stack.enter_context(Elements()) if not real else None
