@@ -125,3 +125,67 @@ def test_a_compiled_part_runs_as_it_is_written() -> None:
     assert s.accepts.text == "L any from 4 up"
     plain = nn.Sequential(nn.Conv1d(2, 3, 3), nn.MaxPool1d(2))
     assert [runs(plain, 2, length) is not None for length in (3, 4, 5)] == [False, True, True]
+
+
+# Sizes that are refused in the middle of a range, and ranges that are a part of what is taken
+
+
+def refusing(refuses: Callable[[int], bool]) -> nn.Module:
+    """A model whose own code refuses some lengths."""
+
+    def call(x: Tensor) -> Tensor:
+        if refuses(x.shape[-1]):
+            raise ValueError("no such length")
+        return x
+
+    return nn.Sequential(Calls(call), nn.Conv1d(2, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: refusing(lambda length: length == 50),
+        lambda: refusing(lambda length: 50 <= length < 60),
+        lambda: refusing(lambda length: length in (30, 90)),
+        lambda: refusing(lambda length: length % 7 == 3),
+        lambda: Calls(lambda x: F.interpolate(x, scale_factor=0.29) + x[..., : x.shape[-1] * 29 // 100]),
+    ],
+)
+def test_no_range_has_a_hole(make: Callable[[], nn.Module]) -> None:
+    model = make().eval()
+    accepts = summarize(model, (2, "L")).accepts
+    assert accepts is not None
+    (found,) = accepts.sizes
+    sizes = [*range(2, 200), 899, 1000]
+    assert [size for size in sizes if size in found and runs(model, 2, size) is None] == []
+    below = [size for size in (found.minimum - 1, found.minimum - found.step) if size > 1]
+    assert [size for size in below if runs(model, 2, size) is not None] == []
+
+
+@pytest.mark.parametrize(
+    ("make", "shape"),
+    [
+        (lambda: refusing(lambda length: length not in (32, 64, 128)), (2, "L")),
+        (lambda: Calls(lambda x: x.unflatten(2, (int(x.shape[2] ** 0.5), -1)).transpose(2, 3) * 1.0), (2, "L")),
+        (lambda: Calls(lambda x: x.view(1, 2, int(x.shape[2] ** 0.5), int(x.shape[2] ** 0.5))), (2, "L")),
+    ],
+)
+def test_one_size_of_several_is_no_answer(make: Callable[[], nn.Module], shape: tuple[Any, ...]) -> None:
+    model = make().eval()
+    taken = [size for size in (32, 49, 64, 81, 128) if runs(model, 2, size) is not None]
+    assert len(taken) > 1
+    accepts = summarize(model, shape).accepts
+    assert accepts is None or all(size in accepts.sizes[0] for size in taken)
+
+
+def test_forms_hold_at_the_sizes_that_are_taken() -> None:
+    def padded(x: Tensor) -> Tensor:
+        return F.pad(x, (0, 2 - x.shape[-1] % 2)) if x.shape[-1] % 2 else x
+
+    model = nn.Sequential(Calls(padded), nn.MaxPool1d(2, ceil_mode=True), nn.MaxPool1d(1, 4), nn.Linear(6, 11)).eval()
+    s = summarize(model, (4, "L"))
+    assert s.accepts is not None
+    assert s.accepts.text == "L from 41 to 48"
+    assert s.report.remarks == ()
+    for length in range(41, 49):
+        assert at(s["0"].output_shape, L=length) == (1, 4, length + length % 2)

@@ -92,6 +92,7 @@ class Trials:
         self._batch = batch
         self._left = _MOST_ELEMENTS_TOGETHER
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
+        self._points: dict[tuple[int, ...], Point] = {}
         self._meta = plan.device.type != "meta"
         known = (weight for _, weight in named_parameters_of(model) if not isinstance(weight, UninitializedParameter))
         self._is_small = self._meta and sum(weight.numel() for weight in known) <= _FEW_PARAMETERS
@@ -102,6 +103,13 @@ class Trials:
     def count(self) -> int:
         """How many runs there were."""
         return len(self._tried)
+
+    @property
+    def taken(self) -> list[Point]:
+        """The sizes at which the model was found to run to the end, the smallest first."""
+        refused = {sizes for (real, sizes), trial in self._tried.items() if real and not trial.passed}
+        found = {sizes for (_, sizes), trial in self._tried.items() if trial.passed} - refused
+        return [self._points[sizes] for sizes in sorted(found)]
 
     def passes(self, point: Point, *, expected: bool) -> bool | None:
         """Whether the model takes these sizes; None where no run can tell.
@@ -193,6 +201,7 @@ class Trials:
         key = (real, tuple(point.values()))
         if key not in self._tried:
             self._tried[key] = self._try(point, real=real)
+            self._points[key[1]] = dict(point)
         return self._tried[key]
 
     def _try(self, point: Point, *, real: bool) -> Trial:
