@@ -139,8 +139,9 @@ class ClosedForms:
 
     def _expanded(self, expression: sympy.Expr) -> sympy.Expr:
         """The expression in the user's letters with nothing simplified."""
+        rests = self._rests()
         while True:
-            known = {s: self._definitions[s] for s in expression.free_symbols if s in self._definitions}
+            known = {s: rests.get(s, self._definitions[s]) for s in expression.free_symbols if s in self._definitions}
             if not known:
                 return expression.xreplace(self._letters)
             expression = expression.xreplace(known)

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
+import torch
+
 from convlin.records import Accepts, SizeRange
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
@@ -23,6 +25,12 @@ _MOST_ROUNDS = 16
 #: Steps between sizes that are looked for where no condition tells of any.
 _STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 32)
 _MOST_RUNS = 70
+#: Sizes that settle many conditions at once: small ones, those that nothing divides, and a large one.
+_SMALL_OR_ODD = ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101), (211, 211))
+_LARGE, _LARGE_ALONE = 4099, 65521
+#: How many sizes are tried at which a question of the model's own comes out otherwise than at the size before.
+_MOST_TURNS = 12
+_TURNS_UP_TO = 1100
 
 
 class Check(NamedTuple):
@@ -30,6 +38,8 @@ class Check(NamedTuple):
 
     point: Point
     expected: bool
+    is_extra: bool = False
+    """Not one of those that prove a range: left out where it would be dear, and not run again for real."""
 
 
 @dataclass(slots=True)
@@ -78,8 +88,12 @@ class Search:
                 if self.trials.count > self.most_runs:
                     return _NO_ANSWER
                 point = check.point
+                if check.is_extra and (for_real or not self.trials.affordable(point)):
+                    continue
                 passed = self._for_real(point) if for_real else self._passes(point, expected=check.expected)
-                if passed is None:
+                if passed is None and check.is_extra:
+                    continue
+                if passed is None or (passed and check.is_extra and not check.expected):
                     return _NO_ANSWER
                 if passed != check.expected:
                     return Check(check.point, passed)
@@ -127,8 +141,45 @@ class Search:
         if guess.tied:
             first = next(iter(ranges))
             checks.append(Check({**low, first: low[first] + ranges[first].step}, False))
+        known = [each.point for each in checks]
+        checks += [check for check in self._turns(guess) if check.point not in known]
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
+
+    def _turns(self, guess: Guess) -> list[Check]:
+        """Sizes on both sides of what was asked: the model may refuse some in the middle of a range.
+
+        Where a single size is thought to be taken, the others that the model's own code asks for are tried.
+        """
+        letters, sizes = self.assumed.letters, torch.arange(1, _TURNS_UP_TO + 1)
+        points = {**self.assumed.others, **dict.fromkeys(self.assumed.names, sizes)}
+        inside = torch.stack(
+            [torch.tensor([size in found for size in sizes.tolist()]) for found in guess.ranges.values()]
+        ).all(0)
+        is_single = all(found.exact is not None for found in guess.ranges.values())
+        chosen: dict[int, None] = {}
+        asked = [each for each in letters.decisions if not each.own and not each.is_number]
+        for decision in sorted(asked, key=lambda each: not each.direct):
+            try:
+                answers = torch.as_tensor(letters.evaluation(points)(decision.expression))
+            except (NotImplementedError, ArithmeticError, RuntimeError):
+                continue
+            if answers.dim() == 1:
+                places = (answers[1:] != answers[:-1]).nonzero().flatten()
+                turns = torch.stack([places, places + 1]).T.flatten()
+                if not is_single:
+                    turns = turns[inside[turns]]
+                elif not decision.direct:
+                    continue
+                chosen.update(dict.fromkeys(turns[: _MOST_TURNS // 2 if decision.direct else 2].tolist()))
+        return [
+            Check(
+                {**self.assumed.others, **dict.fromkeys(self.assumed.names, int(sizes[place]))},
+                bool(inside[place]),
+                is_extra=True,
+            )
+            for place in [*chosen][:_MOST_TURNS]
+        ]
 
     def _smallest(self, guess: Guess) -> Point:
         return {**self.assumed.others, **{name: found.minimum for name, found in guess.ranges.items()}}
@@ -171,7 +222,8 @@ class Search:
     def _strike_out_by_small_sizes(self) -> None:
         """Runs that settle many conditions at once: the smallest inputs, and sizes that nothing divides."""
         first = self.assumed.names[0]
-        for sizes in ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101), (211, 211)):
+        large = _LARGE if len(self.assumed.names) > 1 else _LARGE_ALONE
+        for sizes in (*_SMALL_OR_ODD, (large, large)):
             point = {**self.assumed.others, **dict.fromkeys(self.assumed.names, sizes[0]), first: sizes[1]}
             if not self.assumed.takes_point(point) and self._passes(point, expected=False):
                 self.assumed.strike_out(point)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
 
 from torch import nn
 
@@ -13,7 +14,7 @@ from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials
-from convlin.symbolic.turning import turning_points
+from convlin.symbolic.turning import asked, turning_points
 from convlin.trace.recording import Recording
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
@@ -30,7 +31,9 @@ _MOST_TURNED = 4
 _MOST_TURNING = 6
 #: At how many of the sizes where the forms are wrong the model is followed anew.
 _MOST_OTHERS = 2
-_LEAST_ANEW = 48
+_LEAST_ANEW = 16
+#: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
+_MOST_TAKEN = 6
 
 
 class Confirmed:
@@ -69,6 +72,29 @@ class Confirmed:
     def compare(self, point: Point, recording: Recording) -> None:
         """Note whether the forms are what a run at ``point`` showed."""
         (self.right if agrees(self.followed, recording, point) else self.wrong).append(point)
+
+    def elsewhere_among(self, points: Iterable[Point]) -> list[Point]:
+        """Of ``points`` those at which a question comes out as it does at no size that was run."""
+        decisions = list(dict.fromkeys((each.expression, each.outcome) for each in asked(self.followed)))
+        known = {self._answers(point, decisions) for point in (self.followed.sample, *self.points)}
+        found: list[Point] = []
+        for point in points:
+            answers = self._answers(point, decisions)
+            if answers not in known and len(found) < _MOST_TAKEN:
+                known.add(answers)
+                found.append(point)
+        return found
+
+    def _answers(self, point: Point, decisions: Sequence[tuple[Any, Any]]) -> tuple[Any, ...]:
+        evaluation = self.followed.session.evaluation(point)
+
+        def answer(expression: Any) -> Any:
+            try:
+                return bool(evaluation(expression))
+            except (NotImplementedError, ArithmeticError):
+                return None
+
+        return tuple(answer(expression) for expression, _ in decisions)
 
     @property
     def asked(self) -> list[Decision]:
@@ -121,10 +147,16 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
         best.look_at(_other_ways(followed, points))
     near = [*turning_points(followed, _MOST_TURNING), *_small_points(followed, _SMALL_AT_FIRST)]
     best.look_at(point for point in near if point not in best.points)
+    return repaired(model, best, mode, trials)
+
+
+def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Confirmed:
+    """The same, where forms are wrong at a size that was run: followed anew there, or mended."""
     if not best.wrong:
         return best
+    followed = best.followed
     if not questions(followed):
-        best.look_at([*_points(followed, _OFFSETS[:2]), followed.sample])
+        best.look_at(point for point in [*_points(followed, _OFFSETS[:2]), followed.sample] if point not in best.points)
     candidates = [best]
     # At a small size letters come to the same, 1, and a pass there tells them not apart.
     batch = followed.plan.batch_size
@@ -141,7 +173,7 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
         candidates.append(other)
         best = min(candidates, key=lambda each: len(each.wrong))
     if best.wrong:
-        best.look_at(_points(followed, _MORE_OFFSETS))
+        best.look_at(point for point in _points(followed, _MORE_OFFSETS) if point not in best.points)
         best.look_at(point for point in _small_points(followed, _SMALL) if point not in best.points)
         forms = known_forms([each.followed for each in candidates])
         other = Confirmed(mended(best.followed, best.seen, forms), trials)

@@ -20,7 +20,7 @@ from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
-from convlin.symbolic.confirm import Confirmed, confirmed
+from convlin.symbolic.confirm import Confirmed, confirmed, repaired
 from convlin.symbolic.follow import Followed, follow, follow_at, meets
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
@@ -54,6 +54,10 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     recording = followed.recording
     failure = recording.failure
     accepts = _accepts(followed, trials) if failure is None else None
+    if failure is None:
+        checked.look_at(checked.elsewhere_among(point for point in trials.taken if _is_inside(accepts, point)))
+        checked = repaired(root, checked, mode, trials)
+        followed, recording = checked.followed, checked.followed.recording
     if checked.pinned and accepts is not None:
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
     mistakes = _mistakes(root, checked, mode, accepts)
@@ -83,6 +87,10 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     assumed = Assumed(followed.session, list(followed.conditions), names, others)
     tables = tuple(lookups(followed.recording.events))
     return Search(assumed, trials, runs, tables, Stretching(followed, trials)).settled()
+
+
+def _is_inside(accepts: Accepts | None, point: Point) -> bool:
+    return accepts is None or all(point[found.name] in found for found in accepts.sizes)
 
 
 def _ends(accepts: Accepts, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:

@@ -44,7 +44,7 @@ def far_in(found: SizeRange, index: int, affordable: Callable[[int], bool]) -> i
 def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = None) -> SizeRange | None:
     """The range that ``sizes``, which are sorted, make up; None where they make none.
 
-    Of several runs it is the one that holds ``near``.
+    Of several runs it is the one that holds ``near``, where that is most of what is taken.
 
     >>> pattern("H", [31, 32, 33, 34], 4096).text
     'from 31 to 34'
@@ -52,6 +52,8 @@ def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = No
     'multiples of 16'
     >>> pattern("H", [size for size in range(15, 4097) if size % 16 in (15, 0)], 4096).text
     'multiples of 16, or 1 less'
+    >>> pattern("H", [number**2 for number in range(1, 65)], 4096) is None
+    True
     """
     if not sizes:
         return None
@@ -68,7 +70,9 @@ def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = No
     endless = sizes[-1] > largest - step
     if endless and (len(sizes) - start) * step * 2 > largest:
         return SizeRange(name, sizes[start], None, step)
-    return _run(name, sizes, near if near is not None and near in sizes else sizes[len(sizes) // 2])
+    run = _run(name, sizes, near if near is not None and near in sizes else sizes[len(sizes) // 2])
+    # A range reads as all that is taken: a run among many others is no answer.
+    return run if 2 * sum(size in run for size in sizes) >= len(sizes) else None
 
 
 def _runs_of_runs(name: str, sizes: Sequence[int], largest: int) -> SizeRange | None:

@@ -197,7 +197,8 @@ def _fake_once_known(lazy: Sequence[Any]) -> None:
 
     def initialize(module: Any, *args: Any, **kwargs: Any) -> None:
         del module.__dict__["initialize_parameters"]
-        module.initialize_parameters(*args, **kwargs)
+        with _on_their_devices(unknown):
+            module.initialize_parameters(*args, **kwargs)
         exchange([module], fake)
 
     for tensor in unknown:
@@ -205,6 +206,19 @@ def _fake_once_known(lazy: Sequence[Any]) -> None:
         tensor.__dict__["materialize"] = partial(tensor.materialize, device=tensor.device, dtype=tensor.dtype)
     for module in lazy:
         module.__dict__["initialize_parameters"] = partial(initialize, module)
+
+
+@contextmanager
+def _on_their_devices(unknown: Sequence[Any]) -> Iterator[None]:
+    """Spare a lazy tensor the look at its own data for a device and a dtype: beside fake tensors a buffer has none."""
+    waiting: list[Any] = [tensor for tensor in unknown if is_lazy(tensor)]
+    for tensor in waiting:
+        tensor.materialize = partial(tensor.materialize, device=tensor.device, dtype=tensor.dtype)
+    try:
+        yield
+    finally:
+        for tensor in waiting:
+            del tensor.__dict__["materialize"]
 
 
 def needs_values(error: BaseException) -> bool:
@@ -323,6 +337,9 @@ class _Parts:
                 if kwargs.get("size_oblivious"):  # torch 2.6 asks so whether a size that depends on values is 0
                     return super()._maybe_evaluate_static(expr, *args, **kwargs)
                 return None
+
+            # ShapeEnv empties the cache of its own method where it learns the range of a size without a hint.
+            _maybe_evaluate_static.cache_clear = lambda: None  # type: ignore[attr-defined]
 
             def simplify(self, expr: Any, *args: Any, **kwargs: Any) -> Any:
                 return expr

@@ -44,7 +44,7 @@ class Stretching:
             except (NotImplementedError, ArithmeticError):
                 continue
             if sizes[0] != sizes[1] and 1 in sizes:
-                fixed |= one.is_Integer or other.is_Integer
+                fixed |= not self._makes_numbers and (one.is_Integer or other.is_Integer)
                 doubtful = True  # two sizes may have been equal by chance
         recording = self._trials.record(point) if doubtful and self._trials.affordable(point) else None
         if recording is None:
@@ -54,6 +54,12 @@ class Stretching:
             return fixed or not agreed
         # Nothing was seen to be stretched: a view asks for equal sizes, too, and the model went another way here.
         return fixed and agreed
+
+    @cached_property
+    def _makes_numbers(self) -> bool:
+        """Whether a size became a plain number: a number that something has to equal may be made of it."""
+        session = self._followed.session
+        return any(each.is_number and not each.own and session.names_in(each.expression) for each in session.decisions)
 
     @cached_property
     def _always(self) -> frozenset[Hashable]:

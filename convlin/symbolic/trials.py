@@ -13,13 +13,14 @@ from torch.nn.parameter import UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin.inputs import Plan
-from convlin.module_tree import named_parameters_of
+from convlin.module_tree import modules_of, named_parameters_of
 from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.quiet import compiling
 from convlin.tensors import describe, map_tensors
+from convlin.trace.eager import as_written
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.function_mode import Between
 from convlin.trace.recording import Recording
@@ -91,6 +92,7 @@ class Trials:
         self._batch = batch
         self._left = _MOST_ELEMENTS_TOGETHER
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
+        self._points: dict[tuple[int, ...], Point] = {}
         self._meta = plan.device.type != "meta"
         known = (weight for _, weight in named_parameters_of(model) if not isinstance(weight, UninitializedParameter))
         self._is_small = self._meta and sum(weight.numel() for weight in known) <= _FEW_PARAMETERS
@@ -101,6 +103,13 @@ class Trials:
     def count(self) -> int:
         """How many runs there were."""
         return len(self._tried)
+
+    @property
+    def taken(self) -> list[Point]:
+        """The sizes at which the model was found to run to the end, the smallest first."""
+        refused = {sizes for (real, sizes), trial in self._tried.items() if real and not trial.passed}
+        found = {sizes for (_, sizes), trial in self._tried.items() if trial.passed} - refused
+        return [self._points[sizes] for sizes in sorted(found)]
 
     def passes(self, point: Point, *, expected: bool) -> bool | None:
         """Whether the model takes these sizes; None where no run can tell.
@@ -192,6 +201,7 @@ class Trials:
         key = (real, tuple(point.values()))
         if key not in self._tried:
             self._tried[key] = self._try(point, real=real)
+            self._points[key[1]] = dict(point)
         return self._tried[key]
 
     def _try(self, point: Point, *, real: bool) -> Trial:
@@ -203,6 +213,7 @@ class Trials:
                 stack.enter_context(compiling())
                 stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
             stack.enter_context(prepared(self._model, plan, self._mode))
+            stack.enter_context(as_written(modules_of(self._model)))
             stack.enter_context(torch.no_grad())
             stack.enter_context(Between(State(keeper=keeper)))  # which sees what the model writes to
             made = stack.enter_context(Elements()) if not real else None

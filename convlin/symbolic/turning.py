@@ -35,7 +35,7 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
     evaluation = followed.session.evaluation(every)
     sample = followed.sample[names[0]]
     found: Counter[int] = Counter()
-    for decision in dict.fromkeys((each.expression, each.outcome) for each in _asked(followed)):
+    for decision in dict.fromkeys((each.expression, each.outcome) for each in asked(followed)):
         place = _turned_next_to(evaluation, decision, sizes, sample)
         if place is not None:
             found[place] += 1
@@ -45,7 +45,8 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
     return [{**followed.sample, **{name: size + _APART * place for place, name in enumerate(names)}} for size in chosen]
 
 
-def _asked(followed: Followed) -> list[Any]:
+def asked(followed: Followed) -> list[Any]:
+    """The questions about the letters that the model and PyTorch's functions ask, and not convlin itself."""
     names_in = followed.session.names_in
     return [
         each for each in followed.session.decisions if not each.own and not each.is_number and names_in(each.expression)
