@@ -10,7 +10,7 @@ import each of them from here.
 from __future__ import annotations
 
 import enum
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import prod
 from typing import Any, NamedTuple
@@ -388,6 +388,39 @@ class ParameterInfo(NamedTuple):
         return count if isinstance(count, int) else 0
 
 
+class ParameterSums(NamedTuple):
+    """What some parameters come to."""
+
+    elements: int = 0
+    nbytes: int = 0
+    trainable: int = 0
+    """Elements of those that require a gradient."""
+    trainable_bytes: int = 0
+    trainable_tensors: int = 0
+
+
+def sums(infos: Iterable[ParameterInfo]) -> ParameterSums:
+    """Elements and bytes of parameters, added in one go: there may be a hundred thousand.
+
+    >>> weight = ParameterInfo("weight", (10, 4), "float32", "cpu", True, None)
+    >>> sums([weight, weight._replace(name="bias", shape=(10,), trainable=False)])
+    ParameterSums(elements=50, nbytes=200, trainable=40, trainable_bytes=160, trainable_tensors=1)
+    """
+    elements = nbytes = trainable = trainable_bytes = tensors = 0
+    for _, shape, dtype, _, is_trained, _ in infos:
+        count = prod(shape)
+        if not isinstance(count, int):  # of a lazy layer in letters
+            count = 0
+        stored = count * ELEMENT_BYTES.get(dtype, 0)
+        elements += count
+        nbytes += stored
+        if is_trained:
+            trainable += count
+            trainable_bytes += stored
+            tensors += 1
+    return ParameterSums(elements, nbytes, trainable, trainable_bytes, tensors)
+
+
 @dataclass(frozen=True, slots=True)
 class ModuleInfo:
     """One module of the tree, called or not."""
@@ -536,16 +569,21 @@ class Report:
                     yield (f"{module.path}.{info.name}" if module.path else info.name), info
 
     @property
+    def parameter_sums(self) -> ParameterSums:
+        """Elements and bytes of all distinct parameters."""
+        return sums([info for module in self.modules for info in module.parameters if info.alias_of is None])
+
+    @property
     def total_params(self) -> int:
         """Elements of all distinct parameters."""
-        return sum(info.numel for _, info in self.parameters())
+        return self.parameter_sums.elements
 
     @property
     def trainable_params(self) -> int:
         """Elements of the distinct parameters that require a gradient."""
-        return sum(info.numel for _, info in self.parameters() if info.trainable)
+        return self.parameter_sums.trainable
 
     @property
     def parameter_bytes(self) -> int:
         """Bytes of all distinct parameters."""
-        return sum(info.numel * ELEMENT_BYTES.get(info.dtype, 0) for _, info in self.parameters())
+        return self.parameter_sums.nbytes

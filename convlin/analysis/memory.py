@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 from convlin._util.suggest import nearest_or_all
 from convlin.errors import InputError
-from convlin.records import ELEMENT_BYTES, ParameterInfo, Report, Size, TensorInfo
+from convlin.records import Report, Size, TensorInfo, sums
 from convlin.sizes import spell
 
 
@@ -95,18 +95,17 @@ def estimate(
         raise InputError(f"unknown optimizer {optimizer!r}{nearest_or_all(optimizer, OPTIMIZERS)}")
     of_batch = batch_of(report)
     scale = _scaling(report, of_batch, batch_size)
-    distinct = [info for _, info in report.parameters()]
-    buffers = [info for module in report.modules for info in module.buffers if info.alias_of is None]
-    trainable = [info for info in distinct if info.trainable]
+    parameters = report.parameter_sums
+    buffers = sums([info for module in report.modules for info in module.buffers if info.alias_of is None])
     state = OPTIMIZERS[optimizer] if optimizer is not None else _State(0, 0)
     return Memory(
         batch_size=of_batch if batch_size is None else batch_size,
         input=scale(bytes_of(report.inputs)),
         activations=scale(activations(report)),
-        parameters=_stored(distinct),
-        buffers=_stored(buffers),
-        gradients=_stored(trainable) if gradients or optimizer is not None else 0,
-        optimizer_state=state.copies * _stored(trainable) + 4 * state.scalars * len(trainable),
+        parameters=parameters.nbytes,
+        buffers=buffers.nbytes,
+        gradients=parameters.trainable_bytes if gradients or optimizer is not None else 0,
+        optimizer_state=state.copies * parameters.trainable_bytes + 4 * state.scalars * parameters.trainable_tensors,
         optimizer=optimizer,
     )
 
@@ -157,10 +156,6 @@ def bytes_of(tensors: tuple[TensorInfo, ...]) -> Size:
     total: Size = 0
     for info in tensors:
         # A ragged axis of a nested tensor is -1: its bytes are not known.
-        if not any(isinstance(size, int) and size < 0 for size in info.shape):
+        if -1 not in info.shape:
             total = total + info.nbytes
     return total
-
-
-def _stored(infos: list[ParameterInfo]) -> int:
-    return sum(info.numel * ELEMENT_BYTES.get(info.dtype, 0) for info in infos)

@@ -42,8 +42,9 @@ def _goes_on(before: Block, block: Block, report: Report) -> bool:
 
 def _rearranges(call: Call) -> bool:
     """Whether every element of the one tensor that came in is in the one that came out, once."""
-    op = OPS.named(call.type) if call.is_function else None
-    if op.family is not Family.REARRANGE or call.failed or call.stood_in:
+    if not call.is_function or OPS.named(call.type).family is not Family.REARRANGE:
+        return False
+    if call.failed or call.stood_in:
         return False
     if len(call.inputs) != 1 or len(call.outputs) != 1:
         return False

@@ -11,7 +11,7 @@ from functools import cached_property
 from typing import Any
 
 from convlin._util.gc_pause import paused
-from convlin.records import Call, Location, Problem, Report, Size, TensorInfo
+from convlin.records import Call, Location, Problem, Report, Size, TensorInfo, sums
 from convlin.render.batch import Samples
 from convlin.render.chains import chained
 from convlin.render.drafts import Drafts
@@ -185,6 +185,7 @@ class _Freezer:
             named = draft.named
             outputs = (TensorInfo("", named.shape, named.dtype, named.device),)
         is_counted = draft.kind != "function" and draft.counted != "detailed"
+        owned = sums([info for _, info in draft.owned])
         return Row(
             kind=draft.kind,
             path=draft.path,
@@ -194,8 +195,8 @@ class _Freezer:
             links=draft.links,
             inputs=inputs,
             outputs=outputs,
-            params=sum(info.numel for _, info in draft.owned) if is_counted else None,
-            trainable=sum(info.numel for _, info in draft.owned if info.trainable),
+            params=owned.elements if is_counted else None,
+            trainable=owned.trainable,
             counted=self._counted(draft, call),
             memory=draft.memory,
             flops=draft.flops,

@@ -46,14 +46,15 @@ def to_dict(report: Report, options: Options | None = None) -> dict[str, Any]:
     """
     writer = _Writer()
     content = writer.plain(report)
+    counted = report.parameter_sums
     return {
         _KEY: VERSION,
         **content,
         "named_sizes": writer.letters,
         "totals": {
-            "parameters": report.total_params,
-            "trainable": report.trainable_params,
-            "bytes": report.parameter_bytes,
+            "parameters": counted.elements,
+            "trainable": counted.trainable,
+            "bytes": counted.nbytes,
         },
         "ok": not report.problems,
         "display": _chosen(options),

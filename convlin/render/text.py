@@ -159,8 +159,8 @@ def totals(made: Table) -> str:
     from convlin.analysis.memory import estimate
 
     report = made.report
-    total, trainable = report.total_params, report.trainable_params
-    memory = estimate(report)
+    counted, memory = report.parameter_sums, estimate(report)
+    total, trainable = counted.elements, counted.trainable
     parts = [f"parameters {words.count(total)}", f"trainable {words.count(trainable)}"]
     if total != trainable:
         parts.append(f"non-trainable {words.count(total - trainable)}")
