@@ -107,7 +107,7 @@ def _permute(finding: Finding, report: Report) -> Said:
         f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
         f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
         f"x = x.permute{order}",
-        forward=True, behind=f".permute{order}",
+        forward=True, behind=f".permute{order}", instead=f"{misfit.kind}={spell(misfit.required)}",
     )  # fmt: skip
 
 
@@ -127,7 +127,7 @@ def _unbatched(finding: Finding, report: Report) -> Said:
         f"{said.message}\n{len(shape)} dimensions are taken for one sample without a batch\n"
         f"if {shape[0]} is the batch, the channels are missing",
         "x = x.unsqueeze(1)",
-        forward=True, behind=".unsqueeze(1)",
+        forward=True, behind=".unsqueeze(1)", instead=f"in_channels={spell(finding.misfit.required)}",
     )  # fmt: skip
 
 
@@ -149,7 +149,7 @@ def _no_features(finding: Finding, report: Report) -> Said:
         f"{name_of(finding)} receives {plural(finding.misfit.required, 'feature')}, expects 1\n"
         f"{times(shape)} is {what_arrived(finding, report)}: N×L, without an axis for the one feature of each step",
         "x = x.unsqueeze(-1)",
-        forward=True, behind=".unsqueeze(-1)",
+        forward=True, behind=".unsqueeze(-1)", instead=f"{finding.misfit.kind}={spell(finding.misfit.required)}",
     )  # fmt: skip
 
 

@@ -122,7 +122,8 @@ def _vector(finding: Finding, report: Report) -> Said:
         return Said(message, f"summarize(model, ({channels}, {sizes}))", outside=True)
     behind = ".unsqueeze(-1)" if spatial == 1 else f"[:, :, {', '.join(['None'] * spatial)}]"
     layer = f"Unflatten(1, ({', '.join(map(str, (channels, *(1,) * spatial)))}))"
-    return Said(message, f"x = x{behind}", forward=True, behind=behind, in_front=layer)
+    instead = "an input with these sizes"
+    return Said(message, f"x = x{behind}", forward=True, behind=behind, in_front=layer, instead=instead)
 
 
 def _no_channels(finding: Finding, report: Report) -> Said:
@@ -137,7 +138,7 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     return Said(
         f"{message}\nif the {samples} have one, the shape is to say so: {spelled}",
         "x = x.unsqueeze(1)",
-        forward=True, behind=".unsqueeze(1)",
+        forward=True, behind=".unsqueeze(1)", instead="a shape with the channels",
     )  # fmt: skip
 
 
@@ -173,7 +174,7 @@ def _too_many(message: str, finding: Finding) -> Said:
     return Said(
         f"{message}\none dimension stands before the channels, the batch, and here are {extra + 1}: {times(before)}",
         f"x = x{mended}",
-        forward=True, behind=mended,
+        forward=True, behind=mended, instead="an input without this dimension",
     )  # fmt: skip
 
 
