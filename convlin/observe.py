@@ -13,14 +13,11 @@ import torch
 from torch import nn
 
 from convlin.diagnosis import in_processes, leaving_batch
-from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspects
+from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import walk
-from convlin.ops.catalog import OPS
-from convlin.records import Report, SourceKind
-from convlin.tensors import tensors_in
-from convlin.trace.call_sites import may_catch, wants_gradients
+from convlin.records import Report
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
 from convlin.trace.recording import Recording, Suspects
@@ -33,9 +30,6 @@ if TYPE_CHECKING:
     from convlin.trace.flops import FlopCount
 
 MODES = ("eval", "train", "same")
-
-#: A model is run at most this often; each further pass needs a new finding of the one before.
-_MOST_PASSES = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,10 +108,6 @@ def _observed(
     model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: bool, found: Suspects | None = None
 ) -> Outcome:
     root = unwrapped(model)
-    # On the meta device not every function checks what reaches it.
-    careful, gradients = plan.device.type == "meta" or found is not None, False
-    found = found or Suspects()
-    stands_in, looked = True, False
     nodes = walk(root)
     modules = [node.module for node in nodes]
     if plan.device.type == "meta" and model_device(root).type != "meta":
@@ -125,37 +115,24 @@ def _observed(
     lazy = lazy_modules(nodes)
     given = [value for value in plan.args if not isinstance(value, Dummy)]
     may_be_closed = not flops and plan.device == model_device(root) and not plan.kwargs
-    for _ in range(_MOST_PASSES):
-        closed = may_be_closed and not careful and is_closed(modules, given, mode)
+    # On the meta device not every function checks what reaches it.
+    retry = Retry(plan, careful=plan.device.type == "meta" or found is not None, suspects=found or Suspects())
+    for _ in range(MOST_PASSES):
+        plan = retry.plan
+        closed = may_be_closed and not retry.careful and is_closed(modules, given, mode)
         with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules):
             state = State(
-                careful=careful, stands_in=stands_in, gradients=gradients, batch_added=plan.adds_batch,
-                suspects=found, closed=closed, keeper=keeper,
+                careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
+                batch_added=plan.adds_batch, suspects=retry.suspects, closed=closed, keeper=keeper,
             )  # fmt: skip
             if flops:
                 state.flops = _flop_count()
             recording = one_pass(root, plan, state, nodes=nodes)
+            following = next_retry(retry, recording, state, modules)
+            if following is not None:
+                retry = following
+                continue
             failure = recording.failure
-            better = with_integers(plan, recording)
-            if better is not None:
-                plan = better
-                continue
-            if not gradients and failure is not None and failure.in_torch and wants_gradients(failure.error):
-                gradients = True
-                continue
-            if not careful and failure is not None and failure.in_torch:
-                careful = True
-                continue
-            if not stands_in:
-                stands_in, found = True, found | Suspects(caught=state.refusals_caught())
-                continue
-            if recording.findings and not looked and may_catch(modules):
-                stands_in, looked = False, True
-                continue
-            more = suspects(recording, batch_added=plan.adds_batch) | found
-            if more != found or (not careful and plan.adds_batch and has_unbatched_convolution(recording)):
-                careful, found = True, more
-                continue
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
             during = Held(nodes, recording, lazy)
@@ -178,49 +155,6 @@ def _observed(
         reordered = frozenset(finding.path for finding in recording.findings if finding.misfit.note == "permute")
         return Outcome(without_numbers(report, problems), names_batch=names_batch, reordered=reordered)
     raise AssertionError("a model needed more passes than there are kinds of findings")
-
-
-def with_integers(plan: Plan, recording: Recording) -> Plan | None:
-    """The plan with integer dummies where one was used as an index."""
-    failure = recording.failure
-    floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point}
-    if not floating:
-        return None
-    if failure is None or not failure.in_torch:
-        # On the meta device an embedding takes whatever reaches it, and only the examination tells.
-        told = [
-            finding
-            for finding in recording.findings
-            if finding.misfit.kind == "dtype" and finding.is_model_input and _is_embedding(recording, finding.event)
-        ]
-        if not told:
-            return None
-        order = _places(plan)
-        # Each input by itself: a model of words and features takes one of either kind.
-        reached = {
-            order[finding.source.number]
-            for finding in told
-            if finding.source.kind is SourceKind.INPUT and finding.source.number < len(order)
-        }
-        return plan.with_dtype(frozenset(reached & floating or floating), torch.long)
-    if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.event)):
-        return None
-    places = failure.dummy_places & floating or floating
-    return plan.with_dtype(frozenset(places), torch.long)
-
-
-def _places(plan: Plan) -> list[str]:
-    """The place of every tensor that goes into the model, in the order of the sources; "" for one that was given."""
-    given = (*plan.args, *plan.kwargs.values())
-    return [place for value in given for place in ([value.place] if isinstance(value, Dummy) else [""] * _count(value))]
-
-
-def _count(value: object) -> int:
-    return sum(1 for _ in tensors_in(value))
-
-
-def _is_embedding(recording: Recording, event: int) -> bool:
-    return event >= 0 and isinstance(recording.events[event].module, nn.Embedding | nn.EmbeddingBag)
 
 
 def _flop_count() -> FlopCount:

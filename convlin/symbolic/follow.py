@@ -17,18 +17,16 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from convlin.diagnosis.silent_mistakes import suspects
+from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
 from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.module_tree import Node, walk
-from convlin.observe import with_integers
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.session import Decision, Session, session
-from convlin.trace.call_sites import may_catch
 from convlin.trace.forward_pass import one_pass, prepared
-from convlin.trace.recording import Finding, Recording, Suspects
+from convlin.trace.recording import Finding, Recording
 from convlin.trace.state import State
 from convlin.trace.to_report import Held, lazy_modules
 from convlin.untouched import untouched
@@ -41,7 +39,6 @@ _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 _SAMPLE_BATCH = 6
 
 _MOST_SAMPLES = 12
-_MOST_PASSES = 8
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12
 #: Sizes that are looked at for a decision to come out the other way: of one letter; of two, in every combination,
@@ -107,34 +104,25 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
 
 def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]) -> Followed:
     """A symbolic pass in which every letter has the size that ``sample`` gives it as its hint."""
-    found = Suspects()
     nodes = walk(model)
     lazy = lazy_modules(nodes)
-    stands_in, looked = True, False
-    for _ in range(_MOST_PASSES):
+    modules = [node.module for node in nodes]
+    retry = Retry(plan, careful=True)
+    for _ in range(MOST_PASSES):
+        plan = retry.plan
         with untouched(model), forgetting(model), prepared(model, plan, mode), session(model, sample) as letters:
             state = State(
-                careful=True, stands_in=stands_in, batch_added=plan.adds_batch, suspects=found, read=letters.read
-            )
+                careful=True, stands_in=retry.stands_in, gradients=retry.gradients, batch_added=plan.adds_batch,
+                suspects=retry.suspects, read=letters.read,
+            )  # fmt: skip
             recording = one_pass(model, plan, state, letters.sizes)
             _settled(nodes, lazy, letters)
             held = Held(nodes, recording, lazy)
         _in_closed_form(recording, letters)
-        better = with_integers(plan, recording)
-        if better is not None:
-            plan = better
-            continue
-        if not stands_in:
-            stands_in, found = True, found | Suspects(caught=state.refusals_caught())
-            continue
-        if recording.findings and not looked and may_catch(node.module for node in nodes):
-            stands_in, looked = False, True
-            continue
-        more = suspects(recording, batch_added=plan.adds_batch) | found
-        if more != found:
-            found = more
-            continue
-        break
+        following = next_retry(retry, recording, state, modules)
+        if following is None:
+            break
+        retry = following
     conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
     return Followed(dict(sample), plan, letters, recording, held, tuple(conditions))
 

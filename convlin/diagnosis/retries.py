@@ -1,0 +1,104 @@
+"""Whether another pass is needed, and what it does otherwise: told by what the one before showed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field, replace
+
+import torch
+from torch import nn
+
+from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspects
+from convlin.inputs import Dummy, Plan
+from convlin.ops.catalog import OPS
+from convlin.records import SourceKind
+from convlin.tensors import tensors_in
+from convlin.trace.call_sites import may_catch, wants_gradients
+from convlin.trace.recording import Recording, Suspects
+from convlin.trace.state import State
+
+#: A model is run at most this often; each further pass needs a new finding of the one before.
+MOST_PASSES = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Retry:
+    """How one pass is made; the first is quick and changes nothing on its way."""
+
+    plan: Plan
+    careful: bool = False
+    """What reaches a layer is examined before it runs, and something stands in where it does not fit."""
+    stands_in: bool = True
+    """Not in the pass that only looks at which errors ``forward`` itself catches."""
+    has_looked: bool = False
+    """That pass has been made."""
+    gradients: bool = False
+    """``forward`` takes gradients itself."""
+    suspects: Suspects = field(default_factory=Suspects)
+
+
+def next_retry(retry: Retry, recording: Recording, state: State, modules: Iterable[nn.Module]) -> Retry | None:
+    """The pass that has to follow one that was made as ``retry`` says; None where all is known.
+
+    ``state`` is that of the pass, while its errors are at hand.
+    """
+    plan, failure = retry.plan, recording.failure
+    refused = failure is not None and failure.in_torch
+    with_indices = _with_integers(plan, recording)
+    if with_indices is not None:
+        return replace(retry, plan=with_indices)
+    if not retry.gradients and failure is not None and refused and wants_gradients(failure.error):
+        return replace(retry, gradients=True)
+    if not retry.careful and refused:
+        return replace(retry, careful=True)
+    if not retry.stands_in:
+        caught = Suspects(caught=state.refusals_caught())
+        return replace(retry, stands_in=True, suspects=retry.suspects | caught)
+    if recording.findings and not retry.has_looked and may_catch(modules):
+        return replace(retry, stands_in=False, has_looked=True)
+    more = suspects(recording, batch_added=plan.adds_batch) | retry.suspects
+    unbatched = not retry.careful and plan.adds_batch and has_unbatched_convolution(recording)
+    return replace(retry, careful=True, suspects=more) if more != retry.suspects or unbatched else None
+
+
+def _with_integers(plan: Plan, recording: Recording) -> Plan | None:
+    """The plan with integer dummies where one was used as an index."""
+    failure = recording.failure
+    floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point}
+    if not floating:
+        return None
+    if failure is None or not failure.in_torch:
+        # On the meta device an embedding takes whatever reaches it, and only the examination tells.
+        told = [
+            finding
+            for finding in recording.findings
+            if finding.misfit.kind == "dtype" and finding.is_model_input and _is_embedding(recording, finding.event)
+        ]
+        if not told:
+            return None
+        order = _places(plan)
+        # Each input by itself: a model of words and features takes one of either kind.
+        reached = {
+            order[finding.source.number]
+            for finding in told
+            if finding.source.kind is SourceKind.INPUT and finding.source.number < len(order)
+        }
+        return plan.with_dtype(frozenset(reached & floating or floating), torch.long)
+    if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.event)):
+        return None
+    places = failure.dummy_places & floating or floating
+    return plan.with_dtype(frozenset(places), torch.long)
+
+
+def _places(plan: Plan) -> list[str]:
+    """The place of every tensor that goes into the model, in the order of the sources; "" for one that was given."""
+    given = (*plan.args, *plan.kwargs.values())
+    return [place for value in given for place in ([value.place] if isinstance(value, Dummy) else [""] * _count(value))]
+
+
+def _count(value: object) -> int:
+    return sum(1 for _ in tensors_in(value))
+
+
+def _is_embedding(recording: Recording, event: int) -> bool:
+    return event >= 0 and isinstance(recording.events[event].module, nn.Embedding | nn.EmbeddingBag)
