@@ -707,6 +707,10 @@ def test_without_the_batch_maps_are_written_as_papers_do(siamese, summaries):
     assert "1×8×10×10" in siamese.to_svg()
 
 
+def test_an_index_is_written_as_in_the_code(summaries):
+    assert ">Tensor[:, -1]</text>" in summaries["tagger"].to_svg()
+
+
 def test_names_can_be_left_out(siamese):
     drawn = picture(siamese.report, look=Look(names=False))
     assert not [label for block in drawn.blocks for label in block.labels if label.style == "name"]
