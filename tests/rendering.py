@@ -70,6 +70,7 @@ def assert_readable(summary: Summary) -> None:
     assert len({re.sub(r"( ✗)?( ×\d+)?$", "", label) for label, _ in flat}) == len(names)
     assert sum(params for _, params in flat) == summary.total_params
 
+    assert max(map(len, summary.table(functions="all", batch=False).splitlines())) <= 100
     tree = labels_and_params(summary.table(tree=True))
     levels = [len(label) - len(label.lstrip(" ")) for label, _ in tree]
     is_leaf = [following <= level for level, following in itertools.pairwise([*levels, 0])]

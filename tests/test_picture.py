@@ -29,9 +29,10 @@ from convlin.render.picture.measure import STYLES
 from convlin.render.picture.names import short_names
 from convlin.render.picture.simplify import simplify
 from convlin.render.picture.trouble import lines
+from docs.make_gallery import ENTRIES, PICTURES, picture_of
 from tests.counting import calls
 from tests.golden.models import GOLDEN
-from tests.pictures.models import KEPT, PICTURED, Mixture, SmallCNN, ViT, mlp
+from tests.pictures.models import KEPT, PICTURED, Mixture, Siamese, SmallCNN, ViT, mlp
 from tests.processes import python, run
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
@@ -663,24 +664,9 @@ def test_the_images_of_the_page_are_what_the_example_draws(tmp_path):
 # Marks
 
 
-class Siamese(nn.Module):
-    """Two arms of one trunk, and three outputs."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        depthwise = nn.Conv2d(8, 8, 3, groups=8)
-        grouped = nn.Conv2d(8, 8, 3, groups=2)
-        self.trunk = nn.Sequential(nn.Conv2d(1, 8, 3), depthwise, grouped, nn.Flatten(), nn.Linear(8 * 6 * 6, 16))
-        self.match, self.kind = nn.Linear(16, 1), nn.Linear(16, 3)
-
-    def forward(self, left: torch.Tensor, right: torch.Tensor) -> dict[str, torch.Tensor]:
-        first, second = self.trunk(left), self.trunk(right)
-        return {"match": self.match((first - second).abs()), "embedding": first, "kind": self.kind(first)}
-
-
 @pytest.fixture(scope="module")
-def siamese() -> Summary:
-    return summarize(Siamese(), [(1, 12, 12), (1, 12, 12)])
+def siamese(summaries) -> Summary:
+    return summaries["siamese"]
 
 
 def labels_of(drawn: Drawing) -> list[tuple[str, list[str]]]:
@@ -723,6 +709,10 @@ def test_without_the_batch_maps_are_written_as_papers_do(siamese, summaries):
     assert "1×8×10×10" in siamese.to_svg()
 
 
+def test_an_index_is_written_as_in_the_code(summaries):
+    assert ">Tensor[:, -1]</text>" in summaries["tagger"].to_svg()
+
+
 def test_names_can_be_left_out(siamese):
     drawn = picture(siamese.report, look=Look(names=False))
     assert not [label for block in drawn.blocks for label in block.labels if label.style == "name"]
@@ -743,3 +733,28 @@ def test_a_rotary_embedding_is_one_sign():
     summary = summarize(Rotary(), [torch.zeros(1, 5, 8), torch.arange(5)[None]])
     signs = [block.element.node.sign for block in picture(summary.report).blocks if block.element.node.is_sign]
     assert signs == ["rotary"]
+
+
+# The gallery
+
+
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if entry.is_own], ids=lambda entry: entry.name)
+def test_the_gallery_shows_what_is_drawn(entry, summaries):
+    kept = (PICTURES / f"{entry.name}.svg").read_text(encoding="utf-8")
+    assert summaries[entry.name].to_svg(**entry.options) == kept, "python -m docs.make_gallery"
+
+
+def test_the_gallery_has_all_its_pictures():
+    text = (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8")
+    assert {path.stem for path in PICTURES.glob("*.svg")} == {entry.name for entry in ENTRIES}
+    assert all(f"images/gallery/{entry.name}.svg" in text and f"## {entry.title}\n" in text for entry in ENTRIES)
+    assert len(ENTRIES) == 20
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("entry", [entry for entry in ENTRIES if not entry.is_own], ids=lambda entry: entry.name)
+def test_the_gallery_shows_what_is_drawn_of_others(entry):
+    transformers = pytest.importorskip("transformers")
+    if f"transformers {transformers.__version__}" not in (ROOT / "docs" / "gallery.md").read_text(encoding="utf-8"):
+        pytest.skip("drawn with another version of transformers")
+    assert picture_of(entry) == (PICTURES / f"{entry.name}.svg").read_text(encoding="utf-8")

@@ -22,12 +22,14 @@ class Forms:
 
     All of them take the same options beside their own, and those that were given to ``summarize``
     hold where nothing else is said: ``columns`` (names out of ``layer, type, input, output, params,
-    params_percent, trainable, kernel, stride, padding, dilation, groups, arithmetic, flops, mult_adds,
-    memory, receptive_field, dtype, device, where``; ``"default"`` stands for the usual ones),
+    params_percent, trainable, kernel, stride, padding, dilation, groups, arithmetic, problem, flops,
+    mult_adds, memory, receptive_field, dtype, device, where``; ``"default"`` stands for the usual ones),
     ``depth`` (1 for what the model's own ``forward`` calls), ``only`` (types and paths, such as
     ``"Conv2d|Linear"`` or ``"features.*"``), ``parameters=True`` (a row for each weight and bias),
     ``fold`` (repeated identical blocks as one: ``True``, ``False``, or ``None`` where the table is
-    long) and ``ascii_only``.  An option or column that does not exist raises ``InputError``.
+    long), ``hide`` (as ``only``, and what not to show), ``functions`` (``"all"``, ``"shape"``, ``"none"``),
+    ``batch`` (``False`` leaves it out of every shape), ``tree``, ``width`` and ``ascii_only``.
+    An option or column that does not exist raises ``InputError``.
     """
 
     __slots__ = ()

@@ -56,6 +56,14 @@ def cifar10(features: int = 4096) -> nn.Module:
     return nn.Sequential(nn.Sequential(*layers), nn.Flatten(), nn.Sequential(*heads))
 
 
+def mobile() -> nn.Module:
+    """Depthwise convolutions, each followed by one of 1×1."""
+    layers: list[nn.Module] = [nn.Conv2d(3, 16, 3, 2, 1), nn.BatchNorm2d(16), nn.ReLU6()]
+    for into, out, stride in ((16, 32, 1), (32, 64, 2), (64, 64, 1)):
+        layers += [nn.Conv2d(into, into, 3, stride, 1, groups=into), nn.ReLU6(), nn.Conv2d(into, out, 1), nn.ReLU6()]
+    return nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10))
+
+
 def vgg16() -> nn.Module:
     """Thirteen convolutions in five groups."""
     layers: list[nn.Module] = []
@@ -269,6 +277,21 @@ class Mixture(nn.Module):
         return torch.stack([expert(x) for expert in self.experts]).sum(0)
 
 
+class Siamese(nn.Module):
+    """Two arms of one trunk, and three outputs."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        depthwise = nn.Conv2d(8, 8, 3, groups=8)
+        grouped = nn.Conv2d(8, 8, 3, groups=2)
+        self.trunk = nn.Sequential(nn.Conv2d(1, 8, 3), depthwise, grouped, nn.Flatten(), nn.Linear(8 * 6 * 6, 16))
+        self.match, self.kind = nn.Linear(16, 1), nn.Linear(16, 3)
+
+    def forward(self, left: Tensor, right: Tensor) -> dict[str, Tensor]:
+        first, second = self.trunk(left), self.trunk(right)
+        return {"match": self.match((first - second).abs()), "embedding": first, "kind": self.kind(first)}
+
+
 def mlp(sizes: tuple[int, ...]) -> nn.Module:
     """Linears one after the other."""
     return nn.Sequential(*(nn.Linear(into, out) for into, out in pairwise(sizes)))
@@ -285,6 +308,7 @@ PICTURED: dict[str, Callable[[], Summary]] = {
     "cifar10": lambda: summarize(cifar10(), (3, 32, 32)),
     "cifar10_wrong": lambda: summarize(cifar10(2304), (3, 32, 32)),
     "lenet": lambda: summarize(LeNet(), (1, 32, 32)),
+    "mobile": lambda: summarize(mobile(), (3, 64, 64)),
     "vgg16": lambda: summarize(vgg16(), (3, 32, 32)),
     "resnet18": lambda: summarize(ResNet(), (3, 64, 64)),
     "resnet34": lambda: summarize(ResNet((3, 4, 6, 3)), (3, 64, 64)),
@@ -300,6 +324,7 @@ PICTURED: dict[str, Callable[[], Summary]] = {
     "volume": lambda: summarize(volume(), (1, 16, 16, 8)),
     "autoencoder": lambda: summarize(autoencoder(), (1, 28, 28)),
     "too_small": lambda: summarize(too_small(), (3, 8, 8)),
+    "siamese": lambda: summarize(Siamese(), [(1, 12, 12), (1, 12, 12)]),
     "mixture": lambda: summarize(Mixture(), (8,)),
 }
 

@@ -60,12 +60,12 @@ class _Composer:
             if report.outputs:
                 parts.append(f"output {_shapes(self._writer.tensors(report.outputs))}")
             subtitle = " → ".join(parts)
-        subtitle += f"   {words.count(report.total_params)} parameters"
+        subtitle += f" · {words.count(report.total_params)} parameters"
         if report.accepts is not None:
-            subtitle += f"   accepts {report.accepts.text}"
+            subtitle += f" · accepts {report.accepts.text}"
         lines = [subtitle.strip()]
         if text_width(lines[0], STYLES["subtitle"].size) > self._room:
-            lines = [line for part in lines[0].split("   ") for line in _wrap(part, self._room, "subtitle")]
+            lines = [line for part in lines[0].split(" · ") for line in _wrap(part, self._room, "subtitle")]
         for line in lines:
             y += STYLES["subtitle"].line
             self.drawing.labels.append(Label(MARGIN, y - 6, line, "subtitle", centred=False))

@@ -104,8 +104,8 @@ class _Repeats:
         inside = self._calls[first.chain[depth]].path if len(first.chain) > depth else None
         told = tuple(
             (
-                node.name[len(inside) :] if inside is not None else node.is_sign, node.type, node.shape, node.arrived,
-                node.detail, node.before, node.after, node.problems, node.failed, node.count, node.form,
+                node.name[len(inside) :] if inside is not None else node.is_sign, node.type, node.written, node.shape,
+                node.arrived, node.detail, node.before, node.after, node.problems, node.failed, node.count, node.form,
             )
             for node in segment
         )  # fmt: skip

@@ -11,6 +11,7 @@ from collections import defaultdict
 
 from convlin.records import UNSEEN, Call, Problem, Report, Shape, Source, SourceKind, TensorInfo
 from convlin.render import words
+from convlin.render.named_outputs import type_text
 from convlin.render.picture import kinds
 from convlin.render.picture.calltree import NOWHERE, CallTree
 from convlin.render.picture.graph import Graph, Key, Node
@@ -111,6 +112,7 @@ class _Builder:
                 "" if call.is_function else call.path or call.type,
                 call.type,
                 does,
+                written=type_text(call.type, [call]),
                 shape=shape,
                 arrived=call.input_shapes,
                 integer=bool(call.outputs) and _is_integer(call.outputs[0]),

@@ -60,6 +60,8 @@ class Node:
     """How many alike in a row this one stands for."""
     last: str = ""
     """Where ``count`` is more than one, the name of the last of them."""
+    written: str = ""
+    """How the type is written where that says more: an index as in the code, ``Tensor[:, -1]``."""
     inside: tuple[str, ...] = ()
     """Of a whole module drawn as one block: what is in it."""
 

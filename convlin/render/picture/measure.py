@@ -245,7 +245,7 @@ def _under(node: Node, writer: Writer, name: Sequence[str]) -> list[Text]:
     mark = "✗ " if node.problems or node.failed else ""
     texts = [Text(f"{'' if place else mark}{line}", "name") for place, line in enumerate(name)]
     texts += [Text(f"{line} →", "folded") for line in _folded(node.before)]
-    kind = cut(node.type)
+    kind = cut(node.written or node.type)
     detail = f"{node.detail}{f' ×{node.count:,}' if node.count > 1 else ''}".strip()
     if len(kind) + len(detail) <= _TYPE_LETTERS:
         kind, detail = f"{kind} {detail}".strip(), ""

@@ -102,6 +102,7 @@ def _fold_rearrangement(graph: Graph, node: Node) -> None:
         merged = replace(
             node,
             type=source.type if source.type == node.type else both,
+            written="",
             name=source.name or node.name,
             note=node.note or source.note,
             arrived=source.arrived,
