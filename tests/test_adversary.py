@@ -137,3 +137,25 @@ def test_behind_a_batch_in_the_shape_no_number_is_told() -> None:
     assert (problem.path, problem.kind) == ("0", "structure")
     assert "(1, 28, 28)" in f"{problem.message}{problem.fix}"
     assert model(torch.zeros(4, 1, 28, 28)).shape == (4, 10)
+
+
+class Written(nn.Module):
+    """A batch of 64 is written into the view, and one of the axes is as long as the features that are left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(512, 10)
+
+    def forward(self, x: Any) -> Any:
+        return self.fc(torch.relu(self.conv(x).view(64, -1)))
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_a_batch_in_a_view_is_no_wrong_number(batch: int) -> None:
+    model = Written()
+    assert model(torch.zeros(64, 3, 8, 8)).shape == (64, 10)  # the Linear is right
+    (problem,) = summarize(model, (3, 8, 8), batch_size=batch).problems
+    assert problem.path == ""
+    assert f"the batch went from {batch} to 64" in problem.message
+    assert problem.fix is not None
+    assert "flatten(1)" in problem.fix

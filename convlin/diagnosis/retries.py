@@ -44,7 +44,7 @@ def next_retry(retry: Retry, recording: Recording, state: State, modules: Iterab
     """
     plan, failure = retry.plan, recording.failure
     refused = failure is not None and failure.in_torch
-    with_indices = _with_integers(plan, recording)
+    with_indices = with_integers(plan, recording)
     if with_indices is not None:
         return replace(retry, plan=with_indices)
     if not retry.gradients and failure is not None and refused and wants_gradients(failure.error):
@@ -61,7 +61,7 @@ def next_retry(retry: Retry, recording: Recording, state: State, modules: Iterab
     return replace(retry, careful=True, suspects=more) if more != retry.suspects or unbatched else None
 
 
-def _with_integers(plan: Plan, recording: Recording) -> Plan | None:
+def with_integers(plan: Plan, recording: Recording) -> Plan | None:
     """The plan with integer dummies where one was used as an index."""
     failure = recording.failure
     floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point}

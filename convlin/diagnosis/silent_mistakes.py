@@ -144,12 +144,17 @@ def _loses_batch(recording: Recording, index: int, event: Event, batch: object, 
     if len(given) == 2 and len(made) > 2 and event.is_function and made[0] != batch:
         return completed and _comes_from_linear(recording, event) and _never_comes_back(recording, batch, made[0])
     if len(made) == 2 and made[0] != batch and made[0] != 1:
-        if not _feeds_linear(recording, index) or _is_meant(recording, event, given, made, strictly=completed):
+        linear = _linear_behind(recording, index)
+        if linear is None:
+            return False
+        # A Linear that declares the features of one sample was to get them.
+        wants_sample = linear.in_features == prod(given[1:]) != made[-1]
+        if not wants_sample and _is_meant(recording, event, given, made, strictly=completed):
             return False
         return not completed or _never_comes_back(recording, batch, made[0])
     # flatten(x) or view(1, -1): the batch went into the features.
     into_features = (len(made) == 1 and len(given) > 2) or (len(made) == 2 and made[0] == 1 and batch != 1)
-    if not into_features or not _feeds_linear(recording, index):
+    if not into_features or _linear_behind(recording, index) is None:
         return False
     if len(made) == 1 and batch == 1 and not batch_added:
         return False
@@ -180,17 +185,17 @@ def _never_comes_back(recording: Recording, batch: object, rows: object) -> bool
     return bool(shapes) and any(shape[0] == rows for shape in shapes) and all(shape[0] != batch for shape in shapes)
 
 
-def _feeds_linear(recording: Recording, index: int) -> bool:
-    """Whether a Linear takes what the event made, at once or behind layers that keep the shape."""
+def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:
+    """The Linear that takes what the event made, at once or behind layers that keep the shape."""
     reached = {index}
     for later, event in enumerate(recording.events[index + 1 :], index + 1):
         if not event.sources or event.sources[0] not in map(Source.call, reached):
             continue
         if isinstance(event.module, nn.Linear):
-            return True
+            return event.module
         if event.inputs and event.outputs and event.inputs[0].shape == event.outputs[0].shape:
             reached.add(later)
-    return False
+    return None
 
 
 def _comes_from_linear(recording: Recording, event: Event) -> bool:

@@ -25,6 +25,7 @@ from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.session import Decision, Session, session
+from convlin.symbolic.trials import Trials
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
 from convlin.trace.state import State
@@ -37,6 +38,10 @@ _SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280, *(64 * (37 + 2 * index)
 _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 #: Small and large letters of these names stand for a batch or a length.
 _SAMPLE_BATCH = 6
+
+#: For letters that a loop in Python goes along, and the number of calls that tells of one: so many times fewer.
+_SHORT_SAMPLES = (36, 48, 60, 72)
+_MANY_CALLS, _FEWER_CALLS = 150, 3
 
 _MOST_SAMPLES = 12
 #: How many of the last decisions are looked at when a pass stopped.
@@ -84,7 +89,11 @@ def sampled(plan: Plan, samples: Sequence[int]) -> dict[str, int]:
 
 def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
     """The first pass that goes through, or the first of all where none does."""
-    pending, others = [sampled(plan, _SAMPLES)], [sampled(plan, samples) for samples in _OTHER_SAMPLES]
+    short = _short_loops(model, plan, mode)
+    pending = [{**sampled(plan, _SAMPLES), **short}]
+    others = [{**sampled(plan, samples), **short} for samples in _OTHER_SAMPLES]
+    if short:
+        others.append(pending[0] | sampled(plan, _SAMPLES))
     tried: list[dict[str, int]] = []
     first: Followed | None = None
     while (pending or others) and len(tried) < _MOST_SAMPLES:
@@ -100,6 +109,25 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
         pending = [*_other_samples(followed), *pending]
     assert first is not None
     return first
+
+
+def _short_loops(model: nn.Module, plan: Plan, mode: str) -> dict[str, int]:
+    """Small samples for the letters that a loop in Python goes along: every step is followed in letters, at a price.
+
+    A quick pass on the meta device tells: where it makes many calls, and few when a letter is small.
+    """
+    names = [name for name in plan.names if name != plan.batch_size]
+    sample = {name: size // 4 if name in names else size for name, size in sampled(plan, _SAMPLES).items()}
+    trials = Trials(model, plan, mode, ())
+    calls = trials.calls(sample)
+    if calls is None or calls < _MANY_CALLS:
+        return {}
+    short = {}
+    for name, size in zip(names, _SHORT_SAMPLES, strict=False):
+        there = trials.calls({**sample, name: size})
+        if there is not None and there * _FEWER_CALLS < calls:
+            short[name] = size
+    return short
 
 
 def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]) -> Followed:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from convlin.diagnosis.retries import with_integers
 from convlin.inputs import Plan
 from convlin.module_tree import modules_of, named_parameters_of
 from convlin.observe import is_resource
@@ -170,7 +171,21 @@ class Trials:
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
-        on_meta = self._meta and not self._is_cheap(point)
+        recording = self._recorded(point, on_meta=self._meta and not self._is_cheap(point))
+        return recording if recording.failure is None else None
+
+    def calls(self, point: Point) -> int | None:
+        """How many calls a pass on the meta device makes at these sizes; None where it does not reach the end there."""
+        recording = self._recorded(point, on_meta=True)
+        while recording.failure is not None:
+            better = with_integers(self._plan, recording)
+            if better is None:
+                return None
+            self._plan = better
+            recording = self._recorded(point, on_meta=True)
+        return len(recording.events)
+
+    def _recorded(self, point: Point, *, on_meta: bool) -> Recording:
         plan = self._moved() if on_meta else self._plan
         with ExitStack() as stack:
             keeper = stack.enter_context(untouched(self._model))
@@ -180,8 +195,7 @@ class Trials:
                 stack.enter_context(compiling())
                 stack.enter_context(KnownSizes())
             state = State(batch_added=plan.adds_batch, keeper=keeper)
-            recording = one_pass(self._model, plan, state, dict(point))
-        return recording if recording.failure is None else None
+            return one_pass(self._model, plan, state, dict(point))
 
     def _known(self, point: Point, *, real: bool) -> Trial | None:
         return self._tried.get((real, tuple(point.values())))
