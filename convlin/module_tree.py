@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -83,6 +83,16 @@ def named_parameters_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
 def named_buffers_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Every buffer with its full name."""
     return _tensors_of(model, "_buffers")
+
+
+def offloaded_to(model: nn.Module) -> torch.device | None:
+    """Where accelerate's hooks run a model whose weights they bring for each call; None where nothing does that."""
+    for _, module, _ in walk(model):
+        kept: Any = module.__dict__.get("_hf_hook")
+        for hook in getattr(kept, "hooks", (kept,)):
+            if getattr(hook, "offload", False) and getattr(hook, "execution_device", None) is not None:
+                return torch.device(hook.execution_device)
+    return None
 
 
 def _tensors_of(model: nn.Module, kept: str) -> Iterator[tuple[str, Tensor]]:

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError
 from convlin.inputs.spelling import counted, listed, show
-from convlin.module_tree import named_buffers_of, named_parameters_of
+from convlin.module_tree import named_buffers_of, named_parameters_of, offloaded_to
 
 DtypeLike: TypeAlias = "torch.dtype | str"
 
@@ -47,9 +47,13 @@ def read_device(device: torch.device | str | int) -> torch.device:
 
 
 def model_device(model: nn.Module) -> torch.device:
-    """Where the model's first parameter (else buffer) lives; the CPU for a model that has neither."""
+    """Where the model's first parameter (else buffer) lives; the CPU for a model that has neither.
+
+    Weights that hooks keep elsewhere lie on the meta device between the calls: then it is where they are brought.
+    """
     for tensor in _tensors(model):
-        return tensor.device
+        brought_to = offloaded_to(model) if tensor.is_meta else None
+        return tensor.device if brought_to is None else brought_to
     return torch.device("cpu")
 
 

@@ -10,6 +10,7 @@ from torch import nn
 
 from convlin._util.torch_private import end_forward
 from convlin.errors import InputError
+from convlin.module_tree import offloaded_to
 
 
 def sharded(modules: Sequence[nn.Module]) -> list[Any]:
@@ -33,7 +34,11 @@ def reshard(modules: Sequence[nn.Module]) -> None:
 def refuse_sharded(model: nn.Module, modules: Sequence[nn.Module], what: str, instead: str) -> None:
     """Raise an ``InputError`` where parameters are sharded: tensors without values would stay in the wrapper's memory.
 
+    Or where they are offloaded: the hooks would bring tensors with values among those without.
+
     ``what`` was asked for, ``instead`` says what to write.
     """
     if sharded(modules):
         raise InputError(f"{type(model).__name__} is sharded by fully_shard, which {what} cannot pass: {instead}")
+    if offloaded_to(model) is not None:
+        raise InputError(f"{type(model).__name__} is offloaded by accelerate, which {what} cannot pass: {instead}")

@@ -1,0 +1,116 @@
+"""Models that another library wrapped or offloaded: the rows are what plain hooks see, the model stays as it was."""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import InputError, Summary, summarize
+from tests.recording import record
+from tests.snapshot import difference, snapshot
+
+
+class Net(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.pool = nn.MaxPool2d(2)
+        self.fc1 = nn.Linear(512, 32)
+        self.fc2 = nn.Linear(32, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(torch.relu(self.fc1(self.pool(self.conv(x)).flatten(1))))
+
+
+def agrees(model: nn.Module, *, mode: str = "eval") -> Summary:
+    """The table is that of plain hooks, nothing is reported, and the model stays as it was."""
+    model.train(mode == "train")
+    before = snapshot(model)
+    summary = summarize(model, (3, 16, 16), mode=mode)
+    assert summary.problems == ()
+    assert difference(before, snapshot(model)) == []
+    with torch.no_grad():
+        expected = record(model, torch.zeros(1, 3, 16, 16))
+    modules = [call for call in summary.calls if not call.is_function]
+    assert [(call.path, call.type, call.input_shapes, call.output_shapes) for call in modules] == [
+        (seen.path, seen.type, seen.input_shapes, seen.output_shapes) for seen in expected
+    ]
+    linear = {path: module.in_features for path, module in model.named_modules() if isinstance(module, nn.Linear)}
+    assert summary.required_in_features == {seen.path: linear[seen.path] for seen in expected if seen.path in linear}
+    return summary
+
+
+# accelerate: the weights lie elsewhere, on the meta device for whoever looks, and come for the call of each layer
+
+
+def _on_cpu(model: nn.Module, folder: Path) -> nn.Module:
+    accelerate = pytest.importorskip("accelerate")
+    return accelerate.cpu_offload(model, execution_device=torch.device("cpu"))
+
+
+def _on_disk(model: nn.Module, folder: Path) -> nn.Module:
+    accelerate = pytest.importorskip("accelerate")
+    return accelerate.disk_offload(model, folder, execution_device=torch.device("cpu"))
+
+
+@pytest.mark.parametrize("offload", [_on_cpu, _on_disk])
+def test_offloaded_weights(offload: Callable[[nn.Module, Path], nn.Module], tmp_path: Path) -> None:
+    torch.manual_seed(0)
+    x, plain = torch.randn(2, 3, 16, 16), Net().eval()
+    expected = plain(x)
+    model = offload(plain, tmp_path)
+    assert all(parameter.is_meta for parameter in model.parameters())
+    summary = agrees(model)
+    assert summary.report.device == "cpu"
+    (problem,) = summarize(model, (3, 18, 18)).problems
+    assert (problem.path, problem.declared, problem.required) == ("fc1", 512, 648)
+    assert all(parameter.is_meta for parameter in model.parameters())
+    assert torch.equal(model(x), expected)
+
+
+def test_what_offloaded_weights_cannot_do(tmp_path: Path) -> None:
+    model = _on_cpu(Net(), tmp_path)
+    with pytest.raises(InputError, match=r'^Net is offloaded by accelerate, which device="meta" cannot pass: leave'):
+        summarize(model, (3, 16, 16), device="meta")
+    with pytest.raises(InputError, match=r"^Net is offloaded by accelerate, which named sizes cannot pass: write num"):
+        summarize(model, (3, "H", "W"))
+    assert model(torch.zeros(1, 3, 16, 16)).shape == (1, 10)
+
+
+# PEFT: adapters beside the layers
+
+
+def _adapted(config: str, **settings: Any) -> nn.Module:
+    with warnings.catch_warnings():  # from what it imports
+        warnings.simplefilter("ignore")
+        peft = pytest.importorskip("peft")
+    return peft.get_peft_model(Net(), getattr(peft, config)(**settings))
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+@pytest.mark.parametrize(
+    ("config", "settings"),
+    [
+        ("LoraConfig", {"r": 4, "target_modules": ["fc1", "conv"]}),
+        ("IA3Config", {"target_modules": ["fc1"], "feedforward_modules": []}),
+        ("LoHaConfig", {"target_modules": ["fc1"]}),
+    ],
+)
+def test_adapters(config: str, settings: dict[str, Any], mode: str) -> None:
+    agrees(_adapted(config, **settings), mode=mode)
+
+
+def test_a_wrong_size_behind_adapters() -> None:
+    model = _adapted("LoraConfig", r=4, target_modules=["fc1"])
+    problems = summarize(model, (3, 18, 18)).problems
+    inside = "base_model.model.fc1"
+    assert [(each.path, each.declared, each.required) for each in problems] == [
+        (f"{inside}.base_layer", 512, 648),
+        (f"{inside}.lora_A.default", 512, 648),
+    ]
