@@ -159,3 +159,24 @@ def test_a_batch_in_a_view_is_no_wrong_number(batch: int) -> None:
     assert f"the batch went from {batch} to 64" in problem.message
     assert problem.fix is not None
     assert "flatten(1)" in problem.fix
+
+
+def test_a_vector_that_no_window_fits_on_is_one_sample_with_its_axes_exchanged() -> None:
+    x = torch.zeros(100, 8)
+    model = nn.Sequential(nn.Conv1d(8, 16, 3), nn.AdaptiveAvgPool1d(1), nn.Flatten(0), nn.Linear(16, 4))
+    with pytest.raises(RuntimeError):
+        model(x)
+    (problem,) = summarize(model, x).problems
+    assert (problem.path, problem.kind, problem.declared, problem.required) == ("0", "in_channels", 8, 100)
+    assert "permuted it is 8×100" in problem.message
+    assert model(x.permute(1, 0)).shape == (4,)
+
+
+@pytest.mark.parametrize("layer", [nn.Conv1d(8, 16, 1), nn.Conv1d(8, 16, 3, padding=1), nn.ConvTranspose1d(8, 16, 3)])
+def test_a_vector_that_a_window_fits_on_lacks_the_length(layer: nn.Module) -> None:
+    x = torch.zeros(100, 8)
+    with pytest.raises(RuntimeError):
+        layer(x)
+    (problem,) = summarize(nn.Sequential(layer), x).problems
+    assert "has the 8 channels alone: L is missing" in problem.message
+    assert layer(x.unsqueeze(-1)).shape[:2] == (100, 16)

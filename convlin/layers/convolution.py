@@ -24,7 +24,7 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
     tensor, dtype_misfits = dtype_misfit(tensor, stored_weight(module))
     misfits += dtype_misfits
     spatial = len(module.kernel_size)
-    tensor, rank_misfits = _with_rank(tensor, spatial, module.in_channels, arrival)
+    tensor, rank_misfits = _with_rank(tensor, module, arrival)
     misfits += rank_misfits
     if tensor.dim() not in (spatial + 1, spatial + 2):
         return Verdict(misfits) if misfits else None
@@ -38,7 +38,9 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
         # Behind an embedding, a recurrent layer or attention the features come last.
         others = others if arrival.is_model_input else [] if arrival.is_feature_map else others[-1:]
         others = [] if arrival.is_in_order else others
-        if others and (arrival.is_model_input or others[0] == tensor.dim() - 1) and tensor.dim() == spatial + 2:
+        # Of a sample without a batch only (L, C) can be told from (C, L).
+        whole = tensor.dim() == spatial + 2 or (spatial == 1 and declared > 1)
+        if others and (arrival.is_model_input or others[0] == tensor.dim() - 1) and whole:
             axis = others[-1] if others[-1] == tensor.dim() - 1 else others[0]
             note, detail = "permute", {"axis": axis, "order": moved(tensor.dim(), axis, channels)}
             tensor = tensor.movedim(axis, channels).contiguous()
@@ -125,14 +127,14 @@ def _transposed(module: _ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
     )
 
 
-def _with_rank(tensor: Tensor, spatial: int, channels: int, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
+def _with_rank(tensor: Tensor, module: _ConvNd, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
     """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
-    rank = tensor.dim()
+    rank, spatial, channels = tensor.dim(), len(module.kernel_size), module.in_channels
     if rank > spatial + 2:
         note = "batch_in_shape" if arrival.is_model_input and arrival.batch_added else "rank"
         misfit = Misfit("structure", spatial + 2, rank, note, {"shape": tuple(tensor.shape)})
         return tensor.flatten(0, rank - spatial - 2), (misfit,)
-    if rank == 2 and tensor.shape[1] == channels > 1 and tensor.shape[0] != channels:
+    if rank == 2 and tensor.shape[1] == channels > 1 and tensor.shape[0] != channels and _takes_one_cell(module):
         # A vector for each sample: what is missing is the size of the image, not the channels.
         note = "vector_given" if arrival.is_model_input and arrival.batch_added else "vector"
         misfit = Misfit("structure", spatial + 2, rank, note, {"channels": channels, "spatial": spatial})
@@ -155,6 +157,14 @@ def _with_rank(tensor: Tensor, spatial: int, channels: int, arrival: Arrival) ->
     if rank < spatial + 1:
         return tensor, (Misfit("structure", spatial + 2, rank, "rank", {"shape": tuple(tensor.shape)}),)
     return tensor, ()
+
+
+def _takes_one_cell(module: _ConvNd) -> bool:
+    """Whether a map of a single cell is large enough for the window."""
+    if isinstance(module, _ConvTransposeNd) or isinstance(module.padding, str):
+        return True
+    each = zip(module.kernel_size, module.padding, module.dilation, strict=True)
+    return all(dilation * (kernel - 1) <= 2 * padding for kernel, padding, dilation in each)
 
 
 def _side(features: int, channels: int, spatial: int) -> int:

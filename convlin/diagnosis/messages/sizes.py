@@ -97,7 +97,7 @@ def _permute(finding: Finding, report: Report) -> Said:
     order = misfit.detail["order"]
     shape = finding.inputs[0].shape
     noun = "feature" if misfit.kind == "input_size" else "channel"
-    letters = ("N", *(("D", "H", "W") if len(shape) == 5 else ("H", "W") if len(shape) == 4 else ("L",)))
+    letters = {2: ("L",), 3: ("N", "L"), 4: ("N", "H", "W"), 5: ("N", "D", "H", "W")}[len(shape)]
     if misfit.detail["axis"] == len(shape) - 1:
         looks = f"this looks like {','.join(letters)},C (channels last)"
     else:
