@@ -405,7 +405,8 @@ def _modes() -> dict[str, Hashable]:
     """The modes that reading a model has to leave, or that show only where function modes are on."""
     return {
         "grad mode": torch.is_grad_enabled(),
-        "default device": torch.get_default_device(),
+        # In torch 2.6 the first does not tell of `with torch.device(…)`.
+        "default device": (torch.get_default_device(), torch.empty(0).device),
         "torch function enabled": torch._C._is_torch_function_enabled(),
         "function modes": torch._C._len_torch_function_stack(),
     }

@@ -56,3 +56,18 @@ def resizes_by_lanczos() -> bool:
     from convlin._util.torch_private import operators
 
     return bool(list(operators("aten._upsample_lanczos2d_aa")))
+
+
+@cache
+def writes_statistics_back() -> bool:
+    """Whether ``instance_norm`` writes its running statistics where it only uses them, as torch 2.6 does.
+
+    The values stay; what counts the writes to a tensor goes on.
+    """
+    import torch
+    import torch.nn.functional as F
+
+    with _apart(), torch.no_grad():
+        mean, var = torch.zeros(1, device="cpu"), torch.ones(1, device="cpu")
+        F.instance_norm(torch.zeros(1, 1, 2, device="cpu"), mean, var, use_input_stats=False)
+    return mean._version > 0

@@ -19,10 +19,8 @@ OPS: tuple[Op, ...] = (
        writes=Writes("training")),
     Op(("batch_norm",), Family.NORMALIZATION, None, (*_VECTORS, "training"), owner="torch",
        stand_in=StandIn.NORMALIZATION, writes=Writes("training")),
-    Op(("instance_norm",), Family.NORMALIZATION, None, (*_STATISTICS, "use_input_stats"), owner="F",
-       stand_in=StandIn.NORMALIZATION, writes=Writes("use_input_stats", default=True)),
-    Op(("instance_norm",), Family.NORMALIZATION, None, (*_VECTORS, "use_input_stats"), owner="torch",
-       stand_in=StandIn.NORMALIZATION, writes=Writes("use_input_stats", default=True)),
+    # torch 2.6 writes the statistics back where they are only used, too.
+    Op(("instance_norm",), Family.NORMALIZATION, stand_in=StandIn.NORMALIZATION, writes=Writes()),
     Op(("layer_norm", "rms_norm"), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION,
        on_meta=OnMeta.LAYER_NORM),
     Op(("group_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION, on_meta=OnMeta.GROUP_NORM),

@@ -29,6 +29,7 @@ from torch.nn.modules import (
 )
 from torch.nn.modules.lazy import LazyModuleMixin
 
+from convlin._util.torch_behavior import writes_statistics_back
 from convlin._util.torch_private import has_global_hooks
 
 
@@ -42,7 +43,8 @@ def _defined_in(*modules: ModuleType) -> frozenset[type]:
     )
 
 
-_STATISTICS = _defined_in(batchnorm, instancenorm)
+_INSTANCE_NORMS = _defined_in(instancenorm)
+_STATISTICS = _defined_in(batchnorm) | _INSTANCE_NORMS
 _OWN = frozenset(
     kind
     for kind in _defined_in(
@@ -83,6 +85,8 @@ def runs_alone(module: nn.Module, trains: bool) -> bool:
     if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"] or attributes.get("inplace"):
         return False
     if kind in _STATISTICS and trains:
+        return False
+    if kind in _INSTANCE_NORMS and attributes["track_running_stats"] and writes_statistics_back():
         return False
     for tensors in (attributes["_parameters"], attributes["_buffers"]):
         for tensor in tensors.values():
