@@ -269,7 +269,7 @@ class Mixture(nn.Module):
         return torch.stack([expert(x) for expert in self.experts]).sum(0)
 
 
-def mlp(sizes: tuple[int, ...]) -> nn.Module:
+def mlp(sizes: tuple[int, ...]) -> nn.Sequential:
     """Linears one after the other."""
     return nn.Sequential(*(nn.Linear(into, out) for into, out in pairwise(sizes)))
 
