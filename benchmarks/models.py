@@ -12,7 +12,8 @@ def resnet(depths: list[int]) -> nn.Module:
     """A bottleneck ResNet of ``transformers``: [3, 4, 6, 3] is ResNet-50, [3, 8, 36, 3] ResNet-152."""
     from transformers import ResNetConfig, ResNetForImageClassification
 
-    return ResNetForImageClassification(ResNetConfig(depths=depths, layer_type="bottleneck")).eval()
+    model: nn.Module = ResNetForImageClassification(ResNetConfig(depths=depths, layer_type="bottleneck"))
+    return model.eval()
 
 
 def linears(count: int) -> nn.Module:
@@ -29,7 +30,8 @@ def llama_405b() -> nn.Module:
         num_key_value_heads=8, vocab_size=128256, max_position_embeddings=131072, use_cache=False,
     )  # fmt: skip
     with torch.device("meta"):
-        return LlamaForCausalLM(config).eval()
+        model: nn.Module = LlamaForCausalLM(config)
+    return model.eval()
 
 
 def llama_7b(device: str, dtype: torch.dtype) -> nn.Module:
@@ -37,7 +39,7 @@ def llama_7b(device: str, dtype: torch.dtype) -> nn.Module:
     from transformers import LlamaConfig, LlamaForCausalLM
 
     with torch.device("meta"):
-        model = LlamaForCausalLM(LlamaConfig(use_cache=False))
+        model: nn.Module = LlamaForCausalLM(LlamaConfig(use_cache=False))
     model = model.to(dtype).to_empty(device=device).eval()
     with torch.no_grad():
         for tensor in (*model.parameters(), *model.buffers()):
@@ -51,7 +53,8 @@ def gpt2_xl() -> nn.Module:
 
     config = GPT2Config(n_embd=1600, n_layer=48, n_head=25, use_cache=False)
     with torch.device("meta"):
-        return GPT2LMHeadModel(config).eval()
+        model: nn.Module = GPT2LMHeadModel(config)
+    return model.eval()
 
 
 def bare(model: nn.Module, *inputs: torch.Tensor) -> Any:

@@ -296,7 +296,12 @@ def _on_cuda(name: str, model: nn.Module, x: torch.Tensor) -> Lines:
     print(name, flush=True)
 
     def waited(run: Callable[[], object]) -> Callable[[], object]:
-        return lambda: (run(), torch.cuda.synchronize())
+        def run_and_wait() -> object:
+            result = run()
+            torch.cuda.synchronize()
+            return result
+
+        return run_and_wait
 
     def peak(run: Callable[[], object]) -> int:
         torch.cuda.reset_peak_memory_stats()

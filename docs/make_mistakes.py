@@ -14,13 +14,13 @@ import re
 import tempfile
 import textwrap
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from convlin import summarize
 from convlin.render.text import problems_text
@@ -261,7 +261,7 @@ def _summarize(mistake: Mistake) -> str:
     return f"summarize({', '.join(['model', given, *(f'{name}={value!r}' for name, value in said.items())])})"
 
 
-def _raised(model: nn.Module, inputs: list[Tensor]) -> str:
+def _raised(model: Callable[..., Tensor], inputs: list[Tensor]) -> str:
     """The first line of what PyTorch says; that it says nothing, and what comes out."""
     try:
         output = model(*inputs)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import math
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
 import torch.nn.functional as F
@@ -184,7 +185,7 @@ class Several(nn.Module):
         super().__init__()
         self.fc = nn.Linear(4, 6)
 
-    def forward(self, x: Tensor) -> dict[str, Tensor]:
+    def forward(self, x: Tensor) -> Any:
         return {"wide": self.fc(x), "short": x.sum(-1)}
 
 

@@ -53,7 +53,7 @@ def _texts(node: ast.expr) -> Iterator[str]:
             yield text
         case ast.JoinedStr(values=parts):
             for part in parts:
-                yield part.value if isinstance(part, ast.Constant) else "{…}"
+                yield str(part.value) if isinstance(part, ast.Constant) else "{…}"
         case ast.BinOp(left=left, right=right):
             yield from _texts(left)
             yield from _texts(right)

@@ -10,7 +10,7 @@ import importlib.util
 import itertools
 import random
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType, ModuleType
@@ -65,7 +65,7 @@ def recording() -> Iterator[None]:
             self.__dict__["_made_at"] = _place(frame)
         original(self, *args, **kwargs)
 
-    nn.Module.__init__ = remembering  # type: ignore[assignment]
+    nn.Module.__init__ = remembering  # type: ignore[method-assign]
     try:
         yield
     finally:
@@ -216,7 +216,7 @@ class Writer:
         )  # fmt: skip
 
     def _statement(self, indent: str, depth: int, helpers: bool) -> list[str]:
-        kinds = [
+        kinds: list[Callable[..., list[str]]] = [
             self._assignment, self._assignment, self._assignment, self._assignment, self._local_list,
             self._local_list, self._loop, self._change, self._change, self._block, self._local_function, self._rebound,
         ]  # fmt: skip

@@ -8,6 +8,7 @@ import json
 import re
 import tokenize
 from collections.abc import Iterable, Iterator, Mapping
+from functools import partial
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -147,7 +148,7 @@ def test_comments_are_written_read_back_and_true_at_other_sizes(
         shape = [sizes["N"], *(sizes.get(part, part) for part in given[0].split(","))]
         dtype = torch.long if "long" in given else torch.float32
         with torch.no_grad():
-            seen = traced(lambda at=shape, of=dtype: net(torch.zeros([int(x) for x in at], dtype=of)), {str(file)})
+            seen = traced(partial(net, torch.zeros([int(x) for x in shape], dtype=dtype)), {str(file)})
         for line, text, alone in comments:
             really = seen.get((str(file), statements[line + 1] or 0 if alone else line), [])
             if not really or any(not each for each in really):
@@ -228,7 +229,8 @@ def test_a_change_of_the_code_fails_at_the_lines_whose_shapes_it_changes(
 
     after = lines(text.replace(code, changed))
     statements = {node.lineno: node.end_lineno for node in ast.walk(ast.parse(text)) if isinstance(node, ast.stmt)}
-    wrong, right = set(), set()
+    wrong: set[int] = set()
+    right: set[int] = set()
     for line, comment, alone in shape_comments(file):
         really = set(after.get((str(file), statements[line + 1] or 0 if alone else line), []))
         if "= [" in text.splitlines()[line - 1 + alone]:

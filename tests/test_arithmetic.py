@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
+from functools import partial
 from typing import Any
 
 import pytest
@@ -593,7 +594,7 @@ def reshapings(draw: st.DrawFn) -> tuple[tuple[int, ...], tuple[int, ...]]:
     def grouped() -> tuple[int, ...]:
         sizes: list[int] = []
         for prime in primes:
-            if sizes and draw(st.booleans()):
+            if bool(sizes) and draw(st.booleans()):
                 sizes[-1] *= prime
             else:
                 sizes.append(prime)
@@ -685,7 +686,7 @@ def test_cat_and_stack(data: st.DataObject, shape: tuple[int, ...], dim: int) ->
     others = [shape]
     for _ in range(data.draw(st.integers(0, 3))):
         other = list(shape)
-        if other and data.draw(st.booleans()):
+        if bool(other) and data.draw(st.booleans()):
             other[data.draw(st.integers(0, len(other) - 1))] = data.draw(st.integers(0, 5))
         if data.draw(st.integers(0, 9)) == 0:
             other = data.draw(st.sampled_from([[0], [1], [], [2, 2]]))
@@ -837,7 +838,7 @@ def test_rnn(
     for index, state in enumerate("hc" if kind == "LSTM" else "h"):
         observe = lambda index=index: layer(x)[1][index] if kind == "LSTM" else layer(x)[1]  # noqa: E731
         agree(
-            lambda state=state: arithmetic.rnn_state(shape, kind=kind, num_layers=num_layers, state=state, **options),
+            partial(arithmetic.rnn_state, shape, kind=kind, num_layers=num_layers, state=state, **options),
             observe,
         )
 
@@ -1455,7 +1456,7 @@ def test_receptive_field_of_an_upsampling_is_the_most_that_a_unit_sees(layers: l
             if unit
         ]
         window = middles[12 * period : 15 * period]
-        assert abs(sum(window) / len(window) - field.offset) <= Fraction(1, 4)
+        assert abs(sum(window, Fraction()) / len(window) - field.offset) <= Fraction(1, 4)
 
 
 def test_receptive_field_of_known_networks() -> None:

@@ -158,7 +158,7 @@ def _assert(x: Tensor) -> None:
         lambda x: _raise(ValueError("x is too small")),
         lambda x: _raise(RuntimeError("mat1 and mat2 shapes cannot be multiplied (4x400 and 256x120)")),
         _assert,
-        lambda x: {}["missing"],
+        lambda x: {"there": 1}["missing"],
         lambda x: [1, 2][7],
         lambda x: int("seven"),
         lambda x: x.no_such_attribute,
@@ -316,7 +316,11 @@ def test_a_call_with_too_many_arguments_is_said_by_python() -> None:
 
 def test_layers_of_pytorch_alone() -> None:
     for model in (nn.Linear(4, 2), nn.Sequential(nn.Flatten(), nn.Linear(4, 2))):
-        summary = summary_at(raised(lambda model=model: model(torch.zeros(3, 5))))
+
+        def run(model: nn.Module = model) -> Tensor:
+            return model(torch.zeros(3, 5))
+
+        summary = summary_at(raised(run))
         assert summary is not None
         assert summary.problems[0].required == 5
 

@@ -69,8 +69,9 @@ def test_what_fails_there_is_found(file: Path) -> None:
 def test_letters_there(file: Path) -> None:
     shape = summarize(net_of(file)(), (3, "H", "W"))["fc"].input_shape
     assert shape is not None
+    features: Any = shape[1]
     for height, width in ((8, 8), (9, 13), (31, 5)):
-        assert shape[1].subs({"H": height, "W": width}) == 2 * (height - 2) * (width - 2)
+        assert features.subs({"H": height, "W": width}) == 2 * (height - 2) * (width - 2)
 
 
 def test_what_torchs_own_code_calls_has_no_row() -> None:

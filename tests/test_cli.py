@@ -1168,31 +1168,34 @@ def test_sign_of_life_comes_late_and_goes(monkeypatch: pytest.MonkeyPatch) -> No
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(convlin.cli.screen, "_PATIENCE", 0.05)
     before = threading.active_count()
-    screen = Screen(stderr=Terminal())
+    stderr = Terminal()
+    screen = Screen(stderr=stderr)
     with screen.progress("waiting"):
         end = time.monotonic() + processes.PATIENCE
-        while "waiting" not in screen.stderr.getvalue():
+        while "waiting" not in stderr.getvalue():
             assert time.monotonic() < end
             time.sleep(0.01)
-    assert re.fullmatch(r"(\rwaiting: 0 s)+\r {12}\r", screen.stderr.getvalue())
+    assert re.fullmatch(r"(\rwaiting: 0 s)+\r {12}\r", stderr.getvalue())
     assert threading.active_count() == before
-    quick = Screen(stderr=Terminal())
+    silent = Terminal()
+    quick = Screen(stderr=silent)
     monkeypatch.setattr(convlin.cli.screen, "_PATIENCE", 60)
     with pytest.raises(KeyError), quick.progress("nothing"):
         raise KeyError
-    assert quick.stderr.getvalue() == ""
+    assert silent.getvalue() == ""
     assert threading.active_count() == before
 
 
 def test_streams_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "dumb")
-    screen = Screen(Terminal(), Terminal())
+    stdout, stderr = Terminal(), Terminal()
+    screen = Screen(stdout, stderr)
     with screen.progress("nothing"):
         screen.answer("✗ wrong")
-    assert (screen.stdout.getvalue(), screen.stderr.getvalue()) == ("✗ wrong\n", "")
+    assert (stdout.getvalue(), stderr.getvalue()) == ("✗ wrong\n", "")
     monkeypatch.setenv("TERM", "xterm")
     screen.answer("✗ wrong")
-    assert "\033[31m✗ wrong" in screen.stdout.getvalue()
+    assert "\033[31m✗ wrong" in stdout.getvalue()
     monkeypatch.setenv("COLUMNS", "72")
     assert (screen.width(), Screen(io.StringIO()).width()) == (72, None)
     plain = io.TextIOWrapper(io.BytesIO(), "ascii", newline="\n")

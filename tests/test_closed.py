@@ -49,8 +49,8 @@ LAYERS: list[tuple[nn.Module, tuple[int, ...]]] = [
         )
     ),
     (nn.Dropout1d(), SIGNAL), (nn.Dropout2d(), IMAGE), (nn.Dropout3d(), VOLUME),
-    *((kind(1), SIGNAL) for kind in (nn.ConstantPad1d, nn.ReflectionPad1d, nn.ReplicationPad1d, nn.CircularPad1d)
-      for kind in (lambda size, kind=kind: kind(size, 0.0) if kind is nn.ConstantPad1d else kind(size),)),
+    (nn.ConstantPad1d(1, 0.0), SIGNAL),
+    (nn.ReflectionPad1d(1), SIGNAL), (nn.ReplicationPad1d(1), SIGNAL), (nn.CircularPad1d(1), SIGNAL),
     (nn.ZeroPad1d(1), SIGNAL), (nn.ZeroPad2d(1), IMAGE), (nn.ZeroPad3d(1), VOLUME),
     (nn.ConstantPad2d(1, 0.0), IMAGE), (nn.ConstantPad3d(1, 0.0), VOLUME),
     (nn.ReflectionPad2d(1), IMAGE), (nn.ReflectionPad3d(1), VOLUME),
@@ -118,7 +118,7 @@ def _with_pre_hook(model: nn.Module) -> None:
 
 
 def _with_forward(model: nn.Module) -> None:
-    model.forward = lambda x: x  # type: ignore[method-assign]
+    model.forward = lambda x: x
 
 
 def _with_subclass(model: Any) -> None:

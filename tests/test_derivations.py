@@ -377,7 +377,7 @@ POOL = ("kernel_size", "stride", "padding", "dilation", "ceil_mode")
 
 @given(data=st.data(), size=st.integers(1, 12), by_position=st.integers(0, 5))
 def test_arguments_by_position_and_by_name(data: st.DataObject, size: int, by_position: int) -> None:
-    values = {
+    values: dict[str, Any] = {
         "kernel_size": data.draw(st.integers(1, 4)),
         "stride": data.draw(st.one_of(st.none(), st.integers(1, 3))),
         "padding": data.draw(st.integers(0, 2)),

@@ -9,7 +9,7 @@ from torch import nn
 from convlin import summarize
 
 
-def _alexnet() -> nn.Module:
+def _alexnet() -> nn.Sequential:
     """AlexNet as torchvision has it, narrower and without its adaptive pooling."""
     return nn.Sequential(
         nn.Conv2d(3, 8, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),

@@ -123,6 +123,7 @@ def shell(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     InteractiveShell.clear_instance()
     made = InteractiveShell.instance(colors="nocolor")
+    assert made.history_manager is not None
     made.history_manager.enabled = False
     yield made
     made.history_manager.end_session()

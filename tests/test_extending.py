@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -120,8 +121,11 @@ def test_fit_makes_layers_of_ones_own_anew() -> None:
     rule = LayerRule((Thin,), ("in_features",), examine, arguments=lambda old: {"thickness": old.rank})
     with register(rule):
         assert fit(model, (7,)) is model
-    assert (model[0].in_features, model[0].rank, model[1].in_features) == (7, 3, 3)
-    assert model[0].weight.shape == (3, 7)
+    thin, linear = model
+    assert isinstance(thin, Thin)
+    assert isinstance(linear, nn.Linear)
+    assert (thin.in_features, thin.rank, linear.in_features) == (7, 3, 3)
+    assert thin.weight.shape == (3, 7)
     assert model(torch.zeros(2, 7, dtype=torch.float64)).shape == (2, 2)
 
 
@@ -134,7 +138,7 @@ def test_a_derivation_that_is_wrong_is_not_shown() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.mixed(x)
 
-    wrong = LayerRule((Mixed,), (), derive=lambda call: arithmetic.linear(call.input_shape, out_features=9))
+    wrong = LayerRule((Mixed,), (), derive=lambda call: arithmetic.linear(call.inputs[0].shape, out_features=9))
     with register(wrong):
         summary = summarize(Right(), (3, 8, 8))
     assert summary.ok
@@ -188,7 +192,8 @@ def test_a_type_is_described_once() -> None:
         assert rule_for(Mixed) is MIXED
         kept.remove()
         assert rule_for(Mixed) is not MIXED
-    for types in ((), (int,), ("Mixed",)):
+    no_layers: tuple[Any, ...] = ((), (int,), ("Mixed",))
+    for types in no_layers:
         with pytest.raises(InputError, match=r"write types=\(MyLayer,\)"):
             register(LayerRule(types))
 

@@ -41,9 +41,13 @@ def broken(text: str) -> tuple[str, int]:
     for node in ast.walk(ast.parse(text)):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in DECLARES:
             named = [word.value for word in node.keywords if word.arg == DECLARES[node.func.attr]]
-            (value,) = named or node.args[:1] or [None]
+            given: list[ast.expr | None] = [*(named or node.args[:1])]
+            (value,) = given or [None]
             if isinstance(value, ast.Constant | ast.Subscript):
-                wrong = value.value + 3 if isinstance(value, ast.Constant) else 99
+                wrong = 99
+                if isinstance(value, ast.Constant):
+                    assert isinstance(value.value, int)
+                    wrong = value.value + 3
                 places.append((value.lineno, value.col_offset, value.end_col_offset, wrong))
     lines = text.splitlines(keepends=True)
     for line, start, end, wrong in sorted(places, reverse=True):

@@ -149,8 +149,9 @@ def test_the_number_of_inputs() -> None:
     refused(lambda: summarize(Image(), 3, 32, 32), "belong in parentheses: write summarize(model, (3, 32, 32))")
     refused(lambda: summarize(model, {"left": (4,), "rihgt": (4,)}), "no 'rihgt'", "did you mean 'right'?")
     refused(lambda: summarize(model, [(4,), (4,)], kwargs={"scal": 2}), "no 'scal'", "did you mean 'scale'?")
-    refused(lambda: summarize(model, [(4,), (4,)], kwargs=[2]), "kwargs is a dict", "[2]")
-    refused(lambda: summarize(model, [(4,), (4,)], kwargs={1: 2}), "kwargs is a dict", "{1: 2}")
+    no_kwargs: tuple[Any, Any] = ([2], {1: 2})
+    refused(lambda: summarize(model, [(4,), (4,)], kwargs=no_kwargs[0]), "kwargs is a dict", "[2]")
+    refused(lambda: summarize(model, [(4,), (4,)], kwargs=no_kwargs[1]), "kwargs is a dict", "{1: 2}")
     refused(lambda: summarize(model, {"left": (4,), "right": (4,)}, kwargs={"left": 1}), "'left' is given twice")
 
 
@@ -170,7 +171,7 @@ def test_the_batch_in_the_shape_is_told_with_both_spellings() -> None:
 
 # The options
 
-NO_OPTIONS = [
+NO_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"batch_size": 0}, ("batch_size=0", "positive integer", '"N"')),
     ({"batch_size": -1}, ("batch_size=-1",)),
     ({"batch_size": 1.5}, ("batch_size=1.5",)),
@@ -285,14 +286,15 @@ class Box:
 )
 def test_what_forward_takes_is_passed_on(given: Any, forward: Callable[..., Tensor]) -> None:
     model = nn.Module()
-    model.forward = forward  # type: ignore[method-assign]
+    model.forward = forward
     tensor = torch.zeros(1, 3) if forward is torch.relu else torch.zeros(2, 3)
     assert summarize(model, given).output_shape == tensor.shape
 
 
 def test_dtypes_go_by_the_names_of_forward_too() -> None:
     double = Pair().double()
-    for dtypes in ({"left": torch.float64}, {"[0]": "float64"}, ["double", torch.float64], "torch.float64"):
+    ways: tuple[Any, ...] = ({"left": torch.float64}, {"[0]": "float64"}, ["double", torch.float64], "torch.float64")
+    for dtypes in ways:
         assert summarize(double, [(4,), (4,)], dtypes=dtypes).ok
 
 

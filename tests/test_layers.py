@@ -35,7 +35,7 @@ def examined(module: nn.Module, *args: Any, **facts: bool) -> Verdict | None:
     return examine(module, Arrival(args, {}, **known))
 
 
-def takes(module: nn.Module, *args: Any) -> bool:
+def takes(module: Callable[..., object], *args: Any) -> bool:
     """Whether PyTorch's own layer runs on these arguments."""
     try:
         with torch.no_grad():
@@ -163,7 +163,7 @@ def test_a_block_built_again_is_the_same(make: Any, changed: dict[str, Any]) -> 
 @given(st.data(), st.sampled_from([1, 2, 3]))
 def test_what_a_transposed_convolution_is_asked_for(data: st.DataObject, dims: int) -> None:
     each = lambda values: tuple(data.draw(values) for _ in range(dims))  # noqa: E731
-    options = {
+    options: dict[str, Any] = {
         "in_channels": 2, "out_channels": 2, "kernel_size": each(st.integers(1, 3)), "stride": each(st.integers(1, 3)),
         "dilation": each(st.integers(1, 2)), "output_padding": each(st.sampled_from([0, 0, 1, 2])),
         "padding": each(st.sampled_from([0, 0, 1])),
@@ -181,7 +181,7 @@ def test_what_a_transposed_convolution_is_asked_for(data: st.DataObject, dims: i
         reached = module(*given, **named).shape[-dims:]
         (misfit,) = verdict.misfits
         if misfit.kind == "output_padding":
-            there = CONVOLUTIONS[dims][True](**options | misfit.changes)(x).shape[-dims:]
+            there = CONVOLUTIONS[dims][True](**{**options, **misfit.changes})(x).shape[-dims:]
             # What an output_size cannot give is a guess.
             assert all(0 <= one - other <= 1 for one, other in zip(there, reached, strict=True))
         else:
@@ -252,7 +252,7 @@ def test_group_norm(shape: tuple[int, ...], groups: tuple[int, int]) -> None:
         assert verdict.stand_in is not None
         assert takes(module, *verdict.stand_in[0])
         (misfit,) = verdict.misfits
-        mended = nn.GroupNorm(**{"num_groups": groups[0]} | misfit.changes)
+        mended = nn.GroupNorm(**{"num_groups": groups[0], **misfit.changes})
         assert takes(mended, x)
         assert mended.num_groups <= groups[0]
         assert (misfit.detail == {"parts": groups[0]}) == (shape[1] % groups[0] != 0)
@@ -288,7 +288,7 @@ def test_embedding(make: Any, indices: list[int], dtype: torch.dtype) -> None:
         assert takes(module, *verdict.stand_in[0])
         (misfit,) = verdict.misfits
         if misfit.kind == "num_embeddings" and misfit.note != "negative":
-            assert takes(make(**{"embedding_dim": 2} | misfit.changes), x)
+            assert takes(make(**{"embedding_dim": 2, **misfit.changes}), x)
             assert not takes(make(misfit.required - 1, 2), x)
         assert (misfit.note == "negative") == (dtype != torch.float32 and min(indices) < 0)
 
@@ -413,7 +413,7 @@ def test_transformer(make: Any, width: int, widths: list[int]) -> None:
             assert not any(takes(make(**options | {"d_model": each}), *args) for each in (2, 4, 6, 8))
         else:
             assert verdict.output_size == verdict.misfits[0].required
-            assert takes(make(**options | verdict.misfits[0].changes), *args)
+            assert takes(make(**{**options, **verdict.misfits[0].changes}), *args)
 
 
 @thorough
@@ -435,7 +435,7 @@ def test_unflatten(shape: tuple[int, ...], dim: int, into: list[int]) -> None:
 @thorough
 @given(shapes, sizes)
 def test_adaptive_softmax(shape: tuple[int, ...], features: int) -> None:
-    options = {"in_features": features, "n_classes": 5, "cutoffs": [2]}
+    options: dict[str, Any] = {"in_features": features, "n_classes": 5, "cutoffs": [2]}
     module = nn.AdaptiveLogSoftmaxWithLoss(**options)
     x = torch.zeros(2, shape[-1])
     target = torch.tensor([0, 3])
@@ -444,7 +444,7 @@ def test_adaptive_softmax(shape: tuple[int, ...], features: int) -> None:
     if verdict is not None:
         assert verdict.stand_in is not None
         assert takes(module, *verdict.stand_in[0])
-        assert takes(nn.AdaptiveLogSoftmaxWithLoss(**options | verdict.misfits[0].changes), x, target)
+        assert takes(nn.AdaptiveLogSoftmaxWithLoss(**{**options, **verdict.misfits[0].changes}), x, target)
 
 
 @pytest.mark.parametrize(
@@ -542,7 +542,7 @@ def test_where_a_flatten_is_missing(features: int, facts: dict[str, bool], shape
     width = x.flatten(1).shape[-1] if flattened else x.shape[-1]
     assert ("in_features" in said) == (features != width)
     if "in_features" in said:
-        mended = nn.Linear(**{"in_features": 1, "out_features": 2} | said["in_features"].changes)
+        mended = nn.Linear(**{"in_features": 1, "out_features": 2, **said["in_features"].changes})
         assert takes(mended, x.flatten(1) if flattened else x)
         assert said["in_features"].detail == (
             {"flattened": True} if flattened else {"flat": 12} if "is_feature_map" in facts and features != 12 else {}
@@ -584,8 +584,8 @@ def test_what_is_called_linear_is_not_always_one() -> None:
     for kind in (quantised.Linear, quantised.dynamic.Linear):
         assert rule_for(kind).settings == ("in_features", "out_features")
         assert rule_for(kind).examine is not None
-    for kind in (quantised.Conv2d, quantised.Embedding, type("Linear", (nn.Module,), {})):
-        assert rule_for(kind) is rule_for(nn.Identity)
+    for other in (quantised.Conv2d, quantised.Embedding, type("Linear", (nn.Module,), {})):
+        assert rule_for(other) is rule_for(nn.Identity)
 
 
 def test_sequences_of_several_lengths_are_asked_for_their_width() -> None:
@@ -760,7 +760,7 @@ def test_a_block_says_into_how_many_heads_the_width_goes(width: int, heads: int)
     options = {"d_model": misfit.required, "nhead": heads, "dim_feedforward": 4}
     can_be_made = takes(lambda: nn.TransformerDecoderLayer(**options))
     assert ("parts" in misfit.detail) == (not can_be_made)
-    mended = nn.TransformerDecoderLayer(**options | misfit.changes)
+    mended = nn.TransformerDecoderLayer(**{**options, **misfit.changes})
     result = mended(reached, reached)
     assert result.shape[verdict.output_axis] == verdict.output_size
     assert result.shape[:-1] != (verdict.output_size,) * 2
@@ -807,9 +807,9 @@ def test_what_autocast_takes_care_of_is_no_dtype_of_ones_own(make: Any, weight: 
 
 
 def test_a_weight_of_one_byte_is_unpacked_before_it_is_used() -> None:
-    module = nn.Linear(4, 2, bias=False)
+    module: Any = nn.Linear(4, 2, bias=False)
     module.weight = nn.Parameter(torch.zeros(2, 4, dtype=torch.int8), requires_grad=False)
-    module.forward = lambda x: nn.functional.linear(x, module.weight.float())  # type: ignore[method-assign]
+    module.forward = lambda x: nn.functional.linear(x, module.weight.float())
     assert takes(module, torch.zeros(3, 4))
     assert summarize(module, (4,)).ok
     assert examined(module, torch.zeros(3, 4)) is None
@@ -822,12 +822,12 @@ def test_a_weight_of_one_byte_is_unpacked_before_it_is_used() -> None:
 )
 def test_what_becomes_of_groups(channels: int, outputs: int, groups: int, arrived: int, transposed: bool) -> None:
     make = CONVOLUTIONS[2][transposed]
-    options = {"in_channels": channels, "out_channels": outputs, "kernel_size": 1, "groups": groups}
+    options: dict[str, Any] = {"in_channels": channels, "out_channels": outputs, "kernel_size": 1, "groups": groups}
     module, x = make(**options), torch.zeros(1, arrived, 5, 7)
     verdict = examined(module, x)
     assert verdict is not None
     (misfit,) = verdict.misfits
-    mended = make(**options | misfit.changes)
+    mended = make(**{**options, **misfit.changes})
     result = mended(x)
     if groups == channels > 1:  # each channel by itself
         assert verdict.output_size == result.shape[verdict.output_axis] == arrived * (outputs // groups)
@@ -874,7 +874,7 @@ def test_a_quantised_linear_is_told_its_width(shape: tuple[int, ...], packed: bo
         if verdict is None:
             return
         (misfit,) = verdict.misfits
-        mended = make(**{"in_features": 4, "out_features": 3} | misfit.changes)
+        mended = make(**{"in_features": 4, "out_features": 3, **misfit.changes})
         assert takes(mended, x)
         assert (verdict.stand_in is None) == packed
         if verdict.stand_in is not None:
@@ -939,7 +939,7 @@ def test_an_instance_norm_of_ones_own_counts_the_channels_of_a_batch() -> None:
         assert (verdict is None) == takes(module, x)
         if verdict is not None:
             (misfit,) = verdict.misfits
-            assert takes(OfImages(**{"num_features": 3, "affine": True} | misfit.changes), x)
+            assert takes(OfImages(**{"num_features": 3, "affine": True, **misfit.changes}), x)
             assert verdict.stand_in is not None
             assert takes(module, *verdict.stand_in[0])
 
@@ -989,7 +989,7 @@ def test_of_a_signal_the_channels_are_the_features(make: Any, facts: dict[str, b
         assert misfit.note == "permute"
         assert takes(module, x.permute(misfit.detail["order"]))
     else:
-        assert takes(make(**{"input_size": 4, "hidden_size": 2} | misfit.changes), x)
+        assert takes(make(**{"input_size": 4, "hidden_size": 2, **misfit.changes}), x)
     assert verdict.stand_in is not None
     assert takes(module, *verdict.stand_in[0])
 

@@ -317,7 +317,8 @@ def test_what_a_function_of_no_module_gives_is_held_against_runs() -> None:
     for size in range(1, 30):
         real = odd_padding(torch.zeros(1, 2, size, size + 5)).shape
         if tuple(real) != (1, 2, size, size + 5):  # else it is no row
-            assert [axis.subs({"H": size, "W": size + 5}) for axis in pad.outputs[0].shape[2:]] == list(real[2:])
+            axes: tuple[Any, ...] = pad.outputs[0].shape[2:]
+            assert [axis.subs({"H": size, "W": size + 5}) for axis in axes] == list(real[2:])
 
 
 class Resized(nn.Module):

@@ -119,7 +119,8 @@ def test_a_compiled_part_runs_as_it_is_written() -> None:
     def refuse(*_: Any) -> Any:
         raise AssertionError("compiled")
 
-    model = nn.Sequential(torch.compile(nn.Conv1d(2, 3, 3), backend=refuse), nn.MaxPool1d(2))
+    compiled: Any = torch.compile(nn.Conv1d(2, 3, 3), backend=refuse)
+    model = nn.Sequential(compiled, nn.MaxPool1d(2))
     s = summarize(model, (2, "L"))
     assert s.accepts is not None
     assert s.accepts.text == "L any from 4 up"

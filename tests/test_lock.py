@@ -510,7 +510,7 @@ H = sympy.Symbol("H", integer=True, positive=True)
 def with_letters(size: object, name: str = "H") -> Summary:
     symbol = sympy.Symbol(name, integer=True, positive=True)
     given = TensorInfo("", (1, 3, symbol), "float32", "cpu")
-    call = Call("pool", "MaxPool1d", (given,), (TensorInfo("", (1, 3, size), "float32", "cpu"),))  # type: ignore[arg-type]
+    call = Call("pool", "MaxPool1d", (given,), (TensorInfo("", (1, 3, size), "float32", "cpu"),))
     return Summary(Report("Net", (given,), call.outputs, "cpu", "eval", (call,), ()))
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Any
 
 import pytest
 import torch
@@ -158,7 +159,7 @@ def test_the_fix_is_for_who_chose_the_device() -> None:
 
 class SizeInATensor(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
-        half = torch.tensor(4, device=x.device)
+        half: Any = torch.tensor(4, device=x.device)
         return nn.functional.interpolate(x, size=(half, half))
 
 

@@ -99,10 +99,11 @@ def _group_norm(dice: Dice) -> Case:
 
 def _activation(dice: Dice) -> Case:
     x = dice.tensor(*(dice.size(4) for _ in range(dice.randint(1, 4))))
-    function, named = dice.choice(
+    kinds: list[tuple[Any, dict[str, Any]]] = (
         [(F.relu, {}), (F.relu, {"inplace": True}), (F.silu, {}), (F.gelu, {}), (F.gelu, {"approximate": "tanh"}),
          (F.hardtanh, {"min_val": 0.0, "max_val": 6.0}), (torch.relu, {})]
     )  # fmt: skip
+    function, named = dice.choice(kinds)
     return function, (x,), dict(named)
 
 

@@ -153,7 +153,7 @@ def test_on_meta(mistake: Mistake) -> None:
 @pytest.mark.parametrize("mistake", every_third(*MISTAKES))
 def test_compiled(mistake: Mistake) -> None:
     model = built(mistake)
-    compiled = torch.compile(model, backend="eager")
+    compiled: Any = torch.compile(model, backend="eager")
     before = snapshot(model)
     summary = summarize(compiled, mistake.given, **options(mistake))
     assert difference(before, snapshot(model)) == []
@@ -164,7 +164,7 @@ def test_compiled(mistake: Mistake) -> None:
 @pytest.mark.parametrize("mistake", each(*MISTAKES))
 def test_watched(mistake: Mistake, compiled: bool) -> None:
     model = built(mistake)
-    called = torch.compile(model, backend="eager") if compiled else model
+    called: Any = torch.compile(model, backend="eager") if compiled else model
     inputs = tensors(mistake)
     silent = not mistake.raises
     before = snapshot(model)
@@ -176,6 +176,7 @@ def test_watched(mistake: Mistake, compiled: bool) -> None:
         expected = mistake.watched or tuple(one for one in mistake.wrong if one.kind in ("structure", "batch"))
         check(summary.problems, expected, mistake, problems_text(summary.report))
         return
+    assert caught is not None
     note = "\n".join(caught.value.__notes__)
     if not model.training:
         assert difference(before, snapshot(model)) == []
@@ -380,8 +381,8 @@ def test_rare_mistake(name: str, tmp_path: Path) -> None:
     told = problems_text(summary.report)
     problem = summary.problems[0]
     assert says in " ".join(problem.message.split()), told
-    source = path.read_text(encoding="utf-8")
-    assert all(one.fix not in map(str.strip, source.splitlines()) for one in summary.problems), told
+    source: list[str | None] = [line.strip() for line in path.read_text(encoding="utf-8").splitlines()]
+    assert all(one.fix not in source for one in summary.problems), told
     if fix != "{}":
         assert problem.fix == fix, told
         return
@@ -413,7 +414,8 @@ def test_no_false_alarm(case: Innocent) -> None:
     tensors_given = _tensors(case.given)
     for batch in (1, 2, 3):
         torch.manual_seed(0)
-        summary = summarize(case.build(), case.given, **({} if tensors_given else {"batch_size": batch}))
+        given_too: dict[str, Any] = {} if tensors_given else {"batch_size": batch}
+        summary = summarize(case.build(), case.given, **given_too)
         assert summary.ok, problems_text(summary.report)
         # By their dtype: a model that starts with an embedding is given integers.
         dtype = getattr(torch, summary.report.inputs[0].dtype)
@@ -439,6 +441,9 @@ def test_fit_divides_into_as_many_groups_and_heads_as_it_can() -> None:
     )  # fmt: skip
     assert fit(model, (5, 4, 4)) is model
     conv, norm, _, block = model
+    assert isinstance(conv, nn.Conv2d)
+    assert isinstance(norm, nn.GroupNorm)
+    assert isinstance(block, nn.TransformerEncoderLayer)
     assert (conv.in_channels, conv.groups, norm.num_channels, norm.num_groups) == (5, 1, 10, 2)
     assert (block.self_attn.embed_dim, block.self_attn.num_heads) == (16, 4)
     assert model(torch.zeros(1, 5, 4, 4)).shape == (1, 10, 16)
@@ -539,7 +544,8 @@ def test_samples_that_were_joined_in_place_of_channels() -> None:
         assert "joined the samples, 4×8" in problem.message
         assert " ".join(problem.message.split()).endswith("along dim=1 it gives 8 + 8 = 16")
         assert problem.fix == "torch.cat((…), dim=1)"
-        (other,) = summarize(Joined(type(last)(17, 4, *(1,) * (last.weight.dim() // 4))), (3, 5, 5)).problems
+        make: Any = type(last)
+        (other,) = summarize(Joined(make(17, 4, *(1,) * (last.weight.dim() // 4))), (3, 5, 5)).problems
         assert "joined" not in other.message
 
 

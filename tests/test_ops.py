@@ -100,6 +100,7 @@ def test_the_same_entry_goes_on_behind_a_refusal_and_answers_on_meta_and_in_lett
     assert made.shape == torch.hypot(*both).shape
     letters = summarize(Hypotenuse(6), ("L", 4))
     assert letters.ok
+    assert letters.output_shape is not None
     assert [str(size) for size in letters.output_shape] == ["1", "L", "2"]
 
 

@@ -118,17 +118,17 @@ def _reorder(dictionary: dict[str, Any]) -> None:
     dictionary[key] = dictionary.pop(key)
 
 
-CHANGES: dict[str, tuple[Callable[[Subject], object], str]] = {
+CHANGES: dict[str, tuple[Callable[[Any], object], str]] = {
     "training flag of the root": (lambda model: setattr(model, "training", False), "<root>:training"),
     "training flag of one layer": (lambda model: model.batch_norm.eval(), "features.1:training"),
     "training flag of a hidden module": (lambda model: model.hidden[0].eval(), "<root>:hidden[0]"),
-    "one bit of a buffer": (lambda model: _next_number(model.batch_norm.running_mean), "running_mean'] bytes"),  # type: ignore[arg-type]
-    "integer buffer": (lambda model: model.batch_norm.num_batches_tracked.add_(1), "num_batches_tracked'] bytes"),  # type: ignore[union-attr]
-    "sign of zero": (lambda model: model.nan.neg_(), "_buffers['nan'] bytes"),  # type: ignore[operator, union-attr]
-    "buffer of a hidden module": (lambda model: _next_number(model.hidden[0].running_var), "hidden[0]"),  # type: ignore[arg-type]
-    "sparse buffer": (lambda model: model.sparse._values().mul_(2), "_buffers['sparse'] values bytes"),  # type: ignore[operator, union-attr]
+    "one bit of a buffer": (lambda model: _next_number(model.batch_norm.running_mean), "running_mean'] bytes"),
+    "integer buffer": (lambda model: model.batch_norm.num_batches_tracked.add_(1), "num_batches_tracked'] bytes"),
+    "sign of zero": (lambda model: model.nan.neg_(), "_buffers['nan'] bytes"),
+    "buffer of a hidden module": (lambda model: _next_number(model.hidden[0].running_var), "hidden[0]"),
+    "sparse buffer": (lambda model: model.sparse._values().mul_(2), "_buffers['sparse'] values bytes"),
     "equal buffer, another object": (
-        lambda model: setattr(model, "nan", model.nan.clone()),  # type: ignore[operator]
+        lambda model: setattr(model, "nan", model.nan.clone()),
         "_buffers['nan']:",
     ),
     "buffer no longer persistent": (
@@ -145,11 +145,11 @@ CHANGES: dict[str, tuple[Callable[[Subject], object], str]] = {
         "plain:_parameters['weight']:",
     ),
     "parameter of a parametrization": (
-        lambda model: _next_number(model.fc.parametrizations.weight.original),  # type: ignore[union-attr, arg-type]
+        lambda model: _next_number(model.fc.parametrizations.weight.original),
         "fc.parametrizations.weight:_parameters['original'] bytes",
     ),
     "buffer of a parametrization": (
-        lambda model: _next_number(model.fc.parametrizations.weight[0]._u),  # type: ignore[union-attr, index]
+        lambda model: _next_number(model.fc.parametrizations.weight[0]._u),
         "fc.parametrizations.weight.0:_buffers['_u'] bytes",
     ),
     "frozen parameter": (lambda model: model.plain.weight.requires_grad_(False), "_parameters['weight'] requires_grad"),
@@ -166,7 +166,7 @@ CHANGES: dict[str, tuple[Callable[[Subject], object], str]] = {
         "_parameters['weight']._backward_hooks",
     ),
     "gradient gone": (lambda model: model.plain.zero_grad(), "_parameters['weight'].grad"),
-    "gradient changed": (lambda model: model.plain.weight.grad.add_(1), "_parameters['weight'].grad bytes"),  # type: ignore[union-attr]
+    "gradient changed": (lambda model: model.plain.weight.grad.add_(1), "_parameters['weight'].grad bytes"),
     "equal gradient, another object": (
         lambda model: setattr(model.plain.weight, "grad", torch.ones(2, 2)),
         "_parameters['weight'].grad:",
@@ -202,7 +202,7 @@ CHANGES: dict[str, tuple[Callable[[Subject], object], str]] = {
     "attribute order": (lambda model: _reorder(model.__dict__), "<root> attributes"),
     "true for one": (lambda model: model.sizes.__setitem__(0, True), "<root>:sizes[0]"),
     "list grown": (lambda model: model.sizes.append(4), "<root>:sizes length"),
-    "inner list changed": (lambda model: model.sizes[1].append(4), "<root>:sizes[1] length"),  # type: ignore[attr-defined]
+    "inner list changed": (lambda model: model.sizes[1].append(4), "<root>:sizes[1] length"),
     "equal list, another object": (lambda model: setattr(model, "sizes", [1, model.sizes[1]]), "<root>:sizes:"),
     "nested dictionary": (lambda model: model.table["a"]["b"].append(2), "<root>:table['a']['b'] length"),
     "key added": (lambda model: model.table.update(c=1), "<root>:table keys"),

@@ -153,7 +153,7 @@ def test_numbers_beside_tensors_are_passed_as_they_are() -> None:
 def test_the_flags_of_a_scripted_block_stay() -> None:
     block = nn.Sequential(nn.Linear(4, 4), nn.BatchNorm1d(4), nn.ReLU())
     for frozen in range(2):
-        scripted = torch.jit.script(block)  # type: ignore[no-untyped-call]
+        scripted = torch.jit.script(block)
         scripted.train()
         list(scripted.children())[frozen].eval()
         model = nn.Sequential(scripted)
@@ -187,7 +187,7 @@ class MadeInside(Uncalled):
     """The same inside an expression."""
 
     def forward(self, x: Tensor) -> Tensor:
-        return self.fc(self.pool(nn.ReLU(self.conv(x))).flatten(1))  # type: ignore[arg-type]
+        return self.fc(self.pool(nn.ReLU(self.conv(x))).flatten(1))
 
 
 class Named(Uncalled):
@@ -213,7 +213,7 @@ class NamedAtOnce(Uncalled):
     ("kind", "line"),
     [
         (Made, "x = nn.ReLU()(x)  # type: ignore[assignment, arg-type]"),
-        (MadeInside, "return self.fc(self.pool(nn.ReLU()(self.conv(x))).flatten(1))  # type: ignore[arg-type]"),
+        (MadeInside, "return self.fc(self.pool(nn.ReLU()(self.conv(x))).flatten(1))"),
         (NamedAtOnce, "x = self.pool(x)  # type: ignore[assignment]"),
     ],
 )

@@ -9,6 +9,7 @@ import xml.etree.ElementTree as ET
 from dataclasses import replace
 from itertools import combinations, pairwise
 from pathlib import Path
+from typing import Any
 
 import pytest
 import sympy
@@ -79,8 +80,8 @@ def _check(drawn: Drawing, width: float = 900) -> None:
     labels = drawn.all_labels()
     for first, second in combinations(labels, 2):
         assert not _overlap(first.box, second.box), f"{first.text!r} over {second.text!r}"
-    for first, second in combinations(drawn.blocks, 2):
-        assert not _overlap(_body(first), _body(second)), f"{first.element.node} over {second.element.node}"
+    for one, other in combinations(drawn.blocks, 2):
+        assert not _overlap(_body(one), _body(other)), f"{one.element.node} over {other.element.node}"
     for block in drawn.blocks:
         for label in labels:
             if label not in block.labels:
@@ -191,7 +192,7 @@ def test_pictures_of_the_zoo(entry: ZooModel) -> None:
     torch.manual_seed(0)
     model = entry.build().eval()
     args, kwargs = entry.inputs()
-    both = {"kwargs": kwargs} if args and kwargs else {}
+    both: dict[str, Any] = {"kwargs": kwargs} if args and kwargs else {}
     try:
         report = summarize(model, list(args) if args else kwargs, **both).report
     except Exception as error:  # some are made to fail; how is tested elsewhere
@@ -364,7 +365,7 @@ def test_groups_of_convolutions(summaries):
 
 def test_sizes_follow_shapes(summaries):
     drawn = picture(summaries["lenet"].report).blocks
-    solid = {block.element.node.name: block.element.solid for block in drawn if block.element.node.name}
+    solid = {block.element.node.name: block.element.solid for block in drawn if block.element.solid is not None}
     first, second = solid["conv1"], solid["conv2"]
     assert first.height > second.height
     assert first.thickness < second.thickness
@@ -385,7 +386,7 @@ def test_a_u_has_levels(summaries):
     drawn = picture(summaries["unet"].report)
     axes = sorted({block.y for block in drawn.blocks})
     assert len(axes) == 4
-    at = {axis: [b.element.node for b in drawn.blocks if b.y == axis] for axis in axes}
+    at: dict[float, list[Any]] = {axis: [b.element.node for b in drawn.blocks if b.y == axis] for axis in axes}
     assert [node.shape[-1] for node in at[axes[-1]]] == [4, 4]
     assert all(node.shape[-1] == 32 for node in at[axes[0]])
     assert sum(line.kind == "skip" for line in drawn.lines) == 3

@@ -92,7 +92,7 @@ def joined(draw: random.Random) -> nn.Module:
 
     def call(x: Tensor) -> Tensor:
         small = F.max_pool1d(x, stride)
-        return narrow(torch.cat([x, small.repeat_interleave(stride, -1)], 1))  # type: ignore[no-any-return]
+        return narrow(torch.cat([x, small.repeat_interleave(stride, -1)], 1))
 
     return Stage(f"joined with every {stride}", call, narrow=narrow)
 

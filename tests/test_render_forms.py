@@ -15,6 +15,7 @@ import re
 import shutil
 import stat
 import sys
+from typing import Any
 
 import pytest
 import sympy
@@ -351,7 +352,7 @@ def test_optimizer_state_is_what_the_optimizer_keeps(name):
 
     model = nn.Sequential(nn.Linear(10, 20), nn.Linear(20, 3, bias=False), nn.Linear(3, 1))
     model[2].requires_grad_(False)
-    settings = {
+    settings: dict[str, tuple[str, dict[str, Any]]] = {
         "sgd": ("SGD", {}),
         "sgd_momentum": ("SGD", {"momentum": 0.9}),
         "adam_amsgrad": ("Adam", {"amsgrad": True}),

@@ -104,6 +104,7 @@ def test_every_group_has_a_box_and_a_rule(name, summaries):
     boxes = [attributes["class"] for tag, attributes in page.tags if tag == "input"]
     assert len(boxes) == len(set(boxes))
     for box in boxes:
+        assert box is not None
         group = box.removeprefix("t")
         assert f"table:has(.t{group}:not(:checked)) .g{group}{{display:none}}" in page_text
         assert any(f"g{group}" in names for names in page.row_classes)

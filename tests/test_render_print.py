@@ -6,6 +6,7 @@ import copy
 import io
 import pickle
 import warnings
+from typing import Any
 
 import numpy
 import pytest
@@ -15,7 +16,7 @@ from torch import nn
 from convlin import Print, summarize, watch
 
 
-def printed(value: object, **settings: object) -> str:
+def printed(value: object, **settings: Any) -> str:
     stream = io.StringIO()
     layer = Print(file=stream, **settings)
     assert layer(value) is value
@@ -117,6 +118,7 @@ def test_gradients_random_numbers_and_values_are_left_alone():
     layer = Print(file=io.StringIO())
     (layer(x) * 2).sum().backward()
     assert torch.equal(torch.get_rng_state(), before)
+    assert x.grad is not None
     assert torch.equal(x.grad, torch.full((3, 4), 2.0))
     assert layer.state_dict() == {}
 

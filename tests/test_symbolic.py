@@ -6,7 +6,7 @@ import functools
 import random
 import re
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -130,7 +130,7 @@ class Calls(nn.Module):
 
 def test_the_number_of_the_thread_in_letters() -> None:
     s = summarize(SmallCNN(), (3, "H", "W"), batch_size="N")
-    required = s.required_in_features["fc1"]
+    required: Any = s.required_in_features["fc1"]
     assert required == 32 * floor((H + 1) / 4) * floor((W + 1) / 4)
     assert required.subs({"H": 32, "W": 32}) == 2048
     assert required.subs({sympy.Symbol("H"): 64, sympy.Symbol("W"): 32}) == 4096
@@ -374,7 +374,9 @@ def test_lazy_layers_stay_lazy() -> None:
     model = nn.Sequential(nn.LazyConv2d(4, 3), nn.Flatten(), nn.Linear(9, 2))
     s = summarize(model, (3, "H", "W"))
     assert s.required_in_features["2"] == (H - 2) * (W - 2) * 4
-    assert model[0].has_uninitialized_params()
+    first = model[0]
+    assert isinstance(first, nn.LazyConv2d)
+    assert first.has_uninitialized_params()
     assert s.report.modules[1].parameters[0].device == "cpu"
     assert all("initialize_parameters" not in vars(module) for module in model)
 
@@ -391,16 +393,21 @@ def test_a_lazy_weight_that_depends_on_a_letter_is_refused() -> None:
 def test_no_weight_is_copied() -> None:
     model = nn.Linear(2000, 2000)
     weights: list[Tensor] = []
-    original = session.exchange
+    namespace: Any = session
+    original = namespace.exchange
 
-    def spied(owner: nn.Module, change: Callable[[Tensor], Tensor]) -> None:
-        original(owner, lambda tensor: weights.append(change(tensor)) or weights[-1])
+    def spied(modules: Iterable[nn.Module], change: Callable[[Tensor], Tensor]) -> None:
+        def kept(tensor: Tensor) -> Tensor:
+            weights.append(change(tensor))
+            return weights[-1]
 
-    session.exchange = spied  # type: ignore[assignment]
+        original(modules, kept)
+
+    namespace.exchange = spied
     try:
         summarize(model, ("L", 2000))
     finally:
-        session.exchange = original
+        namespace.exchange = original
     assert len(weights) == 2
     assert all(isinstance(weight, FakeTensor) and weight.untyped_storage().device.type == "meta" for weight in weights)
 
@@ -426,6 +433,7 @@ def test_the_sizes_that_are_asked_for_are_those_that_come_out(
     call: Callable[[Tensor], Tensor], asked: tuple[int | None, ...]
 ) -> None:
     s = summarize(Calls(call), (4, "H", "W"), batch_size=2)
+    assert s.output_shape is not None
     assert len(s.output_shape) == len(asked)
     assert all(size is None or told == size for told, size in zip(s.output_shape, asked, strict=True))
     for h, w in ((6, 6), (12, 18), (36, 24), (60, 6)):
@@ -438,6 +446,7 @@ def test_a_view_as_another_dtype_asks_for_no_size() -> None:
         return x.flatten().view(torch.int32)
 
     s = summarize(Calls(call), ("L",))
+    assert s.output_shape is not None
     for length in (3, 8):
         real = tuple(call(torch.zeros(1, length)).shape)
         assert tuple(Evaluation({L: length})(size) for size in s.output_shape) == real
@@ -459,7 +468,9 @@ def test_a_recurrent_layer_over_a_length_in_letters(layer: nn.Module) -> None:
         real = [tuple(one.shape) for one in (output, *(states if isinstance(states, tuple) else (states,)))]
         told = [tuple(Evaluation({T: length})(size) for size in one.shape) for one in s.calls[-1].outputs]
         assert told == real
-    assert summarize(layer, ("T", "C"), batch_size=3).accepts["C"].exact == 5
+    accepts = summarize(layer, ("T", "C"), batch_size=3).accepts
+    assert accepts is not None
+    assert accepts["C"].exact == 5
 
 
 def test_a_way_that_only_small_sizes_take_is_told() -> None:
@@ -477,6 +488,7 @@ def test_a_way_that_only_small_sizes_take_is_told() -> None:
     wrong = re.search(r"not for H = (\d+), W = (\d+)", remark)
     assert wrong is not None
     h, w = map(int, wrong.groups())
+    assert s.output_shape is not None
     for size in (w, 17, 32, 65):
         told = tuple(Evaluation({H: h, W: size})(one) for one in s.output_shape)
         assert (told == tuple(Small()(torch.zeros(1, 3, h, size)).shape)) == (size != w)
@@ -526,7 +538,7 @@ def test_an_axis_taken_apart_is_for_the_linear_behind_it() -> None:
     model = nn.Sequential(nn.Conv1d(2, 6, 1), nn.Unflatten(2, (-1, 16)), nn.Linear(16, 2))
     for shape in ((2, 64), (2, "L")):
         assert summarize(model, shape).problems == ()
-    (problem,) = summarize(nn.Sequential(*model[:2], nn.Linear(18, 2)), (2, 64)).problems
+    (problem,) = summarize(nn.Sequential(*list(model)[:2], nn.Linear(18, 2)), (2, 64)).problems
     assert problem.required == 16
 
 
@@ -632,6 +644,7 @@ def test_sizes_that_only_a_sum_asks_for_are_found(size: int) -> None:
     model = Positions(size)
     s = summarize(model, (3, "H", "W"))
     assert not s.problems
+    assert s.output_shape is not None
     assert s.accepts is not None
     for height in range(size - 9, size + 18):
         assert runs(model, (3, "H", "W"), {"H": height, "W": size}) == (height in s.accepts["H"])

@@ -31,7 +31,7 @@ from convlin import summarize
 from convlin.inputs import read_inputs
 from convlin.layers import Misfit
 from convlin.ops.fake_shapes import KnownSizes
-from convlin.records import Accepts, SizeRange
+from convlin.records import UNSEEN, Accepts, SizeRange
 from convlin.sizes.closed_form import ClosedForms, Letter, closed_form, for_multiples
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.simplify import written
@@ -464,6 +464,7 @@ class Halves(nn.Module):
 def test_another_way_is_told_with_its_line(wanted: Callable[[int], bool], wrong: int) -> None:
     model = Halves(wanted)
     summary = summarize(model, (2, "L"))
+    assert summary.output_shape is not None
     (remark,) = summary.report.remarks
     line = f"{Path(__file__).relative_to(Path.cwd()).as_posix()}:{wanted.__code__.co_firstlineno}"
     assert remark == (
@@ -680,6 +681,7 @@ def test_what_no_form_is_found_for_is_written_in_letters_all_the_same() -> None:
     s, a0, a1 = sympy.symbols("s a0 a1", integer=True)
     definitions = {a0: theirs.FloorToInt(theirs.IntTrueDiv(s, 3)), a1: theirs.TruncToInt(theirs.IntTrueDiv(3 - a0, 2))}
     form = ClosedForms({s: H}, definitions)(a1)
+    assert not isinstance(form, int)
     assert {symbol.name for symbol in form.free_symbols} == {"H"}
     for h in range(1, 60):
         assert Evaluation({H: h})(form) == math.trunc((3 - h // 3) / 2)
@@ -696,7 +698,7 @@ def test_every_letter_has_a_sample_of_its_own() -> None:
 
 def test_operands_ask_for_equal_sizes() -> None:
     def asked(misfit: Misfit) -> list[Any]:
-        return [condition.expression for condition in demands(Finding(misfit, "", 0, (), -1))]
+        return [condition.expression for condition in demands(Finding(misfit, "", 0, (), UNSEEN))]
 
     shapes = {"shapes": ((H, 3, W), (W, 3, 4), (H, 2, 4)), "axes": (0, 2)}
     assert asked(Misfit("operands", None, None, detail=shapes)) == [
@@ -728,7 +730,7 @@ def test_operands_ask_for_equal_sizes() -> None:
     ],
 )
 def test_whether_the_shapes_that_follow_are_those_of_a_stand_in(misfit: Misfit, bends: bool) -> None:
-    (condition,) = demands(Finding(misfit, "", 0, (), -1))
+    (condition,) = demands(Finding(misfit, "", 0, (), UNSEEN))
     assert condition.declared
     assert condition.bends_shapes is bends
 
@@ -736,7 +738,7 @@ def test_whether_the_shapes_that_follow_are_those_of_a_stand_in(misfit: Misfit, 
 def test_operands_of_other_ranks_are_compared_from_the_last_axis() -> None:
     def asked(axis: int, *shapes: tuple[Any, ...]) -> list[Any]:
         misfit = Misfit("operands", None, None, detail={"shapes": shapes, "axes": (axis,)})
-        return [condition.expression for condition in demands(Finding(misfit, "", 0, (), -1))]
+        return [condition.expression for condition in demands(Finding(misfit, "", 0, (), UNSEEN))]
 
     assert asked(-1, (2, H), (W,)) == [sympy.Eq(W, H)]
     assert asked(-1, (H,), (2, W)) == [sympy.Eq(W, H)]
@@ -885,6 +887,7 @@ def test_what_is_negative_is_asked_as_such() -> None:
         return x[..., :1] if (10 - x.shape[-1]) // 2 < 0 else x
 
     s = summarize(Does(call), (2, "L"))
+    assert s.output_shape is not None
     for length in (11, 12, 100, 896):
         assert Evaluation({Letter("L"): length})(s.output_shape[-1]) == call(torch.zeros(1, 2, length)).shape[-1]
 
@@ -1098,13 +1101,15 @@ def test_what_an_attention_makes_inside_counts() -> None:
 class Counts(nn.Module):
     """Writes into what it holds."""
 
+    seen: Tensor
+
     def __init__(self) -> None:
         super().__init__()
         self.register_buffer("seen", torch.zeros(3))
         self.table = torch.zeros(3)
 
     def forward(self, x: Tensor) -> Tensor:
-        self.seen.add_(1)  # type: ignore[operator]
+        self.seen.add_(1)
         self.table.mul_(0).add_(2)
         return x + self.table
 
@@ -1114,7 +1119,7 @@ def test_a_trial_leaves_the_model_as_it_was() -> None:
     trials = Trials(model, read_inputs(model, ("L",)), "eval", ())
     assert trials.for_real({"L": 3}) is True
     assert trials.for_real({"L": 4}) is False
-    assert model.seen.tolist() == [0, 0, 0]  # type: ignore[operator, union-attr]
+    assert model.seen.tolist() == [0, 0, 0]
     assert model.table.tolist() == [0, 0, 0]
 
 
@@ -1144,7 +1149,7 @@ def test_an_activation_may_be_given_its_input_by_name() -> None:
 @pytest.mark.parametrize("missing", [0, 1])
 def test_a_batch_norm_in_eval_mode_needs_both_statistics(missing: int) -> None:
     x, statistics = torch.ones(2, 3, 4), [torch.zeros(3), torch.ones(3)]
-    given = [None if index == missing else each for index, each in enumerate(statistics)]
+    given: list[Any] = [None if index == missing else each for index, each in enumerate(statistics)]
     with pytest.raises(RuntimeError, match="must be defined"):
         F.batch_norm(x, *given)
     with KnownSizes(), pytest.raises(RuntimeError, match="must be defined"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
 from math import prod
 
 import pytest
@@ -52,7 +53,7 @@ def _pool_only() -> nn.Module:
     return nn.Sequential(*(nn.MaxPool2d(2) for _ in range(5)), nn.Flatten(), nn.LazyLinear(2))
 
 
-CASES = {
+CASES: dict[str, tuple[Callable[[], nn.Module], list[tuple[int, ...]], int | None]] = {
     "1d": (_conv1d, [(2, 10)], 0),
     "2d square": (_uneven, [(3, 4, 4)], 0),
     "2d wide": (_uneven, [(3, 4, 40)], 0),

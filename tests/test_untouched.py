@@ -28,6 +28,8 @@ from tests.snapshot import difference, snapshot
 class Raises(nn.Module):
     """Changes whatever it can reach, then raises ``error``."""
 
+    count: Tensor
+
     def __init__(self, error: BaseException) -> None:
         super().__init__()
         self.norm = nn.BatchNorm2d(3)
@@ -43,6 +45,7 @@ class Raises(nn.Module):
         self.count += 1
         with torch.no_grad():
             self.conv.weight.mul_(0.5)
+        assert self.conv.bias is not None
         self.conv.bias.data = torch.ones(4)
         self.norm.eval()
         self.register_forward_hook(lambda *_: None)
@@ -350,6 +353,8 @@ def test_num_flat_features_inside_init_draws_no_random_number() -> None:
 
 class WritesUnseen(nn.Module):
     """Writes to what it holds where no function mode sees it."""
+
+    seen: Tensor
 
     def __init__(self) -> None:
         super().__init__()

@@ -143,7 +143,7 @@ class TwoInputs(nn.Module):
         self.add_module("<i>_c_</i>", nn.Linear(3, 4))
 
     def forward(self, left: Tensor, right: Tensor) -> Tensor:
-        return torch.cat([self._modules["a|b"](left), self._modules["<i>_c_</i>"](right)], dim=-1)
+        return torch.cat([self.get_submodule("a|b")(left), self.get_submodule("<i>_c_</i>")(right)], dim=-1)
 
 
 class TooSmall(nn.Module):

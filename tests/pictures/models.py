@@ -292,7 +292,7 @@ class Siamese(nn.Module):
         return {"match": self.match((first - second).abs()), "embedding": first, "kind": self.kind(first)}
 
 
-def mlp(sizes: tuple[int, ...]) -> nn.Module:
+def mlp(sizes: tuple[int, ...]) -> nn.Sequential:
     """Linears one after the other."""
     return nn.Sequential(*(nn.Linear(into, out) for into, out in pairwise(sizes)))
 

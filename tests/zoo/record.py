@@ -29,7 +29,7 @@ class ZooModel:
     build: Callable[[], nn.Module]
     inputs: Callable[[], Arguments]
     shape: ShapeSpec | None = None
-    dtypes: str | tuple[str | None, ...] | Mapping[str, str] | None = None
+    dtypes: str | tuple[str, ...] | Mapping[str, str] | None = None
     image: bool = False
     family: str = "small"
     note: str = ""

@@ -1409,7 +1409,7 @@ def _kinds() -> Iterator[ZooModel]:
         PaddedEncoder,
         positional(lambda: floats(2, 5, 8), lambda: torch.arange(5) >= torch.tensor([[5], [3]])),
         [(5, 8), (5,)],
-        (None, "bool"),
+        ("float32", "bool"),
         note="nested tensors between the layers of the fast path",
     )
     yield ZooModel(
@@ -1511,7 +1511,7 @@ def _inputs() -> Iterator[ZooModel]:
         BooleanInput,
         positional(lambda: floats(2, 4), lambda: floats(2, 4, seed=1) > 0),
         [(4,), (4,)],
-        (None, "bool"),
+        ("float32", "bool"),
         note="a boolean mask",
     )
     yield ZooModel(
