@@ -43,7 +43,7 @@ Box = tuple[float, float, float, float]
 
 #: Of the real models those that differ most in how they are built.
 FROM_OTHERS = (
-    "bert", "gpt2", "vit", "resnet", "swin", "t5", "whisper", "clip", "mask2former", "jamba", "encodec",
+    "bert", "gpt2", "vit", "resnet", "swin", "t5", "whisper", "clip", "mask2former", "jamba", "encodec", "canine",
     "monai UNet 2d", "monai BasicUNet", "monai DenseNet121", "monai VNet", "monai UNETR", "monai AutoencoderKL",
 )  # fmt: skip
 

@@ -25,14 +25,18 @@ _LEAST_WIDTH_OF_PROBLEMS = 640.0
 _MOST_PROBLEMS = 8
 
 
-def compose(graph: Graph, report: Report, width: float, look: Look) -> Drawing:
-    """The picture of a graph, in rows of at most ``width`` pixels where its branches allow that."""
-    return _Composer(graph, report, width, look).drawing
+def compose(graph: Graph, report: Report, width: float, look: Look, *, apart: bool = False) -> Drawing:
+    """The picture of a graph, in rows of at most ``width`` pixels where its branches allow that.
+
+    With ``apart``, networks that no line joins stand below one another, not side by side.
+    """
+    return _Composer(graph, report, width, look, apart=apart).drawing
 
 
 class _Composer:
-    def __init__(self, graph: Graph, report: Report, width: float, look: Look) -> None:
+    def __init__(self, graph: Graph, report: Report, width: float, look: Look, *, apart: bool) -> None:
         self.drawing = Drawing()
+        self._apart = apart
         self._room = width - 2 * MARGIN
         self._graph = graph
         self._report = report
@@ -108,7 +112,7 @@ class _Composer:
                 return self._stack([placed.piece], [Row(plan.series.parts)], plan, placer, y)
         pieces: list[Piece] = []
         entering: Key | None = None
-        rows = break_rows(placer, plan, self._room)
+        rows = break_rows(placer, plan, self._room, apart=self._apart)
         for row in rows:
             pieces.append(placer.series(row.parts, entering, frozenset(row.around)))
             entering = _leaving(row.parts)

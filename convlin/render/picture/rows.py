@@ -29,26 +29,35 @@ class _Run(NamedTuple):
     frame: Frame
 
 
-def break_rows(placer: Placer, plan: Plan, widest: float) -> list[Row]:
+def break_rows(placer: Placer, plan: Plan, widest: float, *, apart: bool = False) -> list[Row]:
     """The parts of the picture in rows no wider than ``widest``, broken where the fewest skips are cut.
 
-    A frame that fits into one row is not cut.  One that does not begins and ends with a row.
+    A frame that fits into one row is not cut.  One that does not begins and ends with a row.  With ``apart``, networks
+    that no line joins stand below one another, each in rows of its own.
     """
-    return _Breaker(placer, plan).rows(0, len(plan.series.parts), widest, ())
+    parts = plan.series.parts
+    only = parts[0] if len(parts) == 1 else None
+    if not apart or not isinstance(only, Parallel):
+        return _Breaker(placer, plan, parts).rows(widest)
+    return [row for branch in only.branches for row in _Breaker(placer, plan, branch.parts).rows(widest)]
 
 
 class _Breaker:
-    def __init__(self, placer: Placer, plan: Plan) -> None:
-        self._parts = plan.series.parts
+    def __init__(self, placer: Placer, plan: Plan, parts: tuple[Part, ...]) -> None:
+        self._parts = parts
         self._runs = [_Run(*found) for found in placer.frames_over(self._parts)]
         self._pieces: list[Piece] = [
             placer.part(part, frozenset(run.frame for run in self._runs if run.first <= at <= run.last))
             for at, part in enumerate(self._parts)
         ]
         place = {key: number for number, part in enumerate(self._parts) for key in keys_of(part)}
-        self._skips = [(place[source], place[target]) for source, target in plan.skips]
+        self._skips = [(place[source], place[target]) for source, target in plan.skips if source in place]
 
-    def rows(self, start: int, end: int, widest: float, around: tuple[Frame, ...]) -> list[Row]:
+    def rows(self, widest: float) -> list[Row]:
+        """All the parts in rows."""
+        return self._rows(0, len(self._parts), widest, ())
+
+    def _rows(self, start: int, end: int, widest: float, around: tuple[Frame, ...]) -> list[Row]:
         """The rows of the parts from ``start`` to before ``end``, which stand inside the frames ``around``."""
         if self._width(start, end, around) <= widest:
             return [Row(self._parts[start:end], around)]
@@ -59,7 +68,7 @@ class _Breaker:
                 continue
             if at < run.first:
                 found += self._broken(at, run.first, widest, around)
-            found += self.rows(run.first, run.last + 1, widest - 2 * INSET, (*around, run.frame))
+            found += self._rows(run.first, run.last + 1, widest - 2 * INSET, (*around, run.frame))
             at = run.last + 1
         if at < end:
             found += self._broken(at, end, widest, around)
