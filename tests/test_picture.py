@@ -44,7 +44,7 @@ Box = tuple[float, float, float, float]
 
 #: Of the real models those that differ most in how they are built.
 FROM_OTHERS = (
-    "bert", "gpt2", "vit", "resnet", "swin", "t5", "whisper", "clip", "mask2former", "jamba", "encodec",
+    "bert", "gpt2", "vit", "resnet", "swin", "t5", "whisper", "clip", "mask2former", "jamba", "encodec", "canine",
     "monai UNet 2d", "monai BasicUNet", "monai DenseNet121", "monai VNet", "monai UNETR", "monai AutoencoderKL",
 )  # fmt: skip
 
@@ -199,6 +199,56 @@ def test_pictures_of_the_zoo(entry: ZooModel) -> None:
         pytest.skip(f"no summary: {type(error).__name__}")
     _check(picture(report))
     _check_text(svg(report))
+
+
+class _Decoder(nn.Module):
+    """Four blocks of two rows each; what ``position`` returns goes into every one of them."""
+
+    class Block(nn.Module):
+        def __init__(self):
+            super().__init__()
+            self.enter, self.query, self.key_of, self.value, self.leave = (nn.Linear(64, 64) for _ in range(5))
+            self.feed_forward = nn.Sequential(nn.Linear(64, 128), nn.Linear(128, 256), nn.Linear(256, 64))
+
+        def forward(self, x, place):
+            inner = self.enter(x)
+            query, key = self.query(inner) * place, self.key_of(inner) * place
+            x = x + self.leave(query * key + self.value(inner))
+            return x + self.feed_forward(x)
+
+    def __init__(self):
+        super().__init__()
+        self.embed = nn.Linear(8, 64)
+        self.position = nn.Linear(64, 64)
+        self.blocks = nn.ModuleList(self.Block() for _ in range(4))
+        self.head = nn.Linear(64, 8)
+
+    def forward(self, x):
+        x = self.embed(x)
+        place = self.position(x)
+        for block in self.blocks:
+            x = block(x, place)
+        return self.head(x)
+
+
+@pytest.mark.parametrize("width", [700, 846])
+def test_one_frame_around_all_the_rows_of_a_block_that_repeats(width):
+    drawn = picture(summarize(_Decoder(), (12, 8)).report, width)
+    _check(drawn, width)
+    assert [(box.frame.name, box.frame.times) for box in drawn.frames] == [("blocks.0–3", 4)]
+    assert [label.text for label in drawn.all_labels() if label.style == "frame"] == ["×4   blocks.0–3"]
+    (frame,) = drawn.frames
+    inside = (frame.left, frame.top, frame.right, frame.bottom)
+    blocks = {block.element.node.name: block for block in drawn.blocks if block.element.node.name}
+    assert len({block.y for name, block in blocks.items() if name.startswith("blocks.")}) > 1
+    assert {"embed", "position", "head", "blocks.0.enter", "blocks.0.feed_forward.2"} <= set(blocks)
+    for name, block in blocks.items():
+        assert _overlap(_body(block), inside) == name.startswith("blocks."), name
+        for label in block.labels:
+            assert _overlap(label.box, inside) == name.startswith("blocks."), label.text
+    signs = [block for block in drawn.blocks if block.element.node.is_sign]
+    assert len(signs) == 6
+    assert all(_overlap(_body(block), inside) for block in signs)
 
 
 def test_the_names_from_others_are_right():

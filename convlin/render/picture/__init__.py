@@ -8,7 +8,7 @@ from convlin.errors import InputError
 from convlin.records import Report
 from convlin.render.picture.colours import THEMES
 from convlin.render.picture.compose import compose
-from convlin.render.picture.condense import condense
+from convlin.render.picture.condense import MOST, condense
 from convlin.render.picture.draw import draw
 from convlin.render.picture.drawing import Drawing
 from convlin.render.picture.flow import build
@@ -30,13 +30,16 @@ def picture(report: Report, width: float = WIDTH, look: Look | None = None) -> D
     look = look or Look()
     graph = build(report)
     simplify(graph, report.calls)
-    found = compose(condense(graph, report.calls), report, width, look)
-    for most in _FEWER:
+    tries = [(most, apart) for apart in (False, True) for most in (MOST, *_FEWER)]
+    found: Drawing | None = None
+    for most, apart in tries:
+        # Branches side by side cannot go on in another row: whole modules become blocks instead.
+        # Where even these are too many, what no line joins stands below the rest.
+        drawn = compose(condense(graph, report.calls, most), report, width, look, apart=apart)
+        found = drawn if found is None else min(found, drawn, key=lambda drawing: drawing.width)
         if found.width <= _LEEWAY * width:
             break
-        # Branches side by side cannot go on in another row: whole modules become blocks instead.
-        shorter = compose(condense(graph, report.calls, most), report, width, look)
-        found = min(found, shorter, key=lambda drawing: drawing.width)
+    assert found is not None
     return found
 
 

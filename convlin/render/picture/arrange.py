@@ -8,6 +8,7 @@ that every path goes through; between two of them branches stand side by side.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from itertools import pairwise
 from typing import TypeAlias
 
 from convlin.render.picture.graph import Graph, Key
@@ -29,7 +30,7 @@ class Series:
 
 @dataclass(frozen=True, slots=True)
 class Parallel:
-    """Branches side by side."""
+    """Branches side by side; one without blocks is a line past the others."""
 
     branches: tuple[Series, ...]
 
@@ -75,13 +76,15 @@ class _Arranger:
             for source in sources:
                 longer = any(self._before[other] & self._bit[source] for other in sources)
                 (skips if longer else flows).append((source, key))
+        self._frames = graph.frames
         self._flows = flows
         self._skips = skips
         self._after = dict.fromkeys(self._order, 0)
         for key in reversed(self._order):
             for source in graph.sources[key]:
                 self._after[source] |= self._after[key] | self._bit[key]
-        self.plan = Plan(self._series(self._order), self._flows, self._skips)
+        series = self._series(self._order)
+        self.plan = Plan(series, self._flows, self._skips)
 
     def _series(self, keys: list[Key]) -> Series:
         everything = sum(self._bit[key] for key in keys)
@@ -98,7 +101,35 @@ class _Arranger:
                 between.append(key)
         if between:
             parts += self._side_by_side(between, hopeless=not found)
-        return Series(tuple(parts))
+        return Series(tuple(self._out_of_frames(parts)))
+
+    def _out_of_frames(self, parts: list[Part]) -> list[Part]:
+        """What stands beside the first blocks of a frame, but not in it, goes before it: the frame is one then."""
+        found: list[Part] = []
+        for part, follower in pairwise([*parts, None]):
+            if isinstance(part, Parallel) and found and follower is not None:
+                for frame in self._frames:
+                    aside = tuple(branch for branch in part.branches if not frame.keys.intersection(branch.blocks))
+                    inside = tuple(branch for branch in part.branches if frame.keys.issuperset(branch.blocks))
+                    around = frame.keys.issuperset(keys_of(follower)) and not frame.keys.intersection(
+                        keys_of(found[-1])
+                    )
+                    if around and aside and inside and len(aside) + len(inside) == len(part.branches):
+                        self._skip_from({key for branch in aside for key in branch.blocks})
+                        found.append(Parallel((Series(()), *aside)))
+                        found += inside[0].parts if len(inside) == 1 else [Parallel(inside)]
+                        break
+                else:
+                    found.append(part)
+            elif part is not None:
+                found.append(part)
+        return found
+
+    def _skip_from(self, keys: set[Key]) -> None:
+        """What leads on from some blocks is drawn over what stands behind them now."""
+        far = [edge for edge in self._flows if edge[0] in keys and edge[1] not in keys]
+        self._flows = [edge for edge in self._flows if edge not in far]
+        self._skips += far
 
     def _side_by_side(self, keys: list[Key], *, hopeless: bool = False) -> list[Part]:
         """The branches between two blocks that every path goes through."""

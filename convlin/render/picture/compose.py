@@ -4,31 +4,39 @@ from __future__ import annotations
 
 from convlin.records import Report, TensorInfo
 from convlin.render import words
-from convlin.render.picture.arrange import Edge, Parallel, Plan, arrange
+from convlin.render.picture.arrange import Edge, Parallel, Part, Plan, arrange
 from convlin.render.picture.drawing import Block, Drawing, Label, Line, Tag
-from convlin.render.picture.graph import Graph, Key
-from convlin.render.picture.layout import FRAME_TITLE, MARGIN, FrameBox, Piece, Placer, Point, break_rows
+from convlin.render.picture.graph import Frame, Graph, Key
+from convlin.render.picture.layout import FRAME_TITLE, GAP, MARGIN, FrameBox, Piece, Placer, Point
 from convlin.render.picture.levels import Levels, levels, place_levels
 from convlin.render.picture.look import Look, Writer
 from convlin.render.picture.measure import STYLES, TEXT_GAP, elements, text_width
 from convlin.render.picture.route import Router
+from convlin.render.picture.rows import INSET, Row, break_rows
 
 #: A U may be so much wider than asked for before it is drawn in rows instead.
 _WIDER_U = 1.2
 _ROW_GAP = 40.0
+#: From a frame around rows to the line that leads from one of them to the next.
+_FRAME_GAP = 9.0
+_FRAME_TOP = FRAME_TITLE + 8
 _LEAST_WIDTH = 420.0
 _LEAST_WIDTH_OF_PROBLEMS = 640.0
 _MOST_PROBLEMS = 8
 
 
-def compose(graph: Graph, report: Report, width: float, look: Look) -> Drawing:
-    """The picture of a graph, in rows of at most ``width`` pixels where its branches allow that."""
-    return _Composer(graph, report, width, look).drawing
+def compose(graph: Graph, report: Report, width: float, look: Look, *, apart: bool = False) -> Drawing:
+    """The picture of a graph, in rows of at most ``width`` pixels where its branches allow that.
+
+    With ``apart``, networks that no line joins stand below one another, not side by side.
+    """
+    return _Composer(graph, report, width, look, apart=apart).drawing
 
 
 class _Composer:
-    def __init__(self, graph: Graph, report: Report, width: float, look: Look) -> None:
+    def __init__(self, graph: Graph, report: Report, width: float, look: Look, *, apart: bool) -> None:
         self.drawing = Drawing()
+        self._apart = apart
         self._room = width - 2 * MARGIN
         self._graph = graph
         self._report = report
@@ -37,6 +45,7 @@ class _Composer:
         self._row: dict[Key, int] = {}
         self._levels: Levels | None = None
         self._rows: list[Piece] = []
+        self._around: list[tuple[FrameBox, ...]] = []
         y = self._heading(MARGIN - 8)
         if graph.nodes:
             plan = arrange(graph)
@@ -100,33 +109,63 @@ class _Composer:
             placed = place_levels(placer, plan, level_of, self._room)
             if placed.piece.width <= _WIDER_U * self._room:
                 self._levels = placed.lowered(y + placed.piece.above)
-                return self._stack([placed.piece], plan, placer, y)
+                return self._stack([placed.piece], [Row(plan.series.parts)], plan, placer, y)
         pieces: list[Piece] = []
         entering: Key | None = None
-        for parts in break_rows(placer, plan, self._room):
-            pieces.append(placer.series(parts, entering))
-            entering = None if isinstance(parts[-1], Parallel) else parts[-1]
-        return self._stack(pieces, plan, placer, y)
+        rows = break_rows(placer, plan, self._room, apart=self._apart)
+        for row in rows:
+            pieces.append(placer.series(row.parts, entering, frozenset(row.around)))
+            entering = _leaving(row.parts)
+        return self._stack(pieces, rows, plan, placer, y)
 
-    def _stack(self, pieces: list[Piece], plan: Plan, placer: Placer, y: float) -> float:
-        """Rows below one another, as high as their arcs and tags need."""
+    def _stack(self, pieces: list[Piece], rows: list[Row], plan: Plan, placer: Placer, y: float) -> float:
+        """Rows below one another, as high as their arcs and tags need, and the frames around several of them."""
         row = {key: number for number, piece in enumerate(pieces) for key in piece.spots}
         cut = [edge for edge in plan.skips if row[edge[0]] != row[edge[1]] and pieces[row[edge[1]]].entering != edge[0]]
         letters = {source: _letter(number) for number, source in enumerate(sorted({edge[0] for edge in cut}))}
         for number, piece in enumerate(pieces):
             tags = self._tags(placer, piece, [edge for edge in cut if number in (row[edge[0]], row[edge[1]])], letters)
+            around = rows[number].around
+            piece.above += _FRAME_TOP * _beginning(rows, number)
+            piece.below += _FRAME_GAP * _beginning(rows[::-1], len(rows) - 1 - number)
+            left = MARGIN + INSET * len(around)
             axis = y + piece.above
-            moved = piece.moved(MARGIN, axis)
+            moved = piece.moved(left, axis)
             self._rows.append(moved)
             self.drawing.frames += moved.frames
-            self.drawing.width = max(self.drawing.width, piece.width + 2 * MARGIN)
+            self.drawing.width = max(self.drawing.width, piece.width + 2 * left)
             for points, tag, arriving in tags:
-                shifted = tuple((x + MARGIN, up + axis) for x, up in points)
+                shifted = tuple((x + left, up + axis) for x, up in points)
                 self.drawing.lines.append(Line(shifted, "skip", arrow=arriving))
-                self.drawing.tags.append(Tag(tag.x + MARGIN, tag.y + axis, tag.letter))
+                self.drawing.tags.append(Tag(tag.x + left, tag.y + axis, tag.letter))
             y = axis + piece.below + _ROW_GAP
         self._row = row
+        self._surround(rows)
         return y - _ROW_GAP + 12
+
+    def _surround(self, rows: list[Row]) -> None:
+        """One frame around all the rows of what repeats."""
+        boxes: dict[Frame, FrameBox] = {}
+        for frame in dict.fromkeys(frame for row in rows for frame in row.around):
+            inside = [number for number, row in enumerate(rows) if frame in row.around]
+            depth = rows[inside[0]].around.index(frame)
+            right = max(
+                self._rows[number].right_end(self._elements) + INSET * (len(rows[number].around) - depth - 1)
+                for number in inside
+            )
+            first, last = self._rows[inside[0]], self._rows[inside[-1]]
+            outer_first = _beginning(rows, inside[0], depth)
+            outer_last = _beginning(rows[::-1], len(rows) - 1 - inside[-1], depth)
+            boxes[frame] = FrameBox(
+                frame,
+                MARGIN + INSET * (depth + 1) - GAP / 2 - _FRAME_GAP,
+                -first.above + _FRAME_TOP * outer_first,
+                right + GAP / 2 + _FRAME_GAP,
+                last.below - _FRAME_GAP * outer_last,
+            )
+        self.drawing.frames = [*boxes.values(), *self.drawing.frames]
+        self._around = [tuple(boxes[frame] for frame in row.around) for row in rows]
+        self.drawing.width = max(self.drawing.width, *(box.right + MARGIN - 6 for box in boxes.values()), 0)
 
     def _tags(
         self, placer: Placer, piece: Piece, edges: list[Edge], letters: dict[Key, str]
@@ -154,14 +193,17 @@ class _Composer:
                 if upper - 10 < top < lower + 10:
                     top = upper - 11
             taken.append((x, top))
-            line = ((x, top), (x, foot)) if arriving else ((x, foot), (x, top))
+            line: tuple[Point, ...] = ((x, top), (x, foot)) if arriving else ((x, foot), (x, top))
+            if not arriving and all(source != other for other, _ in placer.plan.flows):
+                # No other line leads from the block to where this one rises.
+                line = ((piece.spots[source].x, foot), *line)
             found.append((line, Tag(x, top, letters[source]), arriving))
             piece.above = max(piece.above, 14 - top)
         return found
 
     def _draw(self, plan: Plan) -> None:
         spots = {key: spot for piece in self._rows for key, spot in piece.spots.items()}
-        router = Router(self._elements, plan, self._rows, self._row, self._levels)
+        router = Router(self._elements, plan, self._rows, self._row, self._levels, self._around)
         self.drawing.lines += router.lines()
         self.drawing.fans += router.fans()
         self.drawing.labels += [_frame_label(box) for box in self.drawing.frames]
@@ -180,6 +222,21 @@ class _Composer:
             line += text.height
             labels.append(Label(x, line - 3, text.text, text.style))
         return Block(element, x, y, tuple(labels))
+
+
+def _leaving(parts: tuple[Part, ...]) -> Key | None:
+    """The block whose line leads on to the next row, where there is one."""
+    last = parts[-1]
+    if not isinstance(last, Parallel):
+        return last
+    goes_past = any(not branch.parts for branch in last.branches)
+    return _leaving(parts[:-1]) if goes_past and len(parts) > 1 else None
+
+
+def _beginning(rows: list[Row], number: int, most: int | None = None) -> int:
+    """How many of the frames around a row begin with it; only of the ``most`` outermost ones."""
+    before = rows[number - 1].around if number else ()
+    return sum(frame not in before for frame in rows[number].around[:most])
 
 
 def _frame_label(box: FrameBox) -> Label:

@@ -6,8 +6,7 @@ Sizes only: nothing here knows SVG.  The axis of a row runs through the middle o
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from itertools import groupby, pairwise
-from math import fsum
+from itertools import groupby
 from typing import NamedTuple, TypeAlias
 
 from convlin.render.picture.arrange import Edge, Parallel, Part, Plan, keys_of
@@ -20,7 +19,7 @@ GAP = 18.0
 """Between two columns; arcs rise and come down in it."""
 TRUNK = 0.33 * GAP
 _TRACK = 10.0
-_FRAME_PAD = 18.0
+FRAME_PAD = 18.0
 _LANE_GAP = 14.0
 FRAME_TITLE = 17.0
 
@@ -85,6 +84,11 @@ class Piece:
             self.entering,
         )
 
+    def right_end(self, elements: dict[Key, Element]) -> float:
+        """Where the last of its blocks and frames ends."""
+        ends = [spot.x + elements[key].width / 2 for key, spot in self.spots.items()]
+        return max(*ends, *(box.right for box in self.frames), 0.0)
+
     def take(self, other: Piece) -> None:
         """Take in what another piece holds; the sizes stay."""
         self.spots.update(other.spots)
@@ -114,16 +118,20 @@ class Placer:
 
     def _parallel(self, part: Parallel, drawn: frozenset[Frame]) -> Piece:
         """Branches above one another; one that is longer than the only other stays on the axis."""
-        pieces = [self.series(branch.parts, drawn=drawn) for branch in part.branches]
-        lengths = [len(branch.blocks) for branch in part.branches]
-        if len(pieces) == 2 and lengths[0] < lengths[1]:
+        branches = [branch for branch in part.branches if branch.parts]
+        passed = len(branches) < len(part.branches)
+        pieces = [self.series(branch.parts, drawn=drawn) for branch in branches]
+        lengths = [len(branch.blocks) for branch in branches]
+        if len(pieces) == 2 and lengths[0] < lengths[1] and not passed:
             pieces.reverse()
         offsets, reached = [0.0], pieces[0].below
         for piece in pieces[1:]:
             offsets.append(reached + _LANE_GAP + piece.above)
             reached = offsets[-1] + piece.below
         on_axis = len(pieces) == 2 and lengths[0] != lengths[1]
-        if not on_axis:
+        if passed:  # the axis is a line that goes past all of them
+            offsets = [offset - reached - _LANE_GAP for offset in offsets]
+        elif not on_axis:
             middle = (offsets[0] + offsets[-1]) / 2
             offsets = [offset - middle for offset in offsets]
         whole = Piece(max(piece.width for piece in pieces) + 2 * GAP)
@@ -131,7 +139,7 @@ class Placer:
             spare = whole.width - piece.width - 2 * GAP
             whole.take(piece.moved(GAP + spare * self._leaning(piece), offset))
         whole.above = max(piece.above - offset for piece, offset in zip(pieces, offsets, strict=True))
-        whole.below = max(piece.below + offset for piece, offset in zip(pieces, offsets, strict=True))
+        whole.below = max(0.0, *(piece.below + offset for piece, offset in zip(pieces, offsets, strict=True)))
         return whole
 
     def _leaning(self, piece: Piece) -> float:
@@ -160,11 +168,11 @@ class Placer:
         reached = GAP if enters else 0.0
         for place, piece in enumerate(pieces):
             reached += GAP if place else 0.0
-            reached += _FRAME_PAD * sum(place == first for first, _, _ in frames)
-            reached += _FRAME_PAD * sum(place == last + 1 for _, last, _ in frames) if place else 0.0
+            reached += FRAME_PAD * sum(place == first for first, _, _ in frames)
+            reached += FRAME_PAD * sum(place == last + 1 for _, last, _ in frames) if place else 0.0
             whole.take(piece.moved(reached, 0.0))
             reached += piece.width
-        whole.width = reached + _FRAME_PAD * sum(last == len(parts) - 1 for _, last, _ in frames)
+        whole.width = reached + FRAME_PAD * sum(last == len(parts) - 1 for _, last, _ in frames)
         whole.above = max(piece.above for piece in pieces)
         whole.below = max(piece.below for piece in pieces)
         nested = {frozenset(arc.edge) for arc in whole.arcs}
@@ -237,47 +245,10 @@ class Placer:
         tops = [spot.y - element.above for spot, element in boxes]
         tops += [arc.track - 4 for arc in piece.arcs if inside.intersection(arc.edge)]
         tops += [box.top for box in piece.frames if box.frame.keys <= inside]
-        left = min(spot.x - element.width / 2 for spot, element in boxes) - _FRAME_PAD + 6
-        right = max(spot.x + element.width / 2 for spot, element in boxes) + _FRAME_PAD - 6
+        left = min(spot.x - element.width / 2 for spot, element in boxes) - FRAME_PAD + 6
+        right = max(spot.x + element.width / 2 for spot, element in boxes) + FRAME_PAD - 6
         top = min(tops) - FRAME_TITLE - 4
         bottom = max(spot.y + element.below for spot, element in boxes) + 8
         piece.frames.append(FrameBox(frame, left, top, right, bottom))
         piece.above = max(piece.above, -top)
         piece.below = max(piece.below, bottom)
-
-
-def break_rows(placer: Placer, plan: Plan, widest: float) -> list[tuple[Part, ...]]:
-    """The parts of the picture in rows no wider than ``widest``, broken where the fewest skips are cut."""
-    parts = plan.series.parts
-    pieces = [placer.part(part) for part in parts]
-    total = fsum(piece.width + GAP for piece in pieces)
-    if total <= widest:
-        return [parts]
-    rows = -(-total // (widest * 0.97))
-    aim = total / rows
-    place = {key: number for number, part in enumerate(parts) for key in keys_of(part)}
-    spans = [(place[source], place[target]) for source, target in plan.skips]
-    framed = placer.frames_over(parts)
-    cut = [0.0] * (len(parts) + 1)
-    for at in range(1, len(parts)):
-        cut[at] = 500.0**2 * sum(first < at - 1 and at <= last for first, last in spans)
-        cut[at] += 400.0**2 * sum(first < at <= last for first, last, _ in framed)
-        cut[at] += 40.0**2 * isinstance(parts[at], Parallel) + 400.0**2 * isinstance(parts[at - 1], Parallel)
-    best: list[tuple[float, int]] = [(0.0, 0)]
-    for end in range(1, len(parts) + 1):
-        choices = []
-        width = 0.0
-        for start in range(end - 1, -1, -1):
-            width += pieces[start].width + GAP
-            if width > widest and start < end - 1:
-                break
-            slack = aim - width
-            if end == len(parts):
-                slack = max(slack / 2, -slack)
-            choices.append((best[start][0] + slack**2 + cut[start], start))
-        best.append(min(choices))
-    ends = [len(parts)]
-    while ends[-1] > 0:
-        ends.append(best[ends[-1]][1])
-    ends.reverse()
-    return [parts[start:end] for start, end in pairwise(ends)]

@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from convlin.render.picture.arrange import Edge, Plan, keys_of
 from convlin.render.picture.drawing import Line
 from convlin.render.picture.graph import Key
-from convlin.render.picture.layout import GAP, MARGIN, Arc, Piece, Point
+from convlin.render.picture.layout import GAP, MARGIN, Arc, FrameBox, Piece, Point
 from convlin.render.picture.levels import Levels
 from convlin.render.picture.measure import Element
+from convlin.render.picture.rows import INSET
 
 #: How far from a block the line to several branches turns: inside their margin, aside of the arcs.
 _TURN = 1.3 * GAP
@@ -26,11 +27,13 @@ class Router:
         rows: list[Piece],
         row: dict[Key, int],
         levels: Levels | None,
+        around: list[tuple[FrameBox, ...]],
     ) -> None:
         self._elements = elements
         self._plan = plan
         self._rows = rows
         self._row = row
+        self._around = around
         self._level = levels.level if levels is not None else {}
         self._channels = levels.channels if levels is not None else {}
         self._spots: dict[Key, Point] = {key: spot for piece in rows for key, spot in piece.spots.items()}
@@ -44,9 +47,9 @@ class Router:
         forks = Counter(source for source, _ in self._plan.flows)
         for edge in self._plan.flows:
             yield Line(self._flow(edge, forks=forks[edge[0]] > 1), "flow")
-        for piece in self._rows:
+        for number, piece in enumerate(self._rows):
             for arc in piece.arcs:
-                yield Line(self._arc(piece, arc), "skip")
+                yield Line(self._arc(number, piece, arc), "skip")
 
     def fans(self) -> Iterator[tuple[Point, ...]]:
         """Every place where maps become one line."""
@@ -54,10 +57,10 @@ class Router:
             if self._spots[edge[0]][1] == self._spots[edge[1]][1]:
                 yield from self._fan(edge)
 
-    def _arc(self, piece: Piece, arc: Arc) -> tuple[Point, ...]:
+    def _arc(self, number: int, piece: Piece, arc: Arc) -> tuple[Point, ...]:
         source, target = arc.edge
         # What begins in the row before comes in with the line from there.
-        port = self._right(source) if source in piece.spots else (MARGIN - GAP / 2, arc.start[1])
+        port = self._right(source) if source in piece.spots else (self._left_of(number - 1, number), arc.start[1])
         points: tuple[Point, ...] = (port, arc.start, (arc.start[0], arc.track), (arc.end[0], arc.track), arc.end)
         if self._elements[target].solid is not None:
             points = (*points, self._left(target))
@@ -88,12 +91,18 @@ class Router:
 
     def _return(self, edge: Edge, start: Point, end: Point) -> tuple[Point, ...]:
         """From the end of a row to the beginning of the next, in the space between."""
-        row = self._rows[self._row[edge[0]]]
-        below = self._rows[self._row[edge[1]]]
-        right = max(self._spots[key][0] + self._elements[key].width / 2 for key in row.spots) + GAP / 2
-        left = MARGIN - GAP / 2
+        upper, lower = self._row[edge[0]], self._row[edge[1]]
+        row, below = self._rows[upper], self._rows[lower]
+        left_behind = [box.right for box in self._around[upper] if box not in self._around[lower]]
+        right = max(row.right_end(self._elements), *left_behind, 0.0) + GAP / 2
+        left = self._left_of(upper, lower)
         channel = (row.below - below.above) / 2
         return (start, (right, start[1]), (right, channel), (left, channel), (left, end[1]), end)
+
+    def _left_of(self, upper: int, lower: int) -> float:
+        """Where a line from one row comes down to another: inside the frames that go around both."""
+        both = sum(box in self._around[upper] for box in self._around[lower])
+        return MARGIN + INSET * both - GAP / 2
 
     def _between_levels(self, edge: Edge, start: Point, end: Point) -> tuple[Point, ...]:
         """Down from the bottom of a block, or up from its top, and aside in the space between two levels."""
