@@ -42,9 +42,9 @@ docs: $(VENV)/test.stamp ## the pages and the API reference as a site in build/s
 	$(BIN)/python -m docs.make_site
 	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build
 
-bench: $(VENV)/test.stamp ## what a summary costs; writes benchmarks/RESULTS.md
+bench: $(VENV)/test.stamp ## what a summary costs; writes benchmarks/RESULTS.md; BASE=REV beside another revision, ROWS=resnet-50 some of it
 	$(BIN)/python -m pip install --quiet --constraint constraints.txt --editable ".[bench]"
-	$(BIN)/python -m benchmarks.run
+	BASE=$(BASE) $(BIN)/python -m benchmarks.run $(ROWS)
 
 lint: $(VENV)/test.stamp ## style and types
 	$(BIN)/ruff check .

@@ -2,6 +2,7 @@
 
 python -m benchmarks.run            # every row
 python -m benchmarks.run linears    # the rows of these names
+BASE=v0.1.0 python -m benchmarks.run resnet-50    # beside another revision, in the same rounds
 
 What the figures are made of, and why a row is where it is, stands in NOTES.md.
 """
@@ -11,6 +12,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import io
+import os
 import subprocess
 import sys
 import tempfile
@@ -22,6 +24,7 @@ import torch
 from torch import nn
 
 from benchmarks import models
+from benchmarks.base import Base
 from benchmarks.measure import Ratio, in_fresh_process, interleaved, machine, seconds, seconds_of_processes
 from convlin import summarize
 
@@ -95,9 +98,14 @@ def against_bare(
         contenders["convlin with text"] = lambda: str(summarize(model, shape, **(options or {})))
     if compare:
         contenders.update(neighbours(model, shape, x, str((options or {}).get("device", "cpu"))))
+    base = Base(revision) if (revision := os.environ.get("BASE")) else None
+    if base is not None:
+        contenders.update(base.contenders(model, shape, options or {}, text=text))
     # TorchLens leaves torch's functions wrapped for good: whatever runs after it pays for that.
     wrapping = {each: contenders.pop(each) for each in list(contenders) if each == "TorchLens"}
     ratios = interleaved(lambda: models.bare(model, x), contenders)
+    if base is not None:
+        base.close()
     ratios += interleaved(lambda: models.bare(model, x), wrapping)
     return [_row(name, reach, ratio) for ratio in ratios]
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -325,5 +326,5 @@ def test_a_squeeze_is_named_where_a_layer_misses_the_batch() -> None:
     model[0].fc = nn.Identity()
     model[1] = nn.BatchNorm1d(8)
     (problem,) = summarize(model, (1, 12, 12)).problems
-    assert "squeeze() at test_own_errors.py" in problem.message
+    assert re.search(r"squeeze\(\) at \S*test_own_errors\.py", " ".join(problem.message.split()))
     assert "rows" not in problem.message

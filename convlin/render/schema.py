@@ -26,8 +26,8 @@ VERSION = 1
 
 _KEY = "convlin"
 
-#: Instructions of code that only the process that ran it can look up.
-_NOT_WRITTEN = frozenset({"expressions"})
+#: Instructions of code that only the process that ran it can look up, and edits of files as they stand now.
+_NOT_WRITTEN = frozenset({"expressions", "edits", "unfixed"})
 
 
 class _Size:
