@@ -178,6 +178,12 @@ NOTES: tuple[Note, ...] = (
         "They refuse a convolution that leaves nothing, as the CPU does, where meta gives a size of 0.",
         ("Conv2d", "Conv3d", "ConvTranspose2d", "ConvTranspose3d"),
     ),
+    Note(
+        "fake",
+        "Of an empty batch torch 2.9.1 takes an instance norm with running statistics, which the CPU and meta refuse; "
+        "before and after it, fake tensors refuse it, too.",
+        ("InstanceNorm",),
+    ),
     # The documentation and the CPU
     Note(
         "formula",
