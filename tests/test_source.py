@@ -742,7 +742,8 @@ def test_a_notebook_cell_is_read_but_not_edited() -> None:
         site = _site(names["model"], "fc")
         assert site.location == Location(name, 8)
         assert site.rewrite({"in_features": "5"}) == "self.fc = nn.Linear(5, 4)"
-        assert site.edit({"in_features": "5"}) is None
+        (edit,) = site.edit({"in_features": "5"}) or ()
+        assert (edit.certain, edit.remark) == (False, "this code stands in no file")
         assert not site.is_editable
         assert call_at(names["plain"], "1", name) == "nn.Linear(8, 4)"
         assert line_text(Location(name, 9)) == "model = Net()"

@@ -87,7 +87,8 @@ def _sign(
         Op((f"{name}_",), Family.ELEMENTWISE, operators=(f"{operator}=",), phrase=_STRETCH, sign=sign,
            cells=Cells.EACH, stand_in=StandIn.ELEMENTWISE),
         *(
-            Op((each,), Family.ELEMENTWISE, _broadcast, _OTHER, sign=sign, stand_in=StandIn.ELEMENTWISE)
+            Op((each,), Family.ELEMENTWISE, _broadcast, _OTHER, sign=sign, cells=Cells.EACH,
+               stand_in=StandIn.ELEMENTWISE)
             for each in more
         ),
     )  # fmt: skip
