@@ -197,28 +197,14 @@ def _fake_once_known(lazy: Sequence[Any]) -> None:
 
     def initialize(module: Any, *args: Any, **kwargs: Any) -> None:
         del module.__dict__["initialize_parameters"]
-        with _on_their_devices(unknown):
-            module.initialize_parameters(*args, **kwargs)
+        module.initialize_parameters(*args, **kwargs)
         exchange([module], fake)
 
     for tensor in unknown:
-        # Asked for its device under the mode, a tensor without a size has none to tell in torch 2.6.
+        # Asked under the mode, a tensor without a size does not tell its device in torch 2.6, nor does a buffer later.
         tensor.__dict__["materialize"] = partial(tensor.materialize, device=tensor.device, dtype=tensor.dtype)
     for module in lazy:
         module.__dict__["initialize_parameters"] = partial(initialize, module)
-
-
-@contextmanager
-def _on_their_devices(unknown: Sequence[Any]) -> Iterator[None]:
-    """Spare a lazy tensor the look at its own data for a device and a dtype: beside fake tensors a buffer has none."""
-    waiting: list[Any] = [tensor for tensor in unknown if is_lazy(tensor)]
-    for tensor in waiting:
-        tensor.materialize = partial(tensor.materialize, device=tensor.device, dtype=tensor.dtype)
-    try:
-        yield
-    finally:
-        for tensor in waiting:
-            del tensor.__dict__["materialize"]
 
 
 def needs_values(error: BaseException) -> bool:
