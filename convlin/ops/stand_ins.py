@@ -61,6 +61,12 @@ def _reshape(
     return Recovery((misfit,), tensor.flatten(1) if tensor.dim() > 1 else tensor.reshape(1, -1))
 
 
+def _two_tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any], *names: str) -> tuple[Tensor, Tensor] | None:
+    """The first two arguments, by position or under one of ``names``; None where they are not both tensors."""
+    first, second, *_ = (*args, *(kwargs[name] for name in names if name in kwargs), None, None)
+    return (first, second) if isinstance(first, Tensor) and isinstance(second, Tensor) else None
+
+
 def _fits(wanted: tuple[int, ...], elements: int) -> bool:
     known = prod(size for size in wanted if size != -1)
     return known == elements if -1 not in wanted else known != 0 and elements % known == 0
@@ -86,10 +92,10 @@ def _unflatten(
 def _linear(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
-    given = (*args, *(kwargs[name] for name in ("input", "weight") if name in kwargs))
-    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+    given = _two_tensors(args, kwargs, "input", "weight")
+    if given is None:
         return None
-    tensor, weight = given[:2]
+    tensor, weight = given
     if weight.dim() != 2 or tensor.dim() == 0 or tensor.shape[-1] == weight.shape[1]:
         return None
     declared, required = weight.shape[1], tensor.shape[-1]
@@ -105,10 +111,10 @@ def _linear(
 def _convolution(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
-    given = (*args, *(kwargs[name] for name in ("input", "weight") if name in kwargs))
-    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+    given = _two_tensors(args, kwargs, "input", "weight")
+    if given is None:
         return None
-    tensor, weight = given[:2]
+    tensor, weight = given
     spatial = weight.dim() - 2
     if tensor.dim() not in (spatial + 1, spatial + 2):
         return None
@@ -135,10 +141,10 @@ def _convolution(
 def _elementwise(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
-    given = (*args, *(kwargs[name] for name in ("input", "other") if name in kwargs))
-    if len(given) < 2 or not all(isinstance(value, Tensor) for value in given[:2]):
+    given = _two_tensors(args, kwargs, "input", "other")
+    if given is None:
         return None
-    left, right = given[:2]
+    left, right = given
     axes = [
         -axis
         for axis in range(1, min(left.dim(), right.dim()) + 1)
@@ -191,8 +197,8 @@ def _concatenate(
 def _matmul(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
-    given = (*args, *(kwargs[name] for name in ("input", "other", "mat2") if name in kwargs))
-    if len(given) != 2 or not all(isinstance(value, Tensor) for value in given):
+    given = _two_tensors(args, kwargs, "input", "other", "mat2")
+    if given is None:
         return None
     left, right = given
     inner = right.shape[-2] if right.dim() > 1 else right.shape[0]
