@@ -6,17 +6,15 @@ Counts do not depend on the machine, nor on what else runs there; a test holds t
 from __future__ import annotations
 
 import re
-import sys
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from types import CodeType, FrameType
 from typing import NamedTuple
 
-import torch
-from torch import nn
-
 import convlin
 from benchmarks import models
+from benchmarks.measure import profiled
 from convlin import summarize
 
 TABLE = Path(__file__).with_name("COUNTS.md")
@@ -34,69 +32,28 @@ class Counts(NamedTuple):
     files: int
 
 
-def counted(run: Callable[[], object], *, until: CodeType | None = None) -> Counts:
-    """Calls of convlin's own functions while ``run`` runs; with ``until``, before that function runs first.
+def counted(run: Callable[[], object]) -> Counts:
+    """Calls of convlin's own functions while ``run`` runs.
 
     >>> counted(lambda: summarize(nn.Linear(2, 3), (2,)).ok).calls > 0
     True
     """
-    calls = 0
-    seen: set[CodeType] = set()
-    done = False
+    calls: Counter[CodeType] = Counter()
 
     def note(frame: FrameType, event: str, argument: object) -> None:
-        nonlocal calls, done
         code = frame.f_code
-        if event != "call" or done or not code.co_filename.startswith(_INSIDE) or code.co_name in _COMPREHENSIONS:
-            return
-        if code is until:
-            done = True
-            return
-        calls += 1
-        seen.add(code)
+        if event == "call" and code.co_filename.startswith(_INSIDE) and code.co_name not in _COMPREHENSIONS:
+            calls[code] += 1
 
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
+    with profiled(note):
         run()
-    finally:
-        sys.setprofile(before)
-    return Counts(calls, len(seen), len({code.co_filename for code in seen}))
-
-
-class Residual(nn.Module):
-    """A block whose arms meet in a ``+``."""
-
-    def __init__(self, channels: int) -> None:
-        super().__init__()
-        self.body = nn.Sequential(
-            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(),
-            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels),
-        )  # fmt: skip
-
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        return torch.relu(self.body(x) + x)
-
-
-def _convolutional(in_features: int) -> nn.Module:
-    return nn.Sequential(
-        nn.Conv2d(3, 16, 3),
-        *(Residual(16) for _ in range(8)),
-        nn.MaxPool2d(2),
-        nn.Flatten(),
-        nn.Linear(in_features, 10),
-    ).eval()
-
-
-def _transformer() -> nn.Module:
-    layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
-    return nn.TransformerEncoder(layer, 6, enable_nested_tensor=False).eval()
+    return Counts(calls.total(), len(calls), len({code.co_filename for code in calls}))
 
 
 def works() -> Iterator[tuple[str, Callable[[], object]]]:
     """Each row's name and what is counted in it."""
-    network, linears, transformer = _convolutional(16 * 15 * 15), models.linears(1_000), _transformer()
-    wrong = _convolutional(512)
+    network, linears, transformer = models.convolutional(16 * 15 * 15), models.linears(1_000), models.transformer()
+    wrong = models.convolutional(512)
     images, tokens = (3, 32, 32), (12, 32)
     yield "8 residual blocks", lambda: summarize(network, images)
     yield "the same and its text", lambda: str(summarize(network, images))
@@ -107,11 +64,11 @@ def works() -> Iterator[tuple[str, Callable[[], object]]]:
     yield "a transformer of 6 layers", lambda: summarize(transformer, tokens)
 
 
-def table(rows: Iterator[tuple[str, Callable[[], object]]] | None = None) -> dict[str, Counts]:
+def table() -> dict[str, Counts]:
     """The counts of every row, each taken when what is loaded and kept once is there already."""
     found: dict[str, Counts] = {}
     above = ""
-    for name, run in rows or works():
+    for name, run in works():
         run()
         above = name if not name.startswith("the same") else above
         found[name if name == above else name.replace("the same", above, 1)] = counted(run)

@@ -9,11 +9,13 @@ import platform
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from statistics import median
+from types import FrameType
 
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "9"))
 
@@ -35,6 +37,17 @@ class Ratio:
     def text(self) -> str:
         """``1.04 (1.01–1.09)``."""
         return f"{self.median:.2f} ({self.low:.2f}–{self.high:.2f})"
+
+
+@contextmanager
+def profiled(note: Callable[[FrameType, str, object], None]) -> Iterator[None]:
+    """``note`` is told of every call and return meanwhile."""
+    before = sys.getprofile()
+    sys.setprofile(note)
+    try:
+        yield
+    finally:
+        sys.setprofile(before)
 
 
 def seconds(run: Callable[[], object]) -> float:

@@ -21,6 +21,37 @@ def linears(count: int) -> nn.Module:
     return nn.Sequential(*(nn.Linear(8, 8) for _ in range(count))).eval()
 
 
+class Residual(nn.Module):
+    """A block whose arms meet in a ``+``."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels), nn.ReLU(),
+            nn.Conv2d(channels, channels, 3, padding=1), nn.BatchNorm2d(channels),
+        )  # fmt: skip
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.body(x) + x)
+
+
+def convolutional(in_features: int) -> nn.Module:
+    """Eight residual blocks on 32×32 images; 3600 features reach the Linear."""
+    return nn.Sequential(
+        nn.Conv2d(3, 16, 3),
+        *(Residual(16) for _ in range(8)),
+        nn.MaxPool2d(2),
+        nn.Flatten(),
+        nn.Linear(in_features, 10),
+    ).eval()
+
+
+def transformer() -> nn.Module:
+    """Six layers of PyTorch's own, 32 features wide."""
+    layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+    return nn.TransformerEncoder(layer, 6, enable_nested_tensor=False).eval()
+
+
 def llama_405b() -> nn.Module:
     """The shape of Llama 3.1 405B, on the meta device."""
     from transformers import LlamaConfig, LlamaForCausalLM

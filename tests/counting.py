@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Callable
 from types import FrameType
+
+from benchmarks.measure import profiled
 
 
 def calls(function: Callable[[], object]) -> int:
@@ -15,10 +16,6 @@ def calls(function: Callable[[], object]) -> int:
         nonlocal count
         count += event in ("call", "c_call")
 
-    before = sys.getprofile()
-    sys.setprofile(note)
-    try:
+    with profiled(note):
         function()
-    finally:
-        sys.setprofile(before)
     return count

@@ -12,19 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import InputError, summarize
-
-
-class Calls(nn.Module):
-    """A model that is one function."""
-
-    def __init__(self, call: Callable[[Tensor], Any], **held: nn.Module) -> None:
-        super().__init__()
-        self.call = call
-        for name, value in held.items():
-            setattr(self, name, value)
-
-    def forward(self, x: Tensor) -> Any:
-        return self.call(x)
+from tests.test_letters_hold import Calls
 
 
 def runs(model: nn.Module, *shape: int) -> tuple[int, ...] | None:
