@@ -246,7 +246,8 @@ class Call:
 class Join(NamedTuple):
     """Two tensors that met without a change of shape: the two arms of a residual connection.
 
-    A function with windows that keeps the shape (``F.avg_pool2d`` with padding) is one with a single source."""
+    An activation (``F.relu``) and a function with windows that keeps the shape (``F.avg_pool2d`` with padding) is one
+    with a single source."""
 
     function: str
     where: Location | None
@@ -268,6 +269,18 @@ def past_joins(source: Source, joins: Sequence[Join]) -> Source:
     while source.kind is SourceKind.JOIN:
         met = joins[source.number].sources
         source = next((each for each in met if each.is_made), met[0])
+    return source
+
+
+def past_single_joins(source: Source, joins: Sequence[Join]) -> Source:
+    """``source`` itself, or what one tensor alone was made of by functions that keep its shape.
+
+    >>> made = (Join("F.relu", None, (Source.call(4),)), Join("Tensor.add", None, (Source.join(0), Source.input(0))))
+    >>> past_single_joins(Source.join(0), made).number, past_single_joins(Source.join(1), made).kind.value
+    (4, 'join')
+    """
+    while source.kind is SourceKind.JOIN and len(joins[source.number].sources) == 1:
+        source = joins[source.number].sources[0]
     return source
 
 
@@ -560,6 +573,15 @@ class Report:
     """For each of ``outputs``, where it comes from, as in ``Call.sources``."""
     expressions: tuple[ExpressionResult, ...] = field(default=(), repr=False, compare=False)
     """What each expression of the user's own code made, in the order of the first time it ran."""
+    input_names: tuple[str, ...] = ()
+    """What ``forward`` calls each of ``inputs``, where there are several and it has a Python signature."""
+
+    @property
+    def named_inputs(self) -> tuple[TensorInfo, ...]:
+        """``inputs``, with the name of each as its place where there are several."""
+        if not self.input_names:
+            return self.inputs
+        return tuple(info._replace(place=name) for info, name in zip(self.inputs, self.input_names, strict=True))
 
     def parameters(self) -> Iterator[tuple[str, ParameterInfo]]:
         """Every distinct parameter once, with its full name; tied ones under their first name."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import inspect
 import sys
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -153,6 +154,30 @@ def describe_arguments(
     for name, value in kwargs.items():
         found += tuple(info(tensor, place, read) for place, tensor in tensors_in(value, name))
     return found
+
+
+def argument_names(function: Callable[..., Any], args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[str, ...]:
+    """What ``function`` calls each tensor in the arguments of a call, in the order of ``describe_arguments``.
+
+    Empty where it has no Python signature.
+
+    >>> def forward(left, *others, mask=None): ...
+    >>> x = torch.zeros(1)
+    >>> argument_names(forward, (x, [x, x]), {"mask": x})
+    ('left', 'others[0][0]', 'others[0][1]', 'mask')
+    """
+    try:
+        parameters = inspect.signature(function).parameters.values()
+    except (TypeError, ValueError):
+        return ()
+    names = [each.name for each in parameters if each.kind in (each.POSITIONAL_ONLY, each.POSITIONAL_OR_KEYWORD)]
+    rest = next((each.name for each in parameters if each.kind is each.VAR_POSITIONAL), "args")
+    names.extend(f"{rest}[{index}]" for index in range(len(args) - len(names)))
+    return tuple(
+        place
+        for name, value in (*zip(names, args, strict=False), *kwargs.items())
+        for place, _ in tensors_in(value, name)
+    )
 
 
 def info(tensor: Tensor, place: str = "", read: SizeReader = sizes) -> TensorInfo:

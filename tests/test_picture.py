@@ -15,6 +15,7 @@ import pytest
 import sympy
 import torch
 from torch import nn
+from torch.nn import functional as F
 
 from convlin import InputError, Summary, summarize
 from convlin.records import Call, Report, Source, TensorInfo
@@ -399,7 +400,65 @@ def test_a_view_that_does_not_fit(summaries):
 def test_layers_that_keep_the_shape_are_folded(summaries):
     nodes = _graph(summaries["small_cnn"]).in_order()
     assert [(node.name or node.type) for node in nodes] == ["input", "conv1", "conv2", "pool", "Tensor.view", "fc1"]
-    assert nodes[1].after == ("BatchNorm2d",)
+    assert nodes[1].after == ("BatchNorm2d", "F.relu")
+
+
+class Activated(nn.Module):
+    """Activations between layers: as modules, or as the functions that these call."""
+
+    def __init__(self, *, functions: bool) -> None:
+        super().__init__()
+        self.conv1, self.conv2 = nn.Conv2d(3, 8, 3, padding=1), nn.Conv2d(8, 8, 3, padding=1)
+        if functions:
+            self.relu, self.act, self.gate = F.relu, F.silu, torch.sigmoid
+        else:
+            self.relu, self.act, self.gate = nn.ReLU(), nn.SiLU(), nn.Sigmoid()
+
+    def forward(self, x):
+        x = self.relu(self.conv1(x))
+        return self.gate(self.act(self.conv2(x)) + x)
+
+
+def test_activations_are_told_alike_as_functions_and_as_modules():
+    def told(functions: bool) -> list[tuple[str, list[str]]]:
+        nodes = _graph(summarize(Activated(functions=functions), (3, 8, 8))).in_order()
+        said = {"F.relu": "ReLU", "F.silu": "SiLU", "torch.sigmoid": "Sigmoid"}
+        return [(node.name or node.sign, [said.get(name, name) for name in node.after]) for node in nodes]
+
+    assert told(functions=True) == told(functions=False)
+    assert told(functions=True) == [("input", []), ("conv1", ["ReLU"]), ("conv2", ["SiLU"]), ("+", ["Sigmoid"])]
+
+
+class Split(nn.Module):
+    """One branch takes the activation, and the other what it was applied to."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.left, self.right = (nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))
+
+    def forward(self, x):
+        x = self.conv(x)
+        return torch.cat([self.left(F.relu(x)), self.right(x)], 1)
+
+
+def test_an_activation_is_written_on_the_branch_that_takes_it():
+    nodes = {node.name: node for node in _graph(summarize(Split(), (3, 8, 8))).in_order()}
+    assert (nodes["conv"].after, nodes["left"].before, nodes["right"].before) == ((), ("F.relu",), ())
+
+
+class ByHand(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8 * 36, 2)
+
+    def forward(self, x):
+        x = self.conv(x)
+        return self.fc((x * torch.sigmoid(x)).flatten(1))
+
+
+def test_what_an_explanation_follows_is_not_told_twice():
+    assert "meet" not in (text := summarize(ByHand(), (3, 8, 8)).explain("fc")), text
+    assert "torch.sigmoid" in summarize(ByHand(), (3, 8, 8)).table(functions="all")
 
 
 def test_a_wrong_layer_is_never_folded():
@@ -728,7 +787,7 @@ def labels_of(drawn: Drawing) -> list[tuple[str, list[str]]]:
 
 def test_inputs_outputs_and_shared_weights_are_marked(siamese):
     told = labels_of(picture(siamese.report))
-    assert sum("input" in name for name, _ in told) == 2
+    assert [name for name, _ in told if name in ("left", "right")] == ["left", "right"]  # as forward calls them
     outputs = {name: text for name, texts in told for text in texts if text.startswith("output")}
     assert outputs == {
         "match": 'output ["match"]',
@@ -755,7 +814,7 @@ def test_without_the_batch_maps_are_written_as_papers_do(siamese, summaries):
     text = siamese.to_svg(batch=False)
     assert ">8@10×10</text>" in text
     assert ">1×8×10×10</text>" not in text
-    assert "input [0] 1×12×12" in text
+    assert "input left=1×12×12, right=1×12×12" in text
     kept = summarize(Siamese(), [(1, 12, 12), (1, 12, 12)], batch=False)
     assert kept.to_svg() == text
     assert kept.to_svg(batch=True) == siamese.to_svg()

@@ -7,7 +7,18 @@ from typing import NamedTuple
 
 from convlin.arithmetic import SizeError
 from convlin.derivations import of_layers
-from convlin.records import Call, Derivation, Join, Location, Report, Shape, Source, SourceKind, past_joins
+from convlin.records import (
+    Call,
+    Derivation,
+    Join,
+    Location,
+    Report,
+    Shape,
+    Source,
+    SourceKind,
+    past_joins,
+    past_single_joins,
+)
 from convlin.sizes.equal import same_shape
 
 
@@ -90,7 +101,8 @@ class Follower:
             if source.kind is SourceKind.JOIN:
                 met = self._report.joins[source.number]
                 place = self._followed(met, shape)
-                if len(set(met.sources)) > 1:
+                # What meets itself behind an activation (``x * x.sigmoid()``) has one way.
+                if len({past_single_joins(each, self._report.joins) for each in met.sources}) > 1:
                     legs.append(self._meeting(met, place, shape))
                 source = met.sources[place]
                 continue
@@ -126,7 +138,7 @@ class Follower:
 
     def _input(self, source: Source, shape: Shape) -> Part | None:
         """The input of the model that a tensor is; one whose making was not seen is told by its shape."""
-        inputs = self._report.inputs
+        inputs = self._report.named_inputs
         if source.kind is SourceKind.INPUT:
             given = inputs[source.number]
         else:

@@ -14,7 +14,7 @@ from torch import nn
 
 from convlin.layers import PLAIN, Misfit
 from convlin.ops.catalog import OPS
-from convlin.records import UNSEEN, Shape, Source, SourceKind
+from convlin.records import UNSEEN, Shape, Source, SourceKind, past_single_joins
 from convlin.trace.lost_batch import folded, matching, of_flatten
 from convlin.trace.recording import Event, Finding, Fold, Recording, Suspects, is_feature_map
 from convlin.trace.state import printed
@@ -189,7 +189,7 @@ def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:
     """The Linear that takes what the event made, at once or behind layers that keep the shape."""
     reached = {index}
     for later, event in enumerate(recording.events[index + 1 :], index + 1):
-        if not event.sources or event.sources[0] not in map(Source.call, reached):
+        if not event.sources or past_single_joins(event.sources[0], recording.joins) not in map(Source.call, reached):
             continue
         if isinstance(event.module, nn.Linear):
             return event.module
@@ -200,8 +200,11 @@ def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:
 
 def _comes_from_linear(recording: Recording, event: Event) -> bool:
     """Whether a Linear made what the event takes, at once or in front of layers that keep the shape."""
-    while event.sources and event.sources[0].kind is SourceKind.CALL:
-        event = recording.events[event.sources[0].number]
+    while event.sources:
+        source = past_single_joins(event.sources[0], recording.joins)
+        if source.kind is not SourceKind.CALL:
+            return False
+        event = recording.events[source.number]
         if isinstance(event.module, nn.Linear):
             return True
         if not event.inputs or not event.outputs or event.inputs[0].shape != event.outputs[0].shape:
@@ -211,7 +214,15 @@ def _comes_from_linear(recording: Recording, event: Event) -> bool:
 
 def _fits_as_made(recording: Recording, index: int, event: Event) -> bool:
     """Whether the layer that takes an image has as many channels as were made."""
-    reached = next((later for later in recording.events[index + 1 :] if Source.call(index) in later.sources), None)
+    joins, made_here = recording.joins, Source.call(index)
+    reached = next(
+        (
+            later
+            for later in recording.events[index + 1 :]
+            if any(past_single_joins(source, joins) == made_here for source in later.sources)
+        ),
+        None,
+    )
     made = event.outputs[0].shape
     return reached is not None and len(made) > 2 and getattr(reached.module, "in_channels", None) == made[1]
 

@@ -123,6 +123,8 @@ class Op:
     sign: str | None = None
     """What the picture writes for it; its name where that is None."""
     cells: Cells | None = None
+    is_activation: bool = False
+    """Whether it is a non-linearity: the picture writes it beside what it is applied to, as it does an ``nn.ReLU``."""
     indexes: bool = False
     """Whether a tensor argument is an index, which must hold integers."""
     makes_feature_map: bool = False

@@ -2,18 +2,35 @@
 
 from __future__ import annotations
 
-from convlin.ops.op import Family, InLetters, OnMeta, Op, StandIn, Writes
+from convlin.ops.op import Cells, Family, InLetters, OnMeta, Op, StandIn, Writes
 
 #: ``F.batch_norm`` and ``torch.batch_norm`` have their vectors in another order, and the flag in the same place.
 _STATISTICS = ("running_mean", "running_var", "weight", "bias")
 _VECTORS = ("weight", "bias", "running_mean", "running_var")
 
+
+def _activations(
+    *names: str,
+    on_meta: OnMeta | None = None,
+    in_letters: InLetters | None = InLetters.ACTIVATION,
+    cells: Cells | None = Cells.EACH,
+) -> tuple[Op, ...]:
+    """The entries of non-linearities, and of those that write to their input."""
+    return (
+        Op(names, Family.ELEMENTWISE, on_meta=on_meta, in_letters=in_letters, cells=cells, is_activation=True),
+        Op(tuple(f"{name}_" for name in names), Family.ELEMENTWISE, cells=cells, is_activation=True),
+    )
+
+
 OPS: tuple[Op, ...] = (
-    Op(("relu", "silu"), Family.ELEMENTWISE, on_meta=OnMeta.ACTIVATION, in_letters=InLetters.ACTIVATION),
-    Op(("gelu",), Family.ELEMENTWISE, on_meta=OnMeta.GELU, in_letters=InLetters.ACTIVATION),
-    Op(("hardtanh",), Family.ELEMENTWISE, on_meta=OnMeta.CLAMP),
-    Op(("relu6", "leaky_relu", "hardswish", "hardsigmoid", "mish", "elu", "sigmoid", "tanh"), Family.ELEMENTWISE,
-       in_letters=InLetters.ACTIVATION),
+    *_activations("relu", "silu", on_meta=OnMeta.ACTIVATION),
+    *_activations("gelu", on_meta=OnMeta.GELU),
+    *_activations("hardtanh", on_meta=OnMeta.CLAMP, in_letters=None),
+    *_activations("relu6", "leaky_relu", "hardswish", "hardsigmoid", "mish", "elu", "sigmoid", "tanh"),
+    *_activations("selu", "celu", "prelu", "rrelu", "softplus", "softsign", "tanhshrink", "hardshrink", "softshrink",
+                  "logsigmoid", "threshold", in_letters=None),
+    # Along which axis is not noted, so it is not known which cells of a map each sees.
+    *_activations("softmax", "log_softmax", "softmin", "gumbel_softmax", in_letters=None, cells=None),
     Op(("batch_norm",), Family.NORMALIZATION, None, (*_STATISTICS, "training"), owner="F",
        stand_in=StandIn.NORMALIZATION, on_meta=OnMeta.BATCH_NORM, in_letters=InLetters.BATCH_NORM,
        writes=Writes("training")),

@@ -79,7 +79,7 @@ def head(report: Report, options: Options) -> str:
 def given(report: Report, options: Options | None = None) -> str:
     """The inputs, those passed by name with their names."""
     samples = Samples(report) if options is not None and not options.batch else None
-    infos = report.inputs if samples is None else samples.tensors(report.inputs)
+    infos = report.named_inputs if samples is None else samples.tensors(report.named_inputs)
     inputs = [
         f"{info.place}={words.shape(info.shape)}" if info.place.isidentifier() else words.shape(info.shape)
         for info in infos

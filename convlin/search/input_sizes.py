@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from convlin.inputs import Dummy, Plan
 from convlin.module_tree import modules_of
 from convlin.ops.catalog import OPS
-from convlin.records import Shape, SourceKind
+from convlin.records import Shape, SourceKind, past_single_joins
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
 from convlin.trace.state import State
@@ -190,7 +190,7 @@ def fitting_inputs(
 
 def _flattened_map(recording: Recording, finding: Finding) -> Shape | None:
     """Channels and sizes of one sample of the feature map whose flattening reached a Linear."""
-    source = finding.source
+    source = past_single_joins(finding.source, recording.joins)
     while source.kind is SourceKind.CALL:
         event = recording.events[source.number]
         if not event.inputs or not event.outputs or not event.sources:
@@ -200,7 +200,7 @@ def _flattened_map(recording: Recording, finding: Finding) -> Shape | None:
             return before[1:]
         if before != after:
             return None
-        source = event.sources[0]
+        source = past_single_joins(event.sources[0], recording.joins)
     return None
 
 

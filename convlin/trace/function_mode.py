@@ -171,7 +171,7 @@ class Between(TorchFunctionMode):
         if is_row:
             self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
         else:
-            self._pass_on(func, caller, tensors, made)
+            self._pass_on(func, caller, tensors, made, shows=shows)
         self._note(func, caller, result, made, len(state.recording.events) - 1 if is_row else -1)
         return result
 
@@ -230,15 +230,19 @@ class Between(TorchFunctionMode):
         known = {id(tensor): name for name, tensor in (*named_parameters_of(module), *named_buffers_of(module))}
         return tuple(f"self.{known[id(tensor)]}" if id(tensor) in known else "" for tensor in tensors)
 
-    def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor]) -> None:
-        """A function that keeps the shape is no row, but what it returns comes from where its input came."""
+    def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor], *, shows: bool) -> None:
+        """A function that keeps the shape is no row, but what it returns comes from where its input came.
+
+        An activation is noted where functions show; inside a layer of the user's it is that layer's own affair.
+        """
         state = self._state
         sources = tuple(state.origins.source(tensor) for tensor in tensors)
         known = [source for source in sources if source.kind is not SourceKind.UNSEEN]
         source = known[0] if known else UNSEEN
         made_inside = any(source.is_made for source in known)
-        # A pooling or convolution that keeps the size leaves a trace, too: its units see their neighbours.
-        if (len(known) > 1 and known[0] != known[1]) or op_of(func).sees_neighbors:
+        op, meet = op_of(func), len(known) > 1 and known[0] != known[1]
+        # A pooling or convolution that keeps the size leaves a trace: its units see their neighbors.
+        if meet or op.sees_neighbors or (op.is_activation and shows and made_inside):
             state.recording.joins.append(
                 Join(name_of(func), line_of(caller), sources, state.path, len(state.recording.events))
             )

@@ -149,6 +149,8 @@ class Recording:
     used: set[int] = field(default_factory=set)
     """Identities of the tensors that some torch function took as a weight."""
     inputs: tuple[TensorInfo, ...] = ()
+    input_names: tuple[str, ...] = ()
+    """What ``forward`` calls each of ``inputs``, where there are several."""
     outputs: tuple[TensorInfo, ...] = ()
     made_by: tuple[Source, ...] = ()
     """For each of ``outputs``, where it comes from."""

@@ -76,6 +76,7 @@ def _build(
         remarks=(*remarks, *_RETURNS_NONE) if recording.returns_none else remarks,
         completed=recording.failure is None,
         expressions=recording.expressions.results(),
+        input_names=recording.input_names,
     )
 
 

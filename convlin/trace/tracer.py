@@ -22,7 +22,7 @@ from convlin._util.gc_pause import paused
 from convlin.layers import PLAIN, Arrival, Misfit
 from convlin.module_tree import Node, is_leaf, modules_of
 from convlin.records import Source, TensorInfo
-from convlin.tensors import describe, describe_arguments, sizes, tensors_in, zeros
+from convlin.tensors import argument_names, describe, describe_arguments, sizes, tensors_in, zeros
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
@@ -62,7 +62,10 @@ class Tracer:
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """What goes into the model; ``dummies``, by place, are the tensors that convlin made."""
-        self._state.recording.inputs = describe_arguments(args, kwargs, self._state.read)
+        recording = self._state.recording
+        recording.inputs = describe_arguments(args, kwargs, self._state.read)
+        if len(recording.inputs) > 1:
+            recording.input_names = argument_names(self._nodes[0].module.forward, args, kwargs)
         self._state.origins.take_inputs(args, kwargs, dummies)
 
     def _attach(self, mode: Between | None) -> None:

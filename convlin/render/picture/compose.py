@@ -65,7 +65,7 @@ class _Composer:
         if not report.mode:
             subtitle = "no forward pass: nothing to draw"
         else:
-            parts = [f"input {_shapes(self._writer.tensors(report.inputs))}"] if report.inputs else []
+            parts = [f"input {_shapes(self._writer.tensors(report.named_inputs))}"] if report.inputs else []
             if report.outputs:
                 parts.append(f"output {_shapes(self._writer.tensors(report.outputs))}")
             subtitle = " → ".join(parts)

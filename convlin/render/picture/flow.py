@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from convlin.ops.catalog import OPS
 from convlin.records import UNSEEN, Call, Problem, Report, Shape, Source, SourceKind, TensorInfo
 from convlin.render import words
 from convlin.render.named_outputs import type_text
@@ -59,8 +60,8 @@ class _Builder:
 
     def _inputs(self) -> None:
         several = len(self._report.inputs) > 1
-        for number, info in enumerate(self._report.inputs):
-            name = info.place if info.place.isidentifier() else f"input {number}" if several else "input"
+        for number, info in enumerate(self._report.named_inputs):
+            name = info.place if several or info.place.isidentifier() else "input"
             self.graph.add(
                 Node((-1, number), name, "", "input", shape=info.shape, integer=_is_integer(info), arrived=())
             )
@@ -147,7 +148,11 @@ class _Builder:
             return
         parent = self._tree.home(number, index, self._joins)
         key = (index, number + 1)
-        self._add_join(key, kinds.sign(join.function), join.function, sources, parent)
+        if OPS.called(join.function).is_activation:
+            shape, chain = self.graph.nodes[sources[0]].shape, self._tree.chain(parent)
+            self.graph.add(Node(key, "", join.function, "other", shape=shape, chain=chain, keeps=True), sources)
+        else:
+            self._add_join(key, kinds.sign(join.function), join.function, sources, parent)
         self._joins[number] = key
         self._latest[parent] = key
 
