@@ -7,6 +7,7 @@ import re
 from convlin.records import Problem, Report
 from convlin.render import words
 from convlin.render.columns import COLUMNS, all_lines
+from convlin.render.grid import pipes
 from convlin.render.options import Options
 from convlin.render.rows import build_table
 from convlin.render.text import given, notes, totals
@@ -28,10 +29,10 @@ def markdown(report: Report, options: Options) -> str:
     else:
         parts = [f"**{escaped(report.model)}**, no forward pass: structure and parameters only"]
     if made.rows:
-        rules = ["---:" if COLUMNS[name].is_number else ":---" for name in made.columns]
-        table = [[COLUMNS[name].header for name in made.columns], rules]
-        table += [[_indented(cell) for cell in line] for line in all_lines(made)]
-        parts.append("\n".join(f"| {' | '.join(line)} |" for line in table))
+        columns = [COLUMNS[name] for name in made.columns]
+        rows = [[_indented(cell) for cell in line] for line in all_lines(made)]
+        numbers = [index for index, column in enumerate(columns) if column.is_number]
+        parts.append(pipes([column.header for column in columns], rows, numbers))
     if report.problems:
         parts.append("\n".join(_problem(problem, report) for problem in report.problems))
     found = notes(made)
