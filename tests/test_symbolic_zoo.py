@@ -61,9 +61,9 @@ def test_closed_forms_equal_what_is_observed(entry: ZooModel) -> None:
     assert found.followed.recording.failure is None
     assert not found.wrong
     forms = [
-        (event.path, [info.shape for info in event.outputs])
-        for event in found.followed.recording.events
-        if event.module is not None
+        (call.path, [info.shape for info in call.outputs])
+        for call in found.followed.recording.calls
+        if not call.is_function
     ]
     compared, draw = 0, random.Random(1)
     for round_ in range(4 * SIZES):

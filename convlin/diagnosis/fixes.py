@@ -142,16 +142,16 @@ class Lines:
         if loop is None:
             return _corrected(where, corrected_argument(where, name, said.behind, said.after), said.advice)
         # The line is that of every layer in the loop: rewritten where all need it, or in words for the first.
-        calls = [index for index, event in enumerate(self._recording.events) if event.called_at == where]
+        calls = [index for index, written in self._recording.written.items() if written.where == where]
         needed = {
-            each.event: self._said[id(each)] for each in self._recording.findings if each.where == where and each.layer
+            each.call: self._said[id(each)] for each in self._recording.findings if each.where == where and each.layer
         }
         if all(
             index in needed and (needed[index].behind, needed[index].after) == (said.behind, said.after)
             for index in calls
         ):
             return _corrected(where, corrected_argument(where, name, said.behind, said.after), None)
-        if loop.argument and not said.after and calls[:1] == [finding.event]:
+        if loop.argument and not said.after and calls[:1] == [finding.call]:
             told = f"{loop.argument} = {loop.argument}{said.behind} in front of the loop at line {loop.line}"
             return Correction(where, told)
         return Correction(where, None)

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from math import prod
 
 from convlin.ops.catalog import OPS
-from convlin.records import SourceKind
-from convlin.trace.recording import Event, Recording, is_feature_map
+from convlin.records import Call, SourceKind
+from convlin.trace.recording import Recording, is_feature_map
 
 
 def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
@@ -24,36 +24,36 @@ def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
 def _remarks(recording: Recording, batch: int, rows: set[object]) -> Iterator[str]:
     from convlin.diagnosis.messages.tools import at, times  # words: not loaded for a model that keeps its batch
 
-    for event in recording.events:
-        if not event.is_function or not event.inputs or len(event.outputs) != 1 or len(event.inputs[0].shape) < 2:
+    for call in recording.calls:
+        if not call.is_function or not call.inputs or len(call.outputs) != 1 or len(call.inputs[0].shape) < 2:
             continue
-        given, made = event.inputs[0].shape, event.outputs[0].shape
+        given, made = call.inputs[0].shape, call.outputs[0].shape
         if given[0] != batch:
             continue
-        if event.type in ("Tensor.squeeze", "torch.squeeze") and batch == 1 and _drops_all(event):
-            yield f"squeeze(){at(event.where)} drops the batch of 1, too: write squeeze(1), flatten(1) or the like"
-        elif _makes_rows(event, batch) and made[0] in rows and not _merges_steps(recording, event):
+        if call.type in ("Tensor.squeeze", "torch.squeeze") and batch == 1 and _drops_all(call):
+            yield f"squeeze(){at(call.where)} drops the batch of 1, too: write squeeze(1), flatten(1) or the like"
+        elif _makes_rows(call, batch) and made[0] in rows and not _merges_steps(recording, call):
             went = f"the batch went from {batch} to {made[0]}"
-            yield f"{event.type}{at(event.where)} makes {times(made)} of {times(given)}: {went}"
+            yield f"{call.type}{at(call.where)} makes {times(made)} of {times(given)}: {went}"
 
 
-def _makes_rows(event: Event, batch: int) -> bool:
-    given, made = event.inputs[0].shape, event.outputs[0].shape
-    return OPS.named(event.type).keeps_memory_order and bool(made) and made[0] != batch and prod(made) == prod(given)
+def _makes_rows(call: Call, batch: int) -> bool:
+    given, made = call.inputs[0].shape, call.outputs[0].shape
+    return OPS.named(call.type).keeps_memory_order and bool(made) and made[0] != batch and prod(made) == prod(given)
 
 
-def _drops_all(event: Event) -> bool:
+def _drops_all(call: Call) -> bool:
     """Whether every size of 1 is gone, the batch among them; a dimension that is named is meant."""
-    given, made = event.inputs[0].shape, event.outputs[0].shape
-    return not event.settings and made == tuple(size for size in given if size != 1)
+    given, made = call.inputs[0].shape, call.outputs[0].shape
+    return not call.settings and made == tuple(size for size in given if size != 1)
 
 
-def _merges_steps(recording: Recording, event: Event) -> bool:
+def _merges_steps(recording: Recording, call: Call) -> bool:
     """Whether whole axes became rows, as the steps of a sequence do: not the channels of an image."""
-    given, made = event.inputs[0].shape, event.outputs[0].shape
+    given, made = call.inputs[0].shape, call.outputs[0].shape
     merged = len(given) - len(made) + 1
     if merged < 2 or made[1:] != given[merged:]:
         return False
-    source = event.sources[0]
+    source = call.sources[0]
     image = len(given) == 4 and source.kind is SourceKind.INPUT
     return not image and not is_feature_map(recording, source, len(given))

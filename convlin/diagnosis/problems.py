@@ -58,7 +58,7 @@ def diagnose(
         problems[key] = _problem(finding, said[id(finding)], lines)
         if needs:
             problems[key] = replace(problems[key], required=tuple(needs))
-        elif all(other.event >= finding.event for other in recording.findings):  # nothing stands in, in front of it
+        elif all(other.call >= finding.call for other in recording.findings):  # nothing stands in, in front of it
             asked = "image" if misfit.kind == "in_features" else misfit.kind
             if asked not in answered:
                 answer = _other_inputs(recording, finding, model, plan, mode)
@@ -139,7 +139,7 @@ def _problem(finding: Finding, said: Said, lines: Lines) -> Problem:
         message=said.message,
         fix=found.text,
         where=found.where,
-        call=finding.event,
+        call=finding.call,
         changes=_changes(finding, said),
         edits=found.edits,
         unfixed=found.unfixed,

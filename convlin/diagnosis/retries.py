@@ -72,7 +72,7 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
         told = [
             finding
             for finding in recording.findings
-            if finding.misfit.kind == "dtype" and finding.is_model_input and _is_embedding(recording, finding.event)
+            if finding.misfit.kind == "dtype" and finding.is_model_input and _is_embedding(recording, finding.call)
         ]
         if not told:
             return None
@@ -84,7 +84,7 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
             if finding.source.kind is SourceKind.INPUT and finding.source.number < len(order)
         }
         return plan.with_dtype(frozenset(reached & floating or floating), torch.long)
-    if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.event)):
+    if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.call)):
         return None
     places = failure.dummy_places & floating or floating
     return plan.with_dtype(frozenset(places), torch.long)
@@ -100,5 +100,5 @@ def _count(value: object) -> int:
     return sum(1 for _ in tensors_in(value))
 
 
-def _is_embedding(recording: Recording, event: int) -> bool:
-    return event >= 0 and isinstance(recording.events[event].module, nn.Embedding | nn.EmbeddingBag)
+def _is_embedding(recording: Recording, index: int) -> bool:
+    return index >= 0 and isinstance(recording.modules[index], nn.Embedding | nn.EmbeddingBag)

@@ -25,22 +25,22 @@ def several_sizes(recording: Recording) -> Mapping[tuple[str, str], Needs]:
     for finding in recording.findings:
         misfit = finding.misfit
         if misfit.changes and misfit.kind not in _AT_LEAST and not finding.function:
-            wrong.setdefault(finding.event, {})[misfit.kind] = finding
+            wrong.setdefault(finding.call, {})[misfit.kind] = finding
             kinds.setdefault(finding.path, set()).add(misfit.kind)
     met: dict[tuple[str, str], dict[str, tuple[Any, Source | None]]] = {}
-    for index, event in enumerate(recording.events):
-        if event.module is None:
+    for index, call in enumerate(recording.calls):
+        if call.is_function:
             continue
-        for kind in kinds.get(event.path, ()):
+        for kind in kinds.get(call.path, ()):
             found = wrong.get(index, {}).get(kind)
             if found is not None:
                 size, which = found.misfit.required, found.misfit.input
-            elif event.stood_in or event.failed or not event.inputs:
+            elif call.stood_in or call.failed or not call.inputs:
                 continue  # what would reach this call is not known
             else:
-                size, which = _declared(recording, event.path, kind), 0
-            source = event.sources[which] if which < len(event.sources) else None
-            met.setdefault((event.path, kind), {}).setdefault(repr(size), (size, source))
+                size, which = _declared(recording, call.path, kind), 0
+            source = call.sources[which] if which < len(call.sources) else None
+            met.setdefault((call.path, kind), {}).setdefault(repr(size), (size, source))
     return {key: dict(sizes.values()) for key, sizes in met.items() if len(sizes) > 1}
 
 

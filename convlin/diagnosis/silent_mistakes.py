@@ -14,9 +14,9 @@ from torch import nn
 
 from convlin.layers import PLAIN, Misfit
 from convlin.ops.catalog import OPS
-from convlin.records import UNSEEN, Shape, Source, SourceKind, past_single_joins
+from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_single_joins
 from convlin.trace.lost_batch import folded, matching, of_flatten
-from convlin.trace.recording import Event, Finding, Fold, Recording, Suspects, is_feature_map
+from convlin.trace.recording import Finding, Fold, Recording, Suspects, Written, is_feature_map
 from convlin.trace.state import printed
 
 
@@ -27,24 +27,26 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     samples = () if batch_added else tuple(_took_one_sample(recording))
     batch = recording.inputs[0].shape[0]
     folds = {
-        _fold(event, keeps_channels=_fits_as_made(recording, index, event))
-        for index, event in enumerate(recording.events)
-        if _may_fold(event)
+        _fold(call, keeps_channels=_fits_as_made(recording, index, call))
+        for index, call in enumerate(recording.calls)
+        if _may_fold(recording, index)
         # Without a batch there is none to lose.
         if not samples
-        if _loses_batch(recording, index, event, batch, batch_added=batch_added)
+        if _loses_batch(recording, index, call, batch, batch_added=batch_added)
     }
     unflattened = {
-        event.path
-        for index, event in enumerate(recording.events)
-        if isinstance(event.module, nn.Linear) and not event.stood_in and _should_flatten(recording, index, event)
+        call.path
+        for index, call in enumerate(recording.calls)
+        if isinstance(recording.modules[index], nn.Linear)
+        and not call.stood_in
+        and _should_flatten(recording, index, call)
     }
     unflattened |= {
         finding.path
         for finding in recording.findings
         if "flat" in finding.misfit.detail and _was_to_be_flattened(recording, finding)
     }
-    took = frozenset(recording.events[index].path for index in samples if not recording.events[index].stood_in)
+    took = frozenset(recording.calls[index].path for index in samples if not recording.calls[index].stood_in)
     unbatched = took if _misses_batch(recording) else frozenset()
     return Suspects(frozenset(folds), frozenset(unflattened), unbatched)
 
@@ -54,60 +56,66 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
     found = suspects(recording, batch_added=batch_added)
     told: list[Finding] = []
     taken = set(_took_one_sample(recording)) if found.unbatched else set()
-    for index, event in enumerate(recording.events):
-        if not event.inputs:
+    for index, call in enumerate(recording.calls):
+        if not call.inputs:
             continue
-        shape = event.inputs[0].shape
-        source = event.sources[0] if event.sources else UNSEEN
-        if _may_fold(event) and _fold(event) in found.folds:
-            made = event.outputs[0].shape
-            misfit = folded(matching(_fold(event), found.folds) or _fold(event), None, made)
-            if isinstance(event.module, nn.Flatten):
-                told.append(_of_layer(of_flatten(misfit), event, index, source))
+        shape = call.inputs[0].shape
+        source, module = call.sources[0] if call.sources else UNSEEN, recording.modules[index]
+        if _may_fold(recording, index) and _fold(call) in found.folds:
+            made = call.outputs[0].shape
+            misfit = folded(matching(_fold(call), found.folds) or _fold(call), None, made)
+            if isinstance(module, nn.Flatten):
+                told.append(_of_layer(recording, of_flatten(misfit), index, module))
                 continue
-            where = event.where if event.is_function else event.called_at
-            told.append(Finding(misfit, event.path, index, event.inputs, source, "", event.type, where))
+            where = call.where if call.is_function else recording.written.get(index, Written()).where
+            told.append(Finding(misfit, call.path, index, call.inputs, source, "", call.type, where))
         elif index in taken:
             misfit = Misfit("structure", len(shape) + 1, len(shape), "one_sample", {"shape": shape})
-            told.append(_of_layer(misfit, event, index, source))
-        elif event.path in found.unflattened and isinstance(event.module, nn.Linear):
-            misfit = Misfit("structure", event.module.in_features, prod(shape[1:]), "flatten", {"rank": len(shape)})
-            told.append(_of_layer(misfit, event, index, source))
+            assert module is not None
+            told.append(_of_layer(recording, misfit, index, module))
+        elif call.path in found.unflattened and isinstance(module, nn.Linear):
+            misfit = Misfit("structure", module.in_features, prod(shape[1:]), "flatten", {"rank": len(shape)})
+            told.append(_of_layer(recording, misfit, index, module))
     return told
 
 
-def _may_fold(event: Event) -> bool:
+def _may_fold(recording: Recording, index: int) -> bool:
     """A reshape, or a module of the user's own that may be one."""
-    if not event.inputs or not event.outputs or event.stood_in:
+    call = recording.calls[index]
+    if not call.inputs or not call.outputs or call.stood_in:
         return False
-    if event.is_function:
-        return OPS.named(event.type).keeps_memory_order
-    return isinstance(event.module, nn.Flatten) or (event.rule is PLAIN and not event.inner)
+    if call.is_function:
+        return OPS.named(call.type).keeps_memory_order
+    return isinstance(recording.modules[index], nn.Flatten) or (recording.rule(index) is PLAIN and not call.inner)
 
 
-def _fold(event: Event, *, keeps_channels: bool = False) -> Fold:
-    if event.is_function:
-        return Fold(event.type, event.where, event.path, event.inputs[0].shape, keeps_channels)
-    return Fold("", None, event.path, event.inputs[0].shape, keeps_channels)
+def _fold(call: Call, *, keeps_channels: bool = False) -> Fold:
+    if call.is_function:
+        return Fold(call.type, call.where, call.path, call.inputs[0].shape, keeps_channels)
+    return Fold("", None, call.path, call.inputs[0].shape, keeps_channels)
 
 
-def _of_layer(misfit: Misfit, event: Event, index: int, source: Source) -> Finding:
-    assert event.module is not None
+def _of_layer(recording: Recording, misfit: Misfit, index: int, module: nn.Module) -> Finding:
+    call, written = recording.calls[index], recording.written.get(index, Written())
+    source = call.sources[0] if call.sources else UNSEEN
     return Finding(
-        misfit, event.path, index, event.inputs, source, printed(event.module),
-        where=event.called_at, called_as=event.called_as, is_model_input=not source.is_made,
+        misfit, call.path, index, call.inputs, source, printed(module),
+        where=written.where, called_as=written.path, is_model_input=not source.is_made,
     )  # fmt: skip
 
 
 def _took_one_sample(recording: Recording) -> Iterator[int]:
     """The convolutions that took an input of the model for one sample without a batch."""
-    for index, event in enumerate(recording.events):
-        module = event.module
-        if not isinstance(module, nn.modules.conv._ConvNd) or not event.inputs or event.failed:
-            continue
-        shape = event.inputs[0].shape
-        if len(shape) == len(module.kernel_size) + 1 and any(shape == given.shape for given in recording.inputs):
+    for index, (call, module) in enumerate(zip(recording.calls, recording.modules, strict=True)):
+        if _takes_input_unbatched(recording, call, module) and not call.failed:
             yield index
+
+
+def _takes_input_unbatched(recording: Recording, call: Call, module: nn.Module | None) -> bool:
+    if not isinstance(module, nn.modules.conv._ConvNd) or not call.inputs:
+        return False
+    shape = call.inputs[0].shape
+    return len(shape) == len(module.kernel_size) + 1 and any(shape == given.shape for given in recording.inputs)
 
 
 def _misses_batch(recording: Recording) -> bool:
@@ -123,33 +131,28 @@ def _misses_batch(recording: Recording) -> bool:
 
 def has_unbatched_convolution(recording: Recording) -> bool:
     """Whether a convolution took a model input, batch and all, for one sample without a batch."""
-    return any(
-        isinstance(event.module, nn.modules.conv._ConvNd)
-        and event.inputs
-        and len(event.inputs[0].shape) == len(event.module.kernel_size) + 1
-        and any(event.inputs[0].shape == given.shape for given in recording.inputs)
-        for event in recording.events
-    )
+    pairs = zip(recording.calls, recording.modules, strict=True)
+    return any(_takes_input_unbatched(recording, call, module) for call, module in pairs)
 
 
 def _output_shapes(recording: Recording) -> list[Shape]:
     return [found.shape for found in recording.outputs]
 
 
-def _loses_batch(recording: Recording, index: int, event: Event, batch: object, *, batch_added: bool) -> bool:
-    given, made = event.inputs[0].shape, event.outputs[0].shape
+def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *, batch_added: bool) -> bool:
+    given, made = call.inputs[0].shape, call.outputs[0].shape
     if len(given) < 2 or given[0] != batch:
         return False
     completed = _is_completed(recording)
-    if len(given) == 2 and len(made) > 2 and event.is_function and made[0] != batch:
-        return completed and _comes_from_linear(recording, event) and _never_comes_back(recording, batch, made[0])
+    if len(given) == 2 and len(made) > 2 and call.is_function and made[0] != batch:
+        return completed and _comes_from_linear(recording, call) and _never_comes_back(recording, batch, made[0])
     if len(made) == 2 and made[0] != batch and made[0] != 1:
         linear = _linear_behind(recording, index)
         if linear is None:
             return False
         # A Linear that declares the features of one sample was to get them.
         wants_sample = linear.in_features == prod(given[1:]) != made[-1]
-        if not wants_sample and _is_meant(recording, event, given, made, strictly=completed):
+        if not wants_sample and _is_meant(recording, call, given, made, strictly=completed):
             return False
         return not completed or _never_comes_back(recording, batch, made[0])
     # flatten(x) or view(1, -1): the batch went into the features.
@@ -166,7 +169,7 @@ def _is_completed(recording: Recording) -> bool:
     return recording.failure is None or bool(recording.outputs)
 
 
-def _is_meant(recording: Recording, event: Event, given: Shape, made: Shape, *, strictly: bool) -> bool:
+def _is_meant(recording: Recording, call: Call, given: Shape, made: Shape, *, strictly: bool) -> bool:
     """Merging whole axes into the rows is a common thing to do, unless the channels of a feature map go there.
 
     ``strictly`` where the end of the pass was seen: it tells whether the rows come back as samples.
@@ -176,7 +179,7 @@ def _is_meant(recording: Recording, event: Event, given: Shape, made: Shape, *, 
         return False
     if not strictly:
         return True
-    source = event.sources[0] if event.sources else UNSEEN
+    source = call.sources[0] if call.sources else UNSEEN
     return not (is_feature_map(recording, source, len(given)) and made[-1] == prod(given[2:]))
 
 
@@ -186,57 +189,58 @@ def _never_comes_back(recording: Recording, batch: object, rows: object) -> bool
 
 
 def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:
-    """The Linear that takes what the event made, at once or behind layers that keep the shape."""
+    """The Linear that takes what the call made, at once or behind layers that keep the shape."""
     reached = {index}
-    for later, event in enumerate(recording.events[index + 1 :], index + 1):
-        if not event.sources or past_single_joins(event.sources[0], recording.joins) not in map(Source.call, reached):
+    for later, call in enumerate(recording.calls[index + 1 :], index + 1):
+        if not call.sources or past_single_joins(call.sources[0], recording.joins) not in map(Source.call, reached):
             continue
-        if isinstance(event.module, nn.Linear):
-            return event.module
-        if event.inputs and event.outputs and event.inputs[0].shape == event.outputs[0].shape:
+        module = recording.modules[later]
+        if isinstance(module, nn.Linear):
+            return module
+        if call.inputs and call.outputs and call.inputs[0].shape == call.outputs[0].shape:
             reached.add(later)
     return None
 
 
-def _comes_from_linear(recording: Recording, event: Event) -> bool:
-    """Whether a Linear made what the event takes, at once or in front of layers that keep the shape."""
-    while event.sources:
-        source = past_single_joins(event.sources[0], recording.joins)
+def _comes_from_linear(recording: Recording, call: Call) -> bool:
+    """Whether a Linear made what the call takes, at once or in front of layers that keep the shape."""
+    while call.sources:
+        source = past_single_joins(call.sources[0], recording.joins)
         if source.kind is not SourceKind.CALL:
             return False
-        event = recording.events[source.number]
-        if isinstance(event.module, nn.Linear):
+        call = recording.calls[source.number]
+        if isinstance(recording.modules[source.number], nn.Linear):
             return True
-        if not event.inputs or not event.outputs or event.inputs[0].shape != event.outputs[0].shape:
+        if not call.inputs or not call.outputs or call.inputs[0].shape != call.outputs[0].shape:
             return False
     return False
 
 
-def _fits_as_made(recording: Recording, index: int, event: Event) -> bool:
+def _fits_as_made(recording: Recording, index: int, call: Call) -> bool:
     """Whether the layer that takes an image has as many channels as were made."""
     joins, made_here = recording.joins, Source.call(index)
-    reached = next(
+    taker = next(
         (
-            later
-            for later in recording.events[index + 1 :]
-            if any(past_single_joins(source, joins) == made_here for source in later.sources)
+            recording.modules[later]
+            for later, each in enumerate(recording.calls[index + 1 :], index + 1)
+            if any(past_single_joins(source, joins) == made_here for source in each.sources)
         ),
         None,
     )
-    made = event.outputs[0].shape
-    return reached is not None and len(made) > 2 and getattr(reached.module, "in_channels", None) == made[1]
+    made = call.outputs[0].shape
+    return len(made) > 2 and getattr(taker, "in_channels", None) == made[1]
 
 
-def _should_flatten(recording: Recording, index: int, event: Event) -> bool:
+def _should_flatten(recording: Recording, index: int, call: Call) -> bool:
     """A Linear over the last axis of a feature map, in a model whose output keeps that rank.
 
     Over the last axis of three it may be meant: the time of a signal.  And what a convolution, a
     normalisation over channels or a residual sum works on afterwards was never to be flattened.
     """
-    if not event.inputs or len(event.inputs[0].shape) < 4 or not event.sources:
+    if not call.inputs or len(call.inputs[0].shape) < 4 or not call.sources:
         return False
-    given = event.inputs[0].shape
-    if not is_feature_map(recording, event.sources[0], len(given)):
+    given = call.inputs[0].shape
+    if not is_feature_map(recording, call.sources[0], len(given)):
         return False
     shapes = _output_shapes(recording)
     if not shapes or not all(len(shape) == len(given) and shape[:-1] == given[:-1] for shape in shapes):
@@ -247,7 +251,7 @@ def _should_flatten(recording: Recording, index: int, event: Event) -> bool:
 def _was_to_be_flattened(recording: Recording, finding: Finding) -> bool:
     """Whether a Linear that a feature map does not fit was meant to get it flattened."""
     shape, declared = finding.inputs[0].shape, finding.misfit.declared
-    if _stays_feature_map(recording, finding.event):
+    if _stays_feature_map(recording, finding.call):
         return False
     if len(shape) > 3 or declared == shape[1]:
         return True
@@ -259,7 +263,7 @@ def _was_to_be_flattened(recording: Recording, finding: Finding) -> bool:
 
 
 def _stays_feature_map(recording: Recording, index: int) -> bool:
-    """Whether something behind an event takes its result for a feature map, or adds one to it."""
+    """Whether something behind an call takes its result for a feature map, or adds one to it."""
     if any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
         return True
     reached = {index}
@@ -269,21 +273,22 @@ def _stays_feature_map(recording: Recording, index: int) -> bool:
             return any(map(comes_from_it, recording.joins[source.number].sources))
         return source.kind is SourceKind.CALL and source.number in reached
 
-    for later, event in enumerate(recording.events[index + 1 :], index + 1):
-        if any(map(comes_from_it, event.sources)):
+    for later, call in enumerate(recording.calls[index + 1 :], index + 1):
+        if any(map(comes_from_it, call.sources)):
             reached.add(later)
-            if _takes_feature_map(event):
+            if _takes_feature_map(recording, later):
                 return True
     for join in recording.joins:
         arms = [source for source in join.sources if source.is_made]
         others = [source for source in arms if not comes_from_it(source)]
-        rank = len(recording.events[index].inputs[0].shape)
+        rank = len(recording.calls[index].inputs[0].shape)
         if len(others) < len(arms) and any(is_feature_map(recording, source, rank) for source in others):
             return True
     return False
 
 
-def _takes_feature_map(event: Event) -> bool:
-    if isinstance(event.module, nn.BatchNorm1d | nn.InstanceNorm1d) and len(event.inputs[0].shape) > 3:
+def _takes_feature_map(recording: Recording, index: int) -> bool:
+    call = recording.calls[index]
+    if isinstance(recording.modules[index], nn.BatchNorm1d | nn.InstanceNorm1d) and len(call.inputs[0].shape) > 3:
         return False  # made for what is flat, and wrong there
-    return event.rule.makes_feature_map or (event.is_function and OPS.called(event.type).makes_feature_map)
+    return recording.rule(index).makes_feature_map or (call.is_function and OPS.called(call.type).makes_feature_map)

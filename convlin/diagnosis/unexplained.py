@@ -35,10 +35,9 @@ def _with_values(model: nn.Module) -> str:
 
 def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan, mode: str) -> Problem:
     """The problem that tells where and why, as far as that can be known; tries smaller and larger inputs."""
-    event = recording.events[failure.event] if failure.event >= 0 else None
-    what = failure.function or (event.type if event is not None else type(model).__name__)
+    call = failure.call if failure.call >= 0 else None
+    what = failure.function or (type(model).__name__ if call is None else recording.calls[call].type)
     arrived = ", ".join(times(info.shape) for info in failure.inputs) or "no tensor"
-    call = failure.event if failure.event >= 0 else None
     where = failure.where or raising_line(failure.error)
     said = first_line(failure.error)
     on_meta = plan.device.type == "meta" and not is_said_by_cpu(failure.error)

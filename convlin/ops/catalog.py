@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from convlin.derivations.arguments import arguments
@@ -66,9 +66,9 @@ def derive(call: Call) -> Derivation | None:
     return None if given is None else op.formula(call, given)
 
 
-def has_formula(name: str) -> bool:
-    """Whether the function that is recorded so has a derivation."""
-    return OPS.named(name).formula is not None
+def derive_of(name: str) -> Callable[[Call], Derivation | None] | None:
+    """How the output shape of the function that is recorded so is derived; None where nothing knows."""
+    return derive if OPS.named(name).formula is not None else None
 
 
 def named_arguments(call: Call) -> Mapping[str, Any]:

@@ -192,15 +192,15 @@ def _flattened_map(recording: Recording, finding: Finding) -> Shape | None:
     """Channels and sizes of one sample of the feature map whose flattening reached a Linear."""
     source = past_single_joins(finding.source, recording.joins)
     while source.kind is SourceKind.CALL:
-        event = recording.events[source.number]
-        if not event.inputs or not event.outputs or not event.sources:
+        call = recording.calls[source.number]
+        if not call.inputs or not call.outputs or not call.sources:
             return None
-        before, after = event.inputs[0].shape, event.outputs[0].shape
+        before, after = call.inputs[0].shape, call.outputs[0].shape
         if len(before) > 2 and len(after) == 2 and prod(before[1:]) == after[1]:
             return before[1:]
         if before != after:
             return None
-        source = past_single_joins(event.sources[0], recording.joins)
+        source = past_single_joins(call.sources[0], recording.joins)
     return None
 
 
@@ -258,10 +258,10 @@ def joining_inputs(
 
 def _stopped_in_feature_map(recording: Recording) -> bool:
     failure = recording.failure
-    if failure is None or failure.event < 0:
+    if failure is None or failure.call < 0:
         return False
-    event = recording.events[failure.event]
-    return event.rule.makes_feature_map or OPS.called(failure.function or event.type).makes_feature_map
+    function = failure.function or recording.calls[failure.call].type
+    return recording.rule(failure.call).makes_feature_map or OPS.called(function).makes_feature_map
 
 
 def _enlarged(given: Spatial, passes: Callable[[Spatial], bool]) -> Spatial | None:

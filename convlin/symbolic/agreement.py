@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections import Counter
 
-from convlin.records import Shape
+from convlin.records import Call, Shape
 from convlin.symbolic.follow import Followed
-from convlin.symbolic.mend import keyed_events
+from convlin.symbolic.mend import keyed_calls
 from convlin.symbolic.trials import Point
-from convlin.trace.recording import Event, Recording
+from convlin.trace.recording import Recording
 
 
 def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
@@ -21,9 +21,7 @@ def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
             one == -1 or evaluation(one) == other for one, other in zip(form, shape, strict=True)
         )
 
-    if [event.path for event in mine if event.module is not None] != [
-        event.path for event in theirs if event.module is not None
-    ]:
+    if [call.path for call in mine if not call.is_function] != [call.path for call in theirs if not call.is_function]:
         return False
     try:
         return all(
@@ -35,14 +33,14 @@ def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
         return False
 
 
-def _alike(*recordings: Recording) -> list[list[Event]]:
+def _alike(*recordings: Recording) -> list[list[Call]]:
     """The calls of two passes that can be compared: every module's, and functions that both passes call as often.
 
     A function may be called at some sizes only (padding), and is no row where it keeps the shape.
     """
-    keyed = [list(keyed_events(each.events)) for each in recordings]
-    counts = [Counter(key[:-1] for _, key in events) for events in keyed]
+    keyed = [list(keyed_calls(each.calls)) for each in recordings]
+    counts = [Counter(key[:-1] for _, key in calls) for calls in keyed]
     return [
-        [event for event, key in events if event.module is not None or counts[0][key[:-1]] == counts[1][key[:-1]]]
-        for events in keyed
+        [call for call, key in calls if not call.is_function or counts[0][key[:-1]] == counts[1][key[:-1]]]
+        for calls in keyed
     ]

@@ -186,7 +186,7 @@ def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Co
 
 
 def _unknown(followed: Followed) -> int:
-    return sum(info.shape.count(-1) for event in followed.recording.events for info in event.outputs)
+    return sum(info.shape.count(-1) for call in followed.recording.calls for info in call.outputs)
 
 
 def _points(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dict[str, int]]:

@@ -73,7 +73,7 @@ class Followed:
     def cost(self, sizes: Mapping[str, int]) -> float:
         """Elements of all tensors that a pass at these sizes makes, as far as they were seen."""
         evaluation, total = self.session.evaluation(sizes), 0.0
-        for shape, times in Counter(info.shape for event in self.recording.events for info in event.outputs).items():
+        for shape, times in Counter(info.shape for call in self.recording.calls for info in call.outputs).items():
             try:
                 total += times * prod(max(float(evaluation(size)), 0.0) for size in shape)
             except (NotImplementedError, ArithmeticError):  # no such size, or none that can be told
@@ -180,7 +180,7 @@ def _decided(letters: Session) -> Iterator[Condition]:
 def _in_closed_form(recording: Recording, letters: Session) -> None:
     """Everything that was written down in PyTorch's symbols, in the user's letters."""
     plain = letters.plain
-    recording.events[:] = [event._replace(settings=plain(dict(event.settings))) for event in recording.events]
+    recording.calls[:] = [replace(call, settings=plain(dict(call.settings))) for call in recording.calls]
     recording.findings[:] = [_plain_finding(finding, letters) for finding in recording.findings]
     recording.required = plain(recording.required)
     if recording.failure is not None:

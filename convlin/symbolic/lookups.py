@@ -6,16 +6,16 @@ at a size that asks for more entries than the table has shows it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from torch import nn
 
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
-from convlin.records import Size, SourceKind, TensorInfo
+from convlin.records import Call, Size, SourceKind, TensorInfo
 from convlin.sizes.evaluate import Evaluation
-from convlin.trace.recording import Event
+from convlin.trace.recording import Recording
 
 
 class Lookup(NamedTuple):
@@ -32,38 +32,33 @@ class Lookup(NamedTuple):
             return False
 
 
-def lookups(events: Iterable[Event]) -> Iterator[Lookup]:
+def lookups(recording: Recording) -> Iterator[Lookup]:
     """Every lookup whose index the model makes itself, and whose number of entries depends on a letter."""
-    for event in events:
-        indices = tuple(_indices(event))
-        rows = _rows(event)
+    for call, module in zip(recording.calls, recording.modules, strict=True):
+        table = module if isinstance(module, nn.Embedding | nn.EmbeddingBag) else None
+        if table is None and not _looks_up(call):
+            continue
+        indices = _indices(call, call.inputs if table is None else call.inputs[:1])
+        rows = _rows(call) if table is None else table.num_embeddings
         axes = tuple(size for index in indices for size in index.shape if not isinstance(size, int))
         if axes and rows:
             yield Lookup(rows, axes)
 
 
-def _indices(event: Event) -> Iterator[TensorInfo]:
+def _looks_up(call: Call) -> bool:
+    op = OPS.called(call.type)
+    return call.is_function and len(call.inputs) > 1 and (op.indexes or op.family is Family.INDEX)
+
+
+def _indices(call: Call, used: tuple[TensorInfo, ...]) -> Iterator[TensorInfo]:
     """The tensors of integers that are used as an index; those that go into the model have any value."""
-    if isinstance(event.module, nn.Embedding | nn.EmbeddingBag):
-        used = event.inputs[:1]
-    elif event.is_function and _looks_up(event):
-        used = event.inputs
-    else:
-        return
-    for info, source in zip(used, event.sources, strict=False):
+    for info, source in zip(used, call.sources, strict=False):
         if source.kind is not SourceKind.INPUT and info.dtype.startswith(("int", "uint")):
             yield info
 
 
-def _looks_up(event: Event) -> bool:
-    op = OPS.called(event.type)
-    return len(event.inputs) > 1 and (op.indexes or op.family is Family.INDEX)
-
-
-def _rows(event: Event) -> int:
+def _rows(call: Call) -> int:
     """The longest axis of the table; 0 where there is none, or its axes are in letters."""
-    if isinstance(event.module, nn.Embedding | nn.EmbeddingBag):
-        return event.module.num_embeddings
-    tables = [info for info in event.inputs if not info.dtype.startswith(("int", "uint"))]
+    tables = [info for info in call.inputs if not info.dtype.startswith(("int", "uint"))]
     sizes = [size for info in tables for size in info.shape]
     return max((size for size in sizes if isinstance(size, int)), default=0)

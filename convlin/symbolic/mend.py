@@ -14,11 +14,11 @@ from typing import Any
 
 import sympy
 
-from convlin.records import Size, TensorInfo
+from convlin.records import Call, Size, TensorInfo
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point
-from convlin.trace.recording import Event, Recording
+from convlin.trace.recording import Recording
 
 Seen = Sequence[tuple[Point, Recording]]
 
@@ -30,8 +30,8 @@ def known_forms(passes: Iterable[Followed]) -> list[Size]:
     """
     found: dict[Any, None] = {}  # in the order in which they were found
     for followed in passes:
-        for event in followed.recording.events:
-            for info in (*event.inputs, *event.outputs):
+        for call in followed.recording.calls:
+            for info in (*call.inputs, *call.outputs):
                 found.update(dict.fromkeys(size for size in info.shape if not isinstance(size, int)))
     letters = {letter for form in found for letter in form.free_symbols}
     for form in [form for form in found if len(form.free_symbols) == 1]:
@@ -43,37 +43,38 @@ def mended(followed: Followed, seen: Seen, forms: Sequence[Size]) -> Followed:
     """The same pass with every form that is wrong at a size of ``seen`` replaced, where another form is right."""
     mend = _Mend(followed, seen, forms)
     recording = followed.recording
-    events = [mend.event(event, key) for event, key in keyed_events(recording.events)]
+    calls = [mend.call(call, key) for call, key in keyed_calls(recording.calls)]
     required = {
         path: mend.size(size, [other.required.get(path) for _, other in seen])
         for path, size in recording.required.items()
     }
     outputs = mend.tensors(recording.outputs, [other.outputs for _, other in seen])
-    changed = replace(recording, events=events, required=required, outputs=outputs)
+    changed = replace(recording, calls=calls, required=required, outputs=outputs)
     return replace(followed, recording=changed)
 
 
-def keyed_events(events: Iterable[Event]) -> Iterator[tuple[Event, Any]]:
-    """Every event with what it is in any pass: the n-th call of its path or line."""
+def keyed_calls(calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:
+    """Every call with what it is in any pass: the n-th call of its path or line."""
     counts: Counter[Any] = Counter()
-    for event in events:
-        base = (event.path, event.type, event.where, event.is_function)
+    for call in calls:
+        base = (call.path, call.type, call.where, call.is_function)
         counts[base] += 1
-        yield event, (*base, counts[base])
+        yield call, (*base, counts[base])
 
 
 class _Mend:
     def __init__(self, followed: Followed, seen: Seen, forms: Sequence[Size]) -> None:
         self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
-        self._found = [{key: event for event, key in keyed_events(recording.events)} for _, recording in seen]
+        self._found = [{key: call for call, key in keyed_calls(recording.calls)} for _, recording in seen]
         self._forms = [(form, [_value(each, form) for each in self._evaluations]) for form in forms]
 
-    def event(self, event: Event, key: Any) -> Event:
-        """The event with its sizes held against those of the same call at every size."""
+    def call(self, call: Call, key: Any) -> Call:
+        """The call with its sizes held against those of the same call at every size."""
         there = [found.get(key) for found in self._found]
-        return event._replace(
-            inputs=self.tensors(event.inputs, [other.inputs if other else None for other in there]),
-            outputs=self.tensors(event.outputs, [other.outputs if other else None for other in there]),
+        return replace(
+            call,
+            inputs=self.tensors(call.inputs, [other.inputs if other else None for other in there]),
+            outputs=self.tensors(call.outputs, [other.outputs if other else None for other in there]),
         )
 
     def tensors(self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any]) -> tuple[TensorInfo, ...]:

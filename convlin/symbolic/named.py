@@ -83,9 +83,9 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     if not names:
         return None
     others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
-    runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.events), 1)))
+    runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.calls), 1)))
     assumed = Assumed(followed.session, list(followed.conditions), names, others)
-    tables = tuple(lookups(followed.recording.events))
+    tables = tuple(lookups(followed.recording))
     return Search(assumed, trials, runs, tables, Stretching(followed, trials)).settled()
 
 

@@ -70,10 +70,10 @@ class Stretching:
 def _stretches(recording: Recording) -> frozenset[Hashable]:
     """The functions that were given a size of 1 where another tensor had a larger one."""
     found = set()
-    for event in recording.events:
-        columns = zip_longest(*(reversed(info.shape) for info in event.inputs), fillvalue=1)
-        if event.is_function and any(1 in sizes and set(sizes) != {1} for sizes in columns):
-            found.add((event.path, event.type, event.where))
+    for call in recording.calls:
+        columns = zip_longest(*(reversed(info.shape) for info in call.inputs), fillvalue=1)
+        if call.is_function and any(1 in sizes and set(sizes) != {1} for sizes in columns):
+            found.add((call.path, call.type, call.where))
     return frozenset(found)
 
 

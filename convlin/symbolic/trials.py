@@ -183,7 +183,7 @@ class Trials:
                 return None
             self._plan = better
             recording = self._recorded(point, on_meta=True)
-        return len(recording.events)
+        return len(recording.calls)
 
     def _recorded(self, point: Point, *, on_meta: bool) -> Recording:
         plan = self._moved() if on_meta else self._plan

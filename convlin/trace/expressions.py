@@ -29,9 +29,7 @@ class Expressions:
         self._kinds: dict[str, int] = {}
         self._notes: list[tuple[_Chain, str, _Outputs, int, bool, Any]] = []
 
-    def note(
-        self, frame: FrameType | None, path: str, outputs: _Outputs, event: int = -1, function: Any = None
-    ) -> None:
+    def note(self, frame: FrameType | None, path: str, outputs: _Outputs, call: int = -1, function: Any = None) -> None:
         """The call that the innermost frame of the user's makes has returned tensors; ``path`` is its module's.
 
         ``function`` is the torch function, where it is no call of a module.
@@ -43,11 +41,11 @@ class Expressions:
             if kind == _OTHER:
                 return
             if kind == _USER:
-                self._notes.append((self._chain(frame), path, outputs, event, False, function))
+                self._notes.append((self._chain(frame), path, outputs, call, False, function))
                 return
             frame = frame.f_back
 
-    def note_failure(self, error: BaseException, path: str, event: int) -> None:
+    def note_failure(self, error: BaseException, path: str, call: int) -> None:
         """The pass stopped in a call that the innermost frame of the user's makes."""
         chain: list[tuple[CodeType, int]] = []
         for code, offset in _raised_through(error.__traceback__):
@@ -57,15 +55,15 @@ class Expressions:
             elif chain:
                 break
         if chain:
-            self._notes.append((tuple(chain), path, (), event, True, None))
+            self._notes.append((tuple(chain), path, (), call, True, None))
 
     def results(self) -> tuple[ExpressionResult, ...]:
         """What was noted, the same results of an expression together."""
         found: dict[tuple[object, ...], ExpressionResult] = {}
         places: dict[tuple[int, int], CodePlace] = {}
-        for chain, path, outputs, event, failed, function in self._notes:
+        for chain, path, outputs, call, failed, function in self._notes:
             key = (*((id(code), offset) for code, offset in chain), path, outputs, failed, id(function))
-            calls = (event,) if event >= 0 else ()
+            calls = (call,) if call >= 0 else ()
             known = found.get(key)
             if known is not None:
                 found[key] = known._replace(calls=known.calls + calls, times=known.times + 1)

@@ -1,6 +1,6 @@
 """The hooks of a quick pass: what runs most often, and so does nothing twice.
 
-They write the very events that the tracer would.  Whatever is not a single tensor in and a single
+They write the very records that the tracer would.  Whatever is not a single tensor in and a single
 tensor out is left to the tracer.  Inside a layer of PyTorch's own that writes to nothing there is
 nothing for a function mode to see: it is off while such a layer runs.
 """
@@ -16,13 +16,14 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from convlin._util.fast_records import maker
 from convlin._util.torch_private import has_global_hooks
 from convlin.module_tree import is_leaf
-from convlin.records import Source, TensorInfo
+from convlin.records import Call, Source, TensorInfo
 from convlin.tensors import info
 from convlin.trace.hooks import Hook, Hooks
 from convlin.trace.native_only import runs_alone
-from convlin.trace.recording import Event, Frame
+from convlin.trace.recording import Frame
 from convlin.trace.state import State
 
 
@@ -55,7 +56,8 @@ class QuickHooks:
         # Names of an enclosing function are the quickest to look up.
         this_thread, thread = threading.get_ident, threading.get_ident()
         known, source, remember = state.known, state.origins.source, state.origins.remember
-        events, required = state.recording.events, state.recording.required
+        calls, modules, required = state.recording.calls, state.recording.modules, state.recording.required
+        make, counts, owned = maker(Call), state.counts, state.owned
         note, this_frame = state.recording.expressions.note, sys._getframe
         stack, completed, settle, handled = state.stack, state.completed, state.settle, sys.exc_info
         mode, depth, mode_at = self._mode, torch._C._len_torch_function_stack, torch._C._get_function_stack_at
@@ -75,18 +77,21 @@ class QuickHooks:
             return found
 
         def record(module: nn.Module, given: Tensor, output: Tensor, start: int | None) -> None:
-            what, path, index = known(type(module)), paths[id(module)], len(events)
+            what, path, index = known(type(module)), paths[id(module)], len(calls)
             inputs, inner = described(given), 0 if start is None else index - start
-            made = Event(
-                module, path, what.name, what.rule, what.settings(module),
-                inputs, described(output), inner, (source(given),),
+            params, trainable = owned.get(id(module)) or counts(module)
+            outputs = described(output)
+            made = make(  # in the order of the record's fields: there may be a hundred thousand
+                path, what.name, inputs, outputs, params, trainable, False, inner, (source(given),),
+                what.settings(module), None, None, False, False, what.derive,
             )  # fmt: skip
             # What a container returns was made by something inside it, which tells more.
             if not inner or not source(output).is_made:
                 remember(output, Source.call(index))
-            events.append(made)
+            calls.append(made)
+            modules.append(module)
             if stack:  # what called the model itself is not its code
-                note(this_frame(2), stack[-1].path, (("", made.outputs[0].shape),), index)
+                note(this_frame(2), stack[-1].path, (("", outputs[0].shape),), index)
             if what.is_linear:
                 # A forward of its own may change its input first: it runs with what is declared.
                 shape = inputs[0].shape
@@ -133,7 +138,7 @@ class QuickHooks:
         def before(module: nn.Module, args: tuple[Any, ...]) -> None:
             if this_thread() == thread:
                 settle()
-                frame = Frame(module, paths[id(module)], len(events), is_leaf(module))
+                frame = Frame(module, paths[id(module)], len(calls), is_leaf(module))
                 frame.handled = handled()[1]
                 stack.append(frame)
 

@@ -16,16 +16,17 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convlin.layers import PLAIN, Misfit
+from convlin.layers import Misfit
 from convlin.module_tree import named_buffers_of, named_parameters_of
+from convlin.ops.catalog import derive_of
 from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
-from convlin.records import UNSEEN, Join, Shape, Source, SourceKind
+from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind
 from convlin.tensors import info, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
-from convlin.trace.recording import Event, Failure, Fold, Refusal
+from convlin.trace.recording import Failure, Fold, Refusal
 from convlin.trace.state import State, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -172,10 +173,10 @@ class Between(TorchFunctionMode):
             self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
         else:
             self._pass_on(func, caller, tensors, made, shows=shows)
-        self._note(func, caller, result, made, len(state.recording.events) - 1 if is_row else -1)
+        self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
         return result
 
-    def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], event: int = -1) -> None:
+    def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], call: int = -1) -> None:
         """Which expression of the user's this was, and what it made."""
         if not self._state.stack:  # code around the model
             return
@@ -184,7 +185,7 @@ class Between(TorchFunctionMode):
             outputs: tuple[tuple[str, Shape], ...] = (("", read(made[0])),)
         else:
             outputs = tuple((f"[{index}]", read(item)) for index, item in enumerate(result) if isinstance(item, Tensor))
-        self._state.recording.expressions.note(caller, self._state.path, outputs, event, func)
+        self._state.recording.expressions.note(caller, self._state.path, outputs, call, func)
 
     def _row(
         self,
@@ -199,7 +200,7 @@ class Between(TorchFunctionMode):
         flops: int | None,
     ) -> None:
         state = self._state
-        index, name, where = len(state.recording.events), name_of(func), line_of(caller)
+        name, where = name_of(func), line_of(caller)
         sources = tuple(state.origins.source(tensor) for tensor in tensors)
         inputs = tuple(
             info(tensor, "", state.read)._replace(shape=shape) for tensor, shape in zip(tensors, before, strict=True)
@@ -209,12 +210,11 @@ class Between(TorchFunctionMode):
         told = tuple(
             misfit for misfit in misfits if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in doubts)
         )
-        state.recording.events.append(
-            Event(
-                None, state.path, name, PLAIN, plain_settings(args, kwargs), inputs, outputs, 0, sources, where,
-                is_function=True, stood_in=bool(misfits), flops=flops,
-            )
+        call = Call(
+            state.path, name, inputs, outputs, is_function=True, sources=sources, where=where, flops=flops,
+            settings=plain_settings(args, kwargs), stood_in=bool(misfits), derive=derive_of(name),
         )  # fmt: skip
+        index = state.recording.add(call)
         names = self._names(tensors, sources) if told else ()
         for misfit in told:
             state.find(misfit, state.path, index, inputs, sources, function=name, where=where, names=names)
@@ -244,7 +244,7 @@ class Between(TorchFunctionMode):
         # A pooling or convolution that keeps the size leaves a trace: its units see their neighbors.
         if meet or op.sees_neighbors or (op.is_activation and shows and made_inside):
             state.recording.joins.append(
-                Join(name_of(func), line_of(caller), sources, state.path, len(state.recording.events))
+                Join(name_of(func), line_of(caller), sources, state.path, len(state.recording.calls))
             )
             source = Source.join(len(state.recording.joins) - 1)
         doubts = state.origins.doubts(tuple(tensors), {})

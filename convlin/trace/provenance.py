@@ -13,7 +13,7 @@ from convlin.tensors import tensors_in
 
 
 class Provenance:
-    """Remembers for each live tensor the event that made it.
+    """Remembers for each live tensor the call that made it.
 
     A tensor is known by its identity, and a weak reference tells whether the identity is still its own.
     """

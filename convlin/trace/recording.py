@@ -1,6 +1,6 @@
-"""What one pass showed, as the tracer writes it down: events, findings, and where it stopped.
+"""What one pass showed, as the tracer writes it down: calls, findings, and where it stopped.
 
-These refer to live modules, so they stay inside the pass; ``report`` turns them into records.
+The calls are the records that a report has; beside them stand the live modules, which stay inside the pass.
 """
 
 from __future__ import annotations
@@ -11,36 +11,21 @@ from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
-from convlin.layers import PLAIN, LayerRule, Misfit
+from convlin.layers import PLAIN, LayerRule, Misfit, rule_for
 from convlin.ops.catalog import OPS
-from convlin.records import Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
+from convlin.records import Call, Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
 from convlin.trace.expressions import Expressions
 
-NO_EVENT = -1
-"""No event: nothing that was recorded."""
+NO_CALL = -1
+"""No call: nothing that was recorded."""
 
 
-class Event(NamedTuple):
-    """One call as it was seen: what becomes a ``records.Call``."""
+class Written(NamedTuple):
+    """Where ``forward`` calls a layer, as far as a careful pass sees it."""
 
-    module: nn.Module | None
-    path: str
-    type: str
-    rule: LayerRule
-    settings: Mapping[str, Any]
-    inputs: tuple[TensorInfo, ...]
-    outputs: tuple[TensorInfo, ...]
-    inner: int
-    sources: tuple[Source, ...]
     where: Location | None = None
-    is_function: bool = False
-    failed: bool = False
-    stood_in: bool = False
-    called_at: Location | None = None
-    """The line of ``forward`` that calls the module, in a careful pass."""
-    called_as: str = ""
-    """Path of the module that is called there."""
-    flops: int | None = None
+    path: str = ""
+    """Of the module that is called there: the layer, or the container whose first layer it is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +34,8 @@ class Finding:
 
     misfit: Misfit
     path: str
-    event: int
-    """Index of the event it belongs to."""
+    call: int
+    """Index of the call it belongs to."""
     inputs: tuple[TensorInfo, ...]
     source: Source
     """Where the first input comes from."""
@@ -80,7 +65,7 @@ class Failure:
     where: Location | None = None
     in_layer: bool = False
     """The function was called by a layer of PyTorch's own, which is what a user sees fail."""
-    event: int = NO_EVENT
+    call: int = NO_CALL
     misfits: tuple[Misfit, ...] = ()
     """What the failing function could not take, where a rule knows."""
     is_explained: bool = False
@@ -90,7 +75,7 @@ class Failure:
     arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """What the user called the model with, where the pass is the user's own."""
     start: int = 0
-    """Index of the first event of that call."""
+    """Index of the first call recorded in it."""
     dummy_places: frozenset[str] = frozenset()
     """The model inputs made by convlin that the failing function's tensors come from."""
 
@@ -142,7 +127,11 @@ class Suspects:
 class Recording:
     """Everything that one pass showed."""
 
-    events: list[Event] = field(default_factory=list)
+    calls: list[Call] = field(default_factory=list)
+    modules: list[nn.Module | None] = field(default_factory=list)
+    """For each of ``calls``, the module that was called; None for a function."""
+    written: dict[int, Written] = field(default_factory=dict)
+    """For the index of a module's call, the line that made it."""
     findings: list[Finding] = field(default_factory=list)
     joins: list[Join] = field(default_factory=list)
     required: dict[str, Any] = field(default_factory=dict)
@@ -161,6 +150,17 @@ class Recording:
     """Paths of the modules that were running when the pass stopped, the innermost last."""
     expressions: Expressions = field(default_factory=Expressions)
 
+    def add(self, call: Call, module: nn.Module | None = None) -> int:
+        """Note a call of ``module``, or of a function, and return its index."""
+        self.calls.append(call)
+        self.modules.append(module)
+        return len(self.calls) - 1
+
+    def rule(self, index: int) -> LayerRule:
+        """The rule of the layer that was called; of a function, that of a layer without one."""
+        module = self.modules[index]
+        return PLAIN if module is None else rule_for(type(module))
+
 
 def comes_from(error: BaseException | None, first: BaseException) -> bool:
     """Whether an error is another one, or was raised while that was handled."""
@@ -173,33 +173,29 @@ def comes_from(error: BaseException | None, first: BaseException) -> bool:
 
 def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
     """Whether ``source`` gave ``(N, C, *sizes)``, through whatever keeps the shape."""
-    events, joins = recording.events, recording.joins
-    for _ in range(len(events) + len(joins) + 1):
+    calls, joins = recording.calls, recording.joins
+    for _ in range(len(calls) + len(joins) + 1):
         source = past_joins(source, joins)
         if source.kind is not SourceKind.CALL:
             return False
-        event = events[source.number]
-        if not event.outputs or len(event.outputs[0].shape) != rank or rank < 3:
+        call, rule = calls[source.number], recording.rule(source.number)
+        if not call.outputs or len(call.outputs[0].shape) != rank or rank < 3:
             return False
-        if event.stood_in and event.rule.hands_on:
-            if not event.sources:
+        if call.stood_in and rule.hands_on:
+            if not call.sources:
                 return False
-            source = event.sources[0]  # it did not run on what it hands on
+            source = call.sources[0]  # it did not run on what it hands on
             continue
-        if event.rule.makes_feature_map:
-            unless = event.rule.no_feature_map
-            return unless is None or not event.inputs or not unless(event.settings, event.inputs[0].shape)
-        if event.is_function and OPS.called(event.type).makes_feature_map:
+        if rule.makes_feature_map:
+            unless = rule.no_feature_map
+            return unless is None or not call.inputs or not unless(call.settings, call.inputs[0].shape)
+        if call.is_function and OPS.called(call.type).makes_feature_map:
             return True
-        keeps = event.inputs and event.inputs[0].shape == event.outputs[0].shape
-        follows = (
-            OPS.named(event.type).hands_on
-            if event.is_function
-            else (keeps and (event.rule is PLAIN or event.rule.hands_on))
-        )
-        if not follows or not event.sources:
+        keeps = call.inputs and call.inputs[0].shape == call.outputs[0].shape
+        follows = OPS.named(call.type).hands_on if call.is_function else keeps and (rule is PLAIN or rule.hands_on)
+        if not follows or not call.sources:
             return False
-        source = event.sources[0]
+        source = call.sources[0]
     return False
 
 

@@ -10,8 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
-from convlin.layers import LayerRule, Misfit, rule_for, runs_as_documented
+from convlin.layers import Derive, LayerRule, Misfit, rule_for, runs_as_documented
 from convlin.records import UNSEEN, Location, Source, TensorInfo
 from convlin.tensors import SizeReader, sizes
 from convlin.trace.provenance import Provenance
@@ -34,6 +35,8 @@ class KnownType:
     as_documented: bool
     """``forward`` is PyTorch's own."""
     is_linear: bool
+    derive: Derive | None
+    """How its output shape is derived, where ``forward`` is PyTorch's own."""
     values: Callable[[nn.Module], Any] | None
     """Reads all the settings of a layer at once; None where there are too few for that."""
 
@@ -42,7 +45,9 @@ class KnownType:
         """Look up everything about a class."""
         rule = rule_for(kind)
         values = attrgetter(*rule.settings) if len(rule.settings) > 1 else None
-        return cls(rule, kind.__name__, runs_as_documented(kind), issubclass(kind, nn.Linear), values)
+        as_documented = runs_as_documented(kind)
+        derive = rule.derive if as_documented else None
+        return cls(rule, kind.__name__, as_documented, issubclass(kind, nn.Linear), derive, values)
 
     def settings(self, module: nn.Module) -> Mapping[str, Any]:
         """The recorded attributes of one layer."""
@@ -88,6 +93,7 @@ class State:
     raised: list[tuple[Refusal, BaseException]] = field(default_factory=list)
     """Where nothing stands in: what refused its input, and the error."""
     types: dict[type, KnownType] = field(default_factory=dict)
+    owned: dict[int, tuple[int, int]] = field(default_factory=dict)
 
     def known(self, kind: type) -> KnownType:
         """The rule of a class of modules, looked up once."""
@@ -95,6 +101,20 @@ class State:
         if found is None:
             found = self.types[kind] = KnownType.of(kind)
         return found
+
+    def counts(self, module: nn.Module) -> tuple[int, int]:
+        """Elements of a module's own parameters, and of those that are trained; what has no size yet counts nothing."""
+        found = self.owned.get(id(module))
+        if found is not None:
+            return found
+        total = trained = 0
+        for parameter in module._parameters.values():
+            count: object = 0 if parameter is None or is_lazy(parameter) else parameter.numel()
+            if parameter is not None and isinstance(count, int):  # a lazy layer in letters has no number
+                total += count
+                trained += count if parameter.requires_grad else 0
+        self.owned[id(module)] = total, trained
+        return total, trained
 
     def completed(self, module: nn.Module) -> Frame | None:
         """The frame of a module that completes; frames above it belong to calls whose error was caught."""
@@ -159,7 +179,7 @@ class State:
         self,
         misfit: Misfit,
         path: str,
-        event: int,
+        call: int,
         inputs: tuple[TensorInfo, ...],
         sources: tuple[Source, ...],
         *,
@@ -173,14 +193,14 @@ class State:
         """Write down a misfit."""
         source = sources[0] if sources else UNSEEN
         self.recording.findings.append(
-            Finding(misfit, path, event, inputs, source, layer, function, where, called_as, is_model_input, names)
+            Finding(misfit, path, call, inputs, source, layer, function, where, called_as, is_model_input, names)
         )
 
-    def find_all(self, frame: Frame, event: int, inputs: tuple[TensorInfo, ...], sources: tuple[Source, ...]) -> None:
+    def find_all(self, frame: Frame, call: int, inputs: tuple[TensorInfo, ...], sources: tuple[Source, ...]) -> None:
         """Write down every misfit that was met at a layer."""
         for misfit in frame.findings:
             self.find(
-                misfit, frame.path, event, inputs, sources,
+                misfit, frame.path, call, inputs, sources,
                 layer=printed(frame.module), where=frame.called_at, called_as=frame.called_as,
                 is_model_input=frame.is_model_input,
             )  # fmt: skip

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, jit, nn
@@ -12,12 +12,10 @@ from torch.nn.parameter import is_lazy
 
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
-from convlin.layers import Derive, runs_as_documented
 from convlin.module_tree import Node, modules_of, of_class, walk
-from convlin.ops import catalog
-from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Shape
+from convlin.records import ModuleInfo, ParameterInfo, Problem, Report, Shape
 from convlin.tensors import device_name, dtype_name, sizes
-from convlin.trace.recording import Event, Recording
+from convlin.trace.recording import Recording
 
 _NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
@@ -56,18 +54,15 @@ def _build(
     device: str,
     mode: str,
 ) -> Report:
-    ran = bool(recording.events or recording.inputs)
+    ran = bool(recording.calls or recording.inputs)
     modules = tuple(_module_infos(nodes, recording, during, ran=ran))
-    numels: dict[Shape, int] = {}
-    own = {id(node.module): _counts(info, numels) for node, info in zip(nodes, modules, strict=True) if info.parameters}
-    make, derives = maker(Call), _Derives()
     return Report(
         model=type(model).__name__,
         inputs=recording.inputs,
         outputs=recording.outputs,
         device=device,
         mode=mode,
-        calls=tuple(_call(make, event, own, derives(event)) for event in recording.events),
+        calls=tuple(recording.calls),
         modules=modules,
         problems=problems,
         required_in_features=dict(recording.required),
@@ -81,43 +76,6 @@ def _build(
 
 
 _RETURNS_NONE = ("forward returns None: is a return missing?",)
-
-
-def _counts(info: ModuleInfo, numels: dict[Shape, int]) -> tuple[int, int]:
-    """Elements of a module's own parameters, and of those that are trained; ``numels`` are those known already."""
-    total = trained = 0
-    for parameter in info.parameters:
-        count = numels.get(parameter.shape)
-        if count is None:
-            count = numels[parameter.shape] = parameter.numel
-        total += count
-        if parameter.trainable:
-            trained += count
-    return total, trained
-
-
-def _call(make: Callable[..., Call], event: Event, own: Mapping[int, tuple[int, int]], derive: Derive | None) -> Call:
-    params, trainable = own.get(id(event.module), (0, 0))
-    return make(  # in the order of the record's fields: there may be a hundred thousand
-        event.path, event.type, event.inputs, event.outputs, params, trainable, event.is_function, event.inner,
-        event.sources, event.settings, event.where, event.flops, event.failed, event.stood_in, derive,
-    )  # fmt: skip
-
-
-class _Derives:
-    """The rule of a function known by name, or of a layer that runs PyTorch's own ``forward``."""
-
-    def __init__(self) -> None:
-        self._documented: dict[type, bool] = {}
-
-    def __call__(self, event: Event) -> Derive | None:
-        if event.is_function:
-            return catalog.derive if catalog.has_formula(event.type) else None
-        kind = type(event.module)
-        documented = self._documented.get(kind)
-        if documented is None:
-            documented = self._documented[kind] = event.module is not None and runs_as_documented(kind)
-        return event.rule.derive if documented else None
 
 
 def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
@@ -142,10 +100,10 @@ class Held:
             )
             for module in lazy
         }
-        called = {id(event.module) for event in recording.events}
+        called = set(map(id, recording.modules))
         others = [node.module for node in nodes if node.module._parameters and id(node.module) not in called]
         # Inside one of PyTorch's own layers nobody looks who takes which weight: that layer's own.
-        used = recording.used if not others else recording.used.union(*map(_own_parameters, recording.events))
+        used = recording.used if not others else recording.used.union(*map(_own_parameters, recording.modules))
         self.used = {
             id(module)
             for module in others
@@ -153,12 +111,12 @@ class Held:
         }
 
 
-def _own_parameters(event: Event) -> Iterator[int]:
-    return map(id, event.module._parameters.values() if event.module is not None else ())
+def _own_parameters(module: nn.Module | None) -> Iterator[int]:
+    return map(id, module._parameters.values() if module is not None else ())
 
 
 def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, ran: bool) -> Iterator[ModuleInfo]:
-    counts = Counter([id(event.module) for event in recording.events if event.module is not None])
+    counts = Counter([id(module) for module in recording.modules if module is not None])
     parameters: dict[int, str] = {}
     buffers: dict[int, str] = {}
     scripted = of_class([node.module for node in nodes], jit.ScriptModule)

@@ -19,15 +19,16 @@ import torch
 from torch import Tensor, nn
 
 from convlin._util.gc_pause import paused
-from convlin.layers import PLAIN, Arrival, Misfit
+from convlin.layers import Arrival, Misfit
 from convlin.module_tree import Node, is_leaf, modules_of
-from convlin.records import Source, TensorInfo
+from convlin.ops.catalog import derive_of
+from convlin.records import Call, Source, TensorInfo
 from convlin.tensors import argument_names, describe, describe_arguments, sizes, tensors_in, zeros
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
-from convlin.trace.recording import Event, Failure, Frame, Recording, Refusal, is_feature_map
+from convlin.trace.recording import Failure, Frame, Recording, Refusal, Written, is_feature_map
 from convlin.trace.state import State
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -99,7 +100,7 @@ class Tracer:
         state = self._state
         with torch._C.DisableTorchFunction():
             state.settle()
-            frame = Frame(module, self._paths[id(module)], len(state.recording.events), is_leaf(module))
+            frame = Frame(module, self._paths[id(module)], len(state.recording.calls), is_leaf(module))
             frame.handled = sys.exc_info()[1]
             if state.flops is not None:
                 frame.counted = state.flops.total
@@ -123,8 +124,8 @@ class Tracer:
         if frame.called_at is not None or len(self._state.stack) < 2:
             return
         around = self._state.stack[-2]
-        before = self._state.recording.events[around.start :]
-        if around.inputs == frame.inputs and all(event.inputs == event.outputs for event in before):
+        before = self._state.recording.calls[around.start :]
+        if around.inputs == frame.inputs and all(call.inputs == call.outputs for call in before):
             frame.called_at, frame.called_as = around.called_at, around.called_as
 
     def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
@@ -195,29 +196,26 @@ class Tracer:
         self, module: nn.Module, frame: Frame | None, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any
     ) -> None:
         state = self._state
-        events = state.recording.events
-        index = len(events)
-        known = state.known(type(module))
-        path = self._paths[id(module)]
+        recording, known, path = state.recording, state.known(type(module)), self._paths[id(module)]
         if frame is not None and state.careful:
             inputs, sources = frame.inputs, frame.sources
         else:
             inputs = describe_arguments(args, kwargs, state.read)
             sources = state.origins.sources(args, kwargs)
-        inner = index - frame.start if frame is not None else 0
-        stood_in = frame is not None and (frame.stands_in or bool(frame.findings))
-        events.append(
-            Event(
-                module, path, known.name, known.rule, known.rule.read_call(module, args, kwargs),
-                inputs, describe(output, state.read), inner, sources, stood_in=stood_in,
-                called_at=frame.called_at if frame is not None else None,
-                called_as=frame.called_as if frame is not None else "",
-                flops=state.count(frame.counted, frame.counted_inside) if frame is not None else None,
-            )
+        inner = len(recording.calls) - frame.start if frame is not None else 0
+        outputs = describe(output, state.read)
+        call = Call(
+            path, known.name, inputs, outputs, *state.counts(module), inner=inner, sources=sources,
+            settings=known.rule.read_call(module, args, kwargs), derive=known.derive,
+            stood_in=frame is not None and (frame.stands_in or bool(frame.findings)),
+            flops=state.count(frame.counted, frame.counted_inside) if frame is not None else None,
         )  # fmt: skip
+        index = recording.add(call, module)
+        if frame is not None and frame.called_as:
+            recording.written[index] = Written(frame.called_at, frame.called_as)
         if state.stack:  # what called the model itself is not its code
-            made = tuple((each.place, each.shape) for each in events[-1].outputs)
-            state.recording.expressions.note(sys._getframe(2), state.path, made, index)
+            made = tuple((each.place, each.shape) for each in outputs)
+            recording.expressions.note(sys._getframe(2), state.path, made, index)
         if isinstance(module, nn.Linear) and inputs:
             self._require(module, path, frame, inputs)
         if frame is not None and frame.findings:
@@ -276,38 +274,40 @@ class Tracer:
             top.arguments = None
         in_leaf = top is not None and top.is_leaf and len(state.stack) > 1
         if failure.function and not failure.in_layer and not in_leaf:
-            event = Event(
-                None, failure.path, failure.function, PLAIN, failure.settings, failure.inputs, (), 0,
-                failure.sources, failure.where, is_function=True, failed=True,
+            module = None
+            call = Call(
+                failure.path, failure.function, failure.inputs, is_function=True, sources=failure.sources,
+                settings=failure.settings, where=failure.where, failed=True, derive=derive_of(failure.function),
             )  # fmt: skip
         elif top is not None and state.careful:
             known = state.known(type(top.module))
             failure.path, failure.is_guess = top.path, failure.is_guess or bool(top.doubts)
             if failure.in_layer or not failure.function:
                 failure.function, failure.inputs = "", top.inputs
-            event = Event(
-                top.module, top.path, known.name, known.rule, known.rule.read_settings(top.module), top.inputs, (),
-                len(recording.events) - top.start, top.sources, failed=True, stood_in=bool(top.findings),
+            module = top.module
+            call = Call(
+                top.path, known.name, top.inputs, (), *state.counts(module), inner=len(recording.calls) - top.start,
+                sources=top.sources, settings=known.rule.read_settings(module), failed=True,
+                stood_in=bool(top.findings), derive=known.derive,
             )  # fmt: skip
         else:
             return
-        failure.event = len(recording.events)
-        recording.events.append(event)
-        around = state.stack if event.module is None else state.stack[:-1]
+        failure.call = recording.add(call, module)
+        around = state.stack if module is None else state.stack[:-1]
         if around:
-            recording.expressions.note_failure(error, around[-1].path, failure.event)
+            recording.expressions.note_failure(error, around[-1].path, failure.call)
         # With a stand-in the layer was to run: what it then refused is another matter.
         replaced = top is not None and top.is_replaced and not state.watching
         failure.is_explained = bool(failure.misfits) or bool(top is not None and top.findings and not replaced)
         for misfit in failure.misfits:
             state.find(
-                misfit, event.path, failure.event, failure.inputs, failure.sources,
+                misfit, call.path, failure.call, failure.inputs, failure.sources,
                 function=failure.function, where=failure.where,
             )  # fmt: skip
-        if top is not None and event.module is not None:
+        if top is not None and module is not None:
             if isinstance(top.module, nn.Linear) and top.inputs:
                 self._require(top.module, top.path, top, top.inputs)
-            state.find_all(top, failure.event, top.inputs, top.sources)
+            state.find_all(top, failure.call, top.inputs, top.sources)
 
 
 def _not_called(module: nn.Module) -> Misfit:

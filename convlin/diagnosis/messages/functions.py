@@ -103,7 +103,7 @@ def _folded(finding: Finding, report: Report) -> Said:
 def _operands(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     shapes: tuple[Shape, ...] = misfit.detail["shapes"]
-    sources = report.calls[finding.event].sources
+    sources = report.calls[finding.call].sources
     told = itertools.islice(itertools.zip_longest(shapes, finding.names, sources), len(shapes))
     meeting = " and ".join(_met(shape, name, source, report) for shape, name, source in told)
     axes = misfit.detail.get("axes", ())

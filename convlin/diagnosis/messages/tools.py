@@ -136,7 +136,7 @@ def what_arrived(finding: Finding, report: Report) -> str:
     """What arrived: the input, or what something made of it."""
     which, source, is_input = finding.misfit.input, finding.source, finding.is_model_input
     if which:
-        source = report.calls[finding.event].sources[which]
+        source = report.calls[finding.call].sources[which]
         is_input = source.kind is SourceKind.INPUT
     if is_input:
         return "the input"
