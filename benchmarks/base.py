@@ -21,19 +21,23 @@ from torch import nn
 _ROOT = Path(__file__).parent.parent
 
 
+def laid_out(revision: str, folder: str) -> dict[str, str]:
+    """Lay convlin as it was at a revision in a folder; the environment in which Python finds that one."""
+    archive = subprocess.run(["git", "archive", revision, "convlin"], cwd=_ROOT, capture_output=True, check=True)
+    subprocess.run(["tar", "-x", "-C", folder], input=archive.stdout, check=True)
+    # In front of the convlin that is installed, and behind nothing.
+    return {"PYTHONPATH": os.pathsep.join([folder, str(_ROOT)]), "PYTHONSAFEPATH": "1"}
+
+
 class Base:
     """convlin as it was at a revision, in a process that lasts until ``close``."""
 
     def __init__(self, revision: str) -> None:
         self.revision = revision
         self._folder = tempfile.TemporaryDirectory()
-        archive = subprocess.run(["git", "archive", revision, "convlin"], cwd=_ROOT, capture_output=True, check=True)
-        subprocess.run(["tar", "-x", "-C", self._folder.name], input=archive.stdout, check=True)
-        # In front of the convlin that is installed, and behind nothing.
-        path = os.pathsep.join([self._folder.name, str(_ROOT)])
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, "PYTHONPATH": path, "PYTHONSAFEPATH": "1"},
+            env={**os.environ, **laid_out(revision, self._folder.name)},
         )  # fmt: skip
         self._count = 0
 

@@ -101,9 +101,13 @@ def interleaved(
     return [Ratio(name, median(found), min(found), max(found), median(times[name])) for name, found in ratios.items()]
 
 
-def in_fresh_process(code: str) -> dict[str, float]:
-    """Run ``code`` in a new interpreter that may keep compiled files, as users' do; it prints one JSON object."""
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONDONTWRITEBYTECODE"}
+def in_fresh_process(code: str, environment: Mapping[str, str] | None = None) -> dict[str, float]:
+    """Run ``code`` in a new interpreter that may keep compiled files, as users' do; it prints one JSON object.
+
+    ``environment`` holds the variables that it has besides.
+    """
+    environment = {**os.environ, **(environment or {})}
+    environment.pop("PYTHONDONTWRITEBYTECODE", None)
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, env=environment)
     found: dict[str, float] = json.loads(done.stdout.strip().splitlines()[-1])
     return found

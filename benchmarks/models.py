@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
 import torch
@@ -76,6 +77,31 @@ def llama_7b(device: str, dtype: torch.dtype) -> nn.Module:
         for tensor in (*model.parameters(), *model.buffers()):
             tensor.fill_(0.01)
     return model
+
+
+def deepseek_v3() -> nn.Module:
+    """The shape of DeepSeek-V3, 671B with its experts, on the meta device."""
+    from transformers import DeepseekV3Config, DeepseekV3ForCausalLM
+
+    with torch.device("meta"):
+        model: nn.Module = DeepseekV3ForCausalLM(DeepseekV3Config(use_cache=False))
+    return model.eval()
+
+
+def convnext_tiny() -> nn.Module:
+    """ConvNeXt-T of ``transformers``."""
+    from transformers import ConvNextConfig, ConvNextForImageClassification
+
+    model: nn.Module = ConvNextForImageClassification(ConvNextConfig())
+    return model.eval()
+
+
+def with_wrong_number(model: nn.Module) -> nn.Module:
+    """A ResNet of ``resnet`` whose last Linear declares a feature too many."""
+    wrong = copy.deepcopy(model)
+    last: nn.Linear = wrong.classifier[1]  # type: ignore[index,assignment]  # what a module of transformers' holds
+    wrong.classifier[1] = nn.Linear(last.in_features + 1, last.out_features)  # type: ignore[index,operator]
+    return wrong.eval()
 
 
 def gpt2_xl() -> nn.Module:
