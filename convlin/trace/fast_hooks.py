@@ -42,7 +42,7 @@ class QuickHooks:
     def put(self, hooks: Hooks, module: nn.Module) -> None:
         """Put on ``module`` what it needs."""
         is_leaf_of_torch = is_plain_leaf(module)
-        if is_leaf_of_torch and (self._mode is None or not runs_alone(module, module.training)):
+        if is_leaf_of_torch and (self._mode is None or not runs_alone(module, module.training, in_place=True)):
             hooks.after(module, self._leaf)
             return
         before, after = self._alone if is_leaf_of_torch else self._other
@@ -63,6 +63,7 @@ class QuickHooks:
         mode, depth, mode_at = self._mode, torch._C._len_torch_function_stack, torch._C._get_function_stack_at
         take_off, put_on = torch._C._pop_torch_function_stack, torch._C._push_on_torch_function_stack
         without_modes = torch._C.DisableTorchFunction
+        keeper = state.keeper
         alike: dict[tuple[Any, ...], tuple[TensorInfo]] = {}
         is_off = False
 
@@ -108,6 +109,8 @@ class QuickHooks:
                 and len(args) == 1
                 and type(args[0]) is Tensor
             ):
+                if keeper is not None and module.__dict__.get("inplace"):  # which the mode would have seen
+                    keeper.before_write(args[0])
                 take_off()
                 is_off = True
 

@@ -74,15 +74,17 @@ def is_closed(modules: Iterable[nn.Module], inputs: Sequence[object], mode: str)
     return all(runs_alone(module, mode == "train" or (mode == "same" and module.training)) for module in modules)
 
 
-def runs_alone(module: nn.Module, trains: bool) -> bool:
+def runs_alone(module: nn.Module, trains: bool, *, in_place: bool = False) -> bool:
     """Whether ``forward`` of this one module runs PyTorch's code alone, and writes to no tensor.
 
-    ``trains`` says in which mode it will run.
+    ``trains`` says in which mode it will run; ``in_place`` that it may write to its input.
     """
     kind, attributes = type(module), module.__dict__
     if kind not in _OWN or "forward" in attributes or "_compiled_call_impl" in attributes:
         return False
-    if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"] or attributes.get("inplace"):
+    if attributes["_forward_hooks"] or attributes["_forward_pre_hooks"]:
+        return False
+    if attributes.get("inplace") and not in_place:
         return False
     if kind in _STATISTICS and trains:
         return False
