@@ -280,6 +280,38 @@ def test_labels_without_a_model() -> None:
     assert "fix" not in told
 
 
+# Predictions and targets of other axes
+
+
+@pytest.mark.parametrize(
+    ("loss", "made", "targets", "fix"),
+    [
+        (F.cross_entropy, (4, 7, 10), torch.zeros(4, 7).long(), "predictions.transpose(1, 2)"),
+        (F.nll_loss, (4, 3, 5, 10), torch.zeros(4, 3, 5).long(), "predictions.movedim(-1, 1)"),
+        (F.cross_entropy, (4, 7, 10), torch.zeros(28).long(), "predictions.flatten(0, 1)"),
+        (F.cross_entropy, (4, 10), torch.zeros(4, 1).long(), "targets.squeeze(-1)"),
+        (F.binary_cross_entropy, (4, 1), torch.zeros(4), "targets.unsqueeze(-1)"),
+        (F.binary_cross_entropy, (4, 1), torch.zeros(4).long(), "targets.unsqueeze(-1).to(predictions.dtype)"),
+        (F.binary_cross_entropy_with_logits, (4,), torch.zeros(4, 1), "targets.squeeze(-1)"),
+    ],
+)
+def test_axes_that_a_loss_does_not_take(
+    loss: Callable[..., Tensor], made: tuple[int, ...], targets: Tensor, fix: str
+) -> None:
+    predictions = torch.full(made, 0.5)
+    told = answer(raised(lambda: loss(predictions, targets)))
+    assert told is not None
+    assert told.endswith(f"\n    with {fix} it runs")
+    given = {"predictions": predictions, "targets": targets}
+    given[fix.partition(".")[0]] = eval(fix, dict(given))
+    loss(given["predictions"], given["targets"])
+
+
+def test_axes_that_nothing_makes_right() -> None:
+    assert answer(raised(lambda: F.binary_cross_entropy(torch.rand(4, 3), torch.rand(4)))) is None
+    assert answer(raised(lambda: F.cross_entropy(torch.rand(4, 3, 5), torch.zeros(4, 6).long()))) is None
+
+
 # Checkpoints
 
 

@@ -370,3 +370,48 @@ def test_a_view_that_asks_for_equal_sizes_stretches_nothing(blocks: int) -> None
         told = [size if isinstance(size, int) else size.subs({each: sizes[str(each)] for each in size.free_symbols})
                 for size in summary.output_shape]  # fmt: skip
         assert tuple(told) == tuple(made.shape)
+
+
+# Sizes that are out of the ordinary
+
+
+@pytest.mark.parametrize(("window", "features"), [(10_000, 150), (10_000, 5), (3, 7)])
+def test_a_size_that_fits_is_found_however_large(window: int, features: int) -> None:
+    model = nn.Sequential(nn.AvgPool1d(window), nn.Flatten(), nn.Linear(features, 3)).eval()
+    summary = summarize(model, (1, "L"))
+    assert summary.ok
+    first, last = window * features, window * (features + 1) - 1
+    sizes = [first - 1, first, first + 1, last, last + 1]
+    assert said(summary.accepts, sizes) == taken(model, (1, "L"), sizes) == [first, first + 1, last]
+
+
+def test_a_model_that_fits_beyond_what_is_run_is_not_accused() -> None:
+    model = nn.Sequential(nn.AvgPool1d(100_000), nn.Flatten(), nn.Linear(150, 3)).eval()
+    assert taken(model, (1, "L"), [15_000_000]) == [15_000_000]
+    summary = summarize(model, (1, "L"))
+    assert (summary.ok, summary.accepts) == (True, None)
+    assert not summarize(nn.Sequential(model, nn.Linear(4, 1)), (1, "L")).ok
+
+
+def test_a_letter_that_may_be_what_a_linear_declares_is_no_flatten_forgotten() -> None:
+    model = nn.Sequential(nn.Conv1d(4, 4, 3, padding=1), nn.Linear(4, 6)).eval()
+    summary = summarize(model, (4, "L"))
+    assert summary.ok
+    assert said(summary.accepts, range(1, 30)) == taken(model, (4, "L"), range(1, 30)) == [4]
+    assert summary.output_shape == (1, 4, 6)
+
+
+def test_a_flatten_that_is_missing_is_a_mistake_at_every_size() -> None:
+    layers = nn.Conv2d(3, 4, 3, padding=1), nn.MaxPool2d(2), nn.Linear(1024, 10)
+    (problem,) = summarize(nn.Sequential(*layers), (3, "H", "W")).problems
+    assert "flatten" in problem.message
+    fixed = nn.Sequential(*layers[:2], nn.Flatten(), layers[2]).eval()
+    assert taken(nn.Sequential(*layers).eval(), (3, "H", "W"), range(2, 70)) == []
+    assert said(summarize(fixed, (3, "H", "W")).accepts, range(2, 70)) == taken(fixed, (3, "H", "W"), range(2, 70))
+
+
+def test_memory_that_depends_on_an_unknown_size_is_unknown() -> None:
+    summary = summarize(Calls(lambda x: x[:, : int(math.sqrt(x.shape[1])) ** 2]), ("L", 16))
+    assert summary.output_shape == (1, -1, 16)
+    assert summary.memory().activations == summary.memory().total == -1
+    assert "activations ?" in str(summary)

@@ -320,6 +320,51 @@ def test_where_the_batch_is_lost(model: nn.Module, shape: tuple[int, ...], said:
     assert [told in remark for remark in summary.report.remarks] == [True] * bool(said)
 
 
+class Recurrent(nn.Module):
+    """Words, an LSTM and its last step; ``turned`` where forward itself puts time first."""
+
+    def __init__(self, *, batch_first: bool, turned: bool = False) -> None:
+        super().__init__()
+        self.words, self.lstm = nn.Embedding(20, 8), nn.LSTM(8, 16, batch_first=batch_first)
+        self.turned = turned
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.words(x)
+        out, _ = self.lstm(x.transpose(0, 1) if self.turned else x)
+        out = out.transpose(0, 1) if self.turned else out
+        return out[:, -1]
+
+
+@pytest.mark.parametrize("batch", [1, 4, 7, "N"])
+@pytest.mark.parametrize(
+    "model",
+    [Recurrent(batch_first=False), Recurrent(batch_first=True), Recurrent(batch_first=False, turned=True)],
+    ids=["time first", "batch first", "turned"],
+)
+def test_a_batch_that_is_read_as_time(model: Recurrent, batch: int | str) -> None:
+    words = torch.randint(20, (4, 7))
+    others = words.clone()
+    others[:3] = (others[:3] + 1) % 20
+    with torch.no_grad():
+        mixes_samples = not torch.allclose(model(words)[3], model(others)[3])
+    summary = summarize(model, ("L" if batch == "N" else 7,), batch_size=batch)
+    assert summary.ok
+    told = ["without batch_first=True takes time first" in remark for remark in summary.report.remarks]
+    # Of 7 times 7 nothing tells whether they were exchanged.
+    assert told == ([True] if mixes_samples and batch != 7 else [])
+    assert summarize(model, words).report.remarks == ()
+
+
+def test_attention_that_reads_the_batch_as_time() -> None:
+    def made(*, batch_first: bool) -> nn.Module:
+        layer = nn.TransformerEncoderLayer(8, 2, 16, batch_first=batch_first)
+        return nn.TransformerEncoder(layer, 2, enable_nested_tensor=False)
+
+    (remark,) = summarize(made(batch_first=False), (7, 8), batch_size=4).report.remarks
+    assert remark.startswith("layers.0.self_attn: MultiheadAttention without batch_first=True")
+    assert summarize(made(batch_first=True), (7, 8), batch_size=4).report.remarks == ()
+
+
 def test_a_squeeze_is_named_where_a_layer_misses_the_batch() -> None:
     model = nn.Sequential(Squeezes(squeeze=True), nn.BatchNorm1d(10))
     assert summarize(model, (1, 12, 12), batch_size=4).ok

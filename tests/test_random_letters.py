@@ -131,11 +131,16 @@ def drawn(seed: int) -> nn.Sequential:
 
 
 def observed(model: nn.Sequential, size: int) -> list[tuple[int, ...]] | None:
-    """The shape behind every stage, one after the other; None where PyTorch refuses the size."""
+    """The shape behind every stage, one after the other; None where PyTorch refuses the size.
+
+    Nor is a size taken at which a single step meets several positions: docs/named-sizes.md says why.
+    """
     x, shapes = torch.zeros(1, CHANNELS, size), []
     try:
         with torch.no_grad():
             for stage in model:
+                if "by sum" in str(stage) and x.shape[-1] == 1 != stage.get_parameter("table.weight").shape[0]:
+                    return None
                 x = stage(x)
                 shapes.append(tuple(x.shape))
     except (RuntimeError, ValueError, IndexError):
@@ -186,7 +191,7 @@ def test_what_is_said_of_random_models_holds(first: int) -> None:
     assert [fault for seed in range(first, min(first + TOGETHER, COUNT)) for fault in faults(seed)] == []
 
 
-@pytest.mark.parametrize("seed", [102, 112])
-def test_a_piece_that_is_cut_off_is_no_constant(seed: int) -> None:
-    """Models that were told wrong: a ``split`` whose first piece is shorter for a short input."""
+@pytest.mark.parametrize("seed", [102, 112, 10361, 10186])
+def test_models_that_were_told_wrong(seed: int) -> None:
+    """A piece that is shorter for a short input, a Linear over the length, a sum that a single step stretches."""
     assert faults(seed) == []

@@ -17,7 +17,8 @@ class Memory:
     """Bytes, part by part, at one batch size.  ``print`` shows them in readable units.
 
     ``activations`` are the outputs of every layer and shape-changing function, each counted as new
-    memory: an upper estimate of what training keeps, as views and in-place layers share theirs.
+    memory: an upper estimate of what training keeps, as views and in-place layers share theirs.  A number
+    of bytes is -1 where a size in it is not known.
     """
 
     batch_size: Size | None
@@ -33,7 +34,9 @@ class Memory:
 
     @property
     def total(self) -> Size:
-        """Everything together."""
+        """Everything together; -1 where a part is not known."""
+        if -1 in (self.input, self.activations):
+            return -1
         return self.input + self.activations + self.parameters + self.buffers + self.gradients + self.optimizer_state
 
     def __str__(self) -> str:
@@ -111,10 +114,12 @@ def estimate(
 
 
 def activations(report: Report) -> Size:
-    """Bytes of the outputs of every layer and shape-changing function, containers left out."""
+    """Bytes of the outputs of every layer and shape-changing function, containers left out; -1 where not known."""
     total: Size = 0
     for call in report.calls:
         if not call.inner:
+            if any(-1 in info.shape for info in call.outputs):
+                return -1
             total = total + bytes_of(call.outputs)
     return total
 
@@ -133,7 +138,7 @@ def _scaling(report: Report, of_batch: Size | None, batch_size: int | None) -> C
     if of_batch is None or of_batch == 0 or of_batch == -1:
         raise InputError("without a batch in the pass there is nothing to scale: summarize(model, input) first")
     if isinstance(of_batch, int):
-        return lambda amount: _whole(amount * batch_size, of_batch)
+        return lambda amount: -1 if amount == -1 else _whole(amount * batch_size, of_batch)
     if not getattr(of_batch, "is_Symbol", False):
         raise InputError(f"the batch of the pass is {of_batch}: batch_size needs a number or a letter there")
     letter: Any = of_batch

@@ -1,4 +1,4 @@
-"""A loss function refuses what a model made: another batch than the targets have, or too few classes.
+"""A loss function refuses what a model made: another batch than the targets have, too few classes, or other axes.
 
 The model is found in the frames, and what it was given.  It counts as found only where it provably
 made the predictions: the parameters behind them are its own, or it is the only model there is.
@@ -13,6 +13,7 @@ from itertools import chain
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
+from convlin.at_error import loss_shapes
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
 from convlin.at_error.second_run import announced, in_many_processes, plain_pass, run_again, summary_of_pass
@@ -52,10 +53,13 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     if made.dim() == 0 or target.dim() == 0:
         return None
     if made.shape[0] != target.shape[0]:
-        return _about_batch(made, target, steps)
+        of_batch = _about_batch(made, target, steps)
+        if of_batch is not None:
+            return of_batch
     if isinstance(error, IndexError) and "out of bounds" in str(error) and not target.is_floating_point():
         return _about_labels(made, target, frame.f_locals.get("ignore_index"), steps)
-    return None
+    said = loss_shapes.about(frame, made, target)
+    return (said, None) if said is not None else None
 
 
 def _is_loss_function(frame: FrameType) -> bool:

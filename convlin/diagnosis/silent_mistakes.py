@@ -253,10 +253,14 @@ def _was_to_be_flattened(recording: Recording, finding: Finding) -> bool:
     shape, declared = finding.inputs[0].shape, finding.misfit.declared
     if _stays_feature_map(recording, finding.call):
         return False
-    if len(shape) > 3 or declared == shape[1]:
+    if len(shape) > 3:
         return True
     # Over the last axis of three a Linear may be meant; the nearer number tells.
     flat, last = finding.misfit.detail["flat"], shape[-1]
+    if not isinstance(last, int):  # a letter may be just what was declared
+        return False
+    if declared == shape[1]:
+        return True
     if not isinstance(flat, int):  # in letters no number is nearer
         return False
     return bool(max(flat, declared) * min(last, declared) <= max(last, declared) * min(flat, declared))

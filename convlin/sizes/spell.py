@@ -106,6 +106,8 @@ def memory(number: Size) -> str:
     """
     if not isinstance(number, int):
         return f"{shape_factor(number)} B"
+    if number == -1:  # as in a shape: not known
+        return "?"
     for unit, name in _BYTE_UNITS:
         if number >= unit:
             value = number / unit

@@ -23,7 +23,7 @@ from convlin.symbolic.trials import Point
 _LARGEST_ALONE = 1 << 16
 _LARGEST = 4096
 #: Where none of these is taken.
-_LARGEST_OF_ALL = 1 << 20
+_LARGEST_OF_ALL = 1 << 22
 #: The side of the grid that is searched where no square input fits.
 _GRID = 320
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import prod
 from typing import Any
 
@@ -49,6 +50,8 @@ _LAST_DECISIONS = 12
 #: Sizes that are looked at for a decision to come out the other way: of one letter; of two, in every combination,
 #: every so many-th in every combination, and equal ones.
 _LARGEST_AT_FIRST, _LARGEST = 2048, 1 << 20
+#: What two sizes that have to be equal are compared at beyond those: they are where one overtakes the other.
+_FAR = tuple(1 << power for power in range(20, 48))
 _LARGEST_OF_SEVERAL = 448
 _STEP, _LARGEST_BY_STEPS = 16, 8192
 _MOST_CANDIDATES = 1 << 18
@@ -103,12 +106,26 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
         tried.append(sample)
         followed = follow_at(model, plan, mode, sample)
         if followed.is_clean:
-            return followed
+            return _beyond_one(model, followed, mode)
         if first is None or (first.recording.failure is not None and followed.recording.failure is None):
             first = followed
         pending = [*_other_samples(followed), *pending]
     assert first is not None
     return first
+
+
+def _beyond_one(model: nn.Module, followed: Followed, mode: str) -> Followed:
+    """The pass itself, or one at a sample at which a size is larger than 1: what is made of 1 shows no letter."""
+    if not followed.recording.findings:
+        return followed
+    for decision in followed.session.decisions:
+        relation = decision.expression
+        is_one = isinstance(relation, sympy.Eq) and decision.outcome is True and 1 in relation.args
+        if is_one and not decision.own and followed.session.names_in(relation):
+            larger = turned(followed, (), decision._replace(expression=relation.lhs > relation.rhs, outcome=False))
+            other = follow_at(model, followed.plan, mode, larger) if larger is not None else followed
+            return other if other.is_clean else followed
+    return followed
 
 
 def _short_loops(model: nn.Module, plan: Plan, mode: str) -> dict[str, int]:
@@ -266,6 +283,30 @@ def _solved(followed: Followed, conditions: Sequence[Condition]) -> dict[str, in
             return None
         if bool(holds.any()):
             return _best(sizes, tuple(names), holds, followed.sample)
+    return _solved_far(followed, conditions, names[0]) if len(names) == 1 else None
+
+
+def _solved_far(followed: Followed, conditions: Sequence[Condition], name: str) -> dict[str, int] | None:
+    """The same among sizes that are too many to be looked at: by bisection, where one side overtakes the other."""
+
+    def points(size: Any) -> dict[str, Any]:
+        return {**followed.sample, name: size}
+
+    def surplus(relation: Any, size: int) -> Any:
+        evaluation = followed.session.evaluation(points(size))
+        return evaluation(relation.lhs) - evaluation(relation.rhs)
+
+    for relation in (each.expression for each in conditions if each.is_equation):
+        for low, high in pairwise(_FAR):
+            if surplus(relation, low) * surplus(relation, high) > 0:
+                continue
+            below = surplus(relation, low)
+            while high - low > 1 and surplus(relation, high) != 0:
+                middle = (low + high) // 2
+                low, high = (middle, high) if surplus(relation, middle) * below > 0 else (low, middle)
+            evaluation = followed.session.evaluation(points(high))
+            if all(bool(evaluation(each.expression)) for each in conditions):
+                return points(high)
     return None
 
 

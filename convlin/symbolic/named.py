@@ -8,7 +8,7 @@ from dataclasses import replace
 import sympy
 from torch import nn
 
-from convlin.diagnosis import in_processes
+from convlin.diagnosis import in_processes, time_axis
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
@@ -62,6 +62,8 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
     mistakes = _mistakes(root, checked, mode, accepts)
     remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
+    if followed.plan.adds_batch:
+        remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
         remarks += tuple(batches.remarks(root, followed, trials, accepts))
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):

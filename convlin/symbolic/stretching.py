@@ -13,6 +13,7 @@ from typing import Any
 
 import sympy
 
+from convlin.records import Call
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point, Trials
@@ -37,7 +38,7 @@ class Stretching:
 
     def _is_stretched(self, point: Point) -> bool:
         evaluation = self._followed.session.evaluation(point)
-        fixed = doubtful = False
+        fixed, doubtful = False, bool(self._refused)
         for one, other in self._pairs:
             try:
                 sizes = evaluation(one), evaluation(other)
@@ -49,6 +50,8 @@ class Stretching:
         recording = self._trials.record(point) if doubtful and self._trials.affordable(point) else None
         if recording is None:
             return fixed
+        if _stretches(recording) & self._refused:
+            return True
         agreed = agrees(self._followed, recording, point)
         if _stretches(recording) - self._always:
             return fixed or not agreed
@@ -62,6 +65,13 @@ class Stretching:
         return any(each.is_number and not each.own and session.names_in(each.expression) for each in session.decisions)
 
     @cached_property
+    def _refused(self) -> frozenset[Hashable]:
+        """Functions that could not combine at the sample what they were given."""
+        recording = self._followed.recording
+        refused = (each.call for each in recording.findings if each.misfit.kind == "operands" and each.call >= 0)
+        return frozenset(_function(recording.calls[index]) for index in refused)
+
+    @cached_property
     def _always(self) -> frozenset[Hashable]:
         """Functions in which a size of 1 is stretched whatever the letters are."""
         return _stretches(self._followed.recording)
@@ -73,8 +83,12 @@ def _stretches(recording: Recording) -> frozenset[Hashable]:
     for call in recording.calls:
         columns = zip_longest(*(reversed(info.shape) for info in call.inputs), fillvalue=1)
         if call.is_function and any(1 in sizes and set(sizes) != {1} for sizes in columns):
-            found.add((call.path, call.type, call.where))
+            found.add(_function(call))
     return frozenset(found)
+
+
+def _function(call: Call) -> Hashable:
+    return call.path, call.type, call.where
 
 
 def _equal_pairs(followed: Followed) -> Iterator[tuple[Any, Any]]:
