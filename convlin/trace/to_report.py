@@ -7,13 +7,12 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from torch import Tensor, jit, nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin.layers import Derive, runs_as_documented
-from convlin.module_tree import Node, modules_of, of_class, walk
+from convlin.module_tree import Node, holding_lazy, modules_of, of_class, walk
 from convlin.ops import catalog
 from convlin.records import Call, ModuleInfo, ParameterInfo, Problem, Report, Shape
 from convlin.tensors import device_name, dtype_name, sizes
@@ -121,8 +120,7 @@ class _Derives:
 
 def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
     """The modules whose parameters have no size yet."""
-    lazy: list[Any] = of_class([node.module for node in nodes], LazyModuleMixin)
-    return [module for module in lazy if module.has_uninitialized_params()]
+    return holding_lazy(node.module for node in nodes)
 
 
 class Held:
