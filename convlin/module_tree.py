@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from convlin._util.gc_pause import paused
 
 #: Of these no one has to ask further whether they are lazy.
-_WITH_A_SIZE = frozenset({Tensor, nn.Parameter, type(None)})
+_WITH_A_SIZE = frozenset({Tensor, nn.Parameter})
 
 
 class Node(NamedTuple):
@@ -68,7 +68,7 @@ def holding_lazy(modules: Iterable[nn.Module]) -> list[nn.Module]:
         for module in modules
         if not isinstance(module, torch.jit.ScriptModule)
         and any(
-            type(tensor) not in _WITH_A_SIZE and is_lazy(tensor)
+            tensor is not None and type(tensor) not in _WITH_A_SIZE and is_lazy(tensor)
             for tensors in (module._parameters, module._buffers)
             for tensor in tensors.values()
         )
