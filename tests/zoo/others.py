@@ -164,11 +164,9 @@ def _segmentation() -> Iterator[ZooModel]:
 
     small: dict[str, Any] = {"encoder_depth": 3, "decoder_channels": (16, 8, 8)}
     yield network("Unet", "mobilenet_v2", **small, aux_params={"classes": 3, "dropout": 0.1})
-    yield network("Unet", "timm-mobilenetv3_small_minimal_100", **small)
     yield network("UnetPlusPlus", "mobilenet_v2", **small)
     yield network("MAnet", "mobilenet_v2", **small)
     yield network("Linknet", "mobilenet_v2")
-    yield network("FPN", "mobilenet_v2", decoder_pyramid_channels=16, decoder_segmentation_channels=32)
     yield network("PSPNet", "mobilenet_v2", psp_out_channels=16)
     yield network("DeepLabV3Plus", "mobilenet_v2", decoder_channels=16)
     yield network("Segformer", "mobilenet_v2", decoder_segmentation_channels=16)
