@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from convlin._util.gc_pause import paused
+
+#: Of these no one has to ask further whether they are lazy.
+_WITH_A_SIZE = frozenset({Tensor, nn.Parameter})
 
 
 class Node(NamedTuple):
@@ -55,6 +59,20 @@ def of_class(modules: Sequence[nn.Module], wanted: type) -> list[nn.Module]:
     """The modules of a class or of one that inherits from it: few classes are asked, not many modules."""
     kinds = {kind for kind in set(map(type, modules)) if issubclass(kind, wanted)}
     return [module for module in modules if type(module) in kinds] if kinds else []
+
+
+def holding_lazy(modules: Iterable[nn.Module]) -> list[nn.Module]:
+    """The modules with a parameter or buffer that has no size yet: PyTorch's lazy ones, and other packages' own."""
+    return [
+        module
+        for module in modules
+        if not isinstance(module, torch.jit.ScriptModule)
+        and any(
+            tensor is not None and type(tensor) not in _WITH_A_SIZE and is_lazy(tensor)
+            for tensors in (module._parameters, module._buffers)
+            for tensor in tensors.values()
+        )
+    ]
 
 
 # Read from where PyTorch keeps them: a model may use the name of a method for something of its own, as in

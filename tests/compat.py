@@ -27,6 +27,13 @@ from typing import NamedTuple
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "compatibility.md"
 
+#: What `tests/test_other_packages.py` tries, without what would bring another torch, and what these need themselves.
+OTHER_PACKAGES = (
+    "timm", "torch_geometric", "segmentation-models-pytorch", "open_clip_torch", "diffusers", "torchaudio",
+    "vit-pytorch", "snntorch", "pytorch-tcn", "torchao", "opacus",
+)  # fmt: skip
+THEIR_NEEDS = ("einops", "aiohttp", "xxhash", "ftfy", "scipy", "opt_einsum", "importlib_metadata")
+
 _HEAD = ("torch", "torchvision", "Python", "passed", "failed", "skipped", "of the passed: torchvision")
 _VERSIONS = """
 import json, platform, sys
@@ -108,6 +115,11 @@ def install(environment: Path, version: str, python: str) -> Iterator[str]:
         except subprocess.CalledProcessError:
             _run(*pip, "--no-deps", "--constraint", constraints, requirement)
             yield f"{requirement} was installed without what it requires"
+    for packages in (("--constraint", constraints, *THEIR_NEEDS), *(("--no-deps", each) for each in OTHER_PACKAGES)):
+        try:
+            _run(*pip, *packages)
+        except subprocess.CalledProcessError:
+            yield f"{packages[-1]} could not be installed"
     # Without what it requires: the floor of the metadata is what these runs are to find out.
     _run(*pip, "--no-deps", "--editable", str(ROOT))
 

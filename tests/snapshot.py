@@ -133,7 +133,8 @@ def _digest(data: bytes | memoryview) -> str:
 def _bytes_of(tensor: torch.Tensor) -> str:
     """A digest of the elements of a dense tensor, exact for NaN and for the sign of zero."""
     dense = tensor.detach().resolve_conj().resolve_neg().cpu().contiguous().reshape(-1)
-    return _digest(dense.view(torch.uint8).numpy().tobytes()) if dense.numel() else _digest(b"")
+    # Of a copy: a storage that NumPy has seen can no longer be resized, and a model may do so to its buffers.
+    return _digest(dense.clone().view(torch.uint8).numpy().tobytes()) if dense.numel() else _digest(b"")
 
 
 def _instance_dictionary(thing: object) -> dict[str, Any] | None:

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import collections
+import copy
+import importlib
 import random
 import signal
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +18,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 from torch.overrides import BaseTorchFunctionMode, TorchFunctionMode
 
 from convlin import InputError, num_flat_features, summarize
@@ -403,3 +407,80 @@ def test_a_model_may_use_the_name_of_a_method_for_its_own(name: str, size: int |
         assert summary.required_in_features == {"inner.0": needed}
     assert summary.problems
     assert getattr(model, name) == [model.conv]
+
+
+class OwnLazy(nn.Module):
+    """A layer that settles its size at the first call without being one of PyTorch's lazy ones, as those of PyG."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = UninitializedParameter()
+        self.hook = self.register_forward_pre_hook(self.settle)
+
+    def settle(self, module: nn.Module, args: tuple[Tensor, ...]) -> None:
+        with torch.no_grad():
+            self.weight.materialize((4, args[0].shape[-1]))
+            self.weight.fill_(1.0)
+        self.hook.remove()
+        del self.hook
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight)
+
+
+@pytest.mark.parametrize("shape", [(7,), ("N", 7)])
+def test_a_lazy_layer_of_another_package_stays_lazy(shape: tuple[Any, ...]) -> None:
+    model = nn.Sequential(OwnLazy(), nn.Linear(4, 2))
+    before = snapshot(model)
+    summary = summarize(model, shape)
+    assert summary.problems == ()
+    assert difference(before, snapshot(model)) == []
+    assert summary.total_params == 4 * 7 + 4 * 2 + 2
+    assert model(torch.zeros(2, 3)).shape == (2, 2)  # its first call settles another size
+    model = nn.Sequential(OwnLazy(), nn.Linear(5, 2))
+    (problem,) = summarize(model, shape).problems
+    assert (problem.path, problem.declared, problem.required) == ("1", 5, 4)
+
+
+class Resizes(nn.Module):
+    """Resizes what it keeps to what arrives, as an observer of quantization does for each channel."""
+
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("seen", torch.ones(1))
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch.amax(x, (0, 2, 3), out=self.seen.resize_(x.shape[1]))
+        return x
+
+
+@pytest.mark.parametrize("shape", [(3, 8, 8), (3, "H", 8)])
+def test_a_buffer_that_forward_resizes_gets_its_size_back_each_time(shape: tuple[Any, ...]) -> None:
+    model = nn.Sequential(Resizes(), nn.Conv2d(3, 4, 3))
+    for _ in range(3):  # from the second on there is room where the elements are
+        summarize(model, shape)
+        seen = model.get_buffer("0.seen")
+        assert (seen.shape, seen.tolist()) == ((1,), [1.0])
+    assert model(torch.zeros(2, 3, 8, 8)).shape == (2, 4, 6, 6)
+    assert model.get_buffer("0.seen").shape == (3,)
+
+
+def test_a_model_prepared_for_quantization_is_trained_after_summaries() -> None:
+    quantization = importlib.import_module("torch.ao.quantization")
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(4 * 36, 5)).train()
+    model.qconfig = quantization.get_default_qat_qconfig("fbgemm")
+    with warnings.catch_warnings():  # that it moves to another package
+        warnings.simplefilter("ignore")
+        quantization.prepare_qat(model, inplace=True)
+    twin, image = copy.deepcopy(model), torch.randn(2, 3, 8, 8)
+    for shape in ((3, 8, 8), (3, 8, 8), (3, "H", 8)):
+        summary = summarize(model, shape, mode="same")
+        assert summary.problems == ()
+    state, expected = model.state_dict(), twin.state_dict()
+    assert state.keys() == expected.keys()
+    assert all(state[name].shape == expected[name].shape for name in state)
+    assert all(torch.equal(state[name], expected[name]) for name in state)
+    assert torch.equal(model(image), twin(image))
+    assert torch.equal(model.get_buffer("0.weight_fake_quant.scale"), twin.get_buffer("0.weight_fake_quant.scale"))

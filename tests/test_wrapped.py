@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -114,3 +115,70 @@ def test_a_wrong_size_behind_adapters() -> None:
         (f"{inside}.base_layer", 512, 648),
         (f"{inside}.lora_A.default", 512, 648),
     ]
+
+
+# Quantization, and what was exported
+
+
+def _quantized() -> nn.Module:
+    quantization = importlib.import_module("torch.ao.quantization")
+    with warnings.catch_warnings():  # that it moves to another package
+        warnings.simplefilter("ignore")
+        model = quantization.quantize_dynamic(Net().eval(), {nn.Linear})
+    assert isinstance(model, nn.Module)
+    return model
+
+
+def test_quantized_weights() -> None:
+    model = _quantized()
+    before = snapshot(model)
+    summary = summarize(model, (3, 16, 16))
+    assert summary.problems == ()
+    assert [summary[path].output_shape for path in ("conv", "fc1", "fc2")] == [(1, 8, 16, 16), (1, 32), (1, 10)]
+    (problem,) = summarize(model, (3, 18, 18)).problems
+    assert (problem.path, problem.declared, problem.required) == ("fc1", 512, 648)
+    with pytest.raises(InputError, match=r"^Net is quantized, with weights packed in LinearPackedParams, which named "):
+        summarize(model, (3, "H", "W"))
+    assert difference(before, snapshot(model)) == []
+
+
+def test_an_exported_program() -> None:
+    image = torch.zeros(2, 3, 16, 16)
+    with warnings.catch_warnings():  # from what it copies
+        warnings.simplefilter("ignore")
+        model = torch.export.unflatten(torch.export.export(Net().eval(), (image,)))
+    before = snapshot(model)
+    summary = summarize(model, image, mode="same")
+    assert summary.problems == ()
+    assert difference(before, snapshot(model)) == []
+    with torch.no_grad():
+        expected = record(model, image)
+    assert [(call.path, call.output_shapes) for call in summary.calls if not call.is_function] == [
+        (seen.path, seen.output_shapes) for seen in expected
+    ]
+    accepts = summarize(model, (3, "H", "W"), batch_size=2, mode="same").accepts
+    assert accepts is not None
+    assert [found.exact for found in accepts.sizes] == [16, 16]
+
+
+# torchao and Opacus
+
+
+@pytest.mark.parametrize("config", ["Int8WeightOnlyConfig", "Int8DynamicActivationInt8WeightConfig"])
+def test_layers_of_torchao(config: str) -> None:
+    quantization = pytest.importorskip("torchao.quantization")
+    model = Net().eval()
+    quantization.quantize_(model, getattr(quantization, config)())
+    weight = model.fc1.weight
+    summary = summarize(model, (3, 16, 16))
+    assert summary.problems == ()
+    assert summary.required_in_features == {"fc1": 512, "fc2": 32}
+    assert model.fc1.weight is weight
+    (problem,) = summarize(model, (3, 18, 18)).problems
+    assert (problem.path, problem.declared, problem.required) == ("fc1", 512, 648)
+
+
+@pytest.mark.parametrize("mode", ["eval", "train"])
+def test_gradients_of_each_sample(mode: str) -> None:
+    opacus = pytest.importorskip("opacus")
+    agrees(opacus.GradSampleModule(Net()), mode=mode)

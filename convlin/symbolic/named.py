@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import sympy
+import torch
 from torch import nn
 
 from convlin.diagnosis import in_processes, time_axis
@@ -46,7 +47,9 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     A layer that fits at some sizes of the letters is no problem: it narrows down what is accepted.
     """
     root = unwrapped(model)
-    refuse_sharded(root, modules_of(root), "named sizes", "write numbers in place of the letters")
+    modules = modules_of(root)
+    refuse_sharded(root, modules, "named sizes", "write numbers in place of the letters")
+    _refuse_packed(root, modules)
     followed = follow(root, plan, mode)
     trials = Trials(root, followed.plan, mode, keeps_batch(followed.plan, followed.recording), followed.cost)
     checked = confirmed(root, followed, mode, trials)
@@ -76,6 +79,17 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     recording.findings[:] = mistakes
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(without_numbers(report, problems), accepts=accepts))
+
+
+def _refuse_packed(model: nn.Module, modules: Sequence[nn.Module]) -> None:
+    """Raise an ``InputError`` where quantization packed the weights: they are no tensors that letters could run on."""
+    for module in modules:
+        for value in module.__dict__.values():
+            if isinstance(value, torch.ScriptObject) and ".quantized." in value._type().str():
+                raise InputError(
+                    f"{type(model).__name__} is quantized, with weights packed in {type(module).__name__}, which named "
+                    "sizes cannot pass: write numbers in place of the letters"
+                )
 
 
 def _accepts(followed: Followed, trials: Trials) -> Accepts | None:

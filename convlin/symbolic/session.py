@@ -12,7 +12,7 @@ remainder in it is abbreviated by a symbol, and what holds is found out afterwar
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,13 +21,12 @@ from typing import Any, NamedTuple
 import sympy
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from convlin._util.packages import CONVLIN, folder
 from convlin._util.torch_private import values_of_symbols
 from convlin.errors import ConvlinError
-from convlin.module_tree import modules_of, of_class
+from convlin.module_tree import holding_lazy, modules_of
 from convlin.ops import fake_shapes
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Location, Shape, Size
@@ -166,7 +165,7 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
     # A fake tensor has to be made outside the mode.
     modules = modules_of(model)
     exchange(modules, lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
-    _fake_once_known(of_class(modules, LazyModuleMixin))
+    _fake_once_known(holding_lazy(modules))
     with ExitStack() as stack:
         stack.enter_context(quiet())
         stack.enter_context(compiling())
@@ -176,11 +175,11 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
         yield made
 
 
-def _fake_once_known(lazy: Sequence[Any]) -> None:
+def _fake_once_known(lazy: Sequence[nn.Module]) -> None:
     """Let the weights that lazy modules get in a pass be fake tensors on the device that they were to lie on.
 
     A weight that is no fake tensor stays none when it gets its size, and lies on the meta device from then on;
-    torch 2.15 no longer computes with it and an input on another device.
+    not every version of torch computes with it and an input on another device.
     """
     unknown = [t for module in lazy for t in (*module._parameters.values(), *module._buffers.values()) if is_lazy(t)]
     devices = {id(tensor): tensor.device for tensor in unknown}
@@ -195,16 +194,14 @@ def _fake_once_known(lazy: Sequence[Any]) -> None:
             fakes[id(tensor)] = nn.Parameter(made, requires_grad=tensor.requires_grad) if is_weight else made
         return fakes[id(tensor)]
 
-    def initialize(module: Any, *args: Any, **kwargs: Any) -> None:
-        del module.__dict__["initialize_parameters"]
-        module.initialize_parameters(*args, **kwargs)
-        exchange([module], fake)
+    def materialize(settle: Callable[..., None], shape: Sequence[Any], *args: Any, **kwargs: Any) -> None:
+        settle(shape, *args, **kwargs)
+        exchange(lazy, fake)
 
     for tensor in unknown:
         # Asked under the mode, a tensor without a size does not tell its device in torch 2.6, nor does a buffer later.
-        tensor.__dict__["materialize"] = partial(tensor.materialize, device=tensor.device, dtype=tensor.dtype)
-    for module in lazy:
-        module.__dict__["initialize_parameters"] = partial(initialize, module)
+        settle = partial(tensor.materialize, device=tensor.device, dtype=tensor.dtype)
+        tensor.__dict__["materialize"] = partial(materialize, settle)
 
 
 def needs_values(error: BaseException) -> bool:

@@ -9,10 +9,9 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules.lazy import LazyModuleMixin
 
 from convlin.inputs import Dummy, Plan, model_device
-from convlin.module_tree import Node, modules_of, of_class, walk
+from convlin.module_tree import Node, holding_lazy, modules_of, of_class, walk
 from convlin.tensors import describe, tensors_in
 from convlin.trace.eager import as_written
 from convlin.trace.recording import Recording
@@ -112,7 +111,7 @@ def prepared(model: nn.Module, plan: Plan, mode: str, modules: Sequence[nn.Modul
                 # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
                 module.__dict__["training"] = trains
     elsewhere = plan.device if plan.device != model_device(model) else None
-    renew_lazy(of_class(modules, LazyModuleMixin), elsewhere)
+    renew_lazy(holding_lazy(modules), elsewhere)
     if elsewhere is not None:
         exchange(modules, to_device(elsewhere))
     yield

@@ -7,12 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import Tensor, jit, nn
-from torch.nn.modules.lazy import LazyModuleMixin
 from torch.nn.parameter import is_lazy
 
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
-from convlin.module_tree import Node, modules_of, of_class, walk
+from convlin.module_tree import Node, holding_lazy, modules_of, of_class, walk
 from convlin.records import ModuleInfo, ParameterInfo, Problem, Report, Shape
 from convlin.tensors import device_name, dtype_name, sizes
 from convlin.trace.recording import Recording
@@ -80,8 +79,7 @@ _RETURNS_NONE = ("forward returns None: is a return missing?",)
 
 def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
     """The modules whose parameters have no size yet."""
-    lazy: list[Any] = of_class([node.module for node in nodes], LazyModuleMixin)
-    return [module for module in lazy if module.has_uninitialized_params()]
+    return holding_lazy(node.module for node in nodes)
 
 
 class Held:

@@ -120,7 +120,8 @@ class KeptTensors:
 
     def _write_back(self, facts: _Facts, copy: _Copy) -> None:
         tensor, version, pointer, *_ = facts
-        swapped = _address(tensor) != pointer
+        # A function that resizes what it writes to may find room enough where the bytes are.
+        swapped = _address(tensor) != pointer or tensor.shape != copy.alias.shape
         if swapped:
             tensor.data = copy.alias.data
         if swapped or tensor._version != version or not _equal(copy.alias, copy.bytes):
