@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from convlin.source.rewrite import Argument, Rewrite, Site, apply, line_text, unified_diff
+from convlin.source.edits import apply, line_text, unified_diff
+from convlin.source.sites import Argument, Site
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +20,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Argument",
-    "Rewrite",
     "Site",
     "apply",
     "line_text",
