@@ -13,7 +13,7 @@ from typing import NamedTuple
 from convlin.annotate.axis_names import AxisNames, is_axis_name
 from convlin.annotate.forwards import Forward
 from convlin.records import Call, TensorInfo
-from convlin.source.syntax import defaults
+from convlin.source.syntax import defaults, named
 
 LIBRARY = "jaxtyping"
 
@@ -116,8 +116,8 @@ def hints_of(forward: Forward) -> Hints | str:
     if not forward.calls:
         return "no call of it was seen"
     arguments = forward.node.args
-    named = {each.arg: each for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    present = {name: written_in(each.annotation) for name, each in named.items()}
+    parameters = {each.arg: each for each in named(arguments)}
+    present = {name: written_in(each.annotation) for name, each in parameters.items()}
     returned = returned_in(forward.node.returns) or []
     if any(each is not None and each.says_more for each in (*present.values(), *returned)):
         return "its annotations say what no run tells"
@@ -126,7 +126,7 @@ def hints_of(forward: Forward) -> Hints | str:
         return "whether it is given several tensors or one container of them cannot be told: annotate its parameters"
     names = AxisNames()
     found = {}
-    for name, parameter in named.items():
+    for name, parameter in parameters.items():
         tensors = [each.get(name) for each in given if each is not None]
         known = present[name]
         if parameter.annotation is not None and known is None:

@@ -10,6 +10,8 @@ from typing import TypeAlias
 from convlin.annotate.expressions import Expressions, File
 from convlin.annotate.values import Value, Values
 from convlin.records import Call, Problem, Report, Shape
+from convlin.render.tree import parents
+from convlin.source.syntax import first_line
 from convlin.source.text import SourceText
 
 _NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
@@ -56,7 +58,7 @@ class FunctionLines:
     @property
     def first(self) -> int:
         """Its first line, which is that of its first decorator."""
-        return min([self.node.lineno, *(each.lineno for each in self.node.decorator_list)])
+        return first_line(self.node)
 
     @property
     def last(self) -> int:
@@ -220,19 +222,12 @@ def _problems_by_node(report: Report, expressions: Expressions) -> dict[ast.stmt
             file = expressions.file(result.places[0].file)
             if file is not None:
                 statements.update(dict.fromkeys(result.calls, file.parsed.statement(node)))
+    around = parents(report.calls)
     found: dict[ast.stmt, list[Problem]] = {}
     for problem in report.problems:
-        call = problem.call
-        while call is not None and call not in statements:
-            call = _around(report, call)
-        if call is not None:
+        call = -1 if problem.call is None else problem.call
+        while call >= 0 and call not in statements:
+            call = around[call]
+        if call >= 0:
             found.setdefault(statements[call], []).append(problem)
     return found
-
-
-def _around(report: Report, call: int) -> int | None:
-    """The call that this one was made in."""
-    for later in range(call + 1, len(report.calls)):
-        if later - report.calls[later].inner <= call:
-            return later
-    return None

@@ -13,7 +13,7 @@ from convlin.annotate.hints import LIBRARY, Hint, Hints, hints_of, returned_in, 
 from convlin.annotate.line_length import line_length
 from convlin.annotate.type_imports import TypeNames, missing_imports, type_names
 from convlin.records import Edit
-from convlin.source.syntax import Parsed, defaults
+from convlin.source.syntax import Parsed, defaults, named
 from convlin.source.text import tokens
 
 
@@ -56,10 +56,7 @@ def signature_edits(functions: Iterable[Forward]) -> Annotated:
 
 def _adds_an_annotation(forward: Forward, hints: Hints) -> bool:
     """Whether one is written where there was none, and has to spell the type of a tensor itself."""
-    arguments = forward.node.args
-    bare = {
-        each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if not each.annotation
-    }
+    bare = {each.arg for each in named(forward.node.args) if not each.annotation}
     return not bare.isdisjoint(hints.parameters) or bool(hints.returned and forward.node.returns is None)
 
 
@@ -109,7 +106,7 @@ def _signature(forward: Forward, hints: Hints, names: TypeNames) -> Edit | None:
 def _changes(forward: Forward, hints: Hints, names: TypeNames, end: int) -> Iterator[tuple[int, int, str]]:
     """Start, end and text of what changes between the parenthesis that opens and the colon."""
     parsed, arguments = forward.parsed, forward.node.args
-    for parameter in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+    for parameter in named(arguments):
         hint = hints.parameters.get(parameter.arg)
         if hint is None:
             continue

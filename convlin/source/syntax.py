@@ -112,8 +112,7 @@ class Parsed:
             if isinstance(node, ast.Lambda):
                 found.setdefault(("<lambda>", node.lineno), []).append(node)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                found.setdefault((node.name, first), []).append(node)
+                found.setdefault((node.name, first_line(node)), []).append(node)
         return found
 
     @cached_property
@@ -179,10 +178,19 @@ def unwrapped(function: FunctionType) -> FunctionType:
     return inner if isinstance(inner, FunctionType) else function
 
 
+def first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The line on which a function starts for Python: that of its first decorator."""
+    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
+
+
 def parameters(arguments: ast.arguments) -> list[ast.arg]:
     """The parameters in the order in which a code object names them, ``*args`` and ``**kwargs`` last."""
-    found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return [*found, *(star for star in (arguments.vararg, arguments.kwarg) if star is not None)]
+    return [*named(arguments), *(star for star in (arguments.vararg, arguments.kwarg) if star is not None)]
+
+
+def named(arguments: ast.arguments) -> list[ast.arg]:
+    """The parameters without ``*args`` and ``**kwargs``."""
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
 
 
 def defaults(arguments: ast.arguments) -> dict[str, ast.expr]:
