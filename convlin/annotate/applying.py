@@ -6,7 +6,7 @@ import ast
 from collections.abc import Callable, Iterable
 
 from convlin.records import Edit
-from convlin.source.rewrite import apply
+from convlin.source.edits import apply
 from convlin.source.syntax import parsed_text
 from convlin.source.text import SourceText, decode
 

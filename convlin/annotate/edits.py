@@ -5,27 +5,17 @@ A comment that is true stays as it is.  One that is not gets the right shapes, a
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import NamedTuple
+from collections.abc import Iterable, Iterator
 
 from convlin.annotate.arithmetic import since
 from convlin.annotate.comments import written
+from convlin.annotate.expressions import File
 from convlin.annotate.holding import held
 from convlin.annotate.line_length import line_length
 from convlin.annotate.lines import FunctionLines, Line
-from convlin.annotate.places import Comment, comments_of
 from convlin.checks.patterns import Names
 from convlin.records import Edit
-from convlin.source.rewrite import is_editable
-from convlin.source.text import SourceText
-
-
-class _File(NamedTuple):
-    """What is needed of a file to edit it."""
-
-    source: SourceText
-    comments: Mapping[int, Comment]
-    width: int
+from convlin.source.edits import is_editable
 
 
 def comment_edits(functions: Iterable[FunctionLines], letters: Names, *, arithmetic: bool = False) -> list[Edit]:
@@ -33,24 +23,20 @@ def comment_edits(functions: Iterable[FunctionLines], letters: Names, *, arithme
 
     ``arithmetic`` adds how a size came about.
     """
-    files: dict[str, _File] = {}
-    edits: list[Edit] = []
-    for function in functions:
-        source = function.source
-        if not is_editable(source):
-            continue
-        if source.name not in files:
-            files[source.name] = _File(source, comments_of(source), line_length(source.name))
-        for line in function.lines.values():
-            edits += _edits(line, files[source.name], letters, since(line) if arithmetic else "")
-    return edits
+    return [
+        edit
+        for function in functions
+        if is_editable(function.source)
+        for line in function.lines.values()
+        for edit in _edits(line, function.file, letters, since(line) if arithmetic else "")
+    ]
 
 
-def _edits(line: Line, file: _File, letters: Names, arithmetic: str) -> Iterator[Edit]:
+def _edits(line: Line, file: File, letters: Names, arithmetic: str) -> Iterator[Edit]:
     text = written(line.shapes)
     if text is None:
         return
-    known = held(line, file.source, file.comments, letters)
+    known = held(line, file, letters)
     if known is None:
         yield from _placed(line, file, _code_end(line, file), _candidates(line, text, arithmetic))
         return
@@ -77,7 +63,7 @@ def _candidates(line: Line, text: str, arithmetic: str) -> list[str]:
     return list(dict.fromkeys([f"# {text}{arithmetic}", f"# {text}", f"# {shorter}"]))
 
 
-def _placed(line: Line, file: _File, start: int, candidates: list[str], end: int | None = None) -> Iterator[Edit]:
+def _placed(line: Line, file: File, start: int, candidates: list[str], end: int | None = None) -> Iterator[Edit]:
     """A comment at ``start``, behind the code, or on a line of its own above it: the first that fits.
 
     What stands from ``start`` to ``end`` goes.  Where none fits, nothing is added that was not there.
@@ -89,7 +75,7 @@ def _placed(line: Line, file: _File, start: int, candidates: list[str], end: int
         if not _too_long(line, file, start, len(comment) + 2):
             yield _edit(file, start, end or start, f"  {comment}")
             return
-        if len(indent.expandtabs(4)) + len(comment) <= file.width:
+        if len(indent.expandtabs(4)) + len(comment) <= line_length(file.source.name):
             break
     else:
         if end is None:
@@ -99,17 +85,17 @@ def _placed(line: Line, file: _File, start: int, candidates: list[str], end: int
     yield _edit(file, first, first, f"{indent}{comment}{file.source.newline}")
 
 
-def _code_end(line: Line, file: _File) -> int:
+def _code_end(line: Line, file: File) -> int:
     """Where a new comment goes: behind the code and the comment that is there, in front of blanks at the end."""
     start, end = file.source.lines(line.last, line.last)
     return start + len(file.source.text[start:end].rstrip(" \t"))
 
 
-def _edit(file: _File, start: int, end: int, new: str) -> Edit:
+def _edit(file: File, start: int, end: int, new: str) -> Edit:
     return Edit(file.source.name, start, end, file.source.text[start:end], new)
 
 
-def _too_long(line: Line, file: _File, end: int, more: int) -> bool:
+def _too_long(line: Line, file: File, end: int, more: int) -> bool:
     """Whether the last line of a statement, up to ``end``, has no room for more characters."""
     start, _ = file.source.lines(line.last, line.last)
-    return len(file.source.text[start:end].expandtabs(4)) + more > file.width
+    return len(file.source.text[start:end].expandtabs(4)) + more > line_length(file.source.name)

@@ -7,17 +7,17 @@ where that gives the very code that ran are its positions trusted.
 from __future__ import annotations
 
 import ast
-import warnings
+from collections.abc import Mapping
 from functools import cached_property
-from types import CodeType
 from typing import TypeAlias
 
-from convlin._util.code_objects import fingerprint, nested
+from convlin._util.code_objects import fingerprint
 from convlin.records import CodePlace, ExpressionResult, Report
-from convlin.source.syntax import Files, Parsed
+from convlin.source.syntax import Files, Function, Parsed
+from convlin.source.text import Comment, comments_of
 
-Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Span: TypeAlias = tuple[int, int, int, int]
+Positions: TypeAlias = list[tuple[int | None, int | None, int | None, int | None]]
 
 #: What an instruction that gives a tensor can be.
 _MAKES = (
@@ -27,17 +27,14 @@ _MAKES = (
 
 
 class File:
-    """A file's tree, with the way from an instruction to an expression and from there outwards."""
+    """A file's tree, with the way from an instruction to its expression."""
 
     def __init__(self, parsed: Parsed) -> None:
         self.parsed = parsed
         self.source = parsed.source
-        self.parents: dict[ast.AST, ast.AST] = {}
         self._spans: dict[Span, ast.AST] = {}
         self._ends: dict[tuple[int, int], list[ast.AST]] = {}
         for node in ast.walk(parsed.tree):
-            for child in ast.iter_child_nodes(node):
-                self.parents[child] = node
             if isinstance(node, _MAKES):
                 span = (node.lineno, node.col_offset, node.end_lineno or 0, node.end_col_offset or 0)
                 self._spans[span] = node
@@ -45,12 +42,10 @@ class File:
 
     def node(self, place: CodePlace) -> ast.AST | None:
         """The expression at a place; None where the source is not that of the code that ran."""
-        code = self._codes.get((place.function, place.first_line, place.fingerprint))
-        if code is None:
+        positions = self._positions.get((place.function, place.first_line, place.fingerprint))
+        if positions is None:
             return None
-        if code not in self._positions:
-            self._positions[code] = list(code.co_positions())
-        line, last_line, start, end = self._positions[code][place.offset // 2]
+        line, last_line, start, end = positions[place.offset // 2]
         if line is None or last_line is None or start is None or end is None:
             return None
         found = self._spans.get((line, start, last_line, end))
@@ -66,33 +61,24 @@ class File:
 
     def function_of(self, node: ast.AST) -> Function | None:
         """The function whose code a node belongs to."""
-        around = self.parents.get(node)
-        while around is not None and not isinstance(around, Function):
-            around = self.parents.get(around)
-        return around
+        return next((each for each in self.parsed.around(node) if isinstance(each, Function)), None)
 
-    def statement_of(self, node: ast.AST) -> ast.stmt | None:
-        """The innermost statement around a node, or the node itself."""
-        around: ast.AST | None = node
-        while around is not None and not isinstance(around, ast.stmt):
-            around = self.parents.get(around)
-        return around
+    def parent(self, node: ast.AST) -> ast.AST | None:
+        """What a node stands in."""
+        return next(self.parsed.around(node), None)
 
     @cached_property
-    def _positions(self) -> dict[CodeType, list[tuple[int | None, int | None, int | None, int | None]]]:
-        return {}
+    def comments(self) -> Mapping[int, Comment]:
+        """Every comment by its line."""
+        return comments_of(self.source)
 
     @cached_property
-    def _codes(self) -> dict[tuple[str, int, int], CodeType]:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            try:
-                # A notebook cell may await outside of a function.
-                flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-                code = compile(self.source.text, self.source.name, "exec", flags, dont_inherit=True)
-            except (SyntaxError, ValueError, RecursionError, MemoryError):
-                return {}
-        return {(each.co_qualname, each.co_firstlineno, fingerprint(each)): each for each in nested(code)}
+    def _positions(self) -> dict[tuple[str, int, int], Positions]:
+        """Where each instruction stands, by what is known of the code that ran."""
+        return {
+            (code.co_qualname, code.co_firstlineno, fingerprint(code)): list(code.co_positions())
+            for code in self.parsed.codes()
+        }
 
 
 class Expressions:
@@ -107,6 +93,8 @@ class Expressions:
         """For a call of a function of the user's: the functions that ran in it."""
         self.file_of: dict[Function, File] = {}
         """The file of every function in which something was made, in the order of the first time."""
+        self.paths: dict[Function, list[str]] = {}
+        """The modules in whose ``forward`` each function ran."""
         self._paths: dict[Function, set[str]] = {}
         self._modules = {path for module in report.modules for path in (module.path, *module.aliases)}
         for result in report.expressions:
@@ -139,22 +127,28 @@ class Expressions:
             return False
         return callee.id == "self" and all(".".join(filter(None, (path, *names))) in self._modules for path in paths)
 
+    def _function_at(self, place: CodePlace) -> Function | None:
+        """The function that a place stands in."""
+        file, node = self.file(place.file), self.node(place)
+        return file.function_of(node) if file is not None and node is not None else None
+
     def _class_of(self, place: CodePlace) -> ast.AST | None:
         """The class whose ``forward`` a place stands in."""
-        file, node = self.file(place.file), self.node(place)
-        function = file.function_of(node) if file is not None and node is not None else None
-        around = file.parents.get(function) if file is not None and function is not None else None
+        file, function = self.file(place.file), self._function_at(place)
+        around = file.parent(function) if file is not None and function is not None else None
         return around if isinstance(around, ast.ClassDef) else None
 
     def _add(self, result: ExpressionResult) -> None:
         node = self.node(result.places[0])
+        for around in dict.fromkeys(map(self._function_at, result.places)):
+            if around is not None and result.path not in self.paths.setdefault(around, []):
+                self.paths[around].append(result.path)
         for inner, outer in zip(result.places, (*result.places[1:], None), strict=True):
-            file, made = self.file(inner.file), self.node(inner)
-            function = file.function_of(made) if file is not None and made is not None else None
+            file, function = self.file(inner.file), self._function_at(inner)
             if file is None or function is None:
                 break
             self.file_of.setdefault(function, file)
-            if file.parents.get(function) is self._class_of(result.places[-1]):
+            if file.parent(function) is self._class_of(result.places[-1]):
                 self._paths.setdefault(function, set()).add(result.path)
             call = self.node(outer) if outer is not None else None
             if call is not None and function not in self.callees.setdefault(call, []):

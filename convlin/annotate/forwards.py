@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 from convlin.annotate.lines import FunctionLines, function_lines
 from convlin.records import Call, Report
-from convlin.source.rewrite import is_editable
-from convlin.source.syntax import Files, Parsed
+from convlin.source.edits import is_editable
+from convlin.source.syntax import Parsed
 
 
 @dataclass(slots=True)
@@ -28,30 +28,15 @@ class Forward:
 
 def forwards(reports: Iterable[Report]) -> list[Forward]:
     """Every ``forward`` of the user's files in some reports, in the order in which they first made something."""
-    files = Files()
     found: dict[tuple[str, int], Forward] = {}
     for report in reports:
         for function in function_lines(report):
-            parsed = files.get(function.source.name)
-            node = _definition(function, parsed) if parsed is not None else None
-            if parsed is None or node is None or not is_editable(function.source):
-                continue
-            forward = found.setdefault((function.source.name, function.first), Forward(parsed, node, function.name))
-            _add(forward, function, report)
+            node, parsed = function.node, function.file.parsed
+            is_method = isinstance(function.file.parent(node), ast.ClassDef) and node.name == "forward"
+            if is_method and isinstance(node, ast.FunctionDef) and is_editable(function.source):
+                key = (function.source.name, function.first)
+                _add(found.setdefault(key, Forward(parsed, node, function.name)), function, report)
     return list(found.values())
-
-
-def _definition(function: FunctionLines, parsed: Parsed) -> ast.FunctionDef | None:
-    for node in ast.walk(parsed.tree):
-        if isinstance(node, ast.ClassDef):
-            for each in node.body:
-                if isinstance(each, ast.FunctionDef) and each.name == "forward" and _first(each) == function.first:
-                    return each
-    return None
-
-
-def _first(node: ast.FunctionDef) -> int:
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
 
 def _add(forward: Forward, function: FunctionLines, report: Report) -> None:

@@ -13,6 +13,7 @@ from typing import NamedTuple
 from convlin.annotate.axis_names import AxisNames, is_axis_name
 from convlin.annotate.forwards import Forward
 from convlin.records import Call, TensorInfo
+from convlin.source.syntax import defaults, named
 
 LIBRARY = "jaxtyping"
 
@@ -115,8 +116,8 @@ def hints_of(forward: Forward) -> Hints | str:
     if not forward.calls:
         return "no call of it was seen"
     arguments = forward.node.args
-    named = {each.arg: each for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs)}
-    present = {name: written_in(each.annotation) for name, each in named.items()}
+    parameters = {each.arg: each for each in named(arguments)}
+    present = {name: written_in(each.annotation) for name, each in parameters.items()}
     returned = returned_in(forward.node.returns) or []
     if any(each is not None and each.says_more for each in (*present.values(), *returned)):
         return "its annotations say what no run tells"
@@ -125,12 +126,14 @@ def hints_of(forward: Forward) -> Hints | str:
         return "whether it is given several tensors or one container of them cannot be told: annotate its parameters"
     names = AxisNames()
     found = {}
-    for name, parameter in named.items():
+    for name, parameter in parameters.items():
         tensors = [each.get(name) for each in given if each is not None]
         known = present[name]
         if parameter.annotation is not None and known is None:
             continue
-        hint = _hint(tensors, names, known, may_be_none=_is_none_by_default(name, arguments))
+        default = defaults(arguments).get(name)
+        may_be_none = isinstance(default, ast.Constant) and default.value is None
+        hint = _hint(tensors, names, known, may_be_none=may_be_none)
         if hint is not None:
             found[name] = hint
     return Hints(found, _returned(forward, returned, names))
@@ -159,21 +162,6 @@ def _arguments(call: Call, forward: Forward, present: Mapping[str, Written | Non
 def _takes_two(arguments: ast.arguments) -> bool:
     """Whether a call needs two positional arguments at least, besides ``self``."""
     return len(arguments.posonlyargs) + len(arguments.args) - len(arguments.defaults) > 2
-
-
-def _is_none_by_default(name: str, arguments: ast.arguments) -> bool:
-    default = default_of(name, arguments)
-    return isinstance(default, ast.Constant) and default.value is None
-
-
-def default_of(name: str, arguments: ast.arguments) -> ast.expr | None:
-    """The default of a parameter."""
-    positional = [*arguments.posonlyargs, *arguments.args]
-    pairs = [
-        *zip(reversed(positional), reversed(arguments.defaults), strict=False),
-        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
-    ]
-    return next((default for parameter, default in pairs if parameter.arg == name), None)
 
 
 def _hint(

@@ -6,19 +6,36 @@ import re
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 
-from convlin.annotate.comments import ShapeComment
+from convlin.annotate.comments import ShapeComment, found
+from convlin.annotate.expressions import File
 from convlin.annotate.lines import Line, Shapes
-from convlin.annotate.places import Comment, Found, comment_of
 from convlin.checks.patterns import Names, Pattern, mismatch, shown
 from convlin.checks.shapes import named_sizes
 from convlin.records import Report
-from convlin.source.text import SourceText
+from convlin.source.text import Comment
 
 
 def letters_of(reports: Iterable[Report]) -> Names:
     """The letters of the inputs, each standing for itself."""
     known = {name: size for report in reports for name, size in named_sizes(report).items()}
     return Names(dict(known), dict.fromkeys(known, "the input"))
+
+
+class Found(NamedTuple):
+    """The shape comment of a line."""
+
+    comment: Comment
+    shapes: ShapeComment
+
+    @property
+    def start(self) -> int:
+        """Where the shapes start in the file's text."""
+        return self.comment.start + self.shapes.start
+
+    @property
+    def end(self) -> int:
+        """Where the shapes end in the file's text."""
+        return self.comment.start + self.shapes.end
 
 
 class Held(NamedTuple):
@@ -28,22 +45,21 @@ class Held(NamedTuple):
     why: str
 
 
-def held(line: Line, source: SourceText, comments: Mapping[int, Comment], letters: Names) -> Held | None:
+def held(line: Line, file: File, letters: Names) -> Held | None:
     """The comment of a line held against its results; None where there is none.
 
     Numbers that are not its shape and stand in the code, ``x.transpose(1, 2)  # (1, 2)``, are no shape comment.
     """
-    found = comment_of(line, comments, letters.sizes)
-    if found is None:
+    present = _comment_of(line, file.comments, letters.sizes)
+    if present is None:
         return None
-    why = difference(found.shapes, line.shapes, letters)
-    if why and all(isinstance(size, int) for result in found.shapes.results for shape in result for size in shape):
-        start, _ = source.lines(line.first, line.first)
-        _, end = source.lines(line.last, line.last)
-        code = source.text[start : min(end, found.comment.start) if found.comment.start > start else end]
-        if re.sub(r"\s", "", found.shapes.text).strip("(,)") in re.sub(r"\s", "", code):
+    why = difference(present.shapes, line.shapes, letters)
+    if why and all(isinstance(size, int) for result in present.shapes.results for shape in result for size in shape):
+        start, end = file.source.lines(line.first, line.last)
+        code = file.source.text[start : min(end, present.comment.start) if present.comment.start > start else end]
+        if re.sub(r"\s", "", present.shapes.text).strip("(,)") in re.sub(r"\s", "", code):
             return None
-    return Held(found, why)
+    return Held(present, why)
 
 
 def difference(comment: ShapeComment, made: Iterable[Shapes], letters: Names) -> str:
@@ -73,3 +89,13 @@ def _mismatch(patterns: tuple[Pattern, ...], shapes: Shapes, letters: Names) -> 
     if len(patterns) > 1:
         reasons = [f"tensor {index}: {why}" if why else "" for index, why in enumerate(reasons)]
     return "; ".join(why for why in reasons if why)
+
+
+def _comment_of(line: Line, comments: Mapping[int, Comment], letters: Iterable[str]) -> Found | None:
+    """The shape comment behind a line, or else the one right above it."""
+    behind, above = comments.get(line.last), comments.get(line.first - 1)
+    for comment in (behind, above if above is not None and above.own_line else None):
+        shapes = found(comment.text, letters) if comment is not None else None
+        if comment is not None and shapes is not None:
+            return Found(comment, shapes)
+    return None

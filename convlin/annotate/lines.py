@@ -7,11 +7,14 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from convlin.annotate.expressions import Expressions, File, Function
+from convlin.annotate.expressions import Expressions, File
 from convlin.annotate.values import Value, Values
 from convlin.records import Call, Problem, Report, Shape
+from convlin.render.tree import parents
+from convlin.source.syntax import first_line
 from convlin.source.text import SourceText
 
+_NAMED = (ast.FunctionDef, ast.AsyncFunctionDef, ast.ClassDef)
 Shapes: TypeAlias = tuple[Shape, ...]
 """The shape of each tensor that a statement makes."""
 
@@ -36,17 +39,31 @@ class Line:
 class FunctionLines:
     """One function or method of the user's that ran."""
 
-    source: SourceText
+    file: File
+    node: ast.FunctionDef | ast.AsyncFunctionDef
     name: str
     """With its class: ``Net.forward``."""
     paths: tuple[str, ...]
     """The modules in whose ``forward`` it ran."""
-    first: int
-    last: int
     lines: dict[int, Line]
     """The statements that made something, by the line that they end on."""
     not_taken: tuple[int, ...]
     """First lines of the branches that did not run."""
+
+    @property
+    def source(self) -> SourceText:
+        """The text of the file that it stands in."""
+        return self.file.source
+
+    @property
+    def first(self) -> int:
+        """Its first line, which is that of its first decorator."""
+        return first_line(self.node)
+
+    @property
+    def last(self) -> int:
+        """Its last line."""
+        return self.node.end_lineno or self.node.lineno
 
 
 def function_lines(report: Report) -> list[FunctionLines]:
@@ -81,35 +98,33 @@ def together(reports: Iterable[Report]) -> list[FunctionLines]:
 
 
 def _lines(
-    function: Function,
+    node: ast.FunctionDef | ast.AsyncFunctionDef,
     file: File,
     report: Report,
     expressions: Expressions,
     values: Values,
     wrong: Mapping[ast.stmt, list[Problem]],
 ) -> FunctionLines:
-    assert not isinstance(function, ast.Lambda)
     lines: dict[int, Line] = {}
     crowded: set[int] = set()
-    for statement in _statements(function.body):
+    for statement in _statements(node.body):
         line = _line(statement, file, report, expressions, values)
         line.problems = tuple(wrong.get(statement, ()))
-        ended = line.last
-        covered = range(line.first, ended + 1)
+        covered = range(line.first, line.last + 1)
         if any(other.first in covered or other.last in covered for other in lines.values()):
-            crowded.add(ended)
+            crowded.add(line.last)
         if line.shapes or line.problems or line.failed:
-            lines[ended] = line
+            lines[line.last] = line
     for ended in crowded:
         lines.pop(ended, None)
+    scopes = [each for each in (node, *file.parsed.around(node)) if isinstance(each, _NAMED)]
     return FunctionLines(
-        file.source,
-        _qualified(function, file),
-        tuple(dict.fromkeys(_paths(function, file, report, expressions))),
-        min([function.lineno, *(each.lineno for each in function.decorator_list)]),
-        function.end_lineno or function.lineno,
+        file,
+        node,
+        ".".join(each.name for each in reversed(scopes)),
+        tuple(expressions.paths.get(node, ())),
         lines,
-        tuple(_not_taken(function.body, file, expressions)) if report.completed else (),
+        tuple(_not_taken(node.body, file, expressions)) if report.completed else (),
     )
 
 
@@ -205,44 +220,14 @@ def _problems_by_node(report: Report, expressions: Expressions) -> dict[ast.stmt
     for node, results in expressions.results.items():
         for result in results:
             file = expressions.file(result.places[0].file)
-            statement = file.statement_of(node) if file is not None else None
-            if statement is not None:
-                statements.update(dict.fromkeys(result.calls, statement))
+            if file is not None:
+                statements.update(dict.fromkeys(result.calls, file.parsed.statement(node)))
+    around = parents(report.calls)
     found: dict[ast.stmt, list[Problem]] = {}
     for problem in report.problems:
-        call = problem.call
-        while call is not None and call not in statements:
-            call = _around(report, call)
-        if call is not None:
+        call = -1 if problem.call is None else problem.call
+        while call >= 0 and call not in statements:
+            call = around[call]
+        if call >= 0:
             found.setdefault(statements[call], []).append(problem)
     return found
-
-
-def _around(report: Report, call: int) -> int | None:
-    """The call that this one was made in."""
-    for later in range(call + 1, len(report.calls)):
-        if later - report.calls[later].inner <= call:
-            return later
-    return None
-
-
-# Names
-
-
-def _qualified(function: Function, file: File) -> str:
-    names: list[str] = []
-    node: ast.AST | None = function
-    while node is not None:
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
-            names.insert(0, node.name)
-        node = file.parents.get(node)
-    return ".".join(names)
-
-
-def _paths(function: Function, file: File, report: Report, expressions: Expressions) -> Iterator[str]:
-    for result in report.expressions:
-        for place in result.places:
-            node = expressions.node(place)
-            if node is not None and place.file == file.source.name and file.function_of(node) is function:
-                yield result.path
-                break

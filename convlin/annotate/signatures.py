@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import ast
-import io
 import re
 import tokenize
 from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from convlin.annotate.forwards import Forward
-from convlin.annotate.hints import LIBRARY, Hint, Hints, default_of, hints_of, returned_in, written_in
+from convlin.annotate.hints import LIBRARY, Hint, Hints, hints_of, returned_in, written_in
 from convlin.annotate.line_length import line_length
 from convlin.annotate.type_imports import TypeNames, missing_imports, type_names
 from convlin.records import Edit
-from convlin.source.syntax import Parsed
+from convlin.source.syntax import Parsed, defaults, named
+from convlin.source.text import tokens
 
 
 class Annotated(NamedTuple):
@@ -56,38 +56,32 @@ def signature_edits(functions: Iterable[Forward]) -> Annotated:
 
 def _adds_an_annotation(forward: Forward, hints: Hints) -> bool:
     """Whether one is written where there was none, and has to spell the type of a tensor itself."""
-    arguments = forward.node.args
-    bare = {
-        each.arg for each in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs) if not each.annotation
-    }
+    bare = {each.arg for each in named(forward.node.args) if not each.annotation}
     return not bare.isdisjoint(hints.parameters) or bool(hints.returned and forward.node.returns is None)
 
 
 def without_annotations(tree: ast.Module) -> ast.Module:
     """A tree without what these edits may add: annotations of functions, and imports of the types in them."""
 
-    class Strip(ast.NodeTransformer):
-        def visit_arg(self, node: ast.arg) -> ast.arg:
+    for node in ast.walk(tree):
+        if isinstance(node, ast.arg):
             node.annotation = None
-            return node
-
-        def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:  # the name that ast calls
+        elif isinstance(node, ast.FunctionDef):
             node.returns = None
-            self.generic_visit(node)
-            return node
+        elif isinstance(node, ast.ImportFrom) and node.module == "torch":
+            node.names = [each for each in node.names if each.name != "Tensor"]
+    tree.body = [each for each in tree.body if not _is_of_types(each)]
+    return tree
 
-        def visit_ImportFrom(self, node: ast.ImportFrom) -> ast.ImportFrom | None:
-            if node.module == LIBRARY:
-                return None
-            node.names = [each for each in node.names if (node.module, each.name) != ("torch", "Tensor")]
-            return node if node.names else None
 
-        def visit_Import(self, node: ast.Import) -> ast.Import | None:
-            return None if [each.name for each in node.names] == [LIBRARY] else node
-
-    stripped = Strip().visit(tree)
-    assert isinstance(stripped, ast.Module)
-    return stripped
+def _is_of_types(statement: ast.stmt) -> bool:
+    """An import of jaxtyping, or of ``torch.Tensor`` and nothing else."""
+    match statement:
+        case ast.Import(names=[ast.alias(name=name)]) | ast.ImportFrom(module=name) if name == LIBRARY:
+            return True
+        case ast.ImportFrom(names=[]):
+            return True
+    return False
 
 
 # One signature
@@ -112,12 +106,12 @@ def _signature(forward: Forward, hints: Hints, names: TypeNames) -> Edit | None:
 def _changes(forward: Forward, hints: Hints, names: TypeNames, end: int) -> Iterator[tuple[int, int, str]]:
     """Start, end and text of what changes between the parenthesis that opens and the colon."""
     parsed, arguments = forward.parsed, forward.node.args
-    for parameter in (*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs):
+    for parameter in named(arguments):
         hint = hints.parameters.get(parameter.arg)
         if hint is None:
             continue
         if parameter.annotation is None:
-            yield from _added(parsed, parameter, default_of(parameter.arg, arguments), hint, names)
+            yield from _added(parsed, parameter, defaults(arguments).get(parameter.arg), hint, names)
             continue
         written = written_in(parameter.annotation)
         assert written is not None
@@ -155,23 +149,22 @@ def _bounds(parsed: Parsed, node: ast.FunctionDef) -> tuple[int, int]:
     """Where the parenthesis of a signature opens, and where its colon stands."""
     source = parsed.source
     start = source.offset(node.lineno, node.col_offset)
-    depth, opened = 0, -1
-    for token, at in _tokens(source.text[start:]):
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(token, 0)
-        if token == "(" and depth == 1 and opened < 0:
+    opened = -1
+    for sign, depth, at in _signs(source.text[start:]):
+        if sign == "(" and depth == 1 and opened < 0:
             opened = start + at
-        if token == ":" and depth == 0:
+        if sign == ":" and depth == 0:
             return opened, start + at
     raise AssertionError(f"no signature in line {node.lineno} of {source.name}")
 
 
-def _tokens(text: str) -> Iterator[tuple[str, int]]:
-    """The signs of some code with where they stand; comments and line ends left out."""
-    starts = [0, *(end.end() for end in re.finditer(r"\r\n|\r|\n", text))]
-    plain = re.sub(r"\r\n|\r", "\n", text)
-    for token in tokenize.generate_tokens(io.StringIO(plain).readline):
-        if token.type not in (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT):
-            yield token.string, starts[token.start[0] - 1] + token.start[1]
+def _signs(text: str) -> Iterator[tuple[str, int, int]]:
+    """Commas, colons and parentheses of some code, how many are open behind each, and where it stands."""
+    depth = 0
+    for token, at in tokens(text):
+        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(token.string, 0)
+        if token.type == tokenize.OP:
+            yield token.string, depth, at
 
 
 def _fitted(new: str, parsed: Parsed, node: ast.FunctionDef, start: int, end: int) -> str:
@@ -194,11 +187,10 @@ def _fitted(new: str, parsed: Parsed, node: ast.FunctionDef, start: int, end: in
 
 def _pieces(signature: str) -> tuple[list[str], str]:
     """The parameters of a signature as written, and what follows its parenthesis."""
-    depth, at = 0, 1
+    at = 1
     found = []
-    for token, place in _tokens(signature + ":\n"):
-        depth += {"(": 1, "[": 1, "{": 1, ")": -1, "]": -1, "}": -1}.get(token, 0)
-        if (token == "," and depth == 1) or (token == ")" and depth == 0):
+    for sign, depth, place in _signs(signature + ":\n"):
+        if (sign == "," and depth == 1) or (sign == ")" and depth == 0):
             found.append(signature[at:place].strip())
             at = place + 1
         if depth == 0:

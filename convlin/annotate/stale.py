@@ -6,13 +6,14 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from convlin.annotate.comments import found, written
-from convlin.annotate.holding import held, letters_of
-from convlin.annotate.lines import FunctionLines, together
-from convlin.annotate.places import Comment, comments_of
+from convlin.annotate.expressions import File
+from convlin.annotate.holding import Held, held, letters_of
+from convlin.annotate.lines import FunctionLines, Line, together
 from convlin.checks.patterns import Names
 from convlin.errors import InputError
 from convlin.records import Location, Report
-from convlin.source.rewrite import is_editable
+from convlin.source.edits import is_editable
+from convlin.source.text import SourceText
 
 
 class Stale(NamedTuple):
@@ -60,42 +61,41 @@ def failure(report: Report) -> str:
 
 def check_comments(functions: Iterable[FunctionLines], letters: Names) -> Checked:
     """Hold every shape comment of the user's files against what its line made."""
-    true, stale = 0, []
-    known: dict[str, dict[int, Comment]] = {}
-    ran: dict[str, list[range]] = {}
+    true, stale = 0, list[Stale]()
+    files: dict[str, File] = {}
+    ran: set[tuple[str, int]] = set()
     looked: set[tuple[str, int]] = set()
     for function in functions:
-        source = function.source
-        if not is_editable(source):
+        name = function.source.name
+        if not is_editable(function.source):
             continue
-        if source.name not in known:
-            known[source.name] = comments_of(source)
-        ran.setdefault(source.name, []).append(range(function.first, function.last + 1))
+        file = files.setdefault(name, function.file)
+        ran.update((name, number) for number in range(function.first, function.last + 1))
         for line in function.lines.values():
             if not line.shapes:
                 continue
-            comments = known[source.name]
-            looked.add((source.name, line.last))
-            if line.first - 1 in comments and comments[line.first - 1].own_line:
-                looked.add((source.name, line.first - 1))
-            comment = held(line, source, comments, letters)
-            if comment is None:
-                continue
-            present, why = comment
-            where = Location(source.name, source.line(present.comment.start))
-            unknown = [name for name in present.shapes.names if name not in letters.sizes]
-            if unknown:
-                why = f"{unknown[0]} is not a letter of the input: give the input in letters, such as 3,H,W"
-            if why:
-                stale.append(Stale(where, present.shapes.text, why, None if unknown else written(line.shapes)))
-            else:
-                true += 1
+            above = file.comments.get(line.first - 1)
+            looked.update((name, at) for at in (line.last, line.first - 1 if above and above.own_line else line.last))
+            known = held(line, file, letters)
+            wrong = _stale(known, line, function.source, letters) if known is not None else None
+            if wrong is not None:
+                stale.append(wrong)
+            true += known is not None and wrong is None
     unseen = [
         Location(name, number)
-        for name, comments in known.items()
-        for number, comment in comments.items()
-        if (name, number) not in looked
-        and any(number in lines for lines in ran[name])
-        and found(comment.text, letters.sizes) is not None
+        for name, file in files.items()
+        for number, comment in file.comments.items()
+        if (name, number) in ran - looked and found(comment.text, letters.sizes) is not None
     ]
     return Checked(true, tuple(sorted(stale, key=lambda each: each.where)), tuple(unseen))
+
+
+def _stale(known: Held, line: Line, source: SourceText, letters: Names) -> Stale | None:
+    """What is not true about a comment."""
+    where = Location(source.name, source.line(known.found.comment.start))
+    shapes = known.found.shapes
+    unknown = next((name for name in shapes.names if name not in letters.sizes), None)
+    if unknown is not None:
+        why = f"{unknown} is not a letter of the input: give the input in letters, such as 3,H,W"
+        return Stale(where, shapes.text, why, None)
+    return Stale(where, shapes.text, known.why, written(line.shapes)) if known.why else None

@@ -7,13 +7,12 @@ from __future__ import annotations
 
 import ast
 import builtins
-from collections.abc import Iterator
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 from convlin.annotate.expressions import Expressions, File
 from convlin.records import CodePlace, ExpressionResult, Shape
+from convlin.source.syntax import own_scope
 
-_Block: TypeAlias = list[ast.stmt]
 #: Statements after which the rest of a block may not run.
 _LEAVES = (ast.Return, ast.Break, ast.Continue, ast.Raise, ast.Try, ast.TryStar, ast.Yield, ast.YieldFrom)
 
@@ -142,7 +141,7 @@ class Values:
             return None
         file = self._expressions.file_of[function]
         returns = []
-        for inner in _own(function):
+        for inner in own_scope(function.body):
             if isinstance(inner, ast.Yield | ast.YieldFrom):
                 return None
             if isinstance(inner, ast.Return):
@@ -158,11 +157,7 @@ class Values:
 
     def _assigned(self, name: ast.Name, file: File) -> list[Value] | None:
         """What was put under a name right before, on a line that always leads here."""
-        statement = file.statement_of(name)
-        block = _block_of(statement, file) if statement is not None else None
-        if statement is None or block is None:
-            return None
-        for before in reversed(block[: block.index(statement)]):
+        for before in file.parsed.before(file.parsed.statement(name)):
             match before:
                 case ast.Assign(targets=[ast.Name(id=name.id)], value=value):
                     return self.of(value, file)
@@ -198,26 +193,6 @@ def _is_one_call(node: ast.AST, ran: list[ExpressionResult]) -> bool:
     if all(name == called or name.endswith(f"_{called}") for name in names):
         return True
     return len(names) == 1 and called not in _CALL_OTHERS
-
-
-def _own(function: ast.FunctionDef) -> Iterator[ast.AST]:
-    """The nodes of a function without those of the functions inside it."""
-    waiting: list[ast.AST] = list(function.body)
-    while waiting:
-        node = waiting.pop()
-        yield node
-        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
-            waiting.extend(ast.iter_child_nodes(node))
-
-
-def _block_of(statement: ast.stmt, file: File) -> _Block | None:
-    """The statements beside one."""
-    around = file.parents.get(statement)
-    for field in ("body", "orelse", "finalbody"):
-        block = getattr(around, field, None)
-        if isinstance(block, list) and statement in block:
-            return block
-    return None
 
 
 def _changes(node: ast.AST, name: str) -> bool:

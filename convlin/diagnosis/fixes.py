@@ -15,9 +15,10 @@ from convlin.records import Edit, Location
 from convlin.trace.recording import Finding, Recording
 
 if TYPE_CHECKING:
+    from convlin.source.edits import Rewrite
     from convlin.source.find import Finder
     from convlin.source.plan import Plan
-    from convlin.source.rewrite import Rewrite, Site
+    from convlin.source.sites import Site
 
 
 class Correction(NamedTuple):
@@ -93,7 +94,7 @@ class Lines:
         if finding.function:
             return _corrected_function(finding, said)
         if said.uncalled and finding.where is not None:
-            from convlin.source.uncalled import with_call
+            from convlin.source.forward import with_call
 
             found = with_call(finding.where, finding.called_as.rpartition(".")[2], said.uncalled)
             where, rewrite = found if found is not None else (finding.where, None)
@@ -116,7 +117,7 @@ class Lines:
             origin = self._origin(site, finding.misfit.changes)
             return Correction(origin or site.location, said.advice, edits, unfixed)
         if said.in_front or said.callee:
-            from convlin.source.argument import in_front, other_layer
+            from convlin.source.sites import in_front, other_layer
 
             found = in_front(site, said.in_front) if said.in_front else other_layer(site, said.callee)
             return _corrected(site.location, found, said.advice)
@@ -131,7 +132,7 @@ class Lines:
         return Correction(site.location, told, edits, unfixed)
 
     def _corrected_call(self, finding: Finding, where: Location, said: Said) -> Correction:
-        from convlin.source.argument import corrected_argument, corrected_keyword, loop_at
+        from convlin.source.forward import corrected_argument, corrected_keyword, loop_at
 
         name = finding.called_as.rpartition(".")[2]
         if said.argument is not None:

@@ -3,6 +3,15 @@
 Nothing is run and nothing is guessed: the code of the classes is followed as text, every call that
 can have made the layer is gathered, and an answer is given only if one is left that fits the live
 module.  Where the source is not to be had there is no answer.
+
+To find a line: ``find`` walks from the model to the layer and at each step asks ``classes`` what the class
+puts under a name, ``hints`` where the model itself was put together, ``rivals`` what else may have been put
+there, and ``match`` what of it fits the live modules.  The code is followed by ``statements``, ``calls`` and
+``expressions`` (one class in three parts), which know ``state``, the things that names may stand for
+(``values``), ``constants``, the ``frames`` of the functions and ``torch_names``.
+
+To correct one: ``sites`` has the call that made a layer, ``plan`` several of them, ``forward`` and ``reshape``
+the lines of ``forward``.  All of them make ``edits``.  ``text`` and ``syntax`` are a file as Python reads it.
 """
 
 from __future__ import annotations
@@ -10,7 +19,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from convlin.source.rewrite import Argument, Rewrite, Site, apply, line_text, unified_diff
+from convlin.source.edits import apply, line_text, unified_diff
+from convlin.source.sites import Argument, Site
 
 if TYPE_CHECKING:
     from torch import nn
@@ -19,7 +29,6 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Argument",
-    "Rewrite",
     "Site",
     "apply",
     "line_text",

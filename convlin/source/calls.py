@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import ast
+import copy
 import functools
-import re
 from abc import abstractmethod
 from collections import OrderedDict
 from dataclasses import replace
 from types import FunctionType
 from typing import Final
 
-from convlin.source.constants import single
-from convlin.source.contents import contents, mapping
-from convlin.source.evaluate import Evaluator
-from convlin.source.state import State, ways
+from convlin.source.constants import filled, single
+from convlin.source.expressions import Expressions
 from convlin.source.syntax import unwrapped
 from convlin.source.torch_names import (
     GIVES_ITSELF,
@@ -42,7 +40,6 @@ from convlin.source.values import (
     Super,
     Text,
     Thing,
-    Unknown,
     Value,
     key_of,
     ref,
@@ -55,249 +52,212 @@ _SHUFFLES: Final = frozenset(
     ["insert", "pop", "popitem", "remove", "clear", "sort", "reverse", "setdefault", "move_to_end"]
 )
 _GROWS: Final = frozenset(["append", "extend", "add_module", "register_module", "update", "__setattr__", "__setitem__"])
+_COPIES: Final = (copy.copy, copy.deepcopy)
 
 
-class Caller(Evaluator):
+class Calls(Expressions):
     """Calls in one frame."""
 
     @abstractmethod
-    def enter(
-        self, code: FunctionType | Closure, owner: type | None, arguments: Arguments, node: ast.AST, state: State
-    ) -> Value | None:
+    def enter(self, code: FunctionType | Closure, owner: type | None, given: Arguments) -> Value | None:
         """Follow a function's own code; None where that cannot be done."""
 
-    def call(self, node: ast.Call, state: State) -> Value:
+    def call(self, node: ast.Call) -> Value:
         """What a call gives back."""
-        callee = self.value(node.func, state)
-        arguments = self.arguments(node.args, node.keywords, state)
-        if len(callee) == 1:
-            return self._invoke(callee[0], arguments, node, state)
-        return ways([functools.partial(self._invoke, each, arguments, node) for each in callee], state)
+        callees = self.value(node.func)
+        given = self.arguments(node, node.args, node.keywords)
+        return self.one_of([functools.partial(self._invoke, each, given) for each in callees])
 
-    def _invoke(self, callee: Thing, arguments: Arguments, node: ast.Call, state: State) -> Value:
+    def _invoke(self, callee: Thing, given: Arguments) -> Value:
         match callee:
-            case Ref(target=type() as cls):
-                return self._construct(cls, arguments, node, state)
-            case Ref(target=FunctionType() as function):
-                return self._function(function, None, arguments, node, state)
-            case Ref(target=functools.partial(func=type() as cls, args=())) if is_module_class(cls):
-                return self._construct(cls, replace(arguments, is_open=True), node, state)
-            case Ref(target=target) if target is setattr:
-                state.record(arguments.get(0, ""), Item(key_of(arguments.get(1, "")), arguments.get(2, "")))
-                return (Unknown(node, self.frame),)
-            case Ref(target=target) if target is getattr and (name := single(arguments.get(1, ""))):
-                owners = arguments.get(0, "")
-                found = union(self.attribute(owner, str(name.value), node, state) for owner in owners)
-                return union([found, arguments.get(2, "")])
             case Closure():
-                return self.enter(callee, None, arguments, node, state) or self._opaque_result(arguments, node, state)
+                return self._entered(callee, None, given)
             case Derived(owner=owner, key=name):
-                return self._method(owner, name, arguments, node, state)
+                return self._method(owner, name, given)
+            case Ref(target=type() as cls):
+                return self._construct(cls, given)
+            case Ref(target=FunctionType() as function):
+                return self._function(function, None, given)
+            case Ref(target=functools.partial(func=type() as cls, args=())) if is_module_class(cls):
+                return self._construct(cls, replace(given, is_open=True))
+            case Ref(target=target) if target is setattr:
+                self.state.record(given.get(0, ""), Item(key_of(given.get(1, "")), given.get(2, "")))
+                return self.unknown(given.node)
+            case Ref(target=target) if target is getattr and (key := single(given.get(1, ""))):
+                return union([self.attribute(given.get(0, ""), str(key.value), given.node), given.get(2, "")])
             case Ref(target=target) if is_foreign(str(getattr(target, "__module__", ""))):
-                return (Unknown(node, self.frame),)
-        return self._opaque(arguments, node, state)
+                return self.unknown(given.node)
+        return self._opaque(given)
 
-    def _opaque(self, arguments: Arguments, node: ast.Call, state: State) -> Value:
+    def _opaque(self, given: Arguments) -> Value:
         """A call of something that is not known."""
-        self._escape(arguments, state)
-        # A name may stand for a class, as in norm_layer(64); then this is where the layer was made.
-        match node.func:
-            case ast.Name() | ast.Attribute(value=ast.Name(id="self")):
-                return self._made(None, arguments, node, (), state)
-        return (Unknown(node, self.frame),)
+        result = self._unfollowed(given)
+        match given.node:
+            # A name may stand for a class, as in norm_layer(64); then this is where the layer was made.
+            case ast.Call(func=ast.Name() | ast.Attribute(value=ast.Name(id="self"))):
+                return self._made(None, given, ())
+        return result
 
-    def _escape(self, arguments: Arguments, state: State) -> None:
-        """Unknown code may do anything to what it is given."""
-        for thing in arguments.things():
+    def _unfollowed(self, given: Arguments) -> Value:
+        """A call of code that is not known, which may do anything to what it is given."""
+        for thing in given.things():
             if isinstance(thing, Bunch | Made | Instance | Derived):
-                state.record((thing,), Anything(shuffled=isinstance(thing, Bunch)))
+                self.state.record((thing,), Anything(shuffled=isinstance(thing, Bunch)))
+        return self.unknown(given.node)
 
-    def _construct(self, cls: type, arguments: Arguments, node: ast.Call, state: State) -> Value:
+    def _entered(self, code: FunctionType | Closure, owner: type | None, given: Arguments) -> Value:
+        return self.enter(code, owner, given) or self._unfollowed(given)
+
+    # Constructors
+
+    def _construct(self, cls: type, given: Arguments) -> Value:
         if is_module_class(cls):
-            return self._made(cls, arguments, node, self._children(cls, arguments, state), state)
+            return self._made(cls, given, self._children(cls, given))
         if cls in (list, tuple, set, frozenset):
-            log = contents(arguments.positional[0], state) if arguments.positional else ()
-            return self.bunch(node, "tuple" if cls is tuple else "list", log, state)
+            log = self.state.contents(given.positional[0]) if given.positional else ()
+            return self.bunch(given.node, "tuple" if cls is tuple else "list", log)
         if cls in (dict, OrderedDict):
-            log = mapping(arguments.positional[0], state) if arguments.positional else ()
-            named = tuple(Item(name, value) for name, value in arguments.keywords.items())
-            return self.bunch(node, "dict", log + named, state)
+            log = self.state.mapping(given.positional[0]) if given.positional else ()
+            return self.bunch(given.node, "dict", log + _named(given))
         if cls is super:
-            return self._super(arguments) or (Unknown(node, self.frame),)
-        if not is_foreign(cls.__module__):
-            self._escape(arguments, state)
-        return (Unknown(node, self.frame),)
+            return self._super(given) or self.unknown(given.node)
+        return self.unknown(given.node) if is_foreign(cls.__module__) else self._unfollowed(given)
 
-    def _made(self, cls: type | None, arguments: Arguments, node: ast.Call, log: Log, state: State) -> Value:
+    def _made(self, cls: type | None, given: Arguments, log: Log) -> Value:
         # Only a constructor that is followed later needs to know what its arguments hold.
-        needs_state = cls is not None and not is_base(cls) and any(not _is_plain(each) for each in arguments.things())
-        before = dict(state.log) if needs_state else None
-        made = Made(node, self.frame, cls, arguments, self.frame.repeated or self.looping > 0, before)
-        state.log.pop(made, None)
-        state.log[made] = log
+        is_plain = all(isinstance(thing, Const | Text | Ref) for thing in given.things())
+        before = None if cls is None or is_base(cls) or is_plain else dict(self.state.log)
+        assert isinstance(given.node, ast.Call)
+        made = Made(given.node, self.frame, cls, given, self.frame.repeated or self.looping > 0, before)
+        # An equal key stays as it was: the new one knows the arguments of this turn of a loop.
+        self.state.log.pop(made, None)
+        self.state.log[made] = log
         return (made,)
 
-    def _children(self, cls: type, arguments: Arguments, state: State) -> Log:
+    def _children(self, cls: type, given: Arguments) -> Log:
         """What a new container holds."""
         kind = takes_children(cls)
         if kind is None:
             return ()
-        given = arguments.get(0, "modules" if kind != "Sequential" else "")
-        if kind == "Sequential":
-            if len(arguments.log) == 1 and not arguments.is_open and not any(map(_is_child, given)):
-                return mapping(given, state)
-            return arguments.log
-        if not given:
-            return (Anything(),) if arguments.is_open else ()
-        return mapping(given, state) if kind == "ModuleDict" else contents(given, state)
+        first = given.get(0, "modules" if kind != "Sequential" else "")
+        if kind == "Sequential" and (len(given.log) != 1 or given.is_open or any(map(_is_child, first))):
+            return given.log
+        if not first:
+            return (Anything(),) if given.is_open else ()
+        return self.state.contents(first) if kind == "ModuleList" else self.state.mapping(first)
 
-    def _super(self, arguments: Arguments) -> Value | None:
-        match arguments.positional:
+    def _super(self, given: Arguments) -> Value | None:
+        match given.positional:
             case ((Ref(target=type() as owner),), (Instance() as this,)):
                 return (Super(owner, this),)
             case () if self.frame.owner is not None and len(self.frame.this) == 1:
                 return (Super(self.frame.owner, self.frame.this[0]),)
         return None
 
-    def _function(
-        self, function: FunctionType, owner: type | None, arguments: Arguments, node: ast.Call, state: State
-    ) -> Value:
+    # Functions and methods with code of their own
+
+    def _function(self, function: FunctionType, owner: type | None, given: Arguments) -> Value:
         function = unwrapped(function)
         module = str(function.__module__)
         if is_wrapper(module):
-            return arguments.get(0, "module") or (Unknown(node, self.frame),)
-        if (module, function.__name__) in (("copy", "deepcopy"), ("copy", "copy")):
-            return union(self._copied(thing, node, state) for thing in arguments.get(0, "x"))
+            return given.get(0, "module") or self.unknown(given.node)
+        if function in _COPIES:
+            return union(self._copied(thing, given) for thing in given.get(0, "x"))
         if exchanges_layers(module, function.__name__):
-            return self._opaque_result(arguments, node, state)
-        if is_foreign(module):
-            return (Unknown(node, self.frame),)
-        result = self.enter(function, owner, arguments, node, state)
-        return result if result is not None else self._opaque_result(arguments, node, state)
+            return self._unfollowed(given)
+        return self.unknown(given.node) if is_foreign(module) else self._entered(function, owner, given)
 
-    def _opaque_result(self, arguments: Arguments, node: ast.Call, state: State) -> Value:
-        self._escape(arguments, state)
-        return (Unknown(node, self.frame),)
-
-    def _copied(self, thing: Thing, node: ast.Call, state: State) -> Value:
+    def _copied(self, thing: Thing, given: Arguments) -> Value:
         """A copy was made by the call that made the original, but what happens to it is its own."""
         match thing:
-            case Made():
-                frame = self.session.frame((node, self.frame, thing.frame), lambda: replace(thing.frame))
-                copy: Thing = Made(thing.node, frame, thing.callee, thing.arguments, True, thing.before)
-            case Bunch():
-                copy = Bunch(node, self.frame, thing.kind)
+            case Made(frame=made_in):
+                frame = self.session.frame((given.node, self.frame, made_in), lambda: replace(made_in))
+                made: Thing = replace(thing, frame=frame, repeated=True)
+            case Bunch(kind=kind):
+                return self.bunch(given.node, kind, self.state.log.get(thing, ()))
             case Const() | Text():
                 return (thing,)
             case _:
-                return (Unknown(node, self.frame),)
-        state.log[copy] = state.log.get(thing, ())
-        return (copy,)
+                return self.unknown(given.node)
+        self.state.log[made] = self.state.log.get(thing, ())
+        return (made,)
 
-    def _method(self, owner: Thing, name: str, arguments: Arguments, node: ast.Call, state: State) -> Value:
+    def _method(self, owner: Thing, name: str, given: Arguments) -> Value:
         match owner:
             case Super(owner=cls, this=Instance(cls=actual) as this):
-                behind = actual.__mro__[actual.__mro__.index(cls) + 1 :] if cls in actual.__mro__ else ()
-                return self._bound(behind, this, name, arguments, node, state)
+                mro = actual.__mro__
+                return self._looked_up(mro[mro.index(cls) + 1 :] if cls in mro else (), (this,), name, given)
             case Instance(cls=actual):
-                return self._bound(actual.__mro__, owner, name, arguments, node, state)
-            case Ref(target=type() as cls):
-                return self._unbound(cls, name, arguments, node, state)
-        return self._builtin(owner, name, arguments, node, state)
+                return self._looked_up(actual.__mro__, (owner,), name, given)
+            case Ref(target=type() as actual):
+                return self._looked_up(actual.__mro__, (owner,), name, given)
+        return self._builtin(owner, name, given)
 
-    def _bound(
-        self, classes: tuple[type, ...], this: Thing, name: str, arguments: Arguments, node: ast.Call, state: State
-    ) -> Value:
-        """A method of the module whose class is followed."""
-        for cls in classes:
-            if name not in vars(cls):
-                continue
-            if is_base(cls):
-                return self._builtin(this, name, arguments, node, state)
-            return self._raw(vars(cls)[name], cls, (this,), arguments, node, state)
-        # Not a method: a class or a function kept as an attribute.
-        return self._opaque(arguments, node, state)
-
-    def _unbound(self, cls: type, name: str, arguments: Arguments, node: ast.Call, state: State) -> Value:
-        """``Base.__init__(self, ...)``, ``Net.small(...)``."""
-        holder = next((base for base in cls.__mro__ if name in vars(base)), None)
+    def _looked_up(self, classes: tuple[type, ...], this: Value, name: str, given: Arguments) -> Value:
+        """``self.make(...)``, ``super().make(...)``, ``Base.__init__(self, ...)``, ``Net.small(...)``."""
+        holder = next((cls for cls in classes if name in vars(cls)), None)
         if holder is None:
-            return self._opaque_result(arguments, node, state)
+            return self._opaque(given)  # no method: a class or a function kept as an attribute
         raw = vars(holder)[name]
-        if not isinstance(raw, FunctionType):
-            return self._raw(raw, holder, ref(cls), arguments, node, state)
+        cls = this[0].cls if isinstance(this[0], Instance) else classes[0]
+        if isinstance(raw, FunctionType) and isinstance(this[0], Ref):
+            this = given.get(0, "self")
+            given = replace(given, positional=given.positional[1:], log=given.log[1:])
         if is_base(holder):
-            rest = replace(arguments, positional=arguments.positional[1:], log=arguments.log[1:])
-            this = arguments.get(0, "self")
-            return self._builtin(this[0], name, rest, node, state) if len(this) == 1 else (Unknown(node, self.frame),)
-        return self._function(raw, holder, arguments, node, state)
-
-    def _raw(self, raw: object, owner: type, this: Value, arguments: Arguments, node: ast.Call, state: State) -> Value:
-        with_this = arguments.behind(this)
+            return self._builtin(this[0], name, given) if len(this) == 1 else self.unknown(given.node)
         match raw:
             case FunctionType():
-                return self._function(raw, owner, with_this, node, state)
+                return self._function(raw, holder, given.behind(this))
             case staticmethod(__func__=FunctionType() as function):
-                return self._function(function, owner, arguments, node, state)
+                return self._function(function, holder, given)
             case classmethod(__func__=FunctionType() as function):
-                cls = this[0].cls if isinstance(this[0], Instance) else None
-                bound = with_this if cls is None else arguments.behind(ref(cls))
-                return self._function(function, owner, bound, node, state)
+                return self._function(function, holder, given.behind(ref(cls)))
             case type():
-                return self._construct(raw, arguments, node, state)
-        return self._opaque_result(with_this, node, state)
+                return self._construct(raw, given)
+        return self._unfollowed(given.behind(this))
 
-    def _builtin(self, owner: Thing, name: str, arguments: Arguments, node: ast.Call, state: State) -> Value:
-        """A method of a list, a dict or a module."""
-        if isinstance(owner, Const | Text):
-            return self._formatted(owner, name) or (Unknown(node, self.frame),)
+    # Methods of Python's and PyTorch's own
+
+    def _builtin(self, owner: Thing, name: str, given: Arguments) -> Value:
+        """A method of a text, a list, a dict or a module."""
+        itself, unknown = (owner,), self.unknown(given.node)
+        log = self.state.log.get(owner, ())
+        match owner, name:
+            case (Const(value=form), "format"):
+                return filled(str(form), "{")
+            case (Const() | Text(), _):
+                return unknown
+            case (Bunch(kind=kind), "copy"):
+                return self.bunch(given.node, kind, log)
+            case (Bunch(), "values"):
+                return self.bunch(given.node, "list", rekeyed(log, lambda item: Item(NEXT, item.value)))
+            case (Instance(cls=cls), "__init__"):
+                self.state.record(itself, *self._children(_base_of(cls), given))
+                return unknown
         if name in GIVES_ITSELF:
-            return (owner,)
+            return itself
         if name in _SHUFFLES:
-            state.record((owner,), Anything(shuffled=True))
-            return (owner,) if name == "insert" else (Unknown(node, self.frame),)
+            self.state.record(itself, Anything(shuffled=True))
+            return itself if name == "insert" else unknown
         if name in _GROWS:
-            for part in self._added(name, arguments, state):
-                state.record((owner,), part)
-            return (owner,) if name in ("append", "extend") else (Unknown(node, self.frame),)
-        if name == "__init__" and isinstance(owner, Instance):
-            base = next((base for base in owner.cls.__mro__ if "__init__" in vars(base) and is_base(base)), None)
-            for part in self._children(base, arguments, state) if base is not None else ():
-                state.record((owner,), part)
-            return (Unknown(node, self.frame),)
-        if name in ("copy", "values") and isinstance(owner, Bunch):
-            log = state.log.get(owner, ())
-            if name == "copy":
-                return self.bunch(node, owner.kind, log, state)
-            return self.bunch(node, "list", rekeyed(log, lambda item: Item(NEXT, item.value)), state)
-        self._touched(owner, name, state)
-        return (Unknown(node, self.frame),)
+            self.state.record(itself, *self._added(name, given))
+            return itself if name in ("append", "extend") else unknown
+        if isinstance(owner, Made) and owner.callee is not None and _is_users(owner.callee, name):
+            self.state.record(itself, Anything())  # it may exchange its layers; those that PyTorch brings do not
+        return unknown
 
-    def _touched(self, owner: Thing, name: str, state: State) -> None:
-        """A method of a module's own may exchange its layers; those that PyTorch brings do not."""
-        if isinstance(owner, Made) and owner.callee is not None:
-            holder = next((base for base in owner.callee.__mro__ if name in vars(base)), object)
-            if holder is object or is_base(holder) or is_torch(holder):
-                return
-            state.record((owner,), Anything())
-
-    def _added(self, name: str, arguments: Arguments, state: State) -> Log:
-        first, second = arguments.get(0, "module"), arguments.get(1, "module")
-        if arguments.is_open:
+    def _added(self, name: str, given: Arguments) -> Log:
+        """What a method puts into its list, dict or module."""
+        first = given.get(0, "module")
+        if given.is_open:
             return (Anything(shuffled=True),)
         if name == "append":
             return (Item(NEXT, first),)
         if name == "extend":
-            return contents(arguments.get(0, "modules"), state)
+            return self.state.contents(given.get(0, "modules"))
         if name == "update":
-            named = tuple(Item(key, value) for key, value in arguments.keywords.items())
-            return (mapping(first, state) if first else ()) + named
-        return (Item(key_of(arguments.get(0, "name")), second),)
-
-    def _formatted(self, owner: Const | Text, name: str) -> Value | None:
-        if name != "format" or not isinstance(owner, Const):
-            return None
-        return (Text(re.escape(str(owner.value).partition("{")[0]) + ".*"),)
+            return (self.state.mapping(first) if first else ()) + _named(given)
+        return (Item(key_of(given.get(0, "name")), given.get(1, "module")),)
 
 
 def _is_child(thing: Thing) -> bool:
@@ -305,5 +265,16 @@ def _is_child(thing: Thing) -> bool:
     return isinstance(thing, Made | Derived)
 
 
-def _is_plain(thing: Thing) -> bool:
-    return isinstance(thing, Const | Text | Ref)
+def _named(given: Arguments) -> Log:
+    return tuple(Item(name, value) for name, value in given.keywords.items())
+
+
+def _base_of(cls: type) -> type:
+    """The class of PyTorch's own, or Python's, whose constructor a class comes to in the end."""
+    return next(base for base in cls.__mro__ if "__init__" in vars(base) and is_base(base))
+
+
+def _is_users(cls: type, name: str) -> bool:
+    """Whether a method of a class is neither PyTorch's nor Python's own."""
+    holder = next((base for base in cls.__mro__ if name in vars(base)), object)
+    return not (is_base(holder) or is_torch(holder))

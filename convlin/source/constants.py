@@ -18,24 +18,12 @@ from convlin.source.values import Bunch, Closure, Const, Made, Ref, Text, Unknow
 PLAIN: Final = (int, float, str, bool, bytes, type(None), type(...))
 _LARGEST = 1 << 62
 
-_ARITHMETIC: Mapping[type[ast.operator], Callable[[Any, Any], Any]] = {
-    ast.Add: operator.add,
-    ast.Sub: operator.sub,
-    ast.Mult: operator.mul,
-    ast.FloorDiv: operator.floordiv,
-    ast.Div: operator.truediv,
-    ast.Mod: operator.mod,
-}
-_COMPARISON: Mapping[type[ast.cmpop], Callable[[Any, Any], bool]] = {
-    ast.Eq: operator.eq,
-    ast.NotEq: operator.ne,
-    ast.Lt: operator.lt,
-    ast.LtE: operator.le,
-    ast.Gt: operator.gt,
-    ast.GtE: operator.ge,
-    ast.Is: operator.is_,
-    ast.IsNot: operator.is_not,
-}
+_OPERATIONS: Mapping[type[ast.AST], Callable[..., Any]] = {
+    ast.Add: operator.add, ast.Sub: operator.sub, ast.Mult: operator.mul, ast.FloorDiv: operator.floordiv,
+    ast.Div: operator.truediv, ast.Mod: operator.mod, ast.USub: operator.neg, ast.Not: operator.not_,
+    ast.Eq: operator.eq, ast.NotEq: operator.ne, ast.Lt: operator.lt, ast.LtE: operator.le,
+    ast.Gt: operator.gt, ast.GtE: operator.ge,
+}  # fmt: skip
 
 
 def lifted(target: object, node: ast.AST | None = None) -> Value:
@@ -47,62 +35,41 @@ def lifted(target: object, node: ast.AST | None = None) -> Value:
     return (Unknown(node),)
 
 
-def named(namespace: Mapping[str, object], name: str, node: ast.AST) -> Value:
+def named(namespace: Mapping[str, object], name: str, node: ast.AST | None) -> Value:
     """The value that is a live object under its name; not known if there is none."""
     return lifted(namespace[name], node) if name in namespace else (Unknown(node),)
 
 
 def single(value: Value) -> Const | None:
     """The constant that a value is, if it is one and nothing else."""
-    match value:
-        case (Const() as found,):
-            return found
-    return None
-
-
-def arithmetic(operation: ast.operator, left: Value, right: Value) -> Value | None:
-    """Two constants computed with; None where that is not known."""
-    one, other = single(left), single(right)
-    if isinstance(operation, ast.Add | ast.Mod) and (one is None or other is None or one.kind is str):
-        return _text(operation, left, right)
-    compute = _ARITHMETIC.get(type(operation))
-    if one is None or other is None or compute is None or not _numbers(one.value, other.value):
-        return None
-    try:
-        result = compute(one.value, other.value)
-    except (ArithmeticError, ValueError):
-        return None
-    return constant(result, firm=one.firm and other.firm) if abs(result) < _LARGEST else None
-
-
-def negated(value: Value) -> Value | None:
-    """Minus a number."""
-    found = single(value)
-    return constant(-found.value, firm=found.firm) if found and _numbers(found.value, 0) else None  # type: ignore[operator]
-
-
-def comparison(operations: list[ast.cmpop], values: list[Value]) -> Value | None:
-    """One comparison of two constants, or of anything with None."""
-    if len(operations) != 1:
-        return None
-    operation, (left, right) = operations[0], values
-    one, other = single(left), single(right)
-    if isinstance(operation, ast.Is | ast.IsNot):
-        if other is None or other.value is not None or (is_none := _is_none(left)) is None:
-            return None
-        return constant(is_none is isinstance(operation, ast.Is), firm=True)
-    compare = _COMPARISON.get(type(operation))
-    if one is None or other is None or compare is None:
-        return None
-    if not _numbers(one.value, other.value) and not (one.kind is other.kind is str):
-        return None
-    return constant(compare(one.value, other.value), firm=one.firm and other.firm)
+    return value[0] if len(value) == 1 and isinstance(value[0], Const) else None
 
 
 def truth(value: Value) -> bool | None:
     """Whether a condition holds; None unless that is certain."""
     found = single(value)
     return bool(found.value) if found is not None and found.firm else None
+
+
+def computed(operation: ast.AST, *values: Value) -> Value | None:
+    """One operation of plain numbers, or two texts put together or compared; None where that is not known."""
+    if isinstance(operation, ast.Is | ast.IsNot):
+        return _compared_with_none(operation, *values)
+    if isinstance(operation, ast.Add | ast.Mod) and any(map(_is_text, values)):
+        return _text(operation, *values)
+    known = [found for found in map(single, values) if found is not None]
+    compute = _OPERATIONS.get(type(operation))
+    if compute is None or len(known) < len(values):
+        return None
+    plain = [found.value for found in known]
+    is_text = isinstance(operation, ast.cmpop) and all(type(each) is str for each in plain)
+    if not is_text and not all(type(each) in (int, float, bool) for each in plain):
+        return None
+    try:
+        result = compute(*plain)
+    except (ArithmeticError, ValueError):
+        return None
+    return constant(result, firm=all(found.firm for found in known)) if abs(result) < _LARGEST else None
 
 
 def pattern(value: Value) -> str:
@@ -115,27 +82,31 @@ def pattern(value: Value) -> str:
     return ".*"
 
 
-def _text(operation: ast.operator, left: Value, right: Value) -> Value | None:
-    match left, right:
-        case (Const(value=str() as form),), (Const(value=str() as rest),) if isinstance(operation, ast.Add):
-            return constant(form + rest)
-        case (Const(value=str() as form),), _ if isinstance(operation, ast.Mod):
-            return (Text(re.escape(form.partition("%")[0]) + ".*"),)
-        case ((Const(value=str()) | Text(),), _) | (_, (Const(value=str()) | Text(),)) if isinstance(
-            operation, ast.Add
-        ):
-            return (Text(pattern(left) + pattern(right)),)
-    return None
+def filled(form: str, sign: str) -> Value:
+    """A text with something else in it from a sign on: ``"fc%d" % i``, ``"fc{}".format(i)``."""
+    return (Text(re.escape(form.partition(sign)[0]) + ".*"),)
 
 
-def _is_none(value: Value) -> bool | None:
-    match value:
+def _text(operation: ast.AST, left: Value, right: Value) -> Value | None:
+    form, rest = single(left), single(right)
+    if isinstance(operation, ast.Mod):
+        return filled(form.value, "%") if form is not None and isinstance(form.value, str) else None
+    if form is not None and rest is not None:
+        return constant(f"{form.value}{rest.value}")
+    return (Text(pattern(left) + pattern(right)),)
+
+
+def _is_text(value: Value) -> bool:
+    return len(value) == 1 and (isinstance(value[0], Text) or (isinstance(value[0], Const) and value[0].kind is str))
+
+
+def _compared_with_none(operation: ast.AST, left: Value, right: Value) -> Value | None:
+    other = single(right)
+    if other is None or other.value is not None:
+        return None
+    match left:
         case (Const(value=found, firm=True),):
-            return found is None
+            return constant((found is None) is isinstance(operation, ast.Is), firm=True)
         case (Made(callee=type()) | Bunch() | Closure() | Ref(),):
-            return False
+            return constant(isinstance(operation, ast.IsNot), firm=True)
     return None
-
-
-def _numbers(*values: object) -> bool:
-    return all(type(value) in (int, float, bool) for value in values)

@@ -7,21 +7,18 @@ that holds the model) names the code in which to look for the call that made it.
 from __future__ import annotations
 
 import ast
-import inspect
 import sys
 from collections import ChainMap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-from convlin.source.constants import PLAIN
-from convlin.source.follow import Run
-from convlin.source.frames import function_frame
+from convlin.source.frames import Session, TooMuchError
 from convlin.source.match import Candidate, Matcher
-from convlin.source.session import Session, TooMuchError
 from convlin.source.state import State
+from convlin.source.statements import Run
 from convlin.source.syntax import Parsed, bound_names, unwrapped
 from convlin.source.torch_names import made_by
 from convlin.source.values import Arguments, Frame, Thing, Unknown, is_known, union
@@ -31,7 +28,6 @@ if TYPE_CHECKING:
 
 Hint: TypeAlias = "str | PathLike[str] | FrameType | CodeType | FunctionType | ModuleType"
 """Code to look in: a file name, a module, a function that returns the model, or a frame that holds it."""
-_HINTS = (str, PathLike, FrameType, CodeType, FunctionType, ModuleType)
 
 
 class Makings(NamedTuple):
@@ -57,27 +53,6 @@ def makings(session: Session, hints: Iterable[Hint], root: nn.Module, matcher: M
     return Makings(found)
 
 
-def files_of(hints: Iterable[Hint | type | None]) -> Iterator[str]:
-    """The files that hints, or classes, name."""
-    for hint in hints:
-        code = inspect.getattr_static(hint, "__init__", None) if isinstance(hint, type) else hint
-        name = _file_of(code) if isinstance(code, _HINTS) else None
-        if name is not None:
-            yield name
-
-
-def stored_value(session: Session, parsed: Parsed, statement: ast.stmt, target: ast.expr) -> Iterator[Candidate]:
-    """What a statement assigns to a target, as far as that can be told from the statement alone."""
-    match statement:
-        case ast.Assign(targets=targets, value=value) if target in targets:
-            names = {name: known for name, known in _namespace(None, parsed).items() if type(known) not in PLAIN}
-            state = State()
-            run = Run(session, Frame(parsed, names, is_module=True))
-            yield from ((thing, state) for thing in run.value(value, state))
-        case _:
-            yield Unknown(), State()
-
-
 class _Search:
     """The search for one model's making."""
 
@@ -87,87 +62,81 @@ class _Search:
         self._matcher = matcher
 
     def hint(self, hint: Hint) -> Makings:
+        exact = list[Candidate]()
         if isinstance(hint, FunctionType):
-            returned = self._returned(unwrapped(hint))
-            if returned:
-                return Makings(returned, is_all=True)
-        if isinstance(hint, FrameType):
-            held = self._held(hint)
-            if held:
-                return Makings(held, is_all=True)
-        name = _file_of(hint)
+            exact = self._returned(unwrapped(hint))
+        elif isinstance(hint, FrameType):
+            exact = self._held(hint)
+        if exact:
+            return Makings(exact, is_all=True)
+        name = file_of(hint)
         parsed = None if name is None else self._session.files.get(name)
-        return Makings([]) if parsed is None else self._file(parsed, _namespace(hint, parsed))
+        return Makings([]) if parsed is None else self._file(parsed, namespace_of(hint, parsed))
 
     def _returned(self, function: FunctionType) -> list[Candidate]:
         """What a function gives back, if all of that may be the model."""
-        entered = function_frame(self._session, function, None, ("hint",))
+        entered = self._session.enter(function, None, ("hint",))
         if entered is None:
             return []
         node, frame = entered
         run = Run(self._session, frame)
-        state = State()
-        state.locals = run.bound(node.args, Arguments(is_open=True), state)
-        value, end = run.whole(node, state)
-        return self._all(value, end)
+        return self._all(run.function(node, Arguments(is_open=True)), run.state)
 
     def _held(self, frame: FrameType) -> list[Candidate]:
         """What the names that hold the model in a running frame were bound to."""
-        names = [name for name, value in frame.f_locals.items() if value is self._root]
         parsed = self._session.files.get(frame.f_code.co_filename)
-        if parsed is None or not names:
+        if parsed is None or not any(value is self._root for value in frame.f_locals.values()):
             return []
-        body = _body(parsed, frame.f_code)
         # What comes after the line that is running has not happened.
-        past = [node for node in body if node.lineno <= frame.f_lineno]
-        state = self._run(parsed, past, ChainMap(dict(frame.f_locals), frame.f_globals))
-        return [] if state is None else self._all(union(state.locals.get(name, ()) for name in names), state)
+        past = [node for node in _body(parsed, frame.f_code) if node.lineno <= frame.f_lineno]
+        names = dict(frame.f_locals)
+        return self._bound(names, self._run(parsed, past, ChainMap(names, frame.f_globals)))
 
     def _file(self, parsed: Parsed, namespace: Mapping[str, object]) -> Makings:
         found: list[Candidate] = []
-        for body, is_module in _scopes(parsed.tree):
-            if not self._mentions(body, namespace):
+        functions = [each for each in ast.walk(parsed.tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+        for scope in (parsed.tree, *functions):
+            if not self._mentions(scope, namespace):
                 continue
-            local = frozenset() if is_module else bound_names(body)
+            local = frozenset() if scope is parsed.tree else bound_names(scope.body)
             known = {name: value for name, value in namespace.items() if name not in local}
-            state = self._run(parsed, body, known)
-            if state is None:
-                continue
-            if is_module:
-                names = [name for name, value in namespace.items() if value is self._root]
-                held = self._all(union(state.locals.get(name, ()) for name in names), state)
-                if held:
-                    return Makings(held, is_all=True)
+            state = self._run(parsed, scope.body, known)
+            held = self._bound(namespace, state) if scope is parsed.tree else []
+            if held:
+                return Makings(held, is_all=True)
             found += [(thing, state) for thing in state.log if self._fits(thing, state)]
         return Makings(found)
 
-    def _run(self, parsed: Parsed, body: Sequence[ast.stmt], namespace: Mapping[str, object]) -> State | None:
-        frame = Frame(parsed, namespace, is_module=True)
-        return Run(self._session, frame).top(body)
+    def _bound(self, names: Mapping[str, object], state: State) -> list[Candidate]:
+        """What code has bound the names to that hold the model, if all of that may be the model."""
+        holding = [name for name, value in names.items() if value is self._root]
+        return self._all(union(state.locals.get(name, ()) for name in holding), state)
 
-    def _all(self, value: tuple[Thing, ...], state: State | None) -> list[Candidate]:
+    def _run(self, parsed: Parsed, body: Sequence[ast.stmt], namespace: Mapping[str, object]) -> State:
+        run = Run(self._session, Frame(parsed, namespace, is_module=True))
+        run.whole(body)
+        return run.state
+
+    def _all(self, value: tuple[Thing, ...], state: State) -> list[Candidate]:
         """The alternatives, if each of them may be the model."""
-        if state is None or not all(map(is_known, value)):
+        if not all(map(is_known, value)):
             return []
         return [(thing, state) for thing in value if self._fits(thing, state)]
 
     def _fits(self, thing: Thing, state: State) -> bool:
         return is_known(thing) and self._matcher.may_be(thing, state, self._root)
 
-    def _mentions(self, body: Sequence[ast.stmt], namespace: Mapping[str, object]) -> bool:
+    def _mentions(self, scope: ast.AST, namespace: Mapping[str, object]) -> bool:
         """Whether some code calls the model's class, under any name."""
         cls = type(self._root)
         names = {name for name, value in namespace.items() if isinstance(value, type) and made_by(value, cls)}
         names |= {base.__name__ for base in cls.__mro__}
-        for node in body:
-            for inner in ast.walk(node):
-                match inner:
-                    case ast.Call(func=ast.Name(id=name) | ast.Attribute(attr=name)) if name in names:
-                        return True
-        return False
+        callees = (node.func for node in ast.walk(scope) if isinstance(node, ast.Call))
+        return any(getattr(each, "id", getattr(each, "attr", None)) in names for each in callees)
 
 
-def _file_of(hint: object) -> str | None:
+def file_of(hint: object) -> str | None:
+    """The file that a hint is about."""
     match hint:
         case FrameType():
             return hint.f_code.co_filename
@@ -182,7 +151,7 @@ def _file_of(hint: object) -> str | None:
     return None
 
 
-def _namespace(hint: object, parsed: Parsed) -> Mapping[str, object]:
+def namespace_of(hint: object, parsed: Parsed) -> Mapping[str, object]:
     """The live names of a file, or what its imports would bind."""
     match hint:
         case FrameType():
@@ -211,11 +180,3 @@ def _body(parsed: Parsed, code: CodeType) -> list[ast.stmt]:
         return parsed.tree.body
     node = parsed.function(code)
     return [] if node is None or isinstance(node, ast.Lambda) else node.body
-
-
-def _scopes(tree: ast.Module) -> Iterator[tuple[list[ast.stmt], bool]]:
-    """The body of a file and those of its functions."""
-    yield tree.body, True
-    for node in ast.walk(tree):
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-            yield node.body, False

@@ -7,13 +7,16 @@ beyond doubt.
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, NamedTuple
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial, reduce
+from itertools import accumulate
+from operator import or_
+from typing import TYPE_CHECKING
 
 from convlin.source.state import State
 from convlin.source.torch_names import Parameter, is_torch, made_by, parameters_of, takes_children
 from convlin.source.values import (
+    NEXT,
     Anything,
     Arguments,
     Const,
@@ -21,14 +24,13 @@ from convlin.source.values import (
     Either,
     Instance,
     Item,
-    Key,
     Log,
     Made,
-    Next,
     Repeat,
     Thing,
     Unknown,
     Value,
+    fits_key,
     is_shuffled,
     items,
 )
@@ -39,95 +41,63 @@ if TYPE_CHECKING:
 Candidate = tuple[Thing, State]
 
 
-class _Edge(NamedTuple):
-    start: int
-    end: int
-    item: Item | None
-    state: State
+class _Reader:
+    """Reads a log as a row of elements, each of which fits in some places of the row only.
+
+    A set of positions in the row is a number with a bit for each.
+    """
+
+    def __init__(self, length: int, fits: Callable[[Item, int], bool]) -> None:
+        self._all = (2 << length) - 1
+        self._length = length
+        self._fits = fits
+        self._known: dict[int, int] = {}
+
+    def across(self, log: Log, positions: int, *, back: bool = False) -> int:
+        """The positions that the log leads to from some others, or those that lead to them."""
+        for part in reversed(log) if back else log:
+            match part:
+                case Item(key=key):
+                    moved = positions >> 1 & self._places(part) if back else (positions & self._places(part)) << 1
+                    # Something kept under a name may be an attribute, or take the place of another.
+                    positions = moved if key is NEXT else moved | positions
+                case Either(branches=branches):
+                    reached = (self.across(branch, positions, back=back) for branch in branches)
+                    positions = reduce(or_, reached, 0)
+                case Repeat(log=inner):
+                    while (more := positions | self.across(inner, positions, back=back)) != positions:
+                        positions = more
+                case Anything():
+                    lower, upper = (1 << positions.bit_length()) - 1, self._all & -(positions & -positions)
+                    positions = lower if back else upper
+        return positions
+
+    def elements(self, log: Log, starts: int, ends: int) -> Iterator[tuple[int, Value]]:
+        """What can stand at which place when the log leads from one of ``starts`` to one of ``ends``."""
+        reached = list(accumulate(log, lambda now, part: self.across((part,), now), initial=starts))
+        for part, before, behind in zip(reversed(log), reached[-2::-1], reached[::-1], strict=False):
+            in_front = self.across((part,), ends, back=True)
+            match part:
+                case Item(value=value):
+                    yield from ((index, value) for index in _bits(before & self._places(part) & ends >> 1))
+                case Either(branches=branches):
+                    for branch in branches:
+                        yield from self.elements(branch, before, ends)
+                case Repeat(log=inner):
+                    yield from self.elements(inner, behind, in_front)
+                case Anything():
+                    yield from ((index, (Unknown(),)) for index in _bits(behind & in_front >> 1))
+            ends = in_front
+
+    def _places(self, item: Item) -> int:
+        """Where an element fits."""
+        if id(item) not in self._known:
+            self._known[id(item)] = sum(1 << index for index in range(self._length) if self._fits(item, index))
+        return self._known[id(item)]
 
 
-class _Automaton:
-    """The readings of a log: Thompson's construction."""
-
-    def __init__(self) -> None:
-        self.edges: list[_Edge] = []
-        self._jumps: list[tuple[int, int]] = []
-        self._count = 0
-
-    def node(self) -> int:
-        self._count += 1
-        return self._count - 1
-
-    def add(self, log: Log, state: State, start: int) -> int:
-        """Append a log; the node at its end."""
-        for part in log:
-            start = self._add(part, state, start)
-        return start
-
-    def _add(self, part: Item | Either | Repeat | Anything, state: State, start: int) -> int:
-        end = self.node()
-        match part:
-            case Item(key=key):
-                self.edges.append(_Edge(start, end, part, state))
-                # Something kept under a name may be an attribute, or take the place of another.
-                if not isinstance(key, Next):
-                    self._jumps.append((start, end))
-            case Either(branches=branches):
-                for branch in branches:
-                    self._jumps.append((self.add(branch, state, start), end))
-            case Repeat(log=log):
-                self._jumps += [(start, end), (self.add(log, state, end), end)]
-            case Anything():
-                self._jumps.append((start, end))
-                self.edges.append(_Edge(end, end, None, state))
-        return end
-
-    def closure(self, nodes: Iterable[int], *, backward: bool = False) -> frozenset[int]:
-        """All nodes that can be reached without consuming an element."""
-        steps: dict[int, list[int]] = {}
-        for start, end in self._jumps:
-            steps.setdefault(end if backward else start, []).append(start if backward else end)
-        found: set[int] = set()
-        waiting = list(nodes)
-        while waiting:
-            node = waiting.pop()
-            if node not in found:
-                found.add(node)
-                waiting += steps.get(node, [])
-        return frozenset(found)
-
-
-def readings(
-    logs: Sequence[tuple[Log, State]], length: int, fits: Callable[[_Edge, int], bool]
-) -> list[list[_Edge]] | None:
-    """For each position the elements that can stand there; None if no reading has that length."""
-    automaton = _Automaton()
-    start = end = automaton.node()
-    for log, state in logs:
-        end = automaton.add(log, state, end)
-    steps = [[edge for edge in automaton.edges if fits(edge, index)] for index in range(length)]
-    forward = [automaton.closure([start])]
-    for edges in steps:
-        forward.append(automaton.closure(edge.end for edge in edges if edge.start in forward[-1]))
-    if end not in forward[-1]:
-        return None
-    backward = [automaton.closure([end], backward=True)]
-    for edges in reversed(steps):
-        backward.append(automaton.closure((edge.start for edge in edges if edge.end in backward[-1]), backward=True))
-    backward.reverse()
-    return [
-        [edge for edge in edges if edge.start in forward[index] and edge.end in backward[index + 1]]
-        for index, edges in enumerate(steps)
-    ]
-
-
-def fits_key(key: Key, names: Iterable[str]) -> bool:
-    """Whether something stored under a key may be found under one of some names."""
-    if isinstance(key, str):
-        return key in names
-    if isinstance(key, re.Pattern):
-        return any(map(key.fullmatch, names))
-    return key is None
+def _bits(number: int) -> Iterator[int]:
+    return (index for index in range(number.bit_length()) if number >> index & 1)
 
 
 class Matcher:
@@ -156,24 +126,28 @@ class Matcher:
         names = list(modules)
         replaced = [self._replaced([log for log, _ in logs], index, names) for index in range(len(names))]
 
-        def fits(edge: _Edge, index: int) -> bool:
+        def fits(state: State, item: Item, index: int) -> bool:
             name = names[index]
-            if edge.item is None:
-                return True
-            key = edge.item.key
-            if not (name == str(index) if isinstance(key, Next) else fits_key(key, [name])):
+            if not (name == str(index) if item.key is NEXT else fits_key(item.key, [name])):
                 return False
-            return replaced[index] or any(self.may_be(thing, edge.state, modules[name]) for thing in edge.item.value)
+            return replaced[index] or any(self.may_be(thing, state, modules[name]) for thing in item.value)
 
-        found = readings(logs, len(names), fits)
-        if found is None:
+        readers = [(_Reader(len(names), partial(fits, state)), log, state) for log, state in logs]
+        starts = list(accumulate(readers, lambda now, each: each[0].across(each[1], now), initial=1))
+        ends = 1 << len(names)
+        if not starts[-1] & ends:
             return None
-        return {name: list(_candidates(edges)) for name, edges in zip(names, found, strict=True)}
+        found: dict[str, list[Candidate]] = {name: [] for name in names}
+        for (reader, log, state), start in zip(reversed(readers), starts[-2::-1], strict=True):
+            for index, value in reader.elements(log, start, ends):
+                found[names[index]] += [(thing, state) for thing in value]
+            ends = reader.across(log, ends, back=True)
+        return found
 
     def _replaced(self, logs: list[Log], index: int, names: list[str]) -> bool:
         """Whether the element that was here at first may have been exchanged."""
         here = [names[index], str(index - len(names))]
-        return any(not isinstance(item.key, Next) and fits_key(item.key, here) for log in logs for item in items(log))
+        return any(item.key is not NEXT and fits_key(item.key, here) for log in logs for item in items(log))
 
     def _made(self, thing: Made, state: State | None, module: nn.Module) -> bool:
         if thing.callee is None:
@@ -252,10 +226,3 @@ def _same(value: object, name: str, module: nn.Module) -> bool:
 
 def _is_open(thing: Thing) -> bool:
     return isinstance(thing, Unknown | Derived | Instance)
-
-
-def _candidates(edges: list[_Edge]) -> Iterator[Candidate]:
-    for edge in edges:
-        value: Value = (Unknown(),) if edge.item is None else edge.item.value
-        for thing in value:
-            yield thing, edge.state

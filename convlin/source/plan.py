@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from convlin.records import Edit
 from convlin.source.find import Finder
 from convlin.source.match import child_at, within
-from convlin.source.rewrite import Site
+from convlin.source.sites import Site
 
 Changes = Mapping[str, str]
 

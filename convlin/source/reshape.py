@@ -5,10 +5,8 @@ from __future__ import annotations
 import ast
 
 from convlin.records import Edit, Location
-from convlin.source.rewrite import Rewrite, edited, rewrite
+from convlin.source.edits import Rewrite, edited, rewrite
 from convlin.source.syntax import Parsed, parsed_file
-
-_RESHAPES = ("view", "reshape")
 
 
 def corrected_reshape(
@@ -35,29 +33,17 @@ def corrected_reshape(
     parsed = parsed_file(where.file)
     if parsed is None:
         return None
-    call = _call(parsed, where.line, _RESHAPES)
-    if call is None and size is None and not keep_sizes:
-        call = _call(parsed, where.line, ("flatten",))
-    if call is None:
+    calls = parsed.calls(where.line, "view", "reshape")
+    if len(calls) != 1 and size is None and not keep_sizes:
+        calls = parsed.calls(where.line, "flatten")
+    if len(calls) != 1:
         return None
+    (call,) = calls
     if size is not None:
         edit = _resized(parsed, call, size, axis)
     else:
         edit = _renamed(parsed, call) if keep_sizes else _flattened(parsed, call)
     return None if edit is None else rewrite(parsed.source, *parsed.span(call), edit)
-
-
-def _call(parsed: Parsed, line: int, names: tuple[str, ...]) -> ast.Call | None:
-    """The only call of these names on a line."""
-    calls = [
-        node
-        for node in ast.walk(parsed.tree)
-        if isinstance(node, ast.Call)
-        and isinstance(node.func, ast.Attribute)
-        and node.func.attr in names
-        and node.lineno <= line <= (node.end_lineno or node.lineno)
-    ]
-    return calls[0] if len(calls) == 1 else None
 
 
 def _flattened(parsed: Parsed, call: ast.Call) -> Edit | None:

@@ -1,22 +1,172 @@
-"""The record of a call: where it stands, what it is given as it is written, and what it may be given.
+"""The call that made a layer: where it stands, what it is given as it is written, and the same call corrected.
 
-All that rewriting a line needs to know of it, with nothing left of how it was found.
+All that correcting a line needs to know of a call, with nothing left of how it was found.
 """
 
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterator
+import re
+import tokenize
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
 
-from convlin.records import Location
-from convlin.source.rewrite import Argument, Site
-from convlin.source.syntax import Parsed
+from convlin.records import Edit, Location
+from convlin.source.edits import Rewrite, edited, is_editable, not_to_be_written, rewrite, rewritten
+from convlin.source.syntax import Parsed, parse
+from convlin.source.text import SourceText, tokens
 from convlin.source.torch_names import is_torch, parameters_of, takes_any_name
 from convlin.source.values import Const, Made, Value
 
 _LITERAL = (
     ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.List, ast.operator, ast.unaryop, ast.expr_context,
 )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of a call, as written."""
+
+    name: str | None
+    """The parameter; None where that cannot be told."""
+    start: int
+    end: int
+    is_literal: bool = True
+    """Plain numbers, not a variable or a call that other code may use as well."""
+    is_star: bool = False
+    origin: Location | None = None
+    """Where the number is written, when the argument is a name for it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Site:
+    """The call in someone's source that made a layer."""
+
+    location: Location
+    """The line on which the call starts."""
+    start: int
+    """Where the call starts, in characters of the file's text."""
+    end: int
+    statement: tuple[int, int]
+    """First and last line of the statement that the call is part of."""
+    callee: str
+    """What is called, as written: ``nn.Linear``."""
+    certain: bool
+    """Exactly one call can have made the layer, and it is this one."""
+    repeated: bool
+    """The call ran more than once (a loop, a class with several instances), so a change here
+    changes other layers too."""
+    is_plain: bool
+    """A class of PyTorch's own is called, whose arguments mean what they say."""
+    source: SourceText = field(repr=False)
+    arguments: tuple[Argument, ...] = field(default=(), repr=False)
+    accepts: frozenset[str] | None = field(default=None, repr=False)
+    """Names that may be added to the call; None if that is not known."""
+
+    @property
+    def call(self) -> str:
+        """The call as written."""
+        return self.source.text[self.start : self.end]
+
+    @property
+    def position(self) -> tuple[tuple[int, int], tuple[int, int]]:
+        """Where the call starts and ends: line counted from 1, column in characters from 0."""
+        first, last = self.source.line(self.start), self.source.line(self.end)
+        return (first, self.start - self.source.starts[first - 1]), (last, self.end - self.source.starts[last - 1])
+
+    @property
+    def is_editable(self) -> bool:
+        """The call stands in a file of the user's, not in an installed package or a notebook cell."""
+        return is_editable(self.source)
+
+    def is_beside(self, other: Site) -> bool:
+        """Whether the call stands on the lines of another one, and not inside it."""
+        if self.source is not other.source:
+            return False
+        lines = range(self.source.line(other.start), self.source.line(other.end) + 1)
+        apart = self.end <= other.start or other.end <= self.start
+        return apart and self.source.line(self.start) in lines and self.source.line(self.end) in lines
+
+    def rewrite(self, changes: Mapping[str, str], beside: Iterable[tuple[Site, Mapping[str, str]]] = ()) -> str | None:
+        """The lines of the call with some arguments changed; None where that cannot be done.
+
+        ``beside`` are other calls on these lines (``is_beside``), and what to change in them.
+        """
+        edits = self.edit(changes)
+        others = [edit for other, wanted in beside for edit in other.edit(wanted) or ()]
+        return None if edits is None else rewritten(self.source, self.start, self.end, [*edits, *others])
+
+    def edit(self, changes: Mapping[str, str]) -> tuple[Edit, ...] | None:
+        """The same change as edits of the file, one for each argument; None where that cannot be done."""
+        edits: list[Edit] = []
+        missing: dict[str, str] = {}
+        for name, new in changes.items():
+            written = [argument for argument in self.arguments if argument.name == name]
+            if written:
+                edits.append(self._replacement(written[0], new))
+            else:
+                missing[name] = new
+        if missing:
+            takes_them = self.accepts is not None and self.accepts.issuperset(missing)
+            if any(argument.is_star for argument in self.arguments) or not takes_them:
+                return None
+            start, new = _appended(self.source, self.start, self.end, missing)
+            why_not = self._doubt()
+            edits.append(Edit(self.source.name, start, start, "", new, not why_not, why_not))
+        return tuple(edits)
+
+    def _replacement(self, argument: Argument, new: str) -> Edit:
+        old = self.source.text[argument.start : argument.end]
+        why_not = self._doubt()
+        if not why_not and not argument.is_literal:
+            why_not = f"{' '.join(old.split())} may be used elsewhere too"
+        return Edit(self.source.name, argument.start, argument.end, old, new, not why_not, why_not)
+
+    @property
+    def doubt(self) -> str:
+        """Why a change of what is called might not do what it should; empty where it does."""
+        if not self.certain:
+            return "another line may have made this layer"
+        return "this line makes more than one layer" if self.repeated else ""
+
+    def _doubt(self) -> str:
+        if self.doubt:
+            return self.doubt
+        if not self.is_plain:
+            return f"what {self.callee} does with its arguments is not known"
+        return not_to_be_written(self.source)
+
+
+def in_front(site: Site, layer: str) -> Rewrite | None:
+    """The lines of an ``nn.Sequential(...)`` with another layer of ``torch.nn`` set in front of the one at ``site``.
+
+    None where the layer is not written among the arguments of an ``nn.Sequential``.
+    """
+    package, dot, _ = site.callee.rpartition(".")
+    parsed = parse(site.source)
+    if parsed is None or not dot:
+        return None
+    for node in ast.walk(parsed.tree):
+        if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("Sequential"):
+            continue
+        if any(parsed.span(each) == (site.start, site.end) for each in node.args):
+            return _with(site, site.start, f"{package}.{layer}, ")
+    return None
+
+
+def other_layer(site: Site, layer: str) -> Rewrite | None:
+    """The lines that make a layer, with another class of ``torch.nn`` in its place; None where that cannot be."""
+    package, dot, _ = site.callee.rpartition(".")
+    if not dot or not site.call.startswith(site.callee):
+        return None
+    return _with(site, site.start + len(site.callee), f"{package}.{layer}")
+
+
+def _with(site: Site, end: int, new: str) -> Rewrite:
+    """The lines of a site with its start written anew; in doubt where other lines or other layers may be meant."""
+    edit = edited(site.source, site.start, end, new)
+    why_not = edit.remark or site.doubt
+    return rewrite(site.source, site.start, site.end, replace(edit, certain=not why_not, remark=why_not))
 
 
 def site_of(made: Made, *, certain: bool, repeated: bool) -> Site:
@@ -65,3 +215,27 @@ def _argument(parsed: Parsed, node: ast.expr, name: str | None, value: Value, is
         case (Const(node=ast.expr() as written, frame=frame),) if frame is not None and not literal:
             origin = Location(frame.parsed.source.name, written.lineno)
     return Argument(name, start, end, literal, star, origin)
+
+
+def _appended(source: SourceText, start: int, end: int, missing: Mapping[str, str]) -> tuple[int, str]:
+    """Where in a call to add keywords, and the text to add."""
+    added = ", ".join(f"{name}={value}" for name, value in missing.items())
+    last, place = _last_token(source.text[start:end])
+    place += start
+    if last == "(":
+        return place, added
+    if last != ",":
+        return place, f", {added}"
+    if not re.search(r"[\r\n]", source.text[place:end]):
+        return place, f" {added}"
+    # The arguments stand on lines of their own, each with a comma: so does the new one.
+    first, stop = source.lines(source.line(place), source.line(place))
+    indent = re.match(r"[ \t]*", source.text[first:stop])
+    return stop, f"{source.newline}{indent.group() if indent else ''}{added},"
+
+
+def _last_token(call: str) -> tuple[str, int]:
+    """What stands before the closing parenthesis of a call, comments left out, and where it ends."""
+    skipped = (tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.DEDENT, tokenize.ENDMARKER)
+    last = [(token.string, start) for token, start in tokens(call) if token.type not in skipped][-2]
+    return last[0], last[1] + len(last[0])

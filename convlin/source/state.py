@@ -6,10 +6,30 @@ once in a log and the rest becomes an alternative or a repetition.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-from convlin.source.values import Bunch, Either, Log, Made, Part, Repeat, Thing, Value, blurred, union
+from convlin.source.values import (
+    NEXT,
+    Anything,
+    Bunch,
+    Const,
+    Either,
+    Item,
+    Log,
+    Made,
+    Part,
+    Repeat,
+    Thing,
+    Value,
+    blurred,
+    constant,
+    is_shuffled,
+    items,
+    key_of,
+    rekeyed,
+    union,
+)
 
 
 @dataclass(slots=True)
@@ -18,66 +38,78 @@ class State:
 
     locals: dict[str, Value] = field(default_factory=dict)
     log: dict[Thing, Log] = field(default_factory=dict)
+    is_dead: bool = False
+    """The code does not get here."""
+    owner: type | None = None
+    """The class whose code was followed up to here, from its first line to its last."""
 
     def copy(self) -> State:
         """An independent copy, for a branch."""
         return State(dict(self.locals), dict(self.log))
 
-    def become(self, other: State | None) -> None:
-        """Go on with what is known at another point; None, from code that never comes back, changes nothing."""
-        if other is not None:
-            self.locals, self.log = other.locals, other.log
-
     def known(self, thing: Thing) -> Log | None:
         """The log of a thing; None for one that this way of the code has not made."""
         return self.log.get(thing, None if isinstance(thing, Bunch | Made) else ())
 
-    def record(self, value: Value, part: Part) -> None:
+    def record(self, value: Value, *parts: Part) -> None:
         """Something happens to a thing: for certain if the value is one thing, else perhaps."""
-        added: Log = (part,) if len(value) == 1 else (Either(((part,), ())),)
+        added = parts if len(value) == 1 else tuple(map(_perhaps, parts))
         for thing in value:
             self.log[thing] = self.log.get(thing, ()) + added
 
+    def contents(self, value: Value) -> Log:
+        """The elements that one gets by iterating over a value."""
+        return _one_of([self._contents(thing) for thing in value])
 
-def joined(states: Iterable[State | None]) -> State | None:
-    """What is known where several ways of the code meet; None stands for a way that does not get there."""
-    result: State | None = None
-    for state in states:
-        if result is None or state is None:
-            result = state or result
-            continue
-        result = State(
-            {
-                name: union([result.locals.get(name, ()), state.locals.get(name, ())])
-                for name in {**result.locals, **state.locals}
-            },
-            {
-                thing: _either(result.known(thing), state.known(thing))
-                for thing in {**result.log, **state.log}
-            },
-        )  # fmt: skip
-    return result
+    def mapping(self, value: Value) -> Log:
+        """The entries that one gets by reading a value as a dict, or as a list of pairs."""
+        return _one_of([self._mapping(thing) for thing in value])
+
+    def elements(self, value: Value) -> list[Value] | None:
+        """The elements of a value whose length is known."""
+        log = self.contents(value)
+        found = [part.value for part in log if isinstance(part, Item)]
+        return found if len(found) == len(log) else None
+
+    def _contents(self, thing: Thing) -> Log:
+        if isinstance(thing, Const) and isinstance(thing.value, tuple):
+            return tuple(Item(NEXT, constant(part, firm=thing.firm)) for part in thing.value)
+        if not isinstance(thing, Made | Bunch):
+            return (Anything(),)
+        log = self.log.get(thing, ())
+        log = rekeyed(log, lambda item: Item(NEXT, item.value)) if isinstance(thing, Made) else log
+        # A name is that of an element exchanged afterwards, or of a dict's entry: a dict gives its keys.
+        is_keyed = any(item.key is not NEXT for item in items(log))
+        return (Anything(),) if is_keyed or is_shuffled(log) else log
+
+    def _mapping(self, thing: Thing) -> Log:
+        log = self.log.get(thing, ())
+        if not isinstance(thing, Bunch) or is_shuffled(log):
+            return (Anything(),)
+        return log if thing.kind == "dict" else rekeyed(log, self._pair)
+
+    def _pair(self, item: Item) -> Item | Anything:
+        parts = self.elements(item.value)
+        return Item(key_of(parts[0]), parts[1]) if parts and len(parts) == 2 else Anything()
 
 
-def ways(evaluations: Iterable[Callable[[State], Value]], state: State) -> Value:
-    """Several ways in which the code may go on, and what each of them evaluates to."""
-    values: list[Value] = []
-    states: list[State] = []
-    for evaluate in evaluations:
-        way = state.copy()
-        values.append(evaluate(way))
-        states.append(way)
-    state.become(joined(states))
-    return union(values)
+def joined(states: Iterable[State]) -> State:
+    """What is known where several ways of the code meet, those left out that do not get there."""
+    first, *others = [state for state in states if not state.is_dead] or [State(is_dead=True)]
+    for other in others:
+        names, things = {**first.locals, **other.locals}, {**first.log, **other.log}
+        first = State(
+            {name: union([first.locals.get(name, ()), other.locals.get(name, ())]) for name in names},
+            {thing: _either(first.known(thing), other.known(thing)) for thing in things},
+        )
+    return first
 
 
 def repeated(start: State, entry: State, end: State) -> State:
     """What is known after a loop, whose body led from ``entry`` to ``end``, was entered at ``start``."""
     names = {
-        name: union([start.locals.get(name, ()), blurred(end.locals[name])])
-        if end.locals[name] is not start.locals.get(name)
-        else end.locals[name]
-        for name in end.locals
+        name: value if value is start.locals.get(name) else union([start.locals.get(name, ()), blurred(value)])
+        for name, value in end.locals.items()
     }
     logs = dict(end.log)
     for thing, log in end.log.items():
@@ -94,10 +126,17 @@ def partly(start: State, end: State) -> State:
     """What is known when of all that happened between two states only some may have happened."""
     logs = dict(end.log)
     for thing, log in end.log.items():
-        known = start.known(thing) or ()
-        count = _common(known, log)
-        logs[thing] = (*log[:count], *(Either(((part,), ())) for part in log[count:]))
+        count = _common(start.known(thing) or (), log)
+        logs[thing] = (*log[:count], *map(_perhaps, log[count:]))
     return State(end.locals, logs)
+
+
+def _perhaps(part: Part) -> Part:
+    return Either(((part,), ()))
+
+
+def _one_of(logs: list[Log]) -> Log:
+    return logs[0] if len(logs) == 1 else (Either(tuple(logs)),)
 
 
 def _either(one: Log | None, other: Log | None) -> Log:
@@ -111,9 +150,5 @@ def _either(one: Log | None, other: Log | None) -> Log:
 
 def _common(one: Log, other: Log) -> int:
     """How many parts two logs share at their start."""
-    count = 0
-    for left, right in zip(one, other, strict=False):
-        if left is not right:
-            break
-        count += 1
-    return count
+    differ = (index for index, (left, right) in enumerate(zip(one, other, strict=False)) if left is not right)
+    return next(differ, min(len(one), len(other)))

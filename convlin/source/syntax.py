@@ -7,7 +7,6 @@ import ast
 import inspect
 import threading
 import warnings
-from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from functools import cached_property
 from types import CodeType, FunctionType
@@ -18,8 +17,6 @@ from convlin.source.text import SourceText, read
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
 Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.arg | ast.alias
-Trail: TypeAlias = tuple[str | None, ...]
-"""Names of attributes and indices one after the other; None for an index that is not written out."""
 
 _FUTURE_FLAGS = 0
 for _name in __future__.all_feature_names:
@@ -39,11 +36,35 @@ class Parsed:
         start = self.source.offset(node.lineno, node.col_offset)
         return start, self.source.offset(node.end_lineno or node.lineno, node.end_col_offset or 0)
 
-    def statement(self, node: ast.expr) -> ast.stmt:
-        """The innermost statement that a node stands in."""
-        # The statements stand in the order in which they start, outer before inner.
-        before = bisect_right(self._starts, (node.lineno, node.col_offset))
-        return next(inner for inner in reversed(self._statements[:before]) if _holds(inner, node))
+    def around(self, node: ast.AST) -> Iterator[ast.AST]:
+        """The nodes that a node stands in, the innermost first."""
+        outer = self._parents.get(node)
+        while outer is not None:
+            yield outer
+            outer = self._parents.get(outer)
+
+    def statement(self, node: ast.AST) -> ast.stmt:
+        """The innermost statement that a node stands in, or the node itself."""
+        return next(each for each in (node, *self.around(node)) if isinstance(each, ast.stmt))
+
+    def calls(self, line: int, *names: str) -> list[ast.Call]:
+        """The calls on a line, of methods with these names if there are any."""
+        return [
+            node
+            for node in ast.walk(self.tree)
+            if isinstance(node, ast.Call)
+            and node.lineno <= line <= (node.end_lineno or node.lineno)
+            and (not names or (isinstance(node.func, ast.Attribute) and node.func.attr in names))
+        ]
+
+    def before(self, statement: ast.stmt) -> list[ast.stmt]:
+        """The statements in front of one in the block that it stands in, the nearest first."""
+        outer = next(self.around(statement))
+        for field in ("body", "orelse", "finalbody"):
+            block = getattr(outer, field, None)
+            if isinstance(block, list) and statement in block:
+                return block[: block.index(statement)][::-1]
+        return []
 
     def function(self, code: CodeType) -> Function | None:
         """The function that this code was compiled from; None where the file has changed since."""
@@ -55,13 +76,14 @@ class Parsed:
 
     def _is_current(self, code: CodeType, node: Function) -> bool:
         # Equal code objects have the same instructions, constants, names and line numbers.
-        if code in self._code_objects(code.co_flags & _FUTURE_FLAGS):
+        if code in self.codes(code.co_flags & _FUTURE_FLAGS):
             return True
         # pytest compiles its own form of a function with an assertion in it.
         names = tuple(argument.arg for argument in parameters(node.args))
         return "@pytest_ar" in code.co_names and code.co_varnames[: len(names)] == names
 
-    def _code_objects(self, flags: int) -> frozenset[CodeType]:
+    def codes(self, flags: int = 0) -> frozenset[CodeType]:
+        """The code objects that the text compiles to; nothing is run."""
         if flags not in self._compiled:
             self._compiled[flags] = frozenset(self._compile(flags))
         return self._compiled[flags]
@@ -90,30 +112,12 @@ class Parsed:
             if isinstance(node, ast.Lambda):
                 found.setdefault(("<lambda>", node.lineno), []).append(node)
             elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                first = min([node.lineno, *(decorator.lineno for decorator in node.decorator_list)])
-                found.setdefault((node.name, first), []).append(node)
+                found.setdefault((node.name, first_line(node)), []).append(node)
         return found
 
     @cached_property
-    def stores(self) -> list[tuple[Trail, ast.expr]]:
-        """Where something is put into anything but ``self``, and under which names:
-        ``net.fc = ...`` gives ``("fc",)`` and ``self.features[i] = ...`` gives ``("features", None)``."""
-        found: list[tuple[Trail, ast.expr]] = []
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
-                root, names = _trail(node)
-                if not (root == "self" and len(names) == 1 and isinstance(node, ast.Attribute)):
-                    found.append((names, node))
-        return found
-
-    @cached_property
-    def _statements(self) -> list[ast.stmt]:
-        found = [node for node in ast.walk(self.tree) if isinstance(node, ast.stmt)]
-        return sorted(found, key=_start)
-
-    @cached_property
-    def _starts(self) -> list[tuple[int, int]]:
-        return [_start(node) for node in self._statements]
+    def _parents(self) -> dict[ast.AST, ast.AST]:
+        return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
 
 class Files:
@@ -174,16 +178,29 @@ def unwrapped(function: FunctionType) -> FunctionType:
     return inner if isinstance(inner, FunctionType) else function
 
 
-def mentioned(code: CodeType) -> frozenset[str]:
-    """Every name and every text in a function: what it may speak of."""
-    names = {*code.co_names, *(each for each in code.co_consts if isinstance(each, str))}
-    return frozenset(names).union(*map(mentioned, (each for each in code.co_consts if isinstance(each, CodeType))))
+def first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The line on which a function starts for Python: that of its first decorator."""
+    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
 
 
 def parameters(arguments: ast.arguments) -> list[ast.arg]:
     """The parameters in the order in which a code object names them, ``*args`` and ``**kwargs`` last."""
-    found = [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
-    return [*found, *(star for star in (arguments.vararg, arguments.kwarg) if star is not None)]
+    return [*named(arguments), *(star for star in (arguments.vararg, arguments.kwarg) if star is not None)]
+
+
+def named(arguments: ast.arguments) -> list[ast.arg]:
+    """The parameters without ``*args`` and ``**kwargs``."""
+    return [*arguments.posonlyargs, *arguments.args, *arguments.kwonlyargs]
+
+
+def defaults(arguments: ast.arguments) -> dict[str, ast.expr]:
+    """The defaults of a function's parameters by name."""
+    positional = [*arguments.posonlyargs, *arguments.args]
+    pairs = [
+        *zip(reversed(positional), reversed(arguments.defaults), strict=False),
+        *zip(arguments.kwonlyargs, arguments.kw_defaults, strict=True),
+    ]
+    return {parameter.arg: default for parameter, default in pairs if default is not None}
 
 
 def bound_names(nodes: list[ast.stmt]) -> frozenset[str]:
@@ -209,31 +226,3 @@ def own_scope(nodes: Sequence[ast.AST]) -> Iterator[ast.AST]:
         yield node
         if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef | ast.Lambda):
             waiting.extend(ast.iter_child_nodes(node))
-
-
-def _trail(node: ast.expr) -> tuple[str | None, Trail]:
-    """The variable that a chain of attributes and indices starts from, and their names."""
-    names: list[str | None] = []
-    while True:
-        match node:
-            case ast.Attribute(value=base, attr=name):
-                names.append(name)
-            case ast.Subscript(value=base, slice=ast.Constant(value=str() | int() as key)):
-                names.append(str(key))
-            case ast.Subscript(value=base):
-                names.append(None)
-            case ast.Name(id=root):
-                return root, tuple(reversed(names))
-            case _:
-                return None, tuple(reversed(names))
-        node = base
-
-
-def _start(node: ast.stmt) -> tuple[int, int]:
-    return node.lineno, node.col_offset
-
-
-def _holds(outer: ast.stmt, inner: ast.expr) -> bool:
-    start = (outer.lineno, outer.col_offset) <= (inner.lineno, inner.col_offset)
-    end = (inner.end_lineno or 0, inner.end_col_offset or 0) <= (outer.end_lineno or 0, outer.end_col_offset or 0)
-    return start and end

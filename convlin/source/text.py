@@ -6,14 +6,18 @@ UTF-8 bytes) become offsets here and nowhere else.
 
 from __future__ import annotations
 
+import io
 import linecache
 import re
+import tokenize
 from bisect import bisect_right
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import NamedTuple
 
 # Python ends a line here and nowhere else; str.splitlines would also cut at a form feed.
-_LINE_END = re.compile(r"\r\n|\r|\n")
+LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,7 +50,7 @@ class SourceText:
     @property
     def newline(self) -> str:
         """How this file ends a line."""
-        found = _LINE_END.search(self.text)
+        found = LINE_END.search(self.text)
         return found.group() if found else "\n"
 
     @property
@@ -72,9 +76,6 @@ def read(name: str) -> SourceText | None:
 
 def decode(name: str, data: bytes) -> SourceText | None:
     """The text of a file's bytes; None where the text would not give the same bytes again."""
-    import io
-    import tokenize
-
     try:
         # Python knows a line that ends with \\r alone, this function does not.
         lines = io.BytesIO(data.replace(b"\r", b"\n"))
@@ -87,5 +88,32 @@ def decode(name: str, data: bytes) -> SourceText | None:
 
 def indexed(name: str, text: str, encoding: str | None) -> SourceText:
     """A text with its lines counted."""
-    starts = (0, *(end.end() for end in _LINE_END.finditer(text)))
+    starts = (0, *(end.end() for end in LINE_END.finditer(text)))
     return SourceText(name, text, encoding, starts)
+
+
+def tokens(text: str) -> Iterator[tuple[tokenize.TokenInfo, int]]:
+    """The tokens of some code, each with the offset at which it starts; line ends are those of Python."""
+    starts = indexed("", text, None).starts
+    lines = iter(LINE_END.split(text))
+    for token in tokenize.generate_tokens(lambda: f"{line}\n" if (line := next(lines, None)) is not None else ""):
+        yield token, starts[min(token.start[0], len(starts)) - 1] + token.start[1]
+
+
+class Comment(NamedTuple):
+    """One comment of a file."""
+
+    start: int
+    """Where its ``#`` stands, in characters of the file's text."""
+    text: str
+    own_line: bool
+    """Nothing else stands on its line."""
+
+
+def comments_of(source: SourceText) -> dict[int, Comment]:
+    """Every comment of a file by its line."""
+    return {
+        token.start[0]: Comment(start, token.string, not token.line[: token.start[1]].strip())
+        for token, start in tokens(source.text)
+        if token.type == tokenize.COMMENT
+    }

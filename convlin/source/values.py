@@ -9,8 +9,9 @@ elements, and it covers everything that can have happened.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from enum import Enum, auto
 from typing import TYPE_CHECKING, Final, TypeAlias, TypeGuard
 
 if TYPE_CHECKING:
@@ -107,6 +108,8 @@ class Bunch:
 class Arguments:
     """Arguments of a call."""
 
+    node: ast.AST | None = None
+    """The call that they are written in."""
     positional: tuple[Value, ...] = ()
     keywords: Mapping[str, Value] = field(default_factory=dict)
     is_open: bool = False
@@ -177,12 +180,13 @@ ABSENT: Final = Absent()
 SOFT: Final = Unknown(soft=True)
 
 
-@dataclass(frozen=True, slots=True)
-class Next:
+class Next(Enum):
     """Key of an element that goes to the end."""
 
+    NEXT = auto()
 
-NEXT: Final = Next()
+
+NEXT: Final = Next.NEXT
 Key: TypeAlias = "str | re.Pattern[str] | Next | None"
 """A name, the pattern of a name, the end of a list, or (None) a name that is not known."""
 
@@ -249,15 +253,26 @@ def key_of(value: Value) -> Key:
     return None
 
 
+def fits_key(key: Key, names: Collection[str]) -> bool:
+    """Whether something stored under a key may be found under one of some names."""
+    if isinstance(key, str):
+        return key in names
+    if isinstance(key, re.Pattern):
+        return any(map(key.fullmatch, names))
+    return key is None
+
+
 def reaching(log: Log, names: frozenset[str], before: Value) -> Value:
     """What may be stored under one of some names for the same place, after everything in a log."""
     for part in log:
         match part:
-            case Item(key=str() as key, value=value):
-                before = value if key in names else before
-            case Item(key=re.Pattern() as key, value=value):
-                before = union([before, value]) if any(map(key.fullmatch, names)) else before
-            case Item(key=None, value=value):
+            case Item(key=key) if not fits_key(key, names):
+                continue
+            case Item(key=str(), value=value):
+                before = value
+            case Item(key=re.Pattern(), value=value):
+                before = union([before, value])
+            case Item(value=value):
                 # Code that stores what it is given where it is told to is hardly about this name.
                 before = union([before, map_things(softened, value)])
             case Either(branches=branches):
@@ -289,30 +304,27 @@ def blurred(value: Value) -> Value:
     return map_things(lambda thing: Unknown() if isinstance(thing, Const) else thing, value)
 
 
-def items(log: Log) -> Iterator[Item]:
-    """Every element in a log, whether it was put in for certain or not."""
+def leaves(log: Log) -> Iterator[Item | Anything]:
+    """Everything in a log that may have happened, in branches and loops too."""
     for part in log:
         match part:
-            case Item():
+            case Item() | Anything():
                 yield part
             case Either(branches=branches):
                 for branch in branches:
-                    yield from items(branch)
+                    yield from leaves(branch)
             case Repeat(log=inner):
-                yield from items(inner)
+                yield from leaves(inner)
+
+
+def items(log: Log) -> Iterator[Item]:
+    """Every element in a log, whether it was put in for certain or not."""
+    return (part for part in leaves(log) if isinstance(part, Item))
 
 
 def is_shuffled(log: Log) -> bool:
     """The order of the elements, or which of them are left, is not known."""
-    for part in log:
-        match part:
-            case Anything(shuffled=True):
-                return True
-            case Either(branches=branches) if any(map(is_shuffled, branches)):
-                return True
-            case Repeat(log=inner) if is_shuffled(inner):
-                return True
-    return False
+    return any(isinstance(part, Anything) and part.shuffled for part in leaves(log))
 
 
 def rekeyed(log: Log, change: Callable[[Item], Part]) -> Log:

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from convlin.records import Call, Report, Source, SourceKind
+from convlin.records import Report, Source, SourceKind
 from convlin.render.picture.graph import Key
+from convlin.render.tree import parents
 
 NOWHERE = -1
 """No container: the call of the model itself, or a pass that stopped inside it."""
@@ -17,7 +18,7 @@ class CallTree:
     def __init__(self, report: Report) -> None:
         self._calls = report.calls
         self._joins = report.joins
-        self.parents = _parents(report.calls)
+        self.parents = parents(report.calls)
         """For each call the innermost container call around it, or ``NOWHERE``."""
         self._chains: dict[int, tuple[int, ...]] = {NOWHERE: ()}
         self._consumers = self._first_consumers()
@@ -78,14 +79,3 @@ class CallTree:
                 if source.kind is SourceKind.JOIN and number in first:
                     first[source.number] = min(first.get(source.number, first[number]), first[number])
         return first
-
-
-def _parents(calls: tuple[Call, ...]) -> list[int]:
-    """For each call the innermost container call around it, or -1."""
-    parents = [NOWHERE] * len(calls)
-    open_calls: list[int] = []
-    for index, call in enumerate(calls):
-        while open_calls and open_calls[-1] >= index - call.inner:
-            parents[open_calls.pop()] = index
-        open_calls.append(index)
-    return parents

@@ -1,15 +1,14 @@
-"""The call of a layer in ``forward``, with its argument corrected; a layer set in front of another."""
+"""A line of ``forward`` corrected: what a layer is called with, and a layer that is made there and never called."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from typing import NamedTuple
 
 from convlin.records import Edit, Location
-from convlin.source.rewrite import Rewrite, Site, edited, rewrite
-from convlin.source.syntax import Parsed, parse, parsed_file
+from convlin.source.edits import Rewrite, edited, rewrite
+from convlin.source.syntax import Parsed, parsed_file
 
 #: What a method can be called on as it stands; anything else needs parentheses.
 _PRIMARY = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
@@ -37,15 +36,15 @@ def loop_at(where: Location, name: str) -> Loop | None:
     Loop(line=3, argument='x')
     """
     parsed = parsed_file(where.file)
-    calls = [] if parsed is None else _calls(parsed, where.line)
-    if any(_last_name(call.func) == name for call in calls):
+    calls = [] if parsed is None else parsed.calls(where.line)
+    if parsed is None or any(_last_name(call.func) == name for call in calls):
         return None
     for call in calls:
-        loop = None if parsed is None else _loop(parsed, call)
-        if loop is not None:
-            first = call.args[0] if len(call.args) == 1 and isinstance(loop, ast.For) else None
-            line = loop.lineno if isinstance(loop, ast.For) else call.lineno
-            return Loop(line, first.id if isinstance(first, ast.Name) else "")
+        match _loop(parsed, call), call.args:
+            case ast.For(lineno=line), [ast.Name(id=given)]:
+                return Loop(line, given)
+            case ast.For(lineno=line) | ast.expr(lineno=line), _:
+                return Loop(line, "")
     return None
 
 
@@ -86,57 +85,61 @@ def corrected_keyword(where: Location, name: str, keyword: str, position: int, v
     return _corrected(where, name, edits)
 
 
-def in_front(site: Site, layer: str) -> Rewrite | None:
-    """The lines of an ``nn.Sequential(...)`` with another layer of ``torch.nn`` set in front of the one at ``site``.
+def with_call(where: Location, name: str, kind: str) -> tuple[Location, Rewrite] | None:
+    """Where the argument of the layer ``name``, called at ``where``, comes from, and that line with the call.
 
-    None where the layer is not written among the arguments of an ``nn.Sequential``.
+    ``kind`` is the class of the module that arrived.  None where that cannot be told.
+
+    >>> from torch import nn
+    >>> class Net(nn.Module):
+    ...     def forward(self, x):
+    ...         x = nn.ReLU(self.conv(x))
+    ...         return self.fc(x)
+    >>> with_call(Location(Net.forward.__code__.co_filename, 4), "fc", "ReLU")[1].text
+    'x = nn.ReLU()(self.conv(x))'
     """
-    package, dot, _ = site.callee.rpartition(".")
-    parsed = parse(site.source)
-    if parsed is None or not dot:
+    parsed = parsed_file(where.file)
+    calls = [] if parsed is None else [call for call in parsed.calls(where.line, name) if call.args]
+    if parsed is None or len(calls) != 1:
         return None
-    for node in ast.walk(parsed.tree):
-        if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("Sequential"):
-            continue
-        if any(parsed.span(each) == (site.start, site.end) for each in node.args):
-            return _made(site, edited(site.source, site.start, site.start, f"{package}.{layer}, "))
+    given: ast.expr | None = calls[0].args[0]
+    variable = given.id if isinstance(given, ast.Name) else ""
+    if variable:
+        given = _assigned(parsed, parsed.statement(calls[0]), variable)
+    match given:
+        case ast.Call(func=ast.Attribute(attr=made) | ast.Name(id=made), args=[_], keywords=[]) if made == kind:
+            end, call = parsed.span(given.func)[1], "()"
+        case ast.Attribute() if variable:
+            end, call = parsed.span(given)[1], f"({variable})"
+        case _:
+            return None
+    corrected = rewrite(parsed.source, *parsed.span(given), edited(parsed.source, end, end, call))
+    return Location(parsed.source.name, given.lineno), corrected
+
+
+def _assigned(parsed: Parsed, statement: ast.stmt, name: str) -> ast.expr | None:
+    """What was assigned to a name last, in the statements in front of one."""
+    for before in parsed.before(statement):
+        match before:
+            case ast.Assign(targets=[ast.Name(id=target)], value=value) if target == name:
+                return value
+        stored = (node for node in ast.walk(before) if isinstance(node, ast.Name) and node.id == name)
+        if any(isinstance(node.ctx, ast.Store) for node in stored):
+            return None
     return None
-
-
-def other_layer(site: Site, layer: str) -> Rewrite | None:
-    """The lines that make a layer, with another class of ``torch.nn`` in its place; None where that cannot be."""
-    package, dot, _ = site.callee.rpartition(".")
-    if not dot or not site.call.startswith(site.callee):
-        return None
-    return _made(site, edited(site.source, site.start, site.start + len(site.callee), f"{package}.{layer}"))
-
-
-def _made(site: Site, edit: Edit) -> Rewrite:
-    """The lines of a site; in doubt where it is not the only one, or makes more than one layer."""
-    why_not = edit.remark or site.doubt
-    edit = replace(edit, certain=not why_not, remark=why_not)
-    return rewrite(site.source, site.start, site.end, edit)
 
 
 def _corrected(where: Location, name: str, change: Callable[[Parsed, ast.Call], Iterator[Edit]]) -> Rewrite | None:
     parsed = parsed_file(where.file)
     if parsed is None:
         return None
-    near = _calls(parsed, where.line)
+    near = parsed.calls(where.line)
     calls = [call for call in near if _last_name(call.func) == name]
     calls = calls or [call for call in near if _loop(parsed, call) is not None]
     if len(calls) != 1:
         return None
     edits = tuple(change(parsed, calls[0]))
     return rewrite(parsed.source, *parsed.span(calls[0]), *edits) if edits else None
-
-
-def _calls(parsed: Parsed, line: int) -> list[ast.Call]:
-    return [
-        node
-        for node in ast.walk(parsed.tree)
-        if isinstance(node, ast.Call) and node.lineno <= line <= (node.end_lineno or node.lineno)
-    ]
 
 
 def _loop(parsed: Parsed, call: ast.Call) -> ast.For | ast.expr | None:
@@ -146,25 +149,25 @@ def _loop(parsed: Parsed, call: ast.Call) -> ast.For | ast.expr | None:
         callee = callee.slice
     if not isinstance(callee, ast.Name):
         return None
-    for node in ast.walk(parsed.tree):
-        if isinstance(node, ast.For) and node.lineno <= call.lineno <= (node.end_lineno or 0):
-            targets = [node.target]
-        elif isinstance(node, ast.ListComp | ast.SetComp | ast.GeneratorExp | ast.DictComp) and any(
-            inner is call for inner in ast.walk(node)
-        ):
-            targets = [each.target for each in node.generators]
-        else:
-            continue
-        named = {inner.id for target in targets for inner in ast.walk(target) if isinstance(inner, ast.Name)}
-        if callee.id in named:
+    for node in parsed.around(call):
+        match node:
+            case ast.For(target=target):
+                targets = [target]
+            case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
+                targets = [each.target for each in node.generators]
+            case _:
+                continue
+        names = (inner for target in targets for inner in ast.walk(target) if isinstance(inner, ast.Name))
+        if any(name.id == callee.id for name in names):
             return node
     return None
 
 
 def _last_name(callee: ast.expr) -> str:
     """``fc`` for ``self.fc``, ``0`` for ``self.layers[0]``, ``head`` for ``self.heads["head"]``."""
-    if isinstance(callee, ast.Attribute):
-        return callee.attr
-    if isinstance(callee, ast.Subscript) and isinstance(callee.slice, ast.Constant):
-        return str(callee.slice.value)
+    match callee:
+        case ast.Attribute(attr=name):
+            return name
+        case ast.Subscript(slice=ast.Constant(value=key)):
+            return str(key)
     return ""

@@ -1,0 +1,134 @@
+"""Edits of source that change a stretch of text and keep everything else.
+
+Edits are stretches of a file's text and what to write there; ``apply`` makes the bytes of the
+changed files from them and writes nothing itself.
+"""
+
+from __future__ import annotations
+
+import re
+import textwrap
+from collections.abc import Iterable, Iterator
+from itertools import pairwise
+from pathlib import Path
+from typing import NamedTuple
+
+from convlin._util.packages import is_installed
+from convlin.records import Edit, Location
+from convlin.source.text import LINE_END, SourceText, read
+
+
+class Rewrite(NamedTuple):
+    """Lines of source as they should be, and the edits that make them so."""
+
+    text: str
+    edits: tuple[Edit, ...]
+
+
+def apply(edits: Iterable[Edit]) -> dict[str, bytes]:
+    """The new bytes of every file that some edits change; nothing is written.
+
+    Raises ``ValueError`` if a file is not what it was when the edits were made, or if edits overlap.
+    """
+    return {name: text.encode(source.encoding or "utf-8") for name, source, text in _changed(edits)}
+
+
+def unified_diff(edits: Iterable[Edit], *, base: str | Path | None = None) -> str:
+    """The edits as a patch, with file names relative to ``base`` where they lie in it."""
+    return "".join(line for name, source, text in _changed(edits) for line in _diff(name, source.text, text, base))
+
+
+def is_editable(source: SourceText) -> bool:
+    """A file of the user's, not one of an installed package and not a notebook cell."""
+    return not not_to_be_written(source)
+
+
+def not_to_be_written(source: SourceText) -> str:
+    """Why a source is not to be changed; empty for a file of the user's."""
+    if not source.on_disk:
+        return "this code stands in no file"
+    return "this file is not the user's own" if _is_installed(Path(source.name)) else ""
+
+
+def edited(source: SourceText, start: int, end: int, new: str) -> Edit:
+    """Another text in the place of a stretch; in doubt only where the source is not to be changed."""
+    why_not = not_to_be_written(source)
+    return Edit(source.name, start, end, source.text[start:end], new, not why_not, why_not)
+
+
+def line_text(location: Location) -> str | None:
+    """The text of a line of source, without indentation; None where there is none."""
+    source = read(location.file)
+    if source is None or not 1 <= location.line <= len(source.starts):
+        return None
+    start, end = source.lines(location.line, location.line)
+    return source.text[start:end].strip() or None
+
+
+def rewrite(source: SourceText, start: int, end: int, *edits: Edit) -> Rewrite:
+    """The lines that a stretch of text stands on, and the edits inside of it that were made."""
+    return Rewrite(rewritten(source, start, end, edits), edits)
+
+
+def rewritten(source: SourceText, start: int, end: int, edits: Iterable[Edit]) -> str:
+    """The lines that a stretch of text stands on, with edits inside of it, indented as little as can be."""
+    first, last = source.lines(source.line(start), source.line(end))
+    return textwrap.dedent("\n".join(LINE_END.split(_spliced(source, edits, first, last)))).strip()
+
+
+def _changed(edits: Iterable[Edit]) -> Iterator[tuple[str, SourceText, str]]:
+    """Each file with its new text."""
+    by_file: dict[str, set[Edit]] = {}
+    for edit in edits:
+        by_file.setdefault(edit.file, set()).add(edit)
+    for name, found in by_file.items():
+        source = read(name)
+        if source is None or not source.on_disk:
+            raise ValueError(f"{name} cannot be read")
+        if any(one.end > other.start for one, other in pairwise(_ordered(found))):
+            raise ValueError(f"two edits of {name} overlap")
+        if any(source.text[edit.start : edit.end] != edit.old for edit in found):
+            raise ValueError(f"{name} has changed since it was read")
+        yield name, source, _spliced(source, found)
+
+
+def _spliced(source: SourceText, edits: Iterable[Edit], start: int = 0, end: int | None = None) -> str:
+    """A stretch of a text with edits inside of it."""
+    pieces: list[str] = []
+    for edit in _ordered(edits):
+        pieces += [source.text[start : edit.start], edit.new]
+        start = edit.end
+    return "".join([*pieces, source.text[start:end]])
+
+
+def _ordered(edits: Iterable[Edit]) -> list[Edit]:
+    return sorted(edits, key=lambda edit: (edit.start, edit.end))
+
+
+def _diff(name: str, old: str, new: str, base: str | Path | None) -> Iterator[str]:
+    import difflib
+
+    shown = _relative(name, base)
+    lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{shown}", f"b/{shown}")
+    for line in lines:
+        yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
+
+
+def _lines(text: str) -> list[str]:
+    # A patch counts lines by \n alone.
+    return re.findall(r"[^\n]*\n|[^\n]+", text)
+
+
+def _relative(name: str, base: str | Path | None) -> str:
+    path = Path(name).absolute()
+    try:
+        return path.relative_to(Path(base or ".").absolute()).as_posix()
+    except ValueError:
+        return path.as_posix().lstrip("/")
+
+
+def _is_installed(path: Path) -> bool:
+    import sysconfig
+
+    known = (sysconfig.get_path("stdlib"), sysconfig.get_path("platstdlib"))
+    return is_installed(str(path.absolute())) or any(path.absolute().is_relative_to(each) for each in known)
