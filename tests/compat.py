@@ -2,7 +2,8 @@
 
 A fresh environment is made in a temporary folder with that torch, the torchvision that goes with it and what the
 tests need; the suite runs in it, and what it counted becomes a row of ``docs/compatibility.md``.  The environment
-(5 to 8 GB) is deleted afterwards.  ``--environment DIR`` runs in one that exists already and keeps it.
+(5 to 8 GB) is deleted afterwards.  ``--environment DIR`` runs in one that exists already, or makes it there, and
+keeps it.
 
 What the tests need is asked for in the pinned versions.  Where a package refuses this torch, it is installed
 without what it requires, and the row says so.
@@ -20,12 +21,14 @@ import tempfile
 import tomllib
 import xml.etree.ElementTree as ElementTree
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 ROOT = Path(__file__).parent.parent
 PAGE = ROOT / "docs" / "compatibility.md"
+#: A file of the environment: what could not be installed there as it asks to be.
+NOTES = "convlin-compat-notes.txt"
 
 #: What `tests/test_other_packages.py` tries, without what would bring another torch, and what these need themselves.
 OTHER_PACKAGES = (
@@ -81,7 +84,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="convlin-compat-") as temporary:
         environment = (options.environment or Path(temporary, "environment")).absolute()
-        notes = [] if environment.exists() else list(install(environment, options.version, options.python))
+        if not environment.exists():
+            install(environment, options.version, options.python)
         python = environment / "bin" / "python"
         torch, vision, interpreter = json.loads(_run(python, "-c", _VERSIONS))
         if torch != options.version:
@@ -92,13 +96,15 @@ def main(arguments: Sequence[str] | None = None) -> int:
             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
         ).returncode  # fmt: skip
         outcome = Outcome.read(report)
+        kept = environment / NOTES
+        notes = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
     page = PAGE.read_text(encoding="utf-8")
     PAGE.write_text(with_row(page, (torch, vision or "none", interpreter), outcome, notes), encoding="utf-8")
     return status
 
 
-def install(environment: Path, version: str, python: str) -> Iterator[str]:
-    """Make the environment; yields what could not be installed as it asks to be."""
+def install(environment: Path, version: str, python: str) -> None:
+    """Make the environment, with the file of what could not be installed there as it asks to be."""
     subprocess.run([python, "-m", "venv", environment], check=True)
     pip = (environment / "bin" / "python", "-m", "pip", "install", "--quiet")
     _run(*pip, f"torch=={version}", "torchvision")
@@ -107,6 +113,7 @@ def install(environment: Path, version: str, python: str) -> Iterator[str]:
     constraints = environment / "constraints.txt"
     constraints.write_text("\n".join([f"torch=={version}", *(p for p in pins if not p.startswith("torch=="))]))
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    notes = []
     for requirement in wanted:
         if re.match(r"torch\b", requirement):
             continue
@@ -114,14 +121,15 @@ def install(environment: Path, version: str, python: str) -> Iterator[str]:
             _run(*pip, "--constraint", constraints, requirement)
         except subprocess.CalledProcessError:
             _run(*pip, "--no-deps", "--constraint", constraints, requirement)
-            yield f"{requirement} was installed without what it requires"
+            notes.append(f"{requirement} was installed without what it requires")
     for packages in (("--constraint", constraints, *THEIR_NEEDS), *(("--no-deps", each) for each in OTHER_PACKAGES)):
         try:
             _run(*pip, *packages)
         except subprocess.CalledProcessError:
-            yield f"{packages[-1]} could not be installed"
+            notes.append(f"{packages[-1]} could not be installed")
     # Without what it requires: the floor of the metadata is what these runs are to find out.
     _run(*pip, "--no-deps", "--editable", str(ROOT))
+    (environment / NOTES).write_text("\n".join(notes), encoding="utf-8")
 
 
 def with_row(page: str, versions: tuple[str, str, str], outcome: Outcome, notes: Sequence[str]) -> str:

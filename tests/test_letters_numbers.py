@@ -92,6 +92,20 @@ def test_a_number_made_of_a_size_is_nothing_that_a_size_of_1_stretches_to() -> N
     assert all(at(s.output_shape, H=size) == runs(model, 3, size, size) for size in sizes if size in found)
 
 
+def test_that_pytorch_counts_elements_in_32_bits_ends_no_range_and_that_a_model_does_so_may() -> None:
+    """torch 2.6 asks whether a convolution's tensors have more elements, and takes them all the same."""
+
+    def counted(x: Tensor) -> Tensor:
+        if x.numel() > 2**31 - 1:
+            raise ValueError("too large")
+        return x
+
+    s = summarize(nn.Conv2d(3, 8, 4, 4), (3, "H", "H"))
+    assert s.accepts is not None
+    assert s.accepts.text == "H any from 4 up"
+    assert summarize(nn.Sequential(Calls(counted), nn.Conv2d(3, 8, 4, 4)), (3, "H", "H")).accepts is None
+
+
 def test_a_float_behind_a_padding_to_a_multiple_holds_at_multiples() -> None:
     def padded(x: Tensor) -> Tensor:
         return F.pad(x, (0, 5 - x.shape[-1] % 5)) if x.shape[-1] % 5 else x

@@ -212,14 +212,24 @@ def test_nothing_to_run(words: list[str], status: int, said: str, tmp_path: Path
     assert "Traceback" not in done.stderr
 
 
+#: Python with the words behind it, told of an interrupt even if these tests run in the background, where a shell has
+#: it ignored.
+INTERRUPTIBLE = """
+import os, signal, sys
+signal.signal(signal.SIGINT, signal.SIG_DFL)
+os.execv(sys.executable, [sys.executable, *sys.argv[1:]])
+"""
+
+
 @pytest.mark.skipif(os.name == "nt", reason="signals of POSIX")
 def test_an_interrupt_ends_it_as_it_ends_python(tmp_path: Path) -> None:
     write(tmp_path, "program.py", "import time\nprint('ready', flush=True)\ntime.sleep(60)")
     ended = []
     for words in ([], ["-m", "convlin", "run"]):
         process = subprocess.Popen(
-            [sys.executable, *words, "program.py"], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE
-        )
+            [sys.executable, "-c", INTERRUPTIBLE, *words, "program.py"],
+            cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        )  # fmt: skip
         assert process.stdout is not None
         assert process.stdout.readline().strip() == b"ready"
         time.sleep(0.2)
@@ -295,7 +305,7 @@ def test_a_launcher_of_several_processes(tmp_path: Path) -> None:
     import os
     import torch.distributed as dist
     dist.init_process_group("gloo")
-    print("rank", dist.get_rank(), os.environ["WORLD_SIZE"], __name__, flush=True)
+    os.write(1, f"rank {dist.get_rank()} {os.environ['WORLD_SIZE']} {__name__}\\n".encode())  # a line in one piece
     """
     write(tmp_path, "train.py", textwrap.dedent(start) + textwrap.dedent(WRONG))
     done = run(

@@ -484,3 +484,49 @@ def test_a_model_prepared_for_quantization_is_trained_after_summaries() -> None:
     assert all(torch.equal(state[name], expected[name]) for name in state)
     assert torch.equal(model(image), twin(image))
     assert torch.equal(model.get_buffer("0.weight_fake_quant.scale"), twin.get_buffer("0.weight_fake_quant.scale"))
+
+
+class _Slotted:
+    __slots__ = ("count", "empty")
+
+    def __init__(self) -> None:
+        self.count = 0
+
+    def step(self) -> None:
+        _COUNT.__set__(self, _COUNT.__get__(self) + 1)
+        self.empty = True
+
+
+class _Shadowed(_Slotted):
+    """A property stands before a slot of the base, as in the paths of Python 3.13."""
+
+    __slots__ = ()
+
+    @property
+    def count(self) -> str:  # type: ignore[override]
+        return "a property without a setter"
+
+    def __init__(self) -> None:
+        _COUNT.__set__(self, 0)
+
+
+_COUNT: Any = vars(_Slotted)["count"]
+
+
+@pytest.mark.parametrize("kind", [_Slotted, _Shadowed])
+def test_slots_are_put_back_whatever_stands_before_them(kind: type[_Slotted]) -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.state = kind()
+
+        def forward(self, x: Tensor) -> Tensor:
+            self.state.step()
+            return x
+
+    model = Counts()
+    summarize(model, (3,))
+    assert _COUNT.__get__(model.state) == 0
+    assert not hasattr(model.state, "empty")
+    model(torch.zeros(1))
+    assert (_COUNT.__get__(model.state), model.state.empty) == (1, True)

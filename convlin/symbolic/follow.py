@@ -45,6 +45,7 @@ _SHORT_SAMPLES = (36, 48, 60, 72)
 _MANY_CALLS, _FEWER_CALLS = 150, 3
 
 _MOST_SAMPLES = 12
+_MOST_IN_32_BITS = 2**31 - 1
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12
 #: Sizes that are looked at for a decision to come out the other way: of one letter; of two, in every combination,
@@ -190,8 +191,14 @@ def _settled(nodes: Sequence[Node], lazy: Sequence[nn.Module], letters: Session)
 
 def _decided(letters: Session) -> Iterator[Condition]:
     for decision in letters.decisions:
-        if not decision.own:
+        if not decision.own and not _chooses_a_kernel(decision):
             yield Condition(decision.condition, decision.where)
+
+
+def _chooses_a_kernel(decision: Decision) -> bool:
+    """Whether PyTorch asks if 32 bits count the elements, as torch 2.6 does for every convolution: it takes both."""
+    asked = decision.expression
+    return not decision.direct and isinstance(asked, sympy.Rel) and _MOST_IN_32_BITS in asked.args
 
 
 def _in_closed_form(recording: Recording, letters: Session) -> None:

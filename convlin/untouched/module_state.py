@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 from itertools import chain
 from operator import eq, is_, methodcaller
+from types import MemberDescriptorType
 from typing import Any, NamedTuple
 
 import torch
@@ -188,15 +189,17 @@ class Keeper:
         if id(value) in self._slotted:
             return
         self._slotted.add(id(value))
-        names = {name for kind in type(value).__mro__ for name in _slots(kind)}
-        saved = {name: getattr(value, name) for name in names if hasattr(value, name)}
+        # By descriptor: a class may have a property by the name of a slot of its base, as Python 3.13's paths do.
+        slots = [vars(kind).get(name) for kind in type(value).__mro__ for name in _slots(kind)]
+        members = [slot for slot in slots if isinstance(slot, MemberDescriptorType)]
+        saved = {slot: slot.__get__(value) for slot in members if _is_filled(slot, value)}
 
         def undo() -> None:
-            for name in names:
-                if name in saved and getattr(value, name, None) is not saved[name]:
-                    object.__setattr__(value, name, saved[name])
-                elif name not in saved and hasattr(value, name):
-                    object.__delattr__(value, name)
+            for slot in members:
+                if slot in saved and not (_is_filled(slot, value) and slot.__get__(value) is saved[slot]):
+                    slot.__set__(value, saved[slot])
+                elif slot not in saved and _is_filled(slot, value):
+                    slot.__delete__(value)
 
         self._undo.append(undo)
         for item in saved.values():
@@ -326,6 +329,14 @@ def _refill(now: Any, saved: Any) -> None:
 
 def _discard(_: object) -> None:
     """Take a result that nobody wants."""
+
+
+def _is_filled(slot: MemberDescriptorType, value: object) -> bool:
+    try:
+        slot.__get__(value)
+    except AttributeError:
+        return False
+    return True
 
 
 def _slots(kind: type) -> tuple[str, ...]:
