@@ -98,10 +98,10 @@ def convnext_tiny() -> nn.Module:
 
 def with_wrong_number(model: nn.Module) -> nn.Module:
     """A ResNet of ``resnet`` whose last Linear declares a feature too many."""
-    wrong = copy.deepcopy(model)
-    last: nn.Linear = wrong.classifier[1]  # type: ignore[index,assignment]  # what a module of transformers' holds
-    wrong.classifier[1] = nn.Linear(last.in_features + 1, last.out_features)  # type: ignore[index,operator]
-    return wrong.eval()
+    wrong: Any = copy.deepcopy(model)
+    last = wrong.classifier[1]
+    wrong.classifier[1] = nn.Linear(last.in_features + 1, last.out_features)
+    return wrong.eval()  # type: ignore[no-any-return]
 
 
 def gpt2_xl() -> nn.Module:

@@ -2,17 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import is_lazy
+from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from convlin._util.gc_pause import paused
-
-#: Of these no one has to ask further whether they are lazy.
-_WITH_A_SIZE = frozenset({Tensor, nn.Parameter})
 
 
 class Node(NamedTuple):
@@ -61,16 +58,26 @@ def of_class(modules: Sequence[nn.Module], wanted: type) -> list[nn.Module]:
     return [module for module in modules if type(module) in kinds] if kinds else []
 
 
-def holding_lazy(modules: Iterable[nn.Module]) -> list[nn.Module]:
-    """The modules with a parameter or buffer that has no size yet: PyTorch's lazy ones, and other packages' own."""
+def holding_lazy(modules: Sequence[nn.Module]) -> list[nn.Module]:
+    """The modules with a parameter or buffer that has no size yet: PyTorch's lazy ones, and other packages' own.
+
+    >>> holding_lazy([nn.Linear(3, 4), nn.LazyLinear(4)])
+    [LazyLinear(in_features=0, out_features=4, bias=True)]
+    """
+    scripted = set(map(id, of_class(modules, torch.jit.ScriptModule)))
+    open_ones = [module for module in modules if id(module) not in scripted] if scripted else modules
+    kinds: set[type] = set()  # hardly any model has a lazy tensor, and all of them are asked
+    for module in open_ones:
+        kinds.update(map(type, module._parameters.values()))
+        kinds.update(map(type, module._buffers.values()))
+    if not any(issubclass(kind, UninitializedParameter | UninitializedBuffer) for kind in kinds):
+        return []
     return [
         module
-        for module in modules
-        if not isinstance(module, torch.jit.ScriptModule)
-        and any(
-            tensor is not None and type(tensor) not in _WITH_A_SIZE and is_lazy(tensor)
-            for tensors in (module._parameters, module._buffers)
-            for tensor in tensors.values()
+        for module in open_ones
+        if any(
+            tensor is not None and is_lazy(tensor)
+            for tensor in (*module._parameters.values(), *module._buffers.values())
         )
     ]
 

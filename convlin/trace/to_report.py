@@ -79,7 +79,7 @@ _RETURNS_NONE = ("forward returns None: is a return missing?",)
 
 def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
     """The modules whose parameters have no size yet."""
-    return holding_lazy(node.module for node in nodes)
+    return holding_lazy([node.module for node in nodes])
 
 
 class Held:
