@@ -81,7 +81,7 @@ def interleaved(
     for name, run in contenders.items():
         try:
             first = clock(run)
-        except Exception as error:  # a neighbour that cannot do this work is told, not timed
+        except Exception as error:  # a neighbor that cannot do this work is told, not timed
             print(f"  {name} cannot: {type(error).__name__}: {str(error)[:80]}", flush=True)
         else:
             working[name] = run

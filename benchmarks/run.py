@@ -35,10 +35,10 @@ Lines = list[str]
 _TOO_MANY_FOR_OTHERS = 5_000
 
 
-def neighbours(
+def neighbors(
     model: nn.Module, shape: tuple[int, ...], x: torch.Tensor, device: str = "cpu"
 ) -> dict[str, Callable[[], object]]:
-    """The same work done by the neighbours, those that are installed; on a copy, since some leave hooks behind."""
+    """The same work done by the neighbors, those that are installed; on a copy, since some leave hooks behind."""
     model = copy.deepcopy(model).to(device)
     x = x.to(device)
     found: dict[str, Callable[[], object]] = {}
@@ -85,7 +85,7 @@ def against_bare(
     text: bool = True,
     compare: bool = True,
 ) -> Lines:
-    """One row: convlin and the neighbours, each as a multiple of the bare forward pass."""
+    """One row: convlin and the neighbors, each as a multiple of the bare forward pass."""
     print(name, flush=True)
     x = torch.zeros(1, *shape)
     summary = summarize(model, shape, **(options or {}))
@@ -97,7 +97,7 @@ def against_bare(
     if text:
         contenders["convlin with text"] = lambda: str(summarize(model, shape, **(options or {})))
     if compare:
-        contenders.update(neighbours(model, shape, x, str((options or {}).get("device", "cpu"))))
+        contenders.update(neighbors(model, shape, x, str((options or {}).get("device", "cpu"))))
     base = Base(revision) if (revision := os.environ.get("BASE")) else None
     if base is not None:
         contenders.update(base.contenders(model, shape, options or {}, text=text))
@@ -403,7 +403,7 @@ def main(words: list[str]) -> None:
         "# What a summary costs",
         "",
         "Written by `make bench`. A ratio is a multiple of one bare forward pass of the same model in the same",
-        "round: median (lowest–highest). The neighbours are asked for the same:",
+        "round: median (lowest–highest). The neighbors are asked for the same:",
         "all layers, as text where they give it.  What the time goes into: [NOTES.md](NOTES.md).",
         "",
         f"Measured on {machine()}.",

@@ -22,7 +22,7 @@ from convlin.sizes.spell import spell_shape
 from convlin.sizes.types import Shape as Shape
 from convlin.sizes.types import Size as Size
 
-#: Bytes of one element; complex and quantised types included.  Keys are PyTorch's dtype names
+#: Bytes of one element; complex and quantized types included.  Keys are PyTorch's dtype names
 #: without the ``torch.`` in front.
 ELEMENT_BYTES: Mapping[str, int] = {
     "float64": 8, "float32": 4, "float16": 2, "bfloat16": 2,

@@ -68,9 +68,9 @@ ROWS = (
         "complains: `Expected input batch_size (4) to match target batch_size (1).`",
         ("ViewChangesBatch", "BatchIntoFeatures")),
     Row(5, "A convolution made for another number of channels",
-        "Grey images have one channel, coloured ones three, and every convolution takes as many as the one before it "
+        "Gray images have one channel, colored ones three, and every convolution takes as many as the one before it "
         "gives.",
-        ("GreyImages",)),
+        ("GrayImages",)),
     Row(6, "Images with the channels last",
         "numpy, PIL and TensorFlow keep images as height, width, channels; PyTorch takes the channels first.",
         ("ChannelsLast",)),
@@ -81,7 +81,7 @@ ROWS = (
         "convlin puts the batch in front of a shape itself. A convolution takes one image without a batch, and then "
         "it is the flatten that goes wrong.",
         ("BatchInShape", "TensorWithoutBatch")),
-    Row(9, "A normalisation of the wrong width or rank, or a batch of one in training",
+    Row(9, "A normalization of the wrong width or rank, or a batch of one in training",
         "BatchNorm and InstanceNorm are told the channels of what reaches them, and their name says how many "
         "dimensions that has.",
         ("NormsOfOtherWidth", "NormOfOtherRank", "BatchOfOne")),

@@ -16,7 +16,7 @@ from convlin import Summary, summarize
 
 
 class DoubleConv(nn.Sequential):
-    """Two convolutions, each with its normalisation."""
+    """Two convolutions, each with its normalization."""
 
     def __init__(self, channels: int, width: int) -> None:
         super().__init__(

@@ -31,7 +31,7 @@ if __name__ == "__main__":
         optimizer.step()
         print(f"step {step}: the loss is a number: {bool(loss.isfinite())}")
 
-    print("\nAlso when the call raises, here with grey images:\n")
+    print("\nAlso when the call raises, here with gray images:\n")
     try:
         with watch(model) as s:
             model(torch.randn(16, 1, 32, 32))

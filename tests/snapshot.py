@@ -323,7 +323,7 @@ class _Reader:
                 self._push(f"{place}:{name} (compiled)", compiled.getattr(name), identity=False)
 
     def _read_script_object(self, place: str, value: torch.ScriptObject) -> None:
-        """What an object of a C++ class, such as the packed weights of a quantised layer, gives to a pickle."""
+        """What an object of a C++ class, such as the packed weights of a quantized layer, gives to a pickle."""
         try:
             state = value.__getstate__()
         except RuntimeError:
@@ -381,7 +381,7 @@ class _Reader:
 
 
 def _parts(tensor: torch.Tensor) -> list[tuple[str, object]]:
-    """The dense tensors that a sparse, nested or quantised one is made of."""
+    """The dense tensors that a sparse, nested or quantized one is made of."""
     if tensor.is_nested:
         return [("components", list(tensor.unbind()))]
     if tensor.layout is torch.sparse_coo:

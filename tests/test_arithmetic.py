@@ -864,7 +864,7 @@ def test_rnn_cell(shape: tuple[int, ...], cell: Any, input_size: int) -> None:
 H, W = sympy.symbols("H W", integer=True, positive=True)
 
 
-def assert_generalises(
+def assert_generalizes(
     derive: Callable[[Any, Any], Derivation], samples: list[tuple[int, int]], *, refused: bool = True
 ) -> Derivation:
     """What comes out for letters is, with numbers put in, what comes out for those numbers."""
@@ -897,12 +897,12 @@ def test_windows_in_letters(data: st.DataObject, samples: list[tuple[int, int]])
         "padding": data.draw(one_or_each(st.integers(0, 1), 2)),
         "dilation": data.draw(st.integers(1, 2)),
     }
-    assert_generalises(lambda h, w: arithmetic.convolution((1, 3, h, w), out_channels=8, **padded), samples)
-    assert_generalises(lambda h, w: arithmetic.conv_transpose((1, 3, h, w), out_channels=8, **padded), samples)
-    assert_generalises(lambda h, w: arithmetic.lp_pool((1, 3, h, w), ceil_mode=ceil_mode, **windows), samples)
-    assert_generalises(lambda h, w: arithmetic.avg_pool((1, 3, h, w), ceil_mode=ceil_mode, **windows), samples)
-    assert_generalises(lambda h, w: arithmetic.max_unpool((1, 3, h, w), **windows), samples)
-    assert_generalises(
+    assert_generalizes(lambda h, w: arithmetic.convolution((1, 3, h, w), out_channels=8, **padded), samples)
+    assert_generalizes(lambda h, w: arithmetic.conv_transpose((1, 3, h, w), out_channels=8, **padded), samples)
+    assert_generalizes(lambda h, w: arithmetic.lp_pool((1, 3, h, w), ceil_mode=ceil_mode, **windows), samples)
+    assert_generalizes(lambda h, w: arithmetic.avg_pool((1, 3, h, w), ceil_mode=ceil_mode, **windows), samples)
+    assert_generalizes(lambda h, w: arithmetic.max_unpool((1, 3, h, w), **windows), samples)
+    assert_generalizes(
         lambda h, w: arithmetic.max_pool(
             arithmetic.convolution((1, 3, h, w), out_channels=8, **padded).shape, ceil_mode=ceil_mode, **windows
         ),
@@ -954,7 +954,7 @@ IN_LETTERS: list[Callable[[Any, Any], Derivation]] = [
 
 @pytest.mark.parametrize("derive", IN_LETTERS)
 def test_the_rest_in_letters(derive: Callable[[Any, Any], Derivation]) -> None:
-    assert_generalises(derive, [(2, 3), (3, 2), (4, 4), (5, 12), (8, 7), (20, 31), (100, 59), (64, 200)])
+    assert_generalizes(derive, [(2, 3), (3, 2), (4, 4), (5, 12), (8, 7), (20, 31), (100, 59), (64, 200)])
 
 
 def test_letters_stay_letters_that_a_person_would_write() -> None:

@@ -53,7 +53,7 @@ NET = """
     class Wrong(nn.Module):
         def __init__(self):
             super().__init__()
-            self.conv = nn.Conv2d(1, 8, 3)   # grey
+            self.conv = nn.Conv2d(1, 8, 3)   # gray
             self.head = nn.Sequential(
                 nn.Flatten(),
                 nn.Linear(999, 64),  # how many?
@@ -190,7 +190,7 @@ def test_ways_to_name_a_model_and_its_input(words: list[str], run: Run) -> None:
 def test_instance_absolute_path_and_several_inputs(run: Run, project: Path) -> None:
     assert "1×12" in run("show", f"{project / 'net.py'}:ready", "3,2,2").out
     ran = run("show", "net.py:Two", "5", "--batch-size", "2", "7")
-    assert "input 2×5, 2×7" in ran.out
+    assert "input a=2×5, b=2×7" in ran.out
     assert "2×12" in ran.out
     assert "input a=1×5, b=1×7" in run("show", "net.py:Two", "a=5", "b=7", "--forward-kwargs", "scale=3").out
 
@@ -519,7 +519,7 @@ def test_check_wrong(run: Run) -> None:
     ran = run("check", "net.py:Wrong", "3,32,32")
     assert ran.status == 1
     assert ran.out.startswith("✗ net.py:Wrong  input 1×3×32×32\n  ✗ conv: ")
-    assert "    fix  net.py:21   self.conv = nn.Conv2d(3, 8, 3)   # grey\n" in ran.out
+    assert "    fix  net.py:21   self.conv = nn.Conv2d(3, 8, 3)   # gray\n" in ran.out
     assert "  ✗ head.1: Linear(in_features=999, out_features=64) receives 7200 features\n" in ran.out
 
 
@@ -657,9 +657,9 @@ def test_configured_models(run: Run, project: Path, monkeypatch: pytest.MonkeyPa
     assert ran.out.splitlines() == [
         "✓ net.py:CNN  input 1×3×32×32  6 calls, matches cnn.shapes",
         "✓ net.py:make  input 2×3×32×32  6 calls",
-        "✓ net:Two  input 1×5, 1×7  2 calls",
+        "✓ net:Two  input a=1×5, b=1×7  2 calls",
         "✓ net.py:Two  input a=1×5, b=1×7  2 calls",
-        "✓ net.py:Two  input 1×5, 1×7  2 calls",
+        "✓ net.py:Two  input a=1×5, b=1×7  2 calls",
         "5 models, none with problems",
     ]
     (project / "deep/er").mkdir(parents=True)
@@ -782,8 +782,8 @@ def test_fix_prints_a_patch(run: Run, project: Path) -> None:
          class Wrong(nn.Module):
              def __init__(self):
                  super().__init__()
-        -        self.conv = nn.Conv2d(1, 8, 3)   # grey
-        +        self.conv = nn.Conv2d(3, 8, 3)   # grey
+        -        self.conv = nn.Conv2d(1, 8, 3)   # gray
+        +        self.conv = nn.Conv2d(3, 8, 3)   # gray
                  self.head = nn.Sequential(
                      nn.Flatten(),
         -            nn.Linear(999, 64),  # how many?
@@ -802,7 +802,7 @@ def test_fix_prints_a_patch(run: Run, project: Path) -> None:
 def test_fix_writes_and_proves(run: Run, project: Path) -> None:
     """Byte for byte the same but for the two numbers: line ends, tabs, no end of line, permissions."""
     path = project / "net.py"
-    text = path.read_text().replace("   # grey", "\t# grey: é").replace("\n", "\r\n").rstrip()
+    text = path.read_text().replace("   # gray", "\t# gray: é").replace("\n", "\r\n").rstrip()
     path.write_bytes(b"# -*- coding: latin-1 -*-\r\n" + text.encode("latin-1"))
     path.chmod(0o755)
     before = path.read_bytes()
@@ -1120,7 +1120,7 @@ def on_a_terminal(words: list[str], **environment: str) -> tuple[str, str]:
     return texts[0].decode(), texts[1].decode()
 
 
-def test_colour_and_sign_of_life_on_a_terminal(project: Path) -> None:
+def test_color_and_sign_of_life_on_a_terminal(project: Path) -> None:
     write(project / "slow.py", "import time\ntime.sleep(2.2)\nfrom net import Wrong\n")
     out, err = on_a_terminal(["check", "slow.py:Wrong", "3,32,32"])
     assert "\033[31m✗ slow.py:Wrong" in out

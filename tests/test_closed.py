@@ -75,7 +75,7 @@ def test_every_kind_of_layer_is_looked_at() -> None:
 @pytest.mark.parametrize(("layer", "shape"), LAYERS, ids=lambda value: type(value).__name__)
 @pytest.mark.parametrize("mode", ["eval", "train"])
 def test_a_layer_writes_to_nothing(layer: nn.Module, shape: tuple[int, ...], mode: str) -> None:
-    """PyTorch's own behaviour, on which it all rests: run without convlin, nothing of the layer changes."""
+    """PyTorch's own behavior, on which it all rests: run without convlin, nothing of the layer changes."""
     layer.train(mode == "train")
     x = torch.randn(shape)
     tensors = (x, *layer.parameters(), *layer.buffers())

@@ -15,7 +15,7 @@ from tests.zoo import REAL, SMALL, ZooModel, cases
 pytestmark = pytest.mark.cuda
 
 #: Cases that hold tensors of their own where no ``.to()`` reaches, or whose layers exist for the CPU alone.
-CPU_ONLY = frozenset({"hidden_modules", "created_in_forward", "built_on_first_call", "dynamically_quantised"})
+CPU_ONLY = frozenset({"hidden_modules", "created_in_forward", "built_on_first_call", "dynamically_quantized"})
 
 
 class Net(nn.Module):

@@ -198,7 +198,7 @@ def test_what_a_transposed_convolution_is_asked_for(data: st.DataObject, dims: i
                 )
 
 
-NORMALISATIONS = [
+NORMALIZATIONS = [
     *[(make, "num_features", dims) for make, dims in [(nn.BatchNorm1d, 1), (nn.BatchNorm2d, 2), (nn.BatchNorm3d, 3)]],
     *[
         (make, "num_features", dims)
@@ -208,8 +208,8 @@ NORMALISATIONS = [
 
 
 @more_thorough
-@given(st.data(), st.sampled_from(NORMALISATIONS), sizes, st.booleans(), st.booleans(), st.booleans())
-def test_normalisations(
+@given(st.data(), st.sampled_from(NORMALIZATIONS), sizes, st.booleans(), st.booleans(), st.booleans())
+def test_normalizations(
     data: st.DataObject, kind: Any, features: int, affine: bool, tracks: bool, training: bool
 ) -> None:
     make, name, dims = kind
@@ -580,11 +580,11 @@ def test_in_the_middle_of_a_model_one_sample_is_taken_for_one() -> None:
 
 
 def test_what_is_called_linear_is_not_always_one() -> None:
-    quantised = torch.ao.nn.quantized
-    for kind in (quantised.Linear, quantised.dynamic.Linear):
+    quantized = torch.ao.nn.quantized
+    for kind in (quantized.Linear, quantized.dynamic.Linear):
         assert rule_for(kind).settings == ("in_features", "out_features")
         assert rule_for(kind).examine is not None
-    for other in (quantised.Conv2d, quantised.Embedding, type("Linear", (nn.Module,), {})):
+    for other in (quantized.Conv2d, quantized.Embedding, type("Linear", (nn.Module,), {})):
         assert rule_for(other) is rule_for(nn.Identity)
 
 
@@ -686,9 +686,9 @@ def test_behind_layers_that_make_a_feature_map_a_linear_wants_it_flat(layer: nn.
     assert nn.Sequential(model[0], layer, nn.Flatten(), model[2])(torch.zeros(1, 3, 4, 4)).shape == (1, 2)
 
 
-def test_a_quantised_linear_says_its_width() -> None:
+def test_a_quantized_linear_says_its_width() -> None:
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch announces another way to quantise
+        warnings.simplefilter("ignore")  # PyTorch announces another way to quantize
         model = torch.ao.quantization.quantize_dynamic(nn.Sequential(nn.Linear(4, 3)).eval(), {nn.Linear})
     x = torch.zeros(2, 5)
     assert not takes(model, x)
@@ -860,11 +860,11 @@ def test_features_that_make_an_image(channels: int, side: int, over: int, dims: 
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("shape", [(4, 4, 5), (2, 5), (4, 3, 4), (3, 4, 4, 6)])
-def test_a_quantised_linear_is_told_its_width(shape: tuple[int, ...], packed: bool) -> None:
-    quantised = torch.ao.nn.quantized
+def test_a_quantized_linear_is_told_its_width(shape: tuple[int, ...], packed: bool) -> None:
+    quantized = torch.ao.nn.quantized
     with warnings.catch_warnings():
-        warnings.simplefilter("ignore")  # PyTorch announces another way to quantise
-        make: Any = quantised.Linear if packed else quantised.dynamic.Linear
+        warnings.simplefilter("ignore")  # PyTorch announces another way to quantize
+        make: Any = quantized.Linear if packed else quantized.dynamic.Linear
         x = torch.zeros(shape)
         if packed:
             x = torch.quantize_per_tensor(x, 1.0, 0, torch.quint8)

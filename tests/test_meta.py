@@ -17,7 +17,7 @@ from tests.zoo import COSTLY, REAL, SMALL, ZooModel, cases
 IMPOSSIBLE = frozenset(
     """
     created_in_forward built_on_first_call hidden_modules packed_inside packed_through padded_encoder
-    dynamically_quantised running_statistics array_input sparse_input returns_normal_distribution
+    dynamically_quantized running_statistics array_input sparse_input returns_normal_distribution
     returns_categorical_distribution returns_sparse returns_array looks_at_values
     superpoint deberta deberta-v2 squeezebert convbert megatron-bert rembert roformer nystromformer ibert big_bird
     longformer xlm flaubert canine reformer mixtral qwen2_moe deepseek_v3 gpt_oss biogpt jamba switch_transformers

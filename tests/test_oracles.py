@@ -175,7 +175,7 @@ CHANGES: dict[str, tuple[Callable[[Any], object], str]] = {
         lambda model: setattr(model.features[0].bias, "grad", torch.ones(4)),
         "features.0:_parameters['bias'].grad",
     ),
-    "lazy layer materialised": (lambda model: model.lazy(torch.zeros(1, 2)), "lazy type"),
+    "lazy layer materialized": (lambda model: model.lazy(torch.zeros(1, 2)), "lazy type"),
     "meta parameter": (lambda model: model.meta.to_empty(device="cpu"), "meta:_parameters"),
     "forward hook": (lambda model: model.plain.register_forward_hook(_nothing), "plain:_forward_hooks keys"),
     "forward hook with keywords": (
@@ -309,7 +309,7 @@ def test_snapshot_sees_what_is_patched(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_snapshot_reads_packed_weights() -> None:
-    model = SMALL_BY_NAME["dynamically_quantised"].build()
+    model = SMALL_BY_NAME["dynamically_quantized"].build()
     before = snapshot(model)
     layer: Any = model[0]  # type: ignore[index]
     assert_unchanged(before, model)
@@ -506,7 +506,7 @@ def test_hooks_go_when_forward_raises() -> None:
     assert_unchanged(before, model)
 
 
-# What copy.deepcopy cannot do: values in slots are lost, uninitialised buffers and computed weights are refused.
+# What copy.deepcopy cannot do: values in slots are lost, uninitialized buffers and computed weights are refused.
 NOT_COPIED = ("slotted", "lazy_layers", "weight_norm_hook")
 
 

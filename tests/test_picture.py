@@ -524,7 +524,7 @@ def test_an_encoder_is_one_layer_in_a_frame(summaries):
     assert sum(line.kind == "skip" for line in drawn.lines) == 2
 
 
-def test_an_encoder_that_normalises_first(summaries):
+def test_an_encoder_that_normalizes_first(summaries):
     graph = _graph(summaries["encoder_norm_first"])
     sums = [node for node in graph.in_order() if node.sign == "+"]
     assert len(sums) == 4

@@ -83,10 +83,33 @@ def test_in_training_it_sees_who_writes_statistics(monkeypatch: pytest.MonkeyPat
     assert difference(before, snapshot(model)) == []
 
 
-def test_it_sees_a_layer_that_works_in_place(monkeypatch: pytest.MonkeyPatch) -> None:
-    model = Block()
-    model.relu.inplace = True
-    assert _seen(monkeypatch, model) == ["relu", "flatten"]
+class WritesToItsOwn(nn.Module):
+    """A layer that works in place is given a weight, a part of a buffer and what another layer made."""
+
+    seen: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.relu = nn.Conv2d(3, 3, 1), nn.ReLU(inplace=True)
+        self.weight = nn.Parameter(-torch.ones(3, 4, 4))
+        self.register_buffer("seen", -torch.ones(8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.relu(self.weight.data)
+        self.relu(self.seen[:4])
+        return self.relu(self.conv(self.relu(x))) + self.weight
+
+
+def test_what_a_layer_that_works_in_place_writes_to_is_kept(monkeypatch: pytest.MonkeyPatch) -> None:
+    model, image = WritesToItsOwn(), -torch.ones(1, 3, 4, 4)
+    before = snapshot(model)
+    summary = summarize(model, image)
+    assert [call.type for call in summary.calls if call.path == "relu"] == ["ReLU"] * 4
+    assert difference(before, snapshot(model)) == []
+    assert bool((image == -1).all())
+    block = Block()
+    block.relu.inplace = True
+    assert _seen(monkeypatch, block) == ["flatten"]  # the mode is off while such a layer runs
 
 
 class Catching(Block):

@@ -198,7 +198,7 @@ class Drafting:
         never = self.x.shape[2:] if tuple(self.x.shape[1:]) == self.shape else ()
         return self.sized("in_channels", self.x.shape[1], make, *never)
 
-    def normalisation(self) -> Part:
+    def normalization(self) -> Part:
         draw, channels = self.draw, self.x.shape[1]
         kind = draw(st.sampled_from(["batch", "instance", "group", "layer", "rms", "prelu"]))
         if kind in ("layer", "rms"):
@@ -244,7 +244,7 @@ class Drafting:
         kind = self.draw(st.sampled_from([Residual, Dense, Twice]))
         before = self.x
         parts = [self.convolution(same=True)]
-        parts += [self.normalisation()] if self.draw(st.booleans()) else []
+        parts += [self.normalization()] if self.draw(st.booleans()) else []
         parts.append(self.activation())
         if kind is Dense:
             self.x = torch.cat([before, self.x], 1)
@@ -257,7 +257,7 @@ class Drafting:
         if choice == 3 and self.rank < 3 and max(self.x.shape[2:]) < 30:
             return self.transposed()
         if choice < 6:
-            return self.normalisation()
+            return self.normalization()
         return self.block() if choice < 8 else self.plain()
 
     def linear(self) -> Part:

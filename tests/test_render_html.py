@@ -59,7 +59,7 @@ def test_problems_and_totals_stand_below():
     assert "parameters 15,136" in text
 
 
-def test_a_page_of_its_own_follows_the_colours_of_the_system():
+def test_a_page_of_its_own_follows_the_colors_of_the_system():
     text = summarize(CNN(), (3, 32, 32)).to_html(page=True)
     assert '<meta name="color-scheme" content="light dark">' in text
     assert "<title>CNN</title>" in text

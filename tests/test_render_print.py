@@ -23,7 +23,7 @@ def printed(value: object, **settings: Any) -> str:
     return stream.getvalue()
 
 
-def quantised() -> torch.Tensor:
+def quantized() -> torch.Tensor:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         return torch.quantize_per_tensor(torch.ones(2), 0.1, 0, torch.qint8)
@@ -65,7 +65,7 @@ def test_what_is_printed(value, said):
 
 def test_tensors_without_plain_values_are_taken_too():
     assert printed(nested()).startswith("2×? float32 cpu")
-    assert printed(quantised()) == "2 qint8 cpu, min 1, mean 1, max 1\n"
+    assert printed(quantized()) == "2 qint8 cpu, min 1, mean 1, max 1\n"
 
 
 def test_long_values_are_cut():

@@ -71,7 +71,10 @@ def assert_adds_up(summary: Summary) -> None:
         counted = [row for row in made.rows if row.kind != "group"]
         assert sum(row.params or 0 for row in counted) == summary.total_params, shown
         assert sum(row.trainable for row in counted) == summary.trainable_params, shown
-        assert sum(row.memory for row in counted) == activations(summary.report), shown
+        held = activations(summary.report)
+        leaves = [call for call in summary.calls if not call.inner]
+        ragged = any(-1 in info.shape for call in leaves for info in call.outputs)  # of a nested tensor
+        assert held == (-1 if ragged else sum(row.memory for row in counted)), shown
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))

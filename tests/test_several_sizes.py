@@ -24,7 +24,7 @@ class Branches(nn.Module):
 
 
 class SharedNorm(nn.Module):
-    """A normalisation behind layers of 8 and of 16 channels."""
+    """A normalization behind layers of 8 and of 16 channels."""
 
     def __init__(self, declared: int) -> None:
         super().__init__()

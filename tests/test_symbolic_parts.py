@@ -41,9 +41,9 @@ from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed, questions
 from convlin.symbolic.follow import _SAMPLES, follow_at, sampled
-from convlin.symbolic.mend import known_forms, mended
 from convlin.symbolic.quiet import compiling, quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
+from convlin.symbolic.replaced_forms import known_forms, with_right_forms
 from convlin.symbolic.trials import Trials, keeps_batch
 from convlin.trace.recording import Finding
 from tests.properties import examples
@@ -327,7 +327,7 @@ def test_only_what_was_added_to_is_forgotten() -> None:
     assert Remembers.halved.cache_info().currsize == 0
 
 
-# Forms that hold one way only, mended by others of the same model
+# Forms that hold one way only, replaced by others of the same model
 
 
 class TwoWays(nn.Module):
@@ -504,7 +504,7 @@ def test_what_is_the_same_number_at_all_sizes_is_that_number() -> None:
         assert recording is not None
         assert recording.outputs[0].shape == tuple(model(torch.zeros(1, length, 2)).shape)
         seen.append(({"L": length}, recording))
-    (after,) = mended(followed, seen, known_forms([followed])).recording.outputs
+    (after,) = with_right_forms(followed, seen, known_forms([followed])).recording.outputs
     assert after.shape == (1, -1, 64, 2)  # no form of this pass is right for the rows, and none is told
 
 
@@ -854,10 +854,10 @@ def test_a_size_that_depends_on_values_stays_untold_behind_runs() -> None:
     assert [len(recording.outputs) for _, recording in looked.seen] == [2, 2]
     assert looked.right == [{"L": 6}]
     one = looked.seen[:1]
-    after = mended(followed, one, known_forms([followed])).recording.outputs
+    after = with_right_forms(followed, one, known_forms([followed])).recording.outputs
     assert after[1].shape[0] == -1
     # Held against nothing, nothing is changed.
-    assert mended(followed, [], known_forms([followed])).recording.calls == followed.recording.calls
+    assert with_right_forms(followed, [], known_forms([followed])).recording.calls == followed.recording.calls
 
 
 def padded_by_more(x: Tensor) -> Tensor:

@@ -1,4 +1,4 @@
-"""How many bytes a model takes: parameters, activations, gradients and the state of an optimiser."""
+"""How many bytes a model takes: parameters, activations, gradients and the state of an optimizer."""
 
 from __future__ import annotations
 
@@ -57,7 +57,7 @@ class Memory:
 
 
 class _State(NamedTuple):
-    """What an optimiser of ``torch.optim`` keeps for each parameter, with its default settings."""
+    """What an optimizer of ``torch.optim`` keeps for each parameter, with its default settings."""
 
     copies: int
     """Tensors of the parameter's size."""
@@ -65,7 +65,7 @@ class _State(NamedTuple):
     """Single numbers of 4 bytes, such as the count of steps."""
 
 
-#: Checked against the optimisers themselves by a test.
+#: Checked against the optimizers themselves by a test.
 OPTIMIZERS: dict[str, _State] = {
     "sgd": _State(0, 0),
     "sgd_momentum": _State(1, 0),
@@ -89,7 +89,7 @@ def estimate(
     """The memory of the reported pass, or of one with another batch size.
 
     Raises:
-        InputError: no such optimiser, or a batch size where the batch of the pass cannot be told.
+        InputError: no such optimizer, or a batch size where the batch of the pass cannot be told.
 
     >>> estimate(Report("Net", (), (), "cpu", "", (), ())).total
     0

@@ -12,7 +12,7 @@ from convlin.ops.catalog import OPS, named_arguments
 from convlin.ops.op import Cells, Family
 from convlin.records import UNSEEN, Call, Report, Shape, Source, SourceKind
 
-#: Layers that treat every cell by itself.  Normalisations look at the whole map for their statistics;
+#: Layers that treat every cell by itself.  Normalizations look at the whole map for their statistics;
 #: that is left out, as it is wherever receptive fields are given.
 _POINTWISE = frozenset({
     "ReLU", "ReLU6", "LeakyReLU", "PReLU", "RReLU", "ELU", "SELU", "CELU", "GELU", "SiLU", "Mish", "Sigmoid", "Tanh",
@@ -23,8 +23,8 @@ _POINTWISE = frozenset({
     "InstanceNorm3d", "GroupNorm", "LocalResponseNorm",
 })  # fmt: skip
 
-#: How many neighbours along one axis a cell of an interpolated map looks at, by the mode.
-_NEIGHBOURS = {"nearest": 1, "nearest-exact": 1, "linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
+#: How many neighbors along one axis a cell of an interpolated map looks at, by the mode.
+_NEIGHBORS = {"nearest": 1, "nearest-exact": 1, "linear": 2, "bilinear": 2, "trilinear": 2, "bicubic": 4}
 
 _WHOLE = Layer(whole=True)
 
@@ -289,10 +289,10 @@ def _interpolated(settings: Mapping[str, Any], axis: int, count: int, given: Any
         return None
     if settings.get("mode") == "area":
         return _adaptive(settings, axis, count, given, made)
-    neighbours = _NEIGHBOURS.get(settings.get("mode", "nearest"))
-    if neighbours is None or settings.get("align_corners") or settings.get("antialias"):
+    neighbors = _NEIGHBORS.get(settings.get("mode", "nearest"))
+    if neighbors is None or settings.get("align_corners") or settings.get("antialias"):
         return None
-    return Layer(neighbours, scale=Fraction(made, given)) if made != given else Layer()
+    return Layer(neighbors, scale=Fraction(made, given)) if made != given else Layer()
 
 
 def _padded(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:

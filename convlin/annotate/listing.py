@@ -36,7 +36,7 @@ class Listing(str):
     __slots__ = ("_html", "parts")
 
     parts: tuple[tuple[Part, str], ...]
-    """The same text in stretches, for who shows them in different colours."""
+    """The same text in stretches, for who shows them in different colors."""
     _html: str
 
     def __new__(cls, parts: Iterable[tuple[Part, str]], html: str) -> Listing:

@@ -19,7 +19,7 @@ from convlin.module_tree import module_at, named_parameters_of, walk
 from convlin.observe import unwrapped
 from convlin.records import Problem
 
-#: What a new layer can mend; for anything else the model's code has to change.
+#: What a new layer can fix; for anything else the model's code has to change.
 _SIZES = frozenset(
     {
         "in_features", "in1_features", "in2_features", "in_channels", "num_features", "num_channels",
@@ -27,7 +27,7 @@ _SIZES = frozenset(
     }
 )  # fmt: skip
 
-#: Each round mends what the one before made visible; a model has no more layers in a row than this.
+#: Each round fixes what the one before made visible; a model has no more layers in a row than this.
 _MOST_ROUNDS = 50
 
 Model = TypeVar("Model", bound=nn.Module)
@@ -46,10 +46,10 @@ def fit(
     """Replace every layer whose input size is wrong by one of the required size; return the model.
 
     The new layer has the same type, dtype, device and settings, and fresh weights as PyTorch
-    initialises them.  Layers that are right keep their weights, tied layers stay tied.
+    initializes them.  Layers that are right keep their weights, tied layers stay tied.
 
     Raises:
-        ShapeError: some problem is none that a new layer can mend; nothing was changed then.
+        ShapeError: some problem is none that a new layer can fix; nothing was changed then.
         InputError: the call cannot be right.
 
     >>> from torch import nn

@@ -85,7 +85,7 @@ def _tensor(tensor: Tensor) -> str:
     try:
         return f"{head}, {_values(tensor)}"
     except (RuntimeError, NotImplementedError, TypeError):
-        # Meta, fake, nested and quantised tensors hold no values that can be looked at.
+        # Meta, fake, nested and quantized tensors hold no values that can be looked at.
         return head
 
 

@@ -2,7 +2,7 @@
 
 Definitions after Araujo, Norris, Sim, "Computing Receptive Fields of Convolutional Neural Networks",
 https://distill.pub/2019/computing-receptive-fields; everything is along one axis, in cells of the
-input, counted from 0 at the centre of its first cell.
+input, counted from 0 at the center of its first cell.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ class Layer(NamedTuple):
     """One layer of a chain along one axis.
 
     ``transposed`` marks a transposed convolution.  ``scale`` is the factor of an upsampling whose
-    every output looks at ``kernel_size`` neighbours (nearest 1, linear 2, cubic 4).  ``whole`` marks
+    every output looks at ``kernel_size`` neighbors (nearest 1, linear 2, cubic 4).  ``whole`` marks
     what sees its whole input: global and adaptive pooling, flatten, attention.
     """
 
@@ -34,8 +34,8 @@ class Layer(NamedTuple):
 class ReceptiveField(NamedTuple):
     """What the units of a layer see of the input, along one axis.
 
-    ``jump`` is the distance between neighbouring units (the total stride), ``size`` the number of
-    cells that one unit sees, ``offset`` the centre of what the first unit sees; negative where that
+    ``jump`` is the distance between neighboring units (the total stride), ``size`` the number of
+    cells that one unit sees, ``offset`` the center of what the first unit sees; negative where that
     lies in the padding.  After a layer that sees everything, ``whole`` is set and the numbers are
     those before it.
     """
@@ -82,7 +82,7 @@ def extend(field: ReceptiveField, layer: Layer) -> ReceptiveField:
         size += jump * _most_between(reach, layer)
         jump /= layer.stride
     elif layer.scale != 1:
-        # The first unit's centre lies (1/scale − 1)/2 cells from that of the first cell.
+        # The first unit's center lies (1/scale − 1)/2 cells from that of the first cell.
         offset += jump * (1 / Fraction(layer.scale) - 1) / 2
         size += jump * (layer.kernel_size - 1)
         jump /= Fraction(layer.scale)

@@ -1,4 +1,4 @@
-"""``convlin fix``: the wrong numbers in the source mended, and the mending proved by a new run."""
+"""``convlin fix``: the wrong numbers in the source fixed, and the fix proved by a new run."""
 
 from __future__ import annotations
 
@@ -25,29 +25,29 @@ if TYPE_CHECKING:
 
 
 @dataclass(slots=True)
-class Mending:
-    """What is wrong with the models of one command, and the edits that mend it."""
+class Found:
+    """What is wrong with the models of one command, and the edits that fix it."""
 
     wrong: dict[Job, int] = field(default_factory=dict)
     """How many problems each model has."""
     edits: list[Edit] = field(default_factory=list)
     left: list[str] = field(default_factory=list)
-    """What no edit mends, and why."""
+    """What no edit fixes, and why."""
 
 
 def fix(arguments: argparse.Namespace, screen: Screen) -> int:
-    """Print the diff, or write it; 0 if there is nothing (more) to mend."""
+    """Print the diff, or write it; 0 if there is nothing (more) to fix."""
     todo = jobs(arguments)
-    mending = _planned(todo, screen)
-    if not any(mending.wrong.values()):
+    found = _planned(todo, screen)
+    if not any(found.wrong.values()):
         screen.say("nothing to fix")
         return 0
-    for line in mending.left:
+    for line in found.left:
         screen.say(line)
     from convlin.source import apply, unified_diff
 
     try:
-        diff, files = unified_diff(mending.edits), apply(mending.edits)
+        diff, files = unified_diff(found.edits), apply(found.edits)
     except ValueError as error:
         screen.say(f"nothing is changed: {error}")
         return 1
@@ -55,28 +55,28 @@ def fix(arguments: argparse.Namespace, screen: Screen) -> int:
         screen.answer(diff)
     if not arguments.write or not files:
         return 1
-    return _written(mending, files, screen)
+    return _written(found, files, screen)
 
 
-def _planned(todo: Sequence[Job], screen: Screen) -> Mending:
-    mending = Mending()
+def _planned(todo: Sequence[Job], screen: Screen) -> Found:
+    found = Found()
     with Loader() as loader:
         for job in todo:
             if not job.input and not job.forward_kwargs:
                 raise InputError(f"{job.model} needs an input to be run with: write its sizes, such as 3,32,32")
             looked = look(job, loader, screen)
-            mending.wrong[job] = len(looked.summary.problems)
+            found.wrong[job] = len(looked.summary.problems)
             if looked.summary.problems:
                 fixes = fixes_of(looked.summary.report)
-                mending.edits += [edit for edit in fixes.edits if edit not in mending.edits]
-                mending.left += fixes.left
-    return mending
+                found.edits += [edit for edit in fixes.edits if edit not in found.edits]
+                found.left += fixes.left
+    return found
 
 
 # Writing, and proving it
 
 
-def _written(mending: Mending, files: Mapping[str, bytes], screen: Screen) -> int:
+def _written(found: Found, files: Mapping[str, bytes], screen: Screen) -> int:
     originals = {name: Path(name).read_bytes() for name in files}
     locked = [name for name in files if not os.access(name, os.W_OK)]
     if locked:
@@ -85,7 +85,7 @@ def _written(mending: Mending, files: Mapping[str, bytes], screen: Screen) -> in
     try:
         for name, data in files.items():
             write_bytes(name, data)
-        worse = list(_no_better(mending, screen))
+        worse = list(_no_better(found, screen))
     except BaseException:
         _put_back(originals)
         raise
@@ -95,7 +95,7 @@ def _written(mending: Mending, files: Mapping[str, bytes], screen: Screen) -> in
         screen.say("\n".join([*worse, f"this fixes nothing: {names} put back as it was"]))
         return 1
     screen.say(f"written {names}")
-    return 1 if mending.left else 0
+    return 1 if found.left else 0
 
 
 def _put_back(originals: Mapping[str, bytes]) -> None:
@@ -104,10 +104,10 @@ def _put_back(originals: Mapping[str, bytes]) -> None:
             write_bytes(name, data)
 
 
-def _no_better(mending: Mending, screen: Screen) -> Iterator[str]:
+def _no_better(found: Found, screen: Screen) -> Iterator[str]:
     """For each model that is not better than it was, why; each is run in a process of its own."""
     better = False
-    for job, before in mending.wrong.items():
+    for job, before in found.wrong.items():
         with screen.progress(f"running {job.model} again"):
             now, why = _problems_now(job)
         if now is None or now > before:

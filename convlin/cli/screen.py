@@ -1,4 +1,4 @@
-"""The two streams of the command line: what goes where, in colour or not, and the sign of life."""
+"""The two streams of the command line: what goes where, in color or not, and the sign of life."""
 
 from __future__ import annotations
 
@@ -30,20 +30,20 @@ class Screen:
         self.stderr = stderr or sys.stderr
 
     def answer(self, text: str, *, is_table: bool = True) -> None:
-        """Write ``text`` and a line end to standard output; a table in colour, where that is wanted."""
-        if is_table and _wants_colour(self.stdout):
+        """Write ``text`` and a line end to standard output; a table in color, where that is wanted."""
+        if is_table and _wants_color(self.stdout):
             text = painted(text)
         self._write(self.stdout, text if text.endswith("\n") else f"{text}\n")
 
     def answer_code(self, listing: Listing) -> None:
-        """Write a listing to standard output; its shapes stand apart from the code in colour, where that is wanted."""
-        if not _wants_colour(self.stdout):
+        """Write a listing to standard output; its shapes stand apart from the code in color, where that is wanted."""
+        if not _wants_color(self.stdout):
             self.answer(str(listing))
             return
         from convlin.annotate.listing import Part
 
-        colours = {Part.HEAD: _BOLD, Part.NUMBER: _DIM, Part.SHAPES: _CYAN, Part.WRONG: _RED}
-        painted_parts = (_in_colour(text, colours.get(part)) for part, text in listing.parts)
+        colors = {Part.HEAD: _BOLD, Part.NUMBER: _DIM, Part.SHAPES: _CYAN, Part.WRONG: _RED}
+        painted_parts = (_in_color(text, colors.get(part)) for part, text in listing.parts)
         self.answer("".join(painted_parts), is_table=False)
 
     def width(self) -> int | None:
@@ -107,20 +107,20 @@ def _is_terminal(stream: TextIO) -> bool:
         return False
 
 
-def _wants_colour(stream: TextIO) -> bool:
+def _wants_color(stream: TextIO) -> bool:
     """On a terminal, unless NO_COLOR says otherwise (https://no-color.org)."""
     return not os.environ.get("NO_COLOR") and _is_terminal(stream)
 
 
 def painted(text: str) -> str:
-    """The same text with what is wrong in red, what mends it in green, heads in bold."""
+    """The same text with what is wrong in red, what fixes it in green, heads in bold."""
     return "\n".join(_painted(line) for line in text.split("\n"))
 
 
-def _in_colour(text: str, colour: str | None) -> str:
-    """A stretch of text; the line ends around it stay outside of the colour."""
+def _in_color(text: str, color: str | None) -> str:
+    """A stretch of text; the line ends around it stay outside of the color."""
     bare = text.strip("\n")
-    return text if colour is None or not bare else text.replace(bare, f"{colour}{bare}{_PLAIN}")
+    return text if color is None or not bare else text.replace(bare, f"{color}{bare}{_PLAIN}")
 
 
 def _painted(line: str) -> str:

@@ -124,7 +124,7 @@ def _is_explained(failure: Failure, found: bool) -> bool:
 
 
 def _changes(finding: Finding, said: Said) -> dict[str, str]:
-    """What to change of the layer, where changing the layer mends it."""
+    """What to change of the layer, where changing the layer fixes it."""
     return {} if said.forward or said.outside else written(finding.misfit.changes)
 
 

@@ -235,7 +235,7 @@ def _should_flatten(recording: Recording, index: int, call: Call) -> bool:
     """A Linear over the last axis of a feature map, in a model whose output keeps that rank.
 
     Over the last axis of three it may be meant: the time of a signal.  And what a convolution, a
-    normalisation over channels or a residual sum works on afterwards was never to be flattened.
+    normalization over channels or a residual sum works on afterwards was never to be flattened.
     """
     if not call.inputs or len(call.inputs[0].shape) < 4 or not call.sources:
         return False

@@ -236,8 +236,8 @@ def _check_signature(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[st
     name = type(model).__name__
     if getattr(model.forward, "__func__", None) is nn.Module.forward:
         holds = isinstance(model, nn.ModuleList | nn.ModuleDict)
-        mended = "write nn.Sequential(*layers), or call them in a forward" if holds else "write one"
-        raise InputError(f"{name} has no forward, so it cannot be run: {mended}")
+        advice = "write nn.Sequential(*layers), or call them in a forward" if holds else "write one"
+        raise InputError(f"{name} has no forward, so it cannot be run: {advice}")
     try:
         signature = inspect.signature(model.forward)
     except (TypeError, ValueError):

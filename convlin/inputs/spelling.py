@@ -11,7 +11,7 @@ _LONGEST = 80
 
 
 def show(value: object) -> str:
-    """``value`` as a reader would recognise it.
+    """``value`` as a reader would recognize it.
 
     >>> show((3, 32.5)), show(print)
     ('(3, 32.5)', 'the function print')

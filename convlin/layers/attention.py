@@ -39,13 +39,13 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
         detail = {"parts": module.num_heads} if heads else {}
         place = _place(name, names, arrival)
         misfits[kind] = Misfit(kind, declared[name], widths[name], "", detail, changes | heads, input=place)
-    mended = {
+    fitting = {
         name: zeros(tensor, (*tensor.shape[:-1], declared[name])) if name in wrong else tensor
         for name, tensor in given.items()
     }
-    args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[3:]
-    kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
-    # The output has the width of the query once the layer is mended: what is added to it fits.
+    args = tuple(fitting[name] for name in names[: len(arrival.args)]) + arrival.args[3:]
+    kwargs = {name: fitting.get(name, value) for name, value in arrival.kwargs.items()}
+    # The output has the width of the query once the layer is fixed: what is added to it fits.
     follows = widths["query"] if "query" in wrong else None
     return Verdict(tuple(misfits.values()), (args, kwargs), output_size=follows)
 
@@ -65,11 +65,11 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     if not wrong:
         return None
     required = given[wrong[0]].shape[-1]
-    mended = {
+    fitting = {
         name: zeros(value, (*value.shape[:-1], declared)) if name in wrong else value for name, value in given.items()
     }
-    args = tuple(mended[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
-    kwargs = {name: mended.get(name, value) for name, value in arrival.kwargs.items()}
+    args = tuple(fitting[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
+    kwargs = {name: fitting.get(name, value) for name, value in arrival.kwargs.items()}
     widths = {name: value.shape[-1] for name, value in given.items()}
     if len(set(widths.values())) > 1:
         detail: dict[str, Any] = {"widths": widths}

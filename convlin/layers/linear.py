@@ -1,4 +1,4 @@
-"""Linear and Bilinear layers, quantised Linears among them."""
+"""Linear and Bilinear layers, quantized Linears among them."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def _examine_bilinear(module: nn.Bilinear, arrival: Arrival) -> Verdict | None:
     return Verdict(misfits, (tuple(tensors), dict(arrival.kwargs))) if misfits else None
 
 
-def _examine_quantised(module: Any, arrival: Arrival) -> Verdict | None:
+def _examine_quantized(module: Any, arrival: Arrival) -> Verdict | None:
     """A Linear with packed weights: its width is all that can be asked."""
     tensor = arrival.first("input")
     declared = getattr(module, "in_features", None)
@@ -93,5 +93,5 @@ RULES: tuple[LayerRule, ...] = (
     ),
 )  # fmt: skip
 
-#: A quantised Linear, known by its name: its package is heavy, and not loaded before someone quantises.
-QUANTISED = LayerRule((), ("in_features", "out_features"), _examine_quantised)
+#: A quantized Linear, known by its name: its package is heavy, and not loaded before someone quantizes.
+QUANTIZED = LayerRule((), ("in_features", "out_features"), _examine_quantized)

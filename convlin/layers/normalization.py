@@ -1,4 +1,4 @@
-"""Normalisations, and PReLU, which counts channels as they do."""
+"""Normalizations, and PReLU, which counts channels as they do."""
 
 from __future__ import annotations
 

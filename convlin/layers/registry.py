@@ -18,7 +18,7 @@ RULES: tuple[LayerRule, ...] = tuple(
 )
 
 _BY_TYPE = {kind: rule for rule in RULES for kind in rule.types}
-_QUANTISING = "torch.ao.nn.quantized."
+_QUANTIZING = "torch.ao.nn.quantized."
 
 #: What users added; changed by ``register`` alone.
 _ADDED: dict[type, LayerRule] = {}
@@ -69,8 +69,8 @@ def rule_for(kind: type) -> LayerRule:
         rule = _ADDED.get(base) or _BY_TYPE.get(base)
         if rule is not None:
             return rule
-        if base.__name__ == "Linear" and base.__module__.startswith(_QUANTISING):
-            return linear.QUANTISED
+        if base.__name__ == "Linear" and base.__module__.startswith(_QUANTIZING):
+            return linear.QUANTIZED
     return PLAIN
 
 
@@ -80,5 +80,5 @@ def runs_as_documented(kind: type) -> bool:
         if "forward" in base.__dict__:
             if any(other in _ADDED for other in kind.__mro__[: kind.__mro__.index(base) + 1]):
                 return True
-            return base.__module__.startswith(("torch.nn.modules.", _QUANTISING))
+            return base.__module__.startswith(("torch.nn.modules.", _QUANTIZING))
     return False

@@ -3,7 +3,7 @@
 ``examine`` looks at what is about to reach a layer.  Where it does not fit, the ``Verdict`` names
 every misfit and an input that the layer can take, so that the pass goes on: a layer that makes a
 new size (Linear, Conv) gets a tensor of the declared size, a layer whose size follows its input (the
-normalisations) runs on a stand-in and hands on what came in.
+normalizations) runs on a stand-in and hands on what came in.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """On the meta device: what a function returns, without PyTorch's slow meta kernels.
 
-PyTorch works out the sizes of a convolution or a normalisation on the meta device in Python, for half
+PyTorch works out the sizes of a convolution or a normalization on the meta device in Python, for half
 a millisecond each.  The rules here answer from the formulas of ``arithmetic``.  A rule answers for a
 function, whoever calls it, so hooks, parametrizations and classes with a ``forward`` of their own are
 none of its business.  It answers only for what it knows for certain: plain contiguous tensors of one

@@ -151,7 +151,7 @@ class Forms:
         return self
 
     def memory(self, *, batch_size: int | None = None, gradients: bool = False, optimizer: str | None = None) -> Memory:
-        """Bytes of input, activations, parameters and buffers; for training of gradients and optimiser state, too.
+        """Bytes of input, activations, parameters and buffers; for training of gradients and optimizer state, too.
 
         ``optimizer`` is the name of one in ``torch.optim``, such as ``"adamw"``; it implies gradients.
 

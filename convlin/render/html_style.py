@@ -1,6 +1,6 @@
 """The style rules of the HTML form.
 
-Colours are mixed from the text colour of what is around, so the table fits a light or a dark page
+Colors are mixed from the text color of what is around, so the table fits a light or a dark page
 or notebook without having to know which it is in.
 """
 
@@ -54,7 +54,7 @@ background:color-mix(in srgb,currentColor 8%,transparent);color:inherit;padding:
 .convlin.convlin .totals span{margin-right:1.4em;white-space:nowrap}
 """
 
-#: For a page of its own: the colours of the reader's system, light or dark.
+#: For a page of its own: the colors of the reader's system, light or dark.
 PAGE_STYLE = """
 :root{color-scheme:light dark}
 body{font-family:system-ui,-apple-system,"Segoe UI",Roboto,"Helvetica Neue",Arial,sans-serif;margin:1.5em;

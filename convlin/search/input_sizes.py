@@ -75,7 +75,7 @@ def _smallest_to_the_end(
     if enough is None:
         return None
     required = list(enough)
-    # Each axis by itself, the others ample; twice, since a smaller neighbour can ask for more.
+    # Each axis by itself, the others ample; twice, since a smaller neighbor can ask for more.
     for _ in range(2):
         for axis in range(len(required)):
             required[axis] = _smallest(passes, tuple(required), axis)

@@ -6,7 +6,7 @@ from collections import Counter
 
 from convlin.records import Call, Shape
 from convlin.symbolic.follow import Followed
-from convlin.symbolic.mend import keyed_calls
+from convlin.symbolic.replaced_forms import keyed_calls
 from convlin.symbolic.trials import Point
 from convlin.trace.recording import Recording
 

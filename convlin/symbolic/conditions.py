@@ -30,7 +30,7 @@ class Condition(NamedTuple):
 
 
 def demands(finding: Finding) -> Iterator[Condition]:
-    """The conditions on the letters under which this misfit is none; nothing where no letter can mend it."""
+    """The conditions on the letters under which this misfit is none; nothing where no letter can fix it."""
     if finding.misfit.kind == "structure" and finding.misfit.note == "flatten":  # at no size has it fewer axes
         return
     pairs = [(declared, required) for declared, required in _pairs(finding) if declared != required]

@@ -10,7 +10,7 @@ from torch import nn
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed, follow_at, turned
-from convlin.symbolic.mend import known_forms, mended
+from convlin.symbolic.replaced_forms import known_forms, with_right_forms
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials
@@ -19,7 +19,7 @@ from convlin.trace.recording import Recording
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
 _OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
-#: More of them for forms that are to be mended: what fits at a few sizes by chance does not at many.
+#: More of them for forms that are to be replaced: what fits at a few sizes by chance does not at many.
 _MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 38), (81, 52, 93), (38, 90, 7))
 #: Small sizes for the same, at which a part may be longer than the whole.
 _SMALL = (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 21, 31, 32, 47, 64, 75, 90, 101, 127)
@@ -137,7 +137,7 @@ def questions(followed: Followed) -> list[Decision]:
 
 
 def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -> Confirmed:
-    """The pass itself; or one at another sample, or a mend of it, whose forms hold at more sizes."""
+    """The pass itself; or one at another sample, or one whose forms hold at more sizes."""
     best = Confirmed(followed, trials)
     if followed.recording.failure is not None:
         return best
@@ -151,7 +151,7 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
 
 
 def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Confirmed:
-    """The same, where forms are wrong at a size that was run: followed anew there, or mended."""
+    """The same, where forms are wrong at a size that was run: followed anew there, or replaced."""
     if not best.wrong:
         return best
     followed = best.followed
@@ -176,7 +176,7 @@ def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Co
         best.look_at(point for point in _points(followed, _MORE_OFFSETS) if point not in best.points)
         best.look_at(point for point in _small_points(followed, _SMALL) if point not in best.points)
         forms = known_forms([each.followed for each in candidates])
-        other = Confirmed(mended(best.followed, best.seen, forms), trials)
+        other = Confirmed(with_right_forms(best.followed, best.seen, forms), trials)
         other.seen = best.seen
         for point, recording in other.seen:
             other.compare(point, recording)

@@ -85,7 +85,7 @@ def _refuse_packed(model: nn.Module, modules: Sequence[nn.Module]) -> None:
     """Raise an ``InputError`` where quantization packed the weights: they are no tensors that letters could run on."""
     for module in modules:
         for value in module.__dict__.values():
-            if isinstance(value, torch.ScriptObject) and ".quantized." in value._type().str():
+            if isinstance(value, torch.ScriptObject) and ".quantized." in str(value._type()):
                 raise InputError(
                     f"{type(model).__name__} is quantized, with weights packed in {type(module).__name__}, which named "
                     "sizes cannot pass: write numbers in place of the letters"

@@ -95,8 +95,8 @@ def _runs_of_runs(name: str, sizes: Sequence[int], largest: int) -> SizeRange | 
 def _run(name: str, sizes: Sequence[int], near: int) -> SizeRange:
     """The run of equal steps around one of the sizes."""
     place = sizes.index(near)
-    neighbours = [abs(sizes[other] - sizes[place]) for other in (place - 1, place + 1) if 0 <= other < len(sizes)]
-    step = min(neighbours)
+    neighbors = [abs(sizes[other] - sizes[place]) for other in (place - 1, place + 1) if 0 <= other < len(sizes)]
+    step = min(neighbors)
     first = last = place
     while first > 0 and sizes[first] - sizes[first - 1] == step:
         first -= 1

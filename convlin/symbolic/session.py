@@ -181,7 +181,8 @@ def _fake_once_known(lazy: Sequence[nn.Module]) -> None:
     A weight that is no fake tensor stays none when it gets its size, and lies on the meta device from then on;
     not every version of torch computes with it and an input on another device.
     """
-    unknown = [t for module in lazy for t in (*module._parameters.values(), *module._buffers.values()) if is_lazy(t)]
+    held = (tensor for module in lazy for tensor in (*module._parameters.values(), *module._buffers.values()))
+    unknown = [tensor for tensor in held if tensor is not None and is_lazy(tensor)]
     devices = {id(tensor): tensor.device for tensor in unknown}
     fakes: dict[int, Tensor] = {}
 

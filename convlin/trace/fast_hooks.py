@@ -109,10 +109,10 @@ class QuickHooks:
                 and len(args) == 1
                 and type(args[0]) is Tensor
             ):
-                if keeper is not None and module.__dict__.get("inplace"):  # which the mode would have seen
-                    keeper.before_write(args[0])
                 take_off()
                 is_off = True
+                if keeper is not None and module.__dict__.get("inplace"):  # which the mode would have seen
+                    keeper.before_write(args[0])
 
         def after_alone(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
             nonlocal is_off

@@ -27,7 +27,7 @@ def folded(fold: Fold, wanted: tuple[int, ...] | None, made: Shape) -> Misfit:
 
 
 def of_flatten(misfit: Misfit) -> Misfit:
-    """The same for ``nn.Flatten(start_dim=0)``: a number of the layer's mends it."""
+    """The same for ``nn.Flatten(start_dim=0)``: a number of the layer's fixes it."""
     return replace(misfit, changes={"start_dim": 1})
 
 

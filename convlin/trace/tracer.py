@@ -239,7 +239,7 @@ class Tracer:
     def _require(self, module: nn.Linear, path: str, frame: Frame | None, inputs: tuple[TensorInfo, ...]) -> None:
         required: Any = inputs[0].shape[-1] if inputs[0].shape else None
         if frame is not None and any(len(shape) - 1 in axes for shape, axes in frame.doubts):
-            return  # nobody can know before the mistake further up is mended
+            return  # nobody can know before the mistake further up is fixed
         if any(around.is_replaced for around in self._state.stack):
             return  # a part of something that has to be made anew, and then has other sizes
         for misfit in frame.findings if frame is not None else ():

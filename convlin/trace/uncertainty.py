@@ -1,6 +1,6 @@
 """Which axes of a tensor are a guess, because something stood in for what did not fit.
 
-Behind most stand-ins the sizes are those that the mended model will have.  Behind some (two
+Behind most stand-ins the sizes are those that the fixed model will have.  Behind some (two
 tensors that do not go together, a view into sizes that do not multiply up) nobody can know, and a
 size that does not fit there is no mistake of its own.
 """

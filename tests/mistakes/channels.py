@@ -29,7 +29,7 @@ mistake = partial(record.mistake, MISTAKES)
           "self.conv2 = nn.Conv2d(8, 8, 3, padding=1)", ("is the output of conv1",)),
     Wrong("in_features", "fc", 100, 6272, "self.fc = nn.Linear(100, 10)", "self.fc = nn.Linear(6272, 10)"),
 )  # fmt: skip
-class GreyImages(nn.Module):
+class GrayImages(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.conv1 = nn.Conv2d(3, 8, 3, padding=1)

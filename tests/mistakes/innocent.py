@@ -440,7 +440,7 @@ class OneByOne(nn.Module):
 
 @innocent((3, 24, 24))
 class SpatialSoftmax(nn.Module):
-    """Every channel a row for the softmax, then its centre."""
+    """Every channel a row for the softmax, then its center."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""Normalisations, recurrent layers, transposed convolutions, attention; kinds of numbers.
+"""Normalizations, recurrent layers, transposed convolutions, attention; kinds of numbers.
 
 Every model is written as its author would have written it, mistake and all, and stands under what must be answered.
 The file is copied by a test that writes the corrections into the copy and runs that.
@@ -18,7 +18,7 @@ from tests.mistakes.record import Mistake, Wrong
 MISTAKES: list[Mistake] = []
 mistake = partial(record.mistake, MISTAKES)
 
-# 9: normalisations of the wrong width or rank; a batch of one in training ---------------------------------------------
+# 9: normalizations of the wrong width or rank; a batch of one in training ---------------------------------------------
 
 
 @mistake(

@@ -38,7 +38,7 @@ class Everything(nn.Module):
     """Nine mistakes, in lists of sequences, in a dict, in a loop, before and behind a view."""
 
     class Block(nn.Module):
-        """A convolution and its normalisation, which may be of another width."""
+        """A convolution and its normalization, which may be of another width."""
 
         def __init__(self, inputs: int, outputs: int, norm: int) -> None:
             super().__init__()

@@ -632,7 +632,7 @@ def pruned() -> nn.Module:
     return model
 
 
-def dynamically_quantised() -> nn.Module:
+def dynamically_quantized() -> nn.Module:
     """Weights of eight bits behind an object that is no tensor."""
     with warnings.catch_warnings():
         # Announced to move to another package, as are the tensors that it makes.
@@ -1433,7 +1433,7 @@ def _kinds() -> Iterator[ZooModel]:
     yield _vector("spectral_norm", spectral_norm, "buffers change in train mode", training=True)
     yield _vector("orthogonal", orthogonal, "parametrized weight")
     yield _vector("pruned", pruned, "weight_orig, weight_mask and a pre-hook")
-    yield _vector("dynamically_quantised", dynamically_quantised, "weights are in no tensor; no parameters")
+    yield _vector("dynamically_quantized", dynamically_quantized, "weights are in no tensor; no parameters")
     yield _picture("lazy_layers", lazy_layers, (3, 8, 8), "still lazy afterwards")
     yield _vector("scripted_submodule", scripted_submodule, "nothing inside can be seen")
     yield _vector("traced_submodule", traced_submodule, "nothing inside can be seen")

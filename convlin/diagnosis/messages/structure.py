@@ -150,7 +150,7 @@ def _rank(finding: Finding, report: Report) -> Said:
     message = f"{name_of(finding)} expects {takes}, got {misfit.required}: {arrived(finding)}"
     better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
     kind = finding.layer.partition("(")[0]
-    if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalise
+    if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalize
         better = None
     if kind[-2:] in ("1d", "2d", "3d") and "Norm" in kind and better is not None and kind[:-2] + better != kind:
         return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
@@ -170,11 +170,11 @@ def _too_many(message: str, finding: Finding) -> Said:
     """More than one dimension in front of the channels."""
     extra = finding.misfit.required - finding.misfit.declared
     before = finding.inputs[0].shape[: extra + 1]
-    mended = ".squeeze(0)" if before == (1, before[-1]) else f".flatten(0, {extra})"
+    reshaped = ".squeeze(0)" if before == (1, before[-1]) else f".flatten(0, {extra})"
     return Said(
         f"{message}\none dimension stands before the channels, the batch, and here are {extra + 1}: {times(before)}",
-        f"x = x{mended}",
-        forward=True, behind=mended, instead="an input without this dimension",
+        f"x = x{reshaped}",
+        forward=True, behind=reshaped, instead="an input without this dimension",
     )  # fmt: skip
 
 

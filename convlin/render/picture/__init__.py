@@ -6,7 +6,7 @@ from dataclasses import replace
 
 from convlin.errors import InputError
 from convlin.records import Report
-from convlin.render.picture.colours import THEMES
+from convlin.render.picture.colors import THEMES
 from convlin.render.picture.compose import compose
 from convlin.render.picture.condense import MOST, condense
 from convlin.render.picture.draw import draw

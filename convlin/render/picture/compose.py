@@ -61,7 +61,7 @@ class _Composer:
     def _heading(self, y: float) -> float:
         report = self._report
         y += STYLES["heading"].line
-        self.drawing.labels.append(Label(MARGIN, y - 6, report.model, "heading", centred=False))
+        self.drawing.labels.append(Label(MARGIN, y - 6, report.model, "heading", centered=False))
         if not report.mode:
             subtitle = "no forward pass: nothing to draw"
         else:
@@ -77,7 +77,7 @@ class _Composer:
             lines = [line for part in lines[0].split(" · ") for line in _wrap(part, self._room, "subtitle")]
         for line in lines:
             y += STYLES["subtitle"].line
-            self.drawing.labels.append(Label(MARGIN, y - 6, line, "subtitle", centred=False))
+            self.drawing.labels.append(Label(MARGIN, y - 6, line, "subtitle", centered=False))
         return y + 10
 
     def _widen(self) -> None:
@@ -97,7 +97,7 @@ class _Composer:
             lines.append(f"✗ … and {more} more")
         for line in lines:
             y += STYLES["footer"].line
-            self.drawing.labels.append(Label(MARGIN, y - 4, line, "footer", centred=False))
+            self.drawing.labels.append(Label(MARGIN, y - 4, line, "footer", centered=False))
         self.drawing.height = y + MARGIN - 8
 
     # The network
@@ -242,7 +242,7 @@ def _beginning(rows: list[Row], number: int, most: int | None = None) -> int:
 def _frame_label(box: FrameBox) -> Label:
     how = f"×{box.frame.times}" if box.frame.in_a_row else f"{box.frame.times} side by side"
     for text in (f"{how}   {box.frame.name}", how):
-        label = Label(box.left + 8, box.top + FRAME_TITLE - 4, text, "frame", centred=False)
+        label = Label(box.left + 8, box.top + FRAME_TITLE - 4, text, "frame", centered=False)
         if label.box[2] < box.right - 4:
             return label
     return label

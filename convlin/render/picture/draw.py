@@ -1,4 +1,4 @@
-"""From coordinates to SVG text: faces, colours and style sheet."""
+"""From coordinates to SVG text: faces, colors and style sheet."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 
 from convlin.records import Report
 from convlin.render import words
-from convlin.render.picture.colours import style_sheet
+from convlin.render.picture.colors import style_sheet
 from convlin.render.picture.drawing import Block, Drawing, Label, Line
 from convlin.render.picture.graph import Node
 from convlin.render.picture.kinds import is_activation
@@ -230,7 +230,7 @@ def _towards(corner: Point, other: Point, radius: float) -> Point:
 
 
 def _text(label: Label) -> str:
-    anchor = "" if label.centred else ' text-anchor="start"'
+    anchor = "" if label.centered else ' text-anchor="start"'
     return (
         f'<text class="{label.style}" x="{_number(label.x)}" y="{_number(label.y)}"{anchor}>{escape(label.text)}</text>'
     )

@@ -10,20 +10,20 @@ from convlin.render.picture.measure import STYLES, Element, text_width
 
 
 class Label(NamedTuple):
-    """A line of text: ``y`` is its baseline; it is centred on ``x`` or starts there."""
+    """A line of text: ``y`` is its baseline; it is centered on ``x`` or starts there."""
 
     x: float
     y: float
     text: str
     style: str
-    centred: bool = True
+    centered: bool = True
 
     @property
     def box(self) -> tuple[float, float, float, float]:
         """Left, top, right and bottom of the space it takes at most."""
         style = STYLES[self.style]
         width = text_width(self.text, style.size, bold=style.bold)
-        left = self.x - width / 2 if self.centred else self.x
+        left = self.x - width / 2 if self.centered else self.x
         return left, self.y - 0.8 * style.size, left + width, self.y + 0.22 * style.size
 
 

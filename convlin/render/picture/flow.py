@@ -246,7 +246,7 @@ class _Builder:
         return container != NOWHERE and self._calls[container].type in _TRANSFORMER_LAYERS
 
     def _in_transformer_layer(self, layer: int) -> Key | None:
-        """The sum that feeds a normalisation of PyTorch's own Transformer layers."""
+        """The sum that feeds a normalization of PyTorch's own Transformer layers."""
         last = self._latest.get(layer)
         stream = self._streams.get(layer) or self._entered(layer)
         return last if last is None or stream is None else self._sum(last, stream, layer)
@@ -269,7 +269,7 @@ class _Builder:
         return key
 
     def _follow_stream(self, index: int, key: Key) -> None:
-        """Where PyTorch's own Transformer layers normalise after the sum, the result is what the next sum takes."""
+        """Where PyTorch's own Transformer layers normalize after the sum, the result is what the next sum takes."""
         parent = self._tree.parents[index]
         if not self._is_transformer_layer(parent):
             return

@@ -27,7 +27,7 @@ class Node:
     type: str
     """Class or function, as users write it."""
     role: str
-    """What it does, which decides its colour; see ``kinds.role``."""
+    """What it does, which decides its color; see ``kinds.role``."""
     form: str = "other"
     """What its result is drawn as; see ``kinds.form``."""
     shape: Shape | None = None
@@ -51,7 +51,7 @@ class Node:
     failed: bool = False
     """The pass stopped here."""
     keeps: bool = False
-    """A layer such as a normalisation or an activation: folded into a neighbour where there is one."""
+    """A layer such as a normalization or an activation: folded into a neighbor where there is one."""
     sign: str = ""
     """The sign of a sum or product of two tensors; other functions of several tensors have a word here."""
     parts: tuple[int, ...] = ()

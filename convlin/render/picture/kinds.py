@@ -14,7 +14,7 @@ from convlin.records import Shape, Size
 _OF_LAYERS = {"identity": "reshape", "rearrange": "reshape", "pixelshuffle": "up"}
 _RECURRENT = ("lstm", "gru", "rnn")
 
-#: Beside these every layer that keeps the shape and holds no matrix is folded into its neighbour.
+#: Beside these every layer that keeps the shape and holds no matrix is folded into its neighbor.
 ACTIVATIONS = ("relu", "gelu", "silu", "swish", "mish", "elu", "tanh", "sigmoid", "softmax", "activation", "softplus")
 
 _DIMENSIONS = re.compile(r"([123])d$")

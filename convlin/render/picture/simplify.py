@@ -1,4 +1,4 @@
-"""A graph made shorter without leaving anything out: what keeps the shape joins its neighbour.
+"""A graph made shorter without leaving anything out: what keeps the shape joins its neighbor.
 
 BatchNorm, ReLU and Dropout become a line of text under the block before them; transposes and views
 between the heads of an attention go; convolutions alike in a row become one group.

@@ -1,4 +1,4 @@
-"""The colours of a picture and its style sheet, light and dark."""
+"""The colors of a picture and its style sheet, light and dark."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from convlin.render.picture.measure import STYLES
 THEMES = ("auto", "light", "dark")
 _FONTS = "Helvetica Neue,Helvetica,Arial,Liberation Sans,DejaVu Sans,sans-serif"
 
-#: The colour of the front of each kind of block; red is kept for what is wrong.
-_COLOURS = {
+#: The color of the front of each kind of block; red is kept for what is wrong.
+_COLORS = {
     "input": "#9aa9bd",
     "conv": "#f2b455",
     "up": "#86c28b",
@@ -29,7 +29,7 @@ _COLOURS = {
 
 
 class _Ink(NamedTuple):
-    """The colours of one theme that are no blocks."""
+    """The colors of one theme that are no blocks."""
 
     paper: str
     text: str
@@ -89,7 +89,7 @@ def _theme_rules(scope: str, theme: str) -> list[str]:
         f"{scope} .problem,{scope} .footer,{scope} .wrong .name{{fill:{ink.wrong}}}",
         f"{scope} .flow{{stroke:{ink.line}}}{scope} .flow-head{{fill:{ink.line};stroke:none}}",
         f"{scope} .skip{{stroke:{ink.skip}}}{scope} .skip-head{{fill:{ink.skip};stroke:none}}",
-        f"{scope} .fan{{fill:{_shade(_COLOURS['reshape'], dark, 0)}}}",
+        f"{scope} .fan{{fill:{_shade(_COLORS['reshape'], dark, 0)}}}",
         f"{scope} .frame{{stroke:{ink.frame}}}",
         f"{scope} text.frame{{fill:{ink.muted};stroke:{ink.paper};stroke-dasharray:none}}",
         f"{scope} .tag{{fill:{ink.paper};stroke:{ink.skip}}}",
@@ -97,10 +97,10 @@ def _theme_rules(scope: str, theme: str) -> list[str]:
         f"{scope} .output{{fill:{ink.skip}}}",
         f"{scope} .missing{{fill:{ink.paper};stroke:{ink.wrong}}}{scope} .cross{{stroke:{ink.wrong}}}",
     ]
-    for role, colour in _COLOURS.items():
-        edge = _mix(colour, "#ffffff", 0.25) if dark else _mix(colour, "#000000", 0.5)
+    for role, color in _COLORS.items():
+        edge = _mix(color, "#ffffff", 0.25) if dark else _mix(color, "#000000", 0.5)
         rules += [
-            f"{scope} .{role} .{face}{{fill:{_shade(colour, dark, light)};stroke:{edge}}}"
+            f"{scope} .{role} .{face}{{fill:{_shade(color, dark, light)};stroke:{edge}}}"
             for face, light in (("front", 0), ("top", 1), ("side", -1), ("band", -2))
         ]
         rules.append(f"{scope} .{role} .ruled{{stroke:{edge}}}")
@@ -110,15 +110,15 @@ def _theme_rules(scope: str, theme: str) -> list[str]:
     return rules
 
 
-def _shade(colour: str, dark: bool, light: int) -> str:
+def _shade(color: str, dark: bool, light: int) -> str:
     """A face of a block: 1 towards the light, -1 and -2 away from it."""
-    base = _mix(colour, "#000000", 0.28) if dark else colour
+    base = _mix(color, "#000000", 0.28) if dark else color
     if light > 0:
         return _mix(base, "#ffffff", 0.38 if not dark else 0.2)
     return _mix(base, "#000000", {0: 0.0, -1: 0.13, -2: 0.27}[light])
 
 
-def _mix(colour: str, other: str, share: float) -> str:
-    """``share`` of the other colour in the first."""
-    ours, theirs = (tuple(int(text[at : at + 2], 16) for at in (1, 3, 5)) for text in (colour, other))
+def _mix(color: str, other: str, share: float) -> str:
+    """``share`` of the other color in the first."""
+    ours, theirs = (tuple(int(text[at : at + 2], 16) for at in (1, 3, 5)) for text in (color, other))
     return "#" + "".join(f"{round(a + (b - a) * share):02x}" for a, b in zip(ours, theirs, strict=True))

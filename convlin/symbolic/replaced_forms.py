@@ -39,16 +39,16 @@ def known_forms(passes: Iterable[Followed]) -> list[Size]:
     return sorted(found, key=lambda form: (len(str(form)), str(form)))
 
 
-def mended(followed: Followed, seen: Seen, forms: Sequence[Size]) -> Followed:
+def with_right_forms(followed: Followed, seen: Seen, forms: Sequence[Size]) -> Followed:
     """The same pass with every form that is wrong at a size of ``seen`` replaced, where another form is right."""
-    mend = _Mend(followed, seen, forms)
+    replacement = _Replacement(followed, seen, forms)
     recording = followed.recording
-    calls = [mend.call(call, key) for call, key in keyed_calls(recording.calls)]
+    calls = [replacement.call(call, key) for call, key in keyed_calls(recording.calls)]
     required = {
-        path: mend.size(size, [other.required.get(path) for _, other in seen])
+        path: replacement.size(size, [other.required.get(path) for _, other in seen])
         for path, size in recording.required.items()
     }
-    outputs = mend.tensors(recording.outputs, [other.outputs for _, other in seen])
+    outputs = replacement.tensors(recording.outputs, [other.outputs for _, other in seen])
     changed = replace(recording, calls=calls, required=required, outputs=outputs)
     return replace(followed, recording=changed)
 
@@ -62,7 +62,7 @@ def keyed_calls(calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:
         yield call, (*base, counts[base])
 
 
-class _Mend:
+class _Replacement:
     def __init__(self, followed: Followed, seen: Seen, forms: Sequence[Size]) -> None:
         self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
         self._found = [{key: call for call, key in keyed_calls(recording.calls)} for _, recording in seen]
