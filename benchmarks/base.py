@@ -1,7 +1,8 @@
-"""Another revision of convlin, measured in the same rounds: ``make bench BASE=v0.1.0``.
+"""convlin as it is and at another revision, measured in the same rounds: ``make bench BASE=v0.1.0``.
 
-Two versions of a package do not go into one process, so the other one runs in a process of its own that waits for
-its turn: its model lies in a file, one line asks for a summary, one line says that it is made.
+Two versions of a package do not go into one process, and in one with the neighbors much is loaded that costs each of
+them.  So each runs in a process of its own that waits for its turn: its model lies in a file, one line asks for a
+summary, one line says that it is made.
 """
 
 from __future__ import annotations
@@ -29,15 +30,16 @@ def laid_out(revision: str, folder: str) -> dict[str, str]:
     return {"PYTHONPATH": os.pathsep.join([folder, str(_ROOT)]), "PYTHONSAFEPATH": "1"}
 
 
-class Base:
-    """convlin as it was at a revision, in a process that lasts until ``close``."""
+class Revision:
+    """convlin as it is, or as it was at a revision, in a process that lasts until ``close``."""
 
-    def __init__(self, revision: str) -> None:
-        self.revision = revision
+    def __init__(self, revision: str | None = None) -> None:
+        self.name = f"convlin {revision}" if revision else "convlin"
         self._folder = tempfile.TemporaryDirectory()
+        found = laid_out(revision, self._folder.name) if revision else {"PYTHONPATH": str(_ROOT), "PYTHONSAFEPATH": "1"}
         self._process = subprocess.Popen(
             [sys.executable, "-P", __file__], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
-            env={**os.environ, **laid_out(revision, self._folder.name)},
+            env={**os.environ, **found},
         )  # fmt: skip
         self._count = 0
 
@@ -56,9 +58,9 @@ class Base:
         path = Path(self._folder.name) / f"{self._count}.pt"
         torch.save(model, path)
         self._ask({"load": str(path), "shape": shape, "options": dict(options)})
-        found: dict[str, Callable[[], object]] = {f"convlin {self.revision}": lambda: self._ask({"text": False})}
+        found: dict[str, Callable[[], object]] = {self.name: lambda: self._ask({"text": False})}
         if text:
-            found[f"convlin {self.revision} with text"] = lambda: self._ask({"text": True})
+            found[f"{self.name} with text"] = lambda: self._ask({"text": True})
         return found
 
     def _ask(self, what: Mapping[str, Any]) -> None:
@@ -68,7 +70,7 @@ class Base:
         self._process.stdin.flush()
         answer = self._process.stdout.readline()
         if answer != "done\n":
-            raise RuntimeError(f"convlin at {self.revision} ended: {answer or 'see above'}")
+            raise RuntimeError(f"{self.name} ended: {answer or 'see above'}")
 
 
 def _serve() -> None:

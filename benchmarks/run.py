@@ -24,7 +24,7 @@ import torch
 from torch import nn
 
 from benchmarks import models
-from benchmarks.base import Base, laid_out
+from benchmarks.base import Revision, laid_out
 from benchmarks.measure import Ratio, in_fresh_process, interleaved, machine, seconds, seconds_of_processes
 from convlin import summarize
 
@@ -91,23 +91,24 @@ def against_bare(
     summary = summarize(model, shape, **(options or {}))
     assert summary.ok, summary
     assert summary.output_shape, "the pass went to its end"
-    contenders: dict[str, Callable[[], object]] = {
-        "convlin": lambda: summarize(model, shape, **(options or {})),
-    }
-    if text:
-        contenders["convlin with text"] = lambda: str(summarize(model, shape, **(options or {})))
+    contenders: dict[str, Callable[[], object]] = {}
+    for revision in (revisions := _running()):
+        contenders.update(revision.contenders(model, shape, options or {}, text=text))
     if compare:
         contenders.update(neighbors(model, shape, x, str((options or {}).get("device", "cpu"))))
-    base = Base(revision) if (revision := os.environ.get("BASE")) else None
-    if base is not None:
-        contenders.update(base.contenders(model, shape, options or {}, text=text))
     # TorchLens leaves torch's functions wrapped for good: whatever runs after it pays for that.
     wrapping = {each: contenders.pop(each) for each in list(contenders) if each == "TorchLens"}
     ratios = interleaved(lambda: models.bare(model, x), contenders)
-    if base is not None:
-        base.close()
+    for revision in revisions:
+        revision.close()
     ratios += interleaved(lambda: models.bare(model, x), wrapping)
     return [_row(name, reach, ratio) for ratio in ratios]
+
+
+def _running() -> list[Revision]:
+    """convlin as it is, and as it was at the base, if there is one, each in a process."""
+    base = os.environ.get("BASE")
+    return [Revision(), *([Revision(base)] if base else [])]
 
 
 def _row(name: str, reach: str, ratio: Ratio) -> str:
@@ -202,17 +203,13 @@ def wrong_number() -> Lines:
     right, shape = models.resnet([3, 4, 6, 3]), (3, 64, 64)
     wrong, x = models.with_wrong_number(right), torch.zeros(1, *shape)
 
-    def answer() -> None:
-        summary = summarize(wrong, shape)
-        assert "in_features=2048" in str(summary)
-
-    contenders: dict[str, Callable[[], object]] = {"convlin with text": answer}
-    base = Base(revision) if (revision := os.environ.get("BASE")) else None
-    if base is not None:
-        contenders.update(base.contenders(wrong, shape, {}, text=True))
+    assert "in_features=2048" in str(summarize(wrong, shape))
+    contenders: dict[str, Callable[[], object]] = {}
+    for revision in (revisions := _running()):
+        contenders.update(revision.contenders(wrong, shape, {}, text=True))
     ratios = interleaved(lambda: models.bare(right, x), contenders)
-    if base is not None:
-        base.close()
+    for revision in revisions:
+        revision.close()
     return [_row(name, "≤ 3", ratio) for ratio in ratios]
 
 

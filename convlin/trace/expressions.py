@@ -75,9 +75,12 @@ class Expressions:
 
     def _chain(self, frame: FrameType) -> _Chain:
         """The frame and those of the user's functions around it, up to the module's ``forward``."""
-        found = [(frame.f_code, frame.f_lasti)]
+        kinds, found = self._kinds, [(frame.f_code, frame.f_lasti)]
         around = frame.f_back
-        while around is not None and self._kind(around.f_code.co_filename) == _USER:
+        while around is not None:
+            filename = around.f_code.co_filename
+            if (kinds.get(filename) or self._kind(filename)) != _USER:
+                break
             found.append((around.f_code, around.f_lasti))
             around = around.f_back
         return tuple(found)
