@@ -456,9 +456,20 @@ class ByHand(nn.Module):
         return self.fc((x * torch.sigmoid(x)).flatten(1))
 
 
-def test_what_an_explanation_follows_is_not_told_twice():
-    assert "meet" not in (text := summarize(ByHand(), (3, 8, 8)).explain("fc")), text
-    assert "torch.sigmoid" in summarize(ByHand(), (3, 8, 8)).table(functions="all")
+class OfTwo(ByHand):
+    def __init__(self) -> None:
+        super().__init__()
+        self.other = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x):
+        return self.fc((self.conv(x) * torch.sigmoid(self.other(x))).flatten(1))
+
+
+def test_what_meets_itself_behind_an_activation_is_told_once():
+    one, two = summarize(ByHand(), (3, 8, 8)), summarize(OfTwo(), (3, 8, 8))
+    assert "the size is kept" in two.explain("fc")
+    assert "the size is kept" not in one.explain("fc")
+    assert "torch.sigmoid" in one.table(functions="all")
 
 
 def test_a_wrong_layer_is_never_folded():

@@ -81,11 +81,15 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     return Outcome(replace(without_numbers(report, problems), accepts=accepts))
 
 
+#: Where PyTorch's C++ classes of packed weights stand.
+_PACKED = "__torch__.torch.classes.quantized."
+
+
 def _refuse_packed(model: nn.Module, modules: Sequence[nn.Module]) -> None:
     """Raise an ``InputError`` where quantization packed the weights: they are no tensors that letters could run on."""
     for module in modules:
         for value in module.__dict__.values():
-            if isinstance(value, torch.ScriptObject) and ".quantized." in str(value._type()):
+            if isinstance(value, torch.ScriptObject) and str(value._type()).startswith(_PACKED):
                 raise InputError(
                     f"{type(model).__name__} is quantized, with weights packed in {type(module).__name__}, which named "
                     "sizes cannot pass: write numbers in place of the letters"
