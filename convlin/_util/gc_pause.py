@@ -13,7 +13,8 @@ def paused() -> Iterator[None]:
 
     Records of ten thousand layers are a hundred thousand objects made at once and none of them garbage:
     every collection they set off walks through the whole model, and takes longer than all the rest.
-    Never around the user's ``forward``, which may well leave cycles that hold tensors.
+    So are the nodes of a file that is parsed.
+    Around the user's ``forward``, which may well leave cycles that hold tensors, only where these have no bytes.
     """
     if not gc.isenabled():
         yield

@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
+from convlin._util.gc_pause import paused
 from convlin.source.classes import ClassCode, constructed
 from convlin.source.frames import Session, TooMuchError
 from convlin.source.hints import Hint, makings
@@ -64,6 +65,7 @@ class Finder:
         self._counts = Counter(type(module) for _, module in within(root))
         self._classes: dict[tuple[type, int], tuple[Made | None, ClassCode | None]] = {}
 
+    @paused()
     def site(self, path: str) -> Site | None:
         """The call that made the module at ``path``; None unless one call is left that can have."""
         self._session.renew()
@@ -73,6 +75,7 @@ class Finder:
         except (TooMuchError, RecursionError):
             return None
 
+    @paused()
     def may_have_made(self, site: Site, path: str) -> bool:
         """Whether the call is among those that may have made another module as well."""
         self._session.renew()

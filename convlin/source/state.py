@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from itertools import compress, count
+from operator import is_not
 
 from convlin.source.values import (
     NEXT,
@@ -97,12 +99,31 @@ def joined(states: Iterable[State]) -> State:
     """What is known where several ways of the code meet, those left out that do not get there."""
     first, *others = [state for state in states if not state.is_dead] or [State(is_dead=True)]
     for other in others:
-        names, things = {**first.locals, **other.locals}, {**first.log, **other.log}
-        first = State(
-            {name: union([first.locals.get(name, ()), other.locals.get(name, ())]) for name in names},
-            {thing: _either(first.known(thing), other.known(thing)) for thing in things},
-        )
+        first = State(_joined_locals(first.locals, other.locals), _joined_logs(first, other))
     return first
+
+
+# Most of what two ways know is the very same object, told by its identity: a long constructor has many branches.
+
+
+def _joined_locals(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
+    return {
+        name: one[name]
+        if name in one and one[name] is other.get(name)
+        else union([one.get(name, ()), other.get(name, ())])
+        for name in {**one, **other}
+    }
+
+
+def _joined_logs(one: State, other: State) -> dict[Thing, Log]:
+    logs = {
+        thing: log
+        if log is (there := other.log.get(thing))
+        else _either(log, other.known(thing) if there is None else there)
+        for thing, log in one.log.items()
+    }
+    logs.update((thing, _either(one.known(thing), log)) for thing, log in other.log.items() if thing not in logs)
+    return logs
 
 
 def repeated(start: State, entry: State, end: State) -> State:
@@ -150,5 +171,4 @@ def _either(one: Log | None, other: Log | None) -> Log:
 
 def _common(one: Log, other: Log) -> int:
     """How many parts two logs share at their start."""
-    differ = (index for index, (left, right) in enumerate(zip(one, other, strict=False)) if left is not right)
-    return next(differ, min(len(one), len(other)))
+    return next(compress(count(), map(is_not, one, other)), min(len(one), len(other)))

@@ -16,6 +16,8 @@ from convlin._util.code_objects import nested
 from convlin.source.text import SourceText, read
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
+_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_DECORATED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.arg | ast.alias
 
 _FUTURE_FLAGS = 0
@@ -30,6 +32,7 @@ class Parsed:
         self.source = source
         self.tree = tree
         self._compiled: dict[int, frozenset[CodeType]] = {}
+        self._compiled_alone: dict[tuple[ast.stmt, int], frozenset[CodeType]] = {}
 
     def span(self, node: Positioned) -> tuple[int, int]:
         """Start and end of a node in the text."""
@@ -68,7 +71,7 @@ class Parsed:
 
     def function(self, code: CodeType) -> Function | None:
         """The function that this code was compiled from; None where the file has changed since."""
-        nodes = self._functions.get((code.co_name, code.co_firstlineno), ())
+        nodes = [node for node in self._on_line(code.co_firstlineno) if _named_as(node, code)]
         # Two lambdas may stand on one line; nothing tells them apart.
         if len(nodes) != 1:
             return None
@@ -76,7 +79,8 @@ class Parsed:
 
     def _is_current(self, code: CodeType, node: Function) -> bool:
         # Equal code objects have the same instructions, constants, names and line numbers.
-        if code in self.codes(code.co_flags & _FUTURE_FLAGS):
+        flags = code.co_flags & _FUTURE_FLAGS
+        if code in self._codes_of(self._top(node), flags) or code in self.codes(flags):
             return True
         # pytest compiles its own form of a function with an assertion in it.
         names = tuple(argument.arg for argument in parameters(node.args))
@@ -88,32 +92,52 @@ class Parsed:
             self._compiled[flags] = frozenset(self._compile(flags))
         return self._compiled[flags]
 
+    def _codes_of(self, statement: ast.stmt, flags: int) -> frozenset[CodeType]:
+        """Those of one statement at the top of the file: of a long file hardly any are asked for.
+
+        Python compiles the call of nn.Linear in another way where it sees the import of nn.  IPython compiles each
+        statement of a cell alone.
+        """
+        if (statement, flags) not in self._compiled_alone:
+            seen = ast.Module([*self._imports, statement] if self.source.on_disk else [statement], [])
+            self._compiled_alone[statement, flags] = frozenset(self._nested(seen, flags))
+        return self._compiled_alone[statement, flags]
+
+    @cached_property
+    def _imports(self) -> list[ast.stmt]:
+        at_top = (node for node in own_scope(self.tree.body) if isinstance(node, ast.Import | ast.ImportFrom))
+        return [node for node in at_top if not (isinstance(node, ast.ImportFrom) and node.module == "__future__")]
+
     def _compile(self, flags: int) -> Iterator[CodeType]:
-        # A notebook cell may await outside of a function.
-        flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        yield from self._nested(self.source.text, flags)
+        if not self.source.on_disk:
+            for statement in self.tree.body:
+                yield from self._codes_of(statement, flags)
+
+    def _nested(self, source: str | ast.Module, flags: int) -> Iterator[CodeType]:
+        """The code of a text or a tree, and all that is inside it; none where Python refuses it."""
+        flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # a notebook cell may await outside of a function
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             try:
-                codes = [compile(self.source.text, self.source.name, "exec", flags, dont_inherit=True)]
-                if not self.source.on_disk:
-                    # IPython compiles each statement of a cell alone, and Python compiles the call of nn.Linear
-                    # in another way where it sees the import of nn.
-                    modules = [ast.Module([statement], []) for statement in self.tree.body]
-                    codes += [compile(each, self.source.name, "exec", flags, dont_inherit=True) for each in modules]
+                code: CodeType = compile(source, self.source.name, "exec", flags, dont_inherit=True)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
                 return
-        for code in codes:
-            yield from nested(code)
+        yield from nested(code)
 
-    @cached_property
-    def _functions(self) -> dict[tuple[str, int], list[Function]]:
-        found: dict[tuple[str, int], list[Function]] = {}
-        for node in ast.walk(self.tree):
-            if isinstance(node, ast.Lambda):
-                found.setdefault(("<lambda>", node.lineno), []).append(node)
-            elif isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
-                found.setdefault((node.name, first_line(node)), []).append(node)
-        return found
+    def _top(self, node: ast.AST) -> ast.stmt:
+        """The statement at the top of the file that a node stands in."""
+        line = getattr(node, "lineno", 0)
+        return next(each for each in reversed(self.tree.body) if each.lineno <= line)
+
+    def _on_line(self, line: int) -> Iterator[Function]:
+        """The functions that start on a line for Python; what ends before it or starts behind it is not looked into."""
+        waiting: list[ast.AST] = [self.tree]
+        while waiting:
+            node = waiting.pop()
+            if isinstance(node, _FUNCTION) and first_line(node) == line:
+                yield node
+            waiting += [inner for inner in ast.iter_child_nodes(node) if _may_hold(inner, line)]
 
     @cached_property
     def _parents(self) -> dict[ast.AST, ast.AST]:
@@ -178,9 +202,21 @@ def unwrapped(function: FunctionType) -> FunctionType:
     return inner if isinstance(inner, FunctionType) else function
 
 
-def first_line(node: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
-    """The line on which a function starts for Python: that of its first decorator."""
-    return min([node.lineno, *(each.lineno for each in node.decorator_list)])
+def first_line(node: ast.stmt | ast.expr) -> int:
+    """The line on which it starts for Python: that of its first decorator, if it can have one."""
+    decorators = node.decorator_list if isinstance(node, _DECORATED) else []
+    return min([node.lineno, *(each.lineno for each in decorators)])
+
+
+def _may_hold(node: ast.AST, line: int) -> bool:
+    """Whether a node reaches to a line; what has no place, as the arguments of a function, may."""
+    if not isinstance(node, ast.stmt | ast.expr):
+        return True
+    return line <= (node.end_lineno or node.lineno) and first_line(node) <= line
+
+
+def _named_as(node: Function, code: CodeType) -> bool:
+    return code.co_name == ("<lambda>" if isinstance(node, ast.Lambda) else node.name)
 
 
 def parameters(arguments: ast.arguments) -> list[ast.arg]:
