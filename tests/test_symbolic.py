@@ -20,7 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from convlin import summarize
 from convlin.errors import ConvlinError, InputError
-from convlin.sizes.closed_form import Letter, closed_form, for_multiples
+from convlin.sizes.closed_form import Letter, closed_form
 from convlin.sizes.evaluate import Evaluation
 from convlin.summary import Summary
 from convlin.symbolic import session
@@ -692,8 +692,3 @@ def test_chains_of_convolutions_fold_to_the_same_numbers() -> None:
                 number = (number + 2 * padding - kernel) // stride + 1
             assert form.subs({"H": size}) == number
             assert Evaluation({H: size})(form) == number
-
-
-def test_forms_for_multiples() -> None:
-    assert for_multiples(floor((H + 31) / 32), H, 32) == H / 32
-    assert for_multiples(H * 2, W, 16) == H * 2

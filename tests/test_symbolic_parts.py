@@ -32,7 +32,7 @@ from convlin.inputs import read_inputs
 from convlin.layers import Misfit
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import UNSEEN, Accepts, SizeRange
-from convlin.sizes.closed_form import ClosedForms, Letter, closed_form, for_multiples
+from convlin.sizes.closed_form import ClosedForms, Letter, closed_form
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.simplify import written
 from convlin.symbolic.accepts import Search
@@ -152,19 +152,6 @@ def test_a_form_as_a_person_writes_it(size: Any, text: str) -> None:
     assert str(form) == text
     for h in range(1, 30):
         assert sympy.sympify(form).subs({"H": h, "W": 5}) == size.subs({"H": h, "W": 5})
-
-
-def test_forms_for_what_leaves_a_remainder() -> None:
-    size = 2 * sympy.floor((H + 1) / 4) + 1
-    for step, remainder in [(4, 0), (4, 1), (4, 3), (8, 5), (16, 7)]:
-        form = sympy.sympify(for_multiples(size, H, step, remainder))
-        assert not form.atoms(sympy.floor)
-        for times in range(1, 9):
-            h = step * times + remainder
-            assert form.subs({"H": h}) == size.subs({"H": h})
-    assert for_multiples(size, H, 3) == size  # nothing is gained
-    assert for_multiples(7, H, 3) == 7
-    assert for_multiples(H - 4 * sympy.floor(H / 4), H, 4, 3) == 3
 
 
 # Ranges
@@ -319,7 +306,7 @@ def test_only_what_was_added_to_is_forgotten() -> None:
             return number // 2
 
     squared(3), cubed(3), Remembers.halved(3)
-    with contextlib.suppress(KeyError), forgetting(nn.Sequential(Remembers())):
+    with contextlib.suppress(KeyError), forgetting([Remembers()]):
         squared(3), cubed(4), Remembers.halved(4)
         raise KeyError
     assert squared.cache_info().currsize == 1

@@ -204,27 +204,6 @@ def closed_form(size: Size) -> Size:
     return size if isinstance(size, int) else ClosedForms()(size)
 
 
-def for_multiples(size: Size, letter: Letter, step: int, remainder: int = 0) -> Size:
-    """The closed form for sizes of ``letter`` that leave ``remainder`` when divided by ``step``.
-
-    >>> for_multiples(2 * sympy.floor((Letter("H") + 1) / 2), Letter("H"), 16)
-    H
-    """
-    if isinstance(size, int) or letter not in size.free_symbols:
-        return size
-    multiple = sympy.Dummy(letter.name, integer=True, positive=True)
-    form = closed_form(size.xreplace({letter: step * multiple + remainder}))
-    if isinstance(form, int):
-        return form
-    if (
-        form.atoms(sympy.floor)
-        and form.has(multiple)
-        and any(multiple in f.free_symbols for f in form.atoms(sympy.floor))
-    ):
-        return size
-    return closed_form(sympy.expand(form.xreplace({multiple: (letter - remainder) / sympy.Integer(step)})))
-
-
 # PyTorch's functions in sympy's
 
 
