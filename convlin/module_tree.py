@@ -100,14 +100,12 @@ def module_at(model: nn.Module, path: str) -> nn.Module:
     return model
 
 
-def named_parameters_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every parameter with its full name."""
-    return _tensors_of(model, "_parameters")
-
-
-def named_buffers_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
-    """Every buffer with its full name."""
-    return _tensors_of(model, "_buffers")
+def named_tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
+    """Every parameter and buffer with its full name."""
+    for path, module, _ in walk(model):
+        for name, tensor in (*module._parameters.items(), *module._buffers.items()):
+            if tensor is not None:
+                yield (f"{path}.{name}" if path else name), tensor
 
 
 def offloaded_to(model: nn.Module) -> torch.device | None:
@@ -120,8 +118,26 @@ def offloaded_to(model: nn.Module) -> torch.device | None:
     return None
 
 
-def _tensors_of(model: nn.Module, kept: str) -> Iterator[tuple[str, Tensor]]:
-    for path, module, _ in walk(model):
-        for name, tensor in getattr(module, kept).items():
-            if tensor is not None:
-                yield (f"{path}.{name}" if path else name), tensor
+def parameters_of(model: nn.Module) -> Iterator[Tensor]:
+    """Every parameter in order, without names; who wants the first alone need not wait for all."""
+    return (each for module in _one_by_one(model) for each in module._parameters.values() if each is not None)
+
+
+def buffers_of(model: nn.Module) -> Iterator[Tensor]:
+    """Every buffer, likewise."""
+    return (each for module in _one_by_one(model) for each in module._buffers.values() if each is not None)
+
+
+def _one_by_one(model: nn.Module) -> Iterator[nn.Module]:
+    """The modules of ``walk``, none of them looked at before its turn."""
+    seen: set[int] = set()
+    pending: list[Iterator[nn.Module | None]] = [iter([model])]
+    while pending:
+        for module in pending[-1]:
+            if module is not None and id(module) not in seen:
+                seen.add(id(module))
+                yield module
+                pending.append(iter(module._modules.values()))
+                break
+        else:
+            pending.pop()

@@ -120,7 +120,7 @@ def _observed(
     for _ in range(MOST_PASSES):
         plan = retry.plan
         closed = may_be_closed and not retry.careful and is_closed(modules, given, mode)
-        with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules):
+        with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules, lazy):
             state = State(
                 careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
                 batch_added=plan.adds_batch, suspects=retry.suspects, closed=closed, keeper=keeper,
@@ -128,7 +128,7 @@ def _observed(
             if flops:
                 state.flops = _flop_count()
             recording = one_pass(root, plan, state, nodes=nodes)
-            following = next_retry(retry, recording, state, modules)
+            following = next_retry(retry, recording, state)
             if following is not None:
                 retry = following
                 continue

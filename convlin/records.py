@@ -571,7 +571,7 @@ class Report:
     """With named sizes: which of them the model takes as it is declared, where that could be proved."""
     made_by: tuple[Source, ...] = ()
     """For each of ``outputs``, where it comes from, as in ``Call.sources``."""
-    expressions: tuple[ExpressionResult, ...] = field(default=(), repr=False, compare=False)
+    expressions: Sequence[ExpressionResult] = field(default=(), repr=False, compare=False)
     """What each expression of the user's own code made, in the order of the first time it ran."""
     input_names: tuple[str, ...] = ()
     """What ``forward`` calls each of ``inputs``, where there are several and it has a Python signature."""

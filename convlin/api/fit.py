@@ -15,7 +15,7 @@ from convlin.api.summarize import summarize
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
 from convlin.layers import rule_for, settings_of
-from convlin.module_tree import module_at, named_parameters_of, walk
+from convlin.module_tree import module_at, parameters_of, walk
 from convlin.observe import unwrapped
 from convlin.records import Problem
 
@@ -151,7 +151,7 @@ def _rebuilt(
         made = base(**_settings(old, base, changes))
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # it takes something else
         raise ShapeError(f"{type(old).__name__} cannot be made anew ({error}): write {_spelled(changes)}") from error
-    first = next((tensor for _, tensor in named_parameters_of(old)), None)
+    first = next(parameters_of(old), None)
     if first is not None and first.is_floating_point():  # not every constructor takes a device and a dtype
         made = made.to(device=first.device, dtype=first.dtype)
     new = copy.copy(old)
@@ -188,7 +188,7 @@ def _settings(old: nn.Module, base: type, changes: Mapping[str, Any]) -> dict[st
     settings = settings_of(old, base)
     parameters = inspect.signature(base).parameters.values()
     takes_device = any(each.name == "device" or each.kind is each.VAR_KEYWORD for each in parameters)
-    weight = next((tensor for _, tensor in named_parameters_of(old)), None)
+    weight = next(parameters_of(old), None)
     if weight is not None and takes_device:
         settings.update(device=weight.device, dtype=weight.dtype)
     return {**settings, **changes}

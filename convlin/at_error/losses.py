@@ -18,7 +18,7 @@ from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
 from convlin.at_error.second_run import announced, in_many_processes, plain_pass, run_again, summary_of_pass
 from convlin.at_error.written_calls import written_calls
-from convlin.module_tree import modules_of, named_parameters_of
+from convlin.module_tree import modules_of, parameters_of
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -216,7 +216,7 @@ def _roots(made: Tensor, modules: list[nn.Module]) -> Iterator[nn.Module]:
     from torch.nn.modules.loss import _Loss
 
     models = {id(module): module for module in modules if not isinstance(module, _Loss)}
-    owned = {key: {id(parameter) for _, parameter in named_parameters_of(module)} for key, module in models.items()}
+    owned = {key: {id(parameter) for parameter in parameters_of(module)} for key, module in models.items()}
     behind = _parameters_behind(made)
     if behind:
         yield from (module for key, module in models.items() if behind <= owned[key])

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from convlin.at_error.fixes import mistake
 from convlin.at_error.frames import frames_outside_torch, modules_in
-from convlin.module_tree import named_parameters_of, walk
+from convlin.module_tree import parameters_of, walk
 
 if TYPE_CHECKING:
     from torch import nn
@@ -20,9 +20,7 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     """Which layers the optimizer misses; None where the error is another, or no layers are hidden."""
     if "empty parameter list" not in str(error) or steps[-1].tb_frame.f_code.co_name != "__init__":
         return None
-    empty = [
-        module for module in modules_in(frames_outside_torch(steps)) if next(named_parameters_of(module), None) is None
-    ]
+    empty = [module for module in modules_in(frames_outside_torch(steps)) if next(parameters_of(module), None) is None]
     told = [said for module in empty for said in _hidden_in(module)]
     return ("\n\n".join(dict.fromkeys(told)), None) if told else None
 
@@ -32,11 +30,7 @@ def _hidden_in(root: nn.Module) -> Iterator[str]:
     for path, module, _ in walk(root):
         for name, value in vars(module).items():
             layers = _layers(value)
-            if (
-                name.startswith("_")
-                or not layers
-                or not any(True for layer in layers for _ in named_parameters_of(layer))
-            ):
+            if name.startswith("_") or not layers or not any(True for layer in layers for _ in parameters_of(layer)):
                 continue
             what, container = ("dict", "ModuleDict") if isinstance(value, dict) else ("list", "ModuleList")
             where = f"{path}.{name}" if path else f"self.{name}"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -13,7 +12,7 @@ from convlin.inputs import Dummy, Plan
 from convlin.ops.catalog import OPS
 from convlin.records import SourceKind
 from convlin.tensors import tensors_in
-from convlin.trace.call_sites import may_catch, wants_gradients
+from convlin.trace.call_sites import wants_gradients
 from convlin.trace.recording import Recording, Suspects
 from convlin.trace.state import State
 
@@ -37,7 +36,7 @@ class Retry:
     suspects: Suspects = field(default_factory=Suspects)
 
 
-def next_retry(retry: Retry, recording: Recording, state: State, modules: Iterable[nn.Module]) -> Retry | None:
+def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None:
     """The pass that has to follow one that was made as ``retry`` says; None where all is known.
 
     ``state`` is that of the pass, while its errors are at hand.
@@ -54,7 +53,7 @@ def next_retry(retry: Retry, recording: Recording, state: State, modules: Iterab
     if not retry.stands_in:
         caught = Suspects(caught=state.refusals_caught())
         return replace(retry, stands_in=True, suspects=retry.suspects | caught)
-    if recording.findings and not retry.has_looked and may_catch(modules):
+    if state.may_be_caught and not retry.has_looked:
         return replace(retry, stands_in=False, has_looked=True)
     more = suspects(recording, batch_added=plan.adds_batch) | retry.suspects
     unbatched = not retry.careful and plan.adds_batch and has_unbatched_convolution(recording)

@@ -12,7 +12,7 @@ from torch.nn.parameter import is_lazy
 from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError
 from convlin.inputs.spelling import counted, listed, show
-from convlin.module_tree import named_buffers_of, named_parameters_of, offloaded_to
+from convlin.module_tree import buffers_of, offloaded_to, parameters_of
 
 DtypeLike: TypeAlias = "torch.dtype | str"
 
@@ -73,11 +73,8 @@ def model_dtype(model: nn.Module) -> torch.dtype:
 
 
 def _tensors(model: nn.Module) -> Iterator[Tensor]:
-    for _, parameter in named_parameters_of(model):
-        yield parameter
-    for _, buffer in named_buffers_of(model):
-        if not is_lazy(buffer):
-            yield buffer
+    yield from parameters_of(model)
+    yield from (buffer for buffer in buffers_of(model) if not is_lazy(buffer))
 
 
 def read_dtypes(

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from convlin.layers.rule import Arrival, Examine, Verdict
-from convlin.module_tree import named_parameters_of
+from convlin.module_tree import parameters_of
 from convlin.ops.misfit import Misfit
 from convlin.records import Shape
 from convlin.tensors import dtype_name, zeros
@@ -53,7 +53,7 @@ def stored_weight(module: nn.Module) -> Tensor | None:
     weight = module._parameters.get("weight")
     if weight is None and torch.nn.utils.parametrize.is_parametrized(module, "weight"):
         kept = module.parametrizations["weight"]  # type: ignore[index]
-        return next((tensor for _, tensor in named_parameters_of(kept)), None)  # type: ignore[arg-type]
+        return next(parameters_of(kept), None)  # type: ignore[arg-type]
     return weight if weight is not None else module.__dict__.get("weight")
 
 

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 from convlin.derivations import of_layers
 from convlin.layers.common import dtype_misfit, moved, resized, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
-from convlin.module_tree import named_parameters_of
+from convlin.module_tree import parameters_of
 from convlin.ops.misfit import Misfit
 from convlin.records import Shape
 from convlin.tensors import zeros
@@ -25,7 +25,7 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
     tensor, misfits = (packed.data, ()) if packed is not None else unwrapped(given)
     if not isinstance(tensor, Tensor) or tensor.dim() == 0 or (packed is not None and tensor.dim() != 2):
         return None
-    weight = next((tensor for _, tensor in named_parameters_of(module)), None)
+    weight = next(parameters_of(module), None)
     tensor, dtype_misfits = dtype_misfit(tensor, weight)
     misfits += dtype_misfits
     ranks = (1, 2) if is_cell else (2, 3)

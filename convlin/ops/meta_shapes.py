@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin import arithmetic
+from convlin.ops.fake_shapes import KnownSizes
 from convlin.ops.names import op_of
 from convlin.ops.op import OnMeta
 
@@ -42,16 +43,18 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T
     if op.on_meta is None or torch.is_grad_enabled() or _is_observed():
         return None
     along = {"spatial_dims": op.spatial_dims} if op.spatial_dims else {}
-    try:
-        return _RULES[op.on_meta](*args, **kwargs, **along)
-    except TypeError:  # other arguments than the rule knows
-        return None
+    with torch._C.DisableTorchFunction():  # or a mode that is left would be asked about every attribute
+        try:
+            return _RULES[op.on_meta](*args, **kwargs, **along)
+        except TypeError:  # other arguments than the rule knows
+            return None
 
 
 def _is_observed() -> bool:
-    """Whether something else sees or changes what functions do."""
+    """Whether something else sees or changes what functions do; ``KnownSizes`` only says the same."""
+    modes = range(torch._C._len_torch_function_stack())
     return bool(
-        torch._C._len_torch_function_stack()
+        any(type(torch._C._get_function_stack_at(index)) is not KnownSizes for index in modes)
         or torch._C._len_torch_dispatch_stack()
         or torch._C._functorch.peek_interpreter_stack() is not None
     )

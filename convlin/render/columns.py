@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from itertools import groupby
 from typing import Any, NamedTuple, TypeAlias
 
@@ -74,6 +75,15 @@ def lines_by_row(table: Table, *, short_heads: bool = False) -> Lines:
             found += _further(table, row, shapes)
         written.append(found)
     return written
+
+
+def without(column: str, table: Table, lines: Lines) -> tuple[Table, Lines]:
+    """The same table without one of its columns."""
+    index, columns = table.columns.index(column), tuple(name for name in table.columns if name != column)
+    made = replace(table, columns=columns)
+    if any(len(row) > 1 for row in lines):  # what has a line of its own may stand in that column alone
+        return made, lines_by_row(made, short_heads=True)
+    return made, [[(*line[:index], *line[index + 1 :]) for line in row] for row in lines]
 
 
 def _counted(columns: Sequence[str], row: Row, line: tuple[str, ...]) -> tuple[str, ...]:
@@ -225,7 +235,8 @@ def _arithmetic(table: Table, row: Row) -> str:
     call = table.call(row)
     if call is None or row.kind == "group" or row.failed:
         return ""
-    found = [derived(call.derivation) for call in table.chain(row) if call.derivation is not None]
+    steps = (each.derivation for each in table.chain(row))  # each worked out once
+    found = (derived(each) for each in steps if each is not None)
     return ", ".join(part for part in found if part)
 
 

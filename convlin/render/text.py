@@ -10,7 +10,7 @@ from dataclasses import replace
 from convlin.records import Report, problem_text
 from convlin.render import words
 from convlin.render.batch import Samples
-from convlin.render.columns import COLUMNS, Lines, lines_by_row
+from convlin.render.columns import COLUMNS, Lines, lines_by_row, without
 from convlin.render.fit import fitted, giving_way
 from convlin.render.options import WIDTH, Options
 from convlin.render.rows import Table, build_table
@@ -53,9 +53,7 @@ def arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines
             lacking = giving_way(made, lines, width)
     if options.columns is None and "input" in made.columns and {"layer", "output"} & lacking:
         note = "no room for the column Input: a larger width= shows it, and so does columns="
-        columns = tuple(name for name in made.columns if name != "input")
-        made = replace(made, columns=columns, notes=(*made.notes, note))
-        lines = lines_by_row(made, short_heads=True)
+        made, lines = without("input", replace(made, notes=(*made.notes, note)), lines)
     return made, lines
 
 

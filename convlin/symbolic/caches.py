@@ -8,22 +8,20 @@ from __future__ import annotations
 
 import functools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
 from torch import nn
-
-from convlin.module_tree import modules_of
 
 _REMEMBERS = type(functools.lru_cache(lambda: None))
 _LIBRARIES = ("torch", "sympy", "convlin", "mpmath")
 
 
 @contextmanager
-def forgetting(model: nn.Module) -> Iterator[None]:
-    """Empty every cache of the model's code that was added to meanwhile."""
-    before = [(cached, cached.cache_info().misses) for cached in _caches(model)]
+def forgetting(modules: Sequence[nn.Module]) -> Iterator[None]:
+    """Empty every cache of the code of a model, whose modules these are, that was added to meanwhile."""
+    before = [(cached, cached.cache_info().misses) for cached in _caches(modules)]
     try:
         yield
     finally:
@@ -32,10 +30,10 @@ def forgetting(model: nn.Module) -> Iterator[None]:
                 cached.cache_clear()
 
 
-def _caches(model: nn.Module) -> list[Any]:
+def _caches(modules: Sequence[nn.Module]) -> list[Any]:
     """The caches that the classes of the model and the files they stand in can reach."""
     spaces: dict[int, dict[str, Any]] = {}
-    for kind in {base for module in modules_of(model) for base in type(module).__mro__}:
+    for kind in {base for module in modules for base in type(module).__mro__}:
         if kind.__module__.partition(".")[0] in _LIBRARIES or kind.__module__ == "builtins":
             continue
         file = sys.modules.get(kind.__module__)

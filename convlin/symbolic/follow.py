@@ -132,18 +132,18 @@ def _beyond_one(model: nn.Module, followed: Followed, mode: str) -> Followed:
 def _short_loops(model: nn.Module, plan: Plan, mode: str) -> dict[str, int]:
     """Small samples for the letters that a loop in Python goes along: every step is followed in letters, at a price.
 
-    A quick pass on the meta device tells: where it makes many calls, and few when a letter is small.
+    A quick pass on the meta device tells: where many of its calls are repetitions, and few when a letter is small.
     """
     names = [name for name in plan.names if name != plan.batch_size]
     sample = {name: size // 4 if name in names else size for name, size in sampled(plan, _SAMPLES).items()}
     trials = Trials(model, plan, mode, ())
-    calls = trials.calls(sample)
-    if calls is None or calls < _MANY_CALLS:
+    repetitions = trials.repetitions(sample)
+    if repetitions is None or repetitions < _MANY_CALLS:
         return {}
     short = {}
     for name, size in zip(names, _SHORT_SAMPLES, strict=False):
-        there = trials.calls({**sample, name: size})
-        if there is not None and there * _FEWER_CALLS < calls:
+        there = trials.repetitions({**sample, name: size})
+        if there is not None and there * _FEWER_CALLS < repetitions:
             short[name] = size
     return short
 
@@ -156,16 +156,19 @@ def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]
     retry = Retry(plan, careful=True)
     for _ in range(MOST_PASSES):
         plan = retry.plan
-        with untouched(model), forgetting(model), prepared(model, plan, mode), session(model, sample) as letters:
+        with (
+            untouched(model, modules), forgetting(modules), prepared(model, plan, mode, modules),
+            session(model, sample) as letters,
+        ):  # fmt: skip
             state = State(
                 careful=True, stands_in=retry.stands_in, gradients=retry.gradients, batch_added=plan.adds_batch,
                 suspects=retry.suspects, read=letters.read,
             )  # fmt: skip
-            recording = one_pass(model, plan, state, letters.sizes)
+            recording = one_pass(model, plan, state, letters.sizes, nodes=nodes)
             _settled(nodes, lazy, letters)
             held = Held(nodes, recording, lazy)
         _in_closed_form(recording, letters)
-        following = next_retry(retry, recording, state, modules)
+        following = next_retry(retry, recording, state)
         if following is None:
             break
         retry = following

@@ -12,9 +12,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from convlin._util.gc_pause import paused
 from convlin.diagnosis.retries import with_integers
 from convlin.inputs import Plan
-from convlin.module_tree import modules_of, named_parameters_of
+from convlin.module_tree import parameters_of, walk
 from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape
@@ -39,6 +40,8 @@ _MOST_ELEMENTS_ON_META = 5e8
 _CHEAP, _FEW_PARAMETERS = 1e6, 2e7
 #: Of a run at a size that is large only to see whether the range ends.
 _MOST_ELEMENTS_FAR = 60e6
+#: Of the passes that were recorded so many calls together are kept, for whoever asks for the same sizes again.
+_MOST_CALLS_KEPT = 20_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,8 +50,6 @@ class Trial:
 
     passed: bool
     outputs: tuple[Shape, ...] = ()
-    elements: float = 0
-    """Of all tensors that were made, those inside an attention too; 0 for a real run, which is not counted."""
 
 
 class Elements(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch declares it
@@ -87,6 +88,8 @@ class Trials:
         cost: Callable[[Point], float] = lambda point: 0,
     ) -> None:
         self._model = model
+        self._nodes = walk(model)
+        self._modules = [node.module for node in self._nodes]
         self._cost = cost
         self._plan = plan
         self._mode = mode
@@ -94,8 +97,10 @@ class Trials:
         self._left = _MOST_ELEMENTS_TOGETHER
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._points: dict[tuple[int, ...], Point] = {}
+        self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
+        self._calls_kept = 0
         self._meta = plan.device.type != "meta"
-        known = (weight for _, weight in named_parameters_of(model) if not isinstance(weight, UninitializedParameter))
+        known = (weight for weight in parameters_of(model) if not isinstance(weight, UninitializedParameter))
         self._is_small = self._meta and sum(weight.numel() for weight in known) <= _FEW_PARAMETERS
         self._is_lax = False
         """A real run refused what the meta device took: an index, say, that no shape tells of."""
@@ -166,16 +171,19 @@ class Trials:
             if self._cost(point) > most:
                 return False
             # What is seen between the layers is not all: an attention makes a weight for every two positions.
-            return not self._meta or self._run(point, real=False).elements <= most
+            return not self._meta or self._elements(point) <= most
         return self._cost(point) <= (_MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
-        recording = self._recorded(point, on_meta=self._meta and not self._is_cheap(point))
+        recording = self._recording(point, on_meta=self._meta and not self._is_cheap(point))
         return recording if recording.failure is None else None
 
-    def calls(self, point: Point) -> int | None:
-        """How many calls a pass on the meta device makes at these sizes; None where it does not reach the end there."""
+    def repetitions(self, point: Point) -> int | None:
+        """How many calls of a pass on the meta device only do again what was done; None where it does not get through.
+
+        A loop along a letter calls the same layers, or the same functions at the same line, at every step.
+        """
         recording = self._recorded(point, on_meta=True)
         while recording.failure is not None:
             better = with_integers(self._plan, recording)
@@ -183,19 +191,48 @@ class Trials:
                 return None
             self._plan = better
             recording = self._recorded(point, on_meta=True)
-        return len(recording.calls)
+        return len(recording.calls) - len({(call.path, call.type, call.where) for call in recording.calls})
 
-    def _recorded(self, point: Point, *, on_meta: bool) -> Recording:
+    def _recorded(self, point: Point, *, on_meta: bool, counting: Elements | None = None) -> Recording:
         plan = self._moved() if on_meta else self._plan
         with ExitStack() as stack:
-            keeper = stack.enter_context(untouched(self._model))
-            stack.enter_context(forgetting(self._model))
-            stack.enter_context(prepared(self._model, plan, self._mode))
+            keeper = stack.enter_context(untouched(self._model, self._modules))
+            stack.enter_context(forgetting(self._modules))
+            stack.enter_context(prepared(self._model, plan, self._mode, self._modules))
             if on_meta:
+                # Without bytes there is little to collect, and much to look through: PyTorch's compiler and sympy.
+                stack.enter_context(paused())
                 stack.enter_context(compiling())
-                stack.enter_context(KnownSizes())
+                stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
+            if counting is not None:
+                stack.enter_context(counting)
             state = State(batch_added=plan.adds_batch, keeper=keeper)
-            return one_pass(self._model, plan, state, dict(point))
+            return one_pass(self._model, plan, state, dict(point), nodes=self._nodes)
+
+    def _elements(self, point: Point) -> float:
+        """Of all tensors that a pass on the meta device makes, those inside an attention too."""
+        counting = Elements()
+        self._note(point, self._recorded(point, on_meta=True, counting=counting), on_meta=True)
+        return counting.count
+
+    def _recording(self, point: Point, *, on_meta: bool) -> Recording:
+        """A quick pass, which is made once for each point."""
+        known = self._kept.get((on_meta, tuple(point.values())))
+        return known or self._note(point, self._recorded(point, on_meta=on_meta), on_meta=on_meta)
+
+    def _note(self, point: Point, recording: Recording, *, on_meta: bool) -> Recording:
+        key = tuple(point.values())
+        if on_meta and recording.failure is not None and is_resource(recording.failure.error):
+            raise recording.failure.error
+        if on_meta:
+            shapes = tuple(found.shape for found in recording.outputs)
+            passed = recording.failure is None and self._keeps_batch(shapes, point)
+            self._tried[False, key] = Trial(passed, shapes)
+            self._points[key] = dict(point)
+        self._calls_kept += len(recording.calls)
+        if self._calls_kept <= _MOST_CALLS_KEPT:
+            self._kept[on_meta, key] = recording
+        return recording
 
     def _known(self, point: Point, *, real: bool) -> Trial | None:
         return self._tried.get((real, tuple(point.values())))
@@ -213,33 +250,30 @@ class Trials:
 
     def _run(self, point: Point, *, real: bool) -> Trial:
         key = (real, tuple(point.values()))
-        if key not in self._tried:
-            self._tried[key] = self._try(point, real=real)
+        if key not in self._tried and not real:
+            self._recording(point, on_meta=True)
+        elif key not in self._tried:
+            self._tried[key] = self._really(point)
             self._points[key[1]] = dict(point)
         return self._tried[key]
 
-    def _try(self, point: Point, *, real: bool) -> Trial:
-        plan = self._plan if real else self._moved()
+    def _really(self, point: Point) -> Trial:
+        """A plain run, with nothing but what sees the writes around it."""
         with ExitStack() as stack:
-            keeper = stack.enter_context(untouched(self._model))
-            if not real:
-                stack.enter_context(forgetting(self._model))
-                stack.enter_context(compiling())
-                stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
-            stack.enter_context(prepared(self._model, plan, self._mode))
-            stack.enter_context(as_written(modules_of(self._model)))
+            keeper = stack.enter_context(untouched(self._model, self._modules))
+            stack.enter_context(prepared(self._model, self._plan, self._mode, self._modules))
+            stack.enter_context(as_written(self._modules))
             stack.enter_context(torch.no_grad())
-            stack.enter_context(Between(State(keeper=keeper)))  # which sees what the model writes to
-            made = stack.enter_context(Elements()) if not real else None
+            stack.enter_context(Between(State(keeper=keeper)))
             try:
-                args, kwargs = plan.make(dict(point))
+                args, kwargs = self._plan.make(dict(point))
                 output = self._model(*args, **kwargs)
             except Exception as error:  # whatever the model raises is its answer
                 if is_resource(error):
                     raise
                 return Trial(False)
             shapes = tuple(found.shape for found in describe(output))
-        return Trial(self._keeps_batch(shapes, point), shapes, made.count if made is not None else 0)
+        return Trial(self._keeps_batch(shapes, point), shapes)
 
     def _keeps_batch(self, shapes: tuple[Shape, ...], point: Point) -> bool:
         """A view that folds the batch into another axis raises nothing; its output has another number of rows."""

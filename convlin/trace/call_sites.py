@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Iterable
 from pathlib import Path
-from types import FrameType, FunctionType
+from types import FrameType
 
 import torch
-from torch import nn
 
 from convlin._util.packages import CONVLIN, PYTHON, folder, is_installed
 from convlin.records import Location
@@ -30,6 +28,9 @@ _OF_MODULES = (MODULE_CALL, str(Path(TORCH, "nn", "modules", "container.py")))
 _RUNNING = frozenset(
     {"_wrapped_call_impl", "_call_impl", "_slow_forward", "forward", "inner", "_forward_unimplemented"}
 )
+
+#: The function of convlin's that calls the model: what stands around that is none of the model's code.
+MODEL_CALL = "one_pass"
 
 USER, PASSING_ON, LIBRARY = 1, 2, 3
 
@@ -137,13 +138,14 @@ def wants_gradients(error: BaseException) -> bool:
     return False
 
 
-def may_catch(modules: Iterable[nn.Module]) -> bool:
-    """Whether a class of some modules, torch's own aside, has a method with a ``try`` or a ``with`` in it."""
-    classes = {kind for module in modules for kind in type(module).__mro__}
-    functions = (each for kind in classes for each in vars(kind).values() if isinstance(each, FunctionType))
-    return any(
-        each.__code__.co_exceptiontable and not each.__code__.co_filename.startswith(TORCH) for each in functions
-    )
+def may_be_caught(frame: FrameType | None) -> bool:
+    """Whether a ``try`` or a ``with`` of somebody's, torch's own aside, stands around the call that a frame makes."""
+    while frame is not None and frame.f_code.co_name != MODEL_CALL:
+        code = frame.f_code
+        if code.co_exceptiontable and not code.co_filename.startswith((TORCH, CONVLIN)):
+            return True
+        frame = frame.f_back
+    return False
 
 
 def interrupts(error: BaseException) -> bool:

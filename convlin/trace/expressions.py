@@ -6,20 +6,21 @@ expression that is can be read from the source afterwards, when somebody asks.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from types import CodeType, FrameType, TracebackType
-from typing import Any
+from typing import Any, cast
 
 from convlin._util.code_objects import fingerprint
 from convlin._util.packages import CONVLIN, PYTHON, is_installed
 from convlin.ops.names import name_of
-from convlin.records import CodePlace, ExpressionResult, Shape
+from convlin.records import Call, CodePlace, ExpressionResult, Shape
 from convlin.trace.call_sites import MODULE_CALL, TORCH
 
 _USER, _PASSING_ON, _OTHER = 1, 2, 3
 
 _Outputs = tuple[tuple[str, Shape], ...]
-_Chain = tuple[tuple[CodeType, int], ...]
+_Chain = tuple["CodeType | int", ...]
+"""Code and the instruction that it stands at, of a frame and of those around it in turn."""
 
 
 class Expressions:
@@ -27,12 +28,15 @@ class Expressions:
 
     def __init__(self) -> None:
         self._kinds: dict[str, int] = {}
-        self._notes: list[tuple[_Chain, str, _Outputs, int, bool, Any]] = []
+        self._notes: list[tuple[_Chain, str, _Outputs | None, int, bool, Any]] = []
 
-    def note(self, frame: FrameType | None, path: str, outputs: _Outputs, call: int = -1, function: Any = None) -> None:
+    def note(
+        self, frame: FrameType | None, path: str, outputs: _Outputs | None, call: int = -1, function: Any = None
+    ) -> None:
         """The call that the innermost frame of the user's makes has returned tensors; ``path`` is its module's.
 
-        ``function`` is the torch function, where it is no call of a module.
+        ``outputs`` are left out where they are those of the recorded ``call``; ``function`` is the torch function,
+        where it is no call of a module.
         """
         kinds = self._kinds
         while frame is not None:
@@ -47,43 +51,45 @@ class Expressions:
 
     def note_failure(self, error: BaseException, path: str, call: int) -> None:
         """The pass stopped in a call that the innermost frame of the user's makes."""
-        chain: list[tuple[CodeType, int]] = []
+        chain: list[CodeType | int] = []
         for code, offset in _raised_through(error.__traceback__):
             kind = self._kind(code.co_filename)
             if kind == _USER:
-                chain.append((code, offset))
+                chain += (code, offset)
             elif chain:
                 break
         if chain:
             self._notes.append((tuple(chain), path, (), call, True, None))
 
-    def results(self) -> tuple[ExpressionResult, ...]:
-        """What was noted, the same results of an expression together."""
+    def results(self, calls: Sequence[Call]) -> tuple[ExpressionResult, ...]:
+        """What was noted in a pass that made ``calls``, the same results of an expression together."""
         found: dict[tuple[object, ...], ExpressionResult] = {}
         places: dict[tuple[int, int], CodePlace] = {}
-        for chain, path, outputs, call, failed, function in self._notes:
-            key = (*((id(code), offset) for code, offset in chain), path, outputs, failed, id(function))
-            calls = (call,) if call >= 0 else ()
+        for chain, path, noted, index, failed, function in self._notes:
+            outputs = noted if noted is not None else tuple((each.place, each.shape) for each in calls[index].outputs)
+            pairs = cast("list[tuple[CodeType, int]]", list(zip(chain[::2], chain[1::2], strict=True)))
+            key = (*((id(code), offset) for code, offset in pairs), path, outputs, failed, id(function))
+            made_by = (index,) if index >= 0 else ()
             known = found.get(key)
             if known is not None:
-                found[key] = known._replace(calls=known.calls + calls, times=known.times + 1)
+                found[key] = known._replace(calls=known.calls + made_by, times=known.times + 1)
                 continue
             name = name_of(function) if function is not None else ""
-            where = tuple(places.get((id(code), offset)) or _place(places, code, offset) for code, offset in chain)
-            found[key] = ExpressionResult(where, path, outputs, calls, 1, failed, name)
+            where = tuple(places.get((id(code), offset)) or _place(places, code, offset) for code, offset in pairs)
+            found[key] = ExpressionResult(where, path, outputs, made_by, 1, failed, name)
         return tuple(found.values())
 
     def _chain(self, frame: FrameType) -> _Chain:
         """The frame and those of the user's functions around it, up to the module's ``forward``."""
-        kinds, found = self._kinds, [(frame.f_code, frame.f_lasti)]
-        around = frame.f_back
+        kinds, around = self._kinds, frame.f_back
+        found: _Chain = (frame.f_code, frame.f_lasti)
         while around is not None:
             filename = around.f_code.co_filename
             if (kinds.get(filename) or self._kind(filename)) != _USER:
                 break
-            found.append((around.f_code, around.f_lasti))
+            found += (around.f_code, around.f_lasti)
             around = around.f_back
-        return tuple(found)
+        return found
 
     def _kind(self, filename: str) -> int:
         kind = self._kinds.get(filename)

@@ -63,7 +63,7 @@ class QuickHooks:
         mode, depth, mode_at = self._mode, torch._C._len_torch_function_stack, torch._C._get_function_stack_at
         take_off, put_on = torch._C._pop_torch_function_stack, torch._C._push_on_torch_function_stack
         without_modes = torch._C.DisableTorchFunction
-        keeper = state.keeper
+        keeper, noted = state.keeper, not state.closed  # where PyTorch's own layers alone run, no code is the user's
         alike: dict[tuple[Any, ...], tuple[TensorInfo]] = {}
         is_off = False
 
@@ -91,8 +91,8 @@ class QuickHooks:
                 remember(output, Source.call(index))
             calls.append(made)
             modules.append(module)
-            if stack:  # what called the model itself is not its code
-                note(this_frame(2), stack[-1].path, (("", outputs[0].shape),), index)
+            if noted and stack:  # what called the model itself is not its code
+                note(this_frame(2), stack[-1].path, None, index)
             if what.is_linear:
                 # A forward of its own may change its input first: it runs with what is declared.
                 shape = inputs[0].shape

@@ -98,8 +98,17 @@ def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> di
 
 
 @contextmanager
-def prepared(model: nn.Module, plan: Plan, mode: str, modules: Sequence[nn.Module] | None = None) -> Iterator[None]:
-    """The model in the mode and on the device of this pass; to be used inside ``untouched``."""
+def prepared(
+    model: nn.Module,
+    plan: Plan,
+    mode: str,
+    modules: Sequence[nn.Module] | None = None,
+    lazy: Sequence[nn.Module] | None = None,
+) -> Iterator[None]:
+    """The model in the mode and on the device of this pass; to be used inside ``untouched``.
+
+    ``modules`` are all of the model's, and ``lazy`` those whose parameters have no size yet, where that is known.
+    """
     modules = modules_of(model) if modules is None else modules
     if mode != "same":
         trains = mode == "train"
@@ -111,7 +120,7 @@ def prepared(model: nn.Module, plan: Plan, mode: str, modules: Sequence[nn.Modul
                 # Not model.train(): a model may override it, to merge weights say, and cannot be undone then.
                 module.__dict__["training"] = trains
     elsewhere = plan.device if plan.device != model_device(model) else None
-    renew_lazy(holding_lazy(modules), elsewhere)
+    renew_lazy(holding_lazy(modules) if lazy is None else lazy, elsewhere)
     if elsewhere is not None:
         exchange(modules, to_device(elsewhere))
     yield

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin.layers import Misfit
-from convlin.module_tree import named_buffers_of, named_parameters_of
+from convlin.module_tree import named_tensors_of
 from convlin.ops.catalog import derive_of
 from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
@@ -227,7 +227,7 @@ class Between(TorchFunctionMode):
         if all(source.is_made for source in sources) or not self._state.stack:
             return ()
         module = self._state.stack[-1].module
-        known = {id(tensor): name for name, tensor in (*named_parameters_of(module), *named_buffers_of(module))}
+        known = {id(tensor): name for name, tensor in named_tensors_of(module)}
         return tuple(f"self.{known[id(tensor)]}" if id(tensor) in known else "" for tensor in tensors)
 
     def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor], *, shows: bool) -> None:

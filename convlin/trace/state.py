@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 from convlin.layers import Derive, LayerRule, Misfit, rule_for, runs_as_documented
 from convlin.records import UNSEEN, Location, Source, TensorInfo
 from convlin.tensors import SizeReader, sizes
+from convlin.trace.call_sites import may_be_caught
 from convlin.trace.provenance import Provenance
 from convlin.trace.recording import Finding, Frame, Recording, Refusal, Suspects, comes_from
 from convlin.untouched.module_state import Keeper, TrainingFlags
@@ -90,6 +91,8 @@ class State:
     """The modules under way, the innermost last; in a quick pass without PyTorch's plain layers."""
     caught: list[Frame] = field(default_factory=list)
     """Frames of modules that raised and were taken from the stack since: somebody caught it, or still may not."""
+    may_be_caught: bool = False
+    """A misfit was found where the model's own code may catch what it would have raised."""
     raised: list[tuple[Refusal, BaseException]] = field(default_factory=list)
     """Where nothing stands in: what refused its input, and the error."""
     types: dict[type, KnownType] = field(default_factory=dict)
@@ -191,6 +194,7 @@ class State:
         names: tuple[str, ...] = (),
     ) -> None:
         """Write down a misfit."""
+        self.may_be_caught = self.may_be_caught or may_be_caught(sys._getframe(1))
         source = sources[0] if sources else UNSEEN
         self.recording.findings.append(
             Finding(misfit, path, call, inputs, source, layer, function, where, called_as, is_model_input, names)

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from functools import partial
 from typing import Any
 
 from torch import Tensor, jit, nn
 from torch.nn.parameter import is_lazy
 
+from convlin._util.deferred import Deferred
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin.module_tree import Node, holding_lazy, modules_of, of_class, walk
@@ -55,13 +57,14 @@ def _build(
 ) -> Report:
     ran = bool(recording.calls or recording.inputs)
     modules = tuple(_module_infos(nodes, recording, during, ran=ran))
+    calls = tuple(recording.calls)
     return Report(
         model=type(model).__name__,
         inputs=recording.inputs,
         outputs=recording.outputs,
         device=device,
         mode=mode,
-        calls=tuple(recording.calls),
+        calls=calls,
         modules=modules,
         problems=problems,
         required_in_features=dict(recording.required),
@@ -69,7 +72,7 @@ def _build(
         made_by=recording.made_by,
         remarks=(*remarks, *_RETURNS_NONE) if recording.returns_none else remarks,
         completed=recording.failure is None,
-        expressions=recording.expressions.results(),
+        expressions=Deferred(partial(recording.expressions.results, calls)),
         input_names=recording.input_names,
     )
 
@@ -195,7 +198,9 @@ class _Parameters:
             full = f"{path}.{name}" if path else name
             first = known.setdefault(id(tensor), full)
             shape, dtype, device = self._facts(tensor)
-            yield ParameterInfo(name, shape, dtype, device, tensor.requires_grad, None if first is full else first)
+            alias_of = None if first is full else first
+            # Not by name, which is a call more: there may be a hundred thousand.
+            yield tuple.__new__(ParameterInfo, (name, shape, dtype, device, tensor.requires_grad, alias_of))
 
     def _facts(self, tensor: Tensor) -> tuple[Shape, str, str]:
         if type(tensor) not in (nn.Parameter, Tensor) or tensor.is_nested:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from convlin._util.gc_pause import paused
 from convlin.layers import Arrival, Misfit
-from convlin.module_tree import Node, is_leaf, modules_of
+from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
 from convlin.ops.catalog import derive_of
 from convlin.records import Call, Source, TensorInfo
 from convlin.tensors import argument_names, describe, describe_arguments, sizes, tensors_in, zeros
@@ -43,6 +43,8 @@ class Tracer:
         self._state = state
         self._thread = threading.get_ident()
         self._paths: dict[int, str] = {}
+        self._lazy: frozenset[int] = frozenset()
+        """Modules that get their sizes from their first input."""
         self._hooks = Hooks()
 
     @contextmanager
@@ -74,6 +76,8 @@ class Tracer:
         state = self._state
         before, after = self._before, self._after  # one bound method for all of them
         looks_before = state.careful or state.flops is not None
+        if state.careful:
+            self._lazy = frozenset(map(id, holding_lazy([node.module for node in self._nodes])))
         quick: QuickHooks | None = None
         if not looks_before and state.read is sizes:
             # On the meta device the mode answers for what the layers call.
@@ -128,6 +132,10 @@ class Tracer:
         if around.inputs == frame.inputs and all(call.inputs == call.outputs for call in before):
             frame.called_at, frame.called_as = around.called_at, around.called_as
 
+    def _has_no_size_yet(self, module: nn.Module) -> bool:
+        """Whether a layer gets its sizes now: nothing is declared yet that could be wrong."""
+        return id(module) in self._lazy and bool(holding_lazy([module]))
+
     def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
         state = self._state
         if not state.stands_in or Refusal(frame.path) in state.suspects.caught:
@@ -138,7 +146,7 @@ class Tracer:
             if not isinstance(frame.module, nn.Identity):  # which takes whatever it is given
                 frame.findings = [_not_called(first)]
             return None
-        if known.rule.examine is None or not known.as_documented or _is_lazy(frame.module):
+        if known.rule.examine is None or not known.as_documented or self._has_no_size_yet(frame.module):
             return None
         feature_map = False
         if isinstance(first, Tensor):
@@ -328,8 +336,3 @@ def _with_size(output: Any, size: int, axis: int) -> Any:
     shape[axis] = size
     resized = zeros(first, shape)
     return (resized, *output[1:]) if isinstance(output, tuple) else resized
-
-
-def _is_lazy(module: nn.Module) -> bool:
-    check: Callable[[], bool] | None = getattr(module, "has_uninitialized_params", None)
-    return check is not None and check()

@@ -40,7 +40,7 @@ class KeptTensors:
         """Tensors that do not count their versions: those of inference mode, and lazy ones."""
         self._copies: dict[int, _Copy] = {}
         self._leaves: set[int] = set()
-        self._by_storage: dict[int, list[Tensor]] | None = None
+        self._by_storage: dict[int, tuple[Tensor, ...]] | None = None
 
     def save(self, tensor: Tensor, *, writes_are_seen: bool = False) -> None:
         """Take down a tensor, once.
@@ -72,12 +72,21 @@ class KeptTensors:
         if id(tensor) in self._uncounted:
             return
         if self._by_storage is None:
-            self._by_storage = {}
-            for other, *_ in self._facts.values():
-                self._by_storage.setdefault(_storage(other), []).append(other)
-            self._by_storage.pop(0, None)
+            self._by_storage = self._found_by_storage()
         for other in self._by_storage.get(_storage(tensor), ()):  # a view, or ``parameter.data``
             self._copy(other)
+
+    def _found_by_storage(self) -> dict[int, tuple[Tensor, ...]]:
+        """The tensors of each storage, by its address."""
+        tensors = [facts[0] for facts in self._facts.values()]
+        found: dict[int, tuple[Tensor, ...]] = {facts[2]: (facts[0],) for facts in self._facts.values()}
+        # Hardly any model has two tensors in one storage; then each starts where its elements do.
+        if len(found) < len(tensors) or 0 in found or any(map(Tensor.storage_offset, tensors)):
+            found = {}
+            for tensor in tensors:
+                found[_storage(tensor)] = (*found.get(_storage(tensor), ()), tensor)
+            found.pop(0, None)
+        return found
 
     def _copy(self, tensor: Tensor) -> None:
         """Keep the bytes of a tensor, once."""

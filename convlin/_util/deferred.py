@@ -1,0 +1,43 @@
+"""A sequence that is made when somebody reads it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, Generic, TypeVar, overload
+
+Item = TypeVar("Item")
+
+
+class Deferred(Sequence[Item], Generic[Item]):
+    """What ``make`` returns, asked for once and not before it is read; pickled and copied as a plain tuple.
+
+    >>> squares = Deferred(lambda: tuple(n * n for n in range(4)))
+    >>> squares[-1], len(squares)
+    (9, 4)
+    """
+
+    __slots__ = ("_items", "_make")
+
+    def __init__(self, make: Callable[[], tuple[Item, ...]]) -> None:
+        self._make: Callable[[], tuple[Item, ...]] | None = make
+        self._items: tuple[Item, ...] = ()
+
+    def _read(self) -> tuple[Item, ...]:
+        if self._make is not None:
+            self._items, self._make = self._make(), None
+        return self._items
+
+    @overload
+    def __getitem__(self, index: int) -> Item: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> tuple[Item, ...]: ...
+
+    def __getitem__(self, index: int | slice) -> Item | tuple[Item, ...]:
+        return self._read()[index]
+
+    def __len__(self) -> int:
+        return len(self._read())
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return tuple, (self._read(),)
