@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections import OrderedDict
 from dataclasses import replace
 from typing import Any
@@ -434,6 +435,13 @@ def test_whole_paths_that_do_not_fit_become_a_tree():
         "    projection_to_the_classes",
     ]
     assert summary.table(width=120, tree=True) != summary.table(width=120) == summary.table(width=120, tree=False)
+
+
+def test_the_words_of_a_name_stay_whole_however_deep_it_stands():
+    deep = named("encoder", "stages", "layers", "block", "attention", "self", "normalization")
+    text = str(summarize(deep, (8,), tree=True, width=70))
+    assert re.search(r"^ {12}normalization +Linear", text, re.MULTILINE)
+    assert max(map(len, text.splitlines())) <= 70
 
 
 def test_paths_of_a_flat_table_are_shortened_in_the_middle():

@@ -25,10 +25,20 @@ _GIVES_WAY = (
 )  # fmt: skip
 
 #: Where a cell may be broken, the best place first: a comma, what comes out, a word, a sign, a hump, anywhere.
-_BREAKS = (r"[^,]+,? ?|,", r"(?:= )?[^=]+|=", r"\S+ ?| ", r"[^,.·×…–/_+(]+[,.·×…–/_+(]*|.", r"[A-Z]?[^A-Z]+|.", ".")
+#: A number stays with the sign in front of it.
+_BREAKS = (
+    r"[^,]+,? ?|,",
+    r"(?:= )?(?:(?!= ).)+",
+    r"(?:[-+−·] )?\S+ ?| ",
+    r"[^,.·×…–/_+(=]+[,.·×…–/_+(=]*|.",
+    r"[A-Z]?[^A-Z]+|.",
+    ".",
+)
 
-#: However deep a name is indented, so many signs of it stand on a line.
-_LEAST = 8
+#: However deep a name is indented, so many signs of it stand on a line, and words up to this length are not broken.
+_LEAST, _LONGEST_WORD = 8, 16
+
+_WORD = re.compile(r"[A-Z]?[^A-Z._]+")
 
 #: So many names at the end of a shortened path may be kept.
 _MOST_AT_END = 4
@@ -83,7 +93,7 @@ def _total(widths: Sequence[int]) -> int:
 def _narrowed(table: Table, widths: Sequence[int], width: int) -> list[int]:
     """The width of each column, taken from those that can give way until all of them fit."""
     found = list(widths)
-    deepest = INDENT * max((row.level for row in table.rows), default=0) + _LEAST if table.nested else 0
+    deepest = max(map(_room, table.rows), default=0) if table.nested else 0
     for name, least in _GIVES_WAY:
         if name in table.columns:
             index = table.columns.index(name)
@@ -91,6 +101,12 @@ def _narrowed(table: Table, widths: Sequence[int], width: int) -> list[int]:
             at_least = max(least, len(COLUMNS[name].header), deepest if name == "layer" else 0)
             found[index] = min(found[index], max(found[index] - excess, at_least))
     return found
+
+
+def _room(row: Row) -> int:
+    """How wide a name in a tree has to be for its words to stay whole."""
+    longest = max(map(len, _WORD.findall(row.name)), default=0)
+    return INDENT * row.level + min(max(longest, _LEAST), _LONGEST_WORD)
 
 
 # Paths
@@ -156,6 +172,10 @@ def broken(text: str, width: int) -> list[str]:
 
     >>> broken("⌊(224 + 2·3 − 7)/2⌋ + 1 = 112, W likewise 96", 30)
     ['⌊(224 + 2·3 − 7)/2⌋ + 1 = 112,', 'W likewise 96']
+    >>> broken("⌊(224 + 2·3 − 7)/2⌋ + 1 = 112", 22)
+    ['⌊(224 + 2·3 − 7)/2⌋', '+ 1 = 112']
+    >>> broken("needs in_features=2048, has 2049", 24)
+    ['needs in_features=2048,', 'has 2049']
     >>> broken("NonDynamicallyQuantizableLinear", 20)
     ['NonDynamically', 'QuantizableLinear']
     """
@@ -170,11 +190,13 @@ def _broken(text: str, width: int, breaks: Sequence[str]) -> list[str]:
         return [text]
     pattern, *others = breaks
     found: list[str] = []
-    may_go_on = False
     for part in re.findall(pattern, text, re.DOTALL):
-        if may_go_on and len(found[-1]) + len(part.rstrip()) <= width:
+        solid = part.rstrip()
+        if found and len(found[-1]) + len(solid) <= width:
             found[-1] += part
-            continue
-        may_go_on = len(part.rstrip()) <= width
-        found += [part] if may_go_on else _broken(part, width, others)
+        elif len(solid) <= width:
+            found.append(part)
+        else:
+            found += _broken(solid, width, others)
+            found[-1] += part[len(solid) :]
     return [line.rstrip() for line in found if line.strip()]
