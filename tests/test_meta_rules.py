@@ -135,6 +135,16 @@ def test_the_rules_answer_as_pytorch_does(make: Callable[[Dice], Case]) -> None:
     assert answered > 300
 
 
+def test_a_layer_norm_of_channels_in_front_is_answered_as_on_the_cpu() -> None:
+    for axes in ((0, 2, 1), (1, 2, 0), (2, 1, 0)):
+        x, weight = torch.ones(2, 3, 4).permute(axes), torch.ones(torch.ones(2, 3, 4).permute(axes).shape[-1])
+        with torch.no_grad():
+            made = F.layer_norm(x, weight.shape, weight)
+            found = answer(F.layer_norm, (x.to("meta"), weight.shape, weight.to("meta")), {})
+        assert found is not None
+        assert (found.shape, found.stride()) == (made.shape, made.stride())
+
+
 def test_nothing_is_answered_where_something_else_looks_on() -> None:
     x, weight = torch.empty(1, 3, 8, 8, device="meta"), torch.empty(4, 3, 3, 3, device="meta")
     assert answer(torch.conv2d, (x, weight), {}) is None, "a gradient may be wanted"

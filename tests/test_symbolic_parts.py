@@ -25,6 +25,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
+from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._sympy import functions as theirs
 
 from convlin import summarize
@@ -252,13 +253,25 @@ def test_a_far_size_is_as_large_as_can_be_run(found: SizeRange, index: int) -> N
         lambda x: F.batch_norm(x, None, None, training=True),
         lambda x: F.batch_norm(x, None, None),
         lambda x: F.softmax(x, 0),
+        lambda x: F.layer_norm(x, (4,)),
+        lambda x: F.layer_norm(x, (3,), torch.ones(3), torch.zeros(3)),
+        lambda x: F.layer_norm(x, (3, 4), torch.ones(3, 4)),
+        lambda x: F.layer_norm(x, (4,), torch.ones(3)),
+        lambda x: F.layer_norm(x, ()),
+        lambda x: F.layer_norm(x, (1, 2, 3, 4)),
+        lambda x: F.rms_norm(x, (3,), torch.ones(3).to(x.dtype), 1e-5),
+        lambda x: F.rms_norm(x, (4,), eps=1e-5),
+        lambda x: F.linear(x, torch.ones(5, 4)),
+        lambda x: F.linear(x, torch.ones(5, 3), torch.ones(5)),
+        lambda x: F.linear(x, torch.ones(5, 3), torch.ones(4)),
+        lambda x: F.linear(x, torch.ones(3)),
     ],
 )
 @pytest.mark.parametrize(
     "x",
     [torch.ones(2, 3, 4), torch.ones(2, 3), torch.ones(3), torch.ones(2, 3, 4, dtype=torch.int64),
-     torch.ones(2, 3, dtype=torch.float64), torch.ones(2, 3).to_sparse()],
-    ids=["three", "two", "one", "whole", "double", "sparse"],
+     torch.ones(2, 3, dtype=torch.float64), torch.ones(2, 3).to_sparse(), torch.ones(2, 4, 3).transpose(1, 2)],
+    ids=["three", "two", "one", "whole", "double", "sparse", "transposed"],
 )  # fmt: skip
 def test_what_keeps_its_size_is_answered_as_pytorch_would(call: Callable[[Tensor], Tensor], x: Tensor) -> None:
     def outcome() -> tuple[Any, ...]:
@@ -267,11 +280,65 @@ def test_what_keeps_its_size_is_answered_as_pytorch_would(call: Callable[[Tensor
             made = call(given)
         except (RuntimeError, ValueError, NotImplementedError, IndexError) as error:
             return (type(error),)
-        return made.shape, made.dtype, made.layout, made is given
+        return made.shape, made.dtype, made.layout, made is given, made.layout == torch.strided and made.stride()
 
-    expected = outcome()
-    with KnownSizes():
-        assert outcome() == expected
+    with torch.no_grad():
+        expected = outcome()
+        with KnownSizes():
+            assert outcome() == expected
+
+
+class Kernels(TorchDispatchMode):
+    """Notes which of PyTorch's kernels run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.names: list[str] = []
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        self.names.append(str(func))
+        return func(*args, **(kwargs or {}))
+
+
+@pytest.mark.parametrize(
+    "layer",
+    [nn.ReLU(), nn.GELU(), nn.BatchNorm1d(3), nn.LayerNorm(4), nn.LayerNorm((3, 4)), nn.LayerNorm(4, bias=False),
+     nn.Linear(4, 5), nn.Linear(4, 5, bias=False)],
+    ids=str,
+)  # fmt: skip
+def test_a_layer_whose_size_is_known_computes_nothing(layer: nn.Module) -> None:
+    with torch.no_grad(), KnownSizes(), Kernels() as kernels:
+        layer.eval()(torch.ones(2, 3, 4))
+    assert [name.partition(".")[2] for name in kernels.names if "ones" not in name] in (
+        ["empty_like.default"], ["new_empty.default"],
+    )  # fmt: skip
+
+
+def test_what_is_made_under_autocast_has_its_dtype() -> None:
+    x, weight = torch.ones(2, 3), torch.ones(5, 3)
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16), KnownSizes():
+        assert F.linear(x, weight).dtype is torch.bfloat16
+        assert F.layer_norm(x, (3,)).dtype is F.layer_norm(x.clone(), (3,)).dtype
+
+
+def test_a_model_that_takes_gradients_is_followed_in_letters() -> None:
+    class Saliency(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.BatchNorm2d(4), nn.Linear(3, 5)
+
+        def forward(self, x: Tensor) -> Tensor:
+            with torch.enable_grad():
+                x = x.detach().requires_grad_()
+                (gradient,) = torch.autograd.grad(F.relu(self.norm(self.conv(x))).sum(), x)
+            return self.fc(gradient.mean((2, 3)))
+
+    model = Saliency().eval()
+    for batch in (1, "N"):
+        found = summarize(model, (3, "H", "W"), batch_size=batch)
+        assert not found.problems
+        assert [str(size) for size in found.report.outputs[0].shape] == [str(batch), "5"]
+    assert model(torch.ones(1, 3, 9, 7)).shape == (1, 5)
 
 
 # What is put back

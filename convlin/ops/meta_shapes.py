@@ -60,13 +60,13 @@ def _is_observed() -> bool:
     )
 
 
-def _is_plain(*tensors: Any) -> bool:
-    """Contiguous tensors of one floating dtype on the meta device, None left out."""
+def _is_plain(*tensors: Any, in_any_order: bool = False) -> bool:
+    """Tensors of one floating dtype on the meta device, contiguous or ``in_any_order``, None left out."""
     dtype = None
     for tensor in tensors:
         if tensor is None:
             continue
-        if type(tensor) not in _PLAIN or not tensor.is_meta or not tensor.is_contiguous():
+        if type(tensor) not in _PLAIN or not tensor.is_meta or not (in_any_order or tensor.is_contiguous()):
             return False
         if dtype is None:
             dtype = tensor.dtype
@@ -151,7 +151,10 @@ def _layer_norm(
     input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: Any = 1e-5
 ) -> Tensor | None:
     shape = tuple(normalized_shape)
-    if not shape or not _is_plain(input, weight, bias) or input.shape[-len(shape) :] != shape or 0 in input.shape:
+    # What it makes is contiguous whatever it is given: on the CPU, that is, and on a GPU.
+    if not shape or not _is_plain(input, weight, bias, in_any_order=True):
+        return None
+    if input.shape[-len(shape) :] != shape or 0 in input.shape:
         return None
     if any(each is not None and each.shape != shape for each in (weight, bias)):
         return None

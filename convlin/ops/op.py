@@ -83,6 +83,8 @@ class InLetters(Enum):
 
     ACTIVATION = "activation"
     BATCH_NORM = "batch norm"
+    LAYER_NORM = "layer norm"
+    LINEAR = "linear"
     RECURRENT = "recurrent"
     UNCHANGED = "unchanged"
     AS_ASKED = "as asked"

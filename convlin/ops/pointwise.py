@@ -39,7 +39,7 @@ OPS: tuple[Op, ...] = (
     # torch 2.6 writes the statistics back where they are only used, too.
     Op(("instance_norm",), Family.NORMALIZATION, stand_in=StandIn.NORMALIZATION, writes=Writes()),
     Op(("layer_norm", "rms_norm"), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION,
-       on_meta=OnMeta.LAYER_NORM),
+       on_meta=OnMeta.LAYER_NORM, in_letters=InLetters.LAYER_NORM),
     Op(("group_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION, on_meta=OnMeta.GROUP_NORM),
     Op(("layer_norm", "rms_norm", "group_norm"), Family.NORMALIZATION, owner="torch", stand_in=StandIn.NORMALIZATION),
     Op(("lstm", "gru", "rnn_tanh", "rnn_relu"), Family.OTHER, owner="torch", in_letters=InLetters.RECURRENT),
