@@ -41,7 +41,7 @@ _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 SAMPLE_BATCH = 6
 
 #: For letters that a loop in Python goes along, and the number of calls that tells of one: so many times fewer.
-_SHORT_SAMPLES = (36, 48, 60, 72)
+_SHORT_SAMPLES = (24, 36, 48, 60)
 _MANY_CALLS, _FEWER_CALLS = 150, 3
 
 _MOST_SAMPLES = 12

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from convlin.diagnosis.retries import with_integers
+from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry, with_integers
 from convlin.inputs import Plan
 from convlin.module_tree import modules_of, named_parameters_of
 from convlin.observe import is_resource
@@ -174,19 +174,38 @@ class Trials:
         recording = self._recorded(point, on_meta=self._meta and not self._is_cheap(point))
         return recording if recording.failure is None else None
 
+    def with_stand_ins(self, point: Point) -> Recording | None:
+        """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
+        plan = self._moved() if self._meta else self._plan
+        retry, modules = Retry(plan, careful=True), modules_of(self._model)
+        for _ in range(MOST_PASSES):
+            recording, state = self._passed(retry, point, on_meta=self._meta)
+            following = next_retry(retry, recording, state, modules)
+            if following is None:
+                return recording if recording.failure is None else None
+            retry = following
+        return None
+
     def calls(self, point: Point) -> int | None:
-        """How many calls a pass on the meta device makes at these sizes; None where it does not reach the end there."""
-        recording = self._recorded(point, on_meta=True)
-        while recording.failure is not None:
-            better = with_integers(self._plan, recording)
-            if better is None:
-                return None
-            self._plan = better
-            recording = self._recorded(point, on_meta=True)
-        return len(recording.calls)
+        """How many calls a pass makes at these sizes; None where it does not reach the end there.
+
+        On the meta device, or where something in the model does not run there (``torch.zeros(8)``), for real.
+        """
+        for on_meta in (True, False):
+            recording = self._recorded(point, on_meta=on_meta)
+            while recording.failure is not None and (better := with_integers(self._plan, recording)) is not None:
+                self._plan = better
+                recording = self._recorded(point, on_meta=on_meta)
+            if recording.failure is None:
+                return len(recording.calls)
+        return None
 
     def _recorded(self, point: Point, *, on_meta: bool) -> Recording:
         plan = self._moved() if on_meta else self._plan
+        return self._passed(Retry(plan), point, on_meta=on_meta)[0]
+
+    def _passed(self, retry: Retry, point: Point, *, on_meta: bool) -> tuple[Recording, State]:
+        plan = retry.plan
         with ExitStack() as stack:
             keeper = stack.enter_context(untouched(self._model))
             stack.enter_context(forgetting(self._model))
@@ -194,8 +213,11 @@ class Trials:
             if on_meta:
                 stack.enter_context(compiling())
                 stack.enter_context(KnownSizes())
-            state = State(batch_added=plan.adds_batch, keeper=keeper)
-            return one_pass(self._model, plan, state, dict(point))
+            state = State(
+                careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
+                batch_added=plan.adds_batch, suspects=retry.suspects, keeper=keeper,
+            )  # fmt: skip
+            return one_pass(self._model, plan, state, dict(point)), state
 
     def _known(self, point: Point, *, real: bool) -> Trial | None:
         return self._tried.get((real, tuple(point.values())))
