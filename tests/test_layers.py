@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
 from convlin import fit, summarize
 from convlin.layers import Arrival, Verdict, one_size, rule_for
@@ -27,9 +28,9 @@ thorough = examples(30)
 more_thorough = examples(60)
 
 
-def examined(module: nn.Module, *args: Any, **facts: bool) -> Verdict | None:
+def examined(module: nn.Module, *args: Any, **facts: Any) -> Verdict | None:
     """What is said of these arguments, in the middle of a model unless told otherwise."""
-    known = {"is_model_input": False, "batch_added": False, "is_feature_map": False, **facts}
+    known: dict[str, Any] = {"is_model_input": False, "batch_added": False, "is_feature_map": False, **facts}
     examine = rule_for(type(module)).examine
     assert examine is not None
     return examine(module, Arrival(args, {}, **known))
@@ -540,7 +541,7 @@ def test_where_a_flatten_is_missing(features: int, facts: dict[str, bool], shape
     flattened = must or (may and takes(module, x.flatten(1)))
     assert ("flatten" in said) == flattened
     width = x.flatten(1).shape[-1] if flattened else x.shape[-1]
-    assert ("in_features" in said) == (features != width)
+    assert any(each.kind == "in_features" for each in said.values()) == (features != width)
     if "in_features" in said:
         mended = nn.Linear(**{"in_features": 1, "out_features": 2, **said["in_features"].changes})
         assert takes(mended, x.flatten(1) if flattened else x)
@@ -1067,3 +1068,46 @@ def test_what_keeps_the_axes_of_a_feature_map_leaves_its_channels_first(between:
     assert "channels last" not in problem.message
     model[2] = nn.ConvTranspose2d(problem.required, 2, 1)
     assert model(torch.zeros(1, 3, 4, 5)).shape == (1, 2, 4, 5)
+
+
+class Turns(nn.Module):
+    """Sets the axes of its input in another order in front of a layer, unless it is told not to."""
+
+    def __init__(self, layer: nn.Module, order: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.order = layer, order
+
+    def forward(self, x: Tensor) -> Any:
+        return self.layer(self.order(x))
+
+
+@pytest.mark.parametrize(
+    ("layer", "order", "shape"),
+    [
+        (nn.Conv2d(4, 32, 8, stride=4), lambda x: x.permute(0, 3, 1, 2), (4, 84, 84)),
+        (nn.Conv2d(4, 8, 3), lambda x: x.movedim(-1, 1), (4, 20, 30)),
+        (nn.Conv2d(4, 8, 3), lambda x: x.transpose(1, 3).transpose(2, 3), (4, 20, 30)),
+        (nn.Conv1d(12, 8, 3), lambda x: x.transpose(1, 2), (12, 100)),
+        (nn.LSTM(12, 8, batch_first=True), lambda x: x.transpose(1, 2), (100, 12)),
+        (nn.Linear(12, 8), lambda x: x.mT, (100, 12)),
+    ],
+    ids=["permute", "movedim", "twice", "signal", "lstm", "linear"],
+)
+def test_what_forward_turns_though_it_is_in_order_is_told_so(
+    layer: nn.Module, order: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+) -> None:
+    model = Turns(layer, order)
+    assert not takes(model, torch.zeros(1, *shape))
+    (problem,) = summarize(model, shape).problems
+    assert problem.fix is not None
+    assert "moves them" in problem.message.replace("\n", " ")
+    right = ast.literal_eval(problem.fix.partition("(model, ")[2].removesuffix(")"))
+    assert takes(model, torch.zeros(1, *right))
+    assert takes(layer, torch.zeros(1, *shape))
+
+
+def test_a_linear_is_told_where_its_features_are() -> None:
+    model = Turns(nn.Linear(12, 8), lambda x: x)
+    (problem,) = summarize(model, (12, 100)).problems
+    assert "dimension 1 has the 12 features" in problem.message
+    assert takes(model.layer, torch.zeros(1, 12, 100).permute(0, 2, 1))
