@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import Tensor, nn
 
-from convlin import fit, summarize
+from convlin import ShapeError, fit, num_flat_features, summarize
 from convlin.layers import Arrival, Verdict, one_size, rule_for
 from tests.properties import examples
 
@@ -1111,3 +1111,50 @@ def test_a_linear_is_told_where_its_features_are() -> None:
     (problem,) = summarize(model, (12, 100)).problems
     assert "dimension 1 has the 12 features" in problem.message
     assert takes(model.layer, torch.zeros(1, 12, 100).permute(0, 2, 1))
+
+
+class TwoTables(nn.Module):
+    """An index out of range in two calls of one table; its input has nothing to do with it."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.table, self.fc = nn.Embedding(rows, 4), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        first, second = self.table(torch.arange(12)), self.table(torch.arange(20))
+        return self.fc(x) + first.mean(0) + second.mean(0)
+
+
+def test_a_table_is_told_once_with_the_rows_that_fit_every_call() -> None:
+    (problem,) = summarize(TwoTables(10), (8,)).problems
+    assert (problem.path, problem.kind, problem.required) == ("table", "num_embeddings", 20)
+    assert takes(TwoTables(problem.required), torch.zeros(1, 8))
+    assert not takes(TwoTables(12), torch.zeros(1, 8))
+    assert summarize(TwoTables(20), (8,)).ok
+
+
+class Hidden(nn.Module):
+    """A function that no function mode sees, between a layer and one of a wrong size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(torch.ops.aten.relu.default(self.conv(x)).flatten(1))
+
+
+def test_what_no_one_saw_made_is_not_called_the_input() -> None:
+    (problem,) = summarize(Hidden(), (3, 8, 8)).problems
+    assert problem.required == nn.Conv2d(3, 4, 3)(torch.zeros(1, 3, 8, 8)).numel()
+    assert "the input" not in problem.message
+
+
+@pytest.mark.parametrize("module", [nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())])
+def test_num_flat_features_says_how_to_call_itself(module: nn.Module) -> None:
+    with pytest.raises(ShapeError) as caught:
+        num_flat_features(module, (4, 3, 8, 8))
+    (line,) = [line for line in str(caught.value).splitlines() if "fix" in line]
+    call = line.partition("fix")[2].strip()
+    assert call == "num_flat_features(module, (3, 8, 8))"
+    assert eval(call) == module(torch.zeros(4, 3, 8, 8)).flatten(1).shape[1]
