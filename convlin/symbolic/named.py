@@ -9,7 +9,7 @@ import sympy
 import torch
 from torch import nn
 
-from convlin.diagnosis import in_processes, time_axis
+from convlin.diagnosis import in_processes, time_axis, unregistered
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
@@ -66,6 +66,7 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
     mistakes = _mistakes(root, checked, mode, accepts)
     remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
+    remarks += unregistered.remarks(walk(root), recording)
     if followed.plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
