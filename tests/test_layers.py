@@ -1158,3 +1158,13 @@ def test_num_flat_features_says_how_to_call_itself(module: nn.Module) -> None:
     call = line.partition("fix")[2].strip()
     assert call == "num_flat_features(module, (3, 8, 8))"
     assert eval(call) == module(torch.zeros(4, 3, 8, 8)).flatten(1).shape[1]
+
+
+@pytest.mark.parametrize("call", [lambda x: x.view(-1, 8, 7, 7), lambda x: x.unflatten(1, (8, 7)).reshape(-1, 8, 7, 7)])
+def test_an_input_in_another_shape_is_not_in_another_order(call: Callable[[Tensor], Tensor]) -> None:
+    model = Turns(nn.Conv2d(8, 2, 3), call)
+    assert takes(model, torch.zeros(1, 56, 7))
+    assert summarize(model, (56, 7)).ok
+    (problem,) = summarize(Turns(nn.Conv2d(9, 2, 3), call), (56, 7)).problems
+    assert (problem.kind, problem.required) == ("in_channels", 8)
+    assert takes(Turns(nn.Conv2d(problem.required, 2, 3), call), torch.zeros(1, 56, 7))

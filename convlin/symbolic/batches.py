@@ -62,7 +62,8 @@ def at_its_own(model: nn.Module, followed: Followed, trials: Trials, mode: str) 
     if not isinstance(name, str) or not findings:
         return followed
     wanted = [tuple(demands(finding)) for finding in findings]
-    if all(wanted) and meets(followed, [condition for each in wanted for condition in each]):
+    stopped = followed.recording.failure is not None
+    if not stopped and all(wanted) and meets(followed, [condition for each in wanted for condition in each]):
         return followed
     for size in _asked_for(followed):
         point = {**followed.sample, name: size}

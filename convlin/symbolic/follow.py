@@ -230,11 +230,11 @@ def _plain_finding(finding: Finding, letters: Session) -> Finding:
 
 def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
     """Sizes at which the pass would have gone another way at the end, the last decision first."""
+    wanted = [condition for condition in followed.conditions if condition.bends_shapes]
+    sample = solved(followed, wanted)
+    if sample is not None:
+        yield sample
     if followed.recording.failure is None:
-        wanted = [condition for condition in followed.conditions if condition.bends_shapes]
-        sample = solved(followed, wanted)
-        if sample is not None:
-            yield sample
         return
     asked = [decision for decision in followed.session.decisions if not decision.own]
     tried: set[tuple[int, ...]] = set()

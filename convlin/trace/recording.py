@@ -179,7 +179,8 @@ def turned_back(recording: Recording, source: Source) -> tuple[int, ...]:
     while source.kind is SourceKind.CALL:
         call = recording.calls[source.number]
         op = OPS.called(call.type)
-        if not call.is_function or op.family is not Family.REARRANGE or len(call.sources) != 1 or call.derive is None:
+        moves = call.is_function and op.family is Family.REARRANGE and not op.keeps_memory_order
+        if not moves or len(call.sources) != 1 or call.derive is None:
             return ()
         turns.insert(0, call)
         source = call.sources[0]
@@ -189,7 +190,10 @@ def turned_back(recording: Recording, source: Source) -> tuple[int, ...]:
     given = shape = tuple(range(1000, 1000 + len(turns[0].inputs[0].shape)))
     for call in turns:
         assert call.derive is not None
-        derivation = call.derive(replace(call, inputs=(call.inputs[0]._replace(shape=shape),)))
+        try:
+            derivation = call.derive(replace(call, inputs=(call.inputs[0]._replace(shape=shape),)))
+        except ValueError:  # other sizes would not do: it is more than another order
+            return ()
         if derivation is None or Counter(derivation.shape) != Counter(given):
             return ()
         shape = derivation.shape
