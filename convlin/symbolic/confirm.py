@@ -33,6 +33,8 @@ _MOST_TURNING = 6
 #: At how many of the sizes where the forms are wrong the model is followed anew.
 _MOST_OTHERS = 2
 _LEAST_ANEW = 16
+#: At how many sizes the forms of a model in which something stands in are looked at, where all of them are right.
+_MOST_STOOD_IN = 6
 #: How many calls all these passes may make, the first one included: a loop over a length makes two for every step.
 _MOST_CALLS = 1_500
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
@@ -69,6 +71,8 @@ class Confirmed:
         mine = self.followed.recording
         if not mine.findings or not self.followed.is_clean:
             return self._trials.record(point)
+        if len(self.seen) >= _MOST_STOOD_IN and not self.wrong:
+            return None
         recording = self._trials.with_stand_ins(point)
         return recording if recording is not None and _findings(recording) <= _findings(mine) else None
 
@@ -164,6 +168,8 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
         best.look_at(points)
         best.look_at(_other_ways(followed, points))
     near = [*turning_points(followed, _MOST_TURNING), *_small_points(followed, _SMALL_AT_FIRST)]
+    if followed.recording.findings:  # the small ones first: they cost least
+        near.reverse()
     best.look_at(point for point in near if point not in best.points)
     return repaired(model, best, mode, trials)
 
