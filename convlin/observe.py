@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
-from convlin.diagnosis import in_processes, leaving_batch, time_axis
+from convlin.diagnosis import in_processes, leaving_batch, time_axis, unregistered
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
@@ -139,7 +139,7 @@ def _observed(
         remarks = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
         if plan.adds_batch:
             remarks += tuple(time_axis.remarks(recording))
-        remarks += in_processes.remarks(nodes)
+        remarks += (*in_processes.remarks(nodes), *unregistered.remarks(nodes, recording))
         report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)
         if not explained or is_resource(error):
             return Outcome(report, error)

@@ -86,3 +86,94 @@ def test_a_batch_of_one_that_training_refuses() -> None:
     (remark,) = summarize(model, (4,), batch_size="N", mode="train").report.remarks
     assert remark.endswith("N = 1, 2, 3 were run, and only 2, 3 worked")
     assert _taken(model.train(), (4,), (1, 2, 3)) == [2, 3]
+
+
+class Rows(nn.Module):
+    """Written for a batch of 32, which stands in the code of ``forward``."""
+
+    def __init__(self, *sizes: int, features: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.sizes = sizes
+        self.fc = nn.Linear(features, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.conv(x).reshape(self.sizes))
+
+
+class Pixels(nn.Module):
+    """A Linear for every pixel, the number of pixels of 32 images in the code."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(1, 4, 3, padding=1)
+        self.fc = nn.Linear(4, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.conv(x).permute(0, 2, 3, 1).reshape(32 * 49, -1))
+
+
+class Images(nn.Module):
+    """An image made of features, its batch a number."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 2, 3)
+        self.fc = nn.Linear(50, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.conv(x.view(32, 8, 7, -1)).reshape(32, -1))
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (Rows(32, -1, features=784), (1, 14, 14)),
+        (Rows(32, 784, features=784), (1, 14, 14)),
+        (Rows(32, -1, features=196), (1, 7, 7)),
+        (Pixels(), (1, 7, 7)),
+        (Rows(32, 4, -1, features=49), (1, 7, 7)),
+        (Images(), (8, 49)),
+    ],
+    ids=["view", "both", "odd", "pixels", "three", "images"],
+)
+def test_a_model_for_a_batch_in_its_code_is_not_accused(model: nn.Module, shape: tuple[int, ...]) -> None:
+    summary = summarize(model, shape, batch_size="N")
+    assert not summary.problems
+    (remark,) = summary.report.remarks
+    run = tuple(map(int, remark.partition("N = ")[2].partition(" were run")[0].split(", ")))
+    taken = ", ".join(map(str, _taken_whole(model, shape, run)))
+    assert 32 in run
+    assert taken
+    assert remark.endswith(f"only {taken} worked")
+
+
+def _taken_whole(model: nn.Module, shape: tuple[int, ...], batches: tuple[int, ...]) -> list[int]:
+    """The batches that PyTorch takes: a wrong one is refused, or comes out with another number of rows."""
+    taken = []
+    for rows in batches:
+        try:
+            made = model(torch.zeros(rows, *shape))
+        except RuntimeError:
+            continue
+        if made.numel() % rows == 0 and made.shape[0] % rows == 0:
+            taken.append(rows)
+    return taken
+
+
+def test_a_mistake_behind_a_batch_in_the_code_stays_one() -> None:
+    model = Rows(32, -1, features=999)
+    (problem,) = summarize(model, (1, 14, 14), batch_size="N").problems
+    assert (problem.path, problem.declared, problem.required) == ("fc", 999, 784)
+    with pytest.raises(RuntimeError, match="32x784"):
+        model(torch.zeros(32, 1, 14, 14))
+
+
+def test_sizes_are_looked_for_with_the_batch_that_fits() -> None:
+    model = Rows(32, -1, features=784)
+    accepts = summarize(model, (1, "H", 14), batch_size="N").accepts
+    assert accepts is not None
+    assert accepts.text == "H exactly 14"
+    model(torch.zeros(32, 1, 14, 14))
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(32, 1, 15, 14))

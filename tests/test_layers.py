@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import warnings
 from collections.abc import Callable
 from typing import Any
@@ -11,9 +12,9 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch import nn
+from torch import Tensor, nn
 
-from convlin import fit, summarize
+from convlin import ShapeError, fit, num_flat_features, summarize
 from convlin.layers import Arrival, Verdict, one_size, rule_for
 from tests.properties import examples
 
@@ -27,9 +28,9 @@ thorough = examples(30)
 more_thorough = examples(60)
 
 
-def examined(module: nn.Module, *args: Any, **facts: bool) -> Verdict | None:
+def examined(module: nn.Module, *args: Any, **facts: Any) -> Verdict | None:
     """What is said of these arguments, in the middle of a model unless told otherwise."""
-    known = {"is_model_input": False, "batch_added": False, "is_feature_map": False, **facts}
+    known: dict[str, Any] = {"is_model_input": False, "batch_added": False, "is_feature_map": False, **facts}
     examine = rule_for(type(module)).examine
     assert examine is not None
     return examine(module, Arrival(args, {}, **known))
@@ -540,7 +541,7 @@ def test_where_a_flatten_is_missing(features: int, facts: dict[str, bool], shape
     flattened = must or (may and takes(module, x.flatten(1)))
     assert ("flatten" in said) == flattened
     width = x.flatten(1).shape[-1] if flattened else x.shape[-1]
-    assert ("in_features" in said) == (features != width)
+    assert any(each.kind == "in_features" for each in said.values()) == (features != width)
     if "in_features" in said:
         mended = nn.Linear(**{"in_features": 1, "out_features": 2, **said["in_features"].changes})
         assert takes(mended, x.flatten(1) if flattened else x)
@@ -1067,3 +1068,103 @@ def test_what_keeps_the_axes_of_a_feature_map_leaves_its_channels_first(between:
     assert "channels last" not in problem.message
     model[2] = nn.ConvTranspose2d(problem.required, 2, 1)
     assert model(torch.zeros(1, 3, 4, 5)).shape == (1, 2, 4, 5)
+
+
+class Turns(nn.Module):
+    """Sets the axes of its input in another order in front of a layer, unless it is told not to."""
+
+    def __init__(self, layer: nn.Module, order: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.layer, self.order = layer, order
+
+    def forward(self, x: Tensor) -> Any:
+        return self.layer(self.order(x))
+
+
+@pytest.mark.parametrize(
+    ("layer", "order", "shape"),
+    [
+        (nn.Conv2d(4, 32, 8, stride=4), lambda x: x.permute(0, 3, 1, 2), (4, 84, 84)),
+        (nn.Conv2d(4, 8, 3), lambda x: x.movedim(-1, 1), (4, 20, 30)),
+        (nn.Conv2d(4, 8, 3), lambda x: x.transpose(1, 3).transpose(2, 3), (4, 20, 30)),
+        (nn.Conv1d(12, 8, 3), lambda x: x.transpose(1, 2), (12, 100)),
+        (nn.LSTM(12, 8, batch_first=True), lambda x: x.transpose(1, 2), (100, 12)),
+        (nn.Linear(12, 8), lambda x: x.mT, (100, 12)),
+    ],
+    ids=["permute", "movedim", "twice", "signal", "lstm", "linear"],
+)
+def test_what_forward_turns_though_it_is_in_order_is_told_so(
+    layer: nn.Module, order: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+) -> None:
+    model = Turns(layer, order)
+    assert not takes(model, torch.zeros(1, *shape))
+    (problem,) = summarize(model, shape).problems
+    assert problem.fix is not None
+    assert "moves them" in problem.message.replace("\n", " ")
+    right = ast.literal_eval(problem.fix.partition("(model, ")[2].removesuffix(")"))
+    assert takes(model, torch.zeros(1, *right))
+    assert takes(layer, torch.zeros(1, *shape))
+
+
+def test_a_linear_is_told_where_its_features_are() -> None:
+    model = Turns(nn.Linear(12, 8), lambda x: x)
+    (problem,) = summarize(model, (12, 100)).problems
+    assert "dimension 1 has the 12 features" in problem.message
+    assert takes(model.layer, torch.zeros(1, 12, 100).permute(0, 2, 1))
+
+
+class TwoTables(nn.Module):
+    """An index out of range in two calls of one table; its input has nothing to do with it."""
+
+    def __init__(self, rows: int) -> None:
+        super().__init__()
+        self.table, self.fc = nn.Embedding(rows, 4), nn.Linear(8, 4)
+
+    def forward(self, x: Tensor) -> Any:
+        first, second = self.table(torch.arange(12)), self.table(torch.arange(20))
+        return self.fc(x) + first.mean(0) + second.mean(0)
+
+
+def test_a_table_is_told_once_with_the_rows_that_fit_every_call() -> None:
+    (problem,) = summarize(TwoTables(10), (8,)).problems
+    assert (problem.path, problem.kind, problem.required) == ("table", "num_embeddings", 20)
+    assert takes(TwoTables(problem.required), torch.zeros(1, 8))
+    assert not takes(TwoTables(12), torch.zeros(1, 8))
+    assert summarize(TwoTables(20), (8,)).ok
+
+
+class Hidden(nn.Module):
+    """A function that no function mode sees, between a layer and one of a wrong size."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(torch.ops.aten.relu.default(self.conv(x)).flatten(1))
+
+
+def test_what_no_one_saw_made_is_not_called_the_input() -> None:
+    (problem,) = summarize(Hidden(), (3, 8, 8)).problems
+    assert problem.required == nn.Conv2d(3, 4, 3)(torch.zeros(1, 3, 8, 8)).numel()
+    assert "the input" not in problem.message
+
+
+@pytest.mark.parametrize("module", [nn.Conv2d(3, 4, 3), nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten())])
+def test_num_flat_features_says_how_to_call_itself(module: nn.Module) -> None:
+    with pytest.raises(ShapeError) as caught:
+        num_flat_features(module, (4, 3, 8, 8))
+    (line,) = [line for line in str(caught.value).splitlines() if "fix" in line]
+    call = line.partition("fix")[2].strip()
+    assert call == "num_flat_features(module, (3, 8, 8))"
+    assert eval(call) == module(torch.zeros(4, 3, 8, 8)).flatten(1).shape[1]
+
+
+@pytest.mark.parametrize("call", [lambda x: x.view(-1, 8, 7, 7), lambda x: x.unflatten(1, (8, 7)).reshape(-1, 8, 7, 7)])
+def test_an_input_in_another_shape_is_not_in_another_order(call: Callable[[Tensor], Tensor]) -> None:
+    model = Turns(nn.Conv2d(8, 2, 3), call)
+    assert takes(model, torch.zeros(1, 56, 7))
+    assert summarize(model, (56, 7)).ok
+    (problem,) = summarize(Turns(nn.Conv2d(9, 2, 3), call), (56, 7)).problems
+    assert (problem.kind, problem.required) == ("in_channels", 8)
+    assert takes(Turns(nn.Conv2d(problem.required, 2, 3), call), torch.zeros(1, 56, 7))

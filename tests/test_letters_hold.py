@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch._subclasses.fake_tensor import FakeTensor
 
 from convlin import summarize
 from convlin.records import Accepts
@@ -232,7 +233,9 @@ def test_a_number_that_no_run_could_check_is_told() -> None:
     model = nn.Sequential(Calls(by_a_loop), nn.Linear(7, 2))
     s = summarize(model, ("L", 4))
     assert s.ok  # another number of steps may fit
-    assert any("makes a plain number of a size" in each for each in s.report.remarks)
+    assert s.calls[0].output_shape == (1, -1)
+    assert any("no formula was found" in each for each in s.report.remarks)
+    assert len({by_a_loop(torch.zeros(1, size, 4)).shape for size in (64, 128, 640)}) == 3
 
 
 # Forms: each is what PyTorch gives at every size, or there is none, or a remark names a size where it is not
@@ -274,6 +277,11 @@ FORMS: dict[str, tuple[Callable[[Tensor], Tensor], tuple[Any, ...], str | None]]
     "pooled, rounded up": (lambda x: F.max_pool2d(x, 3, 2, ceil_mode=True), (2, "H", "W"), "floor(H/2)"),
     "averaged, rounded up": (lambda x: F.avg_pool2d(x, 2, 3, 1, ceil_mode=True), (2, "H", "W"), "floor(H/3) + 1"),
     "padded as needed": (odd_padding, (2, "H", "W"), None),
+    "the first of three": (lambda x: x.tensor_split(3, 1)[0], ("L",), "floor(L/3 + 2/3)"),
+    "the second of three": (lambda x: x.tensor_split(3, 1)[1], ("L",), "floor(L/3 + 1/3)"),
+    "the third of five": (lambda x: x.tensor_split(5, 1)[2], ("L",), None),
+    "between two places": (lambda x: x.tensor_split((5, 20), 1)[1], ("L",), "Max(0, Min(15, L - 5))"),
+    "without both ends": (lambda x: x[:, 50:-50], ("L",), "Max(0, L - 100)"),
     "0.29 of it": (lambda x: F.interpolate(x, scale_factor=0.29), (2, "L"), None),
     "0.7 of it": (lambda x: x[:, : round(x.shape[1] * 0.7)], ("L",), None),
     "61/7 of it": (lambda x: F.interpolate(x, scale_factor=61 / 7), (2, "L"), None),
@@ -295,11 +303,59 @@ def test_a_form_is_what_comes_out_or_there_is_none(case: str) -> None:
         assert written in map(str, told)
 
 
+class Mistaken(nn.Module):
+    """A mistake in front of a function whose form is another at small sizes."""
+
+    def __init__(self, call: Callable[[Tensor], Tensor], channels: int) -> None:
+        super().__init__()
+        self.first, self.second, self.call = nn.Conv1d(2, 4, 3), nn.Conv1d(channels, 5, 3), call
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(self.second(self.first(x)))
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x[..., -100:],
+        lambda x: x[..., :100],
+        lambda x: x[..., 30:-30],
+        lambda x: x.tensor_split(3, -1)[1],
+        lambda x: x[..., -100:].flatten(1),
+    ],
+)
+def test_a_form_behind_a_mistake_holds_at_every_size(call: Callable[[Tensor], Tensor]) -> None:
+    s, fixed = summarize(Mistaken(call, 9), (2, "L")), Mistaken(call, 4)
+    (problem,) = s.problems
+    assert (problem.path, problem.required) == ("second", 4)
+    told = s.output_shape
+    assert told is not None
+    made = [call for call in s.calls if call.is_function][-1].outputs
+    for size in [*range(5, 140), 700, 1000]:
+        with torch.no_grad():
+            real = tuple(fixed(torch.zeros(1, 2, size)).shape)
+        assert [one if isinstance(one, int) else one.subs({"L": size}) for one in told] == list(real)
+        assert real in {_at(info.shape, size) for info in made}
+
+
+def _at(shape: Sequence[Any], size: int) -> tuple[int, ...]:
+    return tuple(one if isinstance(one, int) else int(one.subs({"L": size})) for one in shape)
+
+
+def test_what_a_linear_needs_behind_a_slice_is_told_for_every_size() -> None:
+    last, linear = Calls(lambda x: x[..., -100:]), nn.Linear(170, 8)
+    (problem,) = summarize(nn.Sequential(last, linear), (3, "L")).problems
+    for size in (7, 99, 100, 101, 300):
+        assert problem.required.subs({"L": size}) == last(torch.zeros(1, 3, size)).shape[-1]
+    accepts = summarize(nn.Sequential(last, nn.Linear(7, 8)), (3, "L")).accepts
+    assert accepts is not None
+    assert said(accepts, range(1, 200)) == taken(nn.Sequential(last, nn.Linear(7, 8)), (3, "L"), range(1, 200)) == [7]
+
+
 @pytest.mark.parametrize(
     ("call", "shape"),
     [
         (lambda x: x.split(4, 1)[0], ("L",)),
-        (lambda x: x.tensor_split(3, 1)[0], ("L",)),
         (lambda x: x.chunk(3, 1)[-1], ("L",)),
         (lambda x: x.squeeze(-1), (2, "L")),
     ],
@@ -415,3 +471,30 @@ def test_memory_that_depends_on_an_unknown_size_is_unknown() -> None:
     assert summary.output_shape == (1, -1, 16)
     assert summary.memory().activations == summary.memory().total == -1
     assert "activations ?" in str(summary)
+
+
+class Steps(nn.Module):
+    """A cell for every step of a sequence, its first state made on the CPU; it counts the steps taken in letters."""
+
+    followed = 0
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(8, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        state, states = torch.zeros(x.shape[0], 8), []
+        for step in range(x.shape[1]):
+            Steps.followed += isinstance(x, FakeTensor)
+            state = self.cell(x[:, step], state)
+            states.append(state)
+        return torch.stack(states, 1)
+
+
+def test_a_loop_over_a_length_is_followed_in_letters_at_a_short_one() -> None:
+    model, before = Steps(), Steps.followed
+    s = summarize(model, ("L", 8))
+    assert 0 < Steps.followed - before <= 300
+    for size in (3, 24, 200):
+        real = model(torch.zeros(1, size, 8)).shape
+        assert s.report.remarks or _at(s.output_shape or (), size) == tuple(real)

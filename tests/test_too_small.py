@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import itertools
+import re
 from collections.abc import Callable
 from math import prod
+from typing import Any
 
 import pytest
 import torch
@@ -126,3 +128,49 @@ def test_the_number_of_a_reshape_makes_the_model_right(batch: int, channels: int
         mended = Viewing(required, required)
         assert summarize(mended, (1, *sizes), batch_size=batch).ok
         assert mended(torch.zeros(batch, 1, *sizes)).shape == (batch, 2)
+
+
+class Wave(nn.Module):
+    """A signal given without a channel, which ``forward`` adds."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv1d(1, 4, 80, 4), nn.MaxPool1d(4), nn.Conv1d(4, 8, 3), nn.MaxPool1d(4))
+        self.fc = nn.Linear(8 * 20, 5)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.body(x[:, None]).flatten(1))
+
+
+class Words(nn.Module):
+    """A convolution over words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.conv = nn.Embedding(100, 50), nn.Conv1d(50, 16, 5)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.conv(self.table(x).permute(0, 2, 1)).amax(2)
+
+
+@pytest.mark.parametrize(
+    ("model", "length", "dtype"), [(Wave(), 1000, torch.float), (Wave(), 60, torch.float), (Words(), 4, torch.long)]
+)
+def test_lengths_that_fit_are_told_of_inputs_without_channels(
+    model: nn.Module, length: int, dtype: torch.dtype
+) -> None:
+    (problem,) = summarize(model, (length,)).problems
+    ends = [int(each) for each in re.findall(r"(?:length|works is|largest|to) (\d+)", problem.message)]
+
+    def runs(size: int) -> bool:
+        try:
+            model(torch.zeros(2, size, dtype=dtype))
+        except RuntimeError:
+            return False
+        return True
+
+    assert not runs(length)
+    assert ends
+    assert all(map(runs, ends))
+    assert not runs(ends[0] - 1)
+    assert len(ends) == 1 or not runs(ends[1] + 1)

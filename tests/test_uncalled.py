@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from convlin import summarize
 from tests.source_programs import load_file
@@ -46,3 +49,42 @@ def test_a_layer_that_needs_arguments_gets_no_line_that_would_fail(kind: str, ne
     assert needed in problem.message
     with pytest.raises(TypeError, match=needed):
         getattr(torch.nn, kind)()
+
+
+class Plain(nn.Module):
+    """Layers in a list, a tuple or a dict, or in what registers them."""
+
+    def __init__(self, keep: Callable[[list[nn.Module]], Any], *, calls: bool = True) -> None:
+        super().__init__()
+        self.layers = keep([nn.Linear(8, 8), nn.Linear(8, 4)])
+        self.out, self.calls = nn.Linear(4, 2), calls
+
+    def forward(self, x: Tensor) -> Any:
+        if not self.calls:
+            return self.out(x[:, :4])
+        layers = self.layers.values() if hasattr(self.layers, "values") else self.layers
+        for layer in layers:
+            x = layer(x)
+        return self.out(x)
+
+
+def _named(layers: list[nn.Module]) -> dict[str, nn.Module]:
+    return {str(index): layer for index, layer in enumerate(layers)}
+
+
+@pytest.mark.parametrize("shape", [(8,), ("L", 8)], ids=str)
+@pytest.mark.parametrize("keep", [list, tuple, _named, nn.ModuleList, lambda layers: nn.ModuleDict(_named(layers))])
+def test_layers_that_are_not_registered_are_told(
+    keep: Callable[[list[nn.Module]], Any], shape: tuple[Any, ...]
+) -> None:
+    model = Plain(keep)
+    told = [remark for remark in summarize(model, shape).report.remarks if remark.startswith("layers is a plain")]
+    assert bool(told) == (len(list(model.parameters())) == 2)
+
+
+def test_layers_that_are_kept_and_not_called_are_not_told() -> None:
+    assert not summarize(Plain(list, calls=False), (8,)).report.remarks
+    tied = Plain(list, calls=False)
+    tied.layers = [nn.Linear(4, 2)]
+    tied.layers[0].weight = tied.out.weight
+    assert not summarize(tied, (8,)).report.remarks

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import importlib
 import warnings
 from collections.abc import Callable
@@ -182,3 +183,48 @@ def test_layers_of_torchao(config: str) -> None:
 def test_gradients_of_each_sample(mode: str) -> None:
     opacus = pytest.importorskip("opacus")
     agrees(opacus.GradSampleModule(Net()), mode=mode)
+
+
+def scripted() -> nn.Module:
+    """A module whose ``forward`` is scripted by itself."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # TorchScript is deprecated, and still there
+
+        class Scripted(torch.jit.ScriptModule):
+            def __init__(self) -> None:
+                super().__init__()
+                self.conv = nn.Conv2d(1, 4, 5)
+                self.fc = nn.Linear(4 * 24 * 24, 10)
+
+            @torch.jit.script_method  # type: ignore[attr-defined, untyped-decorator]  # as torch declares it
+            def forward(self, x: Tensor) -> Tensor:
+                return self.fc(torch.relu(self.conv(x)).flatten(1))
+
+        return Scripted()
+
+
+class Timed(nn.Module):
+    """A ``forward`` that was wrapped on the module, as a profiler does it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(784, 10)
+        plain = self.forward
+
+        @functools.wraps(Timed.forward)
+        def forward(x: Tensor) -> Tensor:
+            return plain(x)
+
+        self.forward = forward  # type: ignore[method-assign]
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.flatten(1))
+
+
+@pytest.mark.parametrize("make", [scripted, Timed])
+@pytest.mark.parametrize("given", [(1, 28, 28), {"x": (1, 28, 28)}, torch.zeros(1, 1, 28, 28)], ids=str)
+def test_a_forward_that_is_unbound_takes_its_inputs(make: Callable[[], nn.Module], given: Any) -> None:
+    model = make()
+    summary = summarize(model, given)
+    assert not summary.problems
+    assert summary.output_shape == tuple(model(torch.zeros(1, 1, 28, 28)).shape)

@@ -93,6 +93,8 @@ class AxisNames:
                 text = read(spelled(size)).text
             except InputError:
                 return None  # in functions that PyTorch has and Python has not
+            if "int(" in text or "round(" in text:
+                return None  # and those of floats are too long for a comment
             texts.add("".join(names.get(word, word) for word in re.split(r"(\w+)", text)).replace(" ", ""))
         return texts.pop() if len(texts) == 1 else None
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from math import prod
 from typing import Any
 
@@ -15,6 +17,7 @@ from convlin.checks.patterns import Expected
 from convlin.checks.shapes import failure, read_expected
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input
+from convlin.records import Problem
 from convlin.summary import Summary
 
 
@@ -41,7 +44,8 @@ def num_flat_features(
     __tracebackhide__ = True
     if input is None and kwargs is None:
         raise InputError("num_flat_features runs the module: give it an input, as in (3, 32, 32)")
-    summary = summarize(module, input, *more, kwargs=kwargs, dtypes=dtypes, device=device).check()
+    summary = summarize(module, input, *more, kwargs=kwargs, dtypes=dtypes, device=device)
+    Summary(replace(summary.report, problems=tuple(map(_asked_here, summary.problems)))).check()
     shape = summary.output_shape
     if shape is None:
         raise ShapeError(f"{summary.report.model} returned no tensor to flatten")
@@ -49,6 +53,15 @@ def num_flat_features(
     if not isinstance(features, int):
         raise InputError("num_flat_features gives one integer: write numbers for all sizes")
     return features
+
+
+def _asked_here(problem: Problem) -> Problem:
+    """The problem with the call to write as one of ``num_flat_features``, which takes no batch size."""
+    fix, message = problem.fix, re.sub(r"\bwith batch_size=\d+", "without it", problem.message)
+    if fix is not None and fix.startswith("summarize(model, "):
+        call = re.sub(r", batch_size=\d+", "", fix.partition(" or ")[0])
+        fix = call.replace("summarize(model, ", "num_flat_features(module, ")
+    return replace(problem, fix=fix, message=message)
 
 
 def assert_shapes(

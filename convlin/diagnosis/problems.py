@@ -14,7 +14,7 @@ from torch import nn
 
 from convlin.diagnosis.fixes import Lines, written
 from convlin.diagnosis.messages import Said, fitted, say, times
-from convlin.diagnosis.several_sizes import said_of, several_sizes
+from convlin.diagnosis.several_sizes import said_of, several_sizes, told
 from convlin.diagnosis.unexplained import stopped
 from convlin.inputs import Dummy, Plan
 from convlin.records import Problem, Report
@@ -33,6 +33,7 @@ def diagnose(
     is answered by running it at others.
     """
     problems: dict[tuple[Any, ...], Problem] = {}
+    recording = replace(recording, findings=told(recording.findings))
     several = several_sizes(recording)
     said = {
         id(finding): said_of(finding, needs, report)

@@ -85,6 +85,8 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
         return plan.with_dtype(frozenset(reached & floating or floating), torch.long)
     if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.call)):
         return None
+    if any(info.dtype.startswith(("int", "uint")) for info in failure.inputs):  # the index is one, and out of range
+        return None
     places = failure.dummy_places & floating or floating
     return plan.with_dtype(frozenset(places), torch.long)
 

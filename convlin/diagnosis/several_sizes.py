@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -42,6 +42,18 @@ def several_sizes(recording: Recording) -> Mapping[tuple[str, str], Needs]:
             source = call.sources[which] if which < len(call.sources) else None
             met.setdefault((call.path, kind), {}).setdefault(repr(size), (size, source))
     return {key: dict(sizes.values()) for key, sizes in met.items() if len(sizes) > 1}
+
+
+def told(findings: Sequence[Finding]) -> list[Finding]:
+    """The findings that become problems: of those that one number fits, the one that asks for the largest."""
+    largest: dict[tuple[str, str], Finding] = {}
+    for finding in findings:
+        key = finding.path, finding.misfit.kind
+        if finding.misfit.kind in _AT_LEAST and isinstance(finding.misfit.required, int):
+            known = largest.setdefault(key, finding)
+            largest[key] = finding if finding.misfit.required > known.misfit.required else known
+    kept = {id(finding) for finding in largest.values()}
+    return [each for each in findings if (each.path, each.misfit.kind) not in largest or id(each) in kept]
 
 
 def said_of(finding: Finding, needs: Needs, report: Report) -> Said:

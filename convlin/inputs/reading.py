@@ -225,10 +225,22 @@ def _holds_tensor(value: object) -> bool:
 def _parameter_names(model: nn.Module, count: int) -> dict[str, str]:
     """What ``forward`` calls its first ``count`` positional arguments, by place."""
     try:
-        parameters = list(inspect.signature(model.forward).parameters)
+        parameters = list(_signature(model).parameters)
     except (TypeError, ValueError):
         return {}
     return {f"[{index}]": name for index, name in enumerate(parameters[:count])}
+
+
+def _signature(model: nn.Module) -> inspect.Signature:
+    """What ``forward`` takes; that of a ``script_method``, or of a wrapper of a class's, counts the model in."""
+    forward: Any = model.forward
+    written = inspect.unwrap(forward)
+    unbound = isinstance(forward, torch.ScriptMethod) or any(
+        vars(kind).get("forward") is written for kind in type(model).__mro__
+    )
+    if inspect.isfunction(written) and unbound and not inspect.ismethod(forward):
+        return inspect.signature(written.__get__(model))
+    return inspect.signature(forward)
 
 
 def _check_signature(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
@@ -239,7 +251,7 @@ def _check_signature(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[st
         advice = "write nn.Sequential(*layers), or call them in a forward" if holds else "write one"
         raise InputError(f"{name} has no forward, so it cannot be run: {advice}")
     try:
-        signature = inspect.signature(model.forward)
+        signature = _signature(model)
     except (TypeError, ValueError):
         return  # a forward without a Python signature (TorchScript, C++): only calling it can tell
     try:

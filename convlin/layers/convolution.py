@@ -34,13 +34,17 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
     if required != declared:
         detail: dict[str, Any] = {}
         note = ""
+        turned = arrival.turned_back
         others = [axis for axis in range(channels + 1, tensor.dim()) if tensor.shape[axis] == declared]
         # Behind an embedding, a recurrent layer or attention the features come last.
         others = others if arrival.is_model_input else [] if arrival.is_feature_map else others[-1:]
         others = [] if arrival.is_in_order else others
         # Of a sample without a batch only (L, C) can be told from (C, L).
         whole = tensor.dim() == spatial + 2 or (spatial == 1 and declared > 1)
-        if others and (arrival.is_model_input or others[0] == tensor.dim() - 1) and whole:
+        if len(turned) == tensor.dim() and tensor.shape[turned[channels]] == declared:
+            note, detail = "turned", {"order": turned, "given": arrival.batch_added}
+            tensor = tensor.permute(turned).contiguous()
+        elif others and (arrival.is_model_input or others[0] == tensor.dim() - 1) and whole:
             axis = others[-1] if others[-1] == tensor.dim() - 1 else others[0]
             note, detail = "permute", {"axis": axis, "order": moved(tensor.dim(), axis, channels)}
             tensor = tensor.movedim(axis, channels).contiguous()

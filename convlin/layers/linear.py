@@ -8,7 +8,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
-from convlin.layers.common import by_weight_axes, dtype_misfit, one_size, stored_weight, unwrapped
+from convlin.layers.common import by_weight_axes, dtype_misfit, moved, one_size, stored_weight, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
 from convlin.tensors import zeros
@@ -35,9 +35,19 @@ def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:
             detail = {"flattened": True}
             tensor = tensor.flatten(1)
     if tensor.shape[-1] != declared:
-        required = tensor.shape[-1]
-        misfits += (Misfit("in_features", declared, required, "", detail, {"in_features": required}),)
-        tensor = zeros(tensor, (*tensor.shape[:-1], declared))
+        required, turned = tensor.shape[-1], arrival.turned_back
+        if len(turned) == tensor.dim() > 2 and tensor.shape[turned[-1]] == declared:
+            detail = {"order": turned, "given": arrival.batch_added}
+            misfits += (Misfit("in_features", declared, required, "turned", detail),)
+            tensor = tensor.permute(turned)
+        elif (
+            arrival.is_model_input and tensor.dim() == 3 and tensor.shape[1] == declared > 1 and not arrival.is_in_order
+        ):
+            misfits += (Misfit("in_features", declared, required, "permute", {"axis": 1, "order": moved(3, 1, 2)}),)
+            tensor = tensor.transpose(1, 2)
+        else:
+            misfits += (Misfit("in_features", declared, required, "", detail, {"in_features": required}),)
+            tensor = zeros(tensor, (*tensor.shape[:-1], declared))
     return Verdict(misfits, arrival.with_first("input", tensor)) if misfits else None
 
 

@@ -37,7 +37,12 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
     declared, required = module.input_size, tensor.shape[-1]
     if required != declared:
         first = arrival.is_feature_map or arrival.is_model_input  # of (N, C, L) a convolution makes or takes
-        if first and tensor.dim() == 3 and tensor.shape[1] == declared and not arrival.is_in_order:
+        turned = arrival.turned_back
+        if len(turned) == tensor.dim() and tensor.shape[turned[-1]] == declared:
+            detail = {"order": turned, "given": arrival.batch_added}
+            misfits += (Misfit("input_size", declared, required, "turned", detail),)
+            tensor = tensor.permute(turned)
+        elif first and tensor.dim() == 3 and tensor.shape[1] == declared and not arrival.is_in_order:
             detail = {"axis": 1, "order": moved(3, 1, 2)}
             misfits += (Misfit("input_size", declared, required, "permute", detail),)
             tensor = tensor.transpose(1, 2)

@@ -39,6 +39,9 @@ class Arrival:
     is_in_order: bool = False
     """A pass showed that with its axes in another order more would be wrong."""
 
+    turned_back: tuple[int, ...] = ()
+    """It is an input of the model with its axes in another order: the order in which they were."""
+
     def first(self, name: str) -> Any:
         """The first argument, however it was passed."""
         return self.args[0] if self.args else self.kwargs.get(name)

@@ -87,11 +87,19 @@ def _smallest_to_the_end(
 
 
 def spatial_size(plan: Plan) -> Spatial | None:
-    """Height and width (or length, or depth too) of the first input that has channels; None without one."""
-    for value in (*plan.args, *plan.kwargs.values()):
-        found = _spatial(value)
-        if found is not None:
-            return found
+    """Height and width (or length, or depth too) of the first input that has channels; None without one.
+
+    Where none has channels, the length of a signal or of a sequence of words that is given without any.
+    """
+    given = (*plan.args, *plan.kwargs.values())
+    return next((found for value in given if (found := _spatial(value)) is not None), None) or next(
+        (found for value in given if (found := _length(value)) is not None), None
+    )
+
+
+def _length(value: Any) -> Spatial | None:
+    if isinstance(value, Dummy) and len(value.shape) == 1 and isinstance(value.shape[0], int):
+        return (value.shape[0],)
     return None
 
 
@@ -107,8 +115,11 @@ def _spatial(value: Any) -> Spatial | None:
 def resized(plan: Plan, size: Spatial) -> Plan:
     """The plan with every input of the given spatial size made anew at ``size``."""
     given = spatial_size(plan)
+    without_channels = not any(map(_spatial, (*plan.args, *plan.kwargs.values())))
 
     def change(value: Any) -> Any:
+        if without_channels and given is not None and _length(value) == given:
+            return replace(value, shape=size)
         if given is None or _spatial(value) != given:
             return value
         if isinstance(value, Dummy):

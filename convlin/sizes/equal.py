@@ -11,6 +11,8 @@ from typing import Any
 
 #: Two forms are compared at so many sizes of their letters, drawn between these.
 _POINTS, _SMALLEST, _LARGEST = 48, 128, 4096
+#: And where a form ends at a number, between 1 and the smallest of these.
+_ENDING = {"Min", "Max"}
 
 
 def same(first: Any, second: Any) -> bool:
@@ -21,14 +23,18 @@ def same(first: Any, second: Any) -> bool:
     >>> quarter = sympy.floor(sympy.floor(H / 2) / 2)
     >>> same(quarter, sympy.floor(H / 4)), same(quarter, sympy.floor((H + 1) / 4)), same(H, 224)
     (True, False, False)
+    >>> same(sympy.Min(100, H), 100)
+    False
     """
     if first == second:
         return True
     letters = _letters(first) | _letters(second)
     if not letters:
         return False
+    names, ends = tuple(sorted(letters)), any(map(_ends, (first, second)))
+    points = (*_points(names, _SMALLEST, _LARGEST), *(_points(names, 1, _SMALLEST) if ends else ()))
     try:
-        return all(_value(first, point) == _value(second, point) for point in _points(tuple(sorted(letters))))
+        return all(_value(first, point) == _value(second, point) for point in points)
     except (ArithmeticError, NotImplementedError):
         return False
 
@@ -42,10 +48,15 @@ def _letters(size: Any) -> set[str]:
     return {str(letter) for letter in getattr(size, "free_symbols", ())}
 
 
+def _ends(size: Any) -> bool:
+    """Whether a number is the smallest or the largest that a form comes to."""
+    return not isinstance(size, int) and (size.func.__name__ in _ENDING or any(map(_ends, size.args)))
+
+
 @cache
-def _points(letters: tuple[str, ...]) -> tuple[Mapping[str, int], ...]:
+def _points(letters: tuple[str, ...], smallest: int, largest: int) -> tuple[Mapping[str, int], ...]:
     draw = random.Random(0)
-    return tuple({letter: draw.randint(_SMALLEST, _LARGEST) for letter in letters} for _ in range(_POINTS))
+    return tuple({letter: draw.randint(smallest, largest) for letter in letters} for _ in range(_POINTS))
 
 
 def _value(size: Any, point: Mapping[str, int]) -> Fraction:

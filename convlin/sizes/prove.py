@@ -14,6 +14,7 @@ from fractions import Fraction
 from itertools import product
 from typing import Any, NamedTuple
 
+from convlin.sizes.spell import IN_FLOATS, spell
 from convlin.sizes.types import Size
 
 #: More points than this are not tried; forms of real models need a few hundred.
@@ -45,6 +46,8 @@ def compare(found: Size, expected: Size | Fraction, spelled: str = "") -> Verdic
         return Verdict(True)
     import sympy
 
+    if spell(sympy.sympify(found)) == spell(sympy.sympify(expected)):  # PyTorch divides floats in more than one way
+        return Verdict(True)
     left, right = _normal(sympy.sympify(found)), _normal(sympy.sympify(expected))
     if sympy.expand(left - right) == 0:
         return Verdict(True)
@@ -270,7 +273,14 @@ def _spelled(part: Any) -> str:
         return "*".join(map(_factor, part.as_ordered_factors())) if part.is_Mul else str(part)
     if isinstance(part, sympy.Min | sympy.Max):
         return f"{type(part).__name__.lower()}({', '.join(sorted(map(_spelled, part.args)))})"
-    return str(part)
+    name = type(part).__name__
+    if name in IN_FLOATS:
+        return f"{IN_FLOATS[name]}({_spelled(part.args[0])})"
+    if name == "ToFloat":
+        return _factor(part.args[0])
+    if name in ("IntTrueDiv", "FloatTrueDiv"):
+        return f"{_factor(part.args[0])}/{_factor(part.args[1])}"
+    return repr(float(part)) if part.is_Float else str(part)
 
 
 def _factor(part: Any) -> str:

@@ -9,7 +9,7 @@ from convlin.sizes.types import Size
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: What rounds a float, in Python's words: ``int(0.29·L)`` is 28 at 100, and not 29.
-_IN_FLOATS = {"TruncToInt": "int", "FloorToInt": "floor", "CeilToInt": "ceil", "RoundToInt": "round"}
+IN_FLOATS = {"TruncToInt": "int", "FloorToInt": "floor", "CeilToInt": "ceil", "RoundToInt": "round"}
 _BYTE_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
@@ -30,8 +30,8 @@ def spell(size: Any) -> str:
         return f"⌈{spell(size.args[0].together())}⌉"
     if name in ("FloorDiv", "CleanDiv"):  # PyTorch's own closed forms
         return f"⌊{factor(size.args[0])}/{divisor(size.args[1])}⌋"
-    if name in _IN_FLOATS:
-        return f"{_IN_FLOATS[name]}({spell(size.args[0])})"
+    if name in IN_FLOATS:
+        return f"{IN_FLOATS[name]}({spell(size.args[0])})"
     if name == "ToFloat":
         return factor(size.args[0])
     if name in ("IntTrueDiv", "FloatTrueDiv"):

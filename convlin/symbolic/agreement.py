@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
-from convlin.records import Call, Shape
+from convlin.records import Call, TensorInfo
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.replaced_forms import keyed_calls
 from convlin.symbolic.trials import Point
 from convlin.trace.recording import Recording
+
+Tensors = Sequence[TensorInfo]
 
 
 def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
@@ -16,17 +19,18 @@ def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
     mine, theirs = _alike(followed.recording, recording)
     evaluation = followed.session.evaluation(point)
 
-    def same(form: Shape, shape: Shape) -> bool:
-        return len(form) == len(shape) and all(
-            one == -1 or evaluation(one) == other for one, other in zip(form, shape, strict=True)
+    def same(forms: Tensors, shapes: Tensors) -> bool:
+        return len(forms) == len(shapes) and all(
+            len(form.shape) == len(info.shape)
+            and all(one == -1 or evaluation(one) == other for one, other in zip(form.shape, info.shape, strict=True))
+            for form, info in zip(forms, shapes, strict=True)
         )
 
     if [call.path for call in mine if not call.is_function] != [call.path for call in theirs if not call.is_function]:
         return False
     try:
-        return all(
-            len(one.outputs) == len(other.outputs)
-            and all(same(a.shape, b.shape) for a, b in zip(one.outputs, other.outputs, strict=True))
+        return same(followed.recording.outputs, recording.outputs) and all(
+            same(one.inputs, other.inputs) and same(one.outputs, other.outputs)
             for one, other in zip(mine, theirs, strict=True)
         )
     except (NotImplementedError, ArithmeticError):

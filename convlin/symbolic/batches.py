@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import combinations
+from math import prod
 
 from torch import nn
 
 from convlin.module_tree import modules_of
 from convlin.records import Accepts
-from convlin.symbolic.follow import Followed
+from convlin.symbolic.conditions import demands
+from convlin.symbolic.follow import SAMPLE_BATCH, Followed, follow_at, meets, solved
 from convlin.symbolic.trials import Trials
 
-#: The batches that are always run.
+#: The batches that are always run, and the one that other sizes are looked for with.
 _FEW = (1, 2, 3)
+_USUAL = 2
 #: Where none of these passes, as many sizes of the model's own parameters are run, too.
 _MOST_OF_ITS_OWN = 6
+#: How many numbers that a view asks for in place of the batch are run.
+_MOST_ASKED = 6
 
 
 def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accepts | None) -> Iterator[str]:
@@ -26,13 +32,62 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
     point = {**followed.sample, **smallest}
     passed = {size: trials.for_real({**point, name: size}) for size in _FEW}
     if not any(passed.values()):
-        passed |= {size: trials.for_real({**point, name: size}) for size in _sizes_of_its_own(model)}
+        its_own = sorted({*_sizes_of_its_own(model), *_asked_for(followed), fitting(followed)} - {*passed})
+        more = {size: trials.for_real({**point, name: size}) for size in its_own}
+        passed |= {size: passes for size, passes in more.items() if passes is not None}
     if None in passed.values() or all(passed.values()):
         return
     passing = [str(size) for size, passes in passed.items() if passes]
     run = ", ".join(map(str, passed))
     told = f"only {', '.join(passing)} worked" if passing else "none worked"
     yield f"not every batch size works: {name} = {run} were run, and {told}"
+
+
+def fitting(followed: Followed) -> int:
+    """A batch that fits what layers and views ask of it, as far as a pass in letters tells."""
+    name = str(followed.plan.batch_size)
+    asked = [
+        each for each in followed.conditions if each.declared and followed.session.names_in(each.expression) == (name,)
+    ]
+    found = solved(followed, asked) or followed.sample
+    return found[name] if found[name] != SAMPLE_BATCH else _USUAL
+
+
+def at_its_own(model: nn.Module, followed: Followed, trials: Trials, mode: str) -> Followed:
+    """The pass itself, or where it has mistakes one with the number of rows that ``forward`` has in its code.
+
+    A model that was written for 32 rows is right for 32: a real run has to show it.
+    """
+    name, findings = followed.plan.batch_size, followed.recording.findings
+    if not isinstance(name, str) or not findings:
+        return followed
+    wanted = [tuple(demands(finding)) for finding in findings]
+    stopped = followed.recording.failure is not None
+    if not stopped and all(wanted) and meets(followed, [condition for each in wanted for condition in each]):
+        return followed
+    for size in _asked_for(followed):
+        point = {**followed.sample, name: size}
+        if trials.for_real(point):
+            other = follow_at(model, followed.plan, mode, point)
+            if other.is_clean and not other.recording.findings:
+                return other
+    return followed
+
+
+def _asked_for(followed: Followed) -> list[int]:
+    """The batches at which a number that stands in front where the batch was is that batch, or it and axes behind."""
+    found: dict[int, None] = {}
+    recording = followed.recording
+    pairs = [(call.inputs[0].shape, call.outputs[0].shape) for call in recording.calls if call.inputs and call.outputs]
+    views = (each.misfit.detail for each in recording.findings if each.misfit.kind in ("reshape", "batch"))
+    pairs += [(each["shape"], each["wanted"]) for each in views if each.get("shape") and each.get("wanted")]
+    for given, made in pairs:
+        rows = made[0] if made else -1
+        if given and not isinstance(given[0], int) and isinstance(rows, int) and rows > 0:
+            behind = [size for size in given[1:4] if isinstance(size, int) and size > 0]
+            times = (prod(each) for count in range(len(behind) + 1) for each in combinations(behind, count))
+            found.update((rows // each, None) for each in times if rows % each == 0)
+    return [size for size in found if size > 1][:_MOST_ASKED]
 
 
 def _sizes_of_its_own(model: nn.Module) -> list[int]:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from math import prod
 from typing import Any, NamedTuple
 
 import sympy
 
+from convlin.ops.misfit import Misfit
 from convlin.records import Location
 from convlin.sizes.closed_form import Letter
 from convlin.trace.recording import Finding
@@ -45,7 +47,8 @@ def _shows_in_shapes(finding: Finding) -> bool:
     """Whether the stand-in has another size than what would be there if it fitted."""
     misfit = finding.misfit
     if misfit.kind == "reshape":
-        return misfit.note != "size" or len(misfit.detail.get("wanted") or ()) != 2
+        wanted: Sequence[Any] = misfit.detail.get("wanted") or ()
+        return misfit.note != "size" or len(wanted) != 2 or (wanted[1] == -1 and _rows(misfit) is not None)
     return misfit.kind == "operands"
 
 
@@ -56,7 +59,12 @@ def _has_letters(value: Any) -> bool:
 def _pairs(finding: Finding) -> Iterator[tuple[Any, Any]]:
     """What has to be equal, two by two."""
     misfit = finding.misfit
-    if misfit.kind == "batch":
+    rows = _rows(misfit)
+    if rows is not None and (misfit.kind == "batch" or -1 in misfit.detail["wanted"]):
+        yield rows
+    elif rows is not None:
+        yield prod(misfit.detail["shape"]), prod(misfit.detail["wanted"])
+    elif misfit.kind == "batch":
         yield _features(misfit.detail.get("wanted")), misfit.required
     elif misfit.kind == "operands":
         yield from _of_operands(misfit.detail, misfit.declared, misfit.required)
@@ -69,6 +77,14 @@ def _pairs(finding: Finding) -> Iterator[tuple[Any, Any]]:
             yield from zip(misfit.declared, misfit.required, strict=True)
     elif _is_size(misfit.declared) and _is_size(misfit.required):
         yield misfit.declared, misfit.required
+
+
+def _rows(misfit: Misfit) -> tuple[Any, int] | None:
+    """The rows in letters and the number that ``view(32, -1)`` asks for: right for a batch of that number alone."""
+    wanted, shape = misfit.detail.get("wanted") or (), misfit.detail.get("shape") or ()
+    if misfit.note not in ("size", "folded") or not (wanted and shape and _has_letters(shape[0])):
+        return None
+    return (shape[0], wanted[0]) if _is_size(wanted[0]) and wanted[0] != -1 else None
 
 
 def _features(wanted: Any) -> Any:

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
 from torch import nn
 
+from convlin.records import Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed, follow_at, turned
@@ -32,6 +33,10 @@ _MOST_TURNING = 6
 #: At how many of the sizes where the forms are wrong the model is followed anew.
 _MOST_OTHERS = 2
 _LEAST_ANEW = 16
+#: At how many sizes the forms of a model in which something stands in are looked at, where all of them are right.
+_MOST_STOOD_IN = 6
+#: How many calls all these passes may make, the first one included: a loop over a length makes two for every step.
+_MOST_CALLS = 1_500
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
 _MOST_TAKEN = 6
 
@@ -46,6 +51,8 @@ class Confirmed:
         self.seen: list[tuple[Point, Recording]] = []
         self.right: list[Point] = []
         self.wrong: list[Point] = []
+        self.repaired = 0
+        """How many sizes had been seen when the forms were repaired."""
         self.has_unknown = False
         """Whether there are sizes for which no form was found."""
 
@@ -54,10 +61,20 @@ class Confirmed:
         for point in points:
             if self._stretched(point):  # there a size of 1 stands for another, and shapes are no form of anything
                 continue
-            recording = self._trials.record(point) if self._trials.affordable(point) else None
+            recording = self._recorded(point) if self._trials.affordable(point) else None
             if recording is not None:
                 self.seen.append((point, recording))
                 self.compare(point, recording)
+
+    def _recorded(self, point: Point) -> Recording | None:
+        """What a run at ``point`` shows; of a model with a mistake one in which the same stands in as in letters."""
+        mine = self.followed.recording
+        if not mine.findings or not self.followed.is_clean:
+            return self._trials.record(point)
+        if len(self.seen) >= _MOST_STOOD_IN and not self.wrong:
+            return None
+        recording = self._trials.with_stand_ins(point)
+        return recording if recording is not None and _findings(recording) <= _findings(mine) else None
 
     @property
     def has_unknown_number(self) -> bool:
@@ -119,6 +136,11 @@ class Confirmed:
         return [each for each in numbers if all(_comes_to(found, each) for found in evaluations)]
 
 
+def _findings(recording: Recording) -> set[Hashable]:
+    """What is wrong, but for the sizes: where axes are in another order, say, something else stands in."""
+    return {(each.path, each.misfit.kind, each.misfit.note, *each.misfit.detail) for each in recording.findings}
+
+
 def _comes_to(evaluation: Evaluation, decision: Decision) -> bool:
     try:
         return bool(evaluation(decision.expression) == decision.outcome)
@@ -146,13 +168,15 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
         best.look_at(points)
         best.look_at(_other_ways(followed, points))
     near = [*turning_points(followed, _MOST_TURNING), *_small_points(followed, _SMALL_AT_FIRST)]
+    if followed.recording.findings:  # the small ones first: they cost least
+        near.reverse()
     best.look_at(point for point in near if point not in best.points)
     return repaired(model, best, mode, trials)
 
 
 def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Confirmed:
     """The same, where forms are wrong at a size that was run: followed anew there, or replaced."""
-    if not best.wrong:
+    if not best.wrong or best.repaired == len(best.seen):  # nothing was seen since
         return best
     followed = best.followed
     if not questions(followed):
@@ -162,7 +186,7 @@ def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Co
     batch = followed.plan.batch_size
     large = [point for point in best.wrong if all(size >= _LEAST_ANEW for name, size in point.items() if name != batch)]
     for elsewhere in large[:_MOST_OTHERS]:
-        if not best.wrong:
+        if not best.wrong or sum(len(each.followed.recording.calls) for each in candidates) > _MOST_CALLS:
             break
         other = Confirmed(follow_at(model, followed.plan, mode, elsewhere), trials)
         if not other.followed.is_clean:
@@ -176,13 +200,28 @@ def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Co
         best.look_at(point for point in _points(followed, _MORE_OFFSETS) if point not in best.points)
         best.look_at(point for point in _small_points(followed, _SMALL) if point not in best.points)
         forms = known_forms([each.followed for each in candidates])
-        other = Confirmed(with_right_forms(best.followed, best.seen, forms), trials)
-        other.seen = best.seen
-        for point, recording in other.seen:
-            other.compare(point, recording)
-        other.has_unknown |= _unknown(other.followed) > _unknown(best.followed)
-        best = min((other, best), key=lambda each: len(each.wrong))
+        replaced = [_with_right_forms(each, best, forms, trials) for each in candidates]
+        best = min((replaced[candidates.index(best)], best), key=lambda each: len(each.wrong))
+        for each in replaced:  # a slice is a row at those sizes alone at which it shortens something
+            as_good = len(each.wrong) <= len(best.wrong) and _unknown(each.followed) <= _unknown(best.followed)
+            if as_good and len(_rows(each.followed)) > len(_rows(best.followed)):
+                best = each
+    best.repaired = len(best.seen)
     return best
+
+
+def _with_right_forms(of: Confirmed, best: Confirmed, forms: Sequence[Size], trials: Trials) -> Confirmed:
+    found = Confirmed(with_right_forms(of.followed, best.seen, forms), trials)
+    found.seen = best.seen
+    for point, recording in found.seen:
+        found.compare(point, recording)
+    found.has_unknown |= _unknown(found.followed) > _unknown(best.followed)
+    return found
+
+
+def _rows(followed: Followed) -> set[Hashable]:
+    """What is called, however often: a loop over a length calls more of the same at a larger one."""
+    return {(call.path, call.type, call.where) for call in followed.recording.calls}
 
 
 def _unknown(followed: Followed) -> int:

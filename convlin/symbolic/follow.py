@@ -37,11 +37,11 @@ from convlin.untouched import untouched
 _SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280, *(64 * (37 + 2 * index) for index in range(56)))
 #: Sizes for what those do not suit: multiples of 3, 5 and 7 too, the same size for all, and small ones.
 _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
-#: Small and large letters of these names stand for a batch or a length.
-_SAMPLE_BATCH = 6
+#: The batch.
+SAMPLE_BATCH = 6
 
 #: For letters that a loop in Python goes along, and the number of calls that tells of one: so many times fewer.
-_SHORT_SAMPLES = (36, 48, 60, 72)
+_SHORT_SAMPLES = (24, 36, 48, 60)
 _MANY_CALLS, _FEWER_CALLS = 150, 3
 
 _MOST_SAMPLES = 12
@@ -88,7 +88,7 @@ class Followed:
 def sampled(plan: Plan, samples: Sequence[int]) -> dict[str, int]:
     """A size for every letter of the plan, the last of ``samples`` for all that remain."""
     sizes = iter(samples)
-    return {name: _SAMPLE_BATCH if name == plan.batch_size else next(sizes, samples[-1]) for name in plan.names}
+    return {name: SAMPLE_BATCH if name == plan.batch_size else next(sizes, samples[-1]) for name in plan.names}
 
 
 def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
@@ -233,11 +233,11 @@ def _plain_finding(finding: Finding, letters: Session) -> Finding:
 
 def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
     """Sizes at which the pass would have gone another way at the end, the last decision first."""
+    wanted = [condition for condition in followed.conditions if condition.bends_shapes]
+    sample = solved(followed, wanted)
+    if sample is not None:
+        yield sample
     if followed.recording.failure is None:
-        wanted = [condition for condition in followed.conditions if condition.bends_shapes]
-        sample = _solved(followed, wanted)
-        if sample is not None:
-            yield sample
         return
     asked = [decision for decision in followed.session.decisions if not decision.own]
     tried: set[tuple[int, ...]] = set()
@@ -277,10 +277,10 @@ def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:
     names = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
     if any(condition.expression == sympy.false for condition in conditions):
         return False
-    return len(names) > 2 or _solved(followed, conditions) is not None
+    return len(names) > 2 or solved(followed, conditions) is not None
 
 
-def _solved(followed: Followed, conditions: Sequence[Condition]) -> dict[str, int] | None:
+def solved(followed: Followed, conditions: Sequence[Condition]) -> dict[str, int] | None:
     """A sample at which all of ``conditions`` hold."""
     names = sorted({name for condition in conditions for name in followed.session.names_in(condition.expression)})
     if not names or len(names) > 2:

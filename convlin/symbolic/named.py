@@ -9,7 +9,7 @@ import sympy
 import torch
 from torch import nn
 
-from convlin.diagnosis import in_processes, time_axis
+from convlin.diagnosis import in_processes, time_axis, unregistered
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
@@ -32,9 +32,7 @@ from convlin.trace.recording import Failure, Finding
 from convlin.trace.to_report import build
 from convlin.untouched import refuse_sharded
 
-#: The batch that the model is run with to find out which other sizes it takes.
-_BATCH = 2
-#: How often the model may be run for that, and how many calls these runs may make together.
+#: How often the model may be run to find out which sizes it takes, and how many calls these runs may make together.
 _FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
@@ -51,7 +49,10 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     refuse_sharded(root, modules, "named sizes", "write numbers in place of the letters")
     _refuse_packed(root, modules)
     followed = follow(root, plan, mode)
-    trials = Trials(root, followed.plan, mode, keeps_batch(followed.plan, followed.recording), followed.cost)
+    trials = _trials(root, followed, mode)
+    its_own = batches.at_its_own(root, followed, trials, mode)
+    if its_own is not followed:
+        followed, trials = its_own, _trials(root, its_own, mode)
     checked = confirmed(root, followed, mode, trials)
     followed = checked.followed
     recording = followed.recording
@@ -65,6 +66,7 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
     mistakes = _mistakes(root, checked, mode, accepts)
     remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
+    remarks += unregistered.remarks(walk(root), recording)
     if followed.plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
@@ -79,6 +81,10 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     recording.findings[:] = mistakes
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(without_numbers(report, problems), accepts=accepts))
+
+
+def _trials(model: nn.Module, followed: Followed, mode: str) -> Trials:
+    return Trials(model, followed.plan, mode, keeps_batch(followed.plan, followed.recording), followed.cost)
 
 
 #: Where PyTorch's C++ classes of packed weights stand.
@@ -102,7 +108,7 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     names = tuple(name for name in plan.names if name != plan.batch_size)
     if not names:
         return None
-    others = {str(plan.batch_size): _BATCH} if isinstance(plan.batch_size, str) else {}
+    others = {str(plan.batch_size): batches.fitting(followed)} if isinstance(plan.batch_size, str) else {}
     runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.calls), 1)))
     assumed = Assumed(followed.session, list(followed.conditions), names, others)
     tables = tuple(lookups(followed.recording))
@@ -136,7 +142,10 @@ def _mistakes(model: nn.Module, checked: Confirmed, mode: str, accepts: Accepts 
     findings = followed.recording.findings
     if accepts is not None:
         # The model was run there: nothing that fits at these sizes is wrong.
-        taken = {**followed.sample, **{found.name: found.minimum for found in accepts.sizes}}
+        batch = {
+            str(name): batches.fitting(followed) for name in (followed.plan.batch_size,) if name in followed.sample
+        }
+        taken = {**followed.sample, **batch, **{found.name: found.minimum for found in accepts.sizes}}
         findings = [finding for finding in findings if not _fits(followed, finding, taken)]
     asked = [tuple(demands(finding)) for finding in findings]
     narrowing = [finding for finding, wanted in zip(findings, asked, strict=True) if wanted and meets(followed, wanted)]

@@ -8,17 +8,22 @@ comes to what was observed at every size it was run at, says the same for all wa
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import cached_property
 from typing import Any
 
 import sympy
 
 from convlin.records import Call, Size, TensorInfo
 from convlin.sizes.evaluate import Evaluation
+from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point
-from convlin.trace.recording import Recording
+from convlin.trace.recording import Finding, Recording
+
+#: Of quotients that are rounded another way, the largest divisor: every remainder of it has to be seen.
+_LARGEST_STEP = 8
 
 Seen = Sequence[tuple[Point, Recording]]
 
@@ -49,8 +54,20 @@ def with_right_forms(followed: Followed, seen: Seen, forms: Sequence[Size]) -> F
         for path, size in recording.required.items()
     }
     outputs = replacement.tensors(recording.outputs, [other.outputs for _, other in seen])
-    changed = replace(recording, calls=calls, required=required, outputs=outputs)
-    return replace(followed, recording=changed)
+    findings = [_with_required(each, recording.required, required) for each in recording.findings]
+    changed = replace(recording, calls=calls, required=required, outputs=outputs, findings=findings)
+    passed_by = (each for each in followed.conditions if not each.declared)
+    conditions = (*passed_by, *(each for finding in findings for each in demands(finding)))
+    return replace(followed, recording=changed, conditions=conditions)
+
+
+def _with_required(finding: Finding, before: Mapping[str, Size], after: Mapping[str, Size]) -> Finding:
+    """The finding with the right form where what it says is required is what was replaced."""
+    misfit, path = finding.misfit, finding.path
+    if path not in before or before[path] == after[path] or misfit.required != before[path]:
+        return finding
+    changes = {name: after[path] if size == before[path] else size for name, size in misfit.changes.items()}
+    return replace(finding, misfit=replace(misfit, required=after[path], changes=changes))
 
 
 def keyed_calls(calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:
@@ -70,12 +87,23 @@ class _Replacement:
 
     def call(self, call: Call, key: Any) -> Call:
         """The call with its sizes held against those of the same call at every size."""
-        there = [found.get(key) for found in self._found]
+        there = [found.get(key) or self._kept(call, index) for index, found in enumerate(self._found)]
         return replace(
             call,
             inputs=self.tensors(call.inputs, [other.inputs if other else None for other in there]),
             outputs=self.tensors(call.outputs, [other.outputs if other else None for other in there]),
         )
+
+    def _kept(self, call: Call, index: int) -> Call | None:
+        """A slice where it was no row: it is as long as the axis there."""
+        if call.type != "Tensor[...]" or [len(each.shape) for each in (*call.inputs, *call.outputs)] != 2 * [
+            len(call.inputs[0].shape)
+        ]:
+            return None
+        whole = call.inputs[0]._replace(
+            shape=tuple(_value(self._evaluations[index], size) for size in call.inputs[0].shape)
+        )
+        return replace(call, inputs=(whole,), outputs=(whole,))
 
     def tensors(self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any]) -> tuple[TensorInfo, ...]:
         """Tensors with every size that is not what was observed replaced."""
@@ -103,7 +131,7 @@ class _Replacement:
         plain = next((form for form, values in self._forms if self._fits(values, observed)), None)
         if plain is not None:
             return plain
-        found = self._cut_off(observed)
+        found = self._rounded(observed) or self._cut_off(observed)
         if found is not None:
             return found
         # A form that is right at hardly any size says nothing; one that is wrong at some is told with a remark.
@@ -118,18 +146,47 @@ class _Replacement:
         return 2 * sum(bool(value == there) for value, there in pairs) > len(pairs)
 
     def _cut_off(self, observed: Sequence[Any]) -> Size | None:
-        """A form that ends at a number, ``min(100, L)``, where both sides of the number were observed."""
+        """A form that ends at numbers, ``min(100, L)``, where both sides of each were observed."""
         known = [there for there in observed if there is not None]
+        low, high = min(known), max(known)
         for form, values in self._forms:
             pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
             if any(value is None for value, _ in pairs):
                 continue
-            for name, choose, end in (("Min", min, max(known)), ("Max", max, min(known))):
-                free = sum(choose(value, end) == value != end for value, _ in pairs)
-                if free > 1 and len(pairs) - free > 1 and all(choose(value, end) == there for value, there in pairs):
-                    chosen: Size = getattr(sympy, name)(form, end)
-                    return chosen
+            for shift in dict.fromkeys((0, Counter(value - there for value, there in pairs).most_common(1)[0][0])):
+                moved = [(value - shift, there) for value, there in pairs]
+                below, above = (sum(value < low for value, _ in moved), sum(value > high for value, _ in moved))
+                free = sum(low < value < high for value, _ in moved)
+                if free < 2 or below + above < 2 or any(max(low, min(high, value)) != there for value, there in moved):
+                    continue
+                found: Size = form - shift
+                found = sympy.Min(found, high) if above else found
+                return sympy.Max(found, low) if below else found
         return None
+
+    def _rounded(self, observed: Sequence[Any]) -> Size | None:
+        """A form that is rounded another way, ``⌊(L + 2)/3⌋`` for ``⌊L/3⌋ + 1``, where every remainder was observed."""
+        for whole, step, values in self._quotients:
+            pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
+            if any(value is None for value, _ in pairs) or len({value % step for value, _ in pairs}) < step:
+                continue
+            for more in range(-step, 2 * step + 1):
+                if all((value + more) // step == there for value, there in pairs):
+                    return sympy.floor((whole + more) / step)
+        return None
+
+    @cached_property
+    def _quotients(self) -> list[tuple[Any, int, list[Any]]]:
+        """Whole numbers in letters, and what a form of the model divides them by."""
+        floors = dict.fromkeys(
+            each for form, _ in self._forms for each in sorted(sympy.sympify(form).atoms(sympy.floor), key=str)
+        )
+        found = [
+            (numerator, int(step))
+            for numerator, step in (each.args[0].as_numer_denom() for each in floors)
+            if step.is_Integer and 1 < step <= _LARGEST_STEP
+        ]
+        return [(whole, step, [_value(each, whole) for each in self._evaluations]) for whole, step in found]
 
     def _fits(self, values: Sequence[Any], observed: Sequence[Any]) -> bool:
         return all(there is None or value == there for value, there in zip(values, observed, strict=True))

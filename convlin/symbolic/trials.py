@@ -13,7 +13,7 @@ from torch.nn.parameter import UninitializedParameter
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin._util.gc_pause import paused
-from convlin.diagnosis.retries import with_integers
+from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry, with_integers
 from convlin.inputs import Plan
 from convlin.module_tree import parameters_of, walk
 from convlin.observe import is_resource
@@ -98,7 +98,9 @@ class Trials:
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._points: dict[tuple[int, ...], Point] = {}
         self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
+        self._elements_at: dict[tuple[int, ...], float] = {}
         self._calls_kept = 0
+        self._runs = 0
         self._meta = plan.device.type != "meta"
         known = (weight for weight in parameters_of(model) if not isinstance(weight, UninitializedParameter))
         self._is_small = self._meta and sum(weight.numel() for weight in known) <= _FEW_PARAMETERS
@@ -107,8 +109,8 @@ class Trials:
 
     @property
     def count(self) -> int:
-        """How many runs there were."""
-        return len(self._tried)
+        """How many runs there were to find out whether sizes are taken."""
+        return self._runs
 
     @property
     def taken(self) -> list[Point]:
@@ -179,22 +181,40 @@ class Trials:
         recording = self._recording(point, on_meta=self._meta and not self._is_cheap(point))
         return recording if recording.failure is None else None
 
+    def with_stand_ins(self, point: Point) -> Recording | None:
+        """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
+        retry = Retry(self._moved() if self._meta else self._plan, careful=True)
+        for _ in range(MOST_PASSES):
+            recording, state = self._passed(retry, point, on_meta=self._meta)
+            following = next_retry(retry, recording, state)
+            if following is None:
+                return recording if recording.failure is None else None
+            retry = following
+        return None
+
     def repetitions(self, point: Point) -> int | None:
-        """How many calls of a pass on the meta device only do again what was done; None where it does not get through.
+        """How many calls of a pass only do again what was done; None where it does not reach the end.
 
         A loop along a letter calls the same layers, or the same functions at the same line, at every step.
+        On the meta device, or where something in the model does not run there (``torch.zeros(8)``), for real.
         """
-        recording = self._recorded(point, on_meta=True)
-        while recording.failure is not None:
-            better = with_integers(self._plan, recording)
-            if better is None:
-                return None
-            self._plan = better
-            recording = self._recorded(point, on_meta=True)
-        return len(recording.calls) - len({(call.path, call.type, call.where) for call in recording.calls})
+        for on_meta in (True, False):
+            recording = self._recorded(point, on_meta=on_meta)
+            while recording.failure is not None and (better := with_integers(self._plan, recording)) is not None:
+                self._plan = better
+                recording = self._recorded(point, on_meta=on_meta)
+            if recording.failure is None:
+                return len(recording.calls) - len({(call.path, call.type, call.where) for call in recording.calls})
+        return None
 
     def _recorded(self, point: Point, *, on_meta: bool, counting: Elements | None = None) -> Recording:
-        plan = self._moved() if on_meta else self._plan
+        retry = Retry(self._moved() if on_meta else self._plan)
+        return self._passed(retry, point, on_meta=on_meta, counting=counting)[0]
+
+    def _passed(
+        self, retry: Retry, point: Point, *, on_meta: bool, counting: Elements | None = None
+    ) -> tuple[Recording, State]:
+        plan = retry.plan
         with ExitStack() as stack:
             keeper = stack.enter_context(untouched(self._model, self._modules))
             stack.enter_context(forgetting(self._modules))
@@ -206,14 +226,21 @@ class Trials:
                 stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
             if counting is not None:
                 stack.enter_context(counting)
-            state = State(batch_added=plan.adds_batch, keeper=keeper)
-            return one_pass(self._model, plan, state, dict(point), nodes=self._nodes)
+            state = State(
+                careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
+                batch_added=plan.adds_batch, suspects=retry.suspects, keeper=keeper,
+            )  # fmt: skip
+            return one_pass(self._model, plan, state, dict(point), nodes=self._nodes), state
 
     def _elements(self, point: Point) -> float:
         """Of all tensors that a pass on the meta device makes, those inside an attention too."""
-        counting = Elements()
-        self._note(point, self._recorded(point, on_meta=True, counting=counting), on_meta=True)
-        return counting.count
+        key = tuple(point.values())
+        if key not in self._elements_at:
+            counting = Elements()
+            self._runs += 1
+            self._note(point, self._recorded(point, on_meta=True, counting=counting), on_meta=True)
+            self._elements_at[key] = counting.count
+        return self._elements_at[key]
 
     def _recording(self, point: Point, *, on_meta: bool) -> Recording:
         """A quick pass, which is made once for each point."""
@@ -250,11 +277,13 @@ class Trials:
 
     def _run(self, point: Point, *, real: bool) -> Trial:
         key = (real, tuple(point.values()))
-        if key not in self._tried and not real:
-            self._recording(point, on_meta=True)
-        elif key not in self._tried:
-            self._tried[key] = self._really(point)
-            self._points[key[1]] = dict(point)
+        if key not in self._tried:
+            self._runs += 1
+            if real:
+                self._tried[key] = self._really(point)
+                self._points[key[1]] = dict(point)
+            else:
+                self._recording(point, on_meta=True)
         return self._tried[key]
 
     def _really(self, point: Point) -> Trial:

@@ -5,14 +5,16 @@ The calls are the records that a report has; beside them stand the live modules,
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, fields, replace
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from convlin.layers import PLAIN, LayerRule, Misfit, rule_for
 from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import Call, Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
 from convlin.trace.expressions import Expressions
 
@@ -169,6 +171,33 @@ def comes_from(error: BaseException | None, first: BaseException) -> bool:
         seen.add(id(error))
         error = error.__cause__ or error.__context__
     return error is first
+
+
+def turned_back(recording: Recording, source: Source) -> tuple[int, ...]:
+    """The order of axes in which an input of the model was before ``source``; () where that made something else."""
+    turns: list[Call] = []
+    while source.kind is SourceKind.CALL:
+        call = recording.calls[source.number]
+        op = OPS.called(call.type)
+        moves = call.is_function and op.family is Family.REARRANGE and not op.keeps_memory_order
+        if not moves or len(call.sources) != 1 or call.derive is None:
+            return ()
+        turns.insert(0, call)
+        source = call.sources[0]
+    if source.kind is not SourceKind.INPUT or not turns:
+        return ()
+    # Sizes that are all different tell where each axis goes.
+    given = shape = tuple(range(1000, 1000 + len(turns[0].inputs[0].shape)))
+    for call in turns:
+        assert call.derive is not None
+        try:
+            derivation = call.derive(replace(call, inputs=(call.inputs[0]._replace(shape=shape),)))
+        except ValueError:  # other sizes would not do: it is more than another order
+            return ()
+        if derivation is None or Counter(derivation.shape) != Counter(given):
+            return ()
+        shape = derivation.shape
+    return tuple(map(shape.index, given))
 
 
 def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:

@@ -28,7 +28,7 @@ from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradie
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
-from convlin.trace.recording import Failure, Frame, Recording, Refusal, Written, is_feature_map
+from convlin.trace.recording import Failure, Frame, Recording, Refusal, Written, is_feature_map, turned_back
 from convlin.trace.state import State
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -149,9 +149,12 @@ class Tracer:
         if known.rule.examine is None or not known.as_documented or self._has_no_size_yet(frame.module):
             return None
         feature_map = False
+        turned: tuple[int, ...] = ()
         if isinstance(first, Tensor):
             frame.is_model_input = state.origins.is_input(first)
-            feature_map = is_feature_map(state.recording, state.origins.source(first), first.dim())
+            source = state.origins.source(first)
+            feature_map = is_feature_map(state.recording, source, first.dim())
+            turned = turned_back(state.recording, source)
         arrival = Arrival(
             args,
             kwargs,
@@ -161,6 +164,7 @@ class Tracer:
             must_flatten=frame.path in state.suspects.unflattened,
             is_one_sample=frame.path in state.suspects.unbatched,
             is_in_order=frame.path in state.suspects.in_order,
+            turned_back=turned,
         )
         verdict = known.rule.examine(frame.module, arrival)
         if verdict is None:

@@ -121,7 +121,7 @@ def _met(shape: Shape, name: str | None, source: Source | None, report: Report) 
     """``2×4 (the output of fc)``; the shape alone where a tensor was made on the way, unseen."""
     if name:
         return f"{times(shape)} ({name})"
-    if source is None or (source == UNSEEN and all(info.shape != shape for info in report.inputs)):
+    if source is None or source == UNSEEN:
         return times(shape)
     return f"{times(shape)} ({who(report, maker_of(report, source))})"
 

@@ -96,7 +96,7 @@ def _permute(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     order = misfit.detail["order"]
     shape = finding.inputs[0].shape
-    noun = "feature" if misfit.kind == "input_size" else "channel"
+    noun = _noun(misfit.kind)
     letters = {2: ("L",), 3: ("N", "L"), 4: ("N", "H", "W"), 5: ("N", "D", "H", "W")}[len(shape)]
     if misfit.detail["axis"] == len(shape) - 1:
         looks = f"this looks like {','.join(letters)},C (channels last)"
@@ -109,6 +109,26 @@ def _permute(finding: Finding, report: Report) -> Said:
         f"x = x.permute{order}",
         forward=True, behind=f".permute{order}", instead=f"{misfit.kind}={spell(misfit.required)}",
     )  # fmt: skip
+
+
+def _noun(kind: str) -> str:
+    return "feature" if kind in ("input_size", "in_features") else "channel"
+
+
+def _turned(finding: Finding, report: Report) -> Said:
+    """``forward`` sets the axes of an input in another order, which had them as the layer takes them."""
+    misfit, shape = finding.misfit, finding.inputs[0].shape
+    order, noun = misfit.detail["order"], _noun(misfit.kind)
+    given = tuple(shape[axis] for axis in order)
+    right = tuple(given[axis] for axis in order)
+    call = call_of(report, finding.source)
+    line = f"{call.type}{at(call.where)}" if call is not None else "forward"
+    told = f"the input {times(given)} has the {misfit.declared} {noun}s in their place, and {line} moves them"
+    message = f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n{told}"
+    if not misfit.detail["given"]:
+        return Said(f"{message}: give {times(right)}, or leave that out", None, outside=True)
+    spelled = ", ".join(map(code, right[1:])) + ("," if len(right) == 2 else "")
+    return Said(message, f"summarize(model, ({spelled}))", outside=True, instead=f"forward without {line}")
 
 
 def _permute_norm(finding: Finding, report: Report) -> Said:
@@ -241,6 +261,10 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("in_features", ""): _in_features,
     ("in_channels", ""): _in_channels,
     ("in_channels", "permute"): _permute,
+    ("in_channels", "turned"): _turned,
+    ("in_features", "permute"): _permute,
+    ("in_features", "turned"): _turned,
+    ("input_size", "turned"): _turned,
     ("num_features", "permute"): _permute_norm,
     ("input_size", "permute"): _permute,
     ("in_channels", "unbatched"): _unbatched,

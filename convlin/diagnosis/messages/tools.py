@@ -59,7 +59,7 @@ def who(report: Report, source: Source) -> str:
     """What made a tensor: a layer's path, a function and its line, or the input."""
     call = call_of(report, source)
     if call is None:
-        return "the input" if not source.is_made else "an earlier step"
+        return "the input" if source.kind is SourceKind.INPUT else "an earlier step"
     if call.is_function:
         return f"{call.type}{at(call.where)}"
     return call.path or call.type
@@ -82,10 +82,17 @@ def origin(finding: Finding, report: Report) -> str:
     given, made = call.input_shape, call.output_shape
     flattens = call.type.rpartition(".")[2].lower() in _FLATTENING
     if flattens and len(given) > 2 and len(made) == 2 and prod(given[1:]) == made[-1]:
-        before = who(report, maker_of(report, call.sources[0] if call.sources else UNSEEN))
+        before = _named(report, maker_of(report, call.sources[0] if call.sources else UNSEEN))
         by = f"flattened{at(call.where)}" if call.is_function else f"flattened by {call.path}"
-        return f"\n{equation(spell(made[-1]), spell_product(given[1:]))}, the output of {before}, {by}"
+        return f"\n{equation(spell(made[-1]), spell_product(given[1:]))}{before}, {by}"
     return f"\n{spell(made[-1])} is the last axis of {times(made)}, the output of {who(report, source)}"
+
+
+def _named(report: Report, source: Source) -> str:
+    """What a tensor is, behind its shape; nothing where its making was not seen (``torch.ops``)."""
+    if source.kind is SourceKind.INPUT:
+        return ", the input"
+    return f", the output of {who(report, source)}" if call_of(report, source) is not None else ""
 
 
 def maker_of(report: Report, source: Source) -> Source:
@@ -141,7 +148,11 @@ def what_arrived(finding: Finding, report: Report) -> str:
     if is_input:
         return "the input"
     call = call_of(report, source)
-    return f"the output of {who(report, maker_of(report, source))}" if call is not None else "made of the input"
+    return (
+        f"the output of {who(report, maker_of(report, source))}"
+        if call is not None
+        else "the output of an earlier step"
+    )
 
 
 def plural(count: object, noun: str) -> str:

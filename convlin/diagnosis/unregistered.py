@@ -1,0 +1,35 @@
+"""Layers that are kept in a plain list: they run, and PyTorch and every hook know nothing of them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from convlin.module_tree import Node
+from convlin.trace.recording import Recording
+
+_RIGHT: Mapping[type, str] = {list: "nn.ModuleList", tuple: "nn.ModuleList", dict: "nn.ModuleDict"}
+
+
+def remarks(nodes: Sequence[Node], recording: Recording) -> tuple[str, ...]:
+    """A remark for every list, tuple or dict whose layers have weights that a function of the pass used."""
+    known = {id(node.module) for node in nodes}
+    return tuple(
+        f"{path + '.' if path else ''}{name} is a plain {type(kept).__name__}: its layers run and are not registered, "
+        f"so they have no rows, and model.parameters() has none of theirs; write {_RIGHT[type(kept)]} "
+        "unless that is intended"
+        for path, module, _ in nodes
+        for name, kept in vars(module).items()
+        if type(kept) in _RIGHT and kept and name[0] != "_" and _are_used(kept, nodes, known, recording.used)
+    )
+
+
+def _are_used(kept: Any, nodes: Sequence[Node], known: set[int], used: set[int]) -> bool:
+    items = kept.values() if isinstance(kept, dict) else kept
+    hidden = [each for each in items if isinstance(each, nn.Module) and id(each) not in known]
+    weights = {id(weight) for each in hidden for weight in nn.Module.parameters(each)} & used
+    return bool(weights) and not weights <= {
+        id(weight) for node in nodes for weight in node.module._parameters.values()
+    }
