@@ -30,12 +30,11 @@ PAGE = ROOT / "docs" / "compatibility.md"
 #: A file of the environment: what could not be installed there as it asks to be.
 NOTES = "convlin-compat-notes.txt"
 
-#: What `tests/test_other_packages.py` tries, without what would bring another torch, and what these need themselves.
+#: What `tests/test_other_packages.py` and `tests/test_wrapped.py` try.
 OTHER_PACKAGES = (
     "timm", "torch_geometric", "segmentation-models-pytorch", "open_clip_torch", "diffusers", "torchaudio",
     "vit-pytorch", "snntorch", "pytorch-tcn", "torchao", "opacus",
 )  # fmt: skip
-THEIR_NEEDS = ("einops", "aiohttp", "xxhash", "ftfy", "scipy", "opt_einsum", "importlib_metadata")
 
 _HEAD = ("torch", "torchvision", "Python", "passed", "failed", "skipped", "of the passed: torchvision")
 _VERSIONS = """
@@ -112,21 +111,20 @@ def install(environment: Path, version: str, python: str) -> None:
     pins = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line]
     constraints = environment / "constraints.txt"
     constraints.write_text("\n".join([f"torch=={version}", *(p for p in pins if not p.startswith("torch=="))]))
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"], *OTHER_PACKAGES]
     notes = []
     for requirement in wanted:
         if re.match(r"torch\b", requirement):
             continue
-        try:
-            _run(*pip, "--constraint", constraints, requirement)
-        except subprocess.CalledProcessError:
-            _run(*pip, "--no-deps", "--constraint", constraints, requirement)
-            notes.append(f"{requirement} was installed without what it requires")
-    for packages in (("--constraint", constraints, *THEIR_NEEDS), *(("--no-deps", each) for each in OTHER_PACKAGES)):
-        try:
-            _run(*pip, *packages)
-        except subprocess.CalledProcessError:
-            notes.append(f"{packages[-1]} could not be installed")
+        for options, note in (((), None), (("--no-deps",), "was installed without what it requires")):
+            try:
+                _run(*pip, *options, "--constraint", constraints, requirement)
+            except subprocess.CalledProcessError:
+                continue
+            notes += [f"{requirement} {note}"] if note else []
+            break
+        else:
+            notes.append(f"{requirement} could not be installed")
     # Without what it requires: the floor of the metadata is what these runs are to find out.
     _run(*pip, "--no-deps", "--editable", str(ROOT))
     (environment / NOTES).write_text("\n".join(notes), encoding="utf-8")
