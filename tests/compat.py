@@ -31,11 +31,12 @@ PAGE = ROOT / "docs" / "compatibility.md"
 #: A file of the environment: what could not be installed there as it asks to be.
 NOTES = "convlin-compat-notes.txt"
 
-#: What `tests/test_other_packages.py` and `tests/test_wrapped.py` try.
-OTHER_PACKAGES = (
-    "timm", "torch_geometric", "segmentation-models-pytorch", "open_clip_torch", "diffusers", "torchaudio",
-    "vit-pytorch", "snntorch", "pytorch-tcn", "torchao", "opacus",
-)  # fmt: skip
+#: What `tests/test_other_packages.py` and `tests/test_wrapped.py` try, and what is imported of it.
+OTHER_PACKAGES = {
+    "timm": "timm", "torch_geometric": "torch_geometric", "segmentation-models-pytorch": "segmentation_models_pytorch",
+    "open_clip_torch": "open_clip", "diffusers": "diffusers", "torchaudio": "torchaudio", "vit-pytorch": "vit_pytorch",
+    "snntorch": "snntorch", "pytorch-tcn": "pytorch_tcn", "torchao": "torchao.quantization", "opacus": "opacus",
+}  # fmt: skip
 
 _DISTRIBUTIONS = """
 import importlib.metadata as metadata, json, sys
@@ -167,6 +168,11 @@ def install(environment: Path, version: str, python: str) -> None:
             break
         else:
             notes.append(f"{requirement} could not be installed")
+    for package, name in OTHER_PACKAGES.items():
+        # One that this torch cannot load would take others with it: transformers imports torchao where it is found.
+        if subprocess.run([pip[0], "-W", "ignore", "-c", f"import {name}"], check=False).returncode:
+            _run(pip[0], "-m", "pip", "uninstall", "--quiet", "--yes", package)
+            notes.append(f"{package} cannot be imported beside this torch, and was removed")
     # Without what it requires: the floor of the metadata is what these runs are to find out.
     _run(*pip, "--no-deps", "--editable", str(ROOT))
     (environment / NOTES).write_text("\n".join(notes), encoding="utf-8")
