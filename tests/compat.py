@@ -1,7 +1,8 @@
 """The whole suite beside another version of torch: ``make compat VERSION=2.9.1``.
 
 A fresh environment is made in a temporary folder with that torch, the torchvision that goes with it and what the
-tests need; the suite runs in it, and what it counted becomes a row of ``docs/compatibility.md``.  The environment
+tests need; the suite runs in it, and what it counted becomes rows of ``docs/compatibility.md``: one of this torch,
+and one of each other package whose models were run.  The environment
 (5 to 8 GB) is deleted afterwards.  ``--environment DIR`` runs in one that exists already, or makes it there, and
 keeps it.
 
@@ -20,8 +21,8 @@ import sys
 import tempfile
 import tomllib
 import xml.etree.ElementTree as ElementTree
-from collections import Counter
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -30,13 +31,19 @@ PAGE = ROOT / "docs" / "compatibility.md"
 #: A file of the environment: what could not be installed there as it asks to be.
 NOTES = "convlin-compat-notes.txt"
 
-#: What `tests/test_other_packages.py` tries, without what would bring another torch, and what these need themselves.
-OTHER_PACKAGES = (
-    "timm", "torch_geometric", "segmentation-models-pytorch", "open_clip_torch", "diffusers", "torchaudio",
-    "vit-pytorch", "snntorch", "pytorch-tcn", "torchao", "opacus",
-)  # fmt: skip
-THEIR_NEEDS = ("einops", "aiohttp", "xxhash", "ftfy", "scipy", "opt_einsum", "importlib_metadata")
+#: What `tests/test_other_packages.py` and `tests/test_wrapped.py` try, and what is imported of it.
+OTHER_PACKAGES = {
+    "timm": "timm", "torch_geometric": "torch_geometric", "segmentation-models-pytorch": "segmentation_models_pytorch",
+    "open_clip_torch": "open_clip", "diffusers": "diffusers", "torchaudio": "torchaudio", "vit-pytorch": "vit_pytorch",
+    "snntorch": "snntorch", "pytorch-tcn": "pytorch_tcn", "torchao": "torchao.quantization", "opacus": "opacus",
+}  # fmt: skip
 
+_DISTRIBUTIONS = """
+import importlib.metadata as metadata, json, sys
+made_of = metadata.packages_distributions()
+print(json.dumps({name: [made_of[name][0], metadata.version(made_of[name][0])] for name in sys.argv[1:]}))
+"""
+_PACKAGES_HEAD = ("package", "version", "torch", "Python", "in evaluation", "in training", "with letters")
 _HEAD = ("torch", "torchvision", "Python", "passed", "failed", "skipped", "of the passed: torchvision")
 _VERSIONS = """
 import json, platform, sys
@@ -50,6 +57,25 @@ print(json.dumps([torch.__version__.split("+")[0], vision, platform.python_versi
 """
 
 
+#: A test of `tests/test_other_packages.py` as the report names it, and the column that it counts in.
+_OTHER = re.compile(r"test_other_packages::(?P<test>\w+)\[(?P<package>\w+) .*?(?P<mode>-eval|-train|)\]$")
+_COLUMNS = {
+    ("test_rows_are_what_plain_hooks_see", "-eval"): "in evaluation",
+    ("test_rows_are_what_plain_hooks_see", "-train"): "in training",
+    ("test_what_letters_claim_is_right", ""): "with letters",
+}
+
+
+class Share(NamedTuple):
+    """How many of the models that one test ran passed it."""
+
+    right: int = 0
+    run: int = 0
+
+    def __str__(self) -> str:
+        return f"{self.right} of {self.run}" if self.run else ""
+
+
 class Outcome(NamedTuple):
     """What one run of the suite counted."""
 
@@ -57,21 +83,31 @@ class Outcome(NamedTuple):
     failed: tuple[str, ...]
     skipped: Counter[str]
     vision: int
+    packages: Mapping[str, Mapping[str, Share]]
+    """Of other packages' models, by the name that imports the package and what they were tried in."""
 
     @classmethod
     def read(cls, report: Path) -> Outcome:
         """From the JUnit file that pytest wrote."""
         passed, vision, failed, skipped = 0, 0, [], Counter[str]()
+        packages: defaultdict[str, defaultdict[str, Share]] = defaultdict(lambda: defaultdict(Share))
         for case in ElementTree.parse(report).getroot().iter("testcase"):
             name = f"{case.get('classname')}::{case.get('name')}"
+            is_right = False
             if case.find("failure") is not None or case.find("error") is not None:
                 failed.append(name)
             elif (skip := case.find("skipped")) is not None:
                 skipped[skip.get("message") or "without a reason"] += 1
+                continue
             else:
+                is_right = True
                 passed += 1
                 vision += ".test_torchvision" in f".{case.get('classname')}"
-        return cls(passed, tuple(failed), skipped, vision)
+            if tried := _OTHER.search(name):
+                package, column = tried["package"], _COLUMNS[tried["test"], tried["mode"]]
+                right, run = packages[package][column]
+                packages[package][column] = Share(right + is_right, run + 1)
+        return cls(passed, tuple(failed), skipped, vision, packages)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -81,6 +117,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--python", default=sys.executable, help="the interpreter of the environment")
     parser.add_argument("--environment", type=Path, help="an environment to run in, made if it does not exist; kept")
     parser.add_argument("--workers", default="2")
+    parser.add_argument("--packages-only", action="store_true", help="only the models of other packages; no row")
     options = parser.parse_args(arguments)
     with tempfile.TemporaryDirectory(prefix="convlin-compat-") as temporary:
         environment = (options.environment or Path(temporary, "environment")).absolute()
@@ -91,15 +128,20 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if torch != options.version:
             sys.exit(f"{environment} holds torch {torch}, not {options.version}")
         report = Path(temporary, "report.xml")
+        chosen = ["tests/test_other_packages.py"] if options.packages_only else []
+        pytest = [python, "-m", "pytest", "-n", options.workers, "-q", "-p", "no:cacheprovider"]
         status = subprocess.run(
-            [python, "-m", "pytest", "-n", options.workers, "-q", "-p", "no:cacheprovider", f"--junitxml={report}"],
+            [*pytest, f"--junitxml={report}", *chosen],
             cwd=ROOT, env={**os.environ, "PYTHONPATH": str(ROOT)}, check=False,
         ).returncode  # fmt: skip
         outcome = Outcome.read(report)
+        distributions = json.loads(_run(python, "-c", _DISTRIBUTIONS, *outcome.packages))
         kept = environment / NOTES
         notes = kept.read_text(encoding="utf-8").splitlines() if kept.exists() else []
-    page = PAGE.read_text(encoding="utf-8")
-    PAGE.write_text(with_row(page, (torch, vision or "none", interpreter), outcome, notes), encoding="utf-8")
+    page = with_packages(PAGE.read_text(encoding="utf-8"), (torch, interpreter), outcome, distributions)
+    if not options.packages_only:
+        page = with_row(page, (torch, vision or "none", interpreter), outcome, notes)
+    PAGE.write_text(page, encoding="utf-8")
     return status
 
 
@@ -112,21 +154,25 @@ def install(environment: Path, version: str, python: str) -> None:
     pins = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line]
     constraints = environment / "constraints.txt"
     constraints.write_text("\n".join([f"torch=={version}", *(p for p in pins if not p.startswith("torch=="))]))
-    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"]]
+    wanted = [*project["dependencies"], *project["optional-dependencies"]["test"], *OTHER_PACKAGES]
     notes = []
     for requirement in wanted:
         if re.match(r"torch\b", requirement):
             continue
-        try:
-            _run(*pip, "--constraint", constraints, requirement)
-        except subprocess.CalledProcessError:
-            _run(*pip, "--no-deps", "--constraint", constraints, requirement)
-            notes.append(f"{requirement} was installed without what it requires")
-    for packages in (("--constraint", constraints, *THEIR_NEEDS), *(("--no-deps", each) for each in OTHER_PACKAGES)):
-        try:
-            _run(*pip, *packages)
-        except subprocess.CalledProcessError:
-            notes.append(f"{packages[-1]} could not be installed")
+        for options, note in (((), None), (("--no-deps",), "was installed without what it requires")):
+            try:
+                _run(*pip, *options, "--constraint", constraints, requirement)
+            except subprocess.CalledProcessError:
+                continue
+            notes += [f"{requirement} {note}"] if note else []
+            break
+        else:
+            notes.append(f"{requirement} could not be installed")
+    for package, name in OTHER_PACKAGES.items():
+        # One that this torch cannot load would take others with it: transformers imports torchao where it is found.
+        if subprocess.run([pip[0], "-W", "ignore", "-c", f"import {name}"], check=False).returncode:
+            _run(pip[0], "-m", "pip", "uninstall", "--quiet", "--yes", package)
+            notes.append(f"{package} cannot be imported beside this torch, and was removed")
     # Without what it requires: the floor of the metadata is what these runs are to find out.
     _run(*pip, "--no-deps", "--editable", str(ROOT))
     (environment / NOTES).write_text("\n".join(notes), encoding="utf-8")
@@ -139,7 +185,7 @@ def with_row(page: str, versions: tuple[str, str, str], outcome: Outcome, notes:
     head, _, old = page.partition("<!-- rows -->")
     rows = {_key(line): line for line in old.splitlines() if line.startswith("| 2.")}
     details = dict(part.split("\n\n", 1) for part in old.split("### ")[1:])
-    row = "| " + " | ".join(map(str, (torch, vision, python, *counts))) + " |"
+    row = _line([torch, vision, python, *map(str, counts)])
     rows[_key(row)] = row
     details[_label(*_key(row))] = "\n".join(
         [
@@ -149,9 +195,37 @@ def with_row(page: str, versions: tuple[str, str, str], outcome: Outcome, notes:
         ]
     )
     order = sorted(rows, key=lambda key: [int(part) for version in key for part in version.split(".")])
-    table = ["| " + " | ".join(_HEAD) + " |", "|" + "---|" * len(_HEAD), *(rows[key] for key in order)]
+    table = [_line(_HEAD), "|" + "---|" * len(_HEAD), *(rows[key] for key in order)]
     parts = [f"### {_label(*key)}\n\n{details[_label(*key)].strip()}" for key in order]
     return f"{head}<!-- rows -->\n" + "\n".join(table) + "\n\n" + "\n\n".join(parts) + "\n"
+
+
+def with_packages(
+    page: str, versions: tuple[str, str], outcome: Outcome, distributions: Mapping[str, tuple[str, str]]
+) -> str:
+    """The page with a row for each package that this run tried; one beside the same torch and Python is replaced.
+
+    ``distributions`` gives the name and version that pip knows a package by.
+    """
+    head, mark, rest = page.partition("<!-- packages -->\n")
+    old, _, tail = rest.partition("\n\n")
+    rows = {tuple(cells[:1] + cells[2:4]): cells for cells in map(_cells, old.splitlines()[2:])}
+    for package, shares in outcome.packages.items():
+        name, version = distributions[package]
+        rows[name, *versions] = [name, version, *versions, *(str(shares.get(each, "")) for each in _PACKAGES_HEAD[4:])]
+    ordered = sorted(
+        rows, key=lambda key: (key[0].lower(), *([int(part) for part in each.split(".")] for each in key[1:]))
+    )
+    table = [_line(_PACKAGES_HEAD), "|" + "---|" * len(_PACKAGES_HEAD), *(_line(rows[key]) for key in ordered)]
+    return f"{head}{mark}" + "\n".join(table) + f"\n\n{tail}"
+
+
+def _line(cells: Sequence[str]) -> str:
+    return "| " + " | ".join(cells) + " |"
+
+
+def _cells(line: str) -> list[str]:
+    return [cell.strip() for cell in line.split("|")[1:-1]]
 
 
 def _key(row: str) -> tuple[str, str]:

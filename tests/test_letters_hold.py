@@ -107,6 +107,33 @@ def test_a_table_ends_a_range(case: str) -> None:
     assert said(summarize(model, shape).accepts, sizes) == taken(model, shape, sizes, **options)
 
 
+class AnyPatches(nn.Module):
+    """A table that limits how many patches there are, and not how they lie."""
+
+    def __init__(self, patch: int, rows: int) -> None:
+        super().__init__()
+        self.patch, self.features = patch, nn.Linear(3 * patch * patch, 8)
+        self.positions = nn.Parameter(torch.zeros(1, rows, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, channels, height, width = x.shape
+        high, wide = height // self.patch, width // self.patch
+        x = x.view(batch, channels, high, self.patch, wide, self.patch).permute(0, 2, 4, 3, 5, 1)
+        x = self.features(x.reshape(batch, high * wide, -1))
+        return x + self.positions[:, : x.shape[1]]
+
+
+@pytest.mark.parametrize(("patch", "rows"), [(1, 17), (8, 17), (4, 10)])
+def test_a_part_of_what_the_product_of_two_letters_allows_is_no_answer(patch: int, rows: int) -> None:
+    model = AnyPatches(patch, rows).eval()
+    summary = summarize(model, (3, "H", "W"))
+    for height, width in ((rows, 1), (1, rows), (2, 3), (3, 2)):
+        assert model(torch.zeros(1, 3, patch * height, patch * width)).shape == (1, height * width, 8)
+    with pytest.raises(RuntimeError):  # so no range of each letter holds all that is taken
+        model(torch.zeros(1, 3, patch * rows, patch * rows))
+    assert (summary.ok, summary.accepts) == (True, None)
+
+
 def test_a_table_that_is_too_dear_to_reach_beyond_leaves_no_answer() -> None:
     model = nn.Sequential(nn.Linear(4, 64), Calls(lambda x: x[..., None].expand(-1, -1, -1, 64).exp().sum(-1)))
     table = nn.Embedding(1 << 20, 2)

@@ -23,8 +23,11 @@ from tests.snapshot import difference, snapshot
 from tests.zoo.others import OTHERS
 from tests.zoo.record import ZooModel
 
-#: With letters a model is run at some dozens of sizes, so only the cheap ones are tried.
-LETTERS = tuple(entry for entry in OTHERS if entry.image and entry.family in ("pytorch_tcn", "diffusers"))
+#: With letters a model is run at some dozens of sizes, which takes longer than some seconds with these.
+_COSTLY = ("torchvision", "open_clip", "snntorch", "T2TViT", "Linknet", "Segformer")
+LETTERS = tuple(entry for entry in OTHERS if entry.image and not any(name in entry.name for name in _COSTLY))
+#: Models whose table of positions asks for a number of patches, however they lie.
+PATCHES = ("vit_pytorch simple_vit.SimpleViT", "vit_pytorch cct.CCT")
 NAMES = ("H", "W", "D")
 SIZES = 10
 #: The largest size that is run for an end.
@@ -117,7 +120,10 @@ def test_what_letters_claim_is_right(entry: ZooModel) -> None:
     for sizes in (*_ends(accepts), *_some(base)):
         seen = _hooked(model, channels, sizes)
         if accepts is not None and not accepts.condition:
-            assert _takes(accepts, sizes) == (seen is not None), sizes
+            inside = [size in found for size, found in zip(sizes, accepts.sizes, strict=True)]
+            # A range is that around one size: other images with as many patches lie outside on two sides.
+            if entry.name not in PATCHES or any(inside):
+                assert all(inside) == (seen is not None), sizes
         if seen is None or has_other_sizes:
             continue
         evaluation = Evaluation({Letter(name): size for name, size in zip(names, sizes, strict=True)})
@@ -127,10 +133,6 @@ def test_what_letters_claim_is_right(entry: ZooModel) -> None:
         if compared == SIZES:
             break
     assert compared or has_other_sizes
-
-
-def _takes(accepts: Accepts, sizes: Sequence[int]) -> bool:
-    return all(size in found for size, found in zip(sizes, accepts.sizes, strict=True))
 
 
 def _ends(accepts: Accepts | None) -> Iterator[tuple[int, ...]]:

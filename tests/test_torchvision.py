@@ -22,8 +22,6 @@ try:
 except (ImportError, RuntimeError) as error:
     pytest.skip(f"torchvision: {error}", allow_module_level=True)
 
-#: Run with numbers on the CPU: detection sorts boxes by value, which tensors without values cannot answer.
-DETECTION = ("fasterrcnn_mobilenet_v3_large_320_fpn", "ssdlite320_mobilenet_v3_large")
 SIZES = {"inception_v3": 299}
 
 
@@ -77,34 +75,41 @@ def test_segmentation(name: str) -> None:
     _agrees(_build(name, weights_backbone=None), (3, 64, 64))
 
 
-@pytest.mark.parametrize("name", ["r3d_18", "s3d", "mvit_v2_s", "swin3d_t"])
+@pytest.mark.parametrize("name", zoo.list_models(module=zoo.video))
 def test_video_on_meta(name: str) -> None:
     _agrees(_build(name).to("meta"), (3, 16, 224, 224), device="meta")
 
 
-@pytest.mark.parametrize("name", DETECTION)
+@pytest.mark.parametrize("name", zoo.list_models(module=zoo.detection))
 def test_detection(name: str) -> None:
-    model = _build(name, weights_backbone=None, num_classes=5)
+    """With numbers on the CPU: boxes are sorted by value, which tensors without values cannot answer."""
+    settings = {} if name.startswith("ssd") else {"min_size": 64, "max_size": 64}
+    if "rcnn" in name:
+        settings |= {"rpn_post_nms_top_n_test": 20, "box_detections_per_img": 5}
+    model = _build(name, weights_backbone=None, num_classes=5, **settings)
+    # The images that it makes of the input are in an object that the recording does not open.
+    _agrees_with_values(model, [torch.zeros(3, 64, 64)], unread=("GeneralizedRCNNTransform",))
+
+
+@pytest.mark.parametrize("name", zoo.list_models(module=zoo.optical_flow))
+def test_optical_flow(name: str) -> None:
+    image = torch.zeros(1, 3, 128, 128)
+    _agrees_with_values(_build(name), image, image)
+
+
+def _agrees_with_values(model: nn.Module, *args: Any, unread: tuple[str, ...] = ()) -> None:
+    """The same for what is called with values; of the ``unread`` types the outputs are not compared."""
     before = snapshot(model)
-    image = torch.zeros(3, 320, 320)
-    summary = summarize(model, [[image]])
+    summary = summarize(model, list(args))
     assert summary.problems == ()
     assert difference(before, snapshot(model)) == []
     with torch.no_grad():
-        expected = record(model, [image])
+        expected = record(model, *args)
     modules = [call for call in summary.calls if not call.is_function]
-    assert [(call.path, call.input_shapes) for call in modules] == [(s.path, s.input_shapes) for s in expected]
-
-
-def test_optical_flow() -> None:
-    model = _build("raft_small")
-    image = torch.zeros(1, 3, 128, 128)
-    summary = summarize(model, [image, image])
-    assert summary.problems == ()
-    with torch.no_grad():
-        expected = record(model, image, image)
-    modules = [call for call in summary.calls if not call.is_function]
-    assert [(call.path, call.output_shapes) for call in modules] == [(s.path, s.output_shapes) for s in expected]
+    assert [(call.path, call.type) for call in modules] == [(seen.path, seen.type) for seen in expected]
+    for call, seen in zip(modules, expected, strict=True):
+        assert call.input_shapes == seen.input_shapes, call.path
+        assert call.output_shapes == seen.output_shapes or call.type in unread, call.path
 
 
 def test_quantization() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import functools
-import importlib
+import importlib.util
+import sys
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -167,7 +168,8 @@ def test_an_exported_program() -> None:
 
 @pytest.mark.parametrize("config", ["Int8WeightOnlyConfig", "Int8DynamicActivationInt8WeightConfig"])
 def test_layers_of_torchao(config: str) -> None:
-    quantization = pytest.importorskip("torchao.quantization")
+    # Beside a torch that it was not made for it cannot be imported.
+    quantization = pytest.importorskip("torchao.quantization", exc_type=ImportError)
     model = Net().eval()
     quantization.quantize_(model, getattr(quantization, config)())
     weight = model.fc1.weight
@@ -177,6 +179,62 @@ def test_layers_of_torchao(config: str) -> None:
     assert model.fc1.weight is weight
     (problem,) = summarize(model, (3, 18, 18)).problems
     assert (problem.path, problem.declared, problem.required) == ("fc1", 512, 648)
+
+
+_PACKED = """
+import torch
+from torch import Tensor
+
+before = []
+
+class Packed(Tensor):
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        if func is torch.nn.functional.linear:
+            for each in before:
+                each()
+            if args[0].shape[-1] != args[1].shape[-1]:
+                raise RuntimeError("the blocks do not fit")
+        return super().__torch_function__(func, types, args, kwargs or {})
+"""
+
+
+def _packed(folder: Path, monkeypatch: pytest.MonkeyPatch) -> tuple[nn.Module, list[Callable[[], None]]]:
+    """A model whose weight is a tensor of an installed package, and what its function calls first."""
+    file = folder / "site-packages" / "packed" / "__init__.py"
+    file.parent.mkdir(parents=True)
+    file.write_text(_PACKED)
+    spec = importlib.util.spec_from_file_location("packed", file)
+    assert spec is not None
+    assert spec.loader is not None
+    package = importlib.util.module_from_spec(spec)
+    monkeypatch.setitem(sys.modules, "packed", package)
+    spec.loader.exec_module(package)
+    model = Net().eval()
+    model.fc1.weight = nn.Parameter(model.fc1.weight.detach().as_subclass(package.Packed))
+    return model, package.before
+
+
+def test_what_the_tensor_of_a_package_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, _ = _packed(tmp_path, monkeypatch)
+    assert summarize(model, (3, 16, 16)).problems == ()
+    with pytest.raises(RuntimeError, match=r"^the blocks do not fit$"):
+        model(torch.zeros(1, 3, 18, 18))
+    (problem,) = summarize(model, (3, 18, 18)).problems
+    assert (problem.path, problem.declared, problem.required) == ("fc1", 512, 648)
+    model.fc1 = nn.Linear(648, 32)
+    assert model(torch.zeros(1, 3, 18, 18)).shape == (1, 10)
+
+
+def test_what_interrupts_the_tensor_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    model, before = _packed(tmp_path, monkeypatch)
+
+    def alarm() -> None:
+        raise TimeoutError
+
+    before.append(alarm)
+    with pytest.raises(TimeoutError):
+        summarize(model, (3, 18, 18))
 
 
 @pytest.mark.parametrize("mode", ["eval", "train"])

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from typing import NamedTuple
 
 import torch
@@ -138,6 +139,7 @@ class Search:
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
         for group in groups:
             checks += self._outside(group, ranges[group[0]], low, high)
+        checks += self._beside_exact(guess, low)
         if guess.tied:
             first = next(iter(ranges))
             checks.append(Check({**low, first: low[first] + ranges[first].step}, False))
@@ -145,6 +147,20 @@ class Search:
         checks += [check for check in self._turns(guess) if check.point not in known]
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
+
+    def _beside_exact(self, guess: Guess, low: Point) -> Iterator[Check]:
+        """Other sizes of one letter that is thought to be exact: where a product is limited, they are taken as well.
+
+        A size of several patches is one of fewer, divided by a prime; that of a single patch is doubled.
+        """
+        steps = {found.step for found in guess.ranges.values() if found.exact is None}
+        for name, found in guess.ranges.items():
+            if found.exact is None or len(guess.ranges) == 1:
+                continue
+            sizes = {found.exact // factor for factor in _prime_factors(found.exact)}
+            sizes |= {found.exact * 2, *(found.exact + step for step in steps)} if steps else set()
+            for size in sorted(sizes):
+                yield Check({**low, name: size}, False, is_extra=True)
 
     def _turns(self, guess: Guess) -> list[Check]:
         """Sizes on both sides of what was asked: the model may refuse some in the middle of a range.
@@ -214,8 +230,9 @@ class Search:
             if size >= 1:
                 yield Check({**low, **dict.fromkeys(group, size)}, False)
         above = {found.maximum + 1, found.maximum + found.step} if found.maximum is not None else set()
-        for size in sorted(above):
-            yield Check({**high, **dict.fromkeys(group, size)}, False)
+        # Where the others are at their smallest, too: a table of positions limits the product of two letters.
+        for others, size in product((high, low), sorted(above)):
+            yield Check({**others, **dict.fromkeys(group, size)}, False)
         if found.step > 1:
             yield Check({**low, **dict.fromkeys(group, found.minimum + found.width)}, False)
 
@@ -292,6 +309,16 @@ class Search:
             else:
                 bad = middle
         return found.minimum + good * found.step
+
+
+def _prime_factors(number: int) -> Iterator[int]:
+    factor = 2
+    while number > 1:
+        if number % factor:
+            factor += 1
+        else:
+            yield factor
+            number //= factor
 
 
 _NO_ANSWER = Check({}, False)

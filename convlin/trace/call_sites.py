@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType
 
 import torch
+from torch import Tensor
 
 from convlin._util.packages import CONVLIN, PYTHON, folder, is_installed
 from convlin.records import Location
@@ -148,9 +150,22 @@ def may_be_caught(frame: FrameType | None) -> bool:
     return False
 
 
-def interrupts(error: BaseException) -> bool:
-    """Whether an error that came out of a torch function is not torch's: a signal handler or a kernel of the user's."""
-    return not _raised_in(error).startswith((TORCH, CONVLIN))
+def interrupts(error: BaseException, tensors: Iterable[Tensor]) -> bool:
+    """Whether an error that came out of a torch function is not torch's: a signal handler or a kernel of the user's.
+
+    An installed package whose class of ``tensors`` (torchao's quantized weights) brings its own form of the function
+    refuses sizes as torch does.
+    """
+    return not _raised_in(error).startswith((TORCH, CONVLIN, *_packages_of(tensors)))
+
+
+def _packages_of(tensors: Iterable[Tensor]) -> Iterator[str]:
+    """Where the installed packages lie that define the classes of the tensors."""
+    for kind in set(map(type, tensors)):
+        package = sys.modules.get(kind.__module__.partition(".")[0])
+        file = getattr(package, "__file__", None)
+        if package is not None and file and is_installed(file):
+            yield folder(package) if hasattr(package, "__path__") else file
 
 
 def _raised_in(error: BaseException) -> str:

@@ -70,7 +70,7 @@ class Between(TorchFunctionMode):
             try:
                 result = self._run(func, args, kwargs)
             except Exception as error:
-                if interrupts(error):
+                if interrupts(error, flat_tensors(args, kwargs)):
                     raise
                 return self._failed_in_layer(func, args, kwargs, error)
             return self._flattened(args, result) if self._state.suspects.folds else result
@@ -141,7 +141,7 @@ class Between(TorchFunctionMode):
         try:
             result = self._run(func, args, kwargs)
         except Exception as error:
-            if interrupts(error):
+            if interrupts(error, tensors):
                 raise
             recovery = self._recover(func, args, kwargs, error, caller)
             if recovery is None:
