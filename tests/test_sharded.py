@@ -91,7 +91,9 @@ print(json.dumps(done))
 
 @pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
 def test_a_sharded_model_is_trained_after_a_summary(tmp_path: Path) -> None:
-    *_, refused, done = [None, *map(json.loads, python(PROGRAM, cwd=tmp_path).stdout.splitlines())]
+    said = python(PROGRAM, cwd=tmp_path).stdout.splitlines()
+    told = [json.loads(line) for line in said if not line.startswith("[Gloo]")]  # torch 2.9 says there that it connects
+    *_, refused, done = [None, *told]
     if isinstance(done, str):
         skip_sharded(done)
     assert refused == [
