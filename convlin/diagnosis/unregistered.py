@@ -21,6 +21,7 @@ def remarks(nodes: Sequence[Node], recording: Recording) -> tuple[str, ...]:
         f"so they have no rows, and model.parameters() has none of theirs; write {_RIGHT[type(kept)]} "
         "unless that is intended"
         for path, module, _ in nodes
+        if not type(module).__module__.startswith("torch.nn.")  # PyTorch's own register what they run
         for name, kept in vars(module).items()
         if type(kept) in _RIGHT and kept and name[0] != "_" and _are_used(kept, nodes, known, recording.used)
     )
