@@ -156,7 +156,8 @@ class _Replacement:
             for shift in dict.fromkeys((0, Counter(value - there for value, there in pairs).most_common(1)[0][0])):
                 moved = [(value - shift, there) for value, there in pairs]
                 below, above = (sum(value < low for value, _ in moved), sum(value > high for value, _ in moved))
-                free = sum(low < value < high for value, _ in moved)
+                # The smallest and the largest number are ends only where something was cut off there.
+                free = sum((value > low or not below) and (value < high or not above) for value, _ in moved)
                 if free < 2 or below + above < 2 or any(max(low, min(high, value)) != there for value, there in moved):
                     continue
                 found: Size = form - shift
