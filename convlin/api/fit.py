@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import ast
-import copy
-import inspect
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,8 +12,8 @@ from torch import nn
 from convlin.api.summarize import summarize
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
-from convlin.layers import rule_for, settings_of
-from convlin.module_tree import module_at, parameters_of, walk
+from convlin.layers import CannotRemakeError, places_of, remade
+from convlin.module_tree import module_at, walk
 from convlin.observe import unwrapped
 from convlin.records import Problem
 
@@ -125,73 +123,16 @@ def _exchange(
     old = module_at(root, path)
     if not path:
         raise ShapeError(f"the model is a single {type(old).__name__}: make a new one with {_spelled(changes)}")
-    new = _rebuilt(old, changes, tied)
-    places = [
-        (node.module, name) for node in walk(root) for name, child in node.module._modules.items() if child is old
-    ]
+    if hasattr(old, "parametrizations"):
+        raise ShapeError(f"{type(old).__name__} has parametrizations: remove them, or write {_spelled(changes)}")
+    try:
+        new = remade(old, changes, tied)
+    except CannotRemakeError as error:
+        raise ShapeError(f"{error}: write {_spelled(changes)}") from error
+    places = places_of(root, old)
     for parent, name in places:
         parent._modules[name] = new
     return [(parent, name, old) for parent, name in places]
-
-
-def _rebuilt(
-    old: nn.Module, changes: Mapping[str, Any], tied: dict[tuple[int, tuple[int, ...]], nn.Parameter]
-) -> nn.Module:
-    """A copy of the layer with other sizes and fresh weights."""
-    if hasattr(old, "parametrizations"):
-        raise ShapeError(f"{type(old).__name__} has parametrizations: remove them, or write {_spelled(changes)}")
-    described = rule_for(type(old)).types
-    base = next(
-        (kind for kind in type(old).__mro__ if kind in described or kind.__module__.startswith("torch.nn.modules.")),
-        None,
-    )
-    if base is None or base is nn.Module or isinstance(old, nn.Transformer):
-        raise ShapeError(f"{type(old).__name__} cannot be made anew: write {_spelled(changes)}")
-    try:
-        made = base(**_settings(old, base, changes))
-    except (TypeError, ValueError, RuntimeError, AssertionError) as error:  # it takes something else
-        raise ShapeError(f"{type(old).__name__} cannot be made anew ({error}): write {_spelled(changes)}") from error
-    first = next(parameters_of(old), None)
-    if first is not None and first.is_floating_point():  # not every constructor takes a device and a dtype
-        made = made.to(device=first.device, dtype=first.dtype)
-    new = copy.copy(old)
-    # Containers of its own, or the copy would write into those of the old layer.
-    for name, value in made.__dict__.items():
-        if name in ("_parameters", "_buffers"):
-            continue
-        if name in changes or name not in old.__dict__ or isinstance(value, str | int | float | tuple | bool):
-            new.__dict__[name] = value if name != "training" else old.training
-    new.__dict__["_parameters"] = {**old._parameters, **made._parameters}
-    new.__dict__["_buffers"] = {**old._buffers, **made._buffers}
-    new.__dict__["_modules"] = {**old._modules, **made._modules}
-    inner = {path: module for path, module, _ in walk(old)}
-    for path, module, _ in walk(made):
-        before = inner.get(path)
-        if before is None:
-            continue
-        if path:
-            module.training = before.training
-        owner = module if path else new
-        for name, parameter in module._parameters.items():
-            previous = before._parameters.get(name)
-            if parameter is None or previous is None:
-                continue
-            parameter.requires_grad_(previous.requires_grad)
-            owner._parameters[name] = tied.setdefault((id(previous), tuple(parameter.shape)), parameter)
-    if isinstance(new, nn.RNNBase):
-        new._init_flat_weights()
-    return new
-
-
-def _settings(old: nn.Module, base: type, changes: Mapping[str, Any]) -> dict[str, Any]:
-    """The arguments with which this layer would be made."""
-    settings = settings_of(old, base)
-    parameters = inspect.signature(base).parameters.values()
-    takes_device = any(each.name == "device" or each.kind is each.VAR_KEYWORD for each in parameters)
-    weight = next(parameters_of(old), None)
-    if weight is not None and takes_device:
-        settings.update(device=weight.device, dtype=weight.dtype)
-    return {**settings, **changes}
 
 
 def _spelled(changes: Mapping[str, Any]) -> str:

@@ -5,7 +5,7 @@ One entry (`LayerRule`) holds all that is known of a family of layers.
 
 from convlin.layers.common import one_size
 from convlin.layers.registry import RULES, Registration, register, rule_for, runs_as_documented
-from convlin.layers.remaking import settings_of
+from convlin.layers.remaking import CannotRemakeError, places_of, remade, settings_of
 from convlin.layers.rule import PLAIN, Arrival, Derive, Examine, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
 
@@ -13,6 +13,7 @@ __all__ = [
     "PLAIN",
     "RULES",
     "Arrival",
+    "CannotRemakeError",
     "Derive",
     "Examine",
     "LayerRule",
@@ -20,7 +21,9 @@ __all__ = [
     "Registration",
     "Verdict",
     "one_size",
+    "places_of",
     "register",
+    "remade",
     "rule_for",
     "runs_as_documented",
     "settings_of",
