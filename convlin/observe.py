@@ -42,6 +42,8 @@ class Outcome:
     """A problem already says that the shape seems to hold the batch."""
     reordered: frozenset[str] = frozenset()
     """Paths of layers that would fit with the axes of their input in another order."""
+    last: Retry | None = None
+    """How the last pass was made, where something is wrong."""
 
 
 def check_mode(mode: str) -> str:
@@ -82,14 +84,26 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
         other = _observed(model, plan, mode, hints, flops=flops, found=found)
         if other.error is None and len(other.report.problems) < len(outcome.report.problems):
             outcome = other
-    if not outcome.report.problems or outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
+    if not outcome.report.problems:
         return outcome
+    if outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
+        return _with_evidence(model, outcome, mode)
     other = _observed(model, taken, mode, hints, flops=False)
     if other.error is not None or not _keeps_batch(other.report, taken):
-        return outcome
+        return _with_evidence(model, outcome, mode)
     from convlin.diagnosis.problems import batch_in_shape
 
     return replace(outcome, report=replace(outcome.report, problems=(batch_in_shape(outcome.report, taken),)))
+
+
+def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:
+    last, report = outcome.last, outcome.report
+    if outcome.error is not None or last is None:
+        return outcome
+    from convlin.diagnosis.evidence import with_evidence  # not loaded for a model that is right
+
+    problems = with_evidence(report.problems, unwrapped(model), last.plan, mode, gradients=last.gradients)
+    return replace(outcome, report=replace(report, problems=problems))
 
 
 def _keeps_batch(report: Report, plan: Plan) -> bool:
@@ -155,7 +169,8 @@ def _observed(
         if names_batch:  # every size behind it is that of the samples folded together, which nobody meant
             problems = tuple(problem for problem in problems if problem.path in said and problem.kind == "structure")
         reordered = frozenset(finding.path for finding in recording.findings if finding.misfit.note == "permute")
-        return Outcome(without_numbers(report, problems), names_batch=names_batch, reordered=reordered)
+        told = without_numbers(report, problems)
+        return Outcome(told, names_batch=names_batch, reordered=reordered, last=retry)
     raise AssertionError("a model needed more passes than there are kinds of findings")
 
 

@@ -334,6 +334,47 @@ class Edit:
     """Why it is not."""
 
 
+class Evidence(enum.Enum):
+    """How it is known that something would work."""
+
+    RUN = "run"
+    """The model was run so, and it held."""
+    DERIVED = "derived"
+    """It follows from the shapes that a pass recorded; the model was not run so."""
+
+
+class ClaimKind(enum.Enum):
+    """What is said of other inputs than the given one."""
+
+    FITS = "fits"
+    """A layer is right as it is for an input of the one size and of the other, and for none beyond of that form."""
+    PASSES = "passes"
+    """The model takes inputs of these sizes as it is."""
+    JOINS = "joins"
+    """At these sizes the two tensors go together, and something else is wrong."""
+    MULTIPLES = "multiples"
+    """Such inputs are multiples of a number."""
+    SMALLEST = "smallest"
+    """The model takes an input of this size, and no smaller one of that form."""
+    LARGEST = "largest"
+    """The model takes an input of this size, and no larger one of that form."""
+    REACHES = "reaches"
+    """An input of this size gets to the end, and no smaller one of that form; a layer is wrong there all the same."""
+    BATCH = "batch"
+    """The model is right once the first size of the shape is taken for the batch."""
+
+
+class Claim(NamedTuple):
+    """What a problem says of other inputs, and how it is known."""
+
+    kind: ClaimKind
+    text: str
+    """As it stands in the problem's message."""
+    evidence: Evidence
+    inputs: tuple[Shape, ...] = ()
+    """The sizes of these inputs, without batch and channels: those that the model was run with."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """A finding: what does not fit, where, and how to fix it."""
@@ -359,6 +400,11 @@ class Problem:
     """The fix as edits of the user's files, which ``convlin fix`` writes: each beyond doubt, or there are none."""
     unfixed: str = field(default="", repr=False, compare=False)
     """Why there are no edits, where that can be said."""
+    evidence: Evidence = Evidence.DERIVED
+    """How ``required``, ``changes`` and ``fix`` are known: whether the model was run with all of its wrong layers
+    made so, and was right."""
+    claims: tuple[Claim, ...] = ()
+    """What the message says of other inputs."""
 
     def __str__(self) -> str:
         """What is wrong and the fix, as they stand under a table.

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import ast
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import torch
 from torch import nn
 
 from convlin.api.summarize import summarize
+from convlin.diagnosis.evidence import arguments_of
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
 from convlin.layers import CannotRemakeError, places_of, remade
@@ -74,7 +74,7 @@ def fit(
             sizes: dict[str, dict[str, Any]] = {}
             for problem in summary.problems:
                 known = sizes.setdefault(problem.path, {})
-                for name, value in _arguments(problem):
+                for name, value in arguments_of(problem).items():
                     if known.setdefault(name, value) != value:
                         raise ShapeError(
                             f"{problem.path} is called with {name}={known[name]} and with {name}={value}: "
@@ -90,13 +90,6 @@ def fit(
         for parent, name, old in reversed(replaced):
             parent._modules[name] = old
         raise
-
-
-def _arguments(problem: Problem) -> Iterator[tuple[str, Any]]:
-    """What the layer's constructor is to be given: the size itself, and what has to go with it (groups, heads)."""
-    first, *others = problem.changes
-    yield first, problem.required
-    yield from ((name, ast.literal_eval(problem.changes[name])) for name in others)
 
 
 def _check_ties(root: nn.Module, sizes: Mapping[str, Mapping[str, Any]]) -> None:

@@ -17,7 +17,7 @@ from convlin.diagnosis.messages import Said, fitted, say, times
 from convlin.diagnosis.several_sizes import said_of, several_sizes, told
 from convlin.diagnosis.unexplained import stopped
 from convlin.inputs import Dummy, Plan
-from convlin.records import Problem, Report
+from convlin.records import Claim, ClaimKind, Evidence, Problem, Report
 from convlin.search.input_sizes import fitting_inputs, joining_inputs
 from convlin.trace.recording import Failure, Finding, Recording
 
@@ -62,10 +62,13 @@ def diagnose(
         elif all(other.call >= finding.call for other in recording.findings):  # nothing stands in, in front of it
             asked = "image" if misfit.kind == "in_features" else misfit.kind
             if asked not in answered:
-                answer = _other_inputs(recording, finding, model, plan, mode)
-                if answer:
+                claims = _other_inputs(recording, finding, model, plan, mode)
+                if claims:
                     answered.add(asked)
-                    problems[key] = replace(problems[key], message=f"{problems[key].message}\n{answer}")
+                    answer = ": ".join(claim.text for claim in claims)
+                    problems[key] = replace(
+                        problems[key], message=f"{problems[key].message}\n{answer}", claims=claims
+                    )  # fmt: skip
     failure = recording.failure
     if failure is not None and failure.in_torch and not _is_explained(failure, bool(problems)):
         problems[("stopped",)] = stopped(recording, failure, model, plan, mode)
@@ -88,36 +91,45 @@ def batch_in_shape(report: Report, plan: Plan) -> Problem:
     written_so = f"{{{named}}}" if named else args if len(plan.args) < 2 else f"[{args}]"
     call = f"summarize(model, {written_so}, batch_size={plan.batch_size})"
     otherwise = report.problems[0].message.partition("\n")[0]
+    runs = f"with batch_size={plan.batch_size} the model runs as it is"
     return Problem(
         kind="batch",
         path="",
         message=f"the shape seems to hold a batch of {plan.batch_size}, but shapes are given without the batch\n"
-        f"with batch_size={plan.batch_size} the model runs as it is\nif the shape is one sample: {otherwise}",
+        f"{runs}\nif the shape is one sample: {otherwise}",
         fix=call,
+        evidence=Evidence.RUN,
+        claims=(Claim(ClaimKind.BATCH, runs, Evidence.RUN),),
     )
 
 
-def _other_inputs(recording: Recording, finding: Finding, model: nn.Module, plan: Plan, mode: str) -> str:
+def _other_inputs(recording: Recording, finding: Finding, model: nn.Module, plan: Plan, mode: str) -> tuple[Claim, ...]:
     """For which inputs the model would be right as it is, where a wrong input may be the mistake."""
     misfit = finding.misfit
     if misfit.kind == "in_features":
         ends = fitting_inputs(model, plan, mode, recording, finding)
         if ends is None:
-            return ""
+            return ()
         smallest, largest = map(times, ends)
         span = smallest if smallest == largest else f"{smallest} to {largest}"
         of = "an input of length" if len(ends[0]) == 1 else "an input of"
-        return f"in_features={misfit.declared} is right for {of} {span}"
+        text = f"in_features={misfit.declared} is right for {of} {span}"
+        return (Claim(ClaimKind.FITS, text, Evidence.RUN, ends),)
     if misfit.kind == "operands":
         found = joining_inputs(model, plan, mode, finding)
         if found is None:
-            return ""
+            return ()
         multiple, sizes, pass_as_they_are = found
         listed = " and ".join(map(times, sizes))
         passes = f"inputs of {listed} {'pass' if len(sizes) > 1 else 'passes'}"
-        told = passes if pass_as_they_are else f"with inputs of {listed} they go together"
-        return told + (f": multiples of {multiple}" if multiple else "")
-    return ""
+        told = (
+            Claim(ClaimKind.PASSES, passes, Evidence.RUN, sizes)
+            if pass_as_they_are
+            else Claim(ClaimKind.JOINS, f"with inputs of {listed} they go together", Evidence.RUN, sizes)
+        )
+        multiples = Claim(ClaimKind.MULTIPLES, f"multiples of {multiple}", Evidence.DERIVED, sizes)
+        return (told, multiples) if multiple else (told,)
+    return ()
 
 
 def _is_explained(failure: Failure, found: bool) -> bool:

@@ -14,8 +14,8 @@ from convlin.diagnosis.messages import first_line, times
 from convlin.inputs import Plan, model_device
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
-from convlin.records import Problem
-from convlin.search.input_sizes import Smallest, smallest_input
+from convlin.records import Claim, ClaimKind, Evidence, Problem
+from convlin.search.input_sizes import Smallest, Spatial, smallest_input
 from convlin.trace.call_sites import raising_line
 from convlin.trace.recording import Failure, Recording
 
@@ -48,31 +48,46 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     smallest = smallest_input(model, plan, mode, recording)
     if smallest is not None:
         given, required = smallest.given, smallest.required
+        sentence, claims = _from_where_on(smallest)
         message = (
             f"{what} receives {arrived}, too small for it: the input is {times(given)}\n"
-            f"{_from_where_on(smallest)}\nPyTorch says: {said}"
+            f"{sentence}\nPyTorch says: {said}"
         )
-        return Problem("too_small", failure.path, given, required, message, None, failure.where, call)
+        return Problem(
+            "too_small", failure.path, given, required, message, None, failure.where, call,
+            evidence=Evidence.RUN, claims=claims,
+        )  # fmt: skip
     message = f"{what} stopped the pass; {arrived} arrived\nPyTorch says: {said}"
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else None
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call)
 
 
-def _from_where_on(smallest: Smallest) -> str:
+def _from_where_on(smallest: Smallest) -> tuple[str, tuple[Claim, ...]]:
+    """What is said of the smallest input, and the claims in it."""
+
+    def run(kind: ClaimKind, text: str, size: Spatial) -> Claim:
+        return Claim(kind, text, Evidence.RUN, (size,))
+
     required = times(smallest.required)
+    works = run(ClaimKind.SMALLEST, f"the smallest input that works is {required}", smallest.required)
     if smallest.fits is not None:
         path, largest = smallest.fits
-        span = "" if largest == smallest.required else f", the largest {times(largest)}"
-        return f"the smallest input that works is {required}{span}: {path} expects that size"
+        several = largest != smallest.required
+        if not smallest.is_right:
+            span = f"{required} to {times(largest)}" if several else required
+            ends = (smallest.required, largest)
+            fits = Claim(ClaimKind.FITS, f"{path} is right for an input of {span}", Evidence.RUN, ends)
+            return fits.text, (fits,)
+        most = (run(ClaimKind.LARGEST, f"the largest {times(largest)}", largest),) if several else ()
+        return f"{', '.join(each.text for each in (works, *most))}: {path} expects that size", (works, *most)
+    if not smallest.is_right:
+        works = run(ClaimKind.REACHES, f"the smallest input that gets to the end is {required}", smallest.required)
     if smallest.reaches is not None:
         wrong = smallest.reaches
         declared, needed = wrong.misfit.declared, wrong.misfit.required
-        return (
-            f"the smallest input that gets to the end is {required}\n"
-            f"there {wrong.path} needs in_features={needed}, and has {declared}"
-        )
-    return f"the smallest input that works is {required}"
+        return f"{works.text}\nthere {wrong.path} needs in_features={needed}, and has {declared}", (works,)
+    return works.text, (works,)
 
 
 class _Unseen(NamedTuple):

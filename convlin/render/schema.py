@@ -7,6 +7,7 @@ its type, so a field added to a record is in the file, too.
 from __future__ import annotations
 
 import dataclasses
+import enum
 import math
 import types
 from collections.abc import Hashable, Mapping
@@ -162,6 +163,8 @@ class _Writer:
             return self._record(value, [field.name for field in dataclasses.fields(value)])
         if isinstance(value, Source):
             return _written_source(value)
+        if isinstance(value, enum.Enum):
+            return value.value
         if isinstance(value, tuple):
             names = getattr(value, "_fields", None)
             return [self.plain(item) for item in value] if names is None else self._record(value, names)
@@ -240,6 +243,11 @@ class _Reader:
             return {key: self.value(item, kind, f"{place}.{key}") for key, item in data.items()}
         if isinstance(hint, type) and (dataclasses.is_dataclass(hint) or hasattr(hint, "_fields")):
             return self._record(data, hint, place)
+        if isinstance(hint, type) and issubclass(hint, enum.Enum):
+            try:
+                return hint(data)
+            except ValueError:
+                raise _wrong(place, " or ".join(repr(each.value) for each in hint), data) from None
         if hint is float and type(data) is int:
             return float(data)
         if hint is int and isinstance(data, Mapping):  # a count that grew letters

@@ -32,6 +32,8 @@ class Smallest:
     given: Spatial
     required: Spatial
     """It passes, and with one pixel less on any axis the model fails: each was run."""
+    is_right: bool
+    """The model runs there as it is: nothing else is wrong with it."""
     fits: tuple[str, Spatial] | None = None
     """The path of the Linear that asks for it, and the largest input that this one takes."""
     reaches: Finding | None = None
@@ -52,9 +54,10 @@ def smallest_input(model: nn.Module, plan: Plan, mode: str, recording: Recording
         if finding.misfit.kind == "in_features":
             ends = fitting_inputs(model, resized(plan, smallest), mode, there, finding)
             if ends is None:
-                return Smallest(given, smallest, reaches=finding)
-            return Smallest(given, ends[0], (finding.path, ends[1]))
-    return Smallest(given, smallest)
+                return Smallest(given, smallest, is_right=False, reaches=finding)
+            is_right = not record_at(model, plan, mode, ends[0]).findings
+            return Smallest(given, ends[0], is_right, (finding.path, ends[1]))
+    return Smallest(given, smallest, is_right=not there.findings)
 
 
 def _smallest_to_the_end(

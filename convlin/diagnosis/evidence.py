@@ -1,0 +1,118 @@
+"""Whether a model is right once its wrong layers are made as the problems say: it is run so."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import torch
+from torch import nn
+
+from convlin.diagnosis.silent_mistakes import suspects
+from convlin.inputs import Plan
+from convlin.layers import CannotRemakeError, places_of, remade
+from convlin.module_tree import module_at, modules_of, walk
+from convlin.records import Evidence, Problem
+from convlin.trace.forward_pass import one_pass, prepared
+from convlin.trace.recording import Suspects
+from convlin.trace.state import State
+from convlin.untouched import sharded, untouched
+
+#: New weights of more elements together are made on the meta device alone: 64 MiB in float32.
+_MOST_ELEMENTS = 1 << 24
+_META = torch.device("meta")
+
+
+def with_evidence(
+    problems: Sequence[Problem], model: nn.Module, plan: Plan, mode: str, *, gradients: bool
+) -> tuple[Problem, ...]:
+    """The problems, told to be known by a run where the model was right with every layer made as they say.
+
+    All of them together: where one is to be changed in ``forward``, the model cannot be run as it should be.
+    """
+    wanted = arguments_by_path(problems)
+    if wanted is None or not _is_right(model, plan, mode, wanted, gradients):
+        return tuple(problems)
+    return tuple(replace(problem, evidence=Evidence.RUN) for problem in problems)
+
+
+def arguments_of(problem: Problem) -> dict[str, Any]:
+    """What the constructor of the layer is to be given, as values.
+
+    Raises:
+        ValueError: a size in letters, which no layer is made with.
+
+    >>> arguments_of(Problem("num_features", "norm", 4, 8, changes={"num_features": "8"}))
+    {'num_features': 8}
+    """
+    return {name: ast.literal_eval(written) for name, written in problem.changes.items()}
+
+
+def arguments_by_path(problems: Sequence[Problem]) -> dict[str, dict[str, Any]] | None:
+    """For each wrong layer its new arguments; None where making layers anew does not fix everything."""
+    wanted: dict[str, dict[str, Any]] = {}
+    for problem in problems:
+        if not problem.changes or not problem.path:
+            return None
+        known = wanted.setdefault(problem.path, {})
+        try:
+            arguments = arguments_of(problem)
+        except (ValueError, SyntaxError):  # a size in letters
+            return None
+        if any(known.setdefault(name, value) != value for name, value in arguments.items()):
+            return None
+    return wanted
+
+
+def _is_right(
+    model: nn.Module, plan: Plan, mode: str, wanted: Mapping[str, Mapping[str, Any]], gradients: bool
+) -> bool:
+    if sharded(modules_of(model)) or _shares_weights(model, wanted):
+        return False
+    try:
+        new = _remade(model, wanted, _META)
+        if sum(each.numel() for layer in new.values() for each in layer.parameters()) > _MOST_ELEMENTS:
+            plan = replace(plan, device=_META)
+    except CannotRemakeError:
+        return False
+    careful = plan.device.type == "meta"
+    with untouched(model) as keeper, prepared(model, plan, mode), _exchanged(model, wanted, plan.device):
+        state = State(careful=careful, gradients=gradients, batch_added=plan.adds_batch, keeper=keeper)
+        recording = one_pass(model, plan, state)
+    return (
+        recording.failure is None
+        and not recording.findings
+        and suspects(recording, batch_added=plan.adds_batch) == Suspects()
+    )
+
+
+def _remade(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]], device: torch.device) -> dict[str, nn.Module]:
+    return {path: remade(module_at(model, path), changes, device=device) for path, changes in wanted.items()}
+
+
+def _shares_weights(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]]) -> bool:
+    """Whether a layer that is to be changed shares a weight with another module: made anew it would not."""
+    wrong = {id(module_at(model, path)) for path in wanted}
+    owners: dict[int, set[int]] = {}
+    for node in walk(model):
+        for parameter in node.module._parameters.values():
+            owners.setdefault(id(parameter), set()).add(id(node.module))
+    return any(len(modules) > 1 and modules & wrong for key, modules in owners.items() if key != id(None))
+
+
+@contextmanager
+def _exchanged(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]], device: torch.device) -> Iterator[None]:
+    """New layers in every place of the old ones, made in the mode that these have now."""
+    new = _remade(model, wanted, device)
+    replaced = [(module_at(model, path), layer) for path, layer in new.items()]
+    places = [(parent, name, old, layer) for old, layer in replaced for parent, name in places_of(model, old)]
+    try:
+        for parent, name, _, layer in places:
+            parent._modules[name] = layer
+        yield
+    finally:
+        for parent, name, old, _ in places:
+            parent._modules[name] = old

@@ -1,0 +1,307 @@
+"""Whatever is said to be known by a run is tried: on the model itself, by PyTorch alone."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import Summary, fit, summarize
+from convlin.diagnosis.evidence import arguments_by_path
+from convlin.layers import remade
+from convlin.records import Claim, ClaimKind, Evidence, Problem
+from tests.mistakes import MISTAKES, Mistake
+from tests.snapshot import difference, snapshot
+from tests.test_mistakes import built, options, tensors
+
+
+class Resized(nn.Module):
+    """Two halves that go together for even sizes alone, and a layer behind them that is wrong."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 3, 2, 1), nn.ConvTranspose2d(4, 3, 2, 2)
+        self.fc = nn.Linear(features, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.up(self.down(x))
+        return self.fc(x.mean((2, 3)))
+
+
+class OddAlone(nn.Module):
+    """What comes back up is as large as what went down for odd sizes alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up = nn.Conv2d(3, 4, 3, 2), nn.ConvTranspose2d(4, 3, 3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.up(self.down(x)) + x
+
+
+class OfOneImage(nn.Module):
+    """Right for one size of image alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(4 * 8 * 8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(F.relu(self.conv(x)).flatten(1))
+
+
+class WrongSlices(nn.Module):
+    """Built for other channels, and given too few slices."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.features, self.fc = nn.Sequential(nn.Conv3d(3, 4, 3), nn.ReLU(), nn.MaxPool3d(2)), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.features(x).mean((2, 3, 4)))
+
+
+class Tied(nn.Module):
+    """A layer that shares its weight with the embedding: another number would part them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table, self.out, self.fc = nn.Embedding(12, 8), nn.Linear(8, 12, bias=False), nn.Linear(6, 8)
+        self.out.weight = self.table.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(self.fc(self.table(x)))
+
+
+class AsksForItsNumber(nn.Module):
+    """A ``forward`` that refuses what its layer would take."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.fc(x)
+        if self.fc.in_features != 5:
+            raise RuntimeError("made for 5")
+        return x
+
+
+def narrow_alexnet(features: int, last: int = 10) -> nn.Sequential:
+    return nn.Sequential(
+        nn.Conv2d(3, 8, 11, stride=4, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(8, 4, 5, padding=2), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Conv2d(4, 4, 3, padding=1), nn.ReLU(), nn.MaxPool2d(3, 2),
+        nn.Flatten(), nn.Linear(features, 10), nn.Linear(last, 2),
+    )  # fmt: skip
+
+
+#: For each: the model, the shape of one sample, and how it is summarized.
+CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], dict[str, Any]]] = {
+    "a wrong number": (OfOneImage, (3, 12, 12), {}),
+    "a wrong number in a deep model": (lambda: narrow_alexnet(100), (3, 300, 300), {}),
+    "an image too small for the number": (lambda: narrow_alexnet(144), (3, 16, 24), {}),
+    "an image too small, and a number that none suits": (lambda: narrow_alexnet(7), (3, 32, 32), {}),
+    "sizes that do not go together": (lambda: Resized(3), (3, 17, 17), {}),
+    "sizes that do not go together, and a wrong number": (lambda: Resized(5), (3, 17, 17), {}),
+    "too small for the number, and another number wrong": (lambda: narrow_alexnet(144, 12), (3, 16, 16), {}),
+    "odd sizes": (OddAlone, (3, 16, 16), {}),
+    "a shape with its batch": (lambda: nn.Sequential(nn.Flatten(), nn.Linear(100, 10)), (5, 100), {}),
+    "too small, and wrong channels": (WrongSlices, (1, 2, 9, 9), {}),
+    "a shared weight": (Tied, (7,), {"dtypes": torch.long}),
+    "a forward that asks": (AsksForItsNumber, (9,), {}),
+}
+_OF_THE_LIST = [mistake for mistake in MISTAKES if not mistake.values]
+
+
+def summary_of(name: str) -> tuple[nn.Module, Summary]:
+    build, shape, more = CASES[name]
+    model = build().eval()
+    before = snapshot(model)
+    summary = summarize(model, shape, **more)
+    assert not difference(before, snapshot(model))
+    return model, summary
+
+
+def runs(model: nn.Module, *inputs: Tensor) -> bool:
+    try:
+        with torch.no_grad():
+            copy.deepcopy(model)(*inputs)
+    except (RuntimeError, ValueError, IndexError):
+        return False
+    return True
+
+
+def seen_by(model: nn.Module, path: str, inputs: list[Tensor]) -> list[torch.Size]:
+    """The shapes that reach a layer, by a plain hook."""
+    shapes: list[torch.Size] = []
+    handle = model.get_submodule(path).register_forward_pre_hook(lambda _, args: shapes.append(args[0].shape))
+    with handle, torch.no_grad():
+        model(*inputs)
+    return shapes
+
+
+def hold(claim: Claim, problem: Problem, model: nn.Module, at: Callable[[tuple[int, ...]], list[Tensor]]) -> None:
+    """One claim, tried: ``at`` makes what the model is called with at a size."""
+
+    def takes(*size: int) -> bool:
+        return runs(model, *at(size))
+
+    def beside(size: tuple[int, ...], step: int) -> tuple[int, ...]:
+        return tuple(each + step for each in size)
+
+    assert claim.text in " ".join(problem.message.split())
+    sizes = claim.inputs
+    match claim.kind:
+        case ClaimKind.PASSES:
+            assert all(takes(*size) for size in sizes)
+        case ClaimKind.JOINS | ClaimKind.REACHES:
+            assert not any(takes(*size) for size in sizes), "something else is wrong there"
+            # And that alone, which new layers fix: the tensors go together there, and nothing is too small.
+            assert runs(fit(copy.deepcopy(model), tuple(at(sizes[0])[0].shape[1:])), *at(sizes[0]))
+        case ClaimKind.MULTIPLES:
+            number = int(claim.text.rpartition(" ")[2])
+            assert all(each % number == 0 for size in sizes for each in size)
+            assert claim.evidence is Evidence.DERIVED, "no run shows it of all"
+            assert all(joined(model, at(beside(sizes[-1], number * step))) for step in range(1, 6))
+        case ClaimKind.FITS:
+            smallest, largest = sizes[0], sizes[-1]
+            path = problem.path if problem.kind == "in_features" else claim.text.partition(" ")[0]
+            assert fitted(model, path, at(smallest))
+            assert fitted(model, path, at(largest))
+            assert not fitted(model, path, at(beside(smallest, -1)))
+            assert not fitted(model, path, at(beside(largest, 1)))
+        case ClaimKind.SMALLEST:
+            assert takes(*sizes[0])
+            assert not takes(*beside(sizes[0], -1))
+        case ClaimKind.LARGEST:
+            assert takes(*sizes[0])
+            assert not takes(*beside(sizes[0], 1))
+        case ClaimKind.BATCH:
+            raise AssertionError("tried by a test of its own")
+
+
+def fitted(model: nn.Module, path: str, inputs: list[Tensor]) -> bool:
+    """Whether what reaches the layer has the size that it declares; what stands behind it may be wrong."""
+    shapes: list[torch.Size] = []
+    layer = model.get_submodule(path)
+    with layer.register_forward_pre_hook(lambda _, args: shapes.append(args[0].shape)):
+        runs(model, *inputs)  # a copy, which has the same hook
+    return bool(shapes) and all(shape[-1] == layer.in_features for shape in shapes)
+
+
+def joined(model: nn.Module, inputs: list[Tensor]) -> bool:
+    """Whether nothing but a layer's number is in the way."""
+    shape = tuple(inputs[0].shape[1:])
+    return runs(model, *inputs) or all(problem.changes for problem in summarize(model, shape).problems)
+
+
+@pytest.mark.parametrize("name", [name for name in CASES if name != "a shape with its batch"])
+def test_what_is_said_of_other_inputs_holds(name: str) -> None:
+    model, summary = summary_of(name)
+    channels = CASES[name][1][0]
+    for problem in summary.problems:
+        for claim in problem.claims:
+            hold(claim, problem, model, lambda size: [torch.randn(1, channels, *size)])
+
+
+@pytest.mark.parametrize("mistake", [pytest.param(each, id=each.name) for each in _OF_THE_LIST])
+def test_what_is_said_of_the_list_of_mistakes_holds(mistake: Mistake) -> None:
+    model = built(mistake)
+    summary = summarize(model, mistake.given, **options(mistake))
+    given = tensors(mistake)
+
+    def at(size: tuple[int, ...]) -> list[Tensor]:
+        (image,) = given
+        return [torch.randn(*image.shape[: image.dim() - len(size)], *size)]
+
+    for problem in summary.problems:
+        for claim in problem.claims:
+            hold(claim, problem, model, at)
+    known = [problem for problem in summary.problems if problem.evidence is Evidence.RUN and problem.changes]
+    if not known:
+        return
+    assert known == list(summary.problems), "the model was run with all of them made so, or with none"
+    for path, arguments in (arguments_by_path(known) or {}).items():
+        model.set_submodule(path, remade(model.get_submodule(path), arguments))
+    for problem in known:
+        (shape, *_) = seen_by(model, problem.path, given)
+        if type(model.get_submodule(problem.path)) in (nn.Linear, nn.Conv1d, nn.Conv2d):
+            assert shape[-1 if problem.kind == "in_features" else 1] == problem.required
+
+
+def test_a_shape_with_its_batch_was_run_as_one() -> None:
+    model, summary = summary_of("a shape with its batch")
+    (problem,) = summary.problems
+    assert problem.evidence is Evidence.RUN
+    (claim,) = problem.claims
+    assert claim.kind is ClaimKind.BATCH
+    assert claim.text == "with batch_size=5 the model runs as it is"
+    assert runs(model, torch.randn(5, 100))
+    assert not runs(model, torch.randn(1, 5, 100))
+
+
+def test_every_kind_of_claim_is_tried() -> None:
+    problems = [problem for name in CASES for problem in summary_of(name)[1].problems]
+    assert {claim.kind for problem in problems for claim in problem.claims} == set(ClaimKind)
+    assert {problem.evidence for problem in problems} == set(Evidence)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a wrong number", Evidence.RUN),
+        ("a wrong number in a deep model", Evidence.RUN),
+        ("a forward that asks", Evidence.DERIVED),
+        ("sizes that do not go together", Evidence.DERIVED),
+    ],
+)
+def test_a_number_is_known_by_a_run_only_where_the_model_was_right_with_it(name: str, expected: Evidence) -> None:
+    assert {problem.evidence for problem in summary_of(name)[1].problems} == {expected}
+
+
+def test_a_layer_that_shares_its_weight_is_not_parted_from_it() -> None:
+    model = Tied()
+    model.out = nn.Linear(9, 12, bias=False)
+    model.table.weight = nn.Parameter(torch.zeros(12, 9))
+    model.out.weight = model.table.weight
+    summary = summarize(model, (7,), dtypes=torch.long)
+    assert {problem.path: problem.evidence for problem in summary.problems} == {
+        "fc": Evidence.DERIVED,
+        "out": Evidence.DERIVED,
+    }
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_the_run_that_proves_a_number_takes_no_random_numbers_and_leaves_nothing(device: str) -> None:
+    model = narrow_alexnet(100).train()
+    before, state = snapshot(model), torch.random.get_rng_state()
+    summary = summarize(model, (3, 256, 256), device=device)
+    assert [problem.evidence for problem in summary.problems] == [Evidence.RUN]
+    assert not difference(before, snapshot(model))
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+def test_a_layer_whose_weights_are_many_is_tried_without_them() -> None:
+    model = nn.Sequential(nn.Flatten(), nn.Linear(5, 4096), nn.ReLU(), nn.Linear(4096, 2))
+    summary = summarize(model, (3, 64, 64))
+    (problem,) = summary.problems
+    assert (problem.required, problem.evidence) == (12288, Evidence.RUN)
+
+
+def test_in_letters_a_number_is_derived() -> None:
+    summary = summarize(OfOneImage(), (4, "H", "W"))
+    assert {problem.evidence for problem in summary.problems} == {Evidence.DERIVED}
+
+
+def test_json_keeps_how_it_is_known() -> None:
+    _, summary = summary_of("an image too small for the number")
+    (written,) = summary.to_dict()["problems"]
+    assert written["evidence"] == "run"
+    assert [claim["kind"] for claim in written["claims"]] == ["smallest", "largest"]
+    assert Summary.from_json(summary.to_json()).problems[0].claims == summary.problems[0].claims
