@@ -27,6 +27,17 @@ class Hole:
     right: int
     path: str
     """The layer that declares it; empty for the number of a ``view``."""
+    arithmetic: str = ""
+    """How the number is written out: as a sum, a product, or as it is."""
+
+    def written(self, number: int) -> str:
+        """The number as it stands in the file."""
+        if self.arithmetic == "sum" and number > 1:
+            return f"{number - 1} + 1"
+        if self.arithmetic == "product":
+            factor = next((each for each in (8, 4, 3, 2) if number % each == 0 and number > each), 0)
+            return f"{number // factor} * {factor}" if factor else str(number)
+        return str(number)
 
 
 @dataclass
@@ -39,14 +50,21 @@ class Draft:
     init: list[str] = field(default_factory=list)
     forward: list[str] = field(default_factory=list)
     helpers: list[str] = field(default_factory=list)
+    constants: list[str] = field(default_factory=list)
+    """Lines in front of the class."""
+    attributes: list[str] = field(default_factory=list)
+    """Lines of the class itself."""
+    parameters: list[str] = field(default_factory=list)
+    """What the constructor takes, with defaults."""
 
     def text(self, wrong: Mapping[str, int] | None = None, *, without: str = "") -> str:
         """The source file, with ``wrong`` numbers in some holes and without one line of ``forward``."""
-        numbers = {hole.name: str((wrong or {}).get(hole.name, hole.right)) for hole in self.holes}
+        numbers = {hole.name: hole.written((wrong or {}).get(hole.name, hole.right)) for hole in self.holes}
         forward = [line for line in self.forward if line != without]
         lines = [
-            "import torch", "import torch.nn.functional as F", "from torch import nn", "", "", *self.helpers,
-            "class Net(nn.Module):", "    def __init__(self):", "        super().__init__()",
+            "import torch", "import torch.nn.functional as F", "from torch import nn", "", *self.constants, "",
+            *self.helpers, "class Net(nn.Module):", *(f"    {line}" for line in self.attributes),
+            f"    def __init__({', '.join(['self', *self.parameters])}):", "        super().__init__()",
             *(f"        {line}" for line in self.init), "", "    def forward(self, x):",
             *(f"        {line}" for line in forward), "        return x", "",
         ]  # fmt: skip
@@ -221,7 +239,7 @@ class Writer:
 
     def _linear(self, out: int) -> None:
         name = self._name("fc")
-        self.draft.init.append(f"self.{name} = nn.Linear({self._hole(self._x.shape[1], name)}, {out})")
+        self.draft.init.append(f"self.{name} = {self._new_linear(self._x.shape[1], out, name)}")
         made = torch.zeros(self._x.shape[0], out)
         call = f"self.{name}(x)"
         match self._pick("relu", "norm", "layer norm", "plain"):
@@ -247,8 +265,24 @@ class Writer:
             self._linear(self._pick(10, 14, 20))
         name = self._name("fc")
         out = self._pick(2, 5, 11)
-        self.draft.init.append(f"self.{name} = nn.Linear({self._hole(self._x.shape[1], name)}, {out})")
+        self.draft.init.append(f"self.{name} = {self._new_linear(self._x.shape[1], out, name)}")
         self._line(f"x = self.{name}(x)", torch.zeros(self._x.shape[0], out))
+
+    def _new_linear(self, given: int, out: int, name: str) -> str:
+        """A ``Linear`` as people make it: by place, by name, or in a function of their own."""
+        hole = self._hole(given, name)
+        match self._pick("place", "place", "name", "function", "unpacked"):
+            case "name":
+                return f"nn.Linear(out_features={out}, in_features={hole})"
+            case "function":
+                if not any("def linear" in line for line in self.draft.helpers):
+                    self.draft.helpers += [
+                        "def linear(given, out, bias=True):", "    return nn.Linear(given, out, bias=bias)", "", "",
+                    ]  # fmt: skip
+                return f"linear({hole}, {out})"
+            case "unpacked":
+                return f"nn.Linear(*({hole}, {out}))"
+        return f"nn.Linear({hole}, {out})"
 
     # Tools
 
@@ -264,9 +298,31 @@ class Writer:
         return f"{kind}{self._count}"
 
     def _hole(self, right: int, path: str) -> str:
+        """The number that a layer says of its input, written in one of the ways that people have."""
         name = f"hole{len(self.draft.holes)}"
-        self.draft.holes.append(Hole(name, right, path))
-        return f"<{name}>"
+        hole = f"<{name}>"
+        self.draft.holes.append(Hole(name, right, path, self._pick("", "", "sum", "product")))
+        places = ["here", "here", "constant", "dict", "class", "self"]
+        match self._pick(*places, "parameter", "local") if path else self._pick(*places):
+            case "constant":
+                self.draft.constants.append(f"{name.upper()} = {hole}")
+                return name.upper()
+            case "dict":
+                self.draft.constants.append(f'{name.upper()} = {{"width": {hole}, "depth": 3}}')
+                return f'{name.upper()}["width"]'
+            case "class":
+                self.draft.attributes.append(f"{name} = {hole}")
+                return f"self.{name}"
+            case "self":
+                self.draft.init.append(f"self.{name} = {hole}")
+                return f"self.{name}"
+            case "parameter":
+                self.draft.parameters.append(f"{name}={hole}")
+                return name
+            case "local":
+                self.draft.init.append(f"{name} = {hole}")
+                return name
+        return hole
 
     def _init(self, text: str, width: int) -> None:
         self.draft.init.append(text.format(width))

@@ -16,12 +16,15 @@ from torch import nn
 
 from convlin import summarize
 from convlin.cli import fixing, main
+from convlin.diagnosis.evidence import arguments_by_path
+from convlin.layers import remade
+from convlin.records import Evidence
 from tests.adversary import WRONG, Draft, Hole, Writer
 from tests.properties import examples
 from tests.source_programs import load_file
 
 #: Models in `make test`; `make thorough` draws as many as its profile says.
-COUNT = examples(40).max_examples
+COUNT = examples(300).max_examples
 
 
 def _in_process(job: Any) -> tuple[int | None, str]:
@@ -93,6 +96,14 @@ def test_a_fixed_model_is_the_intact_one(
         (hole,) = found or [None]
         if hole is not None and hole.path and not without and isinstance(problem.required, int):
             assert problem.required == hole.right, f"{told}\n{summary}"
+
+    if summary.problems and all(problem.evidence is Evidence.RUN for problem in summary.problems):
+        remade_as = arguments_by_path(summary.problems)
+        assert remade_as, told
+        again = load_file(path).Net().eval()
+        for layer, arguments in remade_as.items():
+            again.set_submodule(layer, remade(again.get_submodule(layer), arguments))
+        assert again(draft.inputs(batch)).shape == expected[batch], f"{told}\n{summary}"
 
     monkeypatch.setattr(fixing, "_problems_now", _in_process)
     monkeypatch.chdir(tmp_path)

@@ -528,7 +528,7 @@ def test_one_line_that_makes_several_layers_says_so(program: Program) -> None:
 
 
 def test_only_plain_numbers_are_changed_without_asking(program: Program) -> None:
-    body = "self.a = nn.Linear(3 * 4, 4)\nself.b = nn.Linear(n, 4)\nself.k = 5\nself.c = nn.Linear(self.k, 4)"
+    body = "self.a = nn.Linear(3 * 4, 4)\nself.b = nn.Linear(n, 4)\nself.k = 5\nself.c = nn.Linear(self.k, self.k)"
     model = net(program, body)
     edits = {path: _edit(model, path, in_features="9") for path in "abc"}
     assert [edits[path].certain for path in "abc"] == [True, False, False]
@@ -546,6 +546,122 @@ def test_an_argument_tells_where_its_number_is_written(program: Program) -> None
         origin = site.arguments[0].origin
         assert origin is not None
         assert line_text(origin) == line
+
+
+BLOCK = """
+class Block(nn.Module):
+    def __init__(self, given, out=4):
+        super().__init__()
+        self.fc = nn.Linear(given, out)
+"""
+DEFAULT = BLOCK.replace("self, given,", "self, given=6,")
+READ_TWICE = BLOCK.replace("out)", "out)\n        self.given = given")
+
+#: Programs, a layer in them, and the text of the line that gives it another number: of what it alone is given.
+WRITTEN_ELSEWHERE: dict[str, tuple[str, str, str, str]] = {
+    "a local name": ("", "wide = 8 * 8\nself.fc = nn.Linear(wide, 4)", "fc", "wide = 9"),
+    "with its type": ("", "wide: int = 8\nself.fc = nn.Linear(wide, 4)", "fc", "wide: int = 9"),
+    "in a branch": ("", "if deep:\n    wide = 8\nself.fc = nn.Linear(wide, 4)", "fc", "wide = 9"),
+    "an attribute": ("", "self.wide = 8  # so\nself.fc = nn.Linear(self.wide, 4)", "fc", "self.wide = 9  # so"),
+    "a constant": ("WIDE = 8\n", "self.fc = nn.Linear(in_features=WIDE, out_features=4)", "fc", "WIDE = 9"),
+    "an entry of a dict": (
+        "SIZES = {'wide': 8, 'deep': 4}\n", "self.fc = nn.Linear(SIZES['wide'], SIZES['deep'])", "fc",
+        "SIZES = {'wide': 9, 'deep': 4}",
+    ),
+    "what a block is given": (BLOCK, "self.b = Block(8)", "b.fc", "self.b = Block(9)"),
+    "each of two blocks": (
+        BLOCK, "self.a = Block(8)\nself.b = Block(\n    given=2 * 4, out=5)", "b.fc", "given=9, out=5)",
+    ),
+    "the default of a block": (DEFAULT, "self.b = Block(out=5)", "b.fc", "def __init__(self, given=9, out=4):"),
+    "what a function is given": (
+        "def linear(given, out):\n    return nn.Linear(given, out)\n", "self.a = linear(3, 4)\nself.b = linear(8, 5)",
+        "b", "self.b = linear(9, 5)",
+    ),
+    "in a Sequential": (BLOCK, "self.s = nn.Sequential(Block(3), nn.ReLU(), Block(8))", "s.2.fc",
+                        "self.s = nn.Sequential(Block(3), nn.ReLU(), Block(9))"),
+}  # fmt: skip
+#: The same, where something else may read the number.
+READ_BY_OTHERS: dict[str, tuple[str, str, str]] = {
+    "a name that is read twice": ("", "wide = 8\nself.fc = nn.Linear(wide, wide)", "fc"),
+    "a name that is bound twice": ("", "wide = 8\nif not deep:\n    wide = 5\nself.fc = nn.Linear(wide, 4)", "fc"),
+    "a name that grows": ("", "wide = 8\nwide += 1\nself.fc = nn.Linear(wide, 4)", "fc"),
+    "a name that is computed": ("", "wide = 8 + n\nself.fc = nn.Linear(wide, 4)", "fc"),
+    "one of two targets": ("", "wide = self.wide = 8\nself.fc = nn.Linear(wide, 4)", "fc"),
+    "all local names": ("", "wide = 8\nself.given = dict(locals())\nself.fc = nn.Linear(wide, 4)", "fc"),
+    "an attribute that is read by its name": (
+        "", "self.wide = 8\nself.fc = nn.Linear(self.wide, 4)\nself.k = getattr(self, 'wide')", "fc",
+    ),
+    "an attribute that forward reads": (
+        "", "self.wide = 8\nself.fc = nn.Linear(self.wide, 4)\nself.f = lambda x: x.view(-1, self.wide)", "fc",
+    ),
+    "a dict that is passed on": (
+        "SIZES = {'wide': 8}\n", "self.fc = nn.Linear(SIZES['wide'], 4)\nself.sizes = SIZES", "fc",
+    ),
+    "an entry that is written": (
+        "SIZES = {'wide': 8}\nSIZES['wide'] = 8\n", "self.fc = nn.Linear(SIZES['wide'], 4)", "fc",
+    ),
+    "a parameter that is read twice": (READ_TWICE, "self.b = Block(8)", "b.fc"),
+    "a block in a loop": (BLOCK, "for i in range(2):\n    self.add_module(f'b{i}', Block(8))", "b1.fc"),
+    "blocks in a list": (BLOCK, "self.l = nn.ModuleList([Block(8) for _ in range(2)])", "l.0.fc"),
+    "a block in a block": (
+        f"{BLOCK}\nclass Outer(nn.Module):\n    def __init__(self):\n        super().__init__()\n"
+        "        self.b = Block(8)\n",
+        "self.x, self.y = Outer(), Outer()", "x.b.fc",
+    ),
+    "the default of two blocks": (DEFAULT, "self.a, self.b = Block(), Block()", "b.fc"),
+    "handed on by another class": (
+        f"{BLOCK}\nclass Outer(nn.Module):\n    def __init__(self, given):\n        super().__init__()\n"
+        "        self.b = Block(given)\n",
+        "self.x = Outer(8)", "x.b.fc",
+    ),
+    "the parameter of the model": ("", "self.fc = nn.Linear(n, 4)", "fc"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", WRITTEN_ELSEWHERE)
+def test_a_number_that_one_layer_alone_is_given_is_changed_where_it_stands(program: Program, case: str) -> None:
+    extra, body, path, line = WRITTEN_ELSEWHERE[case]
+    model = net(program, body, extra)
+    site, changes = _site(model, path), {"in_features": "9"}
+    assert site.rewrite(changes) == line
+    found = plan(Finder(model), {path: changes})
+    assert found.declined == {}
+    (edit,) = found.edits[path]
+    assert (edit.certain, edit.new) == (True, "9")
+    assert site.line(changes).line == Path(edit.file).read_text()[: edit.start].count("\n") + 1
+    before = _linears(model)
+    Path(edit.file).write_bytes(apply([edit])[edit.file])
+    after = _linears(load_file(Path(edit.file)).build())
+    assert after == before | {path: (9, before[path][1])}, "and no other layer"
+
+
+@pytest.mark.parametrize("case", READ_BY_OTHERS)
+def test_a_number_that_something_else_may_read_is_left(program: Program, case: str) -> None:
+    extra, body, path = READ_BY_OTHERS[case]
+    model = net(program, body, extra)
+    found = plan(Finder(model), {path: {"in_features": "9"}})
+    assert found.edits == {}
+    assert found.declined[path]
+
+
+def test_a_number_that_another_file_may_read_is_left(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    body = "self.fc = nn.Linear(WIDE, 4)\nself.wide = 80\nself.last = nn.Linear(self.wide, 4)"
+    model = net(program, body, "WIDE = 5_000\n")
+    wanted = {path: {"in_features": "9"} for path in ("fc", "last")}
+    assert set(plan(Finder(model), wanted).edits) == {"fc", "last"}
+    other = ModuleType("other_file")
+    other.WIDE = sys.modules[type(model).__module__].WIDE  # type: ignore[attr-defined]
+    monkeypatch.setitem(sys.modules, "other_file", other)
+    other.Heir = type("Heir", (type(model),), {"__module__": "other_file"})  # type: ignore[attr-defined]
+    assert plan(Finder(model), wanted).edits == {}
+
+
+def _linears(model: nn.Module) -> dict[str, tuple[int, int]]:
+    return {
+        name: (module.in_features, module.out_features)
+        for name, module in model.named_modules()
+        if isinstance(module, nn.Linear)
+    }
 
 
 def _site(model: nn.Module, path: str, *hints: Any) -> Site:

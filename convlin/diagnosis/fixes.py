@@ -124,11 +124,12 @@ class Lines:
         if not own:
             return Correction(site.location, said.advice)
         changes = self._wanted.get(finding.path, {}) | own
-        if site.repeated and not self._all_want(site, finding.path, changes):
+        if site.makes_others(changes) and not self._all_want(site, finding.path, changes):
             origin = self._origin(site, changes)
             told = f"{said.advice} (given at {origin.text})" if origin is not None else said.advice
         else:
-            told = site.rewrite(changes, self._beside(site, finding.path)) or said.advice
+            told = site.rewrite(changes, self._beside(site, changes, finding.path)) or said.advice
+            return Correction(site.line(changes), told, edits, unfixed)
         return Correction(site.location, told, edits, unfixed)
 
     def _corrected_call(self, finding: Finding, where: Location, said: Said) -> Correction:
@@ -157,11 +158,13 @@ class Lines:
             return Correction(where, told)
         return Correction(where, None)
 
-    def _beside(self, site: Site, path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
+    def _beside(self, site: Site, own: Mapping[str, str], path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
         """What else has to be changed on the lines of a call: layers that are made beside it."""
         for other, changes in self._wanted.items():
             found = self._site(other) if other != path and changes else None
-            if found is not None and not found.repeated and found.is_beside(site):
+            if found is None or found.makes_others(changes):
+                continue
+            if found.span(changes).is_beside(site.span(own)):
                 yield found, changes
 
     def _site(self, path: str) -> Site | None:

@@ -26,6 +26,16 @@ _OPERATIONS: Mapping[type[ast.AST], Callable[..., Any]] = {
 }  # fmt: skip
 
 
+_LITERAL: Final = (
+    ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.List, ast.operator, ast.unaryop, ast.expr_context,
+)  # fmt: skip
+
+
+def is_literal(node: ast.AST) -> bool:
+    """Plain numbers, not a variable or a call that other code may use as well."""
+    return all(isinstance(inner, _LITERAL) for inner in ast.walk(node))
+
+
 def lifted(target: object, node: ast.AST | None = None) -> Value:
     """The value that is a live object; of an object with a state of its own nothing is known."""
     if type(target) in PLAIN or (type(target) is tuple and all(type(part) in PLAIN for part in target)):

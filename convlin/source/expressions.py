@@ -7,11 +7,12 @@ import builtins
 import inspect
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from functools import partial
 from types import ModuleType
 from typing import Final
 
-from convlin.source.constants import computed, lifted, named, pattern, single, truth
+from convlin.source.constants import computed, is_literal, lifted, named, pattern, single, truth
 from convlin.source.frames import Session
 from convlin.source.state import State, joined, repeated
 from convlin.source.values import (
@@ -91,7 +92,9 @@ class Expressions(ABC):
             case ast.Starred(value=inner):
                 return self.value(inner)
             case ast.BinOp(left=left, op=operation, right=right):
-                return self.operation(node, operation, self.value(left), self.value(right))
+                found = self.operation(node, operation, self.value(left), self.value(right))
+                number = single(found) if is_literal(node) else None
+                return found if number is None else (replace(number, node=node, frame=self.frame),)
             case ast.UnaryOp(op=sign, operand=operand):
                 return computed(sign, self.value(operand)) or self.unknown(node)
             case ast.Compare(left=left, ops=[operation], comparators=[right]):

@@ -176,6 +176,7 @@ class Finder:
             made,
             certain=not rivals and len(firm) == len(sightings) and made.callee is not None,
             repeated=any(self._is_repeated(each, node) for each in firm),
+            is_made_once=self._is_made_once,
         )
 
     def _is_repeated(self, sighting: _Sighting, node: int) -> bool:
@@ -184,9 +185,10 @@ class Finder:
         if made.repeated or sum(isinstance(thing, Made) and id(thing.node) == node for thing in sighting.state.log) > 1:
             return True
         owner = made.frame.owner or sighting.state.owner
-        if owner is None:
-            return False
-        return sum(count for cls, count in self._counts.items() if issubclass(cls, owner)) > 1
+        return owner is not None and not self._is_made_once(owner)
+
+    def _is_made_once(self, owner: type) -> bool:
+        return sum(count for cls, count in self._counts.items() if issubclass(cls, owner)) <= 1
 
 
 def _names(module: nn.Module, name: str) -> frozenset[str]:

@@ -33,7 +33,7 @@ def plan(finder: Finder, wanted: Mapping[str, Changes]) -> Plan:
         if site is None:
             declined[path] = "the line that made it is not known"
         else:
-            groups.setdefault(_place(site), {})[path] = site
+            groups.setdefault(_place(site, wanted[path]), {})[path] = site
     for sites in groups.values():
         made = _edits(finder, sites, wanted)
         if isinstance(made, str):
@@ -49,7 +49,7 @@ def _edits(finder: Finder, sites: Mapping[str, Site], wanted: Mapping[str, Chang
     site = sites[paths[0]]
     if any(wanted[path] != wanted[paths[0]] for path in paths):
         return f"{site.location.file}:{site.location.line} makes layers that need different sizes"
-    if any(each.repeated for each in sites.values()):
+    if any(each.makes_others(wanted[path]) for path, each in sites.items()):
         other = next(_others(finder, site, paths), None)
         if other is not None:
             return f"{site.location.file}:{site.location.line} makes {other} as well"
@@ -68,5 +68,6 @@ def _others(finder: Finder, site: Site, paths: Iterable[str]) -> Iterator[str]:
             yield path
 
 
-def _place(site: Site) -> tuple[str, int, int]:
-    return site.location.file, site.start, site.end
+def _place(site: Site, changes: Changes) -> tuple[str, int, int]:
+    source, start, end = site.span(changes)
+    return source.name, start, end

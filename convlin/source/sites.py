@@ -8,19 +8,18 @@ from __future__ import annotations
 import ast
 import re
 import tokenize
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from convlin.records import Edit, Location
+from convlin.source.constants import is_literal
 from convlin.source.edits import Rewrite, edited, is_editable, not_to_be_written, rewrite, rewritten
-from convlin.source.syntax import Parsed, parse
+from convlin.source.syntax import parse
 from convlin.source.text import SourceText, tokens
 from convlin.source.torch_names import is_torch, parameters_of, takes_any_name
 from convlin.source.values import Const, Made, Value
-
-_LITERAL = (
-    ast.Constant, ast.BinOp, ast.UnaryOp, ast.Tuple, ast.List, ast.operator, ast.unaryop, ast.expr_context,
-)  # fmt: skip
+from convlin.source.written import Written, where_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +35,25 @@ class Argument:
     is_star: bool = False
     origin: Location | None = None
     """Where the number is written, when the argument is a name for it."""
+    written: Written | None = None
+    """The same, where nothing but this call reads it."""
+
+
+class Span(NamedTuple):
+    """A stretch of a file."""
+
+    source: SourceText
+    start: int
+    end: int
+
+    def is_beside(self, other: Span) -> bool:
+        """Whether it stands on the lines of another one, and not inside it."""
+        if self.source is not other.source:
+            return False
+        line = self.source.line
+        lines = range(line(other.start), line(other.end) + 1)
+        apart = self.end <= other.start or other.end <= self.start
+        return apart and line(self.start) in lines and line(self.end) in lines
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,31 +97,45 @@ class Site:
         """The call stands in a file of the user's, not in an installed package or a notebook cell."""
         return is_editable(self.source)
 
-    def is_beside(self, other: Site) -> bool:
-        """Whether the call stands on the lines of another one, and not inside it."""
-        if self.source is not other.source:
-            return False
-        lines = range(self.source.line(other.start), self.source.line(other.end) + 1)
-        apart = self.end <= other.start or other.end <= self.start
-        return apart and self.source.line(self.start) in lines and self.source.line(self.end) in lines
+    def span(self, changes: Mapping[str, str]) -> Span:
+        """What is to be changed: the call, or a number that is written elsewhere for it alone."""
+        place = self.written(changes)
+        return Span(self.source, self.start, self.end) if place is None else Span(place.source, place.start, place.end)
+
+    def makes_others(self, changes: Mapping[str, str]) -> bool:
+        """Whether this change would change other layers, too."""
+        place = self.written(changes)
+        return self.repeated and (place is None or not place.is_passed)
+
+    def written(self, changes: Mapping[str, str]) -> Written | None:
+        """Where the arguments to be changed are written, if that is in one place and not in the call."""
+        places = [self._argument(name) for name in changes]
+        only = places[0] if len(places) == 1 else None
+        return only.written if only is not None else None
+
+    def line(self, changes: Mapping[str, str]) -> Location:
+        """The line to change for this."""
+        source, start, _ = self.span(changes)
+        return Location(source.name, source.line(start))
 
     def rewrite(self, changes: Mapping[str, str], beside: Iterable[tuple[Site, Mapping[str, str]]] = ()) -> str | None:
         """The lines of the call with some arguments changed; None where that cannot be done.
 
-        ``beside`` are other calls on these lines (``is_beside``), and what to change in them.
+        ``beside`` are other calls on these lines (``Span.is_beside``), and what to change in them.  Where the number
+        is written elsewhere for this call alone, it is the lines there.
         """
         edits = self.edit(changes)
         others = [edit for other, wanted in beside for edit in other.edit(wanted) or ()]
-        return None if edits is None else rewritten(self.source, self.start, self.end, [*edits, *others])
+        return None if edits is None else rewritten(*self.span(changes), [*edits, *others])
 
     def edit(self, changes: Mapping[str, str]) -> tuple[Edit, ...] | None:
         """The same change as edits of the file, one for each argument; None where that cannot be done."""
         edits: list[Edit] = []
         missing: dict[str, str] = {}
         for name, new in changes.items():
-            written = [argument for argument in self.arguments if argument.name == name]
-            if written:
-                edits.append(self._replacement(written[0], new))
+            argument = self._argument(name)
+            if argument is not None:
+                edits.append(self._replacement(argument, new, self.written(changes)))
             else:
                 missing[name] = new
         if missing:
@@ -115,7 +147,15 @@ class Site:
             edits.append(Edit(self.source.name, start, start, "", new, not why_not, why_not))
         return tuple(edits)
 
-    def _replacement(self, argument: Argument, new: str) -> Edit:
+    def _argument(self, name: str) -> Argument | None:
+        return next((argument for argument in self.arguments if argument.name == name), None)
+
+    def _replacement(self, argument: Argument, new: str, place: Written | None) -> Edit:
+        if place is not None:
+            alone = replace(self, repeated=self.repeated and not place.is_passed, source=place.source)
+            why_not = alone._doubt()
+            old = place.source.text[place.start : place.end]
+            return Edit(place.source.name, place.start, place.end, old, new, not why_not, why_not)
         old = self.source.text[argument.start : argument.end]
         why_not = self._doubt()
         if not why_not and not argument.is_literal:
@@ -169,8 +209,8 @@ def _with(site: Site, end: int, new: str) -> Rewrite:
     return rewrite(site.source, site.start, site.end, replace(edit, certain=not why_not, remark=why_not))
 
 
-def site_of(made: Made, *, certain: bool, repeated: bool) -> Site:
-    """The record of a call."""
+def site_of(made: Made, *, certain: bool, repeated: bool, is_made_once: Callable[[type], bool]) -> Site:
+    """The record of a call; ``is_made_once`` says of a class whether the model has one instance of it."""
     parsed, node = made.frame.parsed, made.node
     source = parsed.source
     start, end = parsed.span(node)
@@ -188,33 +228,42 @@ def site_of(made: Made, *, certain: bool, repeated: bool) -> Site:
         repeated=repeated,
         is_plain=made.callee is not None and is_torch(made.callee),
         source=source,
-        arguments=tuple(_arguments(made)),
+        arguments=tuple(_arguments(made, is_made_once)),
         accepts=frozenset(parameter.name for parameter in names) if closed else None,
     )
 
 
-def _arguments(made: Made) -> Iterator[Argument]:
-    parsed = made.frame.parsed
+def _arguments(made: Made, is_made_once: Callable[[type], bool]) -> Iterator[Argument]:
     by_position = {} if made.callee is None else {each.position: each.name for each in parameters_of(made.callee)}
     for position, node in enumerate(made.node.args):
         if isinstance(node, ast.Starred):
             by_position = {}
         value = made.arguments.positional[position : position + 1]
-        yield _argument(parsed, node, by_position.get(position), value[0] if value else ())
+        yield _argument(made, node, by_position.get(position), value[0] if value else (), is_made_once)
     for keyword in made.node.keywords:
         name = keyword.arg
-        yield _argument(parsed, keyword.value, name, made.arguments.keywords.get(name or "", ()), name is None)
+        value_given = made.arguments.keywords.get(name or "", ())
+        yield _argument(made, keyword.value, name, value_given, is_made_once, is_star=name is None)
 
 
-def _argument(parsed: Parsed, node: ast.expr, name: str | None, value: Value, is_star: bool = False) -> Argument:
-    start, end = parsed.span(node)
-    literal = all(isinstance(inner, _LITERAL) for inner in ast.walk(node))
+def _argument(
+    made: Made,
+    node: ast.expr,
+    name: str | None,
+    value: Value,
+    is_made_once: Callable[[type], bool],
+    *,
+    is_star: bool = False,
+) -> Argument:
+    start, end = made.frame.parsed.span(node)
+    literal = is_literal(node)
     star = is_star or isinstance(node, ast.Starred)
     origin = None
     match value:
         case (Const(node=ast.expr() as written, frame=frame),) if frame is not None and not literal:
             origin = Location(frame.parsed.source.name, written.lineno)
-    return Argument(name, start, end, literal, star, origin)
+    place = None if literal or star else where_written(made, node, value, is_made_once)
+    return Argument(name, start, end, literal, star, origin, place)
 
 
 def _appended(source: SourceText, start: int, end: int, missing: Mapping[str, str]) -> tuple[int, str]:

@@ -43,11 +43,10 @@ class GrayImages(nn.Module):
 
 @mistake(
     5, (4, 20, 20),
-    Wrong("in_channels", "stages.0.0", 3, 4, "return nn.Sequential(", advice="in_channels=4 (given at channels.py:{})"),
-    mended=False,
+    Wrong("in_channels", "stages.0.0", 3, 4, "self.stage(3, 8)", "self.stage(4, 8)"),
 )  # fmt: skip
 class ChannelsInHelper(nn.Module):
-    """The line that makes the layer makes others too: which one to change is the author's to say."""
+    """The line that makes the layer makes others too: what this one is given is changed."""
 
     def __init__(self) -> None:
         super().__init__()

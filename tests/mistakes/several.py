@@ -20,19 +20,18 @@ mistake = partial(record.mistake, MISTAKES)
 
 @mistake(
     0, (1, 24, 24),
-    Wrong("in_channels", "stages.0.0.conv", 3, 1, "self.conv = nn.Conv2d(inputs,",
-          advice="in_channels=1 (given at several.py:{})"),
-    Wrong("num_features", "stages.0.1.norm", 4, 8, "self.norm = nn.BatchNorm2d(norm)",
-          advice="num_features=8 (given at several.py:{})"),
-    Wrong("in_channels", "stages.1.1.conv", 8, 16, "self.conv = nn.Conv2d(inputs,",
-          advice="in_channels=16 (given at several.py:{})"),
+    Wrong("in_channels", "stages.0.0.conv", 3, 1, "self.Block(3, 8, 8), self.Block(8, 8, 4)",
+          "self.Block(1, 8, 8), self.Block(8, 8, 8)"),
+    Wrong("num_features", "stages.0.1.norm", 4, 8, "self.Block(3, 8, 8), self.Block(8, 8, 4)",
+          "self.Block(1, 8, 8), self.Block(8, 8, 8)"),
+    Wrong("in_channels", "stages.1.1.conv", 8, 16, "self.Block(8, 16, 16), self.Block(8, 16, 16)",
+          "self.Block(8, 16, 16), self.Block(16, 16, 16)"),
     Wrong("reshape", "", 400, 576, "x = x.view(-1, 16 * 5 * 5)", "x = x.flatten(1)"),
     Wrong("in_features", "heads.first.0", 400, 576, "nn.Linear(400, 32)", "nn.Linear(576, 32)"),
     Wrong("num_features", "heads.first.1", 30, 32, "nn.BatchNorm1d(30)", "nn.BatchNorm1d(32)"),
     Wrong("in_features", "heads.first.3", 30, 32, "nn.Linear(30, 5)", "nn.Linear(32, 5)"),
     Wrong("in_features", "heads.second", 100, 576, "nn.Linear(100, 2)", "nn.Linear(576, 2)"),
     Wrong("in_features", "join", 8, 7, "self.join = nn.Linear(8, 1)", "self.join = nn.Linear(7, 1)"),
-    mended=False,
 )  # fmt: skip
 class Everything(nn.Module):
     """Nine mistakes, in lists of sequences, in a dict, in a loop, before and behind a view."""
