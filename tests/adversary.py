@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from math import prod
 from typing import Any
 
@@ -27,6 +27,8 @@ class Hole:
     right: int
     path: str
     """The layer that declares it; empty for the number of a ``view``."""
+    also: str = ""
+    """Another layer that is given the same constant."""
     arithmetic: str = ""
     """How the number is written out: as a sum, a product, or as it is."""
 
@@ -87,6 +89,7 @@ class Writer:
     def __init__(self, seed: int) -> None:
         self._random = random.Random(seed)
         self._count = 0
+        self._shared = ""
         kind = self._random.choice(["image", "image", "image", "signal", "tokens", "vector"])
         self.draft = Draft(())
         self._x = torch.zeros(0)
@@ -210,7 +213,9 @@ class Writer:
             case "size":
                 line = "x = x.view(x.size(0), -1)"
             case "number":
-                line = f"x = x.view(-1, {self._hole(features, '')})"
+                hole = self._hole(features, "")
+                line = f"x = x.view(-1, {hole})"
+                self._shared = "" if hole.startswith("<") else hole
             case _:
                 rank, features = self._x.dim() - 2, self._x.shape[1]
                 line = f"x = F.adaptive_avg_pool{rank}d(x, 1).flatten(1)"
@@ -270,7 +275,12 @@ class Writer:
 
     def _new_linear(self, given: int, out: int, name: str) -> str:
         """A ``Linear`` as people make it: by place, by name, or in a function of their own."""
-        hole = self._hole(given, name)
+        if self._shared and self._pick(True, False):  # the constant of the view in front
+            hole = self._shared
+            self.draft.holes[-1] = replace(self.draft.holes[-1], also=name)
+        else:
+            hole = self._hole(given, name)
+        self._shared = ""
         match self._pick("place", "place", "name", "function", "unpacked"):
             case "name":
                 return f"nn.Linear(out_features={out}, in_features={hole})"
@@ -301,7 +311,7 @@ class Writer:
         """The number that a layer says of its input, written in one of the ways that people have."""
         name = f"hole{len(self.draft.holes)}"
         hole = f"<{name}>"
-        self.draft.holes.append(Hole(name, right, path, self._pick("", "", "sum", "product")))
+        self.draft.holes.append(Hole(name, right, path, arithmetic=self._pick("", "", "sum", "product")))
         places = ["here", "here", "constant", "dict", "class", "self"]
         match self._pick(*places, "parameter", "local") if path else self._pick(*places):
             case "constant":

@@ -88,7 +88,7 @@ def test_a_fixed_model_is_the_intact_one(
     except Exception:  # a constructor that refuses the number: nothing can be run
         return
     summary = summarize(broken, draft.shape, batch_size=batch, dtypes=_dtype(draft.dtype))
-    layers = {hole.path for hole in (draft.holes if without else wrong)}
+    layers = {path for hole in (draft.holes if without else wrong) for path in (hole.path, hole.also)}
     blamed = {problem.path for problem in summary.problems}
     assert blamed <= layers | {""}, f"{told}\n{summary}"
     for problem in summary.problems:

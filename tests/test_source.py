@@ -644,6 +644,33 @@ def test_a_number_that_something_else_may_read_is_left(program: Program, case: s
     assert found.declined[path]
 
 
+def test_a_constant_that_several_read_is_changed_where_all_need_the_same(program: Program) -> None:
+    body = "self.norm = nn.LayerNorm(BROAD)\nself.fc = nn.Linear(BROAD, 4)\nself.last = nn.Linear(4, 2)"
+    model = net(program, body, "BROAD = 8\n")
+    five = {"norm": {"normalized_shape": "5"}, "fc": {"in_features": "5"}}
+    found = plan(Finder(model), five)
+    assert set(found.edits) == {"norm", "fc"}
+    assert {(edit.old, edit.new) for edits in found.edits.values() for edit in edits} == {("8", "5")}
+    assert found.sites["fc"].rewrite(five["fc"]) == "BROAD = 5"
+    for wanted in (five | {"fc": {"in_features": "6"}}, {"fc": {"in_features": "5"}}):
+        found = plan(Finder(model), wanted)
+        assert found.edits == {}
+        assert found.declined == dict.fromkeys(wanted, "BROAD may be used elsewhere too")
+        assert found.sites["fc"].rewrite({"in_features": "5"}) == "self.fc = nn.Linear(5, 4)"
+
+
+def test_a_constant_that_another_edit_leaves_to_one_layer(program: Program) -> None:
+    body = "self.flat = nn.Unflatten(1, (DEEP,))\nself.fc = nn.Linear(DEEP, 4)"
+    model = net(program, body, "DEEP = 8\n")
+    text = Path(_site(model, "fc").location.file).read_text()
+    start = text.index("(DEEP,)")
+    instead = Edit(_site(model, "fc").location.file, start, start + 7, "(DEEP,)", "(2, 4)")
+    wanted = {"fc": {"in_features": "5"}}
+    assert plan(Finder(model), wanted).edits == {}
+    (edit,) = plan(Finder(model), wanted, [instead]).edits["fc"]
+    assert (edit.old, edit.new) == ("8", "5")
+
+
 def test_a_number_that_another_file_may_read_is_left(program: Program, monkeypatch: pytest.MonkeyPatch) -> None:
     body = "self.fc = nn.Linear(WIDE, 4)\nself.wide = 80\nself.last = nn.Linear(self.wide, 4)"
     model = net(program, body, "WIDE = 5_000\n")

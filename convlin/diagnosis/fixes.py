@@ -74,7 +74,13 @@ class Lines:
     def _plan(self) -> Plan:
         from convlin.source.plan import plan
 
-        return plan(self._finder, {path: changes for path, changes in self._wanted.items() if changes})
+        rewritten = [
+            edit
+            for finding in self._recording.findings
+            if finding.function
+            for edit in _corrected_function(finding, self._said[id(finding)]).edits
+        ]
+        return plan(self._finder, {path: changes for path, changes in self._wanted.items() if changes}, rewritten)
 
     def correction(self, finding: Finding, said: Said) -> Correction:
         """The line to change and what to write there."""
@@ -169,7 +175,7 @@ class Lines:
 
     def _site(self, path: str) -> Site | None:
         if path not in self._sites:
-            self._sites[path] = self._finder.site(path)
+            self._sites[path] = self._plan.sites.get(path) or self._finder.site(path)
         return self._sites[path]
 
     def _origin(self, site: Site, changes: Mapping[str, Any]) -> Location | None:

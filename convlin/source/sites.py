@@ -19,7 +19,7 @@ from convlin.source.syntax import parse
 from convlin.source.text import SourceText, tokens
 from convlin.source.torch_names import is_torch, parameters_of, takes_any_name
 from convlin.source.values import Const, Made, Value
-from convlin.source.written import Written, where_written
+from convlin.source.written import Stretch, Written, where_written
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Argument:
     origin: Location | None = None
     """Where the number is written, when the argument is a name for it."""
     written: Written | None = None
-    """The same, where nothing but this call reads it."""
+    """The same, where the text tells what else reads it."""
 
 
 class Span(NamedTuple):
@@ -108,10 +108,29 @@ class Site:
         return self.repeated and (place is None or not place.is_passed)
 
     def written(self, changes: Mapping[str, str]) -> Written | None:
-        """Where the arguments to be changed are written, if that is in one place and not in the call."""
-        places = [self._argument(name) for name in changes]
-        only = places[0] if len(places) == 1 else None
+        """Where the argument to be changed is written, if that is not in the call and nothing else reads it."""
+        place = self.elsewhere(changes)
+        return None if place is None or place.others else place
+
+    def elsewhere(self, changes: Mapping[str, str]) -> Written | None:
+        """Where the argument to be changed is written, if that is not in the call; something else may read it."""
+        only = self._argument(next(iter(changes))) if len(changes) == 1 else None
         return only.written if only is not None else None
+
+    def reads(self, changes: Mapping[str, str]) -> Stretch | None:
+        """The argument to be changed, as it is written in the call."""
+        only = self._argument(next(iter(changes))) if len(changes) == 1 else None
+        return None if only is None else (self.source.name, only.start, only.end)
+
+    def alone(self) -> Site:
+        """The same call where all that reads its arguments needs the same change: as if it alone read them."""
+        return replace(
+            self,
+            arguments=tuple(
+                each if each.written is None else replace(each, written=replace(each.written, others=()))
+                for each in self.arguments
+            ),
+        )
 
     def line(self, changes: Mapping[str, str]) -> Location:
         """The line to change for this."""

@@ -1,16 +1,17 @@
-"""Where the number that a call is given by a name is written, if nothing but that call reads it.
+"""Where the number that a call is given by a name is written, and what else reads it.
 
-A constant that is bound once and read once can be changed where it stands: nothing else follows it.  So can a number
-that the one caller passes on.  Of everything else it is not known what a change would do.
+A constant that is bound once can be changed where it stands if all that reads it needs the same change.  So can a
+number that the one caller passes on.  Of everything else it is not known what a change would do.
 """
 
 from __future__ import annotations
 
 import ast
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import ModuleType
+from typing import NamedTuple
 
 from convlin.source.constants import is_literal
 from convlin.source.syntax import Function, Parsed, defaults, parameters
@@ -22,24 +23,30 @@ _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _HIDDEN = frozenset({"locals", "globals", "vars", "eval", "exec"})
 
 
+Stretch = tuple[str, int, int]
+"""A file, and where something in it starts and ends."""
+
+
 @dataclass(frozen=True, slots=True)
 class Written:
-    """The expression of a number that one call alone reads."""
+    """The expression of a number that a call is given by a name."""
 
     source: SourceText = field(repr=False)
     start: int
     end: int
     is_passed: bool
     """The code that makes the layer is given it: each caller may give another."""
+    others: tuple[Stretch, ...] = ()
+    """What else reads it."""
 
 
 def where_written(made: Made, node: ast.expr, value: Value, is_made_once: Callable[[type], bool]) -> Written | None:
-    """Where the number of the argument ``node`` is written; None where something else may read it.
+    """Where the number of the argument ``node`` is written; None where the text does not tell what else reads it.
 
     ``is_made_once`` says of a class whether the model has one instance of it.
     """
     parsed = made.frame.parsed
-    found: ast.expr | None = None
+    found: _Bound | None = None
     match node:
         case ast.Name(id=name):
             scope = _scope(parsed, node, name)
@@ -52,21 +59,18 @@ def where_written(made: Made, node: ast.expr, value: Value, is_made_once: Callab
             found = _attribute(parsed, name)
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=key)):
             found = _entry(parsed, _scope(parsed, node, name), name, key)
-    if found is None or not is_literal(found):
+    if found is None or not is_literal(found.value):
         return None
     match node:
-        case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)) if _is_at_top(parsed, found):
+        case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)) if _is_at_top(parsed, found.value):
             if _is_imported(name, made.frame.globals):
                 return None
-    return _at(parsed, found, is_passed=False)
+    others = tuple((parsed.source.name, *parsed.span(each)) for each in found.read if each is not node)
+    return Written(parsed.source, *parsed.span(found.value), is_passed=False, others=others)
 
 
 def _is_at_top(parsed: Parsed, node: ast.AST) -> bool:
     return not any(isinstance(each, _FUNCTION) for each in parsed.around(node))
-
-
-def _at(parsed: Parsed, node: ast.expr, *, is_passed: bool) -> Written:
-    return Written(parsed.source, *parsed.span(node), is_passed)
 
 
 def _is_imported(name: str, namespace: Mapping[str, object]) -> bool:
@@ -121,17 +125,26 @@ def _uses(scope: ast.AST, name: str) -> tuple[list[ast.Name], list[ast.Name]] | 
     return read, bound
 
 
-def _bound_once(parsed: Parsed, scope: ast.AST, name: str) -> ast.expr | None:
-    """What a name is bound to, where that happens once and is read once."""
+class _Bound(NamedTuple):
+    """What a name is bound to, and where it is read."""
+
+    value: ast.expr
+    read: Sequence[ast.expr]
+
+
+def _bound_once(parsed: Parsed, scope: ast.AST, name: str) -> _Bound | None:
+    """What a name is bound to, where that happens once."""
     uses = _uses(scope, name)
-    if uses is None or [len(each) for each in uses] != [1, 1]:
+    value = None if uses is None else _assigned(parsed, uses[1])
+    return None if uses is None or value is None else _Bound(value, uses[0])
+
+
+def _assigned(parsed: Parsed, targets: Sequence[ast.expr]) -> ast.expr | None:
+    """What is assigned to the one target by a statement that has no other."""
+    if len(targets) != 1:
         return None
-    return _assigned(parsed.statement(uses[1][0]), uses[1][0])
-
-
-def _assigned(statement: ast.stmt, target: ast.expr) -> ast.expr | None:
-    """What a statement assigns to this target and to no other."""
-    match statement:
+    (target,) = targets
+    match parsed.statement(target):
         case ast.Assign(targets=[only], value=value) if only is target:
             return value
         case ast.AnnAssign(target=only, value=ast.expr() as value) if only is target:
@@ -139,8 +152,8 @@ def _assigned(statement: ast.stmt, target: ast.expr) -> ast.expr | None:
     return None
 
 
-def _attribute(parsed: Parsed, name: str) -> ast.expr | None:
-    """What an attribute is set to, in a method or in the body of the class, where that is read once in the file."""
+def _attribute(parsed: Parsed, name: str) -> _Bound | None:
+    """What an attribute is set to, in a method or in the body of the class, where no other class of the file has it."""
     read: list[ast.Attribute] = []
     bound: list[ast.expr] = []
     for each in ast.walk(parsed.tree):
@@ -159,9 +172,8 @@ def _attribute(parsed: Parsed, name: str) -> ast.expr | None:
                     for target in _targets(statement)
                     if isinstance(target, ast.Name) and target.id == name
                 ]
-    if len(read) != 1 or len(bound) != 1:
-        return None
-    return _assigned(parsed.statement(bound[0]), bound[0])
+    value = _assigned(parsed, bound)
+    return None if value is None else _Bound(value, read)
 
 
 def _targets(statement: ast.stmt) -> Iterator[ast.expr]:
@@ -172,29 +184,26 @@ def _targets(statement: ast.stmt) -> Iterator[ast.expr]:
             yield target
 
 
-def _entry(parsed: Parsed, scope: ast.AST, name: str, key: object) -> ast.expr | None:
+def _entry(parsed: Parsed, scope: ast.AST, name: str, key: object) -> _Bound | None:
     """What stands under a key of a dict that is written out, where nothing is done with it but reading by key."""
     uses = _uses(scope, name)
-    if uses is None or len(uses[1]) != 1:
+    display = None if uses is None else _assigned(parsed, uses[1])
+    if uses is None or not isinstance(display, ast.Dict) or None in display.keys:
         return None
-    keys = [_key_read(parsed, each) for each in uses[0]]
-    display = _assigned(parsed.statement(uses[1][0]), uses[1][0])
-    if None in keys or keys.count(key) != 1 or not isinstance(display, ast.Dict):
-        return None
-    found = [
+    read: list[ast.Subscript] = []
+    for each in uses[0]:
+        outer = next(parsed.around(each))
+        match outer:
+            case ast.Subscript(slice=ast.Constant(value=found), ctx=ast.Load()) if outer.value is each:
+                read += [outer] if found == key else []
+            case _:
+                return None
+    values = [
         value
         for each, value in zip(display.keys, display.values, strict=True)
         if isinstance(each, ast.Constant) and each.value == key
     ]
-    return found[0] if len(found) == 1 and None not in display.keys else None
-
-
-def _key_read(parsed: Parsed, name: ast.Name) -> object:
-    outer = next(parsed.around(name))
-    match outer:
-        case ast.Subscript(slice=ast.Constant(value=key), ctx=ast.Load()) if outer.value is name:
-            return key
-    return None
+    return _Bound(values[0], read) if len(values) == 1 else None
 
 
 def _passed(
@@ -211,10 +220,10 @@ def _passed(
             return None
     default = defaults(function.args).get(name)
     if default is node:
-        return _at(made.frame.parsed, node, is_passed=False)
-    return (
-        _at(frame.parsed, node, is_passed=True) if _is_given_once(made, function, node, frame, is_made_once) else None
-    )
+        return Written(made.frame.parsed.source, *made.frame.parsed.span(node), is_passed=False)
+    if not _is_given_once(made, function, node, frame, is_made_once):
+        return None
+    return Written(frame.parsed.source, *frame.parsed.span(node), is_passed=True)
 
 
 def _is_given_once(
