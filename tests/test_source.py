@@ -635,6 +635,18 @@ def test_a_number_that_one_layer_alone_is_given_is_changed_where_it_stands(progr
     assert after == before | {path: (9, before[path][1])}, "and no other layer"
 
 
+def test_what_the_model_itself_is_given_is_changed_in_its_call(program: Program) -> None:
+    model = net(program, "self.fc = nn.Linear(n, 4)", call="Net(n=8)")
+    build = sys.modules[type(model).__module__].build
+    wanted = {"fc": {"in_features": "9"}}
+    assert plan(Finder(model), wanted).edits == {}, "who made it is not known"
+    found = plan(Finder(model, [build]), wanted)
+    assert found.sites["fc"].rewrite(wanted["fc"]) == "return Net(n=9)"
+    (edit,) = found.edits["fc"]
+    Path(edit.file).write_bytes(apply([edit])[edit.file])
+    assert load_file(Path(edit.file)).build().fc.in_features == 9
+
+
 @pytest.mark.parametrize("case", READ_BY_OTHERS)
 def test_a_number_that_something_else_may_read_is_left(program: Program, case: str) -> None:
     extra, body, path = READ_BY_OTHERS[case]

@@ -35,7 +35,7 @@ class Loaded(NamedTuple):
 
     model: nn.Module
     hints: tuple[Any, ...]
-    """The module that it came from, and the factory, if there is one."""
+    """The module that it came from, and the factory, or the class that was called without arguments."""
 
 
 class Loader:
@@ -91,7 +91,8 @@ class Loader:
         target = f"{place}:{name}"
         found = attribute(module, name, target)
         model = made(found, arguments, dict(keywords or {}), target, on_meta=device == "meta")
-        return Loaded(model, (found, module) if inspect.isfunction(found) else (module,))
+        called_plainly = inspect.isclass(found) and not arguments and not keywords
+        return Loaded(model, (found, module) if inspect.isfunction(found) or called_plainly else (module,))
 
     def _file(self, path: Path, shown: str) -> ModuleType:
         path = path.absolute()

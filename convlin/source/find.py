@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from convlin._util.gc_pause import paused
 from convlin.source.classes import ClassCode, constructed
 from convlin.source.frames import Session, TooMuchError
-from convlin.source.hints import Hint, makings
+from convlin.source.hints import NO_FILE, Hint, makings
 from convlin.source.match import Candidate, Matcher, children, within
 from convlin.source.rivals import Rivals
 from convlin.source.sites import Site, site_of
@@ -169,6 +169,8 @@ class Finder:
         ((node, sighting),) = calls.items()
         made = sighting.thing
         assert isinstance(made, Made)
+        if made.frame.parsed.source.name == NO_FILE:
+            return None
         rivals = list(self._rivals.of(made, path))
         if any(map(is_known, rivals)):
             return None

@@ -19,15 +19,20 @@ from convlin.source.frames import Session, TooMuchError
 from convlin.source.match import Candidate, Matcher
 from convlin.source.state import State
 from convlin.source.statements import Run
-from convlin.source.syntax import Parsed, bound_names, unwrapped
+from convlin.source.syntax import Parsed, bound_names, parse, unwrapped
+from convlin.source.text import indexed
 from convlin.source.torch_names import made_by
 from convlin.source.values import Arguments, Frame, Thing, Unknown, is_known, union
 
 if TYPE_CHECKING:
     from torch import nn
 
-Hint: TypeAlias = "str | PathLike[str] | FrameType | CodeType | FunctionType | ModuleType"
-"""Code to look in: a file name, a module, a function that returns the model, or a frame that holds it."""
+Hint: TypeAlias = "str | PathLike[str] | FrameType | CodeType | FunctionType | ModuleType | type"
+"""Code to look in: a file name, a module, a function that returns the model, or a frame that holds it.  The model's
+class says that it was called without arguments."""
+
+#: The name of a text that stands in no file: the call of a class which is its own hint.
+NO_FILE = "<call of the class>"
 
 
 class Makings(NamedTuple):
@@ -67,6 +72,8 @@ class _Search:
             exact = self._returned(unwrapped(hint))
         elif isinstance(hint, FrameType):
             exact = self._held(hint)
+        elif isinstance(hint, type):
+            return self._called(hint)
         if exact:
             return Makings(exact, is_all=True)
         name = file_of(hint)
@@ -91,6 +98,13 @@ class _Search:
         past = [node for node in _body(parsed, frame.f_code) if node.lineno <= frame.f_lineno]
         names = dict(frame.f_locals)
         return self._bound(names, self._run(parsed, past, ChainMap(names, frame.f_globals)))
+
+    def _called(self, cls: type) -> Makings:
+        """The model as its class makes it without arguments."""
+        parsed = parse(indexed(NO_FILE, f"model = {cls.__name__}()", None))
+        if parsed is None or cls is not type(self._root):
+            return Makings([])
+        return self._file(parsed, {cls.__name__: cls, "model": self._root})
 
     def _file(self, parsed: Parsed, namespace: Mapping[str, object]) -> Makings:
         found: list[Candidate] = []

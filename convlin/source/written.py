@@ -7,6 +7,7 @@ number that the one caller passes on.  Of everything else it is not known what a
 from __future__ import annotations
 
 import ast
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ from typing import NamedTuple
 
 from convlin.source.constants import is_literal
 from convlin.source.syntax import Function, Parsed, defaults, parameters
-from convlin.source.text import SourceText
+from convlin.source.text import SourceText, read
 from convlin.source.values import Const, Frame, Made, Value
 
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
@@ -74,13 +75,20 @@ def _is_at_top(parsed: Parsed, node: ast.AST) -> bool:
 
 
 def _is_imported(name: str, namespace: Mapping[str, object]) -> bool:
-    """Whether another file has a name of the top of this file, too."""
-    target = namespace.get(name)
+    """Whether another file that is loaded has a name of the top of this file from it."""
+    target, here = namespace.get(name), namespace.get("__file__")
     return any(
-        vars(module).get(name) is target
+        vars(module).get(name) is target and _imports_from(module, str(namespace.get("__name__")))
         for module in tuple(sys.modules.values())
-        if isinstance(module, ModuleType) and vars(module) is not namespace
+        if isinstance(module, ModuleType) and vars(module) is not namespace and vars(module).get("__file__") != here
     )
+
+
+def _imports_from(module: ModuleType, other: str) -> bool:
+    """Whether the source of a module speaks of importing another one; where there is none, it may."""
+    source = read(str(vars(module).get("__file__")))
+    last = re.escape(other.rpartition(".")[2])
+    return source is None or re.search(rf"^\s*(from|import)\b.*\b{last}\b", source.text, re.MULTILINE) is not None
 
 
 def _has_heirs(owner: type) -> bool:
@@ -229,13 +237,15 @@ def _passed(
 def _is_given_once(
     made: Made, function: Function, node: ast.expr, frame: Frame, is_made_once: Callable[[type], bool]
 ) -> bool:
-    """Whether a number stands in a call of this code itself, which runs once."""
+    """Whether a number stands in a call of this code itself, which runs once for a model."""
     outer = list(frame.parsed.around(node))
     call = outer[1] if isinstance(outer[0], ast.keyword) else outer[0]
     owner = made.frame.owner
     called = owner.__name__ if owner is not None and _is_constructor(function) else getattr(function, "name", "")
     if not isinstance(call, ast.Call) or ast.unparse(call.func).rpartition(".")[2] != called:
         return False
+    if owner is not None and _is_constructor(function) and is_made_once(owner):
+        return True
     for each in outer:
         if isinstance(each, ast.For | ast.AsyncFor | ast.While | ast.comprehension | ast.ListComp | ast.GeneratorExp):
             return False
