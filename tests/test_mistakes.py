@@ -189,7 +189,7 @@ def test_watched(mistake: Mistake, compiled: bool) -> None:
 #: What is shown for these is not written: a number may be used elsewhere or mean something else, or what the sizes
 #: look like is one of two things that may have been meant.
 UNCERTAIN = {
-    "ClassesOfOnesOwn", "LayerOfBaseClass", "ChannelsLast", "ChannelsLastNested", "ChannelsLastScaled",
+    "ClassesOfOnesOwn", "ChannelsLast", "ChannelsLastNested", "ChannelsLastScaled",
     "RecurrentIntoConvolution", "NoChannels", "BatchWithoutChannels", "BatchWithoutChannelsAndNorm",
     "VectorIntoTransposed", "VectorIntoConv1d", "NoFeatureAxis", "NoChannels1d", "NormBehindRecurrent",
     "RecurrentBehindConvolution", "LengthBeforeChannels", "TimeBeforeChannels",

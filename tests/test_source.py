@@ -577,6 +577,20 @@ WRITTEN_ELSEWHERE: dict[str, tuple[str, str, str, str]] = {
         "def linear(given, out):\n    return nn.Linear(given, out)\n", "self.a = linear(3, 4)\nself.b = linear(8, 5)",
         "b", "self.b = linear(9, 5)",
     ),
+    "handed on by another class": (
+        f"{BLOCK}\nclass Outer(nn.Module):\n    def __init__(self, given):\n        super().__init__()\n"
+        "        self.b = Block(given)\n",
+        "self.x, self.y = Outer(given=8), Outer(3)", "x.b.fc", "self.x, self.y = Outer(given=9), Outer(3)",
+    ),
+    "a constant that a block is given": (f"SIDE = 8\n{BLOCK}", "self.b = Block(SIDE)", "b.fc", "SIDE = 9"),
+    "a local name that a function is given": (
+        "def linear(given, out):\n    return nn.Linear(given, out)\n",
+        "side = 8\nself.a, self.b = linear(3, 4), linear(given=side, out=5)", "b", "side = 9",
+    ),
+    "what the class above is given": (
+        f"{BLOCK}\nclass Upper(Block):\n    def __init__(self):\n        super().__init__(8)\n", "self.b = Upper()",
+        "b.fc", "super().__init__(9)",
+    ),
     "in a Sequential": (BLOCK, "self.s = nn.Sequential(Block(3), nn.ReLU(), Block(8))", "s.2.fc",
                         "self.s = nn.Sequential(Block(3), nn.ReLU(), Block(9))"),
 }  # fmt: skip
@@ -609,10 +623,30 @@ READ_BY_OTHERS: dict[str, tuple[str, str, str]] = {
         "self.x, self.y = Outer(), Outer()", "x.b.fc",
     ),
     "the default of two blocks": (DEFAULT, "self.a, self.b = Block(), Block()", "b.fc"),
-    "handed on by another class": (
+    "handed on by another class, and read there": (
         f"{BLOCK}\nclass Outer(nn.Module):\n    def __init__(self, given):\n        super().__init__()\n"
-        "        self.b = Block(given)\n",
+        "        self.b, self.given = Block(given), given\n",
         "self.x = Outer(8)", "x.b.fc",
+    ),
+    "a function that is called in a loop": (
+        "def linear(given, out):\n    return nn.Linear(given, out)\n",
+        "self.l = nn.ModuleList()\nfor out in (4, 4):\n    self.l.append(linear(8, out))", "l.0",
+    ),
+    "a function that another one calls twice": (
+        "def linear(given, out):\n    return nn.Linear(given, out)\n\ndef head(out):\n    return linear(8, out)\n",
+        "self.a, self.b = head(3), head(4)", "b",
+    ),
+    "the class above two others": (
+        f"{BLOCK}\nclass Upper(Block):\n    def __init__(self):\n        super().__init__(8)\n",
+        "self.a, self.b = Upper(), Upper()", "b.fc",
+    ),
+    "copies of a block": (
+        f"from copy import deepcopy\n{BLOCK}", "self.a = Block(8)\nself.b = deepcopy(self.a)", "b.fc",
+    ),
+    "unpacked": (BLOCK, "self.b = Block(*[8, 4])", "b.fc"),
+    "in a dict that is unpacked": (BLOCK, "self.b = Block(**{'given': 8})", "b.fc"),
+    "a block that is made by a partial": (
+        f"{BLOCK}\nfrom functools import partial\nmake = partial(Block, 8)\n", "self.b = make()", "b.fc",
     ),
     "the parameter of the model": ("", "self.fc = nn.Linear(n, 4)", "fc"),
 }  # fmt: skip

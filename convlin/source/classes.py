@@ -13,7 +13,7 @@ from convlin.source.state import State
 from convlin.source.statements import Run
 from convlin.source.syntax import unwrapped
 from convlin.source.torch_names import init_class, is_base
-from convlin.source.values import ABSENT, SOFT, Arguments, Instance, Made, reaching
+from convlin.source.values import ABSENT, SOFT, Arguments, Called, Instance, Made, reaching
 
 
 class ClassCode:
@@ -61,18 +61,27 @@ def constructed(session: Session, this: Instance, made: Made | None) -> ClassCod
         return None
     given = Arguments(is_open=True) if made is None else made.arguments
     before = None if made is None else made.before
-    state = _after(session, function, owner, this, given, State({}, dict(before or {})))
+    is_known = made is not None and not given.is_open and not made.repeated
+    call = Called(made.node, made.frame, is_bound=True) if made is not None and is_known else None
+    state = _after(session, function, owner, this, given, State({}, dict(before or {})), call)
     return None if state is None else ClassCode(session, this, state)
 
 
 def _after(
-    session: Session, function: FunctionType, owner: type, this: Instance, given: Arguments, state: State
+    session: Session,
+    function: FunctionType,
+    owner: type,
+    this: Instance,
+    given: Arguments,
+    state: State,
+    call: Called | None = None,
 ) -> State | None:
     """What is known after a method; None where its source is not to be had, or it does not come back."""
     entered = session.enter(unwrapped(function), owner, (this,))
     if entered is None:
         return None
     node, frame = entered
+    frame.call = call
     run = Run(session, frame, State({}, dict(state.log)))
     try:
         run.function(node, given.behind((this,)))

@@ -118,9 +118,11 @@ class Site:
         return only.written if only is not None else None
 
     def reads(self, changes: Mapping[str, str]) -> Stretch | None:
-        """The argument to be changed, as it is written in the call."""
+        """The argument to be changed, as it is written in the call, or in the call that passes it on."""
         only = self._argument(next(iter(changes))) if len(changes) == 1 else None
-        return None if only is None else (self.source.name, only.start, only.end)
+        if only is None:
+            return None
+        return (self.source.name, only.start, only.end) if only.written is None else only.written.read
 
     def alone(self) -> Site:
         """The same call where all that reads its arguments needs the same change: as if it alone read them."""
@@ -281,7 +283,7 @@ def _argument(
     match value:
         case (Const(node=ast.expr() as written, frame=frame),) if frame is not None and not literal:
             origin = Location(frame.parsed.source.name, written.lineno)
-    place = None if literal or star else where_written(made, node, value, is_made_once)
+    place = None if literal or star else where_written(made.frame, node, is_made_once)
     return Argument(name, start, end, literal, star, origin, place)
 
 

@@ -18,6 +18,7 @@ from convlin.source.values import (
     Anything,
     Arguments,
     Bunch,
+    Called,
     Closure,
     Const,
     Derived,
@@ -57,6 +58,8 @@ class Run(Calls):
             frame.outer = {**code.frame.outer, **code.names, **around}
         frame.callers = (*self.frame.callers, function)
         frame.repeated = self.frame.repeated or self.looping > 0
+        if isinstance(given.node, ast.Call) and not given.is_open:
+            frame.call = Called(given.node, self.frame, is_bound=len(given.positional) > len(given.node.args))
         run = Run(self.session, frame, State({}, dict(self.state.log)))
         try:
             with self.session.share():

@@ -37,8 +37,20 @@ class Frame:
     """The functions through which this code was reached, and itself."""
     repeated: bool = False
     """The call that led here may have run more than once."""
+    call: Called | None = field(default=None, repr=False)
+    """The call itself, where all that it gives is written in it."""
     is_module: bool = False
     """Names bound here are those of ``globals``: the top of a file, or code that is read as if it stood there."""
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Called:
+    """The call that led to a body of code."""
+
+    node: ast.Call
+    frame: Frame
+    is_bound: bool
+    """The first parameter is not among its arguments: ``self``, or the class."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,15 +10,18 @@ import ast
 import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 from typing import NamedTuple
 
 from convlin.source.constants import is_literal
 from convlin.source.syntax import Function, Parsed, defaults, parameters
 from convlin.source.text import SourceText, read
-from convlin.source.values import Const, Frame, Made, Value
+from convlin.source.values import Called, Frame
 
+_LOOPS = (
+    ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp,
+)  # fmt: skip
 _FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 #: Functions that read and bind names which the text does not show.
 _HIDDEN = frozenset({"locals", "globals", "vars", "eval", "exec"})
@@ -35,27 +38,29 @@ class Written:
     source: SourceText = field(repr=False)
     start: int
     end: int
-    is_passed: bool
+    read: Stretch
+    """The argument that reads it."""
+    is_passed: bool = False
     """The code that makes the layer is given it: each caller may give another."""
     others: tuple[Stretch, ...] = ()
     """What else reads it."""
 
 
-def where_written(made: Made, node: ast.expr, value: Value, is_made_once: Callable[[type], bool]) -> Written | None:
+def where_written(frame: Frame, node: ast.expr, is_made_once: Callable[[type], bool]) -> Written | None:
     """Where the number of the argument ``node`` is written; None where the text does not tell what else reads it.
 
     ``is_made_once`` says of a class whether the model has one instance of it.
     """
-    parsed = made.frame.parsed
+    parsed = frame.parsed
     found: _Bound | None = None
     match node:
         case ast.Name(id=name):
             scope = _scope(parsed, node, name)
             if isinstance(scope, _FUNCTION) and name in {each.arg for each in parameters(scope.args)}:
-                return _passed(made, scope, name, value, is_made_once)
+                return _passed(frame, scope, name, is_made_once)
             found = _bound_once(parsed, scope, name)
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
-            if made.frame.owner is None or _has_heirs(made.frame.owner):
+            if frame.owner is None or _has_heirs(frame.owner):
                 return None
             found = _attribute(parsed, name)
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=key)):
@@ -64,10 +69,14 @@ def where_written(made: Made, node: ast.expr, value: Value, is_made_once: Callab
         return None
     match node:
         case ast.Name(id=name) | ast.Subscript(value=ast.Name(id=name)) if _is_at_top(parsed, found.value):
-            if _is_imported(name, made.frame.globals):
+            if _is_imported(name, frame.globals):
                 return None
-    others = tuple((parsed.source.name, *parsed.span(each)) for each in found.read if each is not node)
-    return Written(parsed.source, *parsed.span(found.value), is_passed=False, others=others)
+    others = tuple(_stretch(parsed, each) for each in found.read if each is not node)
+    return Written(parsed.source, *parsed.span(found.value), _stretch(parsed, node), others=others)
+
+
+def _stretch(parsed: Parsed, node: ast.expr) -> Stretch:
+    return (parsed.source.name, *parsed.span(node))
 
 
 def _is_at_top(parsed: Parsed, node: ast.AST) -> bool:
@@ -214,43 +223,62 @@ def _entry(parsed: Parsed, scope: ast.AST, name: str, key: object) -> _Bound | N
     return _Bound(values[0], read) if len(values) == 1 else None
 
 
-def _passed(
-    made: Made, function: Function, name: str, value: Value, is_made_once: Callable[[type], bool]
-) -> Written | None:
-    """The default of a parameter, or what the one call of this code gives, where the parameter is read once."""
-    uses = _uses(function, name)
-    if uses is None or [len(each) for each in uses] != [1, 0]:
+def _passed(frame: Frame, function: Function, name: str, is_made_once: Callable[[type], bool]) -> Written | None:
+    """The default of a parameter, or what the call of this code gives, where the parameter is read once."""
+    uses, call = _uses(function, name), frame.call
+    if uses is None or [len(each) for each in uses] != [1, 0] or call is None:
         return None
-    match value:
-        case (Const(node=ast.expr() as node, frame=Frame() as frame),) if is_literal(node):
-            pass
-        case _:
+    if any(isinstance(each, ast.Starred) for each in call.node.args) or any(
+        not each.arg for each in call.node.keywords
+    ):
+        return None
+    given = _argument(function, name, call)
+    if given is None:
+        default = defaults(function.args).get(name)
+        if default is None or not is_literal(default):
             return None
-    default = defaults(function.args).get(name)
-    if default is node:
-        return Written(made.frame.parsed.source, *made.frame.parsed.span(node), is_passed=False)
-    if not _is_given_once(made, function, node, frame, is_made_once):
+        return Written(frame.parsed.source, *frame.parsed.span(default), _stretch(frame.parsed, default))
+    found = _written_out(call.frame, given) or where_written(call.frame, given, is_made_once)
+    if found is None or _is_in_loop(call):
         return None
-    return Written(frame.parsed.source, *frame.parsed.span(node), is_passed=True)
+    once = found.is_passed or _is_made_once_by(call, frame, function, is_made_once)
+    return replace(found, is_passed=True) if once else None
 
 
-def _is_given_once(
-    made: Made, function: Function, node: ast.expr, frame: Frame, is_made_once: Callable[[type], bool]
-) -> bool:
-    """Whether a number stands in a call of this code itself, which runs once for a model."""
-    outer = list(frame.parsed.around(node))
-    call = outer[1] if isinstance(outer[0], ast.keyword) else outer[0]
-    owner = made.frame.owner
-    called = owner.__name__ if owner is not None and _is_constructor(function) else getattr(function, "name", "")
-    if not isinstance(call, ast.Call) or ast.unparse(call.func).rpartition(".")[2] != called:
-        return False
-    if owner is not None and _is_constructor(function) and is_made_once(owner):
-        return True
-    for each in outer:
-        if isinstance(each, ast.For | ast.AsyncFor | ast.While | ast.comprehension | ast.ListComp | ast.GeneratorExp):
-            return False
+def _written_out(frame: Frame, node: ast.expr) -> Written | None:
+    """A number that stands in a call itself."""
+    if not is_literal(node):
+        return None
+    return Written(frame.parsed.source, *frame.parsed.span(node), _stretch(frame.parsed, node))
+
+
+def _argument(function: Function, name: str, call: Called) -> ast.expr | None:
+    """What a call gives for a parameter; None where it leaves it to the default."""
+    for keyword in call.node.keywords:
+        if keyword.arg == name:
+            return keyword.value
+    places = [each.arg for each in (*function.args.posonlyargs, *function.args.args)]
+    place = places.index(name) - call.is_bound if name in places else len(call.node.args)
+    return call.node.args[place] if 0 <= place < len(call.node.args) else None
+
+
+def _is_in_loop(call: Called) -> bool:
+    """Whether a call may be run several times by the function that it stands in."""
+    for each in call.frame.parsed.around(call.node):
         if isinstance(each, _FUNCTION):
-            return _is_constructor(each) and frame.owner is not None and is_made_once(frame.owner)
+            return False
+        if isinstance(each, _LOOPS):
+            return True
+    return False
+
+
+def _is_made_once_by(call: Called, frame: Frame, function: Function, is_made_once: Callable[[type], bool]) -> bool:
+    """Whether the code that a call stands in runs once for a model, or what the call makes is there once."""
+    if _is_constructor(function) and frame.owner is not None and is_made_once(frame.owner):
+        return True
+    for each in call.frame.parsed.around(call.node):
+        if isinstance(each, _FUNCTION):
+            return _is_constructor(each) and call.frame.owner is not None and is_made_once(call.frame.owner)
     return True
 
 

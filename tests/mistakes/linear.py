@@ -188,8 +188,7 @@ class _WithClassifier(nn.Module):
 
 @mistake(
     1, (3, 9, 9),
-    Wrong("in_features", "classifier", 8, 16, "self.classifier = nn.Linear(features, classes)",
-          "self.classifier = nn.Linear(16, classes)"),
+    Wrong("in_features", "classifier", 8, 16, "super().__init__(8, 6)", "super().__init__(16, 6)"),
 )  # fmt: skip
 class LayerOfBaseClass(_WithClassifier):
     def __init__(self) -> None:
