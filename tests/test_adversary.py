@@ -135,6 +135,38 @@ def test_a_width_that_equals_the_channels_by_chance() -> None:
     assert model(torch.zeros(3, 1, 12, 12)).shape == (3, 11)
 
 
+def test_a_square_image_is_not_taken_for_channels_last() -> None:
+    """A wrong number that is the width by chance, with others: the other explanation needs as many mistakes."""
+    model = nn.Sequential(nn.Conv2d(32, 3, 3, padding=1), nn.Conv2d(3, 3, 1), nn.Flatten(), nn.Linear(64, 5))
+    first, last = summarize(model, (3, 32, 32)).problems
+    assert (first.path, first.declared, first.required) == ("0", 32, 3)
+    assert (last.path, last.declared, last.required) == ("3", 64, 3072)
+    model[0], model[3] = nn.Conv2d(3, 3, 3, padding=1), nn.Linear(3072, 5)
+    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
+
+
+class OneRowForEachLine(nn.Module):
+    """The wrong number of a ``view`` is the width of the map by chance: each of its lines becomes a sample."""
+
+    def __init__(self, view: int, features: int) -> None:
+        super().__init__()
+        self.view = view
+        self.conv, self.fc = nn.Conv2d(1, 16, 3, padding=1), nn.Linear(features, 5)
+
+    def forward(self, x: Any) -> Any:
+        return self.fc(torch.relu(self.conv(x)).view(-1, self.view))
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_the_lines_of_a_map_are_no_samples(batch: int) -> None:
+    problems = summarize(OneRowForEachLine(3, 99), (1, 3, 3), batch_size=batch).problems
+    assert [(problem.kind, problem.path, problem.required) for problem in problems] == [
+        ("batch", "", 144),
+        ("in_features", "fc", 144),
+    ]
+    assert OneRowForEachLine(144, 144)(torch.zeros(batch, 1, 3, 3)).shape == (batch, 5)
+
+
 def test_channels_last_stays_the_answer_where_it_explains_all() -> None:
     model = nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), nn.Flatten(), nn.Linear(4 * 8 * 12, 11))
     (problem,) = summarize(model, (8, 12, 3)).problems

@@ -106,7 +106,7 @@ def test_convolution(data: st.DataObject, dims: int, channels: int, transposed: 
     [
         ((1, 8, 9, 3), (0, 3, 1, 2)),
         ((1, 5, 3, 8), (0, 2, 1, 3)),
-        ((1, 5, 3, 3), (0, 3, 1, 2)),
+        ((1, 5, 6, 3), (0, 3, 1, 2)),
         ((1, 5, 3, 3, 8), (0, 2, 1, 3, 4)),
     ],
 )
@@ -128,6 +128,15 @@ def test_channels_that_stand_elsewhere(shape: tuple[int, ...], order: tuple[int,
     inside = examined(module, x, is_feature_map=True)  # behind a convolution nobody has the channels last
     assert inside is not None
     assert inside.misfits[0].note == ""
+
+
+def test_a_square_image_has_its_channels_in_their_place() -> None:
+    """With the last axis for the channels it would be 5 high and 3 wide."""
+    verdict = examined(nn.Conv2d(3, 2, 1), torch.zeros(1, 5, 3, 3), is_model_input=True)
+    assert verdict is not None
+    (misfit,) = verdict.misfits
+    assert (misfit.note, misfit.required) == ("", 5)
+    assert takes(nn.Conv2d(5, 2, 1), torch.zeros(1, 5, 3, 3))
 
 
 def test_one_sample_and_a_batch_too_many() -> None:

@@ -152,7 +152,7 @@ def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *,
             return False
         # A Linear that declares the features of one sample was to get them.
         wants_sample = linear.in_features == prod(given[1:]) != made[-1]
-        if not wants_sample and _is_meant(recording, call, given, made, strictly=completed):
+        if not wants_sample and _is_meant(recording, call, given, made, linear, strictly=completed):
             return False
         return not completed or _never_comes_back(recording, batch, made[0])
     # flatten(x) or view(1, -1): the batch went into the features.
@@ -169,8 +169,10 @@ def _is_completed(recording: Recording) -> bool:
     return recording.failure is None or bool(recording.outputs)
 
 
-def _is_meant(recording: Recording, call: Call, given: Shape, made: Shape, *, strictly: bool) -> bool:
-    """Merging whole axes into the rows is a common thing to do, unless the channels of a feature map go there.
+def _is_meant(
+    recording: Recording, call: Call, given: Shape, made: Shape, linear: nn.Linear, *, strictly: bool
+) -> bool:
+    """Merging whole axes into the rows is a common thing to do, unless those of a feature map go there.
 
     ``strictly`` where the end of the pass was seen: it tells whether the rows come back as samples.
     """
@@ -180,7 +182,9 @@ def _is_meant(recording: Recording, call: Call, given: Shape, made: Shape, *, st
     if not strictly:
         return True
     source = call.sources[0] if call.sources else UNSEEN
-    return not (is_feature_map(recording, source, len(given)) and made[-1] == prod(given[2:]))
+    # The Linear that declares just that may be one over pixels, whose channels were set last.
+    are_pixels = made[-1] != prod(given[2:]) and made[-1] == linear.in_features
+    return are_pixels or not is_feature_map(recording, source, len(given))
 
 
 def _never_comes_back(recording: Recording, batch: object, rows: object) -> bool:

@@ -38,7 +38,9 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
         others = [axis for axis in range(channels + 1, tensor.dim()) if tensor.shape[axis] == declared]
         # Behind an embedding, a recurrent layer or attention the features come last.
         others = others if arrival.is_model_input else [] if arrival.is_feature_map else others[-1:]
-        others = [] if arrival.is_in_order else others
+        # An image that is square as it is would not be with its axes in another order.
+        is_square = spatial > 1 and len(set(tensor.shape[channels + 1 :])) == 1
+        others = [] if arrival.is_in_order or is_square else others
         # Of a sample without a batch only (L, C) can be told from (C, L).
         whole = tensor.dim() == spatial + 2 or (spatial == 1 and declared > 1)
         if len(turned) == tensor.dim() and tensor.shape[turned[channels]] == declared:
