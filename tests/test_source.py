@@ -643,6 +643,12 @@ READ_BY_OTHERS: dict[str, tuple[str, str, str]] = {
     "copies of a block": (
         f"from copy import deepcopy\n{BLOCK}", "self.a = Block(8)\nself.b = deepcopy(self.a)", "b.fc",
     ),
+    "the parameter of a function around the one that makes it": (
+        "", "def make(out):\n    return nn.Linear(n, out)\nself.fc = make(8)", "fc",
+    ),
+    "an attribute that a class of another file reads": (
+        "", "self.training = 8\nself.fc = nn.Linear(self.training, 4)", "fc",
+    ),
     "unpacked": (BLOCK, "self.b = Block(*[8, 4])", "b.fc"),
     "in a dict that is unpacked": (BLOCK, "self.b = Block(**{'given': 8})", "b.fc"),
     "a block that is made by a partial": (

@@ -11,7 +11,7 @@ import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from types import ModuleType
+from types import FunctionType, ModuleType
 from typing import NamedTuple
 
 from convlin.source.constants import is_literal
@@ -57,10 +57,12 @@ def where_written(frame: Frame, node: ast.expr, is_made_once: Callable[[type], b
         case ast.Name(id=name):
             scope = _scope(parsed, node, name)
             if isinstance(scope, _FUNCTION) and name in {each.arg for each in parameters(scope.args)}:
-                return _passed(frame, scope, name, is_made_once)
+                # Of a function around this one it is not known how it was called.
+                is_own = next(each for each in parsed.around(node) if isinstance(each, _FUNCTION)) is scope
+                return _passed(frame, scope, name, is_made_once) if is_own else None
             found = _bound_once(parsed, scope, name)
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
-            if frame.owner is None or _has_heirs(frame.owner):
+            if frame.owner is None or _has_heirs(frame.owner) or _is_known_above(frame.owner, name):
                 return None
             found = _attribute(parsed, name)
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=key)):
@@ -104,6 +106,13 @@ def _has_heirs(owner: type) -> bool:
     """Whether a class in another file inherits what this one sets."""
     heirs: list[type] = owner.__subclasses__()
     return any(each.__module__ != owner.__module__ or _has_heirs(each) for each in heirs)
+
+
+def _is_known_above(owner: type, name: str) -> bool:
+    """Whether a class in another file that this one inherits from speaks of an attribute."""
+    inherited = (each for each in owner.__mro__[1:] if each.__module__ != owner.__module__)
+    methods = (each for base in inherited for each in vars(base).values() if isinstance(each, FunctionType))
+    return any(name in each.__code__.co_names for each in methods)
 
 
 def _scope(parsed: Parsed, node: ast.AST, name: str) -> ast.AST:
