@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -266,8 +266,7 @@ class Trials:
 
     def _moved(self) -> Plan:
         meta = torch.device("meta")
-        return replace(
-            self._plan,
+        return self._plan._replace(
             device=meta,
             args=tuple(map_tensors(value, lambda tensor: tensor.to(meta)) for value in self._plan.args),
             kwargs={
