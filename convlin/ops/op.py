@@ -75,6 +75,11 @@ class OnMeta(Enum):
     CLAMP = "clamp"
     GELU = "gelu"
     SAME_SHAPES = "same shapes"
+    IN_PLACE = "in place"
+    MAX_POOL = "max pool"
+    ADAPTIVE_POOL = "adaptive pool"
+    REDUCTION = "reduction"
+    JOIN = "join"
 
 
 class InLetters(Enum):
