@@ -216,12 +216,13 @@ class Trials:
     ) -> tuple[Recording, State]:
         plan = retry.plan
         with ExitStack() as stack:
+            if on_meta:
+                # Without bytes there is little to collect, and much to look through: PyTorch's compiler and sympy.
+                stack.enter_context(paused())
             keeper = stack.enter_context(untouched(self._model, self._modules))
             stack.enter_context(forgetting(self._modules))
             stack.enter_context(prepared(self._model, plan, self._mode, self._modules))
             if on_meta:
-                # Without bytes there is little to collect, and much to look through: PyTorch's compiler and sympy.
-                stack.enter_context(paused())
                 stack.enter_context(compiling())
                 stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
             if counting is not None:
