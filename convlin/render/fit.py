@@ -83,7 +83,7 @@ def giving_way(table: Table, rows: Sequence[Lines], width: int) -> set[str]:
 
 def _natural(table: Table, rows: Sequence[Lines]) -> list[int]:
     """The width of each column when nothing gives way."""
-    lines = [tuple(COLUMNS[name].header for name in table.columns), *(line for row in rows for line in row)]
+    lines = [tuple(COLUMNS[name].header for name in table.columns), *[line for row in rows for line in row]]
     return [max(map(len, column)) for column in zip(*lines, strict=True)]
 
 

@@ -47,7 +47,8 @@ class _Folder:
     def folded(self, blocks: list[Block]) -> list[Block]:
         """Fold inside the blocks first, then the blocks themselves."""
         for block in blocks:
-            block.children = self.folded(block.children)
+            if block.children:
+                block.children = self.folded(block.children)
             self._likeness[id(block)] = self._number(block)
         result: list[Block] = []
         start = 0
@@ -159,8 +160,8 @@ def _absorb(block: Block, others: Sequence[Block], rename: _Rename | None) -> No
                 draft.path = rename.applied(draft.path)
     for index, child in enumerate(block.children):
         _absorb(child, [other.children[index] for other in others], rename)
-    block.calls += tuple(call for other in others for call in other.calls)
-    block.count += sum(other.count for other in others)
+    block.calls += tuple([call for other in others for call in other.calls])
+    block.count += sum([other.count for other in others])
     if rename is not None:
         block.path = rename.applied(block.path)
 

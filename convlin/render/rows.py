@@ -263,7 +263,9 @@ class _Grouper:
     def _add(self, blocks: list[Block], level: int, groups: tuple[int, ...], base: str) -> None:
         """Add the rows of blocks that follow one another."""
         for block in blocks:
-            if not block.children or _is_transparent(block, groups):
+            if not block.children:
+                self._rows += [self._freeze(draft, level, groups, base) for draft in block.own]
+            elif _is_transparent(block, groups):
                 self._add_inside(block, level, groups, base)
             else:
                 self._add_group(block, level, groups, base)

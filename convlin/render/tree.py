@@ -43,12 +43,13 @@ class Draft:
 
     def absorb(self, others: Sequence[Draft]) -> None:
         """Add what ``others`` count, all at once: there may be a hundred thousand.  They are alike otherwise."""
-        self.calls += tuple(call for other in others for call in other.calls)
+        self.calls += tuple([call for other in others for call in other.calls])
         for other in others:
             self.count += other.count
             self.owned += other.owned
             self.memory = self.memory + other.memory
-            self.add_flops(other.flops)
+            if other.flops is not None:
+                self.add_flops(other.flops)
 
     def chain(self, following: Draft) -> None:
         """Add a function that takes what this one, or the last in its row, returns."""
