@@ -6,8 +6,8 @@ wrong, a careful one follows, in which stand-ins let the pass go on behind each 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
 
 import torch
 from torch import nn
@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 MODES = ("eval", "train", "same")
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What the passes found, and the user's own exception if that is what stopped them."""
 
     report: Report
@@ -93,7 +92,7 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
         return _with_evidence(model, outcome, mode)
     from convlin.diagnosis.problems import batch_in_shape
 
-    return replace(outcome, report=replace(outcome.report, problems=(batch_in_shape(outcome.report, taken),)))
+    return outcome._replace(report=replace(outcome.report, problems=(batch_in_shape(outcome.report, taken),)))
 
 
 def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:
@@ -103,7 +102,7 @@ def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:
     from convlin.diagnosis.evidence import with_evidence  # not loaded for a model that is right
 
     problems = with_evidence(report.problems, unwrapped(model), last.plan, mode, gradients=last.gradients)
-    return replace(outcome, report=replace(report, problems=problems))
+    return outcome._replace(report=replace(report, problems=problems))
 
 
 def _keeps_batch(report: Report, plan: Plan) -> bool:

@@ -133,7 +133,7 @@ def dtype_name(dtype: torch.dtype) -> str:
 
 def device_name(tensor: Tensor) -> str:
     """``cpu``, ``cuda:0``, ``meta``."""
-    return "cpu" if tensor.is_cpu else str(tensor.device)
+    return "cpu" if tensor.is_cpu else "meta" if tensor.is_meta else str(tensor.device)
 
 
 def describe(value: Any, read: SizeReader = sizes) -> tuple[TensorInfo, ...]:

@@ -170,7 +170,7 @@ def _derived(case: Case) -> Derivation | None:
     rule = rule_for(type(layer))
     if rule.derive is None:
         return None
-    settings: dict[str, Any] = rule.read_call(layer, tuple(tensors), case.call)
+    settings: dict[str, Any] = rule.reader()(layer) | rule.read_output_size(tuple(tensors), case.call)
     return rule.derive(Call("", case.name, _infos(tensors), settings=settings))
 
 

@@ -14,6 +14,7 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convlin import summarize
 from convlin.ops.meta_shapes import answer
+from tests.processes import python
 
 Case = tuple[Any, tuple[Any, ...], dict[str, Any]]
 
@@ -101,7 +102,8 @@ def _activation(dice: Dice) -> Case:
     x = dice.tensor(*(dice.size(4) for _ in range(dice.randint(1, 4))))
     kinds: list[tuple[Any, dict[str, Any]]] = (
         [(F.relu, {}), (F.relu, {"inplace": True}), (F.silu, {}), (F.gelu, {}), (F.gelu, {"approximate": "tanh"}),
-         (F.hardtanh, {"min_val": 0.0, "max_val": 6.0}), (torch.relu, {})]
+         (F.hardtanh, {"min_val": 0.0, "max_val": 6.0}), (torch.relu, {}), (F.hardswish, {"inplace": True}),
+         (F.hardsigmoid, {}), (F.mish, {}), (torch.sigmoid, {}), (Tensor.tanh, {})]
     )  # fmt: skip
     function, named = dice.choice(kinds)
     return function, (x,), dict(named)
@@ -110,11 +112,67 @@ def _activation(dice: Dice) -> Case:
 def _together(dice: Dice) -> Case:
     shape = [dice.size(4) for _ in range(dice.randint(1, 4))]
     left = dice.tensor(*shape)
-    right: Any = 2 if dice.random() < 0.2 else dice.tensor(*shape)
-    return dice.choice((torch.add, torch.mul, Tensor.add, Tensor.mul)), (left, right), {}
+    right: Any = dice.choice((2, 0.5, True)) if dice.random() < 0.2 else dice.tensor(*shape)
+    named = ("add", "mul", "sub", "div", "add_", "mul_", "__iadd__", "__rmul__", "sub_", "div_")
+    return getattr(Tensor, dice.choice(named)), (left, right), {}
 
 
-@pytest.mark.parametrize("make", [_convolution, _linear, _batch_norm, _layer_norm, _group_norm, _activation, _together])
+def _max_pool(dice: Dice) -> Case:
+    dims = dice.randint(1, 3)
+    shape = [dice.size(3), dice.size(3), *(dice.size() for _ in range(dims))]
+    if dice.random() < 0.1:
+        del shape[0]
+    named: dict[str, Any] = {"padding": dice.setting(dims, 0, 1), "dilation": dice.setting(dims, 1, 2)}
+    if dice.random() < 0.6:
+        named["stride"] = () if dice.random() < 0.2 else dice.setting(dims, 0 if dice.random() < 0.1 else 1, 3)
+    if dice.random() < 0.4:
+        named["ceil_mode"] = True
+    name = f"max_pool{dims}d"
+    function = getattr(dice.choice((F, torch)), name if dice.random() < 0.9 else f"{name}_with_indices", None)
+    return function or getattr(F, name), (dice.tensor(*shape), dice.setting(dims, 1, 4)), named
+
+
+def _adaptive_pool(dice: Dice) -> Case:
+    dims = dice.randint(1, 3)
+    shape = [dice.size(3), dice.size(3), *(dice.size() for _ in range(dims))]
+    size: Any = dice.choice((1, None)) if dice.random() < 0.2 else dice.setting(dims, 0, 4)
+    if isinstance(size, tuple) and dice.random() < 0.2:
+        size = (None, *size[1:])
+    return getattr(F, f"adaptive_avg_pool{dims}d"), (dice.tensor(*shape), size), {}
+
+
+def _reduction(dice: Dice) -> Case:
+    rank = dice.randint(0, 4)
+    x = dice.tensor(*(dice.size(4) for _ in range(rank)))
+    named: dict[str, Any] = {}
+    if dice.random() < 0.8:
+        most = dice.randint(0, 2)
+        dims = tuple(dice.randint(-rank - 1 if dice.random() < 0.05 else -rank, rank) for _ in range(most))
+        named["dim"] = dims if most != 1 or dice.random() < 0.5 else dims[0]
+    if "dim" in named and dice.random() < 0.4:
+        named["keepdim"] = dice.random() < 0.8
+    if dice.random() < 0.05:
+        named["dtype"] = torch.float64
+    return dice.choice((torch.mean, Tensor.mean, torch.sum, Tensor.sum, Tensor.amax)), (x,), named
+
+
+def _join(dice: Dice) -> Case:
+    shape, dim = [dice.size(4) for _ in range(dice.randint(1, 4))], dice.randint(-2, 3)
+    tensors = [dice.tensor(*shape) for _ in range(dice.randint(1, 3))]
+    if -len(shape) <= dim < len(shape):
+        shape[dim] += 1
+        tensors.append(dice.tensor(*shape))
+    given: Any = tuple(tensors) if dice.random() < 0.5 else tensors
+    return dice.choice((torch.cat, torch.concat)), (given, dim), {}
+
+
+_MAKERS = (
+    _convolution, _linear, _batch_norm, _layer_norm, _group_norm, _activation, _together, _max_pool, _adaptive_pool,
+    _reduction, _join,
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("make", _MAKERS)
 def test_the_rules_answer_as_pytorch_does(make: Callable[[Dice], Case]) -> None:
     dice = Dice(make.__name__)
     answered = 0
@@ -178,3 +236,22 @@ def test_known_layers_are_answered_for_and_told_as_in_a_real_pass(monkeypatch: p
     assert answered == [torch.conv2d, F.batch_norm, F.relu, F.linear]
     assert [call.output_shapes for call in meta.calls] == [call.output_shapes for call in real.calls]
     assert [call.settings for call in meta.calls] == [call.settings for call in real.calls]
+
+
+def test_a_residual_network_on_the_meta_device_does_not_load_the_compiler() -> None:
+    """Which PyTorch's own answers for a mean, a sum or a batch norm bring with them, in seconds."""
+    python(
+        "import sys\nimport torch\nfrom torch import nn\nfrom convlin import summarize\n"
+        "class Block(nn.Module):\n"
+        "    def __init__(self):\n"
+        "        super().__init__()\n"
+        "        self.body = nn.Sequential(nn.Conv2d(4, 4, 3, padding=1), nn.BatchNorm2d(4), nn.ReLU(inplace=True))\n"
+        "    def forward(self, x):\n"
+        "        y = self.body(x)\n"
+        "        y += x\n"
+        "        return torch.cat([y * 0.5, x + y], 1)\n"
+        "head = [nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 2)]\n"
+        "before = 'torch._dynamo' in sys.modules\n"
+        "s = summarize(nn.Sequential(nn.MaxPool2d(2), Block(), *head), (4, 8, 8), device='meta')\n"
+        "assert s.output_shape == (1, 2) and ('torch._dynamo' in sys.modules) == before\n"
+    )

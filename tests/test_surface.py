@@ -219,7 +219,7 @@ def test_every_function_spells_them_alike(name: str) -> None:
 
 
 def test_the_options_of_the_table_are_written_down_once() -> None:
-    table = {field.name: field.default for field in fields(Options)}
+    table = Options._field_defaults
     assert set(table) == set(DisplayOptions.__annotations__)
     assert table.items() <= options_of(convlin.summarize).items()
 

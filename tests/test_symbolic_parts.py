@@ -12,7 +12,6 @@ import random
 import sys
 import types
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -830,7 +829,7 @@ class Folds(nn.Module):
 def test_a_run_whose_output_has_another_batch_did_not_pass() -> None:
     plan = read_inputs(Folds(), ("L",), batch_size=2)
     for device in ("cpu", "meta"):
-        trials = Trials(Folds(), replace(plan, device=torch.device(device)), "eval", (True,))
+        trials = Trials(Folds(), plan._replace(device=torch.device(device)), "eval", (True,))
         assert trials.passes({"L": 64}, expected=True) or device == "meta"
         assert not trials.passes({"L": 128}, expected=True)
     anything = Trials(Folds(), plan, "eval", ())
@@ -1127,7 +1126,7 @@ def test_real_runs_may_make_so_many_elements_and_no_more(monkeypatch: pytest.Mon
 
 
 def test_nothing_runs_for_real_on_the_meta_device() -> None:
-    plan = replace(read_inputs(nn.ReLU(), ("L",)), device=torch.device("meta"))
+    plan = read_inputs(nn.ReLU(), ("L",))._replace(device=torch.device("meta"))
     assert Trials(nn.ReLU(), plan, "eval", ()).for_real({"L": 3}) is None
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -115,13 +115,8 @@ def estimate(
 
 def activations(report: Report) -> Size:
     """Bytes of the outputs of every layer and shape-changing function, containers left out; -1 where not known."""
-    total: Size = 0
-    for call in report.calls:
-        if not call.inner:
-            if any(-1 in info.shape for info in call.outputs):
-                return -1
-            total = total + bytes_of(call.outputs)
-    return total
+    tensors = [info for call in report.calls if not call.inner for info in call.outputs]
+    return -1 if any(-1 in info.shape for info in tensors) else bytes_of(tensors)
 
 
 def batch_of(report: Report) -> Size | None:
@@ -156,11 +151,8 @@ def _whole(amount: Size, divisor: int) -> Size:
     return amount // divisor if isinstance(amount, int) else amount / divisor
 
 
-def bytes_of(tensors: tuple[TensorInfo, ...]) -> Size:
+def bytes_of(tensors: Iterable[TensorInfo]) -> Size:
     """Bytes of the elements of all tensors."""
-    total: Size = 0
-    for info in tensors:
-        # A ragged axis of a nested tensor is -1: its bytes are not known.
-        if -1 not in info.shape:
-            total = total + info.nbytes
-    return total
+    # A ragged axis of a nested tensor is -1: its bytes are not known.
+    known = [info.nbytes for info in tensors if -1 not in info.shape]
+    return sum(known[1:], known[0]) if known else 0

@@ -150,7 +150,7 @@ def summary_of(
     else:
         outcome = observe(model, plan, mode, hints, flops=shows.needs_flops)
     if shows.needs_where:
-        outcome = replace(outcome, report=_with_lines(outcome.report, model, hints))
+        outcome = outcome._replace(report=_with_lines(outcome.report, model, hints))
     return _summary(outcome, shows)
 
 

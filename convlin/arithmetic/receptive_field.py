@@ -8,10 +8,12 @@ input, counted from 0 at the center of its first cell.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from fractions import Fraction
-from typing import NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
-Cells: TypeAlias = int | Fraction
+if TYPE_CHECKING:
+    from fractions import Fraction
+
+Cells: TypeAlias = "int | Fraction"
 
 
 class Layer(NamedTuple):
@@ -52,6 +54,8 @@ class ReceptiveField(NamedTuple):
         >>> ReceptiveField(jump=2, size=3, offset=0).start
         -1
         """
+        from fractions import Fraction  # which loads decimal: only where somebody asks
+
         return _plain(Fraction(self.offset) - Fraction(self.size - 1) / 2)
 
 
@@ -69,6 +73,8 @@ def extend(field: ReceptiveField, layer: Layer) -> ReceptiveField:
     >>> extend(ReceptiveField(), Layer(kernel_size=3, stride=2, padding=1))
     ReceptiveField(jump=2, size=3, offset=0, whole=False)
     """
+    from fractions import Fraction
+
     if layer.whole or field.whole:
         return field._replace(whole=True)
     jump, size, offset = Fraction(field.jump), Fraction(field.size), Fraction(field.offset)
@@ -118,6 +124,8 @@ def join(first: ReceptiveField, second: ReceptiveField) -> ReceptiveField:
         raise ValueError(f"paths with jumps {first.jump} and {second.jump} are not aligned")
     start = min(first.start, second.start)
     stop = max(first.start + first.size, second.start + second.size)
+    from fractions import Fraction
+
     size = Fraction(stop - start)
     return ReceptiveField(first.jump, _plain(size), _plain(start + (size - 1) / 2))
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from fractions import Fraction
 
 from convlin._util.torch_behavior import resizes_by_lanczos
 from convlin.arithmetic.common import (
@@ -33,9 +32,9 @@ def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:
     numbers = f"⌊{factor(size)}·{factor(scale)}⌋"
     if isinstance(size, int):
         return Step(axis, f"⌊{axis}·{name}⌋", numbers, int(size * scale))
-    exact = Fraction(scale)
-    if exact.denominator < 2**16:  # such a factor has no rounding error, and a fraction reads better
-        return Step(axis, f"⌊{axis}·{name}⌋", numbers, size * exact.numerator // exact.denominator)
+    numerator, denominator = scale.as_integer_ratio()
+    if denominator < 2**16:  # such a factor has no rounding error, and a fraction reads better
+        return Step(axis, f"⌊{axis}·{name}⌋", numbers, size * numerator // denominator)
     import sympy
 
     return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale))

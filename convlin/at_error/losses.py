@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
-from dataclasses import replace
 from itertools import chain
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
@@ -278,6 +277,6 @@ def _again(found: _Made, work: Callable[[Plan], T]) -> T:
 
     def on_device(plan: Plan) -> T:
         args = tuple(moved(each, plan) for each in plan.args)
-        return work(replace(plan, args=args, kwargs={name: moved(each, plan) for name, each in plan.kwargs.items()}))
+        return work(plan._replace(args=args, kwargs={name: moved(each, plan) for name, each in plan.kwargs.items()}))
 
     return run_again(found.root, found.args, found.kwargs, on_device)

@@ -75,7 +75,7 @@ def _is_right(
     try:
         new = _remade(model, wanted, _META)
         if sum(each.numel() for layer in new.values() for each in layer.parameters()) > _MOST_ELEMENTS:
-            plan = replace(plan, device=_META)
+            plan = plan._replace(device=_META)
     except CannotRemakeError:
         return False
     careful = plan.device.type == "meta"

@@ -6,15 +6,16 @@ The leaf (``layers``, ``functions``) says what does not fit, ``wording`` puts it
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
 from torch import nn
 
+from convlin._util.gc_pause import paused
 from convlin.diagnosis.fixes import Lines, written
 from convlin.diagnosis.messages import Said, fitted, say, times
-from convlin.diagnosis.several_sizes import said_of, several_sizes, told
+from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
 from convlin.diagnosis.unexplained import stopped
 from convlin.inputs import Dummy, Plan
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Report
@@ -32,9 +33,37 @@ def diagnose(
     ``model`` is as the user gave it, with nothing of the pass left on it: a size that is too small
     is answered by running it at others.
     """
-    problems: dict[tuple[Any, ...], Problem] = {}
     recording = replace(recording, findings=told(recording.findings))
     several = several_sizes(recording)
+    problems: list[Problem] = []
+    answered: set[str] = set()
+    for finding, problem in _found(report, recording, model, hints, several):
+        if needs := several.get(_attribute(finding)):
+            problem = replace(problem, required=tuple(needs))
+        elif all(other.call >= finding.call for other in recording.findings):  # nothing stands in, in front of it
+            asked = "image" if finding.misfit.kind == "in_features" else finding.misfit.kind
+            if asked not in answered:
+                claims = _other_inputs(recording, finding, model, plan, mode)
+                if claims:
+                    answered.add(asked)
+                    answer = ": ".join(claim.text for claim in claims)
+                    problem = replace(problem, message=f"{problem.message}\n{answer}", claims=claims)
+        problems.append(problem)
+    failure = recording.failure
+    if failure is not None and failure.in_torch and not _is_explained(failure, bool(problems)):
+        problems.append(stopped(recording, failure, model, plan, mode))
+    return tuple(replace(each, message=fitted(each.message, each.path or report.model)) for each in problems)
+
+
+@paused()  # until the trees of the source are gone again: nothing of the user's runs in here
+def _found(
+    report: Report,
+    recording: Recording,
+    model: nn.Module,
+    hints: Hints,
+    several: Mapping[tuple[str, str], Needs],
+) -> list[tuple[Finding, Problem]]:
+    """The findings that are told, each with what is wrong and the line to change."""
     said = {
         id(finding): said_of(finding, needs, report)
         if (needs := several.get(_attribute(finding)))
@@ -43,38 +72,19 @@ def diagnose(
     }
     wanted = [(finding.path, _changes(finding, said[id(finding)])) for finding in recording.findings]
     lines = Lines(model, wanted, hints, recording, said)
-    answered: set[str] = set()
+    found: dict[tuple[Any, ...], tuple[Finding, Problem]] = {}
     for finding in recording.findings:
         misfit = finding.misfit
-        needs = several.get(_attribute(finding))
         key = (
             misfit.kind,
             finding.path,
             finding.where if finding.function else None,
-            "" if needs else repr(misfit.required),
+            "" if several.get(_attribute(finding)) else repr(misfit.required),
             misfit.note,
         )
-        if key in problems:
-            continue
-        problems[key] = _problem(finding, said[id(finding)], lines)
-        if needs:
-            problems[key] = replace(problems[key], required=tuple(needs))
-        elif all(other.call >= finding.call for other in recording.findings):  # nothing stands in, in front of it
-            asked = "image" if misfit.kind == "in_features" else misfit.kind
-            if asked not in answered:
-                claims = _other_inputs(recording, finding, model, plan, mode)
-                if claims:
-                    answered.add(asked)
-                    answer = ": ".join(claim.text for claim in claims)
-                    problems[key] = replace(
-                        problems[key], message=f"{problems[key].message}\n{answer}", claims=claims
-                    )  # fmt: skip
-    failure = recording.failure
-    if failure is not None and failure.in_torch and not _is_explained(failure, bool(problems)):
-        problems[("stopped",)] = stopped(recording, failure, model, plan, mode)
-    return tuple(
-        replace(problem, message=fitted(problem.message, problem.path or report.model)) for problem in problems.values()
-    )
+        if key not in found:
+            found[key] = finding, _problem(finding, said[id(finding)], lines)
+    return list(found.values())
 
 
 def _attribute(finding: Finding) -> tuple[str, str]:

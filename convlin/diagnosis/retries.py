@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 import torch
 from torch import nn
@@ -20,8 +20,7 @@ from convlin.trace.state import State
 MOST_PASSES = 8
 
 
-@dataclass(frozen=True, slots=True)
-class Retry:
+class Retry(NamedTuple):
     """How one pass is made; the first is quick and changes nothing on its way."""
 
     plan: Plan
@@ -33,7 +32,7 @@ class Retry:
     """That pass has been made."""
     gradients: bool = False
     """``forward`` takes gradients itself."""
-    suspects: Suspects = field(default_factory=Suspects)
+    suspects: Suspects = Suspects()
 
 
 def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None:
@@ -45,19 +44,19 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
     refused = failure is not None and failure.in_torch
     with_indices = with_integers(plan, recording)
     if with_indices is not None:
-        return replace(retry, plan=with_indices)
+        return retry._replace(plan=with_indices)
     if not retry.gradients and failure is not None and refused and wants_gradients(failure.error):
-        return replace(retry, gradients=True)
+        return retry._replace(gradients=True)
     if not retry.careful and refused:
-        return replace(retry, careful=True)
+        return retry._replace(careful=True)
     if not retry.stands_in:
         caught = Suspects(caught=state.refusals_caught())
-        return replace(retry, stands_in=True, suspects=retry.suspects | caught)
+        return retry._replace(stands_in=True, suspects=retry.suspects | caught)
     if state.may_be_caught and not retry.has_looked:
-        return replace(retry, stands_in=False, has_looked=True)
+        return retry._replace(stands_in=False, has_looked=True)
     more = suspects(recording, batch_added=plan.adds_batch) | retry.suspects
     unbatched = not retry.careful and plan.adds_batch and has_unbatched_convolution(recording)
-    return replace(retry, careful=True, suspects=more) if more != retry.suspects or unbatched else None
+    return retry._replace(careful=True, suspects=more) if more != retry.suspects or unbatched else None
 
 
 def with_integers(plan: Plan, recording: Recording) -> Plan | None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 
@@ -23,8 +23,7 @@ class Dummy:
         return (batch_size, *(sizes[size] if isinstance(size, str) else size for size in self.shape))
 
 
-@dataclass(frozen=True, slots=True)
-class Plan:
+class Plan(NamedTuple):
     """The arguments of one forward pass; ``Dummy`` stands where a tensor is still to be made."""
 
     args: tuple[Any, ...]
@@ -56,8 +55,7 @@ class Plan:
         def change(value: Any) -> Any:
             return replace(value, dtype=dtype) if isinstance(value, Dummy) and value.place in places else value
 
-        return replace(
-            self,
+        return self._replace(
             args=tuple(change(value) for value in self.args),
             kwargs={name: change(value) for name, value in self.kwargs.items()},
         )
@@ -77,8 +75,7 @@ class Plan:
         def shorter(value: Any) -> Any:
             return replace(value, shape=value.shape[1:]) if isinstance(value, Dummy) else value
 
-        return replace(
-            self,
+        return self._replace(
             args=tuple(shorter(value) for value in self.args),
             kwargs={name: shorter(value) for name, value in self.kwargs.items()},
             batch_size=first.pop(),

@@ -9,10 +9,9 @@ normalizations) runs on a stand-in and hands on what came in.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import nn
 
@@ -20,8 +19,7 @@ from convlin.ops.misfit import Misfit
 from convlin.records import Call, Derivation, Shape
 
 
-@dataclass(frozen=True, slots=True)
-class Arrival:
+class Arrival(NamedTuple):
     """What reaches a layer, and what is known about where it came from."""
 
     args: tuple[Any, ...]
@@ -53,8 +51,7 @@ class Arrival:
         return (), {**self.kwargs, name: value}
 
 
-@dataclass(frozen=True, slots=True)
-class Verdict:
+class Verdict(NamedTuple):
     """What does not fit, and arguments that do (None where nothing can stand in)."""
 
     misfits: tuple[Misfit, ...]
@@ -71,8 +68,7 @@ Examine = Callable[[Any, Arrival], "Verdict | None"]
 Derive = Callable[[Call], "Derivation | None"]
 
 
-@dataclass(frozen=True, slots=True)
-class LayerRule:
+class LayerRule(NamedTuple):
     """What convlin knows of one family of layers."""
 
     types: tuple[type[nn.Module], ...]
@@ -94,27 +90,30 @@ class LayerRule:
     output_size_at: int | None = None
     """Where ``forward`` takes an ``output_size``, which is recorded with the settings."""
 
-    def read_call(self, module: nn.Module, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
-        """The recorded attributes of one layer and what else decides about this call of it."""
-        settings = self.read_settings(module)
-        at = self.output_size_at
-        if at is not None:
-            size = args[at] if len(args) > at else kwargs.get("output_size")
-            sizes = tuple(size) if isinstance(size, tuple | list) else (size,)
-            if all(type(one) is int for one in sizes):  # no letters, which would keep their pass alive
-                settings["output_size"] = sizes
-        return settings
+    def reader(self) -> Callable[[nn.Module], dict[str, Any]]:
+        """What reads the recorded attributes of a layer."""
+        names = self.settings
+        values = attrgetter(*names) if len(names) > 1 else None
 
-    def read_settings(self, module: nn.Module) -> dict[str, Any]:
-        """The recorded attributes of one layer."""
-        if not self.settings:
+        def read(module: nn.Module) -> dict[str, Any]:
+            if values is not None:
+                try:
+                    return dict(zip(names, values(module), strict=True))
+                except AttributeError:
+                    pass
+            return {name: getattr(module, name, None) for name in names}
+
+        return read
+
+    def read_output_size(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Any]:
+        """What else decides about one call of a layer whose ``forward`` takes an ``output_size``."""
+        at = self.output_size_at
+        if at is None:
             return {}
-        if len(self.settings) == 1:
-            return {self.settings[0]: getattr(module, self.settings[0], None)}
-        try:
-            return dict(zip(self.settings, attrgetter(*self.settings)(module), strict=True))
-        except AttributeError:
-            return {name: getattr(module, name, None) for name in self.settings}
+        size = args[at] if len(args) > at else kwargs.get("output_size")
+        sizes = tuple(size) if isinstance(size, tuple | list) else (size,)
+        # No letters, which would keep their pass alive.
+        return {"output_size": sizes} if all(type(one) is int for one in sizes) else {}
 
 
 #: Layers of any other kind: recorded as they are, without a story.

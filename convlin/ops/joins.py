@@ -77,15 +77,13 @@ _ONE = "one number for all along the dimensions that are gone"
 _OTHER = ("other", "more")
 
 
-def _sign(
-    name: str, sign: str, operator: str, *, more: tuple[str, ...] = (), on_meta: OnMeta | None = None
-) -> tuple[Op, ...]:
+def _sign(name: str, sign: str, operator: str, *more: str) -> tuple[Op, ...]:
     """The entries of an operator: as a function, in place, and under its other names."""
     return (
         Op((name,), Family.ELEMENTWISE, _broadcast, _OTHER, operators=(operator,), phrase=_STRETCH, sign=sign,
-           cells=Cells.EACH, hands_on=True, stand_in=StandIn.ELEMENTWISE, on_meta=on_meta),
+           cells=Cells.EACH, hands_on=True, stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.SAME_SHAPES),
         Op((f"{name}_",), Family.ELEMENTWISE, operators=(f"{operator}=",), phrase=_STRETCH, sign=sign,
-           cells=Cells.EACH, stand_in=StandIn.ELEMENTWISE),
+           cells=Cells.EACH, stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.IN_PLACE),
         *(
             Op((each,), Family.ELEMENTWISE, _broadcast, _OTHER, sign=sign, cells=Cells.EACH,
                stand_in=StandIn.ELEMENTWISE)
@@ -96,7 +94,7 @@ def _sign(
 
 OPS: tuple[Op, ...] = (
     Op(("cat", "concat", "concatenate"), Family.JOIN, _cat, ("dim",), role="cat", cells=Cells.EACH, hands_on=True,
-       stand_in=StandIn.JOIN),
+       stand_in=StandIn.JOIN, on_meta=OnMeta.JOIN),
     Op(("hstack",), Family.JOIN, _hstack, role="cat"),
     Op(("stack",), Family.JOIN, _stack, ("dim",), role="cat", stand_in=StandIn.JOIN),
     Op(("vstack", "dstack"), Family.JOIN, role="cat"),
@@ -109,7 +107,8 @@ OPS: tuple[Op, ...] = (
     Op(("addmm",), Family.PRODUCT, _added_product, ("batch1", "batch2", "beta", "alpha")),
     Op(("outer",), Family.PRODUCT, _outer, ("vec2",)),
     Op(("einsum",), Family.PRODUCT, _einsum, None, role="product", phrase=_PRODUCT),
-    Op(("mean", "sum", "amax"), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool", phrase=_ONE, merges=True),
+    Op(("mean", "sum", "amax"), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool", phrase=_ONE, merges=True,
+       on_meta=OnMeta.REDUCTION),
     Op(("amin", "max", "min", "argmax", "logsumexp"), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool",
        phrase=_ONE),
     Op(("argmin", "prod"), Family.REDUCTION, _reduce, ("dim", "keepdim"), phrase=_ONE),
@@ -120,10 +119,10 @@ OPS: tuple[Op, ...] = (
     Op((), Family.REDUCTION, _reduce, ("ord", "dim", "keepdim"), operators=("linalg_norm", "linalg_vector_norm")),
     Op(("cosine_similarity",), Family.REDUCTION, _distance, ("x2", "dim", "eps")),
     Op(("pairwise_distance",), Family.REDUCTION, _distance, ("x2", "p", "eps", "keepdim")),
-    *_sign("add", "+", "+", on_meta=OnMeta.SAME_SHAPES),
-    *_sign("sub", "−", "-", more=("subtract", "rsub")),
-    *_sign("mul", "×", "*", more=("multiply",), on_meta=OnMeta.SAME_SHAPES),
-    *_sign("div", "÷", "/", more=("true_divide", "divide")),
+    *_sign("add", "+", "+"),
+    *_sign("sub", "−", "-", "subtract", "rsub"),
+    *_sign("mul", "×", "*", "multiply"),
+    *_sign("div", "÷", "/", "true_divide", "divide"),
     Op(("maximum", "minimum"), Family.ELEMENTWISE, _broadcast, _OTHER, cells=Cells.EACH),
     Op(("where",), Family.ELEMENTWISE, _broadcast, _OTHER, cells=Cells.EACH, phrase=_STRETCH),
     Op(("lerp", "addcmul", "addcdiv"), Family.ELEMENTWISE, cells=Cells.EACH),

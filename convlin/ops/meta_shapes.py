@@ -21,6 +21,7 @@ from convlin import arithmetic
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.ops.names import op_of
 from convlin.ops.op import OnMeta
+from convlin.records import Derivation, Shape
 
 Rule = Callable[..., "Tensor | None"]
 
@@ -81,15 +82,16 @@ def _made(shape: tuple[Any, ...], like: Tensor) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=_META)
 
 
-@lru_cache(maxsize=4096)
-def _convolved(spatial_dims: int, shape: Any, out_channels: int, kernel_size: Any, *settings: Any) -> Any:
-    """The shape after a convolution; None where it would be refused."""
-    stride, padding, dilation = settings
+def _by_formula(like: Tensor, formula: Callable[..., Derivation], *given: Any, **settings: Any) -> Tensor | None:
+    """The tensor after a function with this formula; None where it would be refused."""
+    shape = _shape(formula, *given, **settings)
+    return None if shape is None else _made(shape, like)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _shape(formula: Callable[..., Derivation], *given: Any, **settings: Any) -> Shape | None:
     try:
-        return arithmetic.convolution(
-            shape, spatial_dims=spatial_dims, out_channels=out_channels, kernel_size=kernel_size, stride=stride,
-            padding=padding, dilation=dilation,
-        ).shape  # fmt: skip
+        return formula(*given, **settings).shape
     except ValueError:
         return None
 
@@ -114,8 +116,10 @@ def _convolution(
         return None
     if shape[1] == 1 and input.stride(1) == 1:  # torch 2.6 takes such strides for channels that come last
         return None
-    made = _convolved(spatial_dims, shape, out_channels, tuple(kernel_size), stride, padding, dilation)
-    return None if made is None else _made(made, input)
+    return _by_formula(
+        input, arithmetic.convolution, shape, spatial_dims=spatial_dims, out_channels=out_channels,
+        kernel_size=tuple(kernel_size), stride=stride, padding=padding, dilation=dilation,
+    )  # fmt: skip
 
 
 def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
@@ -175,7 +179,9 @@ def _group_norm(
 
 
 def _activation(input: Tensor, inplace: bool = False) -> Tensor | None:
-    return _made(input.shape, input) if not inplace and _is_plain(input) else None
+    if not _is_plain(input) or (inplace and type(input) is not Tensor):
+        return None
+    return input if inplace else _made(input.shape, input)
 
 
 def _clamped(input: Tensor, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Tensor | None:
@@ -186,11 +192,64 @@ def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:
     return _made(input.shape, input) if approximate in ("none", "tanh") and _is_plain(input) else None
 
 
+def _fit(input: Tensor, other: Any) -> bool:
+    """Whether a tensor and a number, or another of its shape, meet element by element."""
+    if type(other) is int or type(other) is float:
+        return _is_plain(input)
+    return type(other) in _PLAIN and _is_plain(input, other) and input.shape == other.shape
+
+
 def _together(input: Tensor, other: Any) -> Tensor | None:
-    """Two tensors of the same shape, element by element."""
-    if type(other) not in _PLAIN or not _is_plain(input, other) or input.shape != other.shape:
+    return _made(input.shape, input) if _fit(input, other) else None
+
+
+def _in_place(input: Tensor, other: Any) -> Tensor | None:
+    return input if type(input) is Tensor and _fit(input, other) else None
+
+
+def _max_pool(
+    input: Tensor,
+    kernel_size: Any,
+    stride: Any = None,
+    padding: Any = 0,
+    dilation: Any = 1,
+    ceil_mode: bool = False,
+    return_indices: bool = False,
+    *,
+    spatial_dims: int,
+) -> Tensor | None:
+    if return_indices or not _is_plain(input) or input.dim() != spatial_dims + 2 or 0 in input.shape:
         return None
-    return _made(input.shape, input)
+    return _by_formula(
+        input, arithmetic.max_pool, input.shape, spatial_dims=spatial_dims, kernel_size=kernel_size,
+        stride=None if stride == () else stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode,
+    )  # fmt: skip
+
+
+def _adaptive_pool(input: Tensor, output_size: Any, *, spatial_dims: int) -> Tensor | None:
+    if not _is_plain(input) or input.dim() != spatial_dims + 2 or 0 in input.shape:
+        return None
+    if spatial_dims == 1 and input.shape[-1] == 1:  # whose one cell is expanded, and not copied
+        return None
+    return _by_formula(input, arithmetic.adaptive_pool, input.shape, spatial_dims=spatial_dims, output_size=output_size)
+
+
+def _reduced(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | None:
+    dims = () if dim is None else dim if type(dim) is tuple else (dim,)
+    if not _is_plain(input) or input.dim() == 0 or 0 in input.shape or type(keepdim) is not bool:
+        return None
+    if any(type(each) is not int for each in dims):  # a name
+        return None
+    return _by_formula(input, arithmetic.reduce, input.shape, dim=dims, keepdim=keepdim)
+
+
+def _joined(tensors: Any, dim: int = 0) -> Tensor | None:
+    if type(tensors) not in (tuple, list) or not tensors or not _is_plain(*tensors) or None in tensors:
+        return None
+    shapes = tuple([tensor.shape for tensor in tensors])
+    if any(0 in shape for shape in shapes):
+        return None
+    return _by_formula(tensors[0], arithmetic.cat, shapes, dim=dim)
 
 
 _RULES: Mapping[OnMeta, Rule] = {
@@ -203,4 +262,9 @@ _RULES: Mapping[OnMeta, Rule] = {
     OnMeta.CLAMP: _clamped,
     OnMeta.GELU: _gelu,
     OnMeta.SAME_SHAPES: _together,
+    OnMeta.IN_PLACE: _in_place,
+    OnMeta.MAX_POOL: _max_pool,
+    OnMeta.ADAPTIVE_POOL: _adaptive_pool,
+    OnMeta.REDUCTION: _reduced,
+    OnMeta.JOIN: _joined,
 }

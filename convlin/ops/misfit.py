@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from types import MappingProxyType
+from typing import Any, NamedTuple
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
-@dataclass(frozen=True, slots=True)
-class Misfit:
+class Misfit(NamedTuple):
     """One thing about an arrival that a layer or function cannot take."""
 
     kind: str
@@ -16,8 +17,8 @@ class Misfit:
     required: Any
     note: str = ""
     """What kind of mistake it looks like (``flatten``, ``channels_last``, ``tuple``, …); read by ``diagnose``."""
-    detail: Mapping[str, Any] = field(default_factory=dict)
-    changes: Mapping[str, Any] = field(default_factory=dict)
+    detail: Mapping[str, Any] = _NOTHING
+    changes: Mapping[str, Any] = _NOTHING
     """Constructor arguments of the layer and what they should be."""
     axis: int | None = None
     """The axis of the input that it is about, where the kind does not say."""

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any, NamedTuple, TypeAlias
 
@@ -76,6 +75,11 @@ class OnMeta(Enum):
     CLAMP = "clamp"
     GELU = "gelu"
     SAME_SHAPES = "same shapes"
+    IN_PLACE = "in place"
+    MAX_POOL = "max pool"
+    ADAPTIVE_POOL = "adaptive pool"
+    REDUCTION = "reduction"
+    JOIN = "join"
 
 
 class InLetters(Enum):
@@ -100,8 +104,7 @@ class Writes(NamedTuple):
     default: Any = False
 
 
-@dataclass(frozen=True, slots=True)
-class Op:
+class Op(NamedTuple):
     """All that is known of one torch function, or of several that differ in name only.
 
     >>> Op(("hypot",), Family.ELEMENTWISE).formula is None

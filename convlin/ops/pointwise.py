@@ -23,10 +23,10 @@ def _activations(
 
 
 OPS: tuple[Op, ...] = (
-    *_activations("relu", "silu", on_meta=OnMeta.ACTIVATION),
+    *_activations("relu", "silu", "hardswish", "hardsigmoid", "mish", "sigmoid", "tanh", on_meta=OnMeta.ACTIVATION),
     *_activations("gelu", on_meta=OnMeta.GELU),
     *_activations("hardtanh", on_meta=OnMeta.CLAMP, in_letters=None),
-    *_activations("relu6", "leaky_relu", "hardswish", "hardsigmoid", "mish", "elu", "sigmoid", "tanh"),
+    *_activations("relu6", "leaky_relu", "elu"),
     *_activations("selu", "celu", "prelu", "rrelu", "softplus", "softsign", "tanhshrink", "hardshrink", "softshrink",
                   "logsigmoid", "threshold", in_letters=None),
     # Along which axis is not noted, so it is not known which cells of a map each sees.

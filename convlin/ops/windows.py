@@ -123,17 +123,18 @@ def _window(
     dims: tuple[int, ...] = (1, 2, 3),
     indices: bool = False,
     differs_on_meta: bool = False,
+    on_meta: OnMeta | None = None,
     **fixed: Any,
 ) -> tuple[Op, ...]:
     """The entries of ``name`` along one, two and three axes; with ``indices`` PyTorch has a second name for each."""
-    ends = ("", "_with_indices") if indices else ("",)
     return tuple(
         Op(
-            tuple(f"{name}{rank}d{end}" for end in ends), family,
-            of_first(formula, spatial_dims=rank, **fixed), parameters, makes_feature_map=True, role=role,
-            differs_on_meta=differs_on_meta, spatial_dims=rank,
+            (f"{name}{rank}d{end}",), family, of_first(formula, spatial_dims=rank, **fixed), parameters,
+            makes_feature_map=True, role=role, differs_on_meta=differs_on_meta, spatial_dims=rank,
+            on_meta=None if end else on_meta,
         )
         for rank in dims
+        for end in (("", "_with_indices") if indices else ("",))
     )  # fmt: skip
 
 
@@ -152,11 +153,11 @@ OPS: tuple[Op, ...] = (
     ),
     Op(("convolution",), Family.OTHER, makes_feature_map=True, role="conv"),
     Op(("conv_tbc",), Family.OTHER, mixes_cells=True, role="conv"),  # gives (time, batch, channels)
-    *_window("max_pool", Family.POOL, arithmetic.max_pool, _POOL, indices=True),
+    *_window("max_pool", Family.POOL, arithmetic.max_pool, _POOL, indices=True, on_meta=OnMeta.MAX_POOL),
     *_window("avg_pool", Family.POOL, arithmetic.avg_pool, _AVG_POOL),
     *_window("lp_pool", Family.POOL, arithmetic.lp_pool, ("norm_type", "kernel_size", "stride", "ceil_mode")),
     *_window("adaptive_avg_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Avg",
-             differs_on_meta=True),
+             differs_on_meta=True, on_meta=OnMeta.ADAPTIVE_POOL),
     *_window("adaptive_max_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Max", indices=True),
     *_window("fractional_max_pool", Family.FRACTIONAL_POOL, arithmetic.fractional_max_pool, _FRACTIONAL,
              dims=(2, 3), indices=True, differs_on_meta=True),

@@ -17,9 +17,12 @@ def chained(blocks: Sequence[Block], report: Report) -> list[Block]:
     the last's, and what is counted in it is counted for all."""
     found: list[Block] = []
     for block in blocks:
-        block.children = chained(block.children, report)
+        if block.children:
+            block.children = chained(block.children, report)
         last = found[-1] if found else None
-        if last is not None and last.draft is not None and block.draft is not None and _goes_on(last, block, report):
+        if last is None or last.draft is None or block.draft is None or block.draft.kind != "function":
+            found.append(block)
+        elif _goes_on(last, block, report):
             last.draft.chain(block.draft)
             last.calls += block.calls
         else:

@@ -26,7 +26,7 @@ _LEVEL = "level"
 
 def _table(report: Report, options: Options) -> Table:
     """Every row by itself, and what is wrong in a column of its own: blocks are folded for people, here when asked."""
-    made = build_table(report, options if options.fold else replace(options, fold=False), grouped=bool(options.tree))
+    made = build_table(report, options if options.fold else options._replace(fold=False), grouped=bool(options.tree))
     return replace(made, columns=(*made.columns, "problem")) if options.columns is None and report.mode else made
 
 

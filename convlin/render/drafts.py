@@ -10,7 +10,7 @@ from collections.abc import Callable
 from fnmatch import fnmatchcase
 
 from convlin.analysis.memory import bytes_of
-from convlin.records import Join, ModuleInfo, ParameterInfo, Problem, Report, Size
+from convlin.records import Join, ModuleInfo, Problem, Report, Size
 from convlin.render.meetings import Meetings
 from convlin.render.options import Options, patterns
 from convlin.render.tree import LISTS, Block, Draft, above, depths, parents
@@ -95,8 +95,7 @@ class Drafts:
         if call.is_function and self.options.functions == "none":
             return False
         deepest = self.options.depth
-        depth = self._depth(call.path) + call.is_function
-        if deepest is not None and depth >= deepest:
+        if deepest is not None and (depth := self._depth(call.path) + call.is_function) >= deepest:
             return depth == deepest
         if call.is_function or call.inner == 0 or call.params or (call.flops and self.options.needs_flops):
             return True
@@ -170,9 +169,9 @@ class Drafts:
 
     def _count_parameters(self) -> None:
         for module in self.report.modules:
-            own = [(_full(module, info), info) for info in module.parameters if info.alias_of is None]
+            own = [(module, info) for info in module.parameters if info.alias_of is None]
             if own:
-                (self._nearest(module.path) or self._left_over()).owned.extend(own)
+                (self._nearest(module.path) or self._left_over()).owned += own
 
     def _count_calls(self) -> None:
         for index, call in enumerate(self.report.calls):
@@ -197,6 +196,9 @@ class Drafts:
 
     def _nearest(self, path: str) -> Draft | None:
         """The first row of the module at ``path``, or of the nearest one that it lies in."""
+        own = self._of_path.get(path)
+        if own is not None:
+            return own
         return next((self._of_path[upper] for upper in above(path) if upper in self._of_path), None)
 
     # What else is shown, or not
@@ -217,12 +219,12 @@ class Drafts:
         module = self._modules.get(draft.path)
         if draft.kind == "function" or draft.counted or module is None:
             return []
-        shared = [(_full(module, info), info) for info in module.parameters if info.alias_of is not None]
+        shared = [(module, info) for info in module.parameters if info.alias_of is not None]
         rows: list[Draft] = []
-        for name, info in (*draft.owned, *shared):
-            row = Draft("parameter", name, "Parameter")
+        for holder, info in (*draft.owned, *shared):
+            row = Draft("parameter", f"{holder.path}.{info.name}" if holder.path else info.name, "Parameter")
             row.named = info
-            row.owned = [] if info.alias_of else [(name, info)]
+            row.owned = [] if info.alias_of else [(holder, info)]
             row.remark = f"is {info.alias_of}" if info.alias_of else ""
             rows.append(row)
         draft.owned = []
@@ -266,7 +268,3 @@ class Drafts:
 def _matcher(only: str) -> Callable[[str, str], bool]:
     globs = patterns(only)
     return lambda kind, path: any(fnmatchcase(kind, glob) or fnmatchcase(path, glob) for glob in globs)
-
-
-def _full(module: ModuleInfo, info: ParameterInfo) -> str:
-    return f"{module.path}.{info.name}" if module.path else info.name

@@ -9,6 +9,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from itertools import zip_longest
+from operator import gt
 
 from convlin.render import words
 from convlin.render.columns import COLUMNS
@@ -74,15 +75,15 @@ def giving_way(table: Table, rows: Sequence[Lines], width: int) -> set[str]:
     narrowed = _narrowed(table, widths, width)
     if _total(narrowed) > width:
         return set(table.columns)
-    if "output" in table.columns:
-        index = table.columns.index("output")
-        widths[index] = max(len(_NAME.sub("", line[index])) for row in rows for line in row)
+    index = table.columns.index("output") if "output" in table.columns else None
+    if index is not None and narrowed[index] < widths[index]:
+        widths[index] = max([len(_NAME.sub("", line[index])) for row in rows for line in row])
     return {name for name, before, after in zip(table.columns, widths, narrowed, strict=True) if after < before}
 
 
 def _natural(table: Table, rows: Sequence[Lines]) -> list[int]:
     """The width of each column when nothing gives way."""
-    lines = [tuple(COLUMNS[name].header for name in table.columns), *(line for row in rows for line in row)]
+    lines = [tuple(COLUMNS[name].header for name in table.columns), *[line for row in rows for line in row]]
     return [max(map(len, column)) for column in zip(*lines, strict=True)]
 
 
@@ -93,12 +94,17 @@ def _total(widths: Sequence[int]) -> int:
 def _narrowed(table: Table, widths: Sequence[int], width: int) -> list[int]:
     """The width of each column, taken from those that can give way until all of them fit."""
     found = list(widths)
-    deepest = max(map(_room, table.rows), default=0) if table.nested else 0
+    deepest: int | None = None
     for name, least in _GIVES_WAY:
+        excess = _total(found) - width
+        if excess <= 0:
+            break
         if name in table.columns:
             index = table.columns.index(name)
-            excess = max(_total(found) - width, 0)
-            at_least = max(least, len(COLUMNS[name].header), deepest if name == "layer" else 0)
+            at_least = max(least, len(COLUMNS[name].header))
+            if name == "layer" and table.nested:
+                deepest = max(map(_room, table.rows), default=0) if deepest is None else deepest
+                at_least = max(at_least, deepest)
             found[index] = min(found[index], max(found[index] - excess, at_least))
     return found
 
@@ -156,7 +162,7 @@ def _forms(path: str) -> Iterator[str]:
 
 def _wrapped(lines: Lines, widths: Sequence[int]) -> Lines:
     """One row with every cell broken where it is too wide; each column goes on by itself."""
-    if all(len(cell) <= width for line in lines for cell, width in zip(line, widths, strict=True)):
+    if not any(True in map(gt, map(len, line), widths) for line in lines):
         return lines
     columns = []
     for number, width in enumerate(widths):

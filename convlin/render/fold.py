@@ -11,8 +11,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from convlin.records import Report
-from convlin.render.tree import Block, Draft
+from convlin.render.tree import Alike, Block, Draft
 from convlin.render.words import dots
 
 #: A table longer than this is folded by itself.
@@ -32,14 +31,14 @@ class _Step(NamedTuple):
     by: int
 
 
-def fold(blocks: list[Block], report: Report, at_least: int = ENOUGH) -> list[Block]:
+def fold(blocks: list[Block], alike: Alike, at_least: int = ENOUGH) -> list[Block]:
     """The same blocks, where ``at_least`` or more alike follow one another put into one."""
-    return _Folder(report, at_least).folded(blocks)
+    return _Folder(alike, at_least).folded(blocks)
 
 
 class _Folder:
-    def __init__(self, report: Report, at_least: int) -> None:
-        self._report = report
+    def __init__(self, alike: Alike, at_least: int) -> None:
+        self._alike = alike
         self._at_least = at_least
         self._numbers: dict[Any, int] = {}
         self._likeness: dict[int, int] = {}
@@ -48,7 +47,8 @@ class _Folder:
     def folded(self, blocks: list[Block]) -> list[Block]:
         """Fold inside the blocks first, then the blocks themselves."""
         for block in blocks:
-            block.children = self.folded(block.children)
+            if block.children:
+                block.children = self.folded(block.children)
             self._likeness[id(block)] = self._number(block)
         result: list[Block] = []
         start = 0
@@ -69,8 +69,8 @@ class _Folder:
         key = (
             block.type,
             self._key(block.draft, block.path),
-            tuple((_inside(child.path, block.path), self._likeness[id(child)]) for child in block.children),
-            tuple(self._key(draft, block.path) for draft in block.extras),
+            tuple([(_inside(child.path, block.path), self._likeness[id(child)]) for child in block.children]),
+            tuple([self._key(draft, block.path) for draft in block.extras]),
         )
         return self._numbers.setdefault(key, len(self._numbers))
 
@@ -79,14 +79,13 @@ class _Folder:
             return None
         if draft.problems or draft.failed:
             return id(draft)  # like nothing else
-        calls = [self._report.calls[number] for number in draft.calls[: draft.links]]
         return (
             draft.kind, draft.type, _inside(draft.path, base), draft.count, draft.counted, draft.remark,
             draft.inputs, draft.outputs,
-            tuple((info.name, info.shape, info.dtype, info.trainable) for _, info in draft.owned),
+            tuple([(info.name, info.shape, info.dtype, info.trainable) for _, info in draft.owned]),
             draft.named and (draft.named.name, draft.named.shape, draft.named.dtype, draft.named.alias_of is None),
             str(draft.memory), str(draft.flops),
-            tuple((call.type, call.inputs, call.outputs, repr(call.settings), call.stood_in) for call in calls),
+            tuple(map(self._alike.number, draft.calls[: draft.links])),
         )  # fmt: skip
 
     def _repetition(self, blocks: Sequence[Block], start: int) -> tuple[int, int]:
@@ -116,7 +115,7 @@ class _Folder:
                     steps.append(step)
                 if step is None or step != steps[offset]:
                     return times
-            if len({step.by for step in steps if step is not None and step.by}) > 1:
+            if times == 1 and len({step.by for step in steps if step is not None and step.by}) > 1:
                 return 1  # numbers that grow apart are no repetition
             times += 1
         return times
@@ -161,8 +160,8 @@ def _absorb(block: Block, others: Sequence[Block], rename: _Rename | None) -> No
                 draft.path = rename.applied(draft.path)
     for index, child in enumerate(block.children):
         _absorb(child, [other.children[index] for other in others], rename)
-    block.calls += tuple(call for other in others for call in other.calls)
-    block.count += sum(other.count for other in others)
+    block.calls += tuple([call for other in others for call in other.calls])
+    block.count += sum([other.count for other in others])
     if rename is not None:
         block.path = rename.applied(block.path)
 
@@ -181,7 +180,7 @@ def _step(first: str, second: str) -> _Step | None:
     names, others = first.split("."), second.split(".")
     if len(names) != len(others):
         return None
-    differing = [index for index, (name, other) in enumerate(zip(names, others, strict=True)) if name != other]
+    differing = [index for index, name in enumerate(names) if name != others[index]]
     if len(differing) != 1:
         return None
     position = differing[0]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from convlin.records import Call
@@ -32,16 +32,16 @@ def output_names(call: Call) -> Mapping[str, str]:
     return names if setting in call.settings else {}
 
 
-def type_text(type_: str, calls: Sequence[Call]) -> str:
+def type_text(type_: str, calls: Iterable[Call]) -> str:
     """The type of calls that one row stands for, an index written out where it is the same in all of them.
 
     >>> type_text("Tensor[...]", [Call("", "Tensor[...]", settings={"1": (slice(None), -1)})])
     'Tensor[:, -1]'
     """
-    if type_ != "Tensor[...]" or not calls:
+    if type_ != "Tensor[...]":
         return type_
     texts = {_index(call.settings["1"]) if "1" in call.settings else None for call in calls}
-    text = texts.pop()
+    text = texts.pop() if texts else None
     return type_ if texts or text is None or len(text) > _LONGEST else f"Tensor[{text}]"
 
 

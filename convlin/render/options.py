@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, fields, replace
-from typing import Any, TypedDict
+from typing import Any, NamedTuple, TypedDict
 
 from convlin._util.suggest import nearest_or_all
 from convlin.errors import InputError
@@ -49,8 +48,7 @@ class DisplayOptions(TypedDict, total=False):
 FUNCTIONS = ("all", "shape", "none")
 
 
-@dataclass(frozen=True, slots=True)
-class Options:
+class Options(NamedTuple):
     """What a table shows.  Built by ``options``, which checks it."""
 
     columns: tuple[str, ...] | None = None
@@ -101,7 +99,7 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
     Traceback (most recent call last):
     convlin.errors.InputError: unknown column 'parms'; did you mean 'params'?
     """
-    known = [field.name for field in fields(Options)]
+    known = Options._fields
     for name in given:
         if name not in known:
             raise InputError(f"unknown option {name!r}{nearest_or_all(name, known)}")
@@ -124,7 +122,7 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
         value = checked.get(name, False)
         if not isinstance(value, bool) and not (value is None and name not in ("parameters", "batch")):
             raise InputError(f"{name}={value!r} should be True or False")
-    return replace(base or Options(), **checked)
+    return (base or Options())._replace(**checked)
 
 
 def _columns(given: Any) -> tuple[str, ...]:

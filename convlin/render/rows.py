@@ -5,19 +5,18 @@ Text, Markdown, HTML, LaTeX, CSV and data frames are all made from the same ``Ta
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, NamedTuple
 
 from convlin._util.gc_pause import paused
-from convlin.records import Call, Location, Problem, Report, Size, TensorInfo, sums
+from convlin.records import Call, Location, ParameterSums, Problem, Report, Size, TensorInfo, sums
 from convlin.render.batch import Samples
 from convlin.render.chains import chained
 from convlin.render.drafts import Drafts
 from convlin.render.fold import ENOUGH, LONG, fold
 from convlin.render.options import DEFAULT, DEFAULT_WITHOUT_PASS, Options
-from convlin.render.tree import Block, Draft, seen
+from convlin.render.tree import Alike, Block, Draft, drafts, seen
 
 #: Blanks for each level of a table with indented rows.
 INDENT = 2
@@ -25,8 +24,7 @@ INDENT = 2
 _SHARED_ROWS = "views and transposes that follow one another share a row; fold=False shows each"
 
 
-@dataclass(frozen=True, slots=True)
-class Row:
+class Row(NamedTuple):
     """One row: what it is about, and what is counted in it and in no other."""
 
     kind: str
@@ -37,7 +35,7 @@ class Row:
     type: str
     calls: tuple[int, ...] = ()
     """The calls it stands for; several where repeated blocks are folded."""
-    count: int = 1
+    times: int = 1
     """How many rows were folded into this one."""
     links: int = 1
     """How many functions, each of which takes what the one before returns, stand in this row."""
@@ -69,11 +67,11 @@ class Row:
     def label(self) -> str:
         """The first column: path, mark and multiplicity.
 
-        >>> Row("call", "layers.0–3.fc", "Linear", count=4).label
+        >>> Row("call", "layers.0–3.fc", "Linear", times=4).label
         'layers.0–3.fc ×4'
         """
         if self.kind == "function":  # a range in the path is what was folded
-            return self._marked(f"({self.path})" if self.count > 1 and self.path else "")
+            return self._marked(f"({self.path})" if self.times > 1 and self.path else "")
         return self._marked(self.path or self.type)
 
     @property
@@ -96,8 +94,11 @@ class Row:
         return f"{' ' * INDENT * self.level}{text}" if text else ""
 
     def _marked(self, name: str) -> str:
-        parts = (name, "✗" if self.problems or self.failed else "", f"×{self.count}" if self.count > 1 else "")
-        return " ".join(part for part in parts if part)
+        if self.problems or self.failed:
+            name = f"{name} ✗" if name else "✗"
+        if self.times > 1:
+            name = f"{name} ×{self.times}" if name else f"×{self.times}"
+        return name
 
 
 @dataclass(frozen=True)
@@ -108,7 +109,8 @@ class Table:
     options: Options
     columns: tuple[str, ...]
     rows: tuple[Row, ...]
-    notes: tuple[str, ...] = ()
+    notes: tuple[str, ...]
+    alike: Alike
     nested: bool = False
     """Every container has a head, and its rows are indented below it."""
 
@@ -132,6 +134,11 @@ class Table:
         """The (first) call that a row stands for."""
         return self.report.calls[row.calls[0]] if row.calls else None
 
+    @cached_property
+    def arithmetic(self) -> dict[tuple[int, int], str]:
+        """What was derived for this table, by the rule and the number of calls that are alike."""
+        return {}
+
     def chain(self, row: Row) -> list[Call]:
         """The calls that follow one another in a row; the only one in most."""
         return [self.report.calls[number] for number in row.calls[: row.links]]
@@ -144,23 +151,21 @@ def build_table(report: Report, options: Options, *, grouped: bool = False) -> T
     >>> build_table(Report("Net", (), (), "cpu", "", (), ()), Options()).columns
     ('layer', 'type', 'params')
     """
-    drafts = Drafts(report, options)
-    blocks = seen(drafts.blocks)
+    made = Drafts(report, options)
+    alike = Alike(report.calls)
+    blocks = seen(made.blocks)
     if options.fold is not False:
         blocks = chained(blocks, report)
         if options.fold:
-            blocks = fold(blocks, report, at_least=2)
-        elif sum(1 for block in blocks for _ in block.drafts()) > LONG:
-            blocks = fold(blocks, report, at_least=ENOUGH)
+            blocks = fold(blocks, alike, at_least=2)
+        elif len(drafts(blocks)) > LONG:
+            blocks = fold(blocks, alike, at_least=ENOUGH)
     freeze = _Freezer(report, None if options.batch else Samples(report))
-    if grouped:
-        rows = list(_Grouper(report, freeze).rows(blocks))
-    else:
-        rows = [freeze(draft) for block in blocks for draft in block.drafts()]
-    rows += [freeze(draft) for draft in drafts.rest]
+    rows = _Grouper(report, freeze).grouped(blocks) if grouped else list(map(freeze, drafts(blocks)))
+    rows += map(freeze, made.rest)
     shared = [_SHARED_ROWS] if any(row.links > 1 for row in rows) else []
     columns = options.columns or (DEFAULT if report.mode else DEFAULT_WITHOUT_PASS)
-    return Table(report, options, columns, tuple(rows), (*drafts.notes, *shared), nested=grouped)
+    return Table(report, options, columns, tuple(rows), (*made.notes, *shared), alike, nested=grouped)
 
 
 class _Freezer:
@@ -185,13 +190,13 @@ class _Freezer:
             named = draft.named
             outputs = (TensorInfo("", named.shape, named.dtype, named.device),)
         is_counted = draft.kind != "function" and draft.counted != "detailed"
-        owned = sums([info for _, info in draft.owned])
+        owned = sums([info for _, info in draft.owned]) if draft.owned else ParameterSums()
         return Row(
             kind=draft.kind,
             path=draft.path,
             type=draft.type,
             calls=draft.calls,
-            count=draft.count,
+            times=draft.count,
             links=draft.links,
             inputs=inputs,
             outputs=outputs,
@@ -248,41 +253,47 @@ class _Grouper:
         self._report = report
         self._freeze = freeze
         self._groups = 0
+        self._rows: list[Row] = []
 
-    def rows(self, blocks: list[Block], level: int = 0, groups: tuple[int, ...] = (), base: str = "") -> Iterator[Row]:
-        """The rows of blocks that follow one another."""
+    def grouped(self, blocks: list[Block]) -> list[Row]:
+        """The rows of all blocks."""
+        self._add(blocks, 0, (), "")
+        return self._rows
+
+    def _add(self, blocks: list[Block], level: int, groups: tuple[int, ...], base: str) -> None:
+        """Add the rows of blocks that follow one another."""
         for block in blocks:
             if not block.children:
-                yield from (self._freeze(draft, level, groups, base) for draft in block.drafts())
+                self._rows += [self._freeze(draft, level, groups, base) for draft in block.own]
             elif _is_transparent(block, groups):
-                yield from self._inside(block, level, groups, base)
+                self._add_inside(block, level, groups, base)
             else:
-                yield from self._group(block, level, groups, base)
+                self._add_group(block, level, groups, base)
 
-    def _inside(self, block: Block, level: int, groups: tuple[int, ...], base: str) -> Iterator[Row]:
-        own = (self._freeze(draft, level, groups, base) for draft in block.own)
+    def _add_inside(self, block: Block, level: int, groups: tuple[int, ...], base: str) -> None:
         if block.own_first:
-            yield from own
-        yield from self.rows(block.children, level, groups, base)
+            self._rows += [self._freeze(draft, level, groups, base) for draft in block.own]
+        self._add(block.children, level, groups, base)
         if not block.own_first:
-            yield from own
+            self._rows += [self._freeze(draft, level, groups, base) for draft in block.own]
 
-    def _group(self, block: Block, level: int, groups: tuple[int, ...], base: str) -> Iterator[Row]:
+    def _add_group(self, block: Block, level: int, groups: tuple[int, ...], base: str) -> None:
         number, self._groups = self._groups, self._groups + 1
-        rows = list(self._inside(block, level + 1, (*groups, number), block.path))
-        counted = [row for row in rows if row.kind != "group"]
+        place = len(self._rows)
+        self._add_inside(block, level + 1, (*groups, number), block.path)
+        counted = [row for row in self._rows[place:] if row.kind != "group"]
         known = [row.flops for row in counted if row.flops is not None]
         inputs, outputs = self._freeze.tensors(self._report.calls[block.calls[0]]) if block.calls else ((), ())
-        yield Row(
+        head = Row(
             kind="group",
             path=block.path,
             type=block.type,
             calls=block.calls,
-            count=block.count,
+            times=block.count,
             inputs=inputs,
             outputs=outputs,
-            params=sum(row.params or 0 for row in counted),
-            trainable=sum(row.trainable for row in counted),
+            params=sum([row.params or 0 for row in counted]),
+            trainable=sum([row.trainable for row in counted]),
             memory=_sum([row.memory for row in counted]) or 0,
             flops=_sum(known),
             level=level,
@@ -290,7 +301,7 @@ class _Grouper:
             group=number,
             base=base,
         )
-        yield from rows
+        self._rows.insert(place, head)
 
 
 def _is_transparent(block: Block, groups: tuple[int, ...]) -> bool:

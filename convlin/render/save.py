@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import replace
 from pathlib import PurePath
 
 from convlin._util.atomic_write import write_bytes
@@ -20,7 +19,7 @@ def _text(report: Report, options: Options) -> str:
     from convlin.render.text import table
 
     # A file is UTF-8 whatever the terminal can show.
-    return table(report, replace(options, ascii_only=bool(options.ascii_only))) + "\n"
+    return table(report, options._replace(ascii_only=bool(options.ascii_only))) + "\n"
 
 
 def _markdown(report: Report, options: Options) -> str:

@@ -68,9 +68,9 @@ def _chosen(options: Options | None) -> dict[str, Any]:
         return {}
     usual = Options()
     return {
-        field.name: list(value) if isinstance(value, tuple) else value
-        for field in dataclasses.fields(options)
-        if (value := getattr(options, field.name)) != getattr(usual, field.name)
+        name: list(value) if isinstance(value, tuple) else value
+        for name, value, default in zip(Options._fields, options, usual, strict=True)
+        if value != default
     }
 
 

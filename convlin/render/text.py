@@ -10,7 +10,7 @@ from dataclasses import replace
 from convlin.records import Report, problem_text
 from convlin.render import words
 from convlin.render.batch import Samples
-from convlin.render.columns import COLUMNS, Lines, lines_by_row, without
+from convlin.render.columns import COLUMNS, Lines, flat, lines_by_row, without
 from convlin.render.fit import fitted, giving_way
 from convlin.render.options import WIDTH, Options
 from convlin.render.rows import Table, build_table
@@ -43,14 +43,13 @@ def arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines
 
     Of the usual columns, the input gives way: it is nearly always the output of a row above.
     """
-    made = build_table(report, options, grouped=bool(options.tree))
+    made = build_table(report, options, grouped=options.tree is not False)
     lines = lines_by_row(made, short_heads=True)
+    if options.tree is None:
+        without_heads = flat(made, lines)
+        if len(without_heads[1]) == len(lines) or "layer" not in giving_way(*without_heads, width):
+            made, lines = without_heads
     lacking = giving_way(made, lines, width)
-    if options.tree is None and "layer" in lacking:
-        tree = build_table(report, options, grouped=True)
-        if any(row.kind == "group" for row in tree.rows):
-            made, lines = tree, lines_by_row(tree, short_heads=True)
-            lacking = giving_way(made, lines, width)
     if options.columns is None and "input" in made.columns and {"layer", "output"} & lacking:
         note = "no room for the column Input: a larger width= shows it, and so does columns="
         made, lines = without("input", replace(made, notes=(*made.notes, note)), lines)

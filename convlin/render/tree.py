@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
-from convlin.records import Call, Location, ParameterInfo, Problem, Report, Size, TensorInfo
+from convlin.records import Call, Location, ModuleInfo, ParameterInfo, Problem, Report, Size, TensorInfo
 
 #: Modules that only hold others: they are never called, and one level of nesting less is meant by them.
 LISTS = frozenset({"ModuleList", "ModuleDict"})
@@ -13,43 +14,42 @@ LISTS = frozenset({"ModuleList", "ModuleDict"})
 class Draft:
     """A row under way: folding adds others to it before it is frozen into a ``rows.Row``."""
 
-    __slots__ = (
-        "calls", "count", "counted", "failed", "flops", "inputs", "kind", "links", "memory", "named", "outputs",
-        "owned", "path", "problems", "remark", "type", "where",
-    )  # fmt: skip
+    calls: tuple[int, ...] = ()
+    count = 1
+    links = 1
+    """How many functions in a row it stands for, the same in each of ``count``."""
+    named: ParameterInfo | None = None
+    """For a row about one parameter, that one."""
+    inputs: tuple[TensorInfo, ...] = ()
+    outputs: tuple[TensorInfo, ...] = ()
+    """For a row without a call, what is shown as its tensors."""
+    where: Location | None = None
+    memory: Size = 0
+    flops: Size | None = None
+    problems: tuple[Problem, ...] = ()
+    failed = False
+    counted = ""
+    """Why its parameters are counted elsewhere: ``reused`` (in an earlier call), ``detailed`` (one by one)."""
+    remark = ""
 
     def __init__(self, kind: str, path: str, type: str, call: int | None = None) -> None:
         self.kind = kind
         self.path = path
         self.type = type
-        self.calls: tuple[int, ...] = () if call is None else (call,)
-        self.count = 1
-        self.links = 1
-        """How many functions in a row it stands for, the same in each of ``count``."""
-        self.owned: list[tuple[str, ParameterInfo]] = []
-        """Every distinct parameter counted in this row, with its full name."""
-        self.named: ParameterInfo | None = None
-        """For a row about one parameter, that one."""
-        self.inputs: tuple[TensorInfo, ...] = ()
-        self.outputs: tuple[TensorInfo, ...] = ()
-        """For a row without a call, what is shown as its tensors."""
-        self.where: Location | None = None
-        self.memory: Size = 0
-        self.flops: Size | None = None
-        self.problems: tuple[Problem, ...] = ()
-        self.failed = False
-        self.counted = ""
-        """Why its parameters are counted elsewhere: ``reused`` (in an earlier call), ``detailed`` (one by one)."""
-        self.remark = ""
+        self.owned: list[tuple[ModuleInfo, ParameterInfo]] = []
+        """Every distinct parameter counted in this row, with the module that holds it."""
+        if call is not None:
+            self.calls = (call,)
 
     def absorb(self, others: Sequence[Draft]) -> None:
         """Add what ``others`` count, all at once: there may be a hundred thousand.  They are alike otherwise."""
-        self.calls += tuple(call for other in others for call in other.calls)
+        self.calls += tuple([call for other in others for call in other.calls])
         for other in others:
             self.count += other.count
             self.owned += other.owned
             self.memory = self.memory + other.memory
-            self.add_flops(other.flops)
+            if other.flops is not None:
+                self.add_flops(other.flops)
 
     def chain(self, following: Draft) -> None:
         """Add a function that takes what this one, or the last in its row, returns."""
@@ -82,30 +82,48 @@ class Block:
         self.own_first = own_first
 
     @property
-    def is_empty(self) -> bool:
-        """Nothing of it is to be seen."""
-        return self.draft is None and not self.children and not self.extras
-
-    @property
     def own(self) -> list[Draft]:
         """The rows of the block itself, without what lies inside."""
-        return [*([self.draft] if self.draft is not None else []), *self.extras]
-
-    def drafts(self) -> Iterator[Draft]:
-        """Every row of the block, in the order of the table."""
-        if self.own_first:
-            yield from self.own
-        for child in self.children:
-            yield from child.drafts()
-        if not self.own_first:
-            yield from self.own
+        return self.extras if self.draft is None else [self.draft, *self.extras]
 
 
 def seen(blocks: Sequence[Block]) -> list[Block]:
     """The blocks that have rows, at every level: what lies too deep or is not asked for is dropped."""
     for block in blocks:
-        block.children = seen(block.children)
-    return [block for block in blocks if not block.is_empty]
+        if block.children:
+            block.children = seen(block.children)
+    return [block for block in blocks if block.draft is not None or block.children or block.extras]
+
+
+def drafts(blocks: Sequence[Block]) -> list[Draft]:
+    """Every row of the blocks, in the order of the table."""
+    found: list[Draft] = []
+    for block in blocks:
+        if not block.children:
+            found += block.own
+        elif block.own_first:
+            found += [*block.own, *drafts(block.children)]
+        else:
+            found += [*drafts(block.children), *block.own]
+    return found
+
+
+class Alike:
+    """Numbers of calls: those of which a table shows the same have the same, and each is looked at once."""
+
+    def __init__(self, calls: Sequence[Call]) -> None:
+        self._calls = calls
+        self._known: dict[int, int] = {}
+        self._numbers: dict[Any, int] = {}
+
+    def number(self, index: int) -> int:
+        """The number of ``calls[index]``."""
+        found = self._known.get(index)
+        if found is None:
+            call = self._calls[index]
+            key = (call.type, call.inputs, call.outputs, repr(call.settings), call.stood_in)
+            found = self._known[index] = self._numbers.setdefault(key, len(self._numbers))
+        return found
 
 
 def parents(calls: Sequence[Call]) -> list[int]:

@@ -129,8 +129,7 @@ def resized(plan: Plan, size: Spatial) -> Plan:
             return replace(value, shape=(value.shape[0], *size))
         return torch.zeros((*value.shape[:2], *size), dtype=value.dtype, device=plan.device)
 
-    return replace(
-        plan,
+    return plan._replace(
         args=tuple(change(value) for value in plan.args),
         kwargs={name: change(value) for name, value in plan.kwargs.items()},
     )
@@ -313,4 +312,4 @@ def _with(size: Spatial, axis: int, value: int) -> Spatial:
 
 def _cheap(model: nn.Module, plan: Plan) -> Plan:
     """The plan on the meta device, or as it is for a sharded model, whose wrapper would keep the meta tensors."""
-    return plan if sharded(modules_of(model)) else replace(plan, device=torch.device("meta"))
+    return plan if sharded(modules_of(model)) else plan._replace(device=torch.device("meta"))

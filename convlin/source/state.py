@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from itertools import compress, count
-from operator import is_not
+from operator import is_, is_not
+from typing import Any
 
 from convlin.source.values import (
     NEXT,
@@ -107,6 +108,8 @@ def joined(states: Iterable[State]) -> State:
 
 
 def _joined_locals(one: dict[str, Value], other: dict[str, Value]) -> dict[str, Value]:
+    if _are_same(one, other):
+        return dict(one)
     return {
         name: one[name]
         if name in one and one[name] is other.get(name)
@@ -116,6 +119,8 @@ def _joined_locals(one: dict[str, Value], other: dict[str, Value]) -> dict[str, 
 
 
 def _joined_logs(one: State, other: State) -> dict[Thing, Log]:
+    if _are_same(one.log, other.log):
+        return dict(one.log)
     logs = {
         thing: log
         if log is (there := other.log.get(thing))
@@ -126,6 +131,11 @@ def _joined_logs(one: State, other: State) -> dict[Thing, Log]:
     return logs
 
 
+def _are_same(one: dict[Any, Any], other: dict[Any, Any]) -> bool:
+    """Whether two ways know the very same, as behind most branches: told without a step for each thing."""
+    return len(one) == len(other) and all(map(is_, one, other)) and all(map(is_, one.values(), other.values()))
+
+
 def repeated(start: State, entry: State, end: State) -> State:
     """What is known after a loop, whose body led from ``entry`` to ``end``, was entered at ``start``."""
     names = {
@@ -134,6 +144,8 @@ def repeated(start: State, entry: State, end: State) -> State:
     }
     logs = dict(end.log)
     for thing, log in end.log.items():
+        if log is entry.log.get(thing) is start.log.get(thing):
+            continue
         known, before = entry.known(thing), start.known(thing)
         # A thing made inside the loop is made afresh at every turn: its log is that of one turn.
         if known is None or before is None or _common(known, log) < len(known):

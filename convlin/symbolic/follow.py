@@ -216,10 +216,8 @@ def _in_closed_form(recording: Recording, letters: Session) -> None:
 
 def _plain_finding(finding: Finding, letters: Session) -> Finding:
     misfit, plain = finding.misfit, letters.plain
-    return replace(
-        finding,
-        misfit=replace(
-            misfit,
+    return finding._replace(
+        misfit=misfit._replace(
             declared=plain(misfit.declared),
             required=plain(misfit.required),
             detail=plain(dict(misfit.detail)),

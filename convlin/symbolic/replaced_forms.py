@@ -67,7 +67,7 @@ def _with_required(finding: Finding, before: Mapping[str, Size], after: Mapping[
     if path not in before or before[path] == after[path] or misfit.required != before[path]:
         return finding
     changes = {name: after[path] if size == before[path] else size for name, size in misfit.changes.items()}
-    return replace(finding, misfit=replace(misfit, required=after[path], changes=changes))
+    return finding._replace(misfit=misfit._replace(required=after[path], changes=changes))
 
 
 def keyed_calls(calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -216,12 +216,13 @@ class Trials:
     ) -> tuple[Recording, State]:
         plan = retry.plan
         with ExitStack() as stack:
+            if on_meta:
+                # Without bytes there is little to collect, and much to look through: PyTorch's compiler and sympy.
+                stack.enter_context(paused())
             keeper = stack.enter_context(untouched(self._model, self._modules))
             stack.enter_context(forgetting(self._modules))
             stack.enter_context(prepared(self._model, plan, self._mode, self._modules))
             if on_meta:
-                # Without bytes there is little to collect, and much to look through: PyTorch's compiler and sympy.
-                stack.enter_context(paused())
                 stack.enter_context(compiling())
                 stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
             if counting is not None:
@@ -266,8 +267,7 @@ class Trials:
 
     def _moved(self) -> Plan:
         meta = torch.device("meta")
-        return replace(
-            self._plan,
+        return self._plan._replace(
             device=meta,
             args=tuple(map_tensors(value, lambda tensor: tensor.to(meta)) for value in self._plan.args),
             kwargs={

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from math import prod
 
 from torch import Tensor
@@ -28,7 +27,7 @@ def folded(fold: Fold, wanted: tuple[int, ...] | None, made: Shape) -> Misfit:
 
 def of_flatten(misfit: Misfit) -> Misfit:
     """The same for ``nn.Flatten(start_dim=0)``: a number of the layer's fixes it."""
-    return replace(misfit, changes={"start_dim": 1})
+    return misfit._replace(changes={"start_dim": 1})
 
 
 def kept(tensor: Tensor, misfit: Misfit) -> Tensor:

@@ -7,7 +7,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
+from operator import or_
 from typing import Any, NamedTuple
 
 from torch import Tensor, nn
@@ -30,8 +31,7 @@ class Written(NamedTuple):
     """Of the module that is called there: the layer, or the container whose first layer it is."""
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """A misfit and where it was met; ``diagnose`` puts it into words."""
 
     misfit: Misfit
@@ -52,7 +52,7 @@ class Finding:
     """What the user calls the inputs that no call made (``self.weight``), where it is known."""
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Failure:
     """Where a pass stopped."""
 
@@ -82,8 +82,7 @@ class Failure:
     """The model inputs made by convlin that the failing function's tensors come from."""
 
 
-@dataclass(frozen=True, slots=True)
-class Refusal:
+class Refusal(NamedTuple):
     """What refused its input: a function at a line of the user's, or a layer of PyTorch's."""
 
     path: str
@@ -107,8 +106,7 @@ class Fold:
     """Of features made into an image: the channels are right, and the features are not."""
 
 
-@dataclass(frozen=True, slots=True)
-class Suspects:
+class Suspects(NamedTuple):
     """What an earlier pass showed to be a mistake although nothing raised."""
 
     folds: frozenset[Fold] = frozenset()
@@ -122,10 +120,10 @@ class Suspects:
     """What ``forward`` tries, and goes on without: no mistake."""
 
     def __or__(self, other: Suspects) -> Suspects:
-        return Suspects(*(getattr(self, each.name) | getattr(other, each.name) for each in fields(self)))
+        return Suspects(*map(or_, self, other))
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class Recording:
     """Everything that one pass showed."""
 
@@ -228,17 +226,11 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
     return False
 
 
-@dataclass(slots=True)
 class Frame:
     """A module under way."""
 
-    module: nn.Module
-    path: str
-    start: int
-    is_leaf: bool
     inputs: tuple[TensorInfo, ...] = ()
     sources: tuple[Source, ...] = ()
-    findings: list[Misfit] = field(default_factory=list)
     arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """What reached the module, kept while it runs and only where a failure is examined afterwards."""
     called_at: Location | None = None
@@ -264,3 +256,11 @@ class Frame:
     """The exception that was being handled when the module was called: it runs in an ``except`` block."""
     error: BaseException | None = None
     """What the module raised, which somebody around it may have caught."""
+
+    def __init__(self, module: nn.Module, path: str, start: int, is_leaf: bool) -> None:
+        self.module = module
+        self.path = path
+        self.start = start
+        """How many calls were complete when it was called."""
+        self.is_leaf = is_leaf
+        self.findings: list[Misfit] = []

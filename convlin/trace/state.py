@@ -5,8 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from operator import attrgetter
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -27,8 +26,7 @@ if TYPE_CHECKING:
 _PLAIN = (int, float, str, bool, type(None), type(...), torch.SymInt, torch.SymFloat, torch.SymBool)
 
 
-@dataclass(frozen=True, slots=True)
-class KnownType:
+class KnownType(NamedTuple):
     """What is known of a class of modules."""
 
     rule: LayerRule
@@ -38,29 +36,19 @@ class KnownType:
     is_linear: bool
     derive: Derive | None
     """How its output shape is derived, where ``forward`` is PyTorch's own."""
-    values: Callable[[nn.Module], Any] | None
-    """Reads all the settings of a layer at once; None where there are too few for that."""
+    settings: Callable[[nn.Module], dict[str, Any]]
+    """Reads the recorded attributes of a layer."""
 
     @classmethod
     def of(cls, kind: type) -> KnownType:
         """Look up everything about a class."""
         rule = rule_for(kind)
-        values = attrgetter(*rule.settings) if len(rule.settings) > 1 else None
         as_documented = runs_as_documented(kind)
         derive = rule.derive if as_documented else None
-        return cls(rule, kind.__name__, as_documented, issubclass(kind, nn.Linear), derive, values)
-
-    def settings(self, module: nn.Module) -> Mapping[str, Any]:
-        """The recorded attributes of one layer."""
-        if self.values is not None:
-            try:
-                return dict(zip(self.rule.settings, self.values(module), strict=True))
-            except AttributeError:
-                pass
-        return self.rule.read_settings(module)
+        return cls(rule, kind.__name__, as_documented, issubclass(kind, nn.Linear), derive, rule.reader())
 
 
-@dataclass(slots=True)
+@dataclass(slots=True, eq=False, repr=False)
 class State:
     """One pass under way."""
 

@@ -12,12 +12,13 @@ import inspect
 import sys
 import threading
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin.layers import Arrival, Misfit
 from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
@@ -46,6 +47,7 @@ class Tracer:
         self._lazy: frozenset[int] = frozenset()
         """Modules that get their sizes from their first input."""
         self._hooks = Hooks()
+        self._make = maker(Call)
 
     @contextmanager
     def attached(self) -> Iterator[Recording]:
@@ -54,8 +56,8 @@ class Tracer:
         try:
             with paused():
                 self._attach(mode)
-            # PyTorch's own layers leave no cycles: where nothing else runs there is nothing to collect.
-            with mode or paused():
+            # PyTorch's own layers leave no cycles, and on the meta device what is left has no bytes: it can wait.
+            with mode or nullcontext(), paused() if mode is None or self._state.on_meta else nullcontext():
                 yield self._state.recording
         except BaseException as error:
             self._stop(error)
@@ -138,7 +140,8 @@ class Tracer:
 
     def _examine(self, frame: Frame, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
         state = self._state
-        if not state.stands_in or Refusal(frame.path) in state.suspects.caught:
+        caught = state.suspects.caught
+        if not state.stands_in or (caught and Refusal(frame.path) in caught):
             return None
         known = state.known(type(frame.module))
         first = args[0] if args else next(iter(kwargs.values()), None)
@@ -216,9 +219,12 @@ class Tracer:
             sources = state.origins.sources(args, kwargs)
         inner = len(recording.calls) - frame.start if frame is not None else 0
         outputs = describe(output, state.read)
-        call = Call(
+        settings = known.settings(module)
+        if known.rule.output_size_at is not None:
+            settings.update(known.rule.read_output_size(args, kwargs))
+        call = self._make(
             path, known.name, inputs, outputs, *state.counts(module), inner=inner, sources=sources,
-            settings=known.rule.read_call(module, args, kwargs), derive=known.derive,
+            settings=settings, derive=known.derive,
             stood_in=frame is not None and (frame.stands_in or bool(frame.findings)),
             flops=state.count(frame.counted, frame.counted_inside) if frame is not None else None,
         )  # fmt: skip
@@ -299,7 +305,7 @@ class Tracer:
             module = top.module
             call = Call(
                 top.path, known.name, top.inputs, (), *state.counts(module), inner=len(recording.calls) - top.start,
-                sources=top.sources, settings=known.rule.read_settings(module), failed=True,
+                sources=top.sources, settings=known.settings(module), failed=True,
                 stood_in=bool(top.findings), derive=known.derive,
             )  # fmt: skip
         else:

@@ -55,7 +55,9 @@ def _stores(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
 def _holds_tensors(value: Any) -> bool:
     if isinstance(value, Tensor):
         return True
-    return type(value) in (list, tuple) and any(_holds_tensors(item) for item in value)
+    if type(value) not in (list, tuple) or _WITHOUT_TENSORS.issuperset(map(type, value)):
+        return False
+    return any(map(_holds_tensors, value))
 
 
 def _mapped(value: Any, of: Change) -> Any:

@@ -69,7 +69,7 @@ class KeptTensors:
         if id(tensor) in self._facts:
             self._copy(tensor)
             return
-        if id(tensor) in self._uncounted:
+        if id(tensor) in self._uncounted or tensor.is_meta:  # which shares no bytes with anything
             return
         if self._by_storage is None:
             self._by_storage = self._found_by_storage()
