@@ -31,11 +31,14 @@ PAGE = ROOT / "docs" / "compatibility.md"
 #: A file of the environment: what could not be installed there as it asks to be.
 NOTES = "convlin-compat-notes.txt"
 
-#: What `tests/test_other_packages.py` and `tests/test_wrapped.py` try, and what is imported of it.
+#: What tests look for that `make test` does not need, and what is imported of it: other packages' models, wrappers,
+#: training loops, torchinfo's table, and pictures as .png.
 OTHER_PACKAGES = {
     "timm": "timm", "torch_geometric": "torch_geometric", "segmentation-models-pytorch": "segmentation_models_pytorch",
     "open_clip_torch": "open_clip", "diffusers": "diffusers", "torchaudio": "torchaudio", "vit-pytorch": "vit_pytorch",
     "snntorch": "snntorch", "pytorch-tcn": "pytorch_tcn", "torchao": "torchao.quantization", "opacus": "opacus",
+    "peft": "peft", "lightning": "lightning", "skorch": "skorch", "pytorch-ignite": "ignite",
+    "fastai": "fastai.learner", "torchinfo": "torchinfo", "cairosvg": "cairosvg",
 }  # fmt: skip
 
 _DISTRIBUTIONS = """
