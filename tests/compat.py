@@ -156,7 +156,9 @@ def install(environment: Path, version: str, python: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pins = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line]
     constraints = environment / "constraints.txt"
-    constraints.write_text("\n".join([f"torch=={version}", *(p for p in pins if not p.startswith("torch=="))]))
+    # Until 2.11 a torchaudio loads beside the torch of its own number alone; from then on beside newer ones too.
+    own = [f"torch=={version}", f"torchaudio<={version}"]
+    constraints.write_text("\n".join([*own, *(pin for pin in pins if not pin.startswith("torch=="))]))
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"], *OTHER_PACKAGES]
     notes = []
     for requirement in wanted:
