@@ -54,27 +54,23 @@ if not TYPE_CHECKING:
     TorchDispatchMode = _needed("torch.utils._python_dispatch", "TorchDispatchMode")
 
 # Where a version lacks one of these, the answer is the careful one: somebody may be looking.
-_count_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: -1)
+#: How many modes see torch's functions; -1 where a version does not tell.
+count_function_modes: Callable[[], int] = getattr(torch._C, "_len_torch_function_stack", lambda: -1)
 _mode_at: Callable[[int], Any] = getattr(torch._C, "_get_function_stack_at", lambda index: None)
 _count_dispatch_modes: Callable[[], int] = getattr(torch._C, "_len_torch_dispatch_stack", lambda: -1)
 _transform: Callable[[], Any] = getattr(torch._C._functorch, "peek_interpreter_stack", lambda: "unknown")
 
 
-def may_have_function_modes() -> bool:
-    """Whether a mode of somebody's own code may see torch's functions."""
-    return _count_modes() != 0
-
-
 def may_be_innermost(mode: Any) -> bool:
     """Whether ``mode`` may be the one that sees torch's functions first."""
-    depth = _count_modes()
+    depth = count_function_modes()
     found = _mode_at(depth - 1) if depth > 0 else None
     return depth != 0 and (found is mode or found is None)
 
 
 def is_seen_by_none_but(kind: type) -> bool:
     """Whether nothing but modes of this type sees or changes what torch's functions do."""
-    depth = _count_modes()
+    depth = count_function_modes()
     return (
         depth >= 0
         and all(type(_mode_at(index)) is kind for index in range(depth))
@@ -93,13 +89,16 @@ class Switch(NamedTuple):
     put_on: Callable[[Any], None]
 
 
-def switch() -> Switch:
-    """The functions themselves, for code that runs often."""
+def _switch() -> Switch:
     take_off = getattr(torch._C, "_pop_torch_function_stack", None)
     put_on = getattr(torch._C, "_push_on_torch_function_stack", None)
     if take_off is None or put_on is None:
         return Switch(lambda: -1, _mode_at, lambda: None, lambda mode: None)
-    return Switch(_count_modes, _mode_at, take_off, put_on)
+    return Switch(count_function_modes, _mode_at, take_off, put_on)
+
+
+#: The functions themselves, for code that runs often.
+SWITCH = _switch()
 
 
 # Base classes of layers, and functions

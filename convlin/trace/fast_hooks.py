@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin._util.fast_records import maker
-from convlin._util.torch_private import has_global_hooks, no_function_modes, switch
+from convlin._util.torch_private import SWITCH, has_global_hooks, no_function_modes
 from convlin.module_tree import is_leaf
 from convlin.records import Call, Source, TensorInfo
 from convlin.tensors import info
@@ -60,7 +60,7 @@ class QuickHooks:
         note, this_frame = state.recording.expressions.note, sys._getframe
         stack, completed, settle, handled = state.stack, state.completed, state.settle, sys.exc_info
         mode, without_modes = self._mode, no_function_modes
-        depth, mode_at, take_off, put_on = switch()
+        depth, mode_at, take_off, put_on = SWITCH
         keeper, noted = state.keeper, not state.closed  # where PyTorch's own layers alone run, no code is the user's
         alike: dict[tuple[Any, ...], tuple[TensorInfo]] = {}
         is_off = False
