@@ -173,8 +173,9 @@ def install(environment: Path, version: str, python: str) -> None:
             break
         else:
             notes.append(f"{requirement} could not be installed")
-    for package, name in OTHER_PACKAGES.items():
-        # One that this torch cannot load would take others with it: transformers imports torchao where it is found.
+    # One that this torch cannot load would take others with it: transformers imports torchvision and torchao where
+    # they are found.
+    for package, name in {"torchvision": "torchvision", **OTHER_PACKAGES}.items():
         if subprocess.run([pip[0], "-W", "ignore", "-c", f"import {name}"], check=False).returncode:
             _run(pip[0], "-m", "pip", "uninstall", "--quiet", "--yes", package)
             notes.append(f"{package} cannot be imported beside this torch, and was removed")
