@@ -31,11 +31,14 @@ PAGE = ROOT / "docs" / "compatibility.md"
 #: A file of the environment: what could not be installed there as it asks to be.
 NOTES = "convlin-compat-notes.txt"
 
-#: What `tests/test_other_packages.py` and `tests/test_wrapped.py` try, and what is imported of it.
+#: What tests look for that `make test` does not need, and what is imported of it: other packages' models, wrappers,
+#: training loops, torchinfo's table, and pictures as .png.
 OTHER_PACKAGES = {
     "timm": "timm", "torch_geometric": "torch_geometric", "segmentation-models-pytorch": "segmentation_models_pytorch",
     "open_clip_torch": "open_clip", "diffusers": "diffusers", "torchaudio": "torchaudio", "vit-pytorch": "vit_pytorch",
     "snntorch": "snntorch", "pytorch-tcn": "pytorch_tcn", "torchao": "torchao.quantization", "opacus": "opacus",
+    "peft": "peft", "lightning": "lightning", "skorch": "skorch", "pytorch-ignite": "ignite",
+    "fastai": "fastai.learner", "torchinfo": "torchinfo", "cairosvg": "cairosvg",
 }  # fmt: skip
 
 _DISTRIBUTIONS = """
@@ -153,7 +156,9 @@ def install(environment: Path, version: str, python: str) -> None:
     project = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
     pins = [line for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines() if "==" in line]
     constraints = environment / "constraints.txt"
-    constraints.write_text("\n".join([f"torch=={version}", *(p for p in pins if not p.startswith("torch=="))]))
+    # Until 2.11 a torchaudio loads beside the torch of its own number alone; from then on beside newer ones too.
+    own = [f"torch=={version}", f"torchaudio<={version}"]
+    constraints.write_text("\n".join([*own, *(pin for pin in pins if not pin.startswith("torch=="))]))
     wanted = [*project["dependencies"], *project["optional-dependencies"]["test"], *OTHER_PACKAGES]
     notes = []
     for requirement in wanted:
@@ -168,8 +173,9 @@ def install(environment: Path, version: str, python: str) -> None:
             break
         else:
             notes.append(f"{requirement} could not be installed")
-    for package, name in OTHER_PACKAGES.items():
-        # One that this torch cannot load would take others with it: transformers imports torchao where it is found.
+    # One that this torch cannot load would take others with it: transformers imports torchvision and torchao where
+    # they are found.
+    for package, name in {"torchvision": "torchvision", **OTHER_PACKAGES}.items():
         if subprocess.run([pip[0], "-W", "ignore", "-c", f"import {name}"], check=False).returncode:
             _run(pip[0], "-m", "pip", "uninstall", "--quiet", "--yes", package)
             notes.append(f"{package} cannot be imported beside this torch, and was removed")

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -58,6 +61,27 @@ def test_modules_without_torch(name: str) -> None:
         reached.add(each)
         assert not any(found.split(".")[0] == "torch" for found in imports(MODULES[each], lazy=False)), (name, each)
         pending.extend(LOADED[each])
+
+
+#: A name in a module of torch's that begins with an underscore, however many others stand before it.
+_PRIVATE = re.compile(r"(torch|nn|F)(\.\w+)*\._[A-Za-z]\w*")
+
+
+def _private_names(path: Path) -> Iterator[str]:
+    """The private names in torch's modules that a file imports, asks for or has in a text."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    mentioned = imports(path, lazy=True)
+    mentioned |= {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    mentioned |= {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
+    for each in mentioned:
+        if found := _PRIVATE.match(each):
+            yield found.group()
+
+
+def test_private_names_of_torch_stand_in_one_module() -> None:
+    having = {name: sorted(found) for name, path in MODULES.items() if (found := set(_private_names(path)))}
+    assert list(having) == ["_util.torch_private"], having
+    assert "torch._C" in having["_util.torch_private"]
 
 
 @pytest.mark.parametrize("here", sorted(NEVER))

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from collections import Counter
 from pathlib import Path
 
-from tests.compat import PAGE, Outcome, Share, with_packages, with_row
+import pytest
+
+from tests.compat import PAGE, ROOT, Outcome, Share, with_packages, with_row
+from tests.processes import run
 
 _REPORT = """<testsuites><testsuite>
 <testcase classname="tests.test_torchvision" name="test_a"/>
@@ -22,6 +26,15 @@ _REPORT = """<testsuites><testsuite>
 </testsuite></testsuites>""".replace("OTHERS", "tests.test_other_packages").replace(
     "ROWS", "test_rows_are_what_plain_hooks_see"
 )
+
+
+@pytest.mark.parametrize("name", ["benchmarks", "docs", "examples", "tests"])
+def test_another_package_may_bring_a_folder_of_the_same_name(name: str, tmp_path: Path) -> None:
+    other = tmp_path / name / "__init__.py"
+    other.parent.mkdir()
+    other.touch()
+    code = f"import sys; sys.path[:0] = sys.argv[1:]; import conftest, {name}; print(*{name}.__path__)"
+    assert run(sys.executable, "-c", code, ROOT, tmp_path).stdout.strip() == str(ROOT / name)
 
 
 def test_what_a_report_counts(tmp_path: Path) -> None:

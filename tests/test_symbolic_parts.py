@@ -28,6 +28,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._sympy import functions as theirs
 
 from convlin import summarize
+from convlin._util.torch_private import compiling
 from convlin.inputs import read_inputs
 from convlin.layers import Misfit
 from convlin.ops.fake_shapes import KnownSizes
@@ -41,7 +42,7 @@ from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed, questions
 from convlin.symbolic.follow import _SAMPLES, follow_at, sampled
-from convlin.symbolic.quiet import compiling, quiet
+from convlin.symbolic.quiet import quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import known_forms, with_right_forms
 from convlin.symbolic.trials import Trials, keeps_batch

@@ -163,10 +163,16 @@ def training(request: pytest.FixtureRequest) -> str:
     return NET + TRAINERS[request.param]
 
 
+#: When, and in which process, PyTorch's log says something: no two runs agree in that.
+_LOGGED = re.compile(r"^([VIWEF])\d{4} [\d:.]+ \d+ (?=torch/)", re.MULTILINE)
+
+
 def under(folder: Path, code: str, *words: str) -> Done:
     """A script under ``python`` with these words in front of it."""
     (folder / "train.py").write_text(code, encoding="utf-8")
-    return run(sys.executable, "-W", "ignore", *words, "train.py", cwd=folder, check=False)
+    done = run(sys.executable, "-W", "ignore", *words, "train.py", cwd=folder, check=False)
+    done.stderr = _LOGGED.sub(r"\1 ", done.stderr)
+    return done
 
 
 def both(folder: Path, code: str) -> tuple[Done, Done]:

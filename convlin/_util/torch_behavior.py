@@ -13,11 +13,10 @@ from functools import cache
 @contextmanager
 def _apart() -> Iterator[None]:
     """A pass may be under way: nothing that records it sees the question."""
-    import torch
 
-    from convlin._util.torch_private import no_dispatch_modes
+    from convlin._util.torch_private import no_dispatch_modes, no_function_modes
 
-    with torch._C.DisableTorchFunction(), no_dispatch_modes():
+    with no_function_modes(), no_dispatch_modes():
         yield
 
 

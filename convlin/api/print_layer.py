@@ -7,8 +7,8 @@ from typing import Any, TextIO
 
 import torch
 from torch import Tensor, nn
-from torch._compile import _disable_dynamo
 
+from convlin._util.torch_private import no_function_modes, not_compiled
 from convlin.render import words
 from convlin.tensors import info, tensors_in
 from convlin.trace.forward_pass import is_under_way
@@ -47,7 +47,7 @@ class Print(nn.Module):
     def _print(self, value: Any) -> None:
         stream = self.file if self.file is not None else sys.stdout
         lead = f"{self.label}: " if self.label else ""
-        with torch.no_grad(), torch._C.DisableTorchFunction():
+        with torch.no_grad(), no_function_modes():
             lines = [f"{lead}{line}" for line in described(value)]
         text = "\n".join(lines)
         try:
@@ -124,6 +124,4 @@ def _number(value: Tensor) -> str:
     return f"{value.item():.4g}"
 
 
-# Printing cannot be compiled.  torch.compiler.disable would import the whole compiler here and now;
-# this is what torch itself uses to wait until something is compiled.
-_print_uncompiled = _disable_dynamo(Print._print)
+_print_uncompiled = not_compiled(Print._print)  # printing cannot be compiled

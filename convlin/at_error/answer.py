@@ -153,11 +153,13 @@ def _about_plan(root: nn.Module, plan: Plan, call: ModuleCall, error: BaseExcept
 
 def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:
     """Whether the pass stops with the very error that the user saw: without it, another pass tells nothing."""
+    from convlin._util.torch_private import COMPILER
+
     failure = plain_pass(root, plan).failure
     if failure is None or not failure.in_torch:
         return False
     again = failure.error
-    if type(error).__module__.startswith("torch._dynamo"):  # a compiled model says it in words of its own
+    if type(error).__module__.startswith(COMPILER):  # a compiled model says it in words of its own
         return True
     return type(again) is type(error) and str(again) == str(error)
 
@@ -185,6 +187,6 @@ def _stops_there(summary: Summary, root: nn.Module, call: ModuleCall) -> bool:
 
 def _is_loss(root: nn.Module) -> bool:
     """Whether the call is that of a loss function: what is wrong with its inputs lies before it."""
-    from torch.nn.modules.loss import _Loss
+    from convlin._util.torch_private import LOSSES
 
-    return isinstance(root, _Loss)
+    return isinstance(root, LOSSES)

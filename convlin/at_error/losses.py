@@ -212,9 +212,9 @@ def _first(tensor: Tensor) -> int | None:
 
 def _roots(made: Tensor, modules: list[nn.Module]) -> Iterator[nn.Module]:
     """The modules that can have made a tensor: all parameters behind it are theirs."""
-    from torch.nn.modules.loss import _Loss
+    from convlin._util.torch_private import LOSSES
 
-    models = {id(module): module for module in modules if not isinstance(module, _Loss)}
+    models = {id(module): module for module in modules if not isinstance(module, LOSSES)}
     owned = {key: {id(parameter) for parameter in parameters_of(module)} for key, module in models.items()}
     behind = _parameters_behind(made)
     if behind:

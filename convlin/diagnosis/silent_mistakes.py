@@ -12,6 +12,7 @@ from math import prod
 
 from torch import nn
 
+from convlin._util.torch_private import CONVOLUTIONS
 from convlin.layers import PLAIN, Misfit
 from convlin.ops.catalog import OPS
 from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_single_joins
@@ -112,7 +113,7 @@ def _took_one_sample(recording: Recording) -> Iterator[int]:
 
 
 def _takes_input_unbatched(recording: Recording, call: Call, module: nn.Module | None) -> bool:
-    if not isinstance(module, nn.modules.conv._ConvNd) or not call.inputs:
+    if not isinstance(module, CONVOLUTIONS) or not call.inputs:
         return False
     shape = call.inputs[0].shape
     return len(shape) == len(module.kernel_size) + 1 and any(shape == given.shape for given in recording.inputs)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from math import gcd
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import Tensor
-from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
+from convlin._util.torch_private import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from convlin.derivations import of_layers
 from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
@@ -16,8 +16,11 @@ from convlin.ops.misfit import Misfit
 from convlin.records import Shape
 from convlin.tensors import zeros
 
+if TYPE_CHECKING:
+    from convlin._util.torch_private import ConvNd, ConvTransposeNd
 
-def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
+
+def _examine_convolution(module: ConvNd, arrival: Arrival) -> Verdict | None:
     tensor, misfits = unwrapped(arrival.first("input"))
     if not isinstance(tensor, Tensor):
         return None
@@ -63,25 +66,25 @@ def _examine_convolution(module: _ConvNd, arrival: Arrival) -> Verdict | None:
             detail = {**detail, "parts": module.groups}
         misfits += (Misfit("in_channels", declared, required, note, detail, changes),)
     args, kwargs = arrival.with_first("input", tensor)
-    if isinstance(module, _ConvTransposeNd):
+    if isinstance(module, TRANSPOSED_CONVOLUTIONS):
         args, kwargs, output_misfits = _with_output_size(module, tensor, args, kwargs)
         misfits += output_misfits
     return Verdict(misfits, (args, kwargs), output_size=follows, output_axis=-1 - spatial) if misfits else None
 
 
-def _from_weights(module: _ConvNd, shapes: Mapping[str, Shape]) -> dict[str, Any]:
+def _from_weights(module: ConvNd, shapes: Mapping[str, Shape]) -> dict[str, Any]:
     weight = shapes.get("weight", ())
     if len(weight) != module.weight.dim():
         return {}
     out, into, *kernel = weight
-    if isinstance(module, _ConvTransposeNd):
+    if isinstance(module, TRANSPOSED_CONVOLUTIONS):
         out, into = into * module.groups, out
     else:
         into = into * module.groups
     return {"in_channels": into, "out_channels": out, "kernel_size": tuple(kernel)}
 
 
-def _changes(module: _ConvNd, required: int) -> dict[str, Any]:
+def _changes(module: ConvNd, required: int) -> dict[str, Any]:
     """What the constructor has to be given for so many channels, the groups among it where they are no divisor."""
     changes = {"in_channels": required}
     if module.groups == module.in_channels > 1:  # each channel by itself, and that is how it stays
@@ -92,7 +95,7 @@ def _changes(module: _ConvNd, required: int) -> dict[str, Any]:
 
 
 def _with_output_size(
-    module: _ConvTransposeNd, tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: ConvTransposeNd, tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Misfit, ...]]:
     """Arguments whose ``output_size`` the transposed convolution can give, and what was wrong with it."""
     axes = len(module.kernel_size)
@@ -120,7 +123,7 @@ def _with_output_size(
     return args, {**kwargs, "output_size": list(possible)}, (misfit,)
 
 
-def _transposed(module: _ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
+def _transposed(module: ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
     """The size of a transposed convolution's output without ``output_padding``."""
     axes = len(module.kernel_size)
     given = tensor.shape[-axes:]
@@ -133,7 +136,7 @@ def _transposed(module: _ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
     )
 
 
-def _with_rank(tensor: Tensor, module: _ConvNd, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
+def _with_rank(tensor: Tensor, module: ConvNd, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
     """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
     rank, spatial, channels = tensor.dim(), len(module.kernel_size), module.in_channels
     if rank > spatial + 2:
@@ -165,9 +168,9 @@ def _with_rank(tensor: Tensor, module: _ConvNd, arrival: Arrival) -> tuple[Tenso
     return tensor, ()
 
 
-def _takes_one_cell(module: _ConvNd) -> bool:
+def _takes_one_cell(module: ConvNd) -> bool:
     """Whether a map of a single cell is large enough for the window."""
-    if isinstance(module, _ConvTransposeNd) or isinstance(module.padding, str):
+    if isinstance(module, TRANSPOSED_CONVOLUTIONS) or isinstance(module.padding, str):
         return True
     each = zip(module.kernel_size, module.padding, module.dilation, strict=True)
     return all(dilation * (kernel - 1) <= 2 * padding for kernel, padding, dilation in each)
@@ -184,12 +187,12 @@ _CONVOLUTION = ("in_channels", "out_channels", "kernel_size", "stride", "padding
 
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
-        (_ConvTransposeNd,), (*_CONVOLUTION, "output_padding"), _examine_convolution,
-        makes_feature_map=True, derive=of_layers.conv_transpose, output_size_at=1,
-        from_weights=_from_weights,
+        CONVOLUTIONS, (*_CONVOLUTION, "padding_mode"), _examine_convolution,
+        makes_feature_map=True, derive=of_layers.convolution, from_weights=_from_weights,
     ),
     LayerRule(
-        (_ConvNd,), (*_CONVOLUTION, "padding_mode"), _examine_convolution,
-        makes_feature_map=True, derive=of_layers.convolution, from_weights=_from_weights,
+        TRANSPOSED_CONVOLUTIONS, (*_CONVOLUTION, "output_padding"), _examine_convolution,
+        makes_feature_map=True, derive=of_layers.conv_transpose, output_size_at=1,
+        from_weights=_from_weights,
     ),
 )  # fmt: skip

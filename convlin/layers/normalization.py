@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn.modules.batchnorm import _BatchNorm
-from torch.nn.modules.instancenorm import _InstanceNorm
 
+from convlin._util.torch_private import BATCH_NORMS, INSTANCE_NORMS
 from convlin.layers.common import base_name, by_weight_axes, divisor, dtype_misfit, moved, resized, stored_weight
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
@@ -14,7 +13,7 @@ from convlin.tensors import zeros
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
 
 
-def _examine_batch_norm(module: _BatchNorm, arrival: Arrival) -> Verdict | None:
+def _examine_batch_norm(module: nn.BatchNorm2d, arrival: Arrival) -> Verdict | None:
     tensor = arrival.first("input")
     if not isinstance(tensor, Tensor):
         return None
@@ -46,11 +45,11 @@ def _channels(tensor: Tensor, declared: int, arrival: Arrival) -> Misfit:
     )
 
 
-def _counts_features(module: _BatchNorm | _InstanceNorm) -> bool:
+def _counts_features(module: nn.BatchNorm2d | nn.InstanceNorm2d) -> bool:
     return bool(module.affine or module.track_running_stats)
 
 
-def _examine_instance_norm(module: _InstanceNorm, arrival: Arrival) -> Verdict | None:
+def _examine_instance_norm(module: nn.InstanceNorm2d, arrival: Arrival) -> Verdict | None:
     tensor = arrival.first("input")
     if not isinstance(tensor, Tensor):
         return None
@@ -104,11 +103,11 @@ def _examine_prelu(module: nn.PReLU, arrival: Arrival) -> Verdict | None:
 
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
-        (_InstanceNorm,), ("num_features",), _examine_instance_norm, makes_feature_map=True, hands_on=True,
+        INSTANCE_NORMS, ("num_features",), _examine_instance_norm, makes_feature_map=True, hands_on=True,
         from_weights=by_weight_axes(num_features=0),
     ),
     LayerRule(
-        (_BatchNorm,), ("num_features",), _examine_batch_norm, makes_feature_map=True, hands_on=True,
+        BATCH_NORMS, ("num_features",), _examine_batch_norm, makes_feature_map=True, hands_on=True,
         from_weights=by_weight_axes(num_features=0),
     ),
     LayerRule(

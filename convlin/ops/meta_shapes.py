@@ -18,6 +18,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin import arithmetic
+from convlin._util.torch_private import is_seen_by_none_but, no_function_modes
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.ops.names import op_of
 from convlin.ops.op import OnMeta
@@ -41,24 +42,14 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T
     torch.Size([1, 16, 15, 15])
     """
     op = op_of(function)
-    if op.on_meta is None or torch.is_grad_enabled() or _is_observed():
+    if op.on_meta is None or torch.is_grad_enabled() or not is_seen_by_none_but(KnownSizes):
         return None
     along = {"spatial_dims": op.spatial_dims} if op.spatial_dims else {}
-    with torch._C.DisableTorchFunction():  # or a mode that is left would be asked about every attribute
+    with no_function_modes():  # or a mode that is left would be asked about every attribute
         try:
             return _RULES[op.on_meta](*args, **kwargs, **along)
         except TypeError:  # other arguments than the rule knows
             return None
-
-
-def _is_observed() -> bool:
-    """Whether something else sees or changes what functions do; ``KnownSizes`` only says the same."""
-    modes = range(torch._C._len_torch_function_stack())
-    return bool(
-        any(type(torch._C._get_function_stack_at(index)) is not KnownSizes for index in modes)
-        or torch._C._len_torch_dispatch_stack()
-        or torch._C._functorch.peek_interpreter_stack() is not None
-    )
 
 
 def _is_plain(*tensors: Any, in_any_order: bool = False) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from convlin._util.torch_private import CONVOLUTIONS, NORMS
 from convlin.ops.misfit import Misfit
 from convlin.ops.names import Function, op_of, sizes_asked
 from convlin.ops.op import StandIn
@@ -125,7 +126,7 @@ def _convolution(
     required = tensor.shape[axis]
     if required == declared:
         return None
-    if isinstance(layer, nn.modules.conv._ConvNd):
+    if isinstance(layer, CONVOLUTIONS):
         misfit = Misfit("in_channels", declared, required, changes={"in_channels": required})
     else:
         shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
@@ -223,7 +224,7 @@ def _normalize(
     required = tuple(tensor.shape[-len(declared) :]) if over_last else (tensor.shape[1],)
     if required == declared:
         return None
-    kind = next((kind for base, kind in _NORMALIZING if isinstance(layer, base)), None)
+    kind = next((kind for bases, kind in _NORMALIZING if isinstance(layer, bases)), None)
     if kind is None:
         shapes = {"shapes": (tuple(tensor.shape), declared)}
         misfit = Misfit("operands", declared[-1], required[-1], "linear", shapes)
@@ -234,11 +235,10 @@ def _normalize(
     return Recovery((misfit,), tensor.clone())
 
 
-_NORMALIZING: tuple[tuple[type[nn.Module], str], ...] = (
-    (nn.modules.batchnorm._NormBase, "num_features"),
-    (nn.GroupNorm, "num_channels"),
-    (nn.LayerNorm, "normalized_shape"),
-    (nn.RMSNorm, "normalized_shape"),
+_NORMALIZING: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
+    (NORMS, "num_features"),
+    ((nn.GroupNorm,), "num_channels"),
+    ((nn.LayerNorm, nn.RMSNorm), "normalized_shape"),
 )
 
 Way = Callable[[Function, tuple[Any, ...], dict[str, Any], "nn.Module | None"], "Recovery | None"]

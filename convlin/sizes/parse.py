@@ -149,10 +149,10 @@ def _in_floats(node: ast.expr, sizes: Mapping[str, Size]) -> Any:
             above, below = _in_floats(left, sizes), _in_floats(right, sizes)
             if isinstance(above, int | float) and isinstance(below, int | float):
                 return above / below
-            from torch.utils._sympy.functions import FloatTrueDiv, IntTrueDiv
-
             whole = all(isinstance(each, int) or getattr(each, "is_integer", False) for each in (above, below))
-            return IntTrueDiv(above, below) if whole else FloatTrueDiv(_float(above), _float(below))
+            if whole:
+                return _of_torch("IntTrueDiv")(above, below)
+            return _of_torch("FloatTrueDiv")(_float(above), _float(below))
         case ast.BinOp(op=operation, left=left, right=right):
             values = [_in_floats(left, sizes), _in_floats(right, sizes)]
             letters = any(not isinstance(each, int | float) for each in values)
@@ -170,9 +170,14 @@ def _float(value: Any) -> Any:
     """A whole number as a float."""
     if isinstance(value, int | float):
         return float(value)
-    from torch.utils._sympy.functions import ToFloat
+    return _of_torch("ToFloat")(value) if value.is_integer else value
 
-    return ToFloat(value) if value.is_integer else value
+
+def _of_torch(name: str) -> Any:
+    """A function that torch defines for sizes with letters, which there would be none of without it."""
+    from convlin._util.torch_private import symbolic_function
+
+    return symbolic_function(name)
 
 
 def _rounded(name: str, value: Any) -> Any:
@@ -186,6 +191,4 @@ def _rounded(name: str, value: Any) -> Any:
         return numbers[name](value)
     if value.is_integer:
         return value
-    from torch.utils._sympy import functions
-
-    return getattr(functions, _ROUNDING[name])(value)
+    return _of_torch(_ROUNDING[name])(value)

@@ -22,7 +22,7 @@ _MOST_DIGITS = 40
 
 _FUNCTIONS = ("floor", "ceiling", "Mod", "Max", "Min")
 #: PyTorch's functions of floats, which a size may go through: how many arguments each has.
-_OF_FLOATS = {
+OF_FLOATS = {
     "TruncToInt": 1, "FloorToInt": 1, "CeilToInt": 1, "RoundToInt": 1, "ToFloat": 1, "IntTrueDiv": 2, "FloatTrueDiv": 2,
 }  # fmt: skip
 
@@ -143,12 +143,13 @@ class _Reader:
                 if len(arguments) != {"floor": 1, "ceiling": 1, "Mod": 2}.get(name, len(arguments) or 1):
                     raise self._refusal
                 return self._functions[name](*map(self.value, arguments))
-            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in _OF_FLOATS:
-                from torch.utils._sympy import functions
+            case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in OF_FLOATS:
+                from convlin._util.torch_private import symbolic_function
 
-                if len(arguments) != _OF_FLOATS[name] or not hasattr(functions, name):
+                function = symbolic_function(name)
+                if function is None or len(arguments) != OF_FLOATS[name]:
                     raise self._refusal
-                return getattr(functions, name)(*map(self.value, arguments))
+                return function(*map(self.value, arguments))
         raise self._refusal
 
     def _combined(self, operator: ast.operator, left: Any, right: Any) -> Any:

@@ -24,7 +24,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlin._util.packages import CONVLIN, folder
-from convlin._util.torch_private import values_of_symbols
+from convlin._util.torch_private import compiling, symbolic_parts, values_of_symbols
 from convlin.errors import ConvlinError
 from convlin.module_tree import holding_lazy, modules_of
 from convlin.ops import fake_shapes
@@ -32,7 +32,8 @@ from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Location, Shape, Size
 from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
-from convlin.symbolic.quiet import compiling, quiet
+from convlin.sizes.serialize import OF_FLOATS
+from convlin.symbolic.quiet import quiet
 from convlin.tensors import sizes as plain_sizes
 from convlin.trace import forward_pass, function_mode, tracer
 from convlin.trace.call_sites import line_of
@@ -215,27 +216,20 @@ def needs_values(error: BaseException) -> bool:
 
 
 class _Parts:
-    """Everything of PyTorch's that is not documented, in one place: it moves between versions."""
+    """What a pass with letters is made of, out of PyTorch's parts."""
 
     def __init__(self) -> None:
         try:
-            import torch._refs  # registers how functions are made of others, which symbolic sizes need
-            from torch._dispatch.python import enable_python_dispatcher
-            from torch._dynamo.source import ConstantSource
-            from torch._subclasses.fake_tensor import FakeTensorMode
-            from torch.fx.experimental.symbolic_shapes import DimDynamic, ShapeEnv
-            from torch.utils._sympy.value_ranges import ValueRanges
-        except ImportError as error:
+            parts = symbolic_parts(OF_FLOATS)
+            values_of_symbols(parts.environment())
+        except (ImportError, AttributeError) as error:
             raise ConvlinError(
                 f"named sizes need parts of PyTorch that torch {torch.__version__} keeps elsewhere ({error}): "
                 "write numbers, or use a torch version that convlin was tried with"
             ) from error
-        self.fake_mode = FakeTensorMode
-        self.dispatcher = enable_python_dispatcher
-        self._source = ConstantSource
-        self._dynamic = DimDynamic.DYNAMIC
-        self._shape_env = ShapeEnv
-        self._ranges = ValueRanges
+        self.fake_mode, self.dispatcher = parts.fake_mode, parts.dispatcher
+        self._source, self._dynamic = parts.source, parts.dynamic
+        self._shape_env, self._ranges = parts.environment, parts.ranges
 
     def environment(self) -> Any:
         """A ``ShapeEnv`` that answers by the hints and writes down what it was asked."""

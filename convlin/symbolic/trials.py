@@ -10,9 +10,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
-from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin._util.gc_pause import paused
+from convlin._util.torch_private import TorchDispatchMode, compiling
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry, with_integers
 from convlin.inputs import Plan
 from convlin.module_tree import parameters_of, walk
@@ -20,7 +20,6 @@ from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape
 from convlin.symbolic.caches import forgetting
-from convlin.symbolic.quiet import compiling
 from convlin.tensors import describe, map_tensors
 from convlin.trace.eager import as_written
 from convlin.trace.forward_pass import one_pass, prepared

@@ -13,8 +13,10 @@ from contextlib import AbstractContextManager, nullcontext
 import torch
 from torch import nn
 
+from convlin._util.torch_private import COMPILER
+
 #: Where one of these is loaded, something may be compiled that is no module; where none is, nothing was compiled.
-_COMPILES = ("torch._dynamo", "torch.nn.attention.flex_attention")
+_COMPILES = (COMPILER, "torch.nn.attention.flex_attention")
 
 
 def as_written(modules: Iterable[nn.Module]) -> AbstractContextManager[object]:

@@ -12,12 +12,11 @@ import threading
 from collections.abc import Mapping
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin._util.fast_records import maker
-from convlin._util.torch_private import has_global_hooks
+from convlin._util.torch_private import SWITCH, has_global_hooks, no_function_modes
 from convlin.module_tree import is_leaf
 from convlin.records import Call, Source, TensorInfo
 from convlin.tensors import info
@@ -60,9 +59,8 @@ class QuickHooks:
         make, counts, owned = maker(Call), state.counts, state.owned
         note, this_frame = state.recording.expressions.note, sys._getframe
         stack, completed, settle, handled = state.stack, state.completed, state.settle, sys.exc_info
-        mode, depth, mode_at = self._mode, torch._C._len_torch_function_stack, torch._C._get_function_stack_at
-        take_off, put_on = torch._C._pop_torch_function_stack, torch._C._push_on_torch_function_stack
-        without_modes = torch._C.DisableTorchFunction
+        mode, without_modes = self._mode, no_function_modes
+        depth, mode_at, take_off, put_on = SWITCH
         keeper, noted = state.keeper, not state.closed  # where PyTorch's own layers alone run, no code is the user's
         alike: dict[tuple[Any, ...], tuple[TensorInfo]] = {}
         is_off = False

@@ -14,11 +14,11 @@ from typing import Any
 
 import torch
 from torch import Tensor
-from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
 
-from convlin._util.torch_private import operators
+from convlin._util.torch_private import TorchDispatchMode, operators
 
+_OPERATOR = type(torch.ops.prim.device.default)
 _ABOUT_SIZES = frozenset(
     operators(
         "aten.sym_is_contiguous.default", "aten.is_contiguous.default", "aten.is_contiguous.memory_format",
@@ -72,7 +72,7 @@ class FlopCount(TorchDispatchMode):  # type: ignore[no-untyped-call]  # torch le
             return NotImplemented
         kwargs = dict(kwargs or {})
         operation = getattr(func, "_overloadpacket", func)
-        if isinstance(func, torch._ops.OpOverload) and func is not torch.ops.prim.device.default:
+        if isinstance(func, _OPERATOR) and func is not torch.ops.prim.device.default:
             # An operation that is made of others counts as those.
             with self:
                 result = func.decompose(*args, **kwargs)

@@ -12,10 +12,10 @@ from collections.abc import Mapping
 from types import FrameType
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
+from convlin._util.torch_private import may_be_innermost
 from convlin.layers import Misfit
 from convlin.module_tree import named_tensors_of
 from convlin.ops.catalog import derive_of
@@ -46,8 +46,7 @@ class Between(TorchFunctionMode):
     def __exit__(self, *exception: object) -> None:
         # torch takes a mode off while it runs; an exception of a signal handler that comes right then has
         # lost it, and the one on top is somebody else's.
-        depth = torch._C._len_torch_function_stack()
-        if depth and torch._C._get_function_stack_at(depth - 1) is self:
+        if may_be_innermost(self):
             super().__exit__(*exception)  # type: ignore[no-untyped-call]
 
     def __torch_function__(

@@ -11,7 +11,6 @@ import inspect
 from collections.abc import Iterable, Sequence
 from types import ModuleType
 
-import torch
 from torch import Tensor, nn
 from torch.nn.modules import (
     activation,
@@ -30,7 +29,7 @@ from torch.nn.modules import (
 from torch.nn.modules.lazy import LazyModuleMixin
 
 from convlin._util.torch_behavior import writes_statistics_back
-from convlin._util.torch_private import has_global_hooks
+from convlin._util.torch_private import count_function_modes, has_global_hooks
 
 
 def _defined_in(*modules: ModuleType) -> frozenset[type]:
@@ -67,7 +66,7 @@ def is_closed(modules: Iterable[nn.Module], inputs: Sequence[object], mode: str)
     >>> is_closed(nn.Sequential(nn.Linear(3, 4), nn.ReLU(inplace=True)).modules(), [torch.zeros(1, 3)], "eval")
     False
     """
-    if torch._C._len_torch_function_stack():  # a mode of somebody's own code sees every function, and may raise
+    if count_function_modes():  # one of somebody's own code sees every function, and may raise
         return False
     if has_global_hooks() or any(type(value) is not Tensor for value in inputs):
         return False

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
+from convlin._util.torch_private import no_function_modes
 from convlin.layers import Arrival, Misfit
 from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
 from convlin.ops.catalog import derive_of
@@ -104,7 +105,7 @@ class Tracer:
         if threading.get_ident() != self._thread:
             return None
         state = self._state
-        with torch._C.DisableTorchFunction():
+        with no_function_modes():
             state.settle()
             frame = Frame(module, self._paths[id(module)], len(state.recording.calls), is_leaf(module))
             frame.handled = sys.exc_info()[1]
@@ -190,7 +191,7 @@ class Tracer:
             return None
         if output is None and self._state.has_raised(module):
             return None
-        with torch._C.DisableTorchFunction():
+        with no_function_modes():
             frame = self._state.completed(module)
             if self._state.watching and not self._state.stack:
                 recording, origins = self._state.recording, self._state.origins

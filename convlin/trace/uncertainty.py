@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any, TypeAlias
 
 from torch import nn
-from torch.nn.modules.conv import _ConvNd
 
+from convlin._util.torch_private import CONVOLUTIONS
 from convlin.layers import Misfit
 from convlin.records import Shape
 
@@ -33,7 +33,7 @@ def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
     """The axes of the result whose sizes a layer (or the function of that name) declares itself."""
     if isinstance(what, _ADAPTIVE) or (isinstance(what, str) and "adaptive_" in what):
         return frozenset(range(2, len(shape)))
-    if isinstance(what, _ConvNd) or (isinstance(what, str) and ".conv" in what):
+    if isinstance(what, CONVOLUTIONS) or (isinstance(what, str) and ".conv" in what):
         return frozenset({1})
     if isinstance(what, nn.Linear | nn.Bilinear | nn.RNNBase | nn.RNNCellBase) or what == "F.linear":
         return frozenset({len(shape) - 1})

@@ -318,6 +318,57 @@ def _convolutions_in_time() -> Iterator[ZooModel]:
                  lambda: floats(2, 64, 4))
 
 
+def _adapters() -> Iterator[ZooModel]:
+    def adapted(config: str, **settings: Any) -> Callable[[Any], nn.Module]:
+        def build(peft: Any) -> nn.Module:
+            network = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.ReLU(), nn.Flatten(), nn.Linear(2048, 16),
+                                    nn.BatchNorm1d(16), nn.Linear(16, 5))
+            made: nn.Module = peft.get_peft_model(network, getattr(peft, config)(**settings))
+            return made
+        return build
+
+    def bert(peft: Any) -> nn.Module:
+        transformers = importlib.import_module("transformers")
+        inner = transformers.BertModel(transformers.BertConfig(
+            vocab_size=50, hidden_size=16, num_hidden_layers=2, num_attention_heads=2, intermediate_size=32,
+            max_position_embeddings=20, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0,
+        ))
+        made: nn.Module = peft.get_peft_model(inner, peft.LoraConfig(r=2, target_modules=["query", "value"]))
+        return made
+
+    image = lambda: floats(2, 3, 16, 16)  # noqa: E731
+    yield _entry("peft", "LoRA", adapted("LoraConfig", r=4, target_modules=["0", "3"]), image)
+    yield _entry("peft", "DoRA", adapted("LoraConfig", r=4, target_modules=["3", "5"], use_dora=True), image)
+    yield _entry("peft", "LoHa", adapted("LoHaConfig", target_modules=["0", "3"]), image)
+    yield _entry("peft", "IA3", adapted("IA3Config", target_modules=["3"], feedforward_modules=[]), image)
+    yield _entry("peft", "LoRA in BERT", bert, lambda: integers(2, 7, below=50))
+
+
+def _lightning() -> Iterator[ZooModel]:
+    def classifier(lightning: Any) -> nn.Module:
+        class Classifier(lightning.LightningModule):  # type: ignore[misc]  # known at run time only
+            """Keeps an example of its input and the loss, as the documentation shows it."""
+
+            def __init__(self, features: int = 16) -> None:
+                super().__init__()
+                self.save_hyperparameters()
+                self.example_input_array = torch.zeros(1, 3, 16, 16)
+                self.body = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.BatchNorm2d(8), nn.ReLU(), nn.MaxPool2d(2),
+                                          nn.AdaptiveAvgPool2d(2))
+                self.head = nn.Linear(32, features)
+                self.loss = nn.CrossEntropyLoss()
+
+            def forward(self, x: Tensor) -> Tensor:
+                found: Tensor = self.head(self.body(x).flatten(1))
+                return found
+
+        made: nn.Module = Classifier()
+        return made
+
+    for package in ("lightning", "pytorch_lightning"):
+        yield _entry(package, "LightningModule", classifier, shape=(3, 16, 16))
+
+
 # fmt: on
 
 OTHERS: tuple[ZooModel, ...] = (
@@ -331,4 +382,6 @@ OTHERS: tuple[ZooModel, ...] = (
     *_vit_pytorch(),
     *_spikes(),
     *_convolutions_in_time(),
+    *_adapters(),
+    *_lightning(),
 )
