@@ -8,6 +8,7 @@ import io
 import re
 import sys
 import tempfile
+from importlib.metadata import metadata
 from pathlib import Path
 
 BLOCK = re.compile(r"```python\n(.*?)```\s*\n(?:[^`]*?```text\n(.*?)```)?", re.DOTALL)
@@ -43,7 +44,16 @@ def run(page: Path, *, first_only: bool = False) -> int:
     return compared
 
 
+def links_into_the_repository() -> list[str]:
+    """What the page of the installed package on an index would link to, and would not be there."""
+    description = metadata("convlin")["Description"] or ""
+    return re.findall(r"\]\((?!https?://|#)[^)]*\)|<img|<source", description)
+
+
 if __name__ == "__main__":
+    lost = links_into_the_repository()
+    if lost or "nn.Linear" not in (metadata("convlin")["Description"] or ""):
+        raise SystemExit(f"the description of the package is not the README, or leads nowhere: {lost}")
     count = run(Path(sys.argv[1]))
     if not count:
         raise SystemExit("the page shows no output to compare")
