@@ -338,7 +338,7 @@ class Evidence(enum.Enum):
     """How it is known that something would work."""
 
     RUN = "run"
-    """The model was run so, and it held."""
+    """The model was run so, and it held (with new layers of more than 64 MiB together on the meta device)."""
     DERIVED = "derived"
     """It follows from the shapes that a pass recorded; the model was not run so."""
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -224,9 +225,8 @@ def test_what_is_said_of_the_list_of_mistakes_holds(mistake: Mistake) -> None:
         for claim in problem.claims:
             hold(claim, problem, model, at)
     known = [problem for problem in summary.problems if problem.evidence is Evidence.RUN and problem.changes]
-    if not known:
-        return
-    assert known == list(summary.problems), "the model was run with all of them made so, or with none"
+    by_layers = all(problem.changes for problem in summary.problems)
+    assert known == (list(summary.problems) if by_layers else []), "run with all of them made so, or with none"
     for path, arguments in (arguments_by_path(known) or {}).items():
         model.set_submodule(path, remade(model.get_submodule(path), arguments))
     for problem in known:
@@ -283,6 +283,23 @@ def test_the_run_that_proves_a_number_takes_no_random_numbers_and_leaves_nothing
     before, state = snapshot(model), torch.random.get_rng_state()
     summary = summarize(model, (3, 256, 256), device=device)
     assert [problem.evidence for problem in summary.problems] == [Evidence.RUN]
+    assert not difference(before, snapshot(model))
+    assert torch.equal(state, torch.random.get_rng_state())
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
+def test_what_is_raised_in_that_run_leaves_the_old_layers(error: type[BaseException]) -> None:
+    class Raises(AsksForItsNumber):
+        def forward(self, x: Tensor) -> Tensor:
+            if self.fc.in_features != 5:
+                raise error
+            return self.fc(x)
+
+    model = Raises().train()
+    fc, before, state = model.fc, snapshot(model), torch.random.get_rng_state()
+    with pytest.raises(KeyboardInterrupt) if error is KeyboardInterrupt else nullcontext():
+        assert {problem.evidence for problem in summarize(model, (9,)).problems} == {Evidence.DERIVED}
+    assert model.fc is fc
     assert not difference(before, snapshot(model))
     assert torch.equal(state, torch.random.get_rng_state())
 

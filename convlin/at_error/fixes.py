@@ -25,9 +25,7 @@ def layer_fix(root: nn.Module, path: str, changes: Mapping[str, str], hints: tup
     if site is None or not site.certain or site.makes_others(changes):
         return plain
     given = next((each.origin for each in site.arguments if each.name in changes and each.origin is not None), None)
-    if (
-        given is not None and site.written(changes) is None
-    ):  # the number is written elsewhere, and may be used elsewhere
+    if given is not None and site.written(changes) is None:  # it stands elsewhere, and may be used elsewhere
         return f"{plain} (given at {given.text})"
     line = site.rewrite(changes)
     return plain if line is None else f"fix  {site.line(changes).text}   {line}"

@@ -114,12 +114,12 @@ class Site:
 
     def elsewhere(self, changes: Mapping[str, str]) -> Written | None:
         """Where the argument to be changed is written, if that is not in the call; something else may read it."""
-        only = self._argument(next(iter(changes))) if len(changes) == 1 else None
-        return only.written if only is not None else None
+        only = self._only_argument(changes)
+        return None if only is None else only.written
 
     def reads(self, changes: Mapping[str, str]) -> Stretch | None:
         """The argument to be changed, as it is written in the call, or in the call that passes it on."""
-        only = self._argument(next(iter(changes))) if len(changes) == 1 else None
+        only = self._only_argument(changes)
         if only is None:
             return None
         return (self.source.name, only.start, only.end) if only.written is None else only.written.read
@@ -167,6 +167,10 @@ class Site:
             why_not = self._doubt()
             edits.append(Edit(self.source.name, start, start, "", new, not why_not, why_not))
         return tuple(edits)
+
+    def _only_argument(self, changes: Mapping[str, str]) -> Argument | None:
+        """The argument to be changed, where it is one."""
+        return self._argument(next(iter(changes))) if len(changes) == 1 else None
 
     def _argument(self, name: str) -> Argument | None:
         return next((argument for argument in self.arguments if argument.name == name), None)
