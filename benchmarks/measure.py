@@ -17,6 +17,8 @@ from pathlib import Path
 from statistics import median
 from types import FrameType
 
+#: What the environment may say of a measurement.
+SETTINGS = ("BASE", "BENCH_SECONDS", "BENCH_ROUNDS")
 ROUNDS = int(os.environ.get("BENCH_ROUNDS", "9"))
 
 #: Seconds that one contender may take in all: a slow one is measured in fewer rounds, at least one.
