@@ -401,8 +401,8 @@ class Problem:
     unfixed: str = field(default="", repr=False, compare=False)
     """Why there are no edits, where that can be said."""
     evidence: Evidence = Evidence.DERIVED
-    """How ``required``, ``changes`` and ``fix`` are known: whether the model was run with all of its wrong layers
-    made so, and was right."""
+    """How ``required``, ``changes`` and ``fix`` are known: whether the model was run with all of its wrong layers made
+    so and all of the edited methods as they would be, and was right."""
     claims: tuple[Claim, ...] = ()
     """What the message says of other inputs."""
 

@@ -19,6 +19,7 @@ from convlin.cli import fixing, main
 from convlin.diagnosis.evidence import arguments_by_path
 from convlin.layers import remade
 from convlin.records import Evidence
+from convlin.source import apply
 from tests.adversary import WRONG, Draft, Hole, Writer
 from tests.properties import examples
 from tests.source_programs import load_file
@@ -98,9 +99,12 @@ def test_a_fixed_model_is_the_intact_one(
             assert problem.required == hole.right, f"{told}\n{summary}"
 
     if summary.problems and all(problem.evidence is Evidence.RUN for problem in summary.problems):
-        remade_as = arguments_by_path(summary.problems)
-        assert remade_as, told
-        again = load_file(path).Net().eval()
+        remade_as = arguments_by_path([problem for problem in summary.problems if problem.changes])
+        assert remade_as is not None, told
+        edited = [edit for problem in summary.problems if not problem.changes for edit in problem.edits]
+        other = tmp_path / "edited.py"
+        other.write_bytes(apply(edited).get(str(path), path.read_bytes()))
+        again = load_file(other).Net().eval()
         for layer, arguments in remade_as.items():
             again.set_submodule(layer, remade(again.get_submodule(layer), arguments))
         assert again(draft.inputs(batch)).shape == expected[batch], f"{told}\n{summary}"

@@ -1,21 +1,22 @@
-"""Whether a model is right once its wrong layers are made as the problems say: it is run so."""
+"""Whether a model is right once all is done that its problems say: it is run so, and no file is written."""
 
 from __future__ import annotations
 
 import ast
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import nn
 
+from convlin.diagnosis.rewritten import CannotRewriteError, in_place, methods
 from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Plan
 from convlin.layers import CannotRemakeError, places_of, remade
 from convlin.module_tree import module_at, modules_of, walk
-from convlin.records import Evidence, Problem
+from convlin.records import Edit, Evidence, Problem
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Suspects
 from convlin.trace.state import State
@@ -29,12 +30,18 @@ _META = torch.device("meta")
 def with_evidence(
     problems: Sequence[Problem], model: nn.Module, plan: Plan, mode: str, *, gradients: bool
 ) -> tuple[Problem, ...]:
-    """The problems, told to be known by a run where the model was right with every layer made as they say.
+    """The problems, told to be known by a run where the model was right with all done that they say.
 
-    All of them together: where one is to be changed in ``forward``, the model cannot be run as it should be.
+    All of them together: layers are made anew, and methods are compiled from the edited text. Where one problem is
+    told in words alone, the model cannot be run as it should be.
     """
-    wanted = arguments_by_path(problems)
-    if wanted is None or not _is_right(model, plan, mode, wanted, gradients):
+    remaking = [problem for problem in problems if problem.changes]
+    rewriting = [problem for problem in problems if not problem.changes]
+    wanted = arguments_by_path(remaking)
+    if wanted is None or not all(problem.edits for problem in rewriting):
+        return tuple(problems)
+    edits = [edit for problem in rewriting for edit in problem.edits]
+    if not _is_right(model, plan, mode, wanted, edits, gradients):
         return tuple(problems)
     return tuple(replace(problem, evidence=Evidence.RUN) for problem in problems)
 
@@ -68,7 +75,12 @@ def arguments_by_path(problems: Sequence[Problem]) -> dict[str, dict[str, Any]] 
 
 
 def _is_right(
-    model: nn.Module, plan: Plan, mode: str, wanted: Mapping[str, Mapping[str, Any]], gradients: bool
+    model: nn.Module,
+    plan: Plan,
+    mode: str,
+    wanted: Mapping[str, Mapping[str, Any]],
+    edits: Sequence[Edit],
+    gradients: bool,
 ) -> bool:
     if sharded(modules_of(model)) or _shares_weights(model, wanted):
         return False
@@ -76,10 +88,15 @@ def _is_right(
         new = _remade(model, wanted, _META)
         if sum(each.numel() for layer in new.values() for each in layer.parameters()) > _MOST_ELEMENTS:
             plan = plan._replace(device=_META)
-    except CannotRemakeError:
+        rewritten = methods(model, edits)
+    except (CannotRemakeError, CannotRewriteError):
         return False
     careful = plan.device.type == "meta"
-    with untouched(model) as keeper, prepared(model, plan, mode), _exchanged(model, wanted, plan.device):
+    with ExitStack() as stack:
+        keeper = stack.enter_context(untouched(model))
+        stack.enter_context(prepared(model, plan, mode))
+        stack.enter_context(_exchanged(model, wanted, plan.device))
+        stack.enter_context(in_place(rewritten))
         state = State(careful=careful, gradients=gradients, batch_added=plan.adds_batch, keeper=keeper)
         recording = one_pass(model, plan, state)
     return (

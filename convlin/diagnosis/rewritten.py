@@ -1,0 +1,126 @@
+"""Methods as edits of the source would make them, put into a model for one run; no file is written."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from types import CodeType, FunctionType, MethodType
+from typing import NamedTuple
+
+from torch import nn
+
+from convlin.module_tree import modules_of
+from convlin.records import Edit
+from convlin.source import apply
+from convlin.source.text import SourceText, read
+
+
+class CannotRewriteError(Exception):
+    """An edit is not one of a method that a module of the model would run."""
+
+
+class Method(NamedTuple):
+    """One method of one module, as it should be."""
+
+    owner: nn.Module
+    name: str
+    function: FunctionType
+
+
+def methods(model: nn.Module, edits: Sequence[Edit]) -> list[Method]:
+    """The methods of ``model``'s modules that ``edits`` change, made anew from the edited text.
+
+    Raises:
+        CannotRewriteError: an edit stands elsewhere, such as in a constructor, which has run already, or in a function
+            that is no method; or the module was not made from the text that the file has now.
+    """
+    try:
+        texts = apply(edits)
+    except ValueError as error:
+        raise CannotRewriteError(str(error)) from error
+    found: list[Method] = []
+    for name, data in texts.items():
+        source = read(name)
+        assert source is not None  # it was read a moment ago
+        own = [edit for edit in edits if edit.file == name]
+        found += _methods_of(source, data, own, modules_of(model))
+    return found
+
+
+@contextmanager
+def in_place(found: Sequence[Method]) -> Iterator[None]:
+    """Each method stands in its module, in front of that of the class."""
+    for method in found:
+        method.owner.__dict__[method.name] = MethodType(method.function, method.owner)
+    try:
+        yield
+    finally:
+        for method in found:
+            del method.owner.__dict__[method.name]
+
+
+def _methods_of(source: SourceText, data: bytes, edits: Sequence[Edit], modules: Sequence[nn.Module]) -> list[Method]:
+    try:
+        before = list(_codes(compile(Path(source.name).read_bytes(), source.name, "exec", dont_inherit=True)))
+        after = list(_codes(compile(data, source.name, "exec", dont_inherit=True)))
+    except (SyntaxError, ValueError) as error:
+        raise CannotRewriteError(str(error)) from error
+    if [code.co_qualname for code in before] != [code.co_qualname for code in after]:
+        raise CannotRewriteError(f"other functions would stand in {source.name}")
+    spans = [(source.line(edit.start), source.line(edit.end)) for edit in edits]
+    reached: set[tuple[int, int]] = set()
+    found: list[Method] = []
+    for module in modules:
+        for name, function in _written_in(source.name, module).items():
+            first, last = _lines(function.__code__)
+            within = {span for span in spans if first <= span[0] and span[1] <= last}
+            if within:
+                reached |= within
+                found.append(Method(module, name, _anew(function, before, after)))
+    if reached != set(spans):
+        raise CannotRewriteError("an edit is not one of a method that is called")
+    return found
+
+
+def _written_in(file: str, module: nn.Module) -> dict[str, FunctionType]:
+    """The methods by name that a call on ``module`` runs, those that stand in one file; no constructor."""
+    found: dict[str, object] = {}
+    for kind in reversed(type(module).__mro__):
+        found.update(vars(kind))
+    return {
+        name: value
+        for name, value in found.items()
+        if isinstance(value, FunctionType)
+        and value.__code__.co_filename == file
+        and name != "__init__"
+        and name not in module.__dict__
+    }
+
+
+def _anew(function: FunctionType, before: Sequence[CodeType], after: Sequence[CodeType]) -> FunctionType:
+    """The function with its code exchanged for that of the edited text."""
+    own = function.__code__
+    for old, new in zip(before, after, strict=True):
+        if (old.co_qualname, old.co_firstlineno) == (own.co_qualname, own.co_firstlineno):
+            if old.co_code != own.co_code or new.co_freevars != own.co_freevars:
+                break
+            defaults, closure = function.__defaults__, function.__closure__
+            made = FunctionType(new, function.__globals__, function.__name__, defaults, closure)
+            made.__kwdefaults__ = function.__kwdefaults__
+            return made
+    raise CannotRewriteError(f"{own.co_qualname} was not made from the text that its file has now")
+
+
+def _codes(code: CodeType) -> Iterator[CodeType]:
+    """Every function, class and comprehension of a text, in the order in which they stand there."""
+    yield code
+    for constant in code.co_consts:
+        if isinstance(constant, CodeType):
+            yield from _codes(constant)
+
+
+def _lines(code: CodeType) -> tuple[int, int]:
+    """The first line of a function, and the last one that anything in it reaches to."""
+    ends = (end for each in _codes(code) for _, end, _, _ in each.co_positions() if end is not None)
+    return code.co_firstlineno, max(ends, default=code.co_firstlineno)
