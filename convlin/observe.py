@@ -83,6 +83,11 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
         other = _observed(model, plan, mode, hints, flops=flops, found=found)
         if other.error is None and len(other.report.problems) < len(outcome.report.problems):
             outcome = other
+        elif other.error is None:
+            from convlin.diagnosis.two_readings import with_other_reading
+
+            problems = with_other_reading(outcome.report.problems, other.report.problems, outcome.reordered)
+            outcome = outcome._replace(report=replace(outcome.report, problems=problems))
     if not outcome.report.problems:
         return outcome
     if outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:

@@ -149,6 +149,27 @@ def test_a_square_image_is_not_taken_for_channels_last() -> None:
     assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 5)
 
 
+class TwoReadings(nn.Module):
+    """As many mistakes if the axes were to be permuted as if the layer's number is wrong."""
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv1d(channels, 8, 3, padding=1), nn.Linear(features, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(torch.relu(self.conv(x)).flatten(1))
+
+
+def test_a_number_that_depends_on_what_was_meant_is_told_for_both() -> None:
+    conv, fc = summarize(TwoReadings(64, 100), (6, 64)).problems
+    assert conv.unfixed == "in_channels=6 may have been meant"
+    assert (fc.required, fc.edits) == (48, ())
+    assert "if the axes were meant as they reach conv, in_features=512" in fc.message
+    x = torch.zeros(2, 6, 64)
+    assert TwoReadings(64, 48)(x.permute(0, 2, 1)).shape == (2, 5)
+    assert TwoReadings(6, 512)(x).shape == (2, 5)
+
+
 class OneRowForEachLine(nn.Module):
     """The wrong number of a ``view`` is the width of the map by chance: each of its lines becomes a sample."""
 
