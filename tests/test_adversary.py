@@ -156,8 +156,9 @@ class TwoReadings(nn.Module):
         super().__init__()
         self.conv, self.fc = nn.Conv1d(channels, 8, 3, padding=1), nn.Linear(features, 5)
 
-    def forward(self, x: Tensor) -> Tensor:
-        return self.fc(torch.relu(self.conv(x)).flatten(1))
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        made: torch.Tensor = self.fc(torch.relu(self.conv(x)).flatten(1))
+        return made
 
 
 def test_a_number_that_depends_on_what_was_meant_is_told_for_both() -> None:

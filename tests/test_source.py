@@ -140,6 +140,10 @@ FOUND: list[tuple[str, str, str]] = [
      "nn.Linear(3, 4)"),
     ("with torch.no_grad() as nothing:\n    self.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
     ("first, *rest = nn.Linear(3, 4), nn.ReLU(), nn.ReLU()\nself.fc = nn.Linear(5, 6)", "fc", "nn.Linear(5, 6)"),
+    ("layers = [nn.Linear(3, 4), nn.ReLU()]\nself.s = nn.Sequential(*layers[:-1])", "s.0", "nn.Linear(3, 4)"),
+    ("layers = []\nfor _ in range(2):\n    layers += [nn.Linear(3, 3), nn.ReLU()]\nlayers.pop()\n"
+     "self.s = nn.Sequential(*layers, nn.Linear(3, 4))", "s.3", "nn.Linear(3, 4)"),
+    ("layers = [nn.ReLU(), nn.Linear(3, 4), nn.Tanh()]\nself.s = nn.Sequential(*layers[1:])", "s.1", "nn.Tanh()"),
     ("zero = 1 // (n - 7) if n != 7 else 0\nself.fc = nn.Linear(3, 4)", "fc", "nn.Linear(3, 4)"),
 ]  # fmt: skip
 
@@ -555,6 +559,28 @@ class Block(nn.Module):
         self.fc = nn.Linear(given, out)
 """
 DEFAULT = BLOCK.replace("self, given,", "self, given=6,")
+STACK = """
+class Stack(nn.Module):
+    def __init__(self, sizes=(8, 6, 4)):
+        super().__init__()
+        layers = []
+        for given, out in zip(sizes[:-1], sizes[1:]):
+            layers += [nn.Linear(given, out), nn.ReLU()]
+        self.s, self.last = nn.Sequential(*layers[:-1]), nn.Linear(sizes[-1], 2)
+"""
+CARRIED = """
+class Stack(nn.Module):
+    def __init__(self, given=8, widths=(6, "R", 4)):
+        super().__init__()
+        layers = []
+        for width in widths:
+            if width == "R":
+                layers.append(nn.ReLU())
+            else:
+                layers += [nn.Linear(given, width), nn.LayerNorm(width)]
+                given = width
+        self.s, self.last = nn.Sequential(*layers), nn.Linear(given, 2)
+"""
 READ_TWICE = BLOCK.replace("out)", "out)\n        self.given = given")
 
 #: Programs, a layer in them, and the text of the line that gives it another number: of what it alone is given.
@@ -593,6 +619,29 @@ WRITTEN_ELSEWHERE: dict[str, tuple[str, str, str, str]] = {
     ),
     "in a Sequential": (BLOCK, "self.s = nn.Sequential(Block(3), nn.ReLU(), Block(8))", "s.2.fc",
                         "self.s = nn.Sequential(Block(3), nn.ReLU(), Block(9))"),
+    "one of two that are unpacked": (
+        "", "wide, deep = 8, 4\nself.fc = nn.Linear(wide, deep)", "fc", "wide, deep = 9, 4",
+    ),
+    "the first of a list that is gone through in pairs": (
+        "", "sizes = [8, 6, 4]\nself.s = nn.Sequential(*[nn.Linear(i, o) for i, o in zip(sizes, sizes[1:])])", "s.0",
+        "sizes = [9, 6, 4]",
+    ),
+    "the first of a list that is gone through by its index": (
+        "", "sizes, layers = [8, 6, 4], []\nfor i in range(len(sizes) - 1):\n    layers.append(nn.Linear(sizes[i], "
+        "sizes[i + 1]))\n    if i < len(sizes) - 2:\n        layers.append(nn.ReLU())\nself.s = nn.Sequential(*layers)",
+        "s.0", "sizes, layers = [9, 6, 4], []",
+    ),
+    "carried through a loop": (
+        "", "c, layers = 8, []\nfor out in (6, 4):\n    layers += [nn.Linear(c, out), nn.ReLU()]\n"
+        "    c = out\nlayers.pop()\nself.s, self.last = nn.Sequential(*layers), nn.Linear(c, 2)", "s.0",
+        "c, layers = 9, []",
+    ),
+    "the first that a block goes through in pairs": (STACK, "self.b = Stack([8, 5, 4])", "b.s.0",
+                                                     "self.b = Stack([9, 5, 4])"),
+    "the same by default": (STACK, "self.b = Stack()", "b.s.0", "def __init__(self, sizes=(9, 6, 4)):"),
+    "what a block carries through a loop": (CARRIED, "self.b = Stack(8)", "b.s.0", "self.b = Stack(9)"),
+    "what it carries by default": (CARRIED, "self.b = Stack()", "b.s.0",
+                                   'def __init__(self, given=9, widths=(6, "R", 4)):'),
 }  # fmt: skip
 #: The same, where something else may read the number.
 READ_BY_OTHERS: dict[str, tuple[str, str, str]] = {
@@ -655,6 +704,46 @@ READ_BY_OTHERS: dict[str, tuple[str, str, str]] = {
         f"{BLOCK}\nfrom functools import partial\nmake = partial(Block, 8)\n", "self.b = make()", "b.fc",
     ),
     "the parameter of the model": ("", "self.fc = nn.Linear(n, 4)", "fc"),
+    "a list whose second entry is the same": (
+        "", "sizes = [8, 8, 4]\nself.s = nn.Sequential(*[nn.Linear(i, o) for i, o in zip(sizes, sizes[1:])])", "s.0",
+    ),
+    "a list that something else has": (
+        "", "sizes = [8, 6]\nself.s = nn.Sequential(*[nn.Linear(i, o) for i, o in zip(sizes, sizes[1:])])\n"
+        "self.sizes = sizes", "s.0",
+    ),
+    "a list that is gone through with a norm of each": (
+        "", "sizes, layers = [8, 6, 4], []\nfor i, o in zip(sizes, sizes[1:]):\n    layers += [nn.LayerNorm(i), "
+        "nn.Linear(i, o)]\nself.s = nn.Sequential(*layers)", "s.1",
+    ),
+    "a list that grows": (
+        "", "sizes = [8, 6]\nsizes.append(4)\n"
+        "self.s = nn.Sequential(*[nn.Linear(i, o) for i, o in zip(sizes, sizes[1:])])", "s.0",
+    ),
+    "the second entry of a list": (
+        "", "sizes = [8, 6, 4]\nself.s = nn.Sequential(*[nn.Linear(i, o) for i, o in zip(sizes, sizes[1:])])", "s.1",
+    ),
+    "pairs inside another loop": (
+        "", "sizes, layers = [8, 6, 4], []\nfor _ in range(2):\n    for i, o in zip(sizes, sizes[1:]):\n"
+        "        layers.append(nn.Linear(i, o))\nself.s = nn.Sequential(*layers)", "s.0",
+    ),
+    "carried, with a norm of it": (
+        "", "c, layers = 8, []\nfor out in (6, 4):\n    layers += [nn.LayerNorm(c), nn.Linear(c, out)]\n    c = out\n"
+        "self.s = nn.Sequential(*layers)", "s.1",
+    ),
+    "carried, and computed from itself": (
+        "", "c, layers = 8, []\nfor _ in range(2):\n    layers.append(nn.Linear(c, 6))\n    c = c - 2\n"
+        "self.s = nn.Sequential(*layers)", "s.0",
+    ),
+    "carried, where something holds": (
+        "", "c, layers = 8, []\nfor out in (6, 4):\n    layers.append(nn.Linear(c, out))\n    if out > 5:\n"
+        "        c = out\nself.s = nn.Sequential(*layers)", "s.0",
+    ),
+    "carried, and read in another branch": (
+        "", "c, layers = 8, []\nfor out in (0, 6, 4):\n    if out:\n        layers.append(nn.Linear(c, out))\n"
+        "        c = out\n    else:\n        self.k = c\nself.s = nn.Sequential(*layers)", "s.0",
+    ),
+    "two stacks of the same sizes": (STACK, "self.a, self.b = Stack(), Stack()", "b.s.0"),
+    "two stacks that carry the same": (CARRIED, "self.a, self.b = Stack(), Stack()", "b.s.0"),
 }  # fmt: skip
 
 

@@ -44,6 +44,7 @@ from convlin.source.values import (
     key_of,
     ref,
     rekeyed,
+    some_of,
     union,
 )
 
@@ -231,6 +232,9 @@ class Calls(Expressions):
                 return self.bunch(given.node, kind, log)
             case (Bunch(), "values"):
                 return self.bunch(given.node, "list", rekeyed(log, lambda item: Item(NEXT, item.value)))
+            case (Bunch(kind=kind), "pop") if kind != "dict" and not self.looping:
+                self.state.log[owner] = some_of(log)
+                return unknown
             case (Instance(cls=cls), "__init__"):
                 self.state.record(itself, *self._children(_base_of(cls), given))
                 return unknown

@@ -40,6 +40,7 @@ from convlin.source.values import (
     is_shuffled,
     key_of,
     reaching,
+    some_of,
     union,
 )
 
@@ -78,6 +79,8 @@ class Expressions(ABC):
                 return self._dict(node)
             case ast.ListComp() | ast.SetComp() | ast.GeneratorExp() | ast.DictComp():
                 return self._comprehension(node)
+            case ast.Subscript(value=base, slice=ast.Slice(step=None)):
+                return self._slice(self.value(base), node)
             case ast.Subscript(value=base, slice=index):
                 return self._subscript(self.value(base), key_of(self.value(index)), node)
             case ast.IfExp(test=test, body=body, orelse=orelse):
@@ -270,6 +273,12 @@ class Expressions(ABC):
         self.loop(element)
         self.state.locals = kept
         return result
+
+    def _slice(self, owners: Value, node: ast.Subscript) -> Value:
+        """A part of a list that was written out: which of its elements that are is not followed."""
+        if not all(isinstance(owner, Bunch) and owner.kind != "dict" for owner in owners):
+            return self.unknown(node)
+        return self.bunch(node, "list", some_of(self.state.contents(owners)))
 
     def _subscript(self, owners: Value, key: object, node: ast.Subscript) -> Value:
         if not isinstance(key, str):

@@ -17,7 +17,7 @@ from convlin._util.gc_pause import paused
 from convlin.source.classes import ClassCode, constructed
 from convlin.source.frames import Session, TooMuchError
 from convlin.source.hints import NO_FILE, Hint, makings
-from convlin.source.match import Candidate, Matcher, children, within
+from convlin.source.match import Candidate, Matcher, child_at, children, within
 from convlin.source.rivals import Rivals
 from convlin.source.sites import Site, site_of
 from convlin.source.state import State
@@ -174,11 +174,27 @@ class Finder:
         rivals = list(self._rivals.of(made, path))
         if any(map(is_known, rivals)):
             return None
-        return site_of(
+        site = site_of(
             made,
             certain=not rivals and len(firm) == len(sightings) and made.callee is not None,
             repeated=any(self._is_repeated(each, node) for each in firm),
             is_made_once=self._is_made_once,
+        )
+        return site.with_first_rounds(lambda name, number: self._is_the_only_one(site, path, name, number))
+
+    def _is_the_only_one(self, site: Site, path: str, name: str, number: int) -> bool:
+        """Whether of all layers that a call may have made the one at a path alone has ``number`` as an attribute."""
+        own = child_at(self.root, path)
+        return (
+            own is not None
+            and getattr(own, name, None) == number
+            and not any(
+                type(module) is type(own)
+                and module is not own
+                and getattr(module, name, None) == number
+                and self.may_have_made(site, other)
+                for other, module in within(self.root)
+            )
         )
 
     def _is_repeated(self, sighting: _Sighting, node: int) -> bool:

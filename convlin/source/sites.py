@@ -105,7 +105,7 @@ class Site:
     def makes_others(self, changes: Mapping[str, str]) -> bool:
         """Whether this change would change other layers, too."""
         place = self.written(changes)
-        return self.repeated and (place is None or not place.is_passed)
+        return self.repeated and (place is None or not place.is_for_one)
 
     def written(self, changes: Mapping[str, str]) -> Written | None:
         """Where the argument to be changed is written, if that is not in the call and nothing else reads it."""
@@ -133,6 +133,20 @@ class Site:
                 for each in self.arguments
             ),
         )
+
+    def with_first_rounds(self, is_the_only_one: Callable[[str, int], bool]) -> Site:
+        """The same call, with what a loop reads in its first round kept where one layer alone has that number.
+
+        ``is_the_only_one`` says so of an argument's name and the number.
+        """
+
+        def kept(each: Argument) -> Argument:
+            first = None if each.written is None else each.written.first
+            if first is None or (each.name is not None and is_the_only_one(each.name, first)):
+                return each
+            return replace(each, written=None)
+
+        return replace(self, arguments=tuple(map(kept, self.arguments)))
 
     def line(self, changes: Mapping[str, str]) -> Location:
         """The line to change for this."""
@@ -177,7 +191,7 @@ class Site:
 
     def _replacement(self, argument: Argument, new: str, place: Written | None) -> Edit:
         if place is not None:
-            alone = replace(self, repeated=self.repeated and not place.is_passed, source=place.source)
+            alone = replace(self, repeated=self.repeated and not place.is_for_one, source=place.source)
             why_not = alone._doubt()
             old = place.source.text[place.start : place.end]
             return Edit(place.source.name, place.start, place.end, old, new, not why_not, why_not)

@@ -339,6 +339,11 @@ def is_shuffled(log: Log) -> bool:
     return any(isinstance(part, Anything) and part.shuffled for part in leaves(log))
 
 
+def some_of(log: Log) -> Log:
+    """A log of which any elements may be missing; those that are there stand in their order."""
+    return rekeyed(log, lambda item: Either(((item,), ())))
+
+
 def rekeyed(log: Log, change: Callable[[Item], Part]) -> Log:
     """The same log with every element replaced."""
     parts: list[Part] = []

@@ -9,23 +9,16 @@ from __future__ import annotations
 import ast
 import re
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import FunctionType, ModuleType
-from typing import NamedTuple
 
+from convlin.source.bindings import FUNCTIONS, LOOPS, Bound, assigned, bound_once, scope_of, uses_of
 from convlin.source.constants import is_literal
+from convlin.source.first_round import entry, first_round
 from convlin.source.syntax import Function, Parsed, defaults, parameters
 from convlin.source.text import SourceText, read
 from convlin.source.values import Called, Frame
-
-_LOOPS = (
-    ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp,
-)  # fmt: skip
-_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
-#: Functions that read and bind names which the text does not show.
-_HIDDEN = frozenset({"locals", "globals", "vars", "eval", "exec"})
-
 
 Stretch = tuple[str, int, int]
 """A file, and where something in it starts and ends."""
@@ -44,6 +37,13 @@ class Written:
     """The code that makes the layer is given it: each caller may give another."""
     others: tuple[Stretch, ...] = ()
     """What else reads it."""
+    first: int | None = None
+    """The number itself, where a loop reads it in its first round alone."""
+
+    @property
+    def is_for_one(self) -> bool:
+        """Where the call makes other layers as well, these are given other numbers."""
+        return self.is_passed or self.first is not None
 
 
 def where_written(frame: Frame, node: ast.expr, is_made_once: Callable[[type], bool]) -> Written | None:
@@ -51,22 +51,27 @@ def where_written(frame: Frame, node: ast.expr, is_made_once: Callable[[type], b
 
     ``is_made_once`` says of a class whether the model has one instance of it.
     """
+    return _once(frame, node, is_made_once) or _of_first_round(frame, node, is_made_once)
+
+
+def _once(frame: Frame, node: ast.expr, is_made_once: Callable[[type], bool]) -> Written | None:
+    """Where it is written, if it is bound once."""
     parsed = frame.parsed
-    found: _Bound | None = None
+    found: Bound | None = None
     match node:
         case ast.Name(id=name):
-            scope = _scope(parsed, node, name)
-            if isinstance(scope, _FUNCTION) and name in {each.arg for each in parameters(scope.args)}:
+            scope = scope_of(parsed, node, name)
+            if isinstance(scope, FUNCTIONS) and name in {each.arg for each in parameters(scope.args)}:
                 # Of a function around this one it is not known how it was called.
-                is_own = next(each for each in parsed.around(node) if isinstance(each, _FUNCTION)) is scope
+                is_own = next(each for each in parsed.around(node) if isinstance(each, FUNCTIONS)) is scope
                 return _passed(frame, scope, name, is_made_once) if is_own else None
-            found = _bound_once(parsed, scope, name)
+            found = bound_once(parsed, scope, name)
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
             if frame.owner is None or _has_heirs(frame.owner) or _is_known_above(frame.owner, name):
                 return None
             found = _attribute(parsed, name)
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=key)):
-            found = _entry(parsed, _scope(parsed, node, name), name, key)
+            found = _entry(parsed, scope_of(parsed, node, name), name, key)
     if found is None or not is_literal(found.value):
         return None
     match node:
@@ -77,12 +82,31 @@ def where_written(frame: Frame, node: ast.expr, is_made_once: Callable[[type], b
     return Written(parsed.source, *parsed.span(found.value), _stretch(parsed, node), others=others)
 
 
+def _of_first_round(frame: Frame, node: ast.expr, is_made_once: Callable[[type], bool]) -> Written | None:
+    """Where it is written, if a loop reads it in its first round."""
+    parsed = frame.parsed
+    found = first_round(parsed, node)
+    if found is None:
+        return None
+    if found.value is not None:
+        place = _written_out(frame, found.value) or where_written(frame, found.value, is_made_once)
+        if _is_at_top(parsed, found.value) and _is_imported(found.name, frame.globals):
+            return None
+    else:
+        function = next(each for each in parsed.around(node) if isinstance(each, FUNCTIONS))
+        place = _given(frame, function, found.name, is_made_once, entry if found.is_entry else None)
+    if place is None or place.others:
+        return None
+    text = place.source.text[place.start : place.end]
+    return replace(place, read=_stretch(parsed, node), first=int(text)) if text.isdecimal() else None
+
+
 def _stretch(parsed: Parsed, node: ast.expr) -> Stretch:
     return (parsed.source.name, *parsed.span(node))
 
 
 def _is_at_top(parsed: Parsed, node: ast.AST) -> bool:
-    return not any(isinstance(each, _FUNCTION) for each in parsed.around(node))
+    return not any(isinstance(each, FUNCTIONS) for each in parsed.around(node))
 
 
 def _is_imported(name: str, namespace: Mapping[str, object]) -> bool:
@@ -115,70 +139,7 @@ def _is_known_above(owner: type, name: str) -> bool:
     return any(name in each.__code__.co_names for each in methods)
 
 
-def _scope(parsed: Parsed, node: ast.AST, name: str) -> ast.AST:
-    """The function around a node that binds a name, or the file."""
-    for outer in parsed.around(node):
-        if isinstance(outer, _FUNCTION) and name in _names(outer):
-            return outer
-    return parsed.tree
-
-
-def _names(function: Function) -> set[str]:
-    """What a function binds."""
-    return {each.arg for each in parameters(function.args)} | {
-        each.id for each in ast.walk(function) if isinstance(each, ast.Name) and not isinstance(each.ctx, ast.Load)
-    }
-
-
-def _uses(scope: ast.AST, name: str) -> tuple[list[ast.Name], list[ast.Name]] | None:
-    """Where a name is read and where it is bound, inside a scope; None where the text does not tell."""
-    read: list[ast.Name] = []
-    bound: list[ast.Name] = []
-    for each in ast.walk(scope):
-        match each:
-            case ast.Name(id=found) if found == name:
-                (read if isinstance(each.ctx, ast.Load) else bound).append(each)
-            case ast.Name(id=found) if found in _HIDDEN:
-                return None
-            case ast.Global(names=names) | ast.Nonlocal(names=names) if name in names:
-                return None
-            case ast.alias(name=found, asname=other) if name in (found, other):
-                return None
-            case ast.FunctionDef(name=found) | ast.ClassDef(name=found) | ast.ExceptHandler(name=found) if (
-                found == name
-            ):
-                return None
-    return read, bound
-
-
-class _Bound(NamedTuple):
-    """What a name is bound to, and where it is read."""
-
-    value: ast.expr
-    read: Sequence[ast.expr]
-
-
-def _bound_once(parsed: Parsed, scope: ast.AST, name: str) -> _Bound | None:
-    """What a name is bound to, where that happens once."""
-    uses = _uses(scope, name)
-    value = None if uses is None else _assigned(parsed, uses[1])
-    return None if uses is None or value is None else _Bound(value, uses[0])
-
-
-def _assigned(parsed: Parsed, targets: Sequence[ast.expr]) -> ast.expr | None:
-    """What is assigned to the one target by a statement that has no other."""
-    if len(targets) != 1:
-        return None
-    (target,) = targets
-    match parsed.statement(target):
-        case ast.Assign(targets=[only], value=value) if only is target:
-            return value
-        case ast.AnnAssign(target=only, value=ast.expr() as value) if only is target:
-            return value
-    return None
-
-
-def _attribute(parsed: Parsed, name: str) -> _Bound | None:
+def _attribute(parsed: Parsed, name: str) -> Bound | None:
     """What an attribute is set to, in a method or in the body of the class, where no other class of the file has it."""
     read: list[ast.Attribute] = []
     bound: list[ast.expr] = []
@@ -198,8 +159,8 @@ def _attribute(parsed: Parsed, name: str) -> _Bound | None:
                     for target in _targets(statement)
                     if isinstance(target, ast.Name) and target.id == name
                 ]
-    value = _assigned(parsed, bound)
-    return None if value is None else _Bound(value, read)
+    value = assigned(parsed, bound)
+    return None if value is None else Bound(value, read)
 
 
 def _targets(statement: ast.stmt) -> Iterator[ast.expr]:
@@ -210,10 +171,10 @@ def _targets(statement: ast.stmt) -> Iterator[ast.expr]:
             yield target
 
 
-def _entry(parsed: Parsed, scope: ast.AST, name: str, key: object) -> _Bound | None:
+def _entry(parsed: Parsed, scope: ast.AST, name: str, key: object) -> Bound | None:
     """What stands under a key of a dict that is written out, where nothing is done with it but reading by key."""
-    uses = _uses(scope, name)
-    display = None if uses is None else _assigned(parsed, uses[1])
+    uses = uses_of(scope, name)
+    display = None if uses is None else assigned(parsed, uses[1])
     if uses is None or not isinstance(display, ast.Dict) or None in display.keys:
         return None
     read: list[ast.Subscript] = []
@@ -229,25 +190,40 @@ def _entry(parsed: Parsed, scope: ast.AST, name: str, key: object) -> _Bound | N
         for each, value in zip(display.keys, display.values, strict=True)
         if isinstance(each, ast.Constant) and each.value == key
     ]
-    return _Bound(values[0], read) if len(values) == 1 else None
+    return Bound(values[0], read) if len(values) == 1 else None
 
 
 def _passed(frame: Frame, function: Function, name: str, is_made_once: Callable[[type], bool]) -> Written | None:
     """The default of a parameter, or what the call of this code gives, where the parameter is read once."""
-    uses, call = _uses(function, name), frame.call
-    if uses is None or [len(each) for each in uses] != [1, 0] or call is None:
+    found = uses_of(function, name)
+    if found is None or [len(each) for each in found] != [1, 0]:
         return None
-    if any(isinstance(each, ast.Starred) for each in call.node.args) or any(
-        not each.arg for each in call.node.keywords
-    ):
+    return _given(frame, function, name, is_made_once)
+
+
+def _given(
+    frame: Frame,
+    function: Function,
+    name: str,
+    is_made_once: Callable[[type], bool],
+    part: Callable[[ast.expr | None], ast.expr | None] | None = None,
+) -> Written | None:
+    """The default of a parameter, or what the call of this code gives, or a ``part`` of it."""
+    call = frame.call
+    if call is None or any(isinstance(each, ast.Starred) for each in call.node.args):
+        return None
+    if any(not each.arg for each in call.node.keywords):
         return None
     given = _argument(function, name, call)
     if given is None:
         default = defaults(function.args).get(name)
-        if default is None or not is_literal(default):
-            return None
-        return Written(frame.parsed.source, *frame.parsed.span(default), _stretch(frame.parsed, default))
-    found = _written_out(call.frame, given) or where_written(call.frame, given, is_made_once)
+        default = default if part is None else part(default)
+        return None if default is None else _written_out(frame, default)
+    if part is None:
+        found = _written_out(call.frame, given) or where_written(call.frame, given, is_made_once)
+    else:
+        entered = part(given)
+        found = None if entered is None else _written_out(call.frame, entered)
     if found is None or _is_in_loop(call):
         return None
     once = found.is_passed or _is_made_once_by(call, frame, function, is_made_once)
@@ -274,9 +250,9 @@ def _argument(function: Function, name: str, call: Called) -> ast.expr | None:
 def _is_in_loop(call: Called) -> bool:
     """Whether a call may be run several times by the function that it stands in."""
     for each in call.frame.parsed.around(call.node):
-        if isinstance(each, _FUNCTION):
+        if isinstance(each, FUNCTIONS):
             return False
-        if isinstance(each, _LOOPS):
+        if isinstance(each, LOOPS):
             return True
     return False
 
@@ -286,7 +262,7 @@ def _is_made_once_by(call: Called, frame: Frame, function: Function, is_made_onc
     if _is_constructor(function) and frame.owner is not None and is_made_once(frame.owner):
         return True
     for each in call.frame.parsed.around(call.node):
-        if isinstance(each, _FUNCTION):
+        if isinstance(each, FUNCTIONS):
             return _is_constructor(each) and call.frame.owner is not None and is_made_once(call.frame.owner)
     return True
 
