@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -10,6 +11,7 @@ from typing import NamedTuple
 
 from torch import nn
 
+from convlin._util.code_objects import nested
 from convlin.module_tree import modules_of
 from convlin.records import Edit
 from convlin.source import apply
@@ -61,11 +63,7 @@ def in_place(found: Sequence[Method]) -> Iterator[None]:
 
 
 def _methods_of(source: SourceText, data: bytes, edits: Sequence[Edit], modules: Sequence[nn.Module]) -> list[Method]:
-    try:
-        before = list(_codes(compile(Path(source.name).read_bytes(), source.name, "exec", dont_inherit=True)))
-        after = list(_codes(compile(data, source.name, "exec", dont_inherit=True)))
-    except (SyntaxError, ValueError) as error:
-        raise CannotRewriteError(str(error)) from error
+    before, after = (_compiled(text, source.name) for text in (Path(source.name).read_bytes(), data))
     if [code.co_qualname for code in before] != [code.co_qualname for code in after]:
         raise CannotRewriteError(f"other functions would stand in {source.name}")
     spans = [(source.line(edit.start), source.line(edit.end)) for edit in edits]
@@ -81,6 +79,16 @@ def _methods_of(source: SourceText, data: bytes, edits: Sequence[Edit], modules:
     if reached != set(spans):
         raise CannotRewriteError("an edit is not one of a method that is called")
     return found
+
+
+def _compiled(text: bytes, name: str) -> list[CodeType]:
+    """The code of every function of a file; nothing is run."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        try:
+            return [*nested(compile(text, name, "exec", dont_inherit=True))]
+        except (SyntaxError, ValueError) as error:
+            raise CannotRewriteError(str(error)) from error
 
 
 def _written_in(file: str, module: nn.Module) -> dict[str, FunctionType]:
@@ -101,26 +109,15 @@ def _written_in(file: str, module: nn.Module) -> dict[str, FunctionType]:
 def _anew(function: FunctionType, before: Sequence[CodeType], after: Sequence[CodeType]) -> FunctionType:
     """The function with its code exchanged for that of the edited text."""
     own = function.__code__
-    for old, new in zip(before, after, strict=True):
-        if (old.co_qualname, old.co_firstlineno) == (own.co_qualname, own.co_firstlineno):
-            if old.co_code != own.co_code or new.co_freevars != own.co_freevars:
-                break
-            defaults, closure = function.__defaults__, function.__closure__
-            made = FunctionType(new, function.__globals__, function.__name__, defaults, closure)
-            made.__kwdefaults__ = function.__kwdefaults__
-            return made
-    raise CannotRewriteError(f"{own.co_qualname} was not made from the text that its file has now")
-
-
-def _codes(code: CodeType) -> Iterator[CodeType]:
-    """Every function, class and comprehension of a text, in the order in which they stand there."""
-    yield code
-    for constant in code.co_consts:
-        if isinstance(constant, CodeType):
-            yield from _codes(constant)
+    new = next((new for old, new in zip(before, after, strict=True) if old == own), None)
+    if new is None or new.co_freevars != own.co_freevars:
+        raise CannotRewriteError(f"{own.co_qualname} was not made from the text that its file has now")
+    made = FunctionType(new, function.__globals__, function.__name__, function.__defaults__, function.__closure__)
+    made.__kwdefaults__ = function.__kwdefaults__
+    return made
 
 
 def _lines(code: CodeType) -> tuple[int, int]:
     """The first line of a function, and the last one that anything in it reaches to."""
-    ends = (end for each in _codes(code) for _, end, _, _ in each.co_positions() if end is not None)
+    ends = (end for each in (code, *nested(code)) for _, end, _, _ in each.co_positions() if end is not None)
     return code.co_firstlineno, max(ends, default=code.co_firstlineno)
