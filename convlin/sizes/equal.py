@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from fractions import Fraction
 from functools import cache
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fractions import Fraction
 
 #: Two forms are compared at so many sizes of their letters, drawn between these.
 _POINTS, _SMALLEST, _LARGEST = 48, 128, 4096
@@ -61,6 +63,8 @@ def _points(letters: tuple[str, ...], smallest: int, largest: int) -> tuple[Mapp
 
 def _value(size: Any, point: Mapping[str, int]) -> Fraction:
     """The value of a closed form; told by what its parts are called, so that sympy is not loaded for integers."""
+    from fractions import Fraction  # which loads decimal: only where two forms are compared
+
     if isinstance(size, int):
         return Fraction(size)
     if size.is_Symbol:
