@@ -58,6 +58,8 @@ class Draft:
     """Lines of the class itself."""
     parameters: list[str] = field(default_factory=list)
     """What the constructor takes, with defaults."""
+    flattening: str = ""
+    """The line of ``forward`` that makes a vector of each sample, the first one."""
 
     def text(self, wrong: Mapping[str, int] | None = None, *, without: str = "") -> str:
         """The source file, with ``wrong`` numbers in some holes and without one line of ``forward``."""
@@ -101,7 +103,10 @@ class Writer:
         side = self._pick(12, 16, 20, 28, 32)
         self._start((self._pick(1, 3), side, side))
         for _ in range(self._pick(1, 2, 3)):
-            self._pick(self._convolution, self._convolution, self._block, self._branches, self._repeated)()
+            self._pick(
+                self._convolution, self._convolution, self._block, self._branches, self._repeated,
+                self._down_and_up, self._called_twice, self._carried_on,
+            )()  # fmt: skip
         self._flatten()
         self._head()
 
@@ -125,15 +130,17 @@ class Writer:
         if self._pick(True, False):
             self._init("self.positions = nn.Parameter(torch.zeros(1, 32, {}))", width)
             self._line("x = x + self.positions[:, :x.size(1)]", self._x)
-        self._pick(self._recurrent, self._attention, self._pooled)()
+        self._pick(self._recurrent, self._attention, self._heads, self._pooled, self._words)()
         self._head()
 
     def _vector(self) -> None:
         self._start((self._pick(6, 13, 40),))
         for _ in range(self._pick(1, 2)):
-            self._linear(self._pick(8, 12, 20))
+            self._pick(self._linear_of_any, self._linear_of_any, self._stack)()
             if self._pick(True, False):
                 self._residual_linear()
+        if self._pick(True, False, False):
+            self._generator()
         self._head()
 
     # Parts
@@ -200,6 +207,81 @@ class Writer:
         )
         self.draft.forward += [f"for layer in self.{name}:", "    x = F.relu(layer(x))"]
 
+    def _down_and_up(self) -> None:
+        """Half the size, up again, and joined with what there was before."""
+        inside, deep, up = self._x.shape[1], self._pick(6, 8), self._pick(4, 8)
+        if any(size % 2 for size in self._x.shape[2:]):
+            self._called_twice()
+            return
+        down, back, joined = self._name("down"), self._name("up"), self._name("joined")
+        self.draft.init += [
+            f"self.{down} = nn.Conv2d({self._hole(inside, down)}, {deep}, 2, stride=2)",
+            f"self.{back} = nn.ConvTranspose2d({self._hole(deep, back)}, {up}, 2, stride=2)",
+            f"self.{joined} = nn.Conv2d({self._hole(up + inside, joined)}, {inside}, 3, padding=1)",
+        ]
+        self.draft.forward += ["kept = x", f"x = F.relu(self.{down}(x))"]
+        self._line(f"x = self.{joined}(torch.cat([self.{back}(x), kept], dim=1))", self._x)
+
+    def _called_twice(self) -> None:
+        """One layer at two places, and a group norm behind."""
+        width, name, norm = self._x.shape[1], self._name("same"), self._name("norm")
+        self.draft.init.append(f"self.{name} = nn.Conv2d({self._hole(width, name)}, {width}, 3, padding=1)")
+        self.draft.init.append(f"self.{norm} = nn.GroupNorm(1, {self._hole(width, norm)})")
+        self._line(f"x = self.{norm}(F.relu(self.{name}(F.relu(self.{name}(x)))))", self._x)
+
+    def _carried_on(self) -> None:
+        """Convolutions made in a loop, each for what the one in front of it gives."""
+        inside, name = self._x.shape[1], self._name("features")
+        one, two = self._pick(5, 7, 9), self._pick(4, 6)
+        self.draft.init += [
+            f"{name}, width = [], {self._hole(inside, f'{name}.0')}", f"for out in ({one}, {two}):",
+            f"    {name} += [nn.Conv2d(width, out, 3, padding=1), nn.ReLU()]", "    width = out",
+            f"self.{name} = nn.Sequential(*{name}{self._pick('', '[:-1]')})",
+        ]  # fmt: skip
+        self._line(f"x = self.{name}(x)", torch.zeros(self._x.shape[0], two, *self._x.shape[2:]))
+
+    def _stack(self) -> None:
+        """Linears made of a list of sizes."""
+        name, sizes = self._name("stack"), [self._pick(9, 15, 18), self._pick(8, 12)]
+        hole = self._hole(self._x.shape[1], f"{name}.0")
+        listed = f"[{hole}, {', '.join(map(str, sizes))}]"
+        made = self._pick(
+            "nn.Linear(i, o) for i, o in zip({0}, {0}[1:])", "nn.Linear({0}[i], {0}[i + 1]) for i in range(2)"
+        )
+        self.draft.init += [
+            f"{name} = {listed}", f"self.{name} = nn.Sequential(*[{made.format(name)}])",
+        ]  # fmt: skip
+        self._line(f"x = self.{name}(x)", torch.zeros(self._x.shape[0], sizes[1]))
+
+    def _generator(self) -> None:
+        """A vector is made an image."""
+        deep, name, up = self._pick(4, 6), self._name("project"), self._name("up")
+        out = self._pick(3, 8)
+        self.draft.init += [
+            f"self.{name} = nn.Linear({self._hole(self._x.shape[1], name)}, {deep} * 4 * 4)",
+            f"self.{up} = nn.ConvTranspose2d({self._hole(deep, up)}, {out}, 4, 2, 1)",
+        ]
+        self._line(f"x = self.{up}(self.{name}(x).view(-1, {deep}, 4, 4))", torch.zeros(self._x.shape[0], out, 8, 8))
+        self._flatten()
+
+    def _linear_of_any(self) -> None:
+        self._linear(self._pick(8, 12, 20))
+
+    def _words(self) -> None:
+        """A convolution over the steps of a text."""
+        width, out, name = self._x.shape[2], self._pick(6, 10), self._name("conv")
+        self.draft.init.append(f"self.{name} = nn.Conv1d({self._hole(width, name)}, {out}, 3, padding=1)")
+        made = torch.zeros(self._x.shape[0], out)
+        self._line(f"x = F.relu(self.{name}(x.transpose(1, 2))).max(dim=2).values", made)
+
+    def _heads(self) -> None:
+        """Attention of its own."""
+        width, name, norm = self._x.shape[2], self._name("attention"), self._name("norm")
+        self.draft.init.append(f"self.{name} = nn.MultiheadAttention({self._hole(width, name)}, 2, batch_first=True)")
+        self.draft.init.append(f"self.{norm} = nn.LayerNorm({self._hole(width, norm)})")
+        self._line(f"x = self.{norm}(x + self.{name}(x, x, x)[0])", self._x)
+        self._pooled()
+
     def _flatten(self) -> None:
         features = prod(self._x.shape[1:])
         match self._pick("layer", "function", "method", "size", "number", "pool"):
@@ -219,6 +301,7 @@ class Writer:
             case _:
                 rank, features = self._x.dim() - 2, self._x.shape[1]
                 line = f"x = F.adaptive_avg_pool{rank}d(x, 1).flatten(1)"
+        self.draft.flattening = self.draft.flattening or line
         self._line(line, torch.zeros(self._x.shape[0], features))
 
     def _recurrent(self) -> None:

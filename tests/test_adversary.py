@@ -78,8 +78,7 @@ def test_a_fixed_model_is_the_intact_one(
     assert healthy.problems == (), healthy
 
     wrong = _broken(draft, draw)
-    unflattened = next((line for line in draft.forward if "flatten" in line or "view" in line), "")
-    without = unflattened if draw.random() < 0.2 else ""
+    without = draft.flattening if draw.random() < 0.2 else ""
     if without:  # with a wrong number behind it nobody could know that a flatten was meant
         wrong = {}
     path.write_text(draft.text({hole.name: number for hole, number in wrong.items()}, without=without))
