@@ -17,6 +17,7 @@ from convlin.diagnosis.fixes import Lines, written
 from convlin.diagnosis.messages import Said, fitted, say, times
 from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
 from convlin.diagnosis.unexplained import stopped
+from convlin.diagnosis.what_follows import with_what_follows
 from convlin.inputs import Dummy, Plan
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Report
 from convlin.search.input_sizes import fitting_inputs, joining_inputs
@@ -33,7 +34,7 @@ def diagnose(
     ``model`` is as the user gave it, with nothing of the pass left on it: a size that is too small
     is answered by running it at others.
     """
-    recording = replace(recording, findings=told(recording.findings))
+    recording = replace(recording, findings=told(with_what_follows(recording)))
     several = several_sizes(recording)
     problems: list[Problem] = []
     answered: set[str] = set()

@@ -205,10 +205,27 @@ def _matmul(
     inner = right.shape[-2] if right.dim() > 1 else right.shape[0]
     if left.dim() == 0 or right.dim() == 0 or left.shape[-1] == inner:
         return None
-    shapes = {"shapes": (tuple(left.shape), tuple(right.shape))}
-    misfit = Misfit("operands", inner, left.shape[-1], "matmul", shapes)
+    detail: dict[str, Any] = {"shapes": (tuple(left.shape), tuple(right.shape))}
+    turned = _turned(left, right)
+    if turned is not None:
+        which, made = turned
+        misfit = Misfit("operands", inner, left.shape[-1], "turned", {**detail, "which": which})
+        return Recovery((misfit,), made)
+    misfit = Misfit("operands", inner, left.shape[-1], "matmul", detail)
     fitting = zeros(left, (*left.shape[:-1], inner))
     return Recovery((misfit,), function(fitting, right))
+
+
+def _turned(left: Tensor, right: Tensor) -> tuple[tuple[int, ...], Tensor] | None:
+    """Which of two factors, the other way round, would do, and a product of the first such size."""
+    if left.dim() < 2 or right.dim() < 2 or right.shape[:-2] not in (left.shape[:-2], ()):
+        return None
+    ways = {1: (left, right.mT), 0: (left.mT, right)}
+    fitting = {which: (one, two) for which, (one, two) in ways.items() if one.shape[-1] == two.shape[-2]}
+    if not fitting:
+        return None
+    one, two = next(iter(fitting.values()))
+    return tuple(fitting), zeros(left, (*left.shape[:-2], one.shape[-2], two.shape[-1]))
 
 
 def _normalize(

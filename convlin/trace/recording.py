@@ -52,6 +52,15 @@ class Finding(NamedTuple):
     """What the user calls the inputs that no call made (``self.weight``), where it is known."""
 
 
+class Declared(NamedTuple):
+    """What a layer declares behind a mistake that leaves open which size will reach it."""
+
+    call: int
+    """How many calls there were in front of it."""
+    path: str
+    misfit: Misfit
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Failure:
     """Where a pass stopped."""
@@ -133,6 +142,8 @@ class Recording:
     written: dict[int, Written] = field(default_factory=dict)
     """For the index of a module's call, the line that made it."""
     findings: list[Finding] = field(default_factory=list)
+    declared_behind: list[Declared] = field(default_factory=list)
+    """What layers declare that something with a size which is a guess reached: no findings."""
     joins: list[Join] = field(default_factory=list)
     required: dict[str, Any] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)

@@ -30,7 +30,7 @@ from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradie
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
-from convlin.trace.recording import Failure, Frame, Recording, Refusal, Written, is_feature_map, turned_back
+from convlin.trace.recording import Declared, Failure, Frame, Recording, Refusal, Written, is_feature_map, turned_back
 from convlin.trace.state import State
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -174,11 +174,11 @@ class Tracer:
         if verdict is None:
             return None
         frame.stands_in, frame.is_replaced = True, verdict.stand_in is not None
-        frame.findings = [
-            misfit
-            for misfit in verdict.misfits
-            if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in frame.doubts)
-        ]
+        for misfit in verdict.misfits:
+            if any(is_doubtful(misfit, axes, len(shape)) for shape, axes in frame.doubts):
+                state.recording.declared_behind.append(Declared(len(state.recording.calls), frame.path, misfit))
+            else:
+                frame.findings.append(misfit)
         if verdict.keeps_input:
             frame.original = first
         frame.output_size, frame.output_axis = verdict.output_size, verdict.output_axis
@@ -243,7 +243,7 @@ class Tracer:
             # What a container returns was made by something inside it, which tells more.
             if not inner or not state.origins.source(tensor).is_made:
                 state.origins.remember(tensor, Source.call(index))
-            if frame is not None and (frame.doubts or frame.findings) and not inner:
+            if frame is not None and (frame.doubts or frame.findings) and (not inner or frame.stands_in):
                 self._doubt(frame, tensor)
 
     def _doubt(self, frame: Frame, output: Tensor) -> None:

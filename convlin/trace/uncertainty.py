@@ -74,6 +74,10 @@ def of_result(misfits: tuple[Misfit, ...], result: Any) -> Axes:
     for misfit in misfits:
         if misfit.note in ("elementwise", "concatenate", "stack"):
             found.update(axis % rank for axis in misfit.detail["axes"] if rank)
+        elif misfit.note == "turned":
+            found.update((rank - 2, rank - 1))
+        elif misfit.note == "pixel_shuffle":
+            found.add(rank - 3)
         elif misfit.note == "unflatten" or (misfit.note == "size" and rank > 2) or misfit.note == "ranks":
             found.update(range(1, rank))
         elif misfit.kind in ("output_size", "output_padding"):

@@ -112,9 +112,32 @@ def _operands(finding: Finding, report: Report) -> Said:
         difference = f"\nthey differ in {_differing(axes, shapes)}"
     elif misfit.note in ("linear", "matmul", "convolution"):
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}: these two must be equal"
+    elif misfit.note == "turned":
+        ways = _turned(shapes, misfit.detail["which"])
+        difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}; .transpose(-2, -1) {ways}"
+    difference += _taken_behind(finding, sources, report)
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
     return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
+
+
+def _turned(shapes: tuple[Shape, ...], which: tuple[int, ...]) -> str:
+    """``of the second gives 1×8×10×10``, for each of the two with which they go together."""
+    left, right = shapes
+    made = {0: (*left[:-2], left[-1], right[-1]), 1: (*left[:-1], right[-2])}
+    return ", ".join(f"of the {('first', 'second')[index]} gives {times(made[index])}" for index in which)
+
+
+def _taken_behind(finding: Finding, sources: tuple[Source, ...], report: Report) -> str:
+    """Which of two sizes a layer behind them is made for, and what should give it."""
+    if "behind" not in finding.misfit.detail:
+        return ""
+    path, size = finding.misfit.detail["behind"]
+    (axis,), shapes = finding.misfit.detail["axes"], finding.misfit.detail["shapes"]
+    others = [source for source, shape in zip(sources, shapes, strict=False) if shape[axis] != size]
+    call = call_of(report, maker_of(report, others[0])) if len(others) == 1 else None
+    giving = f": {call.path} should give that" if call is not None and not call.is_function else ""
+    return f"\n{path} takes {spell(size)}{giving}"
 
 
 def _met(shape: Shape, name: str | None, source: Source | None, report: Report) -> str:

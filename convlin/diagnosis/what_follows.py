@@ -1,0 +1,35 @@
+"""Where a size is a guess behind a mistake: what the layers further on were made for."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from convlin.trace.recording import Declared, Finding, Recording
+
+
+def with_what_follows(recording: Recording) -> list[Finding]:
+    """The findings, those that leave a size open with the first layer behind them that declares it.
+
+    That is a sum of two sizes, where one of them is what the layer takes, and channels that cannot be shuffled.
+    """
+    return [_with_layer_behind(finding, recording.declared_behind) for finding in recording.findings]
+
+
+def _with_layer_behind(finding: Finding, behind: Sequence[Declared]) -> Finding:
+    found = next((each for each in behind if each.call > finding.call), None)
+    if found is None or not _is_about(finding, found):
+        return finding
+    misfit = finding.misfit
+    detail = {**misfit.detail, "behind": (found.path, found.misfit.declared)}
+    return finding._replace(misfit=misfit._replace(detail=detail))
+
+
+def _is_about(finding: Finding, behind: Declared) -> bool:
+    misfit, declared = finding.misfit, behind.misfit.declared
+    if misfit.note == "pixel_shuffle":
+        return behind.misfit.kind == "in_channels"
+    axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
+    if misfit.note != "elementwise" or len(axes) != 1 or len({len(shape) for shape in shapes}) != 1:
+        return False
+    (axis,), rank = axes, len(shapes[0])
+    return axis % rank in (1, rank - 1) and declared in {shape[axis] for shape in shapes}

@@ -1,0 +1,132 @@
+"""Behind a mistake that leaves open which size was meant nothing is accused, and what was made for it is told.
+
+The oracle is PyTorch: with the one mistake corrected as the message says, the model runs.
+"""
+
+from __future__ import annotations
+
+import math
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.records import Problem
+
+
+class Attention(nn.Module):
+    """Queries and keys meet with the keys as they are, or transposed."""
+
+    def __init__(self, *, turned: bool = False, width: int = 64) -> None:
+        super().__init__()
+        self.query, self.key, self.value = nn.Linear(64, 64), nn.Linear(64, width), nn.Linear(64, 64)
+        self.out, self.turned = nn.Linear(64, 64), turned
+
+    def heads(self, x: Tensor) -> Tensor:
+        return x.view(x.shape[0], x.shape[1], 8, -1).transpose(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        query, key, value = self.heads(self.query(x)), self.heads(self.key(x)), self.heads(self.value(x))
+        key = key.transpose(-2, -1) if self.turned else key
+        weights = (query @ key / math.sqrt(8)).softmax(-1)
+        made: Tensor = self.out((weights @ value).transpose(1, 2).flatten(2))
+        return made
+
+
+class Shuffled(nn.Module):
+    """Channels that cannot be shuffled, and a convolution behind them."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.wide, self.shuffle = nn.Conv2d(3, channels, 3, padding=1), nn.PixelShuffle(2)
+        self.out = nn.Conv2d(3, 5, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.out(self.shuffle(self.wide(x)))
+        return made
+
+
+class Encoded(nn.Module):
+    """Tokens and positions of another width, in front of layers with others inside."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.tokens, self.positions = nn.Embedding(50, width), nn.Parameter(torch.zeros(1, 64, 32))
+        layer = nn.TransformerEncoderLayer(32, 4, 64, batch_first=True)
+        self.encoder, self.out = nn.TransformerEncoder(layer, 2), nn.Linear(32, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.out(self.encoder(self.tokens(x) + self.positions[:, : x.size(1)]).mean(1))
+        return made
+
+
+class Skipped(nn.Module):
+    """A residual whose branch gives other channels."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.first, self.branch = nn.Conv2d(3, 16, 3, padding=1), nn.Conv2d(16, channels, 3, padding=1)
+        self.last, self.out = nn.Conv2d(16, 8, 3, padding=1), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        made: Tensor = self.out(self.last(self.branch(x) + x).mean((2, 3)))
+        return made
+
+
+def only_problem(model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Problem:
+    (problem,) = summarize(model.eval(), shape, batch_size=2, dtypes=dtype).problems
+    return problem
+
+
+def test_keys_that_are_not_transposed() -> None:
+    problem = only_problem(Attention(), (10, 64))
+    assert "8 meets 10; .transpose(-2, -1) of the second gives 2×8×10×10, of the first gives 2×8×8×8" in " ".join(
+        problem.message.split()
+    )
+    assert Attention(turned=True)(torch.zeros(2, 10, 64)).shape == (2, 10, 64)
+
+
+def test_keys_of_another_width_do_not_fit_transposed() -> None:
+    problem = only_problem(Attention(width=32), (10, 64))
+    assert problem.message.endswith("8 meets 10; .transpose(-2, -1) of the first gives 2×8×8×4")
+    assert (torch.zeros(2, 8, 10, 8).mT @ torch.zeros(2, 8, 10, 4)).shape == (2, 8, 8, 4)
+
+
+def test_a_matrix_that_is_not_transposed() -> None:
+    class Product(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight, self.fc = nn.Parameter(torch.zeros(7, 12)), nn.Linear(7, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.fc(x @ self.weight)
+            return made
+
+    for shape in ((12,), (5, 12)):
+        problem = only_problem(Product(), shape)
+        assert f"of the second gives {'×'.join(map(str, (2, *shape[:-1], 7)))}" in problem.message
+        assert (torch.zeros(2, *shape) @ torch.zeros(7, 12).mT).shape == (2, *shape[:-1], 7)
+
+
+def test_channels_that_cannot_be_shuffled() -> None:
+    problem = only_problem(Shuffled(30), (3, 16, 16))
+    assert problem.path == "shuffle"
+    assert "out takes 3: the layer in front should give 3·4 = 12" in problem.message
+    assert Shuffled(12)(torch.zeros(2, 3, 16, 16)).shape == (2, 5, 32, 32)
+
+
+def test_a_sum_in_front_of_layers_with_others_inside() -> None:
+    problem = only_problem(Encoded(30), (20,), torch.long)
+    assert problem.kind == "operands"
+    assert "encoder.layers.0 takes 32: tokens should give that" in problem.message
+    assert Encoded(32)(torch.zeros(2, 20, dtype=torch.long)).shape == (2, 5)
+
+
+@pytest.mark.parametrize("channels", [8, 32])
+def test_a_branch_with_other_channels(channels: int) -> None:
+    problem = only_problem(Skipped(channels), (3, 12, 12))
+    assert problem.kind == "operands"
+    assert "last takes 16: branch should give that" in problem.message
+    assert Skipped(16)(torch.zeros(2, 3, 12, 12)).shape == (2, 2)
