@@ -106,8 +106,8 @@ def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:
         return outcome
     from convlin.diagnosis.evidence import with_evidence  # not loaded for a model that is right
 
-    problems = with_evidence(report.problems, unwrapped(model), last.plan, mode, gradients=last.gradients)
-    return outcome._replace(report=replace(report, problems=problems))
+    proved = with_evidence(report, unwrapped(model), last.plan, mode, gradients=last.gradients)
+    return outcome._replace(report=proved)
 
 
 def _keeps_batch(report: Report, plan: Plan) -> bool:

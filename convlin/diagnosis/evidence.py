@@ -11,14 +11,15 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlin.diagnosis import leaving_batch
 from convlin.diagnosis.rewritten import CannotRewriteError, in_place, methods
 from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Plan
 from convlin.layers import CannotRemakeError, places_of, remade
 from convlin.module_tree import module_at, modules_of, walk
-from convlin.records import Edit, Evidence, Problem
+from convlin.records import Edit, Evidence, Problem, Report
 from convlin.trace.forward_pass import one_pass, prepared
-from convlin.trace.recording import Suspects
+from convlin.trace.recording import Recording, Suspects
 from convlin.trace.state import State
 from convlin.untouched import sharded, untouched
 
@@ -27,23 +28,28 @@ _MOST_ELEMENTS = 1 << 24
 _META = torch.device("meta")
 
 
-def with_evidence(
-    problems: Sequence[Problem], model: nn.Module, plan: Plan, mode: str, *, gradients: bool
-) -> tuple[Problem, ...]:
-    """The problems, told to be known by a run where the model was right with all done that they say.
+def with_evidence(report: Report, model: nn.Module, plan: Plan, mode: str, *, gradients: bool) -> Report:
+    """The report with its problems told to be known by a run where the model was right with all done that they say.
 
     All of them together: layers are made anew, and methods are compiled from the edited text. Where one problem is
-    told in words alone, the model cannot be run as it should be.
+    told in words alone, the model cannot be run as it should be. What that run shows of the batch is said as well.
     """
+    problems = report.problems
     remaking = [problem for problem in problems if problem.changes]
     rewriting = [problem for problem in problems if not problem.changes]
     wanted = arguments_by_path(remaking)
     if wanted is None or not all(problem.edits for problem in rewriting):
-        return tuple(problems)
+        return report
     edits = [edit for problem in rewriting for edit in problem.edits]
-    if not _is_right(model, plan, mode, wanted, edits, gradients):
-        return tuple(problems)
-    return tuple(replace(problem, evidence=Evidence.RUN) for problem in problems)
+    recording = _run_right(model, plan, mode, wanted, edits, gradients)
+    if recording is None:
+        return report
+    remarks = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
+    return replace(
+        report,
+        problems=tuple(replace(problem, evidence=Evidence.RUN) for problem in problems),
+        remarks=tuple(dict.fromkeys((*report.remarks, *remarks))),
+    )
 
 
 def arguments_of(problem: Problem) -> dict[str, Any]:
@@ -74,23 +80,24 @@ def arguments_by_path(problems: Sequence[Problem]) -> dict[str, dict[str, Any]] 
     return wanted
 
 
-def _is_right(
+def _run_right(
     model: nn.Module,
     plan: Plan,
     mode: str,
     wanted: Mapping[str, Mapping[str, Any]],
     edits: Sequence[Edit],
     gradients: bool,
-) -> bool:
+) -> Recording | None:
+    """What the model shows with all of that done; None where it was not run so, or was not right."""
     if sharded(modules_of(model)) or _shares_weights(model, wanted):
-        return False
+        return None
     try:
         new = _remade(model, wanted, _META)
         if sum(each.numel() for layer in new.values() for each in layer.parameters()) > _MOST_ELEMENTS:
             plan = plan._replace(device=_META)
         rewritten = methods(model, edits)
     except (CannotRemakeError, CannotRewriteError):
-        return False
+        return None
     careful = plan.device.type == "meta"
     with ExitStack() as stack:
         keeper = stack.enter_context(untouched(model))
@@ -99,11 +106,12 @@ def _is_right(
         stack.enter_context(in_place(rewritten))
         state = State(careful=careful, gradients=gradients, batch_added=plan.adds_batch, keeper=keeper)
         recording = one_pass(model, plan, state)
-    return (
+    is_right = (
         recording.failure is None
         and not recording.findings
         and suspects(recording, batch_added=plan.adds_batch) == Suspects()
     )
+    return recording if is_right else None
 
 
 def _remade(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]], device: torch.device) -> dict[str, nn.Module]:

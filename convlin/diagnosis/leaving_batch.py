@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from torch import nn
+
+from convlin.layers import PLAIN
 from convlin.ops.catalog import OPS
 from convlin.records import Call, SourceKind
-from convlin.trace.recording import Recording, is_feature_map
+from convlin.trace.recording import Recording, Written, is_feature_map
 
 
 def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
@@ -24,22 +27,30 @@ def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
 def _remarks(recording: Recording, batch: int, rows: set[object]) -> Iterator[str]:
     from convlin.diagnosis.messages.tools import at, times  # words: not loaded for a model that keeps its batch
 
-    for call in recording.calls:
-        if not call.is_function or not call.inputs or len(call.outputs) != 1 or len(call.inputs[0].shape) < 2:
+    for index, call in enumerate(recording.calls):
+        if not call.inputs or len(call.outputs) != 1 or len(call.inputs[0].shape) < 2:
             continue
         given, made = call.inputs[0].shape, call.outputs[0].shape
         if given[0] != batch:
             continue
         if call.type in ("Tensor.squeeze", "torch.squeeze") and batch == 1 and _drops_all(call):
             yield f"squeeze(){at(call.where)} drops the batch of 1, too: write squeeze(1), flatten(1) or the like"
-        elif _makes_rows(call, batch) and made[0] in rows and not _merges_steps(recording, call):
+        elif _makes_rows(recording, index, batch) and made[0] in rows and not _merges_steps(recording, call):
             went = f"the batch went from {batch} to {made[0]}"
-            yield f"{call.type}{at(call.where)} makes {times(made)} of {times(given)}: {went}"
+            name = call.type if call.is_function else call.path or call.type
+            where = call.where if call.is_function else recording.written.get(index, Written()).where
+            yield f"{name}{at(where)} makes {times(made)} of {times(given)}: {went}"
 
 
-def _makes_rows(call: Call, batch: int) -> bool:
+def _makes_rows(recording: Recording, index: int, batch: int) -> bool:
+    """Whether a view, or a module of the user's own that may hold one, has another number of rows."""
+    call = recording.calls[index]
     given, made = call.inputs[0].shape, call.outputs[0].shape
-    return OPS.named(call.type).keeps_memory_order and bool(made) and made[0] != batch and prod(made) == prod(given)
+    if not made or made[0] == batch or prod(made) != prod(given):
+        return False
+    if call.is_function:
+        return OPS.named(call.type).keeps_memory_order
+    return not call.inner and (recording.rule(index) is PLAIN or isinstance(recording.modules[index], nn.Flatten))
 
 
 def _drops_all(call: Call) -> bool:
