@@ -69,11 +69,13 @@ def _strides(finding: Finding, report: Report) -> Said:
 def _unflatten(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     product = equation(spell_product(misfit.declared), spell(misfit.detail["product"]))
-    return Said(
-        f"{name_of(finding)}: {product}, and dimension {misfit.detail['dim']} of "
-        f"{arrived(finding)} has {spell(misfit.required)}\nthe sizes should multiply to {spell(misfit.required)}",
-        None,
-    )
+    dim, required = misfit.detail["dim"], spell(misfit.required)
+    given = finding.inputs[misfit.input].shape
+    call = call_of(report, finding.source)
+    should = f"the sizes should multiply to {required}"
+    if call is not None and call.type == "Linear" and dim in (-1, len(given) - 1):
+        should = f"either {call.path} gives {spell(misfit.detail['product'])}, or the sizes multiply to {required}"
+    return Said(f"{name_of(finding)}: {product}, and dimension {dim} of {times(given)} has {required}\n{should}", None)
 
 
 def _folded(finding: Finding, report: Report) -> Said:
