@@ -20,6 +20,7 @@ from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
 from convlin import InputError, ShapeError, Summary, fit, summarize, watch
 from convlin.records import Problem
+from tests.rendering import Page
 
 # A watched call whose exception the caller catches --------------------------------------------------------------------
 
@@ -435,3 +436,114 @@ def test_a_product_of_a_layer_with_another_width_is_no_wrong_width() -> None:
 
     [problem] = summarize(Scaled(9, 3), (8,)).problems
     assert (problem.kind, problem.declared, problem.required) == ("operands", 5, 8)
+
+
+# Positions from a table -----------------------------------------------------------------------------------------------
+
+
+class Positions(nn.Module):
+    pe: Tensor
+
+    def __init__(self, *, given: bool) -> None:
+        super().__init__()
+        self.words, self.given = nn.Embedding(100, 32), given
+        self.register_buffer("pe", torch.zeros(200, 32) if given else torch.zeros(1, 200, 32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.words(x)
+        return x + (self.pe[: x.size(1)] if self.given else self.pe[:, : x.size(1)])
+
+
+@pytest.mark.parametrize(
+    ("model", "differs"),
+    [
+        (Positions(given=False), "dimension 1: 230 and 200"),
+        (Positions(given=True), "dimension 1 of 1×230×32: 230 and 200"),
+    ],
+    ids=["batch", "no batch"],
+)
+def test_a_part_of_a_table_has_the_name_of_the_table(model: nn.Module, differs: str) -> None:
+    [problem] = summarize(model, (230,)).problems
+    assert "(self.pe[...])" in problem.message
+    assert problem.message.splitlines()[1] == f"they differ in {differs}"
+    with pytest.raises(RuntimeError, match="size of tensor a"):
+        model(torch.zeros(1, 230, dtype=torch.long))
+    assert model(torch.zeros(1, 200, dtype=torch.long)).shape == (1, 200, 32)
+    accepts = summarize(model, ("L",)).accepts
+    assert accepts is not None
+    assert accepts.text == "L from 1 to 200"
+
+
+# The batch in a view --------------------------------------------------------------------------------------------------
+
+
+class BatchInView(nn.Module):
+    def __init__(self, width: int, *, flat: bool = False) -> None:
+        super().__init__()
+        self.conv, self.fc, self.flat = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(width, 2), flat
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return self.fc(x.flatten(1) if self.flat else x.view(64, -1))
+
+
+def test_a_batch_written_into_a_view_is_not_the_positions_of_the_image() -> None:
+    lost, width = summarize(BatchInView(9), (3, 8, 8)).problems  # 64 = 8·8 is the positions as well
+    assert lost.message.splitlines()[0].endswith("the batch went from 1 to 64")
+    assert (width.path, width.required) == ("fc", 512)
+    for batch in 1, 64:
+        assert BatchInView(width.required, flat=True)(torch.zeros(batch, 3, 8, 8)).shape == (batch, 2)
+    assert BatchInView(width.required)(torch.zeros(64, 3, 8, 8)).shape == (64, 2)
+
+
+# An exception of the user's own ---------------------------------------------------------------------------------------
+
+
+class Raises(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise KeyError("mine")
+
+
+def test_the_module_that_raised_is_told_so_and_leaves_its_exception() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Sequential(Raises(), nn.Linear(4, 2)))
+    with pytest.raises(KeyError, match="mine") as caught:
+        summarize(net, (4,))
+    [note] = caught.value.__notes__
+    rows = {line.split()[0]: line for line in note.splitlines() if line.startswith(("1.0", "0 "))}
+    assert rows["1.0"].endswith("raised here")
+    assert "raised here" not in rows["0"]
+    with pytest.raises(KeyError, match="mine"):
+        net(torch.zeros(1, 4))
+
+
+# Pages have the rows of the text --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_page_with_a_depth_has_the_rows_of_the_text(depth: int) -> None:
+    block = nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Linear(4, 4))
+    net = nn.Sequential(block, nn.Linear(4, 2))
+    summary = summarize(net, (4,))
+    columns = ["layer", "type", "params"]
+    lines = summary.table(columns=columns, depth=depth, tree=False).split("\n\n")[1].splitlines()[1:]
+    text = [re.split(r" {2,}", line.strip()) for line in lines]
+    read = Page(summary.to_html(columns=columns, depth=depth))
+    page = [
+        [cell.strip() for cell in row]
+        for row, names in zip(read.rows[1:], read.row_classes[1:], strict=True)
+        if "group" not in names  # the heads of what folds repeat the sums of their rows
+    ]
+    assert [row[-2:] for row in page] == [row[-2:] for row in text]
+    assert sum(int(row[-1]) for row in page) == sum(value.numel() for value in net.parameters())
+
+
+# A size that no formula holds -----------------------------------------------------------------------------------------
+
+
+def test_a_fraction_of_the_size_is_no_constant_of_the_sample() -> None:
+    layer = nn.FractionalMaxPool2d(3, output_ratio=0.5)
+    made = {size: layer(torch.zeros(1, 1, size, size)).shape[-1] for size in (8, 9, 31)}
+    assert len(set(made.values())) > 1
+    rows = str(summarize(layer, (1, "H", "W"))).splitlines()
+    assert any("1×1×?×?" in row for row in rows)
+    assert "? is a size that depends on H, W" in " ".join(rows)

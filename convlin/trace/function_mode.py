@@ -230,12 +230,19 @@ class Between(TorchFunctionMode):
             state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))
 
     def _names(self, tensors: list[Tensor], sources: tuple[Source, ...]) -> tuple[str, ...]:
-        """What the user calls the tensors that no call made: the names of parameters and buffers of the module."""
+        """What the user calls the tensors that no call made: parameters and buffers of the module, or parts of one."""
         if all(source.is_made for source in sources) or not self._state.stack:
             return ()
         module = self._state.stack[-1].module
         known = {id(tensor): name for name, tensor in named_tensors_of(module)}
-        return tuple(f"self.{known[id(tensor)]}" if id(tensor) in known else "" for tensor in tensors)
+        return tuple(
+            f"self.{known[id(tensor)]}"
+            if id(tensor) in known
+            else f"self.{known[id(tensor._base)]}[...]"
+            if not source.is_made and id(tensor._base) in known
+            else ""
+            for tensor, source in zip(tensors, sources, strict=True)
+        )
 
     def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor], *, shows: bool) -> None:
         """A function that keeps the shape is no row, but what it returns comes from where its input came.

@@ -131,10 +131,12 @@ def _met(shape: Shape, name: str | None, source: Source | None, report: Report) 
 def _differing(axes: tuple[int, ...], shapes: tuple[Shape, ...]) -> str:
     """``dimensions 2 and 3: 26 and 27``."""
     alike = len({len(shape) for shape in shapes}) == 1
+    longest = max(shapes, key=len)
     found: dict[str, list[str]] = {}
     for axis in sorted(axis % len(shapes[0]) if alike else axis for axis in axes):
         sizes = dict.fromkeys(spell(shape[axis]) for shape in shapes if -len(shape) <= axis < len(shape))
-        found.setdefault(" and ".join(sizes), []).append(str(axis))
+        told = str(axis) if alike or axis >= 0 else f"{axis % len(longest)} of {times(longest)}"
+        found.setdefault(" and ".join(sizes), []).append(told)
     return ", ".join(
         f"dimension{'s' if len(names) > 1 else ''} {' and '.join(names)}: {sizes}" for sizes, names in found.items()
     )
