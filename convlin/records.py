@@ -426,6 +426,8 @@ def problem_text(problem: Problem, model: str) -> str:
     if problem.fix:
         at = f"{problem.where.text}   " if problem.where else ""
         lines.append(f"    fix  {at}{problem.fix}")
+    elif problem.where and problem.where.text not in problem.message:
+        lines.append(f"    at   {problem.where.text}")
     return "\n".join(lines)
 
 

@@ -6,6 +6,7 @@ Too small an input, something that the meta device cannot do, or PyTorch's own w
 from __future__ import annotations
 
 import re
+from operator import lt
 from typing import NamedTuple
 
 from torch import nn
@@ -14,12 +15,14 @@ from convlin.diagnosis.messages import first_line, times
 from convlin.inputs import Plan, model_device
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
-from convlin.records import Claim, ClaimKind, Evidence, Problem
+from convlin.records import Claim, ClaimKind, Evidence, Problem, Shape, SourceKind
 from convlin.search.input_sizes import Smallest, Spatial, smallest_input
 from convlin.trace.call_sites import raising_line
 from convlin.trace.recording import Failure, Recording
 
 _OPERATOR = re.compile(r"\b\w+::\w+")
+#: How unpooling says that an index lies outside of what it makes.
+_BEYOND_OUTPUT = re.compile(r"[Ii]nvalid max(?:imum)? ind")
 _VALUES_ASKED_FOR = re.compile(r"item\(\) cannot be called|no data|data is not allocated|meta tensors?\b.*\.item")
 _OTHER_DEVICE = re.compile(
     r"is not on the expected device|same device|on device \w+|device mismatch|CPU int64 tensor", re.IGNORECASE
@@ -45,8 +48,17 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
         unseen = _unseen(failure, what, arrived, said, _with_values(model))
         if unseen is not None:
             return Problem("error", failure.path, None, None, unseen.message, unseen.fix, where, call)
+    pooled = _pooled_before(recording, failure)
+    if pooled is not None:
+        shape, pool = pooled
+        message = (
+            f"{what}: the indices come from {times(shape)}, the input of {pool}, and the output is smaller\n"
+            f"PyTorch says: {said}"
+        )
+        advice = f"pass output_size={tuple(shape[2:])}, the size that {pool} was given"
+        return Problem("error", failure.path, message=message, fix=advice, where=where, call=call)
     smallest = smallest_input(model, plan, mode, recording)
-    if smallest is not None:
+    if smallest is not None and any(map(lt, smallest.given, smallest.required)):
         given, required = smallest.given, smallest.required
         sentence, claims = _from_where_on(smallest)
         message = (
@@ -61,6 +73,17 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else None
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call)
+
+
+def _pooled_before(recording: Recording, failure: Failure) -> tuple[Shape, str] | None:
+    """Where unpooling stopped at an index: what was pooled, and what pooled it."""
+    if failure.call < 0 or not _BEYOND_OUTPUT.search(first_line(failure.error)):
+        return None
+    sources = recording.calls[failure.call].sources
+    if len(sources) < 2 or sources[1].kind is not SourceKind.CALL:
+        return None
+    pool = recording.calls[sources[1].number]
+    return None if pool.input_shape is None else (pool.input_shape, pool.type if pool.is_function else pool.path)
 
 
 def _from_where_on(smallest: Smallest) -> tuple[str, tuple[Claim, ...]]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import operator
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import torch
@@ -82,6 +82,8 @@ def read_inputs(
         name: _on_device(value, at if device is not None else None) for name, value in extra.items()
     }
     positional = tuple(plan[f"[{index}]"] for index in range(len(args)))
+    if Dummy not in map(type, plan.values()):
+        _refuse_inner_shapes([*positional, *keyword_values.values()])
     _check_signature(model, positional, keyword_values)
     return Plan(positional, keyword_values, batch_size, at)
 
@@ -134,6 +136,9 @@ def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
             raise InputError(f"several inputs belong in a list: write summarize(model, {show(list(given))})")
         if _holds_tensor(given) and not any(isinstance(value, int) for value in given):
             return tuple(given), {}
+        if not any(isinstance(value, int | float | str | bytes | tuple) or _is_index(value) for value in given):
+            listed = ", ".join(map(show, given))
+            raise InputError(f"several inputs belong in a list: write summarize(model, [{listed}])")
         _read_shape(given)
     if isinstance(given, int | float | complex | str | bytes | range | set | frozenset):
         spelled = (given,) if isinstance(given, int) and given is not True and given > 0 else (784,)
@@ -160,6 +165,27 @@ def _check_list(given: list[Any]) -> None:
             raise InputError(f"{show(value)} is not a valid shape: write it as a tuple, {show(tuple(value))}")
 
 
+def _refuse_inner_shapes(values: list[Any]) -> None:
+    """A shape inside a dict or list stays what it is: where nothing else is given, a tensor was meant."""
+    if not all(isinstance(value, dict | list) and not _holds_tensor(value) for value in values):
+        return
+    shape = next((found for value in values for found in _inner_shapes(value)), None)
+    if shape is not None:
+        sizes = ", ".join(str(size) if isinstance(size, int) else show(size) for size in (1, *shape))
+        raise InputError(
+            f"{show(shape)} inside a dict or list is passed as it is: write a tensor there, with the batch, "
+            f"such as torch.zeros({sizes})"
+        )
+
+
+def _inner_shapes(value: object) -> Iterator[tuple[Any, ...]]:
+    if isinstance(value, dict | list):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _inner_shapes(item)
+    elif isinstance(value, tuple) and value and _is_shape(value):
+        yield value
+
+
 def _is_shape(value: object) -> bool:
     """Whether this is meant as a shape: a plain tuple that holds numbers or letters and nothing else."""
     return (
@@ -176,7 +202,10 @@ def _is_index(size: object) -> bool:
 
 def _read_shape(shape: tuple[Any, ...]) -> tuple[int | str, ...]:
     if not shape:
-        raise InputError("the shape () is empty: write the size of one sample without the batch, such as (3, 32, 32)")
+        raise InputError(
+            "the shape () is empty: write the size of one sample without the batch, such as (3, 32, 32); "
+            "for one number a sample pass a tensor, such as torch.zeros(1)"
+        )
     read: list[int | str] = []
     for size in shape:
         if isinstance(size, str) and size.isidentifier():
@@ -265,7 +294,10 @@ def _unfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[
     known = [key for key in signature.parameters if key not in ("args", "kwargs")]
     unknown = [key for key in kwargs if key not in signature.parameters]
     if unknown:
-        return f"has no {unknown[0]!r}: it takes {', '.join(known)}{did_you_mean(unknown[0], known)}"
+        told = f"has no {unknown[0]!r}: it takes {', '.join(known)}{did_you_mean(unknown[0], known)}"
+        if args or set(unknown) != set(kwargs) or len(known) != 1:
+            return told
+        return f"{told}. To pass the dict itself as one input, write [inputs], with tensors in it"
     given = [counted(len(args), "input")] if args else []
     given += [f"{key}=" for key in kwargs]
     variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
@@ -276,4 +308,6 @@ def _unfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[
     ]
     spelled = ", ".join(f'"{name}": (…)' for name in needed)
     right = f"write summarize(model, {{{spelled}}})" if len(needed) > 1 else "write summarize(model, (3, 32, 32))"
+    if len(needed) == 1 and len(args) > 1 and not kwargs:
+        right += ", or [[…]] to pass the list itself as one input"
     return f"cannot be called with {' and '.join(given) or 'no input'}: {error}; {right}"

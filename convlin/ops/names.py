@@ -22,6 +22,11 @@ _OPERATORS = {
     "__matmul__": "@", "__rmatmul__": "@",
 }  # fmt: skip
 
+#: What ``nn.utils.rnn`` calls for its own functions of these names.
+_OF_SEQUENCES = {
+    "_pack_padded_sequence": "pack_padded_sequence", "_pad_packed_sequence": "pad_packed_sequence",
+}  # fmt: skip
+
 _SPELLED: dict[Any, str] = {}
 
 #: Attributes of a tensor that are tensors themselves; all others (shape, dtype, device) are facts.
@@ -35,6 +40,8 @@ def name_of(function: Function) -> str:
         return f"Tensor.{getattr(getattr(function, '__self__', None), '__name__', '?')}"
     if name in _OPERATORS:
         return f"Tensor{_OPERATORS[name]}" if name == "__getitem__" else _OPERATORS[name]
+    if name in _OF_SEQUENCES:
+        return _OF_SEQUENCES[name]
     if getattr(function, "__objclass__", None) is not None or getattr(Tensor, name, None) is function:
         return f"Tensor.{name}"
     if not _SPELLED:

@@ -90,6 +90,11 @@ def _unflatten(
     return Recovery((misfit,), zeros(tensor, shape))
 
 
+def _declared_as(layer: nn.Module | None, width: int) -> str:
+    """Under which name a layer of another library declares the width it takes, as ``nn.Linear`` does."""
+    return next((name for name in ("in_features", "in_channels") if getattr(layer, name, None) == width), "")
+
+
 def _linear(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
@@ -100,8 +105,9 @@ def _linear(
     if weight.dim() != 2 or tensor.dim() == 0 or tensor.shape[-1] == weight.shape[1]:
         return None
     declared, required = weight.shape[1], tensor.shape[-1]
-    if isinstance(layer, nn.Linear):
-        misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+    name = "in_features" if isinstance(layer, nn.Linear) else _declared_as(layer, declared)
+    if name:
+        misfit = Misfit(name, declared, required, changes={name: required})
     else:
         shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
         misfit = Misfit("operands", declared, required, "linear", shapes)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -10,7 +11,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from convlin._util.gc_pause import paused
-from convlin.records import Call, Derivation, Problem, Step, TensorInfo
+from convlin.records import Call, Derivation, Problem, Shape, Step, TensorInfo
 from convlin.render import words
 from convlin.render.named_outputs import output_names, type_text
 from convlin.render.rows import Row, Table
@@ -267,7 +268,7 @@ def _derived(table: Table, index: int) -> str:
     text = table.arithmetic.get(key)
     if text is None:
         derivation = call.derivation
-        text = table.arithmetic[key] = "" if derivation is None else derived(derivation)
+        text = table.arithmetic[key] = "" if derivation is None else derived(derivation, call.input_shape)
     return text
 
 
@@ -307,20 +308,40 @@ def _said(value: Any) -> str:
     return words.setting(value)
 
 
-def derived(derivation: Derivation) -> str:
+def derived(derivation: Derivation, given: Shape | None = None) -> str:
     """The step that computes something, with its numbers; other axes that went the same way beside it.
 
-    Sizes that were only written down when the layer was built (``out_channels``) are no arithmetic.
+    Sizes that were only written down when the layer was built (``out_channels``) are no arithmetic, and beside
+    an axis that changes one that keeps the size it had in ``given`` is left out.
     """
     computed = [step for step in derivation.steps if step.arithmetic not in (step.formula, words.size(step.size))]
-    if not computed:
-        return ""
-    first, *others = computed
-    rule = words.open_formula(first)
+    if len(computed) < 2:
+        return _in_numbers(computed[0]) if computed else ""
+    first, *others = [step for step in computed if not _keeps(step, derivation.shape, given)] or computed
+    rule, numbers = words.open_formula(first), _without_size(first)
     rest = [
-        _likewise(step) if words.open_formula(step) == rule else f"{step.axis} {_in_numbers(step)}" for step in others
+        _likewise(step)
+        if (words.open_formula(step), _without_size(step)) == (rule, numbers)
+        else f"{step.axis} {_in_numbers(step)}"
+        for step in others
     ]
     return ", ".join([_in_numbers(first), *rest])
+
+
+def _keeps(step: Step, made: Shape, given: Shape | None) -> bool:
+    """Whether an axis of space has the size that it had before."""
+    place = {"L": -1, "W": -1, "H": -2, "D": -3}.get(step.axis)
+    if place is None or given is None or len(given) != len(made) or len(made) < -place:
+        return False
+    return bool(given[place] == made[place] == step.size)
+
+
+def _without_size(step: Step) -> str:
+    """The arithmetic with the size that goes in left open: it is the same for H and W where the settings are."""
+    found = re.search(r"\w+", step.arithmetic)
+    if found is None:
+        return step.arithmetic
+    return re.sub(rf"\b{found[0]}\b", "·", step.arithmetic, count=1 if found[0].isdecimal() else 0)
 
 
 def _in_numbers(step: Step) -> str:

@@ -7,14 +7,17 @@ that holds the model) names the code in which to look for the call that made it.
 from __future__ import annotations
 
 import ast
+import linecache
 import sys
 from collections import ChainMap
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from os import PathLike, fspath
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
 from typing import TYPE_CHECKING, NamedTuple, TypeAlias
 
+from convlin._util.cells import cell_name
+from convlin._util.packages import CONVLIN, PYTHON
 from convlin.source.frames import Session, TooMuchError
 from convlin.source.match import Candidate, Matcher
 from convlin.source.state import State
@@ -55,7 +58,33 @@ def makings(session: Session, hints: Iterable[Hint], root: nn.Module, matcher: M
         if here.is_all:
             return here
         found += here.candidates
-    return Makings(found)
+    if found:
+        return Makings(found)
+    for name, namespace in _elsewhere(hints, root):
+        session.renew()
+        try:
+            parsed = session.files.get(name)
+            here = Makings([]) if parsed is None else _Search(session, root, matcher).named(parsed, namespace)
+        except TooMuchError:
+            continue
+        if here.is_all:
+            return here
+    return Makings([])
+
+
+def _elsewhere(hints: Iterable[Hint], root: nn.Module) -> Iterator[tuple[str, Mapping[str, object]]]:
+    """Files of the user's whose names hold the model: the cells of a notebook, the last one first, and modules."""
+    for hint in hints:
+        if isinstance(hint, FrameType) and cell_name(hint.f_code.co_filename) is not None:
+            yield from ((name, hint.f_globals) for name in reversed(list(linecache.cache)) if cell_name(name))
+    for module in list(sys.modules.values()):
+        names = getattr(module, "__dict__", {})
+        file = names.get("__file__")
+        # Of some thousand modules all but a few are installed: they are told without a call for each.
+        if not isinstance(file, str) or "-packages" in file or file.startswith((PYTHON, CONVLIN)):
+            continue
+        if id(root) in map(id, list(names.values())):
+            yield file, names
 
 
 class _Search:
@@ -79,6 +108,11 @@ class _Search:
         name = file_of(hint)
         parsed = None if name is None else self._session.files.get(name)
         return Makings([]) if parsed is None else self._file(parsed, namespace_of(hint, parsed))
+
+    def named(self, parsed: Parsed, namespace: Mapping[str, object]) -> Makings:
+        """What the code of a file binds the names to that hold the model."""
+        held = self._bound(namespace, self._run(parsed, parsed.tree.body, namespace))
+        return Makings(held, is_all=bool(held))
 
     def _returned(self, function: FunctionType) -> list[Candidate]:
         """What a function gives back, if all of that may be the model."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import sys
 from collections.abc import Iterable, Iterator
@@ -21,7 +22,7 @@ _PASSING_ON = frozenset(
     str(Path(TORCH, *parts))
     for parts in (
         ("nn", "functional.py"), ("overrides.py",), ("_jit_internal.py",), ("_tensor.py",), ("functional.py",),
-        ("utils", "_device.py"), ("_C", "__init__.py"),
+        ("utils", "_device.py"), ("_C", "__init__.py"), ("nn", "utils", "rnn.py"),
     )
 )  # fmt: skip
 #: The file through which every module is called.
@@ -67,9 +68,11 @@ class Frames:
 
 
 def user_frame() -> FrameType | None:
-    """The frame that called into convlin."""
+    """The frame that called into convlin, or that entered one of its ``with`` blocks."""
     frame: FrameType | None = sys._getframe(1)
-    while frame is not None and frame.f_code.co_filename.startswith(CONVLIN):
+    while frame is not None and (
+        frame.f_code.co_filename.startswith(CONVLIN) or frame.f_code.co_filename == contextlib.__file__
+    ):
         frame = frame.f_back
     return frame
 

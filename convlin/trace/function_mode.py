@@ -167,6 +167,8 @@ class Between(TorchFunctionMode):
             top.stands_in, misfits = True, ()
         shows = top is None or not top.is_leaf or len(state.stack) == 1
         changed = len(made) > 1 or state.read(made[0]) != before[0]
+        if not changed and len(tensors) > 1 and state.origins.source(tensors[0]).kind is SourceKind.UNSEEN:
+            changed = self._gathers(tensors, before)
         is_row = bool((changed and shows) or misfits)
         if is_row:
             self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
@@ -174,6 +176,12 @@ class Between(TorchFunctionMode):
             self._pass_on(func, caller, tensors, made, shows=shows)
         self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
         return result
+
+    def _gathers(self, tensors: list[Tensor], before: tuple[Shape, ...]) -> bool:
+        """Whether the first tensor, whose making was not seen, is filled from one of another size (``index_add``)."""
+        source = self._state.origins.source
+        seen = [shape for tensor, shape in zip(tensors, before, strict=True) if source(tensor).is_made]
+        return bool(seen) and not any(_spreads(shape, before[0]) for shape in seen)
 
     def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], call: int = -1) -> None:
         """Which expression of the user's this was, and what it made."""
@@ -222,12 +230,19 @@ class Between(TorchFunctionMode):
             state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))
 
     def _names(self, tensors: list[Tensor], sources: tuple[Source, ...]) -> tuple[str, ...]:
-        """What the user calls the tensors that no call made: the names of parameters and buffers of the module."""
+        """What the user calls the tensors that no call made: parameters and buffers of the module, or parts of one."""
         if all(source.is_made for source in sources) or not self._state.stack:
             return ()
         module = self._state.stack[-1].module
         known = {id(tensor): name for name, tensor in named_tensors_of(module)}
-        return tuple(f"self.{known[id(tensor)]}" if id(tensor) in known else "" for tensor in tensors)
+        return tuple(
+            f"self.{known[id(tensor)]}"
+            if id(tensor) in known
+            else f"self.{known[id(tensor._base)]}[...]"
+            if not source.is_made and id(tensor._base) in known
+            else ""
+            for tensor, source in zip(tensors, sources, strict=True)
+        )
 
     def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor], *, shows: bool) -> None:
         """A function that keeps the shape is no row, but what it returns comes from where its input came.
@@ -335,6 +350,12 @@ def flat_tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tenso
         elif isinstance(value, list | tuple):
             found.extend(item for item in value if isinstance(item, Tensor))
     return found
+
+
+def _spreads(shape: Shape, over: Shape) -> bool:
+    """Whether a tensor of one shape is broadcast to another."""
+    pairs = zip(reversed(shape), reversed(over), strict=False)
+    return len(shape) <= len(over) and all(size in (1, other) for size, other in pairs)
 
 
 def _several(result: Any) -> list[Tensor]:

@@ -60,6 +60,8 @@ class Tracer:
             # PyTorch's own layers leave no cycles, and on the meta device what is left has no bytes: it can wait.
             with mode or nullcontext(), paused() if mode is None or self._state.on_meta else nullcontext():
                 yield self._state.recording
+                if self._state.watching:
+                    self._stop_where_caught()
         except BaseException as error:
             self._stop(error)
             raise
@@ -106,6 +108,8 @@ class Tracer:
             return None
         state = self._state
         with no_function_modes():
+            if state.watching and module is self._nodes[0].module:
+                self._stop_where_caught()
             state.settle()
             frame = Frame(module, self._paths[id(module)], len(state.recording.calls), is_leaf(module))
             frame.handled = sys.exc_info()[1]
@@ -272,6 +276,14 @@ class Tracer:
         self._state.recording.required.setdefault(path, required)
 
     # When it fails
+
+    def _stop_where_caught(self) -> None:
+        """A watched call failed, and the caller caught its exception: the pass stopped there all the same."""
+        state = self._state
+        under_way = state.stack or state.caught
+        if under_way and not under_way[0].path and under_way[0].error is not None:
+            self._stop(under_way[0].error)
+            state.stack, state.caught = [], []
 
     def _stop(self, error: BaseException) -> None:
         """The pass ended with ``error``: mark the call or line where it stopped."""

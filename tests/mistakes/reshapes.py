@@ -211,7 +211,8 @@ class ViewInModule(nn.Module):
 @mistake(
     19, (16,),
     Wrong("reshape", "decoder.1", (32, 8, 8), 1024, "nn.Unflatten(1, (32, 8, 8)),", None,
-          ("32·8·8 = 2048", "dimension 1 of 2×1024 has 1024", "the sizes should multiply to 1024")),
+          ("32·8·8 = 2048", "dimension 1 of 2×1024 has 1024",
+           "either decoder.0 gives 2048, or the sizes multiply to 1024")),
     Wrong("in_channels", "decoder.3", 16, 8, "nn.ConvTranspose2d(16, 1, 2),", "nn.ConvTranspose2d(8, 1, 2),"),
     mended=False,
 )  # fmt: skip
@@ -232,7 +233,7 @@ class UnflattenLayer(nn.Module):
 @mistake(
     19, (10,),
     Wrong("reshape", "", (4, 6), 20, "x = self.fc(x).unflatten(1, (4, 6))", None,
-          ("4·6 = 24", "the sizes should multiply to 20")),
+          ("4·6 = 24", "either fc gives 24, or the sizes multiply to 20")),
     mended=False,
 )  # fmt: skip
 class UnflattenFunction(nn.Module):

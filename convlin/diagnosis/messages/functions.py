@@ -69,11 +69,13 @@ def _strides(finding: Finding, report: Report) -> Said:
 def _unflatten(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     product = equation(spell_product(misfit.declared), spell(misfit.detail["product"]))
-    return Said(
-        f"{name_of(finding)}: {product}, and dimension {misfit.detail['dim']} of "
-        f"{arrived(finding)} has {spell(misfit.required)}\nthe sizes should multiply to {spell(misfit.required)}",
-        None,
-    )
+    dim, required = misfit.detail["dim"], spell(misfit.required)
+    given = finding.inputs[misfit.input].shape
+    call = call_of(report, finding.source)
+    should = f"the sizes should multiply to {required}"
+    if call is not None and call.type == "Linear" and dim in (-1, len(given) - 1):
+        should = f"either {call.path} gives {spell(misfit.detail['product'])}, or the sizes multiply to {required}"
+    return Said(f"{name_of(finding)}: {product}, and dimension {dim} of {times(given)} has {required}\n{should}", None)
 
 
 def _folded(finding: Finding, report: Report) -> Said:
@@ -152,10 +154,12 @@ def _met(shape: Shape, name: str | None, source: Source | None, report: Report) 
 def _differing(axes: tuple[int, ...], shapes: tuple[Shape, ...]) -> str:
     """``dimensions 2 and 3: 26 and 27``."""
     alike = len({len(shape) for shape in shapes}) == 1
+    longest = max(shapes, key=len)
     found: dict[str, list[str]] = {}
     for axis in sorted(axis % len(shapes[0]) if alike else axis for axis in axes):
         sizes = dict.fromkeys(spell(shape[axis]) for shape in shapes if -len(shape) <= axis < len(shape))
-        found.setdefault(" and ".join(sizes), []).append(str(axis))
+        told = str(axis) if alike or axis >= 0 else f"{axis % len(longest)} of {times(longest)}"
+        found.setdefault(" and ".join(sizes), []).append(told)
     return ", ".join(
         f"dimension{'s' if len(names) > 1 else ''} {' and '.join(names)}: {sizes}" for sizes, names in found.items()
     )

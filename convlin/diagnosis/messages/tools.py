@@ -143,9 +143,8 @@ def what_arrived(finding: Finding, report: Report) -> str:
     """What arrived: the input, or what something made of it."""
     which, source, is_input = finding.misfit.input, finding.source, finding.is_model_input
     if which:
-        source = report.calls[finding.call].sources[which]
-        is_input = source.kind is SourceKind.INPUT
-    if is_input:
+        source, is_input = report.calls[finding.call].sources[which], False
+    if is_input or source.kind is SourceKind.INPUT:
         return "the input"
     call = call_of(report, source)
     return (

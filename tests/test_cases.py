@@ -1,0 +1,549 @@
+"""Questions and bug reports of real users, each with PyTorch as the judge of the answer."""
+
+from __future__ import annotations
+
+import importlib
+import linecache
+import re
+import sys
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
+
+from convlin import InputError, ShapeError, Summary, fit, summarize, watch
+from convlin.records import Problem
+from tests.rendering import Page
+
+# A watched call whose exception the caller catches --------------------------------------------------------------------
+
+
+class Stack(nn.Module):
+    def __init__(self, second: int) -> None:
+        super().__init__()
+        self.body = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(second, 2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.body(x)
+
+
+def test_an_exception_caught_inside_the_block_is_told_as_one_that_leaves_it() -> None:
+    net, given = Stack(5), torch.rand(2, 4)
+    with suppress(RuntimeError), watch(net) as outside:
+        net(given)
+    with watch(net) as inside, suppress(RuntimeError):
+        net(given)
+    [problem] = inside.problems
+    assert outside.problems == (problem,)
+    assert (problem.path, problem.declared, problem.required) == ("body.2", 5, 3)
+    Stack(problem.required)(given)  # PyTorch agrees
+
+
+def test_what_runs_behind_a_caught_exception_does_not_hide_it() -> None:
+    net, given = Stack(5), torch.rand(2, 4)
+    with watch(net) as summary:
+        with suppress(RuntimeError):
+            net(given)
+        torch.flatten(torch.zeros(2, 2))
+    assert [problem.path for problem in summary.problems] == ["body.2"]
+
+
+def test_of_several_calls_the_one_that_failed_is_told() -> None:
+    net = Stack(3)
+    with watch(net) as summary:
+        with suppress(RuntimeError):
+            net(torch.rand(2, 9))
+        net(torch.rand(2, 4))
+    [problem] = summary.problems
+    assert (problem.path, problem.declared, problem.required) == ("body.0", 4, 9)
+    assert summary.output_shape == (2, 2)
+
+
+def test_a_watched_bare_container_is_found_where_it_was_made() -> None:
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(5, 2))
+    with suppress(RuntimeError), watch(net) as summary:
+        net(torch.rand(2, 4))
+    asked = summarize(net, (4,)).problems[0]
+    assert asked.where is not None
+    assert (summary.problems[0].where, summary.problems[0].fix) == (asked.where, asked.fix)
+    assert summary.problems[0].fix == "net = nn.Sequential(nn.Linear(4, 3), nn.Linear(3, 2))"
+
+
+# Two ends of one reshape ----------------------------------------------------------------------------------------------
+
+
+class Unflattened(nn.Module):
+    def __init__(self, width: int, sizes: tuple[int, ...]) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, width)
+        self.parts = nn.Unflatten(1, sizes)
+
+    def forward(self, z: Tensor) -> Tensor:
+        return self.parts(self.fc(z))
+
+
+def test_unflatten_is_told_both_ways_out() -> None:
+    [problem] = summarize(Unflattened(2048, (32, 7, 7)), (8,)).problems
+    found = re.search(r"either fc gives (\d+), or the sizes multiply to (\d+)", problem.message)
+    assert found is not None
+    width, product = map(int, found.groups())
+    assert Unflattened(width, (32, 7, 7))(torch.zeros(1, 8)).shape == (1, 32, 7, 7)
+    assert Unflattened(2048, (32, 8, product // (32 * 8)))(torch.zeros(1, 8)).shape == (1, 32, 8, 8)
+
+
+def test_unflatten_of_another_axis_asks_nothing_of_the_linear() -> None:
+    net = nn.Sequential(nn.Linear(8, 6), nn.Unflatten(1, (2, 4)))
+    [problem] = summarize(net, (9, 8)).problems
+    assert "either" not in problem.message
+    nn.Sequential(net[0], nn.Unflatten(1, (3, 3)))(torch.zeros(1, 9, 8))  # the axis has 9, whatever the Linear gives
+
+
+# Unpooling an odd size ------------------------------------------------------------------------------------------------
+
+
+class Unpooled(nn.Module):
+    def __init__(self, rank: int, sized: bool) -> None:
+        super().__init__()
+        self.pool = getattr(nn, f"MaxPool{rank}d")(2, return_indices=True)
+        self.unpool = getattr(nn, f"MaxUnpool{rank}d")(2)
+        self.sized = sized
+
+    def forward(self, x: Tensor) -> Tensor:
+        halves, indices = self.pool(x)
+        return self.unpool(halves, indices, output_size=x.shape if self.sized else None)
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_unpooling_an_odd_size_is_no_input_too_small(rank: int) -> None:
+    given = torch.arange(5.0**rank).view(1, 1, *(5,) * rank)
+    with pytest.raises((RuntimeError, ValueError), match="max index"):
+        Unpooled(rank, sized=False)(given)
+    summary = summarize(Unpooled(rank, sized=False), given)
+    [problem] = summary.problems
+    assert (problem.kind, problem.path) == ("error", "unpool")
+    assert problem.fix == f"pass output_size={(5,) * rank}, the size that pool was given"
+    assert problem.where is not None
+    assert "smallest" not in problem.message
+    assert Unpooled(rank, sized=True)(given).shape == given.shape
+
+
+# Shapes that are none -------------------------------------------------------------------------------------------------
+
+
+class Conditional(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.label = nn.Embedding(10, 10)
+        self.fc = nn.Linear(110, 20)
+
+    def forward(self, z: Tensor, label: Tensor) -> Tensor:
+        return self.fc(torch.cat([self.label(label), z], 1))
+
+
+def test_one_number_for_each_sample_is_a_tensor() -> None:
+    with pytest.raises(InputError, match=re.escape("for one number a sample pass a tensor, such as torch.zeros(1)")):
+        summarize(Conditional(), [(100,), ()])
+    labels = torch.zeros(1, dtype=torch.long)
+    assert summarize(Conditional(), [torch.zeros(1, 100), labels]).ok
+
+
+class OneDict(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(2, 4, 3)
+
+    def forward(self, batch: dict[str, Tensor]) -> Tensor:
+        return self.conv(batch["x"])
+
+
+class Bag(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(2, 3)
+
+    def forward(self, items: list[dict[str, Tensor]]) -> list[Tensor]:
+        return [self.fc(item["x"]) for item in items]
+
+
+@dataclass
+class Holder:
+    x: Tensor
+
+
+class OneObject(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(2, 3)
+
+    def forward(self, held: Holder) -> Tensor:
+        return self.fc(held.x)
+
+
+@pytest.mark.parametrize("given", [[{"x": (2, 12)}], {"batch": {"x": (2, 12)}}])
+def test_a_shape_inside_a_dict_is_told_as_the_tensor_to_write(given: Any) -> None:
+    with pytest.raises(InputError, match=r"such as (torch\.zeros\(1, 2, 12\))") as caught:
+        summarize(OneDict(), given)
+    found = re.search(r"such as (.*)", str(caught.value))
+    assert found is not None
+    tensor = eval(found[1], {"torch": torch})
+    assert OneDict()({"x": tensor}).shape == (1, 4, 10)
+    assert summarize(OneDict(), [{"x": tensor}]).output_shape == (1, 4, 10)
+
+
+def test_a_dict_that_is_one_argument_is_told_with_its_spelling() -> None:
+    with pytest.raises(InputError, match=re.escape("write [inputs], with tensors in it")):
+        summarize(OneDict(), {"x": (2, 12)})
+
+
+def test_a_list_that_is_one_argument_is_told_with_its_spelling() -> None:
+    items = [{"x": torch.zeros(4, 2)}, {"x": torch.zeros(4, 2)}]
+    with pytest.raises(InputError, match=re.escape("or [[…]] to pass the list itself as one input")):
+        summarize(Bag(), items)
+    assert [tuple(made.shape) for made in Bag()(items)] == [(4, 3), (4, 3)]
+    assert summarize(Bag(), [items]).ok
+
+
+def test_an_object_in_a_tuple_is_told_with_its_spelling() -> None:
+    held = Holder(torch.zeros(6, 2))
+    with pytest.raises(InputError, match=re.escape("several inputs belong in a list: write summarize(model, [Holder")):
+        summarize(OneObject(), (held,))
+    assert OneObject()(held).shape == (6, 3)
+    assert summarize(OneObject(), [held]).output_shape == (6, 3)
+
+
+# The arithmetic of the axis that changes ------------------------------------------------------------------------------
+
+
+def arithmetic(summary: Summary) -> str:
+    """The one cell of the column."""
+    [cell] = summary.table(columns="arithmetic").split("\n\n")[1].splitlines()[1:]
+    return cell
+
+
+@pytest.mark.parametrize(
+    ("layer", "told"),
+    [
+        (nn.Conv2d(1, 8, (1, 64), padding=(0, 32)), "1125 + 2·32 − 64 + 1 = 1126"),
+        (nn.Conv2d(1, 8, (64, 1), padding=(32, 0)), "22 + 2·32 − 64 + 1 = 23"),
+        (nn.AvgPool2d((1, 4)), "⌊(1125 − 4)/4⌋ + 1 = 281"),
+        (nn.MaxPool2d(2), "⌊(22 − 2)/2⌋ + 1 = 11, W likewise 562"),
+        (nn.Conv2d(1, 8, (3, 5)), "22 − 3 + 1 = 20, W 1125 − 5 + 1 = 1121"),
+        (nn.Conv2d(1, 8, 3, padding=1), "22 + 2·1 − 3 + 1 = 22, W likewise 1125"),
+    ],
+)
+def test_the_arithmetic_is_that_of_the_axes_that_change(layer: nn.Module, told: str) -> None:
+    assert arithmetic(summarize(layer, (1, 22, 1125))) == told
+    sizes = [int(size) for size in re.findall(r"(?:= |likewise )(\d+)", told)]
+    assert set(sizes) <= set(layer(torch.zeros(1, 1, 22, 1125)).shape)
+
+
+def test_the_arithmetic_in_letters_is_that_of_the_letter() -> None:
+    summary = summarize(nn.Conv2d(1, 8, (1, 64), padding=(0, 32)), (1, 22, "T"))
+    assert arithmetic(summary) == "T + 2·32 − 64 + 1 = T + 1"
+
+
+# The line -------------------------------------------------------------------------------------------------------------
+
+
+class Sum(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(4, 3), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.one(x) + self.other(x)
+
+
+def test_what_has_no_fix_has_its_line_in_the_text() -> None:
+    summary = summarize(Sum(), (4,))
+    [problem] = summary.problems
+    assert problem.fix is None
+    assert problem.where is not None
+    assert f"    at   {problem.where.text}" in str(summary).splitlines()
+
+
+# A model that was made elsewhere --------------------------------------------------------------------------------------
+
+FACTORY = """\
+from torch import nn
+
+
+def build_model(classes):
+    return nn.Sequential(
+        nn.Conv2d(1, 8, 5),
+        nn.Flatten(),
+        nn.Linear(100, classes),
+    )
+
+
+NET = nn.Sequential(nn.Conv2d(1, 8, 5), nn.Flatten(), nn.Linear(55, 10))
+"""
+
+
+@pytest.fixture
+def factory(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """The module of the user's that makes the models, imported."""
+    (tmp_path / "of_the_user.py").write_text(FACTORY)
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.delitem(sys.modules, "of_the_user", raising=False)
+    return importlib.import_module("of_the_user")
+
+
+def fixed(source: str, problem: Problem) -> str:
+    """The text with the line of a problem replaced by its fix."""
+    assert problem.where is not None
+    assert problem.fix is not None
+    lines = source.splitlines()
+    wrong = lines[problem.where.line - 1]
+    lines[problem.where.line - 1] = wrong[: len(wrong) - len(wrong.lstrip())] + problem.fix
+    return "\n".join(lines)
+
+
+def run(source: str) -> dict[str, Any]:
+    names: dict[str, Any] = {}
+    exec(compile(source, "fixed", "exec"), names)
+    return names
+
+
+def test_a_model_of_another_files_factory_is_found_there(factory: ModuleType) -> None:
+    net = factory.build_model(10)
+    [problem] = summarize(net, (1, 12, 12)).problems
+    assert problem.where is not None
+    assert problem.where.file == factory.__file__
+    assert run(fixed(FACTORY, problem))["build_model"](10)(torch.zeros(1, 1, 12, 12)).shape == (1, 10)
+
+
+def test_a_model_that_another_file_holds_is_found_there(factory: ModuleType) -> None:
+    with suppress(RuntimeError), watch(factory.NET) as watched:
+        factory.NET(torch.zeros(1, 1, 12, 12))
+    for problem in *summarize(factory.NET, (1, 12, 12)).problems, *watched.problems:
+        assert problem.where is not None
+        assert problem.where.file == factory.__file__
+        assert run(fixed(FACTORY, problem))["NET"](torch.zeros(1, 1, 12, 12)).shape == (1, 10)
+
+
+CELLS = (
+    "from torch import nn\nfrom convlin import summarize, watch\n",
+    "net = nn.Sequential(\n    nn.Linear(2, 2),\n    nn.Linear(3, 1),\n)\n",  # run, and then written anew:
+    "net = nn.Sequential(\n    nn.Conv2d(1, 8, 5),\n    nn.Flatten(),\n    nn.Linear(100, 10),\n)\n",
+    "problems = summarize(net, (1, 12, 12)).problems\n",
+)
+
+
+def test_a_model_of_an_earlier_cell_is_found_there(monkeypatch: pytest.MonkeyPatch) -> None:
+    names: dict[str, Any] = {}
+    for number, cell in enumerate(CELLS):
+        name = f"<ipython-input-{number}-0123456789ab>"  # as IPython runs it
+        monkeypatch.setitem(linecache.cache, name, (len(cell), None, cell.splitlines(True), name))
+        exec(compile(cell, name, "exec"), names)
+    [problem] = names["problems"]
+    assert problem.where is not None
+    assert problem.where.text == "cell 2, line 4"
+    assert run(CELLS[0] + fixed(CELLS[2], problem))["net"](torch.zeros(1, 1, 12, 12)).shape == (1, 10)
+
+
+# Where a tensor comes from --------------------------------------------------------------------------------------------
+
+
+class Gathered(nn.Module):
+    def __init__(self, fills: str, width: int) -> None:
+        super().__init__()
+        self.conv, self.fc, self.fills = nn.Linear(7, 32), nn.Linear(width, 3), fills
+
+    def forward(self, x: Tensor, index: Tensor) -> Tensor:
+        made, nodes = self.conv(x), torch.zeros(2, 32)
+        if self.fills == "index_add":
+            nodes = nodes.index_add(0, index, made)
+        else:
+            nodes = nodes.scatter_add(0, index[:, None].expand_as(made), made)
+        return self.fc(nodes)
+
+
+@pytest.mark.parametrize("fills", ["index_add", "scatter_add"])
+def test_what_is_gathered_comes_from_the_call_that_gathers(fills: str) -> None:
+    given = [torch.zeros(6, 7), torch.tensor([0, 0, 0, 1, 1, 1])]
+    summary = summarize(Gathered(fills, 16), given)
+    [problem] = summary.problems
+    shapes: list[tuple[int, ...]] = []
+    right = Gathered(fills, problem.required)
+    right.fc.register_forward_pre_hook(lambda module, args: shapes.append(tuple(args[0].shape)))
+    right(*given)
+    told = "×".join(map(str, shapes[0]))
+    assert f"is the last axis of {told}, the output of Tensor.{fills}" in " ".join(problem.message.split())
+
+
+class Packed(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 6, batch_first=True, bidirectional=True)
+        self.fc = nn.Linear(width, 2)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        out, _ = self.lstm(pack_padded_sequence(x, lengths, batch_first=True))
+        return self.fc(pad_packed_sequence(out, batch_first=True)[0])
+
+
+def test_behind_a_packed_sequence_the_number_has_its_reason() -> None:
+    given = [torch.zeros(3, 7, 8), torch.tensor([7, 4, 2])]
+    summary = summarize(Packed(6), given)
+    [problem] = summary.problems
+    assert problem.message.splitlines()[1] == "12 = 2·6: lstm is bidirectional"
+    assert Packed(problem.required)(*given).shape == (3, 7, 2)
+    shapes = [call.output_shape for call in summary.calls if call.type == "pad_packed_sequence"]
+    assert shapes == [(3, 7, 12)]
+
+
+# A layer of another library -------------------------------------------------------------------------------------------
+
+
+class OfAnotherLibrary(nn.Module):
+    """A Linear that is none of PyTorch's, as that of graph libraries."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.weight = nn.Parameter(torch.zeros(out_channels, in_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight)
+
+
+def test_a_layer_that_declares_its_width_is_judged_by_it() -> None:
+    net = nn.Sequential(nn.Linear(4, 8), OfAnotherLibrary(9, 3), nn.ReLU(), nn.Linear(2, 2))
+    for device in ("cpu", "meta"):
+        first, second = summarize(net, (4,), device=device).problems
+        assert (first.kind, first.path, first.declared, first.required) == ("in_channels", "1", 9, 8)
+        assert (second.kind, second.path, second.declared, second.required) == ("in_features", "3", 2, 3)
+        right = nn.Sequential(nn.Linear(4, 8), OfAnotherLibrary(first.required, 3), nn.Linear(second.required, 2))
+        assert right(torch.zeros(1, 4)).shape == (1, 2)
+    [alone] = summarize(OfAnotherLibrary(9, 3), (8,)).problems
+    assert alone.message.splitlines()[1] == "1×8 is the input"
+    with pytest.raises(ShapeError, match="in_channels=8"):
+        fit(net, (4,))
+
+
+def test_a_product_of_a_layer_with_another_width_is_no_wrong_width() -> None:
+    class Scaled(OfAnotherLibrary):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.linear(x, self.weight[:, :5])
+
+    [problem] = summarize(Scaled(9, 3), (8,)).problems
+    assert (problem.kind, problem.declared, problem.required) == ("operands", 5, 8)
+
+
+# Positions from a table -----------------------------------------------------------------------------------------------
+
+
+class Positions(nn.Module):
+    pe: Tensor
+
+    def __init__(self, *, given: bool) -> None:
+        super().__init__()
+        self.words, self.given = nn.Embedding(100, 32), given
+        self.register_buffer("pe", torch.zeros(200, 32) if given else torch.zeros(1, 200, 32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.words(x)
+        return x + (self.pe[: x.size(1)] if self.given else self.pe[:, : x.size(1)])
+
+
+@pytest.mark.parametrize(
+    ("model", "differs"),
+    [
+        (Positions(given=False), "dimension 1: 230 and 200"),
+        (Positions(given=True), "dimension 1 of 1×230×32: 230 and 200"),
+    ],
+    ids=["batch", "no batch"],
+)
+def test_a_part_of_a_table_has_the_name_of_the_table(model: nn.Module, differs: str) -> None:
+    [problem] = summarize(model, (230,)).problems
+    assert "(self.pe[...])" in problem.message
+    assert problem.message.splitlines()[1] == f"they differ in {differs}"
+    with pytest.raises(RuntimeError, match="size of tensor a"):
+        model(torch.zeros(1, 230, dtype=torch.long))
+    assert model(torch.zeros(1, 200, dtype=torch.long)).shape == (1, 200, 32)
+    accepts = summarize(model, ("L",)).accepts
+    assert accepts is not None
+    assert accepts.text == "L from 1 to 200"
+
+
+# The batch in a view --------------------------------------------------------------------------------------------------
+
+
+class BatchInView(nn.Module):
+    def __init__(self, width: int, *, flat: bool = False) -> None:
+        super().__init__()
+        self.conv, self.fc, self.flat = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(width, 2), flat
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return self.fc(x.flatten(1) if self.flat else x.view(64, -1))
+
+
+def test_a_batch_written_into_a_view_is_not_the_positions_of_the_image() -> None:
+    lost, width = summarize(BatchInView(9), (3, 8, 8)).problems  # 64 = 8·8 is the positions as well
+    assert lost.message.splitlines()[0].endswith("the batch went from 1 to 64")
+    assert (width.path, width.required) == ("fc", 512)
+    for batch in 1, 64:
+        assert BatchInView(width.required, flat=True)(torch.zeros(batch, 3, 8, 8)).shape == (batch, 2)
+    assert BatchInView(width.required)(torch.zeros(64, 3, 8, 8)).shape == (64, 2)
+
+
+# An exception of the user's own ---------------------------------------------------------------------------------------
+
+
+class Raises(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        raise KeyError("mine")
+
+
+def test_the_module_that_raised_is_told_so_and_leaves_its_exception() -> None:
+    net = nn.Sequential(nn.Linear(4, 4), nn.Sequential(Raises(), nn.Linear(4, 2)))
+    with pytest.raises(KeyError, match="mine") as caught:
+        summarize(net, (4,))
+    [note] = caught.value.__notes__
+    rows = {line.split()[0]: line for line in note.splitlines() if line.startswith(("1.0", "0 "))}
+    assert rows["1.0"].endswith("raised here")
+    assert "raised here" not in rows["0"]
+    with pytest.raises(KeyError, match="mine"):
+        net(torch.zeros(1, 4))
+
+
+# Pages have the rows of the text --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_page_with_a_depth_has_the_rows_of_the_text(depth: int) -> None:
+    block = nn.Sequential(nn.Sequential(nn.Linear(4, 4), nn.ReLU()), nn.Linear(4, 4))
+    net = nn.Sequential(block, nn.Linear(4, 2))
+    summary = summarize(net, (4,))
+    columns = ["layer", "type", "params"]
+    lines = summary.table(columns=columns, depth=depth, tree=False).split("\n\n")[1].splitlines()[1:]
+    text = [re.split(r" {2,}", line.strip()) for line in lines]
+    read = Page(summary.to_html(columns=columns, depth=depth))
+    page = [
+        [cell.strip() for cell in row]
+        for row, names in zip(read.rows[1:], read.row_classes[1:], strict=True)
+        if "group" not in names  # the heads of what folds repeat the sums of their rows
+    ]
+    assert [row[-2:] for row in page] == [row[-2:] for row in text]
+    assert sum(int(row[-1]) for row in page) == sum(value.numel() for value in net.parameters())
+
+
+# A size that no formula holds -----------------------------------------------------------------------------------------
+
+
+def test_a_fraction_of_the_size_is_no_constant_of_the_sample() -> None:
+    layer = nn.FractionalMaxPool2d(3, output_ratio=0.5)
+    made = {size: layer(torch.zeros(1, 1, size, size)).shape[-1] for size in (8, 9, 31)}
+    assert len(set(made.values())) > 1
+    rows = str(summarize(layer, (1, "H", "W"))).splitlines()
+    assert any("1×1×?×?" in row for row in rows)
+    assert "? is a size that depends on H, W" in " ".join(rows)
