@@ -75,6 +75,19 @@ class Skipped(nn.Module):
         return made
 
 
+class ChannelsLast(nn.Module):
+    """Channels last, and a view behind the convolution, which hands the order in memory on."""
+
+    def __init__(self, *, views: bool) -> None:
+        super().__init__()
+        self.conv, self.fc, self.views = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(8 * 8 * 6, 5), views
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        made: Tensor = self.fc(x.view(x.size(0), -1) if self.views else x.flatten(1))
+        return made
+
+
 def only_problem(model: nn.Module, shape: tuple[int, ...], dtype: torch.dtype | None = None) -> Problem:
     (problem,) = summarize(model.eval(), shape, batch_size=2, dtypes=dtype).problems
     return problem
@@ -108,6 +121,18 @@ def test_a_matrix_that_is_not_transposed() -> None:
         problem = only_problem(Product(), shape)
         assert f"of the second gives {'×'.join(map(str, (2, *shape[:-1], 7)))}" in problem.message
         assert (torch.zeros(2, *shape) @ torch.zeros(7, 12).mT).shape == (2, *shape[:-1], 7)
+
+
+def test_channels_last_in_front_of_a_view() -> None:
+    problem, other = (only_problem(ChannelsLast(views=views), (8, 6, 3)) for views in (True, False))
+    assert problem.fix is not None
+    assert problem.fix.endswith("self.conv(x.permute(0, 3, 1, 2).contiguous())")
+    assert other.fix is not None
+    assert other.fix.endswith("self.conv(x.permute(0, 3, 1, 2))")
+    x = torch.zeros(2, 8, 6, 3).permute(0, 3, 1, 2)
+    assert ChannelsLast(views=True)(x.contiguous()).shape == ChannelsLast(views=False)(x).shape == (2, 5)
+    with pytest.raises(RuntimeError, match="contiguous"):
+        ChannelsLast(views=True)(x)
 
 
 def test_channels_that_cannot_be_shuffled() -> None:

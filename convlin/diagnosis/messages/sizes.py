@@ -92,6 +92,12 @@ def _joined_batch(finding: Finding, report: Report) -> str:
     return f"\ntorch.cat{at(call.where)} joined the samples, {times(call.output_shape)}: along dim=1 it gives {total}"
 
 
+def _in_order(finding: Finding, report: Report) -> str:
+    """What a view further on asks for: a convolution hands the order in memory on, and the pass ran on a copy."""
+    viewed = any(call.type == "Tensor.view" for call in report.calls[finding.call :])
+    return ".contiguous()" if viewed and finding.misfit.kind == "in_channels" else ""
+
+
 def _permute(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     order = misfit.detail["order"]
@@ -102,12 +108,12 @@ def _permute(finding: Finding, report: Report) -> Said:
         looks = f"this looks like {','.join(letters)},C (channels last)"
     else:
         looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} {noun}s"
-    permuted = tuple(shape[axis] for axis in order)
+    permuted, behind = tuple(shape[axis] for axis in order), f".permute{order}{_in_order(finding, report)}"
     return Said(
         f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
         f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
-        f"x = x.permute{order}",
-        forward=True, behind=f".permute{order}", instead=f"{misfit.kind}={spell(misfit.required)}",
+        f"x = x{behind}",
+        forward=True, behind=behind, instead=f"{misfit.kind}={spell(misfit.required)}",
     )  # fmt: skip
 
 
