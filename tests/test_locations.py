@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import importlib.util
 import json
+import sys
 from pathlib import Path
 
 import pytest
+import torch
+from torch import Tensor, nn
 
 from convlin import Summary, summarize
 from convlin.errors import UnknownLayerError
@@ -73,3 +76,52 @@ def test_a_working_directory_that_is_gone_does_not_matter(tmp_path, monkeypatch)
     monkeypatch.chdir(gone)
     gone.rmdir()
     assert f"{tmp_path.as_posix()}/net.py:8   self.fc = nn.Linear(12, 2)" in str(summary)
+
+
+PACKAGE = """
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, given, out):
+        super().__init__()
+        self.down = nn.Conv1d(given, out, 1)
+
+    def forward(self, x):
+        return self.down(x)
+"""
+
+
+@pytest.fixture
+def block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> type[nn.Module]:
+    """A layer of a package that was installed."""
+    home = tmp_path / "site-packages"
+    (home / "of_a_package").mkdir(parents=True)
+    (home / "of_a_package" / "__init__.py").write_text(PACKAGE)
+    monkeypatch.syspath_prepend(str(home))
+    monkeypatch.delitem(sys.modules, "of_a_package", raising=False)
+    found: type[nn.Module] = importlib.import_module("of_a_package").Block
+    return found
+
+
+def test_axes_are_permuted_where_the_user_calls_a_package(block: type[nn.Module]) -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.block = nn.Sequential(block(4, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.block(x)
+            return made
+
+    (problem,) = summarize(Net(), (50, 4)).problems
+    assert problem.where is not None
+    assert Path(problem.where.file) == Path(__file__)
+    assert problem.fix == "made: Tensor = self.block(x.permute(0, 2, 1))"
+    assert Net()(torch.zeros(1, 50, 4).permute(0, 2, 1)).shape == (1, 8, 50)
+
+
+def test_what_a_package_itself_is_called_with_is_told_without_a_line(block: type[nn.Module]) -> None:
+    (problem,) = summarize(block(4, 8), (50, 4)).problems
+    assert (problem.where, problem.fix) == (None, "x = x.permute(0, 2, 1)")
+    assert block(4, 8)(torch.zeros(1, 50, 4).permute(0, 2, 1)).shape == (1, 8, 50)

@@ -20,6 +20,7 @@ from torch import Tensor, nn
 
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
+from convlin._util.packages import is_installed
 from convlin._util.torch_private import no_function_modes
 from convlin.layers import Arrival, Misfit
 from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
@@ -131,12 +132,18 @@ class Tracer:
             return self._examine(frame, args, kwargs)
 
     def _call_from_outside(self, frame: Frame) -> None:
-        """For a layer that a container of torch's own calls with its own input: the line that calls the container."""
-        if frame.called_at is not None or len(self._state.stack) < 2:
-            return
-        around = self._state.stack[-2]
-        before = self._state.recording.calls[around.start :]
-        if around.inputs == frame.inputs and all(call.inputs == call.outputs for call in before):
+        """For a layer that a container of torch's own, or a package, calls with its own input: what calls that.
+
+        Of a package's model itself there is no such line: what is to be changed is what it is called with.
+        """
+        stack, calls = self._state.stack, self._state.recording.calls
+        for around in reversed(stack[:-1]):
+            where = frame.called_at
+            if where is not None and not is_installed(where.file):
+                return
+            before = calls[around.start :]
+            if around.inputs != frame.inputs or any(call.inputs != call.outputs for call in before):
+                return
             frame.called_at, frame.called_as = around.called_at, around.called_as
 
     def _has_no_size_yet(self, module: nn.Module) -> bool:
