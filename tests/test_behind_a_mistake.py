@@ -135,6 +135,28 @@ def test_channels_last_in_front_of_a_view() -> None:
         ChannelsLast(views=True)(x)
 
 
+class Signal(nn.Module):
+    """No flatten, and the Linear has a feature for each channel."""
+
+    def __init__(self, *, mean: bool = False) -> None:
+        super().__init__()
+        self.conv, self.pool, self.fc = nn.Conv1d(4, 10, 3), nn.MaxPool1d(2), nn.Linear(10, 2)
+        self.mean = mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.pool(self.conv(x))
+        made: Tensor = self.fc(x.mean(2) if self.mean else x)
+        return made
+
+
+def test_one_sample_without_its_batch_in_front_of_a_linear() -> None:
+    first, second, *_ = summarize(Signal(), torch.zeros(4, 8)).problems
+    assert (first.path, second.path) == ("conv", "fc")
+    assert "one sample without a batch" in first.message
+    assert "x.mean(2)" in second.message
+    assert Signal(mean=True)(torch.zeros(4, 8).unsqueeze(0)).shape == (1, 2)
+
+
 def test_channels_that_cannot_be_shuffled() -> None:
     problem = only_problem(Shuffled(30), (3, 16, 16))
     assert problem.path == "shuffle"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -80,6 +81,9 @@ def test_layers_that_are_not_registered_are_told(
     model = Plain(keep)
     told = [remark for remark in summarize(model, shape).report.remarks if remark.startswith("layers is a plain")]
     assert bool(told) == (len(list(model.parameters())) == 2)
+    source, first = inspect.getsourcelines(Plain.__init__)
+    line = first + next(index for index, text in enumerate(source) if "self.layers" in text)
+    assert all(f" at tests/test_uncalled.py:{line} unless that is intended" in each for each in told)
 
 
 def test_layers_that_are_kept_and_not_called_are_not_told() -> None:

@@ -123,7 +123,8 @@ def _misses_batch(recording: Recording) -> bool:
     """Whether a later layer could not take something that it can if the input is a batch of one."""
     for finding in recording.findings:
         misfit, shape = finding.misfit, finding.inputs[0].shape if finding.inputs else ()
-        if misfit.kind == "in_features" and len(shape) > 1 and prod(shape) == misfit.declared:
+        # Flattened, or with a mean over its steps for each channel, one sample has the features that are declared.
+        if misfit.kind == "in_features" and len(shape) > 1 and misfit.declared in (prod(shape), shape[0]):
             return True
         if misfit.kind == "structure" and misfit.note == "rank" and len(shape) == misfit.declared - 1:
             return "Norm" in finding.layer
