@@ -102,9 +102,19 @@ def narrow_alexnet(features: int, last: int = 10) -> nn.Sequential:
     )  # fmt: skip
 
 
+def of_spectrograms() -> nn.Sequential:
+    """A Linear that 64 bins of 34 to 49 frames suit, among others."""
+    layers: list[nn.Module] = []
+    for given, out in (1, 4), (4, 4), (4, 8), (8, 16):
+        layers += [nn.Conv2d(given, out, 3, padding=2), nn.MaxPool2d(2)]
+    return nn.Sequential(*layers, nn.Flatten(), nn.Linear(16 * 5 * 4, 10))
+
+
 #: For each: the model, the shape of one sample, and how it is summarized.
 CASES: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], dict[str, Any]]] = {
     "a wrong number": (OfOneImage, (3, 12, 12), {}),
+    "too many frames": (of_spectrograms, (1, 64, 87), {}),
+    "too many bins": (of_spectrograms, (1, 128, 44), {}),
     "a wrong number in a deep model": (lambda: narrow_alexnet(100), (3, 300, 300), {}),
     "an image too small for the number": (lambda: narrow_alexnet(144), (3, 16, 24), {}),
     "an image too small, and a number that none suits": (lambda: narrow_alexnet(7), (3, 32, 32), {}),
@@ -242,6 +252,13 @@ def test_what_is_said_of_the_list_of_mistakes_holds(mistake: Mistake) -> None:
         (shape, *_) = seen_by(model, problem.path, given)
         if type(model.get_submodule(problem.path)) in (nn.Linear, nn.Conv1d, nn.Conv2d):
             assert shape[-1 if problem.kind == "in_features" else 1] == problem.required
+
+
+@pytest.mark.parametrize(("name", "span"), [("too many frames", "64×34 to 64×49"), ("too many bins", "50×44 to 65×44")])
+def test_of_an_image_that_is_not_square_one_axis_is_changed(name: str, span: str) -> None:
+    (problem,) = summary_of(name)[1].problems
+    (claim,) = problem.claims
+    assert claim.text.endswith(f"is right for an input of {span}")
 
 
 def test_a_shape_with_its_batch_was_run_as_one() -> None:
