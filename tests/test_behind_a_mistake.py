@@ -157,6 +157,29 @@ def test_one_sample_without_its_batch_in_front_of_a_linear() -> None:
     assert Signal(mean=True)(torch.zeros(4, 8).unsqueeze(0)).shape == (1, 2)
 
 
+class Scaled(nn.Module):
+    """A number for each channel meets a map."""
+
+    def __init__(self, rank: int, *, spread: bool = False) -> None:
+        super().__init__()
+        self.conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1](3, 6, 3, padding=1)
+        self.gate, self.rank, self.spread = nn.Linear(10, 6), rank, spread
+
+    def forward(self, x: Tensor, given: Tensor) -> Tensor:
+        gate: Tensor = self.gate(given)
+        made: Tensor = self.conv(x) * (gate[(slice(None), slice(None), *[None] * self.rank)] if self.spread else gate)
+        return made
+
+
+@pytest.mark.parametrize("rank", [1, 2, 3])
+def test_a_number_for_each_channel_at_a_map(rank: int) -> None:
+    sizes = (8, 9, 7)[:rank]
+    (problem,) = summarize(Scaled(rank), [(3, *sizes), (10,)], batch_size=2).problems
+    assert f"[:, :, {', '.join(['None'] * rank)}] makes it 2×6{'×1' * rank}" in problem.message
+    assert problem.claims == (), "an input of 1×1 would go together, as a size of 1 does with every other"
+    assert Scaled(rank, spread=True)(torch.zeros(2, 3, *sizes), torch.zeros(2, 10)).shape == (2, 6, *sizes)
+
+
 def test_channels_that_cannot_be_shuffled() -> None:
     problem = only_problem(Shuffled(30), (3, 16, 16))
     assert problem.path == "shuffle"

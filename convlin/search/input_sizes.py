@@ -277,6 +277,8 @@ def joining_inputs(
     axes = finding.misfit.detail.get("axes", ())
     if given is None or len(shapes) < 2 or not axes or any(axis % len(shapes[0]) < 2 for axis in axes):
         return None
+    if len({len(shape) for shape in shapes}) > 1:  # no size of the input gives one of them more axes
+        return None
     cheap = _cheap(model, plan)
 
     def pass_all(sizes: Iterable[Spatial]) -> bool:
@@ -295,12 +297,13 @@ def joining_inputs(
         below = tuple(size // multiple * multiple for size in given)
         if above == given:
             continue
-        nearest = tuple(size for size in (below, above) if min(size) > 0)
+        nearest = tuple(size for size in (below, above) if min(size) > 1)
         if pass_all((*nearest, tuple(size + multiple for size in above))):
             return multiple, nearest, pass_as_they_are(nearest)
     for step in range(1, 17):
         for size in (tuple(size - step for size in given), tuple(size + step for size in given)):
-            if min(size) > 0 and pass_all((size,)):
+            # A size of 1 goes together with every other.
+            if min(size) > 1 and pass_all((size,)):
                 return None, (size,), pass_as_they_are((size,))
     return None
 

@@ -117,6 +117,7 @@ def _operands(finding: Finding, report: Report) -> Said:
     elif misfit.note == "turned":
         ways = _turned(shapes, misfit.detail["which"])
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}; .transpose(-2, -1) {ways}"
+    difference += _without_space(misfit.detail["shapes"]) if misfit.note == "elementwise" else ""
     difference += _taken_behind(finding, sources, report)
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
@@ -128,6 +129,16 @@ def _turned(shapes: tuple[Shape, ...], which: tuple[int, ...]) -> str:
     left, right = shapes
     made = {0: (*left[:-2], left[-1], right[-1]), 1: (*left[:-1], right[-2])}
     return ", ".join(f"of the {('first', 'second')[index]} gives {times(made[index])}" for index in which)
+
+
+def _without_space(shapes: tuple[Shape, ...]) -> str:
+    """What one number for each channel lacks to go together with a map."""
+    few, many = sorted(shapes, key=len)
+    if not 2 <= len(few) < len(many) or few != many[: len(few)]:
+        return ""
+    missing = len(many) - len(few)
+    index = ", ".join([":"] * len(few) + ["None"] * missing)
+    return f"\n{times(few)} has a number for each channel: [{index}] makes it {times((*few, *(1,) * missing))}"
 
 
 def _taken_behind(finding: Finding, sources: tuple[Source, ...], report: Report) -> str:
