@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 
 import pytest
 import torch
 from hypothesis import HealthCheck, settings
 
 from convlin.at_error import second_run
+from convlin.cli import fixing
+from tests import processes
 
 pytest_plugins = ["pytester"]
 
@@ -29,6 +32,12 @@ def _time_enough() -> Iterator[None]:
         patch.setattr(second_run, "_PATIENCE", 100.0)
         patch.setattr(second_run, "_ALL", 1000.0)
         yield
+
+
+@pytest.fixture
+def proved_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    """``convlin fix --write`` proves in this process what it wrote; in one of its own it does so in ``test_cli``."""
+    monkeypatch.setattr(fixing, "subprocess", SimpleNamespace(run=processes.check_here))
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -817,6 +817,7 @@ def test_fix_writes_and_proves(run: Run, project: Path) -> None:
     assert (ran.status, ran.out, ran.err) == (0, "", "nothing to fix\n")
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_puts_back_what_does_not_help(run: Run, project: Path) -> None:
     write(
         project / "odd.py",
@@ -838,6 +839,7 @@ def test_fix_puts_back_what_does_not_help(run: Run, project: Path) -> None:
     assert (project / "odd.py").read_bytes() == before
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_puts_back_what_breaks_the_file(run: Run, project: Path) -> None:
     """A module that compares itself with a number of its own."""
     write(
@@ -861,6 +863,7 @@ def test_fix_puts_back_what_breaks_the_file(run: Run, project: Path) -> None:
     assert (project / "odd.py").read_bytes() == before
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_leaves_alone_what_is_in_doubt(run: Run, project: Path) -> None:
     write(
         project / "loop.py",
@@ -886,6 +889,7 @@ def test_fix_leaves_alone_what_is_in_doubt(run: Run, project: Path) -> None:
     assert "nn.Linear(5, 2)" in text
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_mends_a_view(run: Run, project: Path) -> None:
     write(
         project / "view.py",
@@ -1211,6 +1215,7 @@ def test_the_entry_points() -> None:
     assert data["entry-points"]["pytest11"] == {"convlin": "convlin.pytest_plugin"}
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_writes_nothing_where_the_shape_holds_the_batch(tmp_path: Path) -> None:
     source = """from torch import nn
 
