@@ -112,7 +112,8 @@ for name in (None, *NAMES):
             take_away(name)
         print(json.dumps([name, answers()]), flush=True)
         if name is None:
-            os.write(theirs, " ".join(each for each in sys.modules if each.split(".")[0] in ("torch", "sympy")).encode())
+            loaded = [each for each in sys.modules if each.split(".")[0] in ("torch", "sympy")]
+            os.write(theirs, " ".join(loaded).encode())
     except BaseException as error:
         import traceback
         print(json.dumps([name, traceback.format_exc()]), flush=True)
