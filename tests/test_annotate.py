@@ -125,7 +125,12 @@ def test_comments_are_written_read_back_and_true_at_other_sizes(
     name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks: list[Looked] = []
-    monkeypatch.setattr(annotating, "look", lambda *given: looks.append(look(*given)) or looks[-1])
+
+    def kept(*given: Any) -> Looked:
+        looks.append(look(*given))
+        return looks[-1]
+
+    monkeypatch.setattr(annotating, "look", kept)
     module, model, given = MODELS[name]
     file = copied(module, tmp_path)
     before = file.read_bytes()

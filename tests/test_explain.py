@@ -25,7 +25,7 @@ from convlin.ops import catalog
 from convlin.records import Call, Location, Report, Source, TensorInfo
 from tests.mistakes import MISTAKES, Mistake
 from tests.readme_example import blocks
-from tests.zoo import LONG, REAL, SMALL, ZooModel, cases
+from tests.zoo import REAL, SMALL, VERY_LONG, ZooModel, cases
 
 
 class CNN(nn.Module):
@@ -325,7 +325,7 @@ fc  Linear
 # Every model
 
 
-@pytest.mark.parametrize("entry", cases([*REAL[::10], *SMALL], thorough=LONG))
+@pytest.mark.parametrize("entry", cases([*REAL[::10], *SMALL], thorough=VERY_LONG))
 def test_every_way_hangs_together_and_reads_well(entry: ZooModel) -> None:
     torch.manual_seed(0)
     args, kwargs = entry.inputs()

@@ -18,7 +18,9 @@ from convlin.records import Problem
 from convlin.render.text import problems_text
 from convlin.source import apply
 from tests.mistakes import MISTAKES, Mistake, Wrong
-from tests.mistakes.asking import are_tensors, fitted, summarized, tensors, watched
+from tests.mistakes.asking import are_tensors, fitted, summarized, watched
+from tests.mistakes.asking import options as options  # `test_evidence` asks with them too
+from tests.mistakes.asking import tensors as tensors
 from tests.mistakes.innocent import INNOCENT, Innocent
 from tests.mistakes.mending import loaded, mended
 from tests.snapshot import difference, snapshot

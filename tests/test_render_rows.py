@@ -20,7 +20,7 @@ from convlin.render.rows import Row, build_table
 from convlin.render.text import table
 from tests.counting import calls
 from tests.golden.models import CNN, GOLDEN, Patches, ResNet, Tied, image_classifier
-from tests.zoo import LONG, SMALL, cases
+from tests.zoo import SMALL, VERY_LONG, cases
 
 SHOWN: list[dict[str, Any]] = [
     {},
@@ -83,7 +83,7 @@ def test_columns_add_up_whatever_is_shown(name):
 
 @pytest.mark.parametrize(
     "entry",
-    cases((entry for entry in SMALL if not entry.requires and "array" not in entry.name), thorough=LONG),
+    cases((entry for entry in SMALL if not entry.requires and "array" not in entry.name), thorough=VERY_LONG),
 )
 @pytest.mark.filterwarnings("ignore")
 def test_columns_add_up_for_the_zoo(entry):

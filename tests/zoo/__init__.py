@@ -12,7 +12,7 @@ from tests.zoo.real import REAL
 from tests.zoo.record import ZooModel, dummy_arguments
 from tests.zoo.small import COMPILED, SMALL
 
-__all__ = ["COMPILED", "COSTLY", "LONG", "REAL", "SMALL", "ZooModel", "cases", "dummy_arguments"]
+__all__ = ["COMPILED", "COSTLY", "REAL", "SMALL", "VERY_LONG", "ZooModel", "cases", "dummy_arguments"]
 
 #: Models whose pass is dear, beside a lighter relative that is called the same way.
 COSTLY = frozenset({
@@ -25,7 +25,7 @@ COSTLY = frozenset({
 })  # fmt: skip
 
 #: Models of very many layers, which say the same in most tests as one of few; pictures and mistakes try them all.
-LONG = frozenset({"thousand_layers"})
+VERY_LONG = frozenset({"thousand_layers"})
 
 
 def cases(entries: Iterable[ZooModel], *, thorough: Container[str] = ()) -> list[Any]:
