@@ -670,6 +670,7 @@ def test_configured_models(run: Run, project: Path, monkeypatch: pytest.MonkeyPa
     assert run("check").status == 0
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_the_last_line_is_the_command_that_fixes(run: Run, project: Path) -> None:
     ran = run("check", "net.py:Wrong", "3,32,32", "--mode", "train", "--batch-size", "2")
     last = ran.out.splitlines()[-1]
@@ -1089,7 +1090,12 @@ def test_output_that_carries_no_signs() -> None:
     assert "CNN  input 1x3x32x32  cpu, eval" in done.stdout
 
 
-def on_a_terminal(words: list[str], **environment: str) -> tuple[str, str]:
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_a_terminal(words: list[str]) -> tuple[str, str]:
     """What the command writes to the terminal that it takes its two streams for: standard output, standard error."""
     pty = pytest.importorskip("pty")
     streams = [pty.openpty(), pty.openpty()]
@@ -1105,7 +1111,7 @@ def on_a_terminal(words: list[str], **environment: str) -> tuple[str, str]:
                 return
             texts[number] += data
 
-    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"} | environment
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"}
     process = subprocess.Popen(
         [processes.script("convlin"), *words], stdin=subprocess.DEVNULL, stdout=streams[0][1], stderr=streams[1][1],
         env=env, start_new_session=True,
@@ -1134,18 +1140,31 @@ def test_color_and_sign_of_life_on_a_terminal(project: Path) -> None:
     assert "\033" not in err
 
 
-def test_the_shapes_beside_the_code_stand_apart_on_a_terminal(project: Path, run: Run) -> None:
-    out, _ = on_a_terminal(["show", "net.py:Wrong", "3,32,32", "--source"])
-    plain = run("show", "net.py:Wrong", "3,32,32", "--source").out
+def written(stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    """What a command in this process writes to its standard output."""
+    monkeypatch.setenv("TERM", "xterm")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        main(words)
+    return stdout.getvalue()
+
+
+def test_the_shapes_beside_the_code_stand_apart_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["show", "net.py:Wrong", "3,32,32", "--source"]
+    out = written(Terminal(), monkeypatch, *words)
+    plain = written(io.StringIO(), monkeypatch, *words)
     assert "1×10" in plain
-    assert re.sub(r"\033\[\d+m", "", out).replace("\r\n", "\n") == plain
+    assert re.sub(r"\033\[\d+m", "", out) == plain
     assert "\033[36m1×10\033[0m" in out
     assert "\033[31m✗ head.1 needs in_features=7200, has 999\033[0m" in out
     assert "\033[1mWrong.forward  net.py:" in out
 
 
-def test_no_color(project: Path) -> None:
-    out, _ = on_a_terminal(["check", "net.py:Wrong", "3,32,32"], NO_COLOR="1")
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["check", "net.py:Wrong", "3,32,32"]
+    assert "\033" in written(Terminal(), monkeypatch, *words)
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = written(Terminal(), monkeypatch, *words)
     assert "✗ net.py:Wrong" in out
     assert "\033" not in out
 
@@ -1161,11 +1180,6 @@ def test_painted() -> None:
     assert [line[:5] if line.startswith("\033") else "" for line in text.split("\n")] == [
         "\033[1m-", "\033[1m+", "\033[36m", "\033[31m", "\033[32m", "", "\033[32m", "\033[31m", "\033[32m",
     ]  # fmt: skip
-
-
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
 
 
 def test_sign_of_life_comes_late_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
