@@ -885,7 +885,7 @@ def assert_generalizes(
     return closed
 
 
-@brief
+@examples(30)
 @given(st.data(), st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=4, max_size=4))
 def test_windows_in_letters(data: st.DataObject, samples: list[tuple[int, int]]) -> None:
     kernel_size = data.draw(one_or_each(kernels, 2))
