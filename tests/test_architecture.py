@@ -106,7 +106,7 @@ def test_summarize_loads_no_algebra_and_no_tables_until_asked() -> None:
         "summarize(torch.nn.Linear(3, 4), (3,))\n"
         "for name in before: sys.modules.pop(name)\nimport builtins"
     )
-    assert not loaded & {"tabulate", "sympy", "pandas"}
+    assert not loaded & {"tabulate", "sympy", "pandas", "convlin.render.html", "convlin.render.schema"}
 
 
 def test_the_diagram_is_that_of_the_code() -> None:

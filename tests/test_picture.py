@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import os
+import runpy
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -35,7 +36,7 @@ from docs.make_gallery import ENTRIES, PICTURES, picture_of
 from tests.counting import calls
 from tests.golden.models import GOLDEN
 from tests.pictures.models import KEPT, PICTURED, Mixture, Siamese, SmallCNN, ViT, mlp
-from tests.processes import python, run
+from tests.processes import python
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
 ROOT = Path(__file__).parent.parent
@@ -782,8 +783,11 @@ def test_the_page_runs():
     assert not results.failed
 
 
-def test_the_images_of_the_page_are_what_the_example_draws(tmp_path):
-    run(sys.executable, ROOT / "examples" / "draw_network.py", tmp_path)
+def test_the_images_of_the_page_are_what_the_example_draws(tmp_path, monkeypatch):
+    example = str(ROOT / "examples" / "draw_network.py")
+    monkeypatch.setattr(sys, "argv", [example, str(tmp_path)])
+    monkeypatch.syspath_prepend(ROOT / "examples")  # where Python looks first for what a script imports
+    runpy.run_path(example, run_name="__main__")
     drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     kept = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "images").glob("*-*.svg")}
     assert drawn == {name: kept.get(name) for name in drawn}, "python examples/draw_network.py docs/images"
