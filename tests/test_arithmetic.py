@@ -29,8 +29,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections"),
 ]
 
-thorough = examples(150)
-brief = examples(60)
+thorough = examples(100)
+brief = examples(40)
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}

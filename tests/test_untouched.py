@@ -201,6 +201,7 @@ def test_a_timeout_signal_in_forward_leaves_nothing_behind() -> None:
             self.norm = nn.BatchNorm1d(4)
 
         def forward(self, x: Tensor) -> Tensor:
+            signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)  # here: before and behind it a busy machine takes as long
             end = time.monotonic() + PATIENCE
             while time.monotonic() < end:
                 x = self.norm(x)
@@ -217,7 +218,6 @@ def test_a_timeout_signal_in_forward_leaves_nothing_behind() -> None:
     model = Slow()
     before = snapshot(model)
     previous = signal.signal(signal.SIGALRM, stop)
-    signal.setitimer(signal.ITIMER_REAL, 0.2, 0.2)
     try:
         with pytest.raises(TimeoutError):
             summarize(model, (4,), mode="train", batch_size=3)
