@@ -9,6 +9,7 @@ from __future__ import annotations
 import ast
 import re
 from collections import Counter
+from functools import cache
 from pathlib import Path
 
 PAGE = Path(__file__).with_name("design.md")
@@ -28,7 +29,8 @@ def modules() -> dict[str, Path]:
     return found
 
 
-def imports(path: Path, *, lazy: bool) -> set[str]:
+@cache
+def imports(path: Path, *, lazy: bool) -> frozenset[str]:
     """The modules that a file imports when it is loaded; with ``lazy`` those inside its functions too."""
     found: set[str] = set()
     pending: list[ast.AST] = [ast.parse(path.read_text(encoding="utf-8"))]
@@ -37,15 +39,15 @@ def imports(path: Path, *, lazy: bool) -> set[str]:
         if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.unparse(node.test):
             pending.extend(node.orelse)
             continue
-        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda) and not lazy:
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and not lazy:
             continue
         if isinstance(node, ast.Import):
             found.update(alias.name for alias in node.names)
         elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
             found.add(node.module)
             found.update(f"{node.module}.{alias.name}" for alias in node.names)
-        pending.extend(ast.iter_child_nodes(node))
-    return found
+        pending.extend(child for child in ast.iter_child_nodes(node) if not isinstance(child, ast.expr))
+    return frozenset(found)
 
 
 def neighbors(*, lazy: bool) -> dict[str, set[str]]:
@@ -54,7 +56,7 @@ def neighbors(*, lazy: bool) -> dict[str, set[str]]:
     return {name: _inside(imports(path, lazy=lazy), known) - {name} for name, path in known.items()}
 
 
-def _inside(imported: set[str], known: dict[str, Path]) -> set[str]:
+def _inside(imported: frozenset[str], known: dict[str, Path]) -> set[str]:
     names = {name.removeprefix("convlin").lstrip(".") for name in imported if name.split(".")[0] == "convlin"}
     found = {name for name in names if name in known}
     # ``from package import module`` imports the module; the package is on the way to it.

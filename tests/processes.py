@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
-from contextlib import suppress
+from collections.abc import Mapping, Sequence
+from contextlib import chdir, redirect_stderr, redirect_stdout, suppress
 from pathlib import Path
+
+from convlin.cli import main
 
 #: Seconds that nothing in a test may take, on the slowest machine.
 PATIENCE = 240
@@ -74,6 +77,14 @@ def wait(process: subprocess.Popen[bytes], seconds: float = PATIENCE) -> int:
 def python(code: str, **options: object) -> Done:
     """Run Python code in a process of its own; see ``run``."""
     return run(sys.executable, "-c", code, **options)  # type: ignore[arg-type]
+
+
+def check_here(command: Sequence[str], *, cwd: Path, **streams: object) -> subprocess.CompletedProcess[str]:
+    """What ``convlin fix --write`` learns from the process that it starts, without one: torch is loaded here."""
+    out, err = io.StringIO(), io.StringIO()
+    with chdir(cwd), redirect_stdout(out), redirect_stderr(err):
+        status = main(command[command.index("check") :])
+    return subprocess.CompletedProcess(command, status, out.getvalue(), err.getvalue())
 
 
 def script(name: str) -> Path:

@@ -22,7 +22,8 @@ from convlin import InputError, ShapeError, summarize
 from convlin.annotate.holding import letters_of
 from convlin.annotate.lines import together
 from convlin.annotate.stale import Checked, check_comments
-from convlin.cli import main
+from convlin.cli import annotating, main
+from convlin.cli.jobs import Looked, look
 from convlin.records import Report
 from examples import cifar10, small_cnn
 from tests import annotated_models
@@ -121,8 +122,15 @@ def agrees(comment: tuple[tuple[int | None, ...], ...], really: tuple[tuple[int,
 
 @pytest.mark.parametrize("name", MODELS)
 def test_comments_are_written_read_back_and_true_at_other_sizes(
-    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    name: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    looks: list[Looked] = []
+
+    def kept(*given: Any) -> Looked:
+        looks.append(look(*given))
+        return looks[-1]
+
+    monkeypatch.setattr(annotating, "look", kept)
     module, model, given = MODELS[name]
     file = copied(module, tmp_path)
     before = file.read_bytes()
@@ -137,9 +145,12 @@ def test_comments_are_written_read_back_and_true_at_other_sizes(
 
     assert main(["annotate", *command, "--write"]) == 0
     assert file.read_bytes() == after
-    assert main(["check", *command, "--comments"]) == 0
     comments = list(shape_comments(file))
-    assert f"✓ {len(comments)} shape comments true" in capsys.readouterr().out
+    # What `check --comments` says of these, without following the model once more.
+    assert checked(looks[-1].summary.report) == Checked(len(comments), (), ())
+    if name in ("small", "cifar"):
+        assert main(["check", *command, "--comments"]) == 0
+        assert f"✓ {len(comments)} shape comments true" in capsys.readouterr().out
 
     net = loaded(file)[model](**made_with).eval()
     statements = {node.lineno: node.end_lineno for node in ast.walk(ast.parse(after)) if isinstance(node, ast.stmt)}
@@ -170,14 +181,18 @@ def checked(report: Report) -> Checked:
     return check_comments(together([report]), letters_of([report]))
 
 
-def annotated_branches(folder: Path) -> tuple[Path, Report]:
-    file = copied(annotated_models, folder)
+@pytest.fixture(scope="module")
+def annotated_branches(tmp_path_factory: pytest.TempPathFactory) -> bytes:
+    """The file of ``Branches`` with its comments."""
+    file = copied(annotated_models, tmp_path_factory.mktemp("branches"))
     assert main(["annotate", f"{file}:Branches", "3,H,W", "--write"]) == 0
-    return file, summarize(loaded(file)["Branches"](), (3, "H", "W"), batch_size="N").report
+    return file.read_bytes()
 
 
-def test_every_comment_that_is_broken_is_found_at_its_line(tmp_path: Path) -> None:
-    file, report = annotated_branches(tmp_path)
+def test_every_comment_that_is_broken_is_found_at_its_line(tmp_path: Path, annotated_branches: bytes) -> None:
+    file = tmp_path / "annotated_models.py"
+    file.write_bytes(annotated_branches)
+    report = summarize(loaded(file)["Branches"](), (3, "H", "W"), batch_size="N").report
     text = file.read_text(encoding="utf-8")
     lines = text.split("\n")
     assert checked(report).stale == ()
@@ -215,10 +230,10 @@ def test_every_comment_that_is_broken_is_found_at_its_line(tmp_path: Path) -> No
     ],
 )
 def test_a_change_of_the_code_fails_at_the_lines_whose_shapes_it_changes(
-    code: str, changed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+    code: str, changed: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], annotated_branches: bytes
 ) -> None:
-    file, _ = annotated_branches(tmp_path)
-    text = file.read_text(encoding="utf-8")
+    file = tmp_path / "annotated_models.py"
+    text = annotated_branches.decode()
     image = torch.zeros(1, 3, 30, 36)
 
     def lines(source: str) -> dict[tuple[str, int], Any]:

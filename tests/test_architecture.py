@@ -70,10 +70,10 @@ _PRIVATE = re.compile(r"(torch|nn|F)(\.\w+)*\._[A-Za-z]\w*")
 def _private_names(path: Path) -> Iterator[str]:
     """The private names in torch's modules that a file imports, asks for or has in a text."""
     tree = ast.parse(path.read_text(encoding="utf-8"))
-    mentioned = imports(path, lazy=True)
-    mentioned |= {ast.unparse(node) for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
-    mentioned |= {str(node.value) for node in ast.walk(tree) if isinstance(node, ast.Constant)}
-    for each in mentioned:
+    nodes = list(ast.walk(tree))
+    attributes = {ast.unparse(node) for node in nodes if isinstance(node, ast.Attribute) and node.attr[0] == "_"}
+    texts = {str(node.value) for node in nodes if isinstance(node, ast.Constant)}
+    for each in imports(path, lazy=True) | attributes | texts:
         if found := _PRIVATE.match(each):
             yield found.group()
 
@@ -106,7 +106,7 @@ def test_summarize_loads_no_algebra_and_no_tables_until_asked() -> None:
         "summarize(torch.nn.Linear(3, 4), (3,))\n"
         "for name in before: sys.modules.pop(name)\nimport builtins"
     )
-    assert not loaded & {"tabulate", "sympy", "pandas"}
+    assert not loaded & {"tabulate", "sympy", "pandas", "convlin.render.html", "convlin.render.schema"}
 
 
 def test_the_diagram_is_that_of_the_code() -> None:

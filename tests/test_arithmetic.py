@@ -29,8 +29,8 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:LSTM with projections"),
 ]
 
-thorough = examples(150)
-brief = examples(60)
+thorough = examples(100)
+brief = examples(40)
 
 CONVOLUTIONS = {1: nn.Conv1d, 2: nn.Conv2d, 3: nn.Conv3d}
 TRANSPOSED = {1: nn.ConvTranspose1d, 2: nn.ConvTranspose2d, 3: nn.ConvTranspose3d}
@@ -885,7 +885,7 @@ def assert_generalizes(
     return closed
 
 
-@brief
+@examples(30)
 @given(st.data(), st.lists(st.tuples(st.integers(1, 40), st.integers(1, 40)), min_size=4, max_size=4))
 def test_windows_in_letters(data: st.DataObject, samples: list[tuple[int, int]]) -> None:
     kernel_size = data.draw(one_or_each(kernels, 2))

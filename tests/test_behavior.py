@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -30,8 +31,22 @@ def ran() -> Mapping[Case, str]:
 
 @pytest.fixture(scope="module")
 def runs() -> Mapping[Case, Outcome]:
-    """What it gives on the CPU, on meta and under fake tensors, in some settings of every layer."""
-    return make_behavior.observe(CASES[::7])
+    """What it gives on the CPU, on meta and under fake tensors, in some settings of every layer, and where they differ.
+
+    All settings take minutes, nearly all of them for fake tensors; ``make thorough`` runs those.
+    """
+    settings: dict[str, list[Case]] = {}
+    for case in CASES:
+        settings.setdefault(case.name, []).append(case)
+    (*_, newest) = _recorded_runs().values()
+    some = [case for cases in settings.values() for case in cases[::24]] + _on_meta(newest)[::12]
+    return make_behavior.observe(dict.fromkeys(some))
+
+
+@cache
+def _recorded_runs() -> Mapping[str, Mapping[Case, Outcome]]:
+    """What ran beside each version of torch, read once."""
+    return make_behavior.recorded()
 
 
 # The page
@@ -58,7 +73,7 @@ def test_all_of_the_data_is_what_a_new_run_gives() -> None:
 
 
 def test_the_page_is_what_the_script_makes_of_the_data() -> None:
-    page = make_behavior.page(make_behavior.recorded())
+    page = make_behavior.page(_recorded_runs())
     assert make_behavior.PAGE.read_text(encoding="utf-8") == page, "write it anew: python -m docs.make_behavior"
 
 
@@ -74,7 +89,7 @@ def test_no_two_settings_are_alike() -> None:
 
 
 def test_every_difference_has_words_and_all_words_have_one() -> None:
-    recorded = make_behavior.recorded()
+    recorded = _recorded_runs()
     used = set()
     for kind in ("meta", "fake", "formula"):
         for version, ran in recorded.items():
@@ -140,13 +155,13 @@ def test_the_arithmetic_gives_what_runs(ran: Mapping[Case, str]) -> None:
 _ASKED = {padding: "pads_to_nothing", features: "counts_every_bag", resampling: "resizes_by_lanczos"}
 
 
-@pytest.mark.parametrize("version", sorted(make_behavior.recorded()))
+@pytest.mark.parametrize("version", sorted(path.stem for path in make_behavior.DATA.glob("*.json")))
 def test_the_arithmetic_gives_what_ran_beside_every_version(version: str, monkeypatch: pytest.MonkeyPatch) -> None:
     is_new = tuple(map(int, version.split(".")[:2])) >= (2, 13)
     for module, asked in _ASKED.items():
         monkeypatch.setattr(module, asked, lambda: is_new)
     wrong, compared = [], 0
-    for case, seen in make_behavior.recorded()[version].items():
+    for case, seen in _recorded_runs()[version].items():
         if case.name in FORMULAS:
             said, has_formula = _said(case)
             compared += has_formula

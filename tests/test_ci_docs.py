@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import re
+import runpy
+import shlex
 import shutil
 import sys
 from collections.abc import Iterator
@@ -40,21 +42,41 @@ def commands(text: str) -> Iterator[Command]:
         yield Command(words, expected)
 
 
-def run(command: str, folder: Path) -> str:
-    """What a command writes; convlin's own in this process, which has torch already."""
-    match = re.fullmatch(r'convlin (.*?)( \|\| echo "exit \$\?"| \| tail -n 0)?', command)
-    if match is None:
-        env = {**os.environ, "PATH": f"{BIN}{os.pathsep}{os.environ['PATH']}", "PYTHONDONTWRITEBYTECODE": "1"}
-        env.pop("PYTEST_ADDOPTS", None)
-        return processes.run("bash", "-c", f"exec 2>&1; {command}", cwd=folder, env=env, check=False).stdout
-    import shlex
+@pytest.fixture
+def folder(pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder: modules come from here, and a file changed within a second is read again."""
+    monkeypatch.setattr(sys, "dont_write_bytecode", True)
+    monkeypatch.syspath_prepend(pytester.path)
+    return pytester.path
 
+
+def run(command: str, folder: Path, pytester: pytest.Pytester) -> str:
+    """What a command writes; those of Python run in this process, which has torch already."""
+    match = re.fullmatch(r'convlin (.*?)( \|\| echo "exit \$\?"| \| tail -n 0)?', command)
+    if match is not None:
+        status, out, err = convlin(match[1])
+        text = err if "tail" in (match[2] or "") else out + err
+        assert status == 0 or "exit" in (match[2] or ""), text
+        return text + (f"exit {status}\n" if status else "")
+    program, *words = shlex.split(command)
+    if program == "pytest":
+        return f"{pytester.runpytest_inprocess(*words).stdout.str()}\n"
+    if program == "python":
+        before = set(sys.modules)
+        with redirect_stdout(io.StringIO()) as out_of_it:
+            runpy.run_path(str(folder / words[0]), run_name="__main__")
+        for name in {name for name in sys.modules if (folder / f"{name}.py").exists()} - before:
+            del sys.modules[name]
+        return out_of_it.getvalue()
+    return processes.run("bash", "-c", f"exec 2>&1; {command}", cwd=folder, check=False).stdout
+
+
+def convlin(words: str) -> tuple[int, str, str]:
+    """Status and output of a command of convlin's."""
     out, err = io.StringIO(), io.StringIO()
     with redirect_stdout(out), redirect_stderr(err):
-        status = main(shlex.split(match[1]))
-    text = err.getvalue() if "tail" in (match[2] or "") else out.getvalue() + err.getvalue()
-    assert status == 0 or "exit" in (match[2] or ""), text
-    return text + (f"exit {status}\n" if status else "")
+        status = main(shlex.split(words))
+    return status, out.getvalue(), err.getvalue()
 
 
 def fits(text: str, expected: str) -> bool:
@@ -65,16 +87,16 @@ def fits(text: str, expected: str) -> bool:
     return re.fullmatch(pattern, text) is not None
 
 
+@pytest.mark.usefixtures("proved_here")
 @pytest.mark.parametrize(("page", "least"), [("ci.md", 15), ("shapes-in-code.md", 4)])
-def test_the_page_does_what_it_shows(page: str, least: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.chdir(tmp_path)
+def test_the_page_does_what_it_shows(page: str, least: int, folder: Path, pytester: pytest.Pytester) -> None:
     ran = 0
     for language, name, text in blocks((ROOT / "docs" / page).read_text(encoding="utf-8")):
         if name:
-            (tmp_path / name).write_text(text, encoding="utf-8")
+            (folder / name).write_text(text, encoding="utf-8")
         elif language == "console":
             for command in commands(text):
-                shown = run(command.words, tmp_path)
+                shown = run(command.words, folder, pytester)
                 assert fits(shown, command.expected), f"$ {command.words}\n{shown}"
                 ran += 1
     assert ran > least
@@ -92,11 +114,12 @@ def test_an_ellipsis_stands_for_anything_and_nothing_else_does() -> None:
 
 
 @pytest.fixture
-def project(tmp_path: Path) -> Path:
-    """A copy of the example."""
-    return Path(
-        shutil.copytree(ROOT / "examples" / "ci", tmp_path / "ci", ignore=shutil.ignore_patterns("__pycache__"))
-    )
+def project(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A copy of the example, in a folder of its own, which is the current one."""
+    example = shutil.copytree(ROOT / "examples" / "ci", folder / "ci", ignore=shutil.ignore_patterns("__pycache__"))
+    monkeypatch.chdir(example)
+    monkeypatch.setenv("CI", "true")
+    return Path(example)
 
 
 def shell(command: str, folder: Path) -> processes.Done:
@@ -119,11 +142,11 @@ def test_the_workflow_passes_and_fails_where_it_should(project: Path) -> None:
         assert done.returncode == 0, done.stdout + done.stderr
     net = project / "net.py"
     net.write_text(net.read_text(encoding="utf-8").replace("3, stride=2, padding=1", "3, stride=2"), encoding="utf-8")
-    done = shell(check, project)
-    assert done.returncode == 1
-    assert re.search(r"^::error file=net\.py,line=15,title=net\.py%3ACNN fc1::", done.stdout, re.MULTILINE)
+    status, out, _ = convlin(check.removeprefix("convlin "))  # that the shell finds it was seen above
+    assert status == 1
+    assert re.search(r"^::error file=net\.py,line=15,title=net\.py%3ACNN fc1::", out, re.MULTILINE)
     stale = r"^::error file=net\.py,line=14,title=net\.py%3ACNN conv2::does not match "
-    assert re.search(stale, done.stdout, re.MULTILINE)
+    assert re.search(stale, out, re.MULTILINE)
 
 
 def test_the_hook_passes_and_fails_where_it_should(project: Path) -> None:
@@ -132,8 +155,8 @@ def test_the_hook_passes_and_fails_where_it_should(project: Path) -> None:
     (hook,) = [hook for repo in config["repos"] for hook in repo["hooks"]]
     assert hook["pass_filenames"] is False
     assert all(re.search(hook["files"], name) for name in ("net.py", "shapes/cnn.shapes", "pyproject.toml"))
-    done = shell(hook["entry"], project)
-    assert done.returncode == 0, done.stdout + done.stderr
+    assert hook["entry"].startswith("convlin ")
+    assert convlin(hook["entry"].removeprefix("convlin "))[0] == 0
     net = project / "net.py"
     net.write_text(net.read_text(encoding="utf-8").replace("Conv2d(3, 16", "Conv2d(3, 8"), encoding="utf-8")
-    assert shell(hook["entry"], project).returncode == 1
+    assert convlin(hook["entry"].removeprefix("convlin "))[0] == 1

@@ -670,6 +670,7 @@ def test_configured_models(run: Run, project: Path, monkeypatch: pytest.MonkeyPa
     assert run("check").status == 0
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_the_last_line_is_the_command_that_fixes(run: Run, project: Path) -> None:
     ran = run("check", "net.py:Wrong", "3,32,32", "--mode", "train", "--batch-size", "2")
     last = ran.out.splitlines()[-1]
@@ -817,6 +818,7 @@ def test_fix_writes_and_proves(run: Run, project: Path) -> None:
     assert (ran.status, ran.out, ran.err) == (0, "", "nothing to fix\n")
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_puts_back_what_does_not_help(run: Run, project: Path) -> None:
     write(
         project / "odd.py",
@@ -838,6 +840,7 @@ def test_fix_puts_back_what_does_not_help(run: Run, project: Path) -> None:
     assert (project / "odd.py").read_bytes() == before
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_puts_back_what_breaks_the_file(run: Run, project: Path) -> None:
     """A module that compares itself with a number of its own."""
     write(
@@ -861,6 +864,7 @@ def test_fix_puts_back_what_breaks_the_file(run: Run, project: Path) -> None:
     assert (project / "odd.py").read_bytes() == before
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_leaves_alone_what_is_in_doubt(run: Run, project: Path) -> None:
     write(
         project / "loop.py",
@@ -886,6 +890,7 @@ def test_fix_leaves_alone_what_is_in_doubt(run: Run, project: Path) -> None:
     assert "nn.Linear(5, 2)" in text
 
 
+@pytest.mark.usefixtures("proved_here")
 def test_fix_mends_a_view(run: Run, project: Path) -> None:
     write(
         project / "view.py",
@@ -1085,7 +1090,12 @@ def test_output_that_carries_no_signs() -> None:
     assert "CNN  input 1x3x32x32  cpu, eval" in done.stdout
 
 
-def on_a_terminal(words: list[str], **environment: str) -> tuple[str, str]:
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def on_a_terminal(words: list[str]) -> tuple[str, str]:
     """What the command writes to the terminal that it takes its two streams for: standard output, standard error."""
     pty = pytest.importorskip("pty")
     streams = [pty.openpty(), pty.openpty()]
@@ -1101,7 +1111,7 @@ def on_a_terminal(words: list[str], **environment: str) -> tuple[str, str]:
                 return
             texts[number] += data
 
-    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"} | environment
+    env = {name: value for name, value in os.environ.items() if name != "NO_COLOR"} | {"TERM": "xterm"}
     process = subprocess.Popen(
         [processes.script("convlin"), *words], stdin=subprocess.DEVNULL, stdout=streams[0][1], stderr=streams[1][1],
         env=env, start_new_session=True,
@@ -1121,7 +1131,7 @@ def on_a_terminal(words: list[str], **environment: str) -> tuple[str, str]:
 
 
 def test_color_and_sign_of_life_on_a_terminal(project: Path) -> None:
-    write(project / "slow.py", "import time\ntime.sleep(2.2)\nfrom net import Wrong\n")
+    write(project / "slow.py", "import time\ntime.sleep(1.3)\nfrom net import Wrong\n")
     out, err = on_a_terminal(["check", "slow.py:Wrong", "3,32,32"])
     assert "\033[31m✗ slow.py:Wrong" in out
     assert "\033[32m      fix  net.py:21" in out
@@ -1130,18 +1140,31 @@ def test_color_and_sign_of_life_on_a_terminal(project: Path) -> None:
     assert "\033" not in err
 
 
-def test_the_shapes_beside_the_code_stand_apart_on_a_terminal(project: Path, run: Run) -> None:
-    out, _ = on_a_terminal(["show", "net.py:Wrong", "3,32,32", "--source"])
-    plain = run("show", "net.py:Wrong", "3,32,32", "--source").out
+def written(stdout: io.StringIO, monkeypatch: pytest.MonkeyPatch, *words: str) -> str:
+    """What a command in this process writes to its standard output."""
+    monkeypatch.setenv("TERM", "xterm")
+    with monkeypatch.context() as patch:
+        patch.setattr(sys, "stdout", stdout)
+        main(words)
+    return stdout.getvalue()
+
+
+def test_the_shapes_beside_the_code_stand_apart_on_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["show", "net.py:Wrong", "3,32,32", "--source"]
+    out = written(Terminal(), monkeypatch, *words)
+    plain = written(io.StringIO(), monkeypatch, *words)
     assert "1×10" in plain
-    assert re.sub(r"\033\[\d+m", "", out).replace("\r\n", "\n") == plain
+    assert re.sub(r"\033\[\d+m", "", out) == plain
     assert "\033[36m1×10\033[0m" in out
     assert "\033[31m✗ head.1 needs in_features=7200, has 999\033[0m" in out
     assert "\033[1mWrong.forward  net.py:" in out
 
 
-def test_no_color(project: Path) -> None:
-    out, _ = on_a_terminal(["check", "net.py:Wrong", "3,32,32"], NO_COLOR="1")
+def test_no_color(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = ["check", "net.py:Wrong", "3,32,32"]
+    assert "\033" in written(Terminal(), monkeypatch, *words)
+    monkeypatch.setenv("NO_COLOR", "1")
+    out = written(Terminal(), monkeypatch, *words)
     assert "✗ net.py:Wrong" in out
     assert "\033" not in out
 
@@ -1159,11 +1182,6 @@ def test_painted() -> None:
     ]  # fmt: skip
 
 
-class Terminal(io.StringIO):
-    def isatty(self) -> bool:
-        return True
-
-
 def test_sign_of_life_comes_late_and_goes(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("TERM", "xterm")
     monkeypatch.setattr(convlin.cli.screen, "_PATIENCE", 0.05)
@@ -1175,7 +1193,9 @@ def test_sign_of_life_comes_late_and_goes(monkeypatch: pytest.MonkeyPatch) -> No
         while "waiting" not in stderr.getvalue():
             assert time.monotonic() < end
             time.sleep(0.01)
-    assert re.fullmatch(r"(\rwaiting: 0 s)+\r {12}\r", stderr.getvalue())
+    shown = re.fullmatch(r"(?:\r(waiting: \d+ s))+\r( +)\r", stderr.getvalue())
+    assert shown
+    assert len(shown[2]) == len(shown[1])
     assert threading.active_count() == before
     silent = Terminal()
     quick = Screen(stderr=silent)
@@ -1209,7 +1229,8 @@ def test_the_entry_points() -> None:
     assert data["entry-points"]["pytest11"] == {"convlin": "convlin.pytest_plugin"}
 
 
-def test_fix_writes_nothing_where_the_shape_holds_the_batch(tmp_path: Path) -> None:
+@pytest.mark.usefixtures("proved_here")
+def test_fix_writes_nothing_where_the_shape_holds_the_batch(run: Run, tmp_path: Path) -> None:
     source = """from torch import nn
 
 class Net(nn.Module):
@@ -1222,8 +1243,6 @@ class Net(nn.Module):
 """
     file = tmp_path / "net.py"
     file.write_text(source)
-    done = command("fix", f"{file}:Net", "64,1,28,28", "--write")
+    assert run("fix", f"{file}:Net", "64,1,28,28", "--write").status != 0
     assert file.read_text() == source
-    assert done.returncode != 0
-    shown = command("show", f"{file}:Net", "64,1,28,28")
-    assert "summarize(model, (1, 28, 28), batch_size=64)" in shown.stdout
+    assert "summarize(model, (1, 28, 28), batch_size=64)" in run("show", f"{file}:Net", "64,1,28,28").out

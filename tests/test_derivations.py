@@ -20,7 +20,7 @@ from convlin.arithmetic import SizeError
 from convlin.records import Call, Derivation, TensorInfo
 from convlin.render import words
 from tests.processes import python
-from tests.zoo import REAL, SMALL, ZooModel, cases
+from tests.zoo import REAL, SMALL, VERY_LONG, ZooModel, cases
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
@@ -50,7 +50,7 @@ def changes_size(call: Call) -> bool:
     return bool(call.inputs and call.outputs and not call.inner and call.input_shape != call.output_shape)
 
 
-@pytest.mark.parametrize("entry", cases([*REAL[::4], *SMALL]))
+@pytest.mark.parametrize("entry", cases([*REAL[::8], *SMALL], thorough=VERY_LONG))
 def test_what_is_derived_is_what_was_observed(entry: ZooModel) -> None:
     for call in summarized(entry).calls:
         derivation = raw(call)

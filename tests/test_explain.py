@@ -24,8 +24,9 @@ from convlin.explanation.of_model import explain_report
 from convlin.ops import catalog
 from convlin.records import Call, Location, Report, Source, TensorInfo
 from tests.mistakes import MISTAKES, Mistake
+from tests.mistakes.asking import summarized
 from tests.readme_example import blocks
-from tests.zoo import REAL, SMALL, ZooModel, cases
+from tests.zoo import REAL, SMALL, VERY_LONG, ZooModel, cases
 
 
 class CNN(nn.Module):
@@ -325,7 +326,7 @@ fc  Linear
 # Every model
 
 
-@pytest.mark.parametrize("entry", cases([*REAL[::10], *SMALL]))
+@pytest.mark.parametrize("entry", cases([*REAL[::10], *SMALL], thorough=VERY_LONG))
 def test_every_way_hangs_together_and_reads_well(entry: ZooModel) -> None:
     torch.manual_seed(0)
     args, kwargs = entry.inputs()
@@ -353,7 +354,7 @@ def test_every_way_hangs_together_and_reads_well(entry: ZooModel) -> None:
 
 @pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
 def test_every_mistake_is_explained(mistake: Mistake) -> None:
-    summary = summarize(mistake.build(), mistake.given, **mistake.options)
+    summary = summarized(mistake.build(), mistake)
     text = summary.explain()
     assert text.startswith(f"{len(summary.problems)} problem")
     for problem in summary.problems:

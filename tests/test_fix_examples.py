@@ -56,6 +56,7 @@ def broken(text: str) -> tuple[str, int]:
     return "".join(lines), len(places)
 
 
+@pytest.mark.usefixtures("proved_here")
 @pytest.mark.parametrize("name", NETWORKS)
 def test_a_broken_copy_is_mended(
     name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

@@ -26,7 +26,7 @@ from convlin.checks.lock_diff import changes, same_shapes, told
 from convlin.checks.lock_file import Line, Lock, lock_of, parse, text_of
 from convlin.records import Call, Report, TensorInfo
 from tests.properties import examples
-from tests.zoo import REAL, SMALL, ZooModel, cases
+from tests.zoo import REAL, SMALL, VERY_LONG, ZooModel, cases
 
 
 class Net(nn.Module):
@@ -486,7 +486,7 @@ def test_long_models_are_compared_quickly() -> None:
 SOME = [entry for entry in (*SMALL, *REAL) if entry in SMALL or entry.name in ("resnet", "swin", "bert", "gpt2")]
 
 
-@pytest.mark.parametrize("entry", cases(SOME))
+@pytest.mark.parametrize("entry", cases(SOME, thorough=VERY_LONG))
 def test_locks_of_the_zoo(entry: ZooModel) -> None:
     """Built twice, a model has the same lock twice; the lock reads back, and does not differ from itself."""
     locks = []

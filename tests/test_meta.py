@@ -47,7 +47,13 @@ def _distributions_are_checked(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(torch.distributions.Distribution, "_validate_args", True)
 
 
-@pytest.mark.parametrize("entry", cases([*SMALL, *REAL], thorough=COSTLY))
+#: What the meta device makes of a layer does not hang on the model that it is in: one of three of those of others.
+SAMPLE = {entry.name for entry in (*SMALL, *REAL[::3])} - COSTLY
+
+
+@pytest.mark.parametrize(
+    "entry", cases([*SMALL, *REAL], thorough={entry.name for entry in (*SMALL, *REAL)}.difference(SAMPLE))
+)
 def test_the_table_is_the_same_or_says_what_stands_in_the_way(entry: ZooModel) -> None:
     torch.manual_seed(0)
     model = entry.build()

@@ -21,7 +21,7 @@ from torch.overrides import TorchFunctionMode
 from tests.processes import python
 from tests.recording import Recorded, record, record_copy, shape_of, shapes_in, tensors_in
 from tests.snapshot import assert_unchanged, difference, snapshot
-from tests.zoo import REAL, SMALL, ZooModel, cases, dummy_arguments
+from tests.zoo import REAL, SMALL, VERY_LONG, ZooModel, cases, dummy_arguments
 
 SMALL_BY_NAME = {entry.name: entry for entry in SMALL}
 TESTS = Path(__file__).parent
@@ -538,7 +538,7 @@ def _same_weights(one: nn.Module, other: nn.Module) -> bool:
     )
 
 
-@pytest.mark.parametrize("entry", cases([*SMALL, *REAL], thorough={entry.name for entry in REAL}))
+@pytest.mark.parametrize("entry", cases([*SMALL, *REAL], thorough=VERY_LONG.union(entry.name for entry in REAL)))
 @pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors is in prototype stage:UserWarning")
 def test_model_builds_and_runs(entry: ZooModel) -> None:
     """Twice the same weights, a snapshot that reads without a trace, and a pass that the recording sees to its end."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import doctest
 import os
+import runpy
 import sys
 import xml.etree.ElementTree as ET
 from dataclasses import replace
@@ -23,7 +24,7 @@ from convlin.render import words
 from convlin.render.picture import kinds, picture, svg
 from convlin.render.picture.arrange import Parallel, arrange
 from convlin.render.picture.condense import MOST, span
-from convlin.render.picture.drawing import Block, Drawing
+from convlin.render.picture.drawing import Block, Drawing, Label
 from convlin.render.picture.flow import build
 from convlin.render.picture.graph import Graph
 from convlin.render.picture.look import Look
@@ -35,7 +36,7 @@ from docs.make_gallery import ENTRIES, PICTURES, picture_of
 from tests.counting import calls
 from tests.golden.models import GOLDEN
 from tests.pictures.models import KEPT, PICTURED, Mixture, Siamese, SmallCNN, ViT, mlp
-from tests.processes import python, run
+from tests.processes import python
 from tests.zoo import REAL, SMALL, ZooModel, cases
 
 ROOT = Path(__file__).parent.parent
@@ -61,6 +62,11 @@ NAMES = sorted({**GOLDEN, **PICTURED})
 # What holds of every picture
 
 
+def all_labels(drawn: Drawing) -> list[Label]:
+    """Every text of the picture."""
+    return [*drawn.labels, *(label for block in drawn.blocks for label in block.labels)]
+
+
 def _overlap(first: Box, second: Box) -> bool:
     slack = 0.01
     return (
@@ -78,7 +84,7 @@ def _body(block: Block) -> Box:
 
 def _check(drawn: Drawing, width: float = 900) -> None:
     """No label over another, none over a foreign block, no block over another, all of it inside the picture."""
-    labels = drawn.all_labels()
+    labels = all_labels(drawn)
     for first, second in combinations(labels, 2):
         assert not _overlap(first.box, second.box), f"{first.text!r} over {second.text!r}"
     for one, other in combinations(drawn.blocks, 2):
@@ -137,7 +143,7 @@ def test_what_is_drawn_is_what_is_written(name, summaries):
     drawn = picture(report)
     signs = [b.element.node.sign for b in drawn.blocks if b.element.node.is_sign and len(b.element.node.sign) > 1]
     tags = [tag.letter for tag in drawn.tags]
-    assert written == sorted([label.text for label in drawn.all_labels()] + signs + tags)
+    assert written == sorted([label.text for label in all_labels(drawn)] + signs + tags)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -162,8 +168,8 @@ def test_every_block_tells_the_shape_of_its_call(name, summaries):
 def test_every_problem_is_told_in_red(name, summaries):
     report = summaries[name].report
     drawn = picture(report)
-    red = [label.text for label in drawn.all_labels() if label.style == "problem"]
-    told = " ".join(label.text.strip() for label in drawn.all_labels() if label.style == "footer")
+    red = [label.text for label in all_labels(drawn) if label.style == "problem"]
+    told = " ".join(label.text.strip() for label in all_labels(drawn) if label.style == "footer")
     for problem in report.problems:
         assert problem.message.splitlines()[0] in told
         if problem.call is not None:
@@ -239,7 +245,7 @@ def test_one_frame_around_all_the_rows_of_a_block_that_repeats(width):
     drawn = picture(summarize(_Decoder(), (12, 8)).report, width)
     _check(drawn, width)
     assert [(box.frame.name, box.frame.times) for box in drawn.frames] == [("blocks.0–3", 4)]
-    assert [label.text for label in drawn.all_labels() if label.style == "frame"] == ["×4   blocks.0–3"]
+    assert [label.text for label in all_labels(drawn) if label.style == "frame"] == ["×4   blocks.0–3"]
     (frame,) = drawn.frames
     inside = (frame.left, frame.top, frame.right, frame.bottom)
     blocks = {block.element.node.name: block for block in drawn.blocks if block.element.node.name}
@@ -356,7 +362,7 @@ def _graph(summary: Summary) -> Graph:
 
 
 def _labels(summary: Summary, style: str) -> list[str]:
-    return [label.text for label in picture(summary.report).all_labels() if label.style == style]
+    return [label.text for label in all_labels(picture(summary.report)) if label.style == style]
 
 
 def test_the_flatten_is_a_step_of_its_own(summaries):
@@ -388,7 +394,7 @@ def test_many_problems_with_long_names_stay_within_the_picture():
     report = summarize(Parallel(), (3,)).report
     drawn = picture(report)
     _check(drawn)
-    texts = [label.text for label in drawn.all_labels()]
+    texts = [label.text for label in all_labels(drawn)]
     assert f"✗ … and {len(report.problems) - 8} more" in texts
     assert len(report.problems) == 11
 
@@ -597,7 +603,7 @@ def test_named_sizes_are_drawn_by_their_expressions(summaries):
     _check(drawn)
     heights = {block.element.node.name: block.element.solid.height for block in drawn.blocks if block.element.solid}
     assert heights["conv1"] > heights["conv2"] > heights["pool"]
-    assert any("H" in label.text for label in drawn.all_labels() if label.style == "shape")
+    assert any("H" in label.text for label in all_labels(drawn) if label.style == "shape")
 
 
 # Long ones
@@ -633,7 +639,7 @@ def test_what_is_wrong_in_the_middle_stays():
     model = mlp(tuple(sizes))
     model[200] = nn.Linear(999, sizes[201])
     drawn = picture(summarize(model, (1,)).report)
-    assert "needs in_features=201" in [label.text for label in drawn.all_labels()]
+    assert "needs in_features=201" in [label.text for label in all_labels(drawn)]
     assert sum(block.element.node.role == "gap" for block in drawn.blocks) == 2
     _check(drawn)
 
@@ -777,8 +783,11 @@ def test_the_page_runs():
     assert not results.failed
 
 
-def test_the_images_of_the_page_are_what_the_example_draws(tmp_path):
-    run(sys.executable, ROOT / "examples" / "draw_network.py", tmp_path)
+def test_the_images_of_the_page_are_what_the_example_draws(tmp_path, monkeypatch):
+    example = str(ROOT / "examples" / "draw_network.py")
+    monkeypatch.setattr(sys, "argv", [example, str(tmp_path)])
+    monkeypatch.syspath_prepend(ROOT / "examples")  # where Python looks first for what a script imports
+    runpy.run_path(example, run_name="__main__")
     drawn = {path.name: path.read_text(encoding="utf-8") for path in tmp_path.iterdir()}
     kept = {path.name: path.read_text(encoding="utf-8") for path in (ROOT / "docs" / "images").glob("*-*.svg")}
     assert drawn == {name: kept.get(name) for name in drawn}, "python examples/draw_network.py docs/images"

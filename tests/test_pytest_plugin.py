@@ -7,8 +7,11 @@ import textwrap
 from pathlib import Path
 
 import pytest
+import torch
+from torch import nn
 
-# Loaded once, here: pytester forgets what a run inside this process has imported.
+from convlin import ShapeError, summarize
+from convlin.at_error.answer import answer
 from tests import processes
 from tests.processes import PATIENCE
 
@@ -25,6 +28,18 @@ ONE = """
 
 def run(pytester: pytest.Pytester, *arguments: str) -> pytest.RunResult:
     return pytester.runpytest_inprocess("-p", "no:cacheprovider", "-p", "no:randomly", *arguments)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded_once(tmp_path_factory: pytest.TempPathFactory) -> None:
+    """pytester forgets what a run inside this process has imported, and the next one would import it again."""
+    lock = tmp_path_factory.mktemp("locks") / "net.shapes"
+    summarize(nn.Linear(3, 4), (3,)).lock(lock)
+    with pytest.raises(ShapeError):
+        summarize(nn.Linear(3, 5), (3,)).check(lock)
+    with pytest.raises(RuntimeError) as caught:
+        nn.Sequential(nn.Linear(3, 4))(torch.zeros(2, 5))
+    assert answer(caught.value)
 
 
 def locks(root: Path) -> list[str]:
@@ -379,7 +394,11 @@ def test_loading_costs_nothing(pytester: pytest.Pytester) -> None:
         ("import torch\ndef test_it(): raise ValueError('of my own')", {"shape_errors"}),
     ],
 )
-def test_what_is_needed_is_what_is_loaded(test: str, loads: set[str], pytester: pytest.Pytester) -> None:
+def test_what_is_needed_is_what_is_loaded(
+    test: str, loads: set[str], pytester: pytest.Pytester, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [name for name in sys.modules if name.startswith("convlin.pytest_plugin.")]:
+        monkeypatch.delitem(sys.modules, name)
     pytester.makepyfile(test_it=test)
     pytester.makeconftest(
         """
@@ -389,8 +408,7 @@ def test_what_is_needed_is_what_is_loaded(test: str, loads: set[str], pytester: 
             print("loaded", *(name for name in sys.modules if name.startswith("convlin.pytest_plugin.")))
         """
     )
-    done = processes.run(sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", cwd=pytester.path, check=False)
-    (line,) = [line for line in done.stdout.splitlines() if line.startswith("loaded")]
+    (line,) = [line for line in run(pytester).outlines if line.startswith("loaded")]
     assert set(line.split()[1:]) == {f"convlin.pytest_plugin.{name}" for name in loads}
 
 

@@ -17,7 +17,7 @@ from convlin.tensors import sizes
 from convlin.trace import tracer as trace
 from convlin.trace.function_mode import Between
 from tests.snapshot import difference, snapshot
-from tests.zoo import SMALL, ZooModel, cases
+from tests.zoo import SMALL, VERY_LONG, ZooModel, cases
 
 
 @contextmanager
@@ -33,7 +33,7 @@ def _summarized(entry: ZooModel, model: nn.Module) -> Summary:
     return summarize(model, list(args) or None, kwargs=kwargs, mode="same" if entry.training else "eval")
 
 
-@pytest.mark.parametrize("entry", cases(SMALL))
+@pytest.mark.parametrize("entry", cases(SMALL, thorough=VERY_LONG))
 def test_it_tells_what_the_tracer_tells(entry: ZooModel, monkeypatch: pytest.MonkeyPatch) -> None:
     model = entry.build()
     quick = _summarized(entry, model)

@@ -321,7 +321,7 @@ def parts_of(part: Any, module: nn.Module) -> list[tuple[nn.Module, Part]]:
     return [found for each, child in zip(part.parts, children, strict=True) for found in parts_of(each, child)]
 
 
-@examples(25)
+@examples(15)
 @given(drafts())
 def test_random_network(draft: Draft) -> None:
     lazy = draft.built(lazy=True).eval()

@@ -10,7 +10,7 @@ from torch import nn
 
 from convlin import summarize
 from tests.golden.models import CNN, Patches, ResNet
-from tests.processes import PATIENCE, browse
+from tests.processes import browse
 from tests.rendering import Page
 
 
@@ -64,29 +64,6 @@ def test_a_page_of_its_own_follows_the_colors_of_the_system():
     assert '<meta name="color-scheme" content="light dark">' in text
     assert "<title>CNN</title>" in text
     assert '<html lang="en">' in text
-
-
-def test_a_notebook_shows_the_table(tmp_path):
-    nbformat = pytest.importorskip("nbformat")
-    nbclient = pytest.importorskip("nbclient")
-    pytest.importorskip("ipykernel")
-    cells = [
-        "from torch import nn\nfrom convlin import summarize",
-        "summarize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8))",
-    ]
-    notebook = nbformat.v4.new_notebook(cells=[nbformat.v4.new_code_cell(cell) for cell in cells])
-    nbclient.NotebookClient(
-        notebook,
-        timeout=PATIENCE,
-        startup_timeout=PATIENCE,
-        kernel_name="python3",
-        resources={"metadata": {"path": str(tmp_path)}},
-    ).execute()
-    (output,) = notebook.cells[1]["outputs"]
-    assert output["output_type"] == "execute_result"
-    page = Page(output["data"]["text/html"])
-    assert ["2 ✗", "Linear", "1×144", "1×2", "20", "needs in_features=144, has 9"] in page.rows
-    assert "needs in_features=144, has 9" in output["data"]["text/plain"]
 
 
 @pytest.mark.skipif(shutil.which("chromium") is None, reason="needs Chromium")

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import itertools
 import re
 from collections import OrderedDict
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -20,7 +20,7 @@ from convlin.render.rows import Row, build_table
 from convlin.render.text import table
 from tests.counting import calls
 from tests.golden.models import CNN, GOLDEN, Patches, ResNet, Tied, image_classifier
-from tests.zoo import SMALL
+from tests.zoo import SMALL, VERY_LONG, cases
 
 SHOWN: list[dict[str, Any]] = [
     {},
@@ -50,31 +50,30 @@ def labels(summary: Summary, **given: object) -> list[str]:
     return [row.label for row in rows(summary, **given)]
 
 
-def assert_the_forms_agree(summary: Summary) -> None:
+def assert_the_forms_agree(flat: Sequence[Row], nested: Sequence[Row], shown: Mapping[str, Any]) -> None:
     """The HTML has the rows of the text, and the head of a group stands before something."""
-    for shown in SHOWN:
-        flat, nested = (build_table(summary.report, options(shown), grouped=grouped).rows for grouped in (False, True))
-        counted = [row for row in nested if row.kind != "group"]
-        assert [(row.label, row.type, row.params, row.calls) for row in counted] == [
-            (row.label, row.type, row.params, row.calls) for row in flat
-        ], shown
-        heads = {row.group for row in nested if row.kind == "group"}
-        assert heads == {group for row in counted for group in row.groups}
-        if "depth" in shown:
-            assert not {"ModuleList", "ModuleDict"} & {row.type for row in counted}, shown
+    counted = [row for row in nested if row.kind != "group"]
+    assert [(row.label, row.type, row.params, row.calls) for row in counted] == [
+        (row.label, row.type, row.params, row.calls) for row in flat
+    ], shown
+    heads = {row.group for row in nested if row.kind == "group"}
+    assert heads == {group for row in counted for group in row.groups}
+    if "depth" in shown:
+        assert not {"ModuleList", "ModuleDict"} & {row.type for row in counted}, shown
 
 
 def assert_adds_up(summary: Summary) -> None:
-    assert_the_forms_agree(summary)
-    for shown, grouped in itertools.product(SHOWN, (False, True)):
-        made = build_table(summary.report, options(shown), grouped=grouped)
-        counted = [row for row in made.rows if row.kind != "group"]
-        assert sum(row.params or 0 for row in counted) == summary.total_params, shown
-        assert sum(row.trainable for row in counted) == summary.trainable_params, shown
-        held = activations(summary.report)
-        leaves = [call for call in summary.calls if not call.inner]
-        ragged = any(-1 in info.shape for call in leaves for info in call.outputs)  # of a nested tensor
-        assert held == (-1 if ragged else sum(row.memory for row in counted)), shown
+    held = activations(summary.report)
+    leaves = [call for call in summary.calls if not call.inner]
+    ragged = any(-1 in info.shape for call in leaves for info in call.outputs)  # of a nested tensor
+    for shown in SHOWN:
+        flat, nested = (build_table(summary.report, options(shown), grouped=grouped).rows for grouped in (False, True))
+        assert_the_forms_agree(flat, nested, shown)
+        for made in (flat, nested):
+            counted = [row for row in made if row.kind != "group"]
+            assert sum(row.params or 0 for row in counted) == summary.total_params, shown
+            assert sum(row.trainable for row in counted) == summary.trainable_params, shown
+            assert held == (-1 if ragged else sum(row.memory for row in counted)), shown
 
 
 @pytest.mark.parametrize("name", sorted(GOLDEN))
@@ -83,7 +82,8 @@ def test_columns_add_up_whatever_is_shown(name):
 
 
 @pytest.mark.parametrize(
-    "entry", [entry for entry in SMALL if not entry.requires and "array" not in entry.name], ids=str
+    "entry",
+    cases((entry for entry in SMALL if not entry.requires and "array" not in entry.name), thorough=VERY_LONG),
 )
 @pytest.mark.filterwarnings("ignore")
 def test_columns_add_up_for_the_zoo(entry):

@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import InputError, assert_shapes, summarize
+from convlin import InputError, summarize
 from convlin.sizes import parse
 from convlin.sizes.prove import spelled
 from convlin.sizes.spell import spell
@@ -58,13 +58,14 @@ class Applies(nn.Module):
 def test_what_is_printed_is_read_back(case: str) -> None:
     call, shape = PRINTED[case]
     model = Applies(call)
-    form = summarize(model, shape)["end"].output_shape
+    summary = summarize(model, shape)
+    form = summary["end"].output_shape
     assert form is not None
     for text in (spell(form[-1]), spelled(form[-1])):
-        assert_shapes(model, shape, {"end": ("N", text)})
+        summary.assert_shapes({"end": ("N", text)})
         expression = parse.read(text)
         for size in (7, 50, 100, 101, 200):
             made = model(torch.zeros(1, *(size for _ in shape)))
             assert expression.value({shape[0]: size}) == made.shape[-1]
         with pytest.raises(AssertionError, match="end"):
-            assert_shapes(model, shape, {"end": ("N", f"{text} + 1")})
+            summary.assert_shapes({"end": ("N", f"{text} + 1")})

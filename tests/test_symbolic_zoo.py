@@ -20,16 +20,16 @@ from tests.zoo import REAL, ZooModel, cases
 IMAGES = [entry for entry in REAL if entry.image]
 #: The whole zoo takes a quarter of an hour; `make test` runs a few cheap models of every family.
 SAMPLE = {
-    "convolutions": ("resnet", "regnet", "convnext", "hgnet_v2", "monai ResNet"),
-    "U-Nets": ("monai UNet 2d", "monai AttentionUnet", "monai RegUNet"),
-    "transformers": ("vit", "dinov2"),
+    "convolutions": ("resnet", "regnet", "convnext", "monai ResNet"),
+    "U-Nets": ("monai UNet 2d", "monai RegUNet"),
+    "transformers": ("vit",),
     "several scales": ("poolformer",),
     "windows": ("swin2sr",),
     "detection": ("yolos",),
-    "one number out": ("monai Regressor", "monai Discriminator"),
+    "one number out": ("monai Regressor",),
 }
 LETTERS = ("H", "W", "D")
-SIZES = 10
+SIZES = 6
 
 #: What is not told right for every size, and why.
 EXCEPTIONS = {

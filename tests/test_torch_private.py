@@ -97,14 +97,23 @@ def answers():
 
 for name in (None, *NAMES):
     sys.stdout.flush()
+    ours, theirs = os.pipe()
     child = os.fork()
     if child:
+        os.close(theirs)
+        with open(ours) as loaded:
+            # What torch has loaded for its answers the other children need not load again.
+            for module in loaded.read().split() if name is None else ():
+                importlib.import_module(module)
         os.waitpid(child, 0)
         continue
     try:
         if name is not None:
             take_away(name)
         print(json.dumps([name, answers()]), flush=True)
+        if name is None:
+            loaded = [each for each in sys.modules if each.split(".")[0] in ("torch", "sympy")]
+            os.write(theirs, " ".join(loaded).encode())
     except BaseException as error:
         import traceback
         print(json.dumps([name, traceback.format_exc()]), flush=True)

@@ -97,7 +97,7 @@ def estimate(
     if optimizer is not None and optimizer not in OPTIMIZERS:
         raise InputError(f"unknown optimizer {optimizer!r}{nearest_or_all(optimizer, OPTIMIZERS)}")
     of_batch = batch_of(report)
-    scale = _scaling(report, of_batch, batch_size)
+    scale = _scaling(of_batch, batch_size)
     parameters = report.parameter_sums
     buffers = sums([info for module in report.modules for info in module.buffers if info.alias_of is None])
     state = OPTIMIZERS[optimizer] if optimizer is not None else _State(0, 0)
@@ -125,7 +125,7 @@ def batch_of(report: Report) -> Size | None:
     return first[0] if first is not None else None
 
 
-def _scaling(report: Report, of_batch: Size | None, batch_size: int | None) -> Callable[[Size], Size]:
+def _scaling(of_batch: Size | None, batch_size: int | None) -> Callable[[Size], Size]:
     if batch_size is None:
         return lambda amount: amount
     if isinstance(batch_size, bool) or not isinstance(batch_size, int) or batch_size < 1:

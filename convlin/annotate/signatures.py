@@ -100,7 +100,7 @@ def _signature(forward: Forward, hints: Hints, names: TypeNames) -> Edit | None:
     new += text[done:end]
     if new == text[start:end]:
         return None
-    return Edit(parsed.source.name, start, end, text[start:end], _fitted(new, parsed, node, start, end))
+    return Edit(parsed.source.name, start, end, text[start:end], _fitted(new, parsed, start, end))
 
 
 def _changes(forward: Forward, hints: Hints, names: TypeNames, end: int) -> Iterator[tuple[int, int, str]]:
@@ -167,7 +167,7 @@ def _signs(text: str) -> Iterator[tuple[str, int, int]]:
             yield token.string, depth, at
 
 
-def _fitted(new: str, parsed: Parsed, node: ast.FunctionDef, start: int, end: int) -> str:
+def _fitted(new: str, parsed: Parsed, start: int, end: int) -> str:
     """The signature on several lines where it has become too long for one, as formatters write it."""
     source = parsed.source
     first, last = source.lines(source.line(start), source.line(end))

@@ -12,7 +12,7 @@ from tests.zoo.real import REAL
 from tests.zoo.record import ZooModel, dummy_arguments
 from tests.zoo.small import COMPILED, SMALL
 
-__all__ = ["COMPILED", "COSTLY", "REAL", "SMALL", "ZooModel", "cases", "dummy_arguments"]
+__all__ = ["COMPILED", "COSTLY", "REAL", "SMALL", "VERY_LONG", "ZooModel", "cases", "dummy_arguments"]
 
 #: Models whose pass is dear, beside a lighter relative that is called the same way.
 COSTLY = frozenset({
@@ -23,6 +23,9 @@ COSTLY = frozenset({
     "monai HighResNet", "maskformer-swin", "chinese_clip", "altclip", "siglip", "owlvit", "monai SegResNetDS",
     "pegasus", "pegasus_x", "umt5", "swinv2", "layoutlm", "thousand_layers",
 })  # fmt: skip
+
+#: Models of very many layers, which say the same in most tests as one of few; pictures and mistakes try them all.
+VERY_LONG = frozenset({"thousand_layers"})
 
 
 def cases(entries: Iterable[ZooModel], *, thorough: Container[str] = ()) -> list[Any]:

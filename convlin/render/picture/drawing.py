@@ -65,7 +65,3 @@ class Drawing:
     tags: list[Tag] = field(default_factory=list)
     labels: list[Label] = field(default_factory=list)
     """Texts that belong to no block: heading, titles of frames, problems."""
-
-    def all_labels(self) -> list[Label]:
-        """Every text of the picture."""
-        return [*self.labels, *(label for block in self.blocks for label in block.labels)]

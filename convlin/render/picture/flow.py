@@ -93,7 +93,7 @@ class _Builder:
 
     def _call(self, index: int, call: Call) -> None:
         if call.inner and not call.is_function:
-            self._container(index, call)
+            self._container(index)
             return
         sources = self._sources(index, call)
         # Made from constants alone (positions, masks): no part of what flows through the model.
@@ -131,7 +131,7 @@ class _Builder:
         self._follow_stream(index, key)
         self._latest[self._tree.parents[index]] = key
 
-    def _container(self, index: int, call: Call) -> None:
+    def _container(self, index: int) -> None:
         """A module with calls inside it is no block; it stands for what it returns."""
         last = self._latest.get(index)
         if index in self._norm_first and last is not None and index in self._streams:
