@@ -17,8 +17,8 @@ from convlin.diagnosis.evidence import arguments_by_path
 from convlin.layers import remade
 from convlin.records import Claim, ClaimKind, Evidence, Problem
 from tests.mistakes import MISTAKES, Mistake
+from tests.mistakes.asking import built, summarized, tensors
 from tests.snapshot import difference, snapshot
-from tests.test_mistakes import built, options, tensors
 
 
 class Resized(nn.Module):
@@ -228,7 +228,7 @@ def test_what_is_said_of_other_inputs_holds(name: str) -> None:
 @pytest.mark.parametrize("mistake", [pytest.param(each, id=each.name) for each in _OF_THE_LIST])
 def test_what_is_said_of_the_list_of_mistakes_holds(mistake: Mistake) -> None:
     model = built(mistake)
-    summary = summarize(model, mistake.given, **options(mistake))
+    summary = summarized(model, mistake)
     given = tensors(mistake)
 
     def at(size: tuple[int, ...]) -> list[Tensor]:

@@ -18,9 +18,7 @@ from convlin.records import Problem
 from convlin.render.text import problems_text
 from convlin.source import apply
 from tests.mistakes import MISTAKES, Mistake, Wrong
-from tests.mistakes.asking import are_tensors, fitted, summarized, watched
-from tests.mistakes.asking import options as options  # `test_evidence` asks with them too
-from tests.mistakes.asking import tensors as tensors
+from tests.mistakes.asking import are_tensors, built, fitted, summarized, tensors, watched
 from tests.mistakes.innocent import INNOCENT, Innocent
 from tests.mistakes.mending import loaded, mended
 from tests.snapshot import difference, snapshot
@@ -63,11 +61,6 @@ def every_third(*mistakes: Mistake) -> list[Any]:
         pytest.param(mistake, id=f"{mistake.row:02}-{mistake.name}", marks=[pytest.mark.thorough] * bool(number % 3))
         for number, mistake in enumerate(mistakes)
     ]
-
-
-def built(mistake: Mistake) -> nn.Module:
-    torch.manual_seed(0)
-    return mistake.build().train(mistake.options.get("mode") == "train")
 
 
 def check(problems: tuple[Problem, ...], expected: tuple[Wrong, ...], mistake: Mistake, told: str) -> None:

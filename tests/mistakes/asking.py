@@ -15,6 +15,11 @@ from convlin import Summary, fit, summarize, watch
 from tests.mistakes.record import Mistake
 
 
+def built(mistake: Mistake) -> nn.Module:
+    torch.manual_seed(0)
+    return mistake.build().train(mistake.options.get("mode") == "train")
+
+
 def options(mistake: Mistake, **more: Any) -> dict[str, Any]:
     found = {**mistake.options, **more}
     if are_tensors(mistake.given):
