@@ -62,7 +62,6 @@ class Assumed:
 
     def takes(self, points: Mapping[str, Tensor | int]) -> Tensor:
         """For many points at once whether every condition and every bound holds."""
-        evaluation = self.letters.evaluation(points)
         size = max((len(value) for value in points.values() if isinstance(value, Tensor)), default=1)
         result = torch.ones(size, dtype=torch.bool)
         for name in self.names:
@@ -73,8 +72,20 @@ class Assumed:
             if name in self.steps:
                 start, step = self.steps[name]
                 result &= torch.as_tensor((points[name] - start) % step == 0)
-        for condition in self.conditions:
-            result &= torch.as_tensor(evaluation(condition.expression))
+        kept, left = result.nonzero().flatten(), 2 * size
+        # What leaves the fewest comes first, and the others are asked about those alone.
+        for condition in sorted(self.conditions, key=lambda each: not each.is_equation):
+            if not len(kept):
+                break
+            if 2 * len(kept) <= left:
+                left = len(kept)
+                evaluation = self.letters.evaluation(
+                    {name: each[kept] if isinstance(each, Tensor) else each for name, each in points.items()}
+                )
+                asked = kept
+            holds = torch.as_tensor(evaluation(condition.expression)).expand(len(asked))
+            result[asked[~holds]] = False
+            kept = asked[result[asked]]
         return result
 
     def takes_point(self, point: Point) -> bool:

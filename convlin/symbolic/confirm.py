@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
-from torch import nn
-
 from convlin.records import Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
-from convlin.symbolic.follow import Followed, follow_at, turned
+from convlin.symbolic.follow import Followed, turned
 from convlin.symbolic.replaced_forms import known_forms, with_right_forms
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
@@ -35,8 +33,6 @@ _MOST_OTHERS = 2
 _LEAST_ANEW = 16
 #: At how many sizes the forms of a model in which something stands in are looked at, where all of them are right.
 _MOST_STOOD_IN = 6
-#: How many calls all these passes may make, the first one included: a loop over a length makes two for every step.
-_MOST_CALLS = 1_500
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
 _MOST_TAKEN = 6
 
@@ -158,7 +154,7 @@ def questions(followed: Followed) -> list[Decision]:
     ]
 
 
-def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -> Confirmed:
+def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     """The pass itself; or one at another sample, or one whose forms hold at more sizes."""
     best = Confirmed(followed, trials)
     if followed.recording.failure is not None:
@@ -171,10 +167,10 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
     if followed.recording.findings:  # the small ones first: they cost least
         near.reverse()
     best.look_at(point for point in near if point not in best.points)
-    return repaired(model, best, mode, trials)
+    return repaired(best, trials)
 
 
-def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Confirmed:
+def repaired(best: Confirmed, trials: Trials) -> Confirmed:
     """The same, where forms are wrong at a size that was run: followed anew there, or replaced."""
     if not best.wrong or best.repaired == len(best.seen):  # nothing was seen since
         return best
@@ -186,9 +182,9 @@ def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Co
     batch = followed.plan.batch_size
     large = [point for point in best.wrong if all(size >= _LEAST_ANEW for name, size in point.items() if name != batch)]
     for elsewhere in large[:_MOST_OTHERS]:
-        if not best.wrong or sum(len(each.followed.recording.calls) for each in candidates) > _MOST_CALLS:
+        if not best.wrong or not followed.passes.has_room:
             break
-        other = Confirmed(follow_at(model, followed.plan, mode, elsewhere), trials)
+        other = Confirmed(followed.passes.at(elsewhere), trials)
         if not other.followed.is_clean:
             continue
         other.seen = candidates[0].seen

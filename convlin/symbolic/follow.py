@@ -45,6 +45,8 @@ _SHORT_SAMPLES = (24, 36, 48, 60)
 _MANY_CALLS, _FEWER_CALLS = 150, 3
 
 _MOST_SAMPLES = 12
+#: How many calls the passes may make together before another is made: a loop over a length makes two for every step.
+_MOST_CALLS = 1_500
 _MOST_IN_32_BITS = 2**31 - 1
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12
@@ -68,6 +70,8 @@ class Followed:
     recording: Recording
     held: Held
     conditions: tuple[Condition, ...]
+    passes: Passes
+    """Makes more of them."""
 
     @property
     def is_clean(self) -> bool:
@@ -85,6 +89,58 @@ class Followed:
         return total
 
 
+class Passes:
+    """The symbolic passes of one model: one for each sample, and together no more than so many calls.
+
+    What they cost grows with the calls, and nothing here depends on the clock.
+    """
+
+    def __init__(self, model: nn.Module, plan: Plan, mode: str) -> None:
+        self._model = model
+        self._plan = plan
+        self._mode = mode
+        self._made: dict[tuple[int, ...], Followed] = {}
+
+    @property
+    def has_room(self) -> bool:
+        """Whether another may be made only to see whether its forms are better."""
+        return sum(len(each.recording.calls) for each in self._made.values()) <= _MOST_CALLS
+
+    def at(self, sample: Mapping[str, int]) -> Followed:
+        """A pass in which every letter has the size that ``sample`` gives it as its hint."""
+        key = tuple(sample.values())
+        if key not in self._made:
+            self._made[key] = self._follow(sample)
+            self._plan = self._made[key].plan  # with integers, where one was an index
+        return self._made[key]
+
+    def _follow(self, sample: Mapping[str, int]) -> Followed:
+        model, nodes = self._model, walk(self._model)
+        lazy = lazy_modules(nodes)
+        modules = [node.module for node in nodes]
+        retry = Retry(self._plan, careful=True)
+        for _ in range(MOST_PASSES):
+            plan = retry.plan
+            with (
+                untouched(model, modules), forgetting(modules), prepared(model, plan, self._mode, modules),
+                session(model, sample) as letters,
+            ):  # fmt: skip
+                state = State(
+                    careful=True, stands_in=retry.stands_in, gradients=retry.gradients, batch_added=plan.adds_batch,
+                    suspects=retry.suspects, read=letters.read,
+                )  # fmt: skip
+                recording = one_pass(model, plan, state, letters.sizes, nodes=nodes)
+                _settled(nodes, lazy, letters)
+                held = Held(nodes, recording, lazy)
+            _in_closed_form(recording, letters)
+            following = next_retry(retry, recording, state)
+            if following is None:
+                break
+            retry = following
+        conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
+        return Followed(dict(sample), plan, letters, recording, held, tuple(conditions), self)
+
+
 def sampled(plan: Plan, samples: Sequence[int]) -> dict[str, int]:
     """A size for every letter of the plan, the last of ``samples`` for all that remain."""
     sizes = iter(samples)
@@ -99,15 +155,16 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
     if short:
         others.append(pending[0] | sampled(plan, _SAMPLES))
     tried: list[dict[str, int]] = []
+    passes = Passes(model, plan, mode)
     first: Followed | None = None
     while (pending or others) and len(tried) < _MOST_SAMPLES:
         sample = (pending if pending and len(tried) < _MOST_SAMPLES - len(others) else others).pop(0)
         if sample in tried:
             continue
         tried.append(sample)
-        followed = follow_at(model, plan, mode, sample)
+        followed = passes.at(sample)
         if followed.is_clean:
-            return _beyond_one(model, followed, mode)
+            return _beyond_one(followed)
         if first is None or (first.recording.failure is not None and followed.recording.failure is None):
             first = followed
         pending = [*_other_samples(followed), *pending]
@@ -115,7 +172,7 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
     return first
 
 
-def _beyond_one(model: nn.Module, followed: Followed, mode: str) -> Followed:
+def _beyond_one(followed: Followed) -> Followed:
     """The pass itself, or one at a sample at which a size is larger than 1: what is made of 1 shows no letter."""
     if not followed.recording.findings:
         return followed
@@ -124,7 +181,7 @@ def _beyond_one(model: nn.Module, followed: Followed, mode: str) -> Followed:
         is_one = isinstance(relation, sympy.Eq) and decision.outcome is True and 1 in relation.args
         if is_one and not decision.own and followed.session.names_in(relation):
             larger = turned(followed, (), decision._replace(expression=relation.lhs > relation.rhs, outcome=False))
-            other = follow_at(model, followed.plan, mode, larger) if larger is not None else followed
+            other = followed.passes.at(larger) if larger is not None else followed
             return other if other.is_clean else followed
     return followed
 
@@ -146,34 +203,6 @@ def _short_loops(model: nn.Module, plan: Plan, mode: str) -> dict[str, int]:
         if there is not None and there * _FEWER_CALLS < repetitions:
             short[name] = size
     return short
-
-
-def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]) -> Followed:
-    """A symbolic pass in which every letter has the size that ``sample`` gives it as its hint."""
-    nodes = walk(model)
-    lazy = lazy_modules(nodes)
-    modules = [node.module for node in nodes]
-    retry = Retry(plan, careful=True)
-    for _ in range(MOST_PASSES):
-        plan = retry.plan
-        with (
-            untouched(model, modules), forgetting(modules), prepared(model, plan, mode, modules),
-            session(model, sample) as letters,
-        ):  # fmt: skip
-            state = State(
-                careful=True, stands_in=retry.stands_in, gradients=retry.gradients, batch_added=plan.adds_batch,
-                suspects=retry.suspects, read=letters.read,
-            )  # fmt: skip
-            recording = one_pass(model, plan, state, letters.sizes, nodes=nodes)
-            _settled(nodes, lazy, letters)
-            held = Held(nodes, recording, lazy)
-        _in_closed_form(recording, letters)
-        following = next_retry(retry, recording, state)
-        if following is None:
-            break
-        retry = following
-    conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
-    return Followed(dict(sample), plan, letters, recording, held, tuple(conditions))
 
 
 def _settled(nodes: Sequence[Node], lazy: Sequence[nn.Module], letters: Session) -> None:

@@ -22,7 +22,7 @@ from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.confirm import Confirmed, confirmed, repaired
-from convlin.symbolic.follow import Followed, follow, follow_at, meets
+from convlin.symbolic.follow import Followed, follow, meets
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
@@ -50,21 +50,21 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     _refuse_packed(root, modules)
     followed = follow(root, plan, mode)
     trials = _trials(root, followed, mode)
-    its_own = batches.at_its_own(root, followed, trials, mode)
+    its_own = batches.at_its_own(followed, trials)
     if its_own is not followed:
         followed, trials = its_own, _trials(root, its_own, mode)
-    checked = confirmed(root, followed, mode, trials)
+    checked = confirmed(followed, trials)
     followed = checked.followed
     recording = followed.recording
     failure = recording.failure
     accepts = _accepts(followed, trials) if failure is None else None
     if failure is None:
         checked.look_at(checked.elsewhere_among(point for point in trials.taken if _is_inside(accepts, point)))
-        checked = repaired(root, checked, mode, trials)
+        checked = repaired(checked, trials)
         followed, recording = checked.followed, checked.followed.recording
     if checked.pinned and accepts is not None:
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
-    mistakes = _mistakes(root, checked, mode, accepts)
+    mistakes = _mistakes(checked, accepts)
     remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
     remarks += unregistered.remarks(walk(root), recording)
     if followed.plan.adds_batch:
@@ -133,7 +133,7 @@ def _ends(accepts: Accepts, followed: Followed, seen: Sequence[tuple[Point, obje
     return [point for point in points if point not in known]
 
 
-def _mistakes(model: nn.Module, checked: Confirmed, mode: str, accepts: Accepts | None) -> list[Finding]:
+def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
     """The findings that are there at all sizes: what is right at some only narrows down the sizes that fit.
 
     Where each of several is right at some sizes, but never all at once, all of them are told.
@@ -153,7 +153,7 @@ def _mistakes(model: nn.Module, checked: Confirmed, mode: str, accepts: Accepts 
     if together and not meets(followed, together):
         return list(findings)
     rest = [finding for finding in findings if finding not in narrowing]
-    return _at_other_sizes(model, checked, mode, rest) if rest else rest
+    return _at_other_sizes(checked, rest) if rest else rest
 
 
 def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
@@ -165,14 +165,14 @@ def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
         return False
 
 
-def _at_other_sizes(model: nn.Module, checked: Confirmed, mode: str, findings: list[Finding]) -> list[Finding]:
+def _at_other_sizes(checked: Confirmed, findings: list[Finding]) -> list[Finding]:
     """Those of the findings that are there at other sizes: a number that is another one there may fit at some size.
 
     Where a slice of 100 is as long as the axis, or a plain number was made of a size, shapes are those of the sample.
     """
     followed = checked.followed
     for sample in _elsewhere(followed):
-        there = follow_at(model, followed.plan, mode, sample).recording
+        there = followed.passes.at(sample).recording
         if there.failure is not None:
             continue
         same = [(each.path, each.where, each.misfit.kind, each.misfit.required) for each in there.findings]
