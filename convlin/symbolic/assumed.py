@@ -72,21 +72,21 @@ class Assumed:
             if name in self.steps:
                 start, step = self.steps[name]
                 result &= torch.as_tensor((points[name] - start) % step == 0)
-        kept, left = result.nonzero().flatten(), 2 * size
+        evaluation, places, alive = self.letters.evaluation(points), torch.arange(size), result
         # What leaves the fewest comes first, and the others are asked about those alone.
         for condition in sorted(self.conditions, key=lambda each: not each.is_equation):
-            if not len(kept):
+            left = int(alive.sum())
+            if not left:
                 break
-            if 2 * len(kept) <= left:
-                left = len(kept)
+            if 2 * left <= len(alive):
+                places, alive = places[alive], torch.ones(left, dtype=torch.bool)
                 evaluation = self.letters.evaluation(
-                    {name: each[kept] if isinstance(each, Tensor) else each for name, each in points.items()}
+                    {name: each[places] if isinstance(each, Tensor) else each for name, each in points.items()}
                 )
-                asked = kept
-            holds = torch.as_tensor(evaluation(condition.expression)).expand(len(asked))
-            result[asked[~holds]] = False
-            kept = asked[result[asked]]
-        return result
+            alive &= torch.as_tensor(evaluation(condition.expression))
+        taken = torch.zeros(size, dtype=torch.bool)
+        taken[places[alive]] = True
+        return taken
 
     def takes_point(self, point: Point) -> bool:
         """The same for one point."""

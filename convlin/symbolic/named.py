@@ -26,7 +26,7 @@ from convlin.symbolic.follow import Followed, follow, meets
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
-from convlin.symbolic.trials import Point, Trials, keeps_batch
+from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials, keeps_batch
 from convlin.symbolic.turning import turning_points
 from convlin.trace.recording import Failure, Finding
 from convlin.trace.to_report import build
@@ -34,6 +34,8 @@ from convlin.untouched import refuse_sharded
 
 #: How often the model may be run to find out which sizes it takes, and how many calls these runs may make together.
 _FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
+#: How many functions a model calls for each of its calls that is a row, where no pass at small sizes tells.
+_FUNCTIONS_FOR_CALL = 4
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
 _MOST_ELSEWHERE = 3
@@ -61,9 +63,11 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     if failure is None:
         checked.look_at(checked.elsewhere_among(point for point in trials.taken if _is_inside(accepts, point)))
         checked = repaired(checked, trials)
-        followed, recording = checked.followed, checked.followed.recording
-    if checked.pinned and accepts is not None:
+        has_numbers = bool(checked.pinned)
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
+        # A form that fits a plain number at a few sizes does so by chance, and is none that would free it.
+        checked = checked if has_numbers else repaired(checked, trials)
+        followed, recording = checked.followed, checked.followed.recording
     mistakes = _mistakes(checked, accepts)
     remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
     remarks += unregistered.remarks(walk(root), recording)
@@ -84,7 +88,10 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
 
 
 def _trials(model: nn.Module, followed: Followed, mode: str) -> Trials:
-    return Trials(model, followed.plan, mode, keeps_batch(followed.plan, followed.recording), followed.cost)
+    kept = keeps_batch(followed.plan, followed.recording)
+    passes = followed.passes
+    most = MOST_FUNCTIONS + max(passes.steps, _FUNCTIONS_FOR_CALL * len(followed.recording.calls))
+    return Trials(model, followed.plan, mode, kept, followed.cost, loops=passes.loops, most=most)
 
 
 #: Where PyTorch's C++ classes of packed weights stand.
@@ -119,18 +126,18 @@ def _is_inside(accepts: Accepts | None, point: Point) -> bool:
     return accepts is None or all(point[found.name] in found for found in accepts.sizes)
 
 
-def _ends(accepts: Accepts, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:
-    """The smallest and the largest sizes that are taken, a range without end left out; not those that were seen."""
-    ranges = accepts.sizes
-    if any(found.maximum is None for found in ranges):
-        return []
-    ends = (
+def _ends(accepts: Accepts | None, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:
+    """The smallest sizes that are taken, those next to them, and the largest; not those that were seen."""
+    ranges = accepts.sizes if accepts is not None else ()
+    ends = [
         {found.name: found.minimum for found in ranges},
+        {found.name: found.minimum + found.step for found in ranges if found.exact is None},
         {found.name: found.maximum + found.width - 1 for found in ranges if found.maximum is not None},
-    )
-    points = [{**followed.sample, **end} for end in ends]
+    ]
+    smallest = {**followed.sample, **ends[0]}
+    points = [{**smallest, **end} for end in ends if end]
     known = [dict(point) for point, _ in seen]
-    return [point for point in points if point not in known]
+    return [point for place, point in enumerate(points) if point not in (*known, *points[:place])]
 
 
 def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
