@@ -5,10 +5,12 @@
 
 from __future__ import annotations
 
+import math
 import os
 import random
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Iterator
+from itertools import product
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -16,6 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
+from convlin.records import Accepts
 
 COUNT = int(os.environ.get("CONVLIN_RANDOM_LETTERS", "30"))
 #: How many models one test draws: a test more for every so many.
@@ -27,14 +30,24 @@ SIZES = (*range(1, 45), 63, 64, 65, 99, 100, 101, 127, 128, 150, 201, 255, 256, 
 class Stage(nn.Module):
     """One step of a model, told by its text."""
 
-    def __init__(self, text: str, call: Callable[[Tensor], Tensor], **layers: nn.Module) -> None:
+    def __init__(
+        self,
+        text: str,
+        call: Callable[[Tensor], Tensor],
+        sums: tuple[int, ...] = (),
+        **layers: nn.Module | nn.Parameter,
+    ) -> None:
         super().__init__()
-        self.text, self.call = text, call
+        self.text, self.call, self.sums = text, call, sums
         for name, layer in layers.items():
             setattr(self, name, layer)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.call(x)
+
+    def is_stretched(self, x: Tensor) -> bool:
+        """Whether a single step of ``x`` meets several positions."""
+        return any(size == 1 != other for size, other in zip(x.shape[2:], self.sums, strict=False))
 
     def extra_repr(self) -> str:
         return self.text
@@ -106,7 +119,7 @@ def positions(draw: random.Random) -> nn.Module:
             return x + table(torch.arange(x.shape[-1], device=x.device)).transpose(0, 1)
         return x + (table.weight if way == "sum" else table.weight[: x.shape[-1]]).transpose(0, 1)
 
-    return Stage(f"{count} positions by {way}", call, table=table)
+    return Stage(f"{count} positions by {way}", call, (count,) if way == "sum" else (), table=table)
 
 
 def linear(draw: random.Random) -> nn.Module:
@@ -130,16 +143,217 @@ def drawn(seed: int) -> nn.Sequential:
     return nn.Sequential(*stages).eval()
 
 
-def observed(model: nn.Sequential, size: int) -> list[tuple[int, ...]] | None:
+# Of signals and maps alike: ``dims`` is the number of their axes, and a stage treats each or one of them
+
+
+def pair(dims: int, draw: random.Random, least: int, most: int) -> Any:
+    """A number for each axis, the same for all more often than not."""
+    first = draw.randint(least, most)
+    return tuple(first if draw.random() < 0.7 else draw.randint(least, most) for _ in range(dims))
+
+
+def layer(name: str, dims: int) -> Any:
+    return getattr(nn, f"{name}{dims}d")
+
+
+def any_convolution(draw: random.Random, dims: int) -> nn.Module:
+    kernel = pair(dims, draw, 1, 5)
+    padding = tuple(draw.randint(0, size // 2) for size in kernel)
+    options: dict[str, Any] = {"stride": pair(dims, draw, 1, 3), "padding": padding, "dilation": pair(dims, draw, 1, 2)}
+    if draw.random() < 0.2:
+        options |= {"stride": 1, "padding": "same"}
+    return layer("Conv", dims)(CHANNELS, CHANNELS, kernel, **options)
+
+
+def transposed(draw: random.Random, dims: int) -> nn.Module:
+    stride = draw.randint(1, 3)
+    kernel = draw.randint(1, 4)
+    padding = draw.randint(0, kernel // 2)
+    more = draw.randint(0, stride - 1)
+    return layer("ConvTranspose", dims)(CHANNELS, CHANNELS, kernel, stride, padding, more)
+
+
+def any_pooling(draw: random.Random, dims: int) -> nn.Module:
+    kernel = pair(dims, draw, 1, 4)
+    options: dict[str, Any] = {
+        "stride": pair(dims, draw, 1, 4),
+        "padding": tuple(draw.randint(0, size // 2) for size in kernel),
+        "ceil_mode": draw.random() < 0.5,
+    }
+    return layer(draw.choice(("MaxPool", "AvgPool")), dims)(kernel, **options)
+
+
+def adaptive(draw: random.Random, dims: int) -> nn.Module:
+    sizes: tuple[int | None, ...] = pair(dims, draw, 1, 7)
+    if dims > 1 and draw.random() < 0.3:
+        sizes = (*sizes[:-1], None)
+    return layer(draw.choice(("AdaptiveAvgPool", "AdaptiveMaxPool")), dims)(sizes)
+
+
+def any_resized(draw: random.Random, dims: int) -> nn.Module:
+    if draw.random() < 0.3:
+        return nn.Upsample(size=pair(dims, draw, 1, 20))
+    mode = draw.choice(("nearest", "nearest", "linear" if dims == 1 else "bilinear"))
+    return nn.Upsample(scale_factor=draw.choice((0.5, 2, 1.5, 0.25, 0.7, 0.29, 1 / 3, 2.3)), mode=mode)
+
+
+def any_part(draw: random.Random, dims: int) -> nn.Module:
+    axis = draw.randint(-dims, -1)
+    start, count = draw.choice((0, 0, 1, 5)), draw.choice((3, 10, 24, 60))
+    step = draw.choice((1, 1, 2))
+    last, stop = draw.random() < 0.4, draw.choice((None, count, -1, -3))
+    cut = slice(-count, None) if last else slice(start, stop, step)
+    behind = (slice(None),) * (-1 - axis)
+    return Stage(f"[{cut}] along {axis}", lambda x: x[(..., cut, *behind)])
+
+
+def any_piece(draw: random.Random, dims: int) -> nn.Module:
+    axis, way, count = draw.randint(-dims, -1), draw.choice(("split", "chunk", "tensor_split", "narrow")), 0
+    count = draw.choice((3, 10, 32)) if way == "split" else draw.randint(2, 4)
+
+    def call(x: Tensor) -> Tensor:
+        if way == "narrow":
+            return x.narrow(axis, 0, x.shape[axis] // count)
+        pieces: tuple[Tensor, ...] = getattr(x, way)(count, axis)
+        return pieces[0] if way != "chunk" else pieces[-1]
+
+    return Stage(f"{way}({count}) along {axis}", call)
+
+
+def any_padded(draw: random.Random, dims: int) -> nn.Module:
+    multiple, both = draw.randint(2, 8), draw.random() < 0.5
+
+    def call(x: Tensor) -> Tensor:
+        rests = [-size % multiple for size in reversed(x.shape[2:])]
+        if both:
+            return F.pad(x, [each for rest in rests for each in (rest // 2, rest - rest // 2)])
+        return F.pad(x, [each for rest in rests for each in (0, rest)]) if any(rests) else x
+
+    return Stage(f"padded to {multiple}", call)
+
+
+def any_joined(draw: random.Random, dims: int) -> nn.Module:
+    stride, way = draw.choice((2, 2, 3)), draw.choice(("up", "size", "cut", "pad"))
+    narrow = layer("Conv", dims)(2 * CHANNELS, CHANNELS, 1)
+    pool: Callable[..., Tensor] = F.max_pool1d if dims == 1 else F.max_pool2d
+
+    def call(x: Tensor) -> Tensor:
+        small = pool(x, stride)
+        asked: dict[str, Any] = {"size": x.shape[2:]} if way == "size" else {"scale_factor": stride}
+        large = F.interpolate(small, **asked)
+        if way == "cut":
+            x = x[..., : large.shape[-1]] if dims == 1 else x[..., : large.shape[-2], : large.shape[-1]]
+        if way == "pad":
+            missing = [one - other for one, other in zip(x.shape[2:], large.shape[2:], strict=True)]
+            large = F.pad(large, [each for size in reversed(missing) for each in (size // 2, size - size // 2)])
+        return narrow(torch.cat([x, large], 1))
+
+    return Stage(f"joined with every {stride} by {way}", call, narrow=narrow)
+
+
+def any_positions(draw: random.Random, dims: int) -> nn.Module:
+    sizes = pair(dims, draw, 1, 40)
+    table = nn.Parameter(torch.zeros(1, CHANNELS, *sizes))
+    way = draw.choice(("sum", "part", "resized"))
+
+    def call(x: Tensor) -> Tensor:
+        if way == "sum":
+            return x + table
+        if way == "resized":
+            return x + F.interpolate(table, size=x.shape[2:])
+        return x + (table[..., : x.shape[-1]] if dims == 1 else table[..., : x.shape[-2], : x.shape[-1]])
+
+    return Stage(f"{sizes} positions by {way}", call, sizes if way == "sum" else (), table=table)
+
+
+def squeezed(draw: random.Random, dims: int) -> nn.Module:
+    axis = draw.randint(-dims, -1)
+    return Stage(f"squeezed and back along {axis}", lambda x: x.unsqueeze(axis - 1).squeeze(axis - 1) + 1)
+
+
+def unfolded(draw: random.Random, dims: int) -> nn.Module:
+    size, step = draw.randint(1, 6), draw.randint(1, 6)
+    return Stage(f"unfolded {size} by {step}", lambda x: x.unfold(-1, size, step).amax(-1))
+
+
+def turned(draw: random.Random, dims: int) -> nn.Module:
+    return Stage("turned", lambda x: x.transpose(-1, -2) if dims == 2 else x.flip(-1))
+
+
+def patches(draw: random.Random, dims: int) -> nn.Module:
+    """Windows of a map, as a vision transformer makes them, and back."""
+    size = draw.choice((2, 4, 7))
+
+    def call(x: Tensor) -> Tensor:
+        n, c, *sizes = x.shape
+        if dims == 1:
+            return x.view(n, c, sizes[0] // size, size).flatten(2)
+        h, w = sizes
+        x = x.view(n, c, h // size, size, w // size, size).permute(0, 2, 4, 3, 5, 1).reshape(-1, size * size, c)
+        x = x.view(n, h // size, w // size, size, size, c).permute(0, 5, 1, 3, 2, 4)
+        return x.reshape(n, c, h, w)
+
+    return Stage(f"windows of {size}", call)
+
+
+def normalized(draw: random.Random, dims: int) -> nn.Module:
+    return draw.choice((layer("BatchNorm", dims)(CHANNELS), nn.GroupNorm(2, CHANNELS), nn.ReLU6(), nn.GELU()))
+
+
+def any_linear(draw: random.Random, dims: int) -> nn.Module:
+    return nn.Linear(draw.randint(1, 40), draw.randint(1, 12))
+
+
+ANY = (
+    *(any_convolution, any_convolution, transposed, any_pooling, any_pooling, adaptive, any_resized, any_part),
+    *(any_piece, any_padded, any_joined, any_positions, squeezed, unfolded, turned, patches, normalized),
+)
+LETTERS = (("L",), ("H", "W"), ("H", "W"), ("H", "H"))
+
+
+class Drawn(NamedTuple):
+    """A random model, and the letters of its input; the batch is one, too, where ``batch`` says so."""
+
+    model: nn.Sequential
+    letters: tuple[str, ...]
+    batch: bool
+
+
+def drawn_of_any(seed: int) -> Drawn:
+    """A model of signals or of maps: stages, and often a head of one or two Linears."""
+    draw = random.Random(f"any {seed}")
+    letters = draw.choice(LETTERS)
+    dims = len(letters)
+    stages = [draw.choice(ANY)(draw, dims) for _ in range(draw.randint(1, 5))]
+    head = draw.random()
+    if head < 0.25 and dims == 1:  # over the width of a map it is a flatten that is missing
+        stages.append(any_linear(draw, dims))
+        if draw.random() < 0.3:
+            stages += [nn.ReLU(), nn.Linear(stages[-1].out_features, 5)]  # type: ignore[arg-type]  # of the layer before
+    elif head < 0.55:
+        sizes = pair(dims, draw, 1, 6)
+        features = CHANNELS * math.prod(sizes)
+        hidden = draw.choice((8, 16))
+        stages += [nn.Flatten(), nn.Linear(features, hidden), nn.ReLU(), nn.Linear(hidden, 3)]
+    elif head < 0.65:
+        stages += [layer("AdaptiveAvgPool", dims)(2), nn.Flatten(), nn.Linear(CHANNELS * 2**dims, 3)]
+    elif head < 0.7:
+        stages.append(Stage("mean of all", lambda x: x.flatten(2).mean(-1)))
+    return Drawn(nn.Sequential(*stages).eval(), letters, draw.random() < 0.2)
+
+
+def observed(
+    model: nn.Sequential, *sizes: int, batch: int = 1, stretched: bool = False
+) -> list[tuple[int, ...]] | None:
     """The shape behind every stage, one after the other; None where PyTorch refuses the size.
 
     Nor is a size taken at which a single step meets several positions: docs/named-sizes.md says why.
     """
-    x, shapes = torch.zeros(1, CHANNELS, size), []
+    x, shapes = torch.zeros(batch, CHANNELS, *sizes), []
     try:
         with torch.no_grad():
             for stage in model:
-                if "by sum" in str(stage) and x.shape[-1] == 1 != stage.get_parameter("table.weight").shape[0]:
+                if not stretched and isinstance(stage, Stage) and stage.is_stretched(x):
                     return None
                 x = stage(x)
                 shapes.append(tuple(x.shape))
@@ -148,42 +362,84 @@ def observed(model: nn.Sequential, size: int) -> list[tuple[int, ...]] | None:
     return shapes
 
 
-def faults(seed: int) -> list[str]:
+class Case(NamedTuple):
+    """A model, the shape it is asked about, and the sizes at which it is really run."""
+
+    model: nn.Sequential
+    letters: tuple[str, ...]
+    points: tuple[dict[str, int], ...]
+    batch: bool = False
+
+    def observed(self, point: dict[str, int], *, stretched: bool = False) -> list[tuple[int, ...]] | None:
+        sizes = (point[name] for name in self.letters)
+        return observed(self.model, *sizes, batch=point.get("N", 1), stretched=stretched)
+
+
+def case(seed: int) -> Case:
+    """The signal of this seed, of one letter and at every size of a list."""
+    return Case(drawn(seed), ("L",), tuple({"L": size} for size in SIZES))
+
+
+def case_of_any(seed: int) -> Case:
+    """The model of this seed, at sizes that are drawn: small ones, and those that are one apart."""
+    model, letters, batch = drawn_of_any(seed)
+    draw = random.Random(seed)
+    points = []
+    for place in range(60):
+        base = draw.choice((draw.randint(1, 12), draw.randint(1, 40), draw.choice(SIZES)))
+        point = {name: base if draw.random() < 0.4 else draw.choice(SIZES[:50]) for name in letters}
+        points.append(point | ({"N": 1 + place % 3} if batch else {}))
+    return Case(model, letters, tuple(points), batch)
+
+
+def faults(seed: int, make: Callable[[int], Case] = case) -> list[str]:
     """What is said of a random model and no real run bears out."""
     torch.manual_seed(0)
-    model = drawn(seed)
-    real = {size: observed(model, size) for size in SIZES}
-    runs = [size for size in SIZES if real[size] is not None]
-    s = summarize(model, (CHANNELS, "L"))
+    model, letters, points, batch = made = make(seed)
+    real = [(point, shapes) for point in points if (shapes := made.observed(point)) is not None]
+    s = summarize(model, (CHANNELS, *letters), batch_size="N" if batch else 1)
     found = []
-    if runs and not s.ok:
-        found.append(f"problem invented, runs at {runs[:5]}: {[each.message for each in s.problems]}")
+    if real and not s.ok:
+        runs = [point for point, _ in real[:5]]
+        found.append(f"problem invented, runs at {runs}: {[each.message for each in s.problems]}")
     told = {call.path: call.output_shape for call in s.calls if not call.is_function}
-    hedged = "not for all" in "".join(s.report.remarks) or "plain number" in "".join(s.report.remarks)
-    claimed = [size for size in runs if s.accepts is None or size in s.accepts.sizes[0]]
-    for size in [] if hedged else claimed:
-        for index, shape in enumerate(real[size] or ()):
+    hedged = any(said in remark for said in ("not for all", "plain number") for remark in s.report.remarks)
+    ranges = s.accepts.sizes if s.accepts is not None else ()
+    claimed = [(point, shapes) for point, shapes in real if all(point[each.name] in each for each in ranges)]
+    for point, shapes in [] if hedged else claimed:
+        for index, shape in enumerate(shapes):
             forms = told.get(str(index))
             if forms is None:
                 continue
-            value = tuple(each if isinstance(each, int) else int(each.subs({"L": size})) for each in forms)
+            value = tuple(each if isinstance(each, int) else int(each.subs(point)) for each in forms)
             if len(value) != len(shape) or any(one not in (-1, other) for one, other in zip(value, shape, strict=True)):
-                found.append(f"{index}: {forms} at L = {size} is {value}, really {shape}")
+                found.append(f"{index}: {forms} at {point} is {value}, really {shape}")
                 break
     if s.accepts is not None:
-        (range_,) = s.accepts.sizes
-        inside = [size for size in SIZES if size in range_]
-        ends = [range_.minimum, range_.maximum or 1000 // range_.step * range_.step + range_.minimum % range_.step]
-        refused = [size for size in (*inside, *ends) if observed(model, size) is None]
-        if refused:
-            found.append(f"accepts {range_.text}, but not {refused}")
-        outside = {range_.minimum - 1, range_.minimum - range_.step, (range_.maximum or -1) + 1}
-        found += [
-            f"accepts {range_.text}, and {size} as well"
-            for size in sorted(outside)
-            if size > 1 and observed(model, size) is not None
-        ]
+        found += _faults_of_ranges(made, s.accepts)
     return [f"seed {seed}: {each}\n{model}" for each in found]
+
+
+def _faults_of_ranges(made: Case, accepts: Accepts) -> Iterator[str]:
+    """Sizes that are said to be taken and are refused, and ends that are none."""
+    ranges, text = {each.name: each for each in accepts.sizes}, accepts.text
+    low = {name: each.minimum for name, each in ranges.items()}
+    high = {
+        name: each.maximum or 300 // each.step * each.step + each.minimum % each.step for name, each in ranges.items()
+    }
+    batch = {"N": 2} if made.batch else {}
+    tied = len(ranges) > 1 and " = " in text
+    corners = [dict(zip(ranges, ends, strict=True)) for ends in product(*zip(low.values(), high.values(), strict=True))]
+    inside = [point for point in made.points if all(point[name] in each for name, each in ranges.items())]
+    for point in [low, high] if tied else [*corners, *inside]:
+        if made.observed(point | batch, stretched=True) is None:
+            yield f"accepts {text}, but not {point}"
+    for name, each in ranges.items():
+        outside = {each.minimum - 1, each.minimum - each.step, each.maximum + 1 if each.maximum else 0}
+        for others, size in product((low, high), sorted(size for size in outside if size > 1)):
+            point = dict.fromkeys(ranges, size) if tied else {**others, name: size}
+            if made.observed(point | batch) is not None:
+                yield f"accepts {text}, and {point} as well"
 
 
 @pytest.mark.parametrize("first", range(0, COUNT, TOGETHER))
@@ -191,7 +447,19 @@ def test_what_is_said_of_random_models_holds(first: int) -> None:
     assert [fault for seed in range(first, min(first + TOGETHER, COUNT)) for fault in faults(seed)] == []
 
 
+@pytest.mark.parametrize("first", range(0, COUNT, TOGETHER))
+def test_what_is_said_of_random_models_of_any_kind_holds(first: int) -> None:
+    seeds = range(first, min(first + TOGETHER, COUNT))
+    assert [fault for seed in seeds for fault in faults(seed, case_of_any)] == []
+
+
 @pytest.mark.parametrize("seed", [102, 112, 10361, 10186])
 def test_models_that_were_told_wrong(seed: int) -> None:
     """A piece that is shorter for a short input, a Linear over the length, a sum that a single step stretches."""
     assert faults(seed) == []
+
+
+@pytest.mark.parametrize("seed", [77, 186, 199])
+def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
+    """A part in front of what needs even sizes, a large input that the first layer makes small, windows of a part."""
+    assert faults(seed, case_of_any) == []

@@ -41,7 +41,7 @@ from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed, questions
-from convlin.symbolic.follow import _SAMPLES, follow_at, sampled
+from convlin.symbolic.follow import _SAMPLES, Passes, sampled
 from convlin.symbolic.quiet import quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import known_forms, with_right_forms
@@ -288,6 +288,42 @@ def test_what_keeps_its_size_is_answered_as_pytorch_would(call: Callable[[Tensor
             assert outcome() == expected
 
 
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.hardtanh(x, 0.0, 6.0), lambda x: F.hardtanh(x, 6.0, 0.0), lambda x: F.relu6(x),
+        lambda x: F.hardtanh(x, inplace=True), lambda x: F.hardtanh(x, 0, 2),
+        lambda x: F.group_norm(x, 2), lambda x: F.group_norm(x, 4), lambda x: F.group_norm(x, 3),
+        lambda x: F.group_norm(x, 2, torch.ones(4), torch.ones(4)), lambda x: F.group_norm(x, 2, torch.ones(3)),
+        lambda x: F.interpolate(x, (6, 4)), lambda x: F.interpolate(x, 6), lambda x: F.interpolate(x, 0),
+        lambda x: F.interpolate(x, (6, 4), mode="bilinear"), lambda x: F.interpolate(x, 6, mode="linear"),
+        lambda x: F.interpolate(x, (6, 4), mode="bilinear", align_corners=True),
+        lambda x: F.interpolate(x, (6, 4), align_corners=True), lambda x: F.interpolate(x, (6, 4), mode="bicubic"),
+        lambda x: F.interpolate(x, (6, 4), mode="area"), lambda x: F.interpolate(x, (6, 4), 2.0),
+        lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest-exact"),
+        lambda x: F.interpolate(x, (6, 4), mode="bilinear", antialias=True), lambda x: F.interpolate(x, (6, 4, 2)),
+        lambda x: F.grid_sample(x, torch.zeros(2, 5, 6, 2, dtype=x.dtype), align_corners=False),
+        lambda x: F.grid_sample(x, torch.zeros(1, 5, 6, 2), align_corners=False),
+        lambda x: F.grid_sample(x, torch.zeros(2, 2, 5, 6).permute(0, 2, 3, 1), align_corners=False),
+        lambda x: F.grid_sample(x, torch.zeros(2, 5, 6, 3), align_corners=False),
+        lambda x: F.grid_sample(x, torch.zeros(2, 0, 6, 2), mode="nearest", align_corners=False),
+        lambda x: F.grid_sample(x, torch.zeros(2, 5, 6, 2), "bicubic", "border", align_corners=False),
+        lambda x: F.grid_sample(x, torch.zeros(2, 5, 2, 6).transpose(2, 3), "other", align_corners=False),
+        lambda x: F.grid_sample(x, torch.zeros(2, 5, 2, 6).transpose(2, 3), padding_mode="other", align_corners=False),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize(
+    "x",
+    [torch.ones(2, 4, 3, 5), torch.ones(2, 4, 3), torch.ones(2, 4), torch.ones(2, 4, 3, 5, dtype=torch.int64),
+     torch.ones(2, 4, 3, 5, dtype=torch.float64), torch.ones(2, 4, 0, 5), torch.ones(1, 4, 1, 1),
+     torch.ones(2, 4, 3, 5).to(memory_format=torch.channels_last), torch.ones(2, 4, 2, 3, 5)],
+    ids=["map", "signal", "rows", "whole", "double", "empty", "point", "channels last", "volume"],
+)  # fmt: skip
+@pytest.mark.filterwarnings("ignore")
+def test_a_map_whose_size_is_known_is_answered_as_pytorch_would(call: Callable[[Tensor], Tensor], x: Tensor) -> None:
+    test_what_keeps_its_size_is_answered_as_pytorch_would(call, x)
+
+
 class Kernels(TorchDispatchMode):
     """Notes which of PyTorch's kernels run."""
 
@@ -303,7 +339,7 @@ class Kernels(TorchDispatchMode):
 @pytest.mark.parametrize(
     "layer",
     [nn.ReLU(), nn.GELU(), nn.BatchNorm1d(3), nn.LayerNorm(4), nn.LayerNorm((3, 4)), nn.LayerNorm(4, bias=False),
-     nn.Linear(4, 5), nn.Linear(4, 5, bias=False)],
+     nn.Linear(4, 5), nn.Linear(4, 5, bias=False), nn.ReLU6(), nn.GroupNorm(1, 3), nn.Upsample(7)],
     ids=str,
 )  # fmt: skip
 def test_a_layer_whose_size_is_known_computes_nothing(layer: nn.Module) -> None:
@@ -549,7 +585,7 @@ class Rows(nn.Module):
 def test_what_is_the_same_number_at_all_sizes_is_that_number() -> None:
     model = Rows()
     plan = read_inputs(model, ("L", 2))
-    followed = follow_at(model, plan, "eval", {"L": 896})
+    followed = Passes(model, plan, "eval").at({"L": 896})
     (before,) = followed.recording.outputs
     assert not isinstance(before.shape[2], int)  # the length divided by the rows, and at 40 there would be none
     trials, seen = Trials(model, plan, "eval", ()), []
@@ -839,15 +875,15 @@ def test_a_run_whose_output_has_another_batch_did_not_pass() -> None:
 
 def test_the_first_axis_is_the_batch_where_it_is_as_long() -> None:
     plan = read_inputs(Folds(), ("L",), batch_size=2)
-    followed = follow_at(Folds(), plan, "eval", {"L": 128})
+    followed = Passes(Folds(), plan, "eval").at({"L": 128})
     assert keeps_batch(plan, followed.recording) == (False,)  # 2·L/64
-    kept = follow_at(nn.Sequential(nn.Flatten()), plan, "eval", {"L": 64})
+    kept = Passes(nn.Sequential(nn.Flatten()), plan, "eval").at({"L": 64})
     assert keeps_batch(plan, kept.recording) == (True,)
 
 
 def test_only_what_forward_itself_asks_is_a_question() -> None:
     def asked(model: nn.Module, *axes: str) -> list[int]:
-        followed = follow_at(model, read_inputs(model, (2, *axes)), "eval", {"H": 896, "W": 640, "L": 224})
+        followed = Passes(model, read_inputs(model, (2, *axes)), "eval").at({"H": 896, "W": 640, "L": 224})
         assert followed.session.decisions
         return [decision.where.line for decision in questions(followed) if decision.where and not decision.is_number]
 
@@ -900,7 +936,7 @@ def test_a_size_that_depends_on_values_stays_untold_behind_runs() -> None:
 
     model = Does(both)
     plan = read_inputs(model, (2, "L"))
-    followed = follow_at(model, plan, "eval", {"L": 896})
+    followed = Passes(model, plan, "eval").at({"L": 896})
     trials = Trials(model, plan, "eval", ())
     assert trials.passes({"L": 6}, expected=True)  # for real only: the meta device has no values
     looked = Confirmed(followed, trials)
@@ -933,7 +969,7 @@ def padded_by_unequal(x: Tensor) -> Tensor:
 @pytest.mark.parametrize("call", [padded_by_more, padded_by_less, padded_by_equal, padded_by_unequal])
 def test_however_a_remainder_is_asked_for_it_is_known_from_then_on(call: Callable[[Tensor], Tensor]) -> None:
     model = Does(call)
-    followed = follow_at(model, read_inputs(model, (2, "L")), "eval", {"L": 897})
+    followed = Passes(model, read_inputs(model, (2, "L")), "eval").at({"L": 897})
     form = followed.recording.outputs[0].shape[-1]
     for length in range(1, 40):  # of a pass that padded: right where nothing is to be padded, too
         assert Evaluation({Letter("L"): length})(form) == call(torch.zeros(1, 2, length)).shape[-1]
@@ -957,7 +993,7 @@ def test_a_function_that_only_sympy_knows_has_a_value_in_a_pass() -> None:
 
     for length in (300, 600, 896):
         model = Does(call)
-        followed = follow_at(model, read_inputs(model, (2, "L")), "eval", {"L": length})
+        followed = Passes(model, read_inputs(model, (2, "L")), "eval").at({"L": length})
         assert followed.recording.failure is None
         told = Evaluation({Letter("L"): length})(followed.recording.outputs[0].shape[-1])
         assert told == call(torch.zeros(1, 2, length)).shape[-1]
@@ -965,7 +1001,7 @@ def test_a_function_that_only_sympy_knows_has_a_value_in_a_pass() -> None:
 
 def test_a_letter_may_be_called_as_what_abbreviates_a_size() -> None:
     model, sample = nn.MaxPool2d(2), {"a1": 896, "a0": 640}
-    followed = follow_at(model, read_inputs(model, (3, "a1", "a0")), "eval", sample)
+    followed = Passes(model, read_inputs(model, (3, "a1", "a0")), "eval").at(sample)
     definitions = followed.session.definitions
     assert sample.keys() <= {symbol.name for symbol in definitions}
     for symbol in definitions:
@@ -1074,7 +1110,7 @@ def test_only_the_line_that_goes_another_way_is_told() -> None:
 
 def test_a_form_of_one_letter_is_one_of_the_others_too() -> None:
     model = nn.MaxPool2d((2, 1))
-    followed = follow_at(model, read_inputs(model, (3, "H", "W")), "eval", {"H": 896, "W": 640})
+    followed = Passes(model, read_inputs(model, (3, "H", "W")), "eval").at({"H": 896, "W": 640})
     forms = known_forms([followed])
     for h, w in ((7, 9), (12, 31)):
         values = {Evaluation({H: h, W: w})(form) for form in forms}

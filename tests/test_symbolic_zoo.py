@@ -91,7 +91,7 @@ def in_letters(model: nn.Module, shape: tuple[Any, ...]) -> Confirmed:
     plan = read_inputs(model, shape)
     followed = follow(model, plan, "eval")
     trials = Trials(model, followed.plan, "eval", keeps_batch(plan, followed.recording), followed.cost)
-    return confirmed(model, followed, "eval", trials)
+    return confirmed(followed, trials)
 
 
 def hooked(model: nn.Module, image: torch.Tensor) -> list[tuple[str, list[tuple[int, ...]]]] | None:

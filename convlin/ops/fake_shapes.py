@@ -46,7 +46,7 @@ class KnownSizes(TorchFunctionMode):
 def _activated(input: Any = None, *rest: Any, inplace: bool = False, **_: Any) -> Tensor | None:
     if not isinstance(input, Tensor) or not input.is_floating_point() or input.layout != torch.strided:
         return None
-    return input if inplace or (bool(rest) and rest[-1] is True) else torch.empty_like(input)
+    return input if inplace or (bool(rest) and rest[-1] is True) else _empty_like(input)
 
 
 def _batch_normalized(
@@ -66,7 +66,7 @@ def _batch_normalized(
     if type(channels) is not int or not _all_are((channels,), input, running_mean, running_var, weight, bias):
         return None
     # Channels that come last stay there, which only maps and volumes can have.
-    return torch.empty_like(input) if input.dim() > 3 else input.new_empty(input.shape)
+    return _empty_like(input) if input.dim() > 3 else input.new_empty(input.shape)
 
 
 def _layer_normalized(
@@ -89,6 +89,63 @@ def _transformed(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
     return input.new_empty((*input.shape[:-1], made)) if fits else None
 
 
+def _group_normalized(
+    input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: Any = None
+) -> Tensor | None:
+    """With more than one channel in a group: of a single one PyTorch asks for more than one value."""
+    if not _is_plain(input) or input.dim() < 2 or type(num_groups) is not int or num_groups < 1:
+        return None
+    channels = input.shape[1]
+    fits = type(channels) is int and channels > num_groups and channels % num_groups == 0
+    if not fits or not _all_are((channels,), input, weight, bias):
+        return None
+    return _empty_like(input) if input.dim() > 3 else input.new_empty(input.shape)
+
+
+#: The ways to resize to a size that is asked for, and of how many axes, batch and channels among them.
+_RESIZES = {"nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "linear": (3,), "bilinear": (4,), "bicubic": (4,),
+            "trilinear": (5,)}  # fmt: skip
+
+
+def _resized(
+    input: Any,
+    size: Any = None,
+    scale_factor: Any = None,
+    mode: str = "nearest",
+    align_corners: Any = None,
+    recompute_scale_factor: Any = None,
+    antialias: bool = False,
+) -> Tensor | None:
+    """To a size that is asked for, which PyTorch's rules compute pixel by pixel in letters."""
+    if size is None or scale_factor is not None or recompute_scale_factor or antialias or not _is_usual(input):
+        return None
+    if input.dim() not in _RESIZES.get(mode, ()) or (align_corners is not None and mode.startswith("nearest")):
+        return None
+    wanted = tuple(size) if isinstance(size, tuple | list) else (size,) * (input.dim() - 2)
+    if len(wanted) != input.dim() - 2 or not all(type(each) in (int, torch.SymInt) for each in wanted):
+        return None
+    if not all(each > 0 for each in (*input.shape, *wanted)):
+        return None
+    made: Tensor = input.new_empty((*input.shape[:2], *wanted))
+    return made
+
+
+def _sampled(
+    input: Any, grid: Any, mode: str = "bilinear", padding_mode: str = "zeros", align_corners: Any = None
+) -> Tensor | None:
+    """At the places of a grid, of a map."""
+    if not _is_usual(input) or not _is_plain(grid) or input.dim() != 4 or grid.dim() != 4 or _is_cast(input):
+        return None
+    if mode not in ("bilinear", "nearest") or padding_mode not in ("zeros", "border", "reflection"):
+        return None
+    if input.dtype != grid.dtype or type(grid.shape[3]) is not int or grid.shape[3] != 2:
+        return None
+    if not all(each > 0 for each in (*input.shape, *grid.shape)) or input.shape[0] != grid.shape[0]:
+        return None
+    made: Tensor = input.new_empty((*input.shape[:2], *grid.shape[1:3]))
+    return made
+
+
 def _of_recurrent(given: Tensor, start: Any, weights: Any, *rest: Any) -> Any:
     """One output for every step, of both directions; and the last state, which has the size of the first.
 
@@ -102,8 +159,24 @@ def _of_recurrent(given: Tensor, start: Any, weights: Any, *rest: Any) -> Any:
     return (given.new_empty((*given.shape[:-1], width)), *map(torch.empty_like, states))
 
 
+def _clamped(input: Any, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Tensor | None:
+    """Of numbers in their order: the others PyTorch refuses."""
+    is_ordered = all(type(each) in (int, float) for each in (min_val, max_val)) and min_val <= max_val
+    return _activated(input, inplace=inplace) if is_ordered else None
+
+
+def _empty_like(given: Tensor) -> Tensor:
+    """``torch.empty_like``, which asks in letters for every stride, where the strides are the usual ones."""
+    return given.new_empty(given.shape) if given.is_contiguous() else torch.empty_like(given)
+
+
 def _is_plain(given: Any) -> bool:
     return isinstance(given, Tensor) and given.layout == torch.strided and given.is_floating_point()
+
+
+def _is_usual(given: Any) -> bool:
+    """Besides, with its elements in the usual order: what is made of others may have theirs."""
+    return _is_plain(given) and bool(given.is_contiguous())
 
 
 def _is_cast(given: Tensor) -> bool:
@@ -122,8 +195,12 @@ def _all_are(shape: tuple[int, ...], input: Tensor, *vectors: Any) -> bool:
 #: What a function gives, where that can be told from its arguments; None where PyTorch has to be asked.
 _MADE: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.ACTIVATION: _activated,
+    InLetters.CLAMP: _clamped,
     InLetters.BATCH_NORM: _batch_normalized,
     InLetters.LAYER_NORM: _layer_normalized,
+    InLetters.GROUP_NORM: _group_normalized,
+    InLetters.RESIZED: _resized,
+    InLetters.SAMPLED: _sampled,
     InLetters.LINEAR: _transformed,
     InLetters.RECURRENT: _of_recurrent,
 }

@@ -86,8 +86,12 @@ class InLetters(Enum):
     """Where the sizes of a result in letters are known without PyTorch's rules: ``fake_shapes`` has the ways."""
 
     ACTIVATION = "activation"
+    CLAMP = "clamp"
     BATCH_NORM = "batch norm"
     LAYER_NORM = "layer norm"
+    GROUP_NORM = "group norm"
+    RESIZED = "resized"
+    SAMPLED = "sampled"
     LINEAR = "linear"
     RECURRENT = "recurrent"
     UNCHANGED = "unchanged"

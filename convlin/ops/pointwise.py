@@ -25,7 +25,7 @@ def _activations(
 OPS: tuple[Op, ...] = (
     *_activations("relu", "silu", "hardswish", "hardsigmoid", "mish", "sigmoid", "tanh", on_meta=OnMeta.ACTIVATION),
     *_activations("gelu", on_meta=OnMeta.GELU),
-    *_activations("hardtanh", on_meta=OnMeta.CLAMP, in_letters=None),
+    *_activations("hardtanh", on_meta=OnMeta.CLAMP, in_letters=InLetters.CLAMP),
     *_activations("relu6", "leaky_relu", "elu"),
     *_activations("selu", "celu", "prelu", "rrelu", "softplus", "softsign", "tanhshrink", "hardshrink", "softshrink",
                   "logsigmoid", "threshold", in_letters=None),
@@ -40,7 +40,8 @@ OPS: tuple[Op, ...] = (
     Op(("instance_norm",), Family.NORMALIZATION, stand_in=StandIn.NORMALIZATION, writes=Writes()),
     Op(("layer_norm", "rms_norm"), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION,
        on_meta=OnMeta.LAYER_NORM, in_letters=InLetters.LAYER_NORM),
-    Op(("group_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION, on_meta=OnMeta.GROUP_NORM),
+    Op(("group_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION, on_meta=OnMeta.GROUP_NORM,
+       in_letters=InLetters.GROUP_NORM),
     Op(("layer_norm", "rms_norm", "group_norm"), Family.NORMALIZATION, owner="torch", stand_in=StandIn.NORMALIZATION),
     Op(("lstm", "gru", "rnn_tanh", "rnn_relu"), Family.OTHER, owner="torch", in_letters=InLetters.RECURRENT),
     Op(("fused_moving_avg_obs_fake_quant",), Family.OTHER, owner="torch", writes=Writes()),

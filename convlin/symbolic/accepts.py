@@ -8,10 +8,10 @@ What does not come to agree is not told.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -20,6 +20,7 @@ from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.lookups import Lookup
 from convlin.symbolic.ranges import Guess, far_in, inside_of
+from convlin.symbolic.session import Decision
 from convlin.symbolic.trials import Point, Trials
 
 _MOST_ROUNDS = 16
@@ -175,6 +176,7 @@ class Search:
         is_single = all(found.exact is not None for found in guess.ranges.values())
         chosen: dict[int, None] = {}
         asked = [each for each in letters.decisions if not each.own and not each.is_number]
+        asked = [each for each in asked if each.direct or not self._is_settled(each)]
         for decision in sorted(asked, key=lambda each: not each.direct):
             try:
                 answers = torch.as_tensor(letters.evaluation(points)(decision.expression))
@@ -196,6 +198,18 @@ class Search:
             )
             for place in [*chosen][:_MOST_TURNS]
         ]
+
+    def _is_settled(self, decision: Decision) -> bool:
+        """Whether sizes were found to be taken at which a function of PyTorch's answers so, and others otherwise."""
+        taken = self.trials.taken
+        if not taken:
+            return False
+        points = {name: torch.tensor([point[name] for point in taken]) for name in taken[0]}
+        try:
+            answers = torch.as_tensor(self._evaluation(points)(decision.expression))
+        except (NotImplementedError, ArithmeticError, RuntimeError):
+            return False
+        return bool(answers.any()) and not bool(answers.all())
 
     def _smallest(self, guess: Guess) -> Point:
         return {**self.assumed.others, **{name: found.minimum for name, found in guess.ranges.items()}}
@@ -221,7 +235,7 @@ class Search:
         letters = self.assumed.letters
         return (each for each in self.lookups if any(name in letters.names_in(size) for size in each.axes))
 
-    def _evaluation(self, point: Point) -> Evaluation:
+    def _evaluation(self, point: Mapping[str, Any]) -> Evaluation:
         return self.assumed.letters.evaluation(point)
 
     def _outside(self, group: tuple[str, ...], found: SizeRange, low: Point, high: Point) -> Iterator[Check]:

@@ -62,7 +62,6 @@ class Assumed:
 
     def takes(self, points: Mapping[str, Tensor | int]) -> Tensor:
         """For many points at once whether every condition and every bound holds."""
-        evaluation = self.letters.evaluation(points)
         size = max((len(value) for value in points.values() if isinstance(value, Tensor)), default=1)
         result = torch.ones(size, dtype=torch.bool)
         for name in self.names:
@@ -73,9 +72,21 @@ class Assumed:
             if name in self.steps:
                 start, step = self.steps[name]
                 result &= torch.as_tensor((points[name] - start) % step == 0)
-        for condition in self.conditions:
-            result &= torch.as_tensor(evaluation(condition.expression))
-        return result
+        evaluation, places, alive = self.letters.evaluation(points), torch.arange(size), result
+        # What leaves the fewest comes first, and the others are asked about those alone.
+        for condition in sorted(self.conditions, key=lambda each: not each.is_equation):
+            left = int(alive.sum())
+            if not left:
+                break
+            if 2 * left <= len(alive):
+                places, alive = places[alive], torch.ones(left, dtype=torch.bool)
+                evaluation = self.letters.evaluation(
+                    {name: each[places] if isinstance(each, Tensor) else each for name, each in points.items()}
+                )
+            alive &= torch.as_tensor(evaluation(condition.expression))
+        taken = torch.zeros(size, dtype=torch.bool)
+        taken[places[alive]] = True
+        return taken
 
     def takes_point(self, point: Point) -> bool:
         """The same for one point."""

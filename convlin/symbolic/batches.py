@@ -11,7 +11,7 @@ from torch import nn
 from convlin.module_tree import modules_of
 from convlin.records import Accepts
 from convlin.symbolic.conditions import demands
-from convlin.symbolic.follow import SAMPLE_BATCH, Followed, follow_at, meets, solved
+from convlin.symbolic.follow import SAMPLE_BATCH, Followed, meets, solved
 from convlin.symbolic.trials import Trials
 
 #: The batches that are always run, and the one that other sizes are looked for with.
@@ -53,7 +53,7 @@ def fitting(followed: Followed) -> int:
     return found[name] if found[name] != SAMPLE_BATCH else _USUAL
 
 
-def at_its_own(model: nn.Module, followed: Followed, trials: Trials, mode: str) -> Followed:
+def at_its_own(followed: Followed, trials: Trials) -> Followed:
     """The pass itself, or where it has mistakes one with the number of rows that ``forward`` has in its code.
 
     A model that was written for 32 rows is right for 32: a real run has to show it.
@@ -68,7 +68,7 @@ def at_its_own(model: nn.Module, followed: Followed, trials: Trials, mode: str) 
     for size in _asked_for(followed):
         point = {**followed.sample, name: size}
         if trials.for_real(point):
-            other = follow_at(model, followed.plan, mode, point)
+            other = followed.passes.at(point)
             if other.is_clean and not other.recording.findings:
                 return other
     return followed

@@ -5,12 +5,10 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
-from torch import nn
-
 from convlin.records import Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
-from convlin.symbolic.follow import Followed, follow_at, turned
+from convlin.symbolic.follow import Followed, turned
 from convlin.symbolic.replaced_forms import known_forms, with_right_forms
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
@@ -25,7 +23,7 @@ _MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 
 #: Small sizes for the same, at which a part may be longer than the whole.
 _SMALL = (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 21, 31, 32, 47, 64, 75, 90, 101, 127)
 #: Those that are always run: they cost next to nothing, and what is cut off or rounded shows there.
-_SMALL_AT_FIRST = (3, 11, 24, 61)
+_SMALL_AT_FIRST = (3, 8, 11, 24, 61)
 #: At how many sizes where the model goes a way that no other size led it to.
 _MOST_TURNED = 4
 #: At how many sizes where a function of PyTorch's was asked for a size and the answer is another.
@@ -35,8 +33,8 @@ _MOST_OTHERS = 2
 _LEAST_ANEW = 16
 #: At how many sizes the forms of a model in which something stands in are looked at, where all of them are right.
 _MOST_STOOD_IN = 6
-#: How many calls all these passes may make, the first one included: a loop over a length makes two for every step.
-_MOST_CALLS = 1_500
+#: How many sizes are looked at, and how many calls these runs may make together.
+_FEWEST_LOOKS, _MOST_LOOKS, _MOST_CALLS = 40, 70, 15_000
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
 _MOST_TAKEN = 6
 
@@ -57,8 +55,11 @@ class Confirmed:
         """Whether there are sizes for which no form was found."""
 
     def look_at(self, points: Iterable[Point]) -> None:
-        """Run the model at each of ``points`` where it runs, and compare."""
+        """Run the model at each of ``points`` where it runs, and compare; no more often than is right for its calls."""
+        most = max(_FEWEST_LOOKS, min(_MOST_LOOKS, _MOST_CALLS // max(len(self.followed.recording.calls), 1)))
         for point in points:
+            if len(self.seen) >= most:
+                return
             if self._stretched(point):  # there a size of 1 stands for another, and shapes are no form of anything
                 continue
             recording = self._recorded(point) if self._trials.affordable(point) else None
@@ -91,8 +92,10 @@ class Confirmed:
         (self.right if agrees(self.followed, recording, point) else self.wrong).append(point)
 
     def elsewhere_among(self, points: Iterable[Point]) -> list[Point]:
-        """Of ``points`` those at which a question comes out as it does at no size that was run."""
-        decisions = list(dict.fromkeys((each.expression, each.outcome) for each in asked(self.followed)))
+        """Of ``points`` those at which a question or a plain number comes out as it does at no size that was run."""
+        decisions = list(
+            dict.fromkeys((each.expression, each.is_number) for each in asked(self.followed, numbers=not self.pinned))
+        )
         known = {self._answers(point, decisions) for point in (self.followed.sample, *self.points)}
         found: list[Point] = []
         for point in points:
@@ -102,16 +105,17 @@ class Confirmed:
                 found.append(point)
         return found
 
-    def _answers(self, point: Point, decisions: Sequence[tuple[Any, Any]]) -> tuple[Any, ...]:
+    def _answers(self, point: Point, decisions: Sequence[tuple[Any, bool]]) -> tuple[Any, ...]:
         evaluation = self.followed.session.evaluation(point)
 
-        def answer(expression: Any) -> Any:
+        def answer(expression: Any, is_number: bool) -> Any:
             try:
-                return bool(evaluation(expression))
+                found = evaluation(expression)
             except (NotImplementedError, ArithmeticError):
                 return None
+            return found if is_number else bool(found)
 
-        return tuple(answer(expression) for expression, _ in decisions)
+        return tuple(answer(*decision) for decision in decisions)
 
     @property
     def asked(self) -> list[Decision]:
@@ -158,7 +162,7 @@ def questions(followed: Followed) -> list[Decision]:
     ]
 
 
-def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -> Confirmed:
+def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     """The pass itself; or one at another sample, or one whose forms hold at more sizes."""
     best = Confirmed(followed, trials)
     if followed.recording.failure is not None:
@@ -171,10 +175,10 @@ def confirmed(model: nn.Module, followed: Followed, mode: str, trials: Trials) -
     if followed.recording.findings:  # the small ones first: they cost least
         near.reverse()
     best.look_at(point for point in near if point not in best.points)
-    return repaired(model, best, mode, trials)
+    return repaired(best, trials)
 
 
-def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Confirmed:
+def repaired(best: Confirmed, trials: Trials) -> Confirmed:
     """The same, where forms are wrong at a size that was run: followed anew there, or replaced."""
     if not best.wrong or best.repaired == len(best.seen):  # nothing was seen since
         return best
@@ -186,9 +190,10 @@ def repaired(model: nn.Module, best: Confirmed, mode: str, trials: Trials) -> Co
     batch = followed.plan.batch_size
     large = [point for point in best.wrong if all(size >= _LEAST_ANEW for name, size in point.items() if name != batch)]
     for elsewhere in large[:_MOST_OTHERS]:
-        if not best.wrong or sum(len(each.followed.recording.calls) for each in candidates) > _MOST_CALLS:
+        calls = next((len(recording.calls) for point, recording in best.seen if point == elsewhere), 0)
+        if not best.wrong or not followed.passes.has_room_for(calls):
             break
-        other = Confirmed(follow_at(model, followed.plan, mode, elsewhere), trials)
+        other = Confirmed(followed.passes.at(elsewhere), trials)
         if not other.followed.is_clean:
             continue
         other.seen = candidates[0].seen
@@ -240,10 +245,11 @@ def _points(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dic
 
 
 def _small_points(followed: Followed, sizes: Iterable[int]) -> list[Point]:
-    """Long rectangles: what is right for squares alone is wrong there."""
+    """Long rectangles: what is right for squares alone is wrong there.  Of an even size both sides are even."""
     names = [name for name in followed.sample if name != followed.plan.batch_size]
     return [
-        {**followed.sample, **{name: size + place * (size + 1) for place, name in enumerate(names)}} for size in sizes
+        {**followed.sample, **{name: size + place * (size + size % 2) for place, name in enumerate(names)}}
+        for size in sizes
     ]
 
 

@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import prod
+from math import inf, prod
 from typing import Any
 
 import sympy
@@ -22,11 +22,12 @@ from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
 from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.module_tree import Node, walk
+from convlin.records import SourceKind
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.session import Decision, Session, session
-from convlin.symbolic.trials import Trials
+from convlin.symbolic.trials import MOST_FUNCTIONS, Trials
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
 from convlin.trace.state import State
@@ -40,11 +41,15 @@ _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 #: The batch.
 SAMPLE_BATCH = 6
 
-#: For letters that a loop in Python goes along, and the number of calls that tells of one: so many times fewer.
+#: For a letter that a loop in Python goes along, for several, and so many more functions that are called where it is
+#: longer.
 _SHORT_SAMPLES = (24, 36, 48, 60)
-_MANY_CALLS, _FEWER_CALLS = 150, 3
+_SHORTER_SAMPLES = (12, 18, 24, 30)
+_MANY_STEPS = 40
 
 _MOST_SAMPLES = 12
+#: How many calls the passes may make together with another: a loop over a length makes two for every step.
+_MOST_CALLS = 1_500
 _MOST_IN_32_BITS = 2**31 - 1
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12
@@ -68,6 +73,8 @@ class Followed:
     recording: Recording
     held: Held
     conditions: tuple[Condition, ...]
+    passes: Passes
+    """Makes more of them."""
 
     @property
     def is_clean(self) -> bool:
@@ -75,14 +82,76 @@ class Followed:
         return self.recording.failure is None and not any(each.bends_shapes for each in self.conditions)
 
     def cost(self, sizes: Mapping[str, int]) -> float:
-        """Elements of all tensors that a pass at these sizes makes, as far as they were seen."""
+        """Elements of all tensors that a pass at these sizes makes or is given, as far as they were seen."""
         evaluation, total = self.session.evaluation(sizes), 0.0
-        for shape, times in Counter(info.shape for call in self.recording.calls for info in call.outputs).items():
+        made = Counter(info.shape for call in self.recording.calls for info in call.outputs)
+        given = {
+            source.number: info.shape
+            for call in self.recording.calls
+            for info, source in zip(call.inputs, call.sources, strict=False)
+            if source.kind is SourceKind.INPUT
+        }
+        for shape, times in (made + Counter(given.values())).items():
             try:
                 total += times * prod(max(float(evaluation(size)), 0.0) for size in shape)
             except (NotImplementedError, ArithmeticError):  # no such size, or none that can be told
                 continue
         return total
+
+
+class Passes:
+    """The symbolic passes of one model: one for each sample, and together no more than so many calls.
+
+    What they cost grows with the calls, and nothing here depends on the clock.
+    """
+
+    def __init__(self, model: nn.Module, plan: Plan, mode: str) -> None:
+        self._model = model
+        self._plan = plan
+        self._mode = mode
+        self._made: dict[tuple[int, ...], Followed] = {}
+        self.loops = False
+        """``forward`` has a loop in Python along a letter."""
+        self.steps = 0
+        """How many modules and functions a pass at small sizes calls."""
+
+    def has_room_for(self, calls: int) -> bool:
+        """Whether a pass of so many calls may be made only to see whether its forms are better."""
+        return calls + sum(len(each.recording.calls) for each in self._made.values()) <= _MOST_CALLS
+
+    def at(self, sample: Mapping[str, int]) -> Followed:
+        """A pass in which every letter has the size that ``sample`` gives it as its hint."""
+        key = tuple(sample.values())
+        if key not in self._made:
+            self._made[key] = self._follow(sample)
+            self._plan = self._made[key].plan  # with integers, where one was an index
+        return self._made[key]
+
+    def _follow(self, sample: Mapping[str, int]) -> Followed:
+        model, nodes = self._model, walk(self._model)
+        lazy = lazy_modules(nodes)
+        modules = [node.module for node in nodes]
+        retry = Retry(self._plan, careful=True)
+        for _ in range(MOST_PASSES):
+            plan = retry.plan
+            with (
+                untouched(model, modules), forgetting(modules), prepared(model, plan, self._mode, modules),
+                session(model, sample) as letters,
+            ):  # fmt: skip
+                state = State(
+                    careful=True, stands_in=retry.stands_in, gradients=retry.gradients, batch_added=plan.adds_batch,
+                    suspects=retry.suspects, read=letters.read,
+                )  # fmt: skip
+                recording = one_pass(model, plan, state, letters.sizes, nodes=nodes)
+                _settled(nodes, lazy, letters)
+                held = Held(nodes, recording, lazy)
+            _in_closed_form(recording, letters)
+            following = next_retry(retry, recording, state)
+            if following is None:
+                break
+            retry = following
+        conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
+        return Followed(dict(sample), plan, letters, recording, held, tuple(conditions), self)
 
 
 def sampled(plan: Plan, samples: Sequence[int]) -> dict[str, int]:
@@ -93,21 +162,23 @@ def sampled(plan: Plan, samples: Sequence[int]) -> dict[str, int]:
 
 def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
     """The first pass that goes through, or the first of all where none does."""
-    short = _short_loops(model, plan, mode)
+    passes = Passes(model, plan, mode)
+    short = _short_loops(model, plan, mode, passes)
     pending = [{**sampled(plan, _SAMPLES), **short}]
     others = [{**sampled(plan, samples), **short} for samples in _OTHER_SAMPLES]
     if short:
         others.append(pending[0] | sampled(plan, _SAMPLES))
     tried: list[dict[str, int]] = []
+    passes.loops = bool(short)
     first: Followed | None = None
     while (pending or others) and len(tried) < _MOST_SAMPLES:
         sample = (pending if pending and len(tried) < _MOST_SAMPLES - len(others) else others).pop(0)
         if sample in tried:
             continue
         tried.append(sample)
-        followed = follow_at(model, plan, mode, sample)
+        followed = passes.at(sample)
         if followed.is_clean:
-            return _beyond_one(model, followed, mode)
+            return _beyond_one(followed)
         if first is None or (first.recording.failure is not None and followed.recording.failure is None):
             first = followed
         pending = [*_other_samples(followed), *pending]
@@ -115,7 +186,7 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
     return first
 
 
-def _beyond_one(model: nn.Module, followed: Followed, mode: str) -> Followed:
+def _beyond_one(followed: Followed) -> Followed:
     """The pass itself, or one at a sample at which a size is larger than 1: what is made of 1 shows no letter."""
     if not followed.recording.findings:
         return followed
@@ -124,56 +195,31 @@ def _beyond_one(model: nn.Module, followed: Followed, mode: str) -> Followed:
         is_one = isinstance(relation, sympy.Eq) and decision.outcome is True and 1 in relation.args
         if is_one and not decision.own and followed.session.names_in(relation):
             larger = turned(followed, (), decision._replace(expression=relation.lhs > relation.rhs, outcome=False))
-            other = follow_at(model, followed.plan, mode, larger) if larger is not None else followed
+            other = followed.passes.at(larger) if larger is not None else followed
             return other if other.is_clean else followed
     return followed
 
 
-def _short_loops(model: nn.Module, plan: Plan, mode: str) -> dict[str, int]:
+def _short_loops(model: nn.Module, plan: Plan, mode: str, passes: Passes) -> dict[str, int]:
     """Small samples for the letters that a loop in Python goes along: every step is followed in letters, at a price.
 
-    A quick pass on the meta device tells: where many of its calls are repetitions, and few when a letter is small.
+    A quick pass on the meta device tells: where it calls many functions, and far fewer when a letter is small.
     """
     names = [name for name in plan.names if name != plan.batch_size]
-    sample = {name: size // 4 if name in names else size for name, size in sampled(plan, _SAMPLES).items()}
-    trials = Trials(model, plan, mode, ())
-    repetitions = trials.repetitions(sample)
-    if repetitions is None or repetitions < _MANY_CALLS:
+    sample = {name: size // 8 if name in names else size for name, size in sampled(plan, _SAMPLES).items()}
+    trials = Trials(model, plan, mode, (), most=2 * MOST_FUNCTIONS)
+    steps = trials.steps(sample)
+    if steps == inf:
+        return dict(zip(names, _SHORT_SAMPLES if len(names) < 2 else _SHORTER_SAMPLES, strict=False))
+    passes.steps = int(steps or 0)
+    if steps is None or steps < _MANY_STEPS:
         return {}
     short = {}
     for name, size in zip(names, _SHORT_SAMPLES, strict=False):
-        there = trials.repetitions({**sample, name: size})
-        if there is not None and there * _FEWER_CALLS < repetitions:
+        there = trials.steps({**sample, name: size})
+        if there is not None and there + _MANY_STEPS <= steps:
             short[name] = size
-    return short
-
-
-def follow_at(model: nn.Module, plan: Plan, mode: str, sample: Mapping[str, int]) -> Followed:
-    """A symbolic pass in which every letter has the size that ``sample`` gives it as its hint."""
-    nodes = walk(model)
-    lazy = lazy_modules(nodes)
-    modules = [node.module for node in nodes]
-    retry = Retry(plan, careful=True)
-    for _ in range(MOST_PASSES):
-        plan = retry.plan
-        with (
-            untouched(model, modules), forgetting(modules), prepared(model, plan, mode, modules),
-            session(model, sample) as letters,
-        ):  # fmt: skip
-            state = State(
-                careful=True, stands_in=retry.stands_in, gradients=retry.gradients, batch_added=plan.adds_batch,
-                suspects=retry.suspects, read=letters.read,
-            )  # fmt: skip
-            recording = one_pass(model, plan, state, letters.sizes, nodes=nodes)
-            _settled(nodes, lazy, letters)
-            held = Held(nodes, recording, lazy)
-        _in_closed_form(recording, letters)
-        following = next_retry(retry, recording, state)
-        if following is None:
-            break
-        retry = following
-    conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
-    return Followed(dict(sample), plan, letters, recording, held, tuple(conditions))
+    return short if len(short) < 2 else dict(zip(short, _SHORTER_SAMPLES, strict=False))
 
 
 def _settled(nodes: Sequence[Node], lazy: Sequence[nn.Module], letters: Session) -> None:

@@ -22,11 +22,11 @@ from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.confirm import Confirmed, confirmed, repaired
-from convlin.symbolic.follow import Followed, follow, follow_at, meets
+from convlin.symbolic.follow import Followed, follow, meets
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
-from convlin.symbolic.trials import Point, Trials, keeps_batch
+from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials, keeps_batch
 from convlin.symbolic.turning import turning_points
 from convlin.trace.recording import Failure, Finding
 from convlin.trace.to_report import build
@@ -34,6 +34,8 @@ from convlin.untouched import refuse_sharded
 
 #: How often the model may be run to find out which sizes it takes, and how many calls these runs may make together.
 _FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
+#: How many functions a model calls for each of its calls that is a row, where no pass at small sizes tells.
+_FUNCTIONS_FOR_CALL = 4
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
 _MOST_ELSEWHERE = 3
@@ -50,21 +52,23 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     _refuse_packed(root, modules)
     followed = follow(root, plan, mode)
     trials = _trials(root, followed, mode)
-    its_own = batches.at_its_own(root, followed, trials, mode)
+    its_own = batches.at_its_own(followed, trials)
     if its_own is not followed:
         followed, trials = its_own, _trials(root, its_own, mode)
-    checked = confirmed(root, followed, mode, trials)
+    checked = confirmed(followed, trials)
     followed = checked.followed
     recording = followed.recording
     failure = recording.failure
     accepts = _accepts(followed, trials) if failure is None else None
     if failure is None:
         checked.look_at(checked.elsewhere_among(point for point in trials.taken if _is_inside(accepts, point)))
-        checked = repaired(root, checked, mode, trials)
-        followed, recording = checked.followed, checked.followed.recording
-    if checked.pinned and accepts is not None:
+        checked = repaired(checked, trials)
+        has_numbers = bool(checked.pinned)
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
-    mistakes = _mistakes(root, checked, mode, accepts)
+        # A form that fits a plain number at a few sizes does so by chance, and is none that would free it.
+        checked = checked if has_numbers else repaired(checked, trials)
+        followed, recording = checked.followed, checked.followed.recording
+    mistakes = _mistakes(checked, accepts)
     remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
     remarks += unregistered.remarks(walk(root), recording)
     if followed.plan.adds_batch:
@@ -84,7 +88,10 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
 
 
 def _trials(model: nn.Module, followed: Followed, mode: str) -> Trials:
-    return Trials(model, followed.plan, mode, keeps_batch(followed.plan, followed.recording), followed.cost)
+    kept = keeps_batch(followed.plan, followed.recording)
+    passes = followed.passes
+    most = MOST_FUNCTIONS + max(passes.steps, _FUNCTIONS_FOR_CALL * len(followed.recording.calls))
+    return Trials(model, followed.plan, mode, kept, followed.cost, loops=passes.loops, most=most)
 
 
 #: Where PyTorch's C++ classes of packed weights stand.
@@ -119,21 +126,21 @@ def _is_inside(accepts: Accepts | None, point: Point) -> bool:
     return accepts is None or all(point[found.name] in found for found in accepts.sizes)
 
 
-def _ends(accepts: Accepts, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:
-    """The smallest and the largest sizes that are taken, a range without end left out; not those that were seen."""
-    ranges = accepts.sizes
-    if any(found.maximum is None for found in ranges):
-        return []
-    ends = (
+def _ends(accepts: Accepts | None, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:
+    """The smallest sizes that are taken, those next to them, and the largest; not those that were seen."""
+    ranges = accepts.sizes if accepts is not None else ()
+    ends = [
         {found.name: found.minimum for found in ranges},
+        {found.name: found.minimum + found.step for found in ranges if found.exact is None},
         {found.name: found.maximum + found.width - 1 for found in ranges if found.maximum is not None},
-    )
-    points = [{**followed.sample, **end} for end in ends]
+    ]
+    smallest = {**followed.sample, **ends[0]}
+    points = [{**smallest, **end} for end in ends if end]
     known = [dict(point) for point, _ in seen]
-    return [point for point in points if point not in known]
+    return [point for place, point in enumerate(points) if point not in (*known, *points[:place])]
 
 
-def _mistakes(model: nn.Module, checked: Confirmed, mode: str, accepts: Accepts | None) -> list[Finding]:
+def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
     """The findings that are there at all sizes: what is right at some only narrows down the sizes that fit.
 
     Where each of several is right at some sizes, but never all at once, all of them are told.
@@ -153,7 +160,7 @@ def _mistakes(model: nn.Module, checked: Confirmed, mode: str, accepts: Accepts 
     if together and not meets(followed, together):
         return list(findings)
     rest = [finding for finding in findings if finding not in narrowing]
-    return _at_other_sizes(model, checked, mode, rest) if rest else rest
+    return _at_other_sizes(checked, rest) if rest else rest
 
 
 def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
@@ -165,14 +172,14 @@ def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
         return False
 
 
-def _at_other_sizes(model: nn.Module, checked: Confirmed, mode: str, findings: list[Finding]) -> list[Finding]:
+def _at_other_sizes(checked: Confirmed, findings: list[Finding]) -> list[Finding]:
     """Those of the findings that are there at other sizes: a number that is another one there may fit at some size.
 
     Where a slice of 100 is as long as the axis, or a plain number was made of a size, shapes are those of the sample.
     """
     followed = checked.followed
     for sample in _elsewhere(followed):
-        there = follow_at(model, followed.plan, mode, sample).recording
+        there = followed.passes.at(sample).recording
         if there.failure is not None:
             continue
         same = [(each.path, each.where, each.misfit.kind, each.misfit.required) for each in there.findings]

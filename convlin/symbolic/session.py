@@ -162,6 +162,8 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
     parts = _Parts()
     environment = parts.environment()
     fakes = parts.fake_mode(shape_env=environment, allow_non_fake_inputs=True)
+    # Of its cache of answers there is more to write and to check than to read: sizes in letters are seldom the same.
+    fakes.cache_enabled = False
     made = Session(sample, environment)
     # A fake tensor has to be made outside the mode.
     modules = modules_of(model)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
+from math import inf
 from typing import Any
 
 import torch
@@ -25,7 +26,7 @@ from convlin.trace.eager import as_written
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.function_mode import Between
 from convlin.trace.recording import Recording
-from convlin.trace.state import State
+from convlin.trace.state import State, TooManyCalls
 from convlin.untouched import untouched
 
 Point = Mapping[str, int]
@@ -36,9 +37,13 @@ _MOST_ELEMENTS = 200e6
 _MOST_ELEMENTS_TOGETHER = 1e9
 _MOST_ELEMENTS_ON_META = 5e8
 #: A run of so few elements, in a model of so few parameters, is made for real at once.
-_CHEAP, _FEW_PARAMETERS = 1e6, 2e7
+_CHEAP, _FEW_PARAMETERS = 1e6, 4e7
 #: Of a run at a size that is large only to see whether the range ends.
 _MOST_ELEMENTS_FAR = 60e6
+#: Of functions that a run may call, so many more than at a small size: a loop along a letter calls more and more.
+MOST_FUNCTIONS = 5_000
+#: Of modules and functions that all runs together call, before no other is made.
+_MOST_STEPS_TOGETHER = 120_000
 #: Of the passes that were recorded so many calls together are kept, for whoever asks for the same sizes again.
 _MOST_CALLS_KEPT = 20_000
 
@@ -85,24 +90,31 @@ class Trials:
         mode: str,
         batch: Any,
         cost: Callable[[Point], float] = lambda point: 0,
+        *,
+        loops: bool = False,
+        most: int = MOST_FUNCTIONS,
     ) -> None:
+        """``loops`` says that ``forward`` has a loop along a letter; a run stops where it calls ``most`` functions."""
         self._model = model
         self._nodes = walk(model)
         self._modules = [node.module for node in self._nodes]
         self._cost = cost
+        self._most = most
         self._plan = plan
         self._mode = mode
         self._batch = batch
         self._left = _MOST_ELEMENTS_TOGETHER
+        self._steps = 0
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._points: dict[tuple[int, ...], Point] = {}
         self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
         self._elements_at: dict[tuple[int, ...], float] = {}
         self._calls_kept = 0
         self._runs = 0
-        self._meta = plan.device.type != "meta"
+        # Most functions take longer there than on a few numbers, and a loop calls thousands.
+        self._meta = plan.device.type != "meta" and not loops
         known = (weight for weight in parameters_of(model) if not isinstance(weight, UninitializedParameter))
-        self._is_small = self._meta and sum(weight.numel() for weight in known) <= _FEW_PARAMETERS
+        self._is_small = plan.device.type != "meta" and sum(weight.numel() for weight in known) <= _FEW_PARAMETERS
         self._is_lax = False
         """A real run refused what the meta device took: an index, say, that no shape tells of."""
 
@@ -129,7 +141,10 @@ class Trials:
         if self._meta and not self._is_cheap(point):
             if not self.affordable(point):
                 return None
-            passed = self._run(point, real=False).passed
+            try:
+                passed = self._run(point, real=False).passed
+            except TooManyCalls:
+                return None
             if passed and self._is_lax:
                 return self.for_real(point)
             if passed or not expected:
@@ -145,18 +160,26 @@ class Trials:
         known = self._known(point, real=True)
         if known is not None:
             return known.passed
-        if self._plan.device.type == "meta" or self._left <= 0 or self._cost(point) > _MOST_ELEMENTS:
+        if self._plan.device.type == "meta" or self._is_spent or self._cost(point) > _MOST_ELEMENTS:
             return None
         self._left -= self._cost(point)
         try:
             trial = self._run(point, real=True)
-        except (MemoryError, torch.OutOfMemoryError):
+        except TooManyCalls:
+            return None
+        except Exception as error:
+            if not is_resource(error):
+                raise
             self._left = 0.0
             return None
         on_meta = self._known(point, real=False)
         if on_meta is not None and on_meta.passed and not trial.passed:
             self._is_lax = True
         return trial.passed
+
+    @property
+    def _is_spent(self) -> bool:
+        return self._left <= 0 or self._steps > _MOST_STEPS_TOGETHER
 
     def _is_cheap(self, point: Point) -> bool:
         """Whether a real run, which tells more, takes no longer than one on the meta device."""
@@ -167,43 +190,59 @@ class Trials:
 
         That is a run whose size nothing but its being large asks for: it is held to less than one at an end.
         """
+        if self._steps > _MOST_STEPS_TOGETHER:
+            return False
         if for_real:
             most = min(_MOST_ELEMENTS_FAR, self._left / 4)
             if self._cost(point) > most:
                 return False
             # What is seen between the layers is not all: an attention makes a weight for every two positions.
-            return not self._meta or self._elements(point) <= most
+            try:
+                return not self._meta or self._elements(point) <= most
+            except TooManyCalls:
+                return False
         return self._cost(point) <= (_MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
-        recording = self._recording(point, on_meta=self._meta and not self._is_cheap(point))
+        try:
+            recording = self._recording(point, on_meta=self._meta and not self._is_cheap(point))
+        except TooManyCalls:
+            return None
         return recording if recording.failure is None else None
 
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
         retry = Retry(self._moved() if self._meta else self._plan, careful=True)
         for _ in range(MOST_PASSES):
-            recording, state = self._passed(retry, point, on_meta=self._meta)
+            try:
+                recording, state = self._passed(retry, point, on_meta=self._meta)
+            except TooManyCalls:
+                return None
             following = next_retry(retry, recording, state)
             if following is None:
                 return recording if recording.failure is None else None
             retry = following
         return None
 
-    def repetitions(self, point: Point) -> int | None:
-        """How many calls of a pass only do again what was done; None where it does not reach the end.
+    def steps(self, point: Point) -> float | None:
+        """How many modules and functions a pass calls; infinitely many where it was stopped, None where it failed.
 
-        A loop along a letter calls the same layers, or the same functions at the same line, at every step.
         On the meta device, or where something in the model does not run there (``torch.zeros(8)``), for real.
         """
         for on_meta in (True, False):
-            recording = self._recorded(point, on_meta=on_meta)
-            while recording.failure is not None and (better := with_integers(self._plan, recording)) is not None:
+            for _ in range(2):
+                retry = Retry(self._moved() if on_meta else self._plan)
+                try:
+                    recording, state = self._passed(retry, point, on_meta=on_meta)
+                except TooManyCalls:
+                    return inf
+                if recording.failure is None:
+                    return len(recording.calls) + state.functions
+                better = with_integers(self._plan, recording)
+                if better is None:
+                    break
                 self._plan = better
-                recording = self._recorded(point, on_meta=on_meta)
-            if recording.failure is None:
-                return len(recording.calls) - len({(call.path, call.type, call.where) for call in recording.calls})
         return None
 
     def _recorded(self, point: Point, *, on_meta: bool, counting: Elements | None = None) -> Recording:
@@ -228,9 +267,13 @@ class Trials:
                 stack.enter_context(counting)
             state = State(
                 careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
-                batch_added=plan.adds_batch, suspects=retry.suspects, keeper=keeper,
+                batch_added=plan.adds_batch, suspects=retry.suspects, keeper=keeper, most_functions=self._most,
             )  # fmt: skip
+            stack.callback(self._count, state)
             return one_pass(self._model, plan, state, dict(point), nodes=self._nodes), state
+
+    def _count(self, state: State) -> None:
+        self._steps += state.functions + len(state.recording.calls)
 
     def _elements(self, point: Point) -> float:
         """Of all tensors that a pass on the meta device makes, those inside an attention too."""
@@ -245,16 +288,21 @@ class Trials:
     def _recording(self, point: Point, *, on_meta: bool) -> Recording:
         """A quick pass, which is made once for each point."""
         known = self._kept.get((on_meta, tuple(point.values())))
-        return known or self._note(point, self._recorded(point, on_meta=on_meta), on_meta=on_meta)
+        if known is not None:
+            return known
+        if not on_meta:
+            self._left -= self._cost(point)
+        return self._note(point, self._recorded(point, on_meta=on_meta), on_meta=on_meta)
 
     def _note(self, point: Point, recording: Recording, *, on_meta: bool) -> Recording:
         key = tuple(point.values())
         if on_meta and recording.failure is not None and is_resource(recording.failure.error):
             raise recording.failure.error
-        if on_meta:
+        finished = recording.failure is None
+        # A quick pass that went to its end is a plain run that was watched; one that did not may be made again.
+        if on_meta or (finished and not recording.findings):
             shapes = tuple(found.shape for found in recording.outputs)
-            passed = recording.failure is None and self._keeps_batch(shapes, point)
-            self._tried[False, key] = Trial(passed, shapes)
+            self._tried[not on_meta, key] = Trial(finished and self._keeps_batch(shapes, point), shapes)
             self._points[key] = dict(point)
         self._calls_kept += len(recording.calls)
         if self._calls_kept <= _MOST_CALLS_KEPT:
@@ -292,7 +340,9 @@ class Trials:
             stack.enter_context(prepared(self._model, self._plan, self._mode, self._modules))
             stack.enter_context(as_written(self._modules))
             stack.enter_context(torch.no_grad())
-            stack.enter_context(Between(State(keeper=keeper)))
+            state = State(keeper=keeper, most_functions=self._most)
+            stack.enter_context(Between(state))
+            stack.callback(self._count, state)
             try:
                 args, kwargs = self._plan.make(dict(point))
                 output = self._model(*args, **kwargs)

@@ -45,11 +45,16 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
     return [{**followed.sample, **{name: size + _APART * place for place, name in enumerate(names)}} for size in chosen]
 
 
-def asked(followed: Followed) -> list[Any]:
-    """The questions about the letters that the model and PyTorch's functions ask, and not convlin itself."""
+def asked(followed: Followed, *, numbers: bool = False) -> list[Any]:
+    """The questions about the letters that the model and PyTorch's functions ask, and not convlin itself.
+
+    With ``numbers``, also where one of them became a plain number.
+    """
     names_in = followed.session.names_in
     return [
-        each for each in followed.session.decisions if not each.own and not each.is_number and names_in(each.expression)
+        each
+        for each in followed.session.decisions
+        if not each.own and (numbers or not each.is_number) and names_in(each.expression)
     ]
 
 

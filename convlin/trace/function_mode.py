@@ -27,7 +27,7 @@ from convlin.tensors import info, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
 from convlin.trace.recording import Failure, Fold, Refusal
-from convlin.trace.state import State, plain_settings
+from convlin.trace.state import State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
 _WRITES, _FACT = 1, 2
@@ -60,7 +60,11 @@ class Between(TorchFunctionMode):
             self._keep(args, kwargs)
         if role & _FACT:
             return func(*args, **kwargs)
-        self._state.settle()
+        state = self._state
+        state.functions += 1
+        if state.functions > state.most_functions:
+            raise TooManyCalls
+        state.settle()
         self._used.update(map(id, args))
         frame = sys._getframe(1)
         in_library = self._frames.kind(frame.f_code.co_filename) == LIBRARY

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from math import inf
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -48,6 +49,10 @@ class KnownType(NamedTuple):
         return cls(rule, kind.__name__, as_documented, issubclass(kind, nn.Linear), derive, rule.reader())
 
 
+class TooManyCalls(BaseException):
+    """A pass was stopped on its way; no ``except Exception`` of the model's is to take it for its own."""
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class State:
     """One pass under way."""
@@ -73,6 +78,10 @@ class State:
     """What a function returns, where that is known without running it."""
     flops: FlopCount | None = None
     """Counts operations, where they were asked for."""
+    functions: int = 0
+    """How many functions were called where a mode sees them; those inside PyTorch's plain layers are left out."""
+    most_functions: float = inf
+    """A pass that calls more is stopped."""
     recording: Recording = field(default_factory=Recording)
     origins: Provenance = field(default_factory=Provenance)
     stack: list[Frame] = field(default_factory=list)
