@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin import summarize
+from tests.snapshot import difference, snapshot
 
 
 class HoldsState(nn.Module):
@@ -177,3 +178,31 @@ def test_sizes_are_looked_for_with_the_batch_that_fits() -> None:
     model(torch.zeros(32, 1, 14, 14))
     with pytest.raises(RuntimeError):
         model(torch.zeros(32, 1, 15, 14))
+
+
+class Sloped(nn.Module):
+    """Gives its own slope, as the force of an energy is one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.net = nn.Conv1d(2, 3, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x if x.requires_grad else x.requires_grad_(True)
+        (slope,) = torch.autograd.grad(self.net(x).square().sum(), x, create_graph=True)
+        return slope
+
+
+def test_a_forward_that_takes_gradients_is_run_with_them() -> None:
+    model = Sloped()
+    before = snapshot(model)
+    summary = summarize(model, (2, "L"), batch_size="N")
+    assert summary.ok
+    assert summary.report.remarks == ()
+    assert summary.accepts is not None
+    assert summary.accepts.text == "L any from 5 up"
+    assert not difference(before, snapshot(model))
+    for batch, length in ((1, 5), (3, 6), (2, 70)):
+        assert model(torch.zeros(batch, 2, length)).shape == (batch, 2, length)
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 2, 4))

@@ -110,6 +110,8 @@ class Passes:
         self._plan = plan
         self._mode = mode
         self._made: dict[tuple[int, ...], Followed] = {}
+        self.gradients = False
+        """``forward`` takes gradients itself."""
         self.loops = False
         """``forward`` has a loop in Python along a letter."""
         self.steps = 0
@@ -150,6 +152,7 @@ class Passes:
             if following is None:
                 break
             retry = following
+        self.gradients = self.gradients or retry.gradients
         conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
         return Followed(dict(sample), plan, letters, recording, held, tuple(conditions), self)
 

@@ -91,7 +91,9 @@ def _trials(model: nn.Module, followed: Followed, mode: str) -> Trials:
     kept = keeps_batch(followed.plan, followed.recording)
     passes = followed.passes
     most = MOST_FUNCTIONS + max(passes.steps, _FUNCTIONS_FOR_CALL * len(followed.recording.calls))
-    return Trials(model, followed.plan, mode, kept, followed.cost, loops=passes.loops, most=most)
+    return Trials(
+        model, followed.plan, mode, kept, followed.cost, loops=passes.loops, gradients=passes.gradients, most=most
+    )
 
 
 #: Where PyTorch's C++ classes of packed weights stand.

@@ -92,13 +92,18 @@ class Trials:
         cost: Callable[[Point], float] = lambda point: 0,
         *,
         loops: bool = False,
+        gradients: bool = False,
         most: int = MOST_FUNCTIONS,
     ) -> None:
-        """``loops`` says that ``forward`` has a loop along a letter; a run stops where it calls ``most`` functions."""
+        """``loops`` says that ``forward`` has a loop along a letter, ``gradients`` that it takes gradients itself.
+
+        A run stops where it calls ``most`` functions.
+        """
         self._model = model
         self._nodes = walk(model)
         self._modules = [node.module for node in self._nodes]
         self._cost = cost
+        self._gradients = gradients
         self._most = most
         self._plan = plan
         self._mode = mode
@@ -213,7 +218,7 @@ class Trials:
 
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
-        retry = Retry(self._moved() if self._meta else self._plan, careful=True)
+        retry = Retry(self._moved() if self._meta else self._plan, careful=True, gradients=self._gradients)
         for _ in range(MOST_PASSES):
             try:
                 recording, state = self._passed(retry, point, on_meta=self._meta)
@@ -232,7 +237,7 @@ class Trials:
         """
         for on_meta in (True, False):
             for _ in range(2):
-                retry = Retry(self._moved() if on_meta else self._plan)
+                retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
                 try:
                     recording, state = self._passed(retry, point, on_meta=on_meta)
                 except TooManyCalls:
@@ -246,7 +251,7 @@ class Trials:
         return None
 
     def _recorded(self, point: Point, *, on_meta: bool, counting: Elements | None = None) -> Recording:
-        retry = Retry(self._moved() if on_meta else self._plan)
+        retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
         return self._passed(retry, point, on_meta=on_meta, counting=counting)[0]
 
     def _passed(
@@ -339,7 +344,9 @@ class Trials:
             keeper = stack.enter_context(untouched(self._model, self._modules))
             stack.enter_context(prepared(self._model, self._plan, self._mode, self._modules))
             stack.enter_context(as_written(self._modules))
-            stack.enter_context(torch.no_grad())
+            if self._gradients:
+                keeper.hide_gradients()
+            stack.enter_context(torch.enable_grad() if self._gradients else torch.no_grad())
             state = State(keeper=keeper, most_functions=self._most)
             stack.enter_context(Between(state))
             stack.callback(self._count, state)
