@@ -181,20 +181,27 @@ def _at_other_sizes(checked: Confirmed, findings: list[Finding]) -> list[Finding
     """
     followed = checked.followed
     for sample in _elsewhere(followed):
-        there = followed.passes.at(sample).recording
-        if there.failure is not None:
+        there = followed.passes.at(sample)
+        if there.recording.failure is not None:
             continue
-        same = [(each.path, each.where, each.misfit.kind, each.misfit.required) for each in there.findings]
-        kept = [
-            each
-            for each in findings
-            if followed.session.names_in(sympy.sympify(each.misfit.required))
-            or (each.path, each.where, each.misfit.kind, each.misfit.required) in same
-        ]
+        kept = [each for each in findings if _is_wrong_at(there, followed, each)]
         if len(kept) < len(findings):
             checked.wrong.append(sample)
         findings = kept
     return findings
+
+
+def _is_wrong_at(there: Followed, followed: Followed, finding: Finding) -> bool:
+    """Whether a pass at another sample has the same finding, and nothing that it asks for can be there."""
+    same = [
+        each
+        for each in there.recording.findings
+        if (each.path, each.where, each.misfit.kind) == (finding.path, finding.where, finding.misfit.kind)
+    ]
+    if not followed.session.names_in(sympy.sympify(finding.misfit.required)):
+        return any(each.misfit.required == finding.misfit.required for each in same)
+    wanted = [tuple(demands(each)) for each in same]
+    return bool(same) and not any(each and meets(there, each) for each in wanted)
 
 
 def _elsewhere(followed: Followed) -> list[Point]:
