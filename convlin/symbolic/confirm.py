@@ -77,6 +77,10 @@ class Confirmed:
         recording = self._trials.with_stand_ins(point)
         return recording if recording is not None and _findings(recording) <= _findings(mine) else None
 
+    def stood_in(self, point: Point) -> Recording | None:
+        """What a run at ``point`` shows in which something stands in for what does not fit there."""
+        return self._trials.with_stand_ins(point) if self._trials.affordable(point) else None
+
     @property
     def has_unknown_number(self) -> bool:
         """Whether a size became a plain number, and there is no form for what came of it."""

@@ -38,7 +38,7 @@ _FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
 _FUNCTIONS_FOR_CALL = 4
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
-_MOST_ELSEWHERE = 3
+_MOST_ELSEWHERE = 24
 
 
 def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
@@ -181,6 +181,8 @@ def _at_other_sizes(checked: Confirmed, findings: list[Finding]) -> list[Finding
     """
     followed = checked.followed
     for sample in _elsewhere(followed):
+        if not _asks_for_others(checked, findings, sample):
+            continue
         there = followed.passes.at(sample)
         if there.recording.failure is not None:
             continue
@@ -189,6 +191,25 @@ def _at_other_sizes(checked: Confirmed, findings: list[Finding]) -> list[Finding
             checked.wrong.append(sample)
         findings = kept
     return findings
+
+
+def _asks_for_others(checked: Confirmed, findings: Sequence[Finding], point: Point) -> bool:
+    """Whether a run at ``point`` asks for another number than a finding in letters comes to there."""
+    recording = checked.stood_in(point)
+    if recording is None:
+        return False
+    evaluation = checked.followed.session.evaluation(point)
+
+    def comes_to(required: object) -> object:
+        try:
+            return int(evaluation(sympy.sympify(required)))
+        except (NotImplementedError, ArithmeticError, TypeError, ValueError, sympy.SympifyError):
+            return required
+
+    run = {(each.path, each.where, each.misfit.kind): each.misfit.required for each in recording.findings}
+    return any(
+        run.get((each.path, each.where, each.misfit.kind)) != comes_to(each.misfit.required) for each in findings
+    )
 
 
 def _is_wrong_at(there: Followed, followed: Followed, finding: Finding) -> bool:
@@ -207,7 +228,7 @@ def _is_wrong_at(there: Followed, followed: Followed, finding: Finding) -> bool:
 def _elsewhere(followed: Followed) -> list[Point]:
     """Samples at which the pass is not what it was, as far as its decisions tell."""
     names_in = followed.session.names_in
-    found = turning_points(followed, _MOST_ELSEWHERE)
+    found = turning_points(followed, _MOST_ELSEWHERE)  # each takes one run, and a pass in letters if that differs
     if any(each.is_number and not each.own and names_in(each.expression) for each in followed.session.decisions):
         found += [
             {
