@@ -6,6 +6,7 @@ import importlib
 import linecache
 import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -547,3 +548,162 @@ def test_a_fraction_of_the_size_is_no_constant_of_the_sample() -> None:
     rows = str(summarize(layer, (1, "H", "W"))).splitlines()
     assert any("1×1×?×?" in row for row in rows)
     assert "? is a size that depends on H, W" in " ".join(rows)
+
+
+# Two inputs in each other's place -------------------------------------------------------------------------------------
+
+
+class ImageAndText(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.words, self.fc = nn.Conv2d(3, 8, 3), nn.Embedding(100, 8), nn.Linear(16, 2)
+
+    def forward(self, image: Tensor, text: Tensor) -> Tensor:
+        made: Tensor = self.fc(torch.cat([self.conv(image).mean((2, 3)), self.words(text).mean(1)], 1))
+        return made
+
+
+IMAGE, TEXT = torch.zeros(2, 3, 16, 16), torch.zeros(2, 7, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("given", "fix"),
+    [
+        ([(7,), (3, 16, 16)], "summarize(model, [(3, 16, 16), (7,)])"),
+        ({"image": (7,), "text": (3, 16, 16)}, "summarize(model, {'image': (3, 16, 16), 'text': (7,)})"),
+        ([TEXT, IMAGE], "pass (2, 3, 16, 16) as image and (2, 7) as text"),
+    ],
+)
+def test_two_inputs_in_each_others_place_look_swapped(given: Any, fix: str) -> None:
+    net = ImageAndText()
+    [problem] = summarize(net, given).problems
+    assert problem.message.startswith("these two inputs look swapped: image gets (")
+    assert "if they are meant so: " in problem.message
+    assert problem.fix == fix
+    assert net(IMAGE, TEXT).shape == (2, 2)  # PyTorch agrees
+    with pytest.raises((RuntimeError, TypeError)):
+        net(TEXT, IMAGE)
+
+
+def test_two_of_three_inputs_look_swapped() -> None:
+    class Three(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.three = nn.Linear(4, 2), nn.Linear(5, 2), nn.Linear(6, 2)
+
+        def forward(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+            return self.one(a) + self.two(b) + self.three(c)
+
+    [problem] = summarize(Three(), [(4,), (6,), (5,)]).problems
+    assert "b gets (6,), and c gets (5,)" in problem.message
+    assert problem.fix == "summarize(model, [(4,), (5,), (6,)])"
+    assert Three()(torch.zeros(1, 4), torch.zeros(1, 5), torch.zeros(1, 6)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("given", [[(7,), (1, 16, 16)], [(3, 16, 16), (3, 16, 16)], [(3, 2, 2), (7,)]])
+def test_what_is_wrong_exchanged_as_well_is_not_swapped(given: Any) -> None:
+    for problem in summarize(ImageAndText(), given).problems:
+        assert "swapped" not in problem.message
+
+
+def test_inputs_in_each_others_place_are_told_beside_the_users_own_exception() -> None:
+    class Unpacks(ImageAndText):
+        def forward(self, image: Tensor, text: Tensor) -> Tensor:
+            _, _, _, _ = image.shape
+            return super().forward(image, text)
+
+    with pytest.raises(ValueError, match="not enough values to unpack") as raised:
+        summarize(Unpacks(), [(7,), (3, 16, 16)])
+    [note] = raised.value.__notes__
+    assert "look swapped: image gets (7,), and text gets (3, 16, 16)" in note
+    assert Unpacks()(IMAGE, TEXT).shape == (2, 2)
+
+
+# The model's own check of the size ------------------------------------------------------------------------------------
+
+
+class Checked(nn.Module):
+    """Refuses some sizes by itself."""
+
+    def __init__(self, check: Callable[[tuple[int, ...]], bool], size: int = 0) -> None:
+        super().__init__()
+        self.conv, self.check, self.size = nn.Conv2d(3, 8, 3), check, size
+        self.wanted = (0, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        sizes = tuple(x.shape[2:])
+        if not self.check(sizes):
+            wanted = f" doesn't match model ({self.size}*{self.size})" if self.size else " is wrong"
+            raise ValueError(f"Input image size ({sizes[0]}*{sizes[1]}){wanted}")
+        return self.conv(x)
+
+
+def refused(net: nn.Module, shape: tuple[int, ...]) -> str:
+    """The note on the user's own exception, without the table."""
+    with pytest.raises((ValueError, AssertionError)) as own:
+        net(torch.zeros(1, *shape))
+    with pytest.raises(type(own.value)) as raised:
+        summarize(net, shape)
+    assert str(raised.value) == str(own.value)
+    [note] = raised.value.__notes__
+    return str(note.rpartition("\n\n")[2])
+
+
+@pytest.mark.parametrize(
+    ("net", "said", "passes", "stops"),
+    [
+        (
+            Checked(lambda sizes: sizes == (32, 32), 32), "takes an input of 32×32, and neither 31×31 nor 33×33",
+            [(32, 32)], [(31, 31), (33, 33)],
+        ),
+        (
+            Checked(lambda sizes: sizes == (64, 48)), "takes an input of 64×48, and neither 63×47 nor 65×49",
+            [(64, 48)], [(63, 47), (65, 49)],
+        ),
+        (
+            Checked(lambda sizes: sizes[0] % 8 == 0), "takes inputs of 24×24 and 32×32: multiples of 8",
+            [(24, 24), (32, 32), (40, 40)], [(31, 31), (33, 33)],
+        ),
+        (
+            Checked(lambda sizes: min(sizes) >= 50), "the smallest input that the model takes is 50×50",
+            [(50, 50)], [(49, 49)],
+        ),
+        (
+            Checked(lambda sizes: max(sizes) <= 20), "the largest input that the model takes is 20×20",
+            [(20, 20)], [(21, 21)],
+        ),
+    ],
+)  # fmt: skip
+def test_a_check_of_ones_own_is_told_with_the_sizes_that_pass(
+    net: Checked, said: str, passes: list[tuple[int, int]], stops: list[tuple[int, int]]
+) -> None:
+    net.wanted = passes[0]
+    note = refused(net, (3, 30, 30))
+    assert said in note
+    line = Checked.forward.__code__.co_firstlineno + 4
+    assert f"(the check is at {Path(__file__).relative_to(Path.cwd())}:{line})" in note
+    for size in passes:
+        net(torch.zeros(1, 3, *size))
+    for size in stops:
+        with pytest.raises(ValueError, match="Input image size"):
+            net(torch.zeros(1, 3, *size))
+
+
+def test_a_check_of_the_length_of_a_signal() -> None:
+    class Frames(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(1, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[-1] % 16 == 0, "whole frames"
+            return self.conv(x)
+
+    assert "takes inputs of 96 and 112: multiples of 16" in refused(Frames(), (1, 100))
+    for length in (96, 112):
+        Frames()(torch.zeros(1, 1, length))
+
+
+@pytest.mark.parametrize("check", [lambda sizes: False, lambda sizes: sizes[1] == 3 * sizes[0]])
+def test_nothing_is_said_where_no_size_passes(check: Callable[[tuple[int, ...]], bool]) -> None:
+    assert "model takes" not in refused(Checked(check), (3, 28, 28))

@@ -163,7 +163,7 @@ def fitting_inputs(
     declared = finding.misfit.declared
     if given is None or mapped is None or not _may_fit(declared, mapped):
         return None
-    cheap = _cheap(model, plan)
+    cheap = cheap_plan(model, plan)
 
     def at(side: int) -> Spatial:
         return tuple(max(1, round(size * side / given[0])) for size in given)
@@ -241,7 +241,7 @@ def joining_inputs(
     axes = finding.misfit.detail.get("axes", ())
     if given is None or len(shapes) < 2 or not axes or any(axis % len(shapes[0]) < 2 for axis in axes):
         return None
-    cheap = _cheap(model, plan)
+    cheap = cheap_plan(model, plan)
 
     def pass_all(sizes: Iterable[Spatial]) -> bool:
         sizes = list(sizes)
@@ -310,6 +310,6 @@ def _with(size: Spatial, axis: int, value: int) -> Spatial:
     return (*size[:axis], value, *size[axis + 1 :])
 
 
-def _cheap(model: nn.Module, plan: Plan) -> Plan:
+def cheap_plan(model: nn.Module, plan: Plan) -> Plan:
     """The plan on the meta device, or as it is for a sharded model, whose wrapper would keep the meta tensors."""
     return plan if sharded(modules_of(model)) else plan._replace(device=torch.device("meta"))
