@@ -707,3 +707,45 @@ def test_a_check_of_the_length_of_a_signal() -> None:
 @pytest.mark.parametrize("check", [lambda sizes: False, lambda sizes: sizes[1] == 3 * sizes[0]])
 def test_nothing_is_said_where_no_size_passes(check: Callable[[tuple[int, ...]], bool]) -> None:
     assert "model takes" not in refused(Checked(check), (3, 28, 28))
+
+
+# Modules that are not called, and whose parameters are used -----------------------------------------------------------
+
+
+class Tied(nn.Module):
+    """A head that has the weight of the words, and one that functions alone use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(20, 8), nn.Linear(8, 20)
+        self.head.weight = self.words.weight
+        self.alone, self.both = nn.Linear(8, 8), nn.Linear(8, 20)
+        self.both.weight = self.words.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.linear(self.words(x), self.alone.weight)
+        return F.linear(x, self.words.weight, self.both.bias)
+
+
+def test_a_tied_layer_is_told_with_the_one_that_is_called() -> None:
+    net = Tied()
+    said = {module.path: module.remark for module in summarize(net, (5,)).modules}
+    assert said["head"] == "its weight is tied to words"
+    assert net.head.weight is net.words.weight
+    assert said["alone"] == said["both"] == "not called as a module, but its parameters are used"
+
+
+def test_a_layer_inside_attention_stands_behind_it() -> None:
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.attention = nn.Linear(8, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            made: Tensor = self.attention(x, x, x)[0]
+            return made
+
+    names = [line.split()[0] for line in summarize(Attends(), (5, 8)).table(columns="layer").splitlines() if line]
+    assert names.index("attention.out_proj") == names.index("attention") + 1
+    assert names == [*names[:2], "first", "attention", "attention.out_proj", *names[5:]]
