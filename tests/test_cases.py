@@ -749,3 +749,83 @@ def test_a_layer_inside_attention_stands_behind_it() -> None:
     names = [line.split()[0] for line in summarize(Attends(), (5, 8)).table(columns="layer").splitlines() if line]
     assert names.index("attention.out_proj") == names.index("attention") + 1
     assert names == [*names[:2], "first", "attention", "attention.out_proj", *names[5:]]
+
+
+# Operators that are called as torch.ops, and those of one's own -------------------------------------------------------
+
+
+@torch.library.custom_op("convlin_tests::every_second", mutates_args=())
+def every_second(x: Tensor) -> Tensor:
+    return x[..., ::2].clone()
+
+
+@torch.library.custom_op("convlin_tests::add_one_", mutates_args=("x",))
+def add_one_(x: Tensor) -> None:
+    x.add_(1)
+
+
+class Operated(nn.Module):
+    def __init__(self, operator: Callable[[Tensor], Tensor], features: int) -> None:
+        super().__init__()
+        self.conv, self.fc, self.operator = nn.Conv2d(3, 4, 3), nn.Linear(features, 3), operator
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.operator(self.conv(x))
+        return self.fc(x.flatten(1))
+
+
+OPERATORS: list[tuple[Callable[[Tensor], Tensor], str]] = [
+    (lambda x: torch.ops.aten.max_pool2d(x, [2, 2]), "torch.ops.aten.max_pool2d"),
+    (lambda x: torch.ops.aten.max_pool2d.default(x, [2, 2]), "torch.ops.aten.max_pool2d"),
+    (every_second, "torch.ops.convlin_tests.every_second"),
+    (lambda x: torch.ops.convlin_tests.every_second(x), "torch.ops.convlin_tests.every_second"),
+]
+
+
+@pytest.mark.parametrize(("operator", "name"), OPERATORS)
+def test_an_operator_has_a_row_and_is_the_source_of_what_it_made(
+    operator: Callable[[Tensor], Tensor], name: str
+) -> None:
+    net, given = Operated(operator, 16), torch.zeros(2, 3, 8, 8)
+    summary = summarize(net, given)
+    [call] = [call for call in summary.calls if call.type == name]
+    made = operator(net.conv(given))
+    assert (call.input_shape, call.output_shape) == ((2, 4, 6, 6), tuple(made.shape))
+    assert call.where is not None
+    assert call.where.file == __file__
+    [problem] = summary.problems
+    assert f"the output of {name} at" in " ".join(problem.message.split())
+    assert problem.required == made.flatten(1).shape[1]
+    assert Operated(operator, problem.required)(given).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "write", [add_one_, lambda x: torch.ops.aten.add_.Scalar(x, 1), lambda x: torch.ops.aten.add_(x, 1)]
+)
+def test_what_an_operator_writes_to_comes_back(write: Callable[[Tensor], Any]) -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.count = nn.Buffer(torch.zeros(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            write(self.count)
+            write(x)
+            return x + self.count
+
+    net, given = Counts(), torch.zeros(3, 2)
+    assert summarize(net, given).ok
+    assert net.count.tolist() == [0, 0]
+    assert not given.any()
+    assert net(given).tolist() == [[2, 2]] * 3
+
+
+def test_an_exported_program_has_rows() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3))
+    given = torch.zeros(1, 3, 8, 8)
+    exported = torch.export.export(net, (given,)).module()
+    summary = summarize(exported, given, mode="same")
+    made = [call.output_shape for call in summary.calls if call.type.startswith("torch.ops.aten.")]
+    expected = [tuple(net[: index + 1](given).shape) for index in range(4)]
+    assert [shape for shape in expected if shape in made] == expected
+    assert summary.report.made_by[0].is_made

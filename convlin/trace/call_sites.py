@@ -24,6 +24,7 @@ _PASSING_ON = frozenset(
     for parts in (
         ("nn", "functional.py"), ("overrides.py",), ("_jit_internal.py",), ("_tensor.py",), ("functional.py",),
         ("utils", "_device.py"), ("_C", "__init__.py"), ("nn", "utils", "rnn.py"),
+        ("_ops.py",), ("_library", "custom_ops.py"),
     )
 )  # fmt: skip
 #: The file through which every module is called.
