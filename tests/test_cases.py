@@ -704,6 +704,24 @@ def test_a_check_of_the_length_of_a_signal() -> None:
         Frames()(torch.zeros(1, 1, length))
 
 
+def test_a_check_by_torchs_own_function_is_told_with_the_sizes_that_pass() -> None:
+    class Asserts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.image_size = nn.Conv2d(3, 8, 4, 4), (32, 32)
+
+        def forward(self, x: Tensor) -> Tensor:
+            torch._assert(x.shape[2] == self.image_size[0], f"height ({x.shape[2]}) is not {self.image_size[0]}")
+            return self.conv(x)
+
+    [problem] = summarize(Asserts(), (3, 28, 28)).problems
+    assert problem.message.endswith("the model takes an input of 32×32, and neither 31×31 nor 33×33")
+    assert Asserts()(torch.zeros(1, 3, 32, 32)).shape == (1, 8, 8, 8)
+    for size in (31, 33):
+        with pytest.raises(AssertionError):
+            Asserts()(torch.zeros(1, 3, size, size))
+
+
 @pytest.mark.parametrize("check", [lambda sizes: False, lambda sizes: sizes[1] == 3 * sizes[0]])
 def test_nothing_is_said_where_no_size_passes(check: Callable[[tuple[int, ...]], bool]) -> None:
     assert "model takes" not in refused(Checked(check), (3, 28, 28))

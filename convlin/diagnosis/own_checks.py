@@ -19,17 +19,17 @@ def note(model: nn.Module, plan: Plan, mode: str, error: BaseException) -> str:
         return ""
     where = raising_line(error)
     at = f" (the check is at {where.text})" if where is not None else ""
-    return f"{said(taken)}{at}"
+    return f"{in_words(taken)}{at}"
 
 
-def said(taken: Taken) -> str:
+def in_words(taken: Taken) -> str:
     """The sizes in words.
 
-    >>> said(Taken(((24, 24), (32, 32)), 8))
+    >>> in_words(Taken(((24, 24), (32, 32)), 8))
     'the model takes inputs of 24×24 and 32×32: multiples of 8'
-    >>> said(Taken(((32, 32),), refused=((31, 31), (33, 33))))
+    >>> in_words(Taken(((32, 32),), refused=((31, 31), (33, 33))))
     'the model takes an input of 32×32, and neither 31×31 nor 33×33'
-    >>> said(Taken(((64,),), refused=((63,),), end="smallest"))
+    >>> in_words(Taken(((64,),), refused=((63,),), end="smallest"))
     'the smallest input that the model takes is 64'
     """
     sizes = " and ".join(map(times, taken.sizes))

@@ -118,9 +118,14 @@ def raising_frame(error: BaseException) -> FrameType | None:
 
 
 def raises(error: BaseException) -> bool:
-    """Whether a ``raise`` or an ``assert`` of the user's own code raised it, and not what that called."""
+    """Whether a ``raise`` or an ``assert`` of the user's own code (``torch._assert`` too) raised it."""
     found = _raising(error)
-    return found is not None and found.tb_frame.f_code.co_code[found.tb_lasti] == _RAISE
+    if found is None:
+        return False
+    inside = found.tb_next
+    if inside is not None and inside.tb_frame.f_code.co_name == "_assert":
+        return True
+    return found.tb_frame.f_code.co_code[found.tb_lasti] == _RAISE
 
 
 def _raising(error: BaseException) -> TracebackType | None:
