@@ -199,14 +199,12 @@ def _observed(
         if error is None and not recording.findings:
             return Outcome(report)
         # Words for what is wrong: not loaded for a model that is right.
+        from convlin.diagnosis.one_producer import with_one_producer
         from convlin.diagnosis.problems import diagnose
         from convlin.diagnosis.several_sizes import without_numbers
 
-        if explained:
-            from convlin.diagnosis.one_producer import with_one_producer
-
-            recording = with_one_producer(recording, root, mode, retry)
-            report = replace(report, required_in_features=dict(recording.required))
+        recording = with_one_producer(recording, root, mode, retry)
+        report = replace(report, required_in_features=dict(recording.required))
         problems = diagnose(report, recording, root, plan, mode, hints)
         said = [finding.path for finding in recording.findings if finding.misfit.note == "batch_in_shape"]
         names_batch = bool(said)
