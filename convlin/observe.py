@@ -27,6 +27,7 @@ from convlin.untouched import refuse_sharded, untouched
 
 if TYPE_CHECKING:
     from convlin.diagnosis.problems import Hints
+    from convlin.diagnosis.swapped import Pair
     from convlin.trace.flops import FlopCount
 
 MODES = ("eval", "train", "same")
@@ -43,6 +44,8 @@ class Outcome(NamedTuple):
     """Paths of layers that would fit with the axes of their input in another order."""
     last: Retry | None = None
     """How the last pass was made, where something is wrong."""
+    note: str = ""
+    """What can be said of the user's own exception."""
 
 
 def check_mode(mode: str) -> str:
@@ -77,6 +80,8 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     ``flops`` asks for the operations of every call.
     """
     outcome = _observed(model, plan, mode, hints, flops=flops)
+    if outcome.error is not None and not is_resource(outcome.error) and outcome.last is not None:
+        return outcome._replace(note=_note(model, plan, mode, hints, outcome))
     if len(outcome.report.problems) > len(outcome.reordered) > 0:
         # Another order of the axes is one explanation, another size of the layer is the other: fewer mistakes decide.
         found = Suspects(in_order=outcome.reordered)
@@ -90,6 +95,11 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
             outcome = outcome._replace(report=replace(outcome.report, problems=problems))
     if not outcome.report.problems:
         return outcome
+    if not outcome.names_batch and (exchanged := _exchanged(model, plan, mode, hints)):
+        from convlin.diagnosis.swapped import look_swapped
+
+        swapped = look_swapped(outcome.report, *exchanged)
+        return outcome._replace(report=replace(outcome.report, problems=(swapped,)))
     if outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
         return _with_evidence(model, outcome, mode)
     other = _observed(model, taken, mode, hints, flops=False)
@@ -98,6 +108,31 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     from convlin.diagnosis.problems import batch_in_shape
 
     return outcome._replace(report=replace(outcome.report, problems=(batch_in_shape(outcome.report, taken),)))
+
+
+def _note(model: nn.Module, plan: Plan, mode: str, hints: Hints, outcome: Outcome) -> str:
+    """What other runs tell of the user's own exception; empty where they tell nothing."""
+    from convlin.diagnosis import own_checks, swapped
+
+    assert outcome.error is not None
+    assert outcome.last is not None
+    found = _exchanged(model, plan, mode, hints)
+    if found is not None:
+        return swapped.said(outcome.report, *found)
+    return own_checks.note(unwrapped(model), outcome.last.plan, mode, outcome.error)
+
+
+def _exchanged(model: nn.Module, plan: Plan, mode: str, hints: Hints) -> tuple[Plan, Pair] | None:
+    """The plan with two inputs in each other's place, and which, where the model is right so."""
+    if len(plan.args) + len(plan.kwargs) < 2:
+        return None
+    from convlin.diagnosis.swapped import with_two_exchanged
+
+    for pair, exchanged in with_two_exchanged(plan):
+        other = _observed(model, exchanged, mode, hints, flops=False)
+        if other.error is None and other.report.completed and not other.report.problems:
+            return exchanged, pair
+    return None
 
 
 def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:
@@ -160,13 +195,16 @@ def _observed(
         remarks += (*in_processes.remarks(nodes), *unregistered.remarks(nodes, recording))
         report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)
         if not explained or is_resource(error):
-            return Outcome(report, error)
+            return Outcome(report, error, last=retry)
         if error is None and not recording.findings:
             return Outcome(report)
         # Words for what is wrong: not loaded for a model that is right.
+        from convlin.diagnosis.one_producer import with_one_producer
         from convlin.diagnosis.problems import diagnose
         from convlin.diagnosis.several_sizes import without_numbers
 
+        recording = with_one_producer(recording, root, mode, retry)
+        report = replace(report, required_in_features=dict(recording.required))
         problems = diagnose(report, recording, root, plan, mode, hints)
         said = [finding.path for finding in recording.findings if finding.misfit.note == "batch_in_shape"]
         names_batch = bool(said)

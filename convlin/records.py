@@ -380,7 +380,8 @@ class Problem:
     """A finding: what does not fit, where, and how to fix it."""
 
     kind: str
-    """The declared attribute that does not fit (``in_features``, ``in_channels``, …) or one of
+    """The declared attribute that does not fit (``in_features``, ``in_channels``, …, or ``out_features``,
+    ``out_channels``, ``embedding_dim`` of one layer that gives another size than several were made for) or one of
     ``reshape``, ``batch``, ``too_small``, ``operands``, ``dtype``, ``structure``, ``error``."""
     path: str
     """The layer, or the module whose ``forward`` holds the line."""

@@ -6,13 +6,18 @@ The oracle is PyTorch: with the one mistake corrected as the message says, the m
 from __future__ import annotations
 
 import math
+from pathlib import Path
+from types import ModuleType
 
 import pytest
 import torch
 from torch import Tensor, nn
 
-from convlin import summarize
-from convlin.records import Problem
+from convlin import fit, summarize
+from convlin.api.summarize import summary_of
+from convlin.records import Evidence, Problem
+from convlin.source import apply
+from tests.mistakes.mending import loaded
 
 
 class Attention(nn.Module):
@@ -200,3 +205,158 @@ def test_a_branch_with_other_channels(channels: int) -> None:
     assert problem.kind == "operands"
     assert "last takes 16: branch should give that" in problem.message
     assert Skipped(16)(torch.zeros(2, 3, 12, 12)).shape == (2, 2)
+
+
+# One layer that gives another size than all behind it were made for --------------------------------------------------
+
+RESIDUAL = """\
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, inputs, outputs, stride=1):
+        super().__init__()
+        self.conv1, self.bn1 = nn.Conv2d(inputs, outputs, 3, stride, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.conv2, self.bn2 = nn.Conv2d(outputs, outputs, 3, 1, 1, bias=False), nn.BatchNorm2d(outputs)
+        self.relu, self.downsample = nn.ReLU(inplace=True), None
+        if stride != 1 or inputs != outputs:
+            self.downsample = nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=False), nn.BatchNorm2d(outputs))
+
+    def forward(self, x):
+        branch = self.bn2(self.conv2(self.relu(self.bn1(self.conv1(x)))))
+        return self.relu(branch + (x if self.downsample is None else self.downsample(x)))
+
+
+class Residual(nn.Module):
+    def __init__(self, first, last):
+        super().__init__()
+        self.conv1 = nn.Conv2d(3, 16, 7, 2, 3, bias=False)
+        self.bn1, self.relu, self.pool = nn.BatchNorm2d(16), nn.ReLU(), nn.MaxPool2d(3, 2, 1)
+        self.layer1 = nn.Sequential(Block(16, first), Block(first, first))
+        self.layer2 = nn.Sequential(Block(first, 32, 2), Block(32, 32))
+        self.fc = nn.Linear(last, 10)
+
+    def forward(self, x):
+        x = self.pool(self.relu(self.bn1(self.conv1(x))))
+        return self.fc(self.layer2(self.layer1(x)).mean((2, 3)))
+
+
+def build(first=16, last=32):
+    net = Residual(first, last)
+    net.conv1 = nn.Conv2d(1, 12, 5, padding=2)
+    return net
+"""
+
+
+def found(module: ModuleType, first: int) -> tuple[Problem, ...]:
+    return summary_of(
+        module.build(first), (1, 32, 32), kwargs=None, batch_size=2, dtypes=None, device=None, mode="eval",
+        hints=(module.build,), display={},
+    ).problems  # fmt: skip
+
+
+@pytest.mark.parametrize("first", [16, 24])
+def test_a_first_layer_with_other_outputs_is_the_one_to_change(first: int, tmp_path: Path) -> None:
+    path = tmp_path / "residual.py"
+    path.write_text(RESIDUAL)
+    module = loaded(path)
+    (problem,) = found(module, first)
+    assert (problem.path, problem.kind, problem.declared, problem.required) == ("conv1", "out_channels", 12, 16)
+    assert problem.changes == {"out_channels": "16"}
+    assert problem.evidence is Evidence.RUN
+    others = "bn1, layer1.0.conv1 and" if first == 16 else "bn1, layer1.0.conv1 and layer1.0.downsample.0 were"
+    assert others in " ".join(problem.message.split())
+    assert problem.fix == "net.conv1 = nn.Conv2d(1, 16, 5, padding=2)"
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    assert loaded(path).build(first)(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
+
+
+def test_another_mistake_behind_it_is_told_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "residual.py"
+    path.write_text(RESIDUAL)
+    net = loaded(path).build(last=33)
+    first, second = summarize(net, (1, 32, 32)).problems
+    assert (first.path, first.required) == ("conv1", 16)
+    assert (second.path, second.kind, second.required) == ("fc", "in_features", 32)
+    net.conv1, net.fc = nn.Conv2d(1, 16, 5, padding=2), nn.Linear(32, 10)
+    assert net(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
+
+
+class Projected(nn.Module):
+    """Several that were made for what one layer gives."""
+
+    def __init__(self, first: nn.Module, *takers: nn.Module) -> None:
+        super().__init__()
+        self.first, self.takers = first, nn.ModuleList(takers)
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.first(x)
+        return [taker(x) for taker in self.takers]
+
+
+@pytest.mark.parametrize(
+    ("first", "takers", "kind", "given"),
+    [
+        (nn.Linear(4, 6), (nn.Linear(8, 3), nn.LayerNorm(8)), "out_features", torch.zeros(2, 4)),
+        (nn.Embedding(9, 6), (nn.LSTM(8, 3), nn.Linear(8, 3)), "embedding_dim", torch.zeros(2, 4, dtype=torch.long)),
+        (
+            nn.ConvTranspose2d(3, 6, 2, 2), (nn.BatchNorm2d(8), nn.Conv2d(8, 3, 3)),
+            "out_channels", torch.zeros(2, 3, 8, 8),
+        ),
+    ],
+)  # fmt: skip
+def test_whatever_gives_the_size_is_the_one_to_change(
+    first: nn.Module, takers: tuple[nn.Module, ...], kind: str, given: Tensor
+) -> None:
+    net = Projected(first, *takers)
+    (problem,) = summarize(net, given).problems
+    assert (problem.path, problem.kind, problem.declared, problem.required) == ("first", kind, 6, 8)
+    assert len(fit(net, given)(given)) == 2
+
+
+def test_takers_that_disagree_are_told_each_by_itself() -> None:
+    net = Projected(nn.Linear(4, 6), nn.Linear(8, 3), nn.Linear(7, 3))
+    assert [problem.path for problem in summarize(net, (4,)).problems] == ["takers.0", "takers.1"]
+
+
+def test_a_size_that_another_layer_takes_as_it_is_stays() -> None:
+    net = Projected(nn.Linear(4, 6), nn.Linear(8, 3), nn.Linear(8, 3), nn.Linear(6, 3))
+    assert [problem.path for problem in summarize(net, (4,)).problems] == ["takers.0", "takers.1"]
+
+
+def test_a_tied_layer_is_not_made_anew() -> None:
+    net = Projected(nn.Embedding(9, 6), nn.Linear(8, 3), nn.Linear(8, 3), nn.Linear(6, 9))
+    net.takers[2].weight = net.first.weight
+    found = summarize(net, torch.zeros(2, 4, dtype=torch.long)).problems
+    assert [problem.path for problem in found] == ["takers.0", "takers.1"]
+
+
+SKIPPED = """\
+from torch import nn
+
+
+class Skipped(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 16, 3, padding=1)
+        self.branch = nn.Conv2d(16, 24, 3, padding=1)
+        self.last = nn.Conv2d(16, 8, 3, padding=1)
+
+    def forward(self, x):
+        x = self.first(x)
+        return self.last(self.branch(x) + x)
+"""
+
+
+def test_a_sum_has_the_line_of_the_layer_that_should_give_its_size(tmp_path: Path) -> None:
+    path = tmp_path / "skipped.py"
+    path.write_text(SKIPPED)
+    problem = only_problem(loaded(path).Skipped(), (3, 12, 12))
+    assert problem.kind == "operands"
+    assert "last takes 16: branch should give that" in problem.message
+    assert problem.fix == "self.branch = nn.Conv2d(16, 16, 3, padding=1)"
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    assert loaded(path).Skipped()(torch.zeros(2, 3, 12, 12)).shape == (2, 8, 12, 12)

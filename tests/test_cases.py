@@ -6,6 +6,7 @@ import importlib
 import linecache
 import re
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -547,3 +548,302 @@ def test_a_fraction_of_the_size_is_no_constant_of_the_sample() -> None:
     rows = str(summarize(layer, (1, "H", "W"))).splitlines()
     assert any("1×1×?×?" in row for row in rows)
     assert "? is a size that depends on H, W" in " ".join(rows)
+
+
+# Two inputs in each other's place -------------------------------------------------------------------------------------
+
+
+class ImageAndText(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.words, self.fc = nn.Conv2d(3, 8, 3), nn.Embedding(100, 8), nn.Linear(16, 2)
+
+    def forward(self, image: Tensor, text: Tensor) -> Tensor:
+        made: Tensor = self.fc(torch.cat([self.conv(image).mean((2, 3)), self.words(text).mean(1)], 1))
+        return made
+
+
+IMAGE, TEXT = torch.zeros(2, 3, 16, 16), torch.zeros(2, 7, dtype=torch.long)
+
+
+@pytest.mark.parametrize(
+    ("given", "fix"),
+    [
+        ([(7,), (3, 16, 16)], "summarize(model, [(3, 16, 16), (7,)])"),
+        ({"image": (7,), "text": (3, 16, 16)}, "summarize(model, {'image': (3, 16, 16), 'text': (7,)})"),
+        ([TEXT, IMAGE], "pass (2, 3, 16, 16) as image and (2, 7) as text"),
+    ],
+)
+def test_two_inputs_in_each_others_place_look_swapped(given: Any, fix: str) -> None:
+    net = ImageAndText()
+    [problem] = summarize(net, given).problems
+    assert problem.message.startswith("these two inputs look swapped: image gets (")
+    assert "if they are meant so: " in problem.message
+    assert problem.fix == fix
+    assert net(IMAGE, TEXT).shape == (2, 2)  # PyTorch agrees
+    with pytest.raises((RuntimeError, TypeError)):
+        net(TEXT, IMAGE)
+
+
+def test_two_of_three_inputs_look_swapped() -> None:
+    class Three(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.two, self.three = nn.Linear(4, 2), nn.Linear(5, 2), nn.Linear(6, 2)
+
+        def forward(self, a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+            return self.one(a) + self.two(b) + self.three(c)
+
+    [problem] = summarize(Three(), [(4,), (6,), (5,)]).problems
+    assert "b gets (6,), and c gets (5,)" in problem.message
+    assert problem.fix == "summarize(model, [(4,), (5,), (6,)])"
+    assert Three()(torch.zeros(1, 4), torch.zeros(1, 5), torch.zeros(1, 6)).shape == (1, 2)
+
+
+@pytest.mark.parametrize("given", [[(7,), (1, 16, 16)], [(3, 16, 16), (3, 16, 16)], [(3, 2, 2), (7,)]])
+def test_what_is_wrong_exchanged_as_well_is_not_swapped(given: Any) -> None:
+    for problem in summarize(ImageAndText(), given).problems:
+        assert "swapped" not in problem.message
+
+
+def test_inputs_in_each_others_place_are_told_beside_the_users_own_exception() -> None:
+    class Unpacks(ImageAndText):
+        def forward(self, image: Tensor, text: Tensor) -> Tensor:
+            _, _, _, _ = image.shape
+            return super().forward(image, text)
+
+    with pytest.raises(ValueError, match="not enough values to unpack") as raised:
+        summarize(Unpacks(), [(7,), (3, 16, 16)])
+    [note] = raised.value.__notes__
+    assert "look swapped: image gets (7,), and text gets (3, 16, 16)" in note
+    assert Unpacks()(IMAGE, TEXT).shape == (2, 2)
+
+
+# The model's own check of the size ------------------------------------------------------------------------------------
+
+
+class Checked(nn.Module):
+    """Refuses some sizes by itself."""
+
+    def __init__(self, check: Callable[[tuple[int, ...]], bool], size: int = 0) -> None:
+        super().__init__()
+        self.conv, self.check, self.size = nn.Conv2d(3, 8, 3), check, size
+        self.wanted = (0, 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        sizes = tuple(x.shape[2:])
+        if not self.check(sizes):
+            wanted = f" doesn't match model ({self.size}*{self.size})" if self.size else " is wrong"
+            raise ValueError(f"Input image size ({sizes[0]}*{sizes[1]}){wanted}")
+        return self.conv(x)
+
+
+def refused(net: nn.Module, shape: tuple[int, ...]) -> str:
+    """The note on the user's own exception, without the table."""
+    with pytest.raises((ValueError, AssertionError)) as own:
+        net(torch.zeros(1, *shape))
+    with pytest.raises(type(own.value)) as raised:
+        summarize(net, shape)
+    assert str(raised.value) == str(own.value)
+    [note] = raised.value.__notes__
+    return str(note.rpartition("\n\n")[2])
+
+
+@pytest.mark.parametrize(
+    ("net", "said", "passes", "stops"),
+    [
+        (
+            Checked(lambda sizes: sizes == (32, 32), 32), "takes an input of 32×32, and neither 31×31 nor 33×33",
+            [(32, 32)], [(31, 31), (33, 33)],
+        ),
+        (
+            Checked(lambda sizes: sizes == (64, 48)), "takes an input of 64×48, and neither 63×47 nor 65×49",
+            [(64, 48)], [(63, 47), (65, 49)],
+        ),
+        (
+            Checked(lambda sizes: sizes[0] % 8 == 0), "takes inputs of 24×24 and 32×32: multiples of 8",
+            [(24, 24), (32, 32), (40, 40)], [(31, 31), (33, 33)],
+        ),
+        (
+            Checked(lambda sizes: min(sizes) >= 50), "the smallest input that the model takes is 50×50",
+            [(50, 50)], [(49, 49)],
+        ),
+        (
+            Checked(lambda sizes: max(sizes) <= 20), "the largest input that the model takes is 20×20",
+            [(20, 20)], [(21, 21)],
+        ),
+    ],
+)  # fmt: skip
+def test_a_check_of_ones_own_is_told_with_the_sizes_that_pass(
+    net: Checked, said: str, passes: list[tuple[int, int]], stops: list[tuple[int, int]]
+) -> None:
+    net.wanted = passes[0]
+    note = refused(net, (3, 30, 30))
+    assert said in note
+    line = Checked.forward.__code__.co_firstlineno + 4
+    assert f"(the check is at {Path(__file__).relative_to(Path.cwd())}:{line})" in note
+    for size in passes:
+        net(torch.zeros(1, 3, *size))
+    for size in stops:
+        with pytest.raises(ValueError, match="Input image size"):
+            net(torch.zeros(1, 3, *size))
+
+
+def test_a_check_of_the_length_of_a_signal() -> None:
+    class Frames(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(1, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            assert x.shape[-1] % 16 == 0, "whole frames"
+            return self.conv(x)
+
+    assert "takes inputs of 96 and 112: multiples of 16" in refused(Frames(), (1, 100))
+    for length in (96, 112):
+        Frames()(torch.zeros(1, 1, length))
+
+
+def test_a_check_by_torchs_own_function_is_told_with_the_sizes_that_pass() -> None:
+    class Asserts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.image_size = nn.Conv2d(3, 8, 4, 4), (32, 32)
+
+        def forward(self, x: Tensor) -> Tensor:
+            torch._assert(x.shape[2] == self.image_size[0], f"height ({x.shape[2]}) is not {self.image_size[0]}")
+            return self.conv(x)
+
+    [problem] = summarize(Asserts(), (3, 28, 28)).problems
+    assert problem.message.endswith("the model takes an input of 32×32, and neither 31×31 nor 33×33")
+    assert Asserts()(torch.zeros(1, 3, 32, 32)).shape == (1, 8, 8, 8)
+    for size in (31, 33):
+        with pytest.raises(AssertionError):
+            Asserts()(torch.zeros(1, 3, size, size))
+
+
+@pytest.mark.parametrize("check", [lambda sizes: False, lambda sizes: sizes[1] == 3 * sizes[0]])
+def test_nothing_is_said_where_no_size_passes(check: Callable[[tuple[int, ...]], bool]) -> None:
+    assert "model takes" not in refused(Checked(check), (3, 28, 28))
+
+
+# Modules that are not called, and whose parameters are used -----------------------------------------------------------
+
+
+class Tied(nn.Module):
+    """A head that has the weight of the words, and one that functions alone use."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.head = nn.Embedding(20, 8), nn.Linear(8, 20)
+        self.head.weight = self.words.weight
+        self.alone, self.both = nn.Linear(8, 8), nn.Linear(8, 20)
+        self.both.weight = self.words.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.linear(self.words(x), self.alone.weight)
+        return F.linear(x, self.words.weight, self.both.bias)
+
+
+def test_a_tied_layer_is_told_with_the_one_that_is_called() -> None:
+    net = Tied()
+    said = {module.path: module.remark for module in summarize(net, (5,)).modules}
+    assert said["head"] == "its weight is tied to words"
+    assert net.head.weight is net.words.weight
+    assert said["alone"] == said["both"] == "not called as a module, but its parameters are used"
+
+
+def test_a_layer_inside_attention_stands_behind_it() -> None:
+    class Attends(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.attention = nn.Linear(8, 8), nn.MultiheadAttention(8, 2, batch_first=True)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.first(x)
+            made: Tensor = self.attention(x, x, x)[0]
+            return made
+
+    names = [line.split()[0] for line in summarize(Attends(), (5, 8)).table(columns="layer").splitlines() if line]
+    assert names.index("attention.out_proj") == names.index("attention") + 1
+    assert names == [*names[:2], "first", "attention", "attention.out_proj", *names[5:]]
+
+
+# Operators that are called as torch.ops, and those of one's own -------------------------------------------------------
+
+
+@torch.library.custom_op("convlin_tests::every_second", mutates_args=())
+def every_second(x: Tensor) -> Tensor:
+    return x[..., ::2].clone()
+
+
+@torch.library.custom_op("convlin_tests::add_one_", mutates_args=("x",))
+def add_one_(x: Tensor) -> None:
+    x.add_(1)
+
+
+class Operated(nn.Module):
+    def __init__(self, operator: Callable[[Tensor], Tensor], features: int) -> None:
+        super().__init__()
+        self.conv, self.fc, self.operator = nn.Conv2d(3, 4, 3), nn.Linear(features, 3), operator
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.operator(self.conv(x))
+        return self.fc(x.flatten(1))
+
+
+OPERATORS: list[tuple[Callable[[Tensor], Tensor], str]] = [
+    (lambda x: torch.ops.aten.max_pool2d(x, [2, 2]), "torch.ops.aten.max_pool2d"),
+    (lambda x: torch.ops.aten.max_pool2d.default(x, [2, 2]), "torch.ops.aten.max_pool2d"),
+    (every_second, "torch.ops.convlin_tests.every_second"),
+    (lambda x: torch.ops.convlin_tests.every_second(x), "torch.ops.convlin_tests.every_second"),
+]
+
+
+@pytest.mark.parametrize(("operator", "name"), OPERATORS)
+def test_an_operator_has_a_row_and_is_the_source_of_what_it_made(
+    operator: Callable[[Tensor], Tensor], name: str
+) -> None:
+    net, given = Operated(operator, 16), torch.zeros(2, 3, 8, 8)
+    summary = summarize(net, given)
+    [call] = [call for call in summary.calls if call.type == name]
+    made = operator(net.conv(given))
+    assert (call.input_shape, call.output_shape) == ((2, 4, 6, 6), tuple(made.shape))
+    assert call.where is not None
+    assert call.where.file == __file__
+    [problem] = summary.problems
+    assert f"the output of {name} at" in " ".join(problem.message.split())
+    assert problem.required == made.flatten(1).shape[1]
+    assert Operated(operator, problem.required)(given).shape == (2, 3)
+
+
+@pytest.mark.parametrize(
+    "write", [add_one_, lambda x: torch.ops.aten.add_.Scalar(x, 1), lambda x: torch.ops.aten.add_(x, 1)]
+)
+def test_what_an_operator_writes_to_comes_back(write: Callable[[Tensor], Any]) -> None:
+    class Counts(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.count = nn.Buffer(torch.zeros(2))
+
+        def forward(self, x: Tensor) -> Tensor:
+            write(self.count)
+            write(x)
+            return x + self.count
+
+    net, given = Counts(), torch.zeros(3, 2)
+    assert summarize(net, given).ok
+    assert net.count.tolist() == [0, 0]
+    assert not given.any()
+    assert net(given).tolist() == [[2, 2]] * 3
+
+
+def test_an_exported_program_has_rows() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(36, 3))
+    given = torch.zeros(1, 3, 8, 8)
+    exported = torch.export.export(net, (given,)).module()
+    summary = summarize(exported, given, mode="same")
+    made = [call.output_shape for call in summary.calls if call.type.startswith("torch.ops.aten.")]
+    expected = [tuple(net[: index + 1](given).shape) for index in range(4)]
+    assert [shape for shape in expected if shape in made] == expected
+    assert summary.report.made_by[0].is_made

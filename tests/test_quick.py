@@ -297,7 +297,7 @@ def test_a_module_whose_weight_another_one_uses_is_no_idle_one() -> None:
     model.spare = nn.Linear(4 * 8 * 8, 10)
     model.spare.weight = model.fc.weight
     (spare,) = (module for module in summarize(model, IMAGE).modules if module.path == "spare")
-    assert spare.remark == "not called as a module, but its parameters are used"
+    assert spare.remark == "its weight is tied to fc"
 
 
 def test_a_layer_called_by_name_that_raised_is_no_call() -> None:

@@ -140,10 +140,10 @@ def test_every_name_is_taken_away_in_turn() -> None:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("torch"):
             named |= {alias.name for alias in node.names}
     private = {name for name in named - own if re.fullmatch(r"_[A-Za-z]\w+", name)}
-    # Modules that the others lie in, attributes of what fully_shard made, and what torch itself cannot do without:
-    # tests of their own are below.
+    # Modules that the others lie in, attributes of operators and of what fully_shard made, and what torch itself
+    # cannot do without: tests of their own are below.
     private -= {"_C", "_autograd", "_functorch", "_get_fsdp_state", "_fsdp_param_groups", "_fsdp_param_group"}
-    private -= {"_training_state", "_is_compiling_flag", *torch_private._GLOBAL_HOOKS}
+    private -= {"_training_state", "_is_compiling_flag", "_schema", *torch_private._GLOBAL_HOOKS}
     taken = {name.rpartition(".")[2] for name in (*REPLACED, *OF_NAMED_SIZES, *NEEDED)}
     assert private - taken == set()
 
@@ -260,3 +260,15 @@ def test_a_wrapper_that_keeps_one_group_of_parameters() -> None:
     state._fsdp_param_group = group  # type: ignore[attr-defined]
     torch_private.end_forward(Module())
     assert (state._training_state, group._training_state) == (Phase.IDLE, Phase.IDLE)
+
+
+def test_an_operator_without_a_schema_may_write() -> None:
+    class OpOverload:
+        """As far as it is asked: one that does not tell what it writes to."""
+
+        def __str__(self) -> str:
+            return "mine.reads.default"
+
+    assert torch_private.operator_name(OpOverload()) == "torch.ops.mine.reads"
+    assert torch_private.operator_writes(OpOverload())
+    assert not torch_private.operator_writes(torch.ops.aten.relu.default)

@@ -50,6 +50,33 @@ no_function_modes: Callable[[], AbstractContextManager[Any]] = _needed("torch._C
 no_dispatch_modes: Callable[[], AbstractContextManager[Any]] = _needed(
     "torch.utils._python_dispatch", "_disable_current_modes"
 )
+
+
+def operator_name(function: object) -> str:
+    """How users write an operator of ``torch.ops``, without its overload; "" for any other function.
+
+    >>> operator_name(torch.ops.aten.relu.default), operator_name(torch.ops.aten.relu), operator_name(torch.relu)
+    ('torch.ops.aten.relu', 'torch.ops.aten.relu', '')
+    """
+    if type(function).__name__ not in ("OpOverload", "OpOverloadPacket"):
+        return ""
+    return "torch.ops." + ".".join(str(function).split(".")[:2])
+
+
+def operator_writes(function: Any) -> bool:
+    """Whether an operator of ``torch.ops`` may write to an argument of a call without ``out=``.
+
+    >>> operator_writes(torch.ops.aten.relu_.default), operator_writes(torch.ops.aten.relu_)
+    (True, True)
+    >>> operator_writes(torch.ops.aten.relu.default), operator_writes(torch.ops.aten.relu)
+    (False, False)
+    """
+    names = function.overloads() if hasattr(function, "overloads") else ()
+    overloads = [getattr(function, name) for name in names if "out" not in name] or [function]
+    schemas = [getattr(each, "_schema", None) for each in overloads]
+    return any(schema is None or schema.is_mutable for schema in schemas)
+
+
 if not TYPE_CHECKING:
     TorchDispatchMode = _needed("torch.utils._python_dispatch", "TorchDispatchMode")
 

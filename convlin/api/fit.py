@@ -22,6 +22,7 @@ _SIZES = frozenset(
     {
         "in_features", "in1_features", "in2_features", "in_channels", "num_features", "num_channels",
         "normalized_shape", "num_parameters", "input_size", "embed_dim", "kdim", "vdim", "num_embeddings",
+        "out_features", "out_channels", "embedding_dim",
     }
 )  # fmt: skip
 

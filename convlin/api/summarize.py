@@ -172,6 +172,7 @@ def _with_lines(report: Report, model: nn.Module, hints: Hints) -> Report:
 def _summary(outcome: Outcome, display: Options) -> Summary:
     summary = Summary(outcome.report, display)
     if outcome.error is not None:
-        outcome.error.add_note(f"convlin: the calls up to here\n\n{summary}")
+        said = f"\n\n{outcome.note}" if outcome.note else ""
+        outcome.error.add_note(f"convlin: the calls up to here\n\n{summary}{said}")
         raise outcome.error
     return summary

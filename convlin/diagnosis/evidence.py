@@ -89,6 +89,27 @@ def _run_right(
     gradients: bool,
 ) -> Recording | None:
     """What the model shows with all of that done; None where it was not run so, or was not right."""
+    recording = run_changed(model, plan, mode, wanted, edits, gradients=gradients)
+    if recording is None or recording.failure is not None or recording.findings:
+        return None
+    return recording if suspects(recording, batch_added=plan.adds_batch) == Suspects() else None
+
+
+def run_changed(
+    model: nn.Module,
+    plan: Plan,
+    mode: str,
+    wanted: Mapping[str, Mapping[str, Any]],
+    edits: Sequence[Edit] = (),
+    *,
+    gradients: bool,
+    careful: bool = False,
+    known: Suspects = Suspects(),  # noqa: B008 -- a tuple, which nothing changes
+) -> Recording | None:
+    """What a pass shows with layers made anew and methods edited; None where the model cannot be run so.
+
+    A ``careful`` one goes on behind what does not fit, with what is ``known`` to be a mistake although nothing raises.
+    """
     if sharded(modules_of(model)) or _shares_weights(model, wanted):
         return None
     try:
@@ -98,20 +119,16 @@ def _run_right(
         rewritten = methods(model, edits)
     except (CannotRemakeError, CannotRewriteError):
         return None
-    careful = plan.device.type == "meta"
+    careful = careful or plan.device.type == "meta"
     with ExitStack() as stack:
         keeper = stack.enter_context(untouched(model))
         stack.enter_context(prepared(model, plan, mode))
         stack.enter_context(_exchanged(model, wanted, plan.device))
         stack.enter_context(in_place(rewritten))
-        state = State(careful=careful, gradients=gradients, batch_added=plan.adds_batch, keeper=keeper)
-        recording = one_pass(model, plan, state)
-    is_right = (
-        recording.failure is None
-        and not recording.findings
-        and suspects(recording, batch_added=plan.adds_batch) == Suspects()
-    )
-    return recording if is_right else None
+        state = State(
+            careful=careful, gradients=gradients, batch_added=plan.adds_batch, suspects=known, keeper=keeper
+        )  # fmt: skip
+        return one_pass(model, plan, state)
 
 
 def _remade(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]], device: torch.device) -> dict[str, nn.Module]:

@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from convlin._util.gc_pause import paused
-from convlin.diagnosis.fixes import Lines, written
+from convlin.diagnosis.fixes import Correction, Lines, written
 from convlin.diagnosis.messages import Said, fitted, say, times
 from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
 from convlin.diagnosis.unexplained import stopped
@@ -71,7 +71,10 @@ def _found(
         else say(finding, report)
         for finding in recording.findings
     }
-    wanted = [(finding.path, _changes(finding, said[id(finding)])) for finding in recording.findings]
+    giving = {id(each): each.misfit.detail.get("giving") for each in recording.findings}
+    said |= {id(giver): say(giver, report) for giver in giving.values() if giver is not None}
+    fixable = (giving[id(each)] or each for each in recording.findings)
+    wanted = [(finding.path, _changes(finding, said[id(finding)])) for finding in fixable]
     lines = Lines(model, wanted, hints, recording, said)
     found: dict[tuple[Any, ...], tuple[Finding, Problem]] = {}
     for finding in recording.findings:
@@ -84,7 +87,9 @@ def _found(
             misfit.note,
         )
         if key not in found:
-            found[key] = finding, _problem(finding, said[id(finding)], lines)
+            giver = giving[id(finding)] or finding
+            correction = lines.correction(giver, said[id(giver)])
+            found[key] = finding, _problem(finding, said[id(finding)], correction)
     return list(found.values())
 
 
@@ -152,8 +157,7 @@ def _changes(finding: Finding, said: Said) -> dict[str, str]:
     return {} if said.forward or said.outside else written(finding.misfit.changes)
 
 
-def _problem(finding: Finding, said: Said, lines: Lines) -> Problem:
-    found = lines.correction(finding, said)
+def _problem(finding: Finding, said: Said, found: Correction) -> Problem:
     misfit = finding.misfit
     return Problem(
         kind=misfit.kind,

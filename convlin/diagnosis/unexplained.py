@@ -12,10 +12,12 @@ from typing import NamedTuple
 from torch import nn
 
 from convlin.diagnosis.messages import first_line, times
+from convlin.diagnosis.own_checks import in_words
 from convlin.inputs import Plan, model_device
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Shape, SourceKind
+from convlin.search.checked_sizes import sizes_taken
 from convlin.search.input_sizes import Smallest, Spatial, smallest_input
 from convlin.trace.call_sites import raising_line
 from convlin.trace.recording import Failure, Recording
@@ -70,6 +72,8 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
             evidence=Evidence.RUN, claims=claims,
         )  # fmt: skip
     message = f"{what} stopped the pass; {arrived} arrived\nPyTorch says: {said}"
+    if isinstance(failure.error, AssertionError) and (taken := sizes_taken(model, plan, mode, failure.error)):
+        message = f"{message}\n{in_words(taken)}"  # torch._assert
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else None
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call)

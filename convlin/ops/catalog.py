@@ -42,7 +42,13 @@ class Catalog:
         return self._full.get(name, UNKNOWN)
 
     def called(self, name: str) -> Op:
-        """The entry for a function's own name, whoever owns it: ``cat``, ``Tensor[...]``; ``UNKNOWN`` without one."""
+        """The entry for a function's own name, whoever owns it: ``cat``, ``Tensor[...]``; ``UNKNOWN`` without one.
+
+        >>> OPS.called("torch.ops.aten.cat") is OPS.called("cat"), OPS.called("torch.ops.mine.cat") is UNKNOWN
+        (True, True)
+        """
+        if name.startswith("torch.ops.") and not name.startswith("torch.ops.aten."):
+            return UNKNOWN
         bare = "[...]" if name.endswith("...]") else name.rpartition(".")[2]
         return self._full.get(name) or self._bare.get(bare, UNKNOWN)
 

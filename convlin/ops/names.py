@@ -10,6 +10,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
+from convlin._util.torch_private import operator_name, operator_writes
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Op
 
@@ -35,6 +36,8 @@ _TENSOR_ATTRIBUTES = frozenset({"T", "mT", "H", "mH", "data", "grad", "real", "i
 
 def name_of(function: Function) -> str:
     """What users write: ``Tensor.view``, ``torch.cat``, ``F.max_pool2d``, ``+``."""
+    if operator := operator_name(function):
+        return operator
     name = getattr(function, "__name__", type(function).__name__)
     if name == "__get__":
         return f"Tensor.{getattr(getattr(function, '__self__', None), '__name__', '?')}"
@@ -76,6 +79,8 @@ def _op_of(function: Function) -> Op:
 
 def may_write(function: Function) -> bool:
     """Whether a call may write to one of its arguments (``out=`` aside)."""
+    if operator_name(function):
+        return operator_writes(function)
     name = getattr(function, "__name__", "")
     if name == "__set__":
         return getattr(getattr(function, "__self__", None), "__name__", "") == "data"

@@ -121,6 +121,8 @@ class Drafts:
             around = next((first[path] for path in above(module.path) if path in first), None)
             block = Block(draft.path, draft.type)
             block.draft = draft
+            if around is not None and not around.children:  # nothing was called in there: no order of calls to keep
+                around.own_first = True
             (around.children if around is not None else self.blocks).append(block)
         if names:
             unreached.path = f"({len(names)} {'modules' if len(names) > 1 else 'module'} not reached)"

@@ -165,7 +165,7 @@ def fitting_inputs(
     declared = finding.misfit.declared
     if given is None or mapped is None or not isinstance(declared, int):
         return None
-    cheap, needs = _cheap(model, plan), dict[Spatial, int]()
+    cheap, needs = cheap_plan(model, plan), dict[Spatial, int]()
 
     def needed(size: Spatial) -> int:
         """What the Linear needs of an image of that size; nothing where the image is too small."""
@@ -279,7 +279,7 @@ def joining_inputs(
         return None
     if len({len(shape) for shape in shapes}) > 1:  # no size of the input gives one of them more axes
         return None
-    cheap = _cheap(model, plan)
+    cheap = cheap_plan(model, plan)
 
     def pass_all(sizes: Iterable[Spatial]) -> bool:
         sizes = list(sizes)
@@ -349,6 +349,6 @@ def _with(size: Spatial, axis: int, value: int) -> Spatial:
     return (*size[:axis], value, *size[axis + 1 :])
 
 
-def _cheap(model: nn.Module, plan: Plan) -> Plan:
+def cheap_plan(model: nn.Module, plan: Plan) -> Plan:
     """The plan on the meta device, or as it is for a sharded model, whose wrapper would keep the meta tensors."""
     return plan if sharded(modules_of(model)) else plan._replace(device=torch.device("meta"))

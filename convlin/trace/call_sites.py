@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import dis
 import os
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from types import FrameType
+from types import FrameType, TracebackType
 
 import torch
 from torch import Tensor
@@ -23,6 +24,7 @@ _PASSING_ON = frozenset(
     for parts in (
         ("nn", "functional.py"), ("overrides.py",), ("_jit_internal.py",), ("_tensor.py",), ("functional.py",),
         ("utils", "_device.py"), ("_C", "__init__.py"), ("nn", "utils", "rnn.py"),
+        ("_ops.py",), ("_library", "custom_ops.py"),
     )
 )  # fmt: skip
 #: The file through which every module is called.
@@ -32,6 +34,7 @@ _RUNNING = frozenset(
     {"_wrapped_call_impl", "_call_impl", "_slow_forward", "forward", "inner", "_forward_unimplemented"}
 )
 
+_RAISE = dis.opmap["RAISE_VARARGS"]
 #: The function of convlin's that calls the model: what stands around that is none of the model's code.
 MODEL_CALL = "one_pass"
 
@@ -104,12 +107,34 @@ def line_of(frame: FrameType) -> Location:
 
 def raising_line(error: BaseException) -> Location | None:
     """The user's own line that an exception came from; None where it passed through torch alone."""
-    frame, traceback = None, error.__traceback__
+    found = _raising(error)
+    return None if found is None else Location(found.tb_frame.f_code.co_filename, found.tb_lineno)
+
+
+def raising_frame(error: BaseException) -> FrameType | None:
+    """The frame of the user's own code that an exception came from."""
+    found = _raising(error)
+    return None if found is None else found.tb_frame
+
+
+def raises(error: BaseException) -> bool:
+    """Whether a ``raise`` or an ``assert`` of the user's own code (``torch._assert`` too) raised it."""
+    found = _raising(error)
+    if found is None:
+        return False
+    inside = found.tb_next
+    if inside is not None and inside.tb_frame.f_code.co_name == "_assert":
+        return True
+    return found.tb_frame.f_code.co_code[found.tb_lasti] == _RAISE
+
+
+def _raising(error: BaseException) -> TracebackType | None:
+    found, traceback = None, error.__traceback__
     while traceback is not None:
         if not traceback.tb_frame.f_code.co_filename.startswith((TORCH, CONVLIN)):
-            frame = Location(traceback.tb_frame.f_code.co_filename, traceback.tb_lineno)
+            found = traceback
         traceback = traceback.tb_next
-    return frame
+    return found
 
 
 def raised_in_torch(error: BaseException) -> bool:

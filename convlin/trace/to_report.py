@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Any
 
@@ -88,8 +88,8 @@ def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
 class Held:
     """What a model holds while a pass has it: sizes of lazy layers, and parameters used without a call.
 
-    ``known`` has the parameters and buffers of the lazy modules, by the module's identity; ``used`` the
-    identities of the modules that were not called although a function took their parameters.
+    ``known`` has the parameters and buffers of the lazy modules, by the module's identity; ``used`` what is said of
+    the modules that were not called although a function took their parameters, by identity as well.
     """
 
     def __init__(self, nodes: Sequence[Node], recording: Recording, lazy: Iterable[nn.Module] = ()) -> None:
@@ -105,11 +105,30 @@ class Held:
         others = [node.module for node in nodes if node.module._parameters and id(node.module) not in called]
         # Inside one of PyTorch's own layers nobody looks who takes which weight: that layer's own.
         used = recording.used if not others else recording.used.union(*map(_own_parameters, recording.modules))
-        self.used = {
-            id(module)
-            for module in others
-            if any(id(tensor) in used for tensor in module._parameters.values() if tensor is not None)
-        }
+        self.used: dict[int, str] = {}
+        if not used:
+            return
+        holders: dict[int, str] = {}
+        for path, module, _ in nodes if others else ():
+            if id(module) in called:
+                holders.update((key, holders.get(key, path)) for key in _own_parameters(module))
+        for module in others:
+            taken = {
+                name: id(weight)
+                for name, weight in module._parameters.items()
+                if weight is not None and id(weight) in used
+            }
+            if taken:
+                self.used[id(module)] = _said_of_use(taken, holders)
+
+
+def _said_of_use(taken: Mapping[str, int], holders: Mapping[int, str]) -> str:
+    """What is said of a module whose parameters ``taken`` were used, by the layers that hold them or by a function."""
+    owners = {holders.get(key, "") for key in taken.values()}
+    owner = owners.pop()
+    if owners or not owner:
+        return "not called as a module, but its parameters are used"
+    return f"its {' and '.join(taken)} {'is' if len(taken) == 1 else 'are'} tied to {owner}"
 
 
 def _own_parameters(module: nn.Module | None) -> Iterator[int]:
@@ -177,9 +196,7 @@ def _remark(module: nn.Module, during: Held, opaque: set[int], busy: set[int]) -
         return "runs inside TorchScript, where no call can be seen"
     if id(module) in busy:
         return "not called itself, only modules inside it"
-    if id(module) in during.used:
-        return "not called as a module, but its parameters are used"
-    return "never called"
+    return during.used.get(id(module), "never called")
 
 
 class _Parameters:

@@ -11,6 +11,7 @@ from convlin.diagnosis.messages.tools import (
     arrived,
     at,
     call_of,
+    called,
     code,
     equation,
     name_of,
@@ -263,7 +264,31 @@ def _each(sizes: tuple[int, ...]) -> str:
     return str(sizes[0] if len(set(sizes)) == 1 else sizes)
 
 
+def _producer(finding: Finding, report: Report) -> Said:
+    """Of a layer that gives another size than those behind it were made for."""
+    misfit = finding.misfit
+    noun = "channel" if misfit.kind == "out_channels" else "feature"
+    takers = list(dict.fromkeys(map(_taker, misfit.detail["takers"])))
+    listed = takers[:_MOST_TAKERS] + ([f"{len(takers) - _MOST_TAKERS} more"] if len(takers) > _MOST_TAKERS else [])
+    *first, last = listed
+    who = f"{', '.join(first)} and {last} were" if first else f"{last} was"
+    return Said(
+        f"{name_of(finding)} gives {plural(misfit.declared, noun)}; {who} made for {spell(misfit.required)}\n"
+        f"{finding.path} should give {spell(misfit.required)}",
+        f"{misfit.kind}={code(misfit.required)}",
+    )
+
+
+def _taker(finding: Finding) -> str:
+    return f"{called(finding.function)}{at(finding.where)}" if finding.function else finding.path
+
+
+_MOST_TAKERS = 4
+
 WORDS: Mapping[tuple[str, str], Words] = {
+    ("out_channels", ""): _producer,
+    ("out_features", ""): _producer,
+    ("embedding_dim", ""): _producer,
     ("in_features", ""): _in_features,
     ("in_channels", ""): _in_channels,
     ("in_channels", "permute"): _permute,

@@ -1,0 +1,191 @@
+"""One layer that gives another size than all behind it were made for: the layer to change, and not all the others.
+
+Which of the two was meant no shape tells, but one change is likelier than many. The model is run with that layer made
+anew, and only what this shows is told.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+from torch import nn
+
+from convlin.diagnosis.evidence import run_changed
+from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.silent_mistakes import suspects
+from convlin.diagnosis.what_follows import with_what_follows
+from convlin.layers import Misfit
+from convlin.ops.catalog import OPS
+from convlin.records import UNSEEN, Source, SourceKind
+from convlin.trace.recording import Finding, Recording, Written
+from convlin.trace.state import printed
+
+#: What a layer declares of the size that it gives.
+_GIVES: Mapping[type[nn.Module], str] = {
+    nn.Linear: "out_features",
+    nn.Conv1d: "out_channels", nn.Conv2d: "out_channels", nn.Conv3d: "out_channels",
+    nn.ConvTranspose1d: "out_channels", nn.ConvTranspose2d: "out_channels", nn.ConvTranspose3d: "out_channels",
+    nn.Embedding: "embedding_dim",
+}  # fmt: skip
+#: So many layers are tried, each in a run.
+_MOST_RUNS = 3
+
+
+class _Change(NamedTuple):
+    """A layer, what it declares of its output, and another size for that."""
+
+    path: str
+    kind: str
+    size: int
+
+
+def with_one_producer(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+    """The recording with one finding in place of several that one layer's size explains, where a run shows that.
+
+    A sum of two sizes, one of which a layer behind it declares, is told itself, with the layer that should give it.
+    """
+    if not recording.findings or any(each.misfit.note == "permute" for each in recording.findings):
+        return recording
+    asked: dict[_Change, list[Finding]] = {}
+    calls: dict[_Change, int] = {}
+    wrong = {finding.path for finding in recording.findings if finding.layer}
+    for finding in recording.findings:
+        for change, call in _changes(recording, finding):
+            if change.path in wrong:  # what it takes is wrong, too: which of its sizes were meant is open
+                continue
+            asked.setdefault(change, []).append(finding)
+            calls[change] = call
+    many = [change for change, takers in asked.items() if len({_taker(each) for each in takers}) > 1]
+    for change in sorted(many, key=lambda each: -len(asked[each]))[:_MOST_RUNS]:
+        proved = _run_with(recording, model, mode, retry, change, asked[change])
+        if proved is not None:
+            told = [
+                _producer(recording, change, calls[change], asked[change]),
+                *(each for each in recording.findings if _sign(each) in proved.signs),
+            ]
+            told.sort(key=lambda each: each.call)
+            return replace(recording, findings=told, failure=None, required=proved.required)
+    return _with_givers(recording, model, mode, retry)
+
+
+def _with_givers(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+    """The sums that a layer behind decides, each with the layer that should give its size."""
+    told: list[Finding] = []
+    for finding in with_what_follows(recording):
+        _, size = finding.misfit.detail.get("behind", ("", None))
+        if finding.misfit.kind == "operands" and size is not None:
+            for change, call in _changes(recording, finding):
+                if change.size == size and _run_with(recording, model, mode, retry, change, [finding]) is not None:
+                    giving = _producer(recording, change, call, [finding])
+                    misfit = finding.misfit._replace(detail={**finding.misfit.detail, "giving": giving})
+                    finding = finding._replace(misfit=misfit)
+                    break
+        told.append(finding)
+    return replace(recording, findings=told)
+
+
+class _Proved(NamedTuple):
+    signs: frozenset[tuple[Any, ...]]
+    """What is still wrong."""
+    required: dict[str, Any]
+
+
+def _run_with(
+    recording: Recording, model: nn.Module, mode: str, retry: Retry, change: _Change, explained: list[Finding]
+) -> _Proved | None:
+    """What a run with that layer shows; None where it does not settle what it should, or makes something else wrong."""
+    plan = retry.plan
+    shown = run_changed(
+        model, plan, mode, {change.path: {change.kind: change.size}},
+        gradients=retry.gradients, careful=True, known=retry.suspects,
+    )  # fmt: skip
+    if shown is None or shown.failure is not None:
+        return None
+    if suspects(shown, batch_added=plan.adds_batch) | retry.suspects != retry.suspects:
+        return None
+    before, signs = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))
+    if not signs <= before or signs & frozenset(map(_sign, explained)):
+        return None
+    return _Proved(signs, shown.required)
+
+
+def _sign(finding: Finding) -> tuple[Any, ...]:
+    misfit = finding.misfit
+    return misfit.kind, misfit.note, finding.path, finding.where, repr(misfit.declared), repr(misfit.required)
+
+
+def _taker(finding: Finding) -> tuple[Any, ...]:
+    return finding.path, finding.function, finding.where if finding.function else None
+
+
+def _changes(recording: Recording, finding: Finding) -> Iterator[tuple[_Change, int]]:
+    """The layers whose size would settle a finding, each with the index of its call."""
+    misfit, sources = finding.misfit, recording.calls[finding.call].sources
+    if misfit.kind == "operands":
+        axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
+        if misfit.note != "elementwise" or len(axes) != 1 or len(shapes) != 2 or len(sources) < 2:
+            return
+        sizes = [shape[axes[0]] for shape in shapes]
+        pairs = [(sources[0], sizes[0], sizes[1]), (sources[1], sizes[1], sizes[0])]
+    else:
+        source = sources[misfit.input] if misfit.input < len(sources) else UNSEEN
+        pairs = [(source, _one(misfit.required), _one(misfit.declared))] if misfit.changes else []
+    for source, given, wanted in pairs:
+        if type(given) is int and type(wanted) is int:
+            call = _maker(recording, source, given)
+            if call is not None:
+                index, kind = call
+                yield _Change(recording.calls[index].path, kind, wanted), index
+
+
+def _one(size: Any) -> Any:
+    return size[0] if isinstance(size, tuple) and len(size) == 1 else size
+
+
+def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] | None:
+    """The call of the layer that gave a tensor its size, and what declares it; None where that is not sure."""
+    while source.is_made:
+        if source.kind is SourceKind.JOIN:
+            met = [each for each in recording.joins[source.number].sources if each.is_made]
+            if len(met) != 1:
+                return None
+            source = met[0]
+            continue
+        index = source.number
+        call, module = recording.calls[index], recording.modules[index]
+        kind = _GIVES.get(type(module)) if module is not None else None
+        if kind is not None and getattr(module, kind) == size:
+            return index, kind
+        if not call.sources or not call.inputs or kind is not None or not _hands_on(recording, index, size):
+            return None
+        source = call.sources[0]
+    return None
+
+
+def _hands_on(recording: Recording, index: int, size: int) -> bool:
+    """Whether a call leaves the axis of channels, or the last one, as it is."""
+    call = recording.calls[index]
+    if not call.outputs:
+        return False
+    given, made = call.inputs[0].shape, call.outputs[0].shape
+    if not any(len(given) > axis and len(made) > axis and given[axis] == made[axis] == size for axis in (1, -1)):
+        return False
+    if call.is_function:
+        op = OPS.called(call.type)
+        return op.hands_on or op.makes_feature_map
+    return not call.inner
+
+
+def _producer(recording: Recording, change: _Change, call: int, takers: list[Finding]) -> Finding:
+    called, module = recording.calls[call], recording.modules[call]
+    assert module is not None
+    declared, written = getattr(module, change.kind), recording.written.get(call, Written())
+    misfit = Misfit(
+        change.kind, declared, change.size, "producer", {"takers": tuple(takers)}, changes={change.kind: change.size}
+    )
+    source = called.sources[0] if called.sources else UNSEEN
+    return Finding(
+        misfit, called.path, call, called.inputs, source, printed(module), where=written.where, called_as=written.path
+    )

@@ -1,0 +1,128 @@
+"""Sizes that a model takes whose own code refused the given one: found by running it at others."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import pairwise
+from math import prod
+from typing import Any
+
+from torch import nn
+
+from convlin.inputs import Plan
+from convlin.search.input_sizes import Spatial, cheap_plan, record_at, spatial_size
+from convlin.trace.call_sites import raises, raising_frame
+
+#: Numbers beyond these are no sides of an image, and larger images are not run.
+_LARGEST_SIDE = 1024
+_LARGEST = 1 << 20
+_MOST_RUNS = 50
+_DOUBLINGS = 5
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """Sizes that the model takes as it is; each was run."""
+
+    sizes: tuple[Spatial, ...]
+    multiple: int | None = None
+    """They are multiples of it, and one more than a multiple was refused."""
+    refused: tuple[Spatial, ...] = ()
+    """Sizes beside the one that is taken, which are refused like the given one."""
+    end: str = ""
+    """``smallest`` or ``largest``: of that form none beyond is taken."""
+
+
+def sizes_taken(model: nn.Module, plan: Plan, mode: str, error: BaseException) -> Taken | None:
+    """What is taken where ``error`` left the model's own code; None where no size that was tried is."""
+    given = spatial_size(plan)
+    if given is None or not raises(error):
+        return None
+    numbers = list(dict.fromkeys(_numbers(error)))
+    cheap = cheap_plan(model, plan)
+    known: dict[Spatial, bool] = {given: False}
+
+    def takes(size: Spatial) -> bool:
+        if size not in known:
+            if len(known) > _MOST_RUNS or min(size) < 1 or prod(size) > _LARGEST:
+                return False
+            known[size] = _is_right(model, cheap, mode, size)
+        return known[size]
+
+    taken = _multiples(given, numbers, takes) or _near(given, numbers, takes)
+    if taken is None or not all(_is_right(model, plan, mode, size) for size in taken.sizes):
+        return None
+    return None if any(_is_right(model, plan, mode, size) for size in taken.refused) else taken
+
+
+def _is_right(model: nn.Module, plan: Plan, mode: str, size: Spatial) -> bool:
+    recording = record_at(model, plan, mode, size)
+    return recording.failure is None and not recording.findings
+
+
+def _multiples(given: Spatial, numbers: list[tuple[int, ...]], takes: Callable[[Spatial], bool]) -> Taken | None:
+    for multiple in sorted({2, 4, 8, 16, 32, *(each[0] for each in numbers if len(each) == 1 and each[0] <= 64)}):
+        above = tuple(-(-size // multiple) * multiple for size in given)
+        below = tuple(size // multiple * multiple for size in given)
+        if above == given:
+            continue
+        nearest = tuple(size for size in (below, above) if min(size) > 0 and takes(size))
+        if above not in nearest or not takes(_plus(above, multiple)):
+            continue
+        beside = _plus(above, 1)
+        if not takes(beside) and not takes(_plus(above, multiple + 1)):
+            return Taken(nearest, multiple, refused=(beside,))
+    return None
+
+
+def _near(given: Spatial, numbers: list[tuple[int, ...]], takes: Callable[[Spatial], bool]) -> Taken | None:
+    """The first size that is taken of those that the code names, then of larger and smaller ones."""
+    for size in _candidates(given, numbers):
+        if not takes(size):
+            continue
+        less, more = _plus(size, -1), _plus(size, 1)
+        if not takes(less) and not takes(more):
+            return Taken((size,), refused=tuple(each for each in (less, more) if min(each) > 0))
+        if len(set(given)) == len(set(size)) == 1:
+            return _end(given[0], size[0], len(given), takes)
+        return Taken((size,))
+    return None
+
+
+def _candidates(given: Spatial, numbers: list[tuple[int, ...]]) -> Iterator[Spatial]:
+    yield from (each for each in numbers if len(each) == len(given))
+    yield from (each * len(given) for each in numbers if len(each) == 1)
+    for power in range(1, _DOUBLINGS + 1):
+        yield tuple(size << power for size in given)
+        yield tuple(size >> power for size in given)
+
+
+def _end(refused: int, taken: int, rank: int, takes: Callable[[Spatial], bool]) -> Taken:
+    """The size between one that is refused and one that is taken from which on it is: by bisection."""
+    end = "smallest" if refused < taken else "largest"
+    while abs(taken - refused) > 1:
+        middle = (taken + refused) // 2
+        taken, refused = (middle, refused) if takes((middle,) * rank) else (taken, middle)
+    return Taken(((taken,) * rank,), refused=((refused,) * rank,), end=end)
+
+
+def _plus(size: Spatial, more: int) -> Spatial:
+    return tuple(each + more for each in size)
+
+
+def _numbers(error: BaseException) -> Iterator[tuple[int, ...]]:
+    """Numbers that may be sizes, some of them together: in what the error says, and where it was raised."""
+    said = [int(number) for number in re.findall(r"\d+", str(error)) if len(number) < 5]
+    found: list[Any] = [*said, *pairwise(said)]
+    frame = raising_frame(error)
+    if frame is not None:
+        own = frame.f_locals.get("self")
+        found += [*frame.f_locals.values(), *frame.f_code.co_consts]
+        found += [value for name, value in getattr(own, "__dict__", {}).items() if name != "training"]
+    for value in found:
+        together = tuple(value) if isinstance(value, tuple | list) and len(value) <= 3 else (value,)
+        if together and all(type(each) is int and 1 < each <= _LARGEST_SIDE for each in together):
+            yield together
+            yield from ((each,) for each in together)
