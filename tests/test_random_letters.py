@@ -22,6 +22,9 @@ from convlin.records import Accepts
 from tests.properties import examples
 
 COUNT = int(os.environ.get("CONVLIN_RANDOM_LETTERS", examples(60).max_examples))
+
+#: PyTorch says once that it copies the input for it; the models draw it on purpose.
+pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
 #: How many models one test draws: a test more for every so many.
 TOGETHER = 10
 CHANNELS = 4
