@@ -274,7 +274,7 @@ def _producer(finding: Finding, report: Report) -> Said:
     who = f"{', '.join(first)} and {last} were" if first else f"{last} was"
     return Said(
         f"{name_of(finding)} gives {plural(misfit.declared, noun)}; {who} made for {spell(misfit.required)}\n"
-        f"{finding.path} should give {spell(misfit.required)}",
+        f"{finding.path} should give {spell(misfit.required)}, or all of these take {spell(misfit.declared)}",
         f"{misfit.kind}={code(misfit.required)}",
     )
 
