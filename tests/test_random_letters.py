@@ -463,7 +463,7 @@ def test_models_that_were_told_wrong(seed: int) -> None:
     assert faults(seed) == []
 
 
-@pytest.mark.parametrize("seed", [77, 186, 199, 315, 392])
+@pytest.mark.parametrize("seed", [4, 77, 186, 199, 315, 392])
 def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
     """A part in front of what needs even sizes, a large input that the first layer makes small, windows of a part, and
     a Linear behind a piece that is as wide as the map where that is small."""

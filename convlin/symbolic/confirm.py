@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Iterator, Sequence
 from typing import Any
 
+import torch
+
 from convlin.records import Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
@@ -35,6 +37,8 @@ _LEAST_ANEW = 16
 _MOST_STOOD_IN = 6
 #: How many sizes are looked at, and how many calls these runs may make together.
 _FEWEST_LOOKS, _MOST_LOOKS, _MOST_CALLS = 40, 70, 15_000
+#: Where none of these can be run: so many of the small sizes, and as many of the others, at which equations hold.
+_EQUATIONS_UP_TO, _MOST_EQUAL = 300, 12
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
 _MOST_TAKEN = 6
 
@@ -179,7 +183,26 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     if followed.recording.findings:  # the small ones first: they cost least
         near.reverse()
     best.look_at(point for point in near if point not in best.points)
+    if not best.seen:
+        best.look_at(_where_equations_hold(followed))
     return repaired(best, trials)
+
+
+def _where_equations_hold(followed: Followed) -> list[Point]:
+    """Some sizes, small ones first, at which what has to be equal on the way is: a model that joins takes few."""
+    equations = [each.expression for each in followed.conditions if each.is_equation]
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    if not equations or not names:
+        return []
+    sizes = torch.arange(1, _EQUATIONS_UP_TO + 1)
+    evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
+    try:
+        holds = torch.stack([torch.as_tensor(evaluation(each)).expand(len(sizes)) for each in equations]).all(0)
+    except (NotImplementedError, ArithmeticError, RuntimeError):
+        return []
+    found = sizes[holds].tolist()
+    chosen = [*found[:_MOST_EQUAL], *found[_MOST_EQUAL :: max(1, len(found) // _MOST_EQUAL)]]
+    return [{**followed.sample, **dict.fromkeys(names, size)} for size in chosen]
 
 
 def repaired(best: Confirmed, trials: Trials) -> Confirmed:
