@@ -64,16 +64,7 @@ def _carried(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
 
 def _paired(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
     loop = _loop_around(parsed, node)
-    match loop:
-        case ast.For(target=target, iter=pairs):
-            pass
-        case ast.ListComp(generators=[ast.comprehension(target=target, iter=pairs, ifs=[])]):
-            pass
-        case ast.GeneratorExp(generators=[ast.comprehension(target=target, iter=pairs, ifs=[])]):
-            pass
-        case _:
-            return None
-    match target, pairs:
+    match _goes_through(loop):
         case (
             ast.Tuple(elts=[ast.Name(id=first), ast.Name()]),
             ast.Call(func=ast.Name(id="zip"), args=[front, ast.Subscript(value=ast.Name(id=sequence)) as rest]),
@@ -81,6 +72,7 @@ def _paired(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
             pass
         case _:
             return None
+    assert loop is not None
     used = uses_of(loop, name)
     whole = front.value if isinstance(front, ast.Subscript) and ast.unparse(front.slice) == ":-1" else front
     if used is None or used[0] != [node] or len(used[1]) != 1 or ast.unparse(rest.slice) != "1:":
@@ -92,19 +84,12 @@ def _paired(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
 
 def _counted(parsed: Parsed, node: ast.Subscript, sequence: str, index: str) -> FirstRound | None:
     loop = _loop_around(parsed, node)
-    match loop:
-        case ast.For(target=ast.Name(id=counter), iter=ast.Call(func=ast.Name(id="range"), args=[_])):
-            pass
-        case ast.ListComp(
-            generators=[
-                ast.comprehension(
-                    target=ast.Name(id=counter), iter=ast.Call(func=ast.Name(id="range"), args=[_]), ifs=[]
-                )
-            ]
-        ):
+    match _goes_through(loop):
+        case (ast.Name(id=counter), ast.Call(func=ast.Name(id="range"), args=[_])):
             pass
         case _:
             return None
+    assert loop is not None
     used = uses_of(loop, counter)
     if counter != index or used is None or len(used[1]) != 1:
         return None
@@ -115,6 +100,19 @@ def _counted(parsed: Parsed, node: ast.Subscript, sequence: str, index: str) -> 
         return outer is node or (is_next and _is_inside(parsed, each, loop))
 
     return _first_entry(parsed, loop, sequence, is_own)
+
+
+def _goes_through(loop: ast.AST | None) -> tuple[ast.expr, ast.expr] | None:
+    """What a loop binds at every turn, and what it goes through; None where it leaves some out, or is another."""
+    match loop:
+        case ast.For(target=target, iter=given):
+            return target, given
+        case (
+            ast.ListComp(generators=[ast.comprehension(target=target, iter=given, ifs=[])])
+            | ast.GeneratorExp(generators=[ast.comprehension(target=target, iter=given, ifs=[])])
+        ):
+            return target, given
+    return None
 
 
 def _first_entry(parsed: Parsed, loop: ast.AST, sequence: str, is_own: Callable[[ast.Name], bool]) -> FirstRound | None:
