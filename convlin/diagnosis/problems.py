@@ -20,7 +20,8 @@ from convlin.diagnosis.unexplained import stopped
 from convlin.diagnosis.what_follows import with_what_follows
 from convlin.inputs import Dummy, Plan
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Report
-from convlin.search.input_sizes import fitting_inputs, joining_inputs
+from convlin.search.fitting import fitting_inputs
+from convlin.search.joining import joining_inputs
 from convlin.trace.recording import Failure, Finding, Recording
 
 Hints = Iterable[Any]

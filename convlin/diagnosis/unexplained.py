@@ -18,7 +18,8 @@ from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Shape, SourceKind
 from convlin.search.checked_sizes import sizes_taken
-from convlin.search.input_sizes import Smallest, Spatial, smallest_input
+from convlin.search.resized import Spatial
+from convlin.search.smallest import Smallest, smallest_input
 from convlin.trace.call_sites import raising_line
 from convlin.trace.recording import Failure, Recording
 

@@ -12,12 +12,11 @@ from typing import Any
 from torch import nn
 
 from convlin.inputs import Plan
-from convlin.search.input_sizes import Spatial, cheap_plan, record_at, spatial_size
+from convlin.search.resized import LARGEST, Spatial, cheap_plan, record_at, spatial_size
 from convlin.trace.call_sites import raises, raising_frame
 
-#: Numbers beyond these are no sides of an image, and larger images are not run.
+#: Numbers beyond it are no sides of an image.
 _LARGEST_SIDE = 1024
-_LARGEST = 1 << 20
 _MOST_RUNS = 50
 _DOUBLINGS = 5
 
@@ -46,7 +45,7 @@ def sizes_taken(model: nn.Module, plan: Plan, mode: str, error: BaseException) -
 
     def takes(size: Spatial) -> bool:
         if size not in known:
-            if len(known) > _MOST_RUNS or min(size) < 1 or prod(size) > _LARGEST:
+            if len(known) > _MOST_RUNS or min(size) < 1 or prod(size) > LARGEST:
                 return False
             known[size] = _is_right(model, cheap, mode, size)
         return known[size]

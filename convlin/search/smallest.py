@@ -1,0 +1,116 @@
+"""The smallest input that passes, where the given one is too small."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from math import prod
+
+from torch import nn
+
+from convlin.inputs import Plan
+from convlin.ops.catalog import OPS
+from convlin.search.fitting import fitting_inputs
+from convlin.search.resized import LARGEST, Spatial, record_at, resized, runs_at, spatial_size, with_axis
+from convlin.trace.recording import Finding, Recording
+
+
+@dataclass(frozen=True, slots=True)
+class Smallest:
+    """The smallest input that passes."""
+
+    given: Spatial
+    required: Spatial
+    """It passes, and with one pixel less on any axis the model fails: each was run."""
+    is_right: bool
+    """The model runs there as it is: nothing else is wrong with it."""
+    fits: tuple[str, Spatial] | None = None
+    """The path of the Linear that asks for it, and the largest input that this one takes."""
+    reaches: Finding | None = None
+    """A Linear that is wrong whatever the input, and was not reached: ``required`` leads so far."""
+
+
+def smallest_input(model: nn.Module, plan: Plan, mode: str, recording: Recording) -> Smallest | None:
+    """The smallest input that passes, where the pass stopped for want of size.
+
+    None where a larger input does not help.
+    """
+    found = _smallest_to_the_end(model, plan, mode, recording)
+    if found is None:
+        return None
+    given, smallest = found
+    there = record_at(model, plan, mode, smallest)
+    for finding in there.findings:
+        if finding.misfit.kind == "in_features":
+            ends = fitting_inputs(model, resized(plan, smallest), mode, there, finding)
+            if ends is None:
+                return Smallest(given, smallest, is_right=False, reaches=finding)
+            is_right = not record_at(model, plan, mode, ends[0]).findings
+            return Smallest(given, ends[0], is_right, (finding.path, ends[1]))
+    return Smallest(given, smallest, is_right=not there.findings)
+
+
+def _smallest_to_the_end(
+    model: nn.Module, plan: Plan, mode: str, recording: Recording
+) -> tuple[Spatial, Spatial] | None:
+    """The spatial size that was given, and the smallest at which a pass reaches the end with stand-ins."""
+    given = spatial_size(plan)
+    if given is None or not _stopped_in_feature_map(recording):
+        return None
+    known: dict[Spatial, bool] = {}
+
+    def passes(size: Spatial) -> bool:
+        if size not in known:
+            known[size] = runs_at(model, plan, mode, size)
+        return known[size]
+
+    enough = _enlarged(given, passes)
+    if enough is None:
+        return None
+    required = list(enough)
+    # Each axis by itself, the others ample; twice, since a smaller neighbor can ask for more.
+    for _ in range(2):
+        for axis in range(len(required)):
+            required[axis] = _smallest(passes, tuple(required), axis)
+    smallest = tuple(required)
+    proved = passes(smallest) and not any(
+        size > 1 and passes(with_axis(smallest, axis, size - 1)) for axis, size in enumerate(smallest)
+    )
+    return (given, smallest) if proved else None
+
+
+def _stopped_in_feature_map(recording: Recording) -> bool:
+    failure = recording.failure
+    if failure is None or failure.call < 0:
+        return False
+    function = failure.function or recording.calls[failure.call].type
+    return recording.rule(failure.call).makes_feature_map or OPS.called(function).makes_feature_map
+
+
+def _enlarged(given: Spatial, passes: Callable[[Spatial], bool]) -> Spatial | None:
+    """A size that passes: the given one, doubled until it does."""
+    side = max(given)
+    for _ in _doublings():
+        side *= 2
+        size = tuple(max(side, value) for value in given)
+        if prod(size) > LARGEST:
+            return None
+        if passes(size):
+            return size
+    return None
+
+
+def _doublings() -> Iterator[int]:
+    return iter(range(20))
+
+
+def _smallest(passes: Callable[[Spatial], bool], size: Spatial, axis: int) -> int:
+    """The smallest value of one axis that passes with the others as in ``size``, which passes; by bisection."""
+    low, high = 0, size[axis]
+    while high - low > 1:
+        middle = (low + high) // 2
+        if passes(with_axis(size, axis, middle)):
+            high = middle
+        else:
+            low = middle
+    return high
