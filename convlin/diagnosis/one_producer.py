@@ -19,7 +19,7 @@ from convlin.diagnosis.what_follows import with_what_follows
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.records import UNSEEN, Source, SourceKind
-from convlin.trace.recording import Finding, Recording, Written
+from convlin.trace.recording import Finding, Recording, Written, of_operands
 from convlin.trace.state import printed
 
 #: What a layer declares of the size that it gives.
@@ -124,6 +124,7 @@ def _changes(recording: Recording, finding: Finding) -> Iterator[tuple[_Change, 
     """The layers whose size would settle a finding, each with the index of its call."""
     misfit, sources = finding.misfit, recording.calls[finding.call].sources
     if misfit.kind == "operands":
+        sources = of_operands(finding, sources)
         axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
         if misfit.note != "elementwise" or len(axes) != 1 or len(shapes) != 2 or len(sources) < 2:
             return

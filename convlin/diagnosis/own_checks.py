@@ -7,6 +7,7 @@ from torch import nn
 from convlin.diagnosis.messages import times
 from convlin.inputs import Plan
 from convlin.search.checked_sizes import Taken, sizes_taken
+from convlin.search.resized import Resized
 from convlin.trace.call_sites import raising_line
 
 
@@ -14,7 +15,7 @@ def note(model: nn.Module, plan: Plan, mode: str, error: BaseException) -> str:
     """A sentence of the sizes that the model takes as it is; empty where none was found by running it."""
     if not isinstance(error, AssertionError | ValueError | RuntimeError):
         return ""
-    taken = sizes_taken(model, plan, mode, error)
+    taken = sizes_taken(Resized(model, plan, mode), error)
     if taken is None:
         return ""
     where = raising_line(error)

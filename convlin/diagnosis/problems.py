@@ -13,15 +13,15 @@ from typing import Any
 from torch import nn
 
 from convlin._util.gc_pause import paused
+from convlin.diagnosis.claims import claims_about
 from convlin.diagnosis.fixes import Correction, Lines, written
-from convlin.diagnosis.messages import Said, fitted, say, times
+from convlin.diagnosis.messages import Said, fitted, say
 from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
 from convlin.diagnosis.unexplained import stopped
 from convlin.diagnosis.what_follows import with_what_follows
 from convlin.inputs import Dummy, Plan
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Report
-from convlin.search.fitting import fitting_inputs
-from convlin.search.joining import joining_inputs
+from convlin.search.resized import Resized
 from convlin.trace.recording import Failure, Finding, Recording
 
 Hints = Iterable[Any]
@@ -45,7 +45,7 @@ def diagnose(
         elif all(other.call >= finding.call for other in recording.findings):  # nothing stands in, in front of it
             asked = "image" if finding.misfit.kind == "in_features" else finding.misfit.kind
             if asked not in answered:
-                claims = _other_inputs(recording, finding, model, plan, mode)
+                claims = claims_about(recording, finding, Resized(model, plan, mode))
                 if claims:
                     answered.add(asked)
                     answer = ": ".join(claim.text for claim in claims)
@@ -118,35 +118,6 @@ def batch_in_shape(report: Report, plan: Plan) -> Problem:
         evidence=Evidence.RUN,
         claims=(Claim(ClaimKind.BATCH, runs, Evidence.RUN),),
     )
-
-
-def _other_inputs(recording: Recording, finding: Finding, model: nn.Module, plan: Plan, mode: str) -> tuple[Claim, ...]:
-    """For which inputs the model would be right as it is, where a wrong input may be the mistake."""
-    misfit = finding.misfit
-    if misfit.kind == "in_features":
-        ends = fitting_inputs(model, plan, mode, recording, finding)
-        if ends is None:
-            return ()
-        smallest, largest = map(times, ends)
-        span = smallest if smallest == largest else f"{smallest} to {largest}"
-        of = "an input of length" if len(ends[0]) == 1 else "an input of"
-        text = f"in_features={misfit.declared} is right for {of} {span}"
-        return (Claim(ClaimKind.FITS, text, Evidence.RUN, ends),)
-    if misfit.kind == "operands":
-        found = joining_inputs(model, plan, mode, finding)
-        if found is None:
-            return ()
-        multiple, sizes, pass_as_they_are = found
-        listed = " and ".join(map(times, sizes))
-        passes = f"inputs of {listed} {'pass' if len(sizes) > 1 else 'passes'}"
-        told = (
-            Claim(ClaimKind.PASSES, passes, Evidence.RUN, sizes)
-            if pass_as_they_are
-            else Claim(ClaimKind.JOINS, f"with inputs of {listed} they go together", Evidence.RUN, sizes)
-        )
-        multiples = Claim(ClaimKind.MULTIPLES, f"multiples of {multiple}", Evidence.DERIVED, sizes)
-        return (told, multiples) if multiple else (told,)
-    return ()
 
 
 def _is_explained(failure: Failure, found: bool) -> bool:

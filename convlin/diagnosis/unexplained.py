@@ -18,7 +18,7 @@ from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Shape, SourceKind
 from convlin.search.checked_sizes import sizes_taken
-from convlin.search.resized import Spatial
+from convlin.search.resized import Resized, Spatial
 from convlin.search.smallest import Smallest, smallest_input
 from convlin.trace.call_sites import raising_line
 from convlin.trace.recording import Failure, Recording
@@ -60,7 +60,8 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
         )
         advice = f"pass output_size={tuple(shape[2:])}, the size that {pool} was given"
         return Problem("error", failure.path, message=message, fix=advice, where=where, call=call)
-    smallest = smallest_input(model, plan, mode, recording)
+    sizes = Resized(model, plan, mode)
+    smallest = smallest_input(sizes, recording)
     if smallest is not None and any(map(lt, smallest.given, smallest.required)):
         given, required = smallest.given, smallest.required
         sentence, claims = _from_where_on(smallest)
@@ -73,7 +74,7 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
             evidence=Evidence.RUN, claims=claims,
         )  # fmt: skip
     message = f"{what} stopped the pass; {arrived} arrived\nPyTorch says: {said}"
-    if isinstance(failure.error, AssertionError) and (taken := sizes_taken(model, plan, mode, failure.error)):
+    if isinstance(failure.error, AssertionError) and (taken := sizes_taken(sizes, failure.error)):
         message = f"{message}\n{in_words(taken)}"  # torch._assert
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else None

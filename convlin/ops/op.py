@@ -60,6 +60,7 @@ class StandIn(Enum):
     ELEMENTWISE = "elementwise"
     JOIN = "join"
     PRODUCT = "product"
+    EINSUM = "einsum"
     NORMALIZATION = "normalization"
 
 

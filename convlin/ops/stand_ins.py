@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from itertools import combinations
 from math import prod
 from typing import Any
 
@@ -109,7 +110,7 @@ def _linear(
     if name:
         misfit = Misfit(name, declared, required, changes={name: required})
     else:
-        shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
+        shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape)), "meet": ((-1, -1),)}
         misfit = Misfit("operands", declared, required, "linear", shapes)
     result = zeros(tensor, (*tensor.shape[:-1], weight.shape[0]), weight.dtype)
     return Recovery((misfit,), result)
@@ -148,21 +149,62 @@ def _convolution(
 def _elementwise(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
-    given = _two_tensors(args, kwargs, "input", "other")
-    if given is None:
+    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    for (one, left), (two, right) in combinations(enumerate(tensors), 2):
+        axes = [
+            -axis
+            for axis in range(1, min(left.dim(), right.dim()) + 1)
+            if left.shape[-axis] != right.shape[-axis] and 1 not in (left.shape[-axis], right.shape[-axis])
+        ]
+        if not axes:
+            continue
+        shapes = (tuple(left.shape), tuple(right.shape))
+        meet = tuple((axis, axis) for axis in axes)
+        detail = {"axes": tuple(axes), "shapes": shapes, "tensors": (one, two), "meet": meet}
+        larger = left if left.dim() >= right.dim() else right
+        made = function(*map(_one_of, args), **{name: _one_of(value) for name, value in kwargs.items()})
+        return Recovery((Misfit("operands", *shapes, "elementwise", detail),), zeros(larger, larger.shape, made.dtype))
+    return None
+
+
+def _one_of(value: Any) -> Any:
+    """One number like those of a tensor; everything else as it is."""
+    return zeros(value, ()) if isinstance(value, Tensor) else value
+
+
+def _einsum(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    """A sum over letters, one of which has two sizes: the first of them counts."""
+    equation, *tensors = args if args else ("",)
+    if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
+        tensors = list(tensors[0])
+    if not isinstance(equation, str) or not all(isinstance(value, Tensor) for value in tensors):
         return None
-    left, right = given
-    axes = [
-        -axis
-        for axis in range(1, min(left.dim(), right.dim()) + 1)
-        if left.shape[-axis] != right.shape[-axis] and 1 not in (left.shape[-axis], right.shape[-axis])
-    ]
-    if not axes:
+    given, arrow, made = equation.replace(" ", "").partition("->")
+    if not arrow:
+        made = "".join(sorted(name for name in set(given) - {","} if given.count(name) == 1))
+    operands = given.split(",")
+    if [len(names) for names in operands] != [value.dim() for value in tensors]:
         return None
-    shapes = (tuple(left.shape), tuple(right.shape))
-    misfit = Misfit("operands", *shapes, "elementwise", {"axes": tuple(axes), "shapes": shapes})
-    larger = left if left.dim() >= right.dim() else right
-    return Recovery((misfit,), zeros(larger, larger.shape))
+    met: dict[str, tuple[int, int]] = {}
+    sizes = [list(value.shape) for value in tensors]
+    misfits: list[Misfit] = []
+    for index, names in enumerate(operands):
+        for axis, name in enumerate(names):
+            first, at = met.setdefault(name, (index, axis))
+            known, size = sizes[first][at], sizes[index][axis]
+            if known == size or 1 in (known, size):
+                continue
+            sizes[index][axis] = known
+            shapes = (tuple(tensors[first].shape), tuple(tensors[index].shape))
+            detail = {"shapes": shapes, "tensors": (first, index), "meet": ((at, axis),), "letter": name,
+                      "made": tuple(index for index, each in enumerate(made) if each == name)}  # fmt: skip
+            misfits.append(Misfit("operands", size, known, "einsum", detail))
+    if not misfits:
+        return None
+    fitting = [zeros(value, shape) for value, shape in zip(tensors, sizes, strict=True)]
+    return Recovery(tuple(misfits), function(equation, *fitting))
 
 
 def _concatenate(
@@ -211,7 +253,8 @@ def _matmul(
     inner = right.shape[-2] if right.dim() > 1 else right.shape[0]
     if left.dim() == 0 or right.dim() == 0 or left.shape[-1] == inner:
         return None
-    detail: dict[str, Any] = {"shapes": (tuple(left.shape), tuple(right.shape))}
+    meet = ((-1, -2 if right.dim() > 1 else 0),)
+    detail: dict[str, Any] = {"shapes": (tuple(left.shape), tuple(right.shape)), "meet": meet}
     turned = _turned(left, right)
     if turned is not None:
         which, made = turned
@@ -274,5 +317,6 @@ _WAYS: Mapping[StandIn, Way] = {
     StandIn.ELEMENTWISE: _elementwise,
     StandIn.JOIN: _concatenate,
     StandIn.PRODUCT: _matmul,
+    StandIn.EINSUM: _einsum,
     StandIn.NORMALIZATION: _normalize,
 }

@@ -9,10 +9,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
-from torch import nn
-
-from convlin.inputs import Plan
-from convlin.search.resized import LARGEST, Spatial, cheap_plan, record_at, spatial_size
+from convlin.search.resized import LARGEST, Resized, Spatial
 from convlin.trace.call_sites import raises, raising_frame
 
 #: Numbers beyond it are no sides of an image.
@@ -34,31 +31,25 @@ class Taken:
     """``smallest`` or ``largest``: of that form none beyond is taken."""
 
 
-def sizes_taken(model: nn.Module, plan: Plan, mode: str, error: BaseException) -> Taken | None:
+def sizes_taken(model: Resized, error: BaseException) -> Taken | None:
     """What is taken where ``error`` left the model's own code; None where no size that was tried is."""
-    given = spatial_size(plan)
+    given = model.given
     if given is None or not raises(error):
         return None
     numbers = list(dict.fromkeys(_numbers(error)))
-    cheap = cheap_plan(model, plan)
     known: dict[Spatial, bool] = {given: False}
 
     def takes(size: Spatial) -> bool:
         if size not in known:
             if len(known) > _MOST_RUNS or min(size) < 1 or prod(size) > LARGEST:
                 return False
-            known[size] = _is_right(model, cheap, mode, size)
+            known[size] = model.on_meta.is_right(size)
         return known[size]
 
     taken = _multiples(given, numbers, takes) or _near(given, numbers, takes)
-    if taken is None or not all(_is_right(model, plan, mode, size) for size in taken.sizes):
+    if taken is None or not all(map(model.is_right, taken.sizes)):
         return None
-    return None if any(_is_right(model, plan, mode, size) for size in taken.refused) else taken
-
-
-def _is_right(model: nn.Module, plan: Plan, mode: str, size: Spatial) -> bool:
-    recording = record_at(model, plan, mode, size)
-    return recording.failure is None and not recording.findings
+    return None if any(map(model.is_right, taken.refused)) else taken
 
 
 def _multiples(given: Spatial, numbers: list[tuple[int, ...]], takes: Callable[[Spatial], bool]) -> Taken | None:

@@ -5,40 +5,32 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from torch import nn
-
-from convlin.inputs import Plan
-from convlin.search.resized import LARGEST, Spatial, cheap_plan, record_at, runs_at, spatial_size
+from convlin.search.resized import LARGEST, Resized, Spatial
 from convlin.trace.recording import Finding
 
 
-def joining_inputs(
-    model: nn.Module, plan: Plan, mode: str, finding: Finding
-) -> tuple[int | None, tuple[Spatial, ...], bool] | None:
+def joining_inputs(model: Resized, finding: Finding) -> tuple[int | None, tuple[Spatial, ...], bool] | None:
     """Inputs near the given one at which two tensors go together that do not now, and what they are multiples of.
 
     Found out on the meta device, and those that are returned were run for real; the last says whether the model
     takes them as it is, with nothing else wrong.
     """
-    given = spatial_size(plan)
+    given = model.given
     shapes = finding.misfit.detail.get("shapes", ())
     axes = finding.misfit.detail.get("axes", ())
     if given is None or len(shapes) < 2 or not axes or any(axis % len(shapes[0]) < 2 for axis in axes):
         return None
     if len({len(shape) for shape in shapes}) > 1:  # no size of the input gives one of them more axes
         return None
-    cheap = cheap_plan(model, plan)
 
     def pass_all(sizes: Iterable[Spatial]) -> bool:
         sizes = list(sizes)
         if any(prod(size) > LARGEST for size in sizes):
             return False
-        return all(runs_at(model, cheap, mode, size) for size in sizes) and all(
-            runs_at(model, plan, mode, size) for size in sizes
-        )
+        return all(map(model.on_meta.runs, sizes)) and all(map(model.runs, sizes))
 
     def pass_as_they_are(sizes: Iterable[Spatial]) -> bool:
-        return not any(record_at(model, plan, mode, size).findings for size in sizes)
+        return all(map(model.is_right, sizes))
 
     for multiple in (2, 4, 8, 16, 32, 64):
         above = tuple(-(-size // multiple) * multiple for size in given)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Any
 
 import torch
@@ -21,15 +22,84 @@ Spatial = tuple[int, ...]
 LARGEST = 1 << 20
 
 
-def spatial_size(plan: Plan) -> Spatial | None:
-    """Height and width (or length, or depth too) of the first input that has channels; None without one.
+@dataclass(frozen=True)
+class Resized:
+    """One model that is run at other sizes of the input that ``plan`` has."""
 
-    Where none has channels, the length of a signal or of a sequence of words that is given without any.
-    """
-    given = (*plan.args, *plan.kwargs.values())
-    return next((found for value in given if (found := _spatial(value)) is not None), None) or next(
-        (found for value in given if (found := _length(value)) is not None), None
-    )
+    model: nn.Module
+    plan: Plan
+    mode: str
+    of_sequence: bool = False
+    """What changes is the length of a sequence of features, ``(L, C)``, and not what lies behind the channels."""
+
+    @cached_property
+    def given(self) -> Spatial | None:
+        """Height and width (or length, or depth too) of the first input that has channels; None without one.
+
+        Where none has channels, the length of a signal or of a sequence of words that is given without any.
+        """
+        values = (*self.plan.args, *self.plan.kwargs.values())
+        read = self._sequence if self.of_sequence else _spatial
+        found = next((sizes for value in values if (sizes := read(value)) is not None), None)
+        if found is not None or self.of_sequence:
+            return found
+        return next((sizes for value in values if (sizes := _length(value)) is not None), None)
+
+    @staticmethod
+    def _sequence(value: Any) -> Spatial | None:
+        if isinstance(value, Dummy) and value.dtype.is_floating_point and len(value.shape) == 2:
+            length = value.shape[0]
+            return (length,) if isinstance(length, int) else None
+        if isinstance(value, Tensor) and not value.is_nested and value.is_floating_point() and value.dim() == 3:
+            return (value.shape[1],)
+        return None
+
+    @cached_property
+    def on_meta(self) -> Resized:
+        """The same on the meta device, or as it is for a sharded model, whose wrapper would keep the meta tensors."""
+        if sharded(modules_of(self.model)):
+            return self
+        return replace(self, plan=self.plan._replace(device=torch.device("meta")))
+
+    def plan_at(self, size: Spatial) -> Plan:
+        """The plan with every input of the given size made anew at ``size``."""
+        values = (*self.plan.args, *self.plan.kwargs.values())
+        without_channels = not self.of_sequence and not any(map(_spatial, values))
+
+        def change(value: Any) -> Any:
+            if without_channels and self.given is not None and _length(value) == self.given:
+                return replace(value, shape=size)
+            if self.given is None or (self._sequence if self.of_sequence else _spatial)(value) != self.given:
+                return value
+            whole = (*size, value.shape[-1]) if self.of_sequence else size
+            if isinstance(value, Dummy):
+                return replace(value, shape=whole if self.of_sequence else (value.shape[0], *whole))
+            kept = value.shape[:1] if self.of_sequence else value.shape[:2]
+            return torch.zeros((*kept, *whole), dtype=value.dtype, device=self.plan.device)
+
+        return self.plan._replace(
+            args=tuple(change(value) for value in self.plan.args),
+            kwargs={name: change(value) for name, value in self.plan.kwargs.items()},
+        )
+
+    def record(self, size: Spatial) -> Recording:
+        """What a careful pass at another size shows; the model is left as it was."""
+        other = self.plan_at(size)
+        with untouched(self.model) as keeper, prepared(self.model, other, self.mode):
+            return one_pass(self.model, other, State(careful=True, batch_added=other.adds_batch, keeper=keeper))
+
+    def runs(self, size: Spatial) -> bool:
+        """Whether a pass at ``size`` reaches the end with all tensors going together.
+
+        Wrong layers do not count: they have their own stand-ins and their own problems.
+        """
+        there = self.record(size)
+        return there.failure is None and not any(found.misfit.kind == "operands" for found in there.findings)
+
+    def is_right(self, size: Spatial) -> bool:
+        """Whether the model takes ``size`` with nothing wrong."""
+        there = self.record(size)
+        return there.failure is None and not there.findings
 
 
 def _length(value: Any) -> Spatial | None:
@@ -47,46 +117,19 @@ def _spatial(value: Any) -> Spatial | None:
     return None
 
 
-def resized(plan: Plan, size: Spatial) -> Plan:
-    """The plan with every input of the given spatial size made anew at ``size``."""
-    given = spatial_size(plan)
-    without_channels = not any(map(_spatial, (*plan.args, *plan.kwargs.values())))
+def in_proportion(given: Spatial, side: int) -> Spatial:
+    """A size with ``side`` as its first number and the others as they are to it in ``given``.
 
-    def change(value: Any) -> Any:
-        if without_channels and given is not None and _length(value) == given:
-            return replace(value, shape=size)
-        if given is None or _spatial(value) != given:
-            return value
-        if isinstance(value, Dummy):
-            return replace(value, shape=(value.shape[0], *size))
-        return torch.zeros((*value.shape[:2], *size), dtype=value.dtype, device=plan.device)
-
-    return plan._replace(
-        args=tuple(change(value) for value in plan.args),
-        kwargs={name: change(value) for name, value in plan.kwargs.items()},
-    )
-
-
-def record_at(model: nn.Module, plan: Plan, mode: str, size: Spatial, *, careful: bool = True) -> Recording:
-    """What a pass at another spatial size shows; the model is left as it was."""
-    other = resized(plan, size)
-    with untouched(model) as keeper, prepared(model, other, mode):
-        return one_pass(model, other, State(careful=careful, batch_added=plan.adds_batch, keeper=keeper))
-
-
-def runs_at(model: nn.Module, plan: Plan, mode: str, size: Spatial) -> bool:
-    """Whether a pass at ``size`` reaches the end with all tensors going together.
-
-    Wrong layers do not count: they have their own stand-ins and their own problems.
+    >>> in_proportion((32, 48), 16)
+    (16, 24)
     """
-    recording = record_at(model, plan, mode, size)
-    return recording.failure is None and not any(found.misfit.kind == "operands" for found in recording.findings)
+    return tuple(max(1, round(size * side / given[0])) for size in given)
 
 
 def with_axis(size: Spatial, axis: int, value: int) -> Spatial:
+    """A size with another value on one axis.
+
+    >>> with_axis((32, 48), 1, 7)
+    (32, 7)
+    """
     return (*size[:axis], value, *size[axis + 1 :])
-
-
-def cheap_plan(model: nn.Module, plan: Plan) -> Plan:
-    """The plan on the meta device, or as it is for a sharded model, whose wrapper would keep the meta tensors."""
-    return plan if sharded(modules_of(model)) else plan._replace(device=torch.device("meta"))

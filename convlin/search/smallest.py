@@ -3,15 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import prod
 
-from torch import nn
-
-from convlin.inputs import Plan
 from convlin.ops.catalog import OPS
 from convlin.search.fitting import fitting_inputs
-from convlin.search.resized import LARGEST, Spatial, record_at, resized, runs_at, spatial_size, with_axis
+from convlin.search.resized import LARGEST, Resized, Spatial, with_axis
 from convlin.trace.recording import Finding, Recording
 
 
@@ -30,38 +27,35 @@ class Smallest:
     """A Linear that is wrong whatever the input, and was not reached: ``required`` leads so far."""
 
 
-def smallest_input(model: nn.Module, plan: Plan, mode: str, recording: Recording) -> Smallest | None:
+def smallest_input(model: Resized, recording: Recording) -> Smallest | None:
     """The smallest input that passes, where the pass stopped for want of size.
 
     None where a larger input does not help.
     """
-    found = _smallest_to_the_end(model, plan, mode, recording)
+    found = _smallest_to_the_end(model, recording)
     if found is None:
         return None
     given, smallest = found
-    there = record_at(model, plan, mode, smallest)
+    there = model.record(smallest)
     for finding in there.findings:
         if finding.misfit.kind == "in_features":
-            ends = fitting_inputs(model, resized(plan, smallest), mode, there, finding)
+            ends = fitting_inputs(replace(model, plan=model.plan_at(smallest)), there, finding)
             if ends is None:
                 return Smallest(given, smallest, is_right=False, reaches=finding)
-            is_right = not record_at(model, plan, mode, ends[0]).findings
-            return Smallest(given, ends[0], is_right, (finding.path, ends[1]))
+            return Smallest(given, ends.smallest, model.is_right(ends.smallest), (finding.path, ends.largest))
     return Smallest(given, smallest, is_right=not there.findings)
 
 
-def _smallest_to_the_end(
-    model: nn.Module, plan: Plan, mode: str, recording: Recording
-) -> tuple[Spatial, Spatial] | None:
+def _smallest_to_the_end(model: Resized, recording: Recording) -> tuple[Spatial, Spatial] | None:
     """The spatial size that was given, and the smallest at which a pass reaches the end with stand-ins."""
-    given = spatial_size(plan)
+    given = model.given
     if given is None or not _stopped_in_feature_map(recording):
         return None
     known: dict[Spatial, bool] = {}
 
     def passes(size: Spatial) -> bool:
         if size not in known:
-            known[size] = runs_at(model, plan, mode, size)
+            known[size] = model.runs(size)
         return known[size]
 
     enough = _enlarged(given, passes)

@@ -6,10 +6,10 @@ The calls are the records that a report has; beside them stand the live modules,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import or_
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 from torch import Tensor, nn
 
@@ -50,6 +50,17 @@ class Finding(NamedTuple):
     is_model_input: bool = False
     names: tuple[str, ...] = ()
     """What the user calls the inputs that no call made (``self.weight``), where it is known."""
+
+
+_Each = TypeVar("_Each")
+
+
+def of_operands(finding: Finding, of_tensors: Sequence[_Each]) -> tuple[_Each, ...]:
+    """Of what there is for each tensor that reached a function, that of those which do not go together."""
+    which = finding.misfit.detail.get("tensors")
+    if which is None:
+        return tuple(of_tensors)
+    return tuple(of_tensors[index] for index in which if index < len(of_tensors))
 
 
 class Declared(NamedTuple):

@@ -74,6 +74,8 @@ def of_result(misfits: tuple[Misfit, ...], result: Any) -> Axes:
     for misfit in misfits:
         if misfit.note in ("elementwise", "concatenate", "stack"):
             found.update(axis % rank for axis in misfit.detail["axes"] if rank)
+        elif misfit.note == "einsum":
+            found.update(misfit.detail["made"])
         elif misfit.note == "turned":
             found.update((rank - 2, rank - 1))
         elif misfit.note == "pixel_shuffle":

@@ -23,7 +23,7 @@ from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import UNSEEN, Report, Shape, Source
 from convlin.sizes.spell import spell, spell_product
-from convlin.trace.recording import Finding
+from convlin.trace.recording import Finding, of_operands
 
 
 def _called(finding: Finding) -> str:
@@ -105,8 +105,8 @@ def _folded(finding: Finding, report: Report) -> Said:
 def _operands(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     shapes: tuple[Shape, ...] = misfit.detail["shapes"]
-    sources = report.calls[finding.call].sources
-    told = itertools.islice(itertools.zip_longest(shapes, finding.names, sources), len(shapes))
+    sources, names = of_operands(finding, report.calls[finding.call].sources), of_operands(finding, finding.names)
+    told = itertools.islice(itertools.zip_longest(shapes, names, sources), len(shapes))
     meeting = " and ".join(_met(shape, name, source, report) for shape, name, source in told)
     axes = misfit.detail.get("axes", ())
     difference = ""
@@ -114,6 +114,10 @@ def _operands(finding: Finding, report: Report) -> Said:
         difference = f"\nthey differ in {_differing(axes, shapes)}"
     elif misfit.note in ("linear", "matmul", "convolution"):
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}: these two must be equal"
+    elif misfit.note == "einsum":
+        difference = (
+            f"\n{misfit.detail['letter']} is {spell(misfit.required)} in one and {spell(misfit.declared)} in the other"
+        )
     elif misfit.note == "turned":
         ways = _turned(shapes, misfit.detail["which"])
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}; .transpose(-2, -1) {ways}"

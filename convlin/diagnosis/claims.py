@@ -1,0 +1,93 @@
+"""What a problem says of other inputs, since the input may be the mistake: for which the model is right as it is."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from convlin.diagnosis.messages import times
+from convlin.records import Claim, ClaimKind, Evidence
+from convlin.search.fitting import fitting_inputs, inputs_that_meet
+from convlin.search.joining import joining_inputs
+from convlin.search.largest import largest_input
+from convlin.search.resized import Resized, Spatial
+from convlin.search.ways import Ends
+from convlin.trace.recording import Finding, Recording
+
+
+def claims_about(recording: Recording, finding: Finding, model: Resized) -> tuple[Claim, ...]:
+    """For which inputs what was found is no mistake; nothing where no other input helps. Each was run."""
+    misfit = finding.misfit
+    if misfit.kind == "in_features":
+        fits = fitting_inputs(model, recording, finding)
+        return (_fits(f"in_features={misfit.declared} is right for", fits),) if fits is not None else ()
+    if misfit.kind == "num_embeddings" and misfit.note != "negative":
+        return _enough(finding, model)
+    if misfit.kind == "operands":
+        return _meeting(recording, finding, model) or _joining(model, finding)
+    return ()
+
+
+def _each_way(model: Resized) -> tuple[Resized, Resized]:
+    """What may be of another size: what lies behind the channels, or the length of a sequence of features."""
+    return model, replace(model, of_sequence=True)
+
+
+def _enough(finding: Finding, model: Resized) -> tuple[Claim, ...]:
+    for each in _each_way(model):
+        largest = largest_input(each, finding)
+        if largest is not None and each.is_right(largest):
+            return (_largest(largest),)
+        if largest is not None:
+            of = f"{finding.misfit.kind}={finding.misfit.declared} is enough for {_inputs(largest)} at most"
+            return (Claim(ClaimKind.FITS, of, Evidence.RUN, (largest,)),)
+    return ()
+
+
+def _meeting(recording: Recording, finding: Finding, model: Resized) -> tuple[Claim, ...]:
+    for each in _each_way(model):
+        met = inputs_that_meet(each, recording, finding)
+        if met is None:
+            continue
+        if not all(map(each.is_right, met)):
+            return (Claim(ClaimKind.JOINS, f"with {_inputs(*met)} they go together", Evidence.RUN, met),)
+        less = tuple(size - 1 for size in met.smallest)
+        if min(less) > 0 and each.is_right(less):
+            return (_largest(met.largest),)
+        passes = "passes" if met.smallest == met.largest else "pass"
+        return (Claim(ClaimKind.PASSES, f"{_inputs(*met)} {passes}", Evidence.RUN, met),)
+    return ()
+
+
+def _largest(size: Spatial) -> Claim:
+    told = f"of length {times(size)}" if len(size) == 1 else times(size)
+    return Claim(ClaimKind.LARGEST, f"the largest input that passes is {told}", Evidence.RUN, (size,))
+
+
+def _inputs(smallest: Spatial, largest: Spatial | None = None) -> str:
+    """``an input of 28×28``, ``inputs of length 99 to 100``."""
+    several = largest not in (None, smallest)
+    of = f"{'inputs' if several else 'an input'} of{' length' if len(smallest) == 1 else ''}"
+    return f"{of} {times(smallest)} to {times(largest)}" if several and largest else f"{of} {times(smallest)}"
+
+
+def _fits(what: str, ends: Ends) -> Claim:
+    of = "an input of length" if len(ends.smallest) == 1 else "an input of"
+    smallest, largest = map(times, ends)
+    span = smallest if smallest == largest else f"{smallest} to {largest}"
+    return Claim(ClaimKind.FITS, f"{what} {of} {span}", Evidence.RUN, ends)
+
+
+def _joining(model: Resized, finding: Finding) -> tuple[Claim, ...]:
+    found = joining_inputs(model, finding)
+    if found is None:
+        return ()
+    multiple, sizes, pass_as_they_are = found
+    listed = " and ".join(map(times, sizes))
+    inputs, passes = ("inputs", "pass") if len(sizes) > 1 else ("an input", "passes")
+    told = (
+        Claim(ClaimKind.PASSES, f"{inputs} of {listed} {passes}", Evidence.RUN, sizes)
+        if pass_as_they_are
+        else Claim(ClaimKind.JOINS, f"with {inputs} of {listed} they go together", Evidence.RUN, sizes)
+    )
+    multiples = Claim(ClaimKind.MULTIPLES, f"multiples of {multiple}", Evidence.DERIVED, sizes)
+    return (told, multiples) if multiple else (told,)

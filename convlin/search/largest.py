@@ -1,0 +1,31 @@
+"""The largest input for which a table has enough rows: for positions that are counted from the input."""
+
+from __future__ import annotations
+
+from convlin.records import SourceKind
+from convlin.search.resized import Resized, Spatial, in_proportion
+from convlin.trace.recording import Finding
+
+
+def largest_input(model: Resized, finding: Finding) -> Spatial | None:
+    """The largest input at which a layer does not lack what it lacks now; one more on every axis was refused.
+
+    None where no smaller input helps. Found by bisection, for real: the values of an index tell.
+    """
+    given = model.given
+    if given is None or finding.source.kind is SourceKind.INPUT:  # the user's own indices
+        return None
+
+    def lacks(side: int) -> bool:
+        there = model.record(in_proportion(given, side))
+        return there.failure is not None or any(
+            (each.path, each.misfit.kind) == (finding.path, finding.misfit.kind) for each in there.findings
+        )
+
+    refused, taken = given[0], given[0] // 2
+    while taken and lacks(taken):
+        refused, taken = taken, taken // 2
+    while taken and refused - taken > 1:
+        middle = (taken + refused) // 2
+        taken, refused = (taken, middle) if lacks(middle) else (middle, refused)
+    return in_proportion(given, taken) if taken else None
