@@ -11,6 +11,7 @@ import shutil
 from pathlib import Path
 
 import convlin
+from convlin.records import Call, Problem, Report
 
 ROOT = Path(__file__).parent.parent
 PAGES = ROOT / "build" / "pages"
@@ -19,7 +20,7 @@ PAGES = ROOT / "build" / "pages"
 def reference() -> str:
     """The page of the public names, in the order in which a reader meets them."""
     homes = [f"::: {convlin._HOMES.get(name, 'convlin.errors')}.{name}" for name in convlin.__all__]
-    records = ["::: convlin.records.Call", "::: convlin.records.Problem", "::: convlin.records.Report"]
+    records = [f"::: {record.__module__}.{record.__name__}" for record in (Call, Problem, Report)]
     parts = [
         "# API",
         "Every name here is imported from `convlin` itself.",

@@ -14,7 +14,7 @@ import pytest
 import torch
 
 import convlin
-from convlin import Summary
+from convlin import Summary, records
 from convlin.cli.arguments import build
 from convlin.cli.jobs import Job
 from convlin.pytest_plugin.locks import ShapeLock
@@ -164,9 +164,15 @@ def test_records(record: type, names: set[str]) -> None:
     assert {name for name in dir(record) if not name.startswith("_")} == names
 
 
+def test_every_record_is_found_by_its_name() -> None:
+    assert all(getattr(records, name) is not None for name in records.__all__)
+
+
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'convlin' has no attribute 'summarise'"):
         convlin.summarise  # noqa: B018
+    with pytest.raises(AttributeError, match=r"module 'convlin\.records' has no attribute 'Calls'"):
+        records.Calls  # type: ignore[attr-defined]  # noqa: B018
 
 
 def test_every_public_thing_says_what_it_is() -> None:

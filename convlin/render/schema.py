@@ -16,7 +16,7 @@ from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from convlin.errors import InputError
-from convlin.records import UNSEEN, Call, Derivation, Report, Source, SourceKind
+from convlin.records import UNSEEN, Accepts, Call, Derivation, Problem, Report, Source, SourceKind
 from convlin.render import rules
 from convlin.render.options import Options
 from convlin.render.options import options as read_options
@@ -35,8 +35,8 @@ class _Size:
     """Stands for ``records.Size`` where types are read: an integer, or a closed form as text."""
 
 
-#: Names in the annotations of the records that mean something else here.
-_NAMES = {"Size": _Size, "Shape": tuple[_Size, ...]}
+#: Names in the annotations of the records that mean something else here, and those that a report loads later.
+_NAMES = {"Size": _Size, "Shape": tuple[_Size, ...], "Accepts": Accepts, "Problem": Problem}
 
 
 def to_dict(report: Report, options: Options | None = None) -> dict[str, Any]:
