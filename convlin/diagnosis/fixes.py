@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
 from functools import cached_property
+from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
@@ -12,6 +13,8 @@ from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code
 from convlin.module_tree import module_at, walk
 from convlin.records import Edit, Location
+from convlin.search.numbers import flattened_map
+from convlin.source.products import as_product
 from convlin.trace.recording import Finding, Recording
 
 if TYPE_CHECKING:
@@ -113,7 +116,8 @@ class Lines:
 
     def _corrected_layer(self, finding: Finding, said: Said) -> Correction:
         site = self._site(finding.path)
-        own = {} if said.forward else written(finding.misfit.changes)
+        wanted = self._wanted.get(finding.path, {})
+        own = {} if said.forward else {name: wanted[name] for name in finding.misfit.changes}
         edits = self._plan.edits.get(finding.path, ()) if own else ()
         unfixed = self._plan.declined.get(finding.path, "") if own else ""
         if site is None:
@@ -196,6 +200,14 @@ class Lines:
 def written(changes: Mapping[str, Any]) -> dict[str, str]:
     """Sizes as they stand in source: ``64`` for ``(64,)``."""
     return {name: code(value) for name, value in changes.items()}
+
+
+def in_factors(changes: Mapping[str, str], finding: Finding, recording: Recording) -> dict[str, str]:
+    """The changes, with the number of a Linear behind a flatten as channels and sizes of the map."""
+    mapped = flattened_map(recording, finding) if "in_features" in changes else None
+    if mapped is None or prod(mapped) != finding.misfit.required:
+        return dict(changes)
+    return {**changes, "in_features": as_product(mapped)}
 
 
 def _corrected_function(finding: Finding, said: Said) -> Correction:

@@ -14,7 +14,7 @@ from torch import nn
 
 from convlin._util.gc_pause import paused
 from convlin.diagnosis.claims import claims_about
-from convlin.diagnosis.fixes import Correction, Lines, written
+from convlin.diagnosis.fixes import Correction, Lines, in_factors, written
 from convlin.diagnosis.messages import Said, fitted, say
 from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
 from convlin.diagnosis.unexplained import stopped
@@ -75,7 +75,7 @@ def _found(
     giving = {id(each): each.misfit.detail.get("giving") for each in recording.findings}
     said |= {id(giver): say(giver, report) for giver in giving.values() if giver is not None}
     fixable = (giving[id(each)] or each for each in recording.findings)
-    wanted = [(finding.path, _changes(finding, said[id(finding)])) for finding in fixable]
+    wanted = [(each.path, in_factors(_changes(each, said[id(each)]), each, recording)) for each in fixable]
     lines = Lines(model, wanted, hints, recording, said)
     found: dict[tuple[Any, ...], tuple[Finding, Problem]] = {}
     for finding in recording.findings:

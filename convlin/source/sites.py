@@ -15,6 +15,7 @@ from typing import NamedTuple
 from convlin.records import Edit, Location
 from convlin.source.constants import is_literal
 from convlin.source.edits import Rewrite, edited, is_editable, not_to_be_written, rewrite, rewritten
+from convlin.source.products import written_like
 from convlin.source.syntax import parse
 from convlin.source.text import SourceText, tokens
 from convlin.source.torch_names import is_torch, parameters_of, takes_any_name
@@ -172,7 +173,7 @@ class Site:
             if argument is not None:
                 edits.append(self._replacement(argument, new, self.written(changes)))
             else:
-                missing[name] = new
+                missing[name] = written_like("", new)
         if missing:
             takes_them = self.accepts is not None and self.accepts.issuperset(missing)
             if any(argument.is_star for argument in self.arguments) or not takes_them:
@@ -194,12 +195,13 @@ class Site:
             alone = replace(self, repeated=self.repeated and not place.is_for_one, source=place.source)
             why_not = alone._doubt()
             old = place.source.text[place.start : place.end]
+            new = written_like(old, new)
             return Edit(place.source.name, place.start, place.end, old, new, not why_not, why_not)
         old = self.source.text[argument.start : argument.end]
         why_not = self._doubt()
         if not why_not and not argument.is_literal:
             why_not = f"{' '.join(old.split())} may be used elsewhere too"
-        return Edit(self.source.name, argument.start, argument.end, old, new, not why_not, why_not)
+        return Edit(self.source.name, argument.start, argument.end, old, written_like(old, new), not why_not, why_not)
 
     @property
     def doubt(self) -> str:
