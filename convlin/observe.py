@@ -187,7 +187,7 @@ def _observed(
                 continue
             failure = recording.failure
             error = failure.error if failure is not None else None
-            explained = error is None or (failure is not None and failure.in_torch) or bool(recording.findings)
+            explained = error is None or (failure is not None and failure.refused) or bool(recording.findings)
             during = Held(nodes, recording, lazy)
         remarks = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
         if plan.adds_batch:

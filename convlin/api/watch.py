@@ -85,7 +85,7 @@ def _told_by_another_pass(root: nn.Module, recording: Recording, report: Report,
     They come after the user's own call, which stays what it was, and they leave nothing behind.
     """
     failure = recording.failure
-    if failure is None or not failure.in_torch or failure.arguments is None or is_resource(failure.error):
+    if failure is None or not failure.refused or failure.arguments is None or is_resource(failure.error):
         return ()
     args, kwargs = failure.arguments
     try:

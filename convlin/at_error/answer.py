@@ -156,7 +156,7 @@ def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:
     from convlin._util.torch_private import COMPILER
 
     failure = plain_pass(root, plan).failure
-    if failure is None or not failure.in_torch:
+    if failure is None or not failure.refused:
         return False
     again = failure.error
     if type(error).__module__.startswith(COMPILER):  # a compiled model says it in words of its own

@@ -6,6 +6,7 @@ from dataclasses import replace
 
 from convlin.diagnosis.messages import times
 from convlin.records import Claim, ClaimKind, Evidence
+from convlin.search.checked_sizes import Taken
 from convlin.search.fitting import fitting_inputs, inputs_that_meet
 from convlin.search.joining import joining_inputs
 from convlin.search.largest import largest_input
@@ -91,3 +92,36 @@ def _joining(model: Resized, finding: Finding) -> tuple[Claim, ...]:
     )
     multiples = Claim(ClaimKind.MULTIPLES, f"multiples of {multiple}", Evidence.DERIVED, sizes)
     return (told, multiples) if multiple else (told,)
+
+
+def claims_of(taken: Taken) -> tuple[Claim, ...]:
+    """What is said of sizes that a model takes which refused the given one.
+
+    >>> in_a_line(claims_of(Taken(((24, 24), (32, 32)), 8)))
+    'the model takes inputs of 24×24 and 32×32: multiples of 8'
+    >>> in_a_line(claims_of(Taken(((32, 32),), refused=((31, 31), (33, 33)))))
+    'the model takes an input of 32×32, and neither 31×31 nor 33×33'
+    >>> in_a_line(claims_of(Taken(((64,),), refused=((63,),), end="smallest")))
+    'the smallest input that the model takes is 64'
+    >>> in_a_line(claims_of(Taken(((48, 48), (64, 64)), 16, is_right=False)))
+    'inputs of 48×48 and 64×64 get past this: multiples of 16'
+    """
+    sizes, several, right = " and ".join(map(times, taken.sizes)), len(taken.sizes) > 1, taken.is_right
+    inputs = f"{'inputs' if several else 'an input'} of {sizes}"
+    if taken.end:
+        which = "that the model takes" if right else "that gets past this"
+        kind = ClaimKind(taken.end) if right else ClaimKind.JOINS
+        return (Claim(kind, f"the {taken.end} input {which} is {sizes}", Evidence.RUN, taken.sizes),)
+    told = f"the model takes {inputs}" if right else f"{inputs} {'get' if several else 'gets'} past this"
+    refused = list(map(times, taken.refused))
+    if taken.multiple is None and refused:
+        told += f", and neither {refused[0]} nor {refused[1]}" if len(refused) == 2 else f", and not {refused[0]}"
+    claim = Claim(ClaimKind.PASSES if right else ClaimKind.JOINS, told, Evidence.RUN, taken.sizes)
+    if taken.multiple is None:
+        return (claim,)
+    return claim, Claim(ClaimKind.MULTIPLES, f"multiples of {taken.multiple}", Evidence.DERIVED, taken.sizes)
+
+
+def in_a_line(claims: tuple[Claim, ...]) -> str:
+    """Claims in one line, as they stand in a message."""
+    return ": ".join(claim.text for claim in claims)

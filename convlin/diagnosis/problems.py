@@ -13,7 +13,7 @@ from typing import Any
 from torch import nn
 
 from convlin._util.gc_pause import paused
-from convlin.diagnosis.claims import claims_about
+from convlin.diagnosis.claims import claims_about, in_a_line
 from convlin.diagnosis.fixes import Correction, Lines, in_factors, written
 from convlin.diagnosis.messages import Said, fitted, say
 from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
@@ -48,11 +48,10 @@ def diagnose(
                 claims = claims_about(recording, finding, Resized(model, plan, mode))
                 if claims:
                     answered.add(asked)
-                    answer = ": ".join(claim.text for claim in claims)
-                    problem = replace(problem, message=f"{problem.message}\n{answer}", claims=claims)
+                    problem = replace(problem, message=f"{problem.message}\n{in_a_line(claims)}", claims=claims)
         problems.append(problem)
     failure = recording.failure
-    if failure is not None and failure.in_torch and not _is_explained(failure, bool(problems)):
+    if failure is not None and failure.refused and not _is_explained(failure, bool(problems)):
         problems.append(stopped(recording, failure, model, plan, mode))
     return tuple(replace(each, message=fitted(each.message, each.path or report.model)) for each in problems)
 

@@ -41,7 +41,7 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
     ``state`` is that of the pass, while its errors are at hand.
     """
     plan, failure = retry.plan, recording.failure
-    refused = failure is not None and failure.in_torch
+    refused = failure is not None and failure.refused
     with_indices = with_integers(plan, recording)
     if with_indices is not None:
         return retry._replace(plan=with_indices)
@@ -65,7 +65,7 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
     floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point}
     if not floating:
         return None
-    if failure is None or not failure.in_torch:
+    if failure is None or not failure.refused:
         # On the meta device an embedding takes whatever reaches it, and only the examination tells.
         told = [
             finding

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from convlin.diagnosis.messages import first_line, times
-from convlin.diagnosis.own_checks import in_words
+from convlin.diagnosis.claims import claims_of, in_a_line
+from convlin.diagnosis.messages import first_line, quotation, times
 from convlin.inputs import Plan, model_device
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
@@ -21,6 +21,7 @@ from convlin.search.checked_sizes import sizes_taken
 from convlin.search.resized import Resized, Spatial
 from convlin.search.smallest import Smallest, smallest_input
 from convlin.trace.call_sites import raising_line
+from convlin.trace.einops_errors import is_of_einops
 from convlin.trace.recording import Failure, Recording
 
 _OPERATOR = re.compile(r"\b\w+::\w+")
@@ -44,8 +45,8 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     call = failure.call if failure.call >= 0 else None
     what = failure.function or (type(model).__name__ if call is None else recording.calls[call].type)
     arrived = ", ".join(times(info.shape) for info in failure.inputs) or "no tensor"
-    where = failure.where or raising_line(failure.error)
-    said = first_line(failure.error)
+    where = failure.where or (None if is_of_einops(failure.error) else raising_line(failure.error))
+    said = quotation(failure.error)
     on_meta = plan.device.type == "meta" and not is_said_by_cpu(failure.error)
     if on_meta:
         unseen = _unseen(failure, what, arrived, said, _with_values(model))
@@ -55,8 +56,7 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     if pooled is not None:
         shape, pool = pooled
         message = (
-            f"{what}: the indices come from {times(shape)}, the input of {pool}, and the output is smaller\n"
-            f"PyTorch says: {said}"
+            f"{what}: the indices come from {times(shape)}, the input of {pool}, and the output is smaller\n{said}"
         )
         advice = f"pass output_size={tuple(shape[2:])}, the size that {pool} was given"
         return Problem("error", failure.path, message=message, fix=advice, where=where, call=call)
@@ -65,20 +65,27 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     if smallest is not None and any(map(lt, smallest.given, smallest.required)):
         given, required = smallest.given, smallest.required
         sentence, claims = _from_where_on(smallest)
-        message = (
-            f"{what} receives {arrived}, too small for it: the input is {times(given)}\n"
-            f"{sentence}\nPyTorch says: {said}"
-        )
+        message = f"{what} receives {arrived}, too small for it: the input is {times(given)}\n{sentence}\n{said}"
         return Problem(
             "too_small", failure.path, given, required, message, None, failure.where, call,
             evidence=Evidence.RUN, claims=claims,
         )  # fmt: skip
-    message = f"{what} stopped the pass; {arrived} arrived\nPyTorch says: {said}"
-    if isinstance(failure.error, AssertionError) and (taken := sizes_taken(sizes, failure.error)):
-        message = f"{message}\n{in_words(taken)}"  # torch._assert
+    message = f"{what} stopped the pass; {arrived} arrived\n{said}"
+    taken = sizes_taken(sizes, failure.error) if _is_about_sizes(failure) and not on_meta else None
+    claims = claims_of(taken) if taken is not None else ()
+    if claims:
+        message = f"{message}\n{in_a_line(claims)}"
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else None
-    return Problem("error", failure.path, message=message, fix=fix, where=where, call=call)
+    return Problem("error", failure.path, message=message, fix=fix, where=where, call=call, claims=claims)
+
+
+def _is_about_sizes(failure: Failure) -> bool:
+    """Whether what was said names a size of what arrived: otherwise no other size of the input would help."""
+    if isinstance(failure.error, AssertionError):  # torch._assert
+        return True
+    named = {int(number) for number in re.findall(r"\d+", str(failure.error)) if len(number) < 8}
+    return any(size in named for info in failure.inputs for size in info.shape[1:])
 
 
 def _pooled_before(recording: Recording, failure: Failure) -> tuple[Shape, str] | None:
@@ -136,13 +143,13 @@ def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: s
         )
     if isinstance(failure.error, NotImplementedError):
         operator = _OPERATOR.search(said)
-        wanting = f"PyTorch has none for {operator[0]}" if operator else f"PyTorch says: {said}"
+        wanting = f"PyTorch has none for {operator[0]}" if operator else f"{said}"
         return _Unseen(f"{what} has no form for the meta device; {arrived} arrived\n{wanting}", with_values)
     if _OTHER_DEVICE.search(said):
         return _Unseen(
             f"in {what} a tensor of the meta device meets one that is elsewhere; {arrived} arrived\n"
             "only the input, parameters and buffers are there; forward makes or keeps the other one\n"
-            f"PyTorch says: {said}",
+            f"{said}",
             f"make it with device=x.device, or keep it with register_buffer; or {with_values}",
         )
     return None

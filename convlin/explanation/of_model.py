@@ -10,7 +10,7 @@ from convlin.analysis.path import Follower, Leg, Way, refused, title
 from convlin.arithmetic.common import product
 from convlin.errors import InputError, UnknownLayerError
 from convlin.explanation.text import Writer, described, head, meeting, merging, parts, requirement, wrapped
-from convlin.records import Call, Problem, Report, Size, Source
+from convlin.records import EINOPS_SAYS, PYTORCH_SAYS, Call, Problem, Report, Size, Source
 from convlin.render import words
 from convlin.sizes.equal import same
 
@@ -247,11 +247,11 @@ def _width(call: Call) -> _Width | None:
 
 
 def _problem(problem: Problem, name: str, *, quoted: bool = True) -> Iterator[str]:
-    """What a problem says; without PyTorch's own words where there are better ones (``quoted``)."""
+    """What a problem says; without a library's own words where there are better ones (``quoted``)."""
     first, *rest = problem.message.splitlines() or [problem.kind]
     yield from wrapped(f"{name}: {first}" if name else first, "    ✗ ", "      ")
     for line in rest:
-        if quoted or not line.startswith("PyTorch says"):
+        if quoted or not line.startswith((PYTORCH_SAYS, EINOPS_SAYS)):
             yield from wrapped(line, "      ")
         else:
             break

@@ -20,12 +20,30 @@ from convlin.sizes.types import Shape, Size
 
 if TYPE_CHECKING:
     from convlin.records.accepted import Accepts, SizeRange
-    from convlin.records.problems import Claim, ClaimKind, Edit, Evidence, Problem, problem_text
+    from convlin.records.problems import (
+        EINOPS_SAYS,
+        PYTORCH_SAYS,
+        Claim,
+        ClaimKind,
+        Edit,
+        Evidence,
+        Problem,
+        problem_text,
+    )
 else:
     #: Loaded when one of them is asked for: a model that is right has no problems, and one in numbers no letters.
     _LATER = {
         "convlin.records.accepted": ("Accepts", "SizeRange"),
-        "convlin.records.problems": ("Claim", "ClaimKind", "Edit", "Evidence", "Problem", "problem_text"),
+        "convlin.records.problems": (
+            "EINOPS_SAYS",
+            "PYTORCH_SAYS",
+            "Claim",
+            "ClaimKind",
+            "Edit",
+            "Evidence",
+            "Problem",
+            "problem_text",
+        ),
     }
 
     def __getattr__(name):
@@ -38,7 +56,9 @@ else:
 
 
 __all__ = [
+    "EINOPS_SAYS",
     "ELEMENT_BYTES",
+    "PYTORCH_SAYS",
     "UNSEEN",
     "Accepts",
     "Call",

@@ -10,6 +10,9 @@ from typing import Any, NamedTuple
 from convlin.records.places import Location
 from convlin.sizes.types import Shape
 
+PYTORCH_SAYS, EINOPS_SAYS = "PyTorch says: ", "einops says: "
+"""How a line of a message begins that repeats what a library says."""
+
 
 @dataclass(frozen=True, slots=True)
 class Edit:
@@ -45,7 +48,7 @@ class ClaimKind(enum.Enum):
     PASSES = "passes"
     """The model takes inputs of these sizes as it is."""
     JOINS = "joins"
-    """At these sizes the two tensors go together, and something else is wrong."""
+    """At these sizes two tensors go together, or the pass gets past what stopped it, and something else is wrong."""
     MULTIPLES = "multiples"
     """Such inputs are multiples of a number."""
     SMALLEST = "smallest"

@@ -1,16 +1,16 @@
-"""Sizes that a model takes whose own code refused the given one: found by running it at others."""
+"""Sizes that a model takes which refused the given one, for a reason that is its own: found by running it at others."""
 
 from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from math import prod
 from typing import Any
 
 from convlin.search.resized import LARGEST, Resized, Spatial
-from convlin.trace.call_sites import raises, raising_frame
+from convlin.trace.call_sites import raising_frame
 
 #: Numbers beyond it are no sides of an image.
 _LARGEST_SIDE = 1024
@@ -20,7 +20,7 @@ _DOUBLINGS = 5
 
 @dataclass(frozen=True, slots=True)
 class Taken:
-    """Sizes that the model takes as it is; each was run."""
+    """Sizes that the model takes; each was run."""
 
     sizes: tuple[Spatial, ...]
     multiple: int | None = None
@@ -29,27 +29,35 @@ class Taken:
     """Sizes beside the one that is taken, which are refused like the given one."""
     end: str = ""
     """``smallest`` or ``largest``: of that form none beyond is taken."""
+    is_right: bool = True
+    """The model takes them as it is; otherwise the pass comes to its end, and something else is wrong."""
 
 
 def sizes_taken(model: Resized, error: BaseException) -> Taken | None:
-    """What is taken where ``error`` left the model's own code; None where no size that was tried is."""
+    """What is taken where ``error`` refused the given size; None where no size that was tried is."""
+    return _taken(model, error, Resized.is_right) or _taken(model, error, Resized.ends)
+
+
+def _taken(model: Resized, error: BaseException, takes: Callable[[Resized, Spatial], bool]) -> Taken | None:
     given = model.given
-    if given is None or not raises(error):
+    if given is None:
         return None
     numbers = list(dict.fromkeys(_numbers(error)))
     known: dict[Spatial, bool] = {given: False}
 
-    def takes(size: Spatial) -> bool:
+    def takes_cheaply(size: Spatial) -> bool:
         if size not in known:
             if len(known) > _MOST_RUNS or min(size) < 1 or prod(size) > LARGEST:
                 return False
-            known[size] = model.on_meta.is_right(size)
+            known[size] = takes(model.on_meta, size)
         return known[size]
 
-    taken = _multiples(given, numbers, takes) or _near(given, numbers, takes)
-    if taken is None or not all(map(model.is_right, taken.sizes)):
+    taken = _multiples(given, numbers, takes_cheaply) or _near(given, numbers, takes_cheaply)
+    if taken is None or not all(takes(model, size) for size in taken.sizes):
         return None
-    return None if any(map(model.is_right, taken.refused)) else taken
+    if any(takes(model, size) for size in taken.refused):
+        return None
+    return replace(taken, is_right=takes is Resized.is_right)
 
 
 def _multiples(given: Spatial, numbers: list[tuple[int, ...]], takes: Callable[[Spatial], bool]) -> Taken | None:

@@ -96,6 +96,10 @@ class Resized:
         there = self.record(size)
         return there.failure is None and not any(found.misfit.kind == "operands" for found in there.findings)
 
+    def ends(self, size: Spatial) -> bool:
+        """Whether a pass at ``size`` comes to its end, whatever is wrong on the way."""
+        return self.record(size).failure is None
+
     def is_right(self, size: Spatial) -> bool:
         """Whether the model takes ``size`` with nothing wrong."""
         there = self.record(size)

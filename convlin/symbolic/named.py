@@ -78,7 +78,7 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
-    if failure is not None and (failure.in_torch is False or is_resource(failure.error)) and not recording.findings:
+    if failure is not None and (failure.refused is False or is_resource(failure.error)) and not recording.findings:
         return Outcome(report, failure.error)
     if failure is not None and needs_values(failure.error):
         return Outcome(report, _cannot_follow(failure))

@@ -331,7 +331,7 @@ class Between(TorchFunctionMode):
             state.raised.append((Refusal(state.path, *at), error))
         state.recording.failure = Failure(
             error,
-            in_torch=True,
+            refused=True,
             path=state.path,
             function=name_of(func),
             inputs=tuple(info(tensor, "", state.read) for tensor in tensors),

@@ -77,8 +77,8 @@ class Failure:
     """Where a pass stopped."""
 
     error: BaseException
-    in_torch: bool
-    """A torch function or layer refused its input; otherwise the user's own code raised."""
+    refused: bool
+    """A function or layer of torch's or of einops' refused its input; otherwise the user's own code raised."""
     path: str = ""
     function: str = ""
     inputs: tuple[TensorInfo, ...] = ()

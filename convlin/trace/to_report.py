@@ -183,7 +183,7 @@ def _where_it_stopped(recording: Recording) -> dict[str, str]:
     if failure is None or not recording.under_way:
         return {}
     said = dict.fromkeys(recording.under_way, "the pass stopped here")
-    if not failure.in_torch:
+    if not failure.refused:
         said[recording.under_way[-1]] = "raised here"
     return said
 

@@ -9,10 +9,11 @@ from typing import Any
 from convlin.diagnosis.messages import functions, sizes, structure
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import called, times
-from convlin.records import Report
+from convlin.records import EINOPS_SAYS, PYTORCH_SAYS, Report
+from convlin.trace.einops_errors import condition, is_of_einops
 from convlin.trace.recording import Finding
 
-__all__ = ["Said", "called", "first_line", "fitted", "place", "say", "times"]
+__all__ = ["Said", "called", "first_line", "fitted", "place", "quotation", "say", "times"]
 
 _WIDTH = 100
 
@@ -34,6 +35,15 @@ def fitted(message: str, name: str) -> str:
     for line in rest:
         lines += textwrap.wrap(line, _WIDTH - 4, break_long_words=False, break_on_hyphens=False)
     return "\n".join(lines)
+
+
+def quotation(error: BaseException) -> str:
+    """What a library says itself, and which it is.
+
+    >>> quotation(RuntimeError("sizes differ\\nand more"))
+    'PyTorch says: sizes differ'
+    """
+    return f"{EINOPS_SAYS}{condition(error)}" if is_of_einops(error) else f"{PYTORCH_SAYS}{first_line(error)}"
 
 
 def first_line(error: Any) -> str:
