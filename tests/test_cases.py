@@ -416,18 +416,45 @@ class OfAnotherLibrary(nn.Module):
         return F.linear(x, self.weight)
 
 
-def test_a_layer_that_declares_its_width_is_judged_by_it() -> None:
-    net = nn.Sequential(nn.Linear(4, 8), OfAnotherLibrary(9, 3), nn.ReLU(), nn.Linear(2, 2))
+class OfAProduct(OfAnotherLibrary):
+    """The same as a product, its weights the other way round: as graph convolutions are written."""
+
+    def __init__(self, in_channels: int, out_channels: int) -> None:
+        super().__init__(in_channels, out_channels)
+        self.weight = nn.Parameter(torch.zeros(in_channels, out_channels))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.mm(x, self.weight)
+
+
+class OfAnOperator(OfAProduct):
+    def forward(self, x: Tensor) -> Tensor:
+        return x @ self.weight
+
+
+@pytest.mark.parametrize("kind", [OfAnotherLibrary, OfAProduct, OfAnOperator])
+def test_a_layer_that_declares_its_width_is_judged_by_it(kind: type[OfAnotherLibrary]) -> None:
+    net = nn.Sequential(nn.Linear(4, 8), kind(9, 3), nn.ReLU(), nn.Linear(2, 2))
     for device in ("cpu", "meta"):
         first, second = summarize(net, (4,), device=device).problems
         assert (first.kind, first.path, first.declared, first.required) == ("in_channels", "1", 9, 8)
         assert (second.kind, second.path, second.declared, second.required) == ("in_features", "3", 2, 3)
-        right = nn.Sequential(nn.Linear(4, 8), OfAnotherLibrary(first.required, 3), nn.Linear(second.required, 2))
+        right = nn.Sequential(nn.Linear(4, 8), kind(first.required, 3), nn.Linear(second.required, 2))
         assert right(torch.zeros(1, 4)).shape == (1, 2)
-    [alone] = summarize(OfAnotherLibrary(9, 3), (8,)).problems
+    [alone] = summarize(kind(9, 3), (8,)).problems
     assert alone.message.splitlines()[1] == "1×8 is the input"
     with pytest.raises(ShapeError, match="in_channels=8"):
         fit(net, (4,))
+
+
+@pytest.mark.parametrize("kind", [OfAProduct, OfAnOperator])
+def test_a_product_with_what_is_no_weight_of_the_layer_asks_for_no_width(kind: type[OfAnotherLibrary]) -> None:
+    class Twice(kind):  # type: ignore[misc, valid-type]
+        def forward(self, x: Tensor) -> Tensor:
+            return x @ (2 * self.weight)
+
+    [problem] = summarize(Twice(9, 3), (8,)).problems
+    assert (problem.kind, problem.declared, problem.required) == ("operands", 9, 8)
 
 
 def test_a_product_of_a_layer_with_another_width_is_no_wrong_width() -> None:

@@ -91,6 +91,33 @@ def test_a_tensor_made_elsewhere_is_named() -> None:
     assert "device=x.device" in (problem.fix or "")
 
 
+class MakesPositions(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(8, 8)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        x = self.fc(x)
+        positions = torch.arange(x.size(1))
+        scaled = positions[:, None] / 10
+        return x + scaled * torch.ones(8)
+
+
+def test_the_line_that_makes_a_tensor_elsewhere_is_the_one_to_change() -> None:
+    (problem,) = summarize(MakesPositions(), (5, 8), device="meta").problems
+    line = MakesPositions.forward.__code__.co_firstlineno + 2
+    assert problem.where == (__file__, line)
+    assert f":{line} makes" in problem.message
+
+    class Right(MakesPositions):
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            x = self.fc(x)
+            positions = torch.arange(x.size(1), device=x.device)
+            return x + positions[:, None] / 10
+
+    Right().to("meta")(torch.zeros(1, 5, 8, device="meta"))
+
+
 def test_a_model_on_meta_is_traced_there_by_itself() -> None:
     with torch.device("meta"):
         model = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(5, 2))

@@ -205,7 +205,9 @@ def written(changes: Mapping[str, Any]) -> dict[str, str]:
 def in_factors(changes: Mapping[str, str], finding: Finding, recording: Recording) -> dict[str, str]:
     """The changes, with the number of a Linear behind a flatten as channels and sizes of the map."""
     mapped = flattened_map(recording, finding) if "in_features" in changes else None
-    if mapped is None or prod(mapped) != finding.misfit.required:
+    if mapped is None or not all(isinstance(size, int) for size in mapped):
+        return dict(changes)
+    if prod(mapped) != finding.misfit.required:
         return dict(changes)
     return {**changes, "in_features": as_product(mapped)}
 

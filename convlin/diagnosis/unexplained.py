@@ -16,7 +16,7 @@ from convlin.diagnosis.messages import first_line, quotation, times
 from convlin.inputs import Plan, model_device
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
-from convlin.records import Claim, ClaimKind, Evidence, Problem, Shape, SourceKind
+from convlin.records import Claim, ClaimKind, Evidence, Location, Problem, Shape, SourceKind
 from convlin.search.checked_sizes import sizes_taken
 from convlin.search.resized import Resized, Spatial
 from convlin.search.smallest import Smallest, smallest_input
@@ -51,7 +51,7 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     if on_meta:
         unseen = _unseen(failure, what, arrived, said, _with_values(model))
         if unseen is not None:
-            return Problem("error", failure.path, None, None, unseen.message, unseen.fix, where, call)
+            return Problem("error", failure.path, None, None, unseen.message, unseen.fix, unseen.where or where, call)
     pooled = _pooled_before(recording, failure)
     if pooled is not None:
         shape, pool = pooled
@@ -129,6 +129,8 @@ def _from_where_on(smallest: Smallest) -> tuple[str, tuple[Claim, ...]]:
 class _Unseen(NamedTuple):
     message: str
     fix: str
+    where: Location | None = None
+    """The line to change, where that is not the one that stopped."""
 
 
 def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: str) -> _Unseen | None:
@@ -143,13 +145,16 @@ def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: s
         )
     if isinstance(failure.error, NotImplementedError):
         operator = _OPERATOR.search(said)
-        wanting = f"PyTorch has none for {operator[0]}" if operator else f"{said}"
+        wanting = f"PyTorch has none for {operator[0]}" if operator else said
         return _Unseen(f"{what} has no form for the meta device; {arrived} arrived\n{wanting}", with_values)
     if _OTHER_DEVICE.search(said):
+        found, other = failure.elsewhere, "forward makes or keeps the other one"
+        if found is not None:
+            other = f"{times(found.shape)} comes of what {found.where.text} makes"
         return _Unseen(
             f"in {what} a tensor of the meta device meets one that is elsewhere; {arrived} arrived\n"
-            "only the input, parameters and buffers are there; forward makes or keeps the other one\n"
-            f"{said}",
+            f"only the input, parameters and buffers are there; {other}\n{said}",
             f"make it with device=x.device, or keep it with register_buffer; or {with_values}",
+            None if found is None else found.where,
         )
     return None

@@ -51,7 +51,7 @@ def _reshape(
     if not isinstance(tensor, Tensor) or wanted is None or tensor.dim() == 0:
         return None
     if _fits(wanted, tensor.numel()):  # the sizes are right: view cannot cross the strides
-        return Recovery((Misfit("reshape", wanted, wanted, "strides", {"wanted": wanted}),), tensor.reshape(wanted))
+        return Recovery((Misfit("reshape", "view", "reshape", "strides", {"wanted": wanted}),), tensor.reshape(wanted))
     rows = tensor.shape[0] if tensor.dim() > 1 else 1
     required = prod(tensor.shape[1:]) if tensor.dim() > 1 else tensor.numel()
     declared = prod(size for size in wanted[1:] if size != -1)
@@ -255,6 +255,10 @@ def _matmul(
         return None
     meet = ((-1, -2 if right.dim() > 1 else 0),)
     detail: dict[str, Any] = {"shapes": (tuple(left.shape), tuple(right.shape)), "meet": meet}
+    name = _declared_as(layer, inner) if layer is not None and _is_weight_of(layer, right) else ""
+    if name:
+        misfit = Misfit(name, inner, left.shape[-1], changes={name: left.shape[-1]})
+        return Recovery((misfit,), function(zeros(left, (*left.shape[:-1], inner)), right))
     turned = _turned(left, right)
     if turned is not None:
         which, made = turned
@@ -263,6 +267,11 @@ def _matmul(
     misfit = Misfit("operands", inner, left.shape[-1], "matmul", detail)
     fitting = zeros(left, (*left.shape[:-1], inner))
     return Recovery((misfit,), function(fitting, right))
+
+
+def _is_weight_of(layer: nn.Module, tensor: Tensor) -> bool:
+    """Whether it is a matrix of the layer's own, with a row for each feature that comes in."""
+    return tensor.dim() == 2 and any(tensor is each for each in layer._parameters.values())
 
 
 def _turned(left: Tensor, right: Tensor) -> tuple[tuple[int, ...], Tensor] | None:

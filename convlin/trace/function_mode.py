@@ -26,7 +26,7 @@ from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind
 from convlin.tensors import info, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
-from convlin.trace.recording import Failure, Fold, Refusal
+from convlin.trace.recording import Elsewhere, Failure, Fold, Refusal
 from convlin.trace.state import State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -154,6 +154,8 @@ class Between(TorchFunctionMode):
         made = [result] if isinstance(result, Tensor) else _several(result)
         if not made:
             return result
+        if state.on_meta and state.careful:
+            state.origins.note_elsewhere(made, tensors, line_of(caller))
         if not tensors:
             self._note(func, caller, result, made)
             return result
@@ -342,7 +344,16 @@ class Between(TorchFunctionMode):
             misfits=recovery.misfits if recovery is not None else (),
             is_guess=bool(state.origins.doubts(tuple(tensors), {})),
             dummy_places=state.origins.places(tensors),
+            elsewhere=self._elsewhere(tensors),
         )
+
+    def _elsewhere(self, tensors: list[Tensor]) -> Elsewhere | None:
+        """Of tensors that met on the meta device, the first that a line made on another one."""
+        state = self._state
+        if not state.on_meta:
+            return None
+        found = ((tensor, state.origins.made_elsewhere(tensor)) for tensor in tensors if tensor.device.type != "meta")
+        return next((Elsewhere(state.read(tensor), where) for tensor, where in found if where is not None), None)
 
 
 def flat_tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from torch import Tensor
 
-from convlin.records import UNSEEN, Shape, Source
+from convlin.records import UNSEEN, Location, Shape, Source
 from convlin.tensors import tensors_in
 
 
@@ -22,6 +22,7 @@ class Provenance:
         self._made: dict[int, tuple[weakref.ref[Tensor], Source]] = {}
         self._inputs: dict[int, tuple[weakref.ref[Tensor], str, Source]] = {}
         self._doubted: dict[int, tuple[weakref.ref[Tensor], frozenset[int]]] = {}
+        self._elsewhere: dict[int, tuple[weakref.ref[Tensor], Location]] = {}
 
     def remember(self, tensor: Tensor, source: Source) -> None:
         """``tensor`` comes from ``source``."""
@@ -57,6 +58,18 @@ class Provenance:
             return ()
         found = ((tensor, self.doubted(tensor)) for _, tensor in tensors_in((args, dict(kwargs))))
         return tuple((tuple(tensor.shape), axes) for tensor, axes in found if axes)
+
+    def note_elsewhere(self, made: Iterable[Tensor], of: Iterable[Tensor], where: Location) -> None:
+        """In a pass on the meta device, tensors were made that are on another; what is made of them has their line."""
+        line = next((found for tensor in of if (found := self.made_elsewhere(tensor)) is not None), where)
+        for tensor in made:
+            if tensor.device.type != "meta":
+                self._elsewhere[id(tensor)] = (weakref.ref(tensor), line)
+
+    def made_elsewhere(self, tensor: Tensor) -> Location | None:
+        """The line that made a tensor on another device than the meta device, as far as that was seen."""
+        entry = self._elsewhere.get(id(tensor))
+        return entry[1] if entry is not None and entry[0]() is tensor else None
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """These tensors go into the model; ``dummies``, by place, were made by convlin."""

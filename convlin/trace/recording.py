@@ -72,6 +72,14 @@ class Declared(NamedTuple):
     misfit: Misfit
 
 
+class Elsewhere(NamedTuple):
+    """A tensor that is not on the meta device in a pass there."""
+
+    shape: Shape
+    where: Location
+    """The line that made it, or what it was made of."""
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class Failure:
     """Where a pass stopped."""
@@ -100,6 +108,8 @@ class Failure:
     """Index of the first call recorded in it."""
     dummy_places: frozenset[str] = frozenset()
     """The model inputs made by convlin that the failing function's tensors come from."""
+    elsewhere: Elsewhere | None = None
+    """On the meta device: which of these tensors is on another."""
 
 
 class Refusal(NamedTuple):

@@ -272,7 +272,7 @@ class ViewIntoImage(nn.Module):
 
 @mistake(
     20, (5, 6, 6),
-    Wrong("reshape", "", (2, -1), (2, -1), "x = x.view(x.size(0), -1)", "x = x.reshape(x.size(0), -1)",
+    Wrong("reshape", "", "view", "reshape", "x = x.view(x.size(0), -1)", "x = x.reshape(x.size(0), -1)",
           ("view(2, -1) cannot take 2×6×6×5", "use reshape")),
     Wrong("in_features", "fc", 18, 180, "self.fc = nn.Linear(18, 2)", "self.fc = nn.Linear(180, 2)"),
 )  # fmt: skip
@@ -289,7 +289,7 @@ class ViewOfPermuted(nn.Module):
 
 @mistake(
     20, (7, 12),
-    Wrong("reshape", "blocks.0", (2, 7, 12), (2, 7, 12), "transpose(1, 2).view(x.", "transpose(1, 2).reshape(x."),
+    Wrong("reshape", "blocks.0", "view", "reshape", "transpose(1, 2).view(x.", "transpose(1, 2).reshape(x."),
 )  # fmt: skip
 class ViewOfTransposed(nn.Module):
     """Heads of an attention put together without ``contiguous()``."""
