@@ -79,10 +79,14 @@ class Draft:
 
     def inputs(self, batch: int) -> Tensor:
         """A real input."""
+        return self.inputs_of(self.shape, batch)
+
+    def inputs_of(self, shape: tuple[int, ...], batch: int) -> Tensor:
+        """One whose samples have another shape."""
         generator = torch.Generator().manual_seed(batch)
         if self.dtype == "long":
-            return torch.randint(0, 20, (batch, *self.shape), generator=generator)
-        return torch.randn(batch, *self.shape, generator=generator)
+            return torch.randint(0, 20, (batch, *shape), generator=generator)
+        return torch.randn(batch, *shape, generator=generator)
 
 
 class Writer:

@@ -19,9 +19,10 @@ from convlin import summarize
 from convlin.cli import fixing, main
 from convlin.diagnosis.evidence import arguments_by_path
 from convlin.layers import remade
-from convlin.records import Evidence
+from convlin.records import ClaimKind, Evidence
 from convlin.source import apply
 from tests.adversary import WRONG, Draft, Hole, Writer
+from tests.claims import hold
 from tests.properties import examples
 from tests.source_programs import load_file
 
@@ -107,6 +108,14 @@ def test_a_fixed_model_is_the_intact_one(
         (hole,) = found or [None]
         if hole is not None and hole.path and not without and isinstance(problem.required, int):
             assert problem.required == hole.right, f"{told}\n{summary}"
+
+    def at(size: tuple[int, ...]) -> list[torch.Tensor]:
+        return [draft.inputs_of(size if len(size) == len(draft.shape) else (*draft.shape[:1], *size), batch)]
+
+    for problem in summary.problems:
+        for claim in problem.claims:
+            if claim.kind is not ClaimKind.BATCH:
+                hold(claim, problem, broken, at)
 
     if summary.problems and all(problem.evidence is Evidence.RUN for problem in summary.problems):
         remade_as = arguments_by_path([problem for problem in summary.problems if problem.changes])

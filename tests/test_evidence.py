@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from contextlib import nullcontext
 from typing import Any
@@ -12,10 +11,11 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import Summary, fit, summarize
+from convlin import Summary, summarize
 from convlin.diagnosis.evidence import arguments_by_path
 from convlin.layers import remade
-from convlin.records import Claim, ClaimKind, Evidence, Problem
+from convlin.records import ClaimKind, Evidence
+from tests.claims import hold, runs
 from tests.mistakes import MISTAKES, Mistake
 from tests.mistakes.asking import built, summarized, tensors
 from tests.snapshot import difference, snapshot
@@ -143,15 +143,6 @@ def summary_of(name: str) -> tuple[nn.Module, Summary]:
     return model, summary
 
 
-def runs(model: nn.Module, *inputs: Tensor) -> bool:
-    try:
-        with torch.no_grad():
-            copy.deepcopy(model)(*inputs)
-    except (RuntimeError, ValueError, IndexError):
-        return False
-    return True
-
-
 def seen_by(model: nn.Module, path: str, inputs: list[Tensor]) -> list[torch.Size]:
     """The shapes that reach a layer, by a plain hook."""
     shapes: list[torch.Size] = []
@@ -159,61 +150,6 @@ def seen_by(model: nn.Module, path: str, inputs: list[Tensor]) -> list[torch.Siz
     with handle, torch.no_grad():
         model(*inputs)
     return shapes
-
-
-def hold(claim: Claim, problem: Problem, model: nn.Module, at: Callable[[tuple[int, ...]], list[Tensor]]) -> None:
-    """One claim, tried: ``at`` makes what the model is called with at a size."""
-
-    def takes(*size: int) -> bool:
-        return runs(model, *at(size))
-
-    def beside(size: tuple[int, ...], step: int) -> tuple[int, ...]:
-        return tuple(each + step for each in size)
-
-    assert claim.text in " ".join(problem.message.split())
-    sizes = claim.inputs
-    match claim.kind:
-        case ClaimKind.PASSES:
-            assert all(takes(*size) for size in sizes)
-        case ClaimKind.JOINS | ClaimKind.REACHES:
-            assert not any(takes(*size) for size in sizes), "something else is wrong there"
-            # And that alone, which new layers fix: the tensors go together there, and nothing is too small.
-            assert runs(fit(copy.deepcopy(model), tuple(at(sizes[0])[0].shape[1:])), *at(sizes[0]))
-        case ClaimKind.MULTIPLES:
-            number = int(claim.text.rpartition(" ")[2])
-            assert all(each % number == 0 for size in sizes for each in size)
-            assert claim.evidence is Evidence.DERIVED, "no run shows it of all"
-            assert all(joined(model, at(beside(sizes[-1], number * step))) for step in range(1, 6))
-        case ClaimKind.FITS:
-            smallest, largest = sizes[0], sizes[-1]
-            path = problem.path if problem.kind == "in_features" else claim.text.partition(" ")[0]
-            assert fitted(model, path, at(smallest))
-            assert fitted(model, path, at(largest))
-            assert not fitted(model, path, at(beside(smallest, -1)))
-            assert not fitted(model, path, at(beside(largest, 1)))
-        case ClaimKind.SMALLEST:
-            assert takes(*sizes[0])
-            assert not takes(*beside(sizes[0], -1))
-        case ClaimKind.LARGEST:
-            assert takes(*sizes[0])
-            assert not takes(*beside(sizes[0], 1))
-        case ClaimKind.BATCH:
-            raise AssertionError("tried by a test of its own")
-
-
-def fitted(model: nn.Module, path: str, inputs: list[Tensor]) -> bool:
-    """Whether what reaches the layer has the size that it declares; what stands behind it may be wrong."""
-    shapes: list[torch.Size] = []
-    layer = model.get_submodule(path)
-    with layer.register_forward_pre_hook(lambda _, args: shapes.append(args[0].shape)):
-        runs(model, *inputs)  # a copy, which has the same hook
-    return bool(shapes) and all(shape[-1] == layer.in_features for shape in shapes)
-
-
-def joined(model: nn.Module, inputs: list[Tensor]) -> bool:
-    """Whether nothing but a layer's number is in the way."""
-    shape = tuple(inputs[0].shape[1:])
-    return runs(model, *inputs) or all(problem.changes for problem in summarize(model, shape).problems)
 
 
 @pytest.mark.parametrize("name", [name for name in CASES if name != "a shape with its batch"])

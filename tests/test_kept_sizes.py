@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from convlin import summarize
 from convlin.records import ClaimKind, Evidence
+from tests.claims import hold
 
 
 class LearnedPositions(nn.Module):
@@ -172,8 +173,8 @@ CASES = (
     Kept(Patches, 64, _image, "inputs of 16×16 to 19×19 pass", (16, 19), (15, 20)),
     Kept(Gate, 16, _image, "an input of 14×14 passes", (14,), (13, 15)),
     Kept(Signal, 64, _signal, "inputs of length 99 to 100 pass", (99, 100), (98, 101)),
-    Kept(RelativeBias, 12, _sequence, "an input of length 9 passes", (9,), (8, 10)),
-    Kept(Sequence, 23, _sequence, "the largest input that passes is of length 20", (2, 20), (21,), ClaimKind.LARGEST),
+    Kept(RelativeBias, 12, _sequence, "an input of 9×8 passes", (9,), (8, 10)),
+    Kept(Sequence, 23, _sequence, "the largest input that passes is 20×8", (2, 20), (21,), ClaimKind.LARGEST),
     Kept(OverTokens, 32, _image, "in_features=16 is right for an input of 16×16 to 19×19", (16, 19), (15, 20),
          ClaimKind.FITS),
     Kept(Projected, 40, _signal, "an input of length 32 passes", (32,), (31, 33)),
@@ -189,6 +190,8 @@ def test_the_inputs_that_a_kept_tensor_goes_together_with(case: Kept) -> None:
     assert case.told in problem.message
     (claim,) = problem.claims
     assert (claim.kind, claim.evidence) == (case.kind, Evidence.RUN)
+    hold(claim, problem, model, lambda size: [torch.zeros(1, *size if len(size) == len(shape) else (*shape[:1], *size),
+                                                          dtype=given.dtype)])  # fmt: skip
     model.eval()
     for size in case.passing:
         model(case.make(size))
@@ -221,6 +224,8 @@ class TwoMistakes(nn.Module):
 def test_nothing_passes_where_something_else_is_wrong(model: nn.Module, told: str) -> None:
     first, second = summarize(model, (23,)).problems
     assert told in first.message
+    (claim,) = first.claims
+    hold(claim, first, model, lambda size: [_words(*size)])
     assert second.path == "head"
     model.set_submodule("head", nn.Linear(8, 5))
     model(_words(20))

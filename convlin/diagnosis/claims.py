@@ -36,11 +36,13 @@ def _each_way(model: Resized) -> tuple[Resized, Resized]:
 def _enough(finding: Finding, model: Resized) -> tuple[Claim, ...]:
     for each in _each_way(model):
         largest = largest_input(each, finding)
-        if largest is not None and each.is_right(largest):
-            return (_largest(largest),)
-        if largest is not None:
-            of = f"{finding.misfit.kind}={finding.misfit.declared} is enough for {_inputs(largest)} at most"
-            return (Claim(ClaimKind.FITS, of, Evidence.RUN, (largest,)),)
+        if largest is None:
+            continue
+        told = each.whole(largest)
+        if each.is_right(largest):
+            return (_largest(told),)
+        enough = f"{finding.misfit.kind}={finding.misfit.declared} is enough for {_inputs(told)} at most"
+        return (Claim(ClaimKind.FITS, enough, Evidence.RUN, (told,)),)
     return ()
 
 
@@ -49,13 +51,14 @@ def _meeting(recording: Recording, finding: Finding, model: Resized) -> tuple[Cl
         met = inputs_that_meet(each, recording, finding)
         if met is None:
             continue
+        told = Ends(*map(each.whole, met))
         if not all(map(each.is_right, met)):
-            return (Claim(ClaimKind.JOINS, f"with {_inputs(*met)} they go together", Evidence.RUN, met),)
+            return (Claim(ClaimKind.JOINS, f"with {_inputs(*told)} they go together", Evidence.RUN, told),)
         less = tuple(size - 1 for size in met.smallest)
         if min(less) > 0 and each.is_right(less):
-            return (_largest(met.largest),)
+            return (_largest(told.largest),)
         passes = "passes" if met.smallest == met.largest else "pass"
-        return (Claim(ClaimKind.PASSES, f"{_inputs(*met)} {passes}", Evidence.RUN, met),)
+        return (Claim(ClaimKind.PASSES, f"{_inputs(*told)} {passes}", Evidence.RUN, told),)
     return ()
 
 

@@ -69,7 +69,8 @@ class Claim(NamedTuple):
     """As it stands in the problem's message."""
     evidence: Evidence
     inputs: tuple[Shape, ...] = ()
-    """The sizes of these inputs, without batch and channels (or features): those that the model was run with."""
+    """The sizes of these inputs, without batch and channels: those that the model was run with.  Of a sequence of
+    features, ``(L, C)``, whose length is what may be another, both."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -82,6 +82,14 @@ class Resized:
             kwargs={name: change(value) for name, value in self.plan.kwargs.items()},
         )
 
+    def whole(self, size: Spatial) -> Spatial:
+        """The size as it is to be told: of a sequence its length and the features, since which is which is open."""
+        if not self.of_sequence:
+            return size
+        values = (*self.plan.args, *self.plan.kwargs.values())
+        features = next(value.shape[-1] for value in values if self._sequence(value) == self.given)
+        return (*size, int(features))
+
     def record(self, size: Spatial) -> Recording:
         """What a careful pass at another size shows; the model is left as it was."""
         other = self.plan_at(size)
