@@ -111,6 +111,8 @@ class Writer:
                 self._convolution, self._convolution, self._block, self._branches, self._repeated,
                 self._down_and_up, self._called_twice, self._carried_on,
             )()  # fmt: skip
+        if self._pick(True, False, False):
+            self._pick(self._kept_gate, self._kept_sum)()
         self._flatten()
         self._head()
 
@@ -118,6 +120,8 @@ class Writer:
         self._start((self._pick(1, 2, 6), self._pick(20, 33, 64)))
         for _ in range(self._pick(1, 2)):
             self._convolution()
+        if self._pick(True, False, False):
+            self._pick(self._kept_gate, self._kept_sum)()
         if self._pick(True, False):
             self._flatten()
         else:
@@ -134,6 +138,8 @@ class Writer:
         if self._pick(True, False):
             self._init("self.positions = nn.Parameter(torch.zeros(1, 32, {}))", width)
             self._line("x = x + self.positions[:, :x.size(1)]", self._x)
+        if self._pick(True, False):
+            self._pick(self._kept_table, self._kept_part, self._kept_mask)()
         self._pick(self._recurrent, self._attention, self._heads, self._pooled, self._words)()
         self._head()
 
@@ -146,6 +152,44 @@ class Writer:
         if self._pick(True, False, False):
             self._generator()
         self._head()
+
+    # Tensors of one size that the model keeps
+
+    def _kept_table(self) -> None:
+        """Positions that are counted, and looked up."""
+        length, width = self._x.shape[1:]
+        self.draft.init.append(f"self.kept = nn.Embedding({self._hole(length, 'kept')}, {width})")
+        self._line("x = x + self.kept(torch.arange(x.size(1)))", self._x)
+
+    def _kept_part(self) -> None:
+        """Of more positions as many as there are words."""
+        length, width = self._x.shape[1:]
+        self.draft.init.append(f"self.kept = nn.Parameter(torch.zeros(1, {self._hole(length, '')}, {width}))")
+        self._line("x = x + self.kept[:, :x.size(1)]", self._x)
+
+    def _kept_mask(self) -> None:
+        """Attention to the words in front, by a mask of one size."""
+        hole = self._hole(self._x.shape[1], "")
+        self.draft.init.append(f'self.register_buffer("kept", torch.ones({hole}, {hole}).tril())')
+        self.draft.forward.append("scores = x @ x.transpose(1, 2)")
+        self.draft.forward.append('scores = scores.masked_fill(self.kept == 0, float("-inf"))')
+        self._line("x = scores.softmax(-1) @ x", self._x)
+
+    def _kept_gate(self) -> None:
+        """A weight for each place of the last axis."""
+        axes = ", ".join("1" for _ in self._x.shape[2:-1])
+        size = f"{self._x.shape[1]}, {f'{axes}, ' if axes else ''}{self._hole(self._x.shape[-1], '')}"
+        self.draft.init.append(f"self.kept = nn.Parameter(torch.ones({size}))")
+        self._line("x = x * self.kept", self._x)
+
+    def _kept_sum(self) -> None:
+        """A weighted sum along the last axis."""
+        self.draft.init.append(f"self.kept = nn.Parameter(torch.ones({self._hole(self._x.shape[-1], '')}, 7))")
+        letters = "abcdefg"[: self._x.dim() - 1]
+        self._line(
+            f'x = torch.einsum("{letters}l,lm->{letters}m", x, self.kept)',
+            self._x[..., :1].expand(*self._x.shape[:-1], 7),
+        )
 
     # Parts
 

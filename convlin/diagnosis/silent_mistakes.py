@@ -7,7 +7,8 @@ comes back, down to the model's output.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from itertools import chain
 from math import prod
 
 from torch import nn
@@ -15,10 +16,19 @@ from torch import nn
 from convlin._util.torch_private import CONVOLUTIONS
 from convlin.layers import PLAIN, Misfit
 from convlin.ops.catalog import OPS
-from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_single_joins
+from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_joins, past_single_joins
 from convlin.trace.lost_batch import folded, matching, of_flatten
 from convlin.trace.recording import Finding, Fold, Recording, Suspects, Written, is_feature_map
 from convlin.trace.state import printed
+
+#: They take a sequence; two axes as well, but then no batch.
+_OF_SEQUENCES = (
+    nn.RNNBase,
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoderLayer,
+    nn.Transformer,
+)
 
 
 def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
@@ -255,10 +265,12 @@ def _should_flatten(recording: Recording, index: int, call: Call) -> bool:
 
 
 def _was_to_be_flattened(recording: Recording, finding: Finding) -> bool:
-    """Whether a Linear that a feature map does not fit was meant to get it flattened."""
+    """Whether a Linear that a feature map does not fit was meant to get it flattened, or another tensor was."""
     shape, declared = finding.inputs[0].shape, finding.misfit.declared
     if _stays_feature_map(recording, finding.call):
         return False
+    if not is_feature_map(recording, finding.source, len(shape)):
+        return not _stays_sequence(recording, finding.call)
     if len(shape) > 3:
         return True
     # Over the last axis of three a Linear may be meant; the nearer number tells.
@@ -272,10 +284,27 @@ def _was_to_be_flattened(recording: Recording, finding: Finding) -> bool:
     return bool(max(flat, declared) * min(last, declared) <= max(last, declared) * min(flat, declared))
 
 
-def _stays_feature_map(recording: Recording, index: int) -> bool:
-    """Whether something behind an call takes its result for a feature map, or adds one to it."""
-    if any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
+def _stays_sequence(recording: Recording, index: int) -> bool:
+    """Whether something behind a call takes its result for a sequence, or joins it with a tensor of as many axes."""
+    behind, comes_from_it = _behind(recording, index)
+    if any(isinstance(recording.modules[later], _OF_SEQUENCES) for later in behind):
         return True
+    rank = len(recording.calls[index].inputs[0].shape)
+    joined = [recording.calls[later] for later in behind if recording.calls[later].is_function]
+    shapes = (
+        info.shape
+        for call in joined
+        for info, source in zip(call.inputs, call.sources, strict=False)
+        if not comes_from_it(source)
+    )
+    met = (source for join in recording.joins if any(map(comes_from_it, join.sources)) for source in join.sources)
+    others = (past_joins(source, recording.joins) for source in met if not comes_from_it(source))
+    made = (recording.calls[source.number].output_shape for source in others if source.kind is SourceKind.CALL)
+    return any(shape is not None and len(shape) == rank for shape in chain(shapes, made))
+
+
+def _behind(recording: Recording, index: int) -> tuple[set[int], Callable[[Source], bool]]:
+    """The calls that get what one returns, at once or further on, and whether a tensor comes of it."""
     reached = {index}
 
     def comes_from_it(source: Source) -> bool:
@@ -286,8 +315,16 @@ def _stays_feature_map(recording: Recording, index: int) -> bool:
     for later, call in enumerate(recording.calls[index + 1 :], index + 1):
         if any(map(comes_from_it, call.sources)):
             reached.add(later)
-            if _takes_feature_map(recording, later):
-                return True
+    return reached - {index}, comes_from_it
+
+
+def _stays_feature_map(recording: Recording, index: int) -> bool:
+    """Whether something behind a call takes its result for a feature map, or adds one to it."""
+    if any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
+        return True
+    behind, comes_from_it = _behind(recording, index)
+    if any(_takes_feature_map(recording, later) for later in behind):
+        return True
     for join in recording.joins:
         arms = [source for source in join.sources if source.is_made]
         others = [source for source in arms if not comes_from_it(source)]

@@ -27,11 +27,13 @@ def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:
     misfits += dtype_misfits
     detail: dict[str, Any] = {}
     if tensor.dim() > 2 and (tensor.shape[-1] != declared or arrival.must_flatten):
-        flat = prod(tensor.shape[1:])
-        if arrival.is_feature_map and flat != declared:
+        flat, is_image = prod(tensor.shape[1:]), arrival.is_feature_map or arrival.is_model_input
+        meant = flat == declared or (tensor.dim() > 3 and tensor.shape[1] == declared)
+        if (flat != declared and arrival.is_feature_map) or (meant and not is_image):
             detail["flat"] = flat  # whether that is what was meant, what comes behind will tell
-        if arrival.must_flatten or (flat == declared and (arrival.is_feature_map or arrival.is_model_input)):
-            misfits += (Misfit("structure", declared, flat, "flatten", {"rank": tensor.dim()}),)
+        if arrival.must_flatten or (flat == declared and is_image):
+            last = None if is_image else tensor.shape[-1]  # it may be meant for each step
+            misfits += (Misfit("structure", declared, flat, "flatten", {"rank": tensor.dim(), "last": last}),)
             detail = {"flattened": True}
             tensor = tensor.flatten(1)
     if tensor.shape[-1] != declared:

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import AXES, arrived, at, call_of, maker_of, name_of, product_of, times, who
 from convlin.records import Report
+from convlin.sizes.spell import spell
 from convlin.trace.recording import Finding
 
 _RETURNS = {
@@ -30,6 +31,10 @@ def _flatten(finding: Finding, report: Report) -> Said:
         mean = f"x.mean({axes})" if len(axes) > 1 else "x.mean(2), or at every step x.transpose(1, 2),"
         message += f"\n{mean} has the {shape[1]} that were declared: one for each channel"
         instead = f"x.mean({axes if len(axes) > 1 else 2})"
+    last = finding.misfit.detail.get("last")
+    if last is not None:
+        instead = f"in_features={spell(last)}"
+        message += f"\nif it works on the last axis alone: {instead}"
     advice = f"x = x.flatten(1), or nn.Flatten() in front of {finding.path or 'it'}"
     return Said(message, advice, forward=True, behind=".flatten(1)", in_front="Flatten()", instead=instead)
 
