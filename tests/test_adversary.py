@@ -105,8 +105,7 @@ def test_a_fixed_model_is_the_intact_one(
     blamed = {problem.path for problem in summary.problems} - in_front
     assert blamed <= layers | {""}, f"{told}\n{summary}"
     for problem in summary.problems:
-        found: list[Hole | None] = [hole for hole in wrong if hole.path == problem.path]
-        (hole,) = found or [None]
+        hole = next((hole for hole in wrong if hole.path == problem.path), None)
         if hole is not None and hole.path and not without and isinstance(problem.required, int):
             assert problem.required == hole.right, f"{told}\n{summary}"
 

@@ -350,13 +350,30 @@ class Skipped(nn.Module):
 """
 
 
-def test_a_sum_has_the_line_of_the_layer_that_should_give_its_size(tmp_path: Path) -> None:
+@pytest.mark.parametrize("total", ["self.branch(x) + x", "x + self.branch(x)"])
+@pytest.mark.parametrize("outputs", [12, 24])
+def test_a_sum_has_the_line_of_the_layer_that_should_give_its_size(tmp_path: Path, total: str, outputs: int) -> None:
     path = tmp_path / "skipped.py"
-    path.write_text(SKIPPED)
-    problem = only_problem(loaded(path).Skipped(), (3, 12, 12))
-    assert problem.kind == "operands"
+    path.write_text(SKIPPED.replace("self.branch(x) + x", total).replace("24", str(outputs)))
+    module = loaded(path)
+    net = module.Skipped()
+    problem = only_problem(net, (3, 12, 12))
+    assert (problem.kind, problem.layer, problem.changes) == ("operands", "branch", {"out_channels": "16"})
     assert "last takes 16: branch should give that" in problem.message
     assert problem.fix == "self.branch = nn.Conv2d(16, 16, 3, padding=1)"
+    assert problem.evidence is Evidence.RUN
     (fixed,) = apply(problem.edits).values()
     path.write_bytes(fixed)
     assert loaded(path).Skipped()(torch.zeros(2, 3, 12, 12)).shape == (2, 8, 12, 12)
+    assert fit(net, (3, 12, 12))(torch.zeros(2, 3, 12, 12)).shape == (2, 8, 12, 12)
+
+
+def test_a_sum_with_a_wrong_layer_further_on_is_fixed_with_it(tmp_path: Path) -> None:
+    path = tmp_path / "skipped.py"
+    text = SKIPPED.replace("self.last(self.branch(x) + x)", "self.fc(self.last(x + self.branch(x)).flatten(1))")
+    path.write_text(text.replace("    def forward", "        self.fc = nn.Linear(99, 5)\n\n    def forward"))
+    net = loaded(path).Skipped()
+    first, second = problems = summarize(net, (3, 12, 12)).problems
+    assert (first.layer, second.path, second.required) == ("branch", "fc", 8 * 12 * 12)
+    assert [problem.evidence for problem in problems] == [Evidence.RUN] * 2
+    assert fit(net, (3, 12, 12))(torch.zeros(2, 3, 12, 12)).shape == (2, 5)

@@ -81,7 +81,7 @@ CALL = {
 }  # fmt: skip
 PROBLEM = {
     "kind", "path", "declared", "required", "message", "fix", "where", "call", "changes", "edits", "unfixed",
-    "evidence", "claims",
+    "evidence", "claims", "layer",
 }  # fmt: skip
 
 #: Options that only a command line has, or that have another name there because ``--kwargs`` makes the model.

@@ -122,7 +122,7 @@ def _wrong(line: Line) -> tuple[str, ...]:
 
 
 def _name(problem: Problem) -> str:
-    return f"{problem.path} " if problem.path and problem.changes else ""
+    return f"{problem.path} " if problem.path and problem.changes and not problem.layer else ""
 
 
 def _head(function: FunctionLines) -> str:

@@ -70,15 +70,16 @@ def fit(
                 raise InputError("a layer is built with numbers: write numbers for all sizes, as in (3, 32, 32)")
             if summary.ok:
                 return model
-            if any(problem.kind not in _SIZES or not problem.changes for problem in summary.problems):
+            if not all(_is_fixed_by_layer(problem) for problem in summary.problems):
                 break
             sizes: dict[str, dict[str, Any]] = {}
             for problem in summary.problems:
-                known = sizes.setdefault(problem.path, {})
+                layer = problem.layer or problem.path
+                known = sizes.setdefault(layer, {})
                 for name, value in arguments_of(problem).items():
                     if known.setdefault(name, value) != value:
                         raise ShapeError(
-                            f"{problem.path} is called with {name}={known[name]} and with {name}={value}: "
+                            f"{layer} is called with {name}={known[name]} and with {name}={value}: "
                             "one layer cannot be both"
                         )
             _check_ties(root, sizes)
@@ -91,6 +92,10 @@ def fit(
         for parent, name, old in reversed(replaced):
             parent._modules[name] = old
         raise
+
+
+def _is_fixed_by_layer(problem: Problem) -> bool:
+    return bool(problem.changes) and (problem.kind in _SIZES or bool(problem.layer))
 
 
 def _check_ties(root: nn.Module, sizes: Mapping[str, Mapping[str, Any]]) -> None:

@@ -68,9 +68,10 @@ def arguments_by_path(problems: Sequence[Problem]) -> dict[str, dict[str, Any]] 
     """For each wrong layer its new arguments; None where making layers anew does not fix everything."""
     wanted: dict[str, dict[str, Any]] = {}
     for problem in problems:
-        if not problem.changes or not problem.path:
+        layer = problem.layer or problem.path
+        if not problem.changes or not layer:
             return None
-        known = wanted.setdefault(problem.path, {})
+        known = wanted.setdefault(layer, {})
         try:
             arguments = arguments_of(problem)
         except (ValueError, SyntaxError):  # a size in letters

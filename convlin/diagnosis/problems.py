@@ -89,7 +89,10 @@ def _found(
         if key not in found:
             giver = giving[id(finding)] or finding
             correction = lines.correction(giver, said[id(giver)])
-            found[key] = finding, _problem(finding, said[id(finding)], correction)
+            problem = _problem(finding, said[id(finding)], correction)
+            if giver is not finding:
+                problem = replace(problem, changes=_changes(giver, said[id(giver)]), layer=giver.path)
+            found[key] = finding, problem
     return list(found.values())
 
 

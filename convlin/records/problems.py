@@ -95,6 +95,8 @@ class Problem:
     """Index into the calls of the one this is about."""
     changes: Mapping[str, str] = field(default_factory=dict)
     """Arguments of the layer's constructor and what to write there, where changing the layer fixes it."""
+    layer: str = ""
+    """The path of that layer, where it is another than ``path``: one that should give what a sum asks for."""
     edits: tuple[Edit, ...] = field(default=(), repr=False, compare=False)
     """The fix as edits of the user's files, which ``convlin fix`` writes: each beyond doubt, or there are none."""
     unfixed: str = field(default="", repr=False, compare=False)

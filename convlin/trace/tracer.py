@@ -34,7 +34,7 @@ from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
 from convlin.trace.recording import Declared, Failure, Frame, Recording, Refusal, Written, is_feature_map, turned_back
 from convlin.trace.state import State
-from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
+from convlin.trace.uncertainty import declared_size, handed_on, is_doubtful, of_result, settled_by
 
 Replaced = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -184,6 +184,10 @@ class Tracer:
         )
         verdict = known.rule.examine(frame.module, arrival)
         if verdict is None:
+            for shape, axes in frame.doubts[:1]:
+                declared = declared_size(frame.module, axes, len(shape))
+                if declared is not None:
+                    state.recording.declared_behind.append(Declared(len(state.recording.calls), frame.path, declared))
             return None
         frame.stands_in, frame.is_replaced = True, verdict.stand_in is not None
         for misfit in verdict.misfits:

@@ -67,6 +67,17 @@ def is_doubtful(misfit: Misfit, doubted: Axes, rank: int) -> bool:
     return misfit.kind in ("reshape", "batch") and misfit.note != "strides"
 
 
+def declared_size(layer: nn.Module, doubted: Axes, rank: int) -> Misfit | None:
+    """What a layer declares of a size that is a guess and that it happens to take; None where it declares nothing."""
+    for kind in (*_OF_CHANNELS, *_OF_LAST_AXIS):
+        declared = getattr(layer, kind, None)
+        if isinstance(declared, int) and not isinstance(declared, bool):
+            misfit = Misfit(kind, declared, declared)
+            if is_doubtful(misfit, doubted, rank):
+                return misfit
+    return None
+
+
 def of_result(misfits: tuple[Misfit, ...], result: Any) -> Axes:
     """The axes that are a guess in what stands in for the result of a function."""
     rank = result.dim() if hasattr(result, "dim") else 0
