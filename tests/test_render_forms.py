@@ -75,11 +75,13 @@ def test_arithmetic_of_two_axes():
 
     steps = (
         Step("C", "out_channels", "out_channels", 8),
-        Step("H", "⌊H/2⌋", "⌊16/2⌋", 8),
-        Step("W", "⌊W/2⌋", "⌊24/2⌋", 12),
+        Step("H", "⌊H/2⌋", "⌊16/2⌋", 8, (16,)),
+        Step("W", "⌊W/2⌋", "⌊24/2⌋", 12, (24,)),
     )
     assert derived(Derivation((1, 8, 8, 12), steps, "")) == "⌊16/2⌋ = 8, W likewise 12"
     assert derived(Derivation((1, 8), steps[:1], "")) == ""
+    unlike = (steps[1], steps[2]._replace(arithmetic="⌊(24 + 1)/2⌋", numbers=(24, 1)))
+    assert derived(Derivation((8, 12), unlike, "")) == "⌊16/2⌋ = 8, W ⌊(24 + 1)/2⌋ = 12"
 
 
 def value(arithmetic: str) -> int:

@@ -54,7 +54,7 @@ def unfold(
 
 def _columns(channels: Size, windows: list[Window]) -> Step:
     sizes = (channels, *(window.kernel_size for window in windows))
-    return Step("C", "C·kernel_size[0]·kernel_size[1]", spell_product(sizes), product(sizes))
+    return Step("C", "C·kernel_size[0]·kernel_size[1]", spell_product(sizes), product(sizes), sizes)
 
 
 def _blocks(spatial: Sequence[Size], windows: list[Window], axes: Sequence[str]) -> Step:
@@ -65,6 +65,7 @@ def _blocks(spatial: Sequence[Size], windows: list[Window], axes: Sequence[str])
         "·".join(f"({step.formula})" for step in steps),
         "·".join(f"({step.arithmetic})" for step in steps),
         product(step.size for step in steps),
+        tuple(number for step in steps for number in step.numbers),
     )
 
 
@@ -91,16 +92,17 @@ def fold(
     sizes = sizes_per_axis(output_size, 2, "output_size")
     require_filled((leading[-1], length, *sizes), ("C", "L", "output_size[0]", "output_size[1]"))
     windows = windows_along(2, kernel_size, stride, padding, dilation)
-    kernel = product(window.kernel_size for window in windows)
-    kernel_text = spell_product(window.kernel_size for window in windows)
-    channels = quotient(leading[-1], kernel)
+    kernel = [window.kernel_size for window in windows]
+    kernel_text = spell_product(kernel)
+    channels = quotient(leading[-1], product(kernel))
     if channels is None:
         raise SizeError(f"C is {spell(leading[-1])}, but must divide by {kernel_text}", axis="C", size=leading[-1])
     blocks = _blocks(sizes, windows, ("output_size[0]", "output_size[1]"))
     if differ(length, blocks.size):
         message = f"L is {spell(length)}, but must be {blocks.arithmetic} = {spell(blocks.size)}"
         raise SizeError(message, axis="L", size=length)
-    step = Step("C", "C/(kernel_size[0]·kernel_size[1])", f"{factor(leading[-1])}/({kernel_text})", channels)
+    text = f"{factor(leading[-1])}/({kernel_text})"
+    step = Step("C", "C/(kernel_size[0]·kernel_size[1])", text, channels, (leading[-1], *kernel))
     spatial = [declared(axis, "output_size", size) for axis, size in zip("HW", sizes, strict=True)]
     return Derivation((*leading[:-1], channels, *sizes), (step, *merge_alike(spatial)), page("nn.Fold"))
 
@@ -131,6 +133,7 @@ def unfold_dimension(input_shape: Shape, /, *, dimension: int, size: Size, step:
         f"⌊({axis} − size)/step⌋ + 1",
         f"⌊({factor(length)} − {factor(size)})/{step}⌋ + 1",
         (length - size) // step + 1,
+        (length, size, step),
     )
     shape = (*input_shape[:where], windows.size, *input_shape[where + 1 :], size) if input_shape else (size,)
     return Derivation(shape, (windows,) if input_shape else (), page("Tensor.unfold"))

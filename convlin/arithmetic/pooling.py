@@ -142,7 +142,7 @@ def max_unpool(
         words = f"({axis}−1)·stride − 2·padding + kernel_size"
         numbers = f"({factor(size)}−1)·{window.stride} − 2·{window.padding} + {window.kernel_size}"
         result = (size - 1) * window.stride - window.both_sides + window.kernel_size
-        steps.append(Step(axis, words, numbers, result))
+        steps.append(Step(axis, words, numbers, result, (size, window.stride, window.padding, window.kernel_size)))
     if output_size is not None:
         # PyTorch counts batch and channels in front as two, unbatched or not.
         wanted = spatial_part(output_size, 2, spatial_dims)

@@ -31,13 +31,13 @@ def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:
         raise SizeError(f"{name} is {scale!r}, but must be a number")
     numbers = f"⌊{factor(size)}·{factor(scale)}⌋"
     if isinstance(size, int):
-        return Step(axis, f"⌊{axis}·{name}⌋", numbers, int(size * scale))
+        return Step(axis, f"⌊{axis}·{name}⌋", numbers, int(size * scale), (size, scale))
     numerator, denominator = scale.as_integer_ratio()
     if denominator < 2**16:  # such a factor has no rounding error, and a fraction reads better
-        return Step(axis, f"⌊{axis}·{name}⌋", numbers, size * numerator // denominator)
+        return Step(axis, f"⌊{axis}·{name}⌋", numbers, size * numerator // denominator, (size, scale))
     import sympy
 
-    return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale))
+    return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale), (size, scale))
 
 
 _ANTIALIASED = ("bilinear", "bicubic", "lanczos")
@@ -111,10 +111,10 @@ def pixel_shuffle(input_shape: Shape, /, *, upscale_factor: int) -> Derivation:
     """
     leading, channels, spatial = _image(input_shape, upscale_factor, "upscale_factor")
     fewer = _divide("C", channels, upscale_factor**2, f"{upscale_factor}²")
-    steps = [Step("C", "C/upscale_factor²", f"{factor(channels)}/{upscale_factor}²", fewer)]
+    steps = [Step("C", "C/upscale_factor²", f"{factor(channels)}/{upscale_factor}²", fewer, (channels, upscale_factor))]
     for axis, size in zip("HW", spatial, strict=True):
         larger = f"{factor(size)}·{upscale_factor}"
-        steps.append(Step(axis, f"{axis}·upscale_factor", larger, size * upscale_factor))
+        steps.append(Step(axis, f"{axis}·upscale_factor", larger, size * upscale_factor, (size, upscale_factor)))
     return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelShuffle"))
 
 
@@ -130,10 +130,12 @@ def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivati
     """
     leading, channels, spatial = _image(input_shape, downscale_factor, "downscale_factor")
     more = channels * downscale_factor**2
-    steps = [Step("C", "C·downscale_factor²", f"{factor(channels)}·{downscale_factor}²", more)]
+    text = f"{factor(channels)}·{downscale_factor}²"
+    steps = [Step("C", "C·downscale_factor²", text, more, (channels, downscale_factor))]
     for axis, size in zip("HW", spatial, strict=True):
         less = _divide(axis, size, downscale_factor, str(downscale_factor))
-        steps.append(Step(axis, f"{axis}/downscale_factor", f"{factor(size)}/{downscale_factor}", less))
+        text = f"{factor(size)}/{downscale_factor}"
+        steps.append(Step(axis, f"{axis}/downscale_factor", text, less, (size, downscale_factor)))
     if 0 in input_shape:
         return Derivation(tuple(input_shape), (), page("nn.PixelUnshuffle"))
     return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelUnshuffle"))

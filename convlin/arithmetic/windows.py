@@ -96,6 +96,8 @@ class Window(NamedTuple):
     def slide(self, axis: str, size: Size) -> Step:
         """How many windows start along an axis of this size; not yet whether that is enough."""
         padding = "0" if self.padding == "valid" else factor(self.padding or 0)
+        around = None if self.padding == "same" else 0 if self.padding == "valid" else self.padding
+        settings = (self.kernel_size, self.stride, around, self.dilation)
         words = self._covering(axis, "kernel_size", "stride", "padding", "dilation")
         numbers = self._covering(factor(size), str(self.kernel_size), str(self.stride), padding, str(self.dilation))
         overhang = self.stride - 1 if self.ceil_mode else 0
@@ -109,7 +111,7 @@ class Window(NamedTuple):
                 beside = f" + {padding}" if self.padding is not None else ""
                 numbers = f"min({numbers}, ⌈({factor(size)}{beside})/{self.stride}⌉)"
                 windows = smaller(windows, starting)
-        return Step(axis, words, numbers, windows)
+        return Step(axis, words, numbers, windows, (size, *(value for value in settings if value is not None)))
 
     def fit(self, axis: str, size: Size) -> Step:
         """The same, refused where not a single window has room."""
@@ -252,7 +254,8 @@ def _widen(axis: str, size: Size, window: Window, output_padding: Size = 0) -> S
     numbers = (
         f"({factor(size)}−1)·{stride} − 2·{padding // 2} + {dilation}·({kernel_size}−1) + {factor(output_padding)} + 1"
     )
-    return Step(axis, words, numbers, (size - 1) * stride - padding + window.reach + output_padding)
+    put_in = (size, stride, padding // 2, dilation, kernel_size, output_padding)
+    return Step(axis, words, numbers, (size - 1) * stride - padding + window.reach + output_padding, put_in)
 
 
 def spatial_part(output_size: Any, leading: int, spatial_dims: int) -> tuple[Size, ...]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -11,7 +10,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from convlin._util.gc_pause import paused
-from convlin.records import Call, Derivation, Problem, Shape, Step, TensorInfo
+from convlin.records import Call, Derivation, Problem, Shape, Size, Step, TensorInfo
 from convlin.render import words
 from convlin.render.named_outputs import output_names, type_text
 from convlin.render.rows import Row, Table
@@ -318,13 +317,7 @@ def derived(derivation: Derivation, given: Shape | None = None) -> str:
     if len(computed) < 2:
         return _in_numbers(computed[0]) if computed else ""
     first, *others = [step for step in computed if not _keeps(step, derivation.shape, given)] or computed
-    rule, numbers = words.open_formula(first), _without_size(first)
-    rest = [
-        _likewise(step)
-        if (words.open_formula(step), _without_size(step)) == (rule, numbers)
-        else f"{step.axis} {_in_numbers(step)}"
-        for step in others
-    ]
+    rest = [_likewise(step) if _go_the_same_way(first, step) else f"{step.axis} {_in_numbers(step)}" for step in others]
     return ", ".join([_in_numbers(first), *rest])
 
 
@@ -336,12 +329,22 @@ def _keeps(step: Step, made: Shape, given: Shape | None) -> bool:
     return bool(given[place] == made[place] == step.size)
 
 
-def _without_size(step: Step) -> str:
-    """The arithmetic with the size that goes in left open: it is the same for H and W where the settings are."""
-    found = re.search(r"\w+", step.arithmetic)
-    if found is None:
-        return step.arithmetic
-    return re.sub(rf"\b{found[0]}\b", "·", step.arithmetic, count=1 if found[0].isdecimal() else 0)
+def _go_the_same_way(first: Step, other: Step) -> bool:
+    """Whether two axes are known to have the same formula and the same settings, as H and W have, whatever goes in."""
+    return (
+        len(first.numbers) > 0
+        and first.numbers[1:] == other.numbers[1:]
+        and words.open_formula(first) == words.open_formula(other)
+        and all(map(_differ_in_letters, first.numbers[:1], other.numbers[:1]))
+    )
+
+
+def _differ_in_letters(first: Size, other: Size) -> bool:
+    """Whether two sizes are numbers, or closed forms that are the same but for their letters."""
+    if isinstance(first, int) or isinstance(other, int):
+        return all(isinstance(size, int) or size.is_Symbol for size in (first, other))
+    letters, others = (sorted(size.free_symbols, key=str) for size in (first, other))
+    return len(letters) == len(others) and bool(other.xreplace(dict(zip(others, letters, strict=True))) == first)
 
 
 def _in_numbers(step: Step) -> str:
