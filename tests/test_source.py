@@ -24,6 +24,7 @@ from convlin.source import Site, apply, locate, unified_diff
 from convlin.source.find import Finder
 from convlin.source.plan import plan
 from convlin.source.reshape import corrected_reshape
+from convlin.source.syntax import parsed_file
 from tests.processes import run
 from tests.properties import examples
 from tests.source_programs import Writer, load, load_file, made_at, recording
@@ -463,6 +464,21 @@ def test_a_comment_added_elsewhere_in_a_file_does_no_harm(program: Program) -> N
     path = Path(sys.modules[type(model).__module__].__dict__["build"].__code__.co_filename)
     path.write_text(path.read_text() + "\n# more\n")
     assert call_at(model, "fc") == "nn.Linear(3, 4)"
+
+
+def test_a_file_is_parsed_once_for_all_models_and_anew_once_it_has_changed(tmp_path: Path) -> None:
+    module = load(tmp_path, HEAD + NET)
+    path = Path(str(module.__file__))
+    (before,) = {parsed_file(str(path)) for _ in range(3)}
+    text = path.read_text()
+    path.write_text(text.replace("(3, 4)", "(5, 4)"))
+    changed = parsed_file(str(path))
+    assert before is not None
+    assert changed is not None
+    assert changed is not before
+    assert "(5, 4)" in changed.source.text
+    path.write_text(text)
+    assert parsed_file(str(path)) is before
 
 
 def test_a_file_that_is_no_python_any_more_says_nothing(program: Program) -> None:
