@@ -20,7 +20,7 @@ from convlin.arithmetic.common import (
     sizes_per_axis,
     split_spatial,
 )
-from convlin.arithmetic.windows import Window, windows_along
+from convlin.arithmetic.windows import Window, fits, windows_along
 from convlin.records import Derivation, Shape, Size, Step
 from convlin.sizes.spell import factor, spell, spell_product
 
@@ -59,7 +59,7 @@ def _columns(channels: Size, windows: list[Window]) -> Step:
 
 def _blocks(spatial: Sequence[Size], windows: list[Window], axes: Sequence[str]) -> Step:
     """How many windows there are in the whole plane."""
-    steps = [window.fit(axis, size) for axis, size, window in zip(axes, spatial, windows, strict=True)]
+    steps = fits(axes, spatial, windows)
     return Step(
         "L",
         "·".join(f"({step.formula})" for step in steps),

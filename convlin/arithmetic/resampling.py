@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from convlin._util.torch_behavior import resizes_by_lanczos
 from convlin.arithmetic.common import (
     SPATIAL_AXES,
     Setting,
     SizeError,
+    along_axes,
     certain,
     declared,
-    merge_alike,
     page,
     per_axis,
     quotient,
@@ -38,6 +39,17 @@ def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:
     import sympy
 
     return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale), (size, scale))
+
+
+def declared_or_scaled(
+    axes: Sequence[str], spatial: Shape, size: tuple[str, Any], scale: tuple[str, Any], *, one_for_all: bool = True
+) -> list[Step]:
+    """The new size of every axis, by the one of two settings that is given: each comes with its name."""
+    if size[1] is not None:
+        sizes = sizes_per_axis(size[1], len(axes), size[0], one_for_all=one_for_all)
+        return [declared(axis, size[0], wanted) for axis, wanted in zip(axes, sizes, strict=True)]
+    scales = per_axis(scale[1], len(axes), scale[0], one_for_all=one_for_all)
+    return [scale_axis(*each, scale[0]) for each in zip(axes, spatial, scales, strict=True)]
 
 
 _ANTIALIASED = ("bilinear", "bicubic", "lanczos")
@@ -81,15 +93,7 @@ def interpolate(
         raise SizeError("mode 'lanczos' goes with antialias=True only")
     if mode != "area":
         require_filled((leading[-1], *spatial), ("C", *axes))
-    if size is not None:
-        sizes = sizes_per_axis(size, rank - 2, "size", one_for_all=False)
-        steps = [declared(axis, "size", wanted) for axis, wanted in zip(axes, sizes, strict=True)]
-    else:
-        scales = per_axis(scale_factor, rank - 2, "scale_factor", one_for_all=False)
-        steps = [
-            scale_axis(axis, before, scale, "scale_factor")
-            for axis, before, scale in zip(axes, spatial, scales, strict=True)
-        ]
+    steps = declared_or_scaled(axes, spatial, ("size", size), ("scale_factor", scale_factor), one_for_all=False)
     for step, before in zip(steps, spatial, strict=True):
         # Mode "area" is adaptive pooling, which may leave nothing.
         if certain(step.size < (0 if mode == "area" else 1)):
@@ -97,7 +101,7 @@ def interpolate(
             raise SizeError(message, axis=step.axis, size=before)
     if mode == "area":
         require_averaged(leading, spatial, (step.size for step in steps))
-    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.Upsample"))
+    return along_axes(leading, steps, "nn.Upsample")
 
 
 def pixel_shuffle(input_shape: Shape, /, *, upscale_factor: int) -> Derivation:
@@ -115,7 +119,7 @@ def pixel_shuffle(input_shape: Shape, /, *, upscale_factor: int) -> Derivation:
     for axis, size in zip("HW", spatial, strict=True):
         larger = f"{factor(size)}·{upscale_factor}"
         steps.append(Step(axis, f"{axis}·upscale_factor", larger, size * upscale_factor, (size, upscale_factor)))
-    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelShuffle"))
+    return along_axes(leading, steps, "nn.PixelShuffle")
 
 
 def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivation:
@@ -138,7 +142,7 @@ def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivati
         steps.append(Step(axis, f"{axis}/downscale_factor", text, less, (size, downscale_factor)))
     if 0 in input_shape:
         return Derivation(tuple(input_shape), (), page("nn.PixelUnshuffle"))
-    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelUnshuffle"))
+    return along_axes(leading, steps, "nn.PixelUnshuffle")
 
 
 def _image(shape: Shape, scale: int, name: str) -> tuple[Shape, Size, Shape]:

@@ -12,11 +12,10 @@ from convlin.arithmetic.common import (
     SPATIAL_AXES,
     Setting,
     SizeError,
+    along_axes,
     certain,
     channel_step,
     is_sequence,
-    merge_alike,
-    page,
     per_axis,
     require_filled,
     require_sizes,
@@ -122,6 +121,11 @@ class Window(NamedTuple):
         return step
 
 
+def fits(axes: Sequence[str], spatial: Sequence[Size], windows: Sequence[Window]) -> list[Step]:
+    """How many windows there are along every axis; refused where one has no room for any."""
+    return [window.fit(axis, size) for axis, size, window in zip(axes, spatial, windows, strict=True)]
+
+
 def convolution(
     input_shape: Shape,
     /,
@@ -158,12 +162,8 @@ def convolution(
             both = window.both_sides
             if both:
                 require_padding(axis, size, both // 2, both - both // 2, padding_mode)
-    steps = [window.fit(axis, size) for axis, size, window in zip(axes, spatial, windows, strict=True)]
-    return Derivation(
-        (*leading[:-1], out_channels, *(step.size for step in steps)),
-        channel_step(leading[-1], out_channels) + merge_alike(steps),
-        page(f"nn.Conv{spatial_dims}d"),
-    )
+    steps, channels = fits(axes, spatial, windows), channel_step(leading[-1], out_channels)
+    return along_axes((*leading[:-1], out_channels), steps, f"nn.Conv{spatial_dims}d", channels)
 
 
 def windows_along(
@@ -240,11 +240,8 @@ def conv_transpose(
             message = f"{axis} is {spell(size)}, but must be at least {spell(minimum)}: {step.arithmetic} = "
             raise SizeError(message + spell(step.size), axis=axis, size=size, minimum=minimum)
         steps.append(step)
-    return Derivation(
-        (*leading[:-1], out_channels, *(step.size for step in steps)),
-        channel_step(leading[-1], out_channels) + merge_alike(steps),
-        page(f"nn.ConvTranspose{spatial_dims}d"),
-    )
+    channels = channel_step(leading[-1], out_channels)
+    return along_axes((*leading[:-1], out_channels), steps, f"nn.ConvTranspose{spatial_dims}d", channels)
 
 
 def _widen(axis: str, size: Size, window: Window, output_padding: Size = 0) -> Step:
