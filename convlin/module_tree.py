@@ -91,6 +91,12 @@ def modules_of(model: nn.Module) -> list[nn.Module]:
     return [node.module for node in walk(model)]
 
 
+def mode_of(model: nn.Module) -> str:
+    """``eval`` or ``train``, or ``mixed`` where its modules differ."""
+    training = {module.training for module in modules_of(model)}
+    return "mixed" if len(training) > 1 else "train" if True in training else "eval"
+
+
 def module_at(model: nn.Module, path: str) -> nn.Module:
     """The module at ``path``, which exists."""
     for name in filter(None, path.split(".")):

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from convlin._util.shown import Picture, Text
 from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError, ShapeError, UnknownLayerError
-from convlin.records import Accepts, Call, ModuleInfo, Problem, Report, Shape, Size
+from convlin.records import Call, ModuleInfo, Report, Shape, Size
 from convlin.render.forms import Forms
 from convlin.render.options import Options
 
@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from convlin.annotate.listing import Listing
     from convlin.checks.difference import Difference
     from convlin.checks.patterns import Expected
+    from convlin.records import Accepts, Problem
 
 
 class Summary(Forms):

@@ -107,6 +107,12 @@ def test_summarize_loads_no_algebra_and_no_tables_until_asked() -> None:
         "for name in before: sys.modules.pop(name)\nimport builtins"
     )
     assert not loaded & {"tabulate", "sympy", "pandas", "convlin.render.html", "convlin.render.schema"}
+    assert not loaded & {"convlin.records.problems", "convlin.records.accepted"}
+
+
+def test_importing_summarize_loads_no_pass() -> None:
+    loaded = _modules_after("import torch\nfrom convlin import summarize")
+    assert not loaded & {"convlin.observe", "convlin.trace", "convlin.records"}
 
 
 def test_the_diagram_is_that_of_the_code() -> None:

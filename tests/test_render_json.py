@@ -64,7 +64,9 @@ def full_report() -> Report:
         "nested": {"a": (1, [2])},
         "n": -1,
     }
-    derivation = Derivation(letters.shape, (Step("H", "⌊H/2⌋", "⌊32/2⌋", 16), Step("W", "W", "W", W)), "https://x")
+    derivation = Derivation(
+        letters.shape, (Step("H", "⌊H/2⌋", "⌊32/2⌋", 16, (32, 0.5)), Step("W", "W", "W", W, (W,))), "https://x"
+    )
     call = Call(
         "a.b",
         "Conv2d",

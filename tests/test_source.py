@@ -20,10 +20,11 @@ from hypothesis import strategies as st
 from torch import nn
 
 from convlin.records import Edit, Location
-from convlin.source import Site, apply, line_text, locate, unified_diff
+from convlin.source import Site, apply, locate, unified_diff
 from convlin.source.find import Finder
 from convlin.source.plan import plan
 from convlin.source.reshape import corrected_reshape
+from convlin.source.syntax import parsed_file
 from tests.processes import run
 from tests.properties import examples
 from tests.source_programs import Writer, load, load_file, made_at, recording
@@ -56,6 +57,10 @@ def net(program: Program, body: str, extra: str = "", *, base: str = "nn.Module"
 def call_at(model: nn.Module, path: str, *hints: Any) -> str | None:
     site = locate(model, path, hints)
     return None if site is None else " ".join(site.call.split())
+
+
+def _line(location: Location) -> str:
+    return linecache.getline(location.file, location.line).strip()
 
 
 # The makings that are found -------------------------------------------------------------------
@@ -233,7 +238,7 @@ def test_the_line_is_the_one_on_which_the_call_starts(program: Program) -> None:
     model = net(program, "self.s = nn.Sequential(\n    nn.ReLU(),\n    nn.Linear(\n        3, 4),\n)")
     site = locate(model, "s.1")
     assert site is not None
-    assert line_text(site.location) == "nn.Linear("
+    assert _line(site.location) == "nn.Linear("
     first, last = site.statement
     assert (site.location.line - first, last - site.location.line) == (2, 2)
     assert site.rewrite({"in_features": "5"}) == "nn.Linear(\n    5, 4),"
@@ -461,6 +466,21 @@ def test_a_comment_added_elsewhere_in_a_file_does_no_harm(program: Program) -> N
     assert call_at(model, "fc") == "nn.Linear(3, 4)"
 
 
+def test_a_file_is_parsed_once_for_all_models_and_anew_once_it_has_changed(tmp_path: Path) -> None:
+    module = load(tmp_path, HEAD + NET)
+    path = Path(str(module.__file__))
+    (before,) = {parsed_file(str(path)) for _ in range(3)}
+    text = path.read_text()
+    path.write_text(text.replace("(3, 4)", "(5, 4)"))
+    changed = parsed_file(str(path))
+    assert before is not None
+    assert changed is not None
+    assert changed is not before
+    assert "(5, 4)" in changed.source.text
+    path.write_text(text)
+    assert parsed_file(str(path)) is before
+
+
 def test_a_file_that_is_no_python_any_more_says_nothing(program: Program) -> None:
     model = net(program, "self.fc = nn.Linear(3, 4)")
     path = Path(sys.modules[type(model).__module__].__dict__["build"].__code__.co_filename)
@@ -549,7 +569,7 @@ def test_an_argument_tells_where_its_number_is_written(program: Program) -> None
         assert site is not None
         origin = site.arguments[0].origin
         assert origin is not None
-        assert line_text(origin) == line
+        assert _line(origin) == line
 
 
 BLOCK = """
@@ -993,13 +1013,14 @@ def test_edits_that_do_not_fit_together_or_to_the_file_are_refused(program: Prog
 @pytest.mark.skipif(shutil.which("git") is None, reason="needs git")
 @pytest.mark.parametrize("newline", ["\n", "\r\n"])
 @pytest.mark.parametrize("end", ["", "\n"])
-def test_the_diff_is_a_patch(tmp_path: Path, newline: str, end: str) -> None:
+def test_the_diff_is_a_patch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, newline: str, end: str) -> None:
+    monkeypatch.chdir(tmp_path)
     path = tmp_path / "sub" / "netz.py"
     path.parent.mkdir()
     path.write_bytes((BODY + end).replace("\n", newline).encode())
     model = load_file(path).build()
     edits = [_edit(model, "fc", in_features="2048"), _edit(model, "fd", bias="False")]
-    patch = unified_diff(edits, base=tmp_path)
+    patch = unified_diff(edits)
     assert patch.startswith("--- a/sub/netz.py\n+++ b/sub/netz.py\n")
     git = ["git", "-c", "core.autocrlf=false", "apply", "--unsafe-paths", "-"]
     environment = {**os.environ, "GIT_CEILING_DIRECTORIES": str(tmp_path)}
@@ -1030,20 +1051,9 @@ def test_a_notebook_cell_is_read_but_not_edited() -> None:
         assert (edit.certain, edit.remark) == (False, "this code stands in no file")
         assert not site.is_editable
         assert call_at(names["plain"], "1", name) == "nn.Linear(8, 4)"
-        assert line_text(Location(name, 9)) == "model = Net()"
+        assert _line(Location(name, 9)) == "model = Net()"
     finally:
         del linecache.cache[name]
-
-
-def test_line_text_of_what_is_not_there(tmp_path: Path) -> None:
-    path = tmp_path / "x.py"
-    path.write_text("a = 1\n\n")
-    assert line_text(Location(str(path), 1)) == "a = 1"
-    assert line_text(Location(str(path), 2)) is None
-    assert line_text(Location(str(path), 99)) is None
-    assert line_text(Location(str(path), 0)) is None
-    assert line_text(Location("<stdin>", 1)) is None
-    assert line_text(Location("nul\0", 1)) is None
 
 
 # Hints ----------------------------------------------------------------------------------------
@@ -1079,7 +1089,7 @@ def test_of_two_alike_none_is_told_unless_the_name_is_known(program: Program) ->
     assert call_at(module.other, "2", copy) == "nn.Linear(4, 6)"
     sites = [locate(each, "2", [module]) for each in (module.model, module.twin)]
     assert all(site is not None and site.certain for site in sites)
-    assert [line_text(site.location)[:5] for site in sites if site] == ["model", "twin "]  # type: ignore[index]
+    assert [_line(site.location)[:5] for site in sites if site] == ["model", "twin "]
 
 
 def test_the_frame_that_holds_a_model() -> None:

@@ -20,7 +20,7 @@ from torch.nn.parameter import is_lazy
 
 from convlin import summarize
 from convlin.errors import ConvlinError, InputError
-from convlin.sizes.closed_form import Letter, closed_form
+from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
 from convlin.summary import Summary
 from convlin.symbolic import session
@@ -685,7 +685,7 @@ def test_chains_of_convolutions_fold_to_the_same_numbers() -> None:
         for _ in range(draw.randint(1, 6)):
             kernel, stride, padding = draw.randint(1, 7), draw.randint(1, 4), draw.randint(0, 3)
             chain.append((kernel, stride, padding))
-            form = closed_form(floor((form + 2 * padding - kernel) / sympy.Integer(stride)) + 1)
+            form = ClosedForms()(floor((form + 2 * padding - kernel) / sympy.Integer(stride)) + 1)
         assert len(form.atoms(sympy.floor)) <= 1
         for size in (64, 97, 224, 1023):
             number = size

@@ -33,7 +33,7 @@ from convlin.inputs import read_inputs
 from convlin.layers import Misfit
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import UNSEEN, Accepts, SizeRange
-from convlin.sizes.closed_form import ClosedForms, Letter, closed_form
+from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.simplify import written
 from convlin.symbolic.accepts import Search
@@ -112,7 +112,7 @@ def test_a_value_is_what_pytorch_makes_of_the_numbers(make: Callable[[Any, Any],
 
 @pytest.mark.parametrize("make", FUNCTIONS.values(), ids=FUNCTIONS)
 def test_a_closed_form_is_what_pytorch_makes_of_the_numbers(make: Callable[[Any, Any], Any]) -> None:
-    form = closed_form(make(H, W))
+    form = ClosedForms()(make(H, W))
     for h, w in NUMBERS:
         assert number(sympy.sympify(form).subs({"H": h, "W": w})) == number(make(sympy.Integer(h), sympy.Integer(w)))
 
@@ -149,7 +149,7 @@ def test_where_many_sizes_are_asked_at_once_a_division_by_zero_is_zero() -> None
     ],
 )
 def test_a_form_as_a_person_writes_it(size: Any, text: str) -> None:
-    form = closed_form(size)
+    form = ClosedForms()(size)
     assert str(form) == text
     for h in range(1, 30):
         assert sympy.sympify(form).subs({"H": h, "W": 5}) == size.subs({"H": h, "W": 5})
@@ -749,7 +749,7 @@ def test_a_truth_and_a_fraction_have_values() -> None:
 
 @pytest.mark.parametrize("scale", [0.1, 0.3, 1.5, 2.7, 1 / 3, 0.123456789])
 def test_a_scale_is_the_fraction_that_is_meant(scale: float) -> None:
-    form = sympy.sympify(closed_form(sympy.floor(H * sympy.Float(scale))))
+    form = sympy.sympify(ClosedForms()(sympy.floor(H * sympy.Float(scale))))
     for h in (1, 7, 20, 33, 64, 101, 999, 10**8):
         assert form.subs({"H": h}) == int(Fraction(str(scale)).limit_denominator(10**9) * h)
     assert not form.atoms(sympy.Float)
@@ -765,7 +765,7 @@ def test_functions_of_pytorchs_are_what_they_say() -> None:
             (theirs.CeilToInt(theirs.IntTrueDiv(H + 1, 4)), math.ceil((h + 1) / 4)),
             (sympy.Abs(H - 5), abs(h - 5)),
         ):
-            found = sympy.sympify(closed_form(form)).subs({H: h})
+            found = sympy.sympify(ClosedForms()(form)).subs({H: h})
             assert found.is_integer
             assert int(found) == value  # torch 2.15's TruncToInt answers 0.0
 

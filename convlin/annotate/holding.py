@@ -9,7 +9,7 @@ from typing import NamedTuple
 from convlin.annotate.comments import ShapeComment, found
 from convlin.annotate.expressions import File
 from convlin.annotate.lines import Line, Shapes
-from convlin.checks.patterns import Names, Pattern, mismatch, shown
+from convlin.checks.patterns import Names, Pattern, mismatches, shown
 from convlin.checks.shapes import named_sizes
 from convlin.records import Report
 from convlin.source.text import Comment
@@ -85,10 +85,7 @@ def _mismatch(patterns: tuple[Pattern, ...], shapes: Shapes, letters: Names) -> 
     """Why one result is not as the comment says; a single shape stands for the first of several tensors."""
     if len(patterns) not in (1, len(shapes)):
         return f"{len(shapes)} tensor{'s' * (len(shapes) != 1)}, and {len(patterns)} in the comment"
-    reasons = [mismatch(pattern, shape, letters, "this line") for pattern, shape in zip(patterns, shapes, strict=False)]
-    if len(patterns) > 1:
-        reasons = [f"tensor {index}: {why}" if why else "" for index, why in enumerate(reasons)]
-    return "; ".join(why for why in reasons if why)
+    return mismatches(zip(patterns, shapes, strict=False), letters, "this line", are_several=len(patterns) > 1)
 
 
 def _comment_of(line: Line, comments: Mapping[int, Comment], letters: Iterable[str]) -> Found | None:

@@ -3,21 +3,21 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Never
 
 import torch
 from torch import nn
 
 from convlin.inputs import DtypeLike, Input, Plan, check_model, read_inputs
-from convlin.observe import Outcome, check_mode, observe, structure, unwrapped
-from convlin.records import Report
-from convlin.render.options import Options, options
-from convlin.summary import Summary
-from convlin.trace.call_sites import user_frame
 
 if TYPE_CHECKING:
     from convlin.diagnosis.problems import Hints
+    from convlin.observe import Outcome
+    from convlin.records import Report
+    from convlin.render.options import Options
+    from convlin.summary import Summary
+
+# What a pass needs is loaded by the first one: see the imports inside the functions.
 
 
 def summarize(
@@ -100,6 +100,8 @@ def summarize(
         from convlin.api.other_words import refusal  # only for a mistake
 
         raise refusal(other or {"batch": batch}, ("kwargs", "batch_size", "dtypes", "device", "mode", *display))
+    from convlin.trace.call_sites import user_frame
+
     return summary_of(
         model,
         input,
@@ -127,6 +129,10 @@ def summary_of(
     display: Mapping[str, Any],
 ) -> Summary:
     """``summarize`` for a caller that knows better where the model's source may be: ``hints`` say it."""
+    from convlin.observe import check_mode, observe, structure, unwrapped
+    from convlin.render.options import options
+    from convlin.summary import Summary
+
     check_model(model)
     check_mode(mode)
     shows = options(display)
@@ -156,20 +162,28 @@ def summary_of(
 
 def summarize_plan(model: nn.Module, plan: Plan, mode: str, *, hints: Hints) -> Summary:
     """The summary of a pass on arguments that are there already, each as the caller's own call got it."""
+    from convlin.observe import observe
+    from convlin.render.options import Options
+
     return _summary(observe(model, plan, mode, hints), Options())
 
 
 def _with_lines(report: Report, model: nn.Module, hints: Hints) -> Report:
     """The report with the line that made each module, where it can be found."""
+    from dataclasses import replace
+
+    from convlin.observe import unwrapped
     from convlin.source.find import Finder
 
     finder = Finder(unwrapped(model), [hint for hint in hints if hint is not None])
     sites = {module.path: finder.site(module.path) for module in report.modules if module.path}
     lines = {path: site.location for path, site in sites.items() if site is not None}
-    return replace(report, modules=tuple(replace(each, where=lines.get(each.path)) for each in report.modules))
+    return replace(report, modules=tuple(each._replace(where=lines.get(each.path)) for each in report.modules))
 
 
 def _summary(outcome: Outcome, display: Options) -> Summary:
+    from convlin.summary import Summary
+
     summary = Summary(outcome.report, display)
     if outcome.error is not None:
         said = f"\n\n{outcome.note}" if outcome.note else ""

@@ -12,7 +12,7 @@ from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.diagnosis.silent_mistakes import findings
 from convlin.inputs import Plan, check_model, model_device
-from convlin.module_tree import modules_of, walk
+from convlin.module_tree import mode_of, modules_of, walk
 from convlin.observe import is_resource, observe, structure, unwrapped
 from convlin.records import Problem, Report
 from convlin.summary import Summary
@@ -68,9 +68,7 @@ def _report(root: nn.Module, state: State, frame: object) -> Report:
     recording = state.recording
     if recording.failure is None or recording.outputs:
         recording.findings.extend(findings(recording, batch_added=False))
-    training = {module.training for module in modules_of(root)}
-    mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
-    report = build(root, recording, device=str(model_device(root)), mode=mode)
+    report = build(root, recording, device=str(model_device(root)), mode=mode_of(root))
     problems = _told_by_another_pass(root, recording, report, (frame,))
     if not problems:
         # No experiments at other sizes: the plan holds no input that could be made anew.

@@ -44,6 +44,7 @@ def cat(input_shapes: Sequence[Shape], /, *, dim: int = 0) -> Derivation:
         " + ".join(f"dim {where} of input {index}" for index in range(len(shapes))),
         " + ".join(factor(shape[where]) for shape in shapes),
         total,
+        tuple(shape[where] for shape in shapes),
     )
     steps = (step,) if len(shapes) > 1 else ()
     return Derivation((*first[:where], total, *first[where + 1 :]), steps, page("cat"))
@@ -67,7 +68,7 @@ def stack(input_shapes: Sequence[Shape], /, *, dim: int = 0) -> Derivation:
         if len(shape) != len(first) or any(map(differ, first, shape)):
             raise SizeError(f"{spell_shape(first)} and {spell_shape(shape)} differ, but stack needs them alike")
     count = len(input_shapes)
-    step = Step(f"dim {where}", "1 for each input", " + ".join("1" * count), count)
+    step = Step(f"dim {where}", "1 for each input", " + ".join("1" * count), count, (1,) * count)
     return Derivation((*first[:where], count, *first[where:]), (step,), page("stack"))
 
 
@@ -165,7 +166,7 @@ def repeat(input_shape: Shape, /, *, repeats: Sequence[Size]) -> Derivation:
         shape.append(size * count)
         if count != 1:
             text = f"{factor(size)}·{factor(count)}"
-            steps.append(Step(f"dim {index}", f"size·repeats[{index}]", text, shape[-1]))
+            steps.append(Step(f"dim {index}", f"size·repeats[{index}]", text, shape[-1], (size, count)))
     return Derivation(tuple(shape), tuple(steps), page("Tensor.repeat"))
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
-from convlin.records import Shape, Size, Step
+from convlin.records import Derivation, Shape, Size, Step
 from convlin.sizes.spell import spell, spell_shape
 
 Setting: TypeAlias = "Size | Sequence[Size]"
@@ -187,6 +187,11 @@ def declared(axis: str, name: str, size: Size) -> Step:
 def channel_step(before: Size, after: Size, name: str = "out_channels") -> tuple[Step, ...]:
     """The step of the channels, where their number changes."""
     return (declared("C", name, after),) if before != after else ()
+
+
+def along_axes(leading: Shape, steps: Sequence[Step], name: str, before: tuple[Step, ...] = ()) -> Derivation:
+    """What a layer of PyTorch's makes that keeps ``leading`` and gives each axis behind it a size by a step."""
+    return Derivation((*leading, *(step.size for step in steps)), before + merge_alike(steps), page(name))
 
 
 def merge_alike(steps: Iterable[Step]) -> tuple[Step, ...]:

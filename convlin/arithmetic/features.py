@@ -93,7 +93,7 @@ def embedding_bag(
         raise SizeError(f"{spell_shape(input_shape)} is neither (bags, indices) nor indices with offsets")
     bags = declared("dim 0", "offsets", offsets)
     if include_last_offset:
-        bags = Step("dim 0", "offsets − 1", f"{spell(offsets)} − 1", offsets - 1)
+        bags = Step("dim 0", "offsets − 1", f"{spell(offsets)} − 1", offsets - 1, (offsets,))
     if certain(bags.size < 0):
         raise SizeError("include_last_offset needs at least one offset", axis="dim 0", size=offsets, minimum=1)
     return Derivation((bags.size, embedding_dim), (bags, features), page("nn.EmbeddingBag"))
@@ -124,7 +124,8 @@ def rnn(
     _recurrent_batch(input_shape, batch_first, input_size)
     directions = 2 if bidirectional else 1
     name, width = _width(hidden_size, proj_size, kind)
-    step = Step("features", f"directions·{name}", f"{directions}·{factor(width)}", directions * width)
+    text = f"{directions}·{factor(width)}"
+    step = Step("features", f"directions·{name}", text, directions * width, (directions, width))
     return Derivation((*input_shape[:-1], step.size), (step,), page(f"nn.{kind}"))
 
 
@@ -157,7 +158,8 @@ def rnn_state(
     name, width = _width(hidden_size, proj_size, kind)
     if state != "h":
         name, width = "hidden_size", hidden_size
-    layers = Step("dim 0", "directions·num_layers", f"{directions}·{num_layers}", directions * num_layers)
+    text = f"{directions}·{num_layers}"
+    layers = Step("dim 0", "directions·num_layers", text, directions * num_layers, (directions, num_layers))
     return Derivation((layers.size, *batch, width), (layers, declared("features", name, width)), page(f"nn.{kind}"))
 
 

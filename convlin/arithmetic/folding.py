@@ -20,7 +20,7 @@ from convlin.arithmetic.common import (
     sizes_per_axis,
     split_spatial,
 )
-from convlin.arithmetic.windows import Window, windows_along
+from convlin.arithmetic.windows import Window, fits, windows_along
 from convlin.records import Derivation, Shape, Size, Step
 from convlin.sizes.spell import factor, spell, spell_product
 
@@ -54,17 +54,18 @@ def unfold(
 
 def _columns(channels: Size, windows: list[Window]) -> Step:
     sizes = (channels, *(window.kernel_size for window in windows))
-    return Step("C", "C·kernel_size[0]·kernel_size[1]", spell_product(sizes), product(sizes))
+    return Step("C", "C·kernel_size[0]·kernel_size[1]", spell_product(sizes), product(sizes), sizes)
 
 
 def _blocks(spatial: Sequence[Size], windows: list[Window], axes: Sequence[str]) -> Step:
     """How many windows there are in the whole plane."""
-    steps = [window.fit(axis, size) for axis, size, window in zip(axes, spatial, windows, strict=True)]
+    steps = fits(axes, spatial, windows)
     return Step(
         "L",
         "·".join(f"({step.formula})" for step in steps),
         "·".join(f"({step.arithmetic})" for step in steps),
         product(step.size for step in steps),
+        tuple(number for step in steps for number in step.numbers),
     )
 
 
@@ -91,16 +92,17 @@ def fold(
     sizes = sizes_per_axis(output_size, 2, "output_size")
     require_filled((leading[-1], length, *sizes), ("C", "L", "output_size[0]", "output_size[1]"))
     windows = windows_along(2, kernel_size, stride, padding, dilation)
-    kernel = product(window.kernel_size for window in windows)
-    kernel_text = spell_product(window.kernel_size for window in windows)
-    channels = quotient(leading[-1], kernel)
+    kernel = [window.kernel_size for window in windows]
+    kernel_text = spell_product(kernel)
+    channels = quotient(leading[-1], product(kernel))
     if channels is None:
         raise SizeError(f"C is {spell(leading[-1])}, but must divide by {kernel_text}", axis="C", size=leading[-1])
     blocks = _blocks(sizes, windows, ("output_size[0]", "output_size[1]"))
     if differ(length, blocks.size):
         message = f"L is {spell(length)}, but must be {blocks.arithmetic} = {spell(blocks.size)}"
         raise SizeError(message, axis="L", size=length)
-    step = Step("C", "C/(kernel_size[0]·kernel_size[1])", f"{factor(leading[-1])}/({kernel_text})", channels)
+    text = f"{factor(leading[-1])}/({kernel_text})"
+    step = Step("C", "C/(kernel_size[0]·kernel_size[1])", text, channels, (leading[-1], *kernel))
     spatial = [declared(axis, "output_size", size) for axis, size in zip("HW", sizes, strict=True)]
     return Derivation((*leading[:-1], channels, *sizes), (step, *merge_alike(spatial)), page("nn.Fold"))
 
@@ -131,6 +133,7 @@ def unfold_dimension(input_shape: Shape, /, *, dimension: int, size: Size, step:
         f"⌊({axis} − size)/step⌋ + 1",
         f"⌊({factor(length)} − {factor(size)})/{step}⌋ + 1",
         (length - size) // step + 1,
+        (length, size, step),
     )
     shape = (*input_shape[:where], windows.size, *input_shape[where + 1 :], size) if input_shape else (size,)
     return Derivation(shape, (windows,) if input_shape else (), page("Tensor.unfold"))

@@ -75,9 +75,10 @@ def pad(input_shape: Shape, /, *, padding: Sequence[Size], mode: str = "constant
         dim, pair = rank - count + index, 2 * (count - 1 - index)
         before, after = padding[pair], padding[pair + 1]
         require_padding(axis, shape[dim], before, after, mode)
+        put_in = (shape[dim], before, after)
         numbers = f"{factor(shape[dim])} + {spell(before)} + {spell(after)}".replace("+ −", "− ")
         shape[dim] = shape[dim] + before + after
-        steps.append(Step(axis, f"{axis} + padding before + padding after", numbers, shape[dim]))
+        steps.append(Step(axis, f"{axis} + padding before + padding after", numbers, shape[dim], put_in))
     # PyTorch lets an axis vanish as long as another one stays.
     if mode in ("reflect", "replicate") and all(certain(step.size < 1) for step in steps):
         raise SizeError(f"nothing would be left along {', '.join(axes)}", axis=axes[0])

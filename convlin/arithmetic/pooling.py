@@ -8,6 +8,7 @@ from convlin.arithmetic.common import (
     SPATIAL_AXES,
     Setting,
     SizeError,
+    along_axes,
     certain,
     declared,
     merge_alike,
@@ -20,8 +21,8 @@ from convlin.arithmetic.common import (
     sizes_per_axis,
     split_spatial,
 )
-from convlin.arithmetic.resampling import scale_axis
-from convlin.arithmetic.windows import Window, spatial_part, windows_along
+from convlin.arithmetic.resampling import declared_or_scaled
+from convlin.arithmetic.windows import Window, fits, spatial_part, windows_along
 from convlin.records import Derivation, Shape, Size, Step
 from convlin.sizes.spell import factor, spell
 
@@ -32,8 +33,7 @@ def _pool(input_shape: Shape, spatial_dims: int, windows: list[Window], name: st
     for window in windows:
         window.check_half()
     require_filled((leading[-1], *spatial), ("C", *axes))
-    steps = [window.fit(axis, size) for axis, size, window in zip(axes, spatial, windows, strict=True)]
-    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page(f"nn.{name}{spatial_dims}d"))
+    return along_axes(leading, fits(axes, spatial, windows), f"nn.{name}{spatial_dims}d")
 
 
 def max_pool(
@@ -142,7 +142,7 @@ def max_unpool(
         words = f"({axis}−1)·stride − 2·padding + kernel_size"
         numbers = f"({factor(size)}−1)·{window.stride} − 2·{window.padding} + {window.kernel_size}"
         result = (size - 1) * window.stride - window.both_sides + window.kernel_size
-        steps.append(Step(axis, words, numbers, result))
+        steps.append(Step(axis, words, numbers, result, (size, window.stride, window.padding, window.kernel_size)))
     if output_size is not None:
         # PyTorch counts batch and channels in front as two, unbatched or not.
         wanted = spatial_part(output_size, 2, spatial_dims)
@@ -154,9 +154,7 @@ def max_unpool(
     for step in steps:
         if certain(step.size < 0):
             raise SizeError(f"{step.axis} would become {spell(step.size)}", axis=step.axis)
-    return Derivation(
-        (*leading, *(step.size for step in steps)), merge_alike(steps), page(f"nn.MaxUnpool{spatial_dims}d")
-    )
+    return along_axes(leading, steps, f"nn.MaxUnpool{spatial_dims}d")
 
 
 def fractional_max_pool(
@@ -181,15 +179,7 @@ def fractional_max_pool(
     require_filled_behind_first(leading, spatial)
     if (output_size is None) == (output_ratio is None):
         raise SizeError("fractional pooling takes either an output_size or an output_ratio")
-    if output_size is not None:
-        sizes = sizes_per_axis(output_size, spatial_dims, "output_size")
-        steps = [declared(axis, "output_size", size) for axis, size in zip(axes, sizes, strict=True)]
-    else:
-        ratios = per_axis(output_ratio, spatial_dims, "output_ratio")
-        steps = [
-            scale_axis(axis, before, ratio, "output_ratio")
-            for axis, before, ratio in zip(axes, spatial, ratios, strict=True)
-        ]
+    steps = declared_or_scaled(axes, spatial, ("output_size", output_size), ("output_ratio", output_ratio))
     # In three dimensions PyTorch wants one cell more than the windows fill.
     spare = 1 if spatial_dims == 3 else 0
     kernel_sizes = sizes_per_axis(kernel_size, spatial_dims, "kernel_size")
@@ -200,9 +190,7 @@ def fractional_max_pool(
             # With a ratio a larger input asks for more windows, too.
             minimum = needed if output_size is not None else None
             raise SizeError(message, axis=axis, size=size, minimum=minimum)
-    return Derivation(
-        (*leading, *(step.size for step in steps)), merge_alike(steps), page(f"nn.FractionalMaxPool{spatial_dims}d")
-    )
+    return along_axes(leading, steps, f"nn.FractionalMaxPool{spatial_dims}d")
 
 
 def adaptive_pool(

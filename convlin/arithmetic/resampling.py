@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from convlin._util.torch_behavior import resizes_by_lanczos
 from convlin.arithmetic.common import (
     SPATIAL_AXES,
     Setting,
     SizeError,
+    along_axes,
     certain,
     declared,
-    merge_alike,
     page,
     per_axis,
     quotient,
@@ -31,13 +32,24 @@ def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:
         raise SizeError(f"{name} is {scale!r}, but must be a number")
     numbers = f"⌊{factor(size)}·{factor(scale)}⌋"
     if isinstance(size, int):
-        return Step(axis, f"⌊{axis}·{name}⌋", numbers, int(size * scale))
+        return Step(axis, f"⌊{axis}·{name}⌋", numbers, int(size * scale), (size, scale))
     numerator, denominator = scale.as_integer_ratio()
     if denominator < 2**16:  # such a factor has no rounding error, and a fraction reads better
-        return Step(axis, f"⌊{axis}·{name}⌋", numbers, size * numerator // denominator)
+        return Step(axis, f"⌊{axis}·{name}⌋", numbers, size * numerator // denominator, (size, scale))
     import sympy
 
-    return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale))
+    return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale), (size, scale))
+
+
+def declared_or_scaled(
+    axes: Sequence[str], spatial: Shape, size: tuple[str, Any], scale: tuple[str, Any], *, one_for_all: bool = True
+) -> list[Step]:
+    """The new size of every axis, by the one of two settings that is given: each comes with its name."""
+    if size[1] is not None:
+        sizes = sizes_per_axis(size[1], len(axes), size[0], one_for_all=one_for_all)
+        return [declared(axis, size[0], wanted) for axis, wanted in zip(axes, sizes, strict=True)]
+    scales = per_axis(scale[1], len(axes), scale[0], one_for_all=one_for_all)
+    return [scale_axis(*each, scale[0]) for each in zip(axes, spatial, scales, strict=True)]
 
 
 _ANTIALIASED = ("bilinear", "bicubic", "lanczos")
@@ -81,15 +93,7 @@ def interpolate(
         raise SizeError("mode 'lanczos' goes with antialias=True only")
     if mode != "area":
         require_filled((leading[-1], *spatial), ("C", *axes))
-    if size is not None:
-        sizes = sizes_per_axis(size, rank - 2, "size", one_for_all=False)
-        steps = [declared(axis, "size", wanted) for axis, wanted in zip(axes, sizes, strict=True)]
-    else:
-        scales = per_axis(scale_factor, rank - 2, "scale_factor", one_for_all=False)
-        steps = [
-            scale_axis(axis, before, scale, "scale_factor")
-            for axis, before, scale in zip(axes, spatial, scales, strict=True)
-        ]
+    steps = declared_or_scaled(axes, spatial, ("size", size), ("scale_factor", scale_factor), one_for_all=False)
     for step, before in zip(steps, spatial, strict=True):
         # Mode "area" is adaptive pooling, which may leave nothing.
         if certain(step.size < (0 if mode == "area" else 1)):
@@ -97,7 +101,7 @@ def interpolate(
             raise SizeError(message, axis=step.axis, size=before)
     if mode == "area":
         require_averaged(leading, spatial, (step.size for step in steps))
-    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.Upsample"))
+    return along_axes(leading, steps, "nn.Upsample")
 
 
 def pixel_shuffle(input_shape: Shape, /, *, upscale_factor: int) -> Derivation:
@@ -111,11 +115,11 @@ def pixel_shuffle(input_shape: Shape, /, *, upscale_factor: int) -> Derivation:
     """
     leading, channels, spatial = _image(input_shape, upscale_factor, "upscale_factor")
     fewer = _divide("C", channels, upscale_factor**2, f"{upscale_factor}²")
-    steps = [Step("C", "C/upscale_factor²", f"{factor(channels)}/{upscale_factor}²", fewer)]
+    steps = [Step("C", "C/upscale_factor²", f"{factor(channels)}/{upscale_factor}²", fewer, (channels, upscale_factor))]
     for axis, size in zip("HW", spatial, strict=True):
         larger = f"{factor(size)}·{upscale_factor}"
-        steps.append(Step(axis, f"{axis}·upscale_factor", larger, size * upscale_factor))
-    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelShuffle"))
+        steps.append(Step(axis, f"{axis}·upscale_factor", larger, size * upscale_factor, (size, upscale_factor)))
+    return along_axes(leading, steps, "nn.PixelShuffle")
 
 
 def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivation:
@@ -130,13 +134,15 @@ def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivati
     """
     leading, channels, spatial = _image(input_shape, downscale_factor, "downscale_factor")
     more = channels * downscale_factor**2
-    steps = [Step("C", "C·downscale_factor²", f"{factor(channels)}·{downscale_factor}²", more)]
+    text = f"{factor(channels)}·{downscale_factor}²"
+    steps = [Step("C", "C·downscale_factor²", text, more, (channels, downscale_factor))]
     for axis, size in zip("HW", spatial, strict=True):
         less = _divide(axis, size, downscale_factor, str(downscale_factor))
-        steps.append(Step(axis, f"{axis}/downscale_factor", f"{factor(size)}/{downscale_factor}", less))
+        text = f"{factor(size)}/{downscale_factor}"
+        steps.append(Step(axis, f"{axis}/downscale_factor", text, less, (size, downscale_factor)))
     if 0 in input_shape:
         return Derivation(tuple(input_shape), (), page("nn.PixelUnshuffle"))
-    return Derivation((*leading, *(step.size for step in steps)), merge_alike(steps), page("nn.PixelUnshuffle"))
+    return along_axes(leading, steps, "nn.PixelUnshuffle")
 
 
 def _image(shape: Shape, scale: int, name: str) -> tuple[Shape, Size, Shape]:

@@ -40,7 +40,7 @@ def flatten(input_shape: Shape, /, *, start_dim: int, end_dim: int = -1) -> Deri
     steps: tuple[Step, ...] = ()
     if len(merged) > 1:
         axis = "features" if end == rank - 1 and start else f"dim {start}"
-        steps = (Step(axis, _dims(start, end + 1), spell_product(merged), total),)
+        steps = (Step(axis, _dims(start, end + 1), spell_product(merged), total, tuple(merged)),)
     return Derivation((*input_shape[:start], total, *input_shape[end + 1 :]), steps, page("flatten"))
 
 
@@ -82,7 +82,7 @@ def _is_open(size: Size) -> bool:
 def _remainder(axis: str, total_name: str, total: Sequence[Size], others: Sequence[Size], size: Size) -> Step:
     """What is left for one axis after the others took theirs."""
     below = divisor(others[0]) if len(others) == 1 else f"({spell_product(others)})"
-    return Step(axis, f"{total_name}/the other sizes", f"{spell_product(total)}/{below}", size)
+    return Step(axis, f"{total_name}/the other sizes", f"{spell_product(total)}/{below}", size, (*total, *others))
 
 
 def _fill(available: Sequence[Size], sizes: tuple[Size, ...], axis: str) -> tuple[Size, ...]:
@@ -128,7 +128,7 @@ def reshape(input_shape: Shape, /, *, shape: Sequence[Size]) -> Derivation:
         merged, made = tuple(input_shape[start:stop]), filled[first:last]
         if len(made) == 1 and len(merged) > 1:
             axis = "features" if first == last - 1 == len(filled) - 1 and first else f"dim {first}"
-            steps.append(Step(axis, _dims(start, stop), spell_product(merged), made[0]))
+            steps.append(Step(axis, _dims(start, stop), spell_product(merged), made[0], merged))
             continue
         for index in range(first, last):
             if _is_open(wanted[index]) and len(made) > 1:
@@ -236,7 +236,7 @@ def chunk(input_shape: Shape, /, *, chunks: int, dim: int = 0, index: int = 0) -
     axis = f"dim {where}"
     words, numbers = f"⌈{axis}/chunks⌉", f"⌈{factor(size)}/{chunks}⌉"
     length = (size + chunks - 1) // chunks
-    piece = Step(axis, words, numbers, length)
+    piece = Step(axis, words, numbers, length, (size, chunks))
     if index:
         piece = _piece(size, index, piece, numbers, count=chunks)
     return Derivation((*input_shape[:where], piece.size, *input_shape[where + 1 :]), (piece,), page("chunk"))
@@ -283,7 +283,7 @@ def _piece(size: Size, index: int, whole: Step, numbers: str, *, count: int) -> 
     ``numbers`` is the length of a whole part where it is reckoned with; ``count`` is the number of
     parts that an empty dimension is divided into.
     """
-    axis, words, _, length = whole
+    axis, words, _, length, _ = whole
     rest = size - index * length
     missing = index >= count if certain(size <= 0) else certain(rest <= 0)
     if index < 0 or missing:
@@ -294,5 +294,6 @@ def _piece(size: Size, index: int, whole: Step, numbers: str, *, count: int) -> 
     if index:
         last_words, last_numbers = f"{axis} − {index}·{words}", f"{factor(size)} − {index}·{numbers}"
     if index and certain(rest <= length):
-        return Step(axis, last_words, last_numbers, rest)
-    return Step(axis, f"min({words}, {last_words})", f"min({numbers}, {last_numbers})", smaller(length, rest))
+        return Step(axis, last_words, last_numbers, rest, (size, index, length))
+    shorter = smaller(length, rest)
+    return Step(axis, f"min({words}, {last_words})", f"min({numbers}, {last_numbers})", shorter, (size, index, length))

@@ -12,11 +12,10 @@ from convlin.arithmetic.common import (
     SPATIAL_AXES,
     Setting,
     SizeError,
+    along_axes,
     certain,
     channel_step,
     is_sequence,
-    merge_alike,
-    page,
     per_axis,
     require_filled,
     require_sizes,
@@ -96,6 +95,8 @@ class Window(NamedTuple):
     def slide(self, axis: str, size: Size) -> Step:
         """How many windows start along an axis of this size; not yet whether that is enough."""
         padding = "0" if self.padding == "valid" else factor(self.padding or 0)
+        around = None if self.padding == "same" else 0 if self.padding == "valid" else self.padding
+        settings = (self.kernel_size, self.stride, around, self.dilation)
         words = self._covering(axis, "kernel_size", "stride", "padding", "dilation")
         numbers = self._covering(factor(size), str(self.kernel_size), str(self.stride), padding, str(self.dilation))
         overhang = self.stride - 1 if self.ceil_mode else 0
@@ -109,7 +110,7 @@ class Window(NamedTuple):
                 beside = f" + {padding}" if self.padding is not None else ""
                 numbers = f"min({numbers}, ⌈({factor(size)}{beside})/{self.stride}⌉)"
                 windows = smaller(windows, starting)
-        return Step(axis, words, numbers, windows)
+        return Step(axis, words, numbers, windows, (size, *(value for value in settings if value is not None)))
 
     def fit(self, axis: str, size: Size) -> Step:
         """The same, refused where not a single window has room."""
@@ -118,6 +119,11 @@ class Window(NamedTuple):
             message = f"{axis} is {spell(size)}, but must be at least {self.minimum}: {step.arithmetic} = "
             raise SizeError(message + spell(step.size), axis=axis, size=size, minimum=self.minimum)
         return step
+
+
+def fits(axes: Sequence[str], spatial: Sequence[Size], windows: Sequence[Window]) -> list[Step]:
+    """How many windows there are along every axis; refused where one has no room for any."""
+    return [window.fit(axis, size) for axis, size, window in zip(axes, spatial, windows, strict=True)]
 
 
 def convolution(
@@ -156,12 +162,8 @@ def convolution(
             both = window.both_sides
             if both:
                 require_padding(axis, size, both // 2, both - both // 2, padding_mode)
-    steps = [window.fit(axis, size) for axis, size, window in zip(axes, spatial, windows, strict=True)]
-    return Derivation(
-        (*leading[:-1], out_channels, *(step.size for step in steps)),
-        channel_step(leading[-1], out_channels) + merge_alike(steps),
-        page(f"nn.Conv{spatial_dims}d"),
-    )
+    steps, channels = fits(axes, spatial, windows), channel_step(leading[-1], out_channels)
+    return along_axes((*leading[:-1], out_channels), steps, f"nn.Conv{spatial_dims}d", channels)
 
 
 def windows_along(
@@ -238,11 +240,8 @@ def conv_transpose(
             message = f"{axis} is {spell(size)}, but must be at least {spell(minimum)}: {step.arithmetic} = "
             raise SizeError(message + spell(step.size), axis=axis, size=size, minimum=minimum)
         steps.append(step)
-    return Derivation(
-        (*leading[:-1], out_channels, *(step.size for step in steps)),
-        channel_step(leading[-1], out_channels) + merge_alike(steps),
-        page(f"nn.ConvTranspose{spatial_dims}d"),
-    )
+    channels = channel_step(leading[-1], out_channels)
+    return along_axes((*leading[:-1], out_channels), steps, f"nn.ConvTranspose{spatial_dims}d", channels)
 
 
 def _widen(axis: str, size: Size, window: Window, output_padding: Size = 0) -> Step:
@@ -252,7 +251,8 @@ def _widen(axis: str, size: Size, window: Window, output_padding: Size = 0) -> S
     numbers = (
         f"({factor(size)}−1)·{stride} − 2·{padding // 2} + {dilation}·({kernel_size}−1) + {factor(output_padding)} + 1"
     )
-    return Step(axis, words, numbers, (size - 1) * stride - padding + window.reach + output_padding)
+    put_in = (size, stride, padding // 2, dilation, kernel_size, output_padding)
+    return Step(axis, words, numbers, (size - 1) * stride - padding + window.reach + output_padding, put_in)
 
 
 def spatial_part(output_size: Any, leading: int, spatial_dims: int) -> tuple[Size, ...]:

@@ -178,14 +178,12 @@ def summary_of_pass(root: nn.Module, plan: Plan, hints: tuple[FrameType, ...]) -
         TooSlowError: all that takes longer than a few seconds for every pass.
     """
     from convlin.api.summarize import summarize_plan
-    from convlin.module_tree import modules_of
+    from convlin.module_tree import mode_of
     from convlin.summary import Summary
 
     with _limited(_PASSES * _PATIENCE):
         summary = summarize_plan(root, plan, "same", hints=hints)
-    training = {module.training for module in modules_of(root)}
-    mode = "mixed" if len(training) > 1 else "train" if True in training else "eval"
-    return Summary(replace(summary.report, mode=mode))
+    return Summary(replace(summary.report, mode=mode_of(root)))
 
 
 def announced(what: str, inputs: str, summary: Summary, root: nn.Module) -> str:

@@ -19,7 +19,7 @@ from convlin.checks.lock_file import Line, Lock, lock_of, read_lock, write_lock
 from convlin.errors import InputError
 from convlin.records import Report, Size
 from convlin.render.grid import grid
-from convlin.render.text import problems_text
+from convlin.render.text import not_real
 from convlin.sizes.parse import read
 from convlin.sizes.prove import compare
 
@@ -54,7 +54,7 @@ def failure(report: Report, path: str | os.PathLike[str], *, again: str = "") ->
     if found:
         parts.append(f"{report.model} does not match {shown(path)}: {told(found)}")
     if report.problems:
-        parts.append(f"{report.model} cannot run as it is, so its shapes are not real:\n\n{problems_text(report)}")
+        parts.append(not_real(report))
     elif found:
         parts.append(f"If this is intended, write the lock again: {again or f's.lock({str(path)!r})'}")
     return "\n\n".join(parts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import combinations
@@ -176,6 +176,13 @@ def _leaves_room(pattern: Pattern, axes: tuple[int, ...], rank: int) -> bool:
 
 
 # Patterns against shapes
+
+
+def mismatches(pairs: Iterable[tuple[Pattern, Shape]], names: Names, of: str, *, are_several: bool) -> str:
+    """The same of several tensors, each with its number where ``are_several``."""
+    reasons = [mismatch(pattern, shape, names, of) for pattern, shape in pairs]
+    numbered = [f"tensor {index}: {why}" if are_several and why else why for index, why in enumerate(reasons)]
+    return "; ".join(filter(None, numbered))
 
 
 def mismatch(pattern: Pattern, shape: Shape, names: Names, of: str) -> str:

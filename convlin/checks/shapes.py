@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from convlin._util.suggest import did_you_mean
-from convlin.checks.patterns import Expected, Names, Wanted, is_name, mismatch, read_wanted, shown
+from convlin.checks.patterns import Expected, Names, Wanted, is_name, mismatches, read_wanted, shown
 from convlin.errors import InputError
 from convlin.records import Report, Shape, Size
 from convlin.render.grid import grid
@@ -48,9 +48,9 @@ def failure(report: Report, expected: Mapping[str, Wanted]) -> str:
         count = f"{len(differences)} of {len(expected)} expected shapes" if len(expected) > 1 else "the expected shape"
         parts.append(f"{report.model}: {count} not met\n\n{_table(differences)}")
     if report.problems:
-        from convlin.render.text import problems_text
+        from convlin.render.text import not_real
 
-        parts.append(f"{report.model} cannot run as it is, so its shapes are not real:\n\n{problems_text(report)}")
+        parts.append(not_real(report))
     return "\n\n".join(parts)
 
 
@@ -82,10 +82,7 @@ def _why(wanted: Wanted, shapes: tuple[Shape, ...], names: Names, label: str) ->
         return f"{len(shapes)} tensor{'s' * (len(shapes) != 1)}, and {len(wanted.patterns)} expected"
     if not shapes:
         return "no tensor comes out"
-    reasons = [mismatch(pattern, shape, names, label) for pattern, shape in wanted.pairs(shapes)]
-    if wanted.is_several:
-        reasons = [f"tensor {index}: {why}" if why else "" for index, why in enumerate(reasons)]
-    return "; ".join(why for why in reasons if why)
+    return mismatches(wanted.pairs(shapes), names, label, are_several=wanted.is_several)
 
 
 def _label(path: str) -> str:

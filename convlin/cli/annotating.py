@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import ast
-import os
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
@@ -15,7 +14,7 @@ from convlin._util.atomic_write import write_bytes
 from convlin._util.paths import shown
 from convlin.cli.jobs import Job, Looked, jobs, look
 from convlin.cli.load_model import Loader
-from convlin.cli.screen import Screen
+from convlin.cli.screen import Screen, may_write
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -126,9 +125,7 @@ def _no_code(reports: Sequence[Report]) -> InputError:
 
 
 def _written(files: Mapping[str, bytes], screen: Screen) -> int:
-    locked = [name for name in files if not os.access(name, os.W_OK)]
-    if locked:
-        screen.say(f"nothing is changed: {shown(locked[0])} may not be written to")
+    if not may_write(files, screen):
         return 1
     for name, data in files.items():
         write_bytes(name, data)

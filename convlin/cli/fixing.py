@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -17,7 +16,7 @@ from convlin._util.paths import shown
 from convlin.cli.fixes import fixes_of
 from convlin.cli.jobs import Job, jobs, look
 from convlin.cli.load_model import Loader
-from convlin.cli.screen import Screen
+from convlin.cli.screen import Screen, may_write
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -78,9 +77,7 @@ def _planned(todo: Sequence[Job], screen: Screen) -> Found:
 
 def _written(found: Found, files: Mapping[str, bytes], screen: Screen) -> int:
     originals = {name: Path(name).read_bytes() for name in files}
-    locked = [name for name in files if not os.access(name, os.W_OK)]
-    if locked:
-        screen.say(f"nothing is changed: {shown(locked[0])} may not be written to")
+    if not may_write(files, screen):
         return 1
     try:
         for name, data in files.items():

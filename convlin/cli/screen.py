@@ -8,11 +8,12 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, TextIO
 
 from convlin._util.atomic_write import write_bytes
+from convlin._util.paths import shown
 from convlin.render.options import LEAST_WIDTH
 
 if TYPE_CHECKING:
@@ -20,6 +21,18 @@ if TYPE_CHECKING:
 
 _PATIENCE = 1.0
 _RED, _GREEN, _CYAN, _BOLD, _DIM, _PLAIN = "\033[31m", "\033[32m", "\033[36m", "\033[1m", "\033[2m", "\033[0m"
+
+
+def _ended(text: str) -> str:
+    return text if text.endswith("\n") else f"{text}\n"
+
+
+def may_write(files: Iterable[str], screen: Screen) -> bool:
+    """Whether all of these files may be written to; said where one may not."""
+    locked = next((name for name in files if not os.access(name, os.W_OK)), None)
+    if locked is not None:
+        screen.say(f"nothing is changed: {shown(locked)} may not be written to")
+    return locked is None
 
 
 class Screen:
@@ -33,7 +46,7 @@ class Screen:
         """Write ``text`` and a line end to standard output; a table in color, where that is wanted."""
         if is_table and _wants_color(self.stdout):
             text = painted(text)
-        self._write(self.stdout, text if text.endswith("\n") else f"{text}\n")
+        self._write(self.stdout, text)
 
     def answer_code(self, listing: Listing) -> None:
         """Write a listing to standard output; its shapes stand apart from the code in color, where that is wanted."""
@@ -54,13 +67,14 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Write ``text`` and a line end to standard error."""
-        self._write(self.stderr, text if text.endswith("\n") else f"{text}\n")
+        self._write(self.stderr, text)
 
     def save(self, text: str, path: str) -> None:
         """Write ``text`` to a file, whole or not at all."""
-        write_bytes(path, (text if text.endswith("\n") else f"{text}\n").encode())
+        write_bytes(path, _ended(text).encode())
 
     def _write(self, stream: TextIO, text: str) -> None:
+        text = _ended(text)
         try:
             stream.write(text)
         except UnicodeEncodeError:

@@ -25,7 +25,7 @@ def halve(input_shape: Shape, /, *, dim: int = -1) -> Derivation:
     half = quotient(input_shape[where], 2) if input_shape else None
     if half is None:
         raise SizeError(f"dim {where} must divide by 2", axis=f"dim {where}")
-    step = Step(f"dim {where}", f"dim {where}/2", f"{factor(input_shape[where])}/2", half)
+    step = Step(f"dim {where}", f"dim {where}/2", f"{factor(input_shape[where])}/2", half, (input_shape[where],))
     return Derivation((*input_shape[:where], half, *input_shape[where + 1 :]), (step,), page("nn.GLU"))
 
 
@@ -92,10 +92,11 @@ def _cut(axis: str, size: Size, given: slice) -> Step | None:
     numbers = f"{factor(stop)} − {factor(start)}" if start != 0 else spell(stop)
     words = "stop − start" if start != 0 else "stop"
     if stride == 1:
-        return Step(axis, words, numbers, length)
+        return Step(axis, words, numbers, length, (stop, start))
     if start != 0:
         words, numbers = f"({words})", f"({numbers})"
-    return Step(axis, f"⌈{words}/step⌉", f"⌈{numbers}/{stride}⌉", (length + stride - 1) // stride)
+    left = (length + stride - 1) // stride
+    return Step(axis, f"⌈{words}/step⌉", f"⌈{numbers}/{stride}⌉", left, (stop, start, stride))
 
 
 def einsum(input_shapes: Sequence[Shape], /, equation: str) -> Derivation | None:
@@ -187,8 +188,9 @@ def repeat_interleave(input_shape: Shape, /, *, repeats: int, dim: int | None = 
             size = size * each
         input_shape, dim = (size,), 0
     where = position(dim, len(input_shape))
-    longer = input_shape[where] * repeats
-    step = Step(f"dim {where}", f"dim {where}·repeats", f"{factor(input_shape[where])}·{repeats}", longer)
+    size = input_shape[where]
+    longer = size * repeats
+    step = Step(f"dim {where}", f"dim {where}·repeats", f"{factor(size)}·{repeats}", longer, (size, repeats))
     return Derivation((*input_shape[:where], longer, *input_shape[where + 1 :]), (step,), page("repeat_interleave"))
 
 

@@ -8,7 +8,8 @@ from functools import partial
 from math import prod
 from typing import Any, NamedTuple
 
-from convlin.arithmetic.common import SPATIAL_AXES
+from convlin.arithmetic.common import SPATIAL_AXES, per_axis
+from convlin.arithmetic.windows import Window
 from convlin.derivations import of_layers
 from convlin.records import Call, Step
 from convlin.sizes.spell import spell_product
@@ -47,26 +48,18 @@ def _value(text: str) -> int | None:
     return value if isinstance(value, int) else None
 
 
-class _Window(NamedTuple):
-    """A window along the first axis of a layer."""
+class _Along(NamedTuple):
+    """A window along the first axis of a layer, the size that it goes over, and how many there are."""
 
     axis: str
     size: int
-    kernel: int
-    stride: int
-    padding: int
-    dilation: int
-    ceil_mode: bool
+    window: Window
     result: int
-
-    @property
-    def reach(self) -> int:
-        return self.dilation * (self.kernel - 1) + 1
 
     @property
     def above(self) -> int:
         """What stands above the stride."""
-        return self.size + 2 * self.padding - self.reach
+        return self.size + self.window.both_sides - self.window.reach
 
 
 def slips(call: Call) -> list[Note]:
@@ -76,7 +69,7 @@ def slips(call: Call) -> list[Note]:
     return notes(call) if notes is not None else []
 
 
-def _window(call: Call) -> _Window | None:
+def _along_first(call: Call) -> _Along | None:
     """The window along the first axis, in numbers; None where there are letters."""
     settings = call.settings
     keywords = call.derive.keywords if isinstance(call.derive, partial) else {}
@@ -85,64 +78,59 @@ def _window(call: Call) -> _Window | None:
     if settings.get("padding") == "same" or not all(isinstance(size, int) for size in (*given[:1], *made[:1])):
         return None
 
-    def along(name: str, default: Any) -> Any:
+    def first(name: str, default: Any) -> Any:
         value = settings.get(name)
-        if isinstance(value, tuple | list):
-            value = value[0] if value else None
-        return default if value is None else value
+        return per_axis(default if value is None else value, rank, name)[0]
 
-    kernel = along("kernel_size", 1)
-    padding = 0 if settings.get("padding") == "valid" else along("padding", 0)
-    default = kernel if keywords else 1
-    return _Window(
-        SPATIAL_AXES[rank][0], int(given[0]), kernel, along("stride", default), padding, along("dilation", 1),
-        bool(settings.get("ceil_mode", False)), int(made[0]),
-    )  # fmt: skip
+    kernel = first("kernel_size", 1)
+    ceil_mode = bool(settings.get("ceil_mode", False))
+    window = Window(kernel, first("stride", kernel), first("padding", 0), first("dilation", 1), ceil_mode)
+    return _Along(SPATIAL_AXES[rank][0], int(given[0]), window, int(made[0]))
 
 
 def _of_windows(call: Call) -> list[Note]:
-    window = _window(call)
-    if window is None:
+    along = _along_first(call)
+    if along is None:
         return []
-    notes = [("+ 1", f"the first place of the window counts, too: without it {window.result - 1}")]
-    notes += _parentheses(window) + _rounding(window)
+    notes = [("+ 1", f"the first place of the window counts, too: without it {along.result - 1}")]
+    if along.window.stride != 1:
+        notes += [_parentheses(along), _rounding(along)]
     if "dilation" in call.settings:
-        notes.append(("dilation", _dilation(window)))
-    if "Pool" in call.type and window.stride != 1:
-        stepwise = window.above + 1
+        notes.append(("dilation", _dilation(along)))
+    if "Pool" in call.type and along.window.stride != 1:
+        stepwise = along.above + 1
         notes.append(
             ("stride", f"of a pooling layer it is the kernel_size unless given, not 1, which would give {stepwise}")
         )
     return notes
 
 
-def _parentheses(window: _Window) -> list[Note]:
-    if window.stride == 1:
-        return []
-    wrong = window.size - window.kernel + 2 * window.padding / window.stride + 1
-    formula = f"({window.axis} − kernel_size + 2·padding/stride) + 1"
-    return [("( )/stride", f"the stride divides everything in the parentheses: {formula} would be {wrong:g}")]
+def _parentheses(along: _Along) -> Note:
+    window = along.window
+    wrong = along.size - window.kernel_size + window.both_sides / window.stride + 1
+    formula = f"({along.axis} − kernel_size + 2·padding/stride) + 1"
+    return "( )/stride", f"the stride divides everything in the parentheses: {formula} would be {wrong:g}"
 
 
-def _rounding(window: _Window) -> list[Note]:
-    left = window.above % window.stride
-    if window.stride == 1:
-        return []
-    exact = f"{window.above}/{window.stride} = {window.above / window.stride:g}"
+def _rounding(along: _Along) -> Note:
+    stride, ceil_mode = along.window.stride, along.window.ceil_mode
+    left = along.above % stride
+    exact = f"{along.above}/{stride} = {along.above / stride:g}"
     if not left:
-        return [("⌈ ⌉" if window.ceil_mode else "⌊ ⌋", f"{exact} comes out even here; otherwise it is rounded")]
-    if window.ceil_mode:
-        return [("⌈ ⌉", f"{exact} is rounded up, as ceil_mode says: the last window may hang over the end")]
+        return "⌈ ⌉" if ceil_mode else "⌊ ⌋", f"{exact} comes out even here; otherwise it is rounded"
+    if ceil_mode:
+        return "⌈ ⌉", f"{exact} is rounded up, as ceil_mode says: the last window may hang over the end"
     cells = "cell is" if left == 1 else "cells are"
-    return [("⌊ ⌋", f"{exact} is rounded down: at the end {left} {cells} left over that no window reaches")]
+    return "⌊ ⌋", f"{exact} is rounded down: at the end {left} {cells} left over that no window reaches"
 
 
-def _dilation(window: _Window) -> str:
+def _dilation(along: _Along) -> str:
+    window, kernel = along.window, along.window.kernel_size
     if window.dilation == 1:
-        span = f"1·({window.kernel}−1) + 1 = {window.reach}"
-        return f"1 here, so that the kernel spans {span}; 2 would make it {2 * window.kernel - 1}"
-    plain = (window.size + 2 * window.padding - window.kernel) // window.stride + 1
-    spans = f"the kernel spans {window.dilation}·({window.kernel}−1) + 1 = {window.reach} cells, not {window.kernel}"
+        span = f"1·({kernel}−1) + 1 = {window.reach}"
+        return f"1 here, so that the kernel spans {span}; 2 would make it {2 * kernel - 1}"
+    plain = (along.size + window.both_sides - kernel) // window.stride + 1
+    spans = f"the kernel spans {window.dilation}·({kernel}−1) + 1 = {window.reach} cells, not {kernel}"
     return f"{spans}: left out, it would be {plain}"
 
 

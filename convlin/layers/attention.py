@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -16,16 +17,11 @@ from convlin.tensors import zeros
 def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdict | None:
     names = ("query", "key", "value")
     declared = dict(zip(names, (module.embed_dim, module.kdim, module.vdim), strict=True))
-    given = dict(zip(names, arrival.args, strict=False)) | {
-        name: arrival.kwargs[name] for name in names if name in arrival.kwargs
-    }
-    if not all(map(_has_one_width, given.values())):
-        return None
-    wrong = {name: tensor for name, tensor in given.items() if tensor.shape[-1] != declared[name]}
+    widths = _widths(names, arrival)
+    wrong = [name for name, width in widths.items() if width != declared[name]]
     if not wrong:
         return None
     kinds = {"query": "embed_dim", "key": "kdim", "value": "vdim"}
-    widths = {name: tensor.shape[-1] for name, tensor in given.items()}
     # Where kdim and vdim are not given, they are what embed_dim becomes.
     follow = _follows(module) and "query" in wrong
     misfits: dict[str, Misfit] = {}
@@ -39,15 +35,9 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
         detail = {"parts": module.num_heads} if heads else {}
         place = _place(name, names, arrival)
         misfits[kind] = Misfit(kind, declared[name], widths[name], "", detail, changes | heads, input=place)
-    fitting = {
-        name: zeros(tensor, (*tensor.shape[:-1], declared[name])) if name in wrong else tensor
-        for name, tensor in given.items()
-    }
-    args = tuple(fitting[name] for name in names[: len(arrival.args)]) + arrival.args[3:]
-    kwargs = {name: fitting.get(name, value) for name, value in arrival.kwargs.items()}
     # The output has the width of the query once the layer is fixed: what is added to it fits.
     follows = widths["query"] if "query" in wrong else None
-    return Verdict(tuple(misfits.values()), (args, kwargs), output_size=follows)
+    return Verdict(tuple(misfits.values()), _fitting(names, arrival, declared), output_size=follows)
 
 
 def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
@@ -56,37 +46,46 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     declared = module.d_model if whole else module.self_attn.embed_dim
     encodes = isinstance(module, nn.TransformerEncoderLayer)
     names = ("src", "tgt") if whole else ("src",) if encodes else ("tgt", "memory")
-    given = dict(zip(names, arrival.args, strict=False)) | {
-        name: arrival.kwargs[name] for name in names if name in arrival.kwargs
-    }
-    if not all(map(_has_one_width, given.values())):
-        return None
-    wrong = [name for name, value in given.items() if value.shape[-1] != declared]
+    widths = _widths(names, arrival)
+    wrong = [name for name, width in widths.items() if width != declared]
     if not wrong:
         return None
-    required = given[wrong[0]].shape[-1]
-    fitting = {
-        name: zeros(value, (*value.shape[:-1], declared)) if name in wrong else value for name, value in given.items()
-    }
-    args = tuple(fitting[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
-    kwargs = {name: fitting.get(name, value) for name, value in arrival.kwargs.items()}
-    widths = {name: value.shape[-1] for name, value in given.items()}
+    required, place = widths[wrong[0]], _place(wrong[0], names, arrival)
+    fitting = _fitting(names, arrival, dict.fromkeys(names, declared))
     if len(set(widths.values())) > 1:
         detail: dict[str, Any] = {"widths": widths}
-        place = _place(wrong[0], names, arrival)
         misfit = Misfit("embed_dim", declared, tuple(widths.values()), "several_widths", detail, input=place)
-        return Verdict((misfit,), (args, kwargs))
+        return Verdict((misfit,), fitting)
     heads = next(each.num_heads for each in modules_of(module) if isinstance(each, nn.MultiheadAttention))
-    place = _place(wrong[0], names, arrival)
     changes = {"d_model": required, **_heads("nhead", required, heads)}
     detail = {"parts": heads} if len(changes) > 1 else {}
     misfit = Misfit("embed_dim", declared, required, "d_model", detail, changes, input=place)
-    return Verdict((misfit,), (args, kwargs), output_size=required)
+    return Verdict((misfit,), fitting, output_size=required)
 
 
-def _has_one_width(value: Any) -> bool:
-    """Whether it is a tensor that can be asked for its shape; a nested one cannot."""
-    return isinstance(value, Tensor) and not value.is_nested and value.dim() > 0
+def _given(names: tuple[str, ...], arrival: Arrival) -> dict[str, Any]:
+    """The arguments of these names, the first of a call without names."""
+    named = {name: arrival.kwargs[name] for name in names if name in arrival.kwargs}
+    return dict(zip(names, arrival.args, strict=False)) | named
+
+
+def _widths(names: tuple[str, ...], arrival: Arrival) -> dict[str, int]:
+    """The last size of every argument; none unless all are tensors that can be asked: a nested one cannot."""
+    given = _given(names, arrival)
+    asked = all(isinstance(value, Tensor) and not value.is_nested and value.dim() > 0 for value in given.values())
+    return {name: value.shape[-1] for name, value in given.items()} if asked else {}
+
+
+def _fitting(
+    names: tuple[str, ...], arrival: Arrival, declared: Mapping[str, int]
+) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    """The arguments with zeros of the declared width in place of those that have another."""
+    fitting = {
+        name: value if value.shape[-1] == declared[name] else zeros(value, (*value.shape[:-1], declared[name]))
+        for name, value in _given(names, arrival).items()
+    }
+    args = tuple(fitting[name] for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
+    return args, {name: fitting.get(name, value) for name, value in arrival.kwargs.items()}
 
 
 def _heads(name: str, width: int, heads: int) -> dict[str, int]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from convlin.sizes.types import Shape, Size
 
@@ -18,6 +18,8 @@ class Step(NamedTuple):
     formula: str
     arithmetic: str
     size: Size
+    numbers: tuple[Any, ...] = ()
+    """What was put into the formula: the size that goes in, then all else; empty where nothing was worked out."""
 
     @property
     def text(self) -> str:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from math import prod
 from typing import NamedTuple
 
@@ -63,8 +62,7 @@ def sums(infos: Iterable[ParameterInfo]) -> ParameterSums:
     return ParameterSums(elements, nbytes, trainable, trainable_bytes, tensors)
 
 
-@dataclass(frozen=True, slots=True)
-class ModuleInfo:
+class ModuleInfo(NamedTuple):
     """One module of the tree, called or not."""
 
     path: str

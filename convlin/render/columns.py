@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import lru_cache
@@ -11,7 +10,7 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from convlin._util.gc_pause import paused
-from convlin.records import Call, Derivation, Problem, Shape, Step, TensorInfo
+from convlin.records import Call, Derivation, Problem, Shape, Size, Step, TensorInfo
 from convlin.render import words
 from convlin.render.named_outputs import output_names, type_text
 from convlin.render.rows import Row, Table
@@ -42,14 +41,19 @@ Lines: TypeAlias = list[list[tuple[str, ...]]]
 """The cells of every line of every row."""
 
 
+Value: TypeAlias = Callable[[Table, Row], Any]
+"""What CSV and data frames get: numbers, tuples, names; None where there is nothing."""
+
+Text: TypeAlias = Callable[[Table, Row], str]
+"""What people get."""
+
+
 class Column(NamedTuple):
     """One column of the table."""
 
     header: str
-    value: Callable[[Table, Row], Any]
-    """What CSV and data frames get: numbers, tuples, names; None where there is nothing."""
-    text: Callable[[Table, Row], str]
-    """What people get."""
+    value: Value
+    text: Text
     is_number: bool = False
     """Set flush right."""
 
@@ -165,7 +169,17 @@ def _tensor(info: TensorInfo, names: Mapping[str, str]) -> str:
     return words.tensor(info._replace(place=names.get(info.place, info.place)))
 
 
-def _shapes(which: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
+def _spelled(value: Value, spell: Callable[[Any], str]) -> tuple[Value, Text]:
+    """A value that people get in words; nothing for None."""
+
+    def text(table: Table, row: Row) -> str:
+        found = value(table, row)
+        return "" if found is None else spell(found)
+
+    return value, text
+
+
+def _shapes(which: str) -> tuple[Value, Text]:
     tensors: Callable[[Row], tuple[TensorInfo, ...]] = attrgetter(f"{which}s")
 
     def value(_: Table, row: Row) -> Any:
@@ -215,18 +229,13 @@ def _percent_text(table: Table, row: Row) -> str:
     return words.percent(share / 100) if share is not None and row.params else ""
 
 
-def _trainable_value(_: Table, row: Row) -> bool | str | None:
+def _trainable(_: Table, row: Row) -> bool | str | None:
     if not row.params:
         return None
     return True if row.trainable == row.params else "partly" if row.trainable else False
 
 
-def _trainable_text(table: Table, row: Row) -> str:
-    value = _trainable_value(table, row)
-    return value if isinstance(value, str) else "" if value is None else words.yes_no(value)
-
-
-def _setting(name: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
+def _setting(name: str) -> tuple[Value, Text]:
     def value(table: Table, row: Row) -> Any:
         call = table.call(row)
         if call is None or row.kind == "group":
@@ -234,7 +243,7 @@ def _setting(name: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, R
         found = (_settings_of_function(call) if call.is_function else call.settings).get(name)
         return tuple(found) if isinstance(found, list) else found
 
-    return value, lambda table, row: words.setting(value(table, row))
+    return _spelled(value, words.setting)
 
 
 def _settings_of_function(call: Call) -> dict[str, Any]:
@@ -272,7 +281,7 @@ def _derived(table: Table, index: int) -> str:
     return text
 
 
-def _problem_value(_: Table, row: Row) -> str | None:
+def _problem(_: Table, row: Row) -> str | None:
     if row.problems:
         return "; ".join(map(needs, row.problems))
     return "the pass stopped here" if row.failed else None
@@ -318,13 +327,7 @@ def derived(derivation: Derivation, given: Shape | None = None) -> str:
     if len(computed) < 2:
         return _in_numbers(computed[0]) if computed else ""
     first, *others = [step for step in computed if not _keeps(step, derivation.shape, given)] or computed
-    rule, numbers = words.open_formula(first), _without_size(first)
-    rest = [
-        _likewise(step)
-        if (words.open_formula(step), _without_size(step)) == (rule, numbers)
-        else f"{step.axis} {_in_numbers(step)}"
-        for step in others
-    ]
+    rest = [_likewise(step) if _go_the_same_way(first, step) else f"{step.axis} {_in_numbers(step)}" for step in others]
     return ", ".join([_in_numbers(first), *rest])
 
 
@@ -336,12 +339,22 @@ def _keeps(step: Step, made: Shape, given: Shape | None) -> bool:
     return bool(given[place] == made[place] == step.size)
 
 
-def _without_size(step: Step) -> str:
-    """The arithmetic with the size that goes in left open: it is the same for H and W where the settings are."""
-    found = re.search(r"\w+", step.arithmetic)
-    if found is None:
-        return step.arithmetic
-    return re.sub(rf"\b{found[0]}\b", "·", step.arithmetic, count=1 if found[0].isdecimal() else 0)
+def _go_the_same_way(first: Step, other: Step) -> bool:
+    """Whether two axes are known to have the same formula and the same settings, as H and W have, whatever goes in."""
+    return (
+        len(first.numbers) > 0
+        and first.numbers[1:] == other.numbers[1:]
+        and words.open_formula(first) == words.open_formula(other)
+        and all(map(_differ_in_letters, first.numbers[:1], other.numbers[:1]))
+    )
+
+
+def _differ_in_letters(first: Size, other: Size) -> bool:
+    """Whether two sizes are numbers, or closed forms that are the same but for their letters."""
+    if isinstance(first, int) or isinstance(other, int):
+        return all(isinstance(size, int) or size.is_Symbol for size in (first, other))
+    letters, others = (sorted(size.free_symbols, key=str) for size in (first, other))
+    return len(letters) == len(others) and bool(other.xreplace(dict(zip(others, letters, strict=True))) == first)
 
 
 def _in_numbers(step: Step) -> str:
@@ -353,15 +366,8 @@ def _likewise(step: Step) -> str:
     return f"{step.axis} likewise {step.size}" if isinstance(step.size, int) else f"{step.axis} likewise"
 
 
-def _flops(per: int) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
-    def value(_: Table, row: Row) -> Any:
-        return None if row.flops is None else row.flops // per
-
-    def text(table: Table, row: Row) -> str:
-        amount = value(table, row)
-        return "" if amount is None else words.count(amount)
-
-    return value, text
+def _flops(per: int) -> tuple[Value, Text]:
+    return _spelled(lambda _, row: None if row.flops is None else row.flops // per, words.count)
 
 
 def _memory_value(_: Table, row: Row) -> Any:
@@ -387,39 +393,30 @@ def _field_text(table: Table, row: Row) -> str:
     return " … ".join(dict.fromkeys(field.text for field in _fields(table, row)))
 
 
-def _of_output(name: str) -> tuple[Callable[[Table, Row], Any], Callable[[Table, Row], str]]:
-    def value(_: Table, row: Row) -> Any:
-        if row.outputs:
-            return getattr(row.outputs[0], name)
-        return None
-
-    return value, lambda table, row: value(table, row) or ""
+def _of_output(name: str) -> tuple[Value, Text]:
+    return _spelled(lambda _, row: getattr(row.outputs[0], name) if row.outputs else None, str)
 
 
 def _where_value(_: Table, row: Row) -> Any:
     return f"{row.where.file}:{row.where.line}" if row.where else None
 
 
-def _layer_value(_: Table, row: Row) -> str:
-    return row.path
-
-
 #: Every column, by the name under which it is asked for.
 COLUMNS: dict[str, Column] = {
-    "layer": Column("Layer", _layer_value, lambda table, row: table.label(row)),
+    "layer": Column("Layer", lambda _, row: row.path, lambda table, row: table.label(row)),
     "type": Column("Type", lambda table, row: _type_text(table, row) if row.links > 1 else row.type, _type_text),
     "input": Column("Input", *_shapes("input")),
     "output": Column("Output", *_shapes("output")),
     "params": Column("Params", lambda _, row: row.params, _params_text, is_number=True),
     "params_percent": Column("Params %", _percent_value, _percent_text, is_number=True),
-    "trainable": Column("Trainable", _trainable_value, _trainable_text),
+    "trainable": Column("Trainable", *_spelled(_trainable, words.setting)),
     "kernel": Column("Kernel", *_setting("kernel_size")),
     "stride": Column("Stride", *_setting("stride")),
     "padding": Column("Padding", *_setting("padding")),
     "dilation": Column("Dilation", *_setting("dilation")),
     "groups": Column("Groups", *_setting("groups"), is_number=True),
     "arithmetic": Column("Arithmetic", lambda table, row: _arithmetic(table, row) or remark(row) or None, _arithmetic),
-    "problem": Column("Problem", _problem_value, lambda table, row: _problem_value(table, row) or ""),
+    "problem": Column("Problem", *_spelled(_problem, str)),
     "flops": Column("FLOPs", *_flops(1), is_number=True),
     "mult_adds": Column("Mult-adds", *_flops(2), is_number=True),
     "memory": Column("Memory", _memory_value, _memory_text, is_number=True),

@@ -38,16 +38,6 @@ def _values(made: Table) -> tuple[tuple[str, ...], list[list[Any]]]:
     return (_LEVEL, *made.columns), [[row.level, *values] for row, values in zip(made.rows, rows, strict=True)]
 
 
-def records(report: Report, options: Options) -> list[dict[str, Any]]:
-    """One dict for each row, by the names of the columns.
-
-    >>> records(Report("Net", (), (), "cpu", "", (), ()), Options())
-    []
-    """
-    names, rows = _values(_table(report, options))
-    return [dict(zip(names, row, strict=True)) for row in rows]
-
-
 def csv(report: Report, options: Options) -> str:
     """Comma-separated values with a line of column names; lines end in a single line feed.
 

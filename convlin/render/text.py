@@ -122,6 +122,11 @@ def problems_text(report: Report) -> str:
     return "\n\n".join(problem_text(problem, report.model) for problem in report.problems)
 
 
+def not_real(report: Report) -> str:
+    """What is said in place of shapes that a model with problems would not have once it runs."""
+    return f"{report.model} cannot run as it is, so its shapes are not real:\n\n{problems_text(report)}"
+
+
 def notes(made: Table) -> list[str]:
     """What cannot be seen from the rows: remarks of the pass, modules and parameters with several names."""
     report = made.report

@@ -63,15 +63,6 @@ def setting(value: Any) -> str:
     return value if isinstance(value, str) else spell(value)
 
 
-def step(taken: Step) -> str:
-    """A step's arithmetic with what comes out: ``32·8·8 = 2048``.
-
-    >>> step(Step("features", "C·H·W", "32·8·8", 2048))
-    '32·8·8 = 2048'
-    """
-    return f"{taken.arithmetic} = {size(taken.size)}"
-
-
 def open_formula(taken: Step) -> str:
     """A step's formula with the axes left open: it is the same one for H and W.
 

@@ -194,16 +194,6 @@ def _points(
     return points
 
 
-def closed_form(size: Size) -> Size:
-    """One size with its floors folded and its factors put together.
-
-    >>> H = Letter("H")
-    >>> closed_form(sympy.floor((sympy.floor((H - 1) / 2) - 1) / sympy.Integer(2)) + 1)
-    floor(H/4 + 1/4)
-    """
-    return size if isinstance(size, int) else ClosedForms()(size)
-
-
 # PyTorch's functions in sympy's
 
 

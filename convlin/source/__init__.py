@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
-from convlin.source.edits import apply, line_text, unified_diff
+from convlin.source.edits import apply, unified_diff
 from convlin.source.sites import Argument, Site
 
 if TYPE_CHECKING:
@@ -32,7 +32,6 @@ __all__ = [
     "Argument",
     "Site",
     "apply",
-    "line_text",
     "locate",
     "unified_diff",
 ]

@@ -14,7 +14,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from convlin._util.packages import is_installed
-from convlin.records import Edit, Location
+from convlin._util.paths import shown
+from convlin.records import Edit
 from convlin.source.text import LINE_END, SourceText, read
 
 
@@ -33,9 +34,9 @@ def apply(edits: Iterable[Edit]) -> dict[str, bytes]:
     return {name: text.encode(source.encoding or "utf-8") for name, source, text in _changed(edits)}
 
 
-def unified_diff(edits: Iterable[Edit], *, base: str | Path | None = None) -> str:
-    """The edits as a patch, with file names relative to ``base`` where they lie in it."""
-    return "".join(line for name, source, text in _changed(edits) for line in _diff(name, source.text, text, base))
+def unified_diff(edits: Iterable[Edit]) -> str:
+    """The edits as a patch, with file names relative to the working directory where they lie in it."""
+    return "".join(line for name, source, text in _changed(edits) for line in _diff(name, source.text, text))
 
 
 def is_editable(source: SourceText) -> bool:
@@ -54,15 +55,6 @@ def edited(source: SourceText, start: int, end: int, new: str) -> Edit:
     """Another text in the place of a stretch; in doubt only where the source is not to be changed."""
     why_not = not_to_be_written(source)
     return Edit(source.name, start, end, source.text[start:end], new, not why_not, why_not)
-
-
-def line_text(location: Location) -> str | None:
-    """The text of a line of source, without indentation; None where there is none."""
-    source = read(location.file)
-    if source is None or not 1 <= location.line <= len(source.starts):
-        return None
-    start, end = source.lines(location.line, location.line)
-    return source.text[start:end].strip() or None
 
 
 def rewrite(source: SourceText, start: int, end: int, *edits: Edit) -> Rewrite:
@@ -105,11 +97,11 @@ def _ordered(edits: Iterable[Edit]) -> list[Edit]:
     return sorted(edits, key=lambda edit: (edit.start, edit.end))
 
 
-def _diff(name: str, old: str, new: str, base: str | Path | None) -> Iterator[str]:
+def _diff(name: str, old: str, new: str) -> Iterator[str]:
     import difflib
 
-    shown = _relative(name, base)
-    lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{shown}", f"b/{shown}")
+    path = shown(name).lstrip("/")
+    lines = difflib.unified_diff(_lines(old), _lines(new), f"a/{path}", f"b/{path}")
     for line in lines:
         yield line if line.endswith("\n") else f"{line}\n\\ No newline at end of file\n"
 
@@ -117,14 +109,6 @@ def _diff(name: str, old: str, new: str, base: str | Path | None) -> Iterator[st
 def _lines(text: str) -> list[str]:
     # A patch counts lines by \n alone.
     return re.findall(r"[^\n]*\n|[^\n]+", text)
-
-
-def _relative(name: str, base: str | Path | None) -> str:
-    path = Path(name).absolute()
-    try:
-        return path.relative_to(Path(base or ".").absolute()).as_posix()
-    except ValueError:
-        return path.as_posix().lstrip("/")
 
 
 def _is_installed(path: Path) -> bool:

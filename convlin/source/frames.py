@@ -5,8 +5,10 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from inspect import CO_ASYNC_GENERATOR, CO_GENERATOR
 from types import CodeType, FunctionType
 
+from convlin._util.code_objects import nested
 from convlin.source.constants import lifted
 from convlin.source.syntax import Files, Function, bound_names, parameters
 from convlin.source.values import Closure, Frame, Value
@@ -14,6 +16,8 @@ from convlin.source.values import Closure, Frame, Value
 # One search follows so many expressions and statements, and so many in one call of a helper.
 _MOST_STEPS = 40_000
 _MOST_STEPS_OF_A_CALL = 2_500
+
+_GENERATORS = CO_GENERATOR | CO_ASYNC_GENERATOR
 
 
 class TooMuchError(Exception):
@@ -48,10 +52,10 @@ class Session:
                 names |= bound_names(code.node.body)
             return code.node, self.frame((*key, code.node, around), lambda: Frame(parsed, around.globals, names))
         found = self.files.function(code)
-        if found is None or is_generator(found[1]):
+        compiled = code.__code__
+        if found is None or any(map(_is_generator, (compiled, *nested(compiled)))):
             return None
         parsed, node = found
-        compiled = code.__code__
         self.followed.add(compiled)
         local = frozenset([*compiled.co_varnames, *compiled.co_cellvars])
         return node, self.frame(
@@ -77,6 +81,11 @@ class Session:
             yield
         finally:
             self._floor = floor
+
+
+def _is_generator(code: CodeType) -> bool:
+    """The same of a function's code, or of what is inside it."""
+    return bool(code.co_flags & _GENERATORS) and code.co_name != "<genexpr>"
 
 
 def is_generator(node: Function) -> bool:

@@ -8,7 +8,7 @@ import inspect
 import threading
 import warnings
 from collections.abc import Iterator, Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
 from typing import TypeAlias
 
@@ -31,6 +31,7 @@ class Parsed:
     def __init__(self, source: SourceText, tree: ast.Module) -> None:
         self.source = source
         self.tree = tree
+        self._functions: dict[CodeType, Function | None] = {}
         self._compiled: dict[int, frozenset[CodeType]] = {}
         self._compiled_alone: dict[tuple[ast.stmt, int], frozenset[CodeType]] = {}
 
@@ -71,6 +72,11 @@ class Parsed:
 
     def function(self, code: CodeType) -> Function | None:
         """The function that this code was compiled from; None where the file has changed since."""
+        if code not in self._functions:
+            self._functions[code] = self._function(code)
+        return self._functions[code]
+
+    def _function(self, code: CodeType) -> Function | None:
         nodes = [node for node in self._on_line(code.co_firstlineno) if _named_as(node, code)]
         # Two lambdas may stand on one line; nothing tells them apart.
         if len(nodes) != 1:
@@ -177,8 +183,13 @@ def parsed_text(text: str) -> ast.Module:
         return ast.parse(text)
 
 
+@lru_cache(16)
 def parse(source: SourceText) -> Parsed | None:
-    """The tree of a text; None where it is not Python."""
+    """The tree of a text; None where it is not Python.
+
+    The last ones are kept, by their whole text: of the files behind one model that is a second, none of which has
+    changed when the model is looked at again.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         try:

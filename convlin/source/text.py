@@ -13,6 +13,7 @@ import tokenize
 from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from itertools import accumulate
 from pathlib import Path
 from typing import NamedTuple
 
@@ -88,8 +89,8 @@ def decode(name: str, data: bytes) -> SourceText | None:
 
 def indexed(name: str, text: str, encoding: str | None) -> SourceText:
     """A text with its lines counted."""
-    starts = (0, *(end.end() for end in LINE_END.finditer(text)))
-    return SourceText(name, text, encoding, starts)
+    ends = tuple(accumulate(map(len, io.StringIO(text, newline=""))))
+    return SourceText(name, text, encoding, (0, *(ends if text.endswith(("\n", "\r")) else ends[:-1])))
 
 
 def tokens(text: str) -> Iterator[tuple[tokenize.TokenInfo, int]]:

@@ -53,9 +53,6 @@ _NUMBERS = (
     *(str(Path(_LIBRARIES[0], name)) for name in ("fx", "utils/_sympy", "utils/_stats.py")),
 )
 
-#: What PyTorch raises where a fake tensor would have to have values.
-_WANTS_VALUES = ("DataDependentOutputException", "GuardOnDataDependentSymNode", "DynamicOutputShapeException")
-
 
 class Decision(NamedTuple):
     """A question about sizes that was answered on the way, and the line that asked it."""

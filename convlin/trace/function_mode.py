@@ -167,9 +167,7 @@ class Between(TorchFunctionMode):
         if top is not None and top.is_leaf and misfits and all(misfit.changes for misfit in misfits):
             # A layer whose class has a forward of its own: the misfit is the layer's.
             doubts = state.origins.doubts(args, kwargs)
-            top.findings.extend(
-                misfit for misfit in misfits if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in doubts)
-            )
+            top.findings.extend(misfit for misfit in misfits if not is_doubtful(misfit, doubts))
             top.stands_in, misfits = True, ()
         shows = top is None or not top.is_leaf or len(state.stack) == 1
         changed = len(made) > 1 or state.read(made[0]) != before[0]
@@ -220,9 +218,7 @@ class Between(TorchFunctionMode):
         )
         outputs = tuple(info(tensor, "", state.read) for tensor in made)
         doubts = state.origins.doubts(args, kwargs)
-        told = tuple(
-            misfit for misfit in misfits if not any(is_doubtful(misfit, axes, len(shape)) for shape, axes in doubts)
-        )
+        told = tuple(misfit for misfit in misfits if not is_doubtful(misfit, doubts))
         call = Call(
             state.path, name, inputs, outputs, is_function=True, sources=sources, where=where, flops=flops,
             settings=plain_settings(args, kwargs), stood_in=bool(misfits), derive=derive_of(name),

@@ -11,23 +11,22 @@ from torch import Tensor, jit, nn
 from torch.nn.parameter import is_lazy
 
 from convlin._util.deferred import Deferred
-from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin.module_tree import Node, holding_lazy, modules_of, of_class, walk
-from convlin.records import ModuleInfo, ParameterInfo, Problem, Report, Shape
+from convlin.records import ModuleInfo, ParameterInfo, Report, Shape
 from convlin.tensors import device_name, dtype_name, sizes
 from convlin.trace.recording import Recording
 
 _NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
+@paused()
 def build(
     model: nn.Module,
     recording: Recording,
     *,
     device: str,
     mode: str,
-    problems: tuple[Problem, ...] = (),
     remarks: tuple[str, ...] = (),
     during: Held | None = None,
     nodes: Sequence[Node] | None = None,
@@ -37,26 +36,10 @@ def build(
     ``model`` is as the user gave it, with nothing of the pass left on it; ``during`` tells what could
     be seen only while the pass had it; ``nodes`` are its modules, where somebody has walked through it.
     """
-    with paused():
-        if nodes is None:
-            nodes = walk(model)
-        during = during or Held(nodes, recording)
-        return _build(model, nodes, recording, during, problems, remarks, device=device, mode=mode)
-
-
-def _build(
-    model: nn.Module,
-    nodes: Sequence[Node],
-    recording: Recording,
-    during: Held,
-    problems: tuple[Problem, ...],
-    remarks: tuple[str, ...],
-    *,
-    device: str,
-    mode: str,
-) -> Report:
+    if nodes is None:
+        nodes = walk(model)
+    during = during or Held(nodes, recording)
     ran = bool(recording.calls or recording.inputs)
-    modules = tuple(_module_infos(nodes, recording, during, ran=ran))
     calls = tuple(recording.calls)
     return Report(
         model=type(model).__name__,
@@ -65,8 +48,7 @@ def _build(
         device=device,
         mode=mode,
         calls=calls,
-        modules=modules,
-        problems=problems,
+        modules=tuple(_module_infos(nodes, recording, during, ran=ran)),
         required_in_features=dict(recording.required),
         joins=tuple(recording.joins),
         made_by=recording.made_by,
@@ -144,7 +126,7 @@ def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, 
     opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
     everything_ran = len(counts) >= len(nodes) and all(id(node.module) in counts for node in nodes)
     busy = set() if everything_ran or not ran else _with_called_descendants(nodes, counts)
-    make, read = maker(ModuleInfo), _Parameters()
+    read = _Parameters()
     stopped = _where_it_stopped(recording)
     for path, module, aliases in nodes:
         known = during.known.get(id(module)) if during.known else None
@@ -156,8 +138,7 @@ def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, 
             own, also = known
         called = counts[id(module)]
         remark = "" if called or not ran else stopped.get(path) or _remark(module, during, opaque, busy)
-        # In the order of the record's fields, as above.
-        yield make(path, type(module).__name__, called, own, also, aliases, not module._modules, None, remark)
+        yield ModuleInfo(path, type(module).__name__, called, own, also, aliases, not module._modules, None, remark)
 
 
 def _with_called_descendants(nodes: Sequence[Node], counts: Counter[int]) -> set[int]:

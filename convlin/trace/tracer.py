@@ -191,7 +191,7 @@ class Tracer:
             return None
         frame.stands_in, frame.is_replaced = True, verdict.stand_in is not None
         for misfit in verdict.misfits:
-            if any(is_doubtful(misfit, axes, len(shape)) for shape, axes in frame.doubts):
+            if is_doubtful(misfit, frame.doubts):
                 state.recording.declared_behind.append(Declared(len(state.recording.calls), frame.path, misfit))
             else:
                 frame.findings.append(misfit)

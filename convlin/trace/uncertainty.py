@@ -7,6 +7,7 @@ size that does not fit there is no mistake of its own.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -52,8 +53,12 @@ def handed_on(doubted: Axes, given: Shape, made: Shape, settled: Axes = NONE) ->
     return frozenset(range(1, len(made))) - settled
 
 
-def is_doubtful(misfit: Misfit, doubted: Axes, rank: int) -> bool:
-    """Whether this misfit is about a size that is a guess."""
+def is_doubtful(misfit: Misfit, doubts: Iterable[tuple[Shape, Axes]]) -> bool:
+    """Whether a misfit is about a size that is a guess; ``doubts`` are shapes that arrived, each with such axes."""
+    return any(_is_about(misfit, axes, len(shape)) for shape, axes in doubts)
+
+
+def _is_about(misfit: Misfit, doubted: Axes, rank: int) -> bool:
     if not doubted:
         return False
     if misfit.axis is not None:

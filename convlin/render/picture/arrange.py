@@ -127,7 +127,9 @@ class _Arranger:
 
     def _skip_from(self, keys: set[Key]) -> None:
         """What leads on from some blocks is drawn over what stands behind them now."""
-        far = [edge for edge in self._flows if edge[0] in keys and edge[1] not in keys]
+        self._skip([edge for edge in self._flows if edge[0] in keys and edge[1] not in keys])
+
+    def _skip(self, far: list[tuple[Key, Key]]) -> None:
         self._flows = [edge for edge in self._flows if edge not in far]
         self._skips += far
 
@@ -164,13 +166,8 @@ class _Arranger:
         for key in keys:
             sources = [source for source, target in self._flows if target == key and source in inside]
             column[key] = 1 + max((column[source] for source in sources), default=-1)
-        far = [
-            edge
-            for edge in self._flows
-            if edge[0] in inside and edge[1] in inside and column[edge[1]] - column[edge[0]] > 1
-        ]
-        self._flows = [edge for edge in self._flows if edge not in far]
-        self._skips += far
+        within = [edge for edge in self._flows if inside.issuperset(edge)]
+        self._skip([(source, target) for source, target in within if column[target] - column[source] > 1])
         parts: list[Part] = []
         for number in range(max(column.values()) + 1):
             here = [key for key in keys if column[key] == number]
