@@ -184,10 +184,9 @@ class Tracer:
         )
         verdict = known.rule.examine(frame.module, arrival)
         if verdict is None:
-            for shape, axes in frame.doubts[:1]:
-                declared = declared_size(frame.module, axes, len(shape))
-                if declared is not None:
-                    state.recording.declared_behind.append(Declared(len(state.recording.calls), frame.path, declared))
+            declared = declared_size(frame.module, frame.doubts) if frame.doubts else None
+            if declared is not None:
+                state.recording.declared_behind.append(Declared(len(state.recording.calls), frame.path, declared))
             return None
         frame.stands_in, frame.is_replaced = True, verdict.stand_in is not None
         for misfit in verdict.misfits:

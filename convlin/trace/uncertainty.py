@@ -7,7 +7,7 @@ size that does not fit there is no mistake of its own.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from torch import nn
@@ -72,13 +72,13 @@ def _is_about(misfit: Misfit, doubted: Axes, rank: int) -> bool:
     return misfit.kind in ("reshape", "batch") and misfit.note != "strides"
 
 
-def declared_size(layer: nn.Module, doubted: Axes, rank: int) -> Misfit | None:
+def declared_size(layer: nn.Module, doubts: Sequence[tuple[Shape, Axes]]) -> Misfit | None:
     """What a layer declares of a size that is a guess and that it happens to take; None where it declares nothing."""
     for kind in (*_OF_CHANNELS, *_OF_LAST_AXIS):
         declared = getattr(layer, kind, None)
         if isinstance(declared, int) and not isinstance(declared, bool):
             misfit = Misfit(kind, declared, declared)
-            if is_doubtful(misfit, doubted, rank):
+            if is_doubtful(misfit, doubts[:1]):
                 return misfit
     return None
 
