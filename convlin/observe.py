@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, NamedTuple
 import torch
 from torch import nn
 
+from convlin._util.quiet import quiet
 from convlin.diagnosis import in_processes, leaving_batch, time_axis, unregistered
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
 from convlin.errors import InputError
@@ -85,7 +86,7 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     if len(outcome.report.problems) > len(outcome.reordered) > 0:
         # Another order of the axes is one explanation, another size of the layer is the other: fewer mistakes decide.
         found = Suspects(in_order=outcome.reordered)
-        other = _observed(model, plan, mode, hints, flops=flops, found=found)
+        other = _observed_again(model, plan, mode, hints, flops=flops, found=found)
         if other.error is None and len(other.report.problems) < len(outcome.report.problems):
             outcome = other
         elif other.error is None:
@@ -102,7 +103,7 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
         return outcome._replace(report=replace(outcome.report, problems=(swapped,)))
     if outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
         return _with_evidence(model, outcome, mode)
-    other = _observed(model, taken, mode, hints, flops=False)
+    other = _observed_again(model, taken, mode, hints)
     if other.error is not None or not _keeps_batch(other.report, taken):
         return _with_evidence(model, outcome, mode)
     from convlin.diagnosis.problems import batch_in_shape
@@ -129,7 +130,7 @@ def _exchanged(model: nn.Module, plan: Plan, mode: str, hints: Hints) -> tuple[P
     from convlin.diagnosis.swapped import with_two_exchanged
 
     for pair, exchanged in with_two_exchanged(plan):
-        other = _observed(model, exchanged, mode, hints, flops=False)
+        other = _observed_again(model, exchanged, mode, hints)
         if other.error is None and other.report.completed and not other.report.problems:
             return exchanged, pair
     return None
@@ -155,6 +156,14 @@ def _keeps_batch(report: Report, plan: Plan) -> bool:
         and len(shapes) == 2
         and all(len(shape) > 0 and shape[0] == plan.batch_size for shape in shapes)
     )
+
+
+def _observed_again(
+    model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: bool = False, found: Suspects | None = None
+) -> Outcome:
+    """What else may have been meant, run; what the model warns of there is no news to the user."""
+    with quiet():
+        return _observed(model, plan, mode, hints, flops=flops, found=found)
 
 
 def _observed(

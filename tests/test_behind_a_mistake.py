@@ -6,11 +6,13 @@ The oracle is PyTorch: with the one mistake corrected as the message says, the m
 from __future__ import annotations
 
 import math
+import warnings
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import fit, summarize
@@ -377,3 +379,52 @@ def test_a_sum_with_a_wrong_layer_further_on_is_fixed_with_it(tmp_path: Path) ->
     assert (first.layer, second.path, second.required) == ("branch", "fc", 8 * 12 * 12)
     assert [problem.evidence for problem in problems] == [Evidence.RUN] * 2
     assert fit(net, (3, 12, 12))(torch.zeros(2, 3, 12, 12)).shape == (2, 5)
+
+
+class Captioned(nn.Module):
+    """Features of an image in front of words, for an LSTM that takes them together."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.image, self.words = nn.Linear(12, features), nn.Embedding(20, 16)
+        self.lstm = nn.LSTM(16, 8, batch_first=True)
+
+    def forward(self, image: Tensor, words: Tensor) -> Tensor:
+        together = torch.cat([self.image(image).unsqueeze(1), self.words(words)], 1)
+        made = self.lstm(together)[0]
+        assert isinstance(made, Tensor)
+        return made
+
+
+def test_what_is_joined_has_the_size_that_follows() -> None:
+    given = [torch.zeros(2, 12), torch.zeros(2, 5, dtype=torch.long)]
+    (problem,) = summarize(Captioned(8), given).problems
+    assert "torch.cat cannot join" in problem.message
+    assert "lstm takes 16" in problem.message
+    assert Captioned(16)(*given).shape == (2, 6, 8)
+
+
+class Reconstructing(nn.Module):
+    """Returns its loss: what comes out is larger than what went in, whatever goes in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down, self.up, self.head = nn.Conv1d(1, 4, 3, 2), nn.ConvTranspose1d(4, 1, 5, 2), nn.Linear(3, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(F.mse_loss(self.up(self.down(x)), x).reshape(1, 1))
+
+
+def test_a_loss_inside_a_model_says_what_does_not_go_together() -> None:
+    with warnings.catch_warnings(record=True) as shown:
+        warnings.simplefilter("always")
+        first, second = summarize(Reconstructing(), (1, 20)).problems
+    assert first.message.splitlines()[:2] == [
+        "F.mse_loss cannot combine 1×1×21 (up) and 1×1×20 (the input)", "they differ in dimension 2: 21 and 20",
+    ]  # fmt: skip
+    assert (second.path, second.required) == ("head", 1)
+    with pytest.warns(UserWarning, match="target size"), pytest.raises(RuntimeError, match="size of tensor a"):
+        Reconstructing()(torch.zeros(1, 1, 20))
+    # PyTorch warns of the given sizes, in each pass; of the sizes that are tried nothing is heard.
+    said = {str(each.message) for each in shown if "target size" in str(each.message)}
+    assert len(said) == 1

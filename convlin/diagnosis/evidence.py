@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlin._util.quiet import quiet
 from convlin.diagnosis import leaving_batch
 from convlin.diagnosis.rewritten import CannotRewriteError, in_place, methods
 from convlin.diagnosis.silent_mistakes import suspects
@@ -122,6 +123,7 @@ def run_changed(
         return None
     careful = careful or plan.device.type == "meta"
     with ExitStack() as stack:
+        stack.enter_context(quiet())
         keeper = stack.enter_context(untouched(model))
         stack.enter_context(prepared(model, plan, mode))
         stack.enter_context(_exchanged(model, wanted, plan.device))

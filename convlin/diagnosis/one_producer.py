@@ -126,7 +126,7 @@ def _changes(recording: Recording, finding: Finding) -> Iterator[tuple[_Change, 
     if misfit.kind == "operands":
         sources = of_operands(finding, sources)
         axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
-        if misfit.note != "elementwise" or len(axes) != 1 or len(shapes) != 2 or len(sources) < 2:
+        if misfit.note not in ("elementwise", "concatenate") or len(axes) != 1 or len(shapes) != 2 or len(sources) < 2:
             return
         sizes = [shape[axes[0]] for shape in shapes]
         pairs = [(sources[0], sizes[0], sizes[1]), (sources[1], sizes[1], sizes[0])]
@@ -171,7 +171,7 @@ def _hands_on(recording: Recording, index: int, size: int) -> bool:
     if not call.outputs:
         return False
     given, made = call.inputs[0].shape, call.outputs[0].shape
-    if not any(len(given) > axis and len(made) > axis and given[axis] == made[axis] == size for axis in (1, -1)):
+    if not any(given[part] == made[part] == (size,) for part in (slice(1, 2), slice(-1, None))):
         return False
     if call.is_function:
         op = OPS.called(call.type)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import NamedTuple
 from torch import nn
 
 from convlin._util.code_objects import nested
+from convlin._util.quiet import quiet
 from convlin.module_tree import modules_of
 from convlin.records import Edit
 from convlin.source import apply
@@ -83,8 +83,7 @@ def _methods_of(source: SourceText, data: bytes, edits: Sequence[Edit], modules:
 
 def _compiled(text: bytes, name: str) -> list[CodeType]:
     """The code of every function of a file; nothing is run."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             return [*nested(compile(text, name, "exec", dont_inherit=True))]
         except (SyntaxError, ValueError) as error:

@@ -29,7 +29,11 @@ def _is_about(finding: Finding, behind: Declared) -> bool:
     if misfit.note == "pixel_shuffle":
         return behind.misfit.kind == "in_channels"
     axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
-    if misfit.note != "elementwise" or len(axes) != 1 or len({len(shape) for shape in shapes}) != 1:
+    if (
+        misfit.note not in ("elementwise", "concatenate")
+        or len(axes) != 1
+        or len({len(shape) for shape in shapes}) != 1
+    ):
         return False
     (axis,), rank = axes, len(shapes[0])
     return axis % rank in (1, rank - 1) and declared in {shape[axis] for shape in shapes}

@@ -75,6 +75,7 @@ _STRETCH = "sizes of 1 stretch to those of the other"
 _PRODUCT = "a product: the rows of the one, the columns of the other"
 _ONE = "one number for all along the dimensions that are gone"
 _OTHER = ("other", "more")
+_OF_LOSSES = ("target", "weight", "size_average", "ignore_index", "reduce", "reduction")
 
 
 def _sign(name: str, sign: str, operator: str, *more: str) -> tuple[Op, ...]:
@@ -137,9 +138,8 @@ OPS: tuple[Op, ...] = (
         Family.ELEMENTWISE, _broadcast, _OTHER, stand_in=StandIn.ELEMENTWISE,
     ),
     Op(("pow",), Family.ELEMENTWISE, _broadcast, _OTHER, operators=("pow",), stand_in=StandIn.ELEMENTWISE),
-    Op(
-        ("mse_loss", "l1_loss", "smooth_l1_loss", "cross_entropy", "nll_loss", "binary_cross_entropy",
-         "binary_cross_entropy_with_logits", "kl_div"),
-        Family.LOSS, _loss, ("target", "weight", "size_average", "ignore_index", "reduce", "reduction"),
-    ),
+    Op(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"), Family.LOSS, _loss, _OF_LOSSES,
+       stand_in=StandIn.LOSS),
+    Op(("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"),
+       Family.LOSS, _loss, _OF_LOSSES),
 )  # fmt: skip

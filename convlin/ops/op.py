@@ -58,6 +58,7 @@ class StandIn(Enum):
     LINEAR = "linear"
     CONVOLUTION = "convolution"
     ELEMENTWISE = "elementwise"
+    LOSS = "loss"
     JOIN = "join"
     PRODUCT = "product"
     EINSUM = "einsum"

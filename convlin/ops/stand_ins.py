@@ -149,21 +149,44 @@ def _convolution(
 def _elementwise(
     function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
 ) -> Recovery | None:
+    met = _differing(args, kwargs)
+    if met is None:
+        return None
+    misfit, (left, right) = met
+    larger = left if left.dim() >= right.dim() else right
+    made = function(*map(_one_of, args), **{name: _one_of(value) for name, value in kwargs.items()})
+    return Recovery((misfit,), zeros(larger, larger.shape, made.dtype))
+
+
+def _loss(
+    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
+) -> Recovery | None:
+    """A loss that compares cell by cell: that of the first tensor and one like it."""
+    met = _differing(args, kwargs)
+    if met is None:
+        return None
+    misfit, (left, _) = met
+
+    def like_first(value: Any) -> Any:
+        return zeros(value, left.shape) if isinstance(value, Tensor) else value
+
+    return Recovery((misfit,), function(*map(like_first, args), **{name: like_first(kwargs[name]) for name in kwargs}))
+
+
+def _differing(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Misfit, tuple[Tensor, Tensor]] | None:
+    """The first two tensors that differ on an axis on which neither stretches."""
     tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
     for (one, left), (two, right) in combinations(enumerate(tensors), 2):
-        axes = [
+        axes = tuple(
             -axis
             for axis in range(1, min(left.dim(), right.dim()) + 1)
             if left.shape[-axis] != right.shape[-axis] and 1 not in (left.shape[-axis], right.shape[-axis])
-        ]
-        if not axes:
-            continue
-        shapes = (tuple(left.shape), tuple(right.shape))
-        meet = tuple((axis, axis) for axis in axes)
-        detail = {"axes": tuple(axes), "shapes": shapes, "tensors": (one, two), "meet": meet}
-        larger = left if left.dim() >= right.dim() else right
-        made = function(*map(_one_of, args), **{name: _one_of(value) for name, value in kwargs.items()})
-        return Recovery((Misfit("operands", *shapes, "elementwise", detail),), zeros(larger, larger.shape, made.dtype))
+        )
+        if axes:
+            shapes = (tuple(left.shape), tuple(right.shape))
+            meet = tuple((axis, axis) for axis in axes)
+            detail = {"axes": axes, "shapes": shapes, "tensors": (one, two), "meet": meet}
+            return Misfit("operands", *shapes, "elementwise", detail), (left, right)
     return None
 
 
@@ -324,6 +347,7 @@ _WAYS: Mapping[StandIn, Way] = {
     StandIn.LINEAR: _linear,
     StandIn.CONVOLUTION: _convolution,
     StandIn.ELEMENTWISE: _elementwise,
+    StandIn.LOSS: _loss,
     StandIn.JOIN: _concatenate,
     StandIn.PRODUCT: _matmul,
     StandIn.EINSUM: _einsum,

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convlin._util.quiet import quiet
 from convlin.inputs import Dummy, Plan
 from convlin.module_tree import modules_of
 from convlin.trace.forward_pass import one_pass, prepared
@@ -93,7 +94,7 @@ class Resized:
     def record(self, size: Spatial) -> Recording:
         """What a careful pass at another size shows; the model is left as it was."""
         other = self.plan_at(size)
-        with untouched(self.model) as keeper, prepared(self.model, other, self.mode):
+        with quiet(), untouched(self.model) as keeper, prepared(self.model, other, self.mode):
             return one_pass(self.model, other, State(careful=True, batch_added=other.adds_batch, keeper=keeper))
 
     def runs(self, size: Spatial) -> bool:

@@ -6,13 +6,13 @@ import __future__
 import ast
 import inspect
 import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from functools import cached_property, lru_cache
 from types import CodeType, FunctionType
 from typing import TypeAlias
 
 from convlin._util.code_objects import nested
+from convlin._util.quiet import quiet
 from convlin.source.text import SourceText, read
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -123,8 +123,7 @@ class Parsed:
     def _nested(self, source: str | ast.Module, flags: int) -> Iterator[CodeType]:
         """The code of a text or a tree, and all that is inside it; none where Python refuses it."""
         flags |= ast.PyCF_ALLOW_TOP_LEVEL_AWAIT  # a notebook cell may await outside of a function
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        with quiet():
             try:
                 code: CodeType = compile(source, self.source.name, "exec", flags, dont_inherit=True)
             except (SyntaxError, ValueError, RecursionError, MemoryError):
@@ -190,8 +189,7 @@ def parse(source: SourceText) -> Parsed | None:
     The last ones are kept, by their whole text: of the files behind one model that is a second, none of which has
     changed when the model is looked at again.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
+    with quiet():
         try:
             return Parsed(source, parsed_text(source.text))
         except (SyntaxError, ValueError, RecursionError, MemoryError):
