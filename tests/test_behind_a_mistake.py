@@ -428,3 +428,31 @@ def test_a_loss_inside_a_model_says_what_does_not_go_together() -> None:
     # PyTorch warns of the given sizes, in each pass; of the sizes that are tried nothing is heard.
     said = {str(each.message) for each in shown if "target size" in str(each.message)}
     assert len(said) == 1
+
+
+class Prenorm(nn.Module):
+    """Blocks of a language model: each adds to what came in."""
+
+    class Scale(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.ones(16))
+
+        def forward(self, x: Tensor) -> Tensor:
+            return x * self.weight
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.norm, self.head = nn.Embedding(20, 16), self.Scale(), nn.Linear(12, 20)
+        self.layers = nn.ModuleList([nn.Linear(16, 16) for _ in range(2)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.words(x)
+        for layer in self.layers:
+            x = x + layer(x)
+        return self.head(self.norm(x))
+
+
+def test_a_residual_sum_is_told_by_the_branch_that_was_added_last() -> None:
+    problem = only_problem(Prenorm(), (7,), torch.int64)
+    assert problem.message.splitlines()[1] == "16 is the last axis of 2×7×16, the output of layers.1"

@@ -14,7 +14,7 @@ from convlin.records.derivations import Derivation, Step
 from convlin.records.modules import ModuleInfo, ParameterInfo, ParameterSums, sums
 from convlin.records.places import CodePlace, ExpressionResult, Location
 from convlin.records.report import Report
-from convlin.records.sources import UNSEEN, Join, Source, SourceKind, past_joins, past_single_joins
+from convlin.records.sources import UNSEEN, Join, Source, SourceKind, last_made, past_joins, past_single_joins
 from convlin.records.tensors import ELEMENT_BYTES, TensorInfo
 from convlin.sizes.types import Shape, Size
 
@@ -83,6 +83,7 @@ __all__ = [
     "SourceKind",
     "Step",
     "TensorInfo",
+    "last_made",
     "past_joins",
     "past_single_joins",
     "problem_text",

@@ -83,6 +83,24 @@ def past_joins(source: Source, joins: Sequence[Join]) -> Source:
     return source
 
 
+def last_made(source: Source, joins: Sequence[Join]) -> Source:
+    """``source`` itself, or of what met in a join the one that was made last: of a residual sum its branch.
+
+    >>> met = (Join("Tensor.add", None, (Source.call(0), Source.call(4))),)
+    >>> last_made(Source.join(0), met).number, last_made(Source.call(2), met).number
+    (4, 2)
+    """
+    calls, left, seen = [], [source], set[Source]()
+    while left:
+        each = left.pop()
+        if each.kind is SourceKind.CALL:
+            calls.append(each)
+        elif each.kind is SourceKind.JOIN and each not in seen:
+            seen.add(each)
+            left += joins[each.number].sources
+    return max(calls, key=lambda each: each.number) if calls else past_joins(source, joins)
+
+
 def past_single_joins(source: Source, joins: Sequence[Join]) -> Source:
     """``source`` itself, or what one tensor alone was made of by functions that keep its shape.
 

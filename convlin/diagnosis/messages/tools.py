@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from convlin.records import UNSEEN, Call, Location, Report, Shape, Source, SourceKind, past_joins
+from convlin.records import UNSEEN, Call, Location, Report, Shape, Source, SourceKind, last_made
 from convlin.sizes.prove import spelled
 from convlin.sizes.spell import factor, spell, spell_product
 from convlin.trace.recording import Finding
@@ -67,7 +67,7 @@ def who(report: Report, source: Source) -> str:
 
 def call_of(report: Report, source: Source) -> Call | None:
     """The call that made a tensor, past the places where several met."""
-    source = past_joins(source, report.joins)
+    source = last_made(source, report.joins)
     made = source.kind is SourceKind.CALL and source.number < len(report.calls)
     return report.calls[source.number] if made else None
 
