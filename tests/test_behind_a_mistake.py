@@ -456,3 +456,25 @@ class Prenorm(nn.Module):
 def test_a_residual_sum_is_told_by_the_branch_that_was_added_last() -> None:
     problem = only_problem(Prenorm(), (7,), torch.int64)
     assert problem.message.splitlines()[1] == "16 is the last axis of 2×7×16, the output of layers.1"
+
+
+class Weighted(nn.Module):
+    """A sum over the length with weights, and a Linear of as many features as there are channels."""
+
+    def __init__(self, over: str) -> None:
+        super().__init__()
+        self.conv, self.weight, self.head = nn.Conv1d(3, 6, 3), nn.Parameter(torch.zeros(8, 7)), nn.Linear(6, 4)
+        self.over = over
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.einsum("ncl,lm->ncm", self.conv(x), self.weight)
+        return self.head(x.mean(2) if self.over == "mean" else x.transpose(1, 2) if self.over == "transpose" else x)
+
+
+def test_as_many_features_as_there_are_channels_may_be_meant_of_these() -> None:
+    problem = only_problem(Weighted(""), (3, 10))
+    assert (problem.declared, problem.required, problem.edits) == (6, 7, ())
+    assert "x.mean(2) or x.transpose(1, 2) has the 6 that were declared" in problem.message
+    for over in ("mean", "transpose"):
+        assert summarize(Weighted(over), (3, 10), batch_size=2).ok
+        Weighted(over)(torch.zeros(2, 3, 10))

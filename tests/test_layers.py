@@ -556,7 +556,9 @@ def test_where_a_flatten_is_missing(features: int, facts: dict[str, bool], shape
         assert takes(mended, x.flatten(1) if flattened else x)
         # Of a map another number may have been meant flattened, of another tensor that very number.
         may_be_flat = features != 12 if "is_feature_map" in facts else features == 12 and not may
-        assert said["in_features"].detail == ({"flattened": True} if flattened else {"flat": 12} if may_be_flat else {})
+        of_channels = {"axis": 1} if not may and features == shape[1] > 1 else {}
+        otherwise = {"flat": 12} if may_be_flat else of_channels
+        assert said["in_features"].detail == ({"flattened": True} if flattened else otherwise)
 
 
 @pytest.mark.parametrize(

@@ -31,6 +31,8 @@ def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:
         meant = flat == declared or (tensor.dim() > 3 and tensor.shape[1] == declared)
         if (flat != declared and arrival.is_feature_map) or (meant and not is_image):
             detail["flat"] = flat  # whether that is what was meant, what comes behind will tell
+        elif not is_image and tensor.shape[1] == declared > 1:
+            detail["axis"] = 1  # a mean over the last axis may be missing, or a transpose
         if arrival.must_flatten or (flat == declared and is_image):
             last = None if is_image else tensor.shape[-1]  # it may be meant for each step
             misfits += (Misfit("structure", declared, flat, "flatten", {"rank": tensor.dim(), "last": last}),)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from convlin.search.numbers import Number, comes_of_sizes, flattened_map, of_meeting
 from convlin.search.resized import Resized, Spatial
@@ -32,24 +33,36 @@ def fitting_inputs(model: Resized, recording: Recording, finding: Finding) -> En
 def inputs_that_meet(model: Resized, recording: Recording, finding: Finding) -> Ends | None:
     """The smallest and the largest input at which a tensor goes together with one that the model keeps.
 
-    Positions for so many words or patches, a gate of so many pixels: the same size whatever the input is.
+    Positions for so many words or patches, a gate of so many pixels: the same size whatever the input is. Where
+    something else is wrong at one end or beside it that is not wrong now, the other end alone is told.
     """
     given = model.given
     if given is None:
         return None
+    known = frozenset(map(_sign, recording.findings)) - {_sign(finding)}
+
+    def meets(size: Spatial) -> bool:
+        there = model.record(size)
+        return there.failure is None and known.issuperset(map(_sign, there.findings))
+
     for number in of_meeting(recording, finding):
         ends = _ends(model, number, of_any(given))
-        if ends is not None:
-            return None if any(_meets_again(model.record(size), finding) for size in set(ends)) else ends
+        if ends is None:
+            continue
+        beside = {_nearer(ends.smallest, ends.largest), _nearer(ends.largest, ends.smallest)}
+        if all(map(meets, {*ends, *beside})):
+            return ends
+        return next((Ends(end, end) for end in ends if meets(end)), None)
     return None
 
 
-def _meets_again(recording: Recording, finding: Finding) -> bool:
-    """Whether the same two do not go together in another pass either, or it does not come so far."""
-    if recording.failure is not None:
-        return True
-    return any((each.path, each.function, each.where) == (finding.path, finding.function, finding.where)
-               for each in recording.findings)  # fmt: skip
+def _nearer(end: Spatial, other: Spatial) -> Spatial:
+    """A step from one end towards the other, on each axis that moves."""
+    return tuple(a + (b > a) - (b < a) for a, b in zip(end, other, strict=True))
+
+
+def _sign(finding: Finding) -> tuple[Any, ...]:
+    return finding.misfit.kind, finding.misfit.note, finding.path, finding.function, finding.where
 
 
 def _ends(model: Resized, number: Number, ways: Iterable[Way]) -> Ends | None:

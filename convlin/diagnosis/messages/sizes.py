@@ -32,7 +32,12 @@ def _in_features(finding: Finding, report: Report) -> Said:
     if joined:
         return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
     after = _flattened_by_hand(finding, report) or _directions(finding, report)
-    return Said(f"{message}{after or origin(finding, report)}", f"in_features={code(required)}")
+    message += after or origin(finding, report)
+    if "axis" not in finding.misfit.detail:
+        return Said(message, f"in_features={code(required)}")
+    instead = "x.mean(2) or x.transpose(1, 2)"
+    message += f"\n{instead} has the {finding.misfit.declared} that were declared, if these were meant"
+    return Said(message, f"in_features={code(required)}", instead=instead)
 
 
 def _directions(finding: Finding, report: Report) -> str:
