@@ -478,3 +478,24 @@ def test_as_many_features_as_there_are_channels_may_be_meant_of_these() -> None:
     for over in ("mean", "transpose"):
         assert summarize(Weighted(over), (3, 10), batch_size=2).ok
         Weighted(over)(torch.zeros(2, 3, 10))
+
+
+class Summarized(nn.Module):
+    """Where the first size is tried as a batch, what is joined has one axis."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.attention, self.head = nn.MultiheadAttention(width, 4, batch_first=True), nn.Linear(64, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y, _ = self.attention(x, x, x)
+        return self.head(torch.cat([x.mean(1), y.mean(1)], -1))
+
+
+def test_what_is_joined_may_have_one_axis() -> None:
+    first, *others = summarize(Summarized(32), (5, 48)).problems
+    assert (first.path, first.declared, first.required) == ("attention", 32, 48)
+    assert [(each.path, each.required) for each in others] == [("head", 96)]
+    fitting = Summarized(48)
+    fitting.head = nn.Linear(96, 10)
+    assert fitting(torch.zeros(1, 5, 48)).shape == (1, 10)
