@@ -1179,3 +1179,8 @@ def test_an_input_in_another_shape_is_not_in_another_order(call: Callable[[Tenso
     (problem,) = summarize(Turns(nn.Conv2d(9, 2, 3), call), (56, 7)).problems
     assert (problem.kind, problem.required) == ("in_channels", 8)
     assert takes(Turns(nn.Conv2d(problem.required, 2, 3), call), torch.zeros(1, 56, 7))
+
+
+def test_features_of_many_axes_have_no_letters() -> None:
+    (_, problem) = summarize(nn.Sequential(nn.Linear(20, 6), nn.BatchNorm2d(6)), (7, 7, 7, 7, 20)).problems
+    assert "dimension 5 has the 6 channels" in problem.message

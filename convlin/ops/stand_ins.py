@@ -34,7 +34,12 @@ def recover(
     ``layer`` is the layer whose own ``forward`` made the call, if any.
     """
     way = op_of(function).stand_in
-    return _WAYS[way](function, args, dict(kwargs), layer) if way is not None else None
+    if way is None:
+        return None
+    try:
+        return _WAYS[way](function, args, dict(kwargs), layer)
+    except (RuntimeError, ValueError, IndexError):  # more is wrong than one size: nothing can stand in
+        return None
 
 
 def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:

@@ -40,6 +40,8 @@ class Resized:
         Where none has channels, the length of a signal or of a sequence of words that is given without any.
         """
         values = (*self.plan.args, *self.plan.kwargs.values())
+        if any(isinstance(size, str) for value in values if isinstance(value, Dummy) for size in value.shape):
+            return None  # in letters every size is looked at
         read = self._sequence if self.of_sequence else _spatial
         found = next((sizes for value in values if (sizes := read(value)) is not None), None)
         if found is not None or self.of_sequence:

@@ -109,8 +109,8 @@ def _permute(finding: Finding, report: Report) -> Said:
     order = misfit.detail["order"]
     shape = finding.inputs[0].shape
     noun = _noun(misfit.kind)
-    letters = {2: ("L",), 3: ("N", "L"), 4: ("N", "H", "W"), 5: ("N", "D", "H", "W")}[len(shape)]
-    if misfit.detail["axis"] == len(shape) - 1:
+    letters = {2: ("L",), 3: ("N", "L"), 4: ("N", "H", "W"), 5: ("N", "D", "H", "W")}.get(len(shape))
+    if letters is not None and misfit.detail["axis"] == len(shape) - 1:
         looks = f"this looks like {','.join(letters)},C (channels last)"
     else:
         looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} {noun}s"
