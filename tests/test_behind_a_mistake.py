@@ -499,3 +499,17 @@ def test_what_is_joined_may_have_one_axis() -> None:
     fitting = Summarized(48)
     fitting.head = nn.Linear(96, 10)
     assert fitting(torch.zeros(1, 5, 48)).shape == (1, 10)
+
+
+def test_a_first_layer_that_is_wrong_on_both_sides_is_made_anew_for_both(tmp_path: Path) -> None:
+    path = tmp_path / "residual.py"
+    path.write_text(RESIDUAL.replace("nn.Conv2d(1, 12", "nn.Conv2d(4, 12"))
+    gives, takes = problems = found(loaded(path), 16)
+    assert [(each.path, each.kind, each.required) for each in problems] == [
+        ("conv1", "out_channels", 16), ("conv1", "in_channels", 1),
+    ]  # fmt: skip
+    assert {each.evidence for each in problems} == {Evidence.RUN}
+    assert gives.fix == takes.fix == "net.conv1 = nn.Conv2d(1, 16, 5, padding=2)"
+    (fixed,) = apply([*gives.edits, *takes.edits]).values()
+    path.write_bytes(fixed)
+    assert loaded(path).build(16)(torch.zeros(2, 1, 32, 32)).shape == (2, 10)

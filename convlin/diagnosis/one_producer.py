@@ -50,20 +50,18 @@ def with_one_producer(recording: Recording, model: nn.Module, mode: str, retry: 
         return recording
     asked: dict[_Change, list[Finding]] = {}
     calls: dict[_Change, int] = {}
-    wrong = {finding.path for finding in recording.findings if finding.layer}
     for finding in recording.findings:
         for change, call in _changes(recording, finding):
-            if change.path in wrong:  # what it takes is wrong, too: which of its sizes were meant is open
-                continue
             asked.setdefault(change, []).append(finding)
             calls[change] = call
-    many = [change for change, takers in asked.items() if len({_taker(each) for each in takers}) > 1]
+    many = [change for change, takers in asked.items() if len(set(map(_taker, takers))) >= _enough(recording, change)]
     for change in sorted(many, key=lambda each: -len(asked[each]))[:_MOST_RUNS]:
         proved = _run_with(recording, model, mode, retry, change, asked[change])
         if proved is not None:
+            own = _own(recording, change)
             told = [
                 _producer(recording, change, calls[change], asked[change]),
-                *(each for each in recording.findings if _sign(each) in proved.signs),
+                *(each for each in recording.findings if _sign(each) in proved.signs or each in own),
             ]
             told.sort(key=lambda each: each.call)
             return replace(recording, findings=told, failure=None, required=proved.required)
@@ -96,9 +94,11 @@ def _run_with(
     recording: Recording, model: nn.Module, mode: str, retry: Retry, change: _Change, explained: list[Finding]
 ) -> _Proved | None:
     """What a run with that layer shows; None where it does not settle what it should, or makes something else wrong."""
-    plan = retry.plan
+    plan, wanted = retry.plan, {change.kind: change.size}
+    for each in _own(recording, change):
+        wanted |= each.misfit.changes
     shown = run_changed(
-        model, plan, mode, {change.path: {change.kind: change.size}},
+        model, plan, mode, {change.path: wanted},
         gradients=retry.gradients, careful=True, known=retry.suspects,
     )  # fmt: skip
     if shown is None or shown.failure is not None:
@@ -109,6 +109,16 @@ def _run_with(
     if not signs <= before or signs & frozenset(map(_sign, explained)):
         return None
     return _Proved(signs, shown.required)
+
+
+def _enough(recording: Recording, change: _Change) -> int:
+    """How many have to ask for it: where what the layer takes is wrong as well, one change no longer explains all."""
+    return 3 if _own(recording, change) else 2
+
+
+def _own(recording: Recording, change: _Change) -> list[Finding]:
+    """What else is to be changed of the layer: the size that it takes."""
+    return [each for each in recording.findings if each.layer and each.path == change.path and each.misfit.changes]
 
 
 def _sign(finding: Finding) -> tuple[Any, ...]:
