@@ -28,7 +28,7 @@ from convlin import InputError, num_flat_features, summarize
 from convlin.errors import UntouchedWarning
 from examples.cifar10 import CNN, ThreeWrong
 from examples.small_cnn import WrongCNN
-from tests.processes import PATIENCE
+from tests.processes import PATIENCE, python
 from tests.snapshot import difference, snapshot
 
 
@@ -60,6 +60,32 @@ class Raises(nn.Module):
         numpy.random.seed(1)
         random.seed(1)
         raise self.error()
+
+
+SEEDS_NUMPY = """
+import sys, torch
+from convlin import summarize
+summarize(torch.nn.Linear(3, 4), (3,))
+print("numpy.random" in sys.modules)
+
+class Net(torch.nn.Module):
+    def forward(self, x):
+        import numpy
+        numpy.random.seed(1)
+        return x
+
+summarize(Net(), (3,))
+import numpy
+print(numpy.random.random() == numpy.random.RandomState(1).random())
+numpy.random.seed(7)
+summarize(Net(), (3,))
+print(numpy.random.random() == numpy.random.RandomState(7).random())
+"""
+
+
+def test_numpys_random_numbers_are_not_loaded_and_not_left_seeded() -> None:
+    done = python(SEEDS_NUMPY)
+    assert done.stdout.split() == ["False", "False", "True"], done.stderr
 
 
 ERRORS: list[BaseException] = [

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, NamedTuple
 
 from convlin.annotate.lines import Shapes
-from convlin.checks.patterns import Element, Pattern, read_wanted
+from convlin.checks.patterns import Pattern, is_name, read_wanted
 from convlin.errors import InputError
 from convlin.records import Shape, Size
 from convlin.sizes.parse import Expression
@@ -203,14 +203,10 @@ def _arithmetic(rest: str, offset: int) -> tuple[int, int] | None:
 def _is_meant(made: ShapeComment, rest: str, known: frozenset[str]) -> bool:
     """Whether this can be nothing but shapes."""
     elements = [element for result in made.results for pattern in result for element in pattern]
-    if not all(map(_is_plain_name, elements)) or known.intersection(made.names):
+    if not all(map(is_name, elements)) or known.intersection(made.names):
         is_alone = (
             not rest.strip() or made.arithmetic is not None or re.match(r"\s*[:;=]|\s{2,}|\s+-", rest) is not None
         )
         return is_alone or (bool(made.names) and rest[:1].isspace())
     # Nothing but names that stand for no size, or nothing at all.
     return not elements and not rest.strip()
-
-
-def _is_plain_name(element: Element) -> bool:
-    return isinstance(element, Expression) and element.text.isidentifier()

@@ -17,6 +17,17 @@ class Annotation(NamedTuple):
     message: str
 
 
+#: GitHub shows ten annotations of a step; the last is kept for what the others leave out.
+_MOST = 9
+
+
+def as_many_as_shown(notes: list[Annotation], where: Location | None, title: str, command: str) -> list[Annotation]:
+    """As many as GitHub shows, and ``command``, which tells the others."""
+    if len(notes) <= _MOST:
+        return notes
+    return [*notes[:_MOST], Annotation(where, title, f"and {len(notes) - _MOST} more: run {command}")]
+
+
 def annotated(note: Annotation) -> str:
     """The workflow command that shows ``note``.
 

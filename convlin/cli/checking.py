@@ -13,7 +13,7 @@ from convlin.checks.lock_diff import Change, changes, renewed, told
 from convlin.checks.lock_file import lock_of, read_lock
 from convlin.cli import comment_check, failures, while_importing
 from convlin.cli.annotating import look_with_letters
-from convlin.cli.annotations import Annotation, annotated
+from convlin.cli.annotations import Annotation, annotated, as_many_as_shown
 from convlin.cli.commands import as_json
 from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import Job, Looked, jobs, look
@@ -212,10 +212,6 @@ def _answer_github(result: Result, screen: Screen) -> None:
         screen.answer(f"✓ {result.job.model}  input {result.given}", is_table=False)
 
 
-#: GitHub shows ten annotations of a step; the last is kept for what the others leave out.
-_MOST_NOTES = 9
-
-
 def _annotations(result: Result) -> Sequence[Annotation]:
     model = result.job.model
     home = _home(result.job)
@@ -235,10 +231,7 @@ def _annotations(result: Result) -> Sequence[Annotation]:
         notes.append(
             Annotation(where, f"{model} {change.path}".strip(), f"does not match {lock}: {what}: {before_now}")
         )
-    if len(notes) > _MOST_NOTES:
-        rest = len(notes) - _MOST_NOTES
-        notes[_MOST_NOTES:] = [Annotation(home, model, f"and {rest} more: run convlin check {model}")]
-    return notes
+    return as_many_as_shown(notes, home, model, f"convlin check {model}")
 
 
 def _message(problem: Problem) -> str:

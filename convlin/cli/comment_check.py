@@ -5,16 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convlin._util.paths import shown
-from convlin.cli.annotations import Annotation, annotated
+from convlin.cli.annotations import Annotation, annotated, as_many_as_shown
 from convlin.cli.screen import Screen
-from convlin.records import Location, Report
+from convlin.records import Report
 
 if TYPE_CHECKING:
     from convlin.annotate.stale import Checked
-
-#: GitHub shows ten annotations of a step.
-_MOST_NOTES = 9
 
 
 def checked_comments(reports: Sequence[Report]) -> Checked:
@@ -34,10 +30,7 @@ def answer_text(checked: Checked, screen: Screen) -> None:
 def answer_github(checked: Checked, screen: Screen) -> None:
     """An annotation at the line of each comment that is not true."""
     notes = [Annotation(each.where, "shape comment", each.text) for each in checked.stale]
-    if len(notes) > _MOST_NOTES:
-        rest = len(notes) - _MOST_NOTES
-        notes[_MOST_NOTES:] = [Annotation(None, "shape comments", f"and {rest} more: run convlin check --comments")]
-    for note in notes:
+    for note in as_many_as_shown(notes, None, "shape comments", "convlin check --comments"):
         screen.answer(annotated(note), is_table=False)
     if not notes:
         screen.answer(_head(checked), is_table=False)
@@ -74,11 +67,7 @@ def _head(checked: Checked) -> str:
 def _details(checked: Checked) -> list[str]:
     lines = []
     for each in checked.stale:
-        lines.append(f"  {_place(each.where)}  {each.comment}: {each.why}")
+        lines.append(f"  {each.where.text}  {each.comment}: {each.why}")
         if each.right is not None:
             lines.append(f"      fix  # {each.right}")
     return lines
-
-
-def _place(where: Location) -> str:
-    return f"{shown(where.file)}:{where.line}"

@@ -10,21 +10,6 @@ from convlin.layers.rule import PLAIN, Arrival, Derive, Examine, LayerRule, Verd
 from convlin.ops.misfit import Misfit
 
 __all__ = [
-    "PLAIN",
-    "RULES",
-    "Arrival",
-    "CannotRemakeError",
-    "Derive",
-    "Examine",
-    "LayerRule",
-    "Misfit",
-    "Registration",
-    "Verdict",
-    "one_size",
-    "places_of",
-    "register",
-    "remade",
-    "rule_for",
-    "runs_as_documented",
-    "settings_of",
-]
+    "PLAIN", "RULES", "Arrival", "CannotRemakeError", "Derive", "Examine", "LayerRule", "Misfit", "Registration",
+    "Verdict", "one_size", "places_of", "register", "remade", "rule_for", "runs_as_documented", "settings_of",
+]  # fmt: skip

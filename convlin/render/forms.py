@@ -6,6 +6,7 @@ import os
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Self
 
+from convlin._util.shown import Picture
 from convlin.render.options import DisplayOptions, Options, options
 
 if TYPE_CHECKING:
@@ -98,6 +99,37 @@ class Forms:
 
         return data_frame(self.report, self._chosen(options))
 
+    def to_svg(
+        self,
+        *,
+        theme: str = "auto",
+        width: int = 846,
+        title: str | None = None,
+        batch: bool | None = None,
+        names: bool = True,
+    ) -> str:
+        """The network as people draw it by hand, as SVG text: a block for every feature map, wrong layers in red.
+
+        ``theme`` is ``"light"``, ``"dark"``, or ``"auto"``, which follows the reader's own setting.
+        Rows of blocks are at most ``width`` pixels wide, by default as wide as a README on GitHub; branches
+        side by side can need more.  ``title`` stands over the picture in place of the model's class.
+        ``batch=False`` leaves the batch out and writes maps as papers do, ``64@28×28``; by default as in the table.
+        ``names=False`` leaves the modules' paths out.
+
+        Raises:
+            InputError: there is no such theme, or the width is too small for a picture.
+
+        >>> from convlin import summarize
+        >>> from torch import nn
+        >>> picture = summarize(nn.Sequential(nn.MaxPool2d(2), nn.Flatten(), nn.Linear(9, 2)), (3, 8, 8)).to_svg()
+        >>> "3·4·4 = 48" in picture and "needs in_features=48" in picture
+        True
+        """
+        from convlin.render.picture import svg
+
+        shown = self._options.batch if batch is None else batch
+        return Picture(svg(self.report, theme=theme, width=width, title=title, batch=shown, names=names))
+
     def to_dict(self) -> dict[str, Any]:
         """Everything that was found, as dicts, lists, strings and numbers; see ``docs/json.md``."""
         from convlin.render.schema import to_dict
@@ -147,7 +179,7 @@ class Forms:
         """
         from convlin.render.save import save
 
-        save(self.report, self._chosen(options), path)
+        save(type(self)(self.report, self._chosen(options)), path)
         return self
 
     def memory(self, *, batch_size: int | None = None, gradients: bool = False, optimizer: str | None = None) -> Memory:

@@ -5,75 +5,32 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping
 from pathlib import PurePath
+from typing import TYPE_CHECKING
 
 from convlin._util.atomic_write import write_bytes
 from convlin._util.suggest import nearest_or_all
 from convlin.errors import InputError
-from convlin.records import Report
-from convlin.render.options import Options
 
-Form = Callable[[Report, Options], str]
-
-
-def _text(report: Report, options: Options) -> str:
-    from convlin.render.text import table
-
-    # A file is UTF-8 whatever the terminal can show.
-    return table(report, options._replace(ascii_only=bool(options.ascii_only))) + "\n"
-
-
-def _markdown(report: Report, options: Options) -> str:
-    from convlin.render.markdown import markdown
-
-    return markdown(report, options)
-
-
-def _html(report: Report, options: Options) -> str:
-    from convlin.render.html import html
-
-    return html(report, options, page=True)
-
-
-def _latex(report: Report, options: Options) -> str:
-    from convlin.render.latex import latex
-
-    return latex(report, options)
-
-
-def _csv(report: Report, options: Options) -> str:
-    from convlin.render.data import csv
-
-    return csv(report, options)
-
-
-def _json(report: Report, options: Options) -> str:
-    from convlin.render.schema import to_json
-
-    return to_json(report, options, indent=2) + "\n"
-
-
-def _svg(report: Report, options: Options) -> str:
-    from convlin.render.picture import svg
-
-    return svg(report, batch=options.batch)
-
+if TYPE_CHECKING:
+    from convlin.render.forms import Forms
 
 #: What each suffix stands for.
-FORMS: Mapping[str, Form] = {
-    ".txt": _text,
-    ".md": _markdown,
-    ".html": _html,
-    ".tex": _latex,
-    ".csv": _csv,
-    ".json": _json,
-    ".svg": _svg,
+FORMS: Mapping[str, Callable[[Forms], str]] = {
+    # A file is UTF-8 whatever the terminal can show.
+    ".txt": lambda made: made.table(ascii_only=bool(made._options.ascii_only)) + "\n",
+    ".md": lambda made: made.to_markdown(),
+    ".html": lambda made: made.to_html(page=True),
+    ".tex": lambda made: made.to_latex(),
+    ".csv": lambda made: made.to_csv(),
+    ".json": lambda made: made.to_json(indent=2) + "\n",
+    ".svg": lambda made: made.to_svg(),
 }
 
 #: What the picture can be converted to, where cairosvg is installed.
 CONVERTED = (".png", ".pdf")
 
 
-def save(report: Report, options: Options, path: str | os.PathLike[str]) -> None:
+def save(made: Forms, path: str | os.PathLike[str]) -> None:
     """Write the form that the suffix of ``path`` names, in UTF-8, whole or not at all.
 
     Raises:
@@ -83,7 +40,7 @@ def save(report: Report, options: Options, path: str | os.PathLike[str]) -> None
     if suffix in CONVERTED:
         from convlin.render.picture.convert import converted
 
-        write_bytes(path, converted(report, suffix, batch=options.batch))
+        write_bytes(path, converted(made.report, suffix, batch=made._options.batch))
         return
     form = FORMS.get(suffix)
     if form is None:
@@ -91,4 +48,4 @@ def save(report: Report, options: Options, path: str | os.PathLike[str]) -> None
         raise InputError(
             f"{os.fspath(path)!r}: no form is called {suffix or 'nothing'!r}{nearest_or_all(suffix, known)}"
         )
-    write_bytes(path, form(report, options).encode())
+    write_bytes(path, form(made).encode())

@@ -13,6 +13,8 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib import import_module
+from typing import Any
 
 import torch
 from torch import nn
@@ -55,18 +57,25 @@ def untouched(
 def _random_state() -> Iterator[None]:
     python = random.getstate()
     torch_state = torch.get_rng_state()
-    numpy = sys.modules.get("numpy")
-    numpy_state = numpy.random.get_state() if numpy is not None else None
+    numpys = _random_of_numpy()
+    numpy_state = numpys.get_state() if numpys is not None else None
     cuda = torch.cuda.get_rng_state_all() if torch.cuda.is_initialized() else None  # type: ignore[no-untyped-call]
     try:
         yield
     finally:
         random.setstate(python)
         torch.set_rng_state(torch_state)
-        if numpy is not None:
-            numpy.random.set_state(numpy_state)
+        if numpys is not None:
+            numpys.set_state(numpy_state)
+        elif (loaded := _random_of_numpy()) is not None:  # by the pass, which may have seeded it
+            loaded.seed()
         if cuda is not None:
             torch.cuda.set_rng_state_all(cuda)
+
+
+def _random_of_numpy() -> Any:
+    """``numpy.random``, which numpy loads when it is first asked for: nothing is drawn before."""
+    return import_module("numpy.random") if "numpy.random" in sys.modules else None
 
 
 @contextmanager
