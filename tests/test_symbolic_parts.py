@@ -42,6 +42,7 @@ from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed, questions
 from convlin.symbolic.follow import _SAMPLES, Passes, sampled
+from convlin.symbolic.limits import Limits
 from convlin.symbolic.quiet import quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import known_forms, with_right_forms
@@ -612,7 +613,7 @@ class Asked:
     """In place of runs of a model: whether ``takes`` holds, which no arithmetic of convlin decides."""
 
     def __init__(self, takes: Callable[..., bool], largest: int = 1 << 20) -> None:
-        self.takes, self.largest, self.count = takes, largest, 0
+        self.takes, self.largest, self.count, self.limits = takes, largest, 0, Limits()
 
     def passes(self, point: Mapping[str, int], *, expected: bool) -> bool | None:
         return self.for_real(point)

@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from convlin.inputs import TRIALS
 from convlin.records import Accepts, SizeRange
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
@@ -26,7 +27,6 @@ from convlin.symbolic.trials import Point, Trials
 _MOST_ROUNDS = 16
 #: Steps between sizes that are looked for where no condition tells of any.
 _STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 32)
-_MOST_RUNS = 70
 #: Sizes that settle many conditions at once: small ones, those that nothing divides, and a large one.
 _SMALL_OR_ODD = ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101), (211, 211))
 _LARGE, _LARGE_ALONE = 4099, 65521
@@ -51,7 +51,7 @@ class Search:
     assumed: Assumed
     """What the symbolic pass tells; runs that come out otherwise change it."""
     trials: Trials
-    most_runs: int = _MOST_RUNS
+    most_runs: int = TRIALS
     lookups: Sequence[Lookup] = ()
     """Tables that a large size may reach beyond."""
     stretched: Callable[[Point], bool] = lambda point: False
@@ -66,7 +66,8 @@ class Search:
         return Accepts(ranges, " = ".join(self.assumed.names) if guess.tied else "", verified=True)
 
     def _agreed(self) -> Guess | None:
-        self._strike_out_by_small_sizes()
+        with self.trials.limits.probing():
+            self._strike_out_by_small_sizes()
         for _ in range(_MOST_ROUNDS):
             guess = self.assumed.guess() or self.assumed.guess_by_fewer()
             if guess is None:
@@ -87,7 +88,7 @@ class Search:
         """The first check that comes out otherwise than thought; real runs only after all others agree."""
         for for_real in (False, True):
             for check in checks:
-                if self.trials.count > self.most_runs:
+                if self._is_at_end:
                     return _NO_ANSWER
                 point = check.point
                 if check.is_extra and (for_real or not self.trials.affordable(point)):
@@ -102,10 +103,16 @@ class Search:
         return None
 
     def _passes(self, point: Point, *, expected: bool) -> bool | None:
-        if self.trials.count > self.most_runs:
+        if self._is_at_end:
             return None
         passed = self.trials.passes(point, expected=expected)
         return passed and not self.stretched(point)
+
+    @property
+    def _is_at_end(self) -> bool:
+        if self.trials.count > self.most_runs:
+            self.trials.limits.meet(f"{self.most_runs} runs looked for the accepted sizes")
+        return self.trials.count > self.most_runs
 
     def _for_real(self, point: Point) -> bool | None:
         passed = self.trials.for_real(point)
@@ -196,8 +203,14 @@ class Search:
                 bool(inside[place]),
                 is_extra=True,
             )
-            for place in [*chosen][:_MOST_TURNS]
+            for place in self._few([*chosen])
         ]
+
+    def _few(self, turns: list[int]) -> list[int]:
+        most = self.trials.limits.scaled(_MOST_TURNS)
+        if len(turns) > most:
+            self.trials.limits.meet(f"{most} of the {len(turns)} sizes were run at which forward may go another way")
+        return turns[:most]
 
     def _is_settled(self, decision: Decision) -> bool:
         """Whether sizes were found to be taken at which a function of PyTorch's answers so, and others otherwise."""

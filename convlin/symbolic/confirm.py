@@ -35,8 +35,6 @@ _MOST_OTHERS = 2
 _LEAST_ANEW = 16
 #: At how many sizes the forms of a model in which something stands in are looked at, where all of them are right.
 _MOST_STOOD_IN = 6
-#: How many sizes are looked at, and how many calls these runs may make together.
-_FEWEST_LOOKS, _MOST_LOOKS, _MOST_CALLS = 40, 70, 15_000
 #: Where none of these can be run: so many of the small sizes, and as many of the others, at which equations hold.
 _EQUATIONS_UP_TO, _MOST_EQUAL = 300, 12
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
@@ -60,9 +58,10 @@ class Confirmed:
 
     def look_at(self, points: Iterable[Point]) -> None:
         """Run the model at each of ``points`` where it runs, and compare; no more often than is right for its calls."""
-        most = max(_FEWEST_LOOKS, min(_MOST_LOOKS, _MOST_CALLS // max(len(self.followed.recording.calls), 1)))
+        most = self._trials.limits.compared(len(self.followed.recording.calls))
         for point in points:
             if len(self.seen) >= most:
+                self._trials.limits.meet(f"the formulas were compared at {most} sizes")
                 return
             if self._stretched(point):  # there a size of 1 stands for another, and shapes are no form of anything
                 continue

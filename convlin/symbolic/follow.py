@@ -26,6 +26,7 @@ from convlin.records import SourceKind
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
+from convlin.symbolic.limits import Limits
 from convlin.symbolic.session import Decision, Session, session
 from convlin.symbolic.trials import MOST_FUNCTIONS, Trials
 from convlin.trace.forward_pass import one_pass, prepared
@@ -105,7 +106,8 @@ class Passes:
     What they cost grows with the calls, and nothing here depends on the clock.
     """
 
-    def __init__(self, model: nn.Module, plan: Plan, mode: str) -> None:
+    def __init__(self, model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
         self._model = model
         self._plan = plan
         self._mode = mode
@@ -119,7 +121,8 @@ class Passes:
 
     def has_room_for(self, calls: int) -> bool:
         """Whether a pass of so many calls may be made only to see whether its forms are better."""
-        return calls + sum(len(each.recording.calls) for each in self._made.values()) <= _MOST_CALLS
+        made = sum(len(each.recording.calls) for each in self._made.values())
+        return calls + made <= self.limits.scaled(_MOST_CALLS)
 
     def at(self, sample: Mapping[str, int]) -> Followed:
         """A pass in which every letter has the size that ``sample`` gives it as its hint."""
@@ -163,9 +166,10 @@ def sampled(plan: Plan, samples: Sequence[int]) -> dict[str, int]:
     return {name: SAMPLE_BATCH if name == plan.batch_size else next(sizes, samples[-1]) for name in plan.names}
 
 
-def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
+def follow(model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None) -> Followed:
     """The first pass that goes through, or the first of all where none does."""
-    passes = Passes(model, plan, mode)
+    passes = Passes(model, plan, mode, limits)
+    most = passes.limits.scaled(_MOST_SAMPLES)
     short = _short_loops(model, plan, mode, passes)
     pending = [{**sampled(plan, _SAMPLES), **short}]
     others = [{**sampled(plan, samples), **short} for samples in _OTHER_SAMPLES]
@@ -174,8 +178,8 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
     tried: list[dict[str, int]] = []
     passes.loops = bool(short)
     first: Followed | None = None
-    while (pending or others) and len(tried) < _MOST_SAMPLES:
-        sample = (pending if pending and len(tried) < _MOST_SAMPLES - len(others) else others).pop(0)
+    while (pending or others) and len(tried) < most:
+        sample = (pending if pending and len(tried) < most - len(others) else others).pop(0)
         if sample in tried:
             continue
         tried.append(sample)
@@ -186,6 +190,8 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
             first = followed
         pending = [*_other_samples(followed), *pending]
     assert first is not None
+    if pending or others:
+        passes.limits.meet(f"no pass at {most} sizes went through")
     return first
 
 

@@ -13,7 +13,7 @@ from convlin.diagnosis import in_processes, time_axis, unregistered
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
-from convlin.inputs import Plan
+from convlin.inputs import TRIALS, Plan
 from convlin.module_tree import modules_of, walk
 from convlin.observe import Outcome, is_resource, unwrapped
 from convlin.records import Accepts
@@ -23,6 +23,7 @@ from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.confirm import Confirmed, confirmed, repaired
 from convlin.symbolic.follow import Followed, follow, meets
+from convlin.symbolic.limits import Limits
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
@@ -32,8 +33,6 @@ from convlin.trace.recording import Failure, Finding
 from convlin.trace.to_report import build
 from convlin.untouched import refuse_sharded
 
-#: How often the model may be run to find out which sizes it takes, and how many calls these runs may make together.
-_FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
 #: How many functions a model calls for each of its calls that is a row, where no pass at small sizes tells.
 _FUNCTIONS_FOR_CALL = 4
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
@@ -41,7 +40,9 @@ _ELSEWHERE = (187, 92, 13)
 _MOST_ELSEWHERE = 24
 
 
-def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
+def observe_named(
+    model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (), *, trials: int = TRIALS
+) -> Outcome:
     """Follow ``model`` in letters and report; the model is left as it was.
 
     A layer that fits at some sizes of the letters is no problem: it narrows down what is accepted.
@@ -50,31 +51,36 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     modules = modules_of(root)
     refuse_sharded(root, modules, "named sizes", "write numbers in place of the letters")
     _refuse_packed(root, modules)
-    followed = follow(root, plan, mode)
-    trials = _trials(root, followed, mode)
-    its_own = batches.at_its_own(followed, trials)
+    limits = Limits(trials)
+    followed = follow(root, plan, mode, limits)
+    runs = _runs(root, followed, mode)
+    its_own = batches.at_its_own(followed, runs)
     if its_own is not followed:
-        followed, trials = its_own, _trials(root, its_own, mode)
-    checked = confirmed(followed, trials)
+        followed, runs = its_own, _runs(root, its_own, mode)
+    checked = confirmed(followed, runs)
     followed = checked.followed
     recording = followed.recording
     failure = recording.failure
-    accepts = _accepts(followed, trials) if failure is None else None
+    accepts = _accepts(followed, runs) if failure is None else None
     if failure is None:
-        checked.look_at(checked.elsewhere_among(point for point in trials.taken if _is_inside(accepts, point)))
-        checked = repaired(checked, trials)
+        checked.look_at(checked.elsewhere_among(point for point in runs.taken if _is_inside(accepts, point)))
+        checked = repaired(checked, runs)
         has_numbers = bool(checked.pinned)
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
         # A form that fits a plain number at a few sizes does so by chance, and is none that would free it.
-        checked = checked if has_numbers else repaired(checked, trials)
+        checked = checked if has_numbers else repaired(checked, runs)
         followed, recording = checked.followed, checked.followed.recording
     mistakes = _mistakes(checked, accepts)
+    if accepts is None and not mistakes:
+        limits.admit()
     remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
     remarks += unregistered.remarks(walk(root), recording)
     if followed.plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
-        remarks += tuple(batches.remarks(root, followed, trials, accepts))
+        remarks += tuple(batches.remarks(root, followed, runs, accepts))
+    if failure is None:
+        remarks += tuple(limits.remarks())
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
@@ -87,13 +93,14 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     return Outcome(replace(without_numbers(report, problems), accepts=accepts))
 
 
-def _trials(model: nn.Module, followed: Followed, mode: str) -> Trials:
+def _runs(model: nn.Module, followed: Followed, mode: str) -> Trials:
     kept = keeps_batch(followed.plan, followed.recording)
     passes = followed.passes
-    most = MOST_FUNCTIONS + max(passes.steps, _FUNCTIONS_FOR_CALL * len(followed.recording.calls))
+    most = passes.limits.scaled(MOST_FUNCTIONS) + max(passes.steps, _FUNCTIONS_FOR_CALL * len(followed.recording.calls))
     return Trials(
-        model, followed.plan, mode, kept, followed.cost, loops=passes.loops, gradients=passes.gradients, most=most
-    )
+        model, followed.plan, mode, kept, followed.cost,
+        limits=passes.limits, loops=passes.loops, gradients=passes.gradients, most=most,
+    )  # fmt: skip
 
 
 #: Where PyTorch's C++ classes of packed weights stand.
@@ -118,7 +125,7 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     if not names:
         return None
     others = {str(plan.batch_size): batches.fitting(followed)} if isinstance(plan.batch_size, str) else {}
-    runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.calls), 1)))
+    runs = trials.limits.runs(len(followed.recording.calls))
     assumed = Assumed(followed.session, list(followed.conditions), names, others)
     tables = tuple(lookups(followed.recording))
     return Search(assumed, trials, runs, tables, Stretching(followed, trials)).settled()

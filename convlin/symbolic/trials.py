@@ -21,6 +21,7 @@ from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape
 from convlin.symbolic.caches import forgetting
+from convlin.symbolic.limits import Limits
 from convlin.tensors import describe, map_tensors
 from convlin.trace.eager import as_written
 from convlin.trace.forward_pass import one_pass, prepared
@@ -32,7 +33,8 @@ from convlin.untouched import untouched
 Point = Mapping[str, int]
 """A size for every letter."""
 
-#: Elements of all tensors that a run may make, and all real runs together: nothing here depends on the clock.
+#: Elements of all tensors that a run may make, and all real runs together.  All of these are for the usual number of
+#: trials, and in proportion to it where another is asked for.
 _MOST_ELEMENTS = 200e6
 _MOST_ELEMENTS_TOGETHER = 1e9
 _MOST_ELEMENTS_ON_META = 5e8
@@ -91,6 +93,7 @@ class Trials:
         batch: Any,
         cost: Callable[[Point], float] = lambda point: 0,
         *,
+        limits: Limits | None = None,
         loops: bool = False,
         gradients: bool = False,
         most: int = MOST_FUNCTIONS,
@@ -99,6 +102,7 @@ class Trials:
 
         A run stops where it calls ``most`` functions.
         """
+        self.limits = limits = limits or Limits()
         self._model = model
         self._nodes = walk(model)
         self._modules = [node.module for node in self._nodes]
@@ -108,7 +112,7 @@ class Trials:
         self._plan = plan
         self._mode = mode
         self._batch = batch
-        self._left = _MOST_ELEMENTS_TOGETHER
+        self._left = float(limits.scaled(_MOST_ELEMENTS_TOGETHER))
         self._steps = 0
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._points: dict[tuple[int, ...], Point] = {}
@@ -165,7 +169,7 @@ class Trials:
         known = self._known(point, real=True)
         if known is not None:
             return known.passed
-        if self._plan.device.type == "meta" or self._is_spent or self._cost(point) > _MOST_ELEMENTS:
+        if self._plan.device.type == "meta" or self._is_spent or self._is_large(point, _MOST_ELEMENTS):
             return None
         self._left -= self._cost(point)
         try:
@@ -175,7 +179,8 @@ class Trials:
         except Exception as error:
             if not is_resource(error):
                 raise
-            self._left = 0.0
+            self.limits.meet("needs more memory than there is", point)
+            self._left = -inf
             return None
         on_meta = self._known(point, real=False)
         if on_meta is not None and on_meta.passed and not trial.passed:
@@ -184,7 +189,23 @@ class Trials:
 
     @property
     def _is_spent(self) -> bool:
-        return self._left <= 0 or self._steps > _MOST_STEPS_TOGETHER
+        if -inf < self._left <= 0:
+            self.limits.meet(f"all runs together made {self.limits.scaled(_MOST_ELEMENTS_TOGETHER):,} elements")
+        return self._left <= 0 or self._has_called_enough
+
+    @property
+    def _has_called_enough(self) -> bool:
+        most = self.limits.scaled(_MOST_STEPS_TOGETHER)
+        if self._steps > most:
+            self.limits.meet(f"all runs together called {most:,} modules and functions")
+        return self._steps > most
+
+    def _is_large(self, point: Point, most: float) -> bool:
+        """Whether a run makes too many elements."""
+        most = self.limits.scaled(most)
+        if self._cost(point) > most:
+            self.limits.meet(f"makes more than {most:,} elements", point)
+        return self._cost(point) > most
 
     def _is_cheap(self, point: Point) -> bool:
         """Whether a real run, which tells more, takes no longer than one on the meta device."""
@@ -195,10 +216,10 @@ class Trials:
 
         That is a run whose size nothing but its being large asks for: it is held to less than one at an end.
         """
-        if self._steps > _MOST_STEPS_TOGETHER:
+        if self._has_called_enough:
             return False
         if for_real:
-            most = min(_MOST_ELEMENTS_FAR, self._left / 4)
+            most = min(self.limits.scaled(_MOST_ELEMENTS_FAR), self._left / 4)
             if self._cost(point) > most:
                 return False
             # What is seen between the layers is not all: an attention makes a weight for every two positions.
@@ -206,7 +227,7 @@ class Trials:
                 return not self._meta or self._elements(point) <= most
             except TooManyCalls:
                 return False
-        return self._cost(point) <= (_MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
+        return not self._is_large(point, _MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
@@ -274,11 +295,13 @@ class Trials:
                 careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
                 batch_added=plan.adds_batch, suspects=retry.suspects, keeper=keeper, most_functions=self._most,
             )  # fmt: skip
-            stack.callback(self._count, state)
+            stack.callback(self._count, state, point)
             return one_pass(self._model, plan, state, dict(point), nodes=self._nodes), state
 
-    def _count(self, state: State) -> None:
+    def _count(self, state: State, point: Point) -> None:
         self._steps += state.functions + len(state.recording.calls)
+        if state.functions > self._most:
+            self.limits.meet(f"calls more than {self._most:,} functions", point)
 
     def _elements(self, point: Point) -> float:
         """Of all tensors that a pass on the meta device makes, those inside an attention too."""
@@ -349,7 +372,7 @@ class Trials:
             stack.enter_context(torch.enable_grad() if self._gradients else torch.no_grad())
             state = State(keeper=keeper, most_functions=self._most)
             stack.enter_context(Between(state))
-            stack.callback(self._count, state)
+            stack.callback(self._count, state, point)
             try:
                 args, kwargs = self._plan.make(dict(point))
                 output = self._model(*args, **kwargs)
