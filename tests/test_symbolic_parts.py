@@ -9,6 +9,7 @@ import itertools
 import logging
 import math
 import random
+import re
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -1053,8 +1054,15 @@ def test_one_size_makes_a_plain_number_right() -> None:
     assert s.report.remarks == ()
     assert s.output_shape == tuple(rooted(torch.zeros(1, 64)).shape)
     free = summarize(Does(rooted), ("L",))
-    assert free.accepts is None
-    assert len(free.report.remarks) == 1
+    assert free.accepts is not None
+    assert free.accepts.text == "L any"
+    assert free.output_shape is not None
+    for size in (1, 2, 3, 4, 8, 9, 15, 16, 99, 100, 1000):
+        form = free.output_shape[1]
+        assert not isinstance(form, int)
+        assert form.subs("L", size) == rooted(torch.zeros(1, size)).shape[1]
+    (said,) = free.report.remarks
+    assert re.search(r"plain number of a size \(.*\): what comes of it was tried at \d+ sizes, L from 1 to 1000", said)
 
 
 class Heads(nn.Module):

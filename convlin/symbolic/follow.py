@@ -305,7 +305,7 @@ def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -
     """A sample at which ``decision`` comes out the other way, and those before it as they did if possible."""
     if not isinstance(decision.outcome, bool):
         return None
-    names = followed.session.names_in(decision.expression)
+    names = _few(followed, followed.session.names_in(decision.expression))
     if not names or len(names) > 2:
         return None
     for sizes in _candidates(followed.sample, names):
@@ -325,27 +325,35 @@ def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -
     return None
 
 
+def _few(followed: Followed, names: Sequence[str]) -> tuple[str, ...]:
+    """The letters themselves, without the batch where they are more than two: it stays as it is."""
+    return tuple(name for name in names if len(names) <= 2 or name != followed.plan.batch_size)
+
+
 def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:
     """Whether all of ``conditions`` hold at some size; also where that cannot be told."""
     names = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
     if any(condition.expression == sympy.false for condition in conditions):
         return False
-    return len(names) > 2 or solved(followed, conditions) is not None
+    return len(names) > 2 or solved(followed, conditions, smallest=1) is not None
 
 
-def solved(followed: Followed, conditions: Sequence[Condition]) -> dict[str, int] | None:
-    """A sample at which all of ``conditions`` hold."""
-    names = sorted({name for condition in conditions for name in followed.session.names_in(condition.expression)})
+def solved(followed: Followed, conditions: Sequence[Condition], smallest: int = 2) -> dict[str, int] | None:
+    """A sample at which all of ``conditions`` hold; one with a size of 1 shows little in letters."""
+    asked = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
+    names = _few(followed, sorted(asked))
     if not names or len(names) > 2:
         return None
-    for sizes in _candidates(followed.sample, tuple(names)):
+    for sizes in _candidates(followed.sample, names, smallest):
         evaluation = followed.session.evaluation(sizes)
         try:
-            holds = torch.stack([torch.as_tensor(evaluation(each.expression)) for each in conditions]).all(0)
+            held = [torch.as_tensor(evaluation(each.expression)) for each in conditions]
+            many = max(each.numel() for each in held)  # one that asks for the batch alone is the same at all of them
+            holds = torch.stack([each.expand(many) for each in held]).all(0)
         except NotImplementedError:
             return None
         if bool(holds.any()):
-            return _best(sizes, tuple(names), holds, followed.sample)
+            return _best(sizes, names, holds, followed.sample)
     return _solved_far(followed, conditions, names[0]) if len(names) == 1 else None
 
 
@@ -373,13 +381,13 @@ def _solved_far(followed: Followed, conditions: Sequence[Condition], name: str) 
     return None
 
 
-def _candidates(sample: Mapping[str, int], names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _candidates(sample: Mapping[str, int], names: tuple[str, ...], smallest: int = 2) -> Iterator[dict[str, Any]]:
     """Many sizes at once for the letters in ``names``, the others as they are; large ones only where asked for."""
     if len(names) == 1:
-        yield {**sample, names[0]: torch.arange(2, _LARGEST_AT_FIRST + 1)}
+        yield {**sample, names[0]: torch.arange(smallest, _LARGEST_AT_FIRST + 1)}
         yield {**sample, names[0]: torch.arange(_LARGEST_AT_FIRST + 1, _LARGEST + 1)}
         return
-    yield {**sample, **dict(zip(names, _grid(torch.arange(2, _LARGEST_OF_SEVERAL + 1)), strict=True))}
+    yield {**sample, **dict(zip(names, _grid(torch.arange(smallest, _LARGEST_OF_SEVERAL + 1)), strict=True))}
     equal = torch.arange(_LARGEST_OF_SEVERAL + 1, _LARGEST + 1).expand(2, -1)
     by_steps = _grid(torch.arange(_STEP, _LARGEST_BY_STEPS + 1, _STEP))
     yield {**sample, **dict(zip(names, torch.cat([equal, by_steps], 1), strict=True))}

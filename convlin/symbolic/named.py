@@ -20,16 +20,16 @@ from convlin.records import Accepts
 from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
-from convlin.symbolic.conditions import demands
-from convlin.symbolic.confirm import Confirmed, confirmed, repaired
+from convlin.symbolic.conditions import demands, lacks_flatten
+from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired
 from convlin.symbolic.follow import Followed, follow, meets
-from convlin.symbolic.limits import Limits
+from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials, keeps_batch
-from convlin.symbolic.turning import turning_points
-from convlin.trace.recording import Failure, Finding
+from convlin.symbolic.turning import asked, turning_points
+from convlin.trace.recording import Failure, Finding, Recording
 from convlin.trace.to_report import build
 from convlin.untouched import refuse_sharded
 
@@ -163,13 +163,28 @@ def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
         }
         taken = {**followed.sample, **batch, **{found.name: found.minimum for found in accepts.sizes}}
         findings = [finding for finding in findings if not _fits(followed, finding, taken)]
-    asked = [tuple(demands(finding)) for finding in findings]
-    narrowing = [finding for finding, wanted in zip(findings, asked, strict=True) if wanted and meets(followed, wanted)]
+        findings = _still_there(findings, checked.stood_in(taken))
+    if findings:
+        findings = _still_there(findings, checked.without_a_mistake())
+    demanded = [tuple(demands(finding)) for finding in findings]
+    narrowing = [
+        finding for finding, wanted in zip(findings, demanded, strict=True) if wanted and meets(followed, wanted)
+    ]
     together = [condition for finding in narrowing for condition in demands(finding)]
     if together and not meets(followed, together):
         return list(findings)
     rest = [finding for finding in findings if finding not in narrowing]
     return _at_other_sizes(checked, rest) if rest else rest
+
+
+def _still_there(findings: Sequence[Finding], run: Recording | None) -> list[Finding]:
+    """Those of the findings that a run at other sizes has as well; a flatten that is missing is missing at any size."""
+    if run is None:
+        return list(findings)
+    there = {(each.path, each.where, each.misfit.kind) for each in run.findings}
+    return [
+        each for each in findings if lacks_flatten(each.misfit) or (each.path, each.where, each.misfit.kind) in there
+    ]
 
 
 def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
@@ -265,12 +280,33 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
             f"where that comes to {numbers}"
         )
         return
+    if not checked.seen and asked(checked.followed) and not _is_one_size(accepts):
+        yield f"the sizes in letters come from one pass, at {written(checked.followed.sample)}: no other size ran"
     if not checked.wrong:
+        if not _is_one_size(accepts):
+            yield from _tried(checked)
         return
     point = ", ".join(f"{name} = {size}" for name, size in checked.wrong[0].items())
-    asked = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
-    lines = f": forward goes another way there ({', '.join(asked)})" if asked else ""
+    places = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
+    lines = f": forward goes another way there ({', '.join(places)})" if places else ""
     yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
+
+
+def _tried(checked: Confirmed) -> Iterator[str]:
+    """At which sizes the forms were seen to be right, where they come of numbers that only a run tells."""
+    places = dict.fromkeys(
+        decision.where.text for decision in questions(checked.followed) if decision.is_number and decision.where
+    )
+    points = [*checked.right, checked.followed.sample]
+    if places and checked.right:
+        names = [name for name in checked.followed.plan.names if name != checked.followed.plan.batch_size]
+        sizes = {name: sorted(point[name] for point in points) for name in names}
+        spans = ", ".join(f"{name} from {each[0]} to {each[-1]}" for name, each in sizes.items())
+        count = len({tuple(point.values()) for point in points})
+        yield (
+            f"forward makes a plain number of a size ({', '.join(places)}): what comes of it was tried at "
+            f"{count} sizes, {spans}"
+        )
 
 
 def _cannot_follow(failure: Failure) -> InputError:

@@ -28,11 +28,13 @@ _LARGEST_STEP = 8
 Seen = Sequence[tuple[Point, Recording]]
 
 
-def known_forms(passes: Iterable[Followed]) -> list[Size]:
+def known_forms(passes: Sequence[Followed]) -> list[Size]:
     """Every form of these passes, the shortest first, and what each would be of another letter.
 
-    In no pass may height go the way that width goes in one.
+    In no pass may height go the way that width goes in one.  In front stands what became a plain number: where a size
+    may come of that, no form that fits it at the sizes that ran by chance is as good.
     """
+    numbers = dict.fromkeys(form for followed in passes for form in _numbers(followed))
     found: dict[Any, None] = {}  # in the order in which they were found
     for followed in passes:
         for call in followed.recording.calls:
@@ -41,7 +43,16 @@ def known_forms(passes: Iterable[Followed]) -> list[Size]:
     letters = {letter for form in found for letter in form.free_symbols}
     for form in [form for form in found if len(form.free_symbols) == 1]:
         found.update(dict.fromkeys(form.xreplace(dict.fromkeys(form.free_symbols, letter)) for letter in letters))
-    return sorted(found, key=lambda form: (len(str(form)), str(form)))
+    return [*numbers, *sorted(found.keys() - numbers, key=lambda form: (len(str(form)), str(form)))]
+
+
+def _numbers(followed: Followed) -> Iterator[Size]:
+    """What became a plain number where ``forward`` is not a loop over it, in closed form."""
+    for decision in followed.session.decisions:
+        if decision.is_number and not decision.own:
+            form = followed.session.forms(decision.expression)
+            if not isinstance(form, int) and not form.is_Symbol:
+                yield form
 
 
 def with_right_forms(followed: Followed, seen: Seen, forms: Sequence[Size]) -> Followed:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import inf
 from typing import Any
 
@@ -19,7 +20,7 @@ from convlin.inputs import Plan
 from convlin.module_tree import parameters_of, walk
 from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
-from convlin.records import Shape
+from convlin.records import Shape, Size
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.limits import Limits
 from convlin.tensors import describe, map_tensors
@@ -48,6 +49,33 @@ MOST_FUNCTIONS = 5_000
 _MOST_STEPS_TOGETHER = 120_000
 #: Of the passes that were recorded so many calls together are kept, for whoever asks for the same sizes again.
 _MOST_CALLS_KEPT = 20_000
+
+
+class Stretches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch declares it
+    """Notes of every operation on elements whether a tensor has a size of 1 where another has a larger one."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[tuple[str, tuple[int, ...]]] = []
+        """The operations in the order of their calls, with the axes that are stretched; the last may have raised."""
+        self.finished = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if torch.Tag.pointwise in func.tags:
+            self.seen.append((str(func), stretched_axes(arg.shape for arg in args if isinstance(arg, Tensor))))
+        return func(*args, **(kwargs or {}))
+
+
+def stretched_axes(shapes: Iterable[Sequence[Size]]) -> tuple[int, ...]:
+    """The axes, counted from the last, along which one of the shapes has a size of 1 or none, and another a larger one.
+
+    >>> stretched_axes([(1, 4, 7, 1), (4, 7, 7)])
+    (-1,)
+    """
+    columns = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    return tuple(-1 - place for place, sizes in enumerate(columns) if 1 in sizes and set(sizes) != {1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -229,6 +257,18 @@ class Trials:
                 return False
         return not self._is_large(point, _MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
 
+    def stretched(self, point: Point) -> Stretches | None:
+        """The operations of a run at these sizes that stretch a size of 1; None where no run can be made."""
+        if not self.affordable(point):
+            return None
+        noting = Stretches()
+        try:
+            recording = self._recorded(point, on_meta=self._meta and not self._is_cheap(point), counting=noting)
+        except TooManyCalls:
+            return None
+        noting.finished = recording.failure is None
+        return noting
+
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
         try:
@@ -271,12 +311,12 @@ class Trials:
                 self._plan = better
         return None
 
-    def _recorded(self, point: Point, *, on_meta: bool, counting: Elements | None = None) -> Recording:
+    def _recorded(self, point: Point, *, on_meta: bool, counting: TorchDispatchMode | None = None) -> Recording:
         retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
         return self._passed(retry, point, on_meta=on_meta, counting=counting)[0]
 
     def _passed(
-        self, retry: Retry, point: Point, *, on_meta: bool, counting: Elements | None = None
+        self, retry: Retry, point: Point, *, on_meta: bool, counting: TorchDispatchMode | None = None
     ) -> tuple[Recording, State]:
         plan = retry.plan
         with ExitStack() as stack:
