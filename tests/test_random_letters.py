@@ -472,10 +472,10 @@ def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
     assert faults(seed, case_of_any) == []
 
 
-@pytest.mark.parametrize("seed", [5956, 6041, 6044, 6229, 6951])
+@pytest.mark.parametrize("seed", [5956, 6041, 6044, 6229, 6951, 7904, 7905])
 def test_models_of_any_kind_that_were_accused(seed: int) -> None:
     """A view of a piece that is shorter for a short input, windows with a letter for the batch, a Linear that fits
-    where a piece is as long as the signal, and one that fits a single element."""
+    where a piece is as long as the signal, one that fits a single element, and tables that no meta device has."""
     assert faults(seed, case_of_any) == []
 
 

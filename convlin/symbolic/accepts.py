@@ -27,6 +27,8 @@ from convlin.symbolic.trials import Point, Trials
 _MOST_ROUNDS = 16
 #: Steps between sizes that are looked for where no condition tells of any.
 _STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 32)
+#: Sizes that most images have, to look for multiples where the smallest sizes are refused.
+_USUAL = (32, 96)
 #: Sizes that settle many conditions at once: small ones, those that nothing divides, and a large one.
 _SMALL_OR_ODD = ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101), (211, 211))
 _LARGE, _LARGE_ALONE = 4099, 65521
@@ -280,7 +282,7 @@ class Search:
             return True
         inside: Point = {**self.assumed.others, **{name: inside_of(found, 0) for name, found in guess.ranges.items()}}
         if self._passes(inside, expected=True) is not True:
-            if self._learn_step(guess):
+            if self._learn_step(guess) or self._learn_multiples():
                 return True
             inside = self._any_that_passes(guess) or self._smallest(guess)
             if self._passes(inside, expected=True) is not True:
@@ -306,6 +308,30 @@ class Search:
                 self.assumed.steps = {name: (found.minimum, step) for name, found in guess.ranges.items()}
                 return True
         return False
+
+    def _learn_multiples(self) -> bool:
+        """The same from a usual size on, where even the smallest size of the guess is refused.
+
+        A model may leave out its check of the size while it is followed (``if not torch.compiler.is_compiling()``).
+        """
+        for usual in _USUAL:
+            if self._all_pass(usual + 1):  # they are no multiples
+                return False
+            for step in (each for each in _STEPS if usual % each == 0):
+                if not self._all_pass(usual, usual + step, usual + 2 * step):
+                    continue
+                smallest = usual
+                while smallest > step and self._all_pass(smallest - step):
+                    smallest -= step
+                self.assumed.steps = dict.fromkeys(self.assumed.names, (smallest, step))
+                self.assumed.lower = dict.fromkeys(self.assumed.names, smallest)
+                return True
+        return False
+
+    def _all_pass(self, *sizes: int) -> bool:
+        """Whether the model takes each of these sizes, for all letters at once."""
+        points = ({**self.assumed.others, **dict.fromkeys(self.assumed.names, size)} for size in sizes)
+        return all(self._passes(point, expected=True) for point in points)
 
     def _any_that_passes(self, guess: Guess) -> Point | None:
         """A larger point of the guess that the model takes."""

@@ -279,10 +279,11 @@ class Trials:
 
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
-        retry = Retry(self._moved() if self._meta else self._plan, careful=True, gradients=self._gradients)
+        on_meta = self._meta and not self._is_cheap(point)
+        retry = Retry(self._moved() if on_meta else self._plan, careful=True, gradients=self._gradients)
         for _ in range(MOST_PASSES):
             try:
-                recording, state = self._passed(retry, point, on_meta=self._meta)
+                recording, state = self._passed(retry, point, on_meta=on_meta)
             except TooManyCalls:
                 return None
             following = next_retry(retry, recording, state)
