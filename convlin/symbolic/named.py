@@ -35,6 +35,8 @@ from convlin.untouched import refuse_sharded
 
 #: How many functions a model calls for each of its calls that is a row, where no pass at small sizes tells.
 _FUNCTIONS_FOR_CALL = 4
+#: Sizes that most models take.
+_USUAL = (64, 224, 7)
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
 _MOST_ELSEWHERE = 24
@@ -85,9 +87,11 @@ def observe_named(
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
     if failure is not None and (failure.in_torch is False or is_resource(failure.error)) and not recording.findings:
+        if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed)):
+            return Outcome(report, _cannot_follow(failure, "this forward, which runs at numbers"))
         return Outcome(report, failure.error)
     if failure is not None and needs_values(failure.error):
-        return Outcome(report, _cannot_follow(failure))
+        return Outcome(report, _cannot_follow(failure, "a forward that looks at the values of a tensor"))
     recording.findings[:] = mistakes
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(without_numbers(report, problems), accepts=accepts))
@@ -309,9 +313,16 @@ def _tried(checked: Confirmed) -> Iterator[str]:
         )
 
 
-def _cannot_follow(failure: Failure) -> InputError:
+def _usual(followed: Followed) -> Iterator[Point]:
+    """Sizes that most models take, to tell an error of the model from one that letters make."""
+    for size in _USUAL:
+        yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
+
+
+def _cannot_follow(failure: Failure, what: str) -> InputError:
     where = f" at {failure.where.text}" if failure.where is not None else ""
-    return InputError(
-        f"named sizes cannot be followed through a forward that looks at the values of a tensor{where}: "
-        "write numbers in place of the letters, or make the decision from the shape"
-    )
+    if needs_values(failure.error):
+        way_out = "write numbers in place of the letters, or make the decision from the shape"
+    else:
+        way_out = f"{type(failure.error).__name__}: {failure.error}; write numbers in place of the letters"
+    return InputError(f"named sizes cannot be followed through {what}{where}: {way_out}")
