@@ -615,6 +615,7 @@ class Asked:
 
     def __init__(self, takes: Callable[..., bool], largest: int = 1 << 20) -> None:
         self.takes, self.largest, self.count, self.limits = takes, largest, 0, Limits()
+        self.stopped: dict[tuple[int, ...], Mapping[str, int]] = {}
 
     def passes(self, point: Mapping[str, int], *, expected: bool) -> bool | None:
         return self.for_real(point)

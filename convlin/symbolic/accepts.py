@@ -34,6 +34,8 @@ _SMALL_OR_ODD = ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101
 _LARGE, _LARGE_ALONE = 4099, 65521
 #: How many sizes are tried at which a question of the model's own comes out otherwise than at the size before.
 _MOST_TURNS = 12
+#: How many small sizes are tried where a form ends at a number.
+_MOST_BELOW_AN_END = 10
 _TURNS_UP_TO = 1100
 
 
@@ -56,6 +58,8 @@ class Search:
     most_runs: int = TRIALS
     lookups: Sequence[Lookup] = ()
     """Tables that a large size may reach beyond."""
+    ends: bool = False
+    """Whether a form ends at a number, ``min(30, L)``: what the model asks below it the sample does not show."""
     stretched: Callable[[Point], bool] = lambda point: False
     """Whether sizes are taken only because a 1 is stretched: such sizes do not count as taken."""
 
@@ -155,6 +159,7 @@ class Search:
             checks.append(Check({**low, first: low[first] + ranges[first].step}, False))
         known = [each.point for each in checks]
         checks += [check for check in self._turns(guess) if check.point not in known]
+        checks += [Check(point, True, is_extra=True) for point in self._doubtful(guess) if point not in known]
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
 
@@ -213,6 +218,21 @@ class Search:
         if len(turns) > most:
             self.trials.limits.meet(f"{most} of the {len(turns)} sizes were run at which forward may go another way")
         return turns[:most]
+
+    def _doubtful(self, guess: Guess) -> Iterator[Point]:
+        """Sizes in the ranges at which something stopped a pass before, and small ones where forms end at a number."""
+        ranges, others = guess.ranges, self.assumed.others
+        points: list[Point] = [{**point, **others} for point in self.trials.stopped.values()]
+        if self.ends:
+            places = range(2, _MOST_BELOW_AN_END + 2)
+            points += [
+                {**others, **{name: found.minimum + place * found.step for name, found in ranges.items()}}
+                for place in places
+            ]
+        for point in points:
+            is_inside = all(point[name] in found for name, found in ranges.items())
+            if is_inside and (not guess.tied or len({point[name] for name in ranges}) == 1):
+                yield point
 
     def _is_settled(self, decision: Decision) -> bool:
         """Whether sizes were found to be taken at which a function of PyTorch's answers so, and others otherwise."""

@@ -132,7 +132,9 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     runs = trials.limits.runs(len(followed.recording.calls))
     assumed = Assumed(followed.session, list(followed.conditions), names, others)
     tables = tuple(lookups(followed.recording))
-    return Search(assumed, trials, runs, tables, Stretching(followed, trials)).settled()
+    shapes = (info.shape for call in followed.recording.calls for info in call.outputs)
+    ends = any(sympy.sympify(size).has(sympy.Min, sympy.Max) for shape in shapes for size in shape)
+    return Search(assumed, trials, runs, tables, ends, Stretching(followed, trials)).settled()
 
 
 def _is_inside(accepts: Accepts | None, point: Point) -> bool:

@@ -75,7 +75,10 @@ def with_right_forms(followed: Followed, seen: Seen, forms: Sequence[Size]) -> F
         for path, size in recording.required.items()
     }
     outputs = replacement.tensors(recording.outputs, [other.outputs for _, other in seen])
-    findings = [_with_required(each, recording.required, required) for each in recording.findings]
+    findings = [
+        _with_operands(_with_required(each, recording.required, required), recording.calls, calls)
+        for each in recording.findings
+    ]
     changed = replace(recording, calls=calls, required=required, outputs=outputs, findings=findings)
     passed_by = (each for each in followed.conditions if not each.declared)
     conditions = (*passed_by, *(each for finding in findings for each in demands(finding)))
@@ -89,6 +92,18 @@ def _with_required(finding: Finding, before: Mapping[str, Size], after: Mapping[
         return finding
     changes = {name: after[path] if size == before[path] else size for name, size in misfit.changes.items()}
     return finding._replace(misfit=misfit._replace(required=after[path], changes=changes))
+
+
+def _with_operands(finding: Finding, before: Sequence[Call], after: Sequence[Call]) -> Finding:
+    """The finding with the right forms where two tensors do not go together of which one is shorter elsewhere."""
+    misfit, place = finding.misfit, finding.call
+    if misfit.kind != "operands" or misfit.note != "elementwise" or place < 0:
+        return finding
+    were, are = (tuple(info.shape for info in calls[place].inputs) for calls in (before, after))
+    if were == are or were != misfit.detail["shapes"]:
+        return finding
+    detail = {**misfit.detail, "shapes": are}
+    return finding._replace(misfit=misfit._replace(declared=are[0], required=are[1], detail=detail))
 
 
 def keyed_calls(calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:

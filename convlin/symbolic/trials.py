@@ -147,6 +147,8 @@ class Trials:
         self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
         self._elements_at: dict[tuple[int, ...], float] = {}
         self._calls_kept = 0
+        self.stopped: dict[tuple[int, ...], Point] = {}
+        """The sizes at which a quick pass did not go through."""
         self._runs = 0
         # Most functions take longer there than on a few numbers, and a loop calls thousands.
         self._meta = plan.device.type != "meta" and not loops
@@ -275,7 +277,10 @@ class Trials:
             recording = self._recording(point, on_meta=self._meta and not self._is_cheap(point))
         except TooManyCalls:
             return None
-        return recording if recording.failure is None else None
+        if recording.failure is None:
+            return recording
+        self.stopped.setdefault(tuple(point.values()), dict(point))
+        return None
 
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
