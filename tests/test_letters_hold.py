@@ -561,3 +561,30 @@ def test_multiples_that_only_a_real_run_asks_for(stride: int) -> None:
     assert s.accepts is not None
     assert s.accepts.text == f"H, W multiples of {stride}"
     assert s.accepts.verified
+
+
+# The index of a slice is shown where it is explained, in letters as in numbers
+
+
+@pytest.mark.parametrize(
+    ("call", "head", "arithmetic"),
+    [
+        (lambda x: x[..., : x.shape[-1] // 2], "Tensor[..., :⌊L/2⌋]", "⌊L/2⌋"),
+        (lambda x: x[..., x.shape[-1] // 2 :], "Tensor[..., ⌊L/2⌋:]", "L − ⌊L/2⌋"),
+        (lambda x: x[:, :, ::2], "Tensor[:, :, ::2]", "⌈L/2⌉ = ⌊(L + 1)/2⌋"),
+        (lambda x: F.pad(x, (1, 1))[..., ::3], "Tensor[..., ::3]", "⌈(L + 2)/3⌉ = ⌊(L + 4)/3⌋"),
+    ],
+)
+def test_a_slice_is_explained_with_its_index(call: Callable[[Tensor], Tensor], head: str, arithmetic: str) -> None:
+    class Sliced(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(48, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(torch.flatten(call(x), 1))
+
+    told = summarize(Sliced(), (3, "L")).explain("fc")
+    assert f"{head} at " in told
+    assert arithmetic in told
+    assert "was not seen" not in told
