@@ -318,6 +318,10 @@ def test_named_sizes(run: Run) -> None:
         (["explain", "Conv2d"], "Conv2d needs an input: write convlin explain Conv2d 3,32,32"),
         (["explain", "Conv2d", "3,32,32", "--layer", "fc1"], "--layer is for a model, such as net.py:Net, and"),
         (["explain", "Conv2d", "3,32,32", "--batch-size", "8"], "--batch-size is for a model"),
+        (["explain", "Conv2d", "3,32,32", "--trials", "140"], "--trials is for a model"),
+        (["show", "net.py:CNN", "3,H,W", "--trials", "many"], "--trials many is not a valid number of trials"),
+        (["show", "net.py:CNN", "3,H,W", "--trials", "7"], "trials=7 is not a valid number of trials: write 70"),
+        (["show", "net.py:CNN", "3,32,32", "--trials", "140"], "trials=140 is for named sizes"),
         (["explain", "net.py:CNN", "3,32,32", "--layer", "fc2"], "--layer fc2: there is no module 'fc2'; did you mean"),
     ],
 )  # fmt: skip
@@ -638,7 +642,7 @@ CONFIGURED = """
         { model = "net.py:make", input = [3, 32, 32], kwargs = { classes = 7 }, batch_size = 2, mode = "train" },
         { model = "net:Two", input = ["5", "7"], dtypes = ["long", "int32"], forward_kwargs = { scale = 2 } },
         { model = "net.py:Two", input = { a = [5], b = "7" }, dtypes = { a = "half" }, device = "meta" },
-        { model = "net.py:Two", input = [[5], [7]] },
+        { model = "net.py:Two", input = [["A"], ["B"]], trials = 140 },
     ]
 """
 
@@ -659,7 +663,7 @@ def test_configured_models(run: Run, project: Path, monkeypatch: pytest.MonkeyPa
         "✓ net.py:make  input 2×3×32×32  6 calls",
         "✓ net:Two  input a=1×5, b=1×7  2 calls",
         "✓ net.py:Two  input a=1×5, b=1×7  2 calls",
-        "✓ net.py:Two  input a=1×5, b=1×7  2 calls",
+        "✓ net.py:Two  input a=1×A, b=1×B  2 calls",
         "5 models, none with problems",
     ]
     (project / "deep/er").mkdir(parents=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -111,3 +112,37 @@ def test_a_network_of_convolutions_is_run_at_a_few_sizes() -> None:
     assert s.accepts is not None
     assert s.accepts.text == "H, W any"
     assert len(STEPS) <= 36
+
+
+class Deep(nn.Module):
+    """Many layers, and a table that ends the range at a size that no shape tells of."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = nn.Sequential(*[nn.Identity() for _ in range(600)])
+        self.positions = nn.Embedding(700, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        place: Tensor = self.positions(torch.arange(x.shape[1], device=x.device))
+        return place + self.layers(x)
+
+
+def test_a_limit_that_was_met_is_reported_and_more_trials_find_the_answer() -> None:
+    few = summarize(Deep(), ("L", 4))
+    assert few.accepts is None
+    (said,) = few.report.remarks
+    assert said == (
+        "not every size was tried: 16 runs looked for the accepted sizes; summarize(..., trials=140) tries more"
+    )
+    more = summarize(Deep(), ("L", 4), trials=140)
+    assert more.accepts is not None
+    assert more.accepts.text == "L from 1 to 700"
+    assert more.report.remarks == ()
+
+
+def test_a_run_that_was_too_long_is_named() -> None:
+    s = summarize(Counted(rows_and_columns), (2, "H", "W"))
+    said = [each for each in s.report.remarks if each.startswith("not every size was tried: ")]
+    assert len(said) == 1
+    assert re.search(r"a run at H = \d+, W = \d+ and at \d+ more calls more than [\d,]+ functions; ", said[0])
+    assert said[0].endswith("summarize(..., trials=140) tries more")

@@ -533,3 +533,58 @@ def test_a_loop_over_a_length_is_followed_in_letters_at_a_short_one() -> None:
     for size in (3, 24, 200):
         real = model(torch.zeros(1, size, 8)).shape
         assert s.report.remarks or _at(s.output_shape or (), size) == tuple(real)
+
+
+# A check of the size that is left out while the model is followed
+
+
+class LeavesItsCheckOut(nn.Module):
+    """A network for segmentation with the check of segmentation-models-pytorch."""
+
+    def __init__(self, stride: int, asked: Callable[[], bool]) -> None:
+        super().__init__()
+        self.stride, self.asked = stride, asked
+        self.down, self.up = nn.Conv2d(3, 4, 3, stride=2, padding=1), nn.Conv2d(7, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if not self.asked():
+            height, width = x.shape[-2:]
+            if height % self.stride or width % self.stride:
+                raise RuntimeError(f"{height}×{width} is not divisible by {self.stride}")
+        return self.up(torch.cat([x, F.interpolate(self.down(x), size=x.shape[-2:])], 1))
+
+
+@pytest.mark.parametrize("stride", [6, 16, 32])
+def test_multiples_that_only_a_real_run_asks_for(stride: int) -> None:
+    s = summarize(LeavesItsCheckOut(stride, torch.compiler.is_compiling), (3, "H", "W"))
+    assert s.ok
+    assert s.accepts is not None
+    assert s.accepts.text == f"H, W multiples of {stride}"
+    assert s.accepts.verified
+
+
+# The index of a slice is shown where it is explained, in letters as in numbers
+
+
+@pytest.mark.parametrize(
+    ("call", "head", "arithmetic"),
+    [
+        (lambda x: x[..., : x.shape[-1] // 2], "Tensor[..., :⌊L/2⌋]", "⌊L/2⌋"),
+        (lambda x: x[..., x.shape[-1] // 2 :], "Tensor[..., ⌊L/2⌋:]", "L − ⌊L/2⌋"),
+        (lambda x: x[:, :, ::2], "Tensor[:, :, ::2]", "⌈L/2⌉ = ⌊(L + 1)/2⌋"),
+        (lambda x: F.pad(x, (1, 1))[..., ::3], "Tensor[..., ::3]", "⌈(L + 2)/3⌉ = ⌊(L + 4)/3⌋"),
+    ],
+)
+def test_a_slice_is_explained_with_its_index(call: Callable[[Tensor], Tensor], head: str, arithmetic: str) -> None:
+    class Sliced(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(48, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(torch.flatten(call(x), 1))
+
+    told = summarize(Sliced(), (3, "L")).explain("fc")
+    assert f"{head} at " in told
+    assert arithmetic in told
+    assert "was not seen" not in told

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import math
 import warnings
 from collections.abc import Callable
 from typing import Any
 
+import numpy
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import InputError, summarize
+from convlin import InputError, Summary, summarize
+from convlin.sizes.spell import spell_shape
 from tests.test_letters_hold import Calls
 
 
@@ -192,3 +195,98 @@ def test_forms_hold_at_the_sizes_that_are_taken() -> None:
     assert s.report.remarks == ()
     for length in range(41, 49):
         assert at(s["0"].output_shape, L=length) == (1, 4, length + length % 2)
+
+
+# What comes of a plain number: a formula where runs show one, else "?", and never the number of the sample
+
+
+NUMBERS: dict[str, tuple[Callable[[Tensor], Tensor], Any]] = {
+    "int of a half": (lambda x: F.interpolate(x, size=int(x.shape[-1] * 0.5)), "L any from 2 up"),
+    "int of 0.7": (lambda x: x[..., : int(0.7 * x.shape[-1])], "L any"),
+    "power": (lambda x: x[..., : int(x.shape[-1] ** 0.5)], "L any"),
+    "math.sqrt": (lambda x: x[..., : int(math.sqrt(x.shape[-1]))], "L any"),
+    "math.sqrt twice": (lambda x: x[..., : 2 * int(math.sqrt(x.shape[-1] // 4))], "L any"),
+    "math.log2": (lambda x: x[..., : int(math.log2(x.shape[-1]))], None),
+    "round": (lambda x: F.interpolate(x, size=round(x.shape[-1] * 1.7)), "L any"),
+    "a tensor of it": (lambda x: x[..., : int(torch.tensor(x.shape[-1]) * 0.5)], "L any"),
+    "a loop": (lambda x: torch.stack([x[..., i] for i in range(x.shape[-1])], -1), None),
+    "a loop over half": (lambda x: torch.stack([x[..., 2 * i] for i in range(x.shape[-1] // 2)], -1), None),
+    "steps of two": (lambda x: torch.cat([x[..., i : i + 1] for i in range(0, x.shape[-1], 2)], -1), "L any"),
+    "until it is short": (lambda x: halved_until(x, 8), None),
+}  # fmt: skip
+
+
+def halved_until(x: Tensor, size: int) -> Tensor:
+    while x.shape[-1] > size:
+        x = F.max_pool1d(x, 2)
+    return x
+
+
+@pytest.mark.parametrize("case", NUMBERS)
+def test_what_comes_of_a_plain_number_is_what_runs_show(case: str) -> None:
+    call, accepted = NUMBERS[case]
+    model = Calls(call)
+    s = summarize(model, (3, "L"))
+    assert s.ok
+    said = " ".join(s.report.remarks)
+    form = s.output_shape
+    assert form is not None
+    hedged = "not for all" in said or "found right only where" in said
+    for length in (2, 3, 4, 7, 8, 9, 15, 16, 17, 24, 25, 63, 64, 65, 99, 100, 101, 150, 224):
+        there = runs(model, 3, length)
+        if -1 not in form and not hedged and there is not None:
+            assert at(form, L=length) == there
+    if -1 in form:
+        assert "no formula was found" in said
+    elif not hedged:
+        assert "what comes of it was tried at" in said or "round" in case
+    assert (s.accepts and s.accepts.text) == accepted
+
+
+@pytest.mark.parametrize(
+    ("call", "features", "accepted"),
+    [
+        (lambda x: F.interpolate(x, size=int(x.shape[-1] * 0.5)), 150, (100, 101)),
+        (lambda x: x[..., : int(math.sqrt(x.shape[-1]))], 30, (100, 120)),
+        (lambda x: x[..., : int(torch.tensor(x.shape[-1]) * 0.5)], 60, (40, 41)),
+    ],
+)
+def test_a_plain_number_in_front_of_a_linear_has_the_range_of_real_runs(
+    call: Callable[[Tensor], Tensor], features: int, accepted: tuple[int, int]
+) -> None:
+    model = nn.Sequential(Calls(call), nn.Flatten(), nn.Linear(features, 4))
+    s = summarize(model, (3, "L"))
+    assert s.ok
+    assert s.accepts is not None
+    assert (s.accepts["L"].minimum, s.accepts["L"].maximum) == accepted
+    taken = [length for length in range(1, 300) if runs(model, 3, length) is not None]
+    assert taken == list(range(accepted[0], accepted[1] + 1))
+
+
+def test_a_side_of_a_square_is_the_root_that_forward_takes_and_no_size_that_it_equals_for_squares() -> None:
+    class Sides(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.patches = nn.Conv2d(3, 8, 8, stride=8)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.patches(x).flatten(2)
+            side = int(x.shape[-1] ** 0.5)
+            return x.reshape(x.shape[0], 8, side, side)
+
+    model = Sides()
+    s = summarize(model, (3, "H", "W"))
+    assert s.output_shape is not None
+    assert spell_shape(s.output_shape) == "1×8×int(√(⌊H/8⌋·⌊W/8⌋))×int(√(⌊H/8⌋·⌊W/8⌋))"
+    for height, width in ((32, 72), (16, 64), (64, 64), (40, 45)):
+        there = runs(model, 3, height, width)
+        assert there is not None
+        assert at(s.output_shape, H=height, W=width) == there
+    assert Summary.from_json(s.to_json()) == s
+
+
+def test_what_letters_cannot_go_through_is_no_error_of_the_model() -> None:
+    model = Calls(lambda x: x[..., : int(numpy.sqrt(x.shape[-1]))])
+    assert runs(model, 3, 64) == (1, 3, 8)
+    with pytest.raises(InputError, match=r"cannot be followed through this forward, which runs at numbers.* TypeError"):
+        summarize(model, (3, "L"))

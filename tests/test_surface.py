@@ -25,6 +25,7 @@ from tests.messages import raised
 ROOT = Path(__file__).parent.parent
 
 RUN = "kwargs=None, batch_size=1, dtypes=None, device=None, mode='eval'"
+LETTERS = f"{RUN}, trials=70"
 TABLE = (
     "columns=None, depth=None, only=None, parameters=False, fold=None, ascii_only=None, width=None, tree=None, "
     "hide=None, functions='shape', batch=True"
@@ -32,13 +33,13 @@ TABLE = (
 
 #: Every public function and class: what it is called with.
 FUNCTIONS = {
-    "summarize": f"model, input=None, *more, {RUN}, {TABLE}, **other",
+    "summarize": f"model, input=None, *more, {LETTERS}, {TABLE}, **other",
     "watch": "model",
     "fit": f"model, input, *more, {RUN}",
     "explain": "layer, input, *more, kwargs=None, batch_size=1, dtypes=None, device=None",
     "explain_errors": "on=True",
     "num_flat_features": "module, input, *more, kwargs=None, dtypes=None, device=None",
-    "assert_shapes": f"model, input, expected, *, {RUN}",
+    "assert_shapes": f"model, input, expected, *, {LETTERS}",
     "Print": "label=None, *, once=False, file=None",
     "Summary": "report, options=None",
 }

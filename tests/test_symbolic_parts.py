@@ -9,6 +9,7 @@ import itertools
 import logging
 import math
 import random
+import re
 import sys
 import types
 from collections.abc import Callable, Mapping
@@ -42,6 +43,7 @@ from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed, questions
 from convlin.symbolic.follow import _SAMPLES, Passes, sampled
+from convlin.symbolic.limits import Limits
 from convlin.symbolic.quiet import quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import known_forms, with_right_forms
@@ -612,7 +614,8 @@ class Asked:
     """In place of runs of a model: whether ``takes`` holds, which no arithmetic of convlin decides."""
 
     def __init__(self, takes: Callable[..., bool], largest: int = 1 << 20) -> None:
-        self.takes, self.largest, self.count = takes, largest, 0
+        self.takes, self.largest, self.count, self.limits = takes, largest, 0, Limits()
+        self.stopped: dict[tuple[int, ...], Mapping[str, int]] = {}
 
     def passes(self, point: Mapping[str, int], *, expected: bool) -> bool | None:
         return self.for_real(point)
@@ -1052,8 +1055,15 @@ def test_one_size_makes_a_plain_number_right() -> None:
     assert s.report.remarks == ()
     assert s.output_shape == tuple(rooted(torch.zeros(1, 64)).shape)
     free = summarize(Does(rooted), ("L",))
-    assert free.accepts is None
-    assert len(free.report.remarks) == 1
+    assert free.accepts is not None
+    assert free.accepts.text == "L any"
+    assert free.output_shape is not None
+    for size in (1, 2, 3, 4, 8, 9, 15, 16, 99, 100, 1000):
+        form = free.output_shape[1]
+        assert not isinstance(form, int)
+        assert form.subs("L", size) == rooted(torch.zeros(1, size)).shape[1]
+    (said,) = free.report.remarks
+    assert re.search(r"plain number of a size \(.*\): what comes of it was tried at \d+ sizes, L from 1 to 1000", said)
 
 
 class Heads(nn.Module):

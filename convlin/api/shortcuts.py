@@ -16,7 +16,7 @@ from convlin.api.summarize import summarize
 from convlin.checks.patterns import Expected
 from convlin.checks.shapes import failure, read_expected
 from convlin.errors import InputError, ShapeError
-from convlin.inputs import DtypeLike, Input
+from convlin.inputs import TRIALS, DtypeLike, Input
 from convlin.records import Problem
 from convlin.summary import Summary
 
@@ -74,6 +74,7 @@ def assert_shapes(
     dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
     device: torch.device | str | None = None,
     mode: str = "eval",
+    trials: int = TRIALS,
 ) -> Summary:
     """Raise one ``ShapeError`` with every difference unless the shapes are as ``expected``; return the summary.
 
@@ -87,11 +88,12 @@ def assert_shapes(
             for all sizes.  A list of shapes is for a call that returns several tensors; a single
             shape is that of the first one.  A module that is called more than once must give the
             shape at every call.
-        kwargs: as for ``summarize``, and so are the four below.
+        kwargs: as for ``summarize``, and so are the five below.
         batch_size: how many samples the dummy input holds.
         dtypes: of the dummy inputs.
         device: where the pass runs.
         mode: ``"eval"``, ``"train"`` or ``"same"``.
+        trials: how many other sizes are tried at most where the input has letters.
 
     Raises:
         ShapeError: (an ``AssertionError``) something differs, or the model cannot run as it is.
@@ -107,7 +109,7 @@ def assert_shapes(
     try:
         wanted = read_expected(expected)
         summary = summarize(
-            model, input, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode
+            model, input, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode, trials=trials
         )  # fmt: skip
         message = failure(summary.report, wanted)
     except InputError as error:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Never
 import torch
 from torch import nn
 
-from convlin.inputs import DtypeLike, Input, Plan, check_model, read_inputs
+from convlin.inputs import TRIALS, DtypeLike, Input, Plan, check_model, check_trials, read_inputs
 
 if TYPE_CHECKING:
     from convlin.diagnosis.problems import Hints
@@ -29,6 +29,7 @@ def summarize(
     dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
     device: torch.device | str | None = None,
     mode: str = "eval",
+    trials: int = TRIALS,
     columns: str | Iterable[str] | None = None,
     depth: int | None = None,
     only: str | None = None,
@@ -55,6 +56,8 @@ def summarize(
             default the dtype of the model's weights, and integers where an embedding needs them.
         device: where to run; by default where the model is.  The model itself is not moved.
         mode: ``"eval"``, ``"train"``, or ``"same"`` for every module as it is.
+        trials: with letters, how many other sizes are tried at most, once to compare the formulas and once to find
+            the sizes that the model takes; every other limit on what letters cost grows with it.
         columns: names of the columns to show, ``["layer", "output", "params"]``; ``"default"`` stands
             for the usual ones.  ``flops``, ``mult_adds`` and ``where`` are found out only when they are
             named here.
@@ -99,7 +102,9 @@ def summarize(
     if other or not isinstance(batch, bool):
         from convlin.api.other_words import refusal  # only for a mistake
 
-        raise refusal(other or {"batch": batch}, ("kwargs", "batch_size", "dtypes", "device", "mode", *display))
+        raise refusal(
+            other or {"batch": batch}, ("kwargs", "batch_size", "dtypes", "device", "mode", "trials", *display)
+        )
     from convlin.trace.call_sites import user_frame
 
     return summary_of(
@@ -111,6 +116,7 @@ def summarize(
         dtypes=dtypes,
         device=device,
         mode=mode,
+        trials=trials,
         hints=(user_frame(),),
         display=display,
     )
@@ -125,6 +131,7 @@ def summary_of(
     dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None,
     device: torch.device | str | None,
     mode: str,
+    trials: int = TRIALS,
     hints: Hints,
     display: Mapping[str, Any],
 ) -> Summary:
@@ -137,6 +144,7 @@ def summary_of(
     check_mode(mode)
     shows = options(display)
     if input is None and kwargs is None and not more:
+        check_trials(trials, ())
         report = structure(model)
         return Summary(_with_lines(report, model, hints) if shows.needs_where else report, shows)
     given: Input = [] if input is None else input
@@ -149,10 +157,11 @@ def summary_of(
         dtypes=dtypes,
         device=device,
     )
+    check_trials(trials, plan.names)
     if plan.names:
         from convlin.symbolic.named import observe_named  # loads sympy: only where letters are used
 
-        outcome = observe_named(model, plan, mode, hints)
+        outcome = observe_named(model, plan, mode, hints, trials=trials)
     else:
         outcome = observe(model, plan, mode, hints, flops=shows.needs_flops)
     if shows.needs_where:

@@ -290,6 +290,13 @@ def _input(group: argparse._ActionsContainer) -> None:
     group.add_argument(
         "--mode", choices=("eval", "train", "same"), default="eval", help="mode of the model (default: eval)"
     )
+    group.add_argument(
+        "--trials",
+        metavar="N",
+        default="70",
+        action=_Given,
+        help="with letters, how many other sizes are tried at most (default: 70); more for a large model",
+    )
 
 
 def _table(parser: argparse.ArgumentParser) -> None:

@@ -113,6 +113,7 @@ _FOR_MODELS: dict[str, Any] = {
     "device": None,
     "batch_size": "1",
     "mode": "eval",
+    "trials": "70",
     "forward_kwargs": "",
 }
 

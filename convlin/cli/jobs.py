@@ -35,6 +35,8 @@ class Job:
     batch_size: str = ""
     """Empty where it was not given."""
     mode: str = "eval"
+    trials: str = ""
+    """Empty where it was not given."""
     forward_kwargs: str = ""
     lock: str | None = None
     comments: bool = False
@@ -54,6 +56,7 @@ class Job:
         words += [f"--dtypes={dtype}" for dtype in self.dtypes]
         options = {
             "batch-size": self.batch_size,
+            "trials": self.trials,
             "kwargs": self.kwargs,
             "device": self.device,
             "forward-kwargs": self.forward_kwargs,
@@ -89,6 +92,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
     arguments, keywords = values.read_arguments(job.kwargs, "--kwargs")
     forward = _forward_arguments(job)
     batch_size = values.read_batch_size(job.batch_size or "1")
+    trials = {"trials": values.read_trials(job.trials)} if job.trials else {}
     with redirect_stdout(screen.stderr):
         with screen.progress(f"importing {job.model}"):
             from convlin.api.summarize import summary_of
@@ -103,6 +107,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
                 dtypes=dtypes,
                 device=job.device,
                 mode=job.mode,
+                **trials,
                 hints=loaded.hints,
                 display=options or {},
             )
@@ -167,7 +172,8 @@ def _job(entry: Any, place: str, base: Path, *, comments: bool) -> Job:
     read["dtypes"] = _dtypes(entry.get("dtypes", ()), place)
     for key in ("kwargs", "forward_kwargs"):
         read[key] = _arguments(entry.get(key, ""), f"{place}: {key}")
-    read["batch_size"] = str(entry.get("batch_size", ""))
+    for key in ("batch_size", "trials"):
+        read[key] = str(entry.get(key, ""))
     read["comments"] = _flag(entry.get("comments", comments), f"{place}: comments")
     return Job(**read, base=base)
 
@@ -219,6 +225,11 @@ def _refuse(given: Any, place: str) -> str:
     raise InputError(f"{place} = {given!r} cannot be passed: write a table of numbers, texts and lists")
 
 
+def _given(arguments: Any, option: str) -> str:
+    """The value of an option that the command was given, and nothing where it stands at its default."""
+    return getattr(arguments, option) if getattr(arguments, f"{option}_given", False) else ""
+
+
 def jobs(arguments: Any) -> Sequence[Job]:
     """The jobs of a command: the one that its arguments name, or those in ``pyproject.toml``."""
     comments = getattr(arguments, "comments", False)
@@ -232,8 +243,9 @@ def jobs(arguments: Any) -> Sequence[Job]:
             kwargs=arguments.kwargs,
             dtypes=tuple(arguments.dtypes),
             device=arguments.device,
-            batch_size=arguments.batch_size if getattr(arguments, "batch_size_given", False) else "",
+            batch_size=_given(arguments, "batch_size"),
             mode=arguments.mode,
+            trials=_given(arguments, "trials"),
             forward_kwargs=arguments.forward_kwargs,
             lock=getattr(arguments, "lock", None),
             comments=comments,

@@ -56,6 +56,13 @@ def read_batch_size(text: str) -> int | str:
     raise InputError(f"--batch-size {text} is not a valid batch size: write a positive integer, or a name such as N")
 
 
+def read_trials(text: str) -> int:
+    """A number; whether it is enough says ``summarize``."""
+    if not text.isdecimal():
+        raise InputError(f"--trials {text} is not a valid number of trials: write a number such as 140")
+    return int(text)
+
+
 def read_dtypes(specs: Sequence[str]) -> Any:
     """One dtype for all inputs, one for each, or by name (``input_ids=long``)."""
     named = [_NAMED.fullmatch(spec) for spec in specs]

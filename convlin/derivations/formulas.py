@@ -9,6 +9,7 @@ from typing import Any
 from convlin.arithmetic import SizeError, broadcast, permute
 from convlin.arithmetic.common import certain, declared, differ, page, position, quotient
 from convlin.records import Derivation, Shape, Size, Step
+from convlin.sizes.serialize import is_closed_form
 from convlin.sizes.spell import factor, spell, spell_shape
 
 
@@ -79,24 +80,28 @@ def index(input_shape: Shape, /, items: Any) -> Derivation | None:
 def _cut(axis: str, size: Size, given: slice) -> Step | None:
     """What a slice leaves of a dimension; a size in letters is taken to reach as far as the slice does."""
     start, stop, stride = given.start or 0, given.stop, given.step or 1
-    if not all(type(number) is int for number in (start, stop or 0, stride)) or stride < 1:
+    if not all(map(_is_size, (start, 0 if stop is None else stop))) or type(stride) is not int or stride < 1:
         return None
-    if isinstance(size, int):
+    if all(isinstance(each, int) for each in (size, start, stop or 0)):
         start, stop, stride = given.indices(size)
     else:
-        start = size + start if start < 0 else start
-        stop = size if stop is None else size + stop if stop < 0 else stop
+        start = size + start if certain(start < 0) else start
+        stop = size if stop is None else size + stop if certain(stop < 0) else stop
     length: Any = stop - start
     if certain(length < 0):
         length, start = 0, stop
-    numbers = f"{factor(stop)} − {factor(start)}" if start != 0 else spell(stop)
+    numbers = f"{factor(stop)} − {factor(start)}" if start != 0 else factor(stop)
     words = "stop − start" if start != 0 else "stop"
     if stride == 1:
-        return Step(axis, words, numbers, length, (stop, start))
+        return Step(axis, words, numbers if start != 0 else spell(stop), length, (stop, start))
     if start != 0:
         words, numbers = f"({words})", f"({numbers})"
     left = (length + stride - 1) // stride
     return Step(axis, f"⌈{words}/step⌉", f"⌈{numbers}/{stride}⌉", left, (stop, start, stride))
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int or is_closed_form(value)
 
 
 def einsum(input_shapes: Sequence[Shape], /, equation: str) -> Derivation | None:

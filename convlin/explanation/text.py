@@ -10,6 +10,7 @@ from convlin.arithmetic.common import product
 from convlin.ops.catalog import OPS
 from convlin.records import Call, Derivation, Shape, Step
 from convlin.render import words
+from convlin.render.named_outputs import type_text
 from convlin.sizes.equal import same
 from convlin.sizes.spell import spell, spell_product
 
@@ -95,7 +96,10 @@ def _phrase(call: Call, given: Shape, made: Shape) -> str:
 
 def head(call: Call, given: Shape | None, made: Shape | None, mark: str = "") -> list[str]:
     """``conv2  Conv2d  1×16×32×32 → 1×32×16×16``, on two lines where that is too long."""
-    name = title(call) if call.is_function else "  ".join(dict.fromkeys((title(call), call.type)))
+    if call.is_function:  # with the index that the table has: Tensor[..., :10]
+        name = title(call).replace(call.type, type_text(call.type, [call]), 1)
+    else:
+        name = "  ".join(dict.fromkeys((title(call), call.type)))
     change = words.shape(given) if made is None or given == made else f"{words.shape(given)} → {words.shape(made)}"
     line = f"{name}{mark}  {change}".rstrip()
     return [line] if len(line) <= WIDTH else [f"{name}{mark}", *wrapped(change, "    ")]

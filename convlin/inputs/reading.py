@@ -27,6 +27,9 @@ ShapeLike: TypeAlias = Sequence["int | str"]
 Input: TypeAlias = Any
 """A shape, a tensor, a list of either, a dict of either by keyword, or nested tensors."""
 
+#: How many other sizes are tried at most where an input has letters, unless the caller says otherwise.
+TRIALS = 70
+
 #: Parameters of ``forward`` that hold indices or masks in every library that uses the name.
 INDEX_NAMES = frozenset({"input_ids", "decoder_input_ids", "token_type_ids", "position_ids", "attention_mask"})
 
@@ -114,6 +117,16 @@ def _check_batch_size(batch_size: object) -> None:
     raise InputError(
         f'batch_size={show(batch_size)} is not a valid size: write a positive integer, or a name such as "N"'
     )
+
+
+def check_trials(trials: object, names: Sequence[str]) -> None:
+    """Raise an ``InputError`` unless ``trials`` is a number of trials for an input with the letters ``names``."""
+    if not isinstance(trials, int) or isinstance(trials, bool) or trials < TRIALS:
+        raise InputError(f"trials={show(trials)} is not a valid number of trials: write {TRIALS} (the default) or more")
+    if trials != TRIALS and not names:
+        raise InputError(
+            f'trials={trials} is for named sizes, as in (3, "H", "W"), and this input has none: leave it out'
+        )
 
 
 def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from convlin.annotate.stale import failure
 from convlin.api.summarize import summarize
 from convlin.errors import InputError, ShapeError
+from convlin.inputs import TRIALS
 
 if TYPE_CHECKING:
     import torch
@@ -30,6 +31,7 @@ class ShapeComments:
         dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
         device: torch.device | str | None = None,
         mode: str = "eval",
+        trials: int = TRIALS,
     ) -> Summary:
         """The summary of ``model``, or a ``ShapeError`` with every comment that is not true.
 
@@ -38,7 +40,14 @@ class ShapeComments:
         __tracebackhide__ = True
         try:
             summary = summarize(
-                model, input, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode
+                model,
+                input,
+                kwargs=kwargs,
+                batch_size=batch_size,
+                dtypes=dtypes,
+                device=device,
+                mode=mode,
+                trials=trials,
             ).check()
             message = failure(summary.report)
         except (InputError, ShapeError) as error:

@@ -12,6 +12,7 @@ import pytest
 from convlin.api.summarize import summarize
 from convlin.checks.lock_diff import failure
 from convlin.errors import InputError, ShapeError
+from convlin.inputs import TRIALS
 from convlin.pytest_plugin.lock_book import book_of
 from convlin.pytest_plugin.lock_files import SUFFIX, file_name, place, relative
 
@@ -48,6 +49,7 @@ class ShapeLock:
         dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
         device: torch.device | str | None = None,
         mode: str = "eval",
+        trials: int = TRIALS,
     ) -> Summary:
         """The summary of ``model``, or a ``ShapeError`` that tells how it differs from the lock.
 
@@ -56,7 +58,8 @@ class ShapeLock:
         __tracebackhide__ = True
         try:
             summary = summarize(
-                model, input, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode
+                model, input, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode,
+                trials=trials,
             )  # fmt: skip
         except InputError as error:
             raise error.with_traceback(None) from None

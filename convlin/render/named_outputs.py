@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from convlin.records import Call
+from convlin.sizes.serialize import is_closed_form
+from convlin.sizes.spell import spell
 
 #: By type of layer, and a setting that PyTorch's own layer of that name has: places and names.
 #: Source: the sections "Outputs" of torch.nn.LSTM, RNN, GRU, LSTMCell and MultiheadAttention.
@@ -53,8 +55,16 @@ def _index(value: Any) -> str | None:
         return "..."
     if isinstance(value, slice):
         bounds = [value.start, value.stop, value.step]
-        if not all(bound is None or type(bound) is int for bound in bounds):
+        if not all(bound is None or _is_size(bound) for bound in bounds):
             return None
-        start, stop, step = ("" if bound is None else str(bound) for bound in bounds)
+        start, stop, step = ("" if bound is None else _bound(bound) for bound in bounds)
         return f"{start}:{stop}{f':{step}' if step else ''}"
-    return str(value) if value is None or type(value) is int else None
+    return _bound(value) if value is None or _is_size(value) else None
+
+
+def _is_size(value: object) -> bool:
+    return type(value) is int or is_closed_form(value)
+
+
+def _bound(value: Any) -> str:
+    return spell(value) if is_closed_form(value) else str(value)

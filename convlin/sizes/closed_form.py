@@ -146,6 +146,15 @@ class ClosedForms:
                 return expression.xreplace(self._letters)
             expression = expression.xreplace(known)
 
+    def _in_floats(self, expression: Any) -> sympy.Expr:
+        """The expression with its floats as they are, and closed forms where a whole number becomes one."""
+        if expression.is_Symbol and expression in self._definitions:
+            return self._in_floats(self._definitions[expression])
+        if not expression.args:
+            return self._letters.get(expression, expression)
+        inner = self._translate if type(expression).__name__ in ("ToFloat", "IntTrueDiv") else self._in_floats
+        return expression.func(*map(inner, expression.args))
+
     def _translate(self, expression: Any) -> sympy.Expr:
         known = self._translated.get(expression)
         if known is None:
@@ -169,7 +178,7 @@ class ClosedForms:
         if rule is not None:
             form = rule(*args)
             if self._letters and type(expression).__name__ in _ROUNDING:
-                plain = self._expanded(expression)
+                plain = self._in_floats(expression)
                 if plain.atoms(sympy.Float) and not self._is_exact(plain, form):
                     return plain
             return form

@@ -71,6 +71,11 @@ def _value(size: Any, point: Mapping[str, int]) -> Fraction:
         return Fraction(point[size.name])
     if size.is_Rational:
         return Fraction(int(size.p), int(size.q))
+    root = size.args[0] if size.func.__name__ == "floor" else size
+    if root.is_Pow and root.args[1].is_Rational and root.args[1] * 2 == 1:
+        if root is size:
+            raise NotImplementedError("a root that is not rounded")
+        return Fraction(math.isqrt(math.floor(_value(root.args[0], point))))
     values = [_value(part, point) for part in size.args]
     if size.is_Add:
         return sum(values, Fraction(0))

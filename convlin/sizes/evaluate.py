@@ -53,6 +53,8 @@ class Evaluation:
             if definition is None:
                 raise NotImplementedError(f"no value for {expression}")
             return self(definition)
+        if expression.is_Pow and expression.exp is sympy.S.Half:
+            return _root(self(expression.base))
         name = type(expression).__name__
         if name in ("floor", "ceiling"):
             return self._rounded(expression.args[0], up=name == "ceiling")
@@ -88,8 +90,16 @@ def _has_fractions(expression: sympy.Expr) -> bool:
     )
 
 
+def _root(value: Value) -> Value:
+    return value.double().sqrt() if isinstance(value, Tensor) else math.sqrt(value)
+
+
 def _floor_divided(above: Value, below: Value) -> Value:
     """``above // below``; for many sizes at once 0 where that has no value."""
+    if isinstance(above, float):
+        return int(above // below)
+    if isinstance(above, Tensor) and above.is_floating_point():
+        return torch.floor(above / below).long()
     if not isinstance(below, Tensor):
         return above // below
     none = below == 0
@@ -162,7 +172,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "TruncToInt": _whole(math.trunc, torch.trunc),
     "TruncToFloat": lambda value: value.trunc() if isinstance(value, Tensor) else float(math.trunc(value)),
     "RoundToInt": _whole(round, torch.round),
-    "OpaqueUnaryFn_sqrt": lambda value: _to_float(value) ** 0.5,
+    "OpaqueUnaryFn_sqrt": _root,
     "Where": _where,
     "Equality": operator.eq,
     "Unequality": operator.ne,

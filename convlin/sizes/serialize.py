@@ -20,10 +20,11 @@ _LONGEST = 10_000
 _LARGEST_POWER = 64
 _MOST_DIGITS = 40
 
-_FUNCTIONS = ("floor", "ceiling", "Mod", "Max", "Min")
+_FUNCTIONS = ("floor", "ceiling", "sqrt", "Mod", "Max", "Min")
 #: PyTorch's functions of floats, which a size may go through: how many arguments each has.
 OF_FLOATS = {
     "TruncToInt": 1, "FloorToInt": 1, "CeilToInt": 1, "RoundToInt": 1, "ToFloat": 1, "IntTrueDiv": 2, "FloatTrueDiv": 2,
+    "FloatPow": 2, "OpaqueUnaryFn_sqrt": 1,
 }  # fmt: skip
 
 Assumptions = Mapping[str, Mapping[str, bool]]
@@ -140,7 +141,7 @@ class _Reader:
             case ast.BinOp(left=left, op=operator, right=right):
                 return self._combined(operator, self.value(left), self.value(right))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in self._functions:
-                if len(arguments) != {"floor": 1, "ceiling": 1, "Mod": 2}.get(name, len(arguments) or 1):
+                if len(arguments) != {"floor": 1, "ceiling": 1, "sqrt": 1, "Mod": 2}.get(name, len(arguments) or 1):
                     raise self._refusal
                 return self._functions[name](*map(self.value, arguments))
             case ast.Call(func=ast.Name(id=name), args=arguments, keywords=[]) if name in OF_FLOATS:

@@ -34,6 +34,8 @@ def spell(size: Any) -> str:
         return f"{IN_FLOATS[name]}({spell(size.args[0])})"
     if name == "ToFloat":
         return factor(size.args[0])
+    if name == "OpaqueUnaryFn_sqrt" or (name == "FloatPow" and size.args[1] == 0.5):
+        return _root(size.args[0])
     if name in ("IntTrueDiv", "FloatTrueDiv"):
         return f"{factor(size.args[0])}/{divisor(size.args[1])}"
     if size.is_Float:
@@ -54,7 +56,15 @@ def spell(size: Any) -> str:
         return sign + "·".join(map(factor, factors))
     if size.is_Pow and size.exp.is_Integer and size.exp > 1:
         return factor(size.base) + str(size.exp).translate(_SUPERSCRIPTS)
+    if size.is_Pow and size.exp.is_Rational and 2 * size.exp == 1:
+        return _root(size.base)
     return str(size).replace("-", "−")
+
+
+def _root(size: Any) -> str:
+    """``√L``, ``√(H·W)``."""
+    text = factor(size)
+    return f"√{text}" if text.isidentifier() or (text[:1] in "(⌊" and "·" not in text) else f"√({spell(size)})"
 
 
 def factor(size: Any) -> str:

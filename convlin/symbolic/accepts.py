@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import torch
 
+from convlin.inputs import TRIALS
 from convlin.records import Accepts, SizeRange
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
@@ -26,12 +27,15 @@ from convlin.symbolic.trials import Point, Trials
 _MOST_ROUNDS = 16
 #: Steps between sizes that are looked for where no condition tells of any.
 _STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 32)
-_MOST_RUNS = 70
+#: Sizes that most images have, to look for multiples where the smallest sizes are refused.
+_USUAL = (32, 96)
 #: Sizes that settle many conditions at once: small ones, those that nothing divides, and a large one.
 _SMALL_OR_ODD = ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101), (211, 211))
 _LARGE, _LARGE_ALONE = 4099, 65521
 #: How many sizes are tried at which a question of the model's own comes out otherwise than at the size before.
 _MOST_TURNS = 12
+#: How many small sizes are tried where a form ends at a number.
+_MOST_BELOW_AN_END = 10
 _TURNS_UP_TO = 1100
 
 
@@ -51,9 +55,11 @@ class Search:
     assumed: Assumed
     """What the symbolic pass tells; runs that come out otherwise change it."""
     trials: Trials
-    most_runs: int = _MOST_RUNS
+    most_runs: int = TRIALS
     lookups: Sequence[Lookup] = ()
     """Tables that a large size may reach beyond."""
+    ends: bool = False
+    """Whether a form ends at a number, ``min(30, L)``: what the model asks below it the sample does not show."""
     stretched: Callable[[Point], bool] = lambda point: False
     """Whether sizes are taken only because a 1 is stretched: such sizes do not count as taken."""
 
@@ -66,7 +72,8 @@ class Search:
         return Accepts(ranges, " = ".join(self.assumed.names) if guess.tied else "", verified=True)
 
     def _agreed(self) -> Guess | None:
-        self._strike_out_by_small_sizes()
+        with self.trials.limits.probing():
+            self._strike_out_by_small_sizes()
         for _ in range(_MOST_ROUNDS):
             guess = self.assumed.guess() or self.assumed.guess_by_fewer()
             if guess is None:
@@ -87,7 +94,7 @@ class Search:
         """The first check that comes out otherwise than thought; real runs only after all others agree."""
         for for_real in (False, True):
             for check in checks:
-                if self.trials.count > self.most_runs:
+                if self._is_at_end:
                     return _NO_ANSWER
                 point = check.point
                 if check.is_extra and (for_real or not self.trials.affordable(point)):
@@ -102,10 +109,16 @@ class Search:
         return None
 
     def _passes(self, point: Point, *, expected: bool) -> bool | None:
-        if self.trials.count > self.most_runs:
+        if self._is_at_end:
             return None
         passed = self.trials.passes(point, expected=expected)
         return passed and not self.stretched(point)
+
+    @property
+    def _is_at_end(self) -> bool:
+        if self.trials.count > self.most_runs:
+            self.trials.limits.meet(f"{self.most_runs} runs looked for the accepted sizes")
+        return self.trials.count > self.most_runs
 
     def _for_real(self, point: Point) -> bool | None:
         passed = self.trials.for_real(point)
@@ -146,6 +159,7 @@ class Search:
             checks.append(Check({**low, first: low[first] + ranges[first].step}, False))
         known = [each.point for each in checks]
         checks += [check for check in self._turns(guess) if check.point not in known]
+        checks += [Check(point, True, is_extra=True) for point in self._doubtful(guess) if point not in known]
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
 
@@ -196,8 +210,29 @@ class Search:
                 bool(inside[place]),
                 is_extra=True,
             )
-            for place in [*chosen][:_MOST_TURNS]
+            for place in self._few([*chosen])
         ]
+
+    def _few(self, turns: list[int]) -> list[int]:
+        most = self.trials.limits.scaled(_MOST_TURNS)
+        if len(turns) > most:
+            self.trials.limits.meet(f"{most} of the {len(turns)} sizes were run at which forward may go another way")
+        return turns[:most]
+
+    def _doubtful(self, guess: Guess) -> Iterator[Point]:
+        """Sizes in the ranges at which something stopped a pass before, and small ones where forms end at a number."""
+        ranges, others = guess.ranges, self.assumed.others
+        points: list[Point] = [{**point, **others} for point in self.trials.stopped.values()]
+        if self.ends:
+            places = range(2, _MOST_BELOW_AN_END + 2)
+            points += [
+                {**others, **{name: found.minimum + place * found.step for name, found in ranges.items()}}
+                for place in places
+            ]
+        for point in points:
+            is_inside = all(point[name] in found for name, found in ranges.items())
+            if is_inside and (not guess.tied or len({point[name] for name in ranges}) == 1):
+                yield point
 
     def _is_settled(self, decision: Decision) -> bool:
         """Whether sizes were found to be taken at which a function of PyTorch's answers so, and others otherwise."""
@@ -267,7 +302,7 @@ class Search:
             return True
         inside: Point = {**self.assumed.others, **{name: inside_of(found, 0) for name, found in guess.ranges.items()}}
         if self._passes(inside, expected=True) is not True:
-            if self._learn_step(guess):
+            if self._learn_step(guess) or self._learn_multiples():
                 return True
             inside = self._any_that_passes(guess) or self._smallest(guess)
             if self._passes(inside, expected=True) is not True:
@@ -293,6 +328,30 @@ class Search:
                 self.assumed.steps = {name: (found.minimum, step) for name, found in guess.ranges.items()}
                 return True
         return False
+
+    def _learn_multiples(self) -> bool:
+        """The same from a usual size on, where even the smallest size of the guess is refused.
+
+        A model may leave out its check of the size while it is followed (``if not torch.compiler.is_compiling()``).
+        """
+        for usual in _USUAL:
+            if self._all_pass(usual + 1):  # they are no multiples
+                return False
+            for step in (each for each in _STEPS if usual % each == 0):
+                if not self._all_pass(usual, usual + step, usual + 2 * step):
+                    continue
+                smallest = usual
+                while smallest > step and self._all_pass(smallest - step):
+                    smallest -= step
+                self.assumed.steps = dict.fromkeys(self.assumed.names, (smallest, step))
+                self.assumed.lower = dict.fromkeys(self.assumed.names, smallest)
+                return True
+        return False
+
+    def _all_pass(self, *sizes: int) -> bool:
+        """Whether the model takes each of these sizes, for all letters at once."""
+        points = ({**self.assumed.others, **dict.fromkeys(self.assumed.names, size)} for size in sizes)
+        return all(self._passes(point, expected=True) for point in points)
 
     def _any_that_passes(self, guess: Guess) -> Point | None:
         """A larger point of the guess that the model takes."""

@@ -33,7 +33,7 @@ class Condition(NamedTuple):
 
 def demands(finding: Finding) -> Iterator[Condition]:
     """The conditions on the letters under which this misfit is none; nothing where no letter can fix it."""
-    if finding.misfit.kind == "structure" and finding.misfit.note == "flatten":  # at no size has it fewer axes
+    if lacks_flatten(finding.misfit):
         return
     pairs = [(declared, required) for declared, required in _pairs(finding) if declared != required]
     if not all(_has_letters(declared) or _has_letters(required) for declared, required in pairs):
@@ -41,6 +41,11 @@ def demands(finding: Finding) -> Iterator[Condition]:
     for declared, required in pairs:
         relation = sympy.Eq(sympy.sympify(required), sympy.sympify(declared))
         yield Condition(relation, finding.where, True, _shows_in_shapes(finding))
+
+
+def lacks_flatten(misfit: Misfit) -> bool:
+    """Whether a layer got more axes than it is meant for: at no size are there fewer."""
+    return misfit.kind == "structure" and misfit.note == "flatten"
 
 
 def _shows_in_shapes(finding: Finding) -> bool:

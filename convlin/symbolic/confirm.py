@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
+from math import prod
 from typing import Any
 
+import sympy
 import torch
 
 from convlin.records import Size
@@ -35,10 +37,14 @@ _MOST_OTHERS = 2
 _LEAST_ANEW = 16
 #: At how many sizes the forms of a model in which something stands in are looked at, where all of them are right.
 _MOST_STOOD_IN = 6
-#: How many sizes are looked at, and how many calls these runs may make together.
-_FEWEST_LOOKS, _MOST_LOOKS, _MOST_CALLS = 40, 70, 15_000
 #: Where none of these can be run: so many of the small sizes, and as many of the others, at which equations hold.
 _EQUATIONS_UP_TO, _MOST_EQUAL = 300, 12
+#: The largest divisor all remainders of which are tried, and the size from which on they are.
+_LARGEST_DIVISOR, _REMAINDERS_FROM = 96, 97
+#: How far apart these are, so that one after the other has another quotient: a prime number.
+_APART = 37
+#: Where a form ends at a number, how many of the sizes are tried that are next to it on either side.
+_ENDS_UP_TO, _MOST_BESIDE = 300, 24
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
 _MOST_TAKEN = 6
 
@@ -60,9 +66,10 @@ class Confirmed:
 
     def look_at(self, points: Iterable[Point]) -> None:
         """Run the model at each of ``points`` where it runs, and compare; no more often than is right for its calls."""
-        most = max(_FEWEST_LOOKS, min(_MOST_LOOKS, _MOST_CALLS // max(len(self.followed.recording.calls), 1)))
+        most = self._trials.limits.compared(len(self.followed.recording.calls))
         for point in points:
             if len(self.seen) >= most:
+                self._trials.limits.meet(f"the formulas were compared at {most} sizes")
                 return
             if self._stretched(point):  # there a size of 1 stands for another, and shapes are no form of anything
                 continue
@@ -84,6 +91,11 @@ class Confirmed:
     def stood_in(self, point: Point) -> Recording | None:
         """What a run at ``point`` shows in which something stands in for what does not fit there."""
         return self._trials.with_stand_ins(point) if self._trials.affordable(point) else None
+
+    def without_a_mistake(self) -> Recording | None:
+        """A run in which nothing had to stand in, where there was one: the model takes those sizes as it is."""
+        right = ((point, recording) for point, recording in self.seen if not recording.findings)
+        return next((recording for point, recording in right if self._trials.for_real(point)), None)
 
     @property
     def has_unknown_number(self) -> bool:
@@ -181,7 +193,7 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
         best.look_at(_other_ways(followed, points))
     near = [*turning_points(followed, _MOST_TURNING), *_small_points(followed, _SMALL_AT_FIRST)]
     if followed.recording.findings:  # the small ones first: they cost least
-        near.reverse()
+        near.sort(key=lambda point: sum(point.values()))
     best.look_at(point for point in near if point not in best.points)
     if not best.seen:
         best.look_at(_where_equations_hold(followed))
@@ -190,19 +202,27 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
 
 def _where_equations_hold(followed: Followed) -> list[Point]:
     """Some sizes, small ones first, at which what has to be equal on the way is: a model that joins takes few."""
-    equations = [each.expression for each in followed.conditions if each.is_equation]
     names = [name for name in followed.sample if name != followed.plan.batch_size]
-    if not equations or not names:
+    if not names or not any(each.is_equation for each in followed.conditions):
         return []
-    sizes = torch.arange(1, _EQUATIONS_UP_TO + 1)
-    evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
-    try:
-        holds = torch.stack([torch.as_tensor(evaluation(each)).expand(len(sizes)) for each in equations]).all(0)
-    except (NotImplementedError, ArithmeticError, RuntimeError):
-        return []
-    found = sizes[holds].tolist()
+    found = _holding(followed, names, torch.arange(1, _EQUATIONS_UP_TO + 1))
     chosen = [*found[:_MOST_EQUAL], *found[_MOST_EQUAL :: max(1, len(found) // _MOST_EQUAL)]]
     return [{**followed.sample, **dict.fromkeys(names, size)} for size in chosen]
+
+
+def _holding(followed: Followed, names: Sequence[str], sizes: torch.Tensor) -> list[int]:
+    """Of ``sizes``, for all letters in ``names`` at once, those at which what has to be equal is."""
+    evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
+    holds = torch.ones(len(sizes), dtype=torch.bool)
+    numbers = {each.condition for each in followed.session.decisions if each.is_number}  # may well be others
+    for each in followed.conditions:
+        if each.is_equation and each.expression not in numbers:
+            try:
+                holds &= torch.as_tensor(evaluation(each.expression))
+            except (NotImplementedError, ArithmeticError, RuntimeError):
+                return []
+    found: list[int] = sizes[holds].tolist()
+    return found
 
 
 def repaired(best: Confirmed, trials: Trials) -> Confirmed:
@@ -232,14 +252,50 @@ def repaired(best: Confirmed, trials: Trials) -> Confirmed:
         best.look_at(point for point in _points(followed, _MORE_OFFSETS) if point not in best.points)
         best.look_at(point for point in _small_points(followed, _SMALL) if point not in best.points)
         forms = known_forms([each.followed for each in candidates])
-        replaced = [_with_right_forms(each, best, forms, trials) for each in candidates]
-        best = min((replaced[candidates.index(best)], best), key=lambda each: len(each.wrong))
-        for each in replaced:  # a slice is a row at those sizes alone at which it shortens something
-            as_good = len(each.wrong) <= len(best.wrong) and _unknown(each.followed) <= _unknown(best.followed)
-            if as_good and len(_rows(each.followed)) > len(_rows(best.followed)):
-                best = each
+        best.look_at(_other_remainders(best, forms))
+        found = _replaced(best, candidates, forms, trials)
+        wrong = len(found.wrong)
+        found.look_at(point for point in _beside_ends(found.followed) if point not in found.points)
+        best = _replaced(best, candidates, forms, trials) if len(found.wrong) > wrong else found
     best.repaired = len(best.seen)
     return best
+
+
+def _replaced(best: Confirmed, candidates: Sequence[Confirmed], forms: Sequence[Size], trials: Trials) -> Confirmed:
+    """The best of the candidates with its wrong forms replaced, or another that has more rows and is as good."""
+    replaced = [_with_right_forms(each, best, forms, trials) for each in candidates]
+    found = min((replaced[candidates.index(best)], best), key=lambda each: len(each.wrong))
+    for each in replaced:  # a slice is a row at those sizes alone at which it shortens something
+        as_good = len(each.wrong) <= len(found.wrong) and _unknown(each.followed) <= _unknown(found.followed)
+        if as_good and len(_rows(each.followed)) > len(_rows(found.followed)):
+            found = each
+    return found
+
+
+def _beside_ends(followed: Followed) -> list[Point]:
+    """Small sizes at which a form is next to the number that it ends at: what was cut off may start elsewhere."""
+    ends = {
+        end
+        for call in followed.recording.calls
+        for info in call.outputs
+        for size in info.shape
+        for end in sympy.sympify(size).atoms(sympy.Min, sympy.Max)
+    }
+    found: dict[int, None] = {}
+    for end in sorted(ends, key=str):
+        *rest, number = sorted(end.args, key=lambda each: bool(each.is_Integer))
+        for name in sorted(letter.name for letter in end.free_symbols if number.is_Integer):
+            sizes = torch.arange(1, _ENDS_UP_TO + 1)
+            evaluation = followed.session.evaluation({**followed.sample, name: sizes})
+            try:
+                near = [(torch.as_tensor(evaluation(each)) - int(number)).abs() <= 1 for each in rest]
+            except (NotImplementedError, ArithmeticError, RuntimeError):
+                continue
+            for each in near:
+                places = sizes[each].tolist() if each.dim() else []
+                found.update(dict.fromkeys([*places[:_MOST_BESIDE], *places[-_MOST_BESIDE:]]))
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    return [{**followed.sample, **{name: size + place for place, name in enumerate(names)}} for size in found]
 
 
 def _with_right_forms(of: Confirmed, best: Confirmed, forms: Sequence[Size], trials: Trials) -> Confirmed:
@@ -278,6 +334,47 @@ def _small_points(followed: Followed, sizes: Iterable[int]) -> list[Point]:
         {**followed.sample, **{name: size + place * (size + size % 2) for place, name in enumerate(names)}}
         for size in sizes
     ]
+
+
+def _other_remainders(of: Confirmed, forms: Sequence[Size]) -> list[Point]:
+    """Sizes that leave what none of those seen does when divided by what the forms divide a letter by.
+
+    Forms that go another way for one remainder alone (``⌊H/12⌋ + 1`` and ``⌊(H + 11)/12⌋``) are told apart there.
+    """
+    # No two letters are near each other: of squares alone other forms are right.
+    starts = {name: _REMAINDERS_FROM * (1 + place) for place, name in enumerate(of.followed.plan.names)}
+    sizes = {name: list(_remaining(of, forms, name, start)) for name, start in starts.items()}
+    most = max(map(len, sizes.values()), default=0)
+    sample = of.followed.sample
+    return [
+        {**sample, **{name: found[place] if place < len(found) else sample[name] for name, found in sizes.items()}}
+        for place in range(most)
+    ]
+
+
+def _remaining(of: Confirmed, forms: Sequence[Size], name: str, start: int) -> Iterator[int]:
+    if name == of.followed.plan.batch_size:
+        return
+    seen = [point[name] for point in of.points]
+    steps = sorted({step for form in forms for step in _divisors(form, name)}, reverse=True)
+    open_ = {step: {*range(step)} - {size % step for size in seen} for step in steps}
+    # Spread, so that no quotient is seen more often than others.
+    sizes = start + torch.arange(4 * max(steps, default=0)) * _APART % max(4 * max(steps, default=0), 1)
+    for size in _holding(of.followed, [name], sizes):
+        if any(size % step in rest for step, rest in open_.items()):
+            for step, rest in open_.items():
+                rest.discard(size % step)
+            yield size
+
+
+def _divisors(form: Size, name: str) -> Iterator[int]:
+    """What a form divides by and rounds, where that depends on the letter."""
+    for rounded in sympy.sympify(form).atoms(sympy.floor):
+        if name in {letter.name for letter in rounded.free_symbols}:
+            inside = [*rounded.args[0].atoms(sympy.floor), rounded]  # of a floor in a floor both divide
+            divisor = prod(each.args[0].as_numer_denom()[1] for each in inside)
+            if divisor.is_Integer and 1 < divisor <= _LARGEST_DIVISOR:
+                yield int(divisor)
 
 
 def _other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:

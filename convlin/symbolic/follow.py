@@ -26,6 +26,7 @@ from convlin.records import SourceKind
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
+from convlin.symbolic.limits import Limits
 from convlin.symbolic.session import Decision, Session, session
 from convlin.symbolic.trials import MOST_FUNCTIONS, Trials
 from convlin.trace.forward_pass import one_pass, prepared
@@ -105,7 +106,8 @@ class Passes:
     What they cost grows with the calls, and nothing here depends on the clock.
     """
 
-    def __init__(self, model: nn.Module, plan: Plan, mode: str) -> None:
+    def __init__(self, model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None) -> None:
+        self.limits = limits or Limits()
         self._model = model
         self._plan = plan
         self._mode = mode
@@ -119,7 +121,8 @@ class Passes:
 
     def has_room_for(self, calls: int) -> bool:
         """Whether a pass of so many calls may be made only to see whether its forms are better."""
-        return calls + sum(len(each.recording.calls) for each in self._made.values()) <= _MOST_CALLS
+        made = sum(len(each.recording.calls) for each in self._made.values())
+        return calls + made <= self.limits.scaled(_MOST_CALLS)
 
     def at(self, sample: Mapping[str, int]) -> Followed:
         """A pass in which every letter has the size that ``sample`` gives it as its hint."""
@@ -163,9 +166,10 @@ def sampled(plan: Plan, samples: Sequence[int]) -> dict[str, int]:
     return {name: SAMPLE_BATCH if name == plan.batch_size else next(sizes, samples[-1]) for name in plan.names}
 
 
-def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
+def follow(model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None) -> Followed:
     """The first pass that goes through, or the first of all where none does."""
-    passes = Passes(model, plan, mode)
+    passes = Passes(model, plan, mode, limits)
+    most = passes.limits.scaled(_MOST_SAMPLES)
     short = _short_loops(model, plan, mode, passes)
     pending = [{**sampled(plan, _SAMPLES), **short}]
     others = [{**sampled(plan, samples), **short} for samples in _OTHER_SAMPLES]
@@ -174,8 +178,8 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
     tried: list[dict[str, int]] = []
     passes.loops = bool(short)
     first: Followed | None = None
-    while (pending or others) and len(tried) < _MOST_SAMPLES:
-        sample = (pending if pending and len(tried) < _MOST_SAMPLES - len(others) else others).pop(0)
+    while (pending or others) and len(tried) < most:
+        sample = (pending if pending and len(tried) < most - len(others) else others).pop(0)
         if sample in tried:
             continue
         tried.append(sample)
@@ -186,6 +190,8 @@ def follow(model: nn.Module, plan: Plan, mode: str) -> Followed:
             first = followed
         pending = [*_other_samples(followed), *pending]
     assert first is not None
+    if pending or others:
+        passes.limits.meet(f"no pass at {most} sizes went through")
     return first
 
 
@@ -299,7 +305,7 @@ def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -
     """A sample at which ``decision`` comes out the other way, and those before it as they did if possible."""
     if not isinstance(decision.outcome, bool):
         return None
-    names = followed.session.names_in(decision.expression)
+    names = _few(followed, followed.session.names_in(decision.expression))
     if not names or len(names) > 2:
         return None
     for sizes in _candidates(followed.sample, names):
@@ -319,27 +325,35 @@ def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -
     return None
 
 
+def _few(followed: Followed, names: Sequence[str]) -> tuple[str, ...]:
+    """The letters themselves, without the batch where they are more than two: it stays as it is."""
+    return tuple(name for name in names if len(names) <= 2 or name != followed.plan.batch_size)
+
+
 def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:
     """Whether all of ``conditions`` hold at some size; also where that cannot be told."""
     names = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
     if any(condition.expression == sympy.false for condition in conditions):
         return False
-    return len(names) > 2 or solved(followed, conditions) is not None
+    return len(names) > 2 or solved(followed, conditions, smallest=1) is not None
 
 
-def solved(followed: Followed, conditions: Sequence[Condition]) -> dict[str, int] | None:
-    """A sample at which all of ``conditions`` hold."""
-    names = sorted({name for condition in conditions for name in followed.session.names_in(condition.expression)})
+def solved(followed: Followed, conditions: Sequence[Condition], smallest: int = 2) -> dict[str, int] | None:
+    """A sample at which all of ``conditions`` hold; one with a size of 1 shows little in letters."""
+    asked = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
+    names = _few(followed, sorted(asked))
     if not names or len(names) > 2:
         return None
-    for sizes in _candidates(followed.sample, tuple(names)):
+    for sizes in _candidates(followed.sample, names, smallest):
         evaluation = followed.session.evaluation(sizes)
         try:
-            holds = torch.stack([torch.as_tensor(evaluation(each.expression)) for each in conditions]).all(0)
+            held = [torch.as_tensor(evaluation(each.expression)) for each in conditions]
+            many = max(each.numel() for each in held)  # one that asks for the batch alone is the same at all of them
+            holds = torch.stack([each.expand(many) for each in held]).all(0)
         except NotImplementedError:
             return None
         if bool(holds.any()):
-            return _best(sizes, tuple(names), holds, followed.sample)
+            return _best(sizes, names, holds, followed.sample)
     return _solved_far(followed, conditions, names[0]) if len(names) == 1 else None
 
 
@@ -367,13 +381,13 @@ def _solved_far(followed: Followed, conditions: Sequence[Condition], name: str) 
     return None
 
 
-def _candidates(sample: Mapping[str, int], names: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _candidates(sample: Mapping[str, int], names: tuple[str, ...], smallest: int = 2) -> Iterator[dict[str, Any]]:
     """Many sizes at once for the letters in ``names``, the others as they are; large ones only where asked for."""
     if len(names) == 1:
-        yield {**sample, names[0]: torch.arange(2, _LARGEST_AT_FIRST + 1)}
+        yield {**sample, names[0]: torch.arange(smallest, _LARGEST_AT_FIRST + 1)}
         yield {**sample, names[0]: torch.arange(_LARGEST_AT_FIRST + 1, _LARGEST + 1)}
         return
-    yield {**sample, **dict(zip(names, _grid(torch.arange(2, _LARGEST_OF_SEVERAL + 1)), strict=True))}
+    yield {**sample, **dict(zip(names, _grid(torch.arange(smallest, _LARGEST_OF_SEVERAL + 1)), strict=True))}
     equal = torch.arange(_LARGEST_OF_SEVERAL + 1, _LARGEST + 1).expand(2, -1)
     by_steps = _grid(torch.arange(_STEP, _LARGEST_BY_STEPS + 1, _STEP))
     yield {**sample, **dict(zip(names, torch.cat([equal, by_steps], 1), strict=True))}

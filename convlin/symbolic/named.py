@@ -13,35 +13,38 @@ from convlin.diagnosis import in_processes, time_axis, unregistered
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
-from convlin.inputs import Plan
+from convlin.inputs import TRIALS, Plan
 from convlin.module_tree import modules_of, walk
 from convlin.observe import Outcome, is_resource, unwrapped
 from convlin.records import Accepts
 from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
-from convlin.symbolic.conditions import demands
-from convlin.symbolic.confirm import Confirmed, confirmed, repaired
+from convlin.symbolic.conditions import demands, lacks_flatten
+from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired
 from convlin.symbolic.follow import Followed, follow, meets
+from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials, keeps_batch
-from convlin.symbolic.turning import turning_points
-from convlin.trace.recording import Failure, Finding
+from convlin.symbolic.turning import asked, turning_points
+from convlin.trace.recording import Failure, Finding, Recording
 from convlin.trace.to_report import build
 from convlin.untouched import refuse_sharded
 
-#: How often the model may be run to find out which sizes it takes, and how many calls these runs may make together.
-_FEWEST_RUNS, _MOST_RUNS, _MOST_CALLS = 16, 70, 8_000
 #: How many functions a model calls for each of its calls that is a row, where no pass at small sizes tells.
 _FUNCTIONS_FOR_CALL = 4
+#: Sizes that most models take.
+_USUAL = (64, 224, 7)
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
 _MOST_ELSEWHERE = 24
 
 
-def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = ()) -> Outcome:
+def observe_named(
+    model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (), *, trials: int = TRIALS
+) -> Outcome:
     """Follow ``model`` in letters and report; the model is left as it was.
 
     A layer that fits at some sizes of the letters is no problem: it narrows down what is accepted.
@@ -50,50 +53,58 @@ def observe_named(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints
     modules = modules_of(root)
     refuse_sharded(root, modules, "named sizes", "write numbers in place of the letters")
     _refuse_packed(root, modules)
-    followed = follow(root, plan, mode)
-    trials = _trials(root, followed, mode)
-    its_own = batches.at_its_own(followed, trials)
+    limits = Limits(trials)
+    followed = follow(root, plan, mode, limits)
+    runs = _runs(root, followed, mode)
+    its_own = batches.at_its_own(followed, runs)
     if its_own is not followed:
-        followed, trials = its_own, _trials(root, its_own, mode)
-    checked = confirmed(followed, trials)
+        followed, runs = its_own, _runs(root, its_own, mode)
+    checked = confirmed(followed, runs)
     followed = checked.followed
     recording = followed.recording
     failure = recording.failure
-    accepts = _accepts(followed, trials) if failure is None else None
+    accepts = _accepts(followed, runs) if failure is None else None
     if failure is None:
-        checked.look_at(checked.elsewhere_among(point for point in trials.taken if _is_inside(accepts, point)))
-        checked = repaired(checked, trials)
+        checked.look_at(checked.elsewhere_among(point for point in runs.taken if _is_inside(accepts, point)))
+        checked = repaired(checked, runs)
         has_numbers = bool(checked.pinned)
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
         # A form that fits a plain number at a few sizes does so by chance, and is none that would free it.
-        checked = checked if has_numbers else repaired(checked, trials)
+        checked = checked if has_numbers else repaired(checked, runs)
         followed, recording = checked.followed, checked.followed.recording
     mistakes = _mistakes(checked, accepts)
+    if accepts is None and not mistakes:
+        limits.admit()
     remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
     remarks += unregistered.remarks(walk(root), recording)
     if followed.plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
-        remarks += tuple(batches.remarks(root, followed, trials, accepts))
+        remarks += tuple(batches.remarks(root, followed, runs, accepts))
+    if failure is None:
+        remarks += tuple(limits.remarks())
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
     if failure is not None and (failure.refused is False or is_resource(failure.error)) and not recording.findings:
+        if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed)):
+            return Outcome(report, _cannot_follow(failure, "this forward, which runs at numbers"))
         return Outcome(report, failure.error)
     if failure is not None and needs_values(failure.error):
-        return Outcome(report, _cannot_follow(failure))
+        return Outcome(report, _cannot_follow(failure, "a forward that looks at the values of a tensor"))
     recording.findings[:] = mistakes
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(without_numbers(report, problems), accepts=accepts))
 
 
-def _trials(model: nn.Module, followed: Followed, mode: str) -> Trials:
+def _runs(model: nn.Module, followed: Followed, mode: str) -> Trials:
     kept = keeps_batch(followed.plan, followed.recording)
     passes = followed.passes
-    most = MOST_FUNCTIONS + max(passes.steps, _FUNCTIONS_FOR_CALL * len(followed.recording.calls))
+    most = passes.limits.scaled(MOST_FUNCTIONS) + max(passes.steps, _FUNCTIONS_FOR_CALL * len(followed.recording.calls))
     return Trials(
-        model, followed.plan, mode, kept, followed.cost, loops=passes.loops, gradients=passes.gradients, most=most
-    )
+        model, followed.plan, mode, kept, followed.cost,
+        limits=passes.limits, loops=passes.loops, gradients=passes.gradients, most=most,
+    )  # fmt: skip
 
 
 #: Where PyTorch's C++ classes of packed weights stand.
@@ -118,10 +129,12 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     if not names:
         return None
     others = {str(plan.batch_size): batches.fitting(followed)} if isinstance(plan.batch_size, str) else {}
-    runs = max(_FEWEST_RUNS, min(_MOST_RUNS, _MOST_CALLS // max(len(followed.recording.calls), 1)))
+    runs = trials.limits.runs(len(followed.recording.calls))
     assumed = Assumed(followed.session, list(followed.conditions), names, others)
     tables = tuple(lookups(followed.recording))
-    return Search(assumed, trials, runs, tables, Stretching(followed, trials)).settled()
+    shapes = (info.shape for call in followed.recording.calls for info in call.outputs)
+    ends = any(sympy.sympify(size).has(sympy.Min, sympy.Max) for shape in shapes for size in shape)
+    return Search(assumed, trials, runs, tables, ends, Stretching(followed, trials)).settled()
 
 
 def _is_inside(accepts: Accepts | None, point: Point) -> bool:
@@ -156,13 +169,28 @@ def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
         }
         taken = {**followed.sample, **batch, **{found.name: found.minimum for found in accepts.sizes}}
         findings = [finding for finding in findings if not _fits(followed, finding, taken)]
-    asked = [tuple(demands(finding)) for finding in findings]
-    narrowing = [finding for finding, wanted in zip(findings, asked, strict=True) if wanted and meets(followed, wanted)]
+        findings = _still_there(findings, checked.stood_in(taken))
+    if findings:
+        findings = _still_there(findings, checked.without_a_mistake())
+    demanded = [tuple(demands(finding)) for finding in findings]
+    narrowing = [
+        finding for finding, wanted in zip(findings, demanded, strict=True) if wanted and meets(followed, wanted)
+    ]
     together = [condition for finding in narrowing for condition in demands(finding)]
     if together and not meets(followed, together):
         return list(findings)
     rest = [finding for finding in findings if finding not in narrowing]
     return _at_other_sizes(checked, rest) if rest else rest
+
+
+def _still_there(findings: Sequence[Finding], run: Recording | None) -> list[Finding]:
+    """Those of the findings that a run at other sizes has as well; a flatten that is missing is missing at any size."""
+    if run is None:
+        return list(findings)
+    there = {(each.path, each.where, each.misfit.kind) for each in run.findings}
+    return [
+        each for each in findings if lacks_flatten(each.misfit) or (each.path, each.where, each.misfit.kind) in there
+    ]
 
 
 def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
@@ -258,17 +286,45 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
             f"where that comes to {numbers}"
         )
         return
+    if not checked.seen and asked(checked.followed) and not _is_one_size(accepts):
+        yield f"the sizes in letters come from one pass, at {written(checked.followed.sample)}: no other size ran"
     if not checked.wrong:
+        if not _is_one_size(accepts):
+            yield from _tried(checked)
         return
     point = ", ".join(f"{name} = {size}" for name, size in checked.wrong[0].items())
-    asked = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
-    lines = f": forward goes another way there ({', '.join(asked)})" if asked else ""
+    places = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
+    lines = f": forward goes another way there ({', '.join(places)})" if places else ""
     yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
 
 
-def _cannot_follow(failure: Failure) -> InputError:
-    where = f" at {failure.where.text}" if failure.where is not None else ""
-    return InputError(
-        f"named sizes cannot be followed through a forward that looks at the values of a tensor{where}: "
-        "write numbers in place of the letters, or make the decision from the shape"
+def _tried(checked: Confirmed) -> Iterator[str]:
+    """At which sizes the forms were seen to be right, where they come of numbers that only a run tells."""
+    places = dict.fromkeys(
+        decision.where.text for decision in questions(checked.followed) if decision.is_number and decision.where
     )
+    points = [*checked.right, checked.followed.sample]
+    if places and checked.right:
+        names = [name for name in checked.followed.plan.names if name != checked.followed.plan.batch_size]
+        sizes = {name: sorted(point[name] for point in points) for name in names}
+        spans = ", ".join(f"{name} from {each[0]} to {each[-1]}" for name, each in sizes.items())
+        count = len({tuple(point.values()) for point in points})
+        yield (
+            f"forward makes a plain number of a size ({', '.join(places)}): what comes of it was tried at "
+            f"{count} sizes, {spans}"
+        )
+
+
+def _usual(followed: Followed) -> Iterator[Point]:
+    """Sizes that most models take, to tell an error of the model from one that letters make."""
+    for size in _USUAL:
+        yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
+
+
+def _cannot_follow(failure: Failure, what: str) -> InputError:
+    where = f" at {failure.where.text}" if failure.where is not None else ""
+    if needs_values(failure.error):
+        way_out = "write numbers in place of the letters, or make the decision from the shape"
+    else:
+        way_out = f"{type(failure.error).__name__}: {failure.error}; write numbers in place of the letters"
+    return InputError(f"named sizes cannot be followed through {what}{where}: {way_out}")

@@ -10,29 +10,36 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from functools import cached_property
+from math import gcd, isqrt
 from typing import Any
 
 import sympy
 
 from convlin.records import Call, Size, TensorInfo
 from convlin.sizes.evaluate import Evaluation
+from convlin.sizes.simplify import whole, written
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point
 from convlin.trace.recording import Finding, Recording
 
+#: What is fitted to runs alone: at how many sizes at least, and the largest number below a fraction line.
+_LEAST_FITTED, _LEAST_FITTED_ROOTS, _LARGEST_FITTED = 16, 5, 12
 #: Of quotients that are rounded another way, the largest divisor: every remainder of it has to be seen.
 _LARGEST_STEP = 8
 
 Seen = Sequence[tuple[Point, Recording]]
 
 
-def known_forms(passes: Iterable[Followed]) -> list[Size]:
+def known_forms(passes: Sequence[Followed]) -> list[Size]:
     """Every form of these passes, the shortest first, and what each would be of another letter.
 
-    In no pass may height go the way that width goes in one.
+    In no pass may height go the way that width goes in one.  In front stands what became a plain number: where a size
+    may come of that, no form that fits it at the sizes that ran by chance is as good.
     """
+    numbers = dict.fromkeys(form for followed in passes for form in _numbers(followed))
     found: dict[Any, None] = {}  # in the order in which they were found
     for followed in passes:
         for call in followed.recording.calls:
@@ -41,7 +48,21 @@ def known_forms(passes: Iterable[Followed]) -> list[Size]:
     letters = {letter for form in found for letter in form.free_symbols}
     for form in [form for form in found if len(form.free_symbols) == 1]:
         found.update(dict.fromkeys(form.xreplace(dict.fromkeys(form.free_symbols, letter)) for letter in letters))
-    return sorted(found, key=lambda form: (len(str(form)), str(form)))
+    return [*numbers, *sorted(found.keys() - numbers, key=lambda form: (len(str(form)), str(form)))]
+
+
+def _numbers(followed: Followed) -> Iterator[Size]:
+    """What became a plain number where ``forward`` is not a loop over it, in closed form."""
+    return (form for form in _made_numbers(followed) if not form.is_Symbol)
+
+
+def _made_numbers(followed: Followed) -> Iterator[Any]:
+    """What became a plain number, an integer or a float, in closed form."""
+    for decision in followed.session.decisions:
+        if decision.is_number and not decision.own:
+            form = followed.session.forms(decision.expression)
+            if not isinstance(form, int):
+                yield form
 
 
 def with_right_forms(followed: Followed, seen: Seen, forms: Sequence[Size]) -> Followed:
@@ -54,7 +75,10 @@ def with_right_forms(followed: Followed, seen: Seen, forms: Sequence[Size]) -> F
         for path, size in recording.required.items()
     }
     outputs = replacement.tensors(recording.outputs, [other.outputs for _, other in seen])
-    findings = [_with_required(each, recording.required, required) for each in recording.findings]
+    findings = [
+        _with_operands(_with_required(each, recording.required, required), recording.calls, calls)
+        for each in recording.findings
+    ]
     changed = replace(recording, calls=calls, required=required, outputs=outputs, findings=findings)
     passed_by = (each for each in followed.conditions if not each.declared)
     conditions = (*passed_by, *(each for finding in findings for each in demands(finding)))
@@ -70,6 +94,18 @@ def _with_required(finding: Finding, before: Mapping[str, Size], after: Mapping[
     return finding._replace(misfit=misfit._replace(required=after[path], changes=changes))
 
 
+def _with_operands(finding: Finding, before: Sequence[Call], after: Sequence[Call]) -> Finding:
+    """The finding with the right forms where two tensors do not go together of which one is shorter elsewhere."""
+    misfit, place = finding.misfit, finding.call
+    if misfit.kind != "operands" or misfit.note != "elementwise" or place < 0:
+        return finding
+    were, are = (tuple(info.shape for info in calls[place].inputs) for calls in (before, after))
+    if were == are or were != misfit.detail["shapes"]:
+        return finding
+    detail = {**misfit.detail, "shapes": are}
+    return finding._replace(misfit=misfit._replace(declared=are[0], required=are[1], detail=detail))
+
+
 def keyed_calls(calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:
     """Every call with what it is in any pass: the n-th call of its path or line."""
     counts: Counter[Any] = Counter()
@@ -81,6 +117,7 @@ def keyed_calls(calls: Iterable[Call]) -> Iterator[tuple[Call, Any]]:
 
 class _Replacement:
     def __init__(self, followed: Followed, seen: Seen, forms: Sequence[Size]) -> None:
+        self._followed = followed
         self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
         self._found = [{key: call for call, key in keyed_calls(recording.calls)} for _, recording in seen]
         self._forms = [(form, [_value(each, form) for each in self._evaluations]) for form in forms]
@@ -131,7 +168,7 @@ class _Replacement:
         plain = next((form for form, values in self._forms if self._fits(values, observed)), None)
         if plain is not None:
             return plain
-        found = self._rounded(observed) or self._cut_off(observed)
+        found = self._rounded(observed) or self._cut_off(observed) or self._fitted(observed)
         if found is not None:
             return found
         # A form that is right at hardly any size says nothing; one that is wrong at some is told with a remark.
@@ -167,14 +204,44 @@ class _Replacement:
 
     def _rounded(self, observed: Sequence[Any]) -> Size | None:
         """A form that is rounded another way, ``⌊(L + 2)/3⌋`` for ``⌊L/3⌋ + 1``, where every remainder was observed."""
-        for whole, step, values in self._quotients:
+        for above, step, values in self._quotients:
             pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
             if any(value is None for value, _ in pairs) or len({value % step for value, _ in pairs}) < step:
                 continue
             for more in range(-step, 2 * step + 1):
                 if all((value + more) // step == there for value, there in pairs):
-                    return sympy.floor((whole + more) / step)
+                    return sympy.floor((above + more) / step)
         return None
+
+    def _fitted(self, observed: Sequence[Any]) -> Size | None:
+        """A fraction or a root of what became a plain number, where that is what was observed at many sizes of it."""
+        times = gcd(*(there for there in observed if there is not None))
+        for base, values in self._bases if times else ():
+            pairs = [
+                (value, there // times) for value, there in zip(values, observed, strict=True) if there is not None
+            ]
+            known = {value for value, _ in pairs}
+            if None in known or len(known) < _LEAST_FITTED_ROOTS:
+                continue
+            if not base.is_Mul and all(isqrt(value) == there for value, there in pairs):
+                return times * sympy.floor(sympy.sqrt(base))
+            if len(known) < _LEAST_FITTED:
+                continue
+            (low, first), (high, last) = min(pairs), max(pairs)
+            slope = Fraction(last - first, high - low).limit_denominator(_LARGEST_FITTED)
+            above, below = slope.numerator, slope.denominator
+            if above < 1 or len({value % below for value in known}) < below:
+                continue
+            for more in range(-2 * below, 2 * below + 1):
+                if all((above * value + more) // below == there for value, there in pairs):
+                    return times * written(whole((above * base + more) / sympy.Integer(below)))
+        return None
+
+    @cached_property
+    def _bases(self) -> list[tuple[Any, list[Any]]]:
+        """What ``forward`` makes plain numbers of, with the values at the sizes that ran."""
+        forms = dict.fromkeys(_made_numbers(self._followed))
+        return [(form, [_value(each, form) for each in self._evaluations]) for form in forms]
 
     @cached_property
     def _quotients(self) -> list[tuple[Any, int, list[Any]]]:
@@ -187,7 +254,7 @@ class _Replacement:
             for numerator, step in (each.args[0].as_numer_denom() for each in floors)
             if step.is_Integer and 1 < step <= _LARGEST_STEP
         ]
-        return [(whole, step, [_value(each, whole) for each in self._evaluations]) for whole, step in found]
+        return [(above, step, [_value(each, above) for each in self._evaluations]) for above, step in found]
 
     def _fits(self, values: Sequence[Any], observed: Sequence[Any]) -> bool:
         return all(there is None or value == there for value, there in zip(values, observed, strict=True))

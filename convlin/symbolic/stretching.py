@@ -8,15 +8,15 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Iterator
 from functools import cached_property
-from itertools import zip_longest
 from typing import Any
 
 import sympy
 
 from convlin.records import Call
+from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.trials import Point, Stretches, Trials, stretched_axes
 from convlin.trace.recording import Recording
 
 
@@ -38,6 +38,8 @@ class Stretching:
 
     def _is_stretched(self, point: Point) -> bool:
         evaluation = self._followed.session.evaluation(point)
+        if self._is_one_again(evaluation):
+            return True
         fixed, doubtful = False, bool(self._refused)
         for one, other in self._pairs:
             try:
@@ -55,8 +57,52 @@ class Stretching:
         agreed = agrees(self._followed, recording, point)
         if _stretches(recording) - self._always:
             return fixed or not agreed
-        # Nothing was seen to be stretched: a view asks for equal sizes, too, and the model went another way here.
-        return fixed and agreed
+        # No call was seen to be stretched: an operation may be, or a view asks for equal sizes, or a slice is shorter.
+        return fixed and agreed and self._stretches_more(point)
+
+    def _is_one_again(self, evaluation: Evaluation) -> bool:
+        """Whether a size is 1 that was stretched at the sample, where the pass in letters saw nothing but a 1."""
+        for size in self._ones:
+            try:
+                if evaluation(size) == 1:
+                    return True
+            except (NotImplementedError, ArithmeticError):
+                continue
+        return False
+
+    @cached_property
+    def _ones(self) -> tuple[Any, ...]:
+        """What depends on the letters, was found to be 1 at the sample, and had to be: it was stretched there."""
+        return tuple(size for size in dict.fromkeys(_found_one(self._followed)) if self._had_to_be_one(size))
+
+    def _had_to_be_one(self, size: Any) -> bool:
+        """Whether an operation refuses the size next to a 1 that it stretches at the sample."""
+        batch = self._followed.plan.batch_size
+        beside = {name: each + (name != batch) for name, each in self._followed.sample.items()}
+        try:
+            if self._followed.session.evaluation(beside)(size) == 1:
+                return False
+        except (NotImplementedError, ArithmeticError):
+            return False
+        there = self._trials.stretched(beside)
+        if there is None or there.finished or not there.seen or self._at_sample is None:
+            return False
+        place = len(there.seen) - 1
+        if place >= len(self._at_sample.seen):
+            return False
+        (function, axes), (refused, others) = self._at_sample.seen[place], there.seen[place]
+        return function == refused and not set(axes) <= set(others)
+
+    @cached_property
+    def _at_sample(self) -> Stretches | None:
+        return self._trials.stretched(self._followed.sample)
+
+    def _stretches_more(self, point: Point) -> bool:
+        """Whether more operations stretch a size of 1 at ``point`` than at the sample; also where that is unknown."""
+        there, sample = self._trials.stretched(point), self._at_sample
+        if there is None or sample is None or not there.finished:
+            return True
+        return sum(len(axes) for _, axes in there.seen) > sum(len(axes) for _, axes in sample.seen)
 
     @cached_property
     def _makes_numbers(self) -> bool:
@@ -81,8 +127,7 @@ def _stretches(recording: Recording) -> frozenset[Hashable]:
     """The functions that were given a size of 1 where another tensor had a larger one."""
     found = set()
     for call in recording.calls:
-        columns = zip_longest(*(reversed(info.shape) for info in call.inputs), fillvalue=1)
-        if call.is_function and any(1 in sizes and set(sizes) != {1} for sizes in columns):
+        if call.is_function and stretched_axes(info.shape for info in call.inputs):
             found.add(_function(call))
     return frozenset(found)
 
@@ -104,3 +149,13 @@ def _equal_pairs(followed: Followed) -> Iterator[tuple[Any, Any]]:
             relation = relation.args[0].negated if isinstance(relation.args[0], sympy.Ne) else relation
         if isinstance(relation, sympy.Eq) and not any(side in (0, 1) for side in relation.args):
             yield relation.lhs, relation.rhs
+
+
+def _found_one(followed: Followed) -> Iterator[Any]:
+    """What depends on the letters and was found to be 1 by a function of PyTorch's."""
+    for decision in followed.session.decisions:
+        asked = decision.condition
+        if not decision.own and not decision.direct and isinstance(asked, sympy.Eq) and 1 in asked.args:
+            size = asked.lhs if asked.rhs == 1 else asked.rhs
+            if followed.session.names_in(size):
+                yield size

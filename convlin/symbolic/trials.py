@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
+from itertools import zip_longest
 from math import inf
 from typing import Any
 
@@ -13,14 +14,16 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from convlin._util.gc_pause import paused
+from convlin._util.quiet import quiet
 from convlin._util.torch_private import TorchDispatchMode, compiling
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry, with_integers
 from convlin.inputs import Plan
 from convlin.module_tree import parameters_of, walk
 from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
-from convlin.records import Shape
+from convlin.records import Shape, Size
 from convlin.symbolic.caches import forgetting
+from convlin.symbolic.limits import Limits
 from convlin.tensors import describe, map_tensors
 from convlin.trace.eager import as_written
 from convlin.trace.forward_pass import one_pass, prepared
@@ -32,7 +35,8 @@ from convlin.untouched import untouched
 Point = Mapping[str, int]
 """A size for every letter."""
 
-#: Elements of all tensors that a run may make, and all real runs together: nothing here depends on the clock.
+#: Elements of all tensors that a run may make, and all real runs together.  All of these are for the usual number of
+#: trials, and in proportion to it where another is asked for.
 _MOST_ELEMENTS = 200e6
 _MOST_ELEMENTS_TOGETHER = 1e9
 _MOST_ELEMENTS_ON_META = 5e8
@@ -46,6 +50,33 @@ MOST_FUNCTIONS = 5_000
 _MOST_STEPS_TOGETHER = 120_000
 #: Of the passes that were recorded so many calls together are kept, for whoever asks for the same sizes again.
 _MOST_CALLS_KEPT = 20_000
+
+
+class Stretches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch declares it
+    """Notes of every operation on elements whether a tensor has a size of 1 where another has a larger one."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[tuple[str, tuple[int, ...]]] = []
+        """The operations in the order of their calls, with the axes that are stretched; the last may have raised."""
+        self.finished = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if torch.Tag.pointwise in func.tags:
+            self.seen.append((str(func), stretched_axes(arg.shape for arg in args if isinstance(arg, Tensor))))
+        return func(*args, **(kwargs or {}))
+
+
+def stretched_axes(shapes: Iterable[Sequence[Size]]) -> tuple[int, ...]:
+    """The axes, counted from the last, along which one of the shapes has a size of 1 or none, and another a larger one.
+
+    >>> stretched_axes([(1, 4, 7, 1), (4, 7, 7)])
+    (-1,)
+    """
+    columns = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
+    return tuple(-1 - place for place, sizes in enumerate(columns) if 1 in sizes and set(sizes) != {1})
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +122,7 @@ class Trials:
         batch: Any,
         cost: Callable[[Point], float] = lambda point: 0,
         *,
+        limits: Limits | None = None,
         loops: bool = False,
         gradients: bool = False,
         most: int = MOST_FUNCTIONS,
@@ -99,6 +131,7 @@ class Trials:
 
         A run stops where it calls ``most`` functions.
         """
+        self.limits = limits = limits or Limits()
         self._model = model
         self._nodes = walk(model)
         self._modules = [node.module for node in self._nodes]
@@ -108,13 +141,15 @@ class Trials:
         self._plan = plan
         self._mode = mode
         self._batch = batch
-        self._left = _MOST_ELEMENTS_TOGETHER
+        self._left = float(limits.scaled(_MOST_ELEMENTS_TOGETHER))
         self._steps = 0
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._points: dict[tuple[int, ...], Point] = {}
         self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
         self._elements_at: dict[tuple[int, ...], float] = {}
         self._calls_kept = 0
+        self.stopped: dict[tuple[int, ...], Point] = {}
+        """The sizes at which a quick pass did not go through."""
         self._runs = 0
         # Most functions take longer there than on a few numbers, and a loop calls thousands.
         self._meta = plan.device.type != "meta" and not loops
@@ -165,7 +200,7 @@ class Trials:
         known = self._known(point, real=True)
         if known is not None:
             return known.passed
-        if self._plan.device.type == "meta" or self._is_spent or self._cost(point) > _MOST_ELEMENTS:
+        if self._plan.device.type == "meta" or self._is_spent or self._is_large(point, _MOST_ELEMENTS):
             return None
         self._left -= self._cost(point)
         try:
@@ -175,7 +210,8 @@ class Trials:
         except Exception as error:
             if not is_resource(error):
                 raise
-            self._left = 0.0
+            self.limits.meet("needs more memory than there is", point)
+            self._left = -inf
             return None
         on_meta = self._known(point, real=False)
         if on_meta is not None and on_meta.passed and not trial.passed:
@@ -184,7 +220,23 @@ class Trials:
 
     @property
     def _is_spent(self) -> bool:
-        return self._left <= 0 or self._steps > _MOST_STEPS_TOGETHER
+        if -inf < self._left <= 0:
+            self.limits.meet(f"all runs together made {self.limits.scaled(_MOST_ELEMENTS_TOGETHER):,} elements")
+        return self._left <= 0 or self._has_called_enough
+
+    @property
+    def _has_called_enough(self) -> bool:
+        most = self.limits.scaled(_MOST_STEPS_TOGETHER)
+        if self._steps > most:
+            self.limits.meet(f"all runs together called {most:,} modules and functions")
+        return self._steps > most
+
+    def _is_large(self, point: Point, most: float) -> bool:
+        """Whether a run makes too many elements."""
+        most = self.limits.scaled(most)
+        if self._cost(point) > most:
+            self.limits.meet(f"makes more than {most:,} elements", point)
+        return self._cost(point) > most
 
     def _is_cheap(self, point: Point) -> bool:
         """Whether a real run, which tells more, takes no longer than one on the meta device."""
@@ -195,10 +247,10 @@ class Trials:
 
         That is a run whose size nothing but its being large asks for: it is held to less than one at an end.
         """
-        if self._steps > _MOST_STEPS_TOGETHER:
+        if self._has_called_enough:
             return False
         if for_real:
-            most = min(_MOST_ELEMENTS_FAR, self._left / 4)
+            most = min(self.limits.scaled(_MOST_ELEMENTS_FAR), self._left / 4)
             if self._cost(point) > most:
                 return False
             # What is seen between the layers is not all: an attention makes a weight for every two positions.
@@ -206,7 +258,19 @@ class Trials:
                 return not self._meta or self._elements(point) <= most
             except TooManyCalls:
                 return False
-        return self._cost(point) <= (_MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
+        return not self._is_large(point, _MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
+
+    def stretched(self, point: Point) -> Stretches | None:
+        """The operations of a run at these sizes that stretch a size of 1; None where no run can be made."""
+        if not self.affordable(point):
+            return None
+        noting = Stretches()
+        try:
+            recording = self._recorded(point, on_meta=self._meta and not self._is_cheap(point), counting=noting)
+        except TooManyCalls:
+            return None
+        noting.finished = recording.failure is None
+        return noting
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
@@ -214,14 +278,18 @@ class Trials:
             recording = self._recording(point, on_meta=self._meta and not self._is_cheap(point))
         except TooManyCalls:
             return None
-        return recording if recording.failure is None else None
+        if recording.failure is None:
+            return recording
+        self.stopped.setdefault(tuple(point.values()), dict(point))
+        return None
 
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
-        retry = Retry(self._moved() if self._meta else self._plan, careful=True, gradients=self._gradients)
+        on_meta = self._meta and not self._is_cheap(point)
+        retry = Retry(self._moved() if on_meta else self._plan, careful=True, gradients=self._gradients)
         for _ in range(MOST_PASSES):
             try:
-                recording, state = self._passed(retry, point, on_meta=self._meta)
+                recording, state = self._passed(retry, point, on_meta=on_meta)
             except TooManyCalls:
                 return None
             following = next_retry(retry, recording, state)
@@ -250,15 +318,16 @@ class Trials:
                 self._plan = better
         return None
 
-    def _recorded(self, point: Point, *, on_meta: bool, counting: Elements | None = None) -> Recording:
+    def _recorded(self, point: Point, *, on_meta: bool, counting: TorchDispatchMode | None = None) -> Recording:
         retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
         return self._passed(retry, point, on_meta=on_meta, counting=counting)[0]
 
     def _passed(
-        self, retry: Retry, point: Point, *, on_meta: bool, counting: Elements | None = None
+        self, retry: Retry, point: Point, *, on_meta: bool, counting: TorchDispatchMode | None = None
     ) -> tuple[Recording, State]:
         plan = retry.plan
         with ExitStack() as stack:
+            stack.enter_context(quiet())
             if on_meta:
                 # Without bytes there is little to collect, and much to look through: PyTorch's compiler and sympy.
                 stack.enter_context(paused())
@@ -274,11 +343,13 @@ class Trials:
                 careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
                 batch_added=plan.adds_batch, suspects=retry.suspects, keeper=keeper, most_functions=self._most,
             )  # fmt: skip
-            stack.callback(self._count, state)
+            stack.callback(self._count, state, point)
             return one_pass(self._model, plan, state, dict(point), nodes=self._nodes), state
 
-    def _count(self, state: State) -> None:
+    def _count(self, state: State, point: Point) -> None:
         self._steps += state.functions + len(state.recording.calls)
+        if state.functions > self._most:
+            self.limits.meet(f"calls more than {self._most:,} functions", point)
 
     def _elements(self, point: Point) -> float:
         """Of all tensors that a pass on the meta device makes, those inside an attention too."""
@@ -349,7 +420,7 @@ class Trials:
             stack.enter_context(torch.enable_grad() if self._gradients else torch.no_grad())
             state = State(keeper=keeper, most_functions=self._most)
             stack.enter_context(Between(state))
-            stack.callback(self._count, state)
+            stack.callback(self._count, state, point)
             try:
                 args, kwargs = self._plan.make(dict(point))
                 output = self._model(*args, **kwargs)
