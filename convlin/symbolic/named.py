@@ -9,6 +9,7 @@ import sympy
 import torch
 from torch import nn
 
+from convlin._util.quiet import quiet
 from convlin.diagnosis import in_processes, time_axis, unregistered
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
@@ -42,6 +43,7 @@ _ELSEWHERE = (187, 92, 13)
 _MOST_ELSEWHERE = 24
 
 
+@quiet()  # what a model warns of there is about sizes that nobody gave
 def observe_named(
     model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (), *, trials: int = TRIALS
 ) -> Outcome:

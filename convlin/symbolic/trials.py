@@ -14,7 +14,6 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
 from convlin._util.gc_pause import paused
-from convlin._util.quiet import quiet
 from convlin._util.torch_private import TorchDispatchMode, compiling
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry, with_integers
 from convlin.inputs import Plan
@@ -327,7 +326,6 @@ class Trials:
     ) -> tuple[Recording, State]:
         plan = retry.plan
         with ExitStack() as stack:
-            stack.enter_context(quiet())
             if on_meta:
                 # Without bytes there is little to collect, and much to look through: PyTorch's compiler and sympy.
                 stack.enter_context(paused())
