@@ -6,6 +6,7 @@ import functools
 import random
 import re
 import sys
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -693,3 +694,25 @@ def test_chains_of_convolutions_fold_to_the_same_numbers() -> None:
                 number = (number + 2 * padding - kernel) // stride + 1
             assert form.subs({"H": size}) == number
             assert Evaluation({H: size})(form) == number
+
+
+class Warns(nn.Module):
+    """A loss that warns of each size it is given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv(x)
+        return F.mse_loss(y, y.mean((2, 3), keepdim=True))
+
+
+def test_nothing_is_heard_of_the_sizes_that_are_tried() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        summary = summarize(Warns(), (3, "H", "W"))
+    assert summary.accepts is not None
+    assert summary.accepts.text == "H, W any"
+    with pytest.warns(UserWarning, match="target size"):
+        Warns()(torch.zeros(1, 3, 5, 5))
