@@ -54,3 +54,14 @@ def test_a_product_stays_one(tmp_path: Path, number: str, constant: str, fixed: 
     path.write_bytes(made)
     assert fixed in path.read_text()
     load_file(path).Net()(torch.zeros(1, 3, 32, 32))
+
+
+def test_a_product_stays_one_behind_a_flatten_that_is_to_be_written(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    text = textwrap.dedent(PROGRAM).format(number="16 * 4 * 4", constant="")
+    path.write_text(text.replace("torch.flatten(self.pool(self.conv(x)), 1)", "self.pool(self.conv(x))"))
+    flatten, number = problems = summarize(load_file(path).Net(), (3, 32, 32)).problems
+    assert (flatten.kind, number.fix) == ("structure", "self.fc = nn.Linear(16 * 6 * 7, 10)")
+    (made,) = apply([edit for problem in problems for edit in problem.edits]).values()
+    path.write_bytes(made)
+    load_file(path).Net()(torch.zeros(1, 3, 32, 32))

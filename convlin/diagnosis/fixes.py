@@ -204,7 +204,10 @@ def written(changes: Mapping[str, Any]) -> dict[str, str]:
 
 def in_factors(changes: Mapping[str, str], finding: Finding, recording: Recording) -> dict[str, str]:
     """The changes, with the number of a Linear behind a flatten as channels and sizes of the map."""
-    mapped = flattened_map(recording, finding) if "in_features" in changes else None
+    if "in_features" not in changes:
+        return dict(changes)
+    flattened = finding.misfit.detail.get("flattened")  # by the edit that goes with it
+    mapped = finding.inputs[0].shape[1:] if flattened else flattened_map(recording, finding)
     if mapped is None or not all(isinstance(size, int) for size in mapped):
         return dict(changes)
     if prod(mapped) != finding.misfit.required:
