@@ -22,9 +22,14 @@ def largest_input(model: Resized, finding: Finding) -> Spatial | None:
             (each.path, each.misfit.kind) == (finding.path, finding.misfit.kind) for each in there.findings
         )
 
-    refused, taken = given[0], given[0] // 2
-    while taken and lacks(taken):
-        refused, taken = taken, taken // 2
+    # An index that is counted grows as the length does.
+    guess = given[0] * finding.misfit.declared // finding.misfit.required
+    if 0 < guess < given[0] and not lacks(guess):
+        taken, refused = guess, guess + 1 if lacks(guess + 1) else given[0]
+    else:
+        refused, taken = given[0], given[0] // 2
+        while taken and lacks(taken):
+            refused, taken = taken, taken // 2
     while taken and refused - taken > 1:
         middle = (taken + refused) // 2
         taken, refused = (taken, middle) if lacks(middle) else (middle, refused)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
 
@@ -32,6 +32,8 @@ class Resized:
     mode: str
     of_sequence: bool = False
     """What changes is the length of a sequence of features, ``(L, C)``, and not what lies behind the channels."""
+    _records: dict[Spatial, Recording] = field(default_factory=dict, init=False, repr=False, compare=False)
+    """What passes that came to their end showed: several questions are asked of one."""
 
     @cached_property
     def given(self) -> Spatial | None:
@@ -95,9 +97,15 @@ class Resized:
 
     def record(self, size: Spatial) -> Recording:
         """What a careful pass at another size shows; the model is left as it was."""
+        known = self._records.get(size)
+        if known is not None:
+            return known
         other = self.plan_at(size)
         with quiet(), untouched(self.model) as keeper, prepared(self.model, other, self.mode):
-            return one_pass(self.model, other, State(careful=True, batch_added=other.adds_batch, keeper=keeper))
+            found = one_pass(self.model, other, State(careful=True, batch_added=other.adds_batch, keeper=keeper))
+        if found.failure is None:  # an error would keep what the pass held
+            self._records[size] = found
+        return found
 
     def runs(self, size: Spatial) -> bool:
         """Whether a pass at ``size`` reaches the end with all tensors going together.
