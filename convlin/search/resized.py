@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any
@@ -12,6 +13,7 @@ from torch import Tensor, nn
 from convlin._util.quiet import quiet
 from convlin.inputs import Dummy, Plan
 from convlin.module_tree import modules_of
+from convlin.ops.fake_shapes import KnownSizes
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Recording
 from convlin.trace.state import State
@@ -101,7 +103,9 @@ class Resized:
         if known is not None:
             return known
         other = self.plan_at(size)
-        with quiet(), untouched(self.model) as keeper, prepared(self.model, other, self.mode):
+        # A recurrent layer goes step by step on the meta device.
+        known_sizes = KnownSizes() if other.device.type == "meta" else nullcontext()
+        with quiet(), untouched(self.model) as keeper, prepared(self.model, other, self.mode), known_sizes:
             found = one_pass(self.model, other, State(careful=True, batch_added=other.adds_batch, keeper=keeper))
         if found.failure is None:  # an error would keep what the pass held
             self._records[size] = found
