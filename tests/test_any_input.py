@@ -73,3 +73,20 @@ def test_whatever_is_given(seed: int, tmp_path: Path) -> None:
             assert not frames[-1].filename.startswith(HERE), told
             assert any(frame.filename == str(path) for frame in frames), told
         assert difference(before, snapshot(model)) == []
+
+
+class AddsThree(torch.nn.Module):
+    """Three numbers go together with one feature alone."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = torch.nn.Linear(4, 4)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(x) + torch.zeros(3)
+
+
+@pytest.mark.parametrize("given", [("B", 4), (5, 4), ("H", "W", 4)])
+def test_a_letter_in_front_of_the_features_is_a_size_like_others(given: tuple[int | str, ...]) -> None:
+    (problem,) = summarize(AddsThree(), given).problems
+    assert "4 and 3" in problem.message
