@@ -187,13 +187,15 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     best = Confirmed(followed, trials)
     if followed.recording.failure is not None:
         return best
+    near = [*turning_points(followed, _MOST_TURNING), *_small_points(followed, _SMALL_AT_FIRST)]
+    if followed.recording.findings:  # the small ones first: they cost least, and what is shorter there may fit
+        near = [*_small_points(followed, (2,)), *near]
+        near.sort(key=lambda point: sum(point.values()))
+        best.look_at(near)
     if questions(followed):
         points = [*_points(followed, _OFFSETS), followed.sample]
         best.look_at(points)
         best.look_at(_other_ways(followed, points))
-    near = [*turning_points(followed, _MOST_TURNING), *_small_points(followed, _SMALL_AT_FIRST)]
-    if followed.recording.findings:  # the small ones first: they cost least
-        near.sort(key=lambda point: sum(point.values()))
     best.look_at(point for point in near if point not in best.points)
     if not best.seen:
         best.look_at(_where_equations_hold(followed))

@@ -224,6 +224,10 @@ def _short_loops(model: nn.Module, plan: Plan, mode: str, passes: Passes) -> dic
     if steps is None or steps < _MANY_STEPS:
         return {}
     short = {}
+    if len(names) > 1:
+        all_short = trials.steps({**sample, **dict(zip(names, _SHORT_SAMPLES, strict=False))})
+        if all_short is not None and all_short + _MANY_STEPS > steps:  # no letter makes a difference
+            return {}
     for name, size in zip(names, _SHORT_SAMPLES, strict=False):
         there = trials.steps({**sample, name: size})
         if there is not None and there + _MANY_STEPS <= steps:

@@ -164,14 +164,14 @@ def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
     """
     followed = checked.followed
     findings = followed.recording.findings
-    if accepts is not None:
+    if findings and accepts is not None:
         # The model was run there: nothing that fits at these sizes is wrong.
         batch = {
             str(name): batches.fitting(followed) for name in (followed.plan.batch_size,) if name in followed.sample
         }
         taken = {**followed.sample, **batch, **{found.name: found.minimum for found in accepts.sizes}}
         findings = [finding for finding in findings if not _fits(followed, finding, taken)]
-        findings = _still_there(findings, checked.stood_in(taken))
+        findings = _still_there(findings, checked.stood_in(taken)) if findings else []
     if findings:
         findings = _still_there(findings, checked.without_a_mistake())
     demanded = [tuple(demands(finding)) for finding in findings]
