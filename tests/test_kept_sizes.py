@@ -11,7 +11,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import summarize
+from convlin import Summary, summarize
 from convlin.records import ClaimKind, Evidence
 from tests.claims import hold
 
@@ -296,3 +296,9 @@ def test_functions_that_take_tensors_cell_by_cell_say_what_differs(
     assert "4 and 5" in first.message
     # Behind it the sizes are a guess, and nothing is told of the head.
     assert len(problems) == 1
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.model.__name__}-{case.given}")
+def test_what_is_told_is_written_and_read_back(case: Kept) -> None:
+    summary = summarize(case.model(), tuple(case.make(case.given).shape[1:]))
+    assert Summary.from_json(summary.to_json()).problems[0].claims == summary.problems[0].claims

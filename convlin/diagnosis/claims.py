@@ -53,12 +53,12 @@ def _meeting(recording: Recording, finding: Finding, model: Resized) -> tuple[Cl
             continue
         told = Ends(*map(each.whole, met))
         if not all(map(each.is_right, met)):
-            return (Claim(ClaimKind.JOINS, f"with {_inputs(*told)} they go together", Evidence.RUN, told),)
+            return (Claim(ClaimKind.JOINS, f"with {_inputs(*told)} they go together", Evidence.RUN, tuple(told)),)
         less = tuple(size - 1 for size in met.smallest)
         if min(less) > 0 and each.is_right(less):
             return (_largest(told.largest),)
         passes = "passes" if met.smallest == met.largest else "pass"
-        return (Claim(ClaimKind.PASSES, f"{_inputs(*told)} {passes}", Evidence.RUN, told),)
+        return (Claim(ClaimKind.PASSES, f"{_inputs(*told)} {passes}", Evidence.RUN, tuple(told)),)
     return ()
 
 
@@ -78,7 +78,7 @@ def _fits(what: str, ends: Ends) -> Claim:
     of = "an input of length" if len(ends.smallest) == 1 else "an input of"
     smallest, largest = map(times, ends)
     span = smallest if smallest == largest else f"{smallest} to {largest}"
-    return Claim(ClaimKind.FITS, f"{what} {of} {span}", Evidence.RUN, ends)
+    return Claim(ClaimKind.FITS, f"{what} {of} {span}", Evidence.RUN, tuple(ends))
 
 
 def _joining(model: Resized, finding: Finding) -> tuple[Claim, ...]:
