@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from math import prod
 
@@ -10,6 +10,9 @@ from convlin.ops.catalog import OPS
 from convlin.search.fitting import fitting_inputs
 from convlin.search.resized import LARGEST, Resized, Spatial, with_axis
 from convlin.trace.recording import Finding, Recording
+
+#: Where so many sizes are large enough and tensors do not go together, a larger one is no answer.
+_MOST_IN_VAIN = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +61,7 @@ def _smallest_to_the_end(model: Resized, recording: Recording) -> tuple[Spatial,
             known[size] = model.runs(size)
         return known[size]
 
-    enough = _enlarged(given, passes)
+    enough = _enlarged(given, passes, model.ends)
     if enough is None:
         return None
     required = list(enough)
@@ -81,21 +84,18 @@ def _stopped_in_feature_map(recording: Recording) -> bool:
     return recording.rule(failure.call).makes_feature_map or OPS.called(function).makes_feature_map
 
 
-def _enlarged(given: Spatial, passes: Callable[[Spatial], bool]) -> Spatial | None:
-    """A size that passes: the given one, doubled until it does."""
-    side = max(given)
-    for _ in _doublings():
+def _enlarged(given: Spatial, passes: Callable[[Spatial], bool], ends: Callable[[Spatial], bool]) -> Spatial | None:
+    """A size that passes: the given one, doubled until it does; None where larger ones do not, and get to the end."""
+    side, reached = max(given), 0
+    while reached < _MOST_IN_VAIN:
         side *= 2
         size = tuple(max(side, value) for value in given)
         if prod(size) > LARGEST:
             return None
         if passes(size):
             return size
+        reached += ends(size)
     return None
-
-
-def _doublings() -> Iterator[int]:
-    return iter(range(20))
 
 
 def _smallest(passes: Callable[[Spatial], bool], size: Spatial, axis: int) -> int:
