@@ -497,3 +497,18 @@ def test_a_size_that_a_single_row_is_stretched_for_is_not_accepted() -> None:
     """Of 9×9 a single row is left, which all 33 rows of the table are added to: nobody means that."""
     made = case_of_any(36)
     assert summarize(made.model, (CHANNELS, *made.letters)).accepts is None
+
+
+@pytest.mark.parametrize(
+    ("seed", "make", "told"),
+    [
+        (5696, case, "are what runs have in common, tried at 19 sizes, L from 47 to 896"),
+        (8596, case_of_any, "few ran: those in letters are right at H = 1120"),
+    ],
+)
+def test_forms_that_few_runs_bear_out_say_at_which_sizes(seed: int, make: Callable[[int], Case], told: str) -> None:
+    """Both are wrong at a size that was not among these."""
+    made = make(seed)
+    summary = summarize(made.model, (4, *made.letters))
+    assert summary.accepts is None
+    assert any(told in remark for remark in summary.report.remarks)

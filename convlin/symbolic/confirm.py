@@ -9,7 +9,7 @@ from typing import Any
 import sympy
 import torch
 
-from convlin.records import Size
+from convlin.records import Shape, Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed, turned
@@ -63,6 +63,8 @@ class Confirmed:
         """How many sizes had been seen when the forms were repaired."""
         self.has_unknown = False
         """Whether there are sizes for which no form was found."""
+        self.is_fitted = False
+        """Whether a form is not that of the pass, but one that runs have in common."""
 
     def look_at(self, points: Iterable[Point]) -> None:
         """Run the model at each of ``points`` where it runs, and compare; no more often than is right for its calls."""
@@ -306,7 +308,12 @@ def _with_right_forms(of: Confirmed, best: Confirmed, forms: Sequence[Size], tri
     for point, recording in found.seen:
         found.compare(point, recording)
     found.has_unknown |= _unknown(found.followed) > _unknown(best.followed)
+    found.is_fitted = of.is_fitted or _forms(found.followed) != _forms(of.followed)
     return found
+
+
+def _forms(followed: Followed) -> list[tuple[Shape, ...]]:
+    return [call.output_shapes for call in followed.recording.calls]
 
 
 def _rows(followed: Followed) -> set[Hashable]:

@@ -274,6 +274,10 @@ def _is_one_size(accepts: Accepts | None) -> bool:
     return accepts is not None and all(found.exact is not None for found in accepts.sizes)
 
 
+#: Forms that were right at so many sizes are told without a word of these.
+_FEW = 4
+
+
 def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     """Where the closed forms hold, if that is not everywhere."""
     if checked.has_unknown:
@@ -292,7 +296,7 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
         yield f"the sizes in letters come from one pass, at {written(checked.followed.sample)}: no other size ran"
     if not checked.wrong:
         if not _is_one_size(accepts):
-            yield from _tried(checked)
+            yield from _tried(checked, accepts)
         return
     point = ", ".join(f"{name} = {size}" for name, size in checked.wrong[0].items())
     places = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
@@ -300,21 +304,28 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
 
 
-def _tried(checked: Confirmed) -> Iterator[str]:
-    """At which sizes the forms were seen to be right, where they come of numbers that only a run tells."""
+def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
+    """At which sizes the forms were seen to be right, where they come of what only a run tells."""
+    points = [*checked.right, checked.followed.sample]
+    names = [name for name in checked.followed.plan.names if name != checked.followed.plan.batch_size]
+    if not checked.right or not names:
+        return
+    sizes = {name: sorted(point[name] for point in points) for name in names}
+    spans = ", ".join(
+        f"{name} from {each[0]} to {each[-1]}" if each[0] < each[-1] else f"{name} = {each[0]}"
+        for name, each in sizes.items()
+    )
+    count = len({tuple(point.values()) for point in points})
+    tried = f"{count} sizes, {spans}" if count > 1 else spans
     places = dict.fromkeys(
         decision.where.text for decision in questions(checked.followed) if decision.is_number and decision.where
     )
-    points = [*checked.right, checked.followed.sample]
-    if places and checked.right:
-        names = [name for name in checked.followed.plan.names if name != checked.followed.plan.batch_size]
-        sizes = {name: sorted(point[name] for point in points) for name in names}
-        spans = ", ".join(f"{name} from {each[0]} to {each[-1]}" for name, each in sizes.items())
-        count = len({tuple(point.values()) for point in points})
-        yield (
-            f"forward makes a plain number of a size ({', '.join(places)}): what comes of it was tried at "
-            f"{count} sizes, {spans}"
-        )
+    if places:
+        yield f"forward makes a plain number of a size ({', '.join(places)}): what comes of it was tried at {tried}"
+    elif checked.is_fitted and accepts is None:
+        yield f"the sizes in letters are what runs have in common, tried at {tried}"
+    elif accepts is None and count < _FEW and asked(checked.followed):
+        yield f"of the sizes that were tried few ran: those in letters are right at {tried}"
 
 
 def _usual(followed: Followed) -> Iterator[Point]:
