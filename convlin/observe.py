@@ -87,7 +87,7 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
         # Another order of the axes is one explanation, another size of the layer is the other: fewer mistakes decide.
         found = Suspects(in_order=outcome.reordered)
         other = _observed_again(model, plan, mode, hints, flops=flops, found=found)
-        if other.error is None and len(other.report.problems) < len(outcome.report.problems):
+        if other.error is None and _mistakes(other) < _mistakes(outcome):
             outcome = other
         elif other.error is None:
             from convlin.diagnosis.two_readings import with_other_reading
@@ -109,6 +109,11 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     from convlin.diagnosis.problems import batch_in_shape
 
     return outcome._replace(report=replace(outcome.report, problems=(batch_in_shape(outcome.report, taken),)))
+
+
+def _mistakes(outcome: Outcome) -> tuple[bool, int]:
+    """How much is wrong in one reading: a pass that stops has not seen what comes behind."""
+    return not outcome.report.completed, len(outcome.report.problems)
 
 
 def _note(model: nn.Module, plan: Plan, mode: str, hints: Hints, outcome: Outcome) -> str:

@@ -879,3 +879,23 @@ def test_an_exported_program_has_rows() -> None:
     expected = [tuple(net[: index + 1](given).shape) for index in range(4)]
     assert [shape for shape in expected if shape in made] == expected
     assert summary.report.made_by[0].is_made
+
+
+class AsManySteps(nn.Module):
+    """Declares as many channels as the signal has steps; with its axes in another order the next kernel is too long."""
+
+    def __init__(self, channels: int, features: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv1d(channels, 4, 3, 2), nn.Conv1d(4, 4, 3)
+        self.head = nn.Linear(features, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.second(self.first(x)).mean(2))
+
+
+def test_a_reading_in_which_the_pass_stops_is_not_the_one_with_fewer_mistakes() -> None:
+    problems = summarize(AsManySteps(64, 7), (6, 64)).problems
+    assert [(problem.path, problem.required) for problem in problems] == [("first", 6), ("head", 4)]
+    assert AsManySteps(6, 4)(torch.zeros(2, 6, 64)).shape == (2, 5)
+    with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
+        AsManySteps(64, 7)(torch.zeros(2, 64, 6))
