@@ -302,3 +302,23 @@ def test_functions_that_take_tensors_cell_by_cell_say_what_differs(
 def test_what_is_told_is_written_and_read_back(case: Kept) -> None:
     summary = summarize(case.model(), tuple(case.make(case.given).shape[1:]))
     assert Summary.from_json(summary.to_json()).problems[0].claims == summary.problems[0].claims
+
+
+class FixedView(nn.Module):
+    """A view that takes one length alone, in front of a Linear that is wrong there."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv1d(2, 4, 3, 2, 1), nn.Linear(features, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.conv(x).view(-1, 4 * 16))
+
+
+def test_no_input_is_right_for_a_layer_that_it_does_not_get_to() -> None:
+    (problem,) = summarize(FixedView(256), (2, 32)).problems
+    assert (problem.required, problem.claims) == (64, ())
+    FixedView(64)(torch.zeros(1, 2, 32))
+    for length in (127, 128):
+        with pytest.raises(RuntimeError):
+            FixedView(256)(torch.zeros(3, 2, length + 1))

@@ -24,10 +24,22 @@ def fitting_inputs(model: Resized, recording: Recording, finding: Finding) -> En
         return None
     number = Number(declared, required, lambda there: there.required.get(finding.path))
     if mapped is not None:
-        return _ends(model, number, of_flattened(given, mapped, declared))
-    if not comes_of_sizes(recording, finding.source):
+        ends = _ends(model, number, of_flattened(given, mapped, declared))
+    elif comes_of_sizes(recording, finding.source):
+        ends = _ends(model, number, of_any(given))
+    else:
         return None
-    return _ends(model, number, of_any(given))
+    known = frozenset(map(_sign, recording.findings))
+    # What does not fit in front of it there, and fits now, stood in: it is not right for that input.
+    if ends is None or any(_in_front(model.record(size), finding) - known for size in set(ends)):
+        return None
+    return ends
+
+
+def _in_front(recording: Recording, of: Finding) -> frozenset[tuple[Any, ...]]:
+    """What does not fit in front of the first call of a layer."""
+    last = next((index for index, call in enumerate(recording.calls) if call.path == of.path), len(recording.calls))
+    return frozenset(_sign(each) for each in recording.findings if each.call < last)
 
 
 def inputs_that_meet(model: Resized, recording: Recording, finding: Finding) -> Ends | None:
