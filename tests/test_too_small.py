@@ -174,3 +174,8 @@ def test_lengths_that_fit_are_told_of_inputs_without_channels(
     assert all(map(runs, ends))
     assert not runs(ends[0] - 1)
     assert len(ends) == 1 or not runs(ends[1] + 1)
+
+
+def test_an_input_of_no_size_at_all_comes_to_an_answer() -> None:
+    (problem,) = summarize(nn.Sequential(nn.Conv1d(2, 3, 3), nn.Conv1d(3, 3, 3)), torch.zeros(1, 2, 0)).problems
+    assert problem.kind in ("too_small", "error")

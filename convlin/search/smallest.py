@@ -86,7 +86,7 @@ def _stopped_in_feature_map(recording: Recording) -> bool:
 
 def _enlarged(given: Spatial, passes: Callable[[Spatial], bool], ends: Callable[[Spatial], bool]) -> Spatial | None:
     """A size that passes: the given one, doubled until it does; None where larger ones do not, and get to the end."""
-    side, reached = max(given), 0
+    side, reached = max(*given, 1), 0  # a size of 0 is no larger twice
     while reached < _MOST_IN_VAIN:
         side *= 2
         size = tuple(max(side, value) for value in given)
