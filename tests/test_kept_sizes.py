@@ -322,3 +322,29 @@ def test_no_input_is_right_for_a_layer_that_it_does_not_get_to() -> None:
     for length in (127, 128):
         with pytest.raises(RuntimeError):
             FixedView(256)(torch.zeros(3, 2, length + 1))
+
+
+class NotEverySize(nn.Module):
+    """A part of a table for six windows of four steps; a length that leaves 1 over is refused."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.table = nn.Conv1d(4, 8, 4, 4), nn.Parameter(torch.zeros(8, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        channels = 3 if x.size(2) % 4 == 1 else 4
+        x = self.conv(torch.cat([x, x.new_zeros(x.size(0), channels, 4)], 2))
+        return x + self.table[:, : x.size(2)]
+
+
+def test_a_larger_input_that_passes_is_no_end() -> None:
+    model = NotEverySize()
+    (problem,) = summarize(model, (4, 40)).problems
+    (claim,) = problem.claims
+    assert claim.kind is ClaimKind.PASSES
+    assert "largest" not in problem.message
+    for size in claim.inputs:
+        model(_signal(*size))
+    model(_signal(22))
+    with pytest.raises(RuntimeError):
+        model(_signal(21))

@@ -55,11 +55,16 @@ def _meeting(recording: Recording, finding: Finding, model: Resized) -> tuple[Cl
         if not all(map(each.is_right, met)):
             return (Claim(ClaimKind.JOINS, f"with {_inputs(*told)} they go together", Evidence.RUN, tuple(told)),)
         less = tuple(size - 1 for size in met.smallest)
-        if min(less) > 0 and each.is_right(less):
+        if min(less) > 0 and each.is_right(less) and not any(map(each.is_right, _beyond(met.largest))):
             return (_largest(told.largest),)
         passes = "passes" if met.smallest == met.largest else "pass"
         return (Claim(ClaimKind.PASSES, f"{_inputs(*told)} {passes}", Evidence.RUN, tuple(told)),)
     return ()
+
+
+def _beyond(size: Spatial) -> list[Spatial]:
+    """One and two steps further: where odd sizes alone are refused, the next one is not the end."""
+    return [tuple(each + step for each in size) for step in (1, 2)]
 
 
 def _largest(size: Spatial) -> Claim:
@@ -67,17 +72,16 @@ def _largest(size: Spatial) -> Claim:
     return Claim(ClaimKind.LARGEST, f"the largest input that passes is {told}", Evidence.RUN, (size,))
 
 
-def _inputs(smallest: Spatial, largest: Spatial | None = None) -> str:
+def _inputs(*ends: Spatial) -> str:
     """``an input of 28×28``, ``inputs of length 99 to 100``."""
-    several = largest not in (None, smallest)
-    of = f"{'inputs' if several else 'an input'} of{' length' if len(smallest) == 1 else ''}"
-    return f"{of} {times(smallest)} to {times(largest)}" if several and largest else f"{of} {times(smallest)}"
+    told = list(dict.fromkeys(map(times, ends)))
+    length = " length" if len(ends[0]) == 1 else ""
+    return f"{'inputs' if len(told) > 1 else 'an input'} of{length} {' to '.join(told)}"
 
 
 def _fits(what: str, ends: Ends) -> Claim:
     of = "an input of length" if len(ends.smallest) == 1 else "an input of"
-    smallest, largest = map(times, ends)
-    span = smallest if smallest == largest else f"{smallest} to {largest}"
+    span = " to ".join(dict.fromkeys(map(times, ends)))
     return Claim(ClaimKind.FITS, f"{what} {of} {span}", Evidence.RUN, tuple(ends))
 
 
