@@ -348,3 +348,30 @@ def test_a_larger_input_that_passes_is_no_end() -> None:
     model(_signal(22))
     with pytest.raises(RuntimeError):
         model(_signal(21))
+
+
+class Deep(nn.Module):
+    """More sums in a row than Python calls functions, and a gate of another size behind them."""
+
+    def __init__(self, depth: int) -> None:
+        super().__init__()
+        self.conv, self.depth, self.gate = nn.Conv1d(4, 4, 3, padding=1), depth, nn.Parameter(torch.ones(4, 7))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for _ in range(self.depth):
+            x = x + self.conv(x)
+        return x * self.gate
+
+
+@pytest.mark.parametrize("depth", [0, 1100])
+def test_a_deep_model_has_its_answer_too(depth: int) -> None:
+    (problem,) = summarize(Deep(depth), (4, 9)).problems
+    assert "an input of length 7 passes" in problem.message
+    Deep(1)(_signal(7))
+
+
+def test_an_input_of_no_size_has_no_other_that_is_tried() -> None:
+    problems = summarize(Deep(0), torch.zeros(1, 4, 0)).problems
+    assert [problem.claims for problem in problems] == [()]
+    with pytest.raises(RuntimeError):
+        Deep(0)(torch.zeros(1, 4, 0))

@@ -20,7 +20,7 @@ def fitting_inputs(model: Resized, recording: Recording, finding: Finding) -> En
     """
     given, mapped = model.given, flattened_map(recording, finding)
     declared, required = finding.misfit.declared, finding.misfit.required
-    if given is None or not isinstance(declared, int) or not isinstance(required, int):
+    if given is None or 0 in given or not isinstance(declared, int) or not isinstance(required, int):
         return None
     number = Number(declared, required, lambda there: there.required.get(finding.path))
     if mapped is not None:
@@ -49,7 +49,7 @@ def inputs_that_meet(model: Resized, recording: Recording, finding: Finding) -> 
     something else is wrong at one end or beside it that is not wrong now, the other end alone is told.
     """
     given = model.given
-    if given is None:
+    if given is None or 0 in given:
         return None
     known = frozenset(map(_sign, recording.findings)) - {_sign(finding)}
 

@@ -13,7 +13,7 @@ def largest_input(model: Resized, finding: Finding) -> Spatial | None:
     None where no smaller input helps. Found by bisection, for real: the values of an index tell.
     """
     given = model.given
-    if given is None or finding.source.kind is SourceKind.INPUT:  # the user's own indices
+    if given is None or 0 in given or finding.source.kind is SourceKind.INPUT:  # the user's own indices
         return None
 
     def lacks(side: int) -> bool:

@@ -51,13 +51,16 @@ def _size(read: Callable[[Recording], Shape | None], axis: int, recording: Recor
 
 def _is_kept(recording: Recording, source: Source) -> bool:
     """Whether nothing of a tensor comes from the model's input: a parameter, or what is made of some alone."""
-    if source.kind is SourceKind.CALL:
-        sources = recording.calls[source.number].sources
-    elif source.kind is SourceKind.JOIN:
-        sources = recording.joins[source.number].sources
-    else:
-        return source.kind is SourceKind.UNSEEN
-    return bool(sources) and all(_is_kept(recording, each) for each in sources)
+    left, seen = [source], set[Source]()
+    while left:
+        each = left.pop()
+        if each.kind is SourceKind.INPUT:
+            return False
+        if each.is_made and each not in seen:
+            seen.add(each)
+            made = recording.calls if each.kind is SourceKind.CALL else recording.joins
+            left += made[each.number].sources
+    return True
 
 
 def _shape_of(recording: Recording, source: Source, shape: Shape) -> Callable[[Recording], Shape | None] | None:
