@@ -36,6 +36,10 @@ def test_what_no_size_comes_to_is_refused(text: str) -> None:
 PRINTED: dict[str, tuple[Callable[[Tensor], Tensor], tuple[Any, ...]]] = {
     "rounded": (lambda x: x[:, : round(x.shape[1] * 0.7)], ("L",)),
     "cut off": (lambda x: F.interpolate(x[:, None], scale_factor=0.29)[:, 0], ("L",)),
+    "cut off of three times": (
+        lambda x: F.interpolate(x.repeat_interleave(3, 1)[:, None], scale_factor=0.7)[:, 0],
+        ("L",),
+    ),
     "61/7": (lambda x: F.interpolate(x[:, None], scale_factor=61 / 7)[:, 0], ("L",)),
     "square": (lambda x: x.flatten(1), ("H", "H")),
     "the last": (lambda x: x[:, -100:], ("L",)),

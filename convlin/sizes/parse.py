@@ -149,14 +149,13 @@ def _in_floats(node: ast.expr, sizes: Mapping[str, Size]) -> Any:
             above, below = _in_floats(left, sizes), _in_floats(right, sizes)
             if isinstance(above, int | float) and isinstance(below, int | float):
                 return above / below
-            whole = all(isinstance(each, int) or getattr(each, "is_integer", False) for each in (above, below))
-            if whole:
+            if _is_whole(above) and _is_whole(below):
                 return _of_torch("IntTrueDiv")(above, below)
             return _of_torch("FloatTrueDiv")(_float(above), _float(below))
         case ast.BinOp(op=operation, left=left, right=right):
             values = [_in_floats(left, sizes), _in_floats(right, sizes)]
             letters = any(not isinstance(each, int | float) for each in values)
-            if letters and not all(isinstance(each, int) or getattr(each, "is_integer", False) for each in values):
+            if letters and not all(map(_is_whole, values)):
                 values = [_float(each) for each in values]
             return _OPERATIONS[type(operation)](*values)
         case ast.UnaryOp(op=ast.USub(), operand=inner):
@@ -164,6 +163,10 @@ def _in_floats(node: ast.expr, sizes: Mapping[str, Size]) -> Any:
         case ast.Constant(value=float() as value):
             return value
     return _value(node, sizes)
+
+
+def _is_whole(value: Any) -> bool:
+    return isinstance(value, int) or (not isinstance(value, float) and bool(value.is_integer))
 
 
 def _float(value: Any) -> Any:

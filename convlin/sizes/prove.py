@@ -276,8 +276,8 @@ def _spelled(part: Any) -> str:
     name = type(part).__name__
     if name in IN_FLOATS:
         return f"{IN_FLOATS[name]}({_spelled(part.args[0])})"
-    if name == "ToFloat":
-        return _factor(part.args[0])
+    if name == "ToFloat":  # 0.7*(3*L): in floats it is not 2.1*L
+        return f"({_spelled(part.args[0])})" if part.args[0].is_Mul else _factor(part.args[0])
     if name in ("IntTrueDiv", "FloatTrueDiv"):
         return f"{_factor(part.args[0])}/{_factor(part.args[1])}"
     return repr(float(part)) if part.is_Float else str(part)

@@ -32,8 +32,8 @@ def spell(size: Any) -> str:
         return f"⌊{factor(size.args[0])}/{divisor(size.args[1])}⌋"
     if name in IN_FLOATS:
         return f"{IN_FLOATS[name]}({spell(size.args[0])})"
-    if name == "ToFloat":
-        return factor(size.args[0])
+    if name == "ToFloat":  # 0.7·(3·L): in floats it is not 2.1·L
+        return f"({spell(size.args[0])})" if size.args[0].is_Mul else factor(size.args[0])
     if name == "OpaqueUnaryFn_sqrt" or (name == "FloatPow" and size.args[1] == 0.5):
         return _root(size.args[0])
     if name in ("IntTrueDiv", "FloatTrueDiv"):

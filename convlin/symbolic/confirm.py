@@ -37,8 +37,11 @@ _MOST_OTHERS = 2
 _LEAST_ANEW = 16
 #: At how many sizes the forms of a model in which something stands in are looked at, where all of them are right.
 _MOST_STOOD_IN = 6
-#: Where none of these can be run: so many of the small sizes, and as many of the others, at which equations hold.
-_EQUATIONS_UP_TO, _MOST_EQUAL = 300, 12
+#: Where fewer of these than that can be run: so many of the small sizes, and as many of the others, at which equations
+#: hold.
+_FEW_SEEN, _EQUATIONS_UP_TO, _MOST_EQUAL = 3, 300, 12
+#: And every size from 1 up to this one.
+_MOST_IN_A_ROW = 64
 #: The largest divisor all remainders of which are tried, and the size from which on they are.
 _LARGEST_DIVISOR, _REMAINDERS_FROM = 96, 97
 #: How far apart these are, so that one after the other has another quotient: a prime number.
@@ -199,8 +202,12 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
         best.look_at(points)
         best.look_at(_other_ways(followed, points))
     best.look_at(point for point in near if point not in best.points)
-    if not best.seen:
-        best.look_at(_where_equations_hold(followed))
+    if len(best.seen) < _FEW_SEEN:
+        rare = _where_equations_hold(followed)
+        if questions(followed):  # where the pass goes another way they hold at other sizes, and nothing tells at which
+            most = min(_MOST_IN_A_ROW, trials.limits.runs(len(followed.recording.calls)))
+            rare += _equal_points(followed, range(1, most + 1))
+        best.look_at(point for point in rare if point not in best.points)
     return repaired(best, trials)
 
 
@@ -210,8 +217,13 @@ def _where_equations_hold(followed: Followed) -> list[Point]:
     if not names or not any(each.is_equation for each in followed.conditions):
         return []
     found = _holding(followed, names, torch.arange(1, _EQUATIONS_UP_TO + 1))
-    chosen = [*found[:_MOST_EQUAL], *found[_MOST_EQUAL :: max(1, len(found) // _MOST_EQUAL)]]
-    return [{**followed.sample, **dict.fromkeys(names, size)} for size in chosen]
+    return _equal_points(followed, [*found[:_MOST_EQUAL], *found[_MOST_EQUAL :: max(1, len(found) // _MOST_EQUAL)]])
+
+
+def _equal_points(followed: Followed, sizes: Iterable[int]) -> list[Point]:
+    """Each size for all letters at once."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    return [{**followed.sample, **dict.fromkeys(names, size)} for size in sizes]
 
 
 def _holding(followed: Followed, names: Sequence[str], sizes: torch.Tensor) -> list[int]:

@@ -17,6 +17,8 @@ from typing import Any
 
 import sympy
 
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import Call, Size, TensorInfo
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.simplify import whole, written
@@ -29,6 +31,8 @@ from convlin.trace.recording import Finding, Recording
 _LEAST_FITTED, _LEAST_FITTED_ROOTS, _LARGEST_FITTED = 16, 5, 12
 #: Of quotients that are rounded another way, the largest divisor: every remainder of it has to be seen.
 _LARGEST_STEP = 8
+#: What takes a part is derived as if the axis reached as far as the part does: so long as it does, and no shorter.
+_AS_FAR_AS_IT_REACHES = {Family.PART, Family.INDEX}
 
 Seen = Sequence[tuple[Point, Recording]]
 
@@ -45,6 +49,7 @@ def known_forms(passes: Sequence[Followed]) -> list[Size]:
         for call in followed.recording.calls:
             for info in (*call.inputs, *call.outputs):
                 found.update(dict.fromkeys(size for size in info.shape if not isinstance(size, int)))
+        found.update(dict.fromkeys(_multiples(followed)))
     letters = {letter for form in found for letter in form.free_symbols}
     for form in [form for form in found if len(form.free_symbols) == 1]:
         found.update(dict.fromkeys(form.xreplace(dict.fromkeys(form.free_symbols, letter)) for letter in letters))
@@ -54,6 +59,19 @@ def known_forms(passes: Sequence[Followed]) -> list[Size]:
 def _numbers(followed: Followed) -> Iterator[Size]:
     """What became a plain number where ``forward`` is not a loop over it, in closed form."""
     return (form for form in _made_numbers(followed) if not form.is_Symbol)
+
+
+def _multiples(followed: Followed) -> Iterator[Size]:
+    """``2·⌊(H + 1)/2⌋`` where the pass asked whether that is ``H``: what the size becomes where it is not."""
+    for decision in followed.session.decisions:
+        asked = decision.expression
+        if decision.own or decision.is_number or not isinstance(asked, sympy.Eq | sympy.Ne):
+            continue
+        form = followed.session.forms(asked.lhs - asked.rhs)
+        terms = sympy.Add.make_args(form) if not isinstance(form, int) else ()
+        yield from (
+            term for term in terms if isinstance(term.as_coeff_Mul()[1], sympy.floor) and term.as_coeff_Mul()[0] > 1
+        )
 
 
 def _made_numbers(followed: Followed) -> Iterator[Any]:
@@ -121,15 +139,52 @@ class _Replacement:
         self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
         self._found = [{key: call for call, key in keyed_calls(recording.calls)} for _, recording in seen]
         self._forms = [(form, [_value(each, form) for each in self._evaluations]) for form in forms]
+        self._derived: dict[tuple[Size, tuple[Any, ...]], Size] = {}
+        for call, key in keyed_calls(followed.recording.calls):
+            self._derive(call, key)
 
     def call(self, call: Call, key: Any) -> Call:
         """The call with its sizes held against those of the same call at every size."""
-        there = [found.get(key) or self._kept(call, index) for index, found in enumerate(self._found)]
+        there = self._calls_at(call, key)
         return replace(
             call,
             inputs=self.tensors(call.inputs, [other.inputs if other else None for other in there]),
             outputs=self.tensors(call.outputs, [other.outputs if other else None for other in there]),
         )
+
+    def _calls_at(self, call: Call, key: Any) -> list[Call | None]:
+        return [found.get(key) or self._kept(call, index) for index, found in enumerate(self._found)]
+
+    def _derive(self, call: Call, key: Any) -> None:
+        """Of what was replaced in front, note what the layer's own arithmetic makes, where that is what was observed.
+
+        What fits at the sizes that ran may do so by chance: of ``4·x`` behind a flatten no multiple of 4 would be left.
+        """
+        if call.derive is None or not call.outputs or OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES:
+            return
+        there = self._calls_at(call, key)
+        inputs = self.tensors(call.inputs, [other.inputs if other else None for other in there])
+        if inputs == call.inputs or any(-1 in info.shape for info in inputs):
+            return
+        try:
+            derivation = call.derive(replace(call, inputs=inputs))
+        except ValueError:  # a size that the formula refuses: nothing to hold the form against
+            return
+        before = call.outputs[0].shape
+        if derivation is None or len(derivation.shape) != len(before):
+            return
+        arrives = {
+            one: other
+            for was, now in zip(call.inputs, inputs, strict=True)
+            for one, other in zip(was.shape, now.shape, strict=True)
+            if one != other
+        }
+        for axis, (size, found) in enumerate(zip(before, derivation.shape, strict=True)):
+            if isinstance(found, sympy.Expr) and found.has(sympy.Float):  # the pass knows how a float is rounded
+                found = sympy.sympify(size).xreplace(arrives)
+            observed = [_size_at(other.outputs if other else None, 0, axis) for other in there]
+            if self._fits([_value(each, found) for each in self._evaluations], observed):
+                self._derived.setdefault((size, tuple(observed)), found)
 
     def _kept(self, call: Call, index: int) -> Call | None:
         """A slice where it was no row: it is as long as the axis there."""
@@ -144,15 +199,10 @@ class _Replacement:
 
     def tensors(self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any]) -> tuple[TensorInfo, ...]:
         """Tensors with every size that is not what was observed replaced."""
-
-        def at(tensors: Any, index: int, axis: int) -> Any:
-            there = tensors and index < len(tensors) and axis < len(tensors[index].shape)
-            return tensors[index].shape[axis] if there else None
-
         return tuple(
             info._replace(
                 shape=tuple(
-                    self.size(size, [at(tensors, index, axis) for tensors in theirs])
+                    self.size(size, [_size_at(tensors, index, axis) for tensors in theirs])
                     for axis, size in enumerate(info.shape)
                 )
             )
@@ -161,6 +211,9 @@ class _Replacement:
 
     def size(self, size: Size, observed: Sequence[Any]) -> Size:
         """The size itself where it is what was observed, or one that is; None stands for nothing observed there."""
+        derived = self._derived.get((size, tuple(observed)))
+        if derived is not None:
+            return derived
         if size == -1 or self._fits([_value(each, size) for each in self._evaluations], observed):
             return size
         if len(set(observed)) == 1:  # of what was observed: where nothing was, the size fits
@@ -258,6 +311,11 @@ class _Replacement:
 
     def _fits(self, values: Sequence[Any], observed: Sequence[Any]) -> bool:
         return all(there is None or value == there for value, there in zip(values, observed, strict=True))
+
+
+def _size_at(tensors: Any, index: int, axis: int) -> Any:
+    there = tensors and index < len(tensors) and axis < len(tensors[index].shape)
+    return tensors[index].shape[axis] if there else None
 
 
 def _value(evaluation: Evaluation, size: Size) -> Any:
