@@ -270,17 +270,23 @@ def _spelled(part: Any) -> str:
         above, below = sympy.fraction(part)
         if below != 1:
             return f"{_factor(above)}/{_factor(below)}"
-        return "*".join(map(_factor, part.as_ordered_factors())) if part.is_Mul else str(part)
+        return "*".join(map(_among_factors, part.as_ordered_factors())) if part.is_Mul else str(part)
     if isinstance(part, sympy.Min | sympy.Max):
         return f"{type(part).__name__.lower()}({', '.join(sorted(map(_spelled, part.args)))})"
     name = type(part).__name__
     if name in IN_FLOATS:
         return f"{IN_FLOATS[name]}({_spelled(part.args[0])})"
-    if name == "ToFloat":  # 0.7*(3*L): in floats it is not 2.1*L
-        return f"({_spelled(part.args[0])})" if part.args[0].is_Mul else _factor(part.args[0])
+    if name == "ToFloat":
+        return _factor(part.args[0])
     if name in ("IntTrueDiv", "FloatTrueDiv"):
         return f"{_factor(part.args[0])}/{_factor(part.args[1])}"
     return repr(float(part)) if part.is_Float else str(part)
+
+
+def _among_factors(part: Any) -> str:
+    """``0.7*(3*L)``: in floats that is not ``2.1*L``."""
+    is_product = type(part).__name__ == "ToFloat" and part.args[0].is_Mul
+    return f"({_spelled(part.args[0])})" if is_product else _factor(part)
 
 
 def _factor(part: Any) -> str:

@@ -32,8 +32,8 @@ def spell(size: Any) -> str:
         return f"⌊{factor(size.args[0])}/{divisor(size.args[1])}⌋"
     if name in IN_FLOATS:
         return f"{IN_FLOATS[name]}({spell(size.args[0])})"
-    if name == "ToFloat":  # 0.7·(3·L): in floats it is not 2.1·L
-        return f"({spell(size.args[0])})" if size.args[0].is_Mul else factor(size.args[0])
+    if name == "ToFloat":
+        return factor(size.args[0])
     if name == "OpaqueUnaryFn_sqrt" or (name == "FloatPow" and size.args[1] == 0.5):
         return _root(size.args[0])
     if name in ("IntTrueDiv", "FloatTrueDiv"):
@@ -53,7 +53,7 @@ def spell(size: Any) -> str:
         number, rest = size.as_coeff_Mul()
         sign = "−" if number < 0 else ""
         factors = ([] if abs(number) == 1 else [abs(number)]) + list(rest.as_ordered_factors())
-        return sign + "·".join(map(factor, factors))
+        return sign + "·".join(map(_among_factors if len(factors) > 1 else factor, factors))
     if size.is_Pow and size.exp.is_Integer and size.exp > 1:
         return factor(size.base) + str(size.exp).translate(_SUPERSCRIPTS)
     if size.is_Pow and size.exp.is_Rational and 2 * size.exp == 1:
@@ -65,6 +65,12 @@ def _root(size: Any) -> str:
     """``√L``, ``√(H·W)``."""
     text = factor(size)
     return f"√{text}" if text.isidentifier() or (text[:1] in "(⌊" and "·" not in text) else f"√({spell(size)})"
+
+
+def _among_factors(size: Any) -> str:
+    """``0.7·(3·L)``: in floats that is not ``2.1·L``."""
+    is_product = type(size).__name__ == "ToFloat" and size.args[0].is_Mul
+    return f"({spell(size.args[0])})" if is_product else factor(size)
 
 
 def factor(size: Any) -> str:

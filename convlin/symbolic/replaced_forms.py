@@ -31,6 +31,8 @@ from convlin.trace.recording import Finding, Recording
 _LEAST_FITTED, _LEAST_FITTED_ROOTS, _LARGEST_FITTED = 16, 5, 12
 #: Of quotients that are rounded another way, the largest divisor: every remainder of it has to be seen.
 _LARGEST_STEP = 8
+#: Of how many different sizes a form that ends at a number has to be rounded for each step.
+_LEAST_FOR_STEP = 3
 #: What takes a part is derived as if the axis reached as far as the part does: so long as it does, and no shorter.
 _AS_FAR_AS_IT_REACHES = {Family.PART, Family.INDEX}
 
@@ -62,16 +64,17 @@ def _numbers(followed: Followed) -> Iterator[Size]:
 
 
 def _multiples(followed: Followed) -> Iterator[Size]:
-    """``2·⌊(H + 1)/2⌋`` where the pass asked whether that is ``H``: what the size becomes where it is not."""
+    """``2·⌊(H + 1)/2⌋`` where the pass asked whether that is ``H``, and it was: what the size becomes where it is not."""
     for decision in followed.session.decisions:
         asked = decision.expression
-        if decision.own or decision.is_number or not isinstance(asked, sympy.Eq | sympy.Ne):
+        is_equal = decision.outcome is isinstance(asked, sympy.Eq)
+        if decision.own or decision.is_number or not is_equal or not isinstance(asked, sympy.Eq | sympy.Ne):
             continue
         form = followed.session.forms(asked.lhs - asked.rhs)
-        terms = sympy.Add.make_args(form) if not isinstance(form, int) else ()
-        yield from (
-            term for term in terms if isinstance(term.as_coeff_Mul()[1], sympy.floor) and term.as_coeff_Mul()[0] > 1
-        )
+        for term in sympy.Add.make_args(form) if not isinstance(form, int) else ():
+            number, rest = term.as_coeff_Mul()
+            if number > 1 and isinstance(rest, sympy.floor):
+                yield term
 
 
 def _made_numbers(followed: Followed) -> Iterator[Any]:
@@ -139,38 +142,32 @@ class _Replacement:
         self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
         self._found = [{key: call for call, key in keyed_calls(recording.calls)} for _, recording in seen]
         self._forms = [(form, [_value(each, form) for each in self._evaluations]) for form in forms]
-        self._derived: dict[tuple[Size, tuple[Any, ...]], Size] = {}
-        for call, key in keyed_calls(followed.recording.calls):
-            self._derive(call, key)
+        self._sizes: dict[tuple[Size, tuple[Any, ...]], Size] = {}
+        self._ending: dict[Size, list[Any]] = {}
+        """The forms found so far that end at a number, with their values at the sizes that ran."""
 
     def call(self, call: Call, key: Any) -> Call:
-        """The call with its sizes held against those of the same call at every size."""
-        there = self._calls_at(call, key)
-        return replace(
-            call,
-            inputs=self.tensors(call.inputs, [other.inputs if other else None for other in there]),
-            outputs=self.tensors(call.outputs, [other.outputs if other else None for other in there]),
-        )
+        """The call with its sizes held against those of the same call at every size; what is inside it came first."""
+        there = [found.get(key) or self._kept(call, index) for index, found in enumerate(self._found)]
+        inputs = self.tensors(call.inputs, [other.inputs if other else None for other in there])
+        self._derive(call, inputs, there)
+        outputs = self.tensors(call.outputs, [other.outputs if other else None for other in there])
+        return replace(call, inputs=inputs, outputs=outputs)
 
-    def _calls_at(self, call: Call, key: Any) -> list[Call | None]:
-        return [found.get(key) or self._kept(call, index) for index, found in enumerate(self._found)]
-
-    def _derive(self, call: Call, key: Any) -> None:
+    def _derive(self, call: Call, inputs: tuple[TensorInfo, ...], there: Sequence[Call | None]) -> None:
         """Of what was replaced in front, note what the layer's own arithmetic makes, where that is what was observed.
 
         What fits at the sizes that ran may do so by chance: of ``4·x`` behind a flatten no multiple of 4 would be left.
         """
-        if call.derive is None or not call.outputs or OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES:
+        if call.derive is None or not call.outputs or inputs == call.inputs:
             return
-        there = self._calls_at(call, key)
-        inputs = self.tensors(call.inputs, [other.inputs if other else None for other in there])
-        if inputs == call.inputs or any(-1 in info.shape for info in inputs):
+        if any(-1 in info.shape for info in inputs):
             return
         try:
             derivation = call.derive(replace(call, inputs=inputs))
         except ValueError:  # a size that the formula refuses: nothing to hold the form against
             return
-        before = call.outputs[0].shape
+        before, is_part = call.outputs[0].shape, OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES
         if derivation is None or len(derivation.shape) != len(before):
             return
         arrives = {
@@ -183,8 +180,10 @@ class _Replacement:
             if isinstance(found, sympy.Expr) and found.has(sympy.Float):  # the pass knows how a float is rounded
                 found = sympy.sympify(size).xreplace(arrives)
             observed = [_size_at(other.outputs if other else None, 0, axis) for other in there]
+            if is_part and self._fits([_value(each, size) for each in self._evaluations], observed):
+                continue
             if self._fits([_value(each, found) for each in self._evaluations], observed):
-                self._derived.setdefault((size, tuple(observed)), found)
+                self._sizes.setdefault((size, tuple(observed)), found)
 
     def _kept(self, call: Call, index: int) -> Call | None:
         """A slice where it was no row: it is as long as the axis there."""
@@ -211,9 +210,12 @@ class _Replacement:
 
     def size(self, size: Size, observed: Sequence[Any]) -> Size:
         """The size itself where it is what was observed, or one that is; None stands for nothing observed there."""
-        derived = self._derived.get((size, tuple(observed)))
-        if derived is not None:
-            return derived
+        known = self._sizes.get((size, tuple(observed)))
+        if known is None:
+            known = self._sizes[size, tuple(observed)] = self._right(size, observed)
+        return known
+
+    def _right(self, size: Size, observed: Sequence[Any]) -> Size:
         if size == -1 or self._fits([_value(each, size) for each in self._evaluations], observed):
             return size
         if len(set(observed)) == 1:  # of what was observed: where nothing was, the size fits
@@ -223,6 +225,8 @@ class _Replacement:
             return plain
         found = self._rounded(observed) or self._cut_off(observed) or self._fitted(observed)
         if found is not None:
+            if isinstance(found, sympy.Min | sympy.Max):
+                self._ending.setdefault(found, [_value(each, found) for each in self._evaluations])
             return found
         # A form that is right at hardly any size says nothing; one that is wrong at some is told with a remark.
         return size if self._is_mostly_right(size, observed) else -1
@@ -257,14 +261,22 @@ class _Replacement:
 
     def _rounded(self, observed: Sequence[Any]) -> Size | None:
         """A form that is rounded another way, ``⌊(L + 2)/3⌋`` for ``⌊L/3⌋ + 1``, where every remainder was observed."""
-        for above, step, values in self._quotients:
+        for above, step, values in (*self._quotients, *self._ending_quotients()):
             pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
-            if any(value is None for value, _ in pairs) or len({value % step for value, _ in pairs}) < step:
+            known = {value for value, _ in pairs}
+            if None in known or len({value % step for value in known}) < step:
+                continue
+            if above in self._ending and len(known) < _LEAST_FOR_STEP * step:
                 continue
             for more in range(-step, 2 * step + 1):
                 if all((value + more) // step == there for value, there in pairs):
                     return sympy.floor((above + more) / step)
         return None
+
+    def _ending_quotients(self) -> Iterator[tuple[Any, int, list[Any]]]:
+        """No pass has a form that ends at a number, nor one of what is made of it: each step may be the one."""
+        for form, values in self._ending.items():
+            yield from ((form, step, values) for step in range(2, _LARGEST_STEP + 1))
 
     def _fitted(self, observed: Sequence[Any]) -> Size | None:
         """A fraction or a root of what became a plain number, where that is what was observed at many sizes of it."""
