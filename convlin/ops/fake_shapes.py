@@ -49,6 +49,38 @@ def _activated(input: Any = None, *rest: Any, inplace: bool = False, **_: Any) -
     return input if inplace or (bool(rest) and rest[-1] is True) else _empty_like(input)
 
 
+def _convolved(
+    input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1
+) -> Tensor | None:
+    """By a weight of the channels that arrive, where a window fits; PyTorch looks for the kernel that it would take."""
+    if not _is_usual(input) or not _is_usual(weight) or input.dim() != weight.dim() or _is_cast(input):
+        return None
+    spatial = input.dim() - 2
+    settings = [_for_each_axis(given, spatial) for given in (stride, padding, dilation)]
+    channels, made, taken = input.shape[1], weight.shape[0], weight.shape[1]
+    if type(channels) is not int or type(groups) is not int or groups < 1 or not all(settings):
+        return None
+    if channels != taken * groups or made % groups or input.dtype != weight.dtype or not _all_are((made,), input, bias):
+        return None
+    windows = zip(input.shape[2:], weight.shape[2:], *settings, strict=True)
+    sizes = [
+        (size + 2 * padding - dilation * (width - 1) - 1) // stride + 1
+        for size, width, stride, padding, dilation in windows
+        if width and stride
+    ]
+    if len(sizes) < spatial or not all(size > 0 for size in (*input.shape, *sizes)):
+        return None
+    result: Tensor = input.new_empty((input.shape[0], made, *sizes))
+    return result
+
+
+def _for_each_axis(given: Any, count: int) -> tuple[int, ...]:
+    """A setting of a convolution: a number for each axis, or one for all; nothing where it is anything else."""
+    numbers = tuple(given) if isinstance(given, tuple | list) else (given,)
+    numbers = numbers * count if len(numbers) == 1 else numbers
+    return numbers if len(numbers) == count and all(type(each) is int and each >= 0 for each in numbers) else ()
+
+
 def _batch_normalized(
     input: Any,
     running_mean: Any = None,
@@ -196,6 +228,7 @@ def _all_are(shape: tuple[int, ...], input: Tensor, *vectors: Any) -> bool:
 _MADE: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.ACTIVATION: _activated,
     InLetters.CLAMP: _clamped,
+    InLetters.CONVOLUTION: _convolved,
     InLetters.BATCH_NORM: _batch_normalized,
     InLetters.LAYER_NORM: _layer_normalized,
     InLetters.GROUP_NORM: _group_normalized,

@@ -89,6 +89,7 @@ class InLetters(Enum):
 
     ACTIVATION = "activation"
     CLAMP = "clamp"
+    CONVOLUTION = "convolution"
     BATCH_NORM = "batch norm"
     LAYER_NORM = "layer norm"
     GROUP_NORM = "group norm"

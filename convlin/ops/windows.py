@@ -142,7 +142,7 @@ OPS: tuple[Op, ...] = (
     *(
         Op((f"conv{dims}d",), Family.CONVOLUTION, partial(_convolution, dims=dims), _CONVOLUTION,
            makes_feature_map=True, role="conv", differs_on_meta=True, spatial_dims=dims, stand_in=StandIn.CONVOLUTION,
-           on_meta=OnMeta.CONVOLUTION)
+           on_meta=OnMeta.CONVOLUTION, in_letters=InLetters.CONVOLUTION)
         for dims in (1, 2, 3)
     ),
     *(

@@ -130,9 +130,11 @@ class Search:
         """The ends, which should be taken, and one step outside, which should not."""
         ranges, others = guess.ranges, self.assumed.others
         low = {**others, **{name: found.minimum for name, found in ranges.items()}}
+        # The last one first: it is the largest, and where that can be run the others can.
         ends = [
-            found.maximum or self._far(name, found, index, low) for index, (name, found) in enumerate(ranges.items())
-        ]
+            found.maximum or self._far(name, found, index, low)
+            for index, (name, found) in reversed([*enumerate(ranges.items())])
+        ][::-1]
         if not all(ends):
             return None
         inner = [inside_of(found, 0 if guess.tied else index) for index, found in enumerate(ranges.values())]

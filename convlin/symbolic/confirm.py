@@ -264,6 +264,8 @@ def repaired(best: Confirmed, trials: Trials) -> Confirmed:
             other.compare(point, recording)
         candidates.append(other)
         best = min(candidates, key=lambda each: len(each.wrong))
+    if best is not candidates[0]:  # what that pass decided may turn elsewhere
+        best.look_at(point for point in turning_points(best.followed, _MOST_TURNING) if point not in best.points)
     if best.wrong:
         best.look_at(point for point in _points(followed, _MORE_OFFSETS) if point not in best.points)
         best.look_at(point for point in _small_points(followed, _SMALL) if point not in best.points)

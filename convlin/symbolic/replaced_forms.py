@@ -22,6 +22,7 @@ from convlin.ops.op import Family
 from convlin.records import Call, Size, TensorInfo
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.simplify import whole, written
+from convlin.symbolic.computed_forms import computed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point
@@ -64,7 +65,7 @@ def _numbers(followed: Followed) -> Iterator[Size]:
 
 
 def _multiples(followed: Followed) -> Iterator[Size]:
-    """``2·⌊(H + 1)/2⌋`` where the pass asked whether that is ``H``, and it was: what the size becomes where it is not."""
+    """``2·⌊(H + 1)/2⌋`` where the pass asked whether that is ``H``, and it was: what a size becomes where it is not."""
     for decision in followed.session.decisions:
         asked = decision.expression
         is_equal = decision.outcome is isinstance(asked, sympy.Eq)
@@ -159,26 +160,12 @@ class _Replacement:
 
         What fits at the sizes that ran may do so by chance: of ``4·x`` behind a flatten no multiple of 4 would be left.
         """
-        if call.derive is None or not call.outputs or inputs == call.inputs:
+        shape = computed(call, inputs) if call.outputs and inputs != call.inputs else None
+        before = call.outputs[0].shape if call.outputs else ()
+        if shape is None or len(shape) != len(before):
             return
-        if any(-1 in info.shape for info in inputs):
-            return
-        try:
-            derivation = call.derive(replace(call, inputs=inputs))
-        except ValueError:  # a size that the formula refuses: nothing to hold the form against
-            return
-        before, is_part = call.outputs[0].shape, OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES
-        if derivation is None or len(derivation.shape) != len(before):
-            return
-        arrives = {
-            one: other
-            for was, now in zip(call.inputs, inputs, strict=True)
-            for one, other in zip(was.shape, now.shape, strict=True)
-            if one != other
-        }
-        for axis, (size, found) in enumerate(zip(before, derivation.shape, strict=True)):
-            if isinstance(found, sympy.Expr) and found.has(sympy.Float):  # the pass knows how a float is rounded
-                found = sympy.sympify(size).xreplace(arrives)
+        is_part = OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES
+        for axis, (size, found) in enumerate(zip(before, shape, strict=True)):
             observed = [_size_at(other.outputs if other else None, 0, axis) for other in there]
             if is_part and self._fits([_value(each, size) for each in self._evaluations], observed):
                 continue

@@ -192,6 +192,8 @@ class Trials:
             if confirmed:
                 self._meta = False  # something in the model does not run there at all
             return confirmed
+        if expected and self._is_cheap(point):
+            self.record(point)  # a real run, and the forms are held against it, too
         return self.for_real(point)
 
     def for_real(self, point: Point) -> bool | None:
@@ -254,7 +256,7 @@ class Trials:
                 return False
             # What is seen between the layers is not all: an attention makes a weight for every two positions.
             try:
-                return not self._meta or self._elements(point) <= most
+                return not self._meta or self._makes_fewer_than_known(point, most) or self._elements(point) <= most
             except TooManyCalls:
                 return False
         return not self._is_large(point, _MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
@@ -348,6 +350,14 @@ class Trials:
         self._steps += state.functions + len(state.recording.calls)
         if state.functions > self._most:
             self.limits.meet(f"calls more than {self._most:,} functions", point)
+
+    def _makes_fewer_than_known(self, point: Point, most: float) -> bool:
+        """Whether a pass in which no size is smaller was seen to make so few elements."""
+        sizes = tuple(point.values())
+        return any(
+            count <= most and all(one >= other for one, other in zip(larger, sizes, strict=True))
+            for larger, count in self._elements_at.items()
+        )
 
     def _elements(self, point: Point) -> float:
         """Of all tensors that a pass on the meta device makes, those inside an attention too."""

@@ -41,7 +41,8 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
             found[place] += 1
     chosen = [size for size, _ in found.most_common(most)]
     # At a bound the two ways may come to the same: one step further they do not.
-    chosen += [size - 1 for size in chosen if 1 < size < sample and size - 1 not in chosen]
+    further = [size - 1 if size < sample else size + 1 for size in chosen]
+    chosen += [size for size in further if size > 0 and size not in chosen]
     return [{**followed.sample, **{name: size + _APART * place for place, name in enumerate(names)}} for size in chosen]
 
 
