@@ -24,6 +24,8 @@ _LARGEST_ALONE = 1 << 16
 _LARGEST = 4096
 #: Where none of these is taken.
 _LARGEST_OF_ALL = 1 << 22
+#: So many together, which the processor's cache holds.
+_AT_ONCE = 1 << 16
 #: The side of the grid that is searched where no square input fits.
 _GRID = 320
 
@@ -113,8 +115,10 @@ class Assumed:
 
     def _taken_by_all(self) -> list[int]:
         """The sizes that all letters may have at once."""
-        sizes = torch.arange(1, self._largest + 1)
-        return sizes[self.takes(self._diagonal(sizes))].tolist()
+        taken: list[int] = []
+        for sizes in torch.arange(1, self._largest + 1).split(_AT_ONCE):
+            taken += sizes[self.takes(self._diagonal(sizes))].tolist()
+        return taken
 
     def _guess(self, square: Sequence[int]) -> Guess | None:
         if len(self.names) == 1:
