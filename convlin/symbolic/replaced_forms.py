@@ -275,7 +275,7 @@ class _Replacement:
             known = {value for value, _ in pairs}
             if None in known or len(known) < _LEAST_FITTED_ROOTS:
                 continue
-            if not base.is_Mul and all(isqrt(value) == there for value, there in pairs):
+            if not base.is_Mul and min(known) >= 0 and all(isqrt(value) == there for value, there in pairs):
                 return times * sympy.floor(sympy.sqrt(base))
             if len(known) < _LEAST_FITTED:
                 continue
