@@ -206,3 +206,23 @@ def test_a_forward_that_takes_gradients_is_run_with_them() -> None:
         assert model(torch.zeros(batch, 2, length)).shape == (batch, 2, length)
     with pytest.raises(RuntimeError):
         model(torch.zeros(1, 2, 4))
+
+
+class ShortPiece(nn.Module):
+    """Three steps of four channels at most, in front of a Linear of twenty features: no length is taken."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(20, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(x[..., 5:-3].split(3, -1)[0].flatten(1))
+
+
+def test_the_batch_is_not_blamed_where_no_size_is_taken() -> None:
+    model = ShortPiece()
+    for batch, length in ((1, 9), (2, 12), (3, 100)):
+        with pytest.raises(RuntimeError):
+            model(torch.zeros(batch, 4, length))
+    summary = summarize(model, (4, "L"), batch_size="N")
+    assert not any("not every batch" in remark for remark in summary.report.remarks)

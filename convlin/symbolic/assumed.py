@@ -116,7 +116,8 @@ class Assumed:
     def _taken_by_all(self) -> list[int]:
         """The sizes that all letters may have at once."""
         taken: list[int] = []
-        for sizes in torch.arange(1, self._largest + 1).split(_AT_ONCE):
+        for first in range(1, self._largest + 1, _AT_ONCE):
+            sizes = torch.arange(first, min(first + _AT_ONCE, self._largest + 1))
             taken += sizes[self.takes(self._diagonal(sizes))].tolist()
         return taken
 

@@ -38,6 +38,8 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
     if None in passed.values() or all(passed.values()):
         return
     passing = [str(size) for size, passes in passed.items() if passes]
+    if not passing and accepts is None and followed.recording.findings:
+        return  # at these sizes of the other letters no batch would pass
     run = ", ".join(map(str, passed))
     told = f"only {', '.join(passing)} worked" if passing else "none worked"
     yield f"not every batch size works: {name} = {run} were run, and {told}"

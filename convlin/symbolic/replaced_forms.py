@@ -184,11 +184,17 @@ class _Replacement:
         return replace(call, inputs=(whole,), outputs=(whole,))
 
     def tensors(self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any]) -> tuple[TensorInfo, ...]:
-        """Tensors with every size that is not what was observed replaced."""
+        """Tensors with every size that is not what was observed replaced.
+
+        Of a piece that no other size gave, as there were fewer of them, nothing in letters is known.
+        """
+        most = max((len(tensors) for tensors in theirs if tensors is not None), default=len(mine))
         return tuple(
             info._replace(
                 shape=tuple(
                     self.size(size, [_size_at(tensors, index, axis) for tensors in theirs])
+                    if index < most or isinstance(size, int)
+                    else -1
                     for axis, size in enumerate(info.shape)
                 )
             )
