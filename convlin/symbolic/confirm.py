@@ -51,6 +51,9 @@ _ENDS_UP_TO, _MOST_BESIDE = 300, 24
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
 _MOST_TAKEN = 6
 
+#: What is noted of a finding for its message: the same stands in without it.
+_HINTS = {"flat", "flattened"}
+
 
 class Confirmed:
     """A symbolic pass together with the sizes at which its closed forms were looked at."""
@@ -167,7 +170,10 @@ class Confirmed:
 
 def _findings(recording: Recording) -> set[Hashable]:
     """What is wrong, but for the sizes: where axes are in another order, say, something else stands in."""
-    return {(each.path, each.misfit.kind, each.misfit.note, *each.misfit.detail) for each in recording.findings}
+    return {
+        (each.path, each.misfit.kind, each.misfit.note, *(each.misfit.detail.keys() - _HINTS))
+        for each in recording.findings
+    }
 
 
 def _comes_to(evaluation: Evaluation, decision: Decision) -> bool:
