@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 from typing import Any
 
 from convlin.sizes.types import Size
@@ -23,6 +24,11 @@ def spell(size: Any) -> str:
         size = int(size)
     if not hasattr(size, "as_numer_denom"):
         return str(size).replace("-", "−")
+    return _spelled(size)
+
+
+@lru_cache(4096)  # a network repeats its forms, and to put one over a common denominator takes sympy a millisecond
+def _spelled(size: Any) -> str:
     name = size.func.__name__
     if name == "floor":
         return f"⌊{spell(size.args[0].together())}⌋"
