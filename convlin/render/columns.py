@@ -13,7 +13,8 @@ from convlin._util.gc_pause import paused
 from convlin.records import Call, Derivation, Problem, Shape, Size, Step, TensorInfo
 from convlin.render import words
 from convlin.render.named_outputs import output_names, type_text
-from convlin.render.rows import Row, Table
+from convlin.render.row import Row
+from convlin.render.rows import Table
 from convlin.render.short import condensed
 
 #: Equal tensors from this number on are written once, with their number.
