@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convlin.at_error.frames import holders_of, is_convlins, steps_of
+from convlin._util.tracebacks import steps_of
+from convlin.at_error.frames import holders_of, is_convlins
 from convlin.at_error.module_call import ModuleCall, module_call
 from convlin.at_error.second_run import (
     TooSlowError,

@@ -16,7 +16,7 @@ from convlin.render.chains import chained
 from convlin.render.fold import ENOUGH, LONG, fold
 from convlin.render.options import DEFAULT, DEFAULT_WITHOUT_PASS, Options
 from convlin.render.row import Row
-from convlin.render.tree import Alike, Block, rows_of, seen
+from convlin.render.tree import Alike, Block, holding, rows_of, seen
 from convlin.render.unfolded import Unfolded
 
 _SHARED_ROWS = "views and transposes that follow one another share a row; fold=False shows each"
@@ -96,12 +96,7 @@ class _Finisher:
         self._report = report
         self._samples = samples
         self._modules = {module.path: module for module in report.modules}
-        self._with_parameters: set[str] = set()
-        for module in report.modules:
-            path = module.path
-            while module.parameters and path not in self._with_parameters:
-                self._with_parameters.add(path)
-                path = path.rpartition(".")[0]
+        self._with_parameters = holding(report)
 
     def __call__(self, row: Row) -> Row:
         call = self._report.calls[row.calls[0]] if row.calls else None

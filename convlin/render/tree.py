@@ -103,6 +103,17 @@ def depths(report: Report) -> Callable[[str], int]:
     return depth
 
 
+def holding(report: Report) -> set[str]:
+    """The paths of the modules that hold parameters, their own or those of what is in them."""
+    found: set[str] = set()
+    for module in report.modules:
+        path = module.path
+        while module.parameters and path not in found:
+            found.add(path)
+            path = path.rpartition(".")[0]
+    return found
+
+
 def above(path: str) -> Iterator[str]:
     """The path itself and everything it lies in, up to the model.
 
