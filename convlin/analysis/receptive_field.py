@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from convlin.arithmetic.receptive_field import Layer, ReceptiveField, extend, join
 from convlin.derivations import of_layers
-from convlin.ops.catalog import OPS, named_arguments
+from convlin.ops.catalog import OPS, settings_of
 from convlin.ops.op import Cells, Family
 from convlin.records import UNSEEN, Call, Report, Shape, Source, SourceKind
 
@@ -225,11 +225,7 @@ def _settings(call: Call) -> tuple[Mapping[str, Any], Axis | None]:
     if not call.is_function:
         rule = getattr(call.derive, "func", call.derive)  # a rule for several ranks is a partial
         return call.settings, _OF_LAYERS.get(rule) if rule is not None else None
-    family = OPS.called(call.type).family
-    settings = dict(named_arguments(call))
-    if family in (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION) and len(call.inputs) > 1:
-        settings["kernel_size"] = call.inputs[1].shape[2:]
-    return settings, _OF_FUNCTIONS.get(family)
+    return settings_of(call), _OF_FUNCTIONS.get(OPS.called(call.type).family)
 
 
 def _on_axis(settings: Mapping[str, Any], name: str, axis: int, default: Any) -> Any:
