@@ -106,6 +106,16 @@ def module_at(model: nn.Module, path: str) -> nn.Module:
     return model
 
 
+def sharing(model: nn.Module) -> list[list[Node]]:
+    """For each parameter that several modules hold, these modules."""
+    owners: dict[int, dict[str, Node]] = {}
+    for node in walk(model):
+        for parameter in node.module._parameters.values():
+            if parameter is not None:
+                owners.setdefault(id(parameter), {})[node.path] = node
+    return [list(nodes.values()) for nodes in owners.values() if len(nodes) > 1]
+
+
 def named_tensors_of(model: nn.Module) -> Iterator[tuple[str, Tensor]]:
     """Every parameter and buffer with its full name."""
     for path, module, _ in walk(model):

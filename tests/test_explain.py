@@ -298,7 +298,7 @@ def test_named_sizes() -> None:
     tensors = [TensorInfo("", shape, "float32", "cpu") for shape in shapes]
     pool = Call(
         "pool", "MaxPool2d", (tensors[0],), (tensors[1],), sources=(Source.input(0),), settings={"kernel_size": 2},
-        derive=lambda call: of_layers.max_pool(call, 2),
+        derive=lambda call: of_layers.max_pool(call, spatial_dims=2),
     )  # fmt: skip
     flat = Call(
         "", "torch.flatten", (tensors[1],), (tensors[2],), is_function=True, settings={"1": 1},

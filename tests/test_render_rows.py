@@ -16,7 +16,8 @@ from convlin.analysis.memory import activations
 from convlin.records import Call, ModuleInfo, ParameterInfo, Report, TensorInfo
 from convlin.render.html import html
 from convlin.render.options import COLUMNS, Options, options
-from convlin.render.rows import Row, build_table
+from convlin.render.row import Row
+from convlin.render.rows import build_table
 from convlin.render.text import table
 from tests.counting import calls
 from tests.golden.models import CNN, GOLDEN, Patches, ResNet, Tied, image_classifier

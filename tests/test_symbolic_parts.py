@@ -294,7 +294,7 @@ def test_what_keeps_its_size_is_answered_as_pytorch_would(call: Callable[[Tensor
     "call",
     [
         lambda x: F.hardtanh(x, 0.0, 6.0), lambda x: F.hardtanh(x, 6.0, 0.0), lambda x: F.relu6(x),
-        lambda x: F.hardtanh(x, inplace=True), lambda x: F.hardtanh(x, 0, 2),
+        lambda x: F.hardtanh(x, inplace=True), lambda x: F.hardtanh(x, 0, 2), lambda x: F.gelu(x, approximate="other"),
         lambda x: F.group_norm(x, 2), lambda x: F.group_norm(x, 4), lambda x: F.group_norm(x, 3),
         lambda x: F.group_norm(x, 2, torch.ones(4), torch.ones(4)), lambda x: F.group_norm(x, 2, torch.ones(3)),
         lambda x: F.interpolate(x, (6, 4)), lambda x: F.interpolate(x, 6), lambda x: F.interpolate(x, 0),

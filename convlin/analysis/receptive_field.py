@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, TypeAlias
 
 from convlin.arithmetic.receptive_field import Layer, ReceptiveField, extend, join
 from convlin.derivations import of_layers
-from convlin.ops.catalog import OPS, named_arguments
+from convlin.ops.catalog import OPS, settings_of
 from convlin.ops.op import Cells, Family
 from convlin.records import UNSEEN, Call, Report, Shape, Source, SourceKind
 
@@ -206,67 +206,63 @@ def _sees_everything(call: Call, given: Shape, made: Shape) -> bool:
 
 # One layer along each axis
 
-Axis = Callable[[Mapping[str, Any], int, int, Any, Any], "Layer | None"]
+
+class _Along(NamedTuple):
+    """A call along one of its spatial ``axes``, with the size that came in and the one that it made."""
+
+    settings: Mapping[str, Any]
+    axis: int
+    axes: int
+    given: Any
+    made: Any
+
+    def setting(self, name: str, default: Any = None) -> Any:
+        """A setting that may be one number for all axes."""
+        value = self.settings.get(name)
+        if isinstance(value, Sequence) and not isinstance(value, str):
+            value = value[self.axis] if self.axis < len(value) else value[0] if value else None
+        return default if value is None else value
+
+
+_Rule: TypeAlias = "Callable[[_Along], Layer | None]"
 
 
 def _layers(call: Call, count: int) -> list[Layer] | None:
     """The call as a layer along each of its ``count`` spatial axes; None where it is not known."""
-    settings, axis_of = _settings(call)
-    if axis_of is None:
+    # The derivation of layers of several ranks is a partial.
+    known_by = OPS.called(call.type).family if call.is_function else getattr(call.derive, "func", call.derive)
+    rule = _RULES.get(known_by)
+    if rule is None:
         return None
-    given, made = call.inputs[0].shape[-count:], call.outputs[0].shape[-count:]
-    layers = [axis_of(settings, axis, count, given[axis], made[axis]) for axis in range(count)]
+    settings = settings_of(call) if call.is_function else call.settings
+    sizes = zip(call.inputs[0].shape[-count:], call.outputs[0].shape[-count:], strict=True)
+    layers = [rule(_Along(settings, axis, count, given, made)) for axis, (given, made) in enumerate(sizes)]
     known = [layer for layer in layers if layer is not None]
     return known if len(known) == count else None
 
 
-def _settings(call: Call) -> tuple[Mapping[str, Any], Axis | None]:
-    """What the call was configured with, and the rule of its family."""
-    if not call.is_function:
-        rule = getattr(call.derive, "func", call.derive)  # a rule for several ranks is a partial
-        return call.settings, _OF_LAYERS.get(rule) if rule is not None else None
-    family = OPS.called(call.type).family
-    settings = dict(named_arguments(call))
-    if family in (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION) and len(call.inputs) > 1:
-        settings["kernel_size"] = call.inputs[1].shape[2:]
-    return settings, _OF_FUNCTIONS.get(family)
+def _convolution(along: _Along) -> Layer | None:
+    return _window(along, 1)
 
 
-def _on_axis(settings: Mapping[str, Any], name: str, axis: int, default: Any) -> Any:
-    value = settings.get(name)
-    if isinstance(value, Sequence) and not isinstance(value, str):
-        value = value[axis] if axis < len(value) else value[0] if value else None
-    return default if value is None else value
-
-
-def _convolution(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
-    kernel = _on_axis(settings, "kernel_size", axis, None)
-    return _window(settings, axis, kernel, 1)
-
-
-def _transposed(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
-    layer = _convolution(settings, axis, count, given, made)
+def _transposed(along: _Along) -> Layer | None:
+    layer = _convolution(along)
     return None if layer is None else layer._replace(transposed=True)
 
 
-def _pool(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
-    kernel = _on_axis(settings, "kernel_size", axis, None)
-    return _window(settings, axis, kernel, kernel)
+def _pool(along: _Along) -> Layer | None:
+    return _window(along, along.setting("kernel_size"))
 
 
-def _window(settings: Mapping[str, Any], axis: int, kernel: Any, stride: Any) -> Layer | None:
+def _window(along: _Along, stride: Any) -> Layer | None:
+    kernel, padding = along.setting("kernel_size"), along.setting("padding", 0)
     if not isinstance(kernel, int):
         return None
-    padding = settings.get("padding")
-    return Layer(
-        kernel,
-        _on_axis(settings, "stride", axis, stride),
-        padding if isinstance(padding, str) else _on_axis(settings, "padding", axis, 0),
-        _on_axis(settings, "dilation", axis, 1),
-    )
+    return Layer(kernel, along.setting("stride", stride), padding, along.setting("dilation", 1))
 
 
-def _adaptive(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+def _adaptive(along: _Along) -> Layer | None:
+    given, made = along.given, along.made
     if not (isinstance(given, int) and isinstance(made, int)) or made < 1:
         return None
     if made == 1 and given > 1:
@@ -274,56 +270,44 @@ def _adaptive(settings: Mapping[str, Any], axis: int, count: int, given: Any, ma
     return Layer(given // made, given // made) if given % made == 0 else None
 
 
-def _shuffled(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
-    factor = settings.get("upscale_factor")
+def _shuffled(along: _Along) -> Layer | None:
+    factor = along.settings.get("upscale_factor")
     return Layer(scale=factor) if isinstance(factor, int) else None
 
 
-def _unshuffled(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
-    factor = settings.get("downscale_factor")
+def _unshuffled(along: _Along) -> Layer | None:
+    factor = along.settings.get("downscale_factor")
     return Layer(factor, factor) if isinstance(factor, int) else None
 
 
-def _interpolated(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
+def _interpolated(along: _Along) -> Layer | None:
+    settings, given, made = along.settings, along.given, along.made
     if not (isinstance(given, int) and isinstance(made, int)) or made < 1 or given < 1:
         return None
     if settings.get("mode") == "area":
-        return _adaptive(settings, axis, count, given, made)
+        return _adaptive(along)
     neighbors = _NEIGHBORS.get(settings.get("mode", "nearest"))
     if neighbors is None or settings.get("align_corners") or settings.get("antialias"):
         return None
     return Layer(neighbors, scale=Fraction(made, given)) if made != given else Layer()
 
 
-def _padded(settings: Mapping[str, Any], axis: int, count: int, given: Any, made: Any) -> Layer | None:
-    padding = settings.get("padding", settings.get("pad"))
-    if not isinstance(padding, Sequence) or len(padding) % 2 or len(padding) > 2 * count:
+def _padded(along: _Along) -> Layer | None:
+    padding = along.settings.get("padding", along.settings.get("pad"))
+    if not isinstance(padding, Sequence) or len(padding) % 2 or len(padding) > 2 * along.axes:
         return None
-    pair = 2 * (count - 1 - axis)
+    pair = 2 * (along.axes - 1 - along.axis)
     return Layer(padding=padding[pair] if pair < len(padding) else 0)
 
 
-_OF_LAYERS: Mapping[Any, Axis] = {
-    of_layers.convolution: _convolution,
-    of_layers.conv_transpose: _transposed,
-    of_layers.max_pool: _pool,
-    of_layers.avg_pool: _pool,
-    of_layers.lp_pool: _pool,
-    of_layers.adaptive_avg_pool: _adaptive,
-    of_layers.adaptive_max_pool: _adaptive,
-    of_layers.pixel_shuffle: _shuffled,
-    of_layers.pixel_unshuffle: _unshuffled,
-    of_layers.upsample: _interpolated,
-    of_layers.pad: _padded,
-}
-
-_OF_FUNCTIONS: Mapping[Family, Axis] = {
-    Family.CONVOLUTION: _convolution,
-    Family.TRANSPOSED_CONVOLUTION: _transposed,
-    Family.POOL: _pool,
-    Family.ADAPTIVE_POOL: _adaptive,
-    Family.PIXEL_SHUFFLE: _shuffled,
-    Family.PIXEL_UNSHUFFLE: _unshuffled,
-    Family.RESIZE: _interpolated,
-    Family.PAD: _padded,
+#: By the derivation of a layer, and by the family of a function.
+_RULES: Mapping[Any, _Rule] = {
+    **dict.fromkeys((of_layers.convolution, Family.CONVOLUTION), _convolution),
+    **dict.fromkeys((of_layers.conv_transpose, Family.TRANSPOSED_CONVOLUTION), _transposed),
+    **dict.fromkeys((of_layers.max_pool, of_layers.avg_pool, of_layers.lp_pool, Family.POOL), _pool),
+    **dict.fromkeys((of_layers.adaptive_avg_pool, of_layers.adaptive_max_pool, Family.ADAPTIVE_POOL), _adaptive),
+    **dict.fromkeys((of_layers.pixel_shuffle, Family.PIXEL_SHUFFLE), _shuffled),
+    **dict.fromkeys((of_layers.pixel_unshuffle, Family.PIXEL_UNSHUFFLE), _unshuffled),
+    **dict.fromkeys((of_layers.upsample, Family.RESIZE), _interpolated),
+    **dict.fromkeys((of_layers.pad, Family.PAD), _padded),
 }

@@ -15,7 +15,7 @@ from convlin.annotate.line_length import line_length
 from convlin.annotate.lines import FunctionLines, Line
 from convlin.checks.patterns import Names
 from convlin.records import Edit
-from convlin.source.edits import is_editable
+from convlin.source.edits import edited, is_editable
 
 
 def comment_edits(functions: Iterable[FunctionLines], letters: Names, *, arithmetic: bool = False) -> list[Edit]:
@@ -54,7 +54,7 @@ def _edits(line: Line, file: File, letters: Names, arithmetic: str) -> Iterator[
         start = len(before.rstrip(" \t"))
         yield from _placed(line, file, start, _candidates(line, shapes, reason), end)
         return
-    yield _edit(file, present.start, end, new)
+    yield edited(file.source, present.start, end, new)
 
 
 def _candidates(line: Line, text: str, arithmetic: str) -> list[str]:
@@ -73,7 +73,7 @@ def _placed(line: Line, file: File, start: int, candidates: list[str], end: int 
     indent = code[: len(code) - len(code.lstrip())]
     for comment in candidates:
         if not _too_long(line, file, start, len(comment) + 2):
-            yield _edit(file, start, end or start, f"  {comment}")
+            yield edited(file.source, start, end or start, f"  {comment}")
             return
         if len(indent.expandtabs(4)) + len(comment) <= line_length(file.source.name):
             break
@@ -81,18 +81,14 @@ def _placed(line: Line, file: File, start: int, candidates: list[str], end: int 
         if end is None:
             return  # nowhere short enough
     if end is not None:
-        yield _edit(file, start, end, "")
-    yield _edit(file, first, first, f"{indent}{comment}{file.source.newline}")
+        yield edited(file.source, start, end, "")
+    yield edited(file.source, first, first, f"{indent}{comment}{file.source.newline}")
 
 
 def _code_end(line: Line, file: File) -> int:
     """Where a new comment goes: behind the code and the comment that is there, in front of blanks at the end."""
     start, end = file.source.lines(line.last, line.last)
     return start + len(file.source.text[start:end].rstrip(" \t"))
-
-
-def _edit(file: File, start: int, end: int, new: str) -> Edit:
-    return Edit(file.source.name, start, end, file.source.text[start:end], new)
 
 
 def _too_long(line: Line, file: File, end: int, more: int) -> bool:

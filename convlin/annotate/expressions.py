@@ -59,10 +59,6 @@ class File:
         ]
         return chained[0] if len(chained) == 1 else None
 
-    def function_of(self, node: ast.AST) -> Function | None:
-        """The function whose code a node belongs to."""
-        return next((each for each in self.parsed.around(node) if isinstance(each, Function)), None)
-
     def parent(self, node: ast.AST) -> ast.AST | None:
         """What a node stands in."""
         return next(self.parsed.around(node), None)
@@ -121,7 +117,7 @@ class Expressions:
         while isinstance(callee, ast.Attribute):
             names.insert(0, callee.attr)
             callee = callee.value
-        function = file.function_of(node)
+        function = file.parsed.function_around(node)
         paths = self._paths.get(function) if function is not None else None
         if not isinstance(node, ast.Call) or not names or not isinstance(callee, ast.Name) or not paths:
             return False
@@ -130,7 +126,7 @@ class Expressions:
     def _function_at(self, place: CodePlace) -> Function | None:
         """The function that a place stands in."""
         file, node = self.file(place.file), self.node(place)
-        return file.function_of(node) if file is not None and node is not None else None
+        return file.parsed.function_around(node) if file is not None and node is not None else None
 
     def _class_of(self, place: CodePlace) -> ast.AST | None:
         """The class whose ``forward`` a place stands in."""

@@ -13,6 +13,7 @@ from convlin.annotate.hints import LIBRARY, Hint, Hints, hints_of, returned_in, 
 from convlin.annotate.line_length import line_length
 from convlin.annotate.type_imports import TypeNames, missing_imports, type_names
 from convlin.records import Edit
+from convlin.source.edits import edited
 from convlin.source.syntax import Parsed, defaults, named
 from convlin.source.text import tokens
 
@@ -100,7 +101,7 @@ def _signature(forward: Forward, hints: Hints, names: TypeNames) -> Edit | None:
     new += text[done:end]
     if new == text[start:end]:
         return None
-    return Edit(parsed.source.name, start, end, text[start:end], _fitted(new, parsed, start, end))
+    return edited(parsed.source, start, end, _fitted(new, parsed, start, end))
 
 
 def _changes(forward: Forward, hints: Hints, names: TypeNames, end: int) -> Iterator[tuple[int, int, str]]:

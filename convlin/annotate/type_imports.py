@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from convlin.annotate.hints import LIBRARY, NAMES
 from convlin.records import Edit
+from convlin.source.edits import edited
 from convlin.source.syntax import Parsed
 
 
@@ -86,7 +87,7 @@ def _extended(parsed: Parsed, statement: ast.ImportFrom, more: Iterable[str]) ->
         at = parsed.span(after)[0] if after is not None else parsed.span(statement.names[-1])[1]
         new[at] = new.get(at, "") + (f"{name}, " if after is not None else f", {name}")
     for at, text in new.items():
-        yield Edit(source.name, at, at, "", text)
+        yield edited(source, at, at, text)
 
 
 def _new_lines(parsed: Parsed, statements: list[ast.Import | ast.ImportFrom], lines: list[str]) -> Edit:
@@ -95,9 +96,9 @@ def _new_lines(parsed: Parsed, statements: list[ast.Import | ast.ImportFrom], li
     before = next((each for each in statements if _is_torch(each)), None)
     if before is not None:
         at = source.starts[before.lineno - 1]
-        return Edit(source.name, at, at, "", "".join(f"{line}{source.newline}" for line in lines))
+        return edited(source, at, at, "".join(f"{line}{source.newline}" for line in lines))
     _, at = source.lines(1, statements[-1].end_lineno or statements[-1].lineno) if statements else (0, 0)
-    return Edit(source.name, at, at, "", "".join(f"{source.newline}{line}" for line in lines))
+    return edited(source, at, at, "".join(f"{source.newline}{line}" for line in lines))
 
 
 def _is_torch(statement: ast.stmt) -> bool:

@@ -13,7 +13,7 @@ from convlin.diagnosis.evidence import arguments_of
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
 from convlin.layers import CannotRemakeError, places_of, remade
-from convlin.module_tree import module_at, walk
+from convlin.module_tree import module_at, sharing
 from convlin.observe import unwrapped
 from convlin.records import Problem
 
@@ -100,17 +100,12 @@ def _is_fixed_by_layer(problem: Problem) -> bool:
 
 def _check_ties(root: nn.Module, sizes: Mapping[str, Mapping[str, Any]]) -> None:
     """Layers that share a weight can only get one new weight."""
-    owners: dict[int, dict[str, Mapping[str, Any] | None]] = {}
-    for node in walk(root):
-        for parameter in node.module._parameters.values():
-            if parameter is not None:
-                owners.setdefault(id(parameter), {})[node.path] = sizes.get(node.path)
-    for layers in owners.values():
-        wanted = list(layers.values())
-        if any(each != wanted[0] for each in wanted):
+    for nodes in sharing(root):
+        wanted = [sizes.get(node.path) for node in nodes]
+        if any(changes != wanted[0] for changes in wanted):
             listed = ", ".join(
-                f"{path} needs {_spelled(changes)}" if changes else f"{path} is right"
-                for path, changes in layers.items()
+                f"{node.path} needs {_spelled(changes)}" if changes else f"{node.path} is right"
+                for node, changes in zip(nodes, wanted, strict=True)
             )
             raise ShapeError(f"one weight is shared by layers that need different sizes: {listed}")
 

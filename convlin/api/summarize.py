@@ -195,7 +195,9 @@ def _summary(outcome: Outcome, display: Options) -> Summary:
 
     summary = Summary(outcome.report, display)
     if outcome.error is not None:
+        from convlin._util.tracebacks import add_calls
+
         said = f"\n\n{outcome.note}" if outcome.note else ""
-        outcome.error.add_note(f"convlin: the calls up to here\n\n{summary}{said}")
+        add_calls(outcome.error, f"{summary}{said}")
         raise outcome.error
     return summary

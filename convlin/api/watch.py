@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from convlin._util.tracebacks import add_calls
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.diagnosis.silent_mistakes import findings
@@ -57,7 +58,7 @@ def watch(model: nn.Module) -> Iterator[Summary]:
             yield summary
     except Exception as error:
         summary._fill(_report(root, state, frame))
-        error.add_note(f"convlin: the calls up to here\n\n{summary}")
+        add_calls(error, str(summary))
         raise
     finally:
         if summary.report.mode == "":

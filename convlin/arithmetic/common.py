@@ -10,7 +10,7 @@ from collections.abc import Iterable, Sequence
 from typing import Any, TypeAlias
 
 from convlin.records import Derivation, Shape, Size, Step
-from convlin.sizes.spell import spell, spell_shape
+from convlin.sizes.spell import factor, spell, spell_shape
 
 Setting: TypeAlias = "Size | Sequence[Size]"
 """One value for all spatial axes, or one for each, as PyTorch's layers take it."""
@@ -182,6 +182,22 @@ def declared(axis: str, name: str, size: Size) -> Step:
     """A size that no arithmetic leads to: it was written down when the layer was built."""
     require_sizes(name, (size,))
     return Step(axis, name, name, size)
+
+
+def step_of(axis: str, form: str, result: Size, given: Any, /, **settings: Any) -> Step:
+    """A step that is one ``form`` with names in it, and the same with numbers put in.
+
+    ``{axis}`` stands for the axis, along which a size of ``given`` arrives, and ``{stride}`` for a setting; one that is
+    None is not there.
+
+    >>> step = step_of("C", "{axis}/{upscale_factor}²", 16, 64, upscale_factor=2)
+    >>> step.formula, step.text
+    ('C/upscale_factor²', '64/2² = 16')
+    """
+    put_in = {"axis": given, **{name: value for name, value in settings.items() if value is not None}}
+    words = {name: name for name in put_in} | {"axis": axis}
+    numbers = {name: str(size) if type(size) is int and size >= 0 else factor(size) for name, size in put_in.items()}
+    return Step(axis, form.format(**words), form.format(**numbers), result, tuple(put_in.values()))
 
 
 def channel_step(before: Size, after: Size, name: str = "out_channels") -> tuple[Step, ...]:

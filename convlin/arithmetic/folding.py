@@ -19,6 +19,7 @@ from convlin.arithmetic.common import (
     require_sizes,
     sizes_per_axis,
     split_spatial,
+    step_of,
 )
 from convlin.arithmetic.windows import Window, fits, windows_along
 from convlin.records import Derivation, Shape, Size, Step
@@ -128,12 +129,7 @@ def unfold_dimension(input_shape: Shape, /, *, dimension: int, size: Size, step:
         raise SizeError(
             f"{axis} is {spell(length)}, but must be at least {spell(size)}", axis=axis, size=length, minimum=size
         )
-    windows = Step(
-        axis,
-        f"⌊({axis} − size)/step⌋ + 1",
-        f"⌊({factor(length)} − {factor(size)})/{step}⌋ + 1",
-        (length - size) // step + 1,
-        (length, size, step),
-    )
+    count = (length - size) // step + 1
+    windows = step_of(axis, "⌊({axis} − {size})/{step}⌋ + 1", count, length, size=size, step=step)
     shape = (*input_shape[:where], windows.size, *input_shape[where + 1 :], size) if input_shape else (size,)
     return Derivation(shape, (windows,) if input_shape else (), page("Tensor.unfold"))

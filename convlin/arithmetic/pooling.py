@@ -20,11 +20,12 @@ from convlin.arithmetic.common import (
     require_sizes,
     sizes_per_axis,
     split_spatial,
+    step_of,
 )
 from convlin.arithmetic.resampling import declared_or_scaled
 from convlin.arithmetic.windows import Window, fits, spatial_part, windows_along
-from convlin.records import Derivation, Shape, Size, Step
-from convlin.sizes.spell import factor, spell
+from convlin.records import Derivation, Shape, Size
+from convlin.sizes.spell import spell
 
 
 def _pool(input_shape: Shape, spatial_dims: int, windows: list[Window], name: str) -> Derivation:
@@ -139,10 +140,10 @@ def max_unpool(
     require_filled_behind_first(leading, spatial)
     steps = []
     for axis, size, window in zip(axes, spatial, windows, strict=True):
-        words = f"({axis}−1)·stride − 2·padding + kernel_size"
-        numbers = f"({factor(size)}−1)·{window.stride} − 2·{window.padding} + {window.kernel_size}"
+        form = "({axis}−1)·{stride} − 2·{padding} + {kernel_size}"
         result = (size - 1) * window.stride - window.both_sides + window.kernel_size
-        steps.append(Step(axis, words, numbers, result, (size, window.stride, window.padding, window.kernel_size)))
+        settings = {"stride": window.stride, "padding": window.padding, "kernel_size": window.kernel_size}
+        steps.append(step_of(axis, form, result, size, **settings))
     if output_size is not None:
         # PyTorch counts batch and channels in front as two, unbatched or not.
         wanted = spatial_part(output_size, 2, spatial_dims)

@@ -21,24 +21,27 @@ from convlin.arithmetic.common import (
     require_sizes,
     sizes_per_axis,
     split_spatial,
+    step_of,
 )
 from convlin.records import Derivation, Shape, Size, Step
-from convlin.sizes.spell import factor, spell, spell_shape
+from convlin.sizes.spell import spell, spell_shape
 
 
 def scale_axis(axis: str, size: Size, scale: float, name: str) -> Step:
     """A size times a factor, rounded down, in the floating point arithmetic that PyTorch does it in."""
     if not isinstance(scale, int | float):
         raise SizeError(f"{name} is {scale!r}, but must be a number")
-    numbers = f"⌊{factor(size)}·{factor(scale)}⌋"
-    if isinstance(size, int):
-        return Step(axis, f"⌊{axis}·{name}⌋", numbers, int(size * scale), (size, scale))
     numerator, denominator = scale.as_integer_ratio()
-    if denominator < 2**16:  # such a factor has no rounding error, and a fraction reads better
-        return Step(axis, f"⌊{axis}·{name}⌋", numbers, size * numerator // denominator, (size, scale))
-    import sympy
+    scaled: Size
+    if isinstance(size, int):
+        scaled = int(size * scale)
+    elif denominator < 2**16:  # such a factor has no rounding error, and a fraction reads better
+        scaled = size * numerator // denominator
+    else:
+        import sympy
 
-    return Step(axis, f"⌊{axis}·{name}⌋", numbers, sympy.floor(size * scale), (size, scale))
+        scaled = sympy.floor(size * scale)
+    return step_of(axis, f"⌊{{axis}}·{{{name}}}⌋", scaled, size, **{name: scale})
 
 
 def declared_or_scaled(
@@ -115,10 +118,10 @@ def pixel_shuffle(input_shape: Shape, /, *, upscale_factor: int) -> Derivation:
     """
     leading, channels, spatial = _image(input_shape, upscale_factor, "upscale_factor")
     fewer = _divide("C", channels, upscale_factor**2, f"{upscale_factor}²")
-    steps = [Step("C", "C/upscale_factor²", f"{factor(channels)}/{upscale_factor}²", fewer, (channels, upscale_factor))]
+    scale = {"upscale_factor": upscale_factor}
+    steps = [step_of("C", "{axis}/{upscale_factor}²", fewer, channels, **scale)]
     for axis, size in zip("HW", spatial, strict=True):
-        larger = f"{factor(size)}·{upscale_factor}"
-        steps.append(Step(axis, f"{axis}·upscale_factor", larger, size * upscale_factor, (size, upscale_factor)))
+        steps.append(step_of(axis, "{axis}·{upscale_factor}", size * upscale_factor, size, **scale))
     return along_axes(leading, steps, "nn.PixelShuffle")
 
 
@@ -134,12 +137,11 @@ def pixel_unshuffle(input_shape: Shape, /, *, downscale_factor: int) -> Derivati
     """
     leading, channels, spatial = _image(input_shape, downscale_factor, "downscale_factor")
     more = channels * downscale_factor**2
-    text = f"{factor(channels)}·{downscale_factor}²"
-    steps = [Step("C", "C·downscale_factor²", text, more, (channels, downscale_factor))]
+    scale = {"downscale_factor": downscale_factor}
+    steps = [step_of("C", "{axis}·{downscale_factor}²", more, channels, **scale)]
     for axis, size in zip("HW", spatial, strict=True):
         less = _divide(axis, size, downscale_factor, str(downscale_factor))
-        text = f"{factor(size)}/{downscale_factor}"
-        steps.append(Step(axis, f"{axis}/downscale_factor", text, less, (size, downscale_factor)))
+        steps.append(step_of(axis, "{axis}/{downscale_factor}", less, size, **scale))
     if 0 in input_shape:
         return Derivation(tuple(input_shape), (), page("nn.PixelUnshuffle"))
     return along_axes(leading, steps, "nn.PixelUnshuffle")

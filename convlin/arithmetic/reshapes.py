@@ -16,6 +16,7 @@ from convlin.arithmetic.common import (
     quotient,
     require_sizes,
     smaller,
+    step_of,
 )
 from convlin.records import Derivation, Shape, Size, Step
 from convlin.sizes.spell import divisor, factor, spell, spell_product, spell_shape
@@ -233,12 +234,10 @@ def chunk(input_shape: Shape, /, *, chunks: int, dim: int = 0, index: int = 0) -
     require_sizes("chunks", (chunks,))
     if chunks < 1:
         raise SizeError(f"chunks is {spell(chunks)}, but must be at least 1")
-    axis = f"dim {where}"
-    words, numbers = f"⌈{axis}/chunks⌉", f"⌈{factor(size)}/{chunks}⌉"
     length = (size + chunks - 1) // chunks
-    piece = Step(axis, words, numbers, length, (size, chunks))
+    piece = step_of(f"dim {where}", "⌈{axis}/{chunks}⌉", length, size, chunks=chunks)
     if index:
-        piece = _piece(size, index, piece, numbers, count=chunks)
+        piece = _piece(size, index, piece, piece.arithmetic, count=chunks)
     return Derivation((*input_shape[:where], piece.size, *input_shape[where + 1 :]), (piece,), page("chunk"))
 
 

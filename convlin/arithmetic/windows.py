@@ -23,10 +23,11 @@ from convlin.arithmetic.common import (
     sizes_per_axis,
     smaller,
     split_spatial,
+    step_of,
 )
 from convlin.arithmetic.padding import require_padding
 from convlin.records import Derivation, Shape, Size, Step
-from convlin.sizes.spell import factor, spell
+from convlin.sizes.spell import spell
 
 
 class Window(NamedTuple):
@@ -80,37 +81,28 @@ class Window(NamedTuple):
         if isinstance(self.padding, int) and 2 * self.padding > self.kernel_size:
             raise SizeError(f"padding is {self.padding}, but must be at most half of kernel_size {self.kernel_size}")
 
-    def _covering(self, size: str, kernel_size: str, stride: str, padding: str, dilation: str) -> str:
-        """The formula, in words or in numbers."""
-        if self.padding is None:
-            added = ""
-        elif self.padding == "same":
-            added = f" + {dilation}·({kernel_size}−1)"
-        else:
-            added = f" + 2·{padding}"
-        taken = kernel_size if self.dilation is None else f"{dilation}·({kernel_size}−1) − 1"
-        left, right = "⌈⌉" if self.ceil_mode else "⌊⌋"
-        return f"{left}({size}{added} − {taken})/{stride}{right} + 1"
-
     def slide(self, axis: str, size: Size) -> Step:
         """How many windows start along an axis of this size; not yet whether that is enough."""
-        padding = "0" if self.padding == "valid" else factor(self.padding or 0)
-        around = None if self.padding == "same" else 0 if self.padding == "valid" else self.padding
-        settings = (self.kernel_size, self.stride, around, self.dilation)
-        words = self._covering(axis, "kernel_size", "stride", "padding", "dilation")
-        numbers = self._covering(factor(size), str(self.kernel_size), str(self.stride), padding, str(self.dilation))
+        padding: Any = None if self.padding == "same" else 0 if self.padding == "valid" else self.padding
+        added = (
+            " + {dilation}·({kernel_size}−1)" if self.padding == "same" else "" if padding is None else " + 2·{padding}"
+        )
+        taken = "{kernel_size}" if self.dilation is None else "{dilation}·({kernel_size}−1) − 1"
+        left, right = "⌈⌉" if self.ceil_mode else "⌊⌋"
+        form = f"{left}({{axis}}{added} − {taken})/{{stride}}{right} + 1"
         overhang = self.stride - 1 if self.ceil_mode else 0
         windows = (size + self.both_sides - self.reach + overhang) // self.stride + 1
         # With a stride that is short beside the window, the last one starts inside in any case.
-        if self.ceil_mode and self.stride + int(padding) > self.reach:
-            starting = (size + int(padding) + self.stride - 1) // self.stride
+        if self.ceil_mode and self.stride + (padding or 0) > self.reach:
+            starting = (size + (padding or 0) + self.stride - 1) // self.stride
             if not certain(windows <= starting):
-                beside = " + padding" if self.padding is not None else ""
-                words = f"min({words}, ⌈({axis}{beside})/stride⌉)"
-                beside = f" + {padding}" if self.padding is not None else ""
-                numbers = f"min({numbers}, ⌈({factor(size)}{beside})/{self.stride}⌉)"
+                beside = " + {padding}" if padding is not None else ""
+                form = f"min({form}, ⌈({{axis}}{beside})/{{stride}}⌉)"
                 windows = smaller(windows, starting)
-        return Step(axis, words, numbers, windows, (size, *(value for value in settings if value is not None)))
+        return step_of(
+            axis, form, windows, size,
+            kernel_size=self.kernel_size, stride=self.stride, padding=padding, dilation=self.dilation,
+        )  # fmt: skip
 
     def fit(self, axis: str, size: Size) -> Step:
         """The same, refused where not a single window has room."""
@@ -246,13 +238,12 @@ def conv_transpose(
 
 def _widen(axis: str, size: Size, window: Window, output_padding: Size = 0) -> Step:
     """The window formula solved for the input."""
-    stride, padding, dilation, kernel_size = window.stride, window.both_sides, window.dilation, window.kernel_size
-    words = f"({axis}−1)·stride − 2·padding + dilation·(kernel_size−1) + output_padding + 1"
-    numbers = (
-        f"({factor(size)}−1)·{stride} − 2·{padding // 2} + {dilation}·({kernel_size}−1) + {factor(output_padding)} + 1"
-    )
-    put_in = (size, stride, padding // 2, dilation, kernel_size, output_padding)
-    return Step(axis, words, numbers, (size - 1) * stride - padding + window.reach + output_padding, put_in)
+    result = (size - 1) * window.stride - window.both_sides + window.reach + output_padding
+    return step_of(
+        axis, "({axis}−1)·{stride} − 2·{padding} + {dilation}·({kernel_size}−1) + {output_padding} + 1", result, size,
+        stride=window.stride, padding=window.both_sides // 2, dilation=window.dilation,
+        kernel_size=window.kernel_size, output_padding=output_padding,
+    )  # fmt: skip
 
 
 def spatial_part(output_size: Any, leading: int, spatial_dims: int) -> tuple[Size, ...]:

@@ -13,7 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from convlin.at_error.frames import holders_of, is_convlins, steps_of
+from convlin._util.tracebacks import has_calls, steps_of
+from convlin.at_error.frames import holders_of, is_convlins
 from convlin.at_error.module_call import ModuleCall, module_call
 from convlin.at_error.second_run import (
     TooSlowError,
@@ -33,9 +34,6 @@ if TYPE_CHECKING:
 
 #: What torch raises for shapes, dtypes and arguments that do not fit.
 _KINDS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
-
-#: The note that a pass of convlin's own leaves on the user's exception.
-_TOLD = "convlin: the calls up to here"
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +97,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
     cause: BaseException | None = error
     while cause is not None and id(cause) not in seen:
         seen.add(id(cause))
-        if any(note.startswith(_TOLD) for note in getattr(cause, "__notes__", ())):
+        if has_calls(cause):
             return
         if isinstance(cause, _KINDS):
             yield cause

@@ -20,16 +20,6 @@ if TYPE_CHECKING:
 _LONGEST = 100
 
 
-def steps_of(error: BaseException) -> list[TracebackType]:
-    """The steps of the traceback of ``error``, outermost first."""
-    steps = []
-    step = error.__traceback__
-    while step is not None:
-        steps.append(step)
-        step = step.tb_next
-    return steps
-
-
 def is_convlins(frame: FrameType) -> bool:
     """Whether a frame runs convlin's own code."""
     return frame.f_code.co_filename.startswith(CONVLIN)

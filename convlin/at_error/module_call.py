@@ -10,7 +10,8 @@ import sys
 from types import CodeType, FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convlin.at_error.frames import is_convlins, is_torchs, steps_of
+from convlin._util.tracebacks import steps_of
+from convlin.at_error.frames import is_convlins, is_torchs
 
 if TYPE_CHECKING:
     from torch import nn

@@ -135,9 +135,7 @@ _COUNTED = {
 
 def told(found: Sequence[Change], heads: tuple[str, ...] = ("Change", "Layer", "Lock", "Now")) -> str:
     """The changes as text: how many of each kind, and a row for each."""
-    counts: dict[str, int] = {}
-    for change in found:
-        counts[change.kind] = counts.get(change.kind, 0) + 1
+    counts = Counter(change.kind for change in found)
     rows = [(change.kind, change.label, change.before, change.now) for change in found[:_MOST_ROWS]]
     text = grid(heads, rows)
     more = f"\n… and {len(found) - _MOST_ROWS} more" if len(found) > _MOST_ROWS else ""

@@ -44,6 +44,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
 
 def _run(parsed: argparse.Namespace, screen: Screen) -> int:
+    from convlin._util.tracebacks import has_calls
     from convlin.cli import failures, while_importing
     from convlin.cli.user_code import UserCodeError
 
@@ -56,7 +57,7 @@ def _run(parsed: argparse.Namespace, screen: Screen) -> int:
         screen.say(while_importing.told(error))
         return WRONG
     except Exception as error:
-        if not failures.is_the_users(error):
+        if not has_calls(error):
             raise
         screen.say(failures.told(error, f"running {parsed.model}"))
         return WRONG

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from convlin._util.paths import shown
+from convlin._util.tracebacks import has_calls
 from convlin.checks.lock_diff import Change, changes, renewed, told
 from convlin.checks.lock_file import lock_of, read_lock
 from convlin.cli import comment_check, failures, while_importing
@@ -124,7 +125,7 @@ def _checked(job: Job, loader: Loader, screen: Screen, with_comments: list[Repor
         _take_error(result, error.original, error.doing)
         result.raised = while_importing.told(error)
     except Exception as error:
-        if not failures.is_the_users(error):
+        if not has_calls(error):
             raise
         _take_error(result, error, f"running {job.model}")
     return result

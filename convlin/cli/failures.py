@@ -9,7 +9,6 @@ from convlin._util.packages import CONVLIN, is_installed
 from convlin.records import Location
 
 _IMPORTING = ("<frozen importlib", "<frozen runpy", "importlib/__init__.py", "importlib\\__init__.py")
-_NOTE = "convlin: the calls up to here"
 
 
 def told(error: BaseException, doing: str) -> str:
@@ -33,11 +32,6 @@ def place(error: BaseException) -> Location | None:
         if not _is_ours(frame.filename) and not installed and frame.lineno is not None:
             return Location(frame.filename, frame.lineno)
     return None
-
-
-def is_the_users(error: Exception) -> bool:
-    """Whether ``summarize`` passed this on from the user's ``forward``: it says so in a note."""
-    return any(note.startswith(_NOTE) for note in getattr(error, "__notes__", ()))
 
 
 def _cut(report: traceback.TracebackException) -> None:

@@ -23,15 +23,23 @@ def read_inputs(specs: Sequence[str]) -> Any:
     >>> read_inputs(["input_ids=128"])
     {'input_ids': (128,)}
     """
-    named = [_NAMED.fullmatch(spec) for spec in specs]
-    if not specs:
-        return None
-    if all(named):
-        return {match[1]: read_shape(match[2]) for match in named if match}
-    if any(named):
-        raise InputError(f"some of the inputs {' '.join(specs)} have names: write a name before each of them, or none")
-    shapes = [read_shape(spec) for spec in specs]
-    return shapes[0] if len(shapes) == 1 else shapes
+    mixed = f"some of the inputs {' '.join(specs)} have names: write a name before each of them, or none"
+    named = _by_name(specs, mixed)
+    if named:
+        return {name: read_shape(spec) for name, spec in named.items()}
+    return _one_or_many([read_shape(spec) for spec in specs])
+
+
+def _by_name(specs: Sequence[str], mixed: str) -> dict[str, str]:
+    """What stands behind the names; nothing without any, and ``mixed`` is said where only some have one."""
+    named = [match for spec in specs if (match := _NAMED.fullmatch(spec))]
+    if named and len(named) < len(specs):
+        raise InputError(mixed)
+    return {match[1]: match[2] for match in named}
+
+
+def _one_or_many(values: list[Any]) -> Any:
+    return values[0] if len(values) == 1 else values or None
 
 
 def read_shape(spec: str) -> tuple[int | str, ...]:
@@ -65,14 +73,8 @@ def read_trials(text: str) -> int:
 
 def read_dtypes(specs: Sequence[str]) -> Any:
     """One dtype for all inputs, one for each, or by name (``input_ids=long``)."""
-    named = [_NAMED.fullmatch(spec) for spec in specs]
-    if not specs:
-        return None
-    if all(named):
-        return {match[1]: match[2] for match in named if match}
-    if any(named):
-        raise InputError("some --dtypes have names: write --dtypes name=dtype for each of them, or none")
-    return specs[0] if len(specs) == 1 else list(specs)
+    named = _by_name(specs, "some --dtypes have names: write --dtypes name=dtype for each of them, or none")
+    return named or _one_or_many(list(specs))
 
 
 def read_arguments(text: str, option: str) -> tuple[tuple[Any, ...], dict[str, Any]]:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from convlin._util.packages import is_installed
 from convlin._util.paths import shown
+from convlin._util.tracebacks import steps_of
 from convlin.at_error.module_call import module_call
 from convlin.cli import failures
 from convlin.cli.user_code import UserCodeError
@@ -53,12 +54,10 @@ def told(error: UserCodeError) -> str:
 def _stop(error: UserCodeError) -> _Stop | None:
     """The statement at module level of the user's files that raised; None where it was an import or a definition."""
     found = None
-    step = error.original.__traceback__
-    while step is not None:
+    for step in steps_of(error.original):
         code = step.tb_frame.f_code
         if code.co_name == "<module>" and Path(code.co_filename).suffix == ".py" and not is_installed(code.co_filename):
             found = step
-        step = step.tb_next
     if found is None:
         return None
     file = Path(found.tb_frame.f_code.co_filename)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convlin.arithmetic import SizeError, broadcast, permute
-from convlin.arithmetic.common import certain, declared, differ, page, position, quotient
+from convlin.arithmetic.common import certain, declared, differ, page, position, product, quotient, step_of
 from convlin.records import Derivation, Shape, Size, Step
 from convlin.sizes.serialize import is_closed_form
 from convlin.sizes.spell import factor, spell, spell_shape
@@ -26,7 +26,7 @@ def halve(input_shape: Shape, /, *, dim: int = -1) -> Derivation:
     half = quotient(input_shape[where], 2) if input_shape else None
     if half is None:
         raise SizeError(f"dim {where} must divide by 2", axis=f"dim {where}")
-    step = Step(f"dim {where}", f"dim {where}/2", f"{factor(input_shape[where])}/2", half, (input_shape[where],))
+    step = step_of(f"dim {where}", "{axis}/2", half, input_shape[where])
     return Derivation((*input_shape[:where], half, *input_shape[where + 1 :]), (step,), page("nn.GLU"))
 
 
@@ -188,14 +188,11 @@ def repeat_interleave(input_shape: Shape, /, *, repeats: int, dim: int | None = 
     '7·2 = 14'
     """
     if dim is None:
-        size: Any = 1
-        for each in input_shape:
-            size = size * each
-        input_shape, dim = (size,), 0
+        input_shape, dim = (product(input_shape),), 0
     where = position(dim, len(input_shape))
     size = input_shape[where]
     longer = size * repeats
-    step = Step(f"dim {where}", f"dim {where}·repeats", f"{factor(size)}·{repeats}", longer, (size, repeats))
+    step = step_of(f"dim {where}", "{axis}·{repeats}", longer, size, repeats=repeats)
     return Derivation((*input_shape[:where], longer, *input_shape[where + 1 :]), (step,), page("repeat_interleave"))
 
 

@@ -6,6 +6,8 @@ would refuse.  Declared widths are not compared behind a stand-in, which had the
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from typing import Any
 
 from convlin import arithmetic
@@ -13,7 +15,8 @@ from convlin.derivations import formulas
 from convlin.derivations.arguments import argument_shape, taken
 from convlin.records import Call, Derivation, Shape
 
-_WINDOW = ("kernel_size", "stride", "padding", "dilation")
+#: The declared widths, to compare with what arrives.
+_WIDTHS = frozenset({"in_features", "in1_features", "in2_features", "in_channels", "input_size"})
 
 
 def _input(call: Call) -> Shape:
@@ -22,15 +25,51 @@ def _input(call: Call) -> Shape:
     return shape
 
 
-def _declared(call: Call, *names: str) -> dict[str, Any]:
-    """The widths to compare with what arrives."""
-    return {} if call.stood_in else taken(call.settings, *names)
+def _settings(call: Call, *names: str) -> dict[str, Any]:
+    """The settings of these names, without the widths behind a stand-in."""
+    return taken(call.settings, *[name for name in names if not (call.stood_in and name in _WIDTHS)])
 
 
-def linear(call: Call) -> Derivation:
-    """``nn.Linear``."""
-    widths = _declared(call, "in_features")
-    return arithmetic.linear(_input(call), out_features=call.settings["out_features"], **widths)
+def _rule(
+    name: str, formula: Callable[..., Derivation], *, one_kernel_size: bool = False, **fixed: Any
+) -> Callable[..., Derivation]:
+    """The rule ``name``: the formula, given those of the layer's settings that it has a parameter for.
+
+    Besides the call it takes what an entry binds, as ``spatial_dims``; with ``one_kernel_size`` that is how many
+    numbers the kernel size has.
+    """
+    names = [parameter for parameter in inspect.signature(formula).parameters if parameter not in fixed]
+
+    def derive(call: Call, **bound: Any) -> Derivation:
+        settings = _settings(call, *names) | fixed | bound
+        if one_kernel_size:
+            settings["spatial_dims"] = len(settings["kernel_size"])
+        return formula(_input(call), **settings)
+
+    derive.__name__ = derive.__qualname__ = name  # under which files and pickles name it
+    return derive
+
+
+linear = _rule("linear", arithmetic.linear)
+convolution = _rule("convolution", arithmetic.convolution, one_kernel_size=True)
+conv_transpose = _rule("conv_transpose", arithmetic.conv_transpose, one_kernel_size=True)
+max_pool = _rule("max_pool", arithmetic.max_pool)
+avg_pool = _rule("avg_pool", arithmetic.avg_pool)
+lp_pool = _rule("lp_pool", arithmetic.lp_pool)
+adaptive_avg_pool = _rule("adaptive_avg_pool", arithmetic.adaptive_pool, kind="Avg")
+adaptive_max_pool = _rule("adaptive_max_pool", arithmetic.adaptive_pool, kind="Max")
+fractional_max_pool = _rule("fractional_max_pool", arithmetic.fractional_max_pool, one_kernel_size=True)
+max_unpool = _rule("max_unpool", arithmetic.max_unpool, one_kernel_size=True)
+upsample = _rule("upsample", arithmetic.interpolate, recompute_scale_factor=None)
+pixel_shuffle = _rule("pixel_shuffle", arithmetic.pixel_shuffle)
+pixel_unshuffle = _rule("pixel_unshuffle", arithmetic.pixel_unshuffle)
+fold = _rule("fold", arithmetic.fold)
+unfold = _rule("unfold", arithmetic.unfold)
+pad = _rule("pad", arithmetic.pad)
+flatten = _rule("flatten", arithmetic.flatten)
+embedding = _rule("embedding", arithmetic.embedding)
+gate = _rule("gate", formulas.halve)
+cell = _rule("cell", arithmetic.rnn_cell)
 
 
 def bilinear(call: Call) -> Derivation | None:
@@ -38,105 +77,7 @@ def bilinear(call: Call) -> Derivation | None:
     first, second = argument_shape(call, 0, "input1"), argument_shape(call, 1, "input2")
     if first is None or second is None:
         return None
-    widths = _declared(call, "in1_features", "in2_features")
-    return arithmetic.bilinear(first, second, out_features=call.settings["out_features"], **widths)
-
-
-def convolution(call: Call) -> Derivation:
-    """``nn.Conv1d``, ``nn.Conv2d``, ``nn.Conv3d``."""
-    return arithmetic.convolution(
-        _input(call),
-        spatial_dims=len(call.settings["kernel_size"]),
-        **taken(call.settings, "out_channels", *_WINDOW, "padding_mode"),
-        **_declared(call, "in_channels"),
-    )
-
-
-def conv_transpose(call: Call) -> Derivation:
-    """``nn.ConvTranspose1d``, ``nn.ConvTranspose2d``, ``nn.ConvTranspose3d``."""
-    return arithmetic.conv_transpose(
-        _input(call),
-        spatial_dims=len(call.settings["kernel_size"]),
-        **taken(call.settings, "out_channels", *_WINDOW, "output_padding", "output_size"),
-        **_declared(call, "in_channels"),
-    )
-
-
-def max_pool(call: Call, spatial_dims: int) -> Derivation:
-    """``nn.MaxPool1d``, ``nn.MaxPool2d``, ``nn.MaxPool3d``."""
-    settings = taken(call.settings, *_WINDOW, "ceil_mode")
-    return arithmetic.max_pool(_input(call), spatial_dims=spatial_dims, **settings)
-
-
-def avg_pool(call: Call, spatial_dims: int) -> Derivation:
-    """``nn.AvgPool1d``, ``nn.AvgPool2d``, ``nn.AvgPool3d``."""
-    settings = taken(call.settings, "kernel_size", "stride", "padding", "ceil_mode")
-    return arithmetic.avg_pool(_input(call), spatial_dims=spatial_dims, **settings)
-
-
-def lp_pool(call: Call, spatial_dims: int) -> Derivation:
-    """``nn.LPPool1d``, ``nn.LPPool2d``, ``nn.LPPool3d``."""
-    settings = taken(call.settings, "kernel_size", "stride", "ceil_mode")
-    return arithmetic.lp_pool(_input(call), spatial_dims=spatial_dims, **settings)
-
-
-def adaptive_avg_pool(call: Call, spatial_dims: int) -> Derivation:
-    """``nn.AdaptiveAvgPool1d``, ``nn.AdaptiveAvgPool2d``, ``nn.AdaptiveAvgPool3d``."""
-    size = call.settings["output_size"]
-    return arithmetic.adaptive_pool(_input(call), spatial_dims=spatial_dims, output_size=size, kind="Avg")
-
-
-def adaptive_max_pool(call: Call, spatial_dims: int) -> Derivation:
-    """``nn.AdaptiveMaxPool1d``, ``nn.AdaptiveMaxPool2d``, ``nn.AdaptiveMaxPool3d``."""
-    size = call.settings["output_size"]
-    return arithmetic.adaptive_pool(_input(call), spatial_dims=spatial_dims, output_size=size, kind="Max")
-
-
-def fractional_max_pool(call: Call) -> Derivation:
-    """``nn.FractionalMaxPool2d``, ``nn.FractionalMaxPool3d``."""
-    settings = taken(call.settings, "kernel_size", "output_size", "output_ratio")
-    return arithmetic.fractional_max_pool(_input(call), spatial_dims=len(settings["kernel_size"]), **settings)
-
-
-def max_unpool(call: Call) -> Derivation:
-    """``nn.MaxUnpool1d``, ``nn.MaxUnpool2d``, ``nn.MaxUnpool3d``."""
-    settings = taken(call.settings, "kernel_size", "stride", "padding", "output_size")
-    return arithmetic.max_unpool(_input(call), spatial_dims=len(settings["kernel_size"]), **settings)
-
-
-def upsample(call: Call) -> Derivation:
-    """``nn.Upsample`` and the layers made of it."""
-    return arithmetic.interpolate(_input(call), **taken(call.settings, "size", "scale_factor", "mode"))
-
-
-def pixel_shuffle(call: Call) -> Derivation:
-    """``nn.PixelShuffle``."""
-    return arithmetic.pixel_shuffle(_input(call), upscale_factor=call.settings["upscale_factor"])
-
-
-def pixel_unshuffle(call: Call) -> Derivation:
-    """``nn.PixelUnshuffle``."""
-    return arithmetic.pixel_unshuffle(_input(call), downscale_factor=call.settings["downscale_factor"])
-
-
-def fold(call: Call) -> Derivation:
-    """``nn.Fold``."""
-    return arithmetic.fold(_input(call), **taken(call.settings, "output_size", *_WINDOW))
-
-
-def unfold(call: Call) -> Derivation:
-    """``nn.Unfold``."""
-    return arithmetic.unfold(_input(call), **taken(call.settings, *_WINDOW))
-
-
-def pad(call: Call, mode: str) -> Derivation:
-    """The padding layers; their class stands for the ``mode``."""
-    return arithmetic.pad(_input(call), padding=call.settings["padding"], mode=mode)
-
-
-def flatten(call: Call) -> Derivation:
-    """``nn.Flatten``."""
-    return arithmetic.flatten(_input(call), **taken(call.settings, "start_dim", "end_dim"))
+    return arithmetic.bilinear(first, second, **_settings(call, "out_features", "in1_features", "in2_features"))
 
 
 def unflatten(call: Call) -> Derivation | None:
@@ -147,25 +88,17 @@ def unflatten(call: Call) -> Derivation | None:
     return arithmetic.unflatten(_input(call), dim=dim, sizes=sizes)
 
 
-def embedding(call: Call) -> Derivation:
-    """``nn.Embedding``."""
-    return arithmetic.embedding(_input(call), embedding_dim=call.settings["embedding_dim"])
-
-
 def embedding_bag(call: Call) -> Derivation:
     """``nn.EmbeddingBag``."""
     offsets = argument_shape(call, 1, "offsets")
-    return arithmetic.embedding_bag(
-        _input(call),
-        **taken(call.settings, "embedding_dim", "include_last_offset"),
-        offsets=offsets[0] if offsets else None,
-    )
+    settings = _settings(call, "embedding_dim", "include_last_offset")
+    return arithmetic.embedding_bag(_input(call), **settings, offsets=offsets[0] if offsets else None)
 
 
 def recurrent(call: Call) -> Derivation:
     """``nn.RNN``, ``nn.LSTM``, ``nn.GRU``: the output, first of what they return."""
-    settings = taken(call.settings, "hidden_size", "bidirectional", "proj_size", "batch_first")
-    return arithmetic.rnn(_input(call), **settings, **_declared(call, "input_size"), kind=_kind(call))
+    settings = _settings(call, "hidden_size", "bidirectional", "proj_size", "batch_first", "input_size")
+    return arithmetic.rnn(_input(call), **settings, kind=_kind(call))
 
 
 def recurrent_state(call: Call, state: str) -> Derivation:
@@ -176,14 +109,3 @@ def recurrent_state(call: Call, state: str) -> Derivation:
 
 def _kind(call: Call) -> str:
     return str(call.settings.get("mode", "LSTM")).partition("_")[0]
-
-
-def cell(call: Call, kind: str) -> Derivation:
-    """``nn.RNNCell``, ``nn.LSTMCell``, ``nn.GRUCell`` (``kind``)."""
-    widths = _declared(call, "input_size")
-    return arithmetic.rnn_cell(_input(call), hidden_size=call.settings["hidden_size"], **widths, kind=kind)
-
-
-def gate(call: Call) -> Derivation:
-    """``nn.GLU``."""
-    return formulas.halve(_input(call), dim=call.settings["dim"])

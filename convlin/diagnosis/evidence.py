@@ -17,7 +17,7 @@ from convlin.diagnosis.rewritten import CannotRewriteError, in_place, methods
 from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Plan
 from convlin.layers import CannotRemakeError, places_of, remade
-from convlin.module_tree import module_at, modules_of, walk
+from convlin.module_tree import module_at, modules_of, sharing
 from convlin.records import Edit, Evidence, Problem, Report
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Recording, Suspects
@@ -141,11 +141,7 @@ def _remade(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]], device: t
 def _shares_weights(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]]) -> bool:
     """Whether a layer that is to be changed shares a weight with another module: made anew it would not."""
     wrong = {id(module_at(model, path)) for path in wanted}
-    owners: dict[int, set[int]] = {}
-    for node in walk(model):
-        for parameter in node.module._parameters.values():
-            owners.setdefault(id(parameter), set()).add(id(node.module))
-    return any(len(modules) > 1 and modules & wrong for key, modules in owners.items() if key != id(None))
+    return any(id(node.module) in wrong for nodes in sharing(model) for node in nodes)
 
 
 @contextmanager

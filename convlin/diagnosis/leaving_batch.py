@@ -5,12 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from torch import nn
-
-from convlin.layers import PLAIN
-from convlin.ops.catalog import OPS
 from convlin.records import Call, SourceKind
-from convlin.trace.recording import Recording, Written, is_feature_map
+from convlin.trace.recording import Recording, is_feature_map
 
 
 def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
@@ -38,19 +34,14 @@ def _remarks(recording: Recording, batch: int, rows: set[object]) -> Iterator[st
         elif _makes_rows(recording, index, batch) and made[0] in rows and not _merges_steps(recording, call):
             went = f"the batch went from {batch} to {made[0]}"
             name = call.type if call.is_function else call.path or call.type
-            where = call.where if call.is_function else recording.written.get(index, Written()).where
-            yield f"{name}{at(where)} makes {times(made)} of {times(given)}: {went}"
+            yield f"{name}{at(recording.line_of(index))} makes {times(made)} of {times(given)}: {went}"
 
 
 def _makes_rows(recording: Recording, index: int, batch: int) -> bool:
     """Whether a view, or a module of the user's own that may hold one, has another number of rows."""
     call = recording.calls[index]
     given, made = call.inputs[0].shape, call.outputs[0].shape
-    if not made or made[0] == batch or prod(made) != prod(given):
-        return False
-    if call.is_function:
-        return OPS.named(call.type).keeps_memory_order
-    return not call.inner and (recording.rule(index) is PLAIN or isinstance(recording.modules[index], nn.Flatten))
+    return bool(made) and made[0] != batch and prod(made) == prod(given) and recording.may_reshape(index)
 
 
 def _drops_all(call: Call) -> bool:

@@ -14,7 +14,7 @@ from math import prod
 from torch import nn
 
 from convlin._util.torch_private import CONVOLUTIONS
-from convlin.layers import PLAIN, Misfit
+from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_joins, past_single_joins
 from convlin.trace.lost_batch import folded, matching, of_flatten
@@ -40,7 +40,7 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     folds = {
         _fold(call, keeps_channels=_fits_as_made(recording, index, call))
         for index, call in enumerate(recording.calls)
-        if _may_fold(recording, index)
+        if recording.may_reshape(index)
         # Without a batch there is none to lose.
         if not samples
         if _loses_batch(recording, index, call, batch, batch_added=batch_added)
@@ -72,14 +72,14 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
             continue
         shape = call.inputs[0].shape
         source, module = call.sources[0] if call.sources else UNSEEN, recording.modules[index]
-        if _may_fold(recording, index) and _fold(call) in found.folds:
+        if recording.may_reshape(index) and _fold(call) in found.folds:
             made = call.outputs[0].shape
             misfit = folded(matching(_fold(call), found.folds) or _fold(call), None, made)
             if isinstance(module, nn.Flatten):
                 told.append(_of_layer(recording, of_flatten(misfit), index, module))
                 continue
-            where = call.where if call.is_function else recording.written.get(index, Written()).where
-            told.append(Finding(misfit, call.path, index, call.inputs, source, "", call.type, where))
+            line = recording.line_of(index)
+            told.append(Finding(misfit, call.path, index, call.inputs, source, "", call.type, line))
         elif index in taken:
             misfit = Misfit("structure", len(shape) + 1, len(shape), "one_sample", {"shape": shape})
             assert module is not None
@@ -88,16 +88,6 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
             misfit = Misfit("structure", module.in_features, prod(shape[1:]), "flatten", {"rank": len(shape)})
             told.append(_of_layer(recording, misfit, index, module))
     return told
-
-
-def _may_fold(recording: Recording, index: int) -> bool:
-    """A reshape, or a module of the user's own that may be one."""
-    call = recording.calls[index]
-    if not call.inputs or not call.outputs or call.stood_in:
-        return False
-    if call.is_function:
-        return OPS.named(call.type).keeps_memory_order
-    return isinstance(recording.modules[index], nn.Flatten) or (recording.rule(index) is PLAIN and not call.inner)
 
 
 def _fold(call: Call, *, keeps_channels: bool = False) -> Fold:

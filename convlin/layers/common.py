@@ -77,11 +77,6 @@ def _casts(tensor: Tensor, weight: Tensor) -> bool:
         return False
 
 
-def resized(name: str, declared: int, required: int) -> Misfit:
-    """A size that a constructor argument of the same name declares otherwise."""
-    return Misfit(name, declared, required, changes={name: required})
-
-
 def divisor(size: int, at_most: int) -> int:
     """The largest number up to ``at_most`` that divides ``size``: into so many groups it can be parted.
 

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from convlin.derivations import of_layers
 from convlin.layers.common import by_weight_axes, dtype_misfit, moved, one_size, stored_weight, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
-from convlin.ops.misfit import Misfit
+from convlin.ops.misfit import Misfit, resized
 from convlin.tensors import zeros
 
 
@@ -21,7 +21,7 @@ def _examine_linear(module: nn.Linear, arrival: Arrival) -> Verdict | None:
     declared = module.in_features
     if tensor.is_nested:  # nothing can stand in: its sizes are many
         required = tensor.size(-1)
-        misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+        misfit = resized("in_features", declared, required)
         return Verdict((misfit,)) if required != declared else None
     tensor, dtype_misfits = dtype_misfit(tensor, stored_weight(module))
     misfits += dtype_misfits
@@ -63,7 +63,7 @@ def _examine_bilinear(module: nn.Bilinear, arrival: Arrival) -> Verdict | None:
     for index, (tensor, name) in enumerate(zip(arrival.args, ("in1_features", "in2_features"), strict=True)):
         declared = getattr(module, name)
         if tensor.shape[-1] != declared:
-            misfits += (Misfit(name, declared, tensor.shape[-1], changes={name: tensor.shape[-1]}, input=index),)
+            misfits += (resized(name, declared, tensor.shape[-1])._replace(input=index),)
             tensor = zeros(tensor, (*tensor.shape[:-1], declared))
         tensors.append(tensor)
     return Verdict(misfits, (tuple(tensors), dict(arrival.kwargs))) if misfits else None
@@ -77,9 +77,9 @@ def _examine_quantized(module: Any, arrival: Arrival) -> Verdict | None:
         return None
     required = tensor.shape[-1]
     if tensor.is_quantized:
-        return Verdict((Misfit("in_features", declared, required, changes={"in_features": required}),))
+        return Verdict((resized("in_features", declared, required),))
     stand_in = zeros(tensor, (*tensor.shape[:-1], declared))
-    misfit = Misfit("in_features", declared, required, changes={"in_features": required})
+    misfit = resized("in_features", declared, required)
     return Verdict((misfit,), arrival.with_first("input", stand_in))
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from convlin._util.torch_private import BATCH_NORMS, INSTANCE_NORMS
-from convlin.layers.common import base_name, by_weight_axes, divisor, dtype_misfit, moved, resized, stored_weight
+from convlin.layers.common import base_name, by_weight_axes, divisor, dtype_misfit, moved, stored_weight
 from convlin.layers.rule import Arrival, LayerRule, Verdict
-from convlin.ops.misfit import Misfit
+from convlin.ops.misfit import Misfit, resized
 from convlin.tensors import zeros
 
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
@@ -73,8 +73,7 @@ def _examine_group_norm(module: nn.GroupNorm, arrival: Arrival) -> Verdict | Non
     misfit = resized("num_channels", module.num_channels, tensor.shape[1])
     if tensor.shape[1] % module.num_groups:
         changes = {**misfit.changes, "num_groups": divisor(tensor.shape[1], module.num_groups)}
-        detail = {"parts": module.num_groups}
-        misfit = Misfit(misfit.kind, misfit.declared, misfit.required, "", detail, changes)
+        misfit = misfit._replace(detail={"parts": module.num_groups}, changes=changes)
     return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
 
 
@@ -87,7 +86,7 @@ def _examine_layer_norm(module: nn.LayerNorm | nn.RMSNorm, arrival: Arrival) -> 
         return None
     required = tuple(tensor.shape[-len(declared) :])
     stand_in = zeros(tensor, (1, *declared))
-    misfit = Misfit("normalized_shape", declared, required, changes={"normalized_shape": required})
+    misfit = resized("normalized_shape", declared, required)
     return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
 
 

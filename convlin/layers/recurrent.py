@@ -10,10 +10,10 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from convlin.derivations import of_layers
-from convlin.layers.common import dtype_misfit, moved, resized, unwrapped
+from convlin.layers.common import dtype_misfit, moved, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import parameters_of
-from convlin.ops.misfit import Misfit
+from convlin.ops.misfit import Misfit, resized
 from convlin.records import Shape
 from convlin.tensors import zeros
 

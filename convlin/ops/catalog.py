@@ -77,10 +77,13 @@ def derive_of(name: str) -> Callable[[Call], Derivation | None] | None:
     return derive if OPS.named(name).formula is not None else None
 
 
-def named_arguments(call: Call) -> Mapping[str, Any]:
-    """A function's plain arguments under the names of its parameters, as far as they are known."""
-    op = OPS.named(call.type)
-    if op.formula is None or op.parameters is None:
-        return call.settings
-    given = arguments(call, op.parameters)
-    return call.settings if given is None else given
+def settings_of(call: Call) -> Mapping[str, Any]:
+    """A function's plain arguments under the names of its parameters, and what a layer would have as settings too."""
+    op, bare = OPS.named(call.type), call.type.rpartition(".")[2]
+    given = None if op.formula is None or op.parameters is None else arguments(call, op.parameters)
+    settings = dict(call.settings if given is None else given)
+    if bare.startswith("conv") and len(call.inputs) > 1:
+        settings["kernel_size"] = call.inputs[1].shape[2:]
+    if "pool" in bare and not bare.startswith("adaptive") and not settings.get("stride"):
+        settings["stride"] = settings.get("kernel_size")
+    return settings

@@ -43,8 +43,12 @@ class KnownSizes(TorchFunctionMode):
         return tuple(_with_sizes(each, sizes) for each in made) if type(made) is tuple else _with_sizes(made, sizes)
 
 
-def _activated(input: Any = None, *rest: Any, inplace: bool = False, **_: Any) -> Tensor | None:
+def _activated(
+    input: Any = None, *rest: Any, inplace: bool = False, approximate: str = "none", out: Any = None, **_: Any
+) -> Tensor | None:
     if not isinstance(input, Tensor) or not input.is_floating_point() or input.layout != torch.strided:
+        return None
+    if approximate not in ("none", "tanh") or out is not None:
         return None
     return input if inplace or (bool(rest) and rest[-1] is True) else _empty_like(input)
 
@@ -124,12 +128,13 @@ def _transformed(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
 def _group_normalized(
     input: Any, num_groups: int, weight: Any = None, bias: Any = None, eps: Any = None
 ) -> Tensor | None:
-    """With more than one channel in a group: of a single one PyTorch asks for more than one value."""
+    """With more than one value in a group: of a single one PyTorch asks for another."""
     if not _is_plain(input) or input.dim() < 2 or type(num_groups) is not int or num_groups < 1:
         return None
     channels = input.shape[1]
-    fits = type(channels) is int and channels > num_groups and channels % num_groups == 0
-    if not fits or not _all_are((channels,), input, weight, bias):
+    if type(channels) is not int or channels % num_groups or not _all_are((channels,), input, weight, bias):
+        return None
+    if not any(type(size) is int and size > 1 for size in (channels // num_groups, input.shape[0], *input.shape[2:])):
         return None
     return _empty_like(input) if input.dim() > 3 else input.new_empty(input.shape)
 
@@ -237,6 +242,15 @@ _MADE: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.LINEAR: _transformed,
     InLetters.RECURRENT: _of_recurrent,
 }
+
+#: Those of them that hold on the meta device as well, of plain tensors that are not empty.
+ON_META: Mapping[InLetters | None, Callable[..., Any]] = {
+    way: _MADE[way]
+    for way in (
+        InLetters.ACTIVATION, InLetters.CLAMP, InLetters.BATCH_NORM, InLetters.LAYER_NORM, InLetters.GROUP_NORM,
+        InLetters.LINEAR,
+    )
+}  # fmt: skip
 
 
 def _as_asked(*args: Any, **kwargs: Any) -> Sequence[Any]:

@@ -1,11 +1,11 @@
 """On the meta device: what a function returns, without PyTorch's slow meta kernels.
 
 PyTorch works out the sizes of a convolution or a normalization on the meta device in Python, for half
-a millisecond each.  The rules here answer from the formulas of ``arithmetic``.  A rule answers for a
-function, whoever calls it, so hooks, parametrizations and classes with a ``forward`` of their own are
-none of its business.  It answers only for what it knows for certain: plain contiguous tensors of one
-floating dtype, no gradients, no other mode in between.  Everything else, and everything that would be
-refused, goes to PyTorch itself.
+a millisecond each.  The rules here answer from the formulas of ``arithmetic``, and those of ``fake_shapes``
+for functions that keep the shape.  A rule answers for a function, whoever calls it, so hooks,
+parametrizations and classes with a ``forward`` of their own are none of its business.  It answers only
+for what it knows for certain: plain contiguous tensors of one floating dtype, no gradients, no other mode
+in between.  Everything else, and everything that would be refused, goes to PyTorch itself.
 """
 
 from __future__ import annotations
@@ -19,9 +19,9 @@ from torch import Tensor, nn
 
 from convlin import arithmetic
 from convlin._util.torch_private import is_seen_by_none_but, no_function_modes
-from convlin.ops.fake_shapes import KnownSizes
+from convlin.ops.fake_shapes import ON_META, KnownSizes
 from convlin.ops.names import op_of
-from convlin.ops.op import OnMeta
+from convlin.ops.op import InLetters, OnMeta
 from convlin.records import Derivation, Shape
 
 Rule = Callable[..., "Tensor | None"]
@@ -42,12 +42,22 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T
     torch.Size([1, 16, 15, 15])
     """
     op = op_of(function)
-    if op.on_meta is None or torch.is_grad_enabled() or not is_seen_by_none_but(KnownSizes):
+    if op.on_meta is None and op.in_letters not in ON_META:
+        return None
+    if torch.is_grad_enabled() or not is_seen_by_none_but(KnownSizes):
         return None
     along = {"spatial_dims": op.spatial_dims} if op.spatial_dims else {}
     with no_function_modes():  # or a mode that is left would be asked about every attribute
         try:
-            return _RULES[op.on_meta](*args, **kwargs, **along)
+            if op.on_meta is not None:
+                return _RULES[op.on_meta](*args, **kwargs, **along)
+            tensors = [each for each in (*args, *kwargs.values()) if isinstance(each, Tensor)]
+            # What a layer norm makes is contiguous whatever it is given: on the CPU, that is, and on a GPU.
+            is_plain = _is_plain(*tensors, in_any_order=op.in_letters is InLetters.LAYER_NORM)
+            if not is_plain or not all(map(Tensor.numel, tensors)):
+                return None
+            made = ON_META[op.in_letters](*args, **kwargs)
+            return made if type(made) is Tensor else None  # not a parameter that is written to
         except TypeError:  # other arguments than the rule knows
             return None
 
@@ -113,76 +123,6 @@ def _convolution(
     )  # fmt: skip
 
 
-def _linear(input: Tensor, weight: Tensor, bias: Tensor | None = None) -> Tensor | None:
-    if not _is_plain(input, weight, bias) or weight.dim() != 2 or input.dim() < 2 or 0 in input.shape:
-        return None
-    shape, (out_features, in_features) = input.shape, weight.shape
-    if shape[-1] != in_features or (bias is not None and bias.shape != (out_features,)):
-        return None
-    return _made((*shape[:-1], out_features), input)
-
-
-def _batch_norm(
-    input: Tensor,
-    running_mean: Tensor | None,
-    running_var: Tensor | None,
-    weight: Tensor | None = None,
-    bias: Tensor | None = None,
-    training: bool = False,
-    momentum: float = 0.1,
-    eps: float = 1e-5,
-) -> Tensor | None:
-    if training or running_mean is None or running_var is None or input.dim() < 2 or 0 in input.shape:
-        return None
-    if not _is_plain(input, running_mean, running_var, weight, bias):
-        return None
-    features = (input.shape[1],)
-    if any(each is not None and each.shape != features for each in (running_mean, running_var, weight, bias)):
-        return None
-    return _made(input.shape, input)
-
-
-def _layer_norm(
-    input: Tensor, normalized_shape: Any, weight: Tensor | None = None, bias: Tensor | None = None, eps: Any = 1e-5
-) -> Tensor | None:
-    shape = tuple(normalized_shape)
-    # What it makes is contiguous whatever it is given: on the CPU, that is, and on a GPU.
-    if not shape or not _is_plain(input, weight, bias, in_any_order=True):
-        return None
-    if input.shape[-len(shape) :] != shape or 0 in input.shape:
-        return None
-    if any(each is not None and each.shape != shape for each in (weight, bias)):
-        return None
-    return _made(input.shape, input)
-
-
-def _group_norm(
-    input: Tensor, num_groups: int, weight: Tensor | None = None, bias: Tensor | None = None, eps: float = 1e-5
-) -> Tensor | None:
-    if not _is_plain(input, weight, bias) or input.dim() < 3 or num_groups < 1 or 0 in input.shape:
-        return None
-    channels = input.shape[1]
-    if channels % num_groups or any(each is not None and each.shape != (channels,) for each in (weight, bias)):
-        return None
-    if input.numel() == input.shape[0] * num_groups:  # a single value per group, which may be refused
-        return None
-    return _made(input.shape, input)
-
-
-def _activation(input: Tensor, inplace: bool = False) -> Tensor | None:
-    if not _is_plain(input) or (inplace and type(input) is not Tensor):
-        return None
-    return input if inplace else _made(input.shape, input)
-
-
-def _clamped(input: Tensor, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Tensor | None:
-    return _activation(input, inplace) if type(min_val) is type(max_val) is float and min_val <= max_val else None
-
-
-def _gelu(input: Tensor, approximate: str = "none") -> Tensor | None:
-    return _made(input.shape, input) if approximate in ("none", "tanh") and _is_plain(input) else None
-
-
 def _fit(input: Tensor, other: Any) -> bool:
     """Whether a tensor and a number, or another of its shape, meet element by element."""
     if type(other) is int or type(other) is float:
@@ -245,13 +185,6 @@ def _joined(tensors: Any, dim: int = 0) -> Tensor | None:
 
 _RULES: Mapping[OnMeta, Rule] = {
     OnMeta.CONVOLUTION: _convolution,
-    OnMeta.LINEAR: _linear,
-    OnMeta.BATCH_NORM: _batch_norm,
-    OnMeta.LAYER_NORM: _layer_norm,
-    OnMeta.GROUP_NORM: _group_norm,
-    OnMeta.ACTIVATION: _activation,
-    OnMeta.CLAMP: _clamped,
-    OnMeta.GELU: _gelu,
     OnMeta.SAME_SHAPES: _together,
     OnMeta.IN_PLACE: _in_place,
     OnMeta.MAX_POOL: _max_pool,

@@ -24,3 +24,8 @@ class Misfit(NamedTuple):
     """The axis of the input that it is about, where the kind does not say."""
     input: int = 0
     """Which of the tensors that reached the layer it is about."""
+
+
+def resized(name: str, declared: Any, required: Any) -> Misfit:
+    """A size that a constructor argument of the same name declares otherwise."""
+    return Misfit(name, declared, required, changes={name: required})

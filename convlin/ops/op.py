@@ -66,16 +66,9 @@ class StandIn(Enum):
 
 
 class OnMeta(Enum):
-    """What tells the result on the meta device without PyTorch's slow kernels there: ``meta_shapes`` has the rules."""
+    """What tells the result on the meta device, where ``InLetters`` does not: ``meta_shapes`` has the rules."""
 
     CONVOLUTION = "convolution"
-    LINEAR = "linear"
-    BATCH_NORM = "batch norm"
-    LAYER_NORM = "layer norm"
-    GROUP_NORM = "group norm"
-    ACTIVATION = "activation"
-    CLAMP = "clamp"
-    GELU = "gelu"
     SAME_SHAPES = "same shapes"
     IN_PLACE = "in place"
     MAX_POOL = "max pool"

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from torch import Tensor, nn
 
 from convlin._util.torch_private import CONVOLUTIONS, NORMS
-from convlin.ops.misfit import Misfit
+from convlin.ops.misfit import Misfit, resized
 from convlin.ops.names import Function, op_of, sizes_asked
 from convlin.ops.op import StandIn
 from convlin.tensors import zeros
@@ -37,9 +37,36 @@ def recover(
     if way is None:
         return None
     try:
-        return _WAYS[way](function, args, dict(kwargs), layer)
+        return _WAYS[way](_Call(function, args, kwargs, layer))
     except (RuntimeError, ValueError, IndexError):  # more is wrong than one size: nothing can stand in
         return None
+
+
+class _Call(NamedTuple):
+    """The call that was refused."""
+
+    function: Function
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    layer: nn.Module | None
+
+    @property
+    def name(self) -> str:
+        return getattr(self.function, "__name__", "")
+
+    @property
+    def input(self) -> Any:
+        return self.args[0] if self.args else self.kwargs.get("input")
+
+    def two_tensors(self, *names: str) -> tuple[Tensor, Tensor] | None:
+        """The first two arguments, by position or under one of ``names``; None where they are not both tensors."""
+        given = (*self.args, *(self.kwargs[name] for name in names if name in self.kwargs), None, None)
+        first, second, *_ = given
+        return (first, second) if isinstance(first, Tensor) and isinstance(second, Tensor) else None
+
+    def with_each(self, change: Callable[[Any], Any]) -> Any:
+        """What the function returns with each argument changed."""
+        return self.function(*map(change, self.args), **{name: change(value) for name, value in self.kwargs.items()})
 
 
 def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
@@ -48,11 +75,9 @@ def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int
     return given if given and all(isinstance(size, int) for size in given) else None
 
 
-def _reshape(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
-    tensor = args[0] if args else kwargs.get("input")
-    wanted = reshape_sizes(args, kwargs)
+def _reshape(call: _Call) -> Recovery | None:
+    tensor = call.input
+    wanted = reshape_sizes(call.args, call.kwargs)
     if not isinstance(tensor, Tensor) or wanted is None or tensor.dim() == 0:
         return None
     if _fits(wanted, tensor.numel()):  # the sizes are right: view cannot cross the strides
@@ -68,22 +93,14 @@ def _reshape(
     return Recovery((misfit,), tensor.flatten(1) if tensor.dim() > 1 else tensor.reshape(1, -1))
 
 
-def _two_tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any], *names: str) -> tuple[Tensor, Tensor] | None:
-    """The first two arguments, by position or under one of ``names``; None where they are not both tensors."""
-    first, second, *_ = (*args, *(kwargs[name] for name in names if name in kwargs), None, None)
-    return (first, second) if isinstance(first, Tensor) and isinstance(second, Tensor) else None
-
-
 def _fits(wanted: tuple[int, ...], elements: int) -> bool:
     known = prod(size for size in wanted if size != -1)
     return known == elements if -1 not in wanted else known != 0 and elements % known == 0
 
 
-def _unflatten(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
-    tensor = args[0] if args else kwargs.get("input")
-    given = (*args[1:], *(kwargs[name] for name in ("dim", "sizes") if name in kwargs))
+def _unflatten(call: _Call) -> Recovery | None:
+    tensor = call.input
+    given = (*call.args[1:], *(call.kwargs[name] for name in ("dim", "sizes") if name in call.kwargs))
     if not isinstance(tensor, Tensor) or len(given) != 2 or not isinstance(given[1], tuple | list):
         return None
     if not isinstance(given[0], int) or not -tensor.dim() <= given[0] < tensor.dim():
@@ -101,19 +118,17 @@ def _declared_as(layer: nn.Module | None, width: int) -> str:
     return next((name for name in ("in_features", "in_channels") if getattr(layer, name, None) == width), "")
 
 
-def _linear(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
-    given = _two_tensors(args, kwargs, "input", "weight")
+def _linear(call: _Call) -> Recovery | None:
+    given = call.two_tensors("input", "weight")
     if given is None:
         return None
     tensor, weight = given
     if weight.dim() != 2 or tensor.dim() == 0 or tensor.shape[-1] == weight.shape[1]:
         return None
     declared, required = weight.shape[1], tensor.shape[-1]
-    name = "in_features" if isinstance(layer, nn.Linear) else _declared_as(layer, declared)
+    name = "in_features" if isinstance(call.layer, nn.Linear) else _declared_as(call.layer, declared)
     if name:
-        misfit = Misfit(name, declared, required, changes={name: required})
+        misfit = resized(name, declared, required)
     else:
         shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape)), "meet": ((-1, -1),)}
         misfit = Misfit("operands", declared, required, "linear", shapes)
@@ -121,10 +136,8 @@ def _linear(
     return Recovery((misfit,), result)
 
 
-def _convolution(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
-    given = _two_tensors(args, kwargs, "input", "weight")
+def _convolution(call: _Call) -> Recovery | None:
+    given = call.two_tensors("input", "weight")
     if given is None:
         return None
     tensor, weight = given
@@ -132,55 +145,48 @@ def _convolution(
     if tensor.dim() not in (spatial + 1, spatial + 2):
         return None
     axis = tensor.dim() - spatial - 1
-    transposed = "transpose" in getattr(function, "__name__", "")
-    groups = kwargs.get("groups", args[6] if len(args) > 6 else 1)
+    transposed = "transpose" in call.name
+    groups = call.kwargs.get("groups", call.args[6] if len(call.args) > 6 else 1)
     declared = weight.shape[0] if transposed else weight.shape[1] * groups
     required = tensor.shape[axis]
     if required == declared:
         return None
-    if isinstance(layer, CONVOLUTIONS):
-        misfit = Misfit("in_channels", declared, required, changes={"in_channels": required})
+    if isinstance(call.layer, CONVOLUTIONS):
+        misfit = resized("in_channels", declared, required)
     else:
         shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
         misfit = Misfit("operands", declared, required, "convolution", shapes)
     sizes = list(tensor.shape)
     sizes[axis] = declared
     fitting = zeros(tensor, sizes, weight.dtype)
-    if args:
-        return Recovery((misfit,), function(fitting, *args[1:], **kwargs))
-    return Recovery((misfit,), function(**{**kwargs, "input": fitting}))
+    if call.args:
+        return Recovery((misfit,), call.function(fitting, *call.args[1:], **call.kwargs))
+    return Recovery((misfit,), call.function(**{**call.kwargs, "input": fitting}))
 
 
-def _elementwise(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
-    met = _differing(args, kwargs)
+def _elementwise(call: _Call) -> Recovery | None:
+    met = _differing(call)
     if met is None:
         return None
     misfit, (left, right) = met
     larger = left if left.dim() >= right.dim() else right
-    made = function(*map(_one_of, args), **{name: _one_of(value) for name, value in kwargs.items()})
+    made = call.with_each(lambda value: zeros(value, ()) if isinstance(value, Tensor) else value)  # of one number
     return Recovery((misfit,), zeros(larger, larger.shape, made.dtype))
 
 
-def _loss(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
+def _loss(call: _Call) -> Recovery | None:
     """A loss that compares cell by cell: that of the first tensor and one like it."""
-    met = _differing(args, kwargs)
+    met = _differing(call)
     if met is None:
         return None
     misfit, (left, _) = met
-
-    def like_first(value: Any) -> Any:
-        return zeros(value, left.shape) if isinstance(value, Tensor) else value
-
-    return Recovery((misfit,), function(*map(like_first, args), **{name: like_first(kwargs[name]) for name in kwargs}))
+    made = call.with_each(lambda value: zeros(value, left.shape) if isinstance(value, Tensor) else value)
+    return Recovery((misfit,), made)
 
 
-def _differing(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Misfit, tuple[Tensor, Tensor]] | None:
+def _differing(call: _Call) -> tuple[Misfit, tuple[Tensor, Tensor]] | None:
     """The first two tensors that differ on an axis on which neither stretches."""
-    tensors = [value for value in (*args, *kwargs.values()) if isinstance(value, Tensor)]
+    tensors = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, Tensor)]
     for (one, left), (two, right) in combinations(enumerate(tensors), 2):
         axes = tuple(
             -axis
@@ -195,16 +201,9 @@ def _differing(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Misfit
     return None
 
 
-def _one_of(value: Any) -> Any:
-    """One number like those of a tensor; everything else as it is."""
-    return zeros(value, ()) if isinstance(value, Tensor) else value
-
-
-def _einsum(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
+def _einsum(call: _Call) -> Recovery | None:
     """A sum over letters, one of which has two sizes: the first of them counts."""
-    equation, *tensors = args if args else ("",)
+    equation, *tensors = call.args or ("",)
     if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
         tensors = list(tensors[0])
     if not isinstance(equation, str) or not all(isinstance(value, Tensor) for value in tensors):
@@ -232,16 +231,14 @@ def _einsum(
     if not misfits:
         return None
     fitting = [zeros(value, shape) for value, shape in zip(tensors, sizes, strict=True)]
-    return Recovery(tuple(misfits), function(equation, *fitting))
+    return Recovery(tuple(misfits), call.function(equation, *fitting))
 
 
-def _concatenate(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
-    tensors = args[0] if args else kwargs.get("tensors")
+def _concatenate(call: _Call) -> Recovery | None:
+    tensors = call.args[0] if call.args else call.kwargs.get("tensors")
     if not isinstance(tensors, tuple | list) or not all(isinstance(value, Tensor) for value in tensors):
         return None
-    dim = args[1] if len(args) > 1 else kwargs.get("dim", kwargs.get("axis", 0))
+    dim = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", call.kwargs.get("axis", 0))
     if not tensors or not isinstance(dim, int):
         return None
     first = tensors[0]
@@ -250,7 +247,7 @@ def _concatenate(
     if other is not None:
         misfit = Misfit("operands", shapes[0], other, "ranks", {"shapes": shapes})
         return Recovery((misfit,), first)
-    stack = getattr(function, "__name__", "") == "stack"
+    stack = call.name == "stack"
     axis = dim % (first.dim() + stack) if first.dim() + stack else 0
     axes = tuple(
         index
@@ -268,13 +265,12 @@ def _concatenate(
         )
         for tensor in tensors
     ]
-    return Recovery((misfit,), function(alike, *args[1:], **{k: v for k, v in kwargs.items() if k != "tensors"}))
+    rest = {name: value for name, value in call.kwargs.items() if name != "tensors"}
+    return Recovery((misfit,), call.function(alike, *call.args[1:], **rest))
 
 
-def _matmul(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
-    given = _two_tensors(args, kwargs, "input", "other", "mat2")
+def _matmul(call: _Call) -> Recovery | None:
+    given = call.two_tensors("input", "other", "mat2")
     if given is None:
         return None
     left, right = given
@@ -283,10 +279,10 @@ def _matmul(
         return None
     meet = ((-1, -2 if right.dim() > 1 else 0),)
     detail: dict[str, Any] = {"shapes": (tuple(left.shape), tuple(right.shape)), "meet": meet}
-    name = _declared_as(layer, inner) if layer is not None and _is_weight_of(layer, right) else ""
+    name = _declared_as(call.layer, inner) if _is_weight_of(call.layer, right) else ""
     if name:
-        misfit = Misfit(name, inner, left.shape[-1], changes={name: left.shape[-1]})
-        return Recovery((misfit,), function(zeros(left, (*left.shape[:-1], inner)), right))
+        misfit = resized(name, inner, left.shape[-1])
+        return Recovery((misfit,), call.function(zeros(left, (*left.shape[:-1], inner)), right))
     turned = _turned(left, right)
     if turned is not None:
         which, made = turned
@@ -294,12 +290,12 @@ def _matmul(
         return Recovery((misfit,), made)
     misfit = Misfit("operands", inner, left.shape[-1], "matmul", detail)
     fitting = zeros(left, (*left.shape[:-1], inner))
-    return Recovery((misfit,), function(fitting, right))
+    return Recovery((misfit,), call.function(fitting, right))
 
 
-def _is_weight_of(layer: nn.Module, tensor: Tensor) -> bool:
+def _is_weight_of(layer: nn.Module | None, tensor: Tensor) -> bool:
     """Whether it is a matrix of the layer's own, with a row for each feature that comes in."""
-    return tensor.dim() == 2 and any(tensor is each for each in layer._parameters.values())
+    return layer is not None and tensor.dim() == 2 and any(tensor is each for each in layer._parameters.values())
 
 
 def _turned(left: Tensor, right: Tensor) -> tuple[tuple[int, ...], Tensor] | None:
@@ -314,27 +310,27 @@ def _turned(left: Tensor, right: Tensor) -> tuple[tuple[int, ...], Tensor] | Non
     return tuple(fitting), zeros(left, (*left.shape[:-2], one.shape[-2], two.shape[-1]))
 
 
-def _normalize(
-    function: Function, args: tuple[Any, ...], kwargs: dict[str, Any], layer: nn.Module | None
-) -> Recovery | None:
+def _normalize(call: _Call) -> Recovery | None:
     """A normalization with weights of another width: its result has the size of what came in."""
-    tensor = args[0] if args else kwargs.get("input")
-    weights = [value for value in (*args[1:], *kwargs.values()) if isinstance(value, Tensor) and value.dim() > 0]
+    tensor = call.input
+    weights = [
+        value for value in (*call.args[1:], *call.kwargs.values()) if isinstance(value, Tensor) and value.dim() > 0
+    ]
     if not isinstance(tensor, Tensor) or not weights or tensor.dim() < 2:
         return None
-    over_last = getattr(function, "__name__", "") in ("layer_norm", "rms_norm")
+    over_last = call.name in ("layer_norm", "rms_norm")
     declared = tuple(weights[0].shape)
     required = tuple(tensor.shape[-len(declared) :]) if over_last else (tensor.shape[1],)
     if required == declared:
         return None
-    kind = next((kind for bases, kind in _NORMALIZING if isinstance(layer, bases)), None)
+    kind = next((kind for bases, kind in _NORMALIZING if isinstance(call.layer, bases)), None)
     if kind is None:
         shapes = {"shapes": (tuple(tensor.shape), declared)}
         misfit = Misfit("operands", declared[-1], required[-1], "linear", shapes)
     elif over_last:
-        misfit = Misfit(kind, declared, required, changes={kind: required})
+        misfit = resized(kind, declared, required)
     else:
-        misfit = Misfit(kind, declared[0], required[0], changes={kind: required[0]})
+        misfit = resized(kind, declared[0], required[0])
     return Recovery((misfit,), tensor.clone())
 
 
@@ -344,9 +340,7 @@ _NORMALIZING: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
     ((nn.LayerNorm, nn.RMSNorm), "normalized_shape"),
 )
 
-Way = Callable[[Function, tuple[Any, ...], dict[str, Any], "nn.Module | None"], "Recovery | None"]
-
-_WAYS: Mapping[StandIn, Way] = {
+_WAYS: Mapping[StandIn, Callable[[_Call], Recovery | None]] = {
     StandIn.RESHAPE: _reshape,
     StandIn.UNFLATTEN: _unflatten,
     StandIn.LINEAR: _linear,

@@ -177,7 +177,7 @@ OPS: tuple[Op, ...] = (
     Op(("grid_sample",), Family.OTHER, _grid_sample, ("grid", "mode", "padding_mode", "align_corners"), role="up",
        differs_on_meta=True, in_letters=InLetters.SAMPLED),
     Op(("linear",), Family.LINEAR, _linear, ("weight", "bias"), role="linear", stand_in=StandIn.LINEAR,
-       on_meta=OnMeta.LINEAR, in_letters=InLetters.LINEAR),
+       in_letters=InLetters.LINEAR),
     Op(("embedding",), Family.EMBEDDING, _embedding,
        ("weight", "padding_idx", "max_norm", "norm_type", "scale_grad_by_freq", "sparse"), role="embed", indexes=True,
        writes=Writes("max_norm")),

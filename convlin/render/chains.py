@@ -20,10 +20,10 @@ def chained(blocks: Sequence[Block], report: Report) -> list[Block]:
         if block.children:
             block.children = chained(block.children, report)
         last = found[-1] if found else None
-        if last is None or last.draft is None or block.draft is None or block.draft.kind != "function":
+        if last is None or last.row is None or block.row is None or block.row.kind != "function":
             found.append(block)
         elif _goes_on(last, block, report):
-            last.draft.chain(block.draft)
+            last.row.chain(block.row)
             last.calls += block.calls
         else:
             found.append(block)
@@ -38,8 +38,8 @@ def _goes_on(before: Block, block: Block, report: Report) -> bool:
         _rearranges(last)
         and _rearranges(call)
         and call.sources == (Source.call(before.calls[-1]),)
-        and not (before.draft and before.draft.problems)
-        and not (block.draft and block.draft.problems)
+        and not (before.row and before.row.problems)
+        and not (block.row and block.row.problems)
     )
 
 

@@ -10,10 +10,11 @@ from operator import attrgetter
 from typing import Any, NamedTuple, TypeAlias
 
 from convlin._util.gc_pause import paused
-from convlin.records import Call, Derivation, Problem, Shape, Size, Step, TensorInfo
+from convlin.records import Derivation, Problem, Shape, Size, Step, TensorInfo
 from convlin.render import words
 from convlin.render.named_outputs import output_names, type_text
-from convlin.render.rows import Row, Table
+from convlin.render.row import Row
+from convlin.render.rows import Table
 from convlin.render.short import condensed
 
 #: Equal tensors from this number on are written once, with their number.
@@ -240,23 +241,12 @@ def _setting(name: str) -> tuple[Value, Text]:
         call = table.call(row)
         if call is None or row.kind == "group":
             return None
-        found = (_settings_of_function(call) if call.is_function else call.settings).get(name)
+        from convlin.ops.catalog import settings_of
+
+        found = (settings_of(call) if call.is_function else call.settings).get(name)
         return tuple(found) if isinstance(found, list) else found
 
     return _spelled(value, words.setting)
-
-
-def _settings_of_function(call: Call) -> dict[str, Any]:
-    """The arguments of a function, with what a layer would have as settings filled in."""
-    from convlin.ops.catalog import named_arguments
-
-    settings = dict(named_arguments(call))
-    bare = call.type.rpartition(".")[2]
-    if bare.startswith("conv") and len(call.inputs) > 1:
-        settings["kernel_size"] = call.inputs[1].shape[2:]
-    if "pool" in bare and not bare.startswith("adaptive") and not settings.get("stride"):
-        settings["stride"] = settings.get("kernel_size")
-    return settings
 
 
 def _arithmetic(table: Table, row: Row) -> str:

@@ -13,7 +13,8 @@ from operator import gt
 
 from convlin.render import words
 from convlin.render.columns import COLUMNS
-from convlin.render.rows import INDENT, Row, Table
+from convlin.render.row import INDENT, Row
+from convlin.render.rows import Table
 
 #: Blanks between two columns.
 GAP = 2

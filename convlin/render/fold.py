@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-from convlin.render.tree import Alike, Block, Draft
+from convlin.render.row import Row
+from convlin.render.tree import Alike, Block
 from convlin.render.words import dots
 
 #: A table longer than this is folded by itself.
@@ -68,24 +69,24 @@ class _Folder:
     def _number(self, block: Block) -> int:
         key = (
             block.type,
-            self._key(block.draft, block.path),
+            self._key(block.row, block.path),
             tuple([(_inside(child.path, block.path), self._likeness[id(child)]) for child in block.children]),
-            tuple([self._key(draft, block.path) for draft in block.extras]),
+            tuple([self._key(row, block.path) for row in block.extras]),
         )
         return self._numbers.setdefault(key, len(self._numbers))
 
-    def _key(self, draft: Draft | None, base: str) -> Any:
-        if draft is None:
+    def _key(self, row: Row | None, base: str) -> Any:
+        if row is None:
             return None
-        if draft.problems or draft.failed:
-            return id(draft)  # like nothing else
+        if row.problems or row.failed:
+            return id(row)  # like nothing else
         return (
-            draft.kind, draft.type, _inside(draft.path, base), draft.count, draft.counted, draft.remark,
-            draft.inputs, draft.outputs,
-            tuple([(info.name, info.shape, info.dtype, info.trainable) for _, info in draft.owned]),
-            draft.named and (draft.named.name, draft.named.shape, draft.named.dtype, draft.named.alias_of is None),
-            str(draft.memory), str(draft.flops),
-            tuple(map(self._alike.number, draft.calls[: draft.links])),
+            row.kind, row.type, _inside(row.path, base), row.times, row.counted, row.remark,
+            row.inputs, row.outputs,
+            tuple([(info.name, info.shape, info.dtype, info.trainable) for _, info in row.owned]),
+            row.named and (row.named.name, row.named.shape, row.named.dtype, row.named.alias_of is None),
+            str(row.memory), str(row.flops),
+            tuple(map(self._alike.number, row.calls[: row.links])),
         )  # fmt: skip
 
     def _repetition(self, blocks: Sequence[Block], start: int) -> tuple[int, int]:
@@ -151,13 +152,13 @@ class _Rename(NamedTuple):
 
 def _absorb(block: Block, others: Sequence[Block], rename: _Rename | None) -> None:
     """Put blocks that are alike into the first of them."""
-    drafts: list[tuple[Draft | None, list[Draft | None]]] = [(block.draft, [other.draft for other in others])]
-    drafts += [(draft, [other.extras[index] for other in others]) for index, draft in enumerate(block.extras)]
-    for draft, alike in drafts:
-        if draft is not None:
-            draft.absorb([each for each in alike if each is not None])  # alike blocks have rows at the same places
+    rows: list[tuple[Row | None, list[Row | None]]] = [(block.row, [other.row for other in others])]
+    rows += [(row, [other.extras[index] for other in others]) for index, row in enumerate(block.extras)]
+    for row, alike in rows:
+        if row is not None:
+            row.absorb([each for each in alike if each is not None])  # alike blocks have rows at the same places
             if rename is not None:
-                draft.path = rename.applied(draft.path)
+                row.path = rename.applied(row.path)
     for index, child in enumerate(block.children):
         _absorb(child, [other.children[index] for other in others], rename)
     block.calls += tuple([call for other in others for call in other.calls])

@@ -14,7 +14,8 @@ from convlin.records import Problem, Report
 from convlin.render.columns import COLUMNS, lines_by_row
 from convlin.render.html_style import PAGE_STYLE, STYLE
 from convlin.render.options import Options
-from convlin.render.rows import Row, Table, build_table
+from convlin.render.row import Row
+from convlin.render.rows import Table, build_table
 from convlin.render.text import given, notes, totals
 
 #: With more rows than this, the innermost groups are folded at first.

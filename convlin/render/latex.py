@@ -9,7 +9,7 @@ from convlin.render import words
 from convlin.render.columns import COLUMNS
 from convlin.render.fit import fitted
 from convlin.render.options import Options
-from convlin.render.rows import INDENT
+from convlin.render.row import INDENT
 from convlin.render.text import arranged, head, totals
 
 _SIGNS = {

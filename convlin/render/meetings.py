@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from convlin.records import Join, Report, Source, SourceKind, TensorInfo
-from convlin.render.tree import Draft
+from convlin.render.row import Row
 
 
 class Meetings:
@@ -23,14 +23,12 @@ class Meetings:
                 found.setdefault(join.after, []).append(join)
         return found
 
-    def draft(self, join: Join) -> Draft:
+    def row(self, join: Join) -> Row:
         """The row of one."""
-        draft = Draft("function", join.path, join.function)
         tensors = [self._tensor(source) for source in join.sources]
-        draft.inputs = tuple(info for info in tensors if info is not None)
-        draft.outputs = draft.inputs[:1] if tensors and tensors[0] is not None else ()
-        draft.where = join.where
-        return draft
+        inputs = tuple(info for info in tensors if info is not None)
+        outputs = inputs[:1] if tensors and tensors[0] is not None else ()
+        return Row("function", join.path, join.function, inputs=inputs, outputs=outputs, where=join.where)
 
     def _tensor(self, source: Source) -> TensorInfo | None:
         """The tensor that comes from there, where it is known which of several that is."""

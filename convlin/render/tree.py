@@ -1,73 +1,21 @@
-"""The tree behind a table: which call was made inside which, and what each row is made of while it is built."""
+"""The tree behind a table: which call was made inside which, and the row of each."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from convlin.records import Call, Location, ModuleInfo, ParameterInfo, Problem, Report, Size, TensorInfo
+from convlin.records import Call, Report
+from convlin.render.row import Row
 
 #: Modules that only hold others: they are never called, and one level of nesting less is meant by them.
 LISTS = frozenset({"ModuleList", "ModuleDict"})
 
 
-class Draft:
-    """A row under way: folding adds others to it before it is frozen into a ``rows.Row``."""
-
-    calls: tuple[int, ...] = ()
-    count = 1
-    links = 1
-    """How many functions in a row it stands for, the same in each of ``count``."""
-    named: ParameterInfo | None = None
-    """For a row about one parameter, that one."""
-    inputs: tuple[TensorInfo, ...] = ()
-    outputs: tuple[TensorInfo, ...] = ()
-    """For a row without a call, what is shown as its tensors."""
-    where: Location | None = None
-    memory: Size = 0
-    flops: Size | None = None
-    problems: tuple[Problem, ...] = ()
-    failed = False
-    counted = ""
-    """Why its parameters are counted elsewhere: ``reused`` (in an earlier call), ``detailed`` (one by one)."""
-    remark = ""
-
-    def __init__(self, kind: str, path: str, type: str, call: int | None = None) -> None:
-        self.kind = kind
-        self.path = path
-        self.type = type
-        self.owned: list[tuple[ModuleInfo, ParameterInfo]] = []
-        """Every distinct parameter counted in this row, with the module that holds it."""
-        if call is not None:
-            self.calls = (call,)
-
-    def absorb(self, others: Sequence[Draft]) -> None:
-        """Add what ``others`` count, all at once: there may be a hundred thousand.  They are alike otherwise."""
-        self.calls += tuple([call for other in others for call in other.calls])
-        for other in others:
-            self.count += other.count
-            self.owned += other.owned
-            self.memory = self.memory + other.memory
-            if other.flops is not None:
-                self.add_flops(other.flops)
-
-    def chain(self, following: Draft) -> None:
-        """Add a function that takes what this one, or the last in its row, returns."""
-        self.calls += following.calls
-        self.links += 1
-        self.memory = self.memory + following.memory
-        self.add_flops(following.flops)
-
-    def add_flops(self, flops: Size | None) -> None:
-        """Add floating-point operations, where they are known."""
-        if flops is not None:
-            self.flops = flops if self.flops is None else self.flops + flops
-
-
 class Block:
     """A call (or, without a pass, a module) with all that was called inside it, and its row if it has one."""
 
-    __slots__ = ("calls", "children", "count", "draft", "extras", "own_first", "path", "type")
+    __slots__ = ("calls", "children", "count", "extras", "own_first", "path", "row", "type")
 
     def __init__(self, path: str, type: str, call: int | None = None, *, own_first: bool = False) -> None:
         self.path = path
@@ -75,16 +23,16 @@ class Block:
         self.calls: tuple[int, ...] = () if call is None else (call,)
         """The call it is; several where blocks were folded into one."""
         self.count = 1
-        self.draft: Draft | None = None
+        self.row: Row | None = None
         self.children: list[Block] = []
-        self.extras: list[Draft] = []
+        self.extras: list[Row] = []
         """Rows that follow the block's own: its single parameters."""
         self.own_first = own_first
 
     @property
-    def own(self) -> list[Draft]:
+    def own(self) -> list[Row]:
         """The rows of the block itself, without what lies inside."""
-        return self.extras if self.draft is None else [self.draft, *self.extras]
+        return self.extras if self.row is None else [self.row, *self.extras]
 
 
 def seen(blocks: Sequence[Block]) -> list[Block]:
@@ -92,19 +40,19 @@ def seen(blocks: Sequence[Block]) -> list[Block]:
     for block in blocks:
         if block.children:
             block.children = seen(block.children)
-    return [block for block in blocks if block.draft is not None or block.children or block.extras]
+    return [block for block in blocks if block.row is not None or block.children or block.extras]
 
 
-def drafts(blocks: Sequence[Block]) -> list[Draft]:
+def rows_of(blocks: Sequence[Block]) -> list[Row]:
     """Every row of the blocks, in the order of the table."""
-    found: list[Draft] = []
+    found: list[Row] = []
     for block in blocks:
         if not block.children:
             found += block.own
         elif block.own_first:
-            found += [*block.own, *drafts(block.children)]
+            found += [*block.own, *rows_of(block.children)]
         else:
-            found += [*drafts(block.children), *block.own]
+            found += [*rows_of(block.children), *block.own]
     return found
 
 
@@ -153,6 +101,17 @@ def depths(report: Report) -> Callable[[str], int]:
         return found
 
     return depth
+
+
+def holding(report: Report) -> set[str]:
+    """The paths of the modules that hold parameters, their own or those of what is in them."""
+    found: set[str] = set()
+    for module in report.modules:
+        path = module.path
+        while module.parameters and path not in found:
+            found.add(path)
+            path = path.rpartition(".")[0]
+    return found
 
 
 def above(path: str) -> Iterator[str]:

@@ -11,7 +11,6 @@ from convlin.source.syntax import Function, Parsed, parameters
 LOOPS = (
     ast.For, ast.AsyncFor, ast.While, ast.ListComp, ast.SetComp, ast.GeneratorExp, ast.DictComp,
 )  # fmt: skip
-FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 #: Functions that read and bind names which the text does not show.
 _HIDDEN = frozenset({"locals", "globals", "vars", "eval", "exec"})
 
@@ -19,9 +18,24 @@ _HIDDEN = frozenset({"locals", "globals", "vars", "eval", "exec"})
 def scope_of(parsed: Parsed, node: ast.AST, name: str) -> ast.AST:
     """The function around a node that binds a name, or the file."""
     for outer in parsed.around(node):
-        if isinstance(outer, FUNCTIONS) and name in names_of(outer):
+        if isinstance(outer, Function) and name in names_of(outer):
             return outer
     return parsed.tree
+
+
+def loop_around(parsed: Parsed, node: ast.AST) -> ast.AST | None:
+    """The innermost loop that a node stands in, in its own function."""
+    for each in parsed.around(node):
+        if isinstance(each, Function):
+            return None
+        if isinstance(each, LOOPS):
+            return each
+    return None
+
+
+def is_parameter(scope: ast.AST, name: str) -> bool:
+    """Whether a scope is a function that is given something by a name."""
+    return isinstance(scope, Function) and name in {each.arg for each in parameters(scope.args)}
 
 
 def names_of(function: Function) -> set[str]:

@@ -6,8 +6,8 @@ import ast
 from collections.abc import Callable
 from typing import NamedTuple
 
-from convlin.source.bindings import FUNCTIONS, LOOPS, assigned, scope_of, uses_of
-from convlin.source.syntax import Parsed, parameters
+from convlin.source.bindings import assigned, is_parameter, loop_around, scope_of, uses_of
+from convlin.source.syntax import Parsed
 
 
 class FirstRound(NamedTuple):
@@ -37,9 +37,9 @@ def first_round(parsed: Parsed, node: ast.expr) -> FirstRound | None:
 
 
 def _carried(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
-    loop, scope = _loop_around(parsed, node), scope_of(parsed, node, name)
+    loop, scope = loop_around(parsed, node), scope_of(parsed, node, name)
     found = uses_of(scope, name)
-    if not isinstance(loop, ast.For | ast.While) or _loop_around(parsed, loop) is not None or found is None:
+    if not isinstance(loop, ast.For | ast.While) or loop_around(parsed, loop) is not None or found is None:
         return None
     read, bound = found
     again = [each for each in bound if _is_inside(parsed, each, loop)]
@@ -56,14 +56,14 @@ def _carried(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
     ):
         return None
     if not before:
-        return FirstRound(name) if _is_parameter(scope, name) else None
+        return FirstRound(name) if is_parameter(scope, name) else None
     value = assigned(parsed, before)
     in_front = value is not None and parsed.statement(before[0]) in parsed.before(loop)
     return FirstRound(name, value) if in_front else None
 
 
 def _paired(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
-    loop = _loop_around(parsed, node)
+    loop = loop_around(parsed, node)
     match _goes_through(loop):
         case (
             ast.Tuple(elts=[ast.Name(id=first), ast.Name()]),
@@ -83,7 +83,7 @@ def _paired(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
 
 
 def _counted(parsed: Parsed, node: ast.Subscript, sequence: str, index: str) -> FirstRound | None:
-    loop = _loop_around(parsed, node)
+    loop = loop_around(parsed, node)
     match _goes_through(loop):
         case (ast.Name(id=counter), ast.Call(func=ast.Name(id="range"), args=[_])):
             pass
@@ -122,7 +122,7 @@ def _first_entry(parsed: Parsed, loop: ast.AST, sequence: str, is_own: Callable[
     if found is None or not all(is_own(each) or _leaves_the_first(parsed, each) for each in found[0]):
         return None
     if not found[1]:
-        return FirstRound(sequence, is_entry=True) if _is_parameter(scope, sequence) else None
+        return FirstRound(sequence, is_entry=True) if is_parameter(scope, sequence) else None
     value = entry(assigned(parsed, found[1]))
     return None if value is None else FirstRound(sequence, value)
 
@@ -145,16 +145,6 @@ def _leaves_the_first(parsed: Parsed, each: ast.Name) -> bool:
     return False
 
 
-def _loop_around(parsed: Parsed, node: ast.AST) -> ast.AST | None:
-    """The innermost loop that a node stands in, in its own function."""
-    for each in parsed.around(node):
-        if isinstance(each, FUNCTIONS):
-            return None
-        if isinstance(each, LOOPS):
-            return each
-    return None
-
-
 def _is_inside(parsed: Parsed, node: ast.AST, outer: ast.AST) -> bool:
     return any(each is outer for each in parsed.around(node))
 
@@ -164,7 +154,3 @@ def _beside(parsed: Parsed, statement: ast.stmt, loop: ast.AST) -> ast.stmt:
     block = next(parsed.around(loop))
     around = [each for each in (statement, *parsed.around(statement)) if isinstance(each, ast.stmt)]
     return next((each for each in around if next(parsed.around(each), None) is block), statement)
-
-
-def _is_parameter(scope: ast.AST, name: str) -> bool:
-    return isinstance(scope, FUNCTIONS) and name in {each.arg for each in parameters(scope.args)}

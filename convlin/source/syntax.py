@@ -16,7 +16,6 @@ from convlin._util.quiet import quiet
 from convlin.source.text import SourceText, read
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
-_FUNCTION = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _DECORATED = ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef
 Positioned: TypeAlias = ast.expr | ast.stmt | ast.keyword | ast.arg | ast.alias
 
@@ -46,6 +45,10 @@ class Parsed:
         while outer is not None:
             yield outer
             outer = self._parents.get(outer)
+
+    def function_around(self, node: ast.AST) -> Function | None:
+        """The innermost function that a node stands in; None at the top of the file."""
+        return next((each for each in self.around(node) if isinstance(each, Function)), None)
 
     def statement(self, node: ast.AST) -> ast.stmt:
         """The innermost statement that a node stands in, or the node itself."""
@@ -140,7 +143,7 @@ class Parsed:
         waiting: list[ast.AST] = [self.tree]
         while waiting:
             node = waiting.pop()
-            if isinstance(node, _FUNCTION) and first_line(node) == line:
+            if isinstance(node, Function) and first_line(node) == line:
                 yield node
             waiting += [inner for inner in ast.iter_child_nodes(node) if _may_hold(inner, line)]
 

@@ -13,10 +13,10 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from types import FunctionType, ModuleType
 
-from convlin.source.bindings import FUNCTIONS, LOOPS, Bound, assigned, bound_once, scope_of, uses_of
+from convlin.source.bindings import Bound, assigned, bound_once, is_parameter, loop_around, scope_of, uses_of
 from convlin.source.constants import is_literal
 from convlin.source.first_round import entry, first_round
-from convlin.source.syntax import Function, Parsed, defaults, parameters
+from convlin.source.syntax import Function, Parsed, defaults
 from convlin.source.text import SourceText, read
 from convlin.source.values import Called, Frame
 
@@ -61,10 +61,10 @@ def _once(frame: Frame, node: ast.expr, is_made_once: Callable[[type], bool]) ->
     match node:
         case ast.Name(id=name):
             scope = scope_of(parsed, node, name)
-            if isinstance(scope, FUNCTIONS) and name in {each.arg for each in parameters(scope.args)}:
+            if is_parameter(scope, name):
                 # Of a function around this one it is not known how it was called.
-                is_own = next(each for each in parsed.around(node) if isinstance(each, FUNCTIONS)) is scope
-                return _passed(frame, scope, name, is_made_once) if is_own else None
+                own = parsed.function_around(node)
+                return _passed(frame, own, name, is_made_once) if own is not None and own is scope else None
             found = bound_once(parsed, scope, name)
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
             if frame.owner is None or _has_heirs(frame.owner) or _is_known_above(frame.owner, name):
@@ -93,7 +93,8 @@ def _of_first_round(frame: Frame, node: ast.expr, is_made_once: Callable[[type],
         if _is_at_top(parsed, found.value) and _is_imported(found.name, frame.globals):
             return None
     else:
-        function = next(each for each in parsed.around(node) if isinstance(each, FUNCTIONS))
+        function = parsed.function_around(node)
+        assert function is not None, "a parameter is that of a function"
         place = _given(frame, function, found.name, is_made_once, entry if found.is_entry else None)
     if place is None or place.others:
         return None
@@ -106,7 +107,7 @@ def _stretch(parsed: Parsed, node: ast.expr) -> Stretch:
 
 
 def _is_at_top(parsed: Parsed, node: ast.AST) -> bool:
-    return not any(isinstance(each, FUNCTIONS) for each in parsed.around(node))
+    return parsed.function_around(node) is None
 
 
 def _is_imported(name: str, namespace: Mapping[str, object]) -> bool:
@@ -224,7 +225,7 @@ def _given(
     else:
         entered = part(given)
         found = None if entered is None else _written_out(call.frame, entered)
-    if found is None or _is_in_loop(call):
+    if found is None or loop_around(call.frame.parsed, call.node) is not None:  # it may run several times
         return None
     once = found.is_passed or _is_made_once_by(call, frame, function, is_made_once)
     return replace(found, is_passed=True) if once else None
@@ -247,24 +248,14 @@ def _argument(function: Function, name: str, call: Called) -> ast.expr | None:
     return call.node.args[place] if 0 <= place < len(call.node.args) else None
 
 
-def _is_in_loop(call: Called) -> bool:
-    """Whether a call may be run several times by the function that it stands in."""
-    for each in call.frame.parsed.around(call.node):
-        if isinstance(each, FUNCTIONS):
-            return False
-        if isinstance(each, LOOPS):
-            return True
-    return False
-
-
 def _is_made_once_by(call: Called, frame: Frame, function: Function, is_made_once: Callable[[type], bool]) -> bool:
     """Whether the code that a call stands in runs once for a model, or what the call makes is there once."""
     if _is_constructor(function) and frame.owner is not None and is_made_once(frame.owner):
         return True
-    for each in call.frame.parsed.around(call.node):
-        if isinstance(each, FUNCTIONS):
-            return _is_constructor(each) and call.frame.owner is not None and is_made_once(call.frame.owner)
-    return True
+    around = call.frame.parsed.function_around(call.node)
+    if around is None:
+        return True
+    return _is_constructor(around) and call.frame.owner is not None and is_made_once(call.frame.owner)
 
 
 def _is_constructor(function: Function) -> bool:

@@ -14,6 +14,7 @@ import torch
 from torch import Tensor
 
 from convlin._util.packages import CONVLIN, PYTHON, folder, is_installed
+from convlin._util.tracebacks import steps_of
 from convlin.records import Location
 
 TORCH = folder(torch)
@@ -129,12 +130,8 @@ def raises(error: BaseException) -> bool:
 
 
 def _raising(error: BaseException) -> TracebackType | None:
-    found, traceback = None, error.__traceback__
-    while traceback is not None:
-        if not traceback.tb_frame.f_code.co_filename.startswith((TORCH, CONVLIN)):
-            found = traceback
-        traceback = traceback.tb_next
-    return found
+    own = [step for step in steps_of(error) if not step.tb_frame.f_code.co_filename.startswith((TORCH, CONVLIN))]
+    return own[-1] if own else None
 
 
 def raised_in_torch(error: BaseException) -> bool:
@@ -147,25 +144,19 @@ def raised_in_torch(error: BaseException) -> bool:
 
 def _is_looked_up(error: BaseException) -> bool:
     """Whether the user's code called a method of a module or container that raised, other than to run it."""
-    traceback, entered = error.__traceback__, None
-    while traceback is not None:
-        code = traceback.tb_frame.f_code
+    entered = None
+    for step in steps_of(error):
+        code = step.tb_frame.f_code
         if not code.co_filename.startswith(TORCH):
             entered = None
         elif entered is None:
             entered = code
-        traceback = traceback.tb_next
     return entered is not None and entered.co_filename in _OF_MODULES and entered.co_name not in _RUNNING
 
 
 def wants_gradients(error: BaseException) -> bool:
     """Whether the error came from PyTorch's taking of gradients."""
-    traceback = error.__traceback__
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename.startswith(_AUTOGRAD):
-            return True
-        traceback = traceback.tb_next
-    return False
+    return any(step.tb_frame.f_code.co_filename.startswith(_AUTOGRAD) for step in steps_of(error))
 
 
 def may_be_caught(frame: FrameType | None) -> bool:
@@ -198,10 +189,9 @@ def _packages_of(tensors: Iterable[Tensor]) -> Iterator[str]:
 
 def _raised_in(error: BaseException) -> str:
     """The file of the innermost frame, those of Python's own library passed over."""
-    traceback, found = error.__traceback__, ""
-    while traceback is not None:
-        filename = traceback.tb_frame.f_code.co_filename
+    found = ""
+    for step in steps_of(error):
+        filename = step.tb_frame.f_code.co_filename
         if is_installed(filename) or not filename.startswith((PYTHON, "<frozen")):
             found = filename
-        traceback = traceback.tb_next
     return found

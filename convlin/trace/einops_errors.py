@@ -9,6 +9,7 @@ from typing import NamedTuple
 from torch import Tensor
 
 from convlin._util.packages import folder
+from convlin._util.tracebacks import steps_of
 from convlin.records import Location
 
 
@@ -34,13 +35,12 @@ def refused_pattern(error: BaseException) -> RefusedPattern | None:
     if package is None or not is_of_einops(error):
         return None
     inside = folder(package)
-    traceback, around, entered = error.__traceback__, None, None
-    while traceback is not None:
-        if traceback.tb_frame.f_code.co_filename.startswith(inside):
-            entered = entered or traceback.tb_frame
+    around, entered = None, None
+    for step in steps_of(error):
+        if step.tb_frame.f_code.co_filename.startswith(inside):
+            entered = entered or step.tb_frame
         else:
-            around, entered = traceback, None
-        traceback = traceback.tb_next
+            around, entered = step, None
     if around is None or entered is None or _is_layer(entered):
         return None
     given = entered.f_locals.get("tensor", entered.f_locals.get("tensors"))

@@ -26,7 +26,7 @@ from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind
 from convlin.tensors import info, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
-from convlin.trace.recording import Elsewhere, Failure, Fold, Refusal
+from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal
 from convlin.trace.state import State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
@@ -226,7 +226,7 @@ class Between(TorchFunctionMode):
         index = state.recording.add(call)
         names = self._names(tensors, sources) if told else ()
         for misfit in told:
-            state.find(misfit, state.path, index, inputs, sources, function=name, where=where, names=names)
+            state.find(Finding(misfit, state.path, index, inputs, sources[0], function=name, where=where, names=names))
         for tensor in made:
             state.origins.remember(tensor, Source.call(index))
             state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))

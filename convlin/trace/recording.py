@@ -193,6 +193,20 @@ class Recording:
         module = self.modules[index]
         return PLAIN if module is None else rule_for(type(module))
 
+    def line_of(self, index: int) -> Location | None:
+        """Where the function or the layer is called, as far as that was seen."""
+        call = self.calls[index]
+        return call.where if call.is_function else self.written.get(index, Written()).where
+
+    def may_reshape(self, index: int) -> bool:
+        """Whether the call is a reshape that ran, or that of a module of the user's own that may hold one."""
+        call = self.calls[index]
+        if not call.inputs or not call.outputs or call.stood_in:
+            return False
+        if call.is_function:
+            return OPS.named(call.type).keeps_memory_order
+        return isinstance(self.modules[index], nn.Flatten) or (self.rule(index) is PLAIN and not call.inner)
+
 
 def comes_from(error: BaseException | None, first: BaseException) -> bool:
     """Whether an error is another one, or was raised while that was handled."""

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from convlin.layers import Derive, LayerRule, Misfit, rule_for, runs_as_documented
-from convlin.records import UNSEEN, Location, Source, TensorInfo
+from convlin.layers import Derive, LayerRule, rule_for, runs_as_documented
+from convlin.records import UNSEEN, Call
 from convlin.tensors import SizeReader, sizes
 from convlin.trace.call_sites import may_be_caught
 from convlin.trace.provenance import Provenance
@@ -175,36 +175,19 @@ class State:
         """The path of the module under way."""
         return self.stack[-1].path if self.stack else ""
 
-    def find(
-        self,
-        misfit: Misfit,
-        path: str,
-        call: int,
-        inputs: tuple[TensorInfo, ...],
-        sources: tuple[Source, ...],
-        *,
-        layer: str = "",
-        function: str = "",
-        where: Location | None = None,
-        called_as: str = "",
-        is_model_input: bool = False,
-        names: tuple[str, ...] = (),
-    ) -> None:
+    def find(self, finding: Finding) -> None:
         """Write down a misfit."""
         self.may_be_caught = self.may_be_caught or may_be_caught(sys._getframe(1))
-        source = sources[0] if sources else UNSEEN
-        self.recording.findings.append(
-            Finding(misfit, path, call, inputs, source, layer, function, where, called_as, is_model_input, names)
-        )
+        self.recording.findings.append(finding)
 
-    def find_all(self, frame: Frame, call: int, inputs: tuple[TensorInfo, ...], sources: tuple[Source, ...]) -> None:
-        """Write down every misfit that was met at a layer."""
+    def find_all(self, frame: Frame, index: int, call: Call) -> None:
+        """Write down every misfit that was met at a layer, whose call has this index."""
+        source = call.sources[0] if call.sources else UNSEEN
         for misfit in frame.findings:
-            self.find(
-                misfit, frame.path, call, inputs, sources,
-                layer=printed(frame.module), where=frame.called_at, called_as=frame.called_as,
-                is_model_input=frame.is_model_input,
-            )  # fmt: skip
+            self.find(Finding(
+                misfit, frame.path, index, call.inputs, source, printed(frame.module),
+                where=frame.called_at, called_as=frame.called_as, is_model_input=frame.is_model_input,
+            ))  # fmt: skip
 
 
 def printed(module: nn.Module) -> str:

@@ -25,14 +25,24 @@ from convlin._util.torch_private import no_function_modes
 from convlin.layers import Arrival, Misfit
 from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
 from convlin.ops.catalog import derive_of
-from convlin.records import Call, Source, TensorInfo
+from convlin.records import UNSEEN, Call, Source, TensorInfo
 from convlin.tensors import argument_names, describe, describe_arguments, info, sizes, tensors_in, zeros
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.einops_errors import is_of_einops, refused_pattern
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
-from convlin.trace.recording import Declared, Failure, Frame, Recording, Refusal, Written, is_feature_map, turned_back
+from convlin.trace.recording import (
+    Declared,
+    Failure,
+    Finding,
+    Frame,
+    Recording,
+    Refusal,
+    Written,
+    is_feature_map,
+    turned_back,
+)
 from convlin.trace.state import State
 from convlin.trace.uncertainty import declared_size, handed_on, is_doubtful, of_result, settled_by
 
@@ -253,7 +263,7 @@ class Tracer:
         if isinstance(module, nn.Linear) and inputs:
             self._require(module, path, frame, inputs)
         if frame is not None and frame.findings:
-            state.find_all(frame, index, inputs, sources)
+            state.find_all(frame, index, call)
         for _, tensor in (("", output),) if isinstance(output, Tensor) else tensors_in(output):
             # What a container returns was made by something inside it, which tells more.
             if not inner or not state.origins.source(tensor).is_made:
@@ -342,14 +352,14 @@ class Tracer:
         replaced = top is not None and top.is_replaced and not state.watching
         failure.is_explained = bool(failure.misfits) or bool(top is not None and top.findings and not replaced)
         for misfit in failure.misfits:
-            state.find(
-                misfit, call.path, failure.call, failure.inputs, failure.sources,
+            state.find(Finding(
+                misfit, call.path, failure.call, failure.inputs, failure.sources[0] if failure.sources else UNSEEN,
                 function=failure.function, where=failure.where,
-            )  # fmt: skip
+            ))  # fmt: skip
         if top is not None and module is not None:
             if isinstance(top.module, nn.Linear) and top.inputs:
                 self._require(top.module, top.path, top, top.inputs)
-            state.find_all(top, failure.call, top.inputs, top.sources)
+            state.find_all(top, failure.call, call)
 
     def _refused_by_einops(self, error: BaseException) -> Failure | None:
         if not is_of_einops(error):

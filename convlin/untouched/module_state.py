@@ -101,16 +101,11 @@ class Keeper:
                 continue
             if name == "_modules":
                 self._save_shallow(value)
-            elif name == "_parameters":
+            elif name == "_parameters" or (name == "_buffers" and known.tells_writes and "forward" not in attributes):
                 self._save_shallow(value)
                 for tensor in value.values():
                     if tensor is not None:
-                        self._tensors.save(tensor)
-            elif name == "_buffers" and known.tells_writes and "forward" not in attributes:
-                self._save_shallow(value)
-                for tensor in value.values():
-                    if tensor is not None:
-                        self._tensors.save(tensor, writes_are_seen=True)
+                        self._tensors.save(tensor, writes_are_seen=name == "_buffers")
             else:
                 self._save_value(value)
 

@@ -31,7 +31,7 @@ def _in_features(finding: Finding, report: Report) -> Said:
     joined = _joined_batch(finding, report)
     if joined:
         return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
-    after = _flattened_by_hand(finding, report) or _directions(finding, report)
+    after = _flattened_by_hand(finding) or _directions(finding, report)
     message += after or origin(finding, report)
     if "axis" not in finding.misfit.detail:
         return Said(message, f"in_features={code(required)}")
@@ -60,7 +60,7 @@ def _directions(finding: Finding, report: Report) -> str:
     return ""
 
 
-def _flattened_by_hand(finding: Finding, report: Report) -> str:
+def _flattened_by_hand(finding: Finding) -> str:
     """Behind a flatten that is still to be written, the number comes from the feature map itself."""
     shape = finding.inputs[0].shape
     if len(shape) < 3 or prod(shape[1:]) != finding.misfit.required or shape[-1] == finding.misfit.required:

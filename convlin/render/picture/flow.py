@@ -8,6 +8,7 @@ Transformer layers, which are computed where no hook looks.
 from __future__ import annotations
 
 from collections import defaultdict
+from math import prod
 
 from convlin.ops.catalog import OPS
 from convlin.records import UNSEEN, Call, Problem, Report, Shape, Source, SourceKind, TensorInfo
@@ -290,10 +291,7 @@ def _flattening(call: Call) -> str:
     after: Shape = call.output_shape or ()
     if len(before) <= 2 or len(after) != 2:
         return ""
-    product: object = 1
-    for size in before[1:]:
-        product = product * size  # type: ignore[operator]  # integers or closed forms
-    if product != after[1]:
+    if prod(before[1:]) != after[1]:
         return ""
     factors = words.shape(before[1:]).replace("×", "·")
     return f"{factors} = {after[1]}" if isinstance(after[1], int) else factors

@@ -8,6 +8,7 @@ from convlin.records import Report, TensorInfo
 from convlin.render import words
 from convlin.render.batch import Samples
 from convlin.render.picture.graph import Node
+from convlin.render.tree import holding
 
 #: Forms whose channels papers write apart from the sizes of a map: ``64@28×28``.
 _MAPS = {"map": 2, "signal": 1, "volume": 3}
@@ -58,10 +59,5 @@ class Writer:
 
 def _shared(report: Report) -> frozenset[str]:
     """Modules that were called more than once and hold parameters, their own or those of what is in them."""
-    holding = set()
-    for module in report.modules:
-        path = module.path
-        while module.parameters and path not in holding:
-            holding.add(path)
-            path = path.rpartition(".")[0]
-    return frozenset(module.path for module in report.modules if module.calls > 1 and module.path in holding)
+    with_parameters = holding(report)
+    return frozenset(module.path for module in report.modules if module.calls > 1 and module.path in with_parameters)

@@ -13,27 +13,28 @@ from convlin.analysis.memory import bytes_of
 from convlin.records import Join, ModuleInfo, Problem, Report, Size
 from convlin.render.meetings import Meetings
 from convlin.render.options import Options, patterns
-from convlin.render.tree import LISTS, Block, Draft, above, depths, parents
+from convlin.render.row import Row
+from convlin.render.tree import LISTS, Block, above, depths, parents
 
 #: Nobody expects a call of these.
 _NEVER_CALLED = LISTS | {"ParameterList", "ParameterDict"}
 
 
-class Drafts:
-    """The rows of one table under way; ``blocks`` and ``rest`` are what comes out."""
+class Unfolded:
+    """The rows of one table before any is folded; ``blocks`` and ``rest`` are what comes out."""
 
     def __init__(self, report: Report, options: Options) -> None:
         self.report = report
         self.options = options
         self.blocks: list[Block] = []
-        self.rest: list[Draft] = []
+        self.rest: list[Row] = []
         """What the rows above leave out."""
         self.notes: list[str] = []
         self._depth = depths(report)
         self._parents = parents(report.calls)
         self._modules = {module.path: module for module in report.modules}
-        self._of_path: dict[str, Draft] = {}
-        self._of_call: dict[int, Draft] = {}
+        self._of_path: dict[str, Row] = {}
+        self._of_call: dict[int, Row] = {}
         self._troubled: dict[int, list[Problem]] = {}
         for problem in report.problems:
             if problem.call is not None:
@@ -60,32 +61,31 @@ class Drafts:
         for index, (call, block, parent) in enumerate(zip(calls, blocks, self._parents, strict=True)):
             for join in waiting.get(index, ()):
                 if self.options.depth is None or self._depth(join.path) < self.options.depth:
-                    self._add_meeting(join, met.draft(join), blocks, index)
+                    self._add_meeting(join, met.row(join), blocks, index)
             (blocks[parent].children if parent >= 0 else self.blocks).append(block)
             if not call.is_function:
                 first.setdefault(call.path, block)
             if self._is_shown(index):
-                block.draft = self._draft_of_call(index)
+                block.row = self._row_of_call(index)
         self._add_uncalled(first)
 
-    def _add_meeting(self, join: Join, draft: Draft, blocks: list[Block], index: int) -> None:
+    def _add_meeting(self, join: Join, row: Row, blocks: list[Block], index: int) -> None:
         """A row inside the innermost container around a call whose path the join names."""
         calls = self.report.calls
         while index >= 0 and (calls[index].is_function or calls[index].path != join.path):
             index = self._parents[index]
         block = Block(join.path, join.function)
-        block.draft = draft
+        block.row = row
         (blocks[index].children if index >= 0 else self.blocks).append(block)
 
-    def _draft_of_call(self, index: int) -> Draft:
+    def _row_of_call(self, index: int) -> Row:
         call = self.report.calls[index]
-        draft = Draft("function" if call.is_function else "call", call.path, call.type, index)
-        draft.problems = tuple(self._troubled.get(index, ()))
-        draft.failed = call.failed
-        if not call.is_function and self._of_path.setdefault(call.path, draft) is not draft:
-            draft.counted = "reused"
-        self._of_call[index] = draft
-        return draft
+        kind, problems = "function" if call.is_function else "call", tuple(self._troubled.get(index, ()))
+        row = Row(kind, call.path, call.type, (index,), problems=problems, failed=call.failed)
+        if not call.is_function and self._of_path.setdefault(call.path, row) is not row:
+            row.counted = "reused"
+        self._of_call[index] = row
+        return row
 
     def _is_shown(self, index: int) -> bool:
         """Leaves, functions, containers with parameters of their own or at the last depth, whatever is wrong."""
@@ -104,7 +104,7 @@ class Drafts:
 
     def _add_uncalled(self, first: dict[str, Block]) -> None:
         """Rows of modules that hold something and were not called, beside what they lie in."""
-        unreached = Draft("rest", "", "")
+        unreached = Row("rest", "", "")
         names: list[str] = []
         for module in self.report.modules:
             if module.calls or not (module.is_leaf or module.parameters) or module.type in LISTS:
@@ -113,14 +113,14 @@ class Drafts:
                 names.append(module.path)
                 self._of_path[module.path] = unreached
                 continue
-            draft = self._draft_of_module(module)
-            if draft is None:
+            row = self._row_of_module(module)
+            if row is None:
                 continue
             if not self.report.completed and module.remark.startswith("not called itself"):
-                draft.remark = "the pass stopped inside it"
+                row.remark = "the pass stopped inside it"
             around = next((first[path] for path in above(module.path) if path in first), None)
-            block = Block(draft.path, draft.type)
-            block.draft = draft
+            block = Block(row.path, row.type)
+            block.row = row
             if around is not None and not around.children:  # nothing was called in there: no order of calls to keep
                 around.own_first = True
             (around.children if around is not None else self.blocks).append(block)
@@ -129,7 +129,7 @@ class Drafts:
             unreached.remark = names[0] if len(names) == 1 else f"{names[0]} … {names[-1]}"
             self.rest.append(unreached)
 
-    def _draft_of_module(self, module: ModuleInfo) -> Draft | None:
+    def _row_of_module(self, module: ModuleInfo) -> Row | None:
         """A row for a module without a call, or for what it lies in at the last depth; None where that has one."""
         deepest = self.options.depth
         if deepest is not None and self._depth(module.path) > deepest:
@@ -140,10 +140,10 @@ class Drafts:
             module = self._modules[upper]
         if module.path in self._of_path:
             return None
-        draft = Draft("module", module.path, module.type)
-        draft.remark = module.remark if module.type not in _NEVER_CALLED else ""
-        self._of_path[module.path] = draft
-        return draft
+        remark = module.remark if module.type not in _NEVER_CALLED else ""
+        row = Row("module", module.path, module.type, remark=remark)
+        self._of_path[module.path] = row
+        return row
 
     def _from_modules(self) -> None:
         """Without a pass: the modules themselves, in their own order."""
@@ -158,15 +158,15 @@ class Drafts:
             if (cut and depth != deepest) or module.type in LISTS:
                 continue
             if cut or module.is_leaf or module.parameters:
-                block.draft = Draft("module", module.path, module.type)
-                self._of_path[module.path] = block.draft
+                block.row = Row("module", module.path, module.type)
+                self._of_path[module.path] = block.row
 
     # What each row counts
 
-    def _left_over(self) -> Draft:
+    def _left_over(self) -> Row:
         """The row for what no other row counts."""
         if not self.rest or self.rest[-1].path != "(other)":
-            self.rest.append(Draft("rest", "(other)", ""))
+            self.rest.append(Row("rest", "(other)", ""))
         return self.rest[-1]
 
     def _count_parameters(self) -> None:
@@ -182,11 +182,11 @@ class Drafts:
                 if call.flops == 0 and index in self._of_call:
                     self._of_call[index].add_flops(0)
                 continue
-            draft = self._counting(index)
-            draft.memory = draft.memory + amount
-            draft.add_flops(call.flops)
+            row = self._counting(index)
+            row.memory = row.memory + amount
+            row.add_flops(call.flops)
 
-    def _counting(self, index: int) -> Draft:
+    def _counting(self, index: int) -> Row:
         """The row that counts a call: its own, or that of the nearest call or module around it."""
         found: int = index
         while found >= 0:
@@ -196,7 +196,7 @@ class Drafts:
         path = self.report.calls[index].path
         return self._nearest(path) or self._left_over()
 
-    def _nearest(self, path: str) -> Draft | None:
+    def _nearest(self, path: str) -> Row | None:
         """The first row of the module at ``path``, or of the nearest one that it lies in."""
         own = self._of_path.get(path)
         if own is not None:
@@ -208,8 +208,8 @@ class Drafts:
     def _name_parameters(self) -> None:
         """A row for every weight and bias behind the row that counts it, which counts nothing then."""
         for block in self._walk():
-            if block.draft is not None:
-                block.extras = self._named(block.draft)
+            if block.row is not None:
+                block.extras = self._named(block.row)
 
     def _walk(self) -> list[Block]:
         found = list(self.blocks)
@@ -217,52 +217,50 @@ class Drafts:
             found.extend(block.children)
         return found
 
-    def _named(self, draft: Draft) -> list[Draft]:
-        module = self._modules.get(draft.path)
-        if draft.kind == "function" or draft.counted or module is None:
+    def _named(self, row: Row) -> list[Row]:
+        module = self._modules.get(row.path)
+        if row.kind == "function" or row.counted or module is None:
             return []
         shared = [(module, info) for info in module.parameters if info.alias_of is not None]
-        rows: list[Draft] = []
-        for holder, info in (*draft.owned, *shared):
-            row = Draft("parameter", f"{holder.path}.{info.name}" if holder.path else info.name, "Parameter")
-            row.named = info
-            row.owned = [] if info.alias_of else [(holder, info)]
-            row.remark = f"is {info.alias_of}" if info.alias_of else ""
-            rows.append(row)
-        draft.owned = []
+        rows: list[Row] = []
+        for holder, info in (*row.owned, *shared):
+            path = f"{holder.path}.{info.name}" if holder.path else info.name
+            owned, remark = ([], f"is {info.alias_of}") if info.alias_of else ([(holder, info)], "")
+            rows.append(Row("parameter", path, "Parameter", named=info, owned=owned, remark=remark))
+        row.owned = []
         if rows:
-            draft.counted = "detailed"
+            row.counted = "detailed"
         return rows
 
     def _keep_only(self, only: str | None, hide: str | None) -> None:
         asked, unwanted = _matcher(only or "*"), _matcher(hide or "")
-        other = Draft("rest", "", "")
-        dropped: list[Draft] = []
+        other = Row("rest", "", "")
+        dropped: list[Row] = []
 
-        def kept(draft: Draft) -> bool:
-            names = [(draft.type, draft.path)]
+        def kept(row: Row) -> bool:
+            names = [(row.type, row.path)]
             # A weight stays with the layer that it belongs to.
-            owner = draft.path.rpartition(".")[0]
-            if draft.kind == "parameter" and owner in self._modules:
+            owner = row.path.rpartition(".")[0]
+            if row.kind == "parameter" and owner in self._modules:
                 names.append((self._modules[owner].type, owner))
-            is_hidden = any(unwanted(*name) for name in names) and not (draft.problems or draft.failed)
+            is_hidden = any(unwanted(*name) for name in names) and not (row.problems or row.failed)
             if any(asked(*name) for name in names) and not is_hidden:
                 return True
-            dropped.append(draft)
+            dropped.append(row)
             return False
 
         for block in self._walk():
-            if block.draft is not None and not kept(block.draft):
-                block.draft = None
-            block.extras = [draft for draft in block.extras if kept(draft)]
-        if not any(block.draft is not None or block.extras for block in self._walk()):
-            types = sorted({draft.type for draft in dropped if draft.kind != "parameter"})
+            if block.row is not None and not kept(block.row):
+                block.row = None
+            block.extras = [row for row in block.extras if kept(row)]
+        if not any(block.row is not None or block.extras for block in self._walk()):
+            types = sorted({row.type for row in dropped if row.kind != "parameter"})
             said = f"only={only!r} names nothing here" if only else f"hide={hide!r} hides every row"
             self.notes.append(f"{said}; there are {', '.join(types)}")
         other.absorb(dropped)
         if dropped:
             other.calls = ()
-            other.count = 1
+            other.times = 1
             other.path = f"({len(dropped)} other {'rows' if len(dropped) > 1 else 'row'})"
             self.rest.append(other)
 
