@@ -60,9 +60,10 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
 
 
 def with_integers(plan: Plan, recording: Recording) -> Plan | None:
-    """The plan with integer dummies where one was used as an index."""
+    """The plan with integer dummies where one was used as an index, unless the caller asked for its dtype."""
     failure = recording.failure
-    floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point}
+    asked = plan.floats_asked()
+    floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point} - asked
     if not floating:
         return None
     if failure is None or not failure.refused:
@@ -81,13 +82,14 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
             for finding in told
             if finding.source.kind is SourceKind.INPUT and finding.source.number < len(order)
         }
-        return plan.with_dtype(frozenset(reached & floating or floating), torch.long)
+        places = frozenset(reached & floating or (frozenset() if reached & asked else floating))
+        return plan.with_dtype(places, torch.long) if places else None
     if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.call)):
         return None
     if any(info.dtype.startswith(("int", "uint")) for info in failure.inputs):  # the index is one, and out of range
         return None
-    places = failure.dummy_places & floating or floating
-    return plan.with_dtype(frozenset(places), torch.long)
+    places = frozenset(failure.dummy_places & floating or (frozenset() if failure.dummy_places & asked else floating))
+    return plan.with_dtype(places, torch.long) if places else None
 
 
 def _places(plan: Plan) -> list[str]:

@@ -9,6 +9,7 @@ import re
 from operator import lt
 from typing import NamedTuple
 
+import torch
 from torch import nn
 
 from convlin.diagnosis.claims import claims_of, in_a_line
@@ -76,8 +77,22 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     if claims:
         message = f"{message}\n{in_a_line(claims)}"
     # Some functions ask for more there: another dtype, another layout.
-    fix = _with_values(model) if on_meta else None
+    fix = _with_values(model) if on_meta else _as_integers(failure, plan)
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call, claims=claims)
+
+
+def _as_integers(failure: Failure, plan: Plan) -> str | None:
+    """What to write where a function takes indices, and the caller asked for an input of floats."""
+    asked, dummies = plan.floats_asked(), [*plan.dummies()]
+    if not OPS.called(failure.function).indexes or not asked or any("int" in each.dtype for each in failure.inputs):
+        return None
+    places = failure.dummy_places & asked
+    if not places and len(dummies) > 1:  # something made of one of them
+        return "x = x.long()"
+    kinds = [torch.long if each.place in places or len(dummies) == 1 else each.dtype for each in dummies]
+    if len(dummies) == 1:
+        return f"dtypes={kinds[0]}, or x.long() there"
+    return f"dtypes=[{', '.join(map(str, kinds))}], or x.long() there" if len(dummies) == len(plan.args) else None
 
 
 def _is_about_sizes(failure: Failure) -> bool:
