@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -9,7 +11,33 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import summarize
+from convlin import Summary, summarize
+from convlin.records import Evidence
+from convlin.source import apply
+from tests.claims import runs
+from tests.source_programs import load_file
+
+IMPORTS = "import torch\nimport torch.nn.functional as F\nfrom torch import nn\n\n\n"
+
+
+def written(folder: Path, text: str, name: str = "Net") -> nn.Module:
+    """The model of a program, which stands in a file, so that its lines can be edited."""
+    path = folder / "net.py"
+    path.write_text(IMPORTS + text)
+    model = getattr(load_file(path), name)()
+    assert isinstance(model, nn.Module)
+    return model.eval()
+
+
+def mended(folder: Path, summary: Summary, name: str = "Net") -> nn.Module:
+    """The same with all edits that were told."""
+    assert all(problem.edits for problem in summary.problems), summary
+    for file, data in apply([edit for problem in summary.problems for edit in problem.edits]).items():
+        Path(file).write_bytes(data)
+    model = getattr(load_file(folder / "net.py"), name)()
+    assert isinstance(model, nn.Module)
+    return model.eval()
+
 
 # Dtypes that the caller names -----------------------------------------------------------------------------------------
 
@@ -80,3 +108,74 @@ def test_of_several_inputs_those_alone_are_kept_that_have_a_name(dtypes: Any, ok
     assert summary.ok == ok
     assert summary.ok or [(each.path, each.kind) for each in summary.problems] == [("table", "dtype")]
     assert summary["fc"].inputs[0].dtype == "float32", "these are features, whatever the words are"
+
+
+# A video where an image is taken --------------------------------------------------------------------------------------
+
+VIDEO = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cnn, self.lstm, self.fc = nn.Conv2d(3, 8, 3), nn.LSTM(8, 16, batch_first=True), nn.Linear(16, 2)
+
+    def forward(self, x):
+        UNPACKED
+        features = self.cnn(GIVEN).mean((2, 3))
+        out, _ = self.lstm(features.view(b, t, -1))
+        return self.fc(out[:, -1])
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("given", ["x", "x / 2"])
+@pytest.mark.parametrize("unpacked", ["b, t, c, h, w = x.shape", "b, t = x.shape[:2]"])
+def test_a_video_is_folded_into_the_batch_where_forward_takes_it_apart(
+    unpacked: str, given: str, batch: int, tmp_path: Path
+) -> None:
+    model = written(tmp_path, VIDEO.replace("UNPACKED", unpacked).replace("GIVEN", given))
+    assert not runs(model, torch.zeros(5, 3, 16, 16)), "with the batch in the shape it is refused as well"
+    summary = summarize(model, (5, 3, 16, 16), batch_size=batch)
+    [problem] = summary.problems
+    assert "summarize(" not in str(problem)
+    assert ".flatten(0, 1)" in str(problem.fix)
+    if given != "x":  # no input of the model: another may have been meant
+        return
+    assert problem.evidence is Evidence.RUN
+    right = mended(tmp_path, summary)
+    assert [right(torch.zeros(size, 5, 3, 16, 16)).shape for size in (1, 2, 4)] == [(1, 2), (2, 2), (4, 2)]
+
+
+def test_the_batch_in_the_shape_is_told_where_the_model_takes_it() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(4 * 14 * 14, 2))
+    [problem] = summarize(model, (8, 3, 16, 16)).problems
+    found = re.match(r"summarize\(model, \(3, 16, 16\), batch_size=(\d+)\)", str(problem.fix))
+    assert found is not None
+    assert model(torch.zeros(int(found[1]), 3, 16, 16)).shape == (8, 2)
+
+
+GRAY = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(CHANNELS, 4, 3)
+
+    def forward(self, x):
+        b, h, w = x.shape
+        return self.conv(x).mean((2, 3)).view(b, -1)
+"""
+
+
+def test_a_shape_that_forward_cannot_take_apart_is_not_told(tmp_path: Path) -> None:
+    model = written(tmp_path, GRAY.replace("CHANNELS", "1"))
+    assert not runs(model, torch.zeros(2, 1, 16, 16))
+    summary = summarize(model, (16, 16), batch_size=2)
+    assert "summarize(" not in str(summary.problems[0])
+    assert mended(tmp_path, summary)(torch.zeros(3, 16, 16)).shape == (3, 4)
+
+
+def test_nothing_is_told_to_write_where_no_channels_can_be_had(tmp_path: Path) -> None:
+    model = written(tmp_path, GRAY.replace("CHANNELS", "3"))
+    assert not runs(model, torch.zeros(2, 3, 16, 16))
+    [problem] = summarize(model, (16, 16), batch_size=2).problems
+    assert problem.fix is None
+    assert "has no channel dimension" in problem.message

@@ -75,7 +75,7 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
         ]
         if not told:
             return None
-        order = _places(plan)
+        order = places_of_tensors(plan)
         # Each input by itself: a model of words and features takes one of either kind.
         reached = {
             order[finding.source.number]
@@ -92,7 +92,7 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
     return plan.with_dtype(places, torch.long) if places else None
 
 
-def _places(plan: Plan) -> list[str]:
+def places_of_tensors(plan: Plan) -> list[str]:
     """The place of every tensor that goes into the model, in the order of the sources; "" for one that was given."""
     given = (*plan.args, *plan.kwargs.values())
     return [place for value in given for place in ([value.place] if isinstance(value, Dummy) else [""] * _count(value))]

@@ -137,6 +137,8 @@ def _turned(finding: Finding, report: Report) -> Said:
     line = f"{call.type}{at(call.where)}" if call is not None else "forward"
     told = f"the input {times(given)} has the {misfit.declared} {noun}s in their place, and {line} moves them"
     message = f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n{told}"
+    if "refused" in misfit.detail:
+        return Said(message, forward=True)
     if not misfit.detail["given"]:
         return Said(f"{message}: give {times(right)}, or leave that out", None, outside=True)
     spelled = ", ".join(map(code, right[1:])) + ("," if len(right) == 2 else "")

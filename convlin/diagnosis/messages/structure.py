@@ -127,7 +127,7 @@ def _vector(finding: Finding, report: Report) -> Said:
         return Said(message, f"summarize(model, ({channels}, {sizes}))", outside=True)
     behind = ".unsqueeze(-1)" if spatial == 1 else f"[:, :, {', '.join(['None'] * spatial)}]"
     layer = f"Unflatten(1, ({', '.join(map(str, (channels, *(1,) * spatial)))}))"
-    instead = "an input with these sizes"
+    instead = "" if finding.misfit.detail.get("refused") else "an input with these sizes"
     return Said(message, f"x = x{behind}", forward=True, behind=behind, in_front=layer, instead=instead)
 
 
@@ -137,8 +137,11 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     channels = finding.misfit.detail["channels"]
     message = f"{name_of(finding)} takes {axes}, and {arrived(finding)} has no channel dimension C"
     spelled = f"summarize(model, ({channels}, {', '.join(map(str, given))}))"
+    refused = "refused" in finding.misfit.detail
     if channels != 1:
-        return Said(message, spelled, outside=True)
+        return Said(message, forward=True) if refused else Said(message, spelled, outside=True)
+    if refused:
+        return Said(message, "x = x.unsqueeze(1)", forward=True, behind=".unsqueeze(1)")
     samples = {1: "signals", 2: "images", 3: "volumes"}.get(len(given), "samples")
     return Said(
         f"{message}\nif the {samples} have one, the shape is to say so: {spelled}",
@@ -175,11 +178,14 @@ def _too_many(message: str, finding: Finding) -> Said:
     """More than one dimension in front of the channels."""
     extra = finding.misfit.required - finding.misfit.declared
     before = finding.inputs[0].shape[: extra + 1]
-    reshaped = ".squeeze(0)" if before == (1, before[-1]) else f".flatten(0, {extra})"
+    # Where convlin puts the batch in front, it is no dimension too many.
+    is_empty = before == (1, before[-1]) and not finding.misfit.detail.get("batch_added")
+    reshaped = ".squeeze(0)" if is_empty else f".flatten(0, {extra})"
+    refused = "refused" in finding.misfit.detail  # by the model: an input without this dimension
     return Said(
         f"{message}\none dimension stands before the channels, the batch, and here are {extra + 1}: {times(before)}",
         f"x = x{reshaped}",
-        forward=True, behind=reshaped, instead="an input without this dimension",
+        forward=True, behind=reshaped, instead="" if refused else "an input without this dimension",
     )  # fmt: skip
 
 
