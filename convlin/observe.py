@@ -217,8 +217,10 @@ def _observed(
         from convlin.diagnosis.problems import diagnose
         from convlin.diagnosis.proposed_inputs import with_proposals_run
         from convlin.diagnosis.several_sizes import without_numbers
+        from convlin.diagnosis.shared_forward import with_lines_outside
 
         recording = with_proposals_run(recording, root, mode, retry)
+        recording = with_lines_outside(report, recording, root, mode, retry)
         recording = with_one_producer(recording, root, mode, retry)
         report = replace(report, required_in_features=dict(recording.required))
         problems = diagnose(report, recording, root, plan, mode, hints)

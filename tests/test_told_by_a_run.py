@@ -179,3 +179,64 @@ def test_nothing_is_told_to_write_where_no_channels_can_be_had(tmp_path: Path) -
     [problem] = summarize(model, (16, 16), batch_size=2).problems
     assert problem.fix is None
     assert "has no channel dimension" in problem.message
+
+
+# A line that several calls run ----------------------------------------------------------------------------------------
+
+BLOCK = """
+class Block(nn.Module):
+    def __init__(self, given, out):
+        super().__init__()
+        self.conv, self.short = nn.Conv1d(given, out, 3, padding=1), nn.Conv1d(given, out, 1)
+
+    def forward(self, x):
+        return F.relu(self.conv(x)) + self.short(x)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.blocks = Block(8, 8), nn.Sequential(Block(8, 8), Block(8, 8))
+        self.head = nn.Linear(8, 2)
+
+    def forward(self, x):
+"""
+
+#: What ``forward`` does, and the line that a run shows to be the one to change; None where the input is to be another.
+LINES = {
+    "one after the other": ("y = self.blocks(self.first(x))\nreturn self.head(y.mean(2))", "self.first(x.permute"),
+    "in a Sequential": ("y = self.blocks(x)\nreturn self.head(y.mean(2))", "self.blocks(x.permute"),
+    "the same twice": (
+        "y = self.first(x * 2)\ny = self.first(y)\nreturn self.head(y.mean(2))", "self.first((x * 2).permute"
+    ),
+    "side by side": ("return self.head((self.blocks[0](x) + self.blocks[1](x)).mean(2))", None),
+    "in a loop": ("for block in self.blocks:\n    x = block(x)\nreturn self.head(x.mean(2))", None),
+    "beside another use": ("y = self.blocks(x) + x\nreturn self.head(y.mean(2))", None),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", LINES)
+def test_a_line_is_changed_where_no_other_call_is_broken_by_it(name: str, tmp_path: Path) -> None:
+    lines, expected = LINES[name]
+    model = written(tmp_path, BLOCK + "".join(f"        {line}\n" for line in lines.splitlines()))
+    summary = summarize(model, (30, 8), batch_size=2)
+    if expected is None:
+        [problem] = summary.problems
+        assert "give it as N×C×L, and the model runs as it is" in problem.message
+        assert problem.fix == "summarize(model, (8, 30))"
+        assert runs(model, torch.zeros(2, 8, 30))
+        assert summarize(model, (8, 30)).ok
+        return
+    # Each problem's line as it is told, written into the file: no other edits.
+    text = (tmp_path / "net.py").read_text().splitlines()
+    for problem in summary.problems:
+        assert problem.where is not None
+        assert problem.fix is not None
+        old = text[problem.where.line - 1]
+        text[problem.where.line - 1] = old[: len(old) - len(old.lstrip())] + problem.fix
+    assert len(summary.problems) == 1
+    assert expected in str(summary.problems[0].fix)
+    (tmp_path / "net.py").write_text("\n".join(text))
+    right = load_file(tmp_path / "net.py").Net()
+    assert not runs(model, torch.zeros(2, 30, 8))
+    assert [right(torch.zeros(size, 30, 8)).shape for size in (1, 2, 3)] == [(1, 2), (2, 2), (3, 2)]

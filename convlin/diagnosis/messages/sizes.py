@@ -8,6 +8,7 @@ from math import prod
 
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import (
+    AXES,
     arrived,
     at,
     call_of,
@@ -115,9 +116,19 @@ def _permute(finding: Finding, report: Report) -> Said:
     else:
         looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} {noun}s"
     permuted, behind = tuple(shape[axis] for axis in order), f".permute{order}{_in_order(finding, report)}"
-    return Said(
+    message = (
         f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
-        f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
+        f"{times(shape)}: {looks}; permuted it is {times(permuted)}"
+    )
+    if "give" in misfit.detail:
+        spelled = ", ".join(map(code, permuted[1:])) + ("," if len(permuted) == 2 else "")
+        then = ", and the model runs as it is" if misfit.detail["give"] else ""
+        given = f"{message}\ngive it as {AXES[len(permuted)]}{then}"
+        return Said(given, f"summarize(model, ({spelled}))", outside=True)
+    if "nowhere" in misfit.detail:
+        return Said(message, forward=True)
+    return Said(
+        message,
         f"x = x{behind}",
         forward=True, behind=behind, instead=f"{misfit.kind}={spell(misfit.required)}",
     )  # fmt: skip
