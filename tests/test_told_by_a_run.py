@@ -240,3 +240,75 @@ def test_a_line_is_changed_where_no_other_call_is_broken_by_it(name: str, tmp_pa
     right = load_file(tmp_path / "net.py").Net()
     assert not runs(model, torch.zeros(2, 30, 8))
     assert [right(torch.zeros(size, 30, 8)).shape for size in (1, 2, 3)] == [(1, 2), (2, 2), (3, 2)]
+
+
+# What the layer in front should give ----------------------------------------------------------------------------------
+
+
+class Residual(nn.Module):
+    """A sum of what a layer gives and what the next makes of it."""
+
+    def __init__(self, first: int, second: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, first, 3, padding=1), nn.Conv2d(8, second, 3, padding=1)
+        self.last = nn.Conv2d(16, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        return self.last(x + self.second(x))
+
+
+def test_a_layer_that_cannot_give_what_a_sum_asks_for_is_not_told_to() -> None:
+    [problem] = summarize(Residual(8, 16), (3, 8, 8)).problems
+    assert (problem.kind, problem.layer, problem.fix) == ("operands", "", None)
+    assert "last takes 16" in problem.message
+    assert "should give" not in problem.message
+    assert not runs(Residual(16, 16), torch.zeros(2, 3, 8, 8)), "the second refuses it then"
+
+
+class Heads(nn.Module):
+    """Queries, keys and values of one Linear, at every step of a sequence."""
+
+    def __init__(self, features: int, *, used_twice: bool) -> None:
+        super().__init__()
+        self.qkv, self.other, self.used_twice = nn.Linear(16, features), nn.Linear(32, 5), used_twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.qkv(x)
+        q, k, v = made.reshape(x.size(0), x.size(1), 3, 2, 8).unbind(2)
+        out = (q * k * v).flatten(2)
+        return out + self.other(made).mean(-1, keepdim=True) if self.used_twice else out
+
+
+@pytest.mark.parametrize("used_twice", [False, True])
+def test_a_linear_is_told_the_features_that_a_view_asks_for_of_it(used_twice: bool) -> None:
+    [problem] = summarize(Heads(32, used_twice=used_twice), (7, 16), batch_size=2).problems
+    found = re.search(r"either qkv gives (\d+), or the sizes multiply to (\d+)", problem.message)
+    assert (found is None) == used_twice, "the other layer would not take it"
+    assert not runs(Heads(48, used_twice=True), torch.zeros(2, 7, 16))
+    if found is not None:
+        assert int(found[2]) == 7 * 32
+        assert Heads(int(found[1]), used_twice=False)(torch.zeros(2, 7, 16)).shape == (2, 7, 16)
+
+
+class ShuffledOnce(nn.Module):
+    def __init__(self, channels: int, *, used_twice: bool) -> None:
+        super().__init__()
+        self.conv, self.shuffle, self.other = nn.Conv2d(3, channels, 1), nn.PixelShuffle(2), nn.Conv2d(10, 1, 1)
+        self.used_twice = used_twice
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        out = self.shuffle(x).mean((1, 2, 3))
+        return out + self.other(x).mean((1, 2, 3)) if self.used_twice else out
+
+
+@pytest.mark.parametrize("used_twice", [False, True])
+def test_channels_to_be_shuffled_are_told_of_a_layer_that_can_give_them(used_twice: bool) -> None:
+    [problem] = summarize(ShuffledOnce(10, used_twice=used_twice), (3, 6, 6)).problems
+    told = problem.message.splitlines()[-1]
+    assert ("could give" in told) == (not used_twice)
+    assert [int(size) for size in re.findall(r"\d+", told)] == [8, 12]
+    assert [runs(ShuffledOnce(size, used_twice=used_twice), torch.zeros(2, 3, 6, 6)) for size in (8, 12)] == (
+        [not used_twice] * 2
+    )

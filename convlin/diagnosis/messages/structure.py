@@ -225,12 +225,17 @@ def _state(finding: Finding, report: Report) -> Said:
 def _pixel_shuffle(finding: Finding, report: Report) -> Said:
     squared, channels = finding.misfit.declared, finding.misfit.required
     message = f"{name_of(finding)} needs a multiple of {squared} channels, and {arrived(finding)} has {channels}\n"
+    gives = finding.misfit.detail.get("gives", ())  # as a run has shown
     if "behind" in finding.misfit.detail:
         path, taken = finding.misfit.detail["behind"]
-        should = f"{path} takes {taken}: the layer in front should give {taken}·{squared} = {taken * squared}"
-        return Said(f"{message}{should}", forward=True)
+        product = f"{taken}·{squared} = {taken * squared}"
+        should = f"the layer in front should give {product}" if gives else f"it is made of {product}"
+        return Said(f"{message}{path} takes {taken}: {should}", forward=True)
+    if gives:
+        could = " or ".join(str(size) for _, size in gives)
+        return Said(f"{message}the layer in front could give {could}", forward=True)
     near = [size for size in (channels // squared * squared, channels + -channels % squared) if size]
-    return Said(f"{message}the layer in front could give {' or '.join(map(str, near))}", forward=True)
+    return Said(f"{message}the nearest are {' and '.join(map(str, near))}", forward=True)
 
 
 def _batch_of_one(finding: Finding, report: Report) -> Said:
