@@ -312,3 +312,64 @@ def test_channels_to_be_shuffled_are_told_of_a_layer_that_can_give_them(used_twi
     assert [runs(ShuffledOnce(size, used_twice=used_twice), torch.zeros(2, 3, 6, 6)) for size in (8, 12)] == (
         [not used_twice] * 2
     )
+
+
+# One number that is given to two layers -------------------------------------------------------------------------------
+
+ONE_NUMBER = """
+class Up(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.up, self.conv = nn.ConvTranspose2d(channels, channels // 2, 2, 2), nn.Conv2d(channels, 4, 3, padding=1)
+
+    def forward(self, x, skipped):
+        return self.conv(torch.cat([self.up(x), skipped], 1))
+
+
+class Both(nn.Module):
+    def __init__(self, channels):
+        super().__init__()
+        self.one, self.other = nn.Conv2d(channels, 4, 1), nn.Conv2d(channels, 4, 1)
+
+    def forward(self, x, y):
+        return self.one(x) + self.other(y)
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.down = nn.Conv2d(3, 16, 1), nn.Conv2d(16, 32, 2, 2)
+        self.made, self.last = KIND(64), KIND(8)
+
+    def forward(self, x):
+        skipped = self.first(x)
+        x = self.down(skipped)
+        RETURN
+"""
+
+
+def test_one_number_is_told_once_where_one_layer_leads_to_the_other(tmp_path: Path) -> None:
+    text = ONE_NUMBER.replace("KIND", "Up").replace(
+        "RETURN",
+        "x = self.made(x, skipped)\n        return self.last(torch.cat([x, x], 1)[..., :4, :4], x)",
+    )
+    model = written(tmp_path, text)
+    summary = summarize(model, (3, 8, 8))
+    told = [found for problem in summary.problems for found in re.findall(r"in_channels=(\d+)", str(problem.fix))]
+    [number] = told
+    assert {problem.path for problem in summary.problems} >= {"made.up", "made.conv"}
+    assert "made.up has the same number, which is to be 32" in str(summary)
+    right = written(tmp_path, text.replace("Up(64)", f"Up({number})"))
+    assert right(torch.zeros(2, 3, 8, 8)).shape == (2, 4, 8, 8)
+
+
+def test_no_number_is_told_where_none_fits_both(tmp_path: Path) -> None:
+    text = ONE_NUMBER.replace("KIND", "Both").replace(
+        "RETURN", "return self.made(skipped[..., ::2, ::2], x) + 0 * self.last(x[:, :8], x[:, :8])"
+    )
+    summary = summarize(written(tmp_path, text), (3, 8, 8))
+    assert [(problem.path, problem.fix) for problem in summary.problems] == [("made.one", None), ("made.other", None)]
+    for problem in summary.problems:
+        assert "none fits: made.one needs 16, made.other 32" in problem.message
+    both = load_file(tmp_path / "net.py").Both
+    assert not any(runs(both(number), torch.zeros(1, 16, 4, 4), torch.zeros(1, 32, 4, 4)) for number in range(1, 65))
