@@ -373,3 +373,198 @@ def test_no_number_is_told_where_none_fits_both(tmp_path: Path) -> None:
         assert "none fits: made.one needs 16, made.other 32" in problem.message
     both = load_file(tmp_path / "net.py").Both
     assert not any(runs(both(number), torch.zeros(1, 16, 4, 4), torch.zeros(1, 32, 4, 4)) for number in range(1, 65))
+
+
+# Which inputs were tried ----------------------------------------------------------------------------------------------
+
+
+class Rectangles(nn.Module):
+    """Made for 40×90; squares of 53×53 to 60×60 have as many features, and a rectangle may have them, too."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv2d(3, 4, 5, 2), nn.Conv2d(4, 4, 5, 2), nn.Conv2d(4, 8, 5, 2))
+        self.head = nn.Linear(8 * 2 * 8, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(self.conv(x).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        ((32, 32), "in_features=128 is right for a square input of 53×53 to 60×60"),
+        ((8, 8), "the smallest square input that works is 53×53, the largest 60×60: head expects that size"),
+        ((40, 80), "in_features=128 is right for an input of 40×85 to 40×92"),
+    ],
+)
+def test_of_two_axes_it_is_said_which_inputs_were_tried(given: tuple[int, int], told: str) -> None:
+    model = Rectangles()
+    [problem] = summarize(model, (3, *given)).problems
+    assert told in " ".join(problem.message.split())
+    sizes = [(40, 90), (37, 85), (53, 53), (60, 60), (40, 85), (40, 92)]
+    assert all(runs(model, torch.zeros(2, 3, *size)) for size in sizes)
+    assert not any(runs(model, torch.zeros(2, 3, *size)) for size in [(52, 52), (61, 61), (40, 84), (40, 93)])
+
+
+class AtMost(nn.Module):
+    """Refuses by itself what has too many pixels, whatever their proportions."""
+
+    def __init__(self, most: int) -> None:
+        super().__init__()
+        self.conv, self.most = nn.Conv2d(3, 4, 3), most
+
+    def forward(self, x: Tensor) -> Tensor:
+        torch._assert(x.shape[2] * x.shape[3] <= self.most, f"at most {self.most} pixels, got {x.shape[3]}")
+        return self.conv(x)
+
+
+def test_the_largest_of_squares_is_called_that() -> None:
+    model = AtMost(400)
+    [problem] = summarize(model, (3, 64, 64)).problems
+    found = re.search(
+        r"the largest square input that the model takes is (\d+)×(\d+)", " ".join(problem.message.split())
+    )
+    assert found is not None
+    side = int(found[1])
+    assert runs(model, torch.zeros(1, 3, side, side))
+    assert runs(model, torch.zeros(1, 3, side - 10, side + 10)), "a longer one, which is no square"
+    with pytest.raises(AssertionError, match="at most 400 pixels"):
+        model(torch.zeros(1, 3, side + 1, side + 1))
+
+
+# Sizes that fit by chance ---------------------------------------------------------------------------------------------
+
+
+class ByBatch(nn.Module):
+    """Counts the samples where it means the words: right where both are as many."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.words, self.places, self.how = nn.Embedding(50, 8), nn.Embedding(30, 8), how
+        self.attend = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        words: Tensor = self.words(x)
+        if self.how == "sum":
+            return words + self.places(torch.arange(x.size(0)))
+        if self.how == "mask":
+            mask = torch.zeros(x.size(0), x.size(0))
+            return self.attend(words, words, words, attn_mask=mask)[0]
+        return torch.bmm(words @ words.transpose(1, 2), words.transpose(0, 1))
+
+
+@pytest.mark.parametrize("batch", [2, 3, 4])
+@pytest.mark.parametrize("how", ["sum", "mask", "product"])
+def test_a_size_that_fits_since_the_batch_is_as_large_is_not_told(how: str, batch: int) -> None:
+    model = ByBatch(how).eval()
+    given = torch.zeros(batch, batch, dtype=torch.long)
+    assert runs(model, given)
+    with pytest.raises((RuntimeError, AssertionError)):
+        model(torch.zeros(batch + 1, batch, dtype=torch.long))
+    for summary in (
+        summarize(model, (20,), batch_size=batch, dtypes=torch.long),
+        summarize(model, torch.zeros(batch, 20, dtype=torch.long)),
+    ):
+        [problem] = summary.problems
+        assert problem.claims == ()
+        assert "input of" not in problem.message
+        assert "that passes" not in problem.message
+
+
+def test_a_size_that_is_that_of_the_batch_is_told_where_every_batch_takes_it() -> None:
+    class Kept(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.places = nn.Embedding(50, 8), nn.Parameter(torch.zeros(1, 4, 8))
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.words(x) + self.places
+            return made
+
+    for batch in (3, 4):
+        [problem] = summarize(Kept(), (9,), batch_size=batch, dtypes=torch.long).problems
+        assert [claim.inputs for claim in problem.claims] == [((4,), (4,))]
+        assert "an input of length 4 passes" in problem.message
+        assert runs(Kept(), torch.zeros(batch + 1, 4, dtype=torch.long))
+
+
+class Positioned(nn.Module):
+    """As many positions as features, and one too few."""
+
+    def __init__(self, places: int, layer: nn.Module) -> None:
+        super().__init__()
+        self.first, self.places, self.layer = nn.Linear(5, 16), nn.Parameter(torch.zeros(1, places, 16)), layer
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layer(self.first(x) + self.places)
+
+
+@pytest.mark.parametrize("layer", [nn.Linear(16, 3), nn.LayerNorm(16), nn.GRU(16, 3, batch_first=True)])
+def test_features_are_not_what_another_axis_differs_in(layer: nn.Module) -> None:
+    [problem] = summarize(Positioned(16, layer), (17, 5), batch_size=2).problems
+    assert "they differ in dimension 1: 17 and 16" in problem.message
+    assert "layer takes 16" not in problem.message
+    Positioned(17, layer)(torch.zeros(2, 17, 5))  # the layer takes it, whatever that axis has
+
+
+# A weight that two layers share ---------------------------------------------------------------------------------------
+
+
+class TiedTo(nn.Module):
+    def __init__(self, embedded: int, hidden: int) -> None:
+        super().__init__()
+        self.encoder, self.rnn = nn.Embedding(60, embedded), nn.GRU(embedded, hidden, batch_first=True)
+        self.decoder = nn.Linear(hidden, 60)
+        self.decoder.weight = self.encoder.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.decoder(self.rnn(self.encoder(x))[0])
+
+
+def test_two_layers_with_one_weight_are_told_with_what_each_declares() -> None:
+    model = TiedTo(24, 32)
+    [problem] = summarize(model, (12,), batch_size=2, dtypes=torch.long).problems
+    told = " ".join(problem.message.split())
+    rows, columns = model.decoder.weight.shape
+    assert f"decoder.weight and encoder.weight are one, of {rows}×{columns}" in told
+    assert f"decoder declares in_features={model.decoder.in_features} and out_features=60" in told
+    assert f"encoder declares num_embeddings=60 and embedding_dim={model.encoder.embedding_dim}" in told
+    assert not runs(model, torch.zeros(2, 12, dtype=torch.long))
+    for same in (24, 32):
+        assert TiedTo(same, same)(torch.zeros(2, 12, dtype=torch.long)).shape == (2, 12, 60)
+
+
+# A dimension of 1 -----------------------------------------------------------------------------------------------------
+
+ROWS = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn, self.fc = nn.LSTM(28, 16, batch_first=True), nn.Linear(16, 10)
+
+    def forward(self, x):
+        SHAPE
+        y, _ = self.rnn(x)
+        return self.fc(y[:, -1])
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 2])
+def test_an_image_of_one_channel_is_squeezed_for_a_recurrent_layer(batch: int, tmp_path: Path) -> None:
+    model = written(tmp_path, ROWS.replace("SHAPE", "b, c, h, w = x.shape"))
+    [problem] = summarize(model, (1, 28, 28), batch_size=batch).problems
+    assert problem.where is not None
+    assert problem.fix == "y, _ = self.rnn(x.squeeze(1))"
+    right = written(
+        tmp_path, ROWS.replace("SHAPE", "b, c, h, w = x.shape").replace("self.rnn(x)", "self.rnn(x.squeeze(1))")
+    )
+    assert [right(torch.zeros(size, 1, 28, 28)).shape for size in (1, 2, 3)] == [(1, 10), (2, 10), (3, 10)]
+
+
+def test_a_dimension_is_not_squeezed_where_that_is_wrong_as_well(tmp_path: Path) -> None:
+    model = written(tmp_path, ROWS.replace("SHAPE", "pass"))
+    [*problems] = summarize(model, (1, 28, 27), batch_size=2).problems
+    assert problems
+    assert not any("squeeze" in str(problem) for problem in problems)
+    assert not runs(model, torch.zeros(2, 28, 27))

@@ -1,5 +1,6 @@
-"""A line of a ``forward`` that several calls run: what is right for one of them may break the next.
+"""A line of ``forward``, changed and run before it is told: the model may have other uses for what it changes.
 
+Where several calls run the line, what is right for one of them may break the next.
 The line is edited and the model run so; where that breaks something else, the line further out that leads to the call
 alone is tried, and then the input with its axes in the order that the layer takes.
 """
@@ -38,6 +39,13 @@ def with_lines_outside(report: Report, recording: Recording, model: nn.Module, m
 def _with_line_outside(
     report: Report, recording: Recording, finding: Finding, model: nn.Module, mode: str, retry: Retry
 ) -> Recording:
+    if finding.layer and finding.where is not None and _may_be_squeezed(finding):
+        squeezed = _marked(finding, "squeezed", True)
+        edits = _edits(finding.where, finding.called_as, say(squeezed, report))
+        left = _left(recording, finding, model, mode, retry, retry.plan, edits) if edits else None
+        if left is None:
+            return recording
+        return _without(recording, finding, left, squeezed)
     said = say(finding, report)
     if not finding.layer or finding.where is None or not said.behind or not _is_shared(recording, finding):
         return recording
@@ -58,6 +66,16 @@ def _with_line_outside(
     # Of those that settle as much the nearest line.
     left, told = min(ways, key=lambda way: len(way[0]))
     return _without(recording, finding, left, told)
+
+
+def _may_be_squeezed(finding: Finding) -> bool:
+    """Whether a layer takes one dimension less, and the one behind the batch is empty."""
+    misfit = finding.misfit
+    if (misfit.kind, misfit.note) != ("structure", "rank") or not finding.inputs or "Conv" in finding.layer:
+        return False
+    ranks = misfit.detail.get("ranks", (misfit.declared,))
+    shape = finding.inputs[0].shape
+    return len(shape) == max(ranks) + 1 and shape[1] == 1
 
 
 def _of_line(finding: Finding, where: Location, path: str) -> Finding:

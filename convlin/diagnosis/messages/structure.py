@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import AXES, arrived, at, call_of, maker_of, name_of, product_of, times, who
-from convlin.records import Report
+from convlin.records import Report, Shape
 from convlin.sizes.spell import spell
 from convlin.trace.recording import Finding
 
@@ -156,6 +156,10 @@ def _rank(finding: Finding, report: Report) -> Said:
     ranks = misfit.detail.get("ranks", (misfit.declared,))
     takes = f"{' or '.join(map(str, ranks))} dimensions{f' ({axes})' if axes and len(ranks) == 1 else ''}"
     message = f"{name_of(finding)} expects {takes}, got {misfit.required}: {arrived(finding)}"
+    if "squeezed" in misfit.detail:  # as a run has shown
+        told = f"{message}\nwithout its dimension of 1 it is {times(_squeezed(finding))}"
+        instead = "an input without this dimension"
+        return Said(told, "x = x.squeeze(1)", forward=True, behind=".squeeze(1)", instead=instead)
     better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
     kind = finding.layer.partition("(")[0]
     if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalize
@@ -172,6 +176,11 @@ def _rank(finding: Finding, report: Report) -> Said:
     if misfit.required > misfit.declared and axes:
         return _too_many(message, finding)
     return Said(message, forward=True)
+
+
+def _squeezed(finding: Finding) -> Shape:
+    shape = finding.inputs[0].shape
+    return (shape[0], *shape[2:])
 
 
 def _too_many(message: str, finding: Finding) -> Said:
