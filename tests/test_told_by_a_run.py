@@ -291,6 +291,14 @@ def test_a_linear_is_told_the_features_that_a_view_asks_for_of_it(used_twice: bo
         assert Heads(int(found[1]), used_twice=False)(torch.zeros(2, 7, 16)).shape == (2, 7, 16)
 
 
+def test_the_same_mistake_in_the_next_block_is_no_other_one() -> None:
+    [problem, *_] = summarize(nn.Sequential(*(Heads(32, used_twice=False) for _ in range(2))), (7, 16)).problems
+    found = re.search(r"either 0.qkv gives (\d+), or", problem.message)
+    assert found is not None
+    right = nn.Sequential(*(Heads(int(found[1]), used_twice=False) for _ in range(2)))
+    assert right(torch.zeros(2, 7, 16)).shape == (2, 7, 16)
+
+
 class ShuffledOnce(nn.Module):
     def __init__(self, channels: int, *, used_twice: bool) -> None:
         super().__init__()

@@ -87,7 +87,7 @@ def _with_givers(recording: Recording, model: nn.Module, mode: str, retry: Retry
             gives = tuple(
                 (change.path, change.size)
                 for change in _giving(recording, finding)
-                if _run_with(recording, model, mode, retry, change, [finding]) is not None
+                if _run_with(recording, model, mode, retry, change, [finding], again=True) is not None
             )
             if gives:
                 detail = {**finding.misfit.detail, "gives": gives}
@@ -126,9 +126,19 @@ class _Proved(NamedTuple):
 
 
 def _run_with(
-    recording: Recording, model: nn.Module, mode: str, retry: Retry, change: _Change, explained: list[Finding]
+    recording: Recording,
+    model: nn.Module,
+    mode: str,
+    retry: Retry,
+    change: _Change,
+    explained: list[Finding],
+    *,
+    again: bool = False,
 ) -> _Proved | None:
-    """What a run with that layer shows; None where it does not settle what it should, or makes something else wrong."""
+    """What a run with that layer shows; None where it does not settle what it should, or makes something else wrong.
+
+    ``again``: the same mistake may be met once more on the same line, in the next block of one class.
+    """
     plan, wanted = retry.plan, {change.kind: change.size}
     for each in _own(recording, change):
         wanted |= each.misfit.changes
@@ -141,7 +151,9 @@ def _run_with(
     if suspects(shown, batch_added=plan.adds_batch) | retry.suspects != retry.suspects:
         return None
     before, signs = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))
-    if not signs <= before or signs & frozenset(map(_sign, explained)):
+    lines = {_on_line(each) for each in explained} if again else set()
+    known = before | {_sign(each) for each in shown.findings if _on_line(each) in lines}
+    if not signs <= known or signs & frozenset(map(_sign, explained)):
         return None
     return _Proved(signs, shown.required)
 
@@ -159,6 +171,11 @@ def _own(recording: Recording, change: _Change) -> list[Finding]:
 def _sign(finding: Finding) -> tuple[Any, ...]:
     misfit = finding.misfit
     return misfit.kind, misfit.note, finding.path, finding.where, repr(misfit.declared), repr(misfit.required)
+
+
+def _on_line(finding: Finding) -> tuple[Any, ...]:
+    misfit = finding.misfit
+    return misfit.kind, misfit.note, finding.where, repr(misfit.declared), repr(misfit.required)
 
 
 def _taker(finding: Finding) -> tuple[Any, ...]:
