@@ -34,6 +34,8 @@ _LEAST_FITTED, _LEAST_FITTED_ROOTS, _LARGEST_FITTED = 16, 5, 12
 _LARGEST_STEP = 8
 #: Of how many different sizes a form that ends at a number has to be rounded for each step.
 _LEAST_FOR_STEP = 3
+#: At how many sizes a number has to be the same one where the call was not seen at all of them.
+_LEAST_CONSTANT = 8
 #: What takes a part is derived as if the axis reached as far as the part does: so long as it does, and no shorter.
 _AS_FAR_AS_IT_REACHES = {Family.PART, Family.INDEX}
 
@@ -211,8 +213,10 @@ class _Replacement:
     def _right(self, size: Size, observed: Sequence[Any]) -> Size:
         if size == -1 or self._fits([_value(each, size) for each in self._evaluations], observed):
             return size
-        if len(set(observed)) == 1:  # of what was observed: where nothing was, the size fits
-            return observed[0]
+        known = [each for each in observed if each is not None]
+        # Where a function keeps the shape it is no row: a pool over all of a single step.
+        if len(set(known)) == 1 and (len(known) == len(observed) or len(known) >= _LEAST_CONSTANT):
+            return known[0]
         plain = next((form for form, values in self._forms if self._fits(values, observed)), None)
         if plain is not None:
             return plain
