@@ -588,3 +588,58 @@ def test_a_slice_is_explained_with_its_index(call: Callable[[Tensor], Tensor], h
     assert f"{head} at " in told
     assert arithmetic in told
     assert "was not seen" not in told
+
+
+class TopDown(nn.Module):
+    """What a pyramid of features adds: a map and the one below it, enlarged, in either order."""
+
+    def __init__(self, stem: nn.Module, ways_down: Sequence[nn.Module], *, skip_first: bool) -> None:
+        super().__init__()
+        self.stem, self.down, self.skip_first = stem, nn.ModuleList(ways_down), skip_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [self.stem(x)]
+        for down in self.down:
+            maps.append(down(maps[-1]))
+        x = maps.pop()
+        for skip in reversed(maps):
+            x = F.interpolate(x, scale_factor=2)
+            self.meet(x, skip)
+            x = skip + x if self.skip_first else x + skip
+        return x
+
+    def meet(self, enlarged: Tensor, skip: Tensor) -> None:
+        pass
+
+
+class SameOnly(TopDown):
+    """The same, refusing a map of a single cell that only stretches."""
+
+    def meet(self, enlarged: Tensor, skip: Tensor) -> None:
+        if enlarged.shape != skip.shape:
+            raise RuntimeError("stretched")
+
+
+@pytest.mark.parametrize("shape", [(3, "S", "S"), (3, "S", 64)])
+@pytest.mark.parametrize("skip_first", [False, True])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        lambda: (nn.Conv2d(3, 4, 4, 4), [nn.Conv2d(4, 4, 3, 2, 1)]),
+        lambda: (nn.Conv2d(3, 4, 7, 2, 3), [nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(2)]),
+        lambda: (nn.Conv2d(3, 4, 7, 4, 3), [nn.Conv2d(4, 4, 3, 2, 1), nn.MaxPool2d(3, 2, 1)]),
+    ],
+)
+def test_a_map_of_one_cell_that_stretches_is_no_accepted_size_in_either_order(
+    parts: Callable[[], tuple[nn.Module, list[nn.Module]]], skip_first: bool, shape: tuple[Any, ...]
+) -> None:
+    accepts = summarize(TopDown(*parts(), skip_first=skip_first), shape).accepts
+    assert accepts is not None
+    strict = SameOnly(*parts(), skip_first=skip_first)
+    for size in range(1, 100):
+        try:
+            strict(torch.zeros(1, 3, size, size if shape[2] == "S" else 64))
+            runs = True
+        except RuntimeError:
+            runs = False
+        assert (size in accepts["S"]) == runs, (size, accepts.text)
