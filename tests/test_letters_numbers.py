@@ -311,7 +311,7 @@ def test_a_pool_over_all_of_it_behind_a_convolution_without_padding(case: str) -
     letters = "HW"[:dims]
     summary = summarize(model, (2, *letters))
     assert "1×2×H" in str(summary)
-    assert summary.to_html() and summary.to_json() and summary.explain("1")
+    assert all((summary.to_html(), summary.to_json(), summary.explain("1")))
     assert summary.accepts is not None
     least = summary.accepts["H"].minimum
     for sizes in product((least, least + 1, 20, 41), repeat=dims):
