@@ -293,6 +293,11 @@ def test_labels_without_a_model() -> None:
         (F.binary_cross_entropy, (4, 1), torch.zeros(4), "targets.unsqueeze(-1)"),
         (F.binary_cross_entropy, (4, 1), torch.zeros(4).long(), "targets.unsqueeze(-1).to(predictions.dtype)"),
         (F.binary_cross_entropy_with_logits, (4,), torch.zeros(4, 1), "targets.squeeze(-1)"),
+        (F.cross_entropy, (2, 5, 6, 7), torch.zeros(2, 1, 6, 7).long(), "targets.squeeze(1)"),
+        (F.cross_entropy, (2, 5, 9), torch.zeros(2, 1, 9).long(), "targets.squeeze(1)"),
+        (F.binary_cross_entropy_with_logits, (2, 1, 6, 7), torch.zeros(2, 6, 7), "targets.unsqueeze(1)"),
+        (F.cross_entropy, (2, 5, 6, 7), torch.ones(2, 6, 7), "targets.long()"),
+        (F.cross_entropy, (4, 10), torch.arange(4.0), "targets.long()"),
     ],
 )
 def test_axes_that_a_loss_does_not_take(
