@@ -92,7 +92,7 @@ def _joined_batch(finding: Finding, report: Report) -> str:
     channels = [shape[1] for shape in call.input_shapes if len(shape) > 1]
     if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
         return ""  # its features are not along dim=1
-    if not channels or sum(channels[1:], channels[0]) != finding.misfit.declared:  # of one axis there are none
+    if not channels or sum(channels) != finding.misfit.declared:  # of one axis there are none
         return ""
     total = equation(" + ".join(map(spell, channels)), spell(finding.misfit.declared))
     return f"\ntorch.cat{at(call.where)} joined the samples, {times(call.output_shape)}: along dim=1 it gives {total}"
