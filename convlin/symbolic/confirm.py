@@ -13,7 +13,8 @@ from convlin.records import Shape, Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed, turned
-from convlin.symbolic.replaced_forms import known_forms, with_right_forms
+from convlin.symbolic.found_forms import known_forms
+from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials
