@@ -717,3 +717,11 @@ def test_a_stop_that_letters_alone_make_is_no_mistake_of_the_model() -> None:
     assert summarize(PackedSequence(), (9,), dtypes=torch.long).ok
     with pytest.raises(InputError, match="which runs at numbers"):
         summarize(PackedSequence(), ("L",), dtypes=torch.long)
+
+
+def test_a_function_of_maps_is_refused_a_signal_as_pytorch_does() -> None:
+    model = Calls(lambda x: F.conv2d(x, torch.zeros(4, 2, 3)))
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 2, 9))
+    assert not summarize(model, (2, "L")).ok
+    assert not summarize(model, (2, 9)).ok
