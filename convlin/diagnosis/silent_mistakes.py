@@ -16,6 +16,7 @@ from torch import nn
 from convlin._util.torch_private import CONVOLUTIONS
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_joins, past_single_joins
 from convlin.trace.lost_batch import folded, matching, of_flatten
 from convlin.trace.recording import Finding, Fold, Recording, Suspects, Written, is_feature_map
@@ -147,7 +148,10 @@ def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *,
         return False
     completed = _is_completed(recording)
     if len(given) == 2 and len(made) > 2 and call.is_function and made[0] != batch:
-        return completed and _comes_from_linear(recording, call) and _never_comes_back(recording, batch, made[0])
+        return _comes_from_linear(recording, call) and (
+            (completed and _never_comes_back(recording, batch, made[0]))
+            or _meets_batch(recording, index, batch, made[0])
+        )
     if len(made) == 2 and made[0] != batch and made[0] != 1:
         linear = _linear_behind(recording, index)
         if linear is None:
@@ -156,7 +160,11 @@ def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *,
         wants_sample = linear.in_features == prod(given[1:]) != made[-1]
         if not wants_sample and _is_meant(recording, call, given, made, linear, strictly=completed):
             return False
-        return not completed or _never_comes_back(recording, batch, made[0])
+        return (
+            not completed
+            or _never_comes_back(recording, batch, made[0])
+            or _meets_batch(recording, index, batch, made[0])
+        )
     # flatten(x) or view(1, -1): the batch went into the features.
     into_features = (len(made) == 1 and len(given) > 2) or (len(made) == 2 and made[0] == 1 and batch != 1)
     if not into_features or _linear_behind(recording, index) is None:
@@ -192,6 +200,53 @@ def _is_meant(
 def _never_comes_back(recording: Recording, batch: object, rows: object) -> bool:
     shapes = [shape for shape in _output_shapes(recording) if shape]
     return bool(shapes) and any(shape[0] == rows for shape in shapes) and all(shape[0] != batch for shape in shapes)
+
+
+def _meets_batch(recording: Recording, index: int, batch: object, rows: object) -> bool:
+    """Whether what a call made meets a tensor that still has the batch, as in a loss, where the two do not go together.
+
+    A batch of one stretches to every number of rows: there nothing refuses the two.  In a loss that is a mistake, in
+    other arithmetic it is taken for one where the model is not right anyway.
+    """
+    refused = {finding.call for finding in recording.findings if finding.misfit.kind == "operands"}
+    if recording.failure is not None and recording.failure.refused:
+        refused.add(recording.failure.call)
+    behind, comes_from_it = _behind(recording, index)
+    for later in behind:
+        call = recording.calls[later]
+        met = [
+            (info.shape, comes_from_it(source))
+            for info, source in zip(call.inputs, call.sources, strict=False)
+            if source != UNSEEN
+        ]
+        if later in refused and ((rows,), True) in _first_sizes(met) and ((batch,), False) in _first_sizes(met):
+            return True
+        if batch == 1 and OPS.called(call.type).family is Family.LOSS and _differ_in_rows(met, rows):
+            return True
+    joined = (
+        [(_shape_of(recording, source), comes_from_it(source)) for source in join.sources if source != UNSEEN]
+        for join in recording.joins
+    )
+    is_wrong = bool(recording.findings or recording.failure)
+    return batch == 1 and is_wrong and any(_differ_in_rows(met, rows) for met in joined)
+
+
+def _first_sizes(met: list[tuple[Shape, bool]]) -> list[tuple[Shape, bool]]:
+    return [(shape[:1], is_made) for shape, is_made in met]
+
+
+def _differ_in_rows(met: list[tuple[Shape, bool]], rows: object) -> bool:
+    """Whether one sample is set against several rows of the same sizes, which were made of it."""
+    made = {shape[1:] for shape, is_made in met if is_made and len(shape) > 1 and shape[0] == rows}
+    return any(shape[:1] == (1,) and shape[1:] in made for shape, is_made in met if not is_made)
+
+
+def _shape_of(recording: Recording, source: Source) -> Shape:
+    """The shape of the tensor that comes from there, as far as a call or the model's input tells."""
+    source = past_joins(source, recording.joins)
+    if source.kind is SourceKind.INPUT:
+        return recording.inputs[source.number].shape
+    return (recording.calls[source.number].output_shape or ()) if source.kind is SourceKind.CALL else ()
 
 
 def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:
