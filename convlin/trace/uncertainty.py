@@ -41,10 +41,14 @@ def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
     return NONE
 
 
-def handed_on(doubted: Axes, given: Shape, made: Shape, settled: Axes = NONE) -> Axes:
-    """The doubtful axes of ``made``, which a call made of ``given``."""
+def handed_on(
+    doubted: Axes, given: Shape, made: Shape, settled: Axes = NONE, order: Sequence[int] | None = None
+) -> Axes:
+    """The doubtful axes of ``made``, which a call made of ``given``; ``order`` is that of the axes, where they move."""
     if not doubted:
         return NONE
+    if order is not None:
+        return frozenset(axis for axis, before in enumerate(order) if before in doubted)
     # A size of 1 where there was another is the result of a mean or a maximum, whatever went into it.
     if len(given) == len(made):
         return frozenset(axis for axis in doubted - settled if made[axis] != 1 or given[axis] == 1)
@@ -90,8 +94,8 @@ def of_result(misfits: tuple[Misfit, ...], result: Any) -> Axes:
     for misfit in misfits:
         if misfit.note in ("elementwise", "concatenate", "stack"):
             found.update(axis % rank for axis in misfit.detail["axes"] if rank)
-        elif misfit.note == "einsum":
-            found.update(misfit.detail["made"])
+        elif misfit.note in ("matmul", "einsum", "linear", "convolution"):
+            found.update(axis % rank for axis in misfit.detail.get("made", ()) if rank)
         elif misfit.note == "turned":
             found.update((rank - 2, rank - 1))
         elif misfit.note == "pixel_shuffle":
