@@ -14,6 +14,7 @@ from math import prod
 from torch import nn
 
 from convlin._util.torch_private import CONVOLUTIONS
+from convlin.diagnosis import time_axis
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
@@ -60,7 +61,12 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     }
     took = frozenset(recording.calls[index].path for index in samples if not recording.calls[index].stood_in)
     unbatched = took if _misses_batch(recording) else frozenset()
-    return Suspects(frozenset(folds), frozenset(unflattened), unbatched)
+    timeless = frozenset(
+        recording.calls[index].path
+        for index in time_axis.reading_the_batch(recording, batch_added=batch_added)
+        if _misses_time(recording, index)
+    )
+    return Suspects(frozenset(folds), frozenset(unflattened), unbatched, timeless=timeless)
 
 
 def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
@@ -195,6 +201,20 @@ def _is_meant(
     # The Linear that declares just that may be one over pixels, whose channels were set last.
     are_pixels = made[-1] != prod(given[2:]) and made[-1] == linear.in_features
     return are_pixels or not is_feature_map(recording, source, len(given))
+
+
+def _misses_time(recording: Recording, index: int) -> bool:
+    """Whether something behind a call has too few axes, or would get the batch for a number of features."""
+    behind, _ = _behind(recording, index)
+    failure, (batch, *_) = recording.failure, recording.calls[index].inputs[0].shape
+    if failure is not None and failure.refused and failure.call in behind:
+        return True
+    return any(
+        finding.call in behind
+        and finding.inputs
+        and (len(finding.inputs[0].shape) < 2 or (finding.misfit.changes and finding.misfit.required == batch))
+        for finding in recording.findings
+    )
 
 
 def _never_comes_back(recording: Recording, batch: object, rows: object) -> bool:
@@ -350,7 +370,8 @@ def _stays_sequence(recording: Recording, index: int) -> bool:
 
 def _behind(recording: Recording, index: int) -> tuple[set[int], Callable[[Source], bool]]:
     """The calls that get what one returns, at once or further on, and whether a tensor comes of it."""
-    reached = {index}
+    own = _with_inner(recording, index)
+    reached = set(own)
 
     def comes_from_it(source: Source) -> bool:
         if source.kind is SourceKind.JOIN:
@@ -359,8 +380,13 @@ def _behind(recording: Recording, index: int) -> tuple[set[int], Callable[[Sourc
 
     for later, call in enumerate(recording.calls[index + 1 :], index + 1):
         if any(map(comes_from_it, call.sources)):
-            reached.add(later)
-    return reached - {index}, comes_from_it
+            reached |= _with_inner(recording, later)
+    return reached - own, comes_from_it
+
+
+def _with_inner(recording: Recording, index: int) -> set[int]:
+    """A call and those inside it: what it returns was made by the last of them."""
+    return set(range(index - recording.calls[index].inner, index + 1))
 
 
 def _stays_feature_map(recording: Recording, index: int) -> bool:

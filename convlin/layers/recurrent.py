@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from convlin.derivations import of_layers
-from convlin.layers.common import dtype_misfit, moved, unwrapped
+from convlin.layers.common import dtype_misfit, lacks_time, moved, unwrapped, with_steps
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import parameters_of
 from convlin.ops.misfit import Misfit, resized
@@ -35,7 +35,13 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
         first = 0 if is_cell else 1
         tensor = tensor.unsqueeze(0) if tensor.dim() < ranks[0] else tensor.flatten(first, tensor.dim() - 2)
     declared, required = module.input_size, tensor.shape[-1]
-    if required != declared:
+    timeless = None
+    if isinstance(module, nn.RNNBase) and packed is None and (declared > 1 or arrival.lacks_time):
+        timeless = lacks_time(arrival, tensor, declared, batch_first=module.batch_first)
+    if timeless is not None:
+        misfits += (timeless,)
+        tensor = with_steps(tensor, timeless)
+    elif required != declared:
         first = arrival.is_feature_map or arrival.is_model_input  # of (N, C, L) a convolution makes or takes
         turned = arrival.turned_back
         if len(turned) == tensor.dim() and tensor.shape[turned[-1]] == declared:
@@ -105,8 +111,8 @@ _CELL = ("input_size", "hidden_size")
 
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
-        (nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent, arguments=_arguments,
-        from_weights=_from_weights,
+        (nn.RNNBase,), _RECURRENT, _examine_recurrent, takes_sequences=True, derive=of_layers.recurrent,
+        arguments=_arguments, from_weights=_from_weights,
     ),
     LayerRule((nn.RNNCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="RNNCell")),
     LayerRule((nn.LSTMCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="LSTMCell")),

@@ -146,6 +146,8 @@ class Suspects(NamedTuple):
     """Paths of convolutions that took an input without a batch, which a later layer then missed."""
     in_order: frozenset[str] = frozenset()
     """Paths of layers whose channels are where they belong: with the axes in another order more is wrong."""
+    timeless: frozenset[str] = frozenset()
+    """Paths of layers of sequences that read the batch as time, behind which the axis of time is missed."""
     caught: frozenset[Refusal] = frozenset()
     """What ``forward`` tries, and goes on without: no mistake."""
 

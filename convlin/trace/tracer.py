@@ -27,6 +27,7 @@ from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
 from convlin.ops.catalog import derive_of
 from convlin.records import UNSEEN, Call, Source, TensorInfo
 from convlin.tensors import argument_names, describe, describe_arguments, info, sizes, tensors_in, zeros
+from convlin.trace.batch_axis import is_batch_first
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.einops_errors import is_of_einops, refused_pattern
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
@@ -176,11 +177,15 @@ class Tracer:
             return None
         feature_map = False
         turned: tuple[int, ...] = ()
+        batch_first = False
         if isinstance(first, Tensor):
             frame.is_model_input = state.origins.is_input(first)
             source = state.origins.source(first)
             feature_map = is_feature_map(state.recording, source, first.dim())
             turned = turned_back(state.recording, source)
+            if known.rule.takes_sequences and not first.is_nested and first.dim() == 2:
+                shape = state.read(first)
+                batch_first = is_batch_first(state.recording, source, shape, batch_added=state.batch_added)
         arrival = Arrival(
             args,
             kwargs,
@@ -190,6 +195,8 @@ class Tracer:
             must_flatten=frame.path in state.suspects.unflattened,
             is_one_sample=frame.path in state.suspects.unbatched,
             is_in_order=frame.path in state.suspects.in_order,
+            is_batch_first=batch_first,
+            lacks_time=frame.path in state.suspects.timeless,
             turned_back=turned,
         )
         verdict = known.rule.examine(frame.module, arrival)

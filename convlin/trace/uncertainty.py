@@ -96,6 +96,11 @@ def of_result(misfits: tuple[Misfit, ...], result: Any) -> Axes:
             found.update(axis % rank for axis in misfit.detail["axes"] if rank)
         elif misfit.note in ("matmul", "einsum", "linear", "convolution"):
             found.update(axis % rank for axis in misfit.detail.get("made", ()) if rank)
+        elif misfit.note == "no_time" and rank == 3:
+            axis = 1 if misfit.detail["batch_first"] else 0
+            if result.shape[axis] == misfit.detail["steps"]:
+                # What is added to the result of an attention has its own width.
+                found.update((axis, 2) if misfit.detail.get("follows") else (axis,))
         elif misfit.note == "turned":
             found.update((rank - 2, rank - 1))
         elif misfit.note == "pixel_shuffle":

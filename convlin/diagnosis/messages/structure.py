@@ -183,6 +183,28 @@ def _too_many(message: str, finding: Finding) -> Said:
     )  # fmt: skip
 
 
+def _no_time(finding: Finding, report: Report) -> Said:
+    misfit, shape = finding.misfit, finding.inputs[0].shape
+    width = misfit.detail["width"]
+    axes = f"N×T×{width}" if misfit.detail["batch_first"] else f"T×N×{width}"
+    name = name_of(finding).removesuffix("()")  # PyTorch prints none of the sizes of a layer with others inside
+    message = (
+        f"{name} takes {times(shape)} for one sequence without a batch: {spell(shape[0])}, the batch, would be its "
+        f"time\nit expects {axes}, and "
+    )
+    if finding.is_model_input:
+        return Said(f"{message}the input has no axis of time", forward=True)
+    message += "the axis of time is gone"
+    call = call_of(report, maker_of(report, finding.source))
+    given = call.input_shape if call is not None else None
+    if call is not None and given is not None and len(given) == 3 and call.is_function:
+        message += f": {call.type}{at(call.where)} made it of {times(given)}"
+        if given[1] == width != given[2]:
+            order = (0, 2, 1) if misfit.detail["batch_first"] else (2, 0, 1)
+            message += f"\n.permute{order} in place of that gives {times(tuple(given[axis] for axis in order))}"
+    return Said(message, forward=True)
+
+
 def _cast(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     short = {"float32": ".float()", "float64": ".double()", "float16": ".half()", "bfloat16": ".bfloat16()"}
@@ -251,6 +273,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "vector"): _vector,
     ("structure", "vector_given"): _vector,
     ("structure", "rank"): _rank,
+    ("structure", "no_time"): _no_time,
     ("structure", "state"): _state,
     ("structure", "pixel_shuffle"): _pixel_shuffle,
     ("dtype", "cast"): _cast,
