@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convlin.layers.common import divisor, lacks_time, with_steps
+from convlin.layers.common import divisor, lacks_time, steps_order, with_steps
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import modules_of
 from convlin.ops.misfit import Misfit
@@ -57,6 +57,9 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     wrong = [name for name, width in widths.items() if width != declared]
     if not wrong:
         return None
+    permuted = _permuted(arrival, declared, batch_first=batch_first) if encodes else None
+    if permuted is not None:
+        return permuted
     required, place = widths[wrong[0]], _place(wrong[0], names, arrival)
     fitting = _fitting(names, arrival, dict.fromkeys(names, declared))
     if len(set(widths.values())) > 1:
@@ -89,6 +92,17 @@ def _without_time(
     args = tuple(replaced.get(name, given[name]) for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
     misfit = misfit._replace(detail={**misfit.detail, "follows": True})
     return Verdict((misfit,), (args, {name: replaced.get(name, value) for name, value in arrival.kwargs.items()}))
+
+
+def _permuted(arrival: Arrival, declared: int, *, batch_first: bool) -> Verdict | None:
+    """The verdict on a feature map in a row that has the declared width on the axis of its channels."""
+    tensor = arrival.first("src")
+    is_row = arrival.is_feature_map or arrival.is_row_of_map
+    if not is_row or arrival.is_in_order or tensor.dim() != 3 or tensor.shape[1] != declared:
+        return None
+    order = steps_order(batch_first=batch_first)
+    misfit = Misfit("embed_dim", declared, tensor.shape[2], "permute", {"axis": 1, "order": order, "name": "d_model"})
+    return Verdict((misfit,), arrival.with_first("src", tensor.permute(order)))
 
 
 def _given(names: tuple[str, ...], arrival: Arrival) -> dict[str, Any]:

@@ -77,6 +77,11 @@ def _casts(tensor: Tensor, weight: Tensor) -> bool:
         return False
 
 
+def steps_order(*, batch_first: bool) -> tuple[int, ...]:
+    """The order of axes for ``permute`` that makes steps with features of ``(N, C, L)``."""
+    return (0, 2, 1) if batch_first else (2, 0, 1)
+
+
 def lacks_time(arrival: Arrival, tensor: Tensor, declared: int, *, batch_first: bool) -> Misfit | None:
     """What is wrong where a layer of sequences would read the batch of a tensor of two axes as time."""
     if tensor.dim() != 2 or not arrival.is_batch_first:

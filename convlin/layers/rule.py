@@ -37,6 +37,8 @@ class Arrival(NamedTuple):
     is_in_order: bool = False
     """A pass showed that with its axes in another order more would be wrong."""
 
+    is_row_of_map: bool = False
+    """It was made of a feature map and is ``(N, C, L)`` still, with one axis left behind the channels."""
     is_batch_first: bool = False
     """Of two axes that reach a layer of sequences the first is the batch: the layer would read it as time."""
     lacks_time: bool = False

@@ -1,17 +1,18 @@
-"""On which axis of a tensor the batch of the model's input is, as far as the calls in between tell."""
+"""Which axis of a tensor is which: the batch of the model's input, the length of a map that a convolution made."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import replace
+from math import prod
 
 from torch import nn
 
 from convlin.ops.catalog import OPS
 from convlin.records import Call, Shape, Source, SourceKind, past_joins
-from convlin.trace.recording import Recording
+from convlin.trace.recording import Recording, is_feature_map
 
-#: A number of samples that is no other size of a model: where it comes out of a formula, there is the batch.
+#: A size that no axis of a model has: where it comes out of a formula, there is the axis that was given it.
 _MARK = 1_000_003
 
 
@@ -30,6 +31,34 @@ def is_batch_first(recording: Recording, source: Source, shape: Shape, *, batch_
         for inner in range(index - call.inner, index):  # what a layer returns was made by the last of those inside it
             known[inner] = {**made, **known[inner]} if recording.rule(index).takes_sequences else known[inner]
     return _axis(recording, source, shape, known, batch_added=batch_added) == 0
+
+
+def is_row_of_map(recording: Recording, source: Source) -> bool:
+    """Whether a tensor is a feature map with one axis left behind its channels: ``(N, C, L)``.
+
+    The others are gone, went into the channels, or all cells stand in a row.
+    """
+    for _ in range(len(recording.calls) + len(recording.joins) + 1):
+        source = past_joins(source, recording.joins)
+        if source.kind is not SourceKind.CALL:
+            return False
+        call = recording.calls[source.number]
+        if not call.outputs or not call.inputs or not call.sources:
+            return False
+        given, made = call.inputs[0].shape, call.outputs[0].shape
+        if is_feature_map(recording, source, len(made)):
+            return True
+        if min(len(given), len(made)) < 3:
+            return False
+        is_function = recording.modules[source.number] is None
+        first, second, last = (
+            _axis_made(call, [axis], axis, given, made, is_function=is_function) for axis in (0, 1, len(given) - 1)
+        )
+        in_a_row = second == 1 and prod(made[2:]) == prod(given[2:])  # all of its cells, one behind the other
+        if first != 0 or not (last == len(made) - 1 or in_a_row):
+            return False
+        source = call.sources[0]
+    return False
 
 
 def _axis(
@@ -75,8 +104,12 @@ def _axes_made(
 def _axis_made(
     call: Call, axes: list[int | None], axis: int, given: Shape, made: Shape, *, is_function: bool
 ) -> int | None:
-    if is_function and OPS.named(call.type).keeps_memory_order and axis == 0 and made[:1] == given[:1]:
-        return 0
+    """The axis of one tensor that a call made which is ``axis`` of what it was given; ``axes`` are those of all."""
+    if is_function and OPS.named(call.type).keeps_memory_order:
+        if made[: axis + 1] == given[: axis + 1]:
+            return axis
+        if axis == len(given) - 1 and made[-1:] == given[-1:]:
+            return len(made) - 1
     if call.derive is not None:
         marked = tuple(
             info if at is None else info._replace(shape=(*info.shape[:at], _MARK, *info.shape[at + 1 :]))
