@@ -26,7 +26,7 @@ from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind
 from convlin.tensors import info, sizes, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
-from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal
+from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, order_made
 from convlin.trace.shapeless_choices import decides_no_shape
 from convlin.trace.state import State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
@@ -187,7 +187,7 @@ class Between(TorchFunctionMode):
         if is_row:
             self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
         else:
-            self._pass_on(func, caller, tensors, made, shows=shows)
+            self._pass_on(func, args, kwargs, caller, tensors, made, shows=shows)
         self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
         return result
 
@@ -239,7 +239,7 @@ class Between(TorchFunctionMode):
             state.find(Finding(misfit, state.path, index, inputs, sources[0], function=name, where=where, names=names))
         for tensor in made:
             state.origins.remember(tensor, Source.call(index))
-            state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))
+            state.origins.doubt(tensor, self._doubted(call, doubts, tensor) | of_result(misfits, tensor))
 
     def _names(self, tensors: list[Tensor], sources: tuple[Source, ...]) -> tuple[str, ...]:
         """What the user calls the tensors that no call made: parameters and buffers of the module, or parts of one."""
@@ -256,7 +256,17 @@ class Between(TorchFunctionMode):
             for tensor, source in zip(tensors, sources, strict=True)
         )
 
-    def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor], *, shows: bool) -> None:
+    def _pass_on(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        caller: FrameType,
+        tensors: list[Tensor],
+        made: list[Tensor],
+        *,
+        shows: bool,
+    ) -> None:
         """A function that keeps the shape is no row, but what it returns comes from where its input came.
 
         An activation is noted where functions show; inside a layer of the user's it is that layer's own affair.
@@ -274,19 +284,30 @@ class Between(TorchFunctionMode):
             )
             source = Source.join(len(state.recording.joins) - 1)
         doubts = state.origins.doubts(tuple(tensors), {})
+        call = self._as_call(func, args, kwargs, tensors) if doubts else None
         for tensor in made:
             if source.is_made:
                 state.origins.remember(tensor, source)
             if not made_inside:  # the input divided by 255, or as another dtype, is the input still
                 state.origins.pass_input_on(tensors[0], tensor)
-            if doubts:
-                state.origins.doubt(tensor, self._doubted(name_of(func), doubts, tensor))
+            if call is not None:
+                state.origins.doubt(tensor, self._doubted(call, doubts, tensor))
 
-    def _doubted(self, name: str, doubts: tuple[tuple[Shape, frozenset[int]], ...], made: Tensor) -> frozenset[int]:
+    def _as_call(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[Tensor]) -> Call:
+        """A function that is no row as the record of one: what its formula is asked with."""
+        name, read = name_of(func), self._state.read
+        return Call(
+            self._state.path, name, tuple(info(tensor, "", read) for tensor in tensors), is_function=True,
+            settings=plain_settings(args, kwargs), derive=derive_of(name),
+        )  # fmt: skip
+
+    def _doubted(self, call: Call, doubts: tuple[tuple[Shape, frozenset[int]], ...], made: Tensor) -> frozenset[int]:
         """The axes of a result that are a guess because they are one in an argument."""
+        if not doubts:
+            return frozenset()
         shape = self._state.read(made)
-        settled = settled_by(name, shape)
-        return frozenset().union(*(handed_on(axes, given, shape, settled) for given, axes in doubts))
+        settled, order = settled_by(call.type, shape), order_made(call)
+        return frozenset().union(*(handed_on(axes, given, shape, settled, order) for given, axes in doubts))
 
     def _recover(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception, caller: FrameType

@@ -150,6 +150,8 @@ def _taken_behind(finding: Finding, sources: tuple[Source, ...], report: Report)
     if "behind" not in finding.misfit.detail:
         return ""
     path, size = finding.misfit.detail["behind"]
+    if "axes" not in finding.misfit.detail:
+        return f"\n{path} behind it takes {spell(size)}"
     (axis,), shapes = finding.misfit.detail["axes"], finding.misfit.detail["shapes"]
     others = [source for source, shape in zip(sources, shapes, strict=False) if shape[axis] != size]
     call = call_of(report, maker_of(report, others[0])) if len(others) == 1 else None

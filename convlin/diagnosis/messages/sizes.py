@@ -115,16 +115,18 @@ def _permute(finding: Finding, report: Report) -> Said:
     else:
         looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} {noun}s"
     permuted, behind = tuple(shape[axis] for axis in order), f".permute{order}{_in_order(finding, report)}"
+    name = misfit.detail.get("name", "")
+    layer = f"{finding.layer.partition('(')[0]}({name}={misfit.declared}, …)" if name else name_of(finding)
     return Said(
-        f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
+        f"{layer} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
         f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
         f"x = x{behind}",
-        forward=True, behind=behind, instead=f"{misfit.kind}={spell(misfit.required)}",
+        forward=True, behind=behind, instead=f"{name or misfit.kind}={spell(misfit.required)}",
     )  # fmt: skip
 
 
 def _noun(kind: str) -> str:
-    return "feature" if kind in ("input_size", "in_features") else "channel"
+    return "feature" if kind in ("input_size", "in_features", "embed_dim") else "channel"
 
 
 def _turned(finding: Finding, report: Report) -> Said:
@@ -303,6 +305,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("input_size", "turned"): _turned,
     ("num_features", "permute"): _permute_norm,
     ("input_size", "permute"): _permute,
+    ("embed_dim", "permute"): _permute,
     ("in_channels", "unbatched"): _unbatched,
     ("in_channels", "one_or_many"): _one_or_many,
     ("input_size", "no_features"): _no_features,
