@@ -17,6 +17,8 @@ class Dummy:
     """``[0]`` for the first positional argument, the name for a keyword."""
     shape: tuple[int | str, ...]
     dtype: torch.dtype
+    dtype_asked: bool = False
+    """The caller named the dtype: it is kept, whatever the model makes of it."""
 
     def sized(self, batch_size: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The whole shape, batch first, letters replaced by ``sizes``."""
@@ -53,6 +55,10 @@ class Plan(NamedTuple):
         """The same plan with every argument changed."""
         kwargs = {name: change(value) for name, value in self.kwargs.items()}
         return self._replace(args=tuple(map(change, self.args)), kwargs=kwargs)
+
+    def floats_asked(self) -> frozenset[str]:
+        """The places of the dummies for which the caller named a floating dtype."""
+        return frozenset(each.place for each in self.dummies() if each.dtype_asked and each.dtype.is_floating_point)
 
     def with_dtype(self, places: frozenset[str], dtype: torch.dtype) -> Plan:
         """The same plan with the dummies at ``places`` made of ``dtype``."""

@@ -78,7 +78,7 @@ def read_inputs(
     for place, value in slots.items():
         if _is_shape(value):
             by_name = torch.long if names.get(place, place) in INDEX_NAMES else dtype
-            plan[place] = Dummy(place, _read_shape(value), wanted.get(place, by_name))
+            plan[place] = Dummy(place, _read_shape(value), wanted.get(place, by_name), dtype_asked=place in wanted)
         else:
             plan[place] = _on_device(value, at if device is not None else None)
     keyword_values = {name: plan[name] for name in keywords} | {
