@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import warnings
+from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
 
@@ -513,3 +514,123 @@ def test_a_first_layer_that_is_wrong_on_both_sides_is_made_anew_for_both(tmp_pat
     (fixed,) = apply([*gives.edits, *takes.edits]).values()
     path.write_bytes(fixed)
     assert loaded(path).build(16)(torch.zeros(2, 1, 32, 32)).shape == (2, 10)
+
+
+# A product of factors that do not go together -------------------------------------------------------------------------
+
+
+def by_sign(x: Tensor, weight: Tensor) -> Tensor:
+    return x @ weight
+
+
+def by_name(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.matmul(x, weight)
+
+
+def by_letters(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.einsum("...i,io->...o" if x.dim() != 3 else "bli,io->blo", x, weight)
+
+
+def by_linear(x: Tensor, weight: Tensor) -> Tensor:
+    return F.linear(x, weight)
+
+
+def by_batches(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.bmm(x, weight.expand(x.shape[0], *weight.shape))
+
+
+def from_the_left(x: Tensor, weight: Tensor) -> Tensor:
+    return (weight @ x.transpose(-2, -1)).transpose(-2, -1)
+
+
+def by_letters_from_the_left(x: Tensor, weight: Tensor) -> Tensor:
+    return torch.einsum("oi,bil->bol", weight, x.transpose(1, 2)).mT
+
+
+def by_convolution(x: Tensor, weight: Tensor) -> Tensor:
+    return F.conv1d(x.transpose(1, 2), weight[..., None]).permute(0, 2, 1)
+
+
+class Mapped(nn.Module):
+    """Words mapped by a matrix of the model's own, in front of a layer that is right."""
+
+    def __init__(self, product: Callable[[Tensor, Tensor], Tensor], width: int, taker: nn.Module) -> None:
+        super().__init__()
+        self.words, self.weight = nn.Embedding(50, 32), nn.Parameter(torch.zeros(width, width))
+        self.taker, self.product = taker, product
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.product(self.words(x), self.weight)
+        x = self.taker(x.transpose(1, 2) if isinstance(self.taker, nn.Conv1d | nn.BatchNorm1d) else x)
+        assert isinstance(x, Tensor)
+        return x
+
+
+@pytest.mark.parametrize("taker", [nn.Linear(32, 3), nn.LayerNorm(32), nn.Conv1d(32, 3, 1), nn.BatchNorm1d(32)])
+@pytest.mark.parametrize(
+    "product",
+    [
+        by_sign, by_name, by_letters, by_linear, by_batches, from_the_left, by_letters_from_the_left, by_convolution,
+    ],
+)  # fmt: skip
+def test_a_layer_behind_an_impossible_product_is_not_accused(
+    product: Callable[[Tensor, Tensor], Tensor], taker: nn.Module
+) -> None:
+    problem = only_problem(Mapped(product, 24, taker), (7,), torch.long)
+    assert (problem.kind, problem.edits) == ("operands", ())
+    assert "taker behind it takes 32" in problem.message
+    Mapped(product, 32, taker)(torch.zeros(2, 7, dtype=torch.long))
+
+
+@pytest.mark.parametrize("product", [by_sign, by_linear])
+def test_a_layer_further_on_is_accused_once_another_has_set_the_size(
+    product: Callable[[Tensor, Tensor], Tensor],
+) -> None:
+    taker = nn.Sequential(nn.Linear(32, 8), nn.Linear(9, 3))
+    first, second = summarize(Mapped(product, 24, taker), (7,), batch_size=2, dtypes=torch.long).problems
+    assert first.kind == "operands"
+    assert (second.path, second.required) == ("taker.1", 8)
+    Mapped(product, 32, nn.Sequential(taker[0], nn.Linear(8, 3)))(torch.zeros(2, 7, dtype=torch.long))
+
+
+class Aligned(nn.Module):
+    """Points turned by a matrix that a layer computes of them, as in PointNet."""
+
+    def __init__(self, side: int, *, letters: bool = False) -> None:
+        super().__init__()
+        self.first, self.matrix, self.side = nn.Conv1d(3, 64, 1), nn.Linear(64, side * side), side
+        self.last, self.letters = nn.Conv1d(64, 128, 1), letters
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        matrix = self.matrix(x.amax(2)).view(-1, self.side, self.side)
+        points = x.transpose(1, 2)
+        turned = torch.einsum("bnd,bde->bne", points, matrix) if self.letters else torch.bmm(points, matrix)
+        made: Tensor = self.last(turned.transpose(1, 2))
+        return made
+
+
+@pytest.mark.parametrize("letters", [False, True])
+def test_a_computed_matrix_of_another_size_leaves_the_layer_behind_alone(letters: bool) -> None:
+    problem = only_problem(Aligned(32, letters=letters), (3, 100))
+    assert (problem.kind, problem.edits) == ("operands", ())
+    assert "last behind it takes 64" in problem.message
+    assert Aligned(64, letters=letters)(torch.zeros(2, 3, 100)).shape == (2, 128, 100)
+
+
+class Normalized(nn.Module):
+    """Scales of the model's own, of another width than what is normalized with them."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.wide, self.scale, self.out = nn.Linear(4, width), nn.Parameter(torch.ones(24)), nn.Linear(24, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.out(F.layer_norm(self.wide(x), self.scale.shape, self.scale))
+        return made
+
+
+def test_a_layer_behind_scales_of_another_width_is_not_accused() -> None:
+    problem = only_problem(Normalized(32), (4,))
+    assert (problem.kind, problem.edits) == ("operands", ())
+    assert Normalized(24)(torch.zeros(2, 4)).shape == (2, 3)

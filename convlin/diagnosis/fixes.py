@@ -15,7 +15,7 @@ from convlin.module_tree import module_at, walk
 from convlin.records import Edit, Location, Source, SourceKind
 from convlin.search.numbers import flattened_map
 from convlin.source.products import as_product
-from convlin.trace.recording import Finding, Recording
+from convlin.trace.recording import Finding, Recording, Written
 
 if TYPE_CHECKING:
     from convlin.source.edits import Rewrite
@@ -199,6 +199,9 @@ class Lines:
             return Correction(where, said.advice)
         loop = loop_at(where, name)
         if loop is None:
+            around = self._called_around(finding, where, name)
+            if around is not None and around.where is not None:
+                where, name = around.where, around.path.rpartition(".")[2]
             return _corrected(where, corrected_argument(where, name, said.behind, said.after), said.advice)
         # The line is that of every layer in the loop: rewritten where all need it, or in words for the first.
         calls = [index for index, written in self._recording.written.items() if written.where == where]
@@ -214,6 +217,28 @@ class Lines:
             told = f"{loop.argument} = {loop.argument}{said.behind} in front of the loop at line {loop.line}"
             return Correction(where, told)
         return Correction(where, None)
+
+    def _called_around(self, finding: Finding, where: Location, name: str) -> Written | None:
+        """The call of what hands its own input on to the layer, where the line itself calls others that are right.
+
+        One class may be made several times; what is wrong with the input of one is no mistake in its ``forward``.
+        """
+        recording = self._recording
+        wrong = {each.call for each in recording.findings if each.layer}
+        alike = [
+            index
+            for index, written in recording.written.items()
+            if written.where == where and written.path.rpartition(".")[2] == name and index not in wrong
+        ]
+        if not alike:
+            return None
+        for index, call in enumerate(recording.calls[finding.call + 1 :], finding.call + 1):
+            holds = index - call.inner <= finding.call and finding.path.startswith(f"{call.path}." if call.path else "")
+            if holds and call.inputs[:1] == finding.inputs[:1] and call.sources[:1] == (finding.source,):
+                written = recording.written.get(index)
+                if written is not None and written.where is not None and written.where != where:
+                    return written
+        return None
 
     def _beside(self, site: Site, own: Mapping[str, str], path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
         """What else has to be changed on the lines of a call: layers that are made beside it."""

@@ -14,8 +14,10 @@ from math import prod
 from torch import nn
 
 from convlin._util.torch_private import CONVOLUTIONS
+from convlin.diagnosis import time_axis
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_joins, past_single_joins
 from convlin.trace.lost_batch import folded, matching, of_flatten
 from convlin.trace.recording import Finding, Fold, Recording, Suspects, Written, is_feature_map
@@ -59,7 +61,12 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     }
     took = frozenset(recording.calls[index].path for index in samples if not recording.calls[index].stood_in)
     unbatched = took if _misses_batch(recording) else frozenset()
-    return Suspects(frozenset(folds), frozenset(unflattened), unbatched)
+    timeless = frozenset(
+        recording.calls[index].path
+        for index in time_axis.reading_the_batch(recording, batch_added=batch_added)
+        if _misses_time(recording, index)
+    )
+    return Suspects(frozenset(folds), frozenset(unflattened), unbatched, timeless=timeless)
 
 
 def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
@@ -147,7 +154,10 @@ def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *,
         return False
     completed = _is_completed(recording)
     if len(given) == 2 and len(made) > 2 and call.is_function and made[0] != batch:
-        return completed and _comes_from_linear(recording, call) and _never_comes_back(recording, batch, made[0])
+        return _comes_from_linear(recording, call) and (
+            (completed and _never_comes_back(recording, batch, made[0]))
+            or _meets_batch(recording, index, batch, made[0])
+        )
     if len(made) == 2 and made[0] != batch and made[0] != 1:
         linear = _linear_behind(recording, index)
         if linear is None:
@@ -156,7 +166,11 @@ def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *,
         wants_sample = linear.in_features == prod(given[1:]) != made[-1]
         if not wants_sample and _is_meant(recording, call, given, made, linear, strictly=completed):
             return False
-        return not completed or _never_comes_back(recording, batch, made[0])
+        return (
+            not completed
+            or _never_comes_back(recording, batch, made[0])
+            or _meets_batch(recording, index, batch, made[0])
+        )
     # flatten(x) or view(1, -1): the batch went into the features.
     into_features = (len(made) == 1 and len(given) > 2) or (len(made) == 2 and made[0] == 1 and batch != 1)
     if not into_features or _linear_behind(recording, index) is None:
@@ -189,9 +203,70 @@ def _is_meant(
     return are_pixels or not is_feature_map(recording, source, len(given))
 
 
+def _misses_time(recording: Recording, index: int) -> bool:
+    """Whether something behind a call has too few axes, or would get the batch for a number of features."""
+    behind, _ = _behind(recording, index)
+    failure, (batch, *_) = recording.failure, recording.calls[index].inputs[0].shape
+    if failure is not None and failure.refused and failure.call in behind:
+        return True
+    return any(
+        finding.call in behind
+        and finding.inputs
+        and (len(finding.inputs[0].shape) < 2 or (finding.misfit.changes and finding.misfit.required == batch))
+        for finding in recording.findings
+    )
+
+
 def _never_comes_back(recording: Recording, batch: object, rows: object) -> bool:
     shapes = [shape for shape in _output_shapes(recording) if shape]
     return bool(shapes) and any(shape[0] == rows for shape in shapes) and all(shape[0] != batch for shape in shapes)
+
+
+def _meets_batch(recording: Recording, index: int, batch: object, rows: object) -> bool:
+    """Whether what a call made meets a tensor that still has the batch, as in a loss, where the two do not go together.
+
+    A batch of one stretches to every number of rows: there nothing refuses the two.  In a loss that is a mistake, in
+    other arithmetic it is taken for one where the model is not right anyway.
+    """
+    refused = {finding.call for finding in recording.findings if finding.misfit.kind == "operands"}
+    if recording.failure is not None and recording.failure.refused:
+        refused.add(recording.failure.call)
+    behind, comes_from_it = _behind(recording, index)
+    for later in behind:
+        call = recording.calls[later]
+        met = [
+            (info.shape, comes_from_it(source))
+            for info, source in zip(call.inputs, call.sources, strict=False)
+            if source != UNSEEN
+        ]
+        if later in refused and ((rows,), True) in _first_sizes(met) and ((batch,), False) in _first_sizes(met):
+            return True
+        if batch == 1 and OPS.called(call.type).family is Family.LOSS and _differ_in_rows(met, rows):
+            return True
+    joined = (
+        [(_shape_of(recording, source), comes_from_it(source)) for source in join.sources if source != UNSEEN]
+        for join in recording.joins
+    )
+    is_wrong = bool(recording.findings or recording.failure)
+    return batch == 1 and is_wrong and any(_differ_in_rows(met, rows) for met in joined)
+
+
+def _first_sizes(met: list[tuple[Shape, bool]]) -> list[tuple[Shape, bool]]:
+    return [(shape[:1], is_made) for shape, is_made in met]
+
+
+def _differ_in_rows(met: list[tuple[Shape, bool]], rows: object) -> bool:
+    """Whether one sample is set against several rows of the same sizes, which were made of it."""
+    made = {shape[1:] for shape, is_made in met if is_made and len(shape) > 1 and shape[0] == rows}
+    return any(shape[:1] == (1,) and shape[1:] in made for shape, is_made in met if not is_made)
+
+
+def _shape_of(recording: Recording, source: Source) -> Shape:
+    """The shape of the tensor that comes from there, as far as a call or the model's input tells."""
+    source = past_joins(source, recording.joins)
+    if source.kind is SourceKind.INPUT:
+        return recording.inputs[source.number].shape
+    return (recording.calls[source.number].output_shape or ()) if source.kind is SourceKind.CALL else ()
 
 
 def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:
@@ -295,7 +370,8 @@ def _stays_sequence(recording: Recording, index: int) -> bool:
 
 def _behind(recording: Recording, index: int) -> tuple[set[int], Callable[[Source], bool]]:
     """The calls that get what one returns, at once or further on, and whether a tensor comes of it."""
-    reached = {index}
+    own = _with_inner(recording, index)
+    reached = set(own)
 
     def comes_from_it(source: Source) -> bool:
         if source.kind is SourceKind.JOIN:
@@ -304,8 +380,13 @@ def _behind(recording: Recording, index: int) -> tuple[set[int], Callable[[Sourc
 
     for later, call in enumerate(recording.calls[index + 1 :], index + 1):
         if any(map(comes_from_it, call.sources)):
-            reached.add(later)
-    return reached - {index}, comes_from_it
+            reached |= _with_inner(recording, later)
+    return reached - own, comes_from_it
+
+
+def _with_inner(recording: Recording, index: int) -> set[int]:
+    """A call and those inside it: what it returns was made by the last of them."""
+    return set(range(index - recording.calls[index].inner, index + 1))
 
 
 def _stays_feature_map(recording: Recording, index: int) -> bool:

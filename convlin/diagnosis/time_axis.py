@@ -1,4 +1,4 @@
-"""A layer that takes time first and is given the batch first: nothing refuses that, and samples are mixed."""
+"""A layer of sequences that reads the batch as time: nothing refuses that, and samples are mixed."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from torch import nn
 
 from convlin.records import Source, SourceKind
 from convlin.sizes.spell import spell_shape
+from convlin.trace.batch_axis import is_batch_first
 from convlin.trace.recording import Recording
 
 #: Layers that leave the first axes where they are.
@@ -29,6 +30,37 @@ def remarks(recording: Recording) -> Iterator[str]:
                 "first, pass a tensor in place of the shape)"
             )
             return
+    for index in reading_the_batch(recording, batch_added=True):
+        call = recording.calls[index]
+        if not call.stood_in:
+            kind, shape = call.type, call.inputs[0].shape
+            yield (
+                f"{call.path or kind}: {kind} takes {spell_shape(shape)} for one sequence without a batch: it reads "
+                f"{shape[0]}, the batch, as time"
+            )
+            return
+
+
+def reading_the_batch(recording: Recording, *, batch_added: bool) -> list[int]:
+    """The calls of layers of sequences that take a tensor without steps, whose first axis is the batch."""
+    found = [
+        index
+        for index, call in enumerate(recording.calls)
+        if recording.rule(index).takes_sequences and call.inputs and len(call.inputs[0].shape) == 2 and call.sources
+    ]
+    # An attention inside such a layer is called with what this was called with.
+    around = {recording.calls[index].path for index in found}
+    return [
+        index
+        for index in found
+        if not any(recording.calls[index].path.startswith(f"{path}.") for path in around)
+        and is_batch_first(
+            recording,
+            recording.calls[index].sources[0],
+            recording.calls[index].inputs[0].shape,
+            batch_added=batch_added,
+        )
+    ]
 
 
 def _has_batch_first(recording: Recording, source: Source) -> bool:

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 from convlin.trace.recording import Declared, Finding, Recording
 
+#: Two factors, one of which may be of another size as a whole.
+OF_PRODUCTS = ("matmul", "einsum", "linear", "convolution")
 #: They declare the size of axis 1, the others that of the last one.
 _OF_CHANNELS = ("in_channels", "num_channels", "num_features")
 
@@ -13,7 +16,8 @@ _OF_CHANNELS = ("in_channels", "num_channels", "num_features")
 def with_what_follows(recording: Recording) -> list[Finding]:
     """The findings, those that leave a size open with the first layer behind them that declares it.
 
-    That is a sum of two sizes, where one of them is what the layer takes, and channels that cannot be shuffled.
+    That is a sum or a product of two sizes, where one of them is what the layer takes, and channels that cannot be
+    shuffled.
     """
     return [_with_layer_behind(finding, recording.declared_behind) for finding in recording.findings]
 
@@ -23,14 +27,22 @@ def _with_layer_behind(finding: Finding, behind: Sequence[Declared]) -> Finding:
     if found is None or not _is_about(finding, found):
         return finding
     misfit = finding.misfit
-    detail = {**misfit.detail, "behind": (found.path, found.misfit.declared)}
+    detail = {**misfit.detail, "behind": (found.path, _size(found))}
     return finding._replace(misfit=misfit._replace(detail=detail))
 
 
+def _size(behind: Declared) -> Any:
+    """What is declared, as a number where it is the shape of one axis."""
+    declared = behind.misfit.declared
+    return declared[0] if isinstance(declared, tuple) and len(declared) == 1 else declared
+
+
 def _is_about(finding: Finding, behind: Declared) -> bool:
-    misfit, declared = finding.misfit, behind.misfit.declared
+    misfit, declared = finding.misfit, _size(behind)
     if misfit.note == "pixel_shuffle":
         return behind.misfit.kind == "in_channels"
+    if misfit.note in OF_PRODUCTS:
+        return declared in (misfit.declared, misfit.required)
     axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
     if (
         misfit.note not in ("elementwise", "concatenate")

@@ -7,7 +7,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convlin.layers.common import divisor
+from convlin.layers.common import divisor, lacks_time, steps_order, with_steps
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import modules_of
 from convlin.ops.misfit import Misfit
@@ -18,6 +18,9 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
     names = ("query", "key", "value")
     declared = dict(zip(names, (module.embed_dim, module.kdim, module.vdim), strict=True))
     widths = _widths(names, arrival)
+    timeless = _without_time(names, arrival, declared, batch_first=module.batch_first)
+    if timeless is not None:
+        return timeless
     wrong = [name for name, width in widths.items() if width != declared[name]]
     if not wrong:
         return None
@@ -47,9 +50,16 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     encodes = isinstance(module, nn.TransformerEncoderLayer)
     names = ("src", "tgt") if whole else ("src",) if encodes else ("tgt", "memory")
     widths = _widths(names, arrival)
+    batch_first = module.batch_first if whole else module.self_attn.batch_first
+    timeless = _without_time(names, arrival, dict.fromkeys(names, declared), batch_first=batch_first)
+    if timeless is not None:
+        return timeless
     wrong = [name for name, width in widths.items() if width != declared]
     if not wrong:
         return None
+    permuted = _permuted(arrival, declared, batch_first=batch_first) if encodes else None
+    if permuted is not None:
+        return permuted
     required, place = widths[wrong[0]], _place(wrong[0], names, arrival)
     fitting = _fitting(names, arrival, dict.fromkeys(names, declared))
     if len(set(widths.values())) > 1:
@@ -61,6 +71,38 @@ def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:
     detail = {"parts": heads} if len(changes) > 1 else {}
     misfit = Misfit("embed_dim", declared, required, "d_model", detail, changes, input=place)
     return Verdict((misfit,), fitting, output_size=required)
+
+
+def _without_time(
+    names: tuple[str, ...], arrival: Arrival, declared: Mapping[str, int], *, batch_first: bool
+) -> Verdict | None:
+    """The verdict on a first tensor whose steps are gone, and sequences in place of all that have none."""
+    given = _given(names, arrival)
+    first = next(iter(given.values()), None)
+    if not isinstance(first, Tensor) or first.is_nested:
+        return None
+    misfit = lacks_time(arrival, first, declared[names[0]], batch_first=batch_first)
+    if misfit is None:
+        return None
+    replaced = {
+        name: with_steps(value, misfit._replace(detail={**misfit.detail, "width": declared[name]}))
+        for name, value in given.items()
+        if isinstance(value, Tensor) and value.dim() == 2
+    }
+    args = tuple(replaced.get(name, given[name]) for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
+    misfit = misfit._replace(detail={**misfit.detail, "follows": True})
+    return Verdict((misfit,), (args, {name: replaced.get(name, value) for name, value in arrival.kwargs.items()}))
+
+
+def _permuted(arrival: Arrival, declared: int, *, batch_first: bool) -> Verdict | None:
+    """The verdict on a feature map in a row that has the declared width on the axis of its channels."""
+    tensor = arrival.first("src")
+    is_row = arrival.is_feature_map or arrival.is_row_of_map
+    if not is_row or arrival.is_in_order or tensor.dim() != 3 or tensor.shape[1] != declared:
+        return None
+    order = steps_order(batch_first=batch_first)
+    misfit = Misfit("embed_dim", declared, tensor.shape[2], "permute", {"axis": 1, "order": order, "name": "d_model"})
+    return Verdict((misfit,), arrival.with_first("src", tensor.permute(order)))
 
 
 def _given(names: tuple[str, ...], arrival: Arrival) -> dict[str, Any]:
@@ -135,10 +177,11 @@ def _block_arguments(old: nn.TransformerEncoderLayer | nn.TransformerDecoderLaye
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
         (nn.MultiheadAttention,), ("embed_dim", "num_heads", "kdim", "vdim", "batch_first"), _examine_attention,
-        arguments=_attention_arguments,
+        takes_sequences=True, arguments=_attention_arguments,
     ),
     LayerRule(
-        (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer), (), _examine_transformer, arguments=_block_arguments
+        (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer), (), _examine_transformer, takes_sequences=True,
+        arguments=_block_arguments,
     ),
-    LayerRule((nn.Transformer,), (), _examine_transformer),
+    LayerRule((nn.Transformer,), (), _examine_transformer, takes_sequences=True),
 )  # fmt: skip

@@ -77,6 +77,31 @@ def _casts(tensor: Tensor, weight: Tensor) -> bool:
         return False
 
 
+def steps_order(*, batch_first: bool) -> tuple[int, ...]:
+    """The order of axes for ``permute`` that makes steps with features of ``(N, C, L)``."""
+    return (0, 2, 1) if batch_first else (2, 0, 1)
+
+
+def lacks_time(arrival: Arrival, tensor: Tensor, declared: int, *, batch_first: bool) -> Misfit | None:
+    """What is wrong where a layer of sequences would read the batch of a tensor of two axes as time."""
+    if tensor.dim() != 2 or not arrival.is_batch_first:
+        return None
+    width = tensor.shape[-1]
+    if width == declared and not arrival.lacks_time:
+        return None
+    # Steps that were flattened are as many as there were; otherwise any number, but for one that a mean would leave.
+    steps = width // declared if width > declared and width % declared == 0 else 2
+    detail = {"shape": tuple(tensor.shape), "width": declared, "steps": steps, "batch_first": batch_first}
+    return Misfit("structure", 3, 2, "no_time", detail)
+
+
+def with_steps(tensor: Tensor, misfit: Misfit) -> Tensor:
+    """Sequences of the declared width in place of a tensor without steps."""
+    steps, width = misfit.detail["steps"], misfit.detail["width"]
+    sizes = (tensor.shape[0], steps) if misfit.detail["batch_first"] else (steps, tensor.shape[0])
+    return zeros(tensor, (*sizes, width))
+
+
 def divisor(size: int, at_most: int) -> int:
     """The largest number up to ``at_most`` that divides ``size``: into so many groups it can be parted.
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from functools import partial
+from math import prod
 from typing import Any
 
 from torch import Tensor, nn
 from torch.nn.utils.rnn import PackedSequence
 
 from convlin.derivations import of_layers
-from convlin.layers.common import dtype_misfit, moved, unwrapped
+from convlin.layers.common import dtype_misfit, lacks_time, steps_order, unwrapped, with_steps
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import parameters_of
 from convlin.ops.misfit import Misfit, resized
@@ -29,23 +30,34 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
     tensor, dtype_misfits = dtype_misfit(tensor, weight)
     misfits += dtype_misfits
     ranks = (1, 2) if is_cell else (2, 3)
-    if tensor.dim() not in ranks:
+    of_map = _map_in_steps(module, tensor, arrival) if isinstance(module, nn.RNNBase) else None
+    if of_map is not None:
+        misfit, tensor = of_map
+        misfits += (misfit,)
+    elif tensor.dim() not in ranks:
         misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)
         # One step of a sequence, or steps along several axes.
         first = 0 if is_cell else 1
         tensor = tensor.unsqueeze(0) if tensor.dim() < ranks[0] else tensor.flatten(first, tensor.dim() - 2)
     declared, required = module.input_size, tensor.shape[-1]
-    if required != declared:
-        first = arrival.is_feature_map or arrival.is_model_input  # of (N, C, L) a convolution makes or takes
+    timeless = None
+    if isinstance(module, nn.RNNBase) and packed is None and (declared > 1 or arrival.lacks_time):
+        timeless = lacks_time(arrival, tensor, declared, batch_first=module.batch_first)
+    if timeless is not None:
+        misfits += (timeless,)
+        tensor = with_steps(tensor, timeless)
+    elif required != declared:
+        # (N, C, L), as a convolution makes or takes it, or as was made of a map with more axes.
+        first = arrival.is_feature_map or arrival.is_row_of_map or arrival.is_model_input
         turned = arrival.turned_back
         if len(turned) == tensor.dim() and tensor.shape[turned[-1]] == declared:
             detail = {"order": turned, "given": arrival.batch_added}
             misfits += (Misfit("input_size", declared, required, "turned", detail),)
             tensor = tensor.permute(turned)
         elif first and tensor.dim() == 3 and tensor.shape[1] == declared and not arrival.is_in_order:
-            detail = {"axis": 1, "order": moved(3, 1, 2)}
-            misfits += (Misfit("input_size", declared, required, "permute", detail),)
-            tensor = tensor.transpose(1, 2)
+            order = steps_order(batch_first=isinstance(module, nn.RNNBase) and module.batch_first)
+            misfits += (Misfit("input_size", declared, required, "permute", {"axis": 1, "order": order}),)
+            tensor = tensor.permute(order)
         elif declared == 1 and tensor.dim() == 2 and not is_cell and packed is None:
             misfits += (Misfit("input_size", 1, required, "no_features"),)
             tensor = tensor.unsqueeze(-1)
@@ -57,6 +69,32 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
         args, kwargs, state_misfits = _with_state(module, tensor, args, kwargs)
         misfits += state_misfits
     return Verdict(misfits, (args, kwargs)) if misfits else None
+
+
+def _map_in_steps(module: nn.RNNBase, tensor: Tensor, arrival: Arrival) -> tuple[Misfit, Tensor] | None:
+    """What is wrong with a feature map of more axes than a sequence has, and the sequence that can be made of it.
+
+    Of the axes behind the channels one is the time.  Where the features make up the number that is declared, that says
+    which; of a size that nothing makes up, no number can be told.
+    """
+    shape, rank, declared = tuple(tensor.shape), tensor.dim(), module.input_size
+    if rank < 4 or not arrival.is_feature_map:
+        return None
+    order, last = steps_order(batch_first=module.batch_first), rank - 2
+    made, behind = zeros(tensor, (*shape[:2], declared)), ""
+    features: tuple[int, ...] = ()
+    if prod(shape[1:-1]) == declared:
+        made, behind = tensor.flatten(1, last).permute(order), f".flatten(1, {last}).permute{order}"
+        features = tuple(range(1, rank - 1))
+    elif shape[1] == declared:
+        made, behind, features = tensor.flatten(2).permute(order), f".flatten(2).permute{order}", (1,)
+    elif rank == 4 and shape[1] * shape[3] == declared:
+        turned = (0, 2, 1, 3) if module.batch_first else (2, 0, 1, 3)
+        made, behind, features = tensor.permute(turned).flatten(2), f".permute{turned}.flatten(2)", (1, 3)
+    elif shape[-1] == declared:  # each of its rows is a step as it is
+        return None
+    detail = {"shape": shape, "reshaped": behind, "features": features, "made": tuple(made.shape)}
+    return Misfit("structure", 3, rank, "map_in_steps", detail), made
 
 
 def _with_state(
@@ -105,8 +143,8 @@ _CELL = ("input_size", "hidden_size")
 
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
-        (nn.RNNBase,), _RECURRENT, _examine_recurrent, derive=of_layers.recurrent, arguments=_arguments,
-        from_weights=_from_weights,
+        (nn.RNNBase,), _RECURRENT, _examine_recurrent, takes_sequences=True, derive=of_layers.recurrent,
+        arguments=_arguments, from_weights=_from_weights,
     ),
     LayerRule((nn.RNNCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="RNNCell")),
     LayerRule((nn.LSTMCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="LSTMCell")),

@@ -37,6 +37,13 @@ class Arrival(NamedTuple):
     is_in_order: bool = False
     """A pass showed that with its axes in another order more would be wrong."""
 
+    is_row_of_map: bool = False
+    """It was made of a feature map and is ``(N, C, L)`` still, with one axis left behind the channels."""
+    is_batch_first: bool = False
+    """Of two axes that reach a layer of sequences the first is the batch: the layer would read it as time."""
+    lacks_time: bool = False
+    """A pass showed that what is behind the layer misses the axis of time."""
+
     turned_back: tuple[int, ...] = ()
     """It is an input of the model with its axes in another order: the order in which they were."""
 
@@ -81,6 +88,8 @@ class LayerRule(NamedTuple):
     """Where its output is none after all, by the settings of a call and the shape of its input."""
     hands_on: bool = False
     """The axes of its output mean what those of its input mean; of a wrong size its output is the input itself."""
+    takes_sequences: bool = False
+    """Of three axes it takes several sequences, of two a single one without a batch."""
     derive: Derive | None = None
     """How the size of its output comes about, where ``forward`` is PyTorch's own."""
     arguments: Callable[[Any], dict[str, Any]] | None = None

@@ -13,6 +13,7 @@ from convlin._util.torch_private import CONVOLUTIONS, NORMS
 from convlin.ops.misfit import Misfit, resized
 from convlin.ops.names import Function, op_of, sizes_asked
 from convlin.ops.op import StandIn
+from convlin.records import Shape
 from convlin.tensors import zeros
 
 
@@ -130,8 +131,9 @@ def _linear(call: _Call) -> Recovery | None:
     if name:
         misfit = resized(name, declared, required)
     else:
-        shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape)), "meet": ((-1, -1),)}
-        misfit = Misfit("operands", declared, required, "linear", shapes)
+        detail: dict[str, Any] = {"shapes": (tuple(tensor.shape), tuple(weight.shape)), "meet": ((-1, -1),)}
+        detail["made"] = (-1,) if weight.shape[0] == declared else ()  # as ``_axes_of_map`` says
+        misfit = Misfit("operands", declared, required, "linear", detail)
     result = zeros(tensor, (*tensor.shape[:-1], weight.shape[0]), weight.dtype)
     return Recovery((misfit,), result)
 
@@ -154,8 +156,9 @@ def _convolution(call: _Call) -> Recovery | None:
     if isinstance(call.layer, CONVOLUTIONS):
         misfit = resized("in_channels", declared, required)
     else:
-        shapes = {"shapes": (tuple(tensor.shape), tuple(weight.shape))}
-        misfit = Misfit("operands", declared, required, "convolution", shapes)
+        outputs = weight.shape[1] * groups if transposed else weight.shape[0]
+        detail = {"shapes": (tuple(tensor.shape), tuple(weight.shape)), "made": (axis,) if outputs == declared else ()}
+        misfit = Misfit("operands", declared, required, "convolution", detail)
     sizes = list(tensor.shape)
     sizes[axis] = declared
     fitting = zeros(tensor, sizes, weight.dtype)
@@ -225,13 +228,22 @@ def _einsum(call: _Call) -> Recovery | None:
                 continue
             sizes[index][axis] = known
             shapes = (tuple(tensors[first].shape), tuple(tensors[index].shape))
+            pair = operands[first], operands[index]
             detail = {"shapes": shapes, "tensors": (first, index), "meet": ((at, axis),), "letter": name,
-                      "made": tuple(index for index, each in enumerate(made) if each == name)}  # fmt: skip
+                      "made": _letters_of_map(name, pair, shapes, made)}  # fmt: skip
             misfits.append(Misfit("operands", size, known, "einsum", detail))
     if not misfits:
         return None
     fitting = [zeros(value, shape) for value, shape in zip(tensors, sizes, strict=True)]
     return Recovery(tuple(misfits), call.function(equation, *fitting))
+
+
+def _letters_of_map(name: str, pair: tuple[str, str], shapes: tuple[Shape, Shape], made: str) -> tuple[int, ...]:
+    """The axes of a sum over letters that are a guess where ``name`` has two sizes: as ``_axes_of_map`` says."""
+    sizes = [dict(zip(letters, shape, strict=True)) for letters, shape in zip(pair, shapes, strict=True)]
+    alone = [(one, other) for one, other in (sizes, sizes[::-1])]
+    guessed = {letter for one, other in alone for letter in one.keys() - other if one[letter] == one[name]}
+    return tuple(index for index, letter in enumerate(made) if letter in guessed | {name})
 
 
 def _concatenate(call: _Call) -> Recovery | None:
@@ -288,9 +300,19 @@ def _matmul(call: _Call) -> Recovery | None:
         which, made = turned
         misfit = Misfit("operands", inner, left.shape[-1], "turned", {**detail, "which": which})
         return Recovery((misfit,), made)
-    misfit = Misfit("operands", inner, left.shape[-1], "matmul", detail)
-    fitting = zeros(left, (*left.shape[:-1], inner))
-    return Recovery((misfit,), call.function(fitting, right))
+    result = call.function(zeros(left, (*left.shape[:-1], inner)), right)
+    misfit = Misfit("operands", inner, left.shape[-1], "matmul", {**detail, "made": _axes_of_map(left, right, result)})
+    return Recovery((misfit,), result)
+
+
+def _axes_of_map(left: Tensor, right: Tensor, result: Tensor) -> tuple[int, ...]:
+    """The axes of a product that are a guess where its factors do not go together.
+
+    A square matrix maps features to as many: made for another number it is another on both of its axes.
+    """
+    rows = (result.dim() - 1 - (right.dim() > 1),) if left.dim() > 1 and left.shape[-2] == left.shape[-1] else ()
+    columns = (result.dim() - 1,) if right.dim() > 1 and right.shape[-2] == right.shape[-1] else ()
+    return rows + columns
 
 
 def _is_weight_of(layer: nn.Module | None, tensor: Tensor) -> bool:
@@ -325,8 +347,9 @@ def _normalize(call: _Call) -> Recovery | None:
         return None
     kind = next((kind for bases, kind in _NORMALIZING if isinstance(call.layer, bases)), None)
     if kind is None:
-        shapes = {"shapes": (tuple(tensor.shape), declared)}
-        misfit = Misfit("operands", declared[-1], required[-1], "linear", shapes)
+        made = tuple(range(-len(declared), 0)) if over_last else (1,)
+        detail = {"shapes": (tuple(tensor.shape), declared), "made": made}
+        misfit = Misfit("operands", declared[-1], required[-1], "linear", detail)
     elif over_last:
         misfit = resized(kind, declared, required)
     else:

@@ -23,14 +23,15 @@ from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
 from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind
-from convlin.tensors import info, tensors_in
+from convlin.tensors import info, sizes, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
-from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal
+from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, order_made
+from convlin.trace.shapeless_choices import decides_no_shape
 from convlin.trace.state import State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
-_WRITES, _FACT = 1, 2
+_WRITES, _FACT, _TRUTH = 1, 2, 4
 
 
 class Between(TorchFunctionMode):
@@ -55,11 +56,17 @@ class Between(TorchFunctionMode):
         kwargs = kwargs or {}
         role = self._roles.get(func)
         if role is None:
-            role = self._roles[func] = (_WRITES if may_write(func) else 0) | (_FACT if is_fact(func) else 0)
+            role = self._roles[func] = (
+                (_WRITES if may_write(func) else 0)
+                | (_FACT if is_fact(func) else 0)
+                | (_TRUTH if func is Tensor.__bool__ else 0)
+            )
         if (role & _WRITES or "out" in kwargs) and not only_reads(func, args, kwargs):
             self._keep(args, kwargs)
         if role & _FACT:
             return func(*args, **kwargs)
+        if role & _TRUTH and self._has_no_values(args[0]) and decides_no_shape(sys._getframe(1)):
+            return False
         state = self._state
         state.functions += 1
         if state.functions > state.most_functions:
@@ -88,6 +95,9 @@ class Between(TorchFunctionMode):
         if self._state.on_meta and op_of(func).differs_on_meta:
             return as_on_the_cpu(func, args, kwargs, plain_settings(args, kwargs))
         return func(*args, **kwargs)
+
+    def _has_no_values(self, tensor: Tensor) -> bool:
+        return tensor.is_meta or self._state.read is not sizes
 
     def _keep(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._state.keeper is not None:
@@ -177,7 +187,7 @@ class Between(TorchFunctionMode):
         if is_row:
             self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
         else:
-            self._pass_on(func, caller, tensors, made, shows=shows)
+            self._pass_on(func, args, kwargs, caller, tensors, made, shows=shows)
         self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
         return result
 
@@ -229,7 +239,7 @@ class Between(TorchFunctionMode):
             state.find(Finding(misfit, state.path, index, inputs, sources[0], function=name, where=where, names=names))
         for tensor in made:
             state.origins.remember(tensor, Source.call(index))
-            state.origins.doubt(tensor, self._doubted(name, doubts, tensor) | of_result(misfits, tensor))
+            state.origins.doubt(tensor, self._doubted(call, doubts, tensor) | of_result(misfits, tensor))
 
     def _names(self, tensors: list[Tensor], sources: tuple[Source, ...]) -> tuple[str, ...]:
         """What the user calls the tensors that no call made: parameters and buffers of the module, or parts of one."""
@@ -246,7 +256,17 @@ class Between(TorchFunctionMode):
             for tensor, source in zip(tensors, sources, strict=True)
         )
 
-    def _pass_on(self, func: Any, caller: FrameType, tensors: list[Tensor], made: list[Tensor], *, shows: bool) -> None:
+    def _pass_on(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: Mapping[str, Any],
+        caller: FrameType,
+        tensors: list[Tensor],
+        made: list[Tensor],
+        *,
+        shows: bool,
+    ) -> None:
         """A function that keeps the shape is no row, but what it returns comes from where its input came.
 
         An activation is noted where functions show; inside a layer of the user's it is that layer's own affair.
@@ -264,19 +284,30 @@ class Between(TorchFunctionMode):
             )
             source = Source.join(len(state.recording.joins) - 1)
         doubts = state.origins.doubts(tuple(tensors), {})
+        call = self._as_call(func, args, kwargs, tensors) if doubts else None
         for tensor in made:
             if source.is_made:
                 state.origins.remember(tensor, source)
             if not made_inside:  # the input divided by 255, or as another dtype, is the input still
                 state.origins.pass_input_on(tensors[0], tensor)
-            if doubts:
-                state.origins.doubt(tensor, self._doubted(name_of(func), doubts, tensor))
+            if call is not None:
+                state.origins.doubt(tensor, self._doubted(call, doubts, tensor))
 
-    def _doubted(self, name: str, doubts: tuple[tuple[Shape, frozenset[int]], ...], made: Tensor) -> frozenset[int]:
+    def _as_call(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[Tensor]) -> Call:
+        """A function that is no row as the record of one: what its formula is asked with."""
+        name, read = name_of(func), self._state.read
+        return Call(
+            self._state.path, name, tuple(info(tensor, "", read) for tensor in tensors), is_function=True,
+            settings=plain_settings(args, kwargs), derive=derive_of(name),
+        )  # fmt: skip
+
+    def _doubted(self, call: Call, doubts: tuple[tuple[Shape, frozenset[int]], ...], made: Tensor) -> frozenset[int]:
         """The axes of a result that are a guess because they are one in an argument."""
+        if not doubts:
+            return frozenset()
         shape = self._state.read(made)
-        settled = settled_by(name, shape)
-        return frozenset().union(*(handed_on(axes, given, shape, settled) for given, axes in doubts))
+        settled, order = settled_by(call.type, shape), order_made(call)
+        return frozenset().union(*(handed_on(axes, given, shape, settled, order) for given, axes in doubts))
 
     def _recover(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception, caller: FrameType

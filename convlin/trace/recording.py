@@ -146,6 +146,8 @@ class Suspects(NamedTuple):
     """Paths of convolutions that took an input without a batch, which a later layer then missed."""
     in_order: frozenset[str] = frozenset()
     """Paths of layers whose channels are where they belong: with the axes in another order more is wrong."""
+    timeless: frozenset[str] = frozenset()
+    """Paths of layers of sequences that read the batch as time, behind which the axis of time is missed."""
     caught: frozenset[Refusal] = frozenset()
     """What ``forward`` tries, and goes on without: no mistake."""
 
@@ -219,29 +221,37 @@ def comes_from(error: BaseException | None, first: BaseException) -> bool:
 
 def turned_back(recording: Recording, source: Source) -> tuple[int, ...]:
     """The order of axes in which an input of the model was before ``source``; () where that made something else."""
-    turns: list[Call] = []
+    turns: list[tuple[int, ...]] = []
     while source.kind is SourceKind.CALL:
         call = recording.calls[source.number]
-        op = OPS.called(call.type)
-        moves = call.is_function and op.family is Family.REARRANGE and not op.keeps_memory_order
-        if not moves or len(call.sources) != 1 or call.derive is None:
+        order = order_made(call) if len(call.sources) == 1 else None
+        if order is None:
             return ()
-        turns.insert(0, call)
+        turns.insert(0, order)
         source = call.sources[0]
     if source.kind is not SourceKind.INPUT or not turns:
         return ()
+    axes = tuple(range(len(turns[0])))
+    for order in turns:
+        axes = tuple(axes[axis] for axis in order)
+    return tuple(map(axes.index, range(len(axes))))
+
+
+def order_made(call: Call) -> tuple[int, ...] | None:
+    """For each axis of what a function made the axis of its input, where it sets them in another order; else None."""
+    op = OPS.called(call.type)
+    moves = call.is_function and op.family is Family.REARRANGE and not op.keeps_memory_order
+    if not moves or call.derive is None or len(call.inputs) != 1:
+        return None
     # Sizes that are all different tell where each axis goes.
-    given = shape = tuple(range(1000, 1000 + len(turns[0].inputs[0].shape)))
-    for call in turns:
-        assert call.derive is not None
-        try:
-            derivation = call.derive(replace(call, inputs=(call.inputs[0]._replace(shape=shape),)))
-        except ValueError:  # other sizes would not do: it is more than another order
-            return ()
-        if derivation is None or Counter(derivation.shape) != Counter(given):
-            return ()
-        shape = derivation.shape
-    return tuple(map(shape.index, given))
+    given = tuple(range(1000, 1000 + len(call.inputs[0].shape)))
+    try:
+        derivation = call.derive(replace(call, inputs=(call.inputs[0]._replace(shape=given),)))
+    except ValueError:  # other sizes would not do: it is more than another order
+        return None
+    if derivation is None or Counter(derivation.shape) != Counter(given):
+        return None
+    return tuple(map(given.index, derivation.shape))
 
 
 def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:

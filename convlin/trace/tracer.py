@@ -27,6 +27,7 @@ from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
 from convlin.ops.catalog import derive_of
 from convlin.records import UNSEEN, Call, Source, TensorInfo
 from convlin.tensors import argument_names, describe, describe_arguments, info, sizes, tensors_in, zeros
+from convlin.trace.batch_axis import is_batch_first, is_row_of_map
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.einops_errors import is_of_einops, refused_pattern
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
@@ -153,7 +154,8 @@ class Tracer:
             if where is not None and not is_installed(where.file):
                 return
             before = calls[around.start :]
-            if around.inputs != frame.inputs or any(call.inputs != call.outputs for call in before):
+            given = [[(each.shape, each.dtype) for each in one.inputs] for one in (around, frame)]
+            if given[0] != given[1] or any(call.inputs != call.outputs for call in before):
                 return
             frame.called_at, frame.called_as = around.called_at, around.called_as
 
@@ -176,11 +178,18 @@ class Tracer:
             return None
         feature_map = False
         turned: tuple[int, ...] = ()
+        batch_first = is_row = False
         if isinstance(first, Tensor):
             frame.is_model_input = state.origins.is_input(first)
             source = state.origins.source(first)
             feature_map = is_feature_map(state.recording, source, first.dim())
             turned = turned_back(state.recording, source)
+            if known.rule.takes_sequences and not first.is_nested:
+                shape = state.read(first)
+                is_row = first.dim() == 3 and is_row_of_map(state.recording, source)
+                batch_first = first.dim() == 2 and is_batch_first(
+                    state.recording, source, shape, batch_added=state.batch_added
+                )
         arrival = Arrival(
             args,
             kwargs,
@@ -190,6 +199,9 @@ class Tracer:
             must_flatten=frame.path in state.suspects.unflattened,
             is_one_sample=frame.path in state.suspects.unbatched,
             is_in_order=frame.path in state.suspects.in_order,
+            is_row_of_map=is_row,
+            is_batch_first=batch_first,
+            lacks_time=frame.path in state.suspects.timeless,
             turned_back=turned,
         )
         verdict = known.rule.examine(frame.module, arrival)

@@ -41,10 +41,14 @@ def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
     return NONE
 
 
-def handed_on(doubted: Axes, given: Shape, made: Shape, settled: Axes = NONE) -> Axes:
-    """The doubtful axes of ``made``, which a call made of ``given``."""
+def handed_on(
+    doubted: Axes, given: Shape, made: Shape, settled: Axes = NONE, order: Sequence[int] | None = None
+) -> Axes:
+    """The doubtful axes of ``made``, which a call made of ``given``; ``order`` is that of the axes, where they move."""
     if not doubted:
         return NONE
+    if order is not None:
+        return frozenset(axis for axis, before in enumerate(order) if before in doubted)
     # A size of 1 where there was another is the result of a mean or a maximum, whatever went into it.
     if len(given) == len(made):
         return frozenset(axis for axis in doubted - settled if made[axis] != 1 or given[axis] == 1)
@@ -90,8 +94,13 @@ def of_result(misfits: tuple[Misfit, ...], result: Any) -> Axes:
     for misfit in misfits:
         if misfit.note in ("elementwise", "concatenate", "stack"):
             found.update(axis % rank for axis in misfit.detail["axes"] if rank)
-        elif misfit.note == "einsum":
-            found.update(misfit.detail["made"])
+        elif misfit.note in ("matmul", "einsum", "linear", "convolution"):
+            found.update(axis % rank for axis in misfit.detail.get("made", ()) if rank)
+        elif misfit.note == "no_time" and rank == 3:
+            axis = 1 if misfit.detail["batch_first"] else 0
+            if result.shape[axis] == misfit.detail["steps"]:
+                # What is added to the result of an attention has its own width.
+                found.update((axis, 2) if misfit.detail.get("follows") else (axis,))
         elif misfit.note == "turned":
             found.update((rank - 2, rank - 1))
         elif misfit.note == "pixel_shuffle":

@@ -151,6 +151,8 @@ def _taken_behind(finding: Finding) -> str:
     if "behind" not in finding.misfit.detail:
         return ""
     path, size = finding.misfit.detail["behind"]
+    if "axes" not in finding.misfit.detail:
+        return f"\n{path} behind it takes {spell(size)}"
     giving = ""
     if finding.misfit.detail.get("giving") is not None:  # a run has shown it
         giving = f": {finding.misfit.detail['giving'].path} should give that"

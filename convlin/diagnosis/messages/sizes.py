@@ -93,7 +93,7 @@ def _joined_batch(finding: Finding, report: Report) -> str:
     channels = [shape[1] for shape in call.input_shapes if len(shape) > 1]
     if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
         return ""  # its features are not along dim=1
-    if not channels or sum(channels[1:], channels[0]) != finding.misfit.declared:  # of one axis there are none
+    if not channels or sum(channels) != finding.misfit.declared:  # of one axis there are none
         return ""
     total = equation(" + ".join(map(spell, channels)), spell(finding.misfit.declared))
     return f"\ntorch.cat{at(call.where)} joined the samples, {times(call.output_shape)}: along dim=1 it gives {total}"
@@ -116,8 +116,10 @@ def _permute(finding: Finding, report: Report) -> Said:
     else:
         looks = f"dimension {misfit.detail['axis']} has the {misfit.declared} {noun}s"
     permuted, behind = tuple(shape[axis] for axis in order), f".permute{order}{_in_order(finding, report)}"
+    name = misfit.detail.get("name", "")
+    layer = f"{finding.layer.partition('(')[0]}({name}={misfit.declared}, …)" if name else name_of(finding)
     message = (
-        f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
+        f"{layer} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
         f"{times(shape)}: {looks}; permuted it is {times(permuted)}"
     )
     if "give" in misfit.detail:
@@ -130,12 +132,12 @@ def _permute(finding: Finding, report: Report) -> Said:
     return Said(
         message,
         f"x = x{behind}",
-        forward=True, behind=behind, instead=f"{misfit.kind}={spell(misfit.required)}",
+        forward=True, behind=behind, instead=f"{name or misfit.kind}={spell(misfit.required)}",
     )  # fmt: skip
 
 
 def _noun(kind: str) -> str:
-    return "feature" if kind in ("input_size", "in_features") else "channel"
+    return "feature" if kind in ("input_size", "in_features", "embed_dim") else "channel"
 
 
 def _turned(finding: Finding, report: Report) -> Said:
@@ -316,6 +318,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("input_size", "turned"): _turned,
     ("num_features", "permute"): _permute_norm,
     ("input_size", "permute"): _permute,
+    ("embed_dim", "permute"): _permute,
     ("in_channels", "unbatched"): _unbatched,
     ("in_channels", "one_or_many"): _one_or_many,
     ("input_size", "no_features"): _no_features,

@@ -3,11 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import prod
 
 from convlin.diagnosis.messages.said import Said, Words
-from convlin.diagnosis.messages.tools import AXES, arrived, at, call_of, maker_of, name_of, product_of, times, who
+from convlin.diagnosis.messages.tools import (
+    AXES,
+    arrived,
+    at,
+    call_of,
+    equation,
+    maker_of,
+    name_of,
+    product_of,
+    times,
+    who,
+)
+from convlin.layers.common import steps_order
 from convlin.records import Report, Shape
-from convlin.sizes.spell import spell
+from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
 
 _RETURNS = {
@@ -198,6 +211,44 @@ def _too_many(message: str, finding: Finding) -> Said:
     )  # fmt: skip
 
 
+def _map_in_steps(finding: Finding, report: Report) -> Said:
+    misfit, shape = finding.misfit, finding.inputs[0].shape
+    message = f"{name_of(finding)} expects 3 dimensions, got {misfit.required}: {arrived(finding)}"
+    behind, axes = misfit.detail["reshaped"], misfit.detail["features"]
+    if not behind:
+        return Said(f"{message}\none of its dimensions is to be the time, and the others the features", forward=True)
+    sizes = tuple(shape[axis] for axis in axes)
+    named = f"dimension{'s' if len(axes) > 1 else ''} {' and '.join(map(str, axes))}"
+    product = equation(spell_product(sizes), spell(prod(sizes)))
+    return Said(
+        f"{message}\nwith {named} as its features, {product}, it is {times(misfit.detail['made'])}",
+        f"x = x{behind}",
+        forward=True, behind=behind, instead="another order of the axes",
+    )  # fmt: skip
+
+
+def _no_time(finding: Finding, report: Report) -> Said:
+    misfit, shape = finding.misfit, finding.inputs[0].shape
+    width = misfit.detail["width"]
+    axes = f"N×T×{width}" if misfit.detail["batch_first"] else f"T×N×{width}"
+    name = name_of(finding).removesuffix("()")  # PyTorch prints none of the sizes of a layer with others inside
+    message = (
+        f"{name} takes {times(shape)} for one sequence without a batch: {spell(shape[0])}, the batch, would be its "
+        f"time\nit expects {axes}, and "
+    )
+    if finding.is_model_input:
+        return Said(f"{message}the input has no axis of time", forward=True)
+    message += "the axis of time is gone"
+    call = call_of(report, maker_of(report, finding.source))
+    given = call.input_shape if call is not None else None
+    if call is not None and given is not None and len(given) == 3 and call.is_function:
+        message += f": {call.type}{at(call.where)} made it of {times(given)}"
+        if given[1] == width != given[2]:
+            order = steps_order(batch_first=misfit.detail["batch_first"])
+            message += f"\n.permute{order} in place of that gives {times(tuple(given[axis] for axis in order))}"
+    return Said(message, forward=True)
+
+
 def _cast(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     short = {"float32": ".float()", "float64": ".double()", "float16": ".half()", "bfloat16": ".bfloat16()"}
@@ -271,6 +322,8 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "vector"): _vector,
     ("structure", "vector_given"): _vector,
     ("structure", "rank"): _rank,
+    ("structure", "no_time"): _no_time,
+    ("structure", "map_in_steps"): _map_in_steps,
     ("structure", "state"): _state,
     ("structure", "pixel_shuffle"): _pixel_shuffle,
     ("dtype", "cast"): _cast,

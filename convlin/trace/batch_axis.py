@@ -1,0 +1,127 @@
+"""Which axis of a tensor is which: the batch of the model's input, the length of a map that a convolution made."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from math import prod
+
+from torch import nn
+
+from convlin.ops.catalog import OPS
+from convlin.records import Call, Shape, Source, SourceKind, past_joins
+from convlin.trace.recording import Recording, is_feature_map
+
+#: A size that no axis of a model has: where it comes out of a formula, there is the axis that was given it.
+_MARK = 1_000_003
+
+
+def is_batch_first(recording: Recording, source: Source, shape: Shape, *, batch_added: bool) -> bool:
+    """Whether the first axis of a tensor that comes from there is the batch.
+
+    Where the user gave tensors, one of two axes may be a single sequence: only of more, and of indices, is the first
+    axis taken for the batch.
+    """
+    if not shape or source.kind is SourceKind.UNSEEN:
+        return False
+    known: list[Mapping[Shape, int]] = []
+    for index, call in enumerate(recording.calls):
+        made = _axes_made(recording, index, call, known, batch_added=batch_added)
+        known.append(made)
+        for inner in range(index - call.inner, index):  # what a layer returns was made by the last of those inside it
+            known[inner] = {**made, **known[inner]} if recording.rule(index).takes_sequences else known[inner]
+    return _axis(recording, source, shape, known, batch_added=batch_added) == 0
+
+
+def is_row_of_map(recording: Recording, source: Source) -> bool:
+    """Whether a tensor is a feature map with one axis left behind its channels: ``(N, C, L)``.
+
+    The others are gone, went into the channels, or all cells stand in a row.
+    """
+    for _ in range(len(recording.calls) + len(recording.joins) + 1):
+        source = past_joins(source, recording.joins)
+        if source.kind is not SourceKind.CALL:
+            return False
+        call = recording.calls[source.number]
+        if not call.outputs or not call.inputs or not call.sources:
+            return False
+        given, made = call.inputs[0].shape, call.outputs[0].shape
+        if is_feature_map(recording, source, len(made)):
+            return True
+        if min(len(given), len(made)) < 3:
+            return False
+        is_function = recording.modules[source.number] is None
+        first, second, last = (
+            _axis_made(call, [axis], axis, given, made, is_function=is_function) for axis in (0, 1, len(given) - 1)
+        )
+        in_a_row = second == 1 and prod(made[2:]) == prod(given[2:])  # all of its cells, one behind the other
+        if first != 0 or not (last == len(made) - 1 or in_a_row):
+            return False
+        source = call.sources[0]
+    return False
+
+
+def _axis(
+    recording: Recording, source: Source, shape: Shape, known: list[Mapping[Shape, int]], *, batch_added: bool
+) -> int | None:
+    source = past_joins(source, recording.joins)
+    if source.kind is SourceKind.CALL:
+        return known[source.number].get(shape) if source.number < len(known) else None
+    if source.kind is SourceKind.INPUT and source.number < len(recording.inputs):
+        given = recording.inputs[source.number]
+        has_batch = batch_added or len(given.shape) > 2 or (len(given.shape) == 2 and given.dtype.startswith("int"))
+        return 0 if has_batch and given.shape == shape else None
+    return None
+
+
+def _axes_made(
+    recording: Recording, index: int, call: Call, known: list[Mapping[Shape, int]], *, batch_added: bool
+) -> Mapping[Shape, int]:
+    """The axis of the batch in what a call made, by shape: of several tensors, each that has it."""
+    module = recording.modules[index]
+    axes = [
+        _axis(recording, source, info.shape, known, batch_added=batch_added)
+        for info, source in zip(call.inputs, call.sources, strict=False)
+    ]
+    at = next((place for place, axis in enumerate(axes) if axis is not None), None)
+    if at is None or not call.outputs:
+        return {}
+    axis, given = axes[at], call.inputs[at].shape
+    assert axis is not None
+    if isinstance(module, nn.RNNBase):
+        if len(given) != 3 or axis != (0 if module.batch_first else 1):
+            return {}  # what is the batch to the model is the time to the layer
+        first, *states = call.outputs
+        return {**{each.shape: 1 for each in states}, first.shape: axis}
+    found: dict[Shape, int] = {}
+    for each in call.outputs:
+        made = _axis_made(call, axes, axis, given, each.shape, is_function=module is None)
+        if made is not None:
+            found[each.shape] = made
+    return found
+
+
+def _axis_made(
+    call: Call, axes: list[int | None], axis: int, given: Shape, made: Shape, *, is_function: bool
+) -> int | None:
+    """The axis of one tensor that a call made which is ``axis`` of what it was given; ``axes`` are those of all."""
+    if is_function and OPS.named(call.type).keeps_memory_order:
+        if made[: axis + 1] == given[: axis + 1]:
+            return axis
+        if axis == len(given) - 1 and made[-1:] == given[-1:]:
+            return len(made) - 1
+    if call.derive is not None:
+        marked = tuple(
+            info if at is None else info._replace(shape=(*info.shape[:at], _MARK, *info.shape[at + 1 :]))
+            for info, at in zip(call.inputs, [*axes, *[None] * len(call.inputs)], strict=False)
+        )
+        try:
+            derivation = call.derive(replace(call, inputs=marked))
+        except ValueError:  # sizes that were written for this batch: nothing tells
+            return None
+        shape = () if derivation is None else derivation.shape
+        return shape.index(_MARK) if len(shape) == len(made) and shape.count(_MARK) == 1 else None
+    if given == made:
+        return axis
+    # A module of the user's own that holds a reshape, perhaps.
+    return 0 if not is_function and axis == 0 and made[:1] == given[:1] and given[0] not in given[1:] else None

@@ -1,0 +1,328 @@
+"""A batch that becomes another axis on its way, told where it happens and not where something refuses the rest.
+
+The oracle is PyTorch: with what is said corrected the model runs, and one row of the result belongs to each sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.records import Evidence
+from convlin.source import apply
+from tests.source_programs import load_file
+
+# The loss in forward is the first that misses the batch -------------------------------------------------------------
+
+DECODER = """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Decoder(nn.Module):
+    def __init__(self, loss):
+        super().__init__()
+        self.loss = loss
+        self.encode, self.spread = nn.Linear(64, 6), nn.Linear(6, 128)
+        self.decode = nn.ConvTranspose2d(8, 1, 2, 2)
+
+    def forward(self, x):
+        z = self.spread(self.encode(x.flatten(1)))
+        return self.loss(torch.sigmoid(self.decode(z.view(-1, 4, 4, 4))), x)
+"""
+
+
+def both(made: Tensor, given: Tensor) -> tuple[Tensor, Tensor]:
+    return made, F.l1_loss(made, given, reduction="sum")
+
+
+def by_hand(made: Tensor, given: Tensor) -> Tensor:
+    return ((made - given) ** 2).mean()
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize(
+    "loss", [F.binary_cross_entropy, F.mse_loss, F.binary_cross_entropy_with_logits, nn.BCELoss(), by_hand, both]
+)
+def test_a_view_that_folds_the_batch_in_front_of_a_loss(
+    loss: Callable[[Tensor, Tensor], object], batch: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "decoder.py"
+    path.write_text(DECODER)
+    (problem,) = summarize(load_file(path).Decoder(loss), (1, 8, 8), batch_size=batch).problems
+    assert problem.kind == "batch"
+    assert f"the batch went from {batch} to {2 * batch}" in problem.message
+    assert problem.evidence is Evidence.RUN
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    x = torch.rand(batch, 1, 8, 8)
+    made = load_file(path).Decoder(lambda made, _: made)(x)
+    assert made.shape == x.shape
+    loss(made, x)
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_a_view_into_fewer_rows_in_front_of_a_loss(tmp_path: Path) -> None:
+    path = tmp_path / "decoder.py"
+    path.write_text(DECODER.replace("(6, 128)", "(6, 64)").replace("4, 4, 4)", "8, 4, 4)"))
+    (problem,) = summarize(load_file(path).Decoder(F.binary_cross_entropy), (1, 8, 8), batch_size=2).problems
+    assert problem.kind == "batch"
+    assert "either spread gives 128, or the sizes multiply to 64" in " ".join(problem.message.split())
+    either = DECODER.replace("4, 4, 4)", "8, 4, 4)"), DECODER.replace("(6, 128)", "(6, 64)").replace("(8, 1", "(4, 1")
+    for right in either:
+        path.write_text(right)
+        load_file(path).Decoder(F.binary_cross_entropy)(torch.rand(2, 1, 8, 8))
+
+
+class Classified(nn.Module):
+    """The features of several samples in one row, or of one in several, and a loss."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv, self.fc, self.features = nn.Conv2d(3, 4, 3, padding=1), nn.Linear(features, 5), features
+
+    def forward(self, x: Tensor, target: Tensor) -> Tensor:
+        return F.mse_loss(self.fc(self.conv(x).view(-1, self.features)), target)
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize("features", [32, 128])
+def test_a_flatten_that_folds_the_batch_in_front_of_a_loss(features: int) -> None:
+    given = [torch.zeros(2, 3, 8, 8), torch.zeros(2, 5)]
+    first, second = summarize(Classified(features), given).problems
+    assert (first.kind, first.required) == ("batch", 256)
+    assert (second.path, second.required) == ("fc", 256)
+    Classified(256)(*given)
+
+
+class Frames(nn.Module):
+    """The steps of a sequence are worked on one by one, and a sum refuses something else."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.each, self.all, self.positions = nn.Linear(6, 4), nn.Linear(4, 3), nn.Parameter(torch.zeros(1, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        steps = self.each(x.view(-1, 6))
+        return self.all(steps.view(x.shape[0], -1, 4)) + self.positions
+
+
+def test_steps_as_rows_are_no_lost_batch() -> None:
+    (problem,) = summarize(Frames(), (7, 6), batch_size=2).problems
+    assert problem.kind == "operands"
+
+
+# A tensor without steps reaches a layer of sequences ------------------------------------------------------------------
+
+
+def by_flatten(x: Tensor) -> Tensor:
+    return x.flatten(1)
+
+
+def by_view(x: Tensor) -> Tensor:
+    return x.view(x.size(0), -1)
+
+
+def by_mean(x: Tensor) -> Tensor:
+    return x.mean(2)
+
+
+def by_maximum(x: Tensor) -> Tensor:
+    return x.max(dim=2)[0]
+
+
+def by_place(x: Tensor) -> Tensor:
+    return x[:, :, -1]
+
+
+def by_turning(x: Tensor) -> Tensor:
+    return x.transpose(1, 2)
+
+
+def last_of_all(made: tuple[Tensor, Tensor]) -> Tensor:
+    return made[0][:, -1]
+
+
+def last_written_out(made: tuple[Tensor, Tensor]) -> Tensor:
+    return made[0][:, -1, :]
+
+
+def mean_of_all(made: tuple[Tensor, Tensor]) -> Tensor:
+    return made[0].mean(1)
+
+
+class Sequence(nn.Module):
+    """A convolution, a step that may lose the time, and a layer that needs it."""
+
+    def __init__(
+        self, step: Callable[[Tensor], Tensor], layer: nn.Module, rest: Callable[[tuple[Tensor, Tensor]], Tensor]
+    ) -> None:
+        super().__init__()
+        self.conv, self.step, self.layer, self.rest = nn.Conv1d(6, 8, 5, padding=2), step, layer, rest
+        self.fc = nn.Linear(12 if isinstance(layer, nn.RNNBase) else 8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.step(self.conv(x))
+        if isinstance(self.layer, nn.RNNBase):
+            made = self.layer(x)
+        elif isinstance(self.layer, nn.MultiheadAttention):
+            made = self.layer(x, x, x)
+        else:
+            made = self.layer(x), x
+        return self.fc(self.rest(made))
+
+
+def batched(kind: type[nn.LSTM] | type[nn.GRU] | type[nn.RNN]) -> nn.RNNBase:
+    return kind(8, 12, batch_first=True)
+
+
+LAYERS = [
+    batched(nn.LSTM),
+    batched(nn.GRU),
+    batched(nn.RNN),
+    nn.MultiheadAttention(8, 2, batch_first=True),
+    nn.TransformerEncoderLayer(8, 2, 16, batch_first=True),
+    nn.TransformerEncoder(nn.TransformerEncoderLayer(8, 2, 16, batch_first=True), 2),
+]
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("rest", [last_of_all, last_written_out, mean_of_all])
+@pytest.mark.parametrize("layer", LAYERS, ids=lambda layer: type(layer).__name__)
+@pytest.mark.parametrize("step", [by_flatten, by_view, by_mean, by_maximum, by_place])
+def test_a_batch_that_would_be_read_as_time_is_told_and_no_number_behind_it(
+    step: Callable[[Tensor], Tensor], layer: nn.Module, rest: Callable[[tuple[Tensor, Tensor]], Tensor], batch: int
+) -> None:
+    (problem,) = summarize(Sequence(step, layer, rest), (6, 10), batch_size=batch).problems
+    assert problem.kind == "structure"
+    assert problem.path in ("layer", "layer.layers.0")
+    said = " ".join(problem.message.split())
+    assert f"for one sequence without a batch: {batch}, the batch, would be its time" in said
+    assert f"made it of {batch}×8×10 .permute(0, 2, 1) in place of that gives {batch}×10×8" in said
+    assert (problem.changes, problem.edits) == ({}, ())
+    right = Sequence(by_turning, layer, rest)
+    assert right(torch.zeros(batch, 6, 10)).shape == (batch, 4)
+    assert summarize(right, (6, 10), batch_size=batch).ok
+
+
+@pytest.mark.parametrize("step", [by_flatten, by_mean])
+def test_the_same_of_a_layer_that_takes_time_first(step: Callable[[Tensor], Tensor]) -> None:
+    def last(made: tuple[Tensor, Tensor]) -> Tensor:
+        return made[0][-1].view(-1, 12)
+
+    found = summarize(Sequence(step, nn.LSTM(8, 12), last), (6, 10), batch_size=3)
+    if step is by_mean:  # it runs, and returns one row
+        assert found.ok
+        assert found.output_shape == (1, 4)
+        assert "layer: LSTM takes 3×8 for one sequence without a batch: it reads 3, the batch, as time" in str(found)
+        return
+    (problem,) = found.problems
+    assert ".permute(2, 0, 1) in place of that gives 10×3×8" in " ".join(problem.message.split())
+    assert Sequence(lambda x: x.permute(2, 0, 1), nn.LSTM(8, 12), last)(torch.zeros(3, 6, 10)).shape == (3, 4)
+
+
+class Bag(nn.Module):
+    """The words of a text as their mean, in front of a layer of sequences."""
+
+    def __init__(self, width: int, *, mean: bool = True) -> None:
+        super().__init__()
+        self.words, self.rnn, self.out = nn.Embedding(50, 32), nn.GRU(width, 16, batch_first=True), nn.Linear(16, 3)
+        self.mean = mean
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.words(x)
+        made: Tensor = self.out(self.rnn(x.mean(1) if self.mean else x)[0])
+        return made
+
+
+def test_the_width_of_a_tensor_without_steps_is_not_suggested() -> None:
+    asked = summarize(Bag(64), (12,), batch_size=2, dtypes=torch.long)
+    for found in (asked, summarize(Bag(64), torch.zeros(2, 12, dtype=torch.long))):
+        (problem,) = found.problems
+        assert (problem.kind, problem.path, problem.changes) == ("structure", "rnn", {})
+        assert "N×T×64" in problem.message
+
+
+def test_a_model_that_runs_so_is_told_in_a_remark() -> None:
+    found = summarize(Bag(32), (12,), batch_size=2, dtypes=torch.long)
+    assert found.ok
+    assert "rnn: GRU takes 2×32 for one sequence without a batch: it reads 2, the batch, as time" in str(found)
+    # PyTorch mixes the samples: what the second one gives depends on the first.
+    net, x = Bag(32).eval(), torch.randint(50, (2, 12))
+    other = torch.cat([torch.randint(50, (1, 12)), x[1:]])
+    assert not torch.equal(net(x)[1], net(other)[1])
+    apart = Bag(32, mean=False).eval()
+    assert torch.equal(apart(x)[1], apart(other)[1])
+    assert summarize(apart, (12,), batch_size=2, dtypes=torch.long).report.remarks == ()
+
+
+class Twice(nn.Module):
+    """The second layer gets the last state of the first, and not its steps."""
+
+    def __init__(self, *, steps: bool, width: int = 8) -> None:
+        super().__init__()
+        self.first, self.second = nn.LSTM(6, 8, batch_first=True), nn.LSTM(width, 5, batch_first=True)
+        self.fc, self.steps = nn.Linear(5, 3), steps
+
+    def forward(self, x: Tensor) -> Tensor:
+        all_steps, (last, _) = self.first(x)
+        made: Tensor = self.fc(self.second(all_steps if self.steps else last[-1])[0][:, -1])
+        return made
+
+
+@pytest.mark.parametrize("width", [7, 8])
+def test_the_last_state_of_one_layer_is_no_sequence_for_the_next(width: int) -> None:
+    (problem,) = summarize(Twice(steps=False, width=width), (9, 6), batch_size=2).problems
+    assert (problem.kind, problem.path, problem.changes) == ("structure", "second", {})
+    assert Twice(steps=True)(torch.zeros(2, 9, 6)).shape == (2, 3)
+
+
+class EachByItself(nn.Module):
+    """Every sample goes through the layer by itself, without a batch."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.lstm, self.fc = nn.LSTM(6, 8), nn.Linear(features, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([self.fc(self.lstm(one)[0][-1]) for one in x])
+
+
+def test_one_sequence_after_the_other_is_no_mistake() -> None:
+    # As many steps as samples.
+    found = summarize(EachByItself(8), (2, 6), batch_size=2)
+    assert (found.ok, found.report.remarks) == (True, ())
+    (problem,) = summarize(EachByItself(9), (2, 6), batch_size=2).problems
+    assert (problem.path, problem.required) == ("fc", 8)
+    assert EachByItself(8)(torch.zeros(2, 2, 6)).shape == (2, 3)
+
+
+def test_a_tensor_of_two_axes_may_be_one_sequence() -> None:
+    (problem,) = summarize(nn.LSTM(7, 8), torch.zeros(5, 6)).problems
+    assert (problem.kind, problem.required) == ("input_size", 6)
+    nn.LSTM(6, 8)(torch.zeros(5, 6))
+
+
+def test_a_mistake_that_has_nothing_to_do_with_it_keeps_its_number() -> None:
+    class Across(nn.Module):
+        """Attention among the samples, as some models of tables mean it."""
+
+        def __init__(self, features: int) -> None:
+            super().__init__()
+            self.attention, self.fc = nn.MultiheadAttention(6, 2), nn.Linear(features, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.fc(self.attention(x, x, x)[0])
+            return made
+
+    (problem,) = summarize(Across(7), (6,), batch_size=4).problems
+    assert (problem.path, problem.required) == ("fc", 6)
+    assert Across(6)(torch.zeros(4, 6)).shape == (4, 3)
