@@ -46,7 +46,7 @@ def reading_the_batch(recording: Recording, *, batch_added: bool) -> list[int]:
     found = [
         index
         for index, call in enumerate(recording.calls)
-        if recording.rule(index).takes_sequences and call.inputs and len(call.inputs[0].shape) == 2 and call.sources
+        if call.inputs and len(call.inputs[0].shape) == 2 and call.sources and recording.rule(index).takes_sequences
     ]
     # An attention inside such a layer is called with what this was called with.
     around = {recording.calls[index].path for index in found}

@@ -207,7 +207,7 @@ class Recording:
             return False
         if call.is_function:
             return OPS.named(call.type).keeps_memory_order
-        return isinstance(self.modules[index], nn.Flatten) or (self.rule(index) is PLAIN and not call.inner)
+        return isinstance(self.modules[index], nn.Flatten) or (not call.inner and self.rule(index) is PLAIN)
 
 
 def comes_from(error: BaseException | None, first: BaseException) -> bool:
