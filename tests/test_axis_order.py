@@ -129,6 +129,25 @@ def test_a_map_of_four_axes_in_front_of_a_layer_that_takes_three(
     assert load_file(path).Read()(torch.zeros(3, 1, 8, 20)).shape == (*made[:2], 5)
 
 
+def test_a_map_of_five_axes() -> None:
+    class Volume(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.rnn = nn.Conv3d(1, 4, 3, padding=1), nn.GRU(120, 6, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made = self.rnn(self.conv(x))[0]
+            assert isinstance(made, torch.Tensor)
+            return made
+
+    (problem,) = summarize(Volume(), (1, 5, 6, 9), batch_size=2).problems
+    assert "with dimensions 1, 2 and 3 as its features, 4·5·6 = 120, it is 2×9×120" in problem.message
+    assert problem.fix is not None
+    assert problem.fix.endswith("self.rnn(self.conv(x).flatten(1, 3).permute(0, 2, 1))[0]")
+    net = Volume()
+    assert net.rnn(net.conv(torch.zeros(2, 1, 5, 6, 9)).flatten(1, 3).permute(0, 2, 1))[0].shape == (2, 9, 6)
+
+
 def test_of_a_map_of_four_axes_no_number_is_told_that_nothing_makes_up(tmp_path: Path) -> None:
     path = tmp_path / "read.py"
     path.write_text(PROGRAM.format(pool="2", layer="nn.LSTM(33, 24, batch_first=True)", step="x"))
