@@ -215,8 +215,12 @@ def _observed(
         # Words for what is wrong: not loaded for a model that is right.
         from convlin.diagnosis.one_producer import with_one_producer
         from convlin.diagnosis.problems import diagnose
+        from convlin.diagnosis.proposed_inputs import with_proposals_run
         from convlin.diagnosis.several_sizes import without_numbers
+        from convlin.diagnosis.shared_forward import with_lines_outside
 
+        recording = with_proposals_run(recording, root, mode, retry)
+        recording = with_lines_outside(report, recording, root, mode, retry)
         recording = with_one_producer(recording, root, mode, retry)
         report = replace(report, required_in_features=dict(recording.required))
         problems = diagnose(report, recording, root, plan, mode, hints)

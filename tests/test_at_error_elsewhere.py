@@ -202,11 +202,17 @@ def test_rows_merged_on_purpose_are_named_and_not_blamed() -> None:
     [
         lambda: step(Net(), torch.randn(4, 3, 8, 8), labels_of(1, 2)),  # the labels are of another batch
         lambda: F.cross_entropy(torch.zeros(4, 10), labels_of(1)),  # no model anywhere
-        lambda: step(Net(), torch.randn(4, 3, 8, 8), torch.zeros(4)),  # labels of another dtype
     ],
 )
 def test_nothing_is_said_about_a_model_that_keeps_the_batch(work: Callable[[], Any]) -> None:
     assert answer(raised(work)) is None
+
+
+def test_labels_of_another_dtype_are_told_and_no_model_is_blamed() -> None:
+    told = answer(raised(lambda: step(Net(), torch.randn(4, 3, 8, 8), torch.zeros(4))))
+    assert told is not None
+    assert told.endswith("targets.long() it runs")
+    assert "Net" not in told
 
 
 def test_the_model_stays_as_it_was() -> None:
@@ -293,6 +299,11 @@ def test_labels_without_a_model() -> None:
         (F.binary_cross_entropy, (4, 1), torch.zeros(4), "targets.unsqueeze(-1)"),
         (F.binary_cross_entropy, (4, 1), torch.zeros(4).long(), "targets.unsqueeze(-1).to(predictions.dtype)"),
         (F.binary_cross_entropy_with_logits, (4,), torch.zeros(4, 1), "targets.squeeze(-1)"),
+        (F.cross_entropy, (2, 5, 6, 7), torch.zeros(2, 1, 6, 7).long(), "targets.squeeze(1)"),
+        (F.cross_entropy, (2, 5, 9), torch.zeros(2, 1, 9).long(), "targets.squeeze(1)"),
+        (F.binary_cross_entropy_with_logits, (2, 1, 6, 7), torch.zeros(2, 6, 7), "targets.unsqueeze(1)"),
+        (F.cross_entropy, (2, 5, 6, 7), torch.ones(2, 6, 7), "targets.long()"),
+        (F.cross_entropy, (4, 10), torch.arange(4.0), "targets.long()"),
     ],
 )
 def test_axes_that_a_loss_does_not_take(

@@ -697,11 +697,11 @@ def refused(net: nn.Module, shape: tuple[int, ...]) -> str:
             [(24, 24), (32, 32), (40, 40)], [(31, 31), (33, 33)],
         ),
         (
-            Checked(lambda sizes: min(sizes) >= 50), "the smallest input that the model takes is 50×50",
+            Checked(lambda sizes: min(sizes) >= 50), "the smallest square input that the model takes is 50×50",
             [(50, 50)], [(49, 49)],
         ),
         (
-            Checked(lambda sizes: max(sizes) <= 20), "the largest input that the model takes is 20×20",
+            Checked(lambda sizes: max(sizes) <= 20), "the largest square input that the model takes is 20×20",
             [(20, 20)], [(21, 21)],
         ),
     ],

@@ -46,7 +46,7 @@ def test_the_image_for_the_number(side: int) -> None:
     model = _alexnet()
     (problem,) = summarize(model, (3, side, side)).problems
     assert problem.kind == "in_features"
-    assert "in_features=144 is right for an input of 223×223 to 254×254" in problem.message
+    assert "in_features=144 is right for a square input of 223×223 to 254×254" in problem.message
     assert [_runs(model, each, each) for each in (222, 223, 254, 255)] == [False, True, True, False]
 
 

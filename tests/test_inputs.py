@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_sequence
 
 from convlin import InputError, assert_shapes, explain, fit, num_flat_features, summarize, watch
 from convlin.inputs import model_dtype
@@ -396,3 +397,25 @@ def test_an_argument_that_does_not_exist(given, said):
         summarize(model, (3, 8, 8), **given)
     assert said in str(caught.value)
     assert not model._forward_hooks
+
+
+class _Two(NamedTuple):
+    left: Tensor
+    right: Tensor
+
+
+class _OfTwo(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, two: _Two) -> Tensor:
+        return self.fc(two.left) + self.fc(two.right)
+
+
+def test_what_holds_tensors_goes_to_the_device_that_is_asked_for() -> None:
+    two = _Two(torch.zeros(3, 4), torch.zeros(3, 4))
+    assert summarize(_OfTwo(), [two], device="meta").check().output_shape == (3, 2)
+    assert two.left.device.type == "cpu"
+    packed = pack_sequence([torch.zeros(3, 4), torch.zeros(2, 4)])
+    assert summarize(nn.LSTM(4, 2), [packed], device="meta").check().output_shape == (5, 2)

@@ -175,7 +175,7 @@ CASES = (
     Kept(Signal, 64, _signal, "inputs of length 99 to 100 pass", (99, 100), (98, 101)),
     Kept(RelativeBias, 12, _sequence, "an input of 9×8 passes", (9,), (8, 10)),
     Kept(Sequence, 23, _sequence, "the largest input that passes is 20×8", (2, 20), (21,), ClaimKind.LARGEST),
-    Kept(OverTokens, 32, _image, "in_features=16 is right for an input of 16×16 to 19×19", (16, 19), (15, 20),
+    Kept(OverTokens, 32, _image, "in_features=16 is right for a square input of 16×16 to 19×19", (16, 19), (15, 20),
          ClaimKind.FITS),
     Kept(Projected, 40, _signal, "an input of length 32 passes", (32,), (31, 33)),
 )  # fmt: skip

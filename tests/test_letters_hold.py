@@ -7,12 +7,13 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import pytest
+import sympy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch._subclasses.fake_tensor import FakeTensor
 
-from convlin import summarize
+from convlin import InputError, summarize
 from convlin.records import Accepts
 
 
@@ -588,3 +589,139 @@ def test_a_slice_is_explained_with_its_index(call: Callable[[Tensor], Tensor], h
     assert f"{head} at " in told
     assert arithmetic in told
     assert "was not seen" not in told
+
+
+class TopDown(nn.Module):
+    """What a pyramid of features adds: a map and the one below it, enlarged, in either order."""
+
+    def __init__(self, stem: nn.Module, ways_down: Sequence[nn.Module], *, skip_first: bool) -> None:
+        super().__init__()
+        self.stem, self.down, self.skip_first = stem, nn.ModuleList(ways_down), skip_first
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps = [self.stem(x)]
+        for down in self.down:
+            maps.append(down(maps[-1]))
+        x = maps.pop()
+        for skip in reversed(maps):
+            x = F.interpolate(x, scale_factor=2)
+            self.meet(x, skip)
+            x = skip + x if self.skip_first else x + skip
+        return x
+
+    def meet(self, enlarged: Tensor, skip: Tensor) -> None:
+        pass
+
+
+class SameOnly(TopDown):
+    """The same, refusing a map of a single cell that only stretches."""
+
+    def meet(self, enlarged: Tensor, skip: Tensor) -> None:
+        if enlarged.shape != skip.shape:
+            raise RuntimeError("stretched")
+
+
+@pytest.mark.parametrize("shape", [(3, "S", "S"), (3, "S", 64)])
+@pytest.mark.parametrize("skip_first", [False, True])
+@pytest.mark.parametrize(
+    "parts",
+    [
+        lambda: (nn.Conv2d(3, 4, 4, 4), [nn.Conv2d(4, 4, 3, 2, 1)]),
+        lambda: (nn.Conv2d(3, 4, 7, 2, 3), [nn.MaxPool2d(3, 2, 1), nn.MaxPool2d(2)]),
+        lambda: (nn.Conv2d(3, 4, 7, 4, 3), [nn.Conv2d(4, 4, 3, 2, 1), nn.MaxPool2d(3, 2, 1)]),
+    ],
+)
+def test_a_map_of_one_cell_that_stretches_is_no_accepted_size_in_either_order(
+    parts: Callable[[], tuple[nn.Module, list[nn.Module]]], skip_first: bool, shape: tuple[Any, ...]
+) -> None:
+    accepts = summarize(TopDown(*parts(), skip_first=skip_first), shape).accepts
+    assert accepts is not None
+    strict = SameOnly(*parts(), skip_first=skip_first)
+    for size in range(1, 100):
+        try:
+            strict(torch.zeros(1, 3, size, size if shape[2] == "S" else 64))
+            runs = True
+        except RuntimeError:
+            runs = False
+        assert (size in accepts["S"]) == runs, (size, accepts.text)
+
+
+class Causal(nn.Module):
+    """Attention as small language models are written, with a mask for 32 positions."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv = nn.Linear(16, 48)
+        self.register_buffer("mask", torch.tril(torch.ones(32, 32)).view(1, 1, 32, 32))
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, length, width = x.shape
+        q, k, v = (part.view(batch, length, 4, -1).transpose(1, 2) for part in self.qkv(x).split(width, dim=2))
+        scores = q @ k.transpose(-2, -1)
+        assert isinstance(self.mask, Tensor)
+        scores = scores.masked_fill(self.mask[:, :, :length, :length] == 0, -torch.inf).softmax(-1)
+        return (scores @ v).transpose(1, 2).reshape(batch, length, width)
+
+
+def test_a_product_of_a_single_row_stretches_nothing() -> None:
+    accepts = summarize(Causal(), ("T", 16)).accepts
+    assert accepts is not None
+    assert accepts.text == "T from 1 to 32"
+    for length in (1, 2, 32):
+        assert Causal()(torch.zeros(1, length, 16)).shape == (1, length, 16)
+    with pytest.raises(RuntimeError):
+        Causal()(torch.zeros(1, 33, 16))
+
+
+class Masked(nn.Module):
+    """As PyTorch's tutorials write it: whether the mask is the causal one is looked up in its values."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(16, 4, 32, batch_first=True), 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mask = nn.Transformer.generate_square_subsequent_mask(x.shape[1], device=x.device)
+        made: Tensor = self.encoder(x, mask=mask)
+        return made
+
+
+def test_whether_a_mask_is_causal_needs_no_values() -> None:
+    summary = summarize(Masked(), ("T", 16), batch_size="N")
+    assert summary.ok
+    assert summary.accepts is not None
+    assert summary.accepts.text == "T any"
+    for batch, length in ((1, 1), (2, 7), (3, 50)):
+        assert summary.output_shape is not None
+        shape = tuple(int(sympy.sympify(size).subs({"N": batch, "T": length})) for size in summary.output_shape)
+        assert Masked()(torch.zeros(batch, length, 16)).shape == shape
+    meta, real = summarize(Masked(), (8, 16), device="meta"), summarize(Masked(), (8, 16))
+    assert meta.ok
+    assert [call.output_shape for call in meta.calls] == [call.output_shape for call in real.calls]
+
+
+class PackedSequence(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.read = nn.Embedding(20, 8), nn.LSTM(8, 6, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = torch.full((x.shape[0],), x.shape[1])
+        packed = nn.utils.rnn.pack_padded_sequence(self.words(x), lengths, batch_first=True, enforce_sorted=False)
+        _, (state, _) = self.read(packed)
+        last: Tensor = state[-1]
+        return last
+
+
+def test_a_stop_that_letters_alone_make_is_no_mistake_of_the_model() -> None:
+    assert summarize(PackedSequence(), (9,), dtypes=torch.long).ok
+    with pytest.raises(InputError, match="which runs at numbers"):
+        summarize(PackedSequence(), ("L",), dtypes=torch.long)
+
+
+def test_a_function_of_maps_is_refused_a_signal_as_pytorch_does() -> None:
+    model = Calls(lambda x: F.conv2d(x, torch.zeros(4, 2, 3)))
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 2, 9))
+    assert not summarize(model, (2, "L")).ok
+    assert not summarize(model, (2, 9)).ok

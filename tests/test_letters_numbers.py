@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import warnings
 from collections.abc import Callable
+from itertools import product
 from typing import Any
 
 import numpy
@@ -290,3 +291,29 @@ def test_what_letters_cannot_go_through_is_no_error_of_the_model() -> None:
     assert runs(model, 3, 64) == (1, 3, 8)
     with pytest.raises(InputError, match=r"cannot be followed through this forward, which runs at numbers.* TypeError"):
         summarize(model, (3, "L"))
+
+
+POOLED_WHOLE: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
+    "a max of a signal": (lambda x: F.max_pool1d(x, x.size(2)), 1),
+    "a mean of a signal": (lambda x: F.avg_pool1d(x, x.size(2)), 1),
+    "a layer made on the way": (lambda x: nn.MaxPool1d(x.size(2))(x), 1),
+    "half of it at a time": (lambda x: F.max_pool1d(x, x.size(2), stride=2, padding=1, ceil_mode=True), 1),
+    "a max of a map": (lambda x: F.max_pool2d(x, x.size()[2:]), 2),
+    "a mean of a map": (lambda x: F.avg_pool2d(x, (x.size(2), x.size(3))), 2),
+    "the rows of a map": (lambda x: F.max_pool2d(x, (x.size(2), 1)), 2),
+}
+
+
+@pytest.mark.parametrize("case", POOLED_WHOLE)
+def test_a_pool_over_all_of_it_behind_a_convolution_without_padding(case: str) -> None:
+    call, dims = POOLED_WHOLE[case]
+    model = nn.Sequential(nn.Conv1d(2, 6, 3) if dims == 1 else nn.Conv2d(2, 6, 3), Calls(call), nn.ReLU())
+    letters = "HW"[:dims]
+    summary = summarize(model, (2, *letters))
+    assert "1×2×H" in str(summary)
+    assert all((summary.to_html(), summary.to_json(), summary.explain("1")))
+    assert summary.accepts is not None
+    least = summary.accepts["H"].minimum
+    for sizes in product((least, least + 1, 20, 41), repeat=dims):
+        assert at(summary.output_shape, **dict(zip(letters, sizes, strict=True))) == runs(model, 2, *sizes)
+    assert runs(model, 2, *(least - 1,) * dims) is None

@@ -16,7 +16,7 @@ from tests.zoo import COSTLY, REAL, SMALL, ZooModel, cases
 #: Models that need a tensor's values, or an operation that PyTorch does not have on meta, or make tensors elsewhere.
 IMPOSSIBLE = frozenset(
     """
-    created_in_forward built_on_first_call hidden_modules packed_inside packed_through padded_encoder
+    created_in_forward built_on_first_call hidden_modules packed_inside padded_encoder
     dynamically_quantized running_statistics array_input sparse_input returns_normal_distribution
     returns_categorical_distribution returns_sparse returns_array looks_at_values
     superpoint deberta deberta-v2 squeezebert convbert megatron-bert rembert roformer nystromformer ibert big_bird

@@ -21,7 +21,7 @@ from convlin import summarize
 from convlin.records import Accepts
 from tests.properties import examples
 
-COUNT = int(os.environ.get("CONVLIN_RANDOM_LETTERS", examples(60).max_examples))
+COUNT = int(os.environ.get("CONVLIN_RANDOM_LETTERS", examples(300).max_examples))
 
 #: PyTorch says once that it copies the input for it; the models draw it on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
@@ -459,18 +459,17 @@ def test_what_is_said_of_random_models_of_any_kind_holds(first: int) -> None:
     assert [fault for seed in seeds for fault in faults(seed, case_of_any)] == []
 
 
-@pytest.mark.parametrize("seed", [102, 112, 5041, 5109, 5680, 10361, 10186, 20380, 20495, 21341])
+@pytest.mark.parametrize("seed", [5041, 5109, 5680, 10361, 10186, 20380, 20495, 21341, 30119])
 def test_models_that_were_told_wrong(seed: int) -> None:
-    """A piece that is shorter for a short input, a Linear over the length, a sum that a single step stretches, a sum
-    with a piece that fits where the input is shorter, a join that needs even sizes below the end of a part, 2.3 times
-    such an end, a part that begins where the positions almost end, and a part that is padded to even sizes."""
+    """A sum that a single step stretches, a sum with a piece that fits where the input is shorter, a join that needs
+    even sizes below the end of a part, 2.3 times such an end, a part that begins where the positions almost end, and a
+    part that is padded to even sizes, and 0.29 of a length that only multiples of 3 may be left of."""
     assert faults(seed) == []
 
 
-@pytest.mark.parametrize("seed", [4, 77, 186, 199, 315, 392])
+@pytest.mark.parametrize("seed", [315, 392])
 def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
-    """A part in front of what needs even sizes, a large input that the first layer makes small, windows of a part, and
-    a Linear behind a piece that is as wide as the map where that is small."""
+    """A Linear behind a piece that is as wide as the map where that is small."""
     assert faults(seed, case_of_any) == []
 
 

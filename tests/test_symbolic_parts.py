@@ -43,10 +43,11 @@ from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed, questions
 from convlin.symbolic.follow import _SAMPLES, Passes, sampled
+from convlin.symbolic.found_forms import known_forms
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.quiet import quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
-from convlin.symbolic.replaced_forms import known_forms, with_right_forms
+from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.trials import Trials, keeps_batch
 from convlin.trace.recording import Finding
 from tests.properties import examples

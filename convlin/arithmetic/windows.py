@@ -78,8 +78,9 @@ class Window(NamedTuple):
 
     def check_half(self) -> None:
         """Pooling refuses a padding that a whole window could lie in."""
-        if isinstance(self.padding, int) and 2 * self.padding > self.kernel_size:
-            raise SizeError(f"padding is {self.padding}, but must be at most half of kernel_size {self.kernel_size}")
+        if isinstance(self.padding, int) and certain(2 * self.padding > self.kernel_size):
+            half = f"at most half of kernel_size {spell(self.kernel_size)}"
+            raise SizeError(f"padding is {self.padding}, but must be {half}")
 
     def slide(self, axis: str, size: Size) -> Step:
         """How many windows start along an axis of this size; not yet whether that is enough."""
@@ -93,7 +94,7 @@ class Window(NamedTuple):
         overhang = self.stride - 1 if self.ceil_mode else 0
         windows = (size + self.both_sides - self.reach + overhang) // self.stride + 1
         # With a stride that is short beside the window, the last one starts inside in any case.
-        if self.ceil_mode and self.stride + (padding or 0) > self.reach:
+        if self.ceil_mode and not certain(self.stride + (padding or 0) <= self.reach):
             starting = (size + (padding or 0) + self.stride - 1) // self.stride
             if not certain(windows <= starting):
                 beside = " + {padding}" if padding is not None else ""

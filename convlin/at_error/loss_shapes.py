@@ -53,6 +53,13 @@ def _ways(made: Tensor, target: Tensor) -> Iterator[_Way]:
         yield from _with_dtype(
             "the targets have an axis of 1 too many", "targets.squeeze(-1)", made, target.squeeze(-1)
         )
+    of_maps = sizes[:1] + sizes[2:]
+    if len(wanted) > 2 and wanted[1] == 1 and wanted[:1] + wanted[2:] == of_maps:
+        yield from _with_dtype("the targets have an axis of 1 too many", "targets.squeeze(1)", made, target.squeeze(1))
+    if len(sizes) > 2 and sizes[1] == 1 and wanted == of_maps:
+        yield from _with_dtype("the targets lack the axis of 1", "targets.unsqueeze(1)", made, target.unsqueeze(1))
+    if not are_classes and wanted == of_maps and bool((target == target.round()).all()):
+        yield _Way("the targets are numbers of classes, which are integers", "targets.long()", made, target.long())
     if sizes == (*wanted, 1):
         yield from _with_dtype("the targets lack the axis of 1", "targets.unsqueeze(-1)", made, target.unsqueeze(-1))
 

@@ -272,11 +272,7 @@ def _again(found: _Made, work: Callable[[Plan], T]) -> T:
     """What ``work`` finds in the model's call with tensors that the user may have moved to its device on the way."""
     import torch
 
-    def moved(value: Any, plan: Plan) -> Any:
-        return value.to(plan.device) if isinstance(value, torch.Tensor) else value
-
     def on_device(plan: Plan) -> T:
-        args = tuple(moved(each, plan) for each in plan.args)
-        return work(plan._replace(args=args, kwargs={name: moved(each, plan) for name, each in plan.kwargs.items()}))
+        return work(plan.with_each(lambda each: each.to(plan.device) if isinstance(each, torch.Tensor) else each))
 
     return run_again(found.root, found.args, found.kwargs, on_device)

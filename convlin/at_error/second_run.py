@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 if TYPE_CHECKING:
     import torch
-    from torch import nn
+    from torch import Tensor, nn
 
     from convlin.inputs import Plan
     from convlin.summary import Summary
@@ -101,31 +101,6 @@ def _is_importing(frame: FrameType | None) -> bool:
     return False
 
 
-class Copies:
-    """Copies of the tensors in nested arguments, so that a ``forward`` that writes into its input writes elsewhere."""
-
-    def __init__(self, device: torch.device) -> None:
-        self._device = device
-        self._values = 0
-
-    def of(self, value: Any) -> Any:
-        """The same value with every tensor in lists, tuples and dicts copied; of a meta tensor the shape alone."""
-        import torch
-
-        if isinstance(value, torch.Tensor):
-            if self._device.type == "meta":
-                return value.detach().to(self._device)
-            self._values += value.numel()
-            if self._values > _MOST_VALUES:
-                raise TooSlowError
-            return value.detach().clone()
-        if isinstance(value, dict) and type(value) is dict:
-            return {key: self.of(each) for key, each in value.items()}
-        if type(value) in (list, tuple):
-            return type(value)(map(self.of, value))
-        return value
-
-
 def run_again(root: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], work: Callable[[Plan], T]) -> T:
     """What ``work`` finds in a call with these arguments; on the meta device where it takes too long.
 
@@ -135,10 +110,22 @@ def run_again(root: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], wo
     import torch
 
     from convlin.inputs import Plan, model_device
+    from convlin.tensors import map_tensors
 
     def plan_on(device: torch.device) -> Plan:
-        copied = Copies(device)
-        return Plan(copied.of(args), copied.of(kwargs), 1, device)
+        """With copies of the tensors, so that a ``forward`` that writes into its input writes elsewhere."""
+        values = 0
+
+        def copied(tensor: Tensor) -> Tensor:
+            nonlocal values
+            if device.type == "meta":
+                return tensor.detach().to(device)
+            values += tensor.numel()
+            if values > _MOST_VALUES:
+                raise TooSlowError
+            return tensor.detach().clone()
+
+        return Plan(map_tensors(args, copied), map_tensors(kwargs, copied), 1, device)
 
     budget = _budget()
     if id(root) not in budget.slow:

@@ -260,8 +260,7 @@ def _as_dict(result: Result) -> dict[str, Any]:
                 "required": _plain(problem.required),
                 "message": problem.message,
                 "fix": problem.fix,
-                "file": problem.where.file if problem.where else None,
-                "line": problem.where.line if problem.where else None,
+                **_file_and_line(problem.where),
             }
             for problem in result.problems
         ],
@@ -273,14 +272,17 @@ def _as_dict(result: Result) -> dict[str, Any]:
                 "path": change.path,
                 "before": change.before,
                 "now": change.now,
-                "file": result.places[change.path].file if change.path in result.places else None,
-                "line": result.places[change.path].line if change.path in result.places else None,
+                **_file_and_line(result.places.get(change.path)),
             }
             for change in result.changes
         ],
         "usage_error": result.usage or None,
         "raised": result.raised or None,
     }
+
+
+def _file_and_line(where: Location | None) -> dict[str, Any]:
+    return where._asdict() if where is not None else {"file": None, "line": None}
 
 
 def _plain(value: Any) -> Any:

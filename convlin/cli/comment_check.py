@@ -41,16 +41,10 @@ def as_dict(checked: Checked) -> dict[str, Any]:
     return {
         "true": checked.true,
         "stale": [
-            {
-                "file": each.where.file,
-                "line": each.where.line,
-                "comment": each.comment,
-                "why": each.why,
-                "right": each.right,
-            }
+            {**each.where._asdict(), "comment": each.comment, "why": each.why, "right": each.right}
             for each in checked.stale
         ],
-        "unseen": [{"file": where.file, "line": where.line} for where in checked.unseen],
+        "unseen": [where._asdict() for where in checked.unseen],
     }
 
 

@@ -126,7 +126,7 @@ def _forward_arguments(job: Job) -> dict[str, Any] | None:
 
 def configured(start: Path) -> list[Job]:
     """The models under ``[tool.convlin]`` of the nearest ``pyproject.toml``, from ``start`` upwards."""
-    path = next((folder / "pyproject.toml" for folder in (start, *start.parents) if _is_file(folder)), None)
+    path = next(filter(Path.is_file, (folder / "pyproject.toml" for folder in (start, *start.parents))), None)
     if path is None:
         raise InputError("no model was given, and there is no pyproject.toml: write convlin check net.py:Net 3,32,32")
     try:
@@ -151,10 +151,6 @@ def _flag(value: Any, place: str) -> bool:
     if not isinstance(value, bool):
         raise InputError(f"{place} = {value!r} should be true or false")
     return value
-
-
-def _is_file(folder: Path) -> bool:
-    return (folder / "pyproject.toml").is_file()
 
 
 def _job(entry: Any, place: str, base: Path, *, comments: bool) -> Job:

@@ -10,7 +10,7 @@ from convlin.search.checked_sizes import Taken
 from convlin.search.fitting import fitting_inputs, inputs_that_meet
 from convlin.search.joining import joining_inputs
 from convlin.search.largest import largest_input
-from convlin.search.resized import Resized, Spatial
+from convlin.search.resized import Form, Resized, Spatial, form_of
 from convlin.search.ways import Ends
 from convlin.trace.recording import Finding, Recording
 
@@ -20,7 +20,8 @@ def claims_about(recording: Recording, finding: Finding, model: Resized) -> tupl
     misfit = finding.misfit
     if misfit.kind == "in_features":
         fits = fitting_inputs(model, recording, finding)
-        return (_fits(f"in_features={misfit.declared} is right for", fits),) if fits is not None else ()
+        what = f"in_features={misfit.declared}"
+        return (fitting(what, model.given or fits.smallest, fits),) if fits is not None else ()
     if misfit.kind == "num_embeddings" and misfit.note != "negative":
         return _enough(finding, model)
     if misfit.kind == "operands":
@@ -40,7 +41,7 @@ def _enough(finding: Finding, model: Resized) -> tuple[Claim, ...]:
             continue
         told = each.whole(largest)
         if each.is_right(largest):
-            return (_largest(told),)
+            return (_largest(told, form_of(each.given or largest, largest)),)
         enough = f"{finding.misfit.kind}={finding.misfit.declared} is enough for {_inputs(told)} at most"
         return (Claim(ClaimKind.FITS, enough, Evidence.RUN, (told,)),)
     return ()
@@ -56,7 +57,7 @@ def _meeting(recording: Recording, finding: Finding, model: Resized) -> tuple[Cl
             return (Claim(ClaimKind.JOINS, f"with {_inputs(*told)} they go together", Evidence.RUN, tuple(told)),)
         less = tuple(size - 1 for size in met.smallest)
         if min(less) > 0 and each.is_right(less) and not any(map(each.is_right, _beyond(met.largest))):
-            return (_largest(told.largest),)
+            return (_largest(told.largest, form_of(each.given or met.largest, met.largest)),)
         passes = "passes" if met.smallest == met.largest else "pass"
         return (Claim(ClaimKind.PASSES, f"{_inputs(*told)} {passes}", Evidence.RUN, tuple(told)),)
     return ()
@@ -67,9 +68,9 @@ def _beyond(size: Spatial) -> list[Spatial]:
     return [tuple(each + step for each in size) for step in (1, 2)]
 
 
-def _largest(size: Spatial) -> Claim:
+def _largest(size: Spatial, form: Form) -> Claim:
     told = f"of length {times(size)}" if len(size) == 1 else times(size)
-    return Claim(ClaimKind.LARGEST, f"the largest input that passes is {told}", Evidence.RUN, (size,))
+    return Claim(ClaimKind.LARGEST, f"the largest {form.of('input')} that passes is {told}", Evidence.RUN, (size,))
 
 
 def _inputs(*ends: Spatial) -> str:
@@ -79,10 +80,22 @@ def _inputs(*ends: Spatial) -> str:
     return f"{'inputs' if len(told) > 1 else 'an input'} of{length} {' to '.join(told)}"
 
 
-def _fits(what: str, ends: Ends) -> Claim:
-    of = "an input of length" if len(ends.smallest) == 1 else "an input of"
+def fitting(what: str, start: Spatial, ends: Ends) -> Claim:
+    """For which inputs something is right as it is; of several axes it is said which inputs were tried.
+
+    >>> fitting("fc", (32, 32), Ends((53, 53), (60, 60))).text
+    'fc is right for a square input of 53×53 to 60×60'
+    >>> fitting("fc", (40, 80), Ends((40, 85), (40, 92))).text
+    'fc is right for an input of 40×85 to 40×92'
+    >>> fitting("fc", (20, 40), Ends((40, 80), (44, 88))).text
+    'fc is right for an input of 40×80 to 44×88, in these proportions'
+    """
+    form, length = form_of(start, *ends), " length" if len(start) == 1 else ""
+    several = ends.smallest != ends.largest
+    an = f"a {form.before}" if form.before and several else "an "
+    behind = f",{form.behind}" if several and "…" not in form.behind and form.behind else ""
     span = " to ".join(dict.fromkeys(map(times, ends)))
-    return Claim(ClaimKind.FITS, f"{what} {of} {span}", Evidence.RUN, tuple(ends))
+    return Claim(ClaimKind.FITS, f"{what} is right for {an}input of{length} {span}{behind}", Evidence.RUN, tuple(ends))
 
 
 def _joining(model: Resized, finding: Finding) -> tuple[Claim, ...]:
@@ -110,6 +123,8 @@ def claims_of(taken: Taken) -> tuple[Claim, ...]:
     'the model takes an input of 32×32, and neither 31×31 nor 33×33'
     >>> in_a_line(claims_of(Taken(((64,),), refused=((63,),), end="smallest")))
     'the smallest input that the model takes is 64'
+    >>> in_a_line(claims_of(Taken(((50, 50),), refused=((49, 49),), end="smallest")))
+    'the smallest square input that the model takes is 50×50'
     >>> in_a_line(claims_of(Taken(((48, 48), (64, 64)), 16, is_right=False)))
     'inputs of 48×48 and 64×64 get past this: multiples of 16'
     """
@@ -118,7 +133,8 @@ def claims_of(taken: Taken) -> tuple[Claim, ...]:
     if taken.end:
         which = "that the model takes" if right else "that gets past this"
         kind = ClaimKind(taken.end) if right else ClaimKind.JOINS
-        return (Claim(kind, f"the {taken.end} input {which} is {sizes}", Evidence.RUN, taken.sizes),)
+        noun = form_of(taken.sizes[0], *taken.sizes).of("input")
+        return (Claim(kind, f"the {taken.end} {noun} {which} is {sizes}", Evidence.RUN, taken.sizes),)
     told = f"the model takes {inputs}" if right else f"{inputs} {'get' if several else 'gets'} past this"
     refused = list(map(times, taken.refused))
     if taken.multiple is None and refused:

@@ -12,7 +12,7 @@ from torch import nn
 from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code
 from convlin.module_tree import module_at, walk
-from convlin.records import Edit, Location
+from convlin.records import Edit, Location, Source, SourceKind
 from convlin.search.numbers import flattened_map
 from convlin.source.products import as_product
 from convlin.trace.recording import Finding, Recording, Written
@@ -33,6 +33,8 @@ class Correction(NamedTuple):
     """The same as edits of the user's files, where they are beyond doubt."""
     unfixed: str = ""
     """Why there are none."""
+    told: str = ""
+    """What else is to be said: another layer asks for another number there."""
 
 
 def _corrected(where: Location | None, rewrite: Rewrite | None, advice: str | None) -> Correction:
@@ -88,8 +90,53 @@ class Lines:
     def correction(self, finding: Finding, said: Said) -> Correction:
         """The line to change and what to write there."""
         found = self._correction(finding, said)
+        if self._asked_twice.get(finding.path):
+            found = found._replace(text=None, edits=(), told=self._asked_twice[finding.path])
         instead = self._undecided.get(finding.path) if finding.layer else None
         return found if instead is None else found._replace(edits=(), unfixed=f"{instead} may have been meant")
+
+    @cached_property
+    def _asked_twice(self) -> dict[str, str]:
+        """By path the layers for which no number is told, since one argument is that of another layer, too, and why.
+
+        Where the one layer leads to the other, what reaches that is made with the number as it is now.
+        """
+        asked: dict[tuple[Any, ...], list[Finding]] = {}
+        for finding in self._recording.findings:
+            changes = self._wanted.get(finding.path, {})
+            site = self._site(finding.path) if finding.layer and len(changes) == 1 and len(self._wanted) > 1 else None
+            number = site.number(changes) if site is not None else None
+            if number is not None and set(changes) == set(finding.misfit.changes):
+                asked.setdefault(number, []).append(finding)
+        told: dict[str, str] = {}
+        for findings in asked.values():
+            first, *others = findings
+            apart = [each for each in others if self._number(each) != self._number(first)]
+            for each in apart:
+                if self._leads_to(first, each):
+                    told[each.path] = f"{first.path} has the same number, which is to be {self._number(first)}"
+                else:
+                    needs = f"{first.path} needs {self._number(first)}, {each.path} {self._number(each)}"
+                    told[first.path] = told[each.path] = f"one number is given to both, and none fits: {needs}"
+        return told
+
+    def _number(self, finding: Finding) -> str:
+        return next(iter(self._wanted[finding.path].values()))
+
+    def _leads_to(self, first: Finding, other: Finding) -> bool:
+        """Whether what reaches a layer comes, among others, from another one."""
+        made = self._recording.calls
+        left, seen = [*made[other.call].sources], set[Source]()
+        while left:
+            source = left.pop()
+            if not source.is_made or source in seen:
+                continue
+            seen.add(source)
+            if source.kind is SourceKind.CALL and made[source.number].path == first.path:
+                return True
+            of_join = source.kind is SourceKind.JOIN
+            left += self._recording.joins[source.number].sources if of_join else made[source.number].sources
+        return False
 
     @cached_property
     def _undecided(self) -> dict[str, str]:

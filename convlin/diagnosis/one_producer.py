@@ -46,8 +46,10 @@ def with_one_producer(recording: Recording, model: nn.Module, mode: str, retry: 
 
     A sum of two sizes, one of which a layer behind it declares, is told itself, with the layer that should give it.
     """
-    if not recording.findings or any(each.misfit.note == "permute" for each in recording.findings):
+    if not recording.findings:
         return recording
+    if any(each.misfit.note == "permute" for each in recording.findings):
+        return _with_givers(recording, model, mode, retry)
     asked: dict[_Change, list[Finding]] = {}
     calls: dict[_Change, int] = {}
     for finding in recording.findings:
@@ -69,7 +71,8 @@ def with_one_producer(recording: Recording, model: nn.Module, mode: str, retry: 
 
 
 def _with_givers(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
-    """The sums that a layer behind decides, each with the layer that should give its size."""
+    """The findings with the layer in front that should give another size: of sums that a layer behind decides, of
+    channels that are shuffled, and of a Linear whose output is made into something."""
     told: list[Finding] = []
     for finding in with_what_follows(recording):
         _, size = finding.misfit.detail.get("behind", ("", None))
@@ -80,8 +83,40 @@ def _with_givers(recording: Recording, model: nn.Module, mode: str, retry: Retry
                     misfit = finding.misfit._replace(detail={**finding.misfit.detail, "giving": giving})
                     finding = finding._replace(misfit=misfit)
                     break
+        else:
+            gives = tuple(
+                (change.path, change.size)
+                for change in _giving(recording, finding)
+                if _run_with(recording, model, mode, retry, change, [finding]) is not None
+            )
+            if gives:
+                detail = {**finding.misfit.detail, "gives": gives}
+                finding = finding._replace(misfit=finding.misfit._replace(detail=detail))
         told.append(finding)
     return replace(recording, findings=told)
+
+
+def _giving(recording: Recording, finding: Finding) -> Iterator[_Change]:
+    """Other sizes that the layer in front could give where its own cannot be taken."""
+    misfit = finding.misfit
+    if misfit.note == "pixel_shuffle":
+        channels, squared = misfit.required, misfit.declared
+        _, taken = misfit.detail.get("behind", ("", 0))
+        near = [taken * squared] if taken else [channels // squared * squared, channels + -channels % squared]
+        found = _maker(recording, finding.source, channels) if type(channels) is int else None
+        if found is not None:
+            yield from (_Change(recording.calls[found[0]].path, found[1], size) for size in near if size)
+        return
+    source = finding.source
+    if misfit.kind not in ("reshape", "batch") or source.kind is not SourceKind.CALL:
+        return
+    module, call = recording.modules[source.number], recording.calls[source.number]
+    wanted = misfit.detail.get("product", misfit.declared)
+    if isinstance(module, nn.Linear) and type(wanted) is int and type(misfit.required) is int and misfit.required:
+        # Of what it gives at every step of a sequence, too, each has as many features.
+        size, rest = divmod(module.out_features * wanted, misfit.required)
+        if size and not rest:
+            yield _Change(call.path, "out_features", size)
 
 
 class _Proved(NamedTuple):

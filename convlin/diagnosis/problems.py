@@ -142,12 +142,13 @@ def _changes(finding: Finding, said: Said) -> dict[str, str]:
 
 def _problem(finding: Finding, said: Said, found: Correction) -> Problem:
     misfit = finding.misfit
+    told = f"\n{found.told}" if found.told else ""
     return Problem(
         kind=misfit.kind,
         path=finding.path,
         declared=misfit.declared,
         required=misfit.required,
-        message=said.message,
+        message=f"{said.message}{told}",
         fix=found.text,
         where=found.where,
         call=finding.call,

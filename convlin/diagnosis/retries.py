@@ -60,9 +60,10 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
 
 
 def with_integers(plan: Plan, recording: Recording) -> Plan | None:
-    """The plan with integer dummies where one was used as an index."""
+    """The plan with integer dummies where one was used as an index, unless the caller asked for its dtype."""
     failure = recording.failure
-    floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point}
+    asked = plan.floats_asked()
+    floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point} - asked
     if not floating:
         return None
     if failure is None or not failure.refused:
@@ -74,23 +75,24 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
         ]
         if not told:
             return None
-        order = _places(plan)
+        order = places_of_tensors(plan)
         # Each input by itself: a model of words and features takes one of either kind.
         reached = {
             order[finding.source.number]
             for finding in told
             if finding.source.kind is SourceKind.INPUT and finding.source.number < len(order)
         }
-        return plan.with_dtype(frozenset(reached & floating or floating), torch.long)
+        places = frozenset(reached & floating or (frozenset() if reached & asked else floating))
+        return plan.with_dtype(places, torch.long) if places else None
     if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.call)):
         return None
     if any(info.dtype.startswith(("int", "uint")) for info in failure.inputs):  # the index is one, and out of range
         return None
-    places = failure.dummy_places & floating or floating
-    return plan.with_dtype(frozenset(places), torch.long)
+    places = frozenset(failure.dummy_places & floating or (frozenset() if failure.dummy_places & asked else floating))
+    return plan.with_dtype(places, torch.long) if places else None
 
 
-def _places(plan: Plan) -> list[str]:
+def places_of_tensors(plan: Plan) -> list[str]:
     """The place of every tensor that goes into the model, in the order of the sources; "" for one that was given."""
     given = (*plan.args, *plan.kwargs.values())
     return [place for value in given for place in ([value.place] if isinstance(value, Dummy) else [""] * _count(value))]

@@ -13,7 +13,7 @@ from torch import nn
 from convlin._util.code_objects import nested
 from convlin._util.quiet import quiet
 from convlin.module_tree import modules_of
-from convlin.records import Edit
+from convlin.records import Edit, Location
 from convlin.source import apply
 from convlin.source.text import SourceText, read
 
@@ -60,6 +60,12 @@ def in_place(found: Sequence[Method]) -> Iterator[None]:
     finally:
         for method in found:
             del method.owner.__dict__[method.name]
+
+
+def runs_line(module: nn.Module, where: Location) -> bool:
+    """Whether a line stands in a method that a call on ``module`` runs."""
+    spans = (_lines(function.__code__) for function in _written_in(where.file, module).values())
+    return any(first <= where.line <= last for first, last in spans)
 
 
 def _methods_of(source: SourceText, data: bytes, edits: Sequence[Edit], modules: Sequence[nn.Module]) -> list[Method]:

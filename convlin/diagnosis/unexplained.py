@@ -6,20 +6,25 @@ Too small an input, something that the meta device cannot do, or PyTorch's own w
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from operator import lt
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import torch
 from torch import nn
 
-from convlin.diagnosis.claims import claims_of, in_a_line
+from convlin.diagnosis.claims import claims_of, fitting, in_a_line
 from convlin.diagnosis.messages import first_line, quotation, times
 from convlin.inputs import Plan, model_device
+from convlin.layers import rule_for
+from convlin.module_tree import sharing
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
 from convlin.records import Claim, ClaimKind, Evidence, Location, Problem, Shape, SourceKind
 from convlin.search.checked_sizes import sizes_taken
-from convlin.search.resized import Resized, Spatial
+from convlin.search.resized import Resized, Spatial, form_of
 from convlin.search.smallest import Smallest, smallest_input
+from convlin.search.ways import Ends
 from convlin.trace.call_sites import raising_line
 from convlin.trace.einops_errors import is_of_einops
 from convlin.trace.recording import Failure, Recording
@@ -60,6 +65,10 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
         )
         advice = f"pass output_size={tuple(shape[2:])}, the size that {pool} was given"
         return Problem("error", failure.path, message=message, fix=advice, where=where, call=call)
+    parted = _parted(recording, failure, model)
+    if parted:
+        message = f"{what} stopped the pass; {arrived} arrived\n{parted}\n{said}"
+        return Problem("error", failure.path, message=message, where=where, call=call)
     sizes = Resized(model, plan, mode)
     smallest = smallest_input(sizes, recording)
     if smallest is not None and any(map(lt, smallest.given, smallest.required)):
@@ -76,8 +85,55 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     if claims:
         message = f"{message}\n{in_a_line(claims)}"
     # Some functions ask for more there: another dtype, another layout.
-    fix = _with_values(model) if on_meta else None
+    fix = _with_values(model) if on_meta else _as_integers(failure, plan)
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call, claims=claims)
+
+
+def _parted(recording: Recording, failure: Failure, model: nn.Module) -> str:
+    """That a layer shares its weight with another one of other sizes, which it was not made for; empty where not."""
+    module = recording.modules[failure.call] if failure.call >= 0 else None
+    for nodes in sharing(model):
+        own = next((node for node in nodes if node.module is module), None)
+        if own is None or own.module.weight is None or not _has_other_sizes(own.module):
+            continue
+        weight = own.module.weight
+        others = [
+            node for node in nodes if node.module is not module and node.module._parameters.get("weight") is weight
+        ]
+        if others and isinstance(weight, torch.Tensor):
+            names = " and ".join(f"{node.path}.weight" for node in (own, *others))
+            declared = ", ".join(f"{node.path} declares {_declared(node.module)}" for node in (own, *others))
+            return f"{names} are one, of {times(tuple(weight.shape))}: {declared}"
+    return ""
+
+
+def _of_weights(module: nn.Module) -> Mapping[str, Any]:
+    """The sizes that a layer should declare to go with its weights; empty where no rule tells."""
+    rule = rule_for(type(module))
+    shapes = {name: tuple(each.shape) for name, each in module._parameters.items() if each is not None}
+    return {} if rule.from_weights is None else rule.from_weights(module, shapes)
+
+
+def _has_other_sizes(module: nn.Module) -> bool:
+    return any(getattr(module, name, size) != size for name, size in _of_weights(module).items())
+
+
+def _declared(module: nn.Module) -> str:
+    return " and ".join(f"{name}={getattr(module, name)}" for name in _of_weights(module))
+
+
+def _as_integers(failure: Failure, plan: Plan) -> str | None:
+    """What to write where a function takes indices, and the caller asked for an input of floats."""
+    asked, dummies = plan.floats_asked(), [*plan.dummies()]
+    if not OPS.called(failure.function).indexes or not asked or any("int" in each.dtype for each in failure.inputs):
+        return None
+    places = failure.dummy_places & asked
+    if not places and len(dummies) > 1:  # something made of one of them
+        return "x = x.long()"
+    kinds = [torch.long if each.place in places or len(dummies) == 1 else each.dtype for each in dummies]
+    if len(dummies) == 1:
+        return f"dtypes={kinds[0]}, or x.long() there"
+    return f"dtypes=[{', '.join(map(str, kinds))}], or x.long() there" if len(dummies) == len(plan.args) else None
 
 
 def _is_about_sizes(failure: Failure) -> bool:
@@ -109,12 +165,12 @@ def _from_where_on(smallest: Smallest) -> tuple[str, tuple[Claim, ...]]:
     works = run(ClaimKind.SMALLEST, f"the smallest input that works is {required}", smallest.required)
     if smallest.fits is not None:
         path, largest = smallest.fits
-        several = largest != smallest.required
+        several, form = largest != smallest.required, form_of(smallest.start, smallest.required, largest)
         if not smallest.is_right:
-            span = f"{required} to {times(largest)}" if several else required
-            ends = (smallest.required, largest)
-            fits = Claim(ClaimKind.FITS, f"{path} is right for an input of {span}", Evidence.RUN, ends)
+            fits = fitting(path, smallest.start, Ends(smallest.required, largest))
             return fits.text, (fits,)
+        which = f"the smallest {form.of('input')} that works" if several else f"the {form.of('input')} that works"
+        works = run(ClaimKind.SMALLEST, f"{which} is {required}", smallest.required)
         most = (run(ClaimKind.LARGEST, f"the largest {times(largest)}", largest),) if several else ()
         return f"{', '.join(each.text for each in (works, *most))}: {path} expects that size", (works, *most)
     if not smallest.is_right:

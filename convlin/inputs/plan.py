@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
@@ -17,6 +17,8 @@ class Dummy:
     """``[0]`` for the first positional argument, the name for a keyword."""
     shape: tuple[int | str, ...]
     dtype: torch.dtype
+    dtype_asked: bool = False
+    """The caller named the dtype: it is kept, whatever the model makes of it."""
 
     def sized(self, batch_size: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The whole shape, batch first, letters replaced by ``sizes``."""
@@ -49,16 +51,22 @@ class Plan(NamedTuple):
         """Whether convlin puts the batch in front of an input's shape."""
         return any(True for _ in self.dummies())
 
+    def with_each(self, change: Callable[[Any], Any]) -> Plan:
+        """The same plan with every argument changed."""
+        kwargs = {name: change(value) for name, value in self.kwargs.items()}
+        return self._replace(args=tuple(map(change, self.args)), kwargs=kwargs)
+
+    def floats_asked(self) -> frozenset[str]:
+        """The places of the dummies for which the caller named a floating dtype."""
+        return frozenset(each.place for each in self.dummies() if each.dtype_asked and each.dtype.is_floating_point)
+
     def with_dtype(self, places: frozenset[str], dtype: torch.dtype) -> Plan:
         """The same plan with the dummies at ``places`` made of ``dtype``."""
 
         def change(value: Any) -> Any:
             return replace(value, dtype=dtype) if isinstance(value, Dummy) and value.place in places else value
 
-        return self._replace(
-            args=tuple(change(value) for value in self.args),
-            kwargs={name: change(value) for name, value in self.kwargs.items()},
-        )
+        return self.with_each(change)
 
     def with_batch_taken_out(self) -> Plan | None:
         """The same plan with the first size of every shape as the batch; None where it cannot be one.
@@ -75,11 +83,7 @@ class Plan(NamedTuple):
         def shorter(value: Any) -> Any:
             return replace(value, shape=value.shape[1:]) if isinstance(value, Dummy) else value
 
-        return self._replace(
-            args=tuple(shorter(value) for value in self.args),
-            kwargs={name: shorter(value) for name, value in self.kwargs.items()},
-            batch_size=first.pop(),
-        )
+        return self.with_each(shorter)._replace(batch_size=first.pop())
 
     def make(self, sizes: Mapping[str, int] | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with every dummy made: ``(args, kwargs)``."""

@@ -78,7 +78,7 @@ def read_inputs(
     for place, value in slots.items():
         if _is_shape(value):
             by_name = torch.long if names.get(place, place) in INDEX_NAMES else dtype
-            plan[place] = Dummy(place, _read_shape(value), wanted.get(place, by_name))
+            plan[place] = Dummy(place, _read_shape(value), wanted.get(place, by_name), dtype_asked=place in wanted)
         else:
             plan[place] = _on_device(value, at if device is not None else None)
     keyword_values = {name: plan[name] for name in keywords} | {
@@ -242,13 +242,9 @@ def _on_device(value: Any, device: torch.device | None) -> Any:
     """Tensors on ``device``, in nested lists, tuples and dicts; the rest as it is."""
     if device is None:
         return value
-    if isinstance(value, Tensor):
-        return value.to(device)
-    if isinstance(value, dict) and type(value) is dict:
-        return {key: _on_device(item, device) for key, item in value.items()}
-    if type(value) is list or type(value) is tuple:
-        return type(value)(_on_device(item, device) for item in value)
-    return value
+    from convlin.tensors import map_tensors
+
+    return map_tensors(value, lambda tensor: tensor.to(device))
 
 
 def _is_numpy(value: object) -> bool:

@@ -142,7 +142,8 @@ def _with_rank(tensor: Tensor, module: ConvNd, arrival: Arrival) -> tuple[Tensor
     rank, spatial, channels = tensor.dim(), len(module.kernel_size), module.in_channels
     if rank > spatial + 2:
         note = "batch_in_shape" if arrival.is_model_input and arrival.batch_added else "rank"
-        misfit = Misfit("structure", spatial + 2, rank, note, {"shape": tuple(tensor.shape)})
+        detail = {"shape": tuple(tensor.shape), "batch_added": arrival.batch_added}
+        misfit = Misfit("structure", spatial + 2, rank, note, detail)
         return tensor.flatten(0, rank - spatial - 2), (misfit,)
     if rank == 2 and tensor.shape[1] == channels > 1 and tensor.shape[0] != channels and _takes_one_cell(module):
         # A vector for each sample: what is missing is the size of the image, not the channels.

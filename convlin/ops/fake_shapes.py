@@ -16,7 +16,7 @@ from torch.overrides import TorchFunctionMode
 
 from convlin.ops.ceil_pools import ceil_pool_sizes
 from convlin.ops.names import op_of, sizes_asked
-from convlin.ops.op import InLetters
+from convlin.ops.op import InLetters, Op
 
 
 class KnownSizes(TorchFunctionMode):
@@ -29,7 +29,7 @@ class KnownSizes(TorchFunctionMode):
         op = op_of(func)
         way = op.in_letters
         # With gradients a result is more than its size: it leads back to what it was made of.
-        if way in _MADE and not torch.is_grad_enabled():
+        if way in _MADE and not torch.is_grad_enabled() and _has_its_rank(op, args):
             try:
                 known = _MADE[way](*args, **kwargs)
             except TypeError:  # other arguments than the rule knows
@@ -41,6 +41,11 @@ class KnownSizes(TorchFunctionMode):
         if sizes is None:
             return made
         return tuple(_with_sizes(each, sizes) for each in made) if type(made) is tuple else _with_sizes(made, sizes)
+
+
+def _has_its_rank(op: Op, args: tuple[Any, ...]) -> bool:
+    """Whether ``conv2d``, say, is given a map and its batch; a function of any rank is given what it takes."""
+    return not op.spatial_dims or (bool(args) and isinstance(args[0], Tensor) and args[0].dim() == op.spatial_dims + 2)
 
 
 def _activated(

@@ -85,7 +85,7 @@ class _Folder:
             row.inputs, row.outputs,
             tuple([(info.name, info.shape, info.dtype, info.trainable) for _, info in row.owned]),
             row.named and (row.named.name, row.named.shape, row.named.dtype, row.named.alias_of is None),
-            str(row.memory), str(row.flops),
+            row.memory, row.flops,
             tuple(map(self._alike.number, row.calls[: row.links])),
         )  # fmt: skip
 

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Any
 
 from convlin._util.gc_pause import paused
-from convlin.records import Call, ModuleInfo, ParameterSums, Report, Size, TensorInfo, sums
+from convlin.records import Call, ModuleInfo, ParameterSums, Report, TensorInfo, sums
 from convlin.render.batch import Samples
 from convlin.render.chains import chained
 from convlin.render.fold import ENOUGH, LONG, fold
@@ -180,16 +180,12 @@ class _Grouper:
             head.inputs, head.outputs = self._finished.tensors(self._report.calls[block.calls[0]])
         head.params = sum([row.params or 0 for row in counted])
         head.trainable = sum([row.trainable for row in counted])
-        head.memory = _sum([row.memory for row in counted]) or 0
-        head.flops = _sum([row.flops for row in counted if row.flops is not None])
+        head.memory = sum([row.memory for row in counted])
+        flops = [row.flops for row in counted if row.flops is not None]
+        head.flops = sum(flops) if flops else None
         self._rows.insert(place, head)
 
 
 def _is_transparent(block: Block, groups: tuple[int, ...]) -> bool:
     """The model itself is the table, and a container of one other thing adds nothing: their heads would only indent."""
     return (not block.path and not groups) or (len(block.children) == 1 and block.count == 1 and not block.own)
-
-
-def _sum(amounts: list[Size]) -> Size | None:
-    """The amounts together; None without any."""
-    return sum(amounts[1:], amounts[0]) if amounts else None

@@ -176,7 +176,7 @@ def totals(made: Table) -> str:
             second.append(f"estimated total {words.memory(memory.total)}")
         flops = [row.flops for row in made.rows if row.flops is not None and row.kind != "group"]
         if made.options.needs_flops and flops:
-            amount = sum(flops[1:], flops[0])
+            amount = sum(flops)
             second.append(f"FLOPs {words.count(amount)}")
             second.append(f"mult-adds {words.count(amount // 2)}")
         found.append("   ".join(second))

@@ -55,7 +55,7 @@ def _taken(model: Resized, error: BaseException, takes: Callable[[Resized, Spati
     taken = _multiples(given, numbers, takes_cheaply) or _near(given, numbers, takes_cheaply)
     if taken is None or not all(takes(model, size) for size in taken.sizes):
         return None
-    if any(takes(model, size) for size in taken.refused):
+    if any(takes(model, size) for size in taken.refused) or any(map(model.is_by_batch, taken.sizes)):
         return None
     return replace(taken, is_right=takes is Resized.is_right)
 

@@ -93,5 +93,5 @@ def _ends(model: Resized, number: Number, ways: Iterable[Way]) -> Ends | None:
         ends = ends_on(way, needed, number.wanted, number.now)
         if ends is not None:
             right = all(number.read(model.record(size)) == number.wanted for size in set(ends))
-            return ends if right else None
+            return ends if right and not any(map(model.is_by_batch, set(ends))) else None
     return None

@@ -27,7 +27,8 @@ def joining_inputs(model: Resized, finding: Finding) -> tuple[int | None, tuple[
         sizes = list(sizes)
         if any(prod(size) > LARGEST for size in sizes):
             return False
-        return all(map(model.on_meta.runs, sizes)) and all(map(model.runs, sizes))
+        passes = all(map(model.on_meta.runs, sizes)) and all(map(model.runs, sizes))
+        return passes and not any(map(model.is_by_batch, sizes))
 
     def pass_as_they_are(sizes: Iterable[Spatial]) -> bool:
         return all(map(model.is_right, sizes))

@@ -33,4 +33,5 @@ def largest_input(model: Resized, finding: Finding) -> Spatial | None:
     while taken and refused - taken > 1:
         middle = (taken + refused) // 2
         taken, refused = (taken, middle) if lacks(middle) else (middle, refused)
-    return in_proportion(given, taken) if taken else None
+    largest = in_proportion(given, taken) if taken else None
+    return None if largest is None or model.is_by_batch(largest) else largest

@@ -5,7 +5,8 @@ from __future__ import annotations
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -119,6 +120,27 @@ class Resized:
         there = self.record(size)
         return there.failure is None and not any(found.misfit.kind == "operands" for found in there.findings)
 
+    def is_by_batch(self, size: Spatial) -> bool:
+        """Whether a pass at ``size`` is as right as it is by chance alone, since the batch is as large.
+
+        With another batch more is wrong there.
+        """
+        batch = self._batch
+        if batch is None or batch not in size or self.given is None or batch in self.given:
+            return False
+        other = next(number for number in count(batch + 1) if number not in (*size, *self.given))
+        one, another = self.record(size), replace(self, plan=_with_batch(self.plan, batch, other)).record(size)
+        return (another.failure is not None) != (one.failure is not None) or not _wrong(another) <= _wrong(one)
+
+    @property
+    def _batch(self) -> int | None:
+        """How many samples the input has; None where that is not known."""
+        if self.plan.adds_batch:
+            return self.plan.batch_size if isinstance(self.plan.batch_size, int) else None
+        values = (*self.plan.args, *self.plan.kwargs.values())
+        rows = {value.shape[0] for value in values if isinstance(value, Tensor) and not value.is_nested and value.dim()}
+        return int(rows.pop()) if len(rows) == 1 else None
+
     def ends(self, size: Spatial) -> bool:
         """Whether a pass at ``size`` comes to its end, whatever is wrong on the way."""
         return self.record(size).failure is None
@@ -127,6 +149,26 @@ class Resized:
         """Whether the model takes ``size`` with nothing wrong."""
         there = self.record(size)
         return there.failure is None and not there.findings
+
+
+def _wrong(recording: Recording) -> frozenset[tuple[Any, ...]]:
+    """What is wrong in a pass, and where."""
+    return frozenset((each.misfit.kind, each.misfit.note, each.path, each.where) for each in recording.findings)
+
+
+def _with_batch(plan: Plan, batch: int, other: int) -> Plan:
+    """The plan with as many samples as ``other``, in tensors that are given, too."""
+
+    def change(value: Any) -> Any:
+        if not isinstance(value, Tensor) or value.is_nested or value.shape[:1] != (batch,):
+            return value
+        return torch.zeros((other, *value.shape[1:]), dtype=value.dtype, device=value.device)
+
+    return plan._replace(
+        args=tuple(map(change, plan.args)),
+        kwargs={name: change(value) for name, value in plan.kwargs.items()},
+        batch_size=other,
+    )
 
 
 def _length(value: Any) -> Spatial | None:
@@ -151,6 +193,39 @@ def in_proportion(given: Spatial, side: int) -> Spatial:
     (16, 24)
     """
     return tuple(max(1, round(size * side / given[0])) for size in given)
+
+
+class Form(NamedTuple):
+    """Which inputs were tried, in words around the noun: ``square inputs``, ``inputs of 40×…``."""
+
+    before: str = ""
+    behind: str = ""
+
+    def of(self, noun: str) -> str:
+        """The noun with what was tried.
+
+        >>> Form("square ").of("input"), Form("", " of 40×…").of("input")
+        ('square input', 'input of 40×…')
+        """
+        return f"{self.before}{noun}{self.behind}"
+
+
+def form_of(start: Spatial, *sizes: Spatial) -> Form:
+    """Which inputs sizes stand for that were found on the way from ``start``: others were not tried.
+
+    >>> [form_of(*sizes).of("input") for sizes in (((32,), (64,)), ((32, 32), (53, 53), (60, 60)))]
+    ['input', 'square input']
+    >>> [form_of(*sizes).of("input") for sizes in (((40, 80), (40, 85)), ((20, 40), (53, 106)))]
+    ['input of 40×…', 'input in these proportions']
+    """
+    if len(start) == 1:
+        return Form()
+    if all(len(set(size)) == 1 for size in sizes):
+        return Form({2: "square ", 3: "cubic "}.get(len(start), ""))
+    moved = [axis for axis in range(len(start)) if any(size[axis] != start[axis] for size in sizes)]
+    if len(moved) == 1:
+        return Form("", f" of {'×'.join('…' if axis in moved else str(size) for axis, size in enumerate(start))}")
+    return Form("", " in these proportions")
 
 
 def with_axis(size: Spatial, axis: int, value: int) -> Spatial:

@@ -26,6 +26,8 @@ class Smallest:
     """The model runs there as it is: nothing else is wrong with it."""
     fits: tuple[str, Spatial] | None = None
     """The path of the Linear that asks for it, and the largest input that this one takes."""
+    start: Spatial = ()
+    """The size from which these two were looked for."""
     reaches: Finding | None = None
     """A Linear that is wrong whatever the input, and was not reached: ``required`` leads so far."""
 
@@ -45,7 +47,9 @@ def smallest_input(model: Resized, recording: Recording) -> Smallest | None:
             ends = fitting_inputs(replace(model, plan=model.plan_at(smallest)), there, finding)
             if ends is None:
                 return Smallest(given, smallest, is_right=False, reaches=finding)
-            return Smallest(given, ends.smallest, model.is_right(ends.smallest), (finding.path, ends.largest))
+            return Smallest(
+                given, ends.smallest, model.is_right(ends.smallest), (finding.path, ends.largest), start=smallest
+            )
     return Smallest(given, smallest, is_right=not there.findings)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import random
 from collections.abc import Callable, Mapping, Sequence
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,8 +28,11 @@ def same(first: Any, second: Any) -> bool:
     >>> same(sympy.Min(100, H), 100)
     False
     """
-    if first == second:
-        return True
+    return bool(first == second) or _same_at_points(first, second)
+
+
+@lru_cache(4096)  # a network repeats its forms
+def _same_at_points(first: Any, second: Any) -> bool:
     letters = _letters(first) | _letters(second)
     if not letters:
         return False

@@ -36,6 +36,8 @@ class Argument:
     is_star: bool = False
     origin: Location | None = None
     """Where the number is written, when the argument is a name for it."""
+    number: Stretch | None = None
+    """The same, as a stretch of a file."""
     written: Written | None = None
     """The same, where the text tells what else reads it."""
 
@@ -124,6 +126,11 @@ class Site:
         if only is None:
             return None
         return (self.source.name, only.start, only.end) if only.written is None else only.written.read
+
+    def number(self, changes: Mapping[str, str]) -> Stretch | None:
+        """Where the number to be changed is written, if the argument is a name for it; others may have the same."""
+        only = self._only_argument(changes)
+        return None if only is None else only.number
 
     def alone(self) -> Site:
         """The same call where all that reads its arguments needs the same change: as if it alone read them."""
@@ -299,12 +306,13 @@ def _argument(
     start, end = made.frame.parsed.span(node)
     literal = is_literal(node)
     star = is_star or isinstance(node, ast.Starred)
-    origin = None
+    origin, number = None, None
     match value:
         case (Const(node=ast.expr() as written, frame=frame),) if frame is not None and not literal:
             origin = Location(frame.parsed.source.name, written.lineno)
+            number = (frame.parsed.source.name, *frame.parsed.span(written))
     place = None if literal or star else where_written(made.frame, node, is_made_once)
-    return Argument(name, start, end, literal, star, origin, place)
+    return Argument(name, start, end, literal, star, origin, number, place)
 
 
 def _appended(source: SourceText, start: int, end: int, missing: Mapping[str, str]) -> tuple[int, str]:

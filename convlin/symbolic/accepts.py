@@ -20,7 +20,7 @@ from convlin.records import Accepts, SizeRange
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.lookups import Lookup
-from convlin.symbolic.ranges import Guess, far_in, inside_of
+from convlin.symbolic.ranges import Guess, far_in, inside_of, spread
 from convlin.symbolic.session import Decision
 from convlin.symbolic.trials import Point, Trials
 
@@ -34,6 +34,8 @@ _SMALL_OR_ODD = ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101
 _LARGE, _LARGE_ALONE = 4099, 65521
 #: How many sizes are tried at which a question of the model's own comes out otherwise than at the size before.
 _MOST_TURNS = 12
+#: How many sizes are tried between ends that runs alone found, and how far apart they are where there is no end.
+_MOST_INSIDE, _APART_INSIDE = 16, 7
 #: How many small sizes are tried where a form ends at a number.
 _MOST_BELOW_AN_END = 10
 _TURNS_UP_TO = 1100
@@ -85,7 +87,7 @@ class Search:
             if surprise is _NO_ANSWER:
                 return None
             if surprise is None:
-                return guess
+                return guess if self._has_no_holes(guess) else None
             if not self._learn(surprise, guess):
                 return None
         return None
@@ -107,6 +109,22 @@ class Search:
                 if passed != check.expected:
                     return Check(check.point, passed)
         return None
+
+    def _has_no_holes(self, guess: Guess) -> bool:
+        """Whether sizes all over the range are taken, where only runs told of an end: they say nothing between."""
+        for name, found in guess.ranges.items():
+            if name not in self.assumed.lower and name not in self.assumed.upper:
+                continue
+            last = found.maximum or found.minimum + _MOST_INSIDE * _APART_INSIDE * found.step
+            steps = (last - found.minimum) // found.step
+            places = range(steps + 1) if steps <= _MOST_INSIDE else spread(steps, _MOST_INSIDE)
+            together = tuple(guess.ranges) if guess.tied else (name,)
+            for place in places:
+                size = found.minimum + place * found.step
+                point = {**self._smallest(guess), **dict.fromkeys(together, size)}
+                if self.trials.affordable(point) and self._passes(point, expected=True) is False:
+                    return False
+        return True
 
     def _passes(self, point: Point, *, expected: bool) -> bool | None:
         if self._is_at_end:

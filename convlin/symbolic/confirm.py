@@ -13,7 +13,8 @@ from convlin.records import Shape, Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed, turned
-from convlin.symbolic.replaced_forms import known_forms, with_right_forms
+from convlin.symbolic.found_forms import known_forms
+from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials
@@ -208,6 +209,8 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
         best.look_at(points)
         best.look_at(_other_ways(followed, points))
     best.look_at(point for point in near if point not in best.points)
+    if 0 < len(best.seen) < _FEW_SEEN:  # small sizes may be refused alone
+        best.look_at(point for point in _points(followed, _OFFSETS[:2]) if point not in best.points)
     if len(best.seen) < _FEW_SEEN:
         rare = _where_equations_hold(followed)
         if questions(followed):  # where the pass goes another way they hold at other sizes, and nothing tells at which

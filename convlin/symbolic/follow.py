@@ -225,7 +225,7 @@ def _short_loops(model: nn.Module, plan: Plan, mode: str, passes: Passes) -> dic
         return {}
     short = {}
     if len(names) > 1:
-        all_short = trials.steps({**sample, **dict(zip(names, _SHORT_SAMPLES, strict=False))})
+        all_short = trials.steps({**sample, **{name: sample[name] // 2 for name in names}})
         if all_short is not None and all_short + _MANY_STEPS > steps:  # no letter makes a difference
             return {}
     for name, size in zip(names, _SHORT_SAMPLES, strict=False):

@@ -88,11 +88,13 @@ def observe_named(
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
-    if failure is not None and (failure.refused is False or is_resource(failure.error)) and not recording.findings:
+    looks = failure is not None and needs_values(failure.error)
+    if failure is not None and not recording.findings and not (looks and failure.refused):
         if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed)):
             return Outcome(report, _cannot_follow(failure, "this forward, which runs at numbers"))
-        return Outcome(report, failure.error)
-    if failure is not None and needs_values(failure.error):
+        if failure.refused is False or is_resource(failure.error):
+            return Outcome(report, failure.error)
+    if failure is not None and looks:
         return Outcome(report, _cannot_follow(failure, "a forward that looks at the values of a tensor"))
     recording.findings[:] = mistakes
     problems = diagnose(report, recording, root, followed.plan, mode, hints)

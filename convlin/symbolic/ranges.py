@@ -31,6 +31,15 @@ def inside_of(found: SizeRange, index: int) -> int:
     )
 
 
+def spread(last: int, count: int) -> list[int]:
+    """So many numbers from 1 to ``last``, all over and with many remainders.
+
+    >>> spread(160, 8)
+    [1, 22, 43, 61, 82, 103, 121, 142]
+    """
+    return [min(place * last // count + 1 + place % 3, last) for place in range(count)]
+
+
 def far_in(found: SizeRange, index: int, affordable: Callable[[int], bool]) -> int:
     """A large size of a range without end, as large as can be run."""
     largest, least = _LARGE + 37 * index, found.minimum + found.step * 11

@@ -12,12 +12,17 @@ from typing import Any
 
 import sympy
 
-from convlin.records import Call
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
+from convlin.records import Call, Shape
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point, Stretches, Trials, stretched_axes
 from convlin.trace.recording import Recording
+
+#: What goes through the elements of two tensors together, as far as the rows show.
+_STRETCHING = {Family.ELEMENTWISE, Family.LOSS, Family.PRODUCT, Family.OTHER}
 
 
 class Stretching:
@@ -57,8 +62,8 @@ class Stretching:
         agreed = agrees(self._followed, recording, point)
         if _stretches(recording) - self._always:
             return fixed or not agreed
-        # No call was seen to be stretched: an operation may be, or a view asks for equal sizes, or a slice is shorter.
-        return fixed and agreed and self._stretches_more(point)
+        # No row was seen to be stretched: an operation that keeps the shape of what it is given first is none.
+        return agreed and self._stretches_more(point)
 
     def _is_one_again(self, evaluation: Evaluation) -> bool:
         """Whether a size is 1 that was stretched at the sample, where the pass in letters saw nothing but a 1."""
@@ -127,9 +132,15 @@ def _stretches(recording: Recording) -> frozenset[Hashable]:
     """The functions that were given a size of 1 where another tensor had a larger one."""
     found = set()
     for call in recording.calls:
-        if call.is_function and stretched_axes(info.shape for info in call.inputs):
+        family = OPS.named(call.type).family if call.is_function else None
+        if family in _STRETCHING and stretched_axes(_stretchable(info.shape, family) for info in call.inputs):
             found.add(_function(call))
     return frozenset(found)
+
+
+def _stretchable(shape: Shape, family: Family | None) -> Shape:
+    """The axes that may be stretched: of matrices those in front."""
+    return shape[:-2] if family is Family.PRODUCT else shape
 
 
 def _function(call: Call) -> Hashable:

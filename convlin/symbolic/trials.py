@@ -69,13 +69,15 @@ class Stretches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch
 
 
 def stretched_axes(shapes: Iterable[Sequence[Size]]) -> tuple[int, ...]:
-    """The axes, counted from the last, along which one of the shapes has a size of 1 or none, and another a larger one.
+    """The axes, counted from the last, along which one of the shapes has a size of 1, and another a larger one.
 
-    >>> stretched_axes([(1, 4, 7, 1), (4, 7, 7)])
-    (-1,)
+    An axis that a shape has not, as that of a bias, is missing whatever the sizes are.
+
+    >>> stretched_axes([(1, 4, 7, 1), (4, 7, 7)]), stretched_axes([(5, 8), (8,)])
+    ((-1,), ())
     """
-    columns = zip_longest(*(reversed(shape) for shape in shapes), fillvalue=1)
-    return tuple(-1 - place for place, sizes in enumerate(columns) if 1 in sizes and set(sizes) != {1})
+    columns = zip_longest(*(reversed(shape) for shape in shapes))
+    return tuple(-1 - place for place, sizes in enumerate(columns) if 1 in sizes and not {*sizes} <= {1, None})
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,14 +23,15 @@ from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
 from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind
-from convlin.tensors import info, tensors_in
+from convlin.tensors import info, sizes, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
 from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, order_made
+from convlin.trace.shapeless_choices import decides_no_shape
 from convlin.trace.state import State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
 
-_WRITES, _FACT = 1, 2
+_WRITES, _FACT, _TRUTH = 1, 2, 4
 
 
 class Between(TorchFunctionMode):
@@ -55,11 +56,17 @@ class Between(TorchFunctionMode):
         kwargs = kwargs or {}
         role = self._roles.get(func)
         if role is None:
-            role = self._roles[func] = (_WRITES if may_write(func) else 0) | (_FACT if is_fact(func) else 0)
+            role = self._roles[func] = (
+                (_WRITES if may_write(func) else 0)
+                | (_FACT if is_fact(func) else 0)
+                | (_TRUTH if func is Tensor.__bool__ else 0)
+            )
         if (role & _WRITES or "out" in kwargs) and not only_reads(func, args, kwargs):
             self._keep(args, kwargs)
         if role & _FACT:
             return func(*args, **kwargs)
+        if role & _TRUTH and self._has_no_values(args[0]) and decides_no_shape(sys._getframe(1)):
+            return False
         state = self._state
         state.functions += 1
         if state.functions > state.most_functions:
@@ -88,6 +95,9 @@ class Between(TorchFunctionMode):
         if self._state.on_meta and op_of(func).differs_on_meta:
             return as_on_the_cpu(func, args, kwargs, plain_settings(args, kwargs))
         return func(*args, **kwargs)
+
+    def _has_no_values(self, tensor: Tensor) -> bool:
+        return tensor.is_meta or self._state.read is not sizes
 
     def _keep(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
         if self._state.keeper is not None:

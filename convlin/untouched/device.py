@@ -14,6 +14,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
+from convlin.tensors import map_tensors
+
 Change = Callable[[Tensor], Tensor]
 
 #: What most attributes of a module are, and never looked into.
@@ -44,7 +46,7 @@ def exchange(modules: Iterable[nn.Module], change: Change) -> None:
             if type(value) in _WITHOUT_TENSORS:
                 continue
             if name not in ("_parameters", "_buffers", "_modules") and _holds_tensors(value):
-                module.__dict__[name] = _mapped(value, of)
+                module.__dict__[name] = map_tensors(value, of)
 
 
 def _stores(module: nn.Module) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -58,14 +60,6 @@ def _holds_tensors(value: Any) -> bool:
     if type(value) not in (list, tuple) or _WITHOUT_TENSORS.issuperset(map(type, value)):
         return False
     return any(map(_holds_tensors, value))
-
-
-def _mapped(value: Any, of: Change) -> Any:
-    if isinstance(value, Tensor):
-        return of(value)
-    if type(value) in (list, tuple):
-        return type(value)(_mapped(item, of) for item in value)
-    return value
 
 
 def to_device(device: torch.device) -> Change:

@@ -291,7 +291,7 @@ class NoFlatten1d(nn.Module):
 @mistake(
     11, (3, 92, 92),
     Wrong("in_features", "fc", 7200, 16928, "self.fc = nn.Linear(7200, 2)", "self.fc = nn.Linear(16928, 2)",
-          ("16928 = 32·23·23", "in_features=7200 is right for an input of 60×60 to 63×63")),
+          ("16928 = 32·23·23", "in_features=7200 is right for a square input of 60×60 to 63×63")),
 )  # fmt: skip
 class LargerImage(nn.Module):
     """Made for images of 60 × 60: 7200 = 32·15·15."""

@@ -45,12 +45,15 @@ def _reshape(finding: Finding, report: Report) -> Said:
     )
     if len(misfit.detail["wanted"]) <= 2:
         return Said(message, "x = x.flatten(1)", forward=True)
-    call = call_of(report, finding.source)
-    if call is not None and call.type == "Linear":
-        message += (
-            f"\neither {call.path} gives {spell(misfit.declared)}, or the sizes multiply to {spell(misfit.required)}"
-        )
+    if "gives" in misfit.detail:
+        message += f"\neither {_gives(finding)}, or the sizes multiply to {spell(misfit.required)}"
     return Said(message, forward=True)
+
+
+def _gives(finding: Finding) -> str:
+    """What a layer in front should give: a run has shown it."""
+    path, size = finding.misfit.detail["gives"][0]
+    return f"{path} gives {spell(size)}"
 
 
 def _from(finding: Finding, report: Report) -> str:
@@ -71,10 +74,9 @@ def _unflatten(finding: Finding, report: Report) -> Said:
     product = equation(spell_product(misfit.declared), spell(misfit.detail["product"]))
     dim, required = misfit.detail["dim"], spell(misfit.required)
     given = finding.inputs[misfit.input].shape
-    call = call_of(report, finding.source)
     should = f"the sizes should multiply to {required}"
-    if call is not None and call.type == "Linear" and dim in (-1, len(given) - 1):
-        should = f"either {call.path} gives {spell(misfit.detail['product'])}, or the sizes multiply to {required}"
+    if "gives" in misfit.detail:
+        should = f"either {_gives(finding)}, or the sizes multiply to {required}"
     return Said(f"{name_of(finding)}: {product}, and dimension {dim} of {times(given)} has {required}\n{should}", None)
 
 
@@ -97,8 +99,7 @@ def _folded(finding: Finding, report: Report) -> Said:
         product = equation(features, spell_product(image[1:]))
         return Said(f"{message}{product} elements", f"x = x.view(-1, {sizes})", forward=True)
     wanted = equation(spell_product(made[1:]), spell(misfit.declared))
-    call = call_of(report, finding.source)
-    either = f"\neither {call.path} gives {spell(misfit.declared)}, or the sizes multiply to {features}" if call else ""
+    either = f"\neither {_gives(finding)}, or the sizes multiply to {features}" if "gives" in misfit.detail else ""
     return Said(f"{message}{features} elements, not {wanted}{either}", forward=True)
 
 
@@ -122,7 +123,7 @@ def _operands(finding: Finding, report: Report) -> Said:
         ways = _turned(shapes, misfit.detail["which"])
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}; .transpose(-2, -1) {ways}"
     difference += _without_space(misfit.detail["shapes"]) if misfit.note == "elementwise" else ""
-    difference += _taken_behind(finding, sources, report)
+    difference += _taken_behind(finding)
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
     return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
@@ -145,17 +146,16 @@ def _without_space(shapes: tuple[Shape, ...]) -> str:
     return f"\n{times(few)} has a number for each channel: [{index}] makes it {times((*few, *(1,) * missing))}"
 
 
-def _taken_behind(finding: Finding, sources: tuple[Source, ...], report: Report) -> str:
+def _taken_behind(finding: Finding) -> str:
     """Which of two sizes a layer behind them is made for, and what should give it."""
     if "behind" not in finding.misfit.detail:
         return ""
     path, size = finding.misfit.detail["behind"]
     if "axes" not in finding.misfit.detail:
         return f"\n{path} behind it takes {spell(size)}"
-    (axis,), shapes = finding.misfit.detail["axes"], finding.misfit.detail["shapes"]
-    others = [source for source, shape in zip(sources, shapes, strict=False) if shape[axis] != size]
-    call = call_of(report, maker_of(report, others[0])) if len(others) == 1 else None
-    giving = f": {call.path} should give that" if call is not None and not call.is_function else ""
+    giving = ""
+    if finding.misfit.detail.get("giving") is not None:  # a run has shown it
+        giving = f": {finding.misfit.detail['giving'].path} should give that"
     return f"\n{path} takes {spell(size)}{giving}"
 
 

@@ -8,6 +8,7 @@ from math import prod
 
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import (
+    AXES,
     arrived,
     at,
     call_of,
@@ -92,7 +93,7 @@ def _joined_batch(finding: Finding, report: Report) -> str:
     channels = [shape[1] for shape in call.input_shapes if len(shape) > 1]
     if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
         return ""  # its features are not along dim=1
-    if not channels or sum(channels[1:], channels[0]) != finding.misfit.declared:  # of one axis there are none
+    if not channels or sum(channels) != finding.misfit.declared:  # of one axis there are none
         return ""
     total = equation(" + ".join(map(spell, channels)), spell(finding.misfit.declared))
     return f"\ntorch.cat{at(call.where)} joined the samples, {times(call.output_shape)}: along dim=1 it gives {total}"
@@ -117,9 +118,19 @@ def _permute(finding: Finding, report: Report) -> Said:
     permuted, behind = tuple(shape[axis] for axis in order), f".permute{order}{_in_order(finding, report)}"
     name = misfit.detail.get("name", "")
     layer = f"{finding.layer.partition('(')[0]}({name}={misfit.declared}, …)" if name else name_of(finding)
-    return Said(
+    message = (
         f"{layer} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n"
-        f"{times(shape)}: {looks}; permuted it is {times(permuted)}",
+        f"{times(shape)}: {looks}; permuted it is {times(permuted)}"
+    )
+    if "give" in misfit.detail:
+        spelled = ", ".join(map(code, permuted[1:])) + ("," if len(permuted) == 2 else "")
+        then = ", and the model runs as it is" if misfit.detail["give"] else ""
+        given = f"{message}\ngive it as {AXES[len(permuted)]}{then}"
+        return Said(given, f"summarize(model, ({spelled}))", outside=True)
+    if "nowhere" in misfit.detail:
+        return Said(message, forward=True)
+    return Said(
+        message,
         f"x = x{behind}",
         forward=True, behind=behind, instead=f"{name or misfit.kind}={spell(misfit.required)}",
     )  # fmt: skip
@@ -139,6 +150,8 @@ def _turned(finding: Finding, report: Report) -> Said:
     line = f"{call.type}{at(call.where)}" if call is not None else "forward"
     told = f"the input {times(given)} has the {misfit.declared} {noun}s in their place, and {line} moves them"
     message = f"{name_of(finding)} receives {plural(misfit.required, noun)}, expects {misfit.declared}\n{told}"
+    if "refused" in misfit.detail:
+        return Said(message, forward=True)
     if not misfit.detail["given"]:
         return Said(f"{message}: give {times(right)}, or leave that out", None, outside=True)
     spelled = ", ".join(map(code, right[1:])) + ("," if len(right) == 2 else "")

@@ -19,7 +19,7 @@ from convlin.diagnosis.messages.tools import (
     who,
 )
 from convlin.layers.common import steps_order
-from convlin.records import Report
+from convlin.records import Report, Shape
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
 
@@ -140,7 +140,7 @@ def _vector(finding: Finding, report: Report) -> Said:
         return Said(message, f"summarize(model, ({channels}, {sizes}))", outside=True)
     behind = ".unsqueeze(-1)" if spatial == 1 else f"[:, :, {', '.join(['None'] * spatial)}]"
     layer = f"Unflatten(1, ({', '.join(map(str, (channels, *(1,) * spatial)))}))"
-    instead = "an input with these sizes"
+    instead = "" if finding.misfit.detail.get("refused") else "an input with these sizes"
     return Said(message, f"x = x{behind}", forward=True, behind=behind, in_front=layer, instead=instead)
 
 
@@ -150,8 +150,11 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     channels = finding.misfit.detail["channels"]
     message = f"{name_of(finding)} takes {axes}, and {arrived(finding)} has no channel dimension C"
     spelled = f"summarize(model, ({channels}, {', '.join(map(str, given))}))"
+    refused = "refused" in finding.misfit.detail
     if channels != 1:
-        return Said(message, spelled, outside=True)
+        return Said(message, forward=True) if refused else Said(message, spelled, outside=True)
+    if refused:
+        return Said(message, "x = x.unsqueeze(1)", forward=True, behind=".unsqueeze(1)")
     samples = {1: "signals", 2: "images", 3: "volumes"}.get(len(given), "samples")
     return Said(
         f"{message}\nif the {samples} have one, the shape is to say so: {spelled}",
@@ -166,6 +169,10 @@ def _rank(finding: Finding, report: Report) -> Said:
     ranks = misfit.detail.get("ranks", (misfit.declared,))
     takes = f"{' or '.join(map(str, ranks))} dimensions{f' ({axes})' if axes and len(ranks) == 1 else ''}"
     message = f"{name_of(finding)} expects {takes}, got {misfit.required}: {arrived(finding)}"
+    if "squeezed" in misfit.detail:  # as a run has shown
+        told = f"{message}\nwithout its dimension of 1 it is {times(_squeezed(finding))}"
+        instead = "an input without this dimension"
+        return Said(told, "x = x.squeeze(1)", forward=True, behind=".squeeze(1)", instead=instead)
     better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
     kind = finding.layer.partition("(")[0]
     if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalize
@@ -184,15 +191,23 @@ def _rank(finding: Finding, report: Report) -> Said:
     return Said(message, forward=True)
 
 
+def _squeezed(finding: Finding) -> Shape:
+    shape = finding.inputs[0].shape
+    return (shape[0], *shape[2:])
+
+
 def _too_many(message: str, finding: Finding) -> Said:
     """More than one dimension in front of the channels."""
     extra = finding.misfit.required - finding.misfit.declared
     before = finding.inputs[0].shape[: extra + 1]
-    reshaped = ".squeeze(0)" if before == (1, before[-1]) else f".flatten(0, {extra})"
+    # Where convlin puts the batch in front, it is no dimension too many.
+    is_empty = before == (1, before[-1]) and not finding.misfit.detail.get("batch_added")
+    reshaped = ".squeeze(0)" if is_empty else f".flatten(0, {extra})"
+    refused = "refused" in finding.misfit.detail  # by the model: an input without this dimension
     return Said(
         f"{message}\none dimension stands before the channels, the batch, and here are {extra + 1}: {times(before)}",
         f"x = x{reshaped}",
-        forward=True, behind=reshaped, instead="an input without this dimension",
+        forward=True, behind=reshaped, instead="" if refused else "an input without this dimension",
     )  # fmt: skip
 
 
@@ -271,12 +286,17 @@ def _state(finding: Finding, report: Report) -> Said:
 def _pixel_shuffle(finding: Finding, report: Report) -> Said:
     squared, channels = finding.misfit.declared, finding.misfit.required
     message = f"{name_of(finding)} needs a multiple of {squared} channels, and {arrived(finding)} has {channels}\n"
+    gives = finding.misfit.detail.get("gives", ())  # as a run has shown
     if "behind" in finding.misfit.detail:
         path, taken = finding.misfit.detail["behind"]
-        should = f"{path} takes {taken}: the layer in front should give {taken}·{squared} = {taken * squared}"
-        return Said(f"{message}{should}", forward=True)
+        product = f"{taken}·{squared} = {taken * squared}"
+        should = f"the layer in front should give {product}" if gives else f"it is made of {product}"
+        return Said(f"{message}{path} takes {taken}: {should}", forward=True)
+    if gives:
+        could = " or ".join(str(size) for _, size in gives)
+        return Said(f"{message}the layer in front could give {could}", forward=True)
     near = [size for size in (channels // squared * squared, channels + -channels % squared) if size]
-    return Said(f"{message}the layer in front could give {' or '.join(map(str, near))}", forward=True)
+    return Said(f"{message}the nearest are {' and '.join(map(str, near))}", forward=True)
 
 
 def _batch_of_one(finding: Finding, report: Report) -> Said:

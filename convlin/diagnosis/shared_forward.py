@@ -1,0 +1,196 @@
+"""A line of ``forward``, changed and run before it is told: the model may have other uses for what it changes.
+
+Where several calls run the line, what is right for one of them may break the next.
+The line is edited and the model run so; where that breaks something else, the line further out that leads to the call
+alone is tried, and then the input with its axes in the order that the layer takes.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import Any
+
+from torch import Tensor, nn
+
+from convlin.diagnosis.evidence import run_changed
+from convlin.diagnosis.messages import say
+from convlin.diagnosis.messages.said import Said
+from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.rewritten import runs_line
+from convlin.diagnosis.silent_mistakes import suspects
+from convlin.inputs import Dummy, Plan
+from convlin.records import Edit, Location, Report
+from convlin.trace.recording import Finding, Recording
+
+
+def with_lines_outside(report: Report, recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+    """The recording with such findings told at the line that a run shows to be the one to change.
+
+    What that line settles as well is no finding of its own.
+    """
+    told = recording
+    for finding in recording.findings:
+        if finding in told.findings:
+            told = _with_line_outside(report, told, finding, model, mode, retry)
+    return told
+
+
+def _with_line_outside(
+    report: Report, recording: Recording, finding: Finding, model: nn.Module, mode: str, retry: Retry
+) -> Recording:
+    if finding.layer and finding.where is not None and _may_be_squeezed(finding):
+        squeezed = _marked(finding, "squeezed", True)
+        edits = _edits(finding.where, finding.called_as, say(squeezed, report))
+        left = _left(recording, finding, model, mode, retry, retry.plan, edits) if edits else None
+        if left is None:
+            return recording
+        return _without(recording, finding, left, squeezed)
+    said = say(finding, report)
+    if not finding.layer or finding.where is None or not said.behind or not _is_shared(recording, finding):
+        return recording
+    ways: list[tuple[frozenset[tuple[Any, ...]], Finding]] = []
+    for where, path in [(finding.where, finding.called_as), *_lines_outside(recording, finding)]:
+        edits = _edits(where, path, said)
+        left = _left(recording, finding, model, mode, retry, retry.plan, edits) if edits else None
+        if left is not None:
+            ways.append((left, _of_line(finding, where, path)))
+    plan = _turned(finding, retry.plan)
+    left = _left(recording, finding, model, mode, retry, plan) if plan is not None else None
+    if left is not None:
+        ways.append((left, _marked(finding, "give", not left)))
+    if not ways:
+        return _without(
+            recording, finding, frozenset(map(_sign, recording.findings)), _marked(finding, "nowhere", True)
+        )
+    # Of those that settle as much the nearest line.
+    left, told = min(ways, key=lambda way: len(way[0]))
+    return _without(recording, finding, left, told)
+
+
+def _may_be_squeezed(finding: Finding) -> bool:
+    """Whether a layer takes one dimension less, and the one behind the batch is empty."""
+    misfit = finding.misfit
+    if (misfit.kind, misfit.note) != ("structure", "rank") or not finding.inputs or "Conv" in finding.layer:
+        return False
+    ranks = misfit.detail.get("ranks", (misfit.declared,))
+    shape = finding.inputs[0].shape
+    return len(shape) == max(ranks) + 1 and shape[1] == 1
+
+
+def _of_line(finding: Finding, where: Location, path: str) -> Finding:
+    """Of that line; that the layer is called with other sizes elsewhere is no question of its number then."""
+    return finding._replace(where=where, called_as=path, misfit=finding.misfit._replace(changes={}))
+
+
+def _marked(finding: Finding, way: str, value: bool) -> Finding:
+    misfit = finding.misfit
+    return finding._replace(misfit=misfit._replace(detail={**misfit.detail, way: value}))
+
+
+def _without(recording: Recording, finding: Finding, left: frozenset[tuple[Any, ...]], told: Finding) -> Recording:
+    """The recording with ``told`` in place of a finding, and of the others those that are ``left``."""
+    kept = [told if each is finding else each for each in recording.findings if each is finding or _sign(each) in left]
+    return replace(recording, findings=kept)
+
+
+def _sign(finding: Finding) -> tuple[Any, ...]:
+    misfit = finding.misfit
+    return misfit.kind, misfit.note, finding.path, repr(misfit.declared), repr(misfit.required)
+
+
+def _around(recording: Recording, index: int) -> Iterator[int]:
+    """The calls of modules that a call was made in, the innermost first."""
+    for outer in range(index + 1, len(recording.calls)):
+        if outer - recording.calls[outer].inner <= index:
+            yield outer
+
+
+def _owner(recording: Recording, index: int, where: Location) -> int | None:
+    """The call of the module whose code holds a line that led to another call."""
+    for outer in _around(recording, index):
+        module = recording.modules[outer]
+        if module is not None and runs_line(module, where):
+            return outer
+    return None
+
+
+def _is_shared(recording: Recording, finding: Finding) -> bool:
+    """Whether another call runs the line as well."""
+    assert finding.where is not None
+    owner = _owner(recording, finding.call, finding.where)
+    if owner is None:
+        return False
+    return any(
+        index != owner and module is not None and not call.is_function and runs_line(module, finding.where)
+        for index, (call, module) in enumerate(zip(recording.calls, recording.modules, strict=True))
+    )
+
+
+def _lines_outside(recording: Recording, finding: Finding) -> Iterator[tuple[Location, str]]:
+    """The lines that lead to the call of a layer, the nearest first, each with the path of what it calls."""
+    assert finding.where is not None
+    owner = _owner(recording, finding.call, finding.where)
+    given = finding.inputs[0].shape
+    while owner is not None:
+        call, written = recording.calls[owner], recording.written.get(owner)
+        if written is None or written.where is None or not call.inputs or call.inputs[0].shape != given:
+            return
+        yield written.where, written.path
+        owner = _owner(recording, owner, written.where)
+
+
+def _left(
+    recording: Recording,
+    finding: Finding,
+    model: nn.Module,
+    mode: str,
+    retry: Retry,
+    plan: Plan,
+    edits: tuple[Edit, ...] = (),
+) -> frozenset[tuple[Any, ...]] | None:
+    """What is still wrong in a run with lines edited or another input; None where that breaks something else."""
+    shown = run_changed(
+        model, plan, mode, {}, edits, gradients=retry.gradients, careful=True, known=retry.suspects
+    )  # fmt: skip
+    if shown is None or shown.failure is not None:
+        return None
+    if suspects(shown, batch_added=plan.adds_batch) | retry.suspects != retry.suspects:
+        return None
+    before, left = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))
+    return left if left <= before - {_sign(finding)} else None
+
+
+def _edits(where: Location, path: str, said: Said) -> tuple[Edit, ...]:
+    from convlin.source.forward import corrected_argument, loop_at
+
+    name = path.rpartition(".")[2]
+    if loop_at(where, name) is not None:  # the line of every layer in the loop
+        return ()
+    corrected = corrected_argument(where, name, said.behind, said.after)
+    return () if corrected is None else corrected.edits
+
+
+def _turned(finding: Finding, plan: Plan) -> Plan | None:
+    """The plan with an input with its axes as the layer takes them; None where what reaches the layer is no input."""
+    if finding.misfit.note != "permute":
+        return None
+    given, order = finding.inputs[0].shape, finding.misfit.detail["order"]
+    shape = tuple(given[axis] for axis in order)
+    own = [value for value in (*plan.args, *plan.kwargs.values()) if _shape_of(value, plan) == given]
+    if len(own) != 1 or plan.names or order[0] != 0:
+        return None
+
+    def change(value: Any) -> Any:
+        if value is not own[0]:
+            return value
+        return value.permute(order) if isinstance(value, Tensor) else replace(value, shape=shape[1:])
+
+    kwargs = {name: change(value) for name, value in plan.kwargs.items()}
+    return plan._replace(args=tuple(map(change, plan.args)), kwargs=kwargs)
+
+
+def _shape_of(value: object, plan: Plan) -> tuple[Any, ...] | None:
+    if isinstance(value, Dummy):
+        return (plan.batch_size, *value.shape)
+    return tuple(value.shape) if isinstance(value, Tensor) else None

@@ -1,0 +1,212 @@
+"""Forms that come to what runs showed at every size: found elsewhere in a model, cut off, rounded or fitted."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from fractions import Fraction
+from functools import cached_property
+from math import gcd, isqrt
+from typing import Any
+
+import sympy
+
+from convlin.records import Size
+from convlin.sizes.evaluate import Evaluation
+from convlin.sizes.simplify import whole, written
+from convlin.symbolic.follow import Followed
+
+#: What is fitted to runs alone: at how many sizes at least, and the largest number below a fraction line.
+_LEAST_FITTED, _LEAST_FITTED_ROOTS, _LARGEST_FITTED = 16, 5, 12
+#: Of quotients that are rounded another way, the largest divisor: every remainder of it has to be seen.
+_LARGEST_STEP = 8
+#: Of how many different sizes a form that ends at a number has to be rounded for each step.
+_LEAST_FOR_STEP = 3
+#: At how many sizes a number has to be the same one where the call was not seen at all of them.
+_LEAST_CONSTANT = 8
+
+
+def known_forms(passes: Sequence[Followed]) -> list[Size]:
+    """Every form of these passes, the shortest first, and what each would be of another letter.
+
+    In no pass may height go the way that width goes in one.  In front stands what became a plain number: where a size
+    may come of that, no form that fits it at the sizes that ran by chance is as good.
+    """
+    numbers = dict.fromkeys(form for followed in passes for form in _numbers(followed))
+    found: dict[Any, None] = {}  # in the order in which they were found
+    for followed in passes:
+        for call in followed.recording.calls:
+            for info in (*call.inputs, *call.outputs):
+                found.update(dict.fromkeys(size for size in info.shape if not isinstance(size, int)))
+        found.update(dict.fromkeys(_multiples(followed)))
+    letters = {letter for form in found for letter in form.free_symbols}
+    for form in [form for form in found if len(form.free_symbols) == 1]:
+        found.update(dict.fromkeys(form.xreplace(dict.fromkeys(form.free_symbols, letter)) for letter in letters))
+    return [*numbers, *sorted(found.keys() - numbers, key=lambda form: (len(str(form)), str(form)))]
+
+
+def _numbers(followed: Followed) -> Iterator[Size]:
+    """What became a plain number where ``forward`` is not a loop over it, in closed form."""
+    return (form for form in _made_numbers(followed) if not form.is_Symbol)
+
+
+def _multiples(followed: Followed) -> Iterator[Size]:
+    """``2·⌊(H + 1)/2⌋`` where the pass asked whether that is ``H``, and it was: what a size becomes where it is not."""
+    for decision in followed.session.decisions:
+        asked = decision.expression
+        is_equal = decision.outcome is isinstance(asked, sympy.Eq)
+        if decision.own or decision.is_number or not is_equal or not isinstance(asked, sympy.Eq | sympy.Ne):
+            continue
+        form = followed.session.forms(asked.lhs - asked.rhs)
+        for term in sympy.Add.make_args(form) if not isinstance(form, int) else ():
+            number, rest = term.as_coeff_Mul()
+            if number > 1 and isinstance(rest, sympy.floor):
+                yield term
+
+
+def _made_numbers(followed: Followed) -> Iterator[Any]:
+    """What became a plain number, an integer or a float, in closed form."""
+    for decision in followed.session.decisions:
+        if decision.is_number and not decision.own:
+            form = followed.session.forms(decision.expression)
+            if not isinstance(form, int):
+                yield form
+
+
+class FormSearch:
+    """Looks for the form of a size among those of the passes, and for others that are made of them.
+
+    ``forms`` are those of the passes, and ``evaluations`` give the values of a form at the sizes that ran.
+    """
+
+    def __init__(self, followed: Followed, evaluations: Sequence[Evaluation], forms: Sequence[Size]) -> None:
+        self._followed = followed
+        self._evaluations = evaluations
+        self._forms = [(form, self.values(form)) for form in forms]
+        self._ending: dict[Size, list[Any]] = {}
+        """The forms found so far that end at a number, with their values at the sizes that ran."""
+
+    def values(self, form: Size) -> list[Any]:
+        """What a form comes to at each of the sizes; None where it has no value."""
+        return [value_of(form, each) for each in self._evaluations]
+
+    def fits(self, form: Size, observed: Sequence[Any]) -> bool:
+        """Whether a form comes to what was observed; None stands for nothing observed."""
+        return _fit(self.values(form), observed)
+
+    def right(self, size: Size, observed: Sequence[Any]) -> Size:
+        """The size itself where it is what was observed, or a form that is; -1 where none is found."""
+        if size == -1 or self.fits(size, observed):
+            return size
+        known = [each for each in observed if each is not None]
+        # Where a function keeps the shape it is no row: a pool over all of a single step.
+        if len(set(known)) == 1 and (len(known) == len(observed) or len(known) >= _LEAST_CONSTANT):
+            return known[0]
+        plain = next((form for form, values in self._forms if _fit(values, observed)), None)
+        if plain is not None:
+            return plain
+        found = self._rounded(observed) or self._cut_off(observed) or self._fitted(observed)
+        if found is not None:
+            if isinstance(found, sympy.Min | sympy.Max):
+                self._ending.setdefault(found, self.values(found))
+            return found
+        # A form that is right at hardly any size says nothing; one that is wrong at some is told with a remark.
+        return size if self._is_mostly_right(size, observed) else -1
+
+    def _is_mostly_right(self, size: Size, observed: Sequence[Any]) -> bool:
+        pairs = [(value, there) for value, there in zip(self.values(size), observed, strict=True) if there is not None]
+        return 2 * sum(bool(value == there) for value, there in pairs) > len(pairs)
+
+    def _cut_off(self, observed: Sequence[Any]) -> Size | None:
+        """A form that ends at numbers, ``min(100, L)``, where both sides of each were observed."""
+        known = [there for there in observed if there is not None]
+        low, high = min(known), max(known)
+        for form, values in self._forms:
+            pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
+            if any(value is None for value, _ in pairs):
+                continue
+            for shift in dict.fromkeys((0, Counter(value - there for value, there in pairs).most_common(1)[0][0])):
+                moved = [(value - shift, there) for value, there in pairs]
+                below, above = (sum(value < low for value, _ in moved), sum(value > high for value, _ in moved))
+                # The smallest and the largest number are ends only where something was cut off there.
+                free = sum((value > low or not below) and (value < high or not above) for value, _ in moved)
+                if free < 2 or below + above < 2 or any(max(low, min(high, value)) != there for value, there in moved):
+                    continue
+                found: Size = form - shift
+                found = sympy.Min(found, high) if above else found
+                return sympy.Max(found, low) if below else found
+        return None
+
+    def _rounded(self, observed: Sequence[Any]) -> Size | None:
+        """A form that is rounded another way, ``⌊(L + 2)/3⌋`` for ``⌊L/3⌋ + 1``, where every remainder was observed."""
+        for above, step, values in (*self._quotients, *self._ending_quotients()):
+            pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
+            known = {value for value, _ in pairs}
+            if None in known or len({value % step for value in known}) < step:
+                continue
+            if above in self._ending and len(known) < _LEAST_FOR_STEP * step:
+                continue
+            for more in range(-step, 2 * step + 1):
+                if all((value + more) // step == there for value, there in pairs):
+                    return sympy.floor((above + more) / step)
+        return None
+
+    def _ending_quotients(self) -> Iterator[tuple[Any, int, list[Any]]]:
+        """No pass has a form that ends at a number, nor one of what is made of it: each step may be the one."""
+        for form, values in self._ending.items():
+            yield from ((form, step, values) for step in range(2, _LARGEST_STEP + 1))
+
+    def _fitted(self, observed: Sequence[Any]) -> Size | None:
+        """A fraction or a root of what became a plain number, where that is what was observed at many sizes of it."""
+        times = gcd(*(there for there in observed if there is not None))
+        for base, values in self._bases if times else ():
+            pairs = [
+                (value, there // times) for value, there in zip(values, observed, strict=True) if there is not None
+            ]
+            known = {value for value, _ in pairs}
+            if None in known or len(known) < _LEAST_FITTED_ROOTS:
+                continue
+            if not base.is_Mul and min(known) >= 0 and all(isqrt(value) == there for value, there in pairs):
+                return times * sympy.floor(sympy.sqrt(base))
+            if len(known) < _LEAST_FITTED:
+                continue
+            (low, first), (high, last) = min(pairs), max(pairs)
+            slope = Fraction(last - first, high - low).limit_denominator(_LARGEST_FITTED)
+            above, below = slope.numerator, slope.denominator
+            if above < 1 or len({value % below for value in known}) < below:
+                continue
+            for more in range(-2 * below, 2 * below + 1):
+                if all((above * value + more) // below == there for value, there in pairs):
+                    return times * written(whole((above * base + more) / sympy.Integer(below)))
+        return None
+
+    @cached_property
+    def _bases(self) -> list[tuple[Any, list[Any]]]:
+        """What ``forward`` makes plain numbers of, with the values at the sizes that ran."""
+        forms = dict.fromkeys(_made_numbers(self._followed))
+        return [(form, self.values(form)) for form in forms]
+
+    @cached_property
+    def _quotients(self) -> list[tuple[Any, int, list[Any]]]:
+        """Whole numbers in letters, and what a form of the model divides them by."""
+        floors = dict.fromkeys(
+            each for form, _ in self._forms for each in sorted(sympy.sympify(form).atoms(sympy.floor), key=str)
+        )
+        found = [
+            (numerator, int(step))
+            for numerator, step in (each.args[0].as_numer_denom() for each in floors)
+            if step.is_Integer and 1 < step <= _LARGEST_STEP
+        ]
+        return [(above, step, self.values(above)) for above, step in found]
+
+
+def _fit(values: Sequence[Any], observed: Sequence[Any]) -> bool:
+    return all(there is None or value == there for value, there in zip(values, observed, strict=True))
+
+
+def value_of(form: Size, evaluation: Evaluation) -> Any:
+    """The value of a form; None where it has none."""
+    try:
+        return evaluation(form)
+    except (NotImplementedError, ArithmeticError):
+        return None
