@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from convlin import summarize
-from convlin.records import Problem
+from convlin.records import Evidence, Problem
 from tests.source_programs import load_file
 
 PROGRAM = """\
@@ -80,6 +80,7 @@ def test_a_map_with_its_length_last_is_to_be_permuted(
     order = "(0, 2, 1)" if first else "(2, 0, 1)"
     assert problem.fix == f"x, _ = self.rnn(x.permute{order})"
     assert problem.edits == (), "another size of the layer may have been meant"
+    assert problem.evidence is Evidence.RUN
     with_line(path, problem)
     net = load_file(path).Read()
     assert net(torch.zeros(batch, 1, 8, 20)).shape == ((batch, length, 5) if first else (length, batch, 5))
@@ -123,9 +124,28 @@ def test_a_map_of_four_axes_in_front_of_a_layer_that_takes_three(
     assert problem.fix == f"x, _ = self.rnn(x{behind.format(**orders)})"
     made = (3, steps, size) if first else (steps, 3, size)
     assert f"{axes}, it is {'×'.join(map(str, made))}" in " ".join(problem.message.split())
-    assert problem.edits == ()
+    assert (problem.edits, problem.evidence) == ((), Evidence.RUN)
     with_line(path, problem)
     assert load_file(path).Read()(torch.zeros(3, 1, 8, 20)).shape == (*made[:2], 5)
+
+
+def test_a_map_of_five_axes() -> None:
+    class Volume(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.rnn = nn.Conv3d(1, 4, 3, padding=1), nn.GRU(120, 6, batch_first=True)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            made = self.rnn(self.conv(x))[0]
+            assert isinstance(made, torch.Tensor)
+            return made
+
+    (problem,) = summarize(Volume(), (1, 5, 6, 9), batch_size=2).problems
+    assert "with dimensions 1, 2 and 3 as its features, 4·5·6 = 120, it is 2×9×120" in problem.message
+    assert problem.fix is not None
+    assert problem.fix.endswith("self.rnn(self.conv(x).flatten(1, 3).permute(0, 2, 1))[0]")
+    net = Volume()
+    assert net.rnn(net.conv(torch.zeros(2, 1, 5, 6, 9)).flatten(1, 3).permute(0, 2, 1))[0].shape == (2, 9, 6)
 
 
 def test_of_a_map_of_four_axes_no_number_is_told_that_nothing_makes_up(tmp_path: Path) -> None:
@@ -133,6 +153,7 @@ def test_of_a_map_of_four_axes_no_number_is_told_that_nothing_makes_up(tmp_path:
     path.write_text(PROGRAM.format(pool="2", layer="nn.LSTM(33, 24, batch_first=True)", step="x"))
     (problem,) = summarize(load_file(path).Read(), (1, 8, 20), batch_size=3).problems
     assert (problem.kind, problem.changes, problem.edits) == ("structure", {}, ())
+    assert problem.evidence is Evidence.DERIVED
     assert "permute" not in problem.message
     with pytest.raises((RuntimeError, ValueError), match="4"):
         load_file(path).Read()(torch.zeros(3, 1, 8, 20))
@@ -209,6 +230,16 @@ def test_patches_whose_channels_come_first(tmp_path: Path) -> None:
     net = load_file(path).Patches()
     assert net(torch.zeros(2, 3, 20, 24)).shape == (2, 5)
     assert summarize(net, (3, 20, 24), batch_size=2).ok
+
+
+def test_a_wrong_layer_behind_it_is_told_both_numbers(tmp_path: Path) -> None:
+    path = tmp_path / "read.py"
+    text = PROGRAM.format(pool="2", layer="nn.LSTM(32, 24, batch_first=True)", step="x.flatten(1, 2)")
+    path.write_text(text.replace("nn.Linear(24", "nn.Linear(25"))
+    first, second = summarize(load_file(path).Read(), (1, 8, 20), batch_size=2).problems
+    assert first.fix == "x, _ = self.rnn(x.permute(0, 2, 1))"
+    assert (second.path, second.required) == ("fc", 24)
+    assert first.evidence is second.evidence is Evidence.DERIVED, "the pass ran on zeros in place of what reaches fc"
 
 
 def test_a_layer_norm_over_the_length_leaves_it_last() -> None:

@@ -315,14 +315,20 @@ def test_a_mistake_that_has_nothing_to_do_with_it_keeps_its_number() -> None:
     class Across(nn.Module):
         """Attention among the samples, as some models of tables mean it."""
 
-        def __init__(self, features: int) -> None:
+        def __init__(self, features: int, *, inverts: bool = False) -> None:
             super().__init__()
             self.attention, self.fc = nn.MultiheadAttention(6, 2), nn.Linear(features, 3)
+            self.inverts = inverts
 
         def forward(self, x: Tensor) -> Tensor:
-            made: Tensor = self.fc(self.attention(x, x, x)[0])
+            x = self.attention(x, x, x)[0]
+            made: Tensor = self.fc(torch.linalg.inv(x) if self.inverts else x)
             return made
 
     (problem,) = summarize(Across(7), (6,), batch_size=4).problems
     assert (problem.path, problem.required) == ("fc", 6)
     assert Across(6)(torch.zeros(4, 6)).shape == (4, 3)
+    (problem,) = summarize(Across(6, inverts=True), (6,), batch_size=4).problems
+    assert (problem.kind, problem.path) != ("structure", "attention")
+    with pytest.raises(RuntimeError, match="square"):
+        Across(6, inverts=True)(torch.zeros(4, 6))

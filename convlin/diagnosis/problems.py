@@ -53,7 +53,16 @@ def diagnose(
     failure = recording.failure
     if failure is not None and failure.refused and not _is_explained(failure, bool(problems)):
         problems.append(stopped(recording, failure, model, plan, mode))
+    if failure is None and all(map(_ran_as_told, recording.findings)):
+        problems = [replace(problem, evidence=Evidence.RUN) for problem in problems]
     return tuple(replace(each, message=fitted(each.message, each.path or report.model)) for each in problems)
+
+
+def _ran_as_told(finding: Finding) -> bool:
+    """Whether what stood in for the input of a layer of sequences is what the fix makes of it, number for number."""
+    misfit = finding.misfit
+    of_sequence = misfit.kind in ("input_size", "embed_dim") and misfit.note == "permute"
+    return of_sequence or (misfit.note == "map_in_steps" and bool(misfit.detail["reshaped"]))
 
 
 @paused()  # until the trees of the source are gone again: nothing of the user's runs in here

@@ -32,6 +32,9 @@ _OF_SEQUENCES = (
     nn.Transformer,
 )
 
+#: Functions that are told which axis is meant: they stop where a tensor has fewer.
+_NAMES_AXES = (Family.REARRANGE, Family.INDEX, Family.PART, Family.REDUCTION)
+
 
 def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     """What in this recording is a mistake although no function refused it."""
@@ -208,7 +211,7 @@ def _misses_time(recording: Recording, index: int) -> bool:
     behind, _ = _behind(recording, index)
     failure, (batch, *_) = recording.failure, recording.calls[index].inputs[0].shape
     if failure is not None and failure.refused and failure.call in behind:
-        return True
+        return OPS.called(failure.function).family in _NAMES_AXES
     return any(
         finding.call in behind
         and finding.inputs

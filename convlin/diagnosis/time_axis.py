@@ -8,7 +8,7 @@ from torch import nn
 
 from convlin.records import Source, SourceKind
 from convlin.sizes.spell import spell_shape
-from convlin.trace.batch_axis import is_batch_first
+from convlin.trace.axes import is_batch_first
 from convlin.trace.recording import Recording
 
 #: Layers that leave the first axes where they are.

@@ -103,7 +103,8 @@ class Problem:
     """Why there are no edits, where that can be said."""
     evidence: Evidence = Evidence.DERIVED
     """How ``required``, ``changes`` and ``fix`` are known: whether the model was run with all of its wrong layers made
-    so and all of the edited methods as they would be, and was right."""
+    so and all of the edited methods as they would be, and was right; or on inputs of layers that are as the fix
+    makes them."""
     claims: tuple[Claim, ...] = ()
     """What the message says of other inputs."""
 

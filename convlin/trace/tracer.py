@@ -27,7 +27,7 @@ from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
 from convlin.ops.catalog import derive_of
 from convlin.records import UNSEEN, Call, Source, TensorInfo
 from convlin.tensors import argument_names, describe, describe_arguments, info, sizes, tensors_in, zeros
-from convlin.trace.batch_axis import is_batch_first, is_row_of_map
+from convlin.trace.axes import is_batch_first, is_row_of_map
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.einops_errors import is_of_einops, refused_pattern
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf

@@ -218,7 +218,8 @@ def _map_in_steps(finding: Finding, report: Report) -> Said:
     if not behind:
         return Said(f"{message}\none of its dimensions is to be the time, and the others the features", forward=True)
     sizes = tuple(shape[axis] for axis in axes)
-    named = f"dimension{'s' if len(axes) > 1 else ''} {' and '.join(map(str, axes))}"
+    *others, last = map(str, axes)
+    named = f"dimensions {', '.join(others)} and {last}" if others else f"dimension {last}"
     product = equation(spell_product(sizes), spell(prod(sizes)))
     return Said(
         f"{message}\nwith {named} as its features, {product}, it is {times(misfit.detail['made'])}",
