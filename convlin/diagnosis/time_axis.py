@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from torch import nn
 
+from convlin.layers import rule_for
 from convlin.records import Source, SourceKind
 from convlin.sizes.spell import spell_shape
 from convlin.trace.axes import is_batch_first
@@ -43,10 +44,13 @@ def remarks(recording: Recording) -> Iterator[str]:
 
 def reading_the_batch(recording: Recording, *, batch_added: bool) -> list[int]:
     """The calls of layers of sequences that take a tensor without steps, whose first axis is the batch."""
+    kinds = {kind for kind in set(map(type, recording.modules)) if rule_for(kind).takes_sequences}
+    if not kinds:
+        return []
     found = [
         index
-        for index, call in enumerate(recording.calls)
-        if call.inputs and len(call.inputs[0].shape) == 2 and call.sources and recording.rule(index).takes_sequences
+        for index, (call, module) in enumerate(zip(recording.calls, recording.modules, strict=True))
+        if type(module) in kinds and call.inputs and len(call.inputs[0].shape) == 2 and call.sources
     ]
     # An attention inside such a layer is called with what this was called with.
     around = {recording.calls[index].path for index in found}
