@@ -332,3 +332,30 @@ def test_a_mistake_that_has_nothing_to_do_with_it_keeps_its_number() -> None:
     assert (problem.kind, problem.path) != ("structure", "attention")
     with pytest.raises(RuntimeError, match="square"):
         Across(6, inverts=True)(torch.zeros(4, 6))
+
+
+class Rows(nn.Module):
+    """A product along the rows of a map, and a view that makes each row a sample: it runs, with 96 samples of one."""
+
+    def __init__(self, *, by_einsum: bool) -> None:
+        super().__init__()
+        self.conv, self.kept, self.head = (
+            nn.Conv2d(3, 3, 3, padding=1),
+            nn.Parameter(torch.ones(32, 7)),
+            nn.Linear(7, 11),
+        )
+        self.by_einsum = by_einsum
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        x = torch.einsum("abcl,lm->abcm", x, self.kept) if self.by_einsum else x @ self.kept
+        made: Tensor = self.head(x.view(-1, 7))
+        return made
+
+
+@pytest.mark.parametrize("by_einsum", [False, True])
+def test_a_view_behind_a_product_along_a_map_is_named_that_makes_rows_of_it(by_einsum: bool) -> None:
+    model = Rows(by_einsum=by_einsum)
+    assert model(torch.zeros(2, 3, 32, 32)).shape == (192, 11)
+    (remark,) = summarize(model, (3, 32, 32), batch_size=2).report.remarks
+    assert "makes 192×7 of 2×3×32×7: the batch went from 2 to 192" in remark

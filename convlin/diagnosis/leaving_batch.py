@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from convlin.records import Call, SourceKind
+from convlin.records import Call, Shape, Source, SourceKind
 from convlin.trace.recording import Recording, is_feature_map
 
 
@@ -58,4 +58,18 @@ def _merges_steps(recording: Recording, call: Call) -> bool:
         return False
     source = call.sources[0]
     image = len(given) == 4 and source.kind is SourceKind.INPUT
-    return not image and not is_feature_map(recording, source, len(given))
+    return not image and not _is_of_map(recording, source, given)
+
+
+def _is_of_map(recording: Recording, source: Source, shape: Shape) -> bool:
+    """Whether a tensor is a feature map, or one whose last axis alone was made another, by a product, say."""
+    for _ in range(len(recording.calls) + 1):
+        if is_feature_map(recording, source, len(shape)):
+            return True
+        if source.kind is not SourceKind.CALL:
+            return False
+        call = recording.calls[source.number]
+        if not call.inputs or not call.sources or call.inputs[0].shape[:-1] != shape[:-1]:
+            return False
+        source, shape = call.sources[0], call.inputs[0].shape
+    return False
