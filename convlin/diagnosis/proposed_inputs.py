@@ -77,11 +77,7 @@ def _planned(finding: Finding, plan: Plan, proposal: _Proposal) -> Plan | None:
     def change(value: object) -> object:
         return replace(value, shape=proposal.shape) if isinstance(value, Dummy) and value is own[0] else value
 
-    return plan._replace(
-        args=tuple(map(change, plan.args)),
-        kwargs={name: change(value) for name, value in plan.kwargs.items()},
-        batch_size=proposal.batch,
-    )
+    return plan.with_each(change)._replace(batch_size=proposal.batch)
 
 
 def _is_refused(recording: Recording, finding: Finding, shown: Recording, plan: Plan) -> bool:

@@ -85,10 +85,7 @@ class Resized:
             kept = value.shape[:1] if self.of_sequence else value.shape[:2]
             return torch.zeros((*kept, *whole), dtype=value.dtype, device=self.plan.device)
 
-        return self.plan._replace(
-            args=tuple(change(value) for value in self.plan.args),
-            kwargs={name: change(value) for name, value in self.plan.kwargs.items()},
-        )
+        return self.plan.with_each(change)
 
     def whole(self, size: Spatial) -> Spatial:
         """The size as it is to be told: of a sequence its length and the features, since which is which is open."""
@@ -164,11 +161,7 @@ def _with_batch(plan: Plan, batch: int, other: int) -> Plan:
             return value
         return torch.zeros((other, *value.shape[1:]), dtype=value.dtype, device=value.device)
 
-    return plan._replace(
-        args=tuple(map(change, plan.args)),
-        kwargs={name: change(value) for name, value in plan.kwargs.items()},
-        batch_size=other,
-    )
+    return plan.with_each(change)._replace(batch_size=other)
 
 
 def _length(value: Any) -> Spatial | None:

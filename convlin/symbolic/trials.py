@@ -400,13 +400,8 @@ class Trials:
 
     def _moved(self) -> Plan:
         meta = torch.device("meta")
-        return self._plan._replace(
-            device=meta,
-            args=tuple(map_tensors(value, lambda tensor: tensor.to(meta)) for value in self._plan.args),
-            kwargs={
-                name: map_tensors(value, lambda tensor: tensor.to(meta)) for name, value in self._plan.kwargs.items()
-            },
-        )
+        moved = self._plan.with_each(lambda value: map_tensors(value, lambda tensor: tensor.to(meta)))
+        return moved._replace(device=meta)
 
     def _run(self, point: Point, *, real: bool) -> Trial:
         key = (real, tuple(point.values()))
