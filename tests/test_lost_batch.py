@@ -205,7 +205,7 @@ def test_a_batch_that_would_be_read_as_time_is_told_and_no_number_behind_it(
     assert problem.kind == "structure"
     assert problem.path in ("layer", "layer.layers.0")
     said = " ".join(problem.message.split())
-    assert f"for one sequence without a batch: {batch}, the batch, would be its time" in said
+    assert f"for one sequence without a batch: it would read {batch}, the batch, as time" in said
     assert f"made it of {batch}×8×10 .permute(0, 2, 1) in place of that gives {batch}×10×8" in said
     assert (problem.changes, problem.edits) == ({}, ())
     right = Sequence(by_turning, layer, rest)

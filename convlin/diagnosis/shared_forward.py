@@ -13,6 +13,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
+from convlin._util.torch_private import CONVOLUTIONS
 from convlin.diagnosis.evidence import run_changed
 from convlin.diagnosis.messages import say
 from convlin.diagnosis.messages.said import Said
@@ -39,7 +40,7 @@ def with_lines_outside(report: Report, recording: Recording, model: nn.Module, m
 def _with_line_outside(
     report: Report, recording: Recording, finding: Finding, model: nn.Module, mode: str, retry: Retry
 ) -> Recording:
-    if finding.layer and finding.where is not None and _may_be_squeezed(finding):
+    if finding.layer and finding.where is not None and _may_be_squeezed(recording, finding):
         squeezed = _marked(finding, "squeezed", True)
         edits = _edits(finding.where, finding.called_as, say(squeezed, report))
         left = _left(recording, finding, model, mode, retry, retry.plan, edits) if edits else None
@@ -68,10 +69,12 @@ def _with_line_outside(
     return _without(recording, finding, left, told)
 
 
-def _may_be_squeezed(finding: Finding) -> bool:
+def _may_be_squeezed(recording: Recording, finding: Finding) -> bool:
     """Whether a layer takes one dimension less, and the one behind the batch is empty."""
     misfit = finding.misfit
-    if (misfit.kind, misfit.note) != ("structure", "rank") or not finding.inputs or "Conv" in finding.layer:
+    if (misfit.kind, misfit.note) != ("structure", "rank") or not finding.inputs:
+        return False
+    if isinstance(recording.modules[finding.call], CONVOLUTIONS):
         return False
     ranks = misfit.detail.get("ranks", (misfit.declared,))
     shape = finding.inputs[0].shape
@@ -186,8 +189,7 @@ def _turned(finding: Finding, plan: Plan) -> Plan | None:
             return value
         return value.permute(order) if isinstance(value, Tensor) else replace(value, shape=shape[1:])
 
-    kwargs = {name: change(value) for name, value in plan.kwargs.items()}
-    return plan._replace(args=tuple(map(change, plan.args)), kwargs=kwargs)
+    return plan.with_each(change)
 
 
 def _shape_of(value: object, plan: Plan) -> tuple[Any, ...] | None:

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from convlin._util.torch_private import CONVOLUTIONS, NORMS
 from convlin.ops.misfit import Misfit, resized
 from convlin.ops.names import Function, op_of, sizes_asked
-from convlin.ops.op import StandIn
+from convlin.ops.op import Family, StandIn
 from convlin.records import Shape
 from convlin.tensors import zeros
 
@@ -147,7 +147,7 @@ def _convolution(call: _Call) -> Recovery | None:
     if tensor.dim() not in (spatial + 1, spatial + 2):
         return None
     axis = tensor.dim() - spatial - 1
-    transposed = "transpose" in call.name
+    transposed = op_of(call.function).family is Family.TRANSPOSED_CONVOLUTION
     groups = call.kwargs.get("groups", call.args[6] if len(call.args) > 6 else 1)
     declared = weight.shape[0] if transposed else weight.shape[1] * groups
     required = tensor.shape[axis]

@@ -234,8 +234,8 @@ def _no_time(finding: Finding, report: Report) -> Said:
     axes = f"N×T×{width}" if misfit.detail["batch_first"] else f"T×N×{width}"
     name = name_of(finding).removesuffix("()")  # PyTorch prints none of the sizes of a layer with others inside
     message = (
-        f"{name} takes {times(shape)} for one sequence without a batch: {spell(shape[0])}, the batch, would be its "
-        f"time\nit expects {axes}, and "
+        f"{name} takes {times(shape)} for one sequence without a batch: it would read {spell(shape[0])}, the batch, "
+        f"as time\nit expects {axes}, and "
     )
     if finding.is_model_input:
         return Said(f"{message}the input has no axis of time", forward=True)
