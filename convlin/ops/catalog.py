@@ -7,7 +7,7 @@ from typing import Any
 
 from convlin.derivations.arguments import arguments
 from convlin.ops import joins, others, pointwise, shapes, windows
-from convlin.ops.op import UNKNOWN, Op
+from convlin.ops.op import UNKNOWN, Family, Op
 from convlin.records import Call, Derivation
 
 _PREFIXES = ("torch", "Tensor", "F")
@@ -79,11 +79,11 @@ def derive_of(name: str) -> Callable[[Call], Derivation | None] | None:
 
 def settings_of(call: Call) -> Mapping[str, Any]:
     """A function's plain arguments under the names of its parameters, and what a layer would have as settings too."""
-    op, bare = OPS.named(call.type), call.type.rpartition(".")[2]
+    op = OPS.named(call.type)
     given = None if op.formula is None or op.parameters is None else arguments(call, op.parameters)
     settings = dict(call.settings if given is None else given)
-    if bare.startswith("conv") and len(call.inputs) > 1:
+    if op.family in (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION) and len(call.inputs) > 1:
         settings["kernel_size"] = call.inputs[1].shape[2:]
-    if "pool" in bare and not bare.startswith("adaptive") and not settings.get("stride"):
+    if op.family in (Family.POOL, Family.UNPOOL) and not settings.get("stride"):
         settings["stride"] = settings.get("kernel_size")
     return settings
