@@ -116,7 +116,7 @@ def estimate(
 def activations(report: Report) -> Size:
     """Bytes of the outputs of every layer and shape-changing function, containers left out; -1 where not known."""
     tensors = [info for call in report.calls if not call.inner for info in call.outputs]
-    return -1 if any(-1 in info.shape for info in tensors) else bytes_of(tensors)
+    return -1 if report.calls_vary or any(-1 in info.shape for info in tensors) else bytes_of(tensors)
 
 
 def batch_of(report: Report) -> Size | None:

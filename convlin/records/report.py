@@ -47,6 +47,8 @@ class Report:
     """What each expression of the user's own code made, in the order of the first time it ran."""
     input_names: tuple[str, ...] = ()
     """What ``forward`` calls each of ``inputs``, where there are several and it has a Python signature."""
+    calls_vary: bool = False
+    """With named sizes: other calls are made at other sizes, or more of them: no sum over ``calls`` holds there."""
 
     @property
     def named_inputs(self) -> tuple[TensorInfo, ...]:

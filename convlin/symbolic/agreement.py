@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
+from typing import Any
 
 from convlin.records import Call, TensorInfo
 from convlin.symbolic.follow import Followed
@@ -15,36 +16,48 @@ Tensors = Sequence[TensorInfo]
 
 
 def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
-    """Whether the closed forms come to what a run at ``point`` showed."""
-    mine, theirs = _alike(followed.recording, recording)
+    """Whether the closed forms come to what a run at ``point`` showed.
+
+    What a loop along a letter calls more often at one size than at another is compared as far as both go.  A function
+    may be called at some sizes only (padding), and is no row where it keeps the shape.
+    """
     evaluation = followed.session.evaluation(point)
 
     def same(forms: Tensors, shapes: Tensors) -> bool:
-        return len(forms) == len(shapes) and all(
+        return all(
             len(form.shape) == len(info.shape)
             and all(one == -1 or evaluation(one) == other for one, other in zip(form.shape, info.shape, strict=True))
-            for form, info in zip(forms, shapes, strict=True)
+            for form, info in zip(forms, shapes, strict=False)
         )
 
-    if [call.path for call in mine if not call.is_function] != [call.path for call in theirs if not call.is_function]:
+    mine, theirs = (list(keyed_calls(each.calls)) for each in (followed.recording, recording))
+    if _modules(mine) != _modules(theirs) and not _is_loop(mine, theirs):
         return False
+    there = {key: call for call, key in theirs}
+    outputs = followed.recording.outputs
     try:
-        return same(followed.recording.outputs, recording.outputs) and all(
-            same(one.inputs, other.inputs) and same(one.outputs, other.outputs)
-            for one, other in zip(mine, theirs, strict=True)
+        return (
+            len(outputs) == len(recording.outputs)
+            and same(outputs, recording.outputs)
+            and all(
+                same(call.inputs, there[key].inputs) and same(call.outputs, there[key].outputs)
+                for call, key in mine
+                if key in there
+            )
         )
     except (NotImplementedError, ArithmeticError):
         return False
 
 
-def _alike(*recordings: Recording) -> list[list[Call]]:
-    """The calls of two passes that can be compared: every module's, and functions that both passes call as often.
+def _modules(calls: Sequence[tuple[Call, Any]]) -> list[str]:
+    return [call.path for call, _ in calls if not call.is_function]
 
-    A function may be called at some sizes only (padding), and is no row where it keeps the shape.
-    """
-    keyed = [list(keyed_calls(each.calls)) for each in recordings]
-    counts = [Counter(key[:-1] for _, key in calls) for calls in keyed]
-    return [
-        [call for call, key in calls if not call.is_function or counts[0][key[:-1]] == counts[1][key[:-1]]]
-        for calls in keyed
-    ]
+
+def _is_loop(mine: Sequence[tuple[Call, Any]], theirs: Sequence[tuple[Call, Any]]) -> bool:
+    """Whether one pass goes the way of the other, and only calls some of the modules more often."""
+    one, other = _modules(mine), _modules(theirs)
+    counts = Counter(one), Counter(other)
+    repeated = {path for path in counts[0] | counts[1] if counts[0][path] != counts[1][path]}
+    if any(max(count[path] for count in counts) < 2 for path in repeated):  # called at some sizes only
+        return False
+    return [path for path in one if path not in repeated] == [path for path in other if path not in repeated]

@@ -26,6 +26,7 @@ from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired
 from convlin.symbolic.follow import Followed, follow, meets
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
+from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials, keeps_batch
@@ -77,7 +78,8 @@ def observe_named(
     mistakes = _mistakes(checked, accepts)
     if accepts is None and not mistakes:
         limits.admit()
-    remarks = (*_remarks(checked, accepts), *in_processes.remarks(walk(root)))
+    repeats = Repeats(followed, checked.seen)
+    remarks = (*repeats.remarks(), *_remarks(checked, accepts), *in_processes.remarks(walk(root)))
     remarks += unregistered.remarks(walk(root), recording)
     if followed.plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
@@ -98,7 +100,7 @@ def observe_named(
         return Outcome(report, _cannot_follow(failure, "a forward that looks at the values of a tensor"))
     recording.findings[:] = mistakes
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
-    return Outcome(replace(without_numbers(report, problems), accepts=accepts))
+    return Outcome(replace(without_numbers(report, problems), accepts=accepts, calls_vary=repeats.vary))
 
 
 def _runs(model: nn.Module, followed: Followed, mode: str) -> Trials:

@@ -14,7 +14,7 @@ from typing import Any
 
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
-from convlin.records import Call, Size, TensorInfo
+from convlin.records import Call, Shape, Size, TensorInfo
 from convlin.symbolic.computed_forms import computed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import Followed
@@ -87,7 +87,23 @@ class _Replacement:
 
     def call(self, call: Call, key: Any) -> Call:
         """The call with its sizes held against those of the same call at every size; what is inside it came first."""
-        there = [found.get(key) or self._kept(call, index) for index, found in enumerate(self._found)]
+        seen = [found.get(key) for found in self._found]
+        there = [other or self._kept(call, index) for index, other in enumerate(seen)]
+        found = self._held_against(call, there)
+        if there == seen or self._is_right(found, there):
+            return found
+        alone = self._held_against(call, seen)  # it may stand in a loop that was not so long there
+        return alone if self._is_right(alone, seen) else found
+
+    def _is_right(self, call: Call, there: Sequence[Call | None]) -> bool:
+        observed = [other.output_shapes if other else None for other in there]
+        return all(
+            self._search.fits(size, [_size_of(shapes, index, axis) for shapes in observed])
+            for index, shape in enumerate(call.output_shapes)
+            for axis, size in enumerate(shape)
+        )
+
+    def _held_against(self, call: Call, there: Sequence[Call | None]) -> Call:
         inputs = self.tensors(call.inputs, [other.inputs if other else None for other in there])
         self._derive(call, inputs, there)
         outputs = self.tensors(call.outputs, [other.outputs if other else None for other in there])
@@ -148,5 +164,8 @@ class _Replacement:
 
 
 def _size_at(tensors: Any, index: int, axis: int) -> Any:
-    there = tensors and index < len(tensors) and axis < len(tensors[index].shape)
-    return tensors[index].shape[axis] if there else None
+    return _size_of(tensors and [info.shape for info in tensors], index, axis)
+
+
+def _size_of(shapes: Sequence[Shape] | None, index: int, axis: int) -> Any:
+    return shapes[index][axis] if shapes and index < len(shapes) and axis < len(shapes[index]) else None

@@ -1,0 +1,96 @@
+"""How often a model calls what a loop along a letter goes through: a table in letters has the rows of one size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from convlin.records import Call, Location
+from convlin.sizes.spell import spell
+from convlin.symbolic.confirm import questions
+from convlin.symbolic.follow import Followed
+from convlin.symbolic.found_forms import FormSearch, known_forms
+from convlin.symbolic.limits import written
+from convlin.symbolic.trials import Point
+from convlin.trace.recording import Recording
+
+
+class _Called(NamedTuple):
+    """A module by its path, or a function by its line."""
+
+    path: str
+    type: str
+    where: Location | None
+    is_function: bool
+
+    @property
+    def name(self) -> str:
+        if not self.is_function:
+            return self.path or self.type
+        return f"{self.type} ({self.where.text})" if self.where is not None else self.type
+
+
+_Counts = Mapping[_Called, Sequence[int]]
+"""Of how many tensors each of its calls is."""
+
+
+class Repeats:
+    """What is called more often, or of more tensors, at one of the sizes in ``seen`` than at another."""
+
+    def __init__(self, followed: Followed, seen: Sequence[tuple[Point, Recording]]) -> None:
+        self._followed = followed
+        self._points = [point for point, _ in seen]
+        self._mine = _counts(followed.recording.calls)
+        self._theirs = [_counts(recording.calls) for _, recording in seen]
+
+    @property
+    def vary(self) -> bool:
+        """Whether they are not the same calls at every size: no sum over the rows is then one for all of them."""
+        if questions(self._followed):
+            return any(theirs != self._mine for theirs in self._theirs)
+        # It calls the same at every size: what is no row at one of them only keeps the shape there.
+        return any(counts != self._mine.get(called) for theirs in self._theirs for called, counts in theirs.items())
+
+    def remarks(self) -> Iterator[str]:
+        """What is called as often as a letter says, and of which size the rows are."""
+        if not self.vary:
+            return
+        told: dict[str, list[str]] = {}
+        for called, count, there, many in self._different():
+            form = self._in_letters(count, there)
+            told.setdefault(many.format(form) if form else "without a formula", []).append(called.name)
+        if told:
+            plan = self._followed.plan
+            letters = ", ".join(name for name in plan.names if name != plan.batch_size) or plan.batch_size
+            parts = "; ".join(f"{', '.join(names)} {many}" for many, names in told.items())
+            yield f"the rows are those at {written(self._followed.sample)}, and how many depends on {letters}: {parts}"
+
+    def _different(self) -> Iterator[tuple[_Called, int, list[int | None], str]]:
+        """What is called several times, or of several tensors, and elsewhere of another number of them."""
+        told: list[str] = []
+        for called, pieces in self._mine.items():
+            if any(called.path.startswith(path) for path in told):  # a part of something that is told
+                continue
+            there = [counts.get(called, ()) for counts in self._theirs]
+            if any(len(counts) != len(pieces) for counts in there):
+                if max(map(len, (pieces, *there))) > 1:
+                    yield called, len(pieces), [len(counts) for counts in there], "{} times"
+                    told += [f"{called.path}."] if called.path and not called.is_function else []
+            elif any(counts != pieces for counts in there):
+                yield called, max(pieces), [max(counts, default=None) for counts in there], "of {} tensors"
+
+    def _in_letters(self, count: int, there: Sequence[int | None]) -> str:
+        """The form of a number that was counted at each of the sizes; an empty text where none was found."""
+        followed = self._followed
+        forms = dict.fromkeys((*followed.session.letters.values(), *known_forms([followed])))
+        search = FormSearch(followed, [followed.session.evaluation(point) for point in self._points], list(forms))
+        found = search.right(count, there)
+        return "" if isinstance(found, int) else spell(found)
+
+
+def _counts(calls: Sequence[Call]) -> _Counts:
+    found: dict[_Called, list[int]] = {}
+    for call in calls:
+        called = _Called(call.path, call.type, call.where, call.is_function)
+        found.setdefault(called, []).append(max(len(call.inputs), len(call.outputs)))
+    return found

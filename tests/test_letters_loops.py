@@ -1,0 +1,251 @@
+"""Loops along a letter: how often something is called, at which sizes the forms hold, and that no sum is made of it."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from functools import cache
+from typing import Any, NamedTuple
+
+import pytest
+import sympy
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import Summary, summarize
+
+
+class Slices(nn.Module):
+    """A sum over the positions behind a convolution."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv1d(4, 8, 3), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.conv(x)
+        total = torch.zeros(x.shape[0], 8)
+        for place in range(x.shape[-1]):
+            total = total + x[:, :, place]
+        return self.fc(total)
+
+
+class Cell(nn.Module):
+    """A recurrent cell, one step after the other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cell, self.fc = nn.GRUCell(4, 8), nn.Linear(8, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        h = x.new_zeros(x.shape[0], 8)
+        outputs = []
+        for step in range(x.shape[1]):
+            h = self.cell(x[:, step], h)
+            outputs.append(h)
+        return self.fc(torch.stack(outputs, 1))
+
+
+class Windows(nn.Module):
+    """The mean of every four positions, all of them in front of a Linear."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(64, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        parts = [x[:, :, start : start + 4].mean(-1) for start in range(0, x.shape[-1], 4)]
+        return self.fc(torch.cat(parts, 1))
+
+
+class Shrinks(nn.Module):
+    """The same convolution until one position is left."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv1d(4, 4, 2), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        while x.shape[-1] > 1:
+            x = self.conv(x)
+        return self.fc(x[..., 0])
+
+
+class Rows(nn.Module):
+    """A Linear for every row by itself."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(16, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        return torch.stack([self.fc(row) for row in x.unbind(1)], 1)
+
+
+SIZES = (3, 4, 5, 6, 7, 9, 16, 23, 24, 25, 31, 40, 61, 62, 64, 65)
+
+
+def calls(model: nn.Module, shape: Sequence[Any], size: int) -> Counter[str] | None:
+    """How often each layer is called where ``size`` is the letter, by plain hooks; None where PyTorch refuses it."""
+    found: Counter[str] = Counter()
+    handles = [
+        layer.register_forward_hook(lambda *_, name=name: found.update([name]))
+        for name, layer in model.named_modules()
+        if name
+    ]
+    try:
+        with torch.no_grad():
+            model(torch.zeros(1, *(size if isinstance(axis, str) else axis for axis in shape)))
+    except RuntimeError:
+        return None
+    finally:
+        for handle in handles:
+            handle.remove()
+    return found
+
+
+class Loop(NamedTuple):
+    """A model, the shape it is asked about, and how many rows one of its names has in letters and in numbers."""
+
+    make: Callable[[], nn.Module]
+    shape: tuple[Any, ...]
+    name: str
+    told: str
+    times: Callable[[int], int]
+
+    def at(self, size: int) -> tuple[int, ...]:
+        return tuple(size if isinstance(axis, str) else axis for axis in self.shape)
+
+
+LOOPS = (
+    Loop(Slices, (4, "L"), "Tensor[...]", "L − 2 times", lambda size: size - 2),
+    Loop(Cell, ("L", 4), "cell", "L times", lambda size: size),
+    Loop(Windows, (4, "L"), "Tensor.mean", "⌊(L + 3)/4⌋ times", lambda size: -(-size // 4)),
+    Loop(Shrinks, (4, "L"), "conv", "L − 1 times", lambda size: size - 1),
+    Loop(Rows, ("L", 16), "fc", "L times", lambda size: size),
+)
+each_loop = pytest.mark.parametrize("loop", LOOPS, ids=lambda loop: loop.make.__name__)
+
+
+@cache
+def asked(loop: Loop) -> tuple[nn.Module, Summary]:
+    model = loop.make().eval()
+    return model, summarize(model, loop.shape)
+
+
+@each_loop
+def test_what_a_loop_calls_as_often_as_a_letter_says_is_told(loop: Loop) -> None:
+    model, summary = asked(loop)
+    remark = next(each for each in summary.report.remarks if each.startswith("the rows are those at L = "))
+    assert re.search(rf"{re.escape(loop.name)}[^;]*? {re.escape(loop.told)}", remark), remark
+    for size in SIZES:
+        ran = calls(model, loop.shape, size)
+        if ran is not None:
+            there = summarize(model, loop.at(size)).report.calls
+            assert loop.times(size) == (ran[loop.name] or sum(call.type == loop.name for call in there)), size
+
+
+@each_loop
+def test_what_a_model_with_a_loop_takes_is_what_pytorch_takes(loop: Loop) -> None:
+    model, summary = asked(loop)
+    assert summary.accepts is not None
+    assert summary.ok
+    for size in SIZES:
+        assert (size in summary.accepts["L"]) is (calls(model, loop.shape, size) is not None), size
+
+
+@each_loop
+def test_each_row_that_is_there_at_another_size_has_the_size_that_it_has_there(loop: Loop) -> None:
+    model, summary = asked(loop)
+    for size in SIZES:
+        if calls(model, loop.shape, size) is None:
+            continue
+        there = summarize(model, loop.at(size)).report.calls
+        for one, other in zip(*(_of_layers(each) for each in (summary.report.calls, there)), strict=False):
+            for form, shown in zip(one.outputs, other.outputs, strict=True):
+                assert tuple(int(sympy.sympify(each).subs({"L": size})) for each in form.shape) == shown.shape
+
+
+@each_loop
+def test_no_sum_over_the_rows_of_one_size_is_told_for_all(loop: Loop) -> None:
+    _, summary = asked(loop)
+    assert summary.report.calls_vary
+    assert "activations ?" in str(summary)
+    assert summary.memory().activations == -1
+
+
+def _of_layers(calls: Sequence[Any]) -> list[Any]:
+    """The calls of the layer that a loop calls, which are the same ones at every size up to the last."""
+    paths = Counter(call.path for call in calls if not call.is_function)
+    most = max(paths, key=lambda path: paths[path])
+    return [call for call in calls if call.path == most and not call.is_function]
+
+
+def test_a_sum_is_told_where_every_size_has_the_same_rows() -> None:
+    model = nn.Sequential(nn.Conv1d(4, 8, 3), nn.MaxPool1d(2))
+    summary = summarize(model, (4, "L"))
+    assert not summary.report.calls_vary
+    for size in (4, 5, 9, 40):
+        there = summarize(model, (4, size)).memory().activations
+        assert summary.memory().activations.subs({"L": size}) == there  # type: ignore[union-attr]  # an expression
+
+
+def test_what_pads_at_some_sizes_only_has_no_sum_for_all() -> None:
+    class Padded(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv1d(4, 8, 4, stride=4)
+
+        def forward(self, x: Tensor) -> Any:
+            if x.shape[-1] % 4:
+                x = F.pad(x, (0, 4 - x.shape[-1] % 4))
+            return self.conv(x)
+
+    summary = summarize(Padded(), (4, "L"))
+    one, other = (summarize(Padded(), (4, size)).memory().activations for size in (8, 7))
+    assert one != other, "the padded tensor is one more, of the same size"
+    assert summary.memory().activations == -1
+
+
+def test_what_only_keeps_its_shape_at_some_sizes_is_counted_at_all() -> None:
+    class Pooled(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return F.adaptive_avg_pool1d(x, 1).flatten(1)
+
+    assert summarize(Pooled(), (4, "L")).memory().activations == 4 * 4 + 4 * 4
+
+
+def test_a_layer_that_is_called_at_some_sizes_only_is_no_loop() -> None:
+    class Deeper(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.more = nn.Conv1d(4, 4, 3), nn.Conv1d(4, 4, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Any:
+            x = self.first(x)
+            return self.more(x) if x.shape[-1] > 100 else x
+
+    remarks = " ".join(summarize(Deeper(), (4, "L")).report.remarks)
+    assert "forward goes another way there" in remarks
+    assert "the rows are those" not in remarks
+
+
+def test_a_pool_that_is_called_as_long_as_a_map_is_large_has_no_formula() -> None:
+    class Pools(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3 * 64, 2)
+
+        def forward(self, x: Tensor) -> Any:
+            while x.shape[-1] > 8:
+                x = F.max_pool2d(x, 2)
+            return self.fc(x.flatten(1))
+
+    summary = summarize(Pools(), (3, "H", "H"))
+    assert re.search(r"how many depends on H: F.max_pool2d \(.*\) without a formula", " ".join(summary.report.remarks))
+    assert summary.accepts is not None
+    for size in (8, 15, 16, 31, 32, 33, 35, 36, 40, 64, 66):
+        runs = calls(Pools(), (3, "H", "H"), size) is not None
+        assert runs or size not in summary.accepts["H"], size
