@@ -211,7 +211,7 @@ NUMBERS: dict[str, tuple[Callable[[Tensor], Tensor], Any]] = {
     "round": (lambda x: F.interpolate(x, size=round(x.shape[-1] * 1.7)), "L any"),
     "a tensor of it": (lambda x: x[..., : int(torch.tensor(x.shape[-1]) * 0.5)], "L any"),
     "a loop": (lambda x: torch.stack([x[..., i] for i in range(x.shape[-1])], -1), "L any"),
-    "a loop over half": (lambda x: torch.stack([x[..., 2 * i] for i in range(x.shape[-1] // 2)], -1), "L any from 2 up"),
+    "a loop over half": (lambda x: torch.stack([x[..., i] for i in range(x.shape[-1] // 2)], -1), "L any from 2 up"),
     "steps of two": (lambda x: torch.cat([x[..., i : i + 1] for i in range(0, x.shape[-1], 2)], -1), "L any"),
     "until it is short": (lambda x: halved_until(x, 8), None),
 }  # fmt: skip

@@ -403,8 +403,9 @@ def faults(seed: int, make: Callable[[int], Case] = case) -> list[str]:
     real = [(point, shapes) for point in points if (shapes := made.observed(point)) is not None]
     s = summarize(model, (CHANNELS, *letters), batch_size="N" if batch else 1)
     found = []
-    if real and not s.ok:
-        runs = [point for point, _ in real[:5]]
+    # What runs on a tensor without an element (a map of no height) is not what anybody means by a size that fits.
+    runs = [point for point, shapes in real if all(math.prod(shape) for shape in shapes)][:5]
+    if runs and not s.ok:
         found.append(f"problem invented, runs at {runs}: {[each.message for each in s.problems]}")
     told = {call.path: call.output_shape for call in s.calls if not call.is_function}
     hedges = ("not for all", "plain number of a size", "come from one pass")
@@ -485,6 +486,14 @@ def test_models_of_any_kind_that_were_accused(seed: int) -> None:
 def test_models_of_any_kind_whose_forms_were_wrong_at_one_remainder(seed: int) -> None:
     """Pieces and paddings behind a stride, ``⌊H/12⌋ + 1`` for ``⌊(H + 11)/12⌋``, and a chunk that is the second one
     of two where three were asked for."""
+    assert faults(seed, case_of_any) == []
+
+
+@pytest.mark.parametrize("seed", [40882, 41026, 41183, 41198, 41438, 41538, 42473, 42548])
+def test_models_of_any_kind_that_take_few_sizes(seed: int) -> None:
+    """A part of a pool behind windows and a padding, windows of a map that one square in many fills, a flatten of an
+    axis that has one step at the sample, a height that divides by nothing, windows of windows with a letter for the
+    batch, a padding behind which five sizes fit, every second of ten, and positions behind windows of 7."""
     assert faults(seed, case_of_any) == []
 
 

@@ -8,6 +8,7 @@ which takes longer than all the rest of a convolutional network; and it takes th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import prod
 from typing import Any
 
 import torch
@@ -40,7 +41,10 @@ class KnownSizes(TorchFunctionMode):
         sizes = _SIZES[way](*args, **kwargs) if way in _SIZES else ceil_pool_sizes(op, args, kwargs)
         if sizes is None:
             return made
-        return tuple(_with_sizes(each, sizes) for each in made) if type(made) is tuple else _with_sizes(made, sizes)
+        if type(made) is tuple:
+            return tuple(_with_sizes(each, sizes) for each in made)
+        given = args[0] if args else kwargs.get("input")
+        return _with_sizes(made, _completed(sizes, made, given) if way in _KEEPS_ALL else sizes)
 
 
 def _has_its_rank(op: Op, args: tuple[Any, ...]) -> bool:
@@ -262,6 +266,15 @@ def _as_asked(*args: Any, **kwargs: Any) -> Sequence[Any]:
     return sizes_asked(args, kwargs)
 
 
+def _flattened(input: Tensor, start_dim: int = 0, end_dim: int = -1) -> Sequence[Any]:
+    """The product of the axes, of which PyTorch leaves out one that has a single step at the sample."""
+    shape, count = list(input.shape), input.dim()
+    if start_dim % max(count, 1) < end_dim % max(count, 1):
+        first, last = start_dim % count, end_dim % count + 1
+        shape[first:last] = [prod(shape[first:last])]
+    return shape
+
+
 def _unflattened(input: Tensor, dim: int, sizes: Sequence[Any]) -> Sequence[Any]:
     shape = list(input.shape)
     shape[dim : dim % len(shape) + 1] = sizes
@@ -280,16 +293,41 @@ def _unchanged(input: Tensor, *_: Any, **__: Any) -> Sequence[Any]:
 #: The sizes of what a function gives, by its arguments; -1 for those that PyTorch finds out.
 _SIZES: Mapping[InLetters | None, Callable[..., Sequence[Any]]] = {
     InLetters.AS_ASKED: _as_asked,
+    InLetters.FLATTENED: _flattened,
     InLetters.UNFLATTENED: _unflattened,
     InLetters.GATHERED: _pixels_gathered,
     InLetters.UNCHANGED: _unchanged,
 }
 
 
+#: Ways that keep every element: what is left for a -1 follows from the others.
+_KEEPS_ALL = {InLetters.AS_ASKED, InLetters.UNFLATTENED}
+
+
+def _completed(sizes: Sequence[Any], made: Tensor, given: Any) -> Sequence[Any]:
+    """``sizes`` with what is left in place of a -1: PyTorch leaves out an axis that has a single step at the sample."""
+    if (
+        not isinstance(given, Tensor)
+        or list(sizes).count(-1) != 1
+        or len(sizes) != made.dim()
+        or not all(map(_is_size, sizes))
+    ):
+        return sizes
+    place = list(sizes).index(-1)
+    others = prod(sizes[:place]) * prod(sizes[place + 1 :])
+    if type(made.shape[place]) is int or (type(others) is int and others < 1):
+        return sizes
+    return (*sizes[:place], prod(given.shape) // others, *sizes[place + 1 :])
+
+
+def _is_size(size: Any) -> bool:
+    return isinstance(size, int | torch.SymInt)
+
+
 def _with_sizes(made: Tensor, sizes: Sequence[Any]) -> Tensor:
     if len(sizes) != made.dim() or made.requires_grad or all(type(size) is int for size in made.shape):
         return made
-    if not all(isinstance(size, int | torch.SymInt) for size in sizes):  # view(torch.int32)
+    if not all(map(_is_size, sizes)):  # view(torch.int32)
         return made
     return made.new_empty(
         [found if type(size) is int and size < 0 else size for size, found in zip(sizes, made.shape, strict=True)]

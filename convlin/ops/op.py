@@ -92,6 +92,7 @@ class InLetters(Enum):
     RECURRENT = "recurrent"
     UNCHANGED = "unchanged"
     AS_ASKED = "as asked"
+    FLATTENED = "flattened"
     UNFLATTENED = "unflattened"
     GATHERED = "gathered"
 

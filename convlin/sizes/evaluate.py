@@ -101,7 +101,7 @@ def _floor_divided(above: Value, below: Value) -> Value:
     if isinstance(above, Tensor) and above.is_floating_point():
         return torch.floor(above / below).long()
     if not isinstance(below, Tensor):
-        return above // below
+        return torch.zeros_like(above) if isinstance(above, Tensor) and below == 0 else above // below
     none = below == 0
     return torch.where(none, 0, torch.as_tensor(above) // torch.where(none, 1, below))
 

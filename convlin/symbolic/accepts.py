@@ -76,6 +76,7 @@ class Search:
     def _agreed(self) -> Guess | None:
         with self.trials.limits.probing():
             self._strike_out_by_small_sizes()
+            self._strike_out_questions()
         for _ in range(_MOST_ROUNDS):
             guess = self.assumed.guess() or self.assumed.guess_by_fewer()
             if guess is None:
@@ -312,6 +313,14 @@ class Search:
         for sizes in (*_SMALL_OR_ODD, (large, large)):
             point = {**self.assumed.others, **dict.fromkeys(self.assumed.names, sizes[0]), first: sizes[1]}
             if not self.assumed.takes_point(point) and self._passes(point, expected=False):
+                self.assumed.strike_out(point)
+
+    def _strike_out_questions(self) -> None:
+        """What the model's own code asked and goes on without: sizes at which nothing else stands in the way."""
+        asked = {each.condition for each in self.assumed.letters.decisions if each.direct and not each.own}
+        for condition in [each for each in self.assumed.conditions if each.expression in asked][:_MOST_TURNS]:
+            point = self.assumed.only_against(condition, _TURNS_UP_TO)
+            if point is not None and self.trials.affordable(point) and self._passes(point, expected=False):
                 self.assumed.strike_out(point)
 
     def _learn(self, surprise: Check, guess: Guess) -> bool:

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -64,7 +64,9 @@ class Assumed:
 
     def takes(self, points: Mapping[str, Tensor | int]) -> Tensor:
         """For many points at once whether every condition and every bound holds."""
-        size = max((len(value) for value in points.values() if isinstance(value, Tensor)), default=1)
+        # A number divided by another may have no value, which a tensor always has.
+        many = {name: torch.as_tensor(value) for name, value in points.items()}
+        size = max((len(value) for value in many.values() if value.dim()), default=1)
         result = torch.ones(size, dtype=torch.bool)
         for name in self.names:
             if name in self.lower:
@@ -74,7 +76,7 @@ class Assumed:
             if name in self.steps:
                 start, step = self.steps[name]
                 result &= torch.as_tensor((points[name] - start) % step == 0)
-        evaluation, places, alive = self.letters.evaluation(points), torch.arange(size), result
+        evaluation, places, alive = self.letters.evaluation(many), torch.arange(size), result
         # What leaves the fewest comes first, and the others are asked about those alone.
         for condition in sorted(self.conditions, key=lambda each: not each.is_equation):
             left = int(alive.sum())
@@ -83,7 +85,7 @@ class Assumed:
             if 2 * left <= len(alive):
                 places, alive = places[alive], torch.ones(left, dtype=torch.bool)
                 evaluation = self.letters.evaluation(
-                    {name: each[places] if isinstance(each, Tensor) else each for name, each in points.items()}
+                    {name: each[places] if each.dim() else each for name, each in many.items()}
                 )
             alive &= torch.as_tensor(evaluation(condition.expression))
         taken = torch.zeros(size, dtype=torch.bool)
@@ -181,6 +183,16 @@ class Assumed:
                 start = found.minimum + found.step * (corner if round_ < 16 else draw.randint(0, steps))
                 points[name].append(start + draw.randrange(found.width))
         return bool(self.takes({**self.others, **{name: torch.tensor(each) for name, each in points.items()}}).all())
+
+    def only_against(self, condition: Condition, largest: int) -> Point | None:
+        """The smallest size of all letters, up to ``largest``, at which all of it holds but this one condition."""
+        points = self._diagonal(torch.arange(1, largest + 1))
+        numbers = {each.condition for each in self.letters.decisions if each.is_number}  # those of the sample
+        kept = [each for each in self.conditions if each is not condition and each.expression not in numbers]
+        rest = replace(self, conditions=kept)
+        against = rest.takes(points) & ~torch.as_tensor(self.letters.evaluation(points)(condition.expression))
+        places = against.nonzero().flatten().tolist()
+        return {**self.others, **dict.fromkeys(self.names, places[0] + 1)} if places else None
 
     def strike_out(self, point: Point) -> bool:
         """Forget every condition and bound that does not hold at a point that the model takes."""

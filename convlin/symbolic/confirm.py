@@ -92,7 +92,7 @@ class Confirmed:
         mine = self.followed.recording
         if not mine.findings or not self.followed.is_clean:
             return self._trials.record(point)
-        if len(self.seen) >= _MOST_STOOD_IN and not self.wrong:
+        if len(self.seen) >= _MOST_STOOD_IN and not self.wrong and point not in self._trials.taken:
             return None
         recording = self._trials.with_stand_ins(point)
         return recording if recording is not None and _findings(recording) <= _findings(mine) else None
@@ -225,7 +225,9 @@ def _where_equations_hold(followed: Followed) -> list[Point]:
     names = [name for name in followed.sample if name != followed.plan.batch_size]
     if not names or not any(each.is_equation for each in followed.conditions):
         return []
-    found = _holding(followed, names, torch.arange(1, _EQUATIONS_UP_TO + 1))
+    sizes = torch.arange(1, _EQUATIONS_UP_TO + 1)
+    # What a layer declares may hold at none, and be another number where a piece is as long as the whole.
+    found = _holding(followed, names, sizes) or _holding(followed, names, sizes, declared=False)
     return _equal_points(followed, [*found[:_MOST_EQUAL], *found[_MOST_EQUAL :: max(1, len(found) // _MOST_EQUAL)]])
 
 
@@ -235,13 +237,13 @@ def _equal_points(followed: Followed, sizes: Iterable[int]) -> list[Point]:
     return [{**followed.sample, **dict.fromkeys(names, size)} for size in sizes]
 
 
-def _holding(followed: Followed, names: Sequence[str], sizes: torch.Tensor) -> list[int]:
+def _holding(followed: Followed, names: Sequence[str], sizes: torch.Tensor, *, declared: bool = True) -> list[int]:
     """Of ``sizes``, for all letters in ``names`` at once, those at which what has to be equal is."""
     evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
     holds = torch.ones(len(sizes), dtype=torch.bool)
     numbers = {each.condition for each in followed.session.decisions if each.is_number}  # may well be others
     for each in followed.conditions:
-        if each.is_equation and each.expression not in numbers:
+        if each.is_equation and each.expression not in numbers and (declared or not each.declared):
             try:
                 holds &= torch.as_tensor(evaluation(each.expression))
             except (NotImplementedError, ArithmeticError, RuntimeError):

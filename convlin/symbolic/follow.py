@@ -23,6 +23,7 @@ from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.module_tree import Node, walk
 from convlin.records import SourceKind
+from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
@@ -309,9 +310,16 @@ def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -
     """A sample at which ``decision`` comes out the other way, and those before it as they did if possible."""
     if not isinstance(decision.outcome, bool):
         return None
-    names = _few(followed, followed.session.names_in(decision.expression))
-    if not names or len(names) > 2:
-        return None
+    for names in _few(followed, followed.session.names_in(decision.expression)):
+        found = _turned(followed, before, decision, names)
+        if found is not None:
+            return found
+    return None
+
+
+def _turned(
+    followed: Followed, before: Sequence[Decision], decision: Decision, names: tuple[str, ...]
+) -> dict[str, int] | None:
     for sizes in _candidates(followed.sample, names):
         try:
             other = torch.as_tensor(followed.session.evaluation(sizes)(decision.expression) != decision.outcome)
@@ -320,18 +328,30 @@ def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -
                 continue
             sizes.update({name: sizes[name][places] for name in names})
             evaluation = followed.session.evaluation(sizes)
-            kept = torch.ones(len(places), dtype=torch.bool)
-            for earlier in before:
+            kept = _arriving(followed, evaluation, len(places))
+            for earlier in (each for each in before if not each.is_number):  # a number would be that of the sample
                 kept &= torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
-        except NotImplementedError:
+        except (NotImplementedError, ArithmeticError):
             return None
         return _best(sizes, names, kept if bool(kept.any()) else torch.ones_like(kept), followed.sample)
     return None
 
 
-def _few(followed: Followed, names: Sequence[str]) -> tuple[str, ...]:
-    """The letters themselves, without the batch where they are more than two: it stays as it is."""
-    return tuple(name for name in names if len(names) <= 2 or name != followed.plan.batch_size)
+def _arriving(followed: Followed, evaluation: Evaluation, count: int) -> torch.Tensor:
+    """Of so many sizes, those at which what stopped the pass is given something: two empty maps are equal, too."""
+    failure = followed.recording.failure
+    arriving = torch.ones(count, dtype=torch.bool)
+    for size in {size for info in failure.inputs for size in info.shape if size != -1} if failure is not None else ():
+        arriving &= torch.as_tensor(evaluation(size) > 0)
+    return arriving
+
+
+def _few(followed: Followed, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
+    """Of these letters one or two at once, which are to be found; the batch stays as it is where that is possible."""
+    alone = tuple(name for name in names if name != followed.plan.batch_size)
+    for few in dict.fromkeys((alone, tuple(names))):
+        if 0 < len(few) <= 2:
+            yield few
 
 
 def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:
@@ -345,16 +365,23 @@ def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:
 def solved(followed: Followed, conditions: Sequence[Condition], smallest: int = 2) -> dict[str, int] | None:
     """A sample at which all of ``conditions`` hold; one with a size of 1 shows little in letters."""
     asked = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
-    names = _few(followed, sorted(asked))
-    if not names or len(names) > 2:
-        return None
+    for names in _few(followed, sorted(asked)):
+        found = _solved(followed, conditions, names, smallest)
+        if found is not None:
+            return found
+    return None
+
+
+def _solved(
+    followed: Followed, conditions: Sequence[Condition], names: tuple[str, ...], smallest: int
+) -> dict[str, int] | None:
     for sizes in _candidates(followed.sample, names, smallest):
         evaluation = followed.session.evaluation(sizes)
         try:
             held = [torch.as_tensor(evaluation(each.expression)) for each in conditions]
             many = max(each.numel() for each in held)  # one that asks for the batch alone is the same at all of them
             holds = torch.stack([each.expand(many) for each in held]).all(0)
-        except NotImplementedError:
+        except (NotImplementedError, ArithmeticError):
             return None
         if bool(holds.any()):
             return _best(sizes, names, holds, followed.sample)

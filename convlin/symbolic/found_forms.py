@@ -94,8 +94,11 @@ class FormSearch:
         """Whether a form comes to what was observed; None stands for nothing observed."""
         return _fit(self.values(form), observed)
 
-    def right(self, size: Size, observed: Sequence[Any]) -> Size:
-        """The size itself where it is what was observed, or a form that is; -1 where none is found."""
+    def right(self, size: Size, observed: Sequence[Any], given: Sequence[Size] = ()) -> Size:
+        """The size itself where it is what was observed, or a form that is; -1 where none is found.
+
+        ``given`` are the forms that the call was given: what it makes is more likely made of these than of any other.
+        """
         if size == -1 or self.fits(size, observed):
             return size
         known = [each for each in observed if each is not None]
@@ -103,11 +106,15 @@ class FormSearch:
         if len(set(known)) == 1 and (len(known) == len(observed) or len(known) >= _LEAST_CONSTANT):
             return known[0]
         plain = next((form for form, values in self._forms if _fit(values, observed)), None)
-        if plain is not None:
+        if plain is not None and not _ends(plain):
             return plain
-        found = self._rounded(observed) or self._cut_off(observed) or self._fitted(observed)
+        near = [(form, self.values(form)) for form in given if not isinstance(form, int)]
+        found = self._cut_off(observed, near)
+        if found is None and plain is not None:
+            return plain
+        found = found or self._rounded(observed, near) or self._cut_off(observed, self._forms) or self._fitted(observed)
         if found is not None:
-            if isinstance(found, sympy.Min | sympy.Max):
+            if _ends(found):
                 self._ending.setdefault(found, self.values(found))
             return found
         # A form that is right at hardly any size says nothing; one that is wrong at some is told with a remark.
@@ -117,11 +124,11 @@ class FormSearch:
         pairs = [(value, there) for value, there in zip(self.values(size), observed, strict=True) if there is not None]
         return 2 * sum(bool(value == there) for value, there in pairs) > len(pairs)
 
-    def _cut_off(self, observed: Sequence[Any]) -> Size | None:
+    def _cut_off(self, observed: Sequence[Any], forms: Sequence[tuple[Any, list[Any]]]) -> Size | None:
         """A form that ends at numbers, ``min(100, L)``, where both sides of each were observed."""
         known = [there for there in observed if there is not None]
         low, high = min(known), max(known)
-        for form, values in self._forms:
+        for form, values in forms:
             pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
             if any(value is None for value, _ in pairs):
                 continue
@@ -137,18 +144,25 @@ class FormSearch:
                 return sympy.Max(found, low) if below else found
         return None
 
-    def _rounded(self, observed: Sequence[Any]) -> Size | None:
-        """A form that is rounded another way, ``⌊(L + 2)/3⌋`` for ``⌊L/3⌋ + 1``, where every remainder was observed."""
-        for above, step, values in (*self._quotients, *self._ending_quotients()):
+    def _rounded(self, observed: Sequence[Any], near: Sequence[tuple[Any, list[Any]]]) -> Size | None:
+        """A form that is rounded another way, ``⌊(L + 2)/3⌋`` for ``⌊L/3⌋ + 1``, where every remainder was observed.
+
+        Of what is padded to a multiple it is that many times as much.
+        """
+        times = gcd(*(there for there in observed if there is not None))
+        steps = dict.fromkeys(step for _, step, _ in self._quotients)
+        given = ((form, step, values) for form, values in near for step in steps)
+        for above, step, values in (*self._quotients, *given, *self._ending_quotients()):
             pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
             known = {value for value, _ in pairs}
             if None in known or len({value % step for value in known}) < step:
                 continue
             if above in self._ending and len(known) < _LEAST_FOR_STEP * step:
                 continue
-            for more in range(-step, 2 * step + 1):
-                if all((value + more) // step == there for value, there in pairs):
-                    return sympy.floor((above + more) / step)
+            for many in (1, step) if times % step == 0 else (1,):
+                for more in range(-step, 2 * step + 1):
+                    if all(many * ((value + more) // step) == there for value, there in pairs):
+                        return many * sympy.floor((above + more) / step)
         return None
 
     def _ending_quotients(self) -> Iterator[tuple[Any, int, list[Any]]]:
@@ -198,6 +212,10 @@ class FormSearch:
             if step.is_Integer and 1 < step <= _LARGEST_STEP
         ]
         return [(above, step, self.values(above)) for above, step in found]
+
+
+def _ends(form: Size) -> bool:
+    return isinstance(form, sympy.Min | sympy.Max)
 
 
 def _fit(values: Sequence[Any], observed: Sequence[Any]) -> bool:

@@ -70,6 +70,8 @@ def observe_named(
     if failure is None:
         checked.look_at(checked.elsewhere_among(point for point in runs.taken if _is_inside(accepts, point)))
         checked = repaired(checked, runs)
+        if accepts is None and checked.followed is not followed:  # the right forms may ask for other sizes
+            accepts = _accepts(checked.followed, runs)
         has_numbers = bool(checked.pinned)
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
         # A form that fits a plain number at a few sizes does so by chance, and is none that would free it.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import cached_property
 from typing import NamedTuple
 
 from convlin.records import Call, Location
@@ -43,7 +44,7 @@ class Repeats:
         self._mine = _counts(followed.recording.calls)
         self._theirs = [_counts(recording.calls) for _, recording in seen]
 
-    @property
+    @cached_property
     def vary(self) -> bool:
         """Whether they are not the same calls at every size: no sum over the rows is then one for all of them."""
         if questions(self._followed):

@@ -12,6 +12,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+import sympy
+
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import Call, Shape, Size, TensorInfo
@@ -106,7 +108,8 @@ class _Replacement:
     def _held_against(self, call: Call, there: Sequence[Call | None]) -> Call:
         inputs = self.tensors(call.inputs, [other.inputs if other else None for other in there])
         self._derive(call, inputs, there)
-        outputs = self.tensors(call.outputs, [other.outputs if other else None for other in there])
+        given = [size for info in inputs for size in info.shape]
+        outputs = self.tensors(call.outputs, [other.outputs if other else None for other in there], given)
         return replace(call, inputs=inputs, outputs=outputs)
 
     def _derive(self, call: Call, inputs: tuple[TensorInfo, ...], there: Sequence[Call | None]) -> None:
@@ -121,8 +124,8 @@ class _Replacement:
         is_part = OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES
         for axis, (size, found) in enumerate(zip(before, shape, strict=True)):
             observed = [_size_at(other.outputs if other else None, 0, axis) for other in there]
-            if is_part and self._search.fits(size, observed):
-                continue
+            if is_part:
+                found = _made_of(size, call.inputs, inputs)
             if self._search.fits(found, observed):
                 self._sizes.setdefault((size, tuple(observed)), found)
 
@@ -137,8 +140,10 @@ class _Replacement:
         )
         return replace(call, inputs=(whole,), outputs=(whole,))
 
-    def tensors(self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any]) -> tuple[TensorInfo, ...]:
-        """Tensors with every size that is not what was observed replaced.
+    def tensors(
+        self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any], given: Sequence[Size] = ()
+    ) -> tuple[TensorInfo, ...]:
+        """Tensors with every size that is not what was observed replaced; ``given`` are those that they are made of.
 
         Of a piece that no other size gave, as there were fewer of them, nothing in letters is known.
         """
@@ -146,7 +151,7 @@ class _Replacement:
         return tuple(
             info._replace(
                 shape=tuple(
-                    self.size(size, [_size_at(tensors, index, axis) for tensors in theirs])
+                    self.size(size, [_size_at(tensors, index, axis) for tensors in theirs], given)
                     if index < most or isinstance(size, int)
                     else -1
                     for axis, size in enumerate(info.shape)
@@ -155,12 +160,21 @@ class _Replacement:
             for index, info in enumerate(mine)
         )
 
-    def size(self, size: Size, observed: Sequence[Any]) -> Size:
+    def size(self, size: Size, observed: Sequence[Any], given: Sequence[Size] = ()) -> Size:
         """The size itself where it is what was observed, or one that is; None stands for nothing observed there."""
         known = self._sizes.get((size, tuple(observed)))
         if known is None:
-            known = self._sizes[size, tuple(observed)] = self._search.right(size, observed)
+            known = self._sizes[size, tuple(observed)] = self._search.right(size, observed, given)
         return known
+
+
+def _made_of(size: Size, before: Sequence[TensorInfo], after: Sequence[TensorInfo]) -> Size:
+    """``min(60, L)`` with what stands for ``L`` now."""
+    pairs = zip(
+        (each for info in before for each in info.shape), (each for info in after for each in info.shape), strict=False
+    )
+    changed = {one: other for one, other in pairs if one != other and not isinstance(one, int) and other != -1}
+    return sympy.sympify(size).xreplace(changed) if changed else size
 
 
 def _size_at(tensors: Any, index: int, axis: int) -> Any:
