@@ -12,14 +12,15 @@ import torch
 from convlin.records import Shape, Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
-from convlin.symbolic.follow import Followed, turned
+from convlin.symbolic.conditions import Condition, demands
+from convlin.symbolic.follow import Followed, solved, turned
 from convlin.symbolic.found_forms import known_forms
 from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials
 from convlin.symbolic.turning import asked, turning_points
-from convlin.trace.recording import Recording
+from convlin.trace.recording import Finding, Recording
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
 _OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
@@ -106,6 +107,23 @@ class Confirmed:
         right = ((point, recording) for point, recording in self.seen if not recording.findings)
         return next((recording for point, recording in right if self._trials.for_real(point)), None)
 
+    def runs_without(self, findings: Sequence[Finding]) -> bool:
+        """Whether the model runs at sizes at which some of ``findings`` were not met, and the others are what is there.
+
+        A piece of three rows is one of two where there are no more, which no demand of a finding says.
+        """
+        for point, recording in self.seen:
+            there = set(map(what, recording.findings))
+            left = [each for each in findings if what(each) in there]
+            wanted = [condition for each in left for condition in demands(each)]
+            if not wanted or len(left) == len(findings):
+                continue
+            names = {name for each in wanted for name in self.followed.session.names_in(each.expression)}
+            sample = solved(self.followed, wanted, smallest=1)
+            if sample is not None and self._trials.for_real({**point, **{name: sample[name] for name in names}}):
+                return True
+        return False
+
     @property
     def has_unknown_number(self) -> bool:
         """Whether a size became a plain number, and there is no form for what came of it."""
@@ -169,6 +187,11 @@ class Confirmed:
         return [each for each in numbers if all(_comes_to(found, each) for found in evaluations)]
 
 
+def what(finding: Finding) -> Hashable:
+    """What a finding is about, whatever the sizes."""
+    return finding.path, finding.where, finding.misfit.kind
+
+
 def _findings(recording: Recording) -> set[Hashable]:
     """What is wrong, but for the sizes: where axes are in another order, say, something else stands in."""
     return {
@@ -217,7 +240,25 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
             most = min(_MOST_IN_A_ROW, trials.limits.runs(len(followed.recording.calls)))
             rare += _equal_points(followed, range(1, most + 1))
         best.look_at(point for point in rare if point not in best.points)
+    if best.seen:
+        best.look_at(point for point in _other_answers(best) if point not in best.points)
     return repaired(best, trials)
+
+
+def _other_answers(of: Confirmed) -> Iterator[Point]:
+    """Sizes at which a question of the model's own is answered as at none that ran, and what has to be equal is."""
+    followed = of.followed
+    points = [of.followed.sample, *of.points]
+    evaluations = [followed.session.evaluation(point) for point in points]
+    equal = _equations(followed)
+    found = 0
+    for each in questions(followed):
+        if found < _MOST_TURNED and not each.is_number and all(_comes_to(known, each) for known in evaluations):
+            others = [condition for condition in equal if condition.expression != each.condition]
+            point = solved(followed, [*others, Condition(sympy.Not(each.condition), each.where)], smallest=1)
+            if point is not None:
+                found += 1
+                yield point
 
 
 def _where_equations_hold(followed: Followed) -> list[Point]:
@@ -237,13 +278,18 @@ def _equal_points(followed: Followed, sizes: Iterable[int]) -> list[Point]:
     return [{**followed.sample, **dict.fromkeys(names, size)} for size in sizes]
 
 
+def _equations(followed: Followed) -> list[Condition]:
+    """What has to be equal on the way."""
+    numbers = {each.condition for each in followed.session.decisions if each.is_number}  # may well be others
+    return [each for each in followed.conditions if each.is_equation and each.expression not in numbers]
+
+
 def _holding(followed: Followed, names: Sequence[str], sizes: torch.Tensor, *, declared: bool = True) -> list[int]:
     """Of ``sizes``, for all letters in ``names`` at once, those at which what has to be equal is."""
     evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
     holds = torch.ones(len(sizes), dtype=torch.bool)
-    numbers = {each.condition for each in followed.session.decisions if each.is_number}  # may well be others
-    for each in followed.conditions:
-        if each.is_equation and each.expression not in numbers and (declared or not each.declared):
+    for each in _equations(followed):
+        if declared or not each.declared:
             try:
                 holds &= torch.as_tensor(evaluation(each.expression))
             except (NotImplementedError, ArithmeticError, RuntimeError):

@@ -179,21 +179,30 @@ def follow(model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None
     tried: list[dict[str, int]] = []
     passes.loops = bool(short)
     first: Followed | None = None
+    doubtful: Followed | None = None
     while (pending or others) and len(tried) < most:
         sample = (pending if pending and len(tried) < most - len(others) else others).pop(0)
         if sample in tried:
             continue
         tried.append(sample)
         followed = passes.at(sample)
-        if followed.is_clean:
+        if followed.is_clean and not (first is not None and _is_of_nothing(followed)):
             return _beyond_one(followed)
+        doubtful = doubtful or (followed if followed.is_clean else None)
         if first is None or (first.recording.failure is not None and followed.recording.failure is None):
             first = followed
         pending = [*_other_samples(followed), *pending]
     assert first is not None
+    if doubtful is not None:
+        return _beyond_one(doubtful)
     if pending or others:
         passes.limits.meet(f"no pass at {most} sizes went through")
     return first
+
+
+def _is_of_nothing(followed: Followed) -> bool:
+    """Whether the sample is so small that a view is asked for no element: not where to look for what is wrong."""
+    return any(each.misfit.kind == "reshape" and each.misfit.declared == 0 for each in followed.recording.findings)
 
 
 def _beyond_one(followed: Followed) -> Followed:

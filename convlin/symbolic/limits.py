@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from convlin.inputs import TRIALS
 
 #: Sizes that are tried where a model is large: to compare the forms, and to look for the accepted sizes.
-_FEWEST_COMPARED, _FEWEST_RUNS = 40, 16
+_FEWEST_COMPARED, _FEWEST_RUNS = 40, 24
 #: How many calls all runs of either kind may make together.
 _CALLS_COMPARED, _CALLS_OF_RUNS = 15_000, 8_000
 

@@ -21,8 +21,8 @@ from convlin.records import Accepts
 from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
-from convlin.symbolic.conditions import demands, lacks_flatten
-from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired
+from convlin.symbolic.conditions import Condition, demands, lacks_flatten
+from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired, what
 from convlin.symbolic.follow import Followed, follow, meets
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
@@ -138,10 +138,13 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
         return None
     others = {str(plan.batch_size): batches.fitting(followed)} if isinstance(plan.batch_size, str) else {}
     runs = trials.limits.runs(len(followed.recording.calls))
-    assumed = Assumed(followed.session, list(followed.conditions), names, others)
+    made = dict.fromkeys(size for call in followed.recording.calls for info in call.outputs for size in info.shape)
+    forms = [size for size in made if isinstance(size, sympy.Expr)]
+    # A window that fits nowhere is refused; whatever takes an empty map is found out by a run.
+    filled = (Condition(sympy.Ge(form, 1), None) for form in forms if not form.is_Symbol)
+    assumed = Assumed(followed.session, [*followed.conditions, *filled], names, others)
     tables = tuple(lookups(followed.recording))
-    shapes = (info.shape for call in followed.recording.calls for info in call.outputs)
-    ends = any(sympy.sympify(size).has(sympy.Min, sympy.Max) for shape in shapes for size in shape)
+    ends = any(form.has(sympy.Min, sympy.Max) for form in forms)
     return Search(assumed, trials, runs, tables, ends, Stretching(followed, trials)).settled()
 
 
@@ -188,17 +191,16 @@ def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
     if together and not meets(followed, together):
         return list(findings)
     rest = [finding for finding in findings if finding not in narrowing]
-    return _at_other_sizes(checked, rest) if rest else rest
+    rest = _at_other_sizes(checked, rest) if rest else rest
+    return [] if rest and checked.runs_without(findings) else rest
 
 
 def _still_there(findings: Sequence[Finding], run: Recording | None) -> list[Finding]:
     """Those of the findings that a run at other sizes has as well; a flatten that is missing is missing at any size."""
     if run is None:
         return list(findings)
-    there = {(each.path, each.where, each.misfit.kind) for each in run.findings}
-    return [
-        each for each in findings if lacks_flatten(each.misfit) or (each.path, each.where, each.misfit.kind) in there
-    ]
+    there = set(map(what, run.findings))
+    return [each for each in findings if lacks_flatten(each.misfit) or what(each) in there]
 
 
 def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
@@ -242,19 +244,13 @@ def _asks_for_others(checked: Confirmed, findings: Sequence[Finding], point: Poi
         except (NotImplementedError, ArithmeticError, TypeError, ValueError, sympy.SympifyError):
             return required
 
-    run = {(each.path, each.where, each.misfit.kind): each.misfit.required for each in recording.findings}
-    return any(
-        run.get((each.path, each.where, each.misfit.kind)) != comes_to(each.misfit.required) for each in findings
-    )
+    run = {what(each): each.misfit.required for each in recording.findings}
+    return any(run.get(what(each)) != comes_to(each.misfit.required) for each in findings)
 
 
 def _is_wrong_at(there: Followed, followed: Followed, finding: Finding) -> bool:
     """Whether a pass at another sample has the same finding, and nothing that it asks for can be there."""
-    same = [
-        each
-        for each in there.recording.findings
-        if (each.path, each.where, each.misfit.kind) == (finding.path, finding.where, finding.misfit.kind)
-    ]
+    same = [each for each in there.recording.findings if what(each) == what(finding)]
     if not followed.session.names_in(sympy.sympify(finding.misfit.required)):
         return any(each.misfit.required == finding.misfit.required for each in same)
     wanted = [tuple(demands(each)) for each in same]

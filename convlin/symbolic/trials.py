@@ -277,12 +277,16 @@ class Trials:
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
+        on_meta = self._meta and not self._is_cheap(point)
         try:
-            recording = self._recording(point, on_meta=self._meta and not self._is_cheap(point))
+            recording = self._recording(point, on_meta=on_meta)
         except TooManyCalls:
             return None
         if recording.failure is None:
             return recording
+        if on_meta and not self._has_run_on_meta and self.for_real(point):
+            self._meta = False  # something in the model does not run there at all
+            return self.record(point)
         self.stopped.setdefault(tuple(point.values()), dict(point))
         return None
 
@@ -352,6 +356,10 @@ class Trials:
         self._steps += state.functions + len(state.recording.calls)
         if state.functions > self._most:
             self.limits.meet(f"calls more than {self._most:,} functions", point)
+
+    @property
+    def _has_run_on_meta(self) -> bool:
+        return any(trial.passed for (real, _), trial in self._tried.items() if not real)
 
     def _makes_fewer_than_known(self, point: Point, most: float) -> bool:
         """Whether a pass in which no size is smaller was seen to make so few elements."""
