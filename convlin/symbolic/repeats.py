@@ -6,7 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from typing import NamedTuple
 
+import sympy
+
 from convlin.records import Call, Location
+from convlin.render.words import listed
 from convlin.sizes.spell import spell
 from convlin.symbolic.confirm import questions
 from convlin.symbolic.follow import Followed
@@ -14,6 +17,10 @@ from convlin.symbolic.found_forms import FormSearch, known_forms
 from convlin.symbolic.limits import written
 from convlin.symbolic.trials import Point
 from convlin.trace.recording import Recording
+
+#: Of how many different numbers of calls on it is a loop.
+_LEAST_COUNTS = 3
+_MOST_NAMES = 3
 
 
 class _Called(NamedTuple):
@@ -56,14 +63,16 @@ class Repeats:
         """What is called as often as a letter says, and of which size the rows are."""
         if not self.vary:
             return
-        told: dict[str, list[str]] = {}
+        told: dict[str, dict[str, None]] = {}
         for called, count, there, many in self._different():
+            if len({count, *there} - {None}) < _LEAST_COUNTS:  # it is called or not
+                continue
             form = self._in_letters(count, there)
-            told.setdefault(many.format(form) if form else "without a formula", []).append(called.name)
+            told.setdefault(many.format(form) if form else "without a formula", {})[called.name] = None
         if told:
             plan = self._followed.plan
             letters = ", ".join(name for name in plan.names if name != plan.batch_size) or plan.batch_size
-            parts = "; ".join(f"{', '.join(names)} {many}" for many, names in told.items())
+            parts = "; ".join(f"{listed(names, _MOST_NAMES)} {many}" for many, names in told.items())
             yield f"the rows are those at {written(self._followed.sample)}, and how many depends on {letters}: {parts}"
 
     def _different(self) -> Iterator[tuple[_Called, int, list[int | None], str]]:
@@ -86,7 +95,7 @@ class Repeats:
         forms = dict.fromkeys((*followed.session.letters.values(), *known_forms([followed])))
         search = FormSearch(followed, [followed.session.evaluation(point) for point in self._points], list(forms))
         found = search.right(count, there)
-        return "" if isinstance(found, int) else spell(found)
+        return "" if isinstance(found, int) or found.has(sympy.Min, sympy.Max) else spell(found)
 
 
 def _counts(calls: Sequence[Call]) -> _Counts:
