@@ -217,6 +217,27 @@ def test_what_only_keeps_its_shape_at_some_sizes_is_counted_at_all() -> None:
     assert summarize(Pooled(), (4, "L")).memory().activations == 4 * 4 + 4 * 4
 
 
+def test_what_is_joined_of_another_number_of_tensors_is_told() -> None:
+    class Joined(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return torch.cat([x, x, x] if x.shape[-1] > 60 else [x, x], 1).mean(1)
+
+    remarks = " ".join(summarize(Joined(), (4, "L")).report.remarks)
+    assert re.search(r"how many depends on L: torch.cat \(.*\) of \? tensors", remarks)
+
+
+def test_what_is_called_at_some_sizes_only_is_no_loop() -> None:
+    class Doubled(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            for _ in range(2 if x.shape[-1] < 60 else 0):
+                x = F.pad(x, (1, 1))
+            return x.mean(-1)
+
+    summary = summarize(Doubled(), (4, "L"))
+    assert summary.report.calls_vary
+    assert "the rows are" not in " ".join(summary.report.remarks)
+
+
 def test_a_layer_that_is_called_at_some_sizes_only_is_no_loop() -> None:
     class Deeper(nn.Module):
         def __init__(self) -> None:
@@ -244,7 +265,7 @@ def test_a_pool_that_is_called_as_long_as_a_map_is_large_has_no_formula() -> Non
             return self.fc(x.flatten(1))
 
     summary = summarize(Pools(), (3, "H", "H"))
-    assert re.search(r"how many depends on H: F.max_pool2d \(.*\) without a formula", " ".join(summary.report.remarks))
+    assert re.search(r"how many depends on H: F.max_pool2d \(.*\) \? times", " ".join(summary.report.remarks))
     assert summary.accepts is not None
     for size in (8, 15, 16, 31, 32, 33, 35, 36, 40, 64, 66):
         runs = calls(Pools(), (3, "H", "H"), size) is not None

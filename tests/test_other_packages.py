@@ -6,18 +6,15 @@ Each package is skipped where it cannot be imported: ``python -m tests.compat`` 
 from __future__ import annotations
 
 import importlib
-import random
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 
 import pytest
 import torch
 from torch import nn
 
 from convlin import InputError, Summary, summarize
-from convlin.records import Accepts
-from convlin.sizes.closed_form import Letter
-from convlin.sizes.evaluate import Evaluation
+from tests.real_letters import NAMES, held
 from tests.recording import record
 from tests.snapshot import difference, snapshot
 from tests.zoo.others import OTHERS
@@ -28,10 +25,6 @@ _COSTLY = ("torchvision", "open_clip", "snntorch", "T2TViT", "Linknet", "Segform
 LETTERS = tuple(entry for entry in OTHERS if entry.image and not any(name in entry.name for name in _COSTLY))
 #: Models whose table of positions asks for a number of patches, however they lie.
 PATCHES = ("vit_pytorch simple_vit.SimpleViT", "vit_pytorch cct.CCT")
-NAMES = ("H", "W", "D")
-SIZES = 10
-#: The largest size that is run for an end.
-_LARGEST = 512
 #: In training the others take long, and quantized integers are not trained.
 TRAINED = tuple(
     entry
@@ -110,61 +103,6 @@ def test_what_letters_claim_is_right(entry: ZooModel) -> None:
     assert difference(before, snapshot(model)) == []
     assert summary.problems == ()
     readable(summary)
-    accepts = summary.accepts
-    forms = [(call.path, call.output_shapes) for call in summary.calls if not call.is_function]
-    # A remark says that the formulas do not hold at every size.
-    has_other_sizes = any(
-        words in remark for remark in summary.report.remarks for words in ("not for all", "plain number", "no formula")
-    )
-    compared = 0
-    for sizes in (*_ends(accepts), *_some(base)):
-        seen = _hooked(model, channels, sizes)
-        if accepts is not None and not accepts.condition:
-            inside = [size in found for size, found in zip(sizes, accepts.sizes, strict=True)]
-            # A range is that around one size: other images with as many patches lie outside on two sides.
-            if entry.name not in PATCHES or any(inside):
-                assert all(inside) == (seen is not None), sizes
-        if seen is None or has_other_sizes:
-            continue
-        evaluation = Evaluation({Letter(name): size for name, size in zip(names, sizes, strict=True)})
-        valued = [(path, [tuple(map(evaluation, shape)) for shape in shapes]) for path, shapes in forms]
-        assert valued == seen, sizes
-        compared += 1
-        if compared == SIZES:
-            break
-    assert compared or has_other_sizes
-
-
-def _ends(accepts: Accepts | None) -> Iterator[tuple[int, ...]]:
-    """The smallest and the largest sizes that are accepted, and one step outside of each."""
-    if accepts is None:
-        return
-    low = [found.minimum for found in accepts.sizes]
-    yield tuple(low)
-    for axis, found in enumerate(accepts.sizes):
-        if found.minimum > 1:
-            yield (*low[:axis], found.minimum - 1, *low[axis + 1 :])
-    high = [found.maximum for found in accepts.sizes]
-    if all(most is not None and most < _LARGEST for most in high):
-        yield tuple(most + found.width - 1 for most, found in zip(high, accepts.sizes, strict=True) if most is not None)
-        yield tuple(most + found.width for most, found in zip(high, accepts.sizes, strict=True) if most is not None)
-
-
-def _some(base: Sequence[int]) -> Iterator[tuple[int, ...]]:
-    draw = random.Random(1)
-    yield tuple(base)
-    for round_ in range(3 * SIZES):
-        if round_ % 2:
-            yield tuple(draw.randint(max(size // 2, 1), 2 * size) for size in base)
-        else:
-            yield tuple(draw.randint(1, 4) * size // 2 for size in base)
-
-
-def _hooked(model: nn.Module, channels: int, sizes: Sequence[int]) -> list[tuple[str, list[tuple[int, ...]]]] | None:
-    """What plain hooks see of each call; None where the model refuses."""
-    try:
-        with torch.no_grad():
-            seen = record(model, torch.zeros(1, channels, *sizes))
-    except Exception:  # whatever it raises, it takes no such image
-        return None
-    return [(call.path, list(call.output_shapes)) for call in seen]
+    found = held(model, channels, base, summary, other_shapes=entry.name in PATCHES)
+    assert found.wrong == ()
+    assert found.compared or found.is_hedged

@@ -65,10 +65,7 @@ class Repeats:
             return
         told: dict[str, dict[str, None]] = {}
         for called, count, there, many in self._different():
-            if len({count, *there} - {None}) < _LEAST_COUNTS:  # it is called or not
-                continue
-            form = self._in_letters(count, there)
-            told.setdefault(many.format(form) if form else "without a formula", {})[called.name] = None
+            told.setdefault(many.format(self._in_letters(count, there)), {})[called.name] = None
         if told:
             plan = self._followed.plan
             letters = ", ".join(name for name in plan.names if name != plan.batch_size) or plan.batch_size
@@ -83,19 +80,19 @@ class Repeats:
                 continue
             there = [counts.get(called, ()) for counts in self._theirs]
             if any(len(counts) != len(pieces) for counts in there):
-                if max(map(len, (pieces, *there))) > 1:
+                if len(set(map(len, (pieces, *there)))) >= _LEAST_COUNTS:  # else it is called or not
                     yield called, len(pieces), [len(counts) for counts in there], "{} times"
                     told += [f"{called.path}."] if called.path and not called.is_function else []
             elif any(counts != pieces for counts in there):
                 yield called, max(pieces), [max(counts, default=None) for counts in there], "of {} tensors"
 
     def _in_letters(self, count: int, there: Sequence[int | None]) -> str:
-        """The form of a number that was counted at each of the sizes; an empty text where none was found."""
+        """The form of a number that was counted at each of the sizes; a question mark where none was found."""
         followed = self._followed
         forms = dict.fromkeys((*followed.session.letters.values(), *known_forms([followed])))
         search = FormSearch(followed, [followed.session.evaluation(point) for point in self._points], list(forms))
         found = search.right(count, there)
-        return "" if isinstance(found, int) or found.has(sympy.Min, sympy.Max) else spell(found)
+        return "?" if isinstance(found, int) or found.has(sympy.Min, sympy.Max) else spell(found)
 
 
 def _counts(calls: Sequence[Call]) -> _Counts:
