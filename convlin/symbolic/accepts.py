@@ -62,6 +62,8 @@ class Search:
     """Tables that a large size may reach beyond."""
     ends: bool = False
     """Whether a form ends at a number, ``min(30, L)``: what the model asks below it the sample does not show."""
+    several: bool = False
+    """Whether there are several inputs, which may have to agree."""
     stretched: Callable[[Point], bool] = lambda point: False
     """Whether sizes are taken only because a 1 is stretched: such sizes do not count as taken."""
 
@@ -175,6 +177,7 @@ class Search:
         for group in groups:
             checks += self._outside(group, ranges[group[0]], low, high)
         checks += self._beside_exact(guess, low)
+        checks += self._multiples_of_ends(guess, low, high)
         if guess.tied:
             first = next(iter(ranges))
             checks.append(Check({**low, first: low[first] + ranges[first].step}, False))
@@ -197,6 +200,21 @@ class Search:
             sizes |= {found.exact * 2, *(found.exact + step for step in steps)} if steps else set()
             for size in sorted(sizes):
                 yield Check({**low, name: size}, False, is_extra=True)
+
+    def _multiples_of_ends(self, guess: Guess, low: Point, high: Point) -> Iterator[Check]:
+        """Sizes beyond a range with an end: a part that a layer fits may come several times, as two inputs may grow."""
+        decisions = self.assumed.letters.decisions
+        may_come_again = self.several or any(not each.own and (each.direct or each.is_number) for each in decisions)
+        ends = [(found.minimum, found.maximum) for found in guess.ranges.values()]
+        if not may_come_again or any(last is None or last >= 2 * first for first, last in ends):
+            return
+        for end, times in product((low, high), (2, 3)):
+            point = {name: times * end[name] for name in guess.ranges}
+            if not all(size in guess.ranges[name] for name, size in point.items()):
+                yield Check({**end, **point}, False, is_extra=True)
+        if all(found.exact is not None for found in guess.ranges.values()) and len(guess.ranges) == 1:
+            for factor in sorted(set(_prime_factors(next(iter(guess.ranges.values())).minimum))):
+                yield Check({**low, **{name: low[name] // factor for name in guess.ranges}}, False, is_extra=True)
 
     def _turns(self, guess: Guess) -> list[Check]:
         """Sizes on both sides of what was asked: the model may refuse some in the middle of a range.

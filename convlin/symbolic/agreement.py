@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from convlin.records import Call, TensorInfo
+from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.replaced_forms import keyed_calls
 from convlin.symbolic.trials import Point
@@ -22,31 +23,62 @@ def agrees(followed: Followed, recording: Recording, point: Point) -> bool:
     may be called at some sizes only (padding), and is no row where it keeps the shape.
     """
     evaluation = followed.session.evaluation(point)
-
-    def same(forms: Tensors, shapes: Tensors) -> bool:
-        return all(
-            len(form.shape) == len(info.shape)
-            and all(one == -1 or evaluation(one) == other for one, other in zip(form.shape, info.shape, strict=True))
-            for form, info in zip(forms, shapes, strict=False)
-        )
-
     mine, theirs = (list(keyed_calls(each.calls)) for each in (followed.recording, recording))
     if _modules(mine) != _modules(theirs) and not _is_loop(mine, theirs):
         return False
-    there = {key: call for call, key in theirs}
     outputs = followed.recording.outputs
+    if len(outputs) != len(recording.outputs):
+        return False
+    there = _by_line(theirs)
     try:
-        return (
-            len(outputs) == len(recording.outputs)
-            and same(outputs, recording.outputs)
-            and all(
-                same(call.inputs, there[key].inputs) and same(call.outputs, there[key].outputs)
-                for call, key in mine
-                if key in there
-            )
+        return _same(outputs, recording.outputs, evaluation) and all(
+            _go_together(calls, there.get(called, []), evaluation) for called, calls in _by_line(mine).items()
         )
     except (NotImplementedError, ArithmeticError):
         return False
+
+
+def _by_line(calls: Sequence[tuple[Call, Any]]) -> dict[Any, list[Call]]:
+    """The calls of each module, and of a function on each line."""
+    found: dict[Any, list[Call]] = {}
+    for call, key in calls:
+        found.setdefault(key[:-1], []).append(call)
+    return found
+
+
+def _go_together(mine: Sequence[Call], theirs: Sequence[Call], evaluation: Evaluation) -> bool:
+    """Whether the calls of one line come to what a run showed of it; of fewer calls those that are there."""
+
+    def same(one: Call, other: Call) -> bool:
+        return _same(one.inputs, other.inputs, evaluation) and _same(one.outputs, other.outputs, evaluation)
+
+    if not mine[0].is_function or len(mine) == len(theirs):
+        return all(map(same, mine, theirs))
+    rows = rows_at(mine, evaluation)
+    few, many, alike = (
+        (rows, theirs, same) if len(rows) <= len(theirs) else (theirs, rows, lambda *two: same(*two[::-1]))
+    )
+    rest = iter(many)
+    return all(any(alike(one, other) for other in rest) for one in few)
+
+
+def rows_at(calls: Sequence[Call], evaluation: Evaluation) -> list[Call]:
+    """Of the calls of a function those that are rows where the sizes are these: what keeps the shape is none."""
+
+    def values(info: TensorInfo) -> list[Any]:
+        return [evaluation(size) for size in info.shape]
+
+    return [
+        call for call in calls if not (call.inputs and [*map(values, call.inputs[:1])] == [*map(values, call.outputs)])
+    ]
+
+
+def _same(forms: Tensors, shapes: Tensors, evaluation: Evaluation) -> bool:
+    return all(
+        len(form.shape) == len(info.shape)
+        and all(one == -1 or evaluation(one) == other for one, other in zip(form.shape, info.shape, strict=True))
+        for form, info in zip(forms, shapes, strict=False)
+    )
 
 
 def _modules(calls: Sequence[tuple[Call, Any]]) -> list[str]:

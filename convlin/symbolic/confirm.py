@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Iterator, Sequence
-from math import prod
+from itertools import combinations
+from math import lcm, prod
 from typing import Any
 
 import sympy
@@ -13,7 +14,7 @@ from convlin.records import Shape, Size
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.conditions import Condition, demands
-from convlin.symbolic.follow import Followed, solved, turned
+from convlin.symbolic.follow import Followed, meets, solved, turned
 from convlin.symbolic.found_forms import known_forms
 from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.session import Decision
@@ -46,6 +47,8 @@ _FEW_SEEN, _EQUATIONS_UP_TO, _MOST_EQUAL = 3, 300, 12
 _MOST_IN_A_ROW = 64
 #: The largest divisor all remainders of which are tried, and the size from which on they are.
 _LARGEST_DIVISOR, _REMAINDERS_FROM = 96, 97
+#: The same of what two forms divide by.
+_LARGEST_OF_BOTH = 32
 #: How far apart these are, so that one after the other has another quotient: a prime number.
 _APART = 37
 #: Where a form ends at a number, how many of the sizes are tried that are next to it on either side.
@@ -123,6 +126,19 @@ class Confirmed:
             if sample is not None and self._trials.for_real({**point, **{name: sample[name] for name in names}}):
                 return True
         return False
+
+    def fits_nowhere(self, findings: Sequence[Finding]) -> bool:
+        """Whether what ``findings`` ask for and what has to be equal on the way never hold at once, and no size ran."""
+        wanted = [condition for finding in findings for condition in demands(finding)]
+        equal = [each for each in _equations(self.followed) if not each.declared]
+        if not wanted or self._trials.taken or meets(self.followed, [*wanted, *equal]):
+            return False
+        tried = [solved(self.followed, each, smallest=1) for each in (wanted, equal)]
+        return not any(point is not None and self._trials.for_real(point) for point in tried)
+
+    def stretches(self, point: Point) -> bool:
+        """Whether what runs there runs because a size of 1 is stretched."""
+        return self._stretched(point)
 
     @property
     def has_unknown_number(self) -> bool:
@@ -284,12 +300,18 @@ def _equations(followed: Followed) -> list[Condition]:
     return [each for each in followed.conditions if each.is_equation and each.expression not in numbers]
 
 
-def _holding(followed: Followed, names: Sequence[str], sizes: torch.Tensor, *, declared: bool = True) -> list[int]:
-    """Of ``sizes``, for all letters in ``names`` at once, those at which what has to be equal is."""
+def _holding(
+    followed: Followed, names: Sequence[str], sizes: torch.Tensor, *, declared: bool = True, asked: bool = True
+) -> list[int]:
+    """Of ``sizes``, for all letters in ``names`` at once, those at which what has to be equal is.
+
+    Without what layers declare, or without what the model's own code asked, and may go on without.
+    """
+    own = set() if asked else {each.condition for each in followed.session.decisions if each.direct}
     evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
     holds = torch.ones(len(sizes), dtype=torch.bool)
     for each in _equations(followed):
-        if declared or not each.declared:
+        if (declared or not each.declared) and each.expression not in own:
             try:
                 holds &= torch.as_tensor(evaluation(each.expression))
             except (NotImplementedError, ArithmeticError, RuntimeError):
@@ -393,7 +415,8 @@ def _rows(followed: Followed) -> set[Hashable]:
 
 
 def _unknown(followed: Followed) -> int:
-    return sum(info.shape.count(-1) for call in followed.recording.calls for info in call.outputs)
+    calls = followed.recording.calls
+    return sum(info.shape.count(-1) for call in calls for info in (*call.inputs, *call.outputs))
 
 
 def _points(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dict[str, int]]:
@@ -436,11 +459,14 @@ def _remaining(of: Confirmed, forms: Sequence[Size], name: str, start: int) -> I
     if name == of.followed.plan.batch_size:
         return
     seen = [point[name] for point in of.points]
-    steps = sorted({step for form in forms for step in _divisors(form, name)}, reverse=True)
+    found = {step for form in forms for step in _divisors(form, name)}
+    # What is rounded twice may be told by one form, but for a remainder of both.
+    both = {lcm(*pair) for pair in combinations(found, 2)}
+    steps = sorted(found | {step for step in both if step <= _LARGEST_OF_BOTH}, reverse=True)
     open_ = {step: {*range(step)} - {size % step for size in seen} for step in steps}
     # Spread, so that no quotient is seen more often than others.
     sizes = start + torch.arange(4 * max(steps, default=0)) * _APART % max(4 * max(steps, default=0), 1)
-    for size in _holding(of.followed, [name], sizes):
+    for size in _holding(of.followed, [name], sizes, asked=False):
         if any(size % step in rest for step, rest in open_.items()):
             for step, rest in open_.items():
                 rest.discard(size % step)

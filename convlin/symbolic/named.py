@@ -23,7 +23,7 @@ from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import Condition, demands, lacks_flatten
 from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired, what
-from convlin.symbolic.follow import Followed, follow, meets
+from convlin.symbolic.follow import Followed, follow, meets, solved
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.repeats import Repeats
@@ -145,7 +145,8 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     assumed = Assumed(followed.session, [*followed.conditions, *filled], names, others)
     tables = tuple(lookups(followed.recording))
     ends = any(form.has(sympy.Min, sympy.Max) for form in forms)
-    return Search(assumed, trials, runs, tables, ends, Stretching(followed, trials)).settled()
+    several = len(plan.args) + len(plan.kwargs) > 1
+    return Search(assumed, trials, runs, tables, ends, several, Stretching(followed, trials)).settled()
 
 
 def _is_inside(accepts: Accepts | None, point: Point) -> bool:
@@ -183,6 +184,8 @@ def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
         findings = _still_there(findings, checked.stood_in(taken)) if findings else []
     if findings:
         findings = _still_there(findings, checked.without_a_mistake())
+    if any(_is_right_unflattened(checked, finding) for finding in findings):
+        return []
     demanded = [tuple(demands(finding)) for finding in findings]
     narrowing = [
         finding for finding, wanted in zip(findings, demanded, strict=True) if wanted and meets(followed, wanted)
@@ -191,8 +194,22 @@ def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
     if together and not meets(followed, together):
         return list(findings)
     rest = [finding for finding in findings if finding not in narrowing]
+    if not rest and accepts is None and checked.fits_nowhere(findings):
+        return list(findings)
     rest = _at_other_sizes(checked, rest) if rest else rest
     return [] if rest and checked.runs_without(findings) else rest
+
+
+def _is_right_unflattened(checked: Confirmed, finding: Finding) -> bool:
+    """Whether nothing is wrong where the last axis alone is as wide as a Linear that was to get it flattened."""
+    calls = checked.followed.recording.calls
+    given = calls[finding.call].input_shape if 0 <= finding.call < len(calls) else None
+    if given is None or not lacks_flatten(finding.misfit) or len(given) != 3 or not isinstance(given[-1], sympy.Expr):
+        return False
+    fits = Condition(sympy.Eq(given[-1], finding.misfit.declared), finding.where)
+    point = solved(checked.followed, [fits], smallest=1)
+    run = checked.stood_in(point) if point is not None else None
+    return run is not None and not run.findings
 
 
 def _still_there(findings: Sequence[Finding], run: Recording | None) -> list[Finding]:
@@ -219,7 +236,7 @@ def _at_other_sizes(checked: Confirmed, findings: list[Finding]) -> list[Finding
     """
     followed = checked.followed
     for sample in _elsewhere(followed):
-        if not _asks_for_others(checked, findings, sample):
+        if not _asks_for_others(checked, findings, sample) or checked.stretches(sample):
             continue
         there = followed.passes.at(sample)
         if there.recording.failure is not None:
@@ -326,7 +343,7 @@ def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
         yield f"forward makes a plain number of a size ({', '.join(places)}): what comes of it was tried at {tried}"
     elif checked.is_fitted and accepts is None:
         yield f"the sizes in letters are what runs have in common, tried at {tried}"
-    elif accepts is None and count < _FEW and asked(checked.followed):
+    elif accepts is None and count < _FEW and asked(checked.followed) and not checked.followed.recording.findings:
         yield f"of the sizes that were tried few ran: those in letters are right at {tried}"
 
 

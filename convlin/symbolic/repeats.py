@@ -11,6 +11,7 @@ import sympy
 from convlin.records import Call, Location
 from convlin.render.words import listed
 from convlin.sizes.spell import spell
+from convlin.symbolic.agreement import rows_at
 from convlin.symbolic.confirm import questions
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.found_forms import FormSearch, known_forms
@@ -57,7 +58,11 @@ class Repeats:
         if questions(self._followed):
             return any(theirs != self._mine for theirs in self._theirs)
         # It calls the same at every size: what is no row at one of them only keeps the shape there.
-        return any(counts != self._mine.get(called) for theirs in self._theirs for called, counts in theirs.items())
+        return any(
+            called not in self._mine or len(counts) != self._rows(called, len(self._mine[called]))[place]
+            for place, theirs in enumerate(self._theirs)
+            for called, counts in theirs.items()
+        )
 
     def remarks(self) -> Iterator[str]:
         """What is called as often as a letter says, and of which size the rows are."""
@@ -79,12 +84,25 @@ class Repeats:
             if any(called.path.startswith(path) for path in told):  # a part of something that is told
                 continue
             there = [counts.get(called, ()) for counts in self._theirs]
-            if any(len(counts) != len(pieces) for counts in there):
+            if any(len(counts) != rows for counts, rows in zip(there, self._rows(called, len(pieces)), strict=True)):
                 if len(set(map(len, (pieces, *there)))) >= _LEAST_COUNTS:  # else it is called or not
                     yield called, len(pieces), [len(counts) for counts in there], "{} times"
                     told += [f"{called.path}."] if called.path and not called.is_function else []
-            elif any(counts != pieces for counts in there):
+            elif any(max(counts, default=max(pieces)) != max(pieces) for counts in there):
                 yield called, max(pieces), [max(counts, default=None) for counts in there], "of {} tensors"
+
+    def _rows(self, called: _Called, count: int) -> Sequence[int]:
+        """How many rows those of the sample are at each of the sizes."""
+        if not called.is_function:
+            return [count] * len(self._points)
+        calls = [call for call in self._followed.recording.calls if _called(call) == called]
+        found = []
+        for point in self._points:
+            try:
+                found.append(len(rows_at(calls, self._followed.session.evaluation(point))))
+            except (NotImplementedError, ArithmeticError):
+                found.append(count)
+        return found
 
     def _in_letters(self, count: int, there: Sequence[int | None]) -> str:
         """The form of a number that was counted at each of the sizes; a question mark where none was found."""
@@ -95,9 +113,12 @@ class Repeats:
         return "?" if isinstance(found, int) or found.has(sympy.Min, sympy.Max) else spell(found)
 
 
+def _called(call: Call) -> _Called:
+    return _Called(call.path, call.type, call.where, call.is_function)
+
+
 def _counts(calls: Sequence[Call]) -> _Counts:
     found: dict[_Called, list[int]] = {}
     for call in calls:
-        called = _Called(call.path, call.type, call.where, call.is_function)
-        found.setdefault(called, []).append(max(len(call.inputs), len(call.outputs)))
+        found.setdefault(_called(call), []).append(max(len(call.inputs), len(call.outputs)))
     return found

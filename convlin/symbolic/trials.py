@@ -323,7 +323,15 @@ class Trials:
                 if better is None:
                     break
                 self._plan = better
-        return None
+        return self._steps_with_stand_ins(point)
+
+    def _steps_with_stand_ins(self, point: Point) -> float | None:
+        """The same where a mistake stops the pass: a loop goes on behind it, as it does in letters."""
+        try:
+            recording, state = self._passed(Retry(self._plan, careful=True), point, on_meta=False)
+        except TooManyCalls:
+            return inf
+        return len(recording.calls) + state.functions if recording.failure is None else None
 
     def _recorded(self, point: Point, *, on_meta: bool, counting: TorchDispatchMode | None = None) -> Recording:
         retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
@@ -391,7 +399,8 @@ class Trials:
     def _note(self, point: Point, recording: Recording, *, on_meta: bool) -> Recording:
         key = tuple(point.values())
         if on_meta and recording.failure is not None and is_resource(recording.failure.error):
-            raise recording.failure.error
+            self.limits.meet("needs more memory than there is", point)  # of a tensor that the model makes elsewhere
+            raise TooManyCalls
         finished = recording.failure is None
         # A quick pass that went to its end is a plain run that was watched; one that did not may be made again.
         if on_meta or (finished and not recording.findings):

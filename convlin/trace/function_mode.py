@@ -83,8 +83,15 @@ class Between(TorchFunctionMode):
                 if interrupts(error, flat_tensors(args, kwargs)):
                     raise
                 return self._failed_in_layer(func, args, kwargs, error)
+            if state.read is not sizes and not flat_tensors(args, kwargs):
+                self._note_factory(result)
             return self._flattened(args, result) if self._state.suspects.folds else result
         return self._call(func, args, kwargs, caller)
+
+    def _note_factory(self, result: Any) -> None:
+        """What a function made of no tensor is no row, and may be the largest of all: a mask of every two positions."""
+        if isinstance(result, Tensor):
+            self._state.recording.out_of_nothing.append(self._state.read(result))
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The function itself; on the meta device the rule that knows what it returns, or what the CPU says of it."""
@@ -167,6 +174,8 @@ class Between(TorchFunctionMode):
         if state.on_meta and state.careful:
             state.origins.note_elsewhere(made, tensors, line_of(caller))
         if not tensors:
+            if state.read is not sizes:
+                self._note_factory(result)
             self._note(func, caller, result, made)
             return result
         fold = self._folded(func, args, kwargs, caller, before, made)
