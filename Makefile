@@ -20,14 +20,14 @@ demo: $(VENV)/demo.stamp ## the CIFAR-10 CNN with a wrong number in it, and then
 	$(BIN)/python examples/cifar10.py
 
 test: $(VENV)/test.stamp ## the whole suite
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --max-worker-restart 0
 
 thorough: $(VENV)/test.stamp ## hours: every model, and thousands of random ones in each property
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0 -m "" --hypothesis-profile thorough
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --max-worker-restart 0 -m "" --hypothesis-profile thorough
 
 # Left out: the one test whose signal handler raises anywhere; inside coverage's own lock it leaves that lock taken.
 coverage: $(VENV)/test.stamp ## the suite again, and which lines and branches it does not reach
-	$(BIN)/python -m pytest -n $(TEST_WORKERS) --max-worker-restart 0 \
+	$(BIN)/python -m pytest -n $(TEST_WORKERS) --dist worksteal --max-worker-restart 0 \
 		--deselect tests/test_untouched.py::test_a_timeout_signal_in_forward_leaves_nothing_behind \
 		--cov=convlin --cov-branch --cov-report=term-missing:skip-covered
 

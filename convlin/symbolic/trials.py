@@ -43,6 +43,8 @@ _MOST_ELEMENTS_ON_META = 5e8
 _CHEAP, _FEW_PARAMETERS = 1e6, 4e7
 #: Of a run at a size that is large only to see whether the range ends.
 _MOST_ELEMENTS_FAR = 60e6
+#: Of a run that tells whether a model does not run on the meta device, or not at this size.
+_MOST_ELEMENTS_TO_SEE_WHY = 20e6
 #: Of functions that a run may call, so many more than at a small size: a loop along a letter calls more and more.
 MOST_FUNCTIONS = 5_000
 #: Of modules and functions that all runs together call, before no other is made.
@@ -284,7 +286,8 @@ class Trials:
             return None
         if recording.failure is None:
             return recording
-        if on_meta and not self._has_run_on_meta and self.for_real(point):
+        is_small = self._cost(point) <= _MOST_ELEMENTS_TO_SEE_WHY
+        if on_meta and is_small and not self._has_run_on_meta and self.for_real(point):
             self._meta = False  # something in the model does not run there at all
             return self.record(point)
         self.stopped.setdefault(tuple(point.values()), dict(point))
