@@ -255,7 +255,7 @@ class Search:
     def _few(self, turns: list[int]) -> list[int]:
         most = self.trials.limits.scaled(_MOST_TURNS)
         if len(turns) > most:
-            self.trials.limits.meet(f"{most} of the {len(turns)} sizes were run at which forward may go another way")
+            self.trials.limits.meet(f"of {len(turns)} sizes at which forward may go another way {most} were run")
         return turns[:most]
 
     def _doubtful(self, guess: Guess) -> Iterator[Point]:

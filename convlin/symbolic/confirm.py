@@ -248,7 +248,7 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
         best.look_at(points)
         best.look_at(_other_ways(followed, points))
     best.look_at(point for point in near if point not in best.points)
-    if 0 < len(best.seen) < _FEW_SEEN:  # small sizes may be refused alone
+    if len(best.seen) < _FEW_SEEN:  # small sizes may be refused alone
         best.look_at(point for point in _points(followed, _OFFSETS[:2]) if point not in best.points)
     if len(best.seen) < _FEW_SEEN:
         rare = _where_equations_hold(followed)

@@ -286,8 +286,7 @@ class Trials:
             return None
         if recording.failure is None:
             return recording
-        is_small = self._cost(point) <= _MOST_ELEMENTS_TO_SEE_WHY
-        if on_meta and is_small and not self._has_run_on_meta and self.for_real(point):
+        if on_meta and not self._has_run_on_meta and self._runs_elsewhere(point):
             self._meta = False  # something in the model does not run there at all
             return self.record(point)
         self.stopped.setdefault(tuple(point.values()), dict(point))
@@ -367,6 +366,13 @@ class Trials:
         self._steps += state.functions + len(state.recording.calls)
         if state.functions > self._most:
             self.limits.meet(f"calls more than {self._most:,} functions", point)
+
+    def _runs_elsewhere(self, point: Point) -> bool:
+        """Whether a real run goes through where one on the meta device does not; it is no run that looks for sizes."""
+        count = self._runs
+        passed = self._cost(point) <= _MOST_ELEMENTS_TO_SEE_WHY and bool(self.for_real(point))
+        self._runs = count
+        return passed
 
     @property
     def _has_run_on_meta(self) -> bool:
