@@ -484,10 +484,10 @@ def test_models_of_any_kind_that_were_accused(seed: int) -> None:
     assert faults(seed, case_of_any) == []
 
 
-@pytest.mark.parametrize("seed", [5073, 5807, 6618, 7298, 62159])
+@pytest.mark.parametrize("seed", [5073, 5807, 6618, 7298, 62159, 73246])
 def test_models_of_any_kind_whose_forms_were_wrong_at_one_remainder(seed: int) -> None:
     """Pieces and paddings behind a stride, ``⌊H/12⌋ + 1`` for ``⌊(H + 11)/12⌋``, a chunk that is the second one of
-    two where three were asked for, and every fifth of an even size."""
+    two where three were asked for, every fifth of an even size, and a multiple of 4 behind 0.7 of a length."""
     assert faults(seed, case_of_any) == []
 
 

@@ -15,7 +15,7 @@ from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.follow import Followed, meets, solved, turned
-from convlin.symbolic.found_forms import known_forms
+from convlin.symbolic.found_forms import known_forms, value_of
 from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
@@ -458,19 +458,37 @@ def _other_remainders(of: Confirmed, forms: Sequence[Size]) -> list[Point]:
 def _remaining(of: Confirmed, forms: Sequence[Size], name: str, start: int) -> Iterator[int]:
     if name == of.followed.plan.batch_size:
         return
-    seen = [point[name] for point in of.points]
     found = {step for form in forms for step in _divisors(form, name)}
     # What is rounded twice may be told by one form, but for a remainder of both.
     both = {lcm(*pair) for pair in combinations(found, 2)}
     steps = sorted(found | {step for step in both if step <= _LARGEST_OF_BOTH}, reverse=True)
-    open_ = {step: {*range(step)} - {size % step for size in seen} for step in steps}
+    if not steps:
+        return
     # Spread, so that no quotient is seen more often than others.
-    sizes = start + torch.arange(4 * max(steps, default=0)) * _APART % max(4 * max(steps, default=0), 1)
-    for size in _holding(of.followed, [name], sizes, asked=False):
-        if any(size % step in rest for step, rest in open_.items()):
-            for step, rest in open_.items():
-                rest.discard(size % step)
-            yield size
+    sizes = start + torch.arange(4 * steps[0]) * _APART % (4 * steps[0])
+    candidates = _holding(of.followed, [name], sizes, asked=False)
+    for divided in _divided(of.followed, forms, name):  # the letter, and what a float makes of it
+        seen = [int(value_of(divided, of.followed.session.evaluation(point)) or 0) for point in of.points]
+        open_ = {step: {*range(step)} - {value % step for value in seen} for step in steps}
+        for size in candidates:
+            value = int(value_of(divided, of.followed.session.evaluation({**of.followed.sample, name: size})) or 0)
+            if any(value % step in rest for step, rest in open_.items()):
+                for step, rest in open_.items():
+                    rest.discard(value % step)
+                yield size
+
+
+def _divided(followed: Followed, forms: Sequence[Size], name: str) -> list[Any]:
+    """What the forms divide that has no remainder of the letter's: itself, and ``int(0.7·L)``."""
+    letter = followed.session.letters[name]
+    made = {
+        part
+        for form in forms
+        if isinstance(form, sympy.Expr) and letter in form.free_symbols
+        for part in sympy.preorder_traversal(form)
+        if type(part).__name__ == "TruncToInt"
+    }
+    return [letter, *sorted(made, key=str)]
 
 
 def _divisors(form: Size, name: str) -> Iterator[int]:
