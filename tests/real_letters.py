@@ -7,6 +7,7 @@ where its package cannot be imported.
 
 from __future__ import annotations
 
+import copy
 import importlib
 import random
 import sys
@@ -44,6 +45,8 @@ class Held(NamedTuple):
     """What came of holding the claims of one summary against runs of the model."""
 
     wrong: tuple[str, ...]
+    outside: tuple[tuple[int, ...], ...]
+    """Sizes outside of the range that PyTorch takes: where a single patch is stretched, they do not count as taken."""
     compared: int
     is_hedged: bool
     """A remark says that the formulas do not hold at every size: they are not compared."""
@@ -54,7 +57,7 @@ def held(model: nn.Module, channels: int, base: Sequence[int], summary: Summary,
 
     ``other_shapes`` of a model that takes other images than those of the range, with as many patches.
     """
-    names, accepts, wrong, compared = NAMES[: len(base)], summary.accepts, [], 0
+    names, accepts, wrong, outside, compared = NAMES[: len(base)], summary.accepts, [], [], 0
     forms = [(call.path, call.output_shapes) for call in summary.calls if not call.is_function]
     is_hedged = any(words in remark for remark in summary.report.remarks for words in _HEDGES)
     wrong += [f"a problem: {problem.message}" for problem in summary.problems]
@@ -63,8 +66,10 @@ def held(model: nn.Module, channels: int, base: Sequence[int], summary: Summary,
         if accepts is not None and not accepts.condition:
             inside = [size in found for size, found in zip(sizes, accepts.sizes, strict=True)]
             # A range is that around one size: other images with as many patches lie outside on two sides.
-            if (not other_shapes or any(inside)) and all(inside) is (seen is None):
-                wrong.append(f"{accepts.text}, and {sizes} {'is refused' if seen is None else 'runs'}")
+            if seen is None and all(inside):
+                wrong.append(f"{accepts.text}, and {sizes} is refused")
+            if seen is not None and not all(inside) and (not other_shapes or any(inside)):
+                outside.append(sizes)
         if seen is None or is_hedged:
             continue
         evaluation = Evaluation({Letter(name): size for name, size in zip(names, sizes, strict=True)})
@@ -75,7 +80,7 @@ def held(model: nn.Module, channels: int, base: Sequence[int], summary: Summary,
         compared += 1
         if compared == SIZES:
             break
-    return Held(tuple(wrong), compared, is_hedged)
+    return Held(tuple(wrong), tuple(outside), compared, is_hedged)
 
 
 def _ends(accepts: Accepts | None) -> Iterator[tuple[int, ...]]:
@@ -104,7 +109,8 @@ def _some(base: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def _hooked(model: nn.Module, channels: int, sizes: Sequence[int]) -> Hooked | None:
-    """What plain hooks see of each call; None where the model refuses."""
+    """What plain hooks see of each call; None where the model refuses.  A run may leave a model another: it is copied."""
+    model = copy.deepcopy(model)
     try:
         with torch.no_grad():
             seen = record(model, torch.zeros(1, channels, *sizes))
@@ -179,7 +185,8 @@ def told_of(image: Image) -> tuple[str, str]:
     seconds = time.process_time() - start
     found = held(model, channels, base, summary, other_shapes=True)
     said = summary.accepts.text if summary.accepts is not None else " | ".join(summary.report.remarks)
-    said = f"{said} ({found.compared} sizes compared, {seconds:.0f} s)"
+    more = f", {found.outside[0]} runs, too" if found.outside else ""
+    said = f"{said} ({found.compared} sizes compared, {seconds:.0f} s{more})"
     if found.wrong:
         return "wrong", f"{said}: {'; '.join(found.wrong)}"
     if summary.accepts is None:

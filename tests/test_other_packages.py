@@ -105,4 +105,5 @@ def test_what_letters_claim_is_right(entry: ZooModel) -> None:
     readable(summary)
     found = held(model, channels, base, summary, other_shapes=entry.name in PATCHES)
     assert found.wrong == ()
+    assert found.outside == ()
     assert found.compared or found.is_hedged

@@ -72,10 +72,11 @@ class Repeats:
         for called, count, there, many in self._different():
             told.setdefault(many.format(self._in_letters(count, there)), {})[called.name] = None
         if told:
-            plan = self._followed.plan
-            letters = ", ".join(name for name in plan.names if name != plan.batch_size) or plan.batch_size
+            batch, sample = self._followed.plan.batch_size, self._followed.sample
+            sample = {name: size for name, size in sample.items() if name != batch} or sample
+            letters = ", ".join(sample)
             parts = "; ".join(f"{listed(names, _MOST_NAMES)} {many}" for many, names in told.items())
-            yield f"the rows are those at {written(self._followed.sample)}, and how many depends on {letters}: {parts}"
+            yield f"the rows are those at {written(sample)}, and how many depends on {letters}: {parts}"
 
     def _different(self) -> Iterator[tuple[_Called, int, list[int | None], str]]:
         """What is called several times, or of several tensors, and elsewhere of another number of them."""
