@@ -109,7 +109,7 @@ def _some(base: Sequence[int]) -> Iterator[tuple[int, ...]]:
 
 
 def _hooked(model: nn.Module, channels: int, sizes: Sequence[int]) -> Hooked | None:
-    """What plain hooks see of each call; None where the model refuses.  A run may leave a model another: it is copied."""
+    """What plain hooks see of each call; None where the model refuses.  A run may change a model: it is copied."""
     model = copy.deepcopy(model)
     try:
         with torch.no_grad():
