@@ -55,11 +55,11 @@ def _go_together(mine: Sequence[Call], theirs: Sequence[Call], evaluation: Evalu
     if not mine[0].is_function or len(mine) == len(theirs):
         return all(map(same, mine, theirs))
     rows = rows_at(mine, evaluation)
-    few, many, alike = (
-        (rows, theirs, same) if len(rows) <= len(theirs) else (theirs, rows, lambda *two: same(*two[::-1]))
-    )
-    rest = iter(many)
-    return all(any(alike(one, other) for other in rest) for one in few)
+    if len(rows) <= len(theirs):
+        others = iter(theirs)
+        return all(any(same(one, other) for other in others) for one in rows)
+    ones = iter(rows)
+    return all(any(same(one, other) for one in ones) for other in theirs)
 
 
 def rows_at(calls: Sequence[Call], evaluation: Evaluation) -> list[Call]:

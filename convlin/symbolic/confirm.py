@@ -66,7 +66,8 @@ class Confirmed:
     def __init__(self, followed: Followed, trials: Trials) -> None:
         self.followed = followed
         self._trials = trials
-        self._stretched = Stretching(followed, trials)
+        self.stretched = Stretching(followed, trials)
+        """Whether what runs at a point runs only because a size of 1 is stretched."""
         self.seen: list[tuple[Point, Recording]] = []
         self.right: list[Point] = []
         self.wrong: list[Point] = []
@@ -84,7 +85,7 @@ class Confirmed:
             if len(self.seen) >= most:
                 self._trials.limits.meet(f"the formulas were compared at {most} sizes")
                 return
-            if self._stretched(point):  # there a size of 1 stands for another, and shapes are no form of anything
+            if self.stretched(point):  # there a size of 1 stands for another, and shapes are no form of anything
                 continue
             recording = self._recorded(point) if self._trials.affordable(point) else None
             if recording is not None:
@@ -116,8 +117,8 @@ class Confirmed:
         A piece of three rows is one of two where there are no more, which no demand of a finding says.
         """
         for point, recording in self.seen:
-            there = set(map(what, recording.findings))
-            left = [each for each in findings if what(each) in there]
+            there = set(map(subject_of, recording.findings))
+            left = [each for each in findings if subject_of(each) in there]
             wanted = [condition for each in left for condition in demands(each)]
             if not wanted or len(left) == len(findings):
                 continue
@@ -135,10 +136,6 @@ class Confirmed:
             return False
         tried = [solved(self.followed, each, smallest=1) for each in (wanted, equal)]
         return not any(point is not None and self._trials.for_real(point) for point in tried)
-
-    def stretches(self, point: Point) -> bool:
-        """Whether what runs there runs because a size of 1 is stretched."""
-        return self._stretched(point)
 
     @property
     def has_unknown_number(self) -> bool:
@@ -203,7 +200,7 @@ class Confirmed:
         return [each for each in numbers if all(_comes_to(found, each) for found in evaluations)]
 
 
-def what(finding: Finding) -> Hashable:
+def subject_of(finding: Finding) -> Hashable:
     """What a finding is about, whatever the sizes."""
     return finding.path, finding.where, finding.misfit.kind
 

@@ -93,7 +93,7 @@ class Followed:
             for info, source in zip(call.inputs, call.sources, strict=False)
             if source.kind is SourceKind.INPUT
         }
-        for shape, times in (made + Counter(given.values()) + Counter(self.recording.out_of_nothing)).items():
+        for shape, times in (made + Counter(given.values()) + Counter(self.recording.factory_shapes)).items():
             try:
                 total += times * prod(max(float(evaluation(size)), 0.0) for size in shape)
             except (NotImplementedError, ArithmeticError):  # no such size, or none that can be told

@@ -22,7 +22,7 @@ from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.conditions import Condition, demands, lacks_flatten
-from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired, what
+from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired, subject_of
 from convlin.symbolic.follow import Followed, follow, meets, solved
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
@@ -216,8 +216,8 @@ def _still_there(findings: Sequence[Finding], run: Recording | None) -> list[Fin
     """Those of the findings that a run at other sizes has as well; a flatten that is missing is missing at any size."""
     if run is None:
         return list(findings)
-    there = set(map(what, run.findings))
-    return [each for each in findings if lacks_flatten(each.misfit) or what(each) in there]
+    there = set(map(subject_of, run.findings))
+    return [each for each in findings if lacks_flatten(each.misfit) or subject_of(each) in there]
 
 
 def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
@@ -236,7 +236,7 @@ def _at_other_sizes(checked: Confirmed, findings: list[Finding]) -> list[Finding
     """
     followed = checked.followed
     for sample in _elsewhere(followed):
-        if not _asks_for_others(checked, findings, sample) or checked.stretches(sample):
+        if not _asks_for_others(checked, findings, sample) or checked.stretched(sample):
             continue
         there = followed.passes.at(sample)
         if there.recording.failure is not None:
@@ -261,13 +261,13 @@ def _asks_for_others(checked: Confirmed, findings: Sequence[Finding], point: Poi
         except (NotImplementedError, ArithmeticError, TypeError, ValueError, sympy.SympifyError):
             return required
 
-    run = {what(each): each.misfit.required for each in recording.findings}
-    return any(run.get(what(each)) != comes_to(each.misfit.required) for each in findings)
+    run = {subject_of(each): each.misfit.required for each in recording.findings}
+    return any(run.get(subject_of(each)) != comes_to(each.misfit.required) for each in findings)
 
 
 def _is_wrong_at(there: Followed, followed: Followed, finding: Finding) -> bool:
     """Whether a pass at another sample has the same finding, and nothing that it asks for can be there."""
-    same = [each for each in there.recording.findings if what(each) == what(finding)]
+    same = [each for each in there.recording.findings if subject_of(each) == subject_of(finding)]
     if not followed.session.names_in(sympy.sympify(finding.misfit.required)):
         return any(each.misfit.required == finding.misfit.required for each in same)
     wanted = [tuple(demands(each)) for each in same]

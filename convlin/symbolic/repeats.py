@@ -10,6 +10,7 @@ import sympy
 
 from convlin.records import Call, Location
 from convlin.render.words import listed
+from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.spell import spell
 from convlin.symbolic.agreement import rows_at
 from convlin.symbolic.confirm import questions
@@ -48,9 +49,11 @@ class Repeats:
 
     def __init__(self, followed: Followed, seen: Sequence[tuple[Point, Recording]]) -> None:
         self._followed = followed
-        self._points = [point for point, _ in seen]
-        self._mine = _counts(followed.recording.calls)
-        self._theirs = [_counts(recording.calls) for _, recording in seen]
+        self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
+        self._calls = _by_name(followed.recording.calls)
+        self._mine = _counts(self._calls)
+        self._theirs = [_counts(_by_name(recording.calls)) for _, recording in seen]
+        self._rows_of: dict[_Called, Sequence[int]] = {}
 
     @cached_property
     def vary(self) -> bool:
@@ -59,7 +62,7 @@ class Repeats:
             return any(theirs != self._mine for theirs in self._theirs)
         # It calls the same at every size: what is no row at one of them only keeps the shape there.
         return any(
-            called not in self._mine or len(counts) != self._rows(called, len(self._mine[called]))[place]
+            called not in self._mine or len(counts) != self._rows(called)[place]
             for place, theirs in enumerate(self._theirs)
             for called, counts in theirs.items()
         )
@@ -85,41 +88,43 @@ class Repeats:
             if any(called.path.startswith(path) for path in told):  # a part of something that is told
                 continue
             there = [counts.get(called, ()) for counts in self._theirs]
-            if any(len(counts) != rows for counts, rows in zip(there, self._rows(called, len(pieces)), strict=True)):
+            if any(len(counts) != rows for counts, rows in zip(there, self._rows(called), strict=True)):
                 if len(set(map(len, (pieces, *there)))) >= _LEAST_COUNTS:  # else it is called or not
                     yield called, len(pieces), [len(counts) for counts in there], "{} times"
                     told += [f"{called.path}."] if called.path and not called.is_function else []
             elif any(max(counts, default=max(pieces)) != max(pieces) for counts in there):
                 yield called, max(pieces), [max(counts, default=None) for counts in there], "of {} tensors"
 
-    def _rows(self, called: _Called, count: int) -> Sequence[int]:
-        """How many rows those of the sample are at each of the sizes."""
+    def _rows(self, called: _Called) -> Sequence[int]:
+        """How many rows those of the sample are at each of the sizes, which are gone through once."""
+        known = self._rows_of.get(called)
+        if known is None:
+            known = self._rows_of[called] = [self._rows_at(called, evaluation) for evaluation in self._evaluations]
+        return known
+
+    def _rows_at(self, called: _Called, evaluation: Evaluation) -> int:
+        calls = self._calls[called]
         if not called.is_function:
-            return [count] * len(self._points)
-        calls = [call for call in self._followed.recording.calls if _called(call) == called]
-        found = []
-        for point in self._points:
-            try:
-                found.append(len(rows_at(calls, self._followed.session.evaluation(point))))
-            except (NotImplementedError, ArithmeticError):
-                found.append(count)
-        return found
+            return len(calls)
+        try:
+            return len(rows_at(calls, evaluation))
+        except (NotImplementedError, ArithmeticError):
+            return len(calls)
 
     def _in_letters(self, count: int, there: Sequence[int | None]) -> str:
         """The form of a number that was counted at each of the sizes; a question mark where none was found."""
         followed = self._followed
         forms = dict.fromkeys((*followed.session.letters.values(), *known_forms([followed])))
-        search = FormSearch(followed, [followed.session.evaluation(point) for point in self._points], list(forms))
-        found = search.right(count, there)
+        found = FormSearch(followed, self._evaluations, list(forms)).right(count, there)
         return "?" if isinstance(found, int) or found.has(sympy.Min, sympy.Max) else spell(found)
 
 
-def _called(call: Call) -> _Called:
-    return _Called(call.path, call.type, call.where, call.is_function)
-
-
-def _counts(calls: Sequence[Call]) -> _Counts:
-    found: dict[_Called, list[int]] = {}
+def _by_name(calls: Sequence[Call]) -> dict[_Called, list[Call]]:
+    found: dict[_Called, list[Call]] = {}
     for call in calls:
-        found.setdefault(_called(call), []).append(max(len(call.inputs), len(call.outputs)))
+        found.setdefault(_Called(call.path, call.type, call.where, call.is_function), []).append(call)
     return found
+
+
+def _counts(named: Mapping[_Called, Sequence[Call]]) -> _Counts:
+    return {called: [max(len(call.inputs), len(call.outputs)) for call in calls] for called, calls in named.items()}

@@ -91,7 +91,7 @@ class Between(TorchFunctionMode):
     def _note_factory(self, result: Any) -> None:
         """What a function made of no tensor is no row, and may be the largest of all: a mask of every two positions."""
         if isinstance(result, Tensor):
-            self._state.recording.out_of_nothing.append(self._state.read(result))
+            self._state.recording.factory_shapes.append(self._state.read(result))
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The function itself; on the meta device the rule that knows what it returns, or what the CPU says of it."""

@@ -183,7 +183,7 @@ class Recording:
     under_way: tuple[str, ...] = ()
     """Paths of the modules that were running when the pass stopped, the innermost last."""
     expressions: Expressions = field(default_factory=Expressions)
-    out_of_nothing: list[Shape] = field(default_factory=list)
+    factory_shapes: list[Shape] = field(default_factory=list)
     """In a pass in letters: shapes of what functions made that were given no tensor (``torch.ones``)."""
 
     def add(self, call: Call, module: nn.Module | None = None) -> int:
