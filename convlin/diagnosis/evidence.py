@@ -134,6 +134,23 @@ def run_changed(
         return one_pass(model, plan, state)
 
 
+def run_to_the_end(
+    model: nn.Module,
+    plan: Plan,
+    mode: str,
+    wanted: Mapping[str, Mapping[str, Any]],
+    edits: Sequence[Edit] = (),
+    *,
+    gradients: bool,
+    known: Suspects,
+) -> Recording | None:
+    """What a careful ``run_changed`` shows; None where it stops, or where a mistake that nothing raises is new."""
+    shown = run_changed(model, plan, mode, wanted, edits, gradients=gradients, careful=True, known=known)
+    if shown is None or shown.failure is not None:
+        return None
+    return shown if suspects(shown, batch_added=plan.adds_batch) | known == known else None
+
+
 def _remade(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]], device: torch.device) -> dict[str, nn.Module]:
     return {path: remade(module_at(model, path), changes, device=device) for path, changes in wanted.items()}
 

@@ -12,9 +12,8 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from convlin.diagnosis.evidence import run_changed
+from convlin.diagnosis.evidence import run_to_the_end
 from convlin.diagnosis.retries import Retry
-from convlin.diagnosis.silent_mistakes import suspects
 from convlin.diagnosis.what_follows import with_what_follows
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
@@ -142,13 +141,10 @@ def _run_with(
     plan, wanted = retry.plan, {change.kind: change.size}
     for each in _own(recording, change):
         wanted |= each.misfit.changes
-    shown = run_changed(
-        model, plan, mode, {change.path: wanted},
-        gradients=retry.gradients, careful=True, known=retry.suspects,
+    shown = run_to_the_end(
+        model, plan, mode, {change.path: wanted}, gradients=retry.gradients, known=retry.suspects
     )  # fmt: skip
-    if shown is None or shown.failure is not None:
-        return None
-    if suspects(shown, batch_added=plan.adds_batch) | retry.suspects != retry.suspects:
+    if shown is None:
         return None
     before, signs = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))
     lines = {_on_line(each) for each in explained} if again else set()

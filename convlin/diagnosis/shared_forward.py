@@ -14,12 +14,11 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin._util.torch_private import CONVOLUTIONS
-from convlin.diagnosis.evidence import run_changed
+from convlin.diagnosis.evidence import run_to_the_end
 from convlin.diagnosis.messages import say
 from convlin.diagnosis.messages.said import Said
 from convlin.diagnosis.retries import Retry
 from convlin.diagnosis.rewritten import runs_line
-from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Dummy, Plan
 from convlin.records import Edit, Location, Report
 from convlin.trace.recording import Finding, Recording
@@ -153,12 +152,8 @@ def _left(
     edits: tuple[Edit, ...] = (),
 ) -> frozenset[tuple[Any, ...]] | None:
     """What is still wrong in a run with lines edited or another input; None where that breaks something else."""
-    shown = run_changed(
-        model, plan, mode, {}, edits, gradients=retry.gradients, careful=True, known=retry.suspects
-    )  # fmt: skip
-    if shown is None or shown.failure is not None:
-        return None
-    if suspects(shown, batch_added=plan.adds_batch) | retry.suspects != retry.suspects:
+    shown = run_to_the_end(model, plan, mode, {}, edits, gradients=retry.gradients, known=retry.suspects)
+    if shown is None:
         return None
     before, left = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))
     return left if left <= before - {_sign(finding)} else None
