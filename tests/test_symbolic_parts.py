@@ -41,10 +41,11 @@ from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
-from convlin.symbolic.confirm import Confirmed, questions
+from convlin.symbolic.confirm import Confirmed
 from convlin.symbolic.follow import _SAMPLES, Passes, sampled
 from convlin.symbolic.found_forms import known_forms
 from convlin.symbolic.limits import Limits
+from convlin.symbolic.questions import questions
 from convlin.symbolic.quiet import quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import with_right_forms

@@ -21,16 +21,17 @@ from convlin.records import Accepts
 from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
+from convlin.symbolic.comparison_sizes import turning_points
 from convlin.symbolic.conditions import Condition, demands, lacks_flatten
-from convlin.symbolic.confirm import Confirmed, confirmed, questions, repaired, subject_of
+from convlin.symbolic.confirm import Confirmed, confirmed, repaired, subject_of
 from convlin.symbolic.follow import Followed, follow, meets, solved
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
+from convlin.symbolic.questions import asked, questions
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials, keeps_batch
-from convlin.symbolic.turning import asked, turning_points
 from convlin.trace.recording import Failure, Finding, Recording
 from convlin.trace.to_report import build
 from convlin.untouched import refuse_sharded

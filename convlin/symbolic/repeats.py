@@ -13,10 +13,10 @@ from convlin.render.words import listed
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.spell import spell
 from convlin.symbolic.agreement import rows_at
-from convlin.symbolic.confirm import questions
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.found_forms import FormSearch, known_forms
 from convlin.symbolic.limits import written
+from convlin.symbolic.questions import questions
 from convlin.symbolic.trials import Point
 from convlin.trace.recording import Recording
 

@@ -1,0 +1,261 @@
+"""Sizes at which closed forms are held against real runs, chosen to hurt: where forms that look alike differ.
+
+A slice of 100 is as long as the axis where that is shorter; a window that would start in the padding is
+left out.  PyTorch's functions ask for the size there, and the largest size with the other answer lies
+next to the sizes for which the form was made.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import combinations
+from math import lcm, prod
+from typing import Any
+
+import sympy
+import torch
+
+from convlin.records import Size
+from convlin.symbolic.conditions import Condition
+from convlin.symbolic.follow import Followed, solved, turned
+from convlin.symbolic.found_forms import value_of
+from convlin.symbolic.questions import asked, comes_to, equations, questions
+from convlin.symbolic.trials import Point
+
+#: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
+OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
+#: More of them for forms that are to be replaced: what fits at a few sizes by chance does not at many.
+MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 38), (81, 52, 93), (38, 90, 7))
+#: Small sizes that are always run: they cost next to nothing, and what is cut off or rounded shows there.
+SMALL_AT_FIRST = (3, 8, 11, 24, 61)
+#: More of them for forms that are to be replaced, at which a part may be longer than the whole.
+SMALL = (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 21, 31, 32, 47, 64, 75, 90, 101, 127)
+
+#: Every size up to here is looked at for a decision to turn, and beyond it powers of two and their neighbors.
+_EVERY_UP_TO = 1100
+_POWERS = tuple(2**power + beside for power in range(11, 15) for beside in (-1, 0, 1))
+#: How much larger each letter is than the one before, so that a rectangle is tried and no square.
+_APART = 3
+#: At how many sizes where the model goes a way that no other size led it to.
+_MOST_TURNED = 4
+#: Up to which size it is looked where equations hold; so many of the small sizes are taken, and as many of the others.
+_EQUATIONS_UP_TO, _MOST_EQUAL = 300, 12
+#: The largest divisor all remainders of which are tried, and the size from which on they are.
+_LARGEST_DIVISOR, _REMAINDERS_FROM = 96, 97
+#: The same of what two forms divide by.
+_LARGEST_OF_BOTH = 32
+#: How far apart these are, so that one after the other has another quotient: a prime number.
+_STRIDE = 37
+#: Where a form ends at a number, how many of the sizes are tried that are next to it on either side.
+_ENDS_UP_TO, _MOST_BESIDE = 300, 24
+
+
+def turning_points(followed: Followed, most: int) -> list[Point]:
+    """For each decision the largest size below the sample at which it comes out the other way, or the smallest above.
+
+    Those that turn most decisions come first.
+    """
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    if not names:
+        return []
+    sizes = torch.tensor([*range(1, _EVERY_UP_TO + 1), *_POWERS])
+    every = {**followed.sample, **{name: sizes + _APART * place for place, name in enumerate(names)}}
+    evaluation = followed.session.evaluation(every)
+    sample = followed.sample[names[0]]
+    found: Counter[int] = Counter()
+    for decision in dict.fromkeys((each.expression, each.outcome) for each in asked(followed)):
+        place = _turned_next_to(evaluation, decision, sizes, sample)
+        if place is not None:
+            found[place] += 1
+    chosen = [size for size, _ in found.most_common(most)]
+    # At a bound the two ways may come to the same: one step further they do not.
+    further = [size - 1 if size < sample else size + 1 for size in chosen]
+    chosen += [size for size in further if size > 0 and size not in chosen]
+    return [{**followed.sample, **{name: size + _APART * place for place, name in enumerate(names)}} for size in chosen]
+
+
+def _turned_next_to(evaluation: Any, decision: tuple[Any, Any], sizes: torch.Tensor, sample: int) -> int | None:
+    expression, outcome = decision
+    try:
+        turned = torch.as_tensor(evaluation(expression) != bool(outcome))
+    except (NotImplementedError, ArithmeticError, RuntimeError):
+        return None
+    if turned.dim() != 1:
+        return None
+    there = sizes[turned].tolist()
+    below = [size for size in there if size < sample]
+    return max(below) if below else min(there, default=None)
+
+
+def other_answers(followed: Followed, ran: Iterable[Point]) -> Iterator[Point]:
+    """Sizes at which a question of the model's own is answered as at none that ran, and what has to be equal is."""
+    evaluations = [followed.session.evaluation(point) for point in (followed.sample, *ran)]
+    equal = equations(followed)
+    found = 0
+    for each in questions(followed):
+        if found < _MOST_TURNED and not each.is_number and all(comes_to(known, each) for known in evaluations):
+            others = [condition for condition in equal if condition.expression != each.condition]
+            point = solved(followed, [*others, Condition(sympy.Not(each.condition), each.where)], smallest=1)
+            if point is not None:
+                found += 1
+                yield point
+
+
+def where_equations_hold(followed: Followed) -> list[Point]:
+    """Some sizes, small ones first, at which what has to be equal on the way is: a model that joins takes few."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    if not names or not any(each.is_equation for each in followed.conditions):
+        return []
+    sizes = torch.arange(1, _EQUATIONS_UP_TO + 1)
+    # What a layer declares may hold at none, and be another number where a piece is as long as the whole.
+    found = _holding(followed, names, sizes) or _holding(followed, names, sizes, declared=False)
+    return equal_sizes(followed, [*found[:_MOST_EQUAL], *found[_MOST_EQUAL :: max(1, len(found) // _MOST_EQUAL)]])
+
+
+def equal_sizes(followed: Followed, sizes: Iterable[int]) -> list[Point]:
+    """Each size for all letters at once."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    return [{**followed.sample, **dict.fromkeys(names, size)} for size in sizes]
+
+
+def _holding(
+    followed: Followed, names: Sequence[str], sizes: torch.Tensor, *, declared: bool = True, asked: bool = True
+) -> list[int]:
+    """Of ``sizes``, for all letters in ``names`` at once, those at which what has to be equal is.
+
+    Without what layers declare, or without what the model's own code asked, and may go on without.
+    """
+    own = set() if asked else {each.condition for each in followed.session.decisions if each.direct}
+    evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
+    holds = torch.ones(len(sizes), dtype=torch.bool)
+    for each in equations(followed):
+        if (declared or not each.declared) and each.expression not in own:
+            try:
+                holds &= torch.as_tensor(evaluation(each.expression))
+            except (NotImplementedError, ArithmeticError, RuntimeError):
+                return []
+    found: list[int] = sizes[holds].tolist()
+    return found
+
+
+def beside_ends(followed: Followed) -> list[Point]:
+    """Small sizes at which a form is next to the number that it ends at: what was cut off may start elsewhere."""
+    ends = {
+        end
+        for call in followed.recording.calls
+        for info in call.outputs
+        for size in info.shape
+        for end in sympy.sympify(size).atoms(sympy.Min, sympy.Max)
+    }
+    found: dict[int, None] = {}
+    for end in sorted(ends, key=str):
+        *rest, number = sorted(end.args, key=lambda each: bool(each.is_Integer))
+        for name in sorted(letter.name for letter in end.free_symbols if number.is_Integer):
+            sizes = torch.arange(1, _ENDS_UP_TO + 1)
+            evaluation = followed.session.evaluation({**followed.sample, name: sizes})
+            try:
+                near = [(torch.as_tensor(evaluation(each)) - int(number)).abs() <= 1 for each in rest]
+            except (NotImplementedError, ArithmeticError, RuntimeError):
+                continue
+            for each in near:
+                places = sizes[each].tolist() if each.dim() else []
+                found.update(dict.fromkeys([*places[:_MOST_BESIDE], *places[-_MOST_BESIDE:]]))
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    return [{**followed.sample, **{name: size + place for place, name in enumerate(names)}} for size in found]
+
+
+def near_a_quarter(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dict[str, int]]:
+    """Sizes near a quarter of a large sample, so that little is computed."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    for offsets in places:
+        near = {
+            name: (size // 128 * 32 if size > 512 else size) + offset
+            for (name, size), offset in zip(((name, followed.sample[name]) for name in names), offsets, strict=False)
+        }
+        yield {**followed.sample, **near}
+
+
+def small_rectangles(followed: Followed, sizes: Iterable[int]) -> list[Point]:
+    """Long rectangles: what is right for squares alone is wrong there.  Of an even size both sides are even."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    return [
+        {**followed.sample, **{name: size + place * (size + size % 2) for place, name in enumerate(names)}}
+        for size in sizes
+    ]
+
+
+def other_remainders(followed: Followed, ran: Sequence[Point], forms: Sequence[Size]) -> list[Point]:
+    """Sizes that leave what none of those seen does when divided by what the forms divide a letter by.
+
+    Forms that go another way for one remainder alone (``⌊H/12⌋ + 1`` and ``⌊(H + 11)/12⌋``) are told apart there.
+    """
+    # No two letters are near each other: of squares alone other forms are right.
+    starts = {name: _REMAINDERS_FROM * (1 + place) for place, name in enumerate(followed.plan.names)}
+    sizes = {name: list(_remaining(followed, ran, forms, name, start)) for name, start in starts.items()}
+    most = max(map(len, sizes.values()), default=0)
+    sample = followed.sample
+    return [
+        {**sample, **{name: found[place] if place < len(found) else sample[name] for name, found in sizes.items()}}
+        for place in range(most)
+    ]
+
+
+def _remaining(followed: Followed, ran: Sequence[Point], forms: Sequence[Size], name: str, start: int) -> Iterator[int]:
+    if name == followed.plan.batch_size:
+        return
+    found = {step for form in forms for step in _divisors(form, name)}
+    # What is rounded twice may be told by one form, but for a remainder of both.
+    both = {lcm(*pair) for pair in combinations(found, 2)}
+    steps = sorted(found | {step for step in both if step <= _LARGEST_OF_BOTH}, reverse=True)
+    if not steps:
+        return
+    # Spread, so that no quotient is seen more often than others.
+    sizes = start + torch.arange(4 * steps[0]) * _STRIDE % (4 * steps[0])
+    candidates = _holding(followed, [name], sizes, asked=False)
+    for divided in _divided(followed, forms, name):  # the letter, and what a float makes of it
+        seen = [int(value_of(divided, followed.session.evaluation(point)) or 0) for point in ran]
+        open_ = {step: {*range(step)} - {value % step for value in seen} for step in steps}
+        for size in candidates:
+            value = int(value_of(divided, followed.session.evaluation({**followed.sample, name: size})) or 0)
+            if any(value % step in rest for step, rest in open_.items()):
+                for step, rest in open_.items():
+                    rest.discard(value % step)
+                yield size
+
+
+def _divided(followed: Followed, forms: Sequence[Size], name: str) -> list[Any]:
+    """What the forms divide that has no remainder of the letter's: itself, and ``int(0.7·L)``."""
+    letter = followed.session.letters[name]
+    made = {
+        part
+        for form in forms
+        if isinstance(form, sympy.Expr) and letter in form.free_symbols
+        for part in sympy.preorder_traversal(form)
+        if type(part).__name__ == "TruncToInt"
+    }
+    return [letter, *sorted(made, key=str)]
+
+
+def _divisors(form: Size, name: str) -> Iterator[int]:
+    """What a form divides by and rounds, where that depends on the letter."""
+    for rounded in sympy.sympify(form).atoms(sympy.floor):
+        if name in {letter.name for letter in rounded.free_symbols}:
+            inside = [*rounded.args[0].atoms(sympy.floor), rounded]  # of a floor in a floor both divide
+            divisor = prod(each.args[0].as_numer_denom()[1] for each in inside)
+            if divisor.is_Integer and 1 < divisor <= _LARGEST_DIVISOR:
+                yield int(divisor)
+
+
+def other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
+    """Sizes at which a question comes out as it does at none of ``points``: a map smaller than a window, say."""
+    evaluations = [followed.session.evaluation(point) for point in points]
+    asked = [each for each in questions(followed) if not each.is_number]
+    found: list[Point] = []
+    for index, each in enumerate(asked):
+        if len(found) < _MOST_TURNED and all(comes_to(evaluation, each) for evaluation in evaluations):
+            point = turned(followed, asked[:index], each)
+            if point is not None and point not in found:
+                found.append(point)
+                evaluations.append(followed.session.evaluation(point))
+    return found
