@@ -49,7 +49,8 @@ _SHORT_SAMPLES = (24, 36, 48, 60)
 _SHORTER_SAMPLES = (12, 18, 24, 30)
 _MANY_STEPS = 40
 
-_MOST_SAMPLES = 12
+#: How many samples are tried, and how many of these are kept for what the last of `_OTHER_SAMPLES` lead to.
+_MOST_SAMPLES, _LED_TO = 16, 4
 #: How many calls the passes may make together with another: a loop over a length makes two for every step.
 _MOST_CALLS = 1_500
 _MOST_IN_32_BITS = 2**31 - 1
@@ -181,7 +182,8 @@ def follow(model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None
     first: Followed | None = None
     doubtful: Followed | None = None
     while (pending or others) and len(tried) < most:
-        sample = (pending if pending and len(tried) < most - len(others) else others).pop(0)
+        is_led = not others or len(tried) < most - _LED_TO - len(others)
+        sample = (pending if pending and is_led else others).pop(0)
         if sample in tried:
             continue
         tried.append(sample)
