@@ -2,7 +2,7 @@
 
 Prints a line for each model, and for each family how many have a range and no note (proved), a range with a note that
 says at which sizes it was tried, a table alone, or nothing, and of how many something is wrong.  A family is skipped
-where its package cannot be imported.
+where its package cannot be imported; ``timm:40:60`` is a part of one.
 """
 
 from __future__ import annotations
@@ -16,6 +16,7 @@ import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
+from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -195,19 +196,20 @@ def told_of(image: Image) -> tuple[str, str]:
 
 
 def main(families: Sequence[str]) -> None:
-    """Print what every model of the families gets, and a row for each family."""
+    """Print what every model of the families, or of parts of them, gets, and a row for each."""
     warnings.simplefilter("ignore")
     torch.set_num_threads(1)
-    for family in families or FAMILIES:
+    for part in families or FAMILIES:
+        family, *places = part.split(":")
         counts: Counter[str] = Counter()
         try:
-            for image in FAMILIES[family]():
+            for image in islice(FAMILIES[family](), *(int(place) if place else None for place in places or ["", ""])):
                 kind, said = told_of(image)
                 counts[kind] += 1
                 print(f"{family} {image.name}: {kind}. {said}", flush=True)
         except ImportError as error:
             print(f"{family}: skipped, {error}")
-        print(f"| {family} | {', '.join(f'{count} {kind}' for kind, count in counts.most_common())} |", flush=True)
+        print(f"| {part} | {', '.join(f'{count} {kind}' for kind, count in counts.most_common())} |", flush=True)
 
 
 if __name__ == "__main__":
