@@ -15,8 +15,10 @@ _MOST_NAMES = 3
 def remarks(nodes: Sequence[Node]) -> tuple[str, ...]:
     """What a reader of the table has to know of a model that several processes share; nothing of another."""
     distributed = getattr(sys.modules.get("torch.distributed.tensor"), "DTensor", None)
+    if distributed is None:
+        return ()
     kinds = {type(each) for node in nodes for each in node.module._parameters.values()}
-    if distributed is None or not any(issubclass(kind, distributed) for kind in kinds):
+    if not any(issubclass(kind, distributed) for kind in kinds):
         return ()
     counts = {
         node.path: max((processes(each) for each in node.module._parameters.values() if each is not None), default=1)

@@ -44,11 +44,10 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     batch = recording.inputs[0].shape[0]
     folds = {
         _fold(call, keeps_channels=_fits_as_made(recording, index, call))
-        for index, call in enumerate(recording.calls)
-        if recording.may_reshape(index)
-        # Without a batch there is none to lose.
-        if not samples
-        if _loses_batch(recording, index, call, batch, batch_added=batch_added)
+        # Hardly any call changes the first size, and every layer of every model is asked: that first.
+        for index, call in enumerate(recording.calls if not samples else ())  # without a batch there is none to lose
+        if call.outputs and (len(made := call.outputs[0].shape) == 1 or made[:1] != (batch,))
+        if recording.may_reshape(index) and _loses_batch(recording, index, call, batch, batch_added=batch_added)
     }
     unflattened = {
         call.path
@@ -117,16 +116,17 @@ def _of_layer(recording: Recording, misfit: Misfit, index: int, module: nn.Modul
 
 def _took_one_sample(recording: Recording) -> Iterator[int]:
     """The convolutions that took an input of the model for one sample without a batch."""
+    return (index for index in _taking_input_unbatched(recording) if not recording.calls[index].failed)
+
+
+def _taking_input_unbatched(recording: Recording) -> Iterator[int]:
+    ranks = {len(given.shape) for given in recording.inputs}
     for index, (call, module) in enumerate(zip(recording.calls, recording.modules, strict=True)):
-        if _takes_input_unbatched(recording, call, module) and not call.failed:
+        # What is quickest to be asked comes first, and hardly any call is left: every layer of every model is asked.
+        if not call.inputs or len(shape := call.inputs[0].shape) not in ranks or not isinstance(module, CONVOLUTIONS):
+            continue
+        if len(shape) == len(module.kernel_size) + 1 and any(shape == given.shape for given in recording.inputs):
             yield index
-
-
-def _takes_input_unbatched(recording: Recording, call: Call, module: nn.Module | None) -> bool:
-    if not isinstance(module, CONVOLUTIONS) or not call.inputs:
-        return False
-    shape = call.inputs[0].shape
-    return len(shape) == len(module.kernel_size) + 1 and any(shape == given.shape for given in recording.inputs)
 
 
 def _misses_batch(recording: Recording) -> bool:
@@ -143,8 +143,7 @@ def _misses_batch(recording: Recording) -> bool:
 
 def has_unbatched_convolution(recording: Recording) -> bool:
     """Whether a convolution took a model input, batch and all, for one sample without a batch."""
-    pairs = zip(recording.calls, recording.modules, strict=True)
-    return any(_takes_input_unbatched(recording, call, module) for call, module in pairs)
+    return any(True for _ in _taking_input_unbatched(recording))
 
 
 def _output_shapes(recording: Recording) -> list[Shape]:

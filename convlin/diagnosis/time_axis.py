@@ -18,7 +18,9 @@ _KEEPS_FIRST_AXES = (nn.Embedding, nn.Linear, nn.LayerNorm, nn.Dropout)
 
 def remarks(recording: Recording) -> Iterator[str]:
     """The first layer that reads the batch, which is in front of every input of the pass, as time."""
-    for call, module in zip(recording.calls, recording.modules, strict=True):
+    # Few classes are asked, not many modules.
+    kinds = {kind for kind in set(map(type, recording.modules)) if issubclass(kind, nn.RNNBase | nn.MultiheadAttention)}
+    for call, module in zip(recording.calls, recording.modules, strict=True) if kinds else ():
         if not isinstance(module, nn.RNNBase | nn.MultiheadAttention) or module.batch_first or not call.inputs:
             continue
         shape, sources = call.inputs[0].shape, call.sources

@@ -7,7 +7,7 @@ compiled inside ``forward``, as FlexAttention is by itself, would be compiled wi
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 import torch
@@ -18,15 +18,20 @@ from convlin._util.torch_private import COMPILER
 #: Where one of these is loaded, something may be compiled that is no module; where none is, nothing was compiled.
 _COMPILES = (COMPILER, "torch.nn.attention.flex_attention")
 
+#: Where a module keeps what it was compiled to.
+_COMPILED = "_compiled_call_impl"
 
-def as_written(modules: Iterable[nn.Module]) -> AbstractContextManager[object]:
+
+def as_written(modules: Sequence[nn.Module]) -> AbstractContextManager[object]:
     """A context in which nothing of a model, whose modules these are, is compiled or run compiled."""
     # A module compiled in place keeps what was compiled beside its forward; a wrapper is a module of its own.
-    if any(name in sys.modules for name in _COMPILES) or any(map(_is_compiled, modules)):
+    if any(name in sys.modules for name in _COMPILES) or _is_any_compiled(modules):
         stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
         return stance
     return nullcontext()
 
 
-def _is_compiled(module: nn.Module) -> bool:
-    return type(module).__name__ == "OptimizedModule" or module.__dict__.get("_compiled_call_impl") is not None
+def _is_any_compiled(modules: Sequence[nn.Module]) -> bool:
+    if any(kind.__name__ == "OptimizedModule" for kind in set(map(type, modules))):
+        return True
+    return any(module.__dict__[_COMPILED] is not None for module in modules if _COMPILED in module.__dict__)

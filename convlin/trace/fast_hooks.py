@@ -25,6 +25,9 @@ from convlin.trace.native_only import runs_alone
 from convlin.trace.recording import Frame
 from convlin.trace.state import State
 
+#: What a call of a module runs first: in PyTorch 2.13 this lies so many frames around `record` as the hooks say.
+_CALL = nn.Module.__call__.__code__
+
 
 class QuickHooks:
     """The hooks of one quick pass.
@@ -75,7 +78,7 @@ class QuickHooks:
                 found = alike[kind] = (info(tensor),)
             return found
 
-        def record(module: nn.Module, given: Tensor, output: Tensor, start: int | None) -> None:
+        def record(module: nn.Module, given: Tensor, output: Tensor, start: int | None, depth_of_call: int) -> None:
             what, path, index = known(type(module)), paths[id(module)], len(calls)
             inputs, inner = described(given), 0 if start is None else index - start
             params, trainable = owned.get(id(module)) or counts(module)
@@ -90,7 +93,8 @@ class QuickHooks:
             calls.append(made)
             modules.append(module)
             if noted and stack:  # what called the model itself is not its code
-                note(this_frame(2), stack[-1].path, None, index)
+                frame = this_frame(depth_of_call)  # every frame that is looked at has to be made first
+                note(frame if frame.f_code is _CALL else this_frame(2), stack[-1].path, None, index)
             if what.is_linear:
                 # A forward of its own may change its input first: it runs with what is declared.
                 shape = inputs[0].shape
@@ -132,9 +136,9 @@ class QuickHooks:
             if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
                 return otherwise(module, args, kwargs, output)
             if not depth():
-                return record(module, args[0], output, None)
+                return record(module, args[0], output, None, 5)
             with without_modes():
-                return record(module, args[0], output, None)
+                return record(module, args[0], output, None, 5)
 
         def before(module: nn.Module, args: tuple[Any, ...]) -> None:
             if this_thread() == thread:
@@ -150,7 +154,7 @@ class QuickHooks:
                 return otherwise(module, args, kwargs, output)
             frame = completed(module)
             with without_modes():
-                return record(module, args[0], output, frame.start if frame is not None else None)
+                return record(module, args[0], output, frame.start if frame is not None else None, 4)
 
         return (before_alone, after_alone), after_leaf, (before, after)
 

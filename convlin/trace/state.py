@@ -109,8 +109,11 @@ class State:
             return found
         total = trained = 0
         for parameter in module._parameters.values():
-            count: object = 0 if parameter is None or is_lazy(parameter) else parameter.numel()
-            if parameter is not None and isinstance(count, int):  # a lazy layer in letters has no number
+            # The class first: PyTorch's own question is ten times as slow.
+            if parameter is None or (type(parameter) is not nn.Parameter and is_lazy(parameter)):
+                continue
+            count: object = parameter.numel()
+            if isinstance(count, int):  # a lazy layer in letters has no number
                 total += count
                 trained += count if parameter.requires_grad else 0
         self.owned[id(module)] = total, trained

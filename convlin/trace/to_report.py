@@ -17,6 +17,8 @@ from convlin.records import ModuleInfo, ParameterInfo, Report, Shape
 from convlin.tensors import device_name, dtype_name, sizes
 from convlin.trace.recording import Recording
 
+#: Classes of tensors of which those that are alike have everything in common that a record tells.
+_PLAIN = (nn.Parameter, Tensor)
 _NEVER_CALLED = (nn.ModuleList, nn.ModuleDict, nn.ParameterList, nn.ParameterDict)
 
 
@@ -78,8 +80,8 @@ class Held:
         read = _Parameters()
         self.known = {
             id(module): (
-                tuple(read.infos("", module._parameters.items(), {})),
-                tuple(read.infos("", module._buffers.items(), {})),
+                read.infos("", module._parameters.items(), {}),
+                read.infos("", module._buffers.items(), {}),
             )
             for module in lazy
         }
@@ -132,8 +134,8 @@ def _module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, 
         known = during.known.get(id(module)) if during.known else None
         if known is None:
             held, buffered = module._parameters, module._buffers
-            own = tuple(read.infos(path, held.items(), parameters)) if held else ()
-            also = tuple(read.infos(path, buffered.items(), buffers)) if buffered else ()
+            own = read.infos(path, held.items(), parameters) if held else ()
+            also = read.infos(path, buffered.items(), buffers) if buffered else ()
         else:
             own, also = known
         called = counts[id(module)]
@@ -188,24 +190,24 @@ class _Parameters:
 
     def infos(
         self, path: str, tensors: Iterable[tuple[str, Tensor | None]], known: dict[int, str]
-    ) -> Iterator[ParameterInfo]:
+    ) -> tuple[ParameterInfo, ...]:
         """A record of every tensor that the module at ``path`` holds; ``known`` are the names of those met before."""
+        infos, prefix, alike = [], f"{path}." if path else "", self._alike
         for name, tensor in tensors:
             if tensor is None:
                 continue
-            full = f"{path}.{name}" if path else name
+            full = prefix + name
             first = known.setdefault(id(tensor), full)
-            shape, dtype, device = self._facts(tensor)
+            if type(tensor) not in _PLAIN or tensor.is_nested:
+                facts = (0,) if is_lazy(tensor) else sizes(tensor), dtype_name(tensor.dtype), device_name(tensor)
+            else:
+                kind = (tensor.shape, tensor.dtype, None if tensor.is_cpu else tensor.device)
+                facts = alike.get(kind) or self._facts(kind, tensor)
             alias_of = None if first is full else first
             # Not by name, which is a call more: there may be a hundred thousand.
-            yield tuple.__new__(ParameterInfo, (name, shape, dtype, device, tensor.requires_grad, alias_of))
+            infos.append(tuple.__new__(ParameterInfo, (name, *facts, tensor.requires_grad, alias_of)))
+        return tuple(infos)
 
-    def _facts(self, tensor: Tensor) -> tuple[Shape, str, str]:
-        if type(tensor) not in (nn.Parameter, Tensor) or tensor.is_nested:
-            shape = (0,) if is_lazy(tensor) else sizes(tensor)
-            return shape, dtype_name(tensor.dtype), device_name(tensor)
-        kind = (tensor.shape, tensor.dtype, None if tensor.is_cpu else tensor.device)
-        found = self._alike.get(kind)
-        if found is None:
-            found = self._alike[kind] = (sizes(tensor), dtype_name(tensor.dtype), device_name(tensor))
+    def _facts(self, kind: tuple[Any, ...], tensor: Tensor) -> tuple[Shape, str, str]:
+        found = self._alike[kind] = (sizes(tensor), dtype_name(tensor.dtype), device_name(tensor))
         return found

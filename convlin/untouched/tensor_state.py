@@ -8,6 +8,7 @@ counter.
 
 from __future__ import annotations
 
+from operator import attrgetter, eq, is_, methodcaller
 from typing import NamedTuple, TypeAlias
 
 import torch
@@ -15,6 +16,9 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlin._util.torch_private import set_version
+
+_version, _is_leaf, _gradient = attrgetter("_version"), attrgetter("is_leaf"), attrgetter("grad")
+_wants_gradient, _pointer = attrgetter("requires_grad"), methodcaller("data_ptr")
 
 #: Tensors up to this many elements that are no parameters are copied up front.
 SMALL = 1 << 16
@@ -61,7 +65,9 @@ class KeptTensors:
                 self._uncounted[key] = tensor
                 return
             self._facts[key] = (tensor, tensor._version, _address(tensor), grad, tensor.requires_grad)
-        if self._copy_all or not (writes_are_seen or _is_parameter(tensor) or tensor.numel() > SMALL):
+        # The class first: an isinstance of torch's own is ten times as slow.
+        can_wait = writes_are_seen or type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter)
+        if self._copy_all or not (can_wait or tensor.numel() > SMALL):
             self._copy(tensor)
 
     def before_write(self, tensor: Tensor) -> None:
@@ -108,6 +114,8 @@ class KeptTensors:
 
     def restore(self) -> list[Tensor]:
         """Every tensor as it was; those whose bytes changed and were kept by nobody are returned."""
+        if not self._copies and self._are_as_saved():
+            return []
         lost: list[Tensor] = []
         for key, facts in self._facts.items():
             tensor, version, pointer, grad, requires_grad = facts
@@ -127,6 +135,22 @@ class KeptTensors:
                 lost.append(tensor)
         return lost
 
+    def _are_as_saved(self) -> bool:
+        """Whether nothing about any tensor changed, asked of all of them together: hardly any pass changes one."""
+        if len(self._leaves) < len(self._facts) or not self._facts:
+            return not self._facts
+        tensors, versions, pointers, grads, wanted = zip(*self._facts.values(), strict=True)
+        try:
+            return (
+                all(map(eq, map(_version, tensors), versions))
+                and all(map(eq, map(_pointer, tensors), pointers))
+                and all(map(_is_leaf, tensors))
+                and all(map(is_, map(_wants_gradient, tensors), wanted))
+                and all(map(is_, map(_gradient, tensors), grads))
+            )
+        except (RuntimeError, NotImplementedError, ValueError, TypeError):  # one of them has no bytes, say
+            return False
+
     def _write_back(self, facts: _Facts, copy: _Copy) -> None:
         tensor, version, pointer, *_ = facts
         # A function that resizes what it writes to may find room enough where the bytes are.
@@ -137,11 +161,6 @@ class KeptTensors:
             # By .data, so that autograd's version counter does not take this for one more write.
             tensor.data.copy_(copy.bytes)
             set_version(tensor, version)
-
-
-def _is_parameter(tensor: Tensor) -> bool:
-    # The class first: an isinstance of torch's own is ten times as slow.
-    return type(tensor) is nn.Parameter or isinstance(tensor, nn.Parameter)
 
 
 def _address(tensor: Tensor) -> int:
