@@ -84,7 +84,11 @@ class _Replacement:
     def __init__(self, followed: Followed, seen: Seen, forms: Sequence[Size]) -> None:
         self._evaluations = [followed.session.evaluation(point) for point, _ in seen]
         self._found = [{key: call for call, key in keyed_calls(recording.calls)} for _, recording in seen]
+        self._batch = followed.session.letters.get(str(followed.plan.batch_size))
         self._search = FormSearch(followed, self._evaluations, forms)
+        one_sample = [form for form in forms if not self._is_of_batch(form)]
+        self._of_one_sample = FormSearch(followed, self._evaluations, one_sample) if self._batch else self._search
+        """The same among forms without the batch."""
         self._sizes: dict[tuple[Size, tuple[Any, ...]], Size] = {}
 
     def call(self, call: Call, key: Any) -> Call:
@@ -108,8 +112,7 @@ class _Replacement:
     def _held_against(self, call: Call, there: Sequence[Call | None]) -> Call:
         inputs = self.tensors(call.inputs, [other.inputs if other else None for other in there])
         self._derive(call, inputs, there)
-        given = [size for info in inputs for size in info.shape]
-        outputs = self.tensors(call.outputs, [other.outputs if other else None for other in there], given)
+        outputs = self.tensors(call.outputs, [other.outputs if other else None for other in there], inputs)
         return replace(call, inputs=inputs, outputs=outputs)
 
     def _derive(self, call: Call, inputs: tuple[TensorInfo, ...], there: Sequence[Call | None]) -> None:
@@ -141,17 +144,23 @@ class _Replacement:
         return replace(call, inputs=(whole,), outputs=(whole,))
 
     def tensors(
-        self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any], given: Sequence[Size] = ()
+        self, mine: tuple[TensorInfo, ...], theirs: Sequence[Any], given: Sequence[TensorInfo] = ()
     ) -> tuple[TensorInfo, ...]:
         """Tensors with every size that is not what was observed replaced; ``given`` are those that they are made of.
 
         Of a piece that no other size gave, as there were fewer of them, nothing in letters is known.
         """
+        made_of, places = [size for info in given for size in info.shape], range(len(given))
         most = max((len(tensors) for tensors in theirs if tensors is not None), default=len(mine))
         return tuple(
             info._replace(
                 shape=tuple(
-                    self.size(size, [_size_at(tensors, index, axis) for tensors in theirs], given)
+                    self.size(
+                        size,
+                        [_size_at(tensors, index, axis) for tensors in theirs],
+                        made_of,
+                        may_be_batch=not axis or any(self._is_of_batch(_size_at(given, at, axis)) for at in places),
+                    )
                     if index < most or isinstance(size, int)
                     else -1
                     for axis, size in enumerate(info.shape)
@@ -160,12 +169,25 @@ class _Replacement:
             for index, info in enumerate(mine)
         )
 
-    def size(self, size: Size, observed: Sequence[Any], given: Sequence[Size] = ()) -> Size:
-        """The size itself where it is what was observed, or one that is; None stands for nothing observed there."""
+    def size(
+        self, size: Size, observed: Sequence[Any], given: Sequence[Size] = (), *, may_be_batch: bool = False
+    ) -> Size:
+        """The size itself where it is what was observed, or one that is; None stands for nothing observed there.
+
+        A form of the batch fits the axes of one sample by chance alone, unless ``may_be_batch`` or the pass says so.
+        """
         known = self._sizes.get((size, tuple(observed)))
         if known is None:
-            known = self._sizes[size, tuple(observed)] = self._search.right(size, observed, given)
+            if may_be_batch or self._is_of_batch(size):
+                known = self._search.right(size, observed, given)
+            else:
+                of_one = [each for each in given if not self._is_of_batch(each)]
+                known = self._of_one_sample.right(size, observed, of_one)
+            self._sizes[size, tuple(observed)] = known
         return known
+
+    def _is_of_batch(self, size: Size | None) -> bool:
+        return isinstance(size, sympy.Basic) and self._batch in size.free_symbols
 
 
 def _made_of(size: Size, before: Sequence[TensorInfo], after: Sequence[TensorInfo]) -> Size:
