@@ -470,10 +470,10 @@ def test_models_that_were_told_wrong(seed: int) -> None:
     assert faults(seed) == []
 
 
-@pytest.mark.parametrize("seed", [315, 392, 81262])
+@pytest.mark.parametrize("seed", [315, 392, 81262, 82324])
 def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
     """A Linear behind a piece that is as wide as the map where that is small, and a piece that was told in letters of
-    the batch."""
+    the batch, and one behind a stride and a piece of three."""
     assert faults(seed, case_of_any) == []
 
 
@@ -485,10 +485,11 @@ def test_models_of_any_kind_that_were_accused(seed: int) -> None:
     assert faults(seed, case_of_any) == []
 
 
-@pytest.mark.parametrize("seed", [5073, 5807, 6618, 7298, 62159, 73246])
+@pytest.mark.parametrize("seed", [5073, 5807, 6618, 7298, 62159, 73246, 84759])
 def test_models_of_any_kind_whose_forms_were_wrong_at_one_remainder(seed: int) -> None:
     """Pieces and paddings behind a stride, ``⌊H/12⌋ + 1`` for ``⌊(H + 11)/12⌋``, a chunk that is the second one of
-    two where three were asked for, every fifth of an even size, and a multiple of 4 behind 0.7 of a length."""
+    two where three were asked for, every fifth of an even size, a multiple of 4 behind 0.7 of a length, and
+    half of a multiple of 4 that is one of 7."""
     assert faults(seed, case_of_any) == []
 
 

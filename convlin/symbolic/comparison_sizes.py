@@ -59,6 +59,31 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
     names = [name for name in followed.sample if name != followed.plan.batch_size]
     if not names:
         return []
+    return [_rectangle(followed, names, size) for size in _turning_sizes(followed, names, most)]
+
+
+def turning_alone(followed: Followed, most: int) -> list[Point]:
+    """The same of each letter by itself, where there are several: what one asks for may fit where others are large.
+
+    Behind a stride several sizes come to the same next to a bound; half the size does not.
+    """
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    if len(names) < 2:
+        return []
+    turning = {name: _turning_sizes(followed, [name], most // len(names)) for name in names}
+    return [
+        {**followed.sample, name: size}
+        for name, sizes in turning.items()
+        for size in dict.fromkeys((*sizes, *(size // 2 for size in sizes if 1 < size < followed.sample[name])))
+    ]
+
+
+def _rectangle(followed: Followed, names: Sequence[str], size: int) -> Point:
+    return {**followed.sample, **{name: size + _APART * place for place, name in enumerate(names)}}
+
+
+def _turning_sizes(followed: Followed, names: Sequence[str], most: int) -> list[int]:
+    """Sizes of the first of ``names`` next to which decisions turn, the other letters at the sample."""
     sizes = torch.tensor([*range(1, _EVERY_UP_TO + 1), *_POWERS])
     every = {**followed.sample, **{name: sizes + _APART * place for place, name in enumerate(names)}}
     evaluation = followed.session.evaluation(every)
@@ -71,8 +96,7 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
     chosen = [size for size, _ in found.most_common(most)]
     # At a bound the two ways may come to the same: one step further they do not.
     further = [size - 1 if size < sample else size + 1 for size in chosen]
-    chosen += [size for size in further if size > 0 and size not in chosen]
-    return [{**followed.sample, **{name: size + _APART * place for place, name in enumerate(names)}} for size in chosen]
+    return [*chosen, *(size for size in further if size > 0 and size not in chosen)]
 
 
 def _turned_next_to(evaluation: Any, decision: tuple[Any, Any], sizes: torch.Tensor, sample: int) -> int | None:

@@ -230,8 +230,11 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     return repaired(best, trials)
 
 
-def repaired(best: Confirmed, trials: Trials) -> Confirmed:
-    """The same, where forms are wrong at a size that was run: followed anew there, or replaced."""
+def repaired(best: Confirmed, trials: Trials, *, any_pass: bool = False) -> Confirmed:
+    """The same, where forms are wrong at a size that was run: followed anew there, or replaced.
+
+    With ``any_pass`` the pass with the best forms, also where another tells better which sizes are taken.
+    """
     if not best.wrong or best.repaired == len(best.seen):  # nothing was seen since
         return best
     followed = best.followed
@@ -262,18 +265,23 @@ def repaired(best: Confirmed, trials: Trials) -> Confirmed:
         best.look_at(point for point in small_rectangles(followed, SMALL) if point not in best.points)
         forms = known_forms([each.followed for each in candidates])
         best.look_at(other_remainders(best.followed, best.points, forms))
-        found = _replaced(best, candidates, forms, trials)
+        found = _replaced(best, candidates, forms, trials, any_pass=any_pass)
         wrong = len(found.wrong)
         found.look_at(point for point in beside_ends(found.followed) if point not in found.points)
-        best = _replaced(best, candidates, forms, trials) if len(found.wrong) > wrong else found
+        if len(found.wrong) > wrong:
+            found = _replaced(best, candidates, forms, trials, any_pass=any_pass)
+        best = found
     best.repaired = len(best.seen)
     return best
 
 
-def _replaced(best: Confirmed, candidates: Sequence[Confirmed], forms: Sequence[Size], trials: Trials) -> Confirmed:
+def _replaced(
+    best: Confirmed, candidates: Sequence[Confirmed], forms: Sequence[Size], trials: Trials, *, any_pass: bool
+) -> Confirmed:
     """The best of the candidates with its wrong forms replaced, or another that has more rows and is as good."""
     replaced = [_with_right_forms(each, best, forms, trials) for each in candidates]
-    found = min((replaced[candidates.index(best)], best), key=lambda each: len(each.wrong))
+    others = replaced if any_pass else []
+    found = min((replaced[candidates.index(best)], best, *others), key=lambda each: len(each.wrong))
     for each in replaced:  # a slice is a row at those sizes alone at which it shortens something
         as_good = len(each.wrong) <= len(found.wrong) and _unknown(each.followed) <= _unknown(found.followed)
         if as_good and len(_rows(each.followed)) > len(_rows(found.followed)):

@@ -21,7 +21,7 @@ from convlin.records import Accepts
 from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
-from convlin.symbolic.comparison_sizes import turning_points
+from convlin.symbolic.comparison_sizes import turning_alone, turning_points
 from convlin.symbolic.conditions import Condition, demands, lacks_flatten
 from convlin.symbolic.confirm import Confirmed, confirmed, repaired, subject_of
 from convlin.symbolic.follow import Followed, follow, meets, solved
@@ -43,6 +43,8 @@ _USUAL = (64, 224, 7)
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
 _MOST_ELSEWHERE = 24
+#: At about how many of the sizes that are taken forms are looked at that come of no pass.
+_MOST_FITTED = 8
 
 
 @quiet()  # what a model warns of there is about sizes that nobody gave
@@ -69,8 +71,12 @@ def observe_named(
     failure = recording.failure
     accepts = _accepts(followed, runs) if failure is None else None
     if failure is None:
-        checked.look_at(checked.elsewhere_among(point for point in runs.taken if _is_inside(accepts, point)))
-        checked = repaired(checked, runs)
+        inside = [point for point in runs.taken if _is_inside(accepts, point)]
+        checked.look_at(checked.elsewhere_among(inside))
+        if checked.is_fitted:  # and may fit by chance at sizes that are alike
+            others = [point for point in inside if point not in checked.points]
+            checked.look_at(others[:: max(1, len(others) // _MOST_FITTED)])
+        checked = repaired(checked, runs, any_pass=accepts is not None)
         if accepts is None and checked.followed is not followed:  # the right forms may ask for other sizes
             accepts = _accepts(checked.followed, runs)
         has_numbers = bool(checked.pinned)
@@ -159,6 +165,7 @@ def _ends(accepts: Accepts | None, followed: Followed, seen: Sequence[tuple[Poin
     ranges = accepts.sizes if accepts is not None else ()
     ends = [
         {found.name: found.minimum for found in ranges},
+        {found.name: found.minimum + found.width - 1 for found in ranges},
         {found.name: found.minimum + found.step for found in ranges if found.exact is None},
         {found.name: found.maximum + found.width - 1 for found in ranges if found.maximum is not None},
     ]
@@ -278,7 +285,8 @@ def _is_wrong_at(there: Followed, followed: Followed, finding: Finding) -> bool:
 def _elsewhere(followed: Followed) -> list[Point]:
     """Samples at which the pass is not what it was, as far as its decisions tell."""
     names_in = followed.session.names_in
-    found = turning_points(followed, _MOST_ELSEWHERE)  # each takes one run, and a pass in letters if that differs
+    # Each takes one run, and a pass in letters if that differs.
+    found = [*turning_points(followed, _MOST_ELSEWHERE), *turning_alone(followed, _MOST_ELSEWHERE)]
     if any(each.is_number and not each.own and names_in(each.expression) for each in followed.session.decisions):
         found += [
             {

@@ -120,15 +120,14 @@ class _Replacement:
 
         What fits at the sizes that ran may do so by chance: of ``4·x`` behind a flatten no multiple of 4 would be left.
         """
-        shape = computed(call, inputs) if call.outputs and inputs != call.inputs else None
-        before = call.outputs[0].shape if call.outputs else ()
-        if shape is None or len(shape) != len(before):
+        if not call.outputs or inputs == call.inputs:
             return
-        is_part = OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES
-        for axis, (size, found) in enumerate(zip(before, shape, strict=True)):
+        shape, before = computed(call, inputs), call.outputs[0].shape
+        is_known = shape is not None and len(shape) == len(before)
+        is_part = not is_known or OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES
+        for axis, size in enumerate(before):
             observed = [_size_at(other.outputs if other else None, 0, axis) for other in there]
-            if is_part:
-                found = _made_of(size, call.inputs, inputs)
+            found = _made_of(size, call.inputs, inputs) if is_part or shape is None else shape[axis]
             if self._search.fits(found, observed):
                 self._sizes.setdefault((size, tuple(observed)), found)
 
