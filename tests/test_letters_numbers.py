@@ -317,3 +317,18 @@ def test_a_pool_over_all_of_it_behind_a_convolution_without_padding(case: str) -
     for sizes in product((least, least + 1, 20, 41), repeat=dims):
         assert at(summary.output_shape, **dict(zip(letters, sizes, strict=True))) == runs(model, 2, *sizes)
     assert runs(model, 2, *(least - 1,) * dims) is None
+
+
+@pytest.mark.parametrize("pieces", [2, 3])
+def test_as_many_pieces_at_all_but_a_few_sizes_are_no_plain_number(pieces: int) -> None:
+    model = Calls(lambda x: x.chunk(pieces, -1)[pieces - 1])
+    summary = summarize(model, (3, "H", "W"))
+    assert not any("plain number" in remark for remark in summary.report.remarks)
+    assert summary.accepts is not None
+    _, wide = summary.accepts.sizes
+    for size in (*range(1, 40), 997, 2500):
+        shape = runs(model, 3, 2, size)
+        assert shape is not None or size not in wide
+        if size in wide:
+            assert at(summary.output_shape, H=2, W=size) == shape
+    assert runs(model, 3, 2, wide.minimum - 1) is None

@@ -172,6 +172,8 @@ def totals(made: Table) -> str:
     found = ["   ".join(parts)]
     if report.mode:
         second = [f"input {words.memory(memory.input)}", f"activations {words.memory(memory.activations)}"]
+        if report.calls_vary:
+            second[-1] += " (other sizes have other rows)"
         if isinstance(memory.total, int) and memory.total != -1:
             second.append(f"estimated total {words.memory(memory.total)}")
         flops = [row.flops for row in made.rows if row.flops is not None and row.kind != "group"]

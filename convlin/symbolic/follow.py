@@ -153,6 +153,7 @@ class Passes:
                 _settled(nodes, lazy, letters)
                 held = Held(nodes, recording, lazy)
             _in_closed_form(recording, letters)
+            letters.settle_numbers()
             following = next_retry(retry, recording, state)
             if following is None:
                 break

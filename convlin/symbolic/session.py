@@ -53,6 +53,9 @@ _NUMBERS = (
     *(str(Path(_LIBRARIES[0], name)) for name in ("fx", "utils/_sympy", "utils/_stats.py")),
 )
 
+#: A plain number that is the same one at each of these is taken for one that always is.
+_SETTLED_AT = (*range(16, 2049), *(2**power + beside for power in range(12, 21) for beside in (-1, 0, 1)))
+
 
 class Decision(NamedTuple):
     """A question about sizes that was answered on the way, and the line that asked it."""
@@ -106,6 +109,33 @@ class Session:
         """What the symbols in decisions stand for that are no letters."""
         definitions: Mapping[sympy.Symbol, sympy.Expr] = self._environment.definitions
         return definitions
+
+    def settle_numbers(self) -> None:
+        """Take a plain number that is the same at all but a few small sizes for a question whether it is that one.
+
+        ``chunk(2)`` makes two pieces of everything but of a single step.
+        """
+        if not any(each.is_number and not each.own for each in self.decisions):
+            return
+        sizes = torch.tensor(_SETTLED_AT)
+        alone: list[dict[str, Any]] = [{**self.sample, name: sizes} for name in self.sample]
+        every = {name: sizes + 3 * place for place, name in enumerate(self.sample)}
+        evaluations = [self.evaluation(points) for points in (*alone, every)]
+
+        def settled(decision: Decision) -> Decision:
+            expression, number = decision.expression, decision.outcome
+            if not decision.is_number or decision.own or not self.names_in(expression):
+                return decision
+            try:
+                same = all(bool((torch.as_tensor(found(expression)) == number).all()) for found in evaluations)
+            except (NotImplementedError, ArithmeticError, RuntimeError):
+                return decision
+            if not same:
+                return decision
+            # What the model does with the pieces, it may do with fewer.
+            return decision._replace(expression=sympy.Eq(expression, number), outcome=True, direct=True)
+
+        self.decisions[:] = map(settled, self.decisions)
 
     def evaluation(self, sizes: Mapping[str, Any]) -> Evaluation:
         """Evaluates at other sizes what stands in decisions and closed forms."""
