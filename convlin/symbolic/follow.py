@@ -341,11 +341,16 @@ def _turned(
             sizes.update({name: sizes[name][places] for name in names})
             evaluation = followed.session.evaluation(sizes)
             kept = _arriving(followed, evaluation, len(places))
-            for earlier in (each for each in before if not each.is_number):  # a number would be that of the sample
-                kept &= torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
+            same = kept.clone()
+            for earlier in before:
+                answers_alike = torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
+                same &= answers_alike
+                if not earlier.is_number:  # which is that of the sample, and may well be another
+                    kept &= answers_alike
         except (NotImplementedError, ArithmeticError):
             return None
-        return _best(sizes, names, kept if bool(kept.any()) else torch.ones_like(kept), followed.sample)
+        chosen = next(each for each in (same, kept, torch.ones_like(kept)) if bool(each.any()))
+        return _best(sizes, names, chosen, followed.sample)
     return None
 
 
