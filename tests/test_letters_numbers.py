@@ -332,3 +332,14 @@ def test_as_many_pieces_at_all_but_a_few_sizes_are_no_plain_number(pieces: int) 
         if size in wide:
             assert at(summary.output_shape, H=2, W=size) == shape
     assert runs(model, 3, 2, wide.minimum - 1) is None
+
+
+def test_what_an_error_says_of_sizes_is_in_letters() -> None:
+    def forward(x: Tensor) -> Tensor:
+        width = x.shape[-1]
+        if isinstance(width, torch.SymInt):
+            raise ValueError(f"{width // 7} windows of {x.shape[-2]}")
+        return x
+
+    with pytest.raises(InputError, match=r"ValueError: ⌊W/7⌋ windows of H; write numbers"):
+        summarize(Calls(forward), (3, "H", "W"))

@@ -11,6 +11,7 @@ remainder in it is abbreviated by a symbol, and what holds is found out afterwar
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
@@ -33,6 +34,7 @@ from convlin.records import Location, Shape, Size
 from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.serialize import OF_FLOATS
+from convlin.sizes.spell import spell
 from convlin.symbolic.quiet import quiet
 from convlin.tensors import sizes as plain_sizes
 from convlin.trace import forward_pass, function_mode, tracer
@@ -168,6 +170,15 @@ class Session:
         if not all(symbol in self.symbols or symbol in self.definitions for symbol in expression.free_symbols):
             return -1
         return self.forms(expression)
+
+    def in_letters(self, text: str) -> str:
+        """A text, such as PyTorch's words for an error, with letters where PyTorch's symbols stand."""
+        if not self.symbols:
+            return text
+        named = {str(symbol): symbol for symbol in (*self.symbols, *self.definitions)}
+        return re.sub(
+            rf"\b(?:{'|'.join(map(re.escape, named))})\b", lambda found: spell(self.forms(named[found.group()])), text
+        )
 
     def plain(self, value: Any) -> Any:
         """``value`` with every symbolic number in its tuples, lists and dicts in closed form."""
