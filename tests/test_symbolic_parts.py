@@ -121,6 +121,12 @@ def test_a_closed_form_is_what_pytorch_makes_of_the_numbers(make: Callable[[Any,
         assert number(sympy.sympify(form).subs({"H": h, "W": w})) == number(make(sympy.Integer(h), sympy.Integer(w)))
 
 
+def test_many_large_sizes_are_divided_as_python_divides() -> None:
+    sizes = [2**power + more for power in (10, 24, 26) for more in range(20)]
+    part = theirs.TruncToInt(theirs.IntTrueDiv(7 * H, 10))
+    assert Evaluation({H: torch.tensor(sizes)})(part).tolist() == [int(7 * size / 10) for size in sizes]
+
+
 def test_a_size_of_nothing_known_has_no_value() -> None:
     with pytest.raises(NotImplementedError):
         Evaluation({H: 3})(H + W)
