@@ -17,6 +17,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import partial
 from itertools import islice
+from math import prod
 from typing import NamedTuple
 
 import torch
@@ -63,6 +64,8 @@ def held(model: nn.Module, channels: int, base: Sequence[int], summary: Summary,
     is_hedged = any(words in remark for remark in summary.report.remarks for words in _HEDGES)
     wrong += [f"a problem: {problem.message}" for problem in summary.problems]
     for sizes in (*_ends(accepts), *_some(base)):
+        if prod(sizes) > max(prod(base), prod([_LARGEST] * len(base))):  # an attention makes a weight for every two
+            continue
         seen = _hooked(model, channels, sizes)
         if accepts is not None and not accepts.condition:
             inside = [size in found for size, found in zip(sizes, accepts.sizes, strict=True)]

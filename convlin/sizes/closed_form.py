@@ -15,7 +15,6 @@ from fractions import Fraction
 from typing import Any
 
 import sympy
-import torch
 
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.simplify import whole, written
@@ -96,11 +95,14 @@ class ClosedForms:
         """
         known = self._exact.get(call)
         if known is None:
-            every = torch.arange(1, _EVERY_UP_TO + 1)
-            sizes = {letter: every + 3 * place for place, letter in enumerate(self._letters.values())}
+            letters = list(self._letters.values())
             try:
-                known = bool(torch.as_tensor(Evaluation(sizes)(call) == Evaluation(sizes)(form)).all())
-            except (NotImplementedError, ArithmeticError, RuntimeError):
+                known = all(
+                    Evaluation(sizes)(call) == Evaluation(sizes)(form)
+                    for size in range(1, _EVERY_UP_TO + 1)
+                    for sizes in [{letter: size + 3 * place for place, letter in enumerate(letters)}]
+                )
+            except (NotImplementedError, ArithmeticError):
                 known = False
             self._exact[call] = known
         return known
