@@ -42,7 +42,7 @@ _FUNCTIONS_FOR_CALL = 4
 _USUAL = (64, 224, 7)
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
-_MOST_ELSEWHERE = 24
+_MOST_ELSEWHERE, _MOST_ALONE = 24, 8
 #: At about how many of the sizes that are taken forms are looked at that come of no pass.
 _MOST_FITTED = 8
 
@@ -286,7 +286,7 @@ def _elsewhere(followed: Followed) -> list[Point]:
     """Samples at which the pass is not what it was, as far as its decisions tell."""
     names_in = followed.session.names_in
     # Each takes one run, and a pass in letters if that differs.
-    found = [*turning_points(followed, _MOST_ELSEWHERE), *turning_alone(followed, _MOST_ELSEWHERE)]
+    found = [*turning_points(followed, _MOST_ELSEWHERE), *turning_alone(followed, _MOST_ALONE)]
     if any(each.is_number and not each.own and names_in(each.expression) for each in followed.session.decisions):
         found += [
             {
