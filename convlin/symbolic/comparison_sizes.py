@@ -65,17 +65,35 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
 def turning_alone(followed: Followed, most: int) -> list[Point]:
     """The same of each letter by itself, where there are several: what one asks for may fit where others are large.
 
-    Behind a stride several sizes come to the same next to a bound; half the size does not.
+    Behind a stride several sizes come to the same next to a bound; half the size does not.  What is split into pieces
+    is whole next to the largest size of which there is one.
     """
     names = [name for name in followed.sample if name != followed.plan.batch_size]
     if len(names) < 2:
         return []
-    turning = {name: _turning_sizes(followed, [name], most // len(names)) for name in names}
+    turning = {
+        name: [*_turning_sizes(followed, [name], most // len(names)), *_of_one_piece(followed, name)] for name in names
+    }
     return [
         {**followed.sample, name: size}
         for name, sizes in turning.items()
         for size in dict.fromkeys((*sizes, *(size // 2 for size in sizes if 1 < size < followed.sample[name])))
     ]
+
+
+def _of_one_piece(followed: Followed, name: str) -> list[int]:
+    """The largest size of a letter at which what became a plain number is 1, for each of these numbers."""
+    sizes = torch.arange(1, followed.sample[name])
+    evaluation = followed.session.evaluation({**followed.sample, name: sizes})
+    found: dict[int, None] = {}
+    for decision in asked(followed, numbers=True):
+        try:
+            whole = torch.as_tensor(evaluation(decision.expression) == 1) if decision.is_number else sizes < 0
+        except (NotImplementedError, ArithmeticError, RuntimeError):
+            continue
+        if whole.dim() == 1 and bool(whole.any()):
+            found[int(sizes[whole].max())] = None
+    return [*found]
 
 
 def _rectangle(followed: Followed, names: Sequence[str], size: int) -> Point:

@@ -284,6 +284,8 @@ def _in_closed_form(recording: Recording, letters: Session) -> None:
     recording.required = plain(recording.required)
     if recording.failure is not None:
         recording.failure.settings = plain(dict(recording.failure.settings))
+        error = recording.failure.error
+        error.args = tuple(letters.in_letters(each) if isinstance(each, str) else each for each in error.args)
 
 
 def _plain_finding(finding: Finding, letters: Session) -> Finding:
@@ -319,7 +321,7 @@ def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
 
 
 def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -> dict[str, int] | None:
-    """A sample at which ``decision`` comes out the other way, and those before it as they did if possible."""
+    """A sample at which ``decision`` comes out the other way, and as many of those before it as they did as can."""
     if not isinstance(decision.outcome, bool):
         return None
     for names in _few(followed, followed.session.names_in(decision.expression)):
@@ -340,17 +342,14 @@ def _turned(
                 continue
             sizes.update({name: sizes[name][places] for name in names})
             evaluation = followed.session.evaluation(sizes)
-            kept = _arriving(followed, evaluation, len(places))
-            same = kept.clone()
+            arriving = _arriving(followed, evaluation, len(places))
+            agreeing = torch.zeros(len(places), dtype=torch.long)
             for earlier in before:
-                answers_alike = torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
-                same &= answers_alike
-                if not earlier.is_number:  # which is that of the sample, and may well be another
-                    kept &= answers_alike
+                agreeing += torch.as_tensor(evaluation(earlier.expression) == earlier.outcome)
         except (NotImplementedError, ArithmeticError):
             return None
-        chosen = next(each for each in (same, kept, torch.ones_like(kept)) if bool(each.any()))
-        return _best(sizes, names, chosen, followed.sample)
+        agreeing = torch.where(arriving, agreeing, -1)
+        return _best(sizes, names, agreeing == agreeing.max(), followed.sample)
     return None
 
 
