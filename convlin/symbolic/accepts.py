@@ -76,6 +76,9 @@ class Search:
         return Accepts(ranges, " = ".join(self.assumed.names) if guess.tied else "", verified=True)
 
     def _agreed(self) -> Guess | None:
+        for point in self.trials.taken:  # what runs showed before, in which the forms were compared
+            if not self.assumed.takes_point(point) and not self.stretched(point):
+                self.assumed.strike_out(point)
         with self.trials.limits.probing():
             self._strike_out_by_small_sizes()
             self._strike_out_questions()
