@@ -57,4 +57,3 @@ assert row(lambda size: plain(torch.zeros(1, 3, size, size), 1), 32, 33, 34, 36)
 words = torch.zeros(1, 2, 8)
 assert row(lambda size: conditional(torch.zeros(1, 4, size, size), 1, words), 32, 33, 34, 36) == [32, 33, 34, 36]
 EOF
-echo "as described"
