@@ -125,6 +125,8 @@ def test_many_large_sizes_are_divided_as_python_divides() -> None:
     sizes = [2**power + more for power in (10, 24, 26) for more in range(20)]
     part = theirs.TruncToInt(theirs.IntTrueDiv(7 * H, 10))
     assert Evaluation({H: torch.tensor(sizes)})(part).tolist() == [int(7 * size / 10) for size in sizes]
+    times = theirs.TruncToInt(theirs.IntTrueDiv(2**40 + 1, H))
+    assert Evaluation({H: torch.tensor(sizes)})(times).tolist() == [int((2**40 + 1) / size) for size in sizes]
 
 
 def test_a_size_of_nothing_known_has_no_value() -> None:

@@ -147,7 +147,9 @@ def _where(condition: Value, yes: Value, no: Value) -> Value:
 
 def _true_divided(above: Value, below: Value) -> Value:
     """In double precision, as Python divides; PyTorch's default has seven digits."""
-    return _to_float(above) / below if isinstance(above, Tensor) or isinstance(below, Tensor) else above / below
+    return (
+        _to_float(above) / _to_float(below) if isinstance(above, Tensor) or isinstance(below, Tensor) else above / below
+    )
 
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
