@@ -343,3 +343,12 @@ def test_what_an_error_says_of_sizes_is_in_letters() -> None:
 
     with pytest.raises(InputError, match=r"ValueError: ⌊W/7⌋ windows of H; write numbers"):
         summarize(Calls(forward), (3, "H", "W"))
+
+
+def test_the_words_of_a_models_own_error_stay() -> None:
+    def forward(x: Tensor) -> Tensor:
+        halves = F.avg_pool2d(x, 2)  # the names that PyTorch's symbols have, and those of sizes made of them
+        raise ValueError(f"{', '.join(f'a{number}, s{number}' for number in range(100))}: {halves.dim()} axes")
+
+    with pytest.raises(ValueError, match=r"^a0, s0, a1, s1, a2, s2, .* a99, s99: 4 axes"):
+        summarize(Calls(forward), (3, "H", "W"))

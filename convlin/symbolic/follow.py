@@ -284,6 +284,7 @@ def _in_closed_form(recording: Recording, letters: Session) -> None:
     recording.required = plain(recording.required)
     if recording.failure is not None:
         recording.failure.settings = plain(dict(recording.failure.settings))
+    if recording.failure is not None and recording.failure.refused:  # the words of the user's own error stay
         error = recording.failure.error
         error.args = tuple(letters.in_letters(each) if isinstance(each, str) else each for each in error.args)
 
@@ -321,7 +322,7 @@ def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
 
 
 def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -> dict[str, int] | None:
-    """A sample at which ``decision`` comes out the other way, and as many of those before it as they did as can."""
+    """A sample at which ``decision`` comes out the other way, and as many earlier ones as possible as they did."""
     if not isinstance(decision.outcome, bool):
         return None
     for names in _few(followed, followed.session.names_in(decision.expression)):

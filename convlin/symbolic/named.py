@@ -102,11 +102,11 @@ def observe_named(
     looks = failure is not None and needs_values(failure.error)
     if failure is not None and not recording.findings and not (looks and failure.refused):
         if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed)):
-            return Outcome(report, _cannot_follow(failure, "this forward, which runs at numbers"))
+            return Outcome(report, _cannot_follow(followed, failure, "this forward, which runs at numbers"))
         if failure.refused is False or is_resource(failure.error):
             return Outcome(report, failure.error)
     if failure is not None and looks:
-        return Outcome(report, _cannot_follow(failure, "a forward that looks at the values of a tensor"))
+        return Outcome(report, _cannot_follow(followed, failure, "a forward that looks at the values of a tensor"))
     recording.findings[:] = mistakes
     problems = diagnose(report, recording, root, followed.plan, mode, hints)
     return Outcome(replace(without_numbers(report, problems), accepts=accepts, calls_vary=repeats.vary))
@@ -362,10 +362,11 @@ def _usual(followed: Followed) -> Iterator[Point]:
         yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
 
 
-def _cannot_follow(failure: Failure, what: str) -> InputError:
+def _cannot_follow(followed: Followed, failure: Failure, what: str) -> InputError:
     where = f" at {failure.where.text}" if failure.where is not None else ""
     if needs_values(failure.error):
         way_out = "write numbers in place of the letters, or make the decision from the shape"
     else:
-        way_out = f"{type(failure.error).__name__}: {failure.error}; write numbers in place of the letters"
+        said = followed.session.in_letters(str(failure.error))
+        way_out = f"{type(failure.error).__name__}: {said}; write numbers in place of the letters"
     return InputError(f"named sizes cannot be followed through {what}{where}: {way_out}")
