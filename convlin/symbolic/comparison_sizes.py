@@ -86,9 +86,9 @@ def _of_one_piece(followed: Followed, name: str) -> list[int]:
     sizes = torch.arange(1, followed.sample[name])
     evaluation = followed.session.evaluation({**followed.sample, name: sizes})
     found: dict[int, None] = {}
-    for decision in asked(followed, numbers=True):
+    for decision in (each for each in asked(followed, numbers=True) if each.is_number):
         try:
-            whole = torch.as_tensor(evaluation(decision.expression) == 1) if decision.is_number else sizes < 0
+            whole = torch.as_tensor(evaluation(decision.expression) == 1)
         except (NotImplementedError, ArithmeticError, RuntimeError):
             continue
         if whole.dim() == 1 and bool(whole.any()):

@@ -122,12 +122,11 @@ class _Replacement:
         """
         if not call.outputs or inputs == call.inputs:
             return
-        shape, before = computed(call, inputs), call.outputs[0].shape
-        is_known = shape is not None and len(shape) == len(before)
-        is_part = not is_known or OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES
-        for axis, size in enumerate(before):
+        before, shape = call.outputs[0].shape, computed(call, inputs)
+        if shape is None or len(shape) != len(before) or OPS.named(call.type).family in _AS_FAR_AS_IT_REACHES:
+            shape = tuple(_made_of(size, call.inputs, inputs) for size in before)
+        for axis, (size, found) in enumerate(zip(before, shape, strict=True)):
             observed = [_size_at(other.outputs if other else None, 0, axis) for other in there]
-            found = _made_of(size, call.inputs, inputs) if is_part or shape is None else shape[axis]
             if self._search.fits(found, observed):
                 self._sizes.setdefault((size, tuple(observed)), found)
 

@@ -137,8 +137,10 @@ class KeptTensors:
 
     def _are_as_saved(self) -> bool:
         """Whether nothing about any tensor changed, asked of all of them together: hardly any pass changes one."""
-        if len(self._leaves) < len(self._facts) or not self._facts:
-            return not self._facts
+        if not self._facts:
+            return True
+        if len(self._leaves) < len(self._facts):  # .grad of a tensor that is no leaf warns
+            return False
         tensors, versions, pointers, grads, wanted = zip(*self._facts.values(), strict=True)
         try:
             return (
