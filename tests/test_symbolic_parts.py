@@ -1295,3 +1295,55 @@ def test_a_view_of_plain_sizes_is_pytorchs_own() -> None:
         view.add_(1)
     assert view.data_ptr() == x.data_ptr()
     assert x.tolist() == [*range(1, 13)]
+
+
+def added_in_place(x: Tensor) -> Tensor:
+    y = x * 1.0
+    y += x
+    return y.mul_(0.5)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: x + x, lambda x: x - 2 * x, lambda x: x / 2 + 1, lambda x: torch.add(input=x, other=x, alpha=2),
+        lambda x: x * torch.ones(3, 1, 1), lambda x: torch.ones(3, 1, 1) * x, lambda x: x * torch.ones(1),
+        lambda x: x * x.new_ones(x.shape[0], 3, 1, 1), lambda x: x.new_ones(x.shape[0], 3, 1, 1) - x, added_in_place,
+        lambda x: x.new_ones(1, 1, *x.shape[2:]) + x, lambda x: x - x.new_ones(x.shape[0], 1, *x.shape[2:]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_what_meets_at_every_size_is_added_without_a_question(
+    call: Callable[[Tensor], Tensor], batch: int | str
+) -> None:
+    model = Does(call)
+    sample = {"N": 6, "H": 896, "W": 640} if batch == "N" else {"H": 896, "W": 640}
+    followed = Passes(model, read_inputs(model, (3, "H", "W"), batch_size=batch), "eval").at(sample)
+    assert [each.expression for each in followed.session.decisions if not each.own] == []
+    for height, width in ((1, 1), (1, 5), (7, 2), (9, 9)):
+        point = {**sample, "H": height, "W": width}
+        shape = call(torch.zeros(point.get("N", 1), 3, height, width)).shape
+        evaluation = followed.session.evaluation(point)
+        assert tuple(int(evaluation(size)) for size in followed.recording.outputs[0].shape) == shape
+
+
+@pytest.mark.parametrize(
+    ("call", "turns"),
+    [
+        (lambda x: x + x.transpose(2, 3), True), (lambda x: x + x[:, :, :1], False),
+        (lambda x: x[:, :, 3:] + x[:, :, :-3], False), (lambda x: torch.div(x, 2, rounding_mode="floor"), False),
+        (lambda x: x * (torch.arange(4.0) * 2).sum(), False), (lambda x: x.long() + x, False),
+        (lambda x: x.permute(0, 2, 3, 1) + x.permute(0, 2, 3, 1), False), (lambda x: x + x.double(), False),
+    ],
+)  # fmt: skip
+def test_what_may_not_meet_is_left_to_pytorch(call: Callable[[Tensor], Tensor], turns: bool) -> None:
+    model = Does(call)
+    followed = Passes(model, read_inputs(model, (3, "H", "W")), "eval").at({"H": 896, "W": 640})
+    assert (followed.recording.failure is not None or bool(followed.recording.findings)) is turns
+    found = summarize(model, (3, "H", "W"))
+    for size in (4, 5, 9, 32):
+        output = call(torch.zeros(1, 3, size, size))
+        if not turns:
+            evaluation = followed.session.evaluation({"H": size, "W": size})
+            assert tuple(int(evaluation(each)) for each in followed.recording.outputs[0].shape) == output.shape
+        assert found.ok

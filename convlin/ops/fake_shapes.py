@@ -8,11 +8,12 @@ which takes longer than all the rest of a convolutional network; and it takes th
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from math import prod
 from typing import Any
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin.ops.ceil_pools import ceil_pool_sizes
@@ -66,7 +67,7 @@ def _convolved(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1
 ) -> Tensor | None:
     """By a weight of the channels that arrive, where a window fits; PyTorch looks for the kernel that it would take."""
-    if not _is_usual(input) or not _is_usual(weight) or input.dim() != weight.dim() or _is_cast(input):
+    if not _is_in_order(input) or not _is_usual(weight) or input.dim() != weight.dim() or _is_cast(input):
         return None
     spatial = input.dim() - 2
     settings = [_for_each_axis(given, spatial) for given in (stride, padding, dilation)]
@@ -81,10 +82,14 @@ def _convolved(
         for size, width, stride, padding, dilation in windows
         if width and stride
     ]
-    if len(sizes) < spatial or not all(size > 0 for size in (*input.shape, *sizes)):
+    if len(sizes) < spatial or not windows_fit((*input.shape, *sizes)):
         return None
-    result: Tensor = input.new_empty((input.shape[0], made, *sizes))
-    return result
+    return _in_its_order(input, (input.shape[0], made, *sizes))
+
+
+def windows_fit(sizes: Sequence[Any]) -> bool:
+    """Whether there is something along every axis: PyTorch refuses a convolution elsewhere."""
+    return all(size > 0 for size in sizes)
 
 
 def _for_each_axis(given: Any, count: int) -> tuple[int, ...]:
@@ -205,6 +210,76 @@ def _of_recurrent(given: Tensor, start: Any, weights: Any, *rest: Any) -> Any:
     return (given.new_empty((*given.shape[:-1], width)), *map(torch.empty_like, states))
 
 
+def _together(input: Any, other: Any, *, alpha: Any = 1) -> Tensor | None:
+    """Of a tensor and a number, or of two that meet whatever the letters are: along each axis as long, or 1 itself.
+
+    PyTorch asks for every axis of either whether it is 1, and of a sum of two maps nothing follows from that.
+    """
+    if not _may_be_combined(input, other, alpha):
+        return None
+    if not isinstance(other, Tensor):
+        return _in_its_order(input, input.shape)
+    if _are_same(input.shape, other.shape):
+        return _in_its_order(input, input.shape)  # of two orders the first one is taken
+    shape = _met(input.shape, other.shape) if _is_usual(input) and _is_usual(other) else None
+    if shape is None or not (_are_same(shape, input.shape) or _are_same(shape, other.shape)):
+        return None
+    # One has the size of the result, and no other order of the axes speaks against its own.
+    made: Tensor = input.new_empty(shape)
+    return made
+
+
+def _together_in_place(input: Any, other: Any, *, alpha: Any = 1) -> Tensor | None:
+    if type(input) is nn.Parameter or not _may_be_combined(input, other, alpha):
+        return None
+    written: Tensor = input
+    if not isinstance(other, Tensor):
+        return written
+    shape = _met(input.shape, other.shape)
+    return written if shape is not None and _are_same(shape, input.shape) else None
+
+
+def _may_be_combined(input: Any, other: Any, alpha: Any) -> bool:
+    """Whether there are letters, without which PyTorch asks nothing and may know the values, and nothing to refuse."""
+    if type(alpha) not in (int, float) or not isinstance(input, Tensor):
+        return False
+    if not isinstance(other, Tensor):
+        return type(other) in (int, float) and _has_letters(input) and _is_in_order(input)
+    if not (_has_letters(input) or _has_letters(other)) or not (_is_in_order(input) and _is_in_order(other)):
+        return False
+    return (input.dtype, input.device) == (other.dtype, other.device)
+
+
+def _has_letters(given: Tensor) -> bool:
+    return any(type(size) is not int for size in given.shape)
+
+
+def _met(one: Sequence[Any], other: Sequence[Any]) -> tuple[Any, ...] | None:
+    """The shape of two that meet at any size; None where that is a question."""
+    longer, shorter = (one, other) if len(one) >= len(other) else (other, one)
+    missing = len(longer) - len(shorter)
+    sizes = list(longer[:missing])
+    for first, second in zip(longer[missing:], shorter, strict=True):
+        if _is_same(first, second) or (type(second) is int and second == 1):
+            sizes.append(first)
+        elif type(first) is int and first == 1:
+            sizes.append(second)
+        else:
+            return None
+    return tuple(sizes)
+
+
+def _are_same(shape: Sequence[Any], other: Sequence[Any]) -> bool:
+    return len(shape) == len(other) and all(map(_is_same, shape, other))
+
+
+def _is_same(size: Any, other: Any) -> bool:
+    """Whether two sizes are one number or one expression; nobody is asked whether they come to the same."""
+    if type(size) is int or type(other) is int:
+        return type(size) is type(other) and bool(size == other)
+    return bool(size.node.expr == other.node.expr)
+
+
 def _clamped(input: Any, min_val: Any = -1.0, max_val: Any = 1.0, inplace: bool = False) -> Tensor | None:
     """Of numbers in their order: the others PyTorch refuses."""
     is_ordered = all(type(each) in (int, float) for each in (min_val, max_val)) and min_val <= max_val
@@ -223,6 +298,35 @@ def _is_plain(given: Any) -> bool:
 def _is_usual(given: Any) -> bool:
     """Besides, with its elements in the usual order: what is made of others may have theirs."""
     return _is_plain(given) and bool(given.is_contiguous())
+
+
+def _is_in_order(given: Any) -> bool:
+    """Besides, with its elements in the usual order, or its channels last, as what was permuted for a norm has them."""
+    return _is_plain(given) and (_has_channels_last(given) or bool(given.is_contiguous()))
+
+
+def _has_channels_last(given: Tensor) -> bool:
+    """Whether a map in letters lies in memory row by row, pixel by pixel; nobody is asked what a stride comes to."""
+    if given.dim() != 4 or not _has_letters(given):
+        return False
+    _, channels, height, width = given.shape
+    if type(channels) is not int or channels < 2:
+        return False
+    # PyTorch counts an axis without a step as one of a single step, but not everywhere.
+    at_least_one = partial(torch.sym_max, 1)
+    sides = ((height, width), (at_least_one(height), at_least_one(width)))
+    strides = given.stride()
+    return any(_are_same(strides, (high * wide * channels, 1, wide * channels, channels)) for high, wide in sides)
+
+
+def _in_its_order(given: Tensor, shape: Sequence[Any]) -> Tensor:
+    """A tensor of this shape in the order that another has."""
+    if not _has_channels_last(given):
+        made: Tensor = given.new_empty(shape)
+        return made
+    rows, channels, height, width = shape
+    last: Tensor = given.new_empty((rows, height, width, channels))
+    return last.permute(0, 3, 1, 2)
 
 
 def _is_cast(given: Tensor) -> bool:
@@ -250,6 +354,8 @@ _MADE: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.SAMPLED: _sampled,
     InLetters.LINEAR: _transformed,
     InLetters.RECURRENT: _of_recurrent,
+    InLetters.TOGETHER: _together,
+    InLetters.TOGETHER_IN_PLACE: _together_in_place,
 }
 
 #: Those of them that hold on the meta device as well, of plain tensors that are not empty.

@@ -6,7 +6,7 @@ from convlin import arithmetic
 from convlin.arithmetic.common import page
 from convlin.derivations import formulas
 from convlin.derivations.arguments import Given, first, taken
-from convlin.ops.op import Cells, Family, OnMeta, Op, StandIn
+from convlin.ops.op import Cells, Family, InLetters, OnMeta, Op, StandIn
 from convlin.records import Call, Derivation
 
 
@@ -82,9 +82,11 @@ def _sign(name: str, sign: str, operator: str, *more: str) -> tuple[Op, ...]:
     """The entries of an operator: as a function, in place, and under its other names."""
     return (
         Op((name,), Family.ELEMENTWISE, _broadcast, _OTHER, operators=(operator,), phrase=_STRETCH, sign=sign,
-           cells=Cells.EACH, hands_on=True, stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.SAME_SHAPES),
+           cells=Cells.EACH, hands_on=True, stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.SAME_SHAPES,
+           in_letters=InLetters.TOGETHER),
         Op((f"{name}_",), Family.ELEMENTWISE, operators=(f"{operator}=",), phrase=_STRETCH, sign=sign,
-           cells=Cells.EACH, stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.IN_PLACE),
+           cells=Cells.EACH, stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.IN_PLACE,
+           in_letters=InLetters.TOGETHER_IN_PLACE),
         *(
             Op((each,), Family.ELEMENTWISE, _broadcast, _OTHER, sign=sign, cells=Cells.EACH,
                stand_in=StandIn.ELEMENTWISE)

@@ -123,19 +123,50 @@ def _convolution(
     )  # fmt: skip
 
 
-def _fit(input: Tensor, other: Any) -> bool:
-    """Whether a tensor and a number, or another of its shape, meet element by element."""
-    if type(other) is int or type(other) is float:
-        return _is_plain(input)
-    return type(other) in _PLAIN and _is_plain(input, other) and input.shape == other.shape
-
-
 def _together(input: Tensor, other: Any) -> Tensor | None:
-    return _made(input.shape, input) if _fit(input, other) else None
+    """A tensor and a number, or two that meet element by element, the one of the size of the result."""
+    if type(other) is int or type(other) is float:
+        return _alike(input) if _is_plain(input, in_any_order=True) else None
+    if type(other) not in _PLAIN or not _is_plain(input, other, in_any_order=True):
+        return None
+    shape, others = input.shape, other.shape
+    if shape == others:
+        return _alike(input)  # of two orders the first one is taken
+    whole, part = (input, other) if len(shape) >= len(others) else (other, input)
+    is_part = all(one in (1, size) for one, size in zip(reversed(part.shape), reversed(whole.shape), strict=False))
+    if not is_part or 0 in whole.shape or 0 in part.shape:
+        return None
+    return _made(whole.shape, whole) if _is_usual(whole) and _is_usual(part) else None
 
 
 def _in_place(input: Tensor, other: Any) -> Tensor | None:
-    return input if type(input) is Tensor and _fit(input, other) else None
+    if type(input) is not Tensor or not _is_plain(input):
+        return None
+    if type(other) is int or type(other) is float:
+        return input
+    return input if type(other) in _PLAIN and _is_plain(input, other) and input.shape == other.shape else None
+
+
+def _alike(input: Tensor) -> Tensor | None:
+    """Of the same shape in the same order; None where there are gaps, or strides that do not tell the order."""
+    step = 1
+    for stride, size in sorted(zip(input.stride(), input.shape, strict=True)):
+        if stride != step or size == 0:
+            return None
+        step *= size
+    if len({*input.stride()}) < input.dim():
+        return _made(input.shape, input) if _is_usual(input) else None
+    return torch.empty_strided(input.shape, input.stride(), dtype=input.dtype, device=_META)
+
+
+def _is_usual(input: Tensor) -> bool:
+    """Whether the strides are those of a tensor that was just made, also along axes with a single step."""
+    step = 1
+    for size, stride in zip(reversed(input.shape), reversed(input.stride()), strict=True):
+        if stride != step:
+            return False
+        step *= max(size, 1)
+    return True
 
 
 def _max_pool(

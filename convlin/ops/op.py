@@ -90,6 +90,8 @@ class InLetters(Enum):
     SAMPLED = "sampled"
     LINEAR = "linear"
     RECURRENT = "recurrent"
+    TOGETHER = "together"
+    TOGETHER_IN_PLACE = "together in place"
     UNCHANGED = "unchanged"
     AS_ASKED = "as asked"
     FLATTENED = "flattened"

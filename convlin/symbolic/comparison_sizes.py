@@ -107,7 +107,8 @@ def _turning_sizes(followed: Followed, names: Sequence[str], most: int) -> list[
     evaluation = followed.session.evaluation(every)
     sample = followed.sample[names[0]]
     found: Counter[int] = Counter()
-    for decision in dict.fromkeys((each.expression, each.outcome) for each in asked(followed)):
+    turning = (each for each in asked(followed) if not each.is_refused_otherwise)
+    for decision in dict.fromkeys((each.expression, each.outcome) for each in turning):
         place = _turned_next_to(evaluation, decision, sizes, sample)
         if place is not None:
             found[place] += 1

@@ -18,6 +18,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
+from convlin._util.gc_pause import paused
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
 from convlin.errors import InputError
 from convlin.inputs import Plan
@@ -142,7 +143,7 @@ class Passes:
         for _ in range(MOST_PASSES):
             plan = retry.plan
             with (
-                untouched(model, modules), forgetting(modules), prepared(model, plan, self._mode, modules),
+                paused(), untouched(model, modules), forgetting(modules), prepared(model, plan, self._mode, modules),
                 session(model, sample) as letters,
             ):  # fmt: skip
                 state = State(

@@ -46,6 +46,7 @@ _LIBRARIES = tuple(map(folder, (torch, sympy)))
 _PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, fake_shapes))
 #: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.
 _CALLS_MODEL = forward_pass.__file__
+_FITS = fake_shapes.windows_fit.__code__
 #: Code without a file that is nobody's own; a prompt and a notebook have names in angle brackets, too.
 _MADE_UP = ("<frozen ", "<eval_with_key")
 #: Where PyTorch keeps its symbolic numbers.
@@ -70,6 +71,8 @@ class Decision(NamedTuple):
     """Asked by convlin itself: it says nothing about the model."""
     direct: bool = False
     """Asked by the model's own code, which may go on in another way; else by a function of PyTorch's that it calls."""
+    is_refused_otherwise: bool = False
+    """With the other answer nothing goes on: there is no run to compare the forms with."""
 
     @property
     def is_number(self) -> bool:
@@ -401,17 +404,18 @@ def _outermost_calls(expression: Any) -> Iterator[Any]:
         yield expression
 
 
-def _asker() -> tuple[Location | None, bool, bool]:
-    """The line of the model that asks about a size; whether convlin itself does; whether that line asks directly."""
-    frame, direct = sys._getframe(2), True
+def _asker() -> tuple[Location | None, bool, bool, bool]:
+    """The line of the model that asks about a size, and the other facts of a `Decision`, in their order."""
+    frame, direct, refused = sys._getframe(2), True, False
     while frame is not None:
         filename = frame.f_code.co_filename
         if filename == _CALLS_MODEL:
-            return None, False, False
+            return None, False, False, refused
         if filename.startswith(CONVLIN) and filename not in _PASSING_ON and filename != __file__:
-            return None, True, False
+            return None, True, False, refused
         if not filename.startswith((*_LIBRARIES, CONVLIN, *_MADE_UP)):
-            return line_of(frame), False, direct
+            return line_of(frame), False, direct, refused
+        refused = refused or frame.f_code is _FITS
         direct = direct and filename.startswith(_NUMBERS)
         frame = frame.f_back  # type: ignore[assignment]
-    return None, False, False
+    return None, False, False, refused
