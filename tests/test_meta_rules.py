@@ -124,8 +124,29 @@ def _together(dice: Dice) -> Case:
     if isinstance(right, Tensor) and dice.random() < 0.3:
         right = dice.tensor(*(dice.choice((1, size)) for size in shape[dice.randint(0, len(shape)) :]))
     left, right = dice.in_another_order(left), dice.in_another_order(right)
-    named = ("add", "mul", "sub", "div", "add_", "mul_", "__iadd__", "__rmul__", "sub_", "div_")
+    named = ("add", "mul", "sub", "div", "add_", "mul_", "__iadd__", "__rmul__", "sub_", "div_", "pow")
     return getattr(Tensor, dice.choice(named)), (left, right), {}
+
+
+def _attention(dice: Dice) -> Case:
+    rows, heads, length, keys, width = (dice.randint(1, 4) for _ in range(5))
+    groups = dice.choice((1, 1, 1, 2))
+    values = width if dice.random() < 0.7 else dice.randint(1, 4)
+    shapes = ((rows, heads * groups, length, width), (rows, heads, keys, width), (rows, heads, keys, values))
+    given = [dice.tensor(*shape) for shape in shapes]
+    if dice.random() < 0.5:  # as they come out of a projection
+        given = [each.detach().transpose(1, 2).contiguous().transpose(1, 2) for each in given]
+    given = [dice.in_another_order(each) if dice.random() < 0.2 else each for each in given]
+    named: dict[str, Any] = {"enable_gqa": True} if groups > 1 and dice.random() < 0.9 else {}
+    if dice.random() < 0.4:
+        shape = tuple(dice.choice((1, size)) for size in (rows, heads * groups, length, keys))[dice.randint(0, 3) :]
+        mask = dice.tensor(*shape)
+        named["attn_mask"] = mask.bool() if dice.random() < 0.4 else mask
+    if dice.random() < 0.2:
+        named["is_causal"] = True
+    if dice.random() < 0.1:
+        named["dropout_p"] = 0.5
+    return F.scaled_dot_product_attention, tuple(given), named
 
 
 def _max_pool(dice: Dice) -> Case:
@@ -169,7 +190,7 @@ def _reduction(dice: Dice) -> Case:
 
 def _join(dice: Dice) -> Case:
     shape, dim = [dice.size(4) for _ in range(dice.randint(1, 4))], dice.randint(-2, 3)
-    tensors = [dice.tensor(*shape) for _ in range(dice.randint(1, 3))]
+    tensors = [dice.in_another_order(dice.tensor(*shape)) for _ in range(dice.randint(1, 3))]
     if -len(shape) <= dim < len(shape):
         shape[dim] += 1
         tensors.append(dice.tensor(*shape))
@@ -178,8 +199,8 @@ def _join(dice: Dice) -> Case:
 
 
 _MAKERS = (
-    _convolution, _linear, _batch_norm, _layer_norm, _group_norm, _activation, _together, _max_pool, _adaptive_pool,
-    _reduction, _join,
+    _convolution, _linear, _batch_norm, _layer_norm, _group_norm, _activation, _together, _attention, _max_pool,
+    _adaptive_pool, _reduction, _join,
 )  # fmt: skip
 
 
@@ -198,10 +219,13 @@ def test_the_rules_answer_as_pytorch_does(make: Callable[[Dice], Case]) -> None:
         assert found.shape == expected.shape, (function, args, kwargs)
         assert (found.dtype, found.device, found.requires_grad) == (expected.dtype, expected.device, False)
         assert type(found) is type(expected) is Tensor
-        if 0 not in found.shape:
+        if 0 in found.shape:
+            continue
+        if make is not _attention:
             assert _order(found) == _order(expected), (function, args, kwargs)
-        if make is _together and 0 not in found.shape:  # others are in another order there now and then
-            on_the_cpu = function(*map(_with_values, args), **kwargs)
+        if make in (_together, _attention):  # others are in another order there now and then
+            named = {name: _with_values(each) for name, each in kwargs.items()}
+            on_the_cpu = function(*map(_with_values, args), **named)
             assert _order(found) == _order(on_the_cpu), (function, args, kwargs)
     assert answered > 300
 
@@ -224,6 +248,26 @@ def test_a_layer_norm_of_channels_in_front_is_answered_as_on_the_cpu() -> None:
             found = answer(F.layer_norm, (x.to("meta"), weight.shape, weight.to("meta")), {})
         assert found is not None
         assert (found.shape, found.stride()) == (made.shape, made.stride())
+
+
+def test_an_rms_norm_leaves_channels_last_where_they_are() -> None:
+    class Normed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.norm = nn.RMSNorm(4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.norm(x).permute(0, 2, 3, 1).view(x.shape[0], -1)
+
+    model, shape = Normed().eval(), (2, 3, 5, 4)
+    expected = model(torch.zeros(shape).to(memory_format=torch.channels_last)).shape
+    there = torch.zeros(shape, device="meta").to(memory_format=torch.channels_last)
+    found = summarize(model, there, device="meta")
+    assert found.ok
+    assert found.output_shape == tuple(expected)
+    # and where they lie in the usual order that view is refused
+    assert not summarize(model, torch.zeros(shape, device="meta"), device="meta").ok
+    assert not summarize(model, torch.zeros(shape)).ok
 
 
 def test_nothing_is_answered_where_something_else_looks_on() -> None:
@@ -278,3 +322,67 @@ def test_a_residual_network_on_the_meta_device_does_not_load_the_compiler() -> N
         "s = summarize(nn.Sequential(nn.MaxPool2d(2), Block(), *head), (4, 8, 8), device='meta')\n"
         "assert s.output_shape == (1, 2) and ('torch._dynamo' in sys.modules) == before\n"
     )
+
+
+GROUPED = getattr(torch, "_grouped_mm", None)
+needs_grouped = pytest.mark.skipif(GROUPED is None, reason="a later function of PyTorch's")
+
+
+class Grouped(nn.Module):
+    """Rows, each of which an expert multiplies by its own matrix; or any other pair."""
+
+    def __init__(self, *shapes: tuple[int, ...], dtype: torch.dtype = torch.float32) -> None:
+        super().__init__()
+        self.other = nn.Parameter(torch.ones(shapes[1], dtype=dtype))
+        self.ends: Tensor | None = None
+        if len(shapes[0]) < 3 or len(shapes[1]) < 3:  # with as many matrices on both sides there is nothing to split
+            self.ends = torch.tensor([16, 32], dtype=torch.int32)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.grouped_mm(x, self.other, offs=self.ends)
+
+
+@needs_grouped
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+def test_a_grouped_product_of_any_dtype_runs_on_the_meta_device_as_on_the_cpu(dtype: torch.dtype) -> None:
+    model = Grouped((32, 16), (2, 16, 24), dtype=dtype)
+    here, there = (summarize(model, torch.zeros(32, 16, dtype=dtype, device=device), device=device)
+                   for device in ("cpu", "meta"))  # fmt: skip
+    assert there.ok
+    assert [call.output_shapes for call in there.calls] == [call.output_shapes for call in here.calls]
+    assert there.output_shape == tuple(model(torch.zeros(32, 16, dtype=dtype)).shape)
+
+
+@needs_grouped
+@pytest.mark.parametrize(
+    ("given", "other"),
+    [((32, 16), (2, 16, 24)), ((2, 8, 16), (16, 32)), ((8, 32), (32, 24)), ((2, 8, 16), (2, 16, 24))],
+)  # fmt: skip
+def test_the_formula_of_a_grouped_product_is_what_pytorch_gives(given: tuple[int, ...], other: tuple[int, ...]) -> None:
+    model = Grouped(given, other, dtype=torch.bfloat16)
+    x = torch.zeros(given, dtype=torch.bfloat16)
+    expected = tuple(model(x).shape)
+    (call,) = (call for call in summarize(model, x).calls if call.is_function)
+    if model.ends is None:
+        assert call.derivation is None
+        return
+    assert call.derivation is not None
+    assert call.derivation.shape == call.output_shape == expected
+
+
+@needs_grouped
+def test_a_grouped_product_that_is_refused_is_refused_on_the_meta_device() -> None:
+    for given, other in (((32, 8), (2, 16, 24)), ((32, 16), (3, 16, 24))):
+        model = Grouped(given, other)
+        with pytest.raises(RuntimeError):
+            model(torch.zeros(given))
+        assert not summarize(model, torch.zeros(given, device="meta"), device="meta").ok
+
+
+@needs_grouped
+def test_a_grouped_product_of_any_dtype_is_followed_in_letters() -> None:
+    found = summarize(nn.Sequential(nn.Flatten(0, 1), Grouped((0, 0), (2, 16, 24))), ("L", 16))
+    assert found.ok
+    assert found.output_shape is not None
+    assert [str(size) for size in found.output_shape] == ["L", "24"]
+    assert found.report.accepts is not None

@@ -275,7 +275,8 @@ def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:
     """The Linear that takes what the call made, at once or behind layers that keep the shape."""
     reached = {index}
     for later, call in enumerate(recording.calls[index + 1 :], index + 1):
-        if not call.sources or past_single_joins(call.sources[0], recording.joins) not in map(Source.call, reached):
+        source = past_single_joins(call.sources[0], recording.joins) if call.sources else UNSEEN
+        if source.kind is not SourceKind.CALL or source.number not in reached:
             continue
         module = recording.modules[later]
         if isinstance(module, nn.Linear):

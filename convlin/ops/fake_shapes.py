@@ -130,6 +130,11 @@ def _layer_normalized(
     return input.new_empty(input.shape) if fits else None
 
 
+def _rms_normalized(input: Any, normalized_shape: Any, weight: Any = None, eps: Any = None) -> Tensor | None:
+    """Of the usual order: channels that come last stay there, as a layer norm does not leave them."""
+    return _layer_normalized(input, normalized_shape, weight, eps=eps) if _is_usual(input) else None
+
+
 def _transformed(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
     """By a Linear whose width is that of the input; PyTorch would ask how many rows there are in all."""
     if not _is_plain(input) or not _is_plain(weight) or weight.dim() != 2 or input.dim() < 2 or _is_cast(input):
@@ -137,6 +142,24 @@ def _transformed(input: Any, weight: Any, bias: Any = None) -> Tensor | None:
     last, (made, taken) = input.shape[-1], weight.shape
     fits = type(last) is int and last == taken and weight.dtype == input.dtype and _all_are((made,), input, bias)
     return input.new_empty((*input.shape[:-1], made)) if fits else None
+
+
+def grouped_product(input: Any, mat2: Any, offs: Any = None, bias: Any = None, out_dtype: Any = None) -> Tensor | None:
+    """The rows of each expert by the matrix of that expert.
+
+    PyTorch multiplies numbers of any dtype on the CPU, and refuses all but bfloat16 where there are none.
+    """
+    if bias is not None or out_dtype is not None or not all(isinstance(each, Tensor) for each in (input, mat2, offs)):
+        return None
+    if (input.dim(), mat2.dim(), offs.dim()) != (2, 3, 1) or offs.dtype is not torch.int32 or input.dtype != mat2.dtype:
+        return None
+    if input.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+        return None
+    (rows, summed), (groups, taken, columns) = input.shape, mat2.shape
+    if not all(type(size) is int for size in (summed, groups, taken, columns, *offs.shape)):
+        return None
+    made: Tensor = input.new_empty((rows, columns))
+    return made if summed == taken and groups == offs.shape[0] else None
 
 
 def _group_normalized(
@@ -349,11 +372,13 @@ _MADE: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.CONVOLUTION: _convolved,
     InLetters.BATCH_NORM: _batch_normalized,
     InLetters.LAYER_NORM: _layer_normalized,
+    InLetters.RMS_NORM: _rms_normalized,
     InLetters.GROUP_NORM: _group_normalized,
     InLetters.RESIZED: _resized,
     InLetters.SAMPLED: _sampled,
     InLetters.LINEAR: _transformed,
     InLetters.RECURRENT: _of_recurrent,
+    InLetters.GROUPED_PRODUCT: grouped_product,
     InLetters.TOGETHER: _together,
     InLetters.TOGETHER_IN_PLACE: _together_in_place,
 }
@@ -362,8 +387,8 @@ _MADE: Mapping[InLetters | None, Callable[..., Any]] = {
 ON_META: Mapping[InLetters | None, Callable[..., Any]] = {
     way: _MADE[way]
     for way in (
-        InLetters.ACTIVATION, InLetters.CLAMP, InLetters.BATCH_NORM, InLetters.LAYER_NORM, InLetters.GROUP_NORM,
-        InLetters.LINEAR,
+        InLetters.ACTIVATION, InLetters.CLAMP, InLetters.BATCH_NORM, InLetters.LAYER_NORM, InLetters.RMS_NORM,
+        InLetters.GROUP_NORM, InLetters.LINEAR,
     )
 }  # fmt: skip
 

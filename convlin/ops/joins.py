@@ -38,6 +38,19 @@ def _added_product(call: Call, given: Given) -> Derivation | None:
     return arithmetic.matmul(call.inputs[1].shape, call.inputs[2].shape)
 
 
+def _grouped(call: Call, given: Given) -> Derivation | None:
+    """The rows of each expert by the matrix of that expert, or the other way about: what is split has one axis less."""
+    if len(call.inputs) != 3:
+        return None
+    shape, other, ends = call.input_shapes
+    if (len(shape), len(other)) == (2, 2):
+        made = arithmetic.matmul(shape, other)
+        return Derivation((*ends, *made.shape), (), _GROUPED)
+    if len(shape) > 3 or len(other) > 3:
+        return None
+    return Derivation(arithmetic.matmul(shape[-2:], other[-2:]).shape, (), _GROUPED)
+
+
 def _outer(call: Call, given: Given) -> Derivation:
     return Derivation((*first(call), *call.inputs[1].shape), (), page("outer"))
 
@@ -74,6 +87,7 @@ def _loss(call: Call, given: Given) -> Derivation | None:
 _STRETCH = "sizes of 1 stretch to those of the other"
 _PRODUCT = "a product: the rows of the one, the columns of the other"
 _ONE = "one number for all along the dimensions that are gone"
+_GROUPED = page("nn.functional.grouped_mm")
 _OTHER = ("other", "more")
 _OF_LOSSES = ("target", "weight", "size_average", "ignore_index", "reduce", "reduction")
 
@@ -105,6 +119,8 @@ OPS: tuple[Op, ...] = (
     Op(("matmul", "bmm"), Family.PRODUCT, _matmul, ("other",), operators=("@",), role="product", phrase=_PRODUCT,
        mixes_cells=True, stand_in=StandIn.PRODUCT),
     Op(("mm",), Family.PRODUCT, _matmul, ("other",), role="product", phrase=_PRODUCT, stand_in=StandIn.PRODUCT),
+    Op(("grouped_mm", "_grouped_mm"), Family.PRODUCT, _grouped, ("mat2", "offs"), role="product", phrase=_PRODUCT,
+       on_meta=OnMeta.GROUPED_PRODUCT, in_letters=InLetters.GROUPED_PRODUCT),
     Op(("mv",), Family.PRODUCT, _matmul, ("other",)),
     Op(("baddbmm",), Family.PRODUCT, _added_product, ("batch1", "batch2", "beta", "alpha"), role="product"),
     Op(("addmm",), Family.PRODUCT, _added_product, ("batch1", "batch2", "beta", "alpha")),
@@ -139,7 +155,8 @@ OPS: tuple[Op, ...] = (
         ),
         Family.ELEMENTWISE, _broadcast, _OTHER, stand_in=StandIn.ELEMENTWISE,
     ),
-    Op(("pow",), Family.ELEMENTWISE, _broadcast, _OTHER, operators=("pow",), stand_in=StandIn.ELEMENTWISE),
+    Op(("pow",), Family.ELEMENTWISE, _broadcast, _OTHER, operators=("pow",), stand_in=StandIn.ELEMENTWISE,
+       on_meta=OnMeta.SAME_SHAPES),
     Op(("mse_loss", "l1_loss", "smooth_l1_loss", "huber_loss"), Family.LOSS, _loss, _OF_LOSSES,
        stand_in=StandIn.LOSS),
     Op(("cross_entropy", "nll_loss", "binary_cross_entropy", "binary_cross_entropy_with_logits", "kl_div"),

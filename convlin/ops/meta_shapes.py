@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from convlin import arithmetic
 from convlin._util.torch_private import is_seen_by_none_but, no_function_modes
-from convlin.ops.fake_shapes import ON_META, KnownSizes
+from convlin.ops.fake_shapes import ON_META, KnownSizes, grouped_product
 from convlin.ops.names import op_of
 from convlin.ops.op import InLetters, OnMeta
 from convlin.records import Derivation, Shape
@@ -136,7 +136,9 @@ def _together(input: Tensor, other: Any) -> Tensor | None:
     is_part = all(one in (1, size) for one, size in zip(reversed(part.shape), reversed(whole.shape), strict=False))
     if not is_part or 0 in whole.shape or 0 in part.shape:
         return None
-    return _made(whole.shape, whole) if _is_usual(whole) and _is_usual(part) else None
+    if _is_usual(whole) and _is_usual(part):
+        return _made(whole.shape, whole)
+    return _alike(input) if whole is input else None  # which is asked first
 
 
 def _in_place(input: Tensor, other: Any) -> Tensor | None:
@@ -157,6 +159,11 @@ def _alike(input: Tensor) -> Tensor | None:
     if len({*input.stride()}) < input.dim():
         return _made(input.shape, input) if _is_usual(input) else None
     return torch.empty_strided(input.shape, input.stride(), dtype=input.dtype, device=_META)
+
+
+def _goes_row_by_row(input: Tensor) -> bool:
+    """Whether what lies along the last axis lies side by side: no channels do, then."""
+    return input.is_contiguous() or (input.dim() > 0 and input.stride(-1) == 1 and input.shape[-1] > 1)
 
 
 def _is_usual(input: Tensor) -> bool:
@@ -206,12 +213,59 @@ def _reduced(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | 
 
 
 def _joined(tensors: Any, dim: int = 0) -> Tensor | None:
-    if type(tensors) not in (tuple, list) or not tensors or not _is_plain(*tensors) or None in tensors:
+    if type(tensors) not in (tuple, list) or not tensors or None in tensors:
+        return None
+    if not _is_plain(*tensors, in_any_order=True):
         return None
     shapes = tuple([tensor.shape for tensor in tensors])
-    if any(0 in shape for shape in shapes):
+    # Only where each has its channels last the result has, too.
+    if any(0 in shape for shape in shapes) or not any(map(_goes_row_by_row, tensors)):
         return None
     return _by_formula(tensors[0], arithmetic.cat, shapes, dim=dim)
+
+
+def _attended(
+    query: Tensor,
+    key: Tensor,
+    value: Tensor,
+    attn_mask: Any = None,
+    dropout_p: float = 0.0,
+    is_causal: bool = False,
+    scale: Any = None,
+    enable_gqa: bool = False,
+) -> Tensor | None:
+    """As on the CPU: in the order that the query has, where one kernel does it all; else in the usual one."""
+    tensors = (query, key, value)
+    if None in tensors or not _is_plain(*tensors, in_any_order=True) or dropout_p != 0:
+        return None
+    if any(tensor.dim() != 4 or not tensor.numel() for tensor in tensors):
+        return None
+    (rows, heads, length, width), (_, shared, keys, _), made = query.shape, key.shape, value.shape[-1]
+    if key.shape != (rows, shared, keys, width) or value.shape != (rows, shared, keys, made):
+        return None
+    if heads != shared and (not enable_gqa or heads % shared):
+        return None
+    if attn_mask is not None and (is_causal or not _is_mask(attn_mask, (rows, heads, length, keys), query.dtype)):
+        return None
+    is_one_kernel = made == width and all(tensor.stride(-1) == 1 for tensor in tensors)
+    if not is_one_kernel or (attn_mask is not None and attn_mask.dim() == 3):
+        return _made((rows, heads, length, made), query)
+    return _alike(query)
+
+
+def _is_mask(mask: Any, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
+    if type(mask) not in _PLAIN or not mask.is_meta or mask.dtype not in (torch.bool, dtype) or mask.dim() > len(shape):
+        return False
+    return mask.dim() > 1 and all(
+        one in (1, size) for one, size in zip(reversed(mask.shape), reversed(shape), strict=False)
+    )
+
+
+def _grouped_product(*args: Any, **kwargs: Any) -> Tensor | None:
+    tensors = [each for each in (*args, *kwargs.values()) if isinstance(each, Tensor)]
+    if any(type(each) not in _PLAIN or not each.is_meta or not each.numel() for each in tensors):
+        return None
+    return grouped_product(*args, **kwargs)
 
 
 _RULES: Mapping[OnMeta, Rule] = {
@@ -222,4 +276,6 @@ _RULES: Mapping[OnMeta, Rule] = {
     OnMeta.ADAPTIVE_POOL: _adaptive_pool,
     OnMeta.REDUCTION: _reduced,
     OnMeta.JOIN: _joined,
+    OnMeta.GROUPED_PRODUCT: _grouped_product,
+    OnMeta.ATTENTION: _attended,
 }

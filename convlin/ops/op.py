@@ -75,6 +75,8 @@ class OnMeta(Enum):
     ADAPTIVE_POOL = "adaptive pool"
     REDUCTION = "reduction"
     JOIN = "join"
+    GROUPED_PRODUCT = "grouped product"
+    ATTENTION = "attention"
 
 
 class InLetters(Enum):
@@ -85,11 +87,13 @@ class InLetters(Enum):
     CONVOLUTION = "convolution"
     BATCH_NORM = "batch norm"
     LAYER_NORM = "layer norm"
+    RMS_NORM = "rms norm"
     GROUP_NORM = "group norm"
     RESIZED = "resized"
     SAMPLED = "sampled"
     LINEAR = "linear"
     RECURRENT = "recurrent"
+    GROUPED_PRODUCT = "grouped product"
     TOGETHER = "together"
     TOGETHER_IN_PLACE = "together in place"
     UNCHANGED = "unchanged"

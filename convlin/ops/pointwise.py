@@ -33,8 +33,9 @@ OPS: tuple[Op, ...] = (
        stand_in=StandIn.NORMALIZATION, writes=Writes("training")),
     # torch 2.6 writes the statistics back where they are only used, too.
     Op(("instance_norm",), Family.NORMALIZATION, stand_in=StandIn.NORMALIZATION, writes=Writes()),
-    Op(("layer_norm", "rms_norm"), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION,
+    Op(("layer_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION,
        in_letters=InLetters.LAYER_NORM),
+    Op(("rms_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION, in_letters=InLetters.RMS_NORM),
     Op(("group_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION,
        in_letters=InLetters.GROUP_NORM),
     Op(("layer_norm", "rms_norm", "group_norm"), Family.NORMALIZATION, owner="torch", stand_in=StandIn.NORMALIZATION),

@@ -185,5 +185,6 @@ OPS: tuple[Op, ...] = (
        indexes=True, writes=Writes("max_norm")),
     Op(("one_hot",), Family.EMBEDDING, _one_hot, ("num_classes",), indexes=True),
     Op(("scaled_dot_product_attention",), Family.ATTENTION, _attention,
-       ("key", "value", "attn_mask", "dropout_p", "is_causal"), role="attention", sign="attention"),
+       ("key", "value", "attn_mask", "dropout_p", "is_causal"), role="attention", sign="attention",
+       on_meta=OnMeta.ATTENTION),
 )  # fmt: skip

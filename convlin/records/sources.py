@@ -70,16 +70,25 @@ class Join(NamedTuple):
     """How many calls were complete: it stands before ``calls[after]``; -1 where that was not noted."""
 
 
-def past_joins(source: Source, joins: Sequence[Join]) -> Source:
+def past_joins(source: Source, joins: Sequence[Join], known: dict[int, Source] | None = None) -> Source:
     """``source`` itself, or what the tensors of a join come from: the first that a call made, if one was.
+
+    ``known`` keeps the answers for whoever asks of each layer of a deep network: a residual stream meets in every one.
 
     >>> met = (Join("Tensor.add", None, (Source.input(0), Source.call(4))),)
     >>> past_joins(Source.join(0), met).number, past_joins(Source.input(0), met).kind.value
     (4, 'input')
     """
+    passed: list[int] = []
     while source.kind is SourceKind.JOIN:
-        met = joins[source.number].sources
-        source = next((each for each in met if each.is_made), met[0])
+        found = known.get(source.number) if known is not None else None
+        if found is None:
+            passed.append(source.number)
+            met = joins[source.number].sources
+            found = next((each for each in met if each.is_made), met[0])
+        source = found
+    if known is not None:
+        known.update(dict.fromkeys(passed, source))
     return source
 
 

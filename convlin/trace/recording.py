@@ -168,6 +168,8 @@ class Recording:
     declared_behind: list[Declared] = field(default_factory=list)
     """What layers declare that something with a size which is a guess reached: no findings."""
     joins: list[Join] = field(default_factory=list)
+    known_joins: dict[int, Source] = field(default_factory=dict)
+    """What was found to be behind a join (``past_joins``)."""
     required: dict[str, Any] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
     """Identities of the tensors that some torch function took as a weight."""
@@ -260,7 +262,7 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
     """Whether ``source`` gave ``(N, C, *sizes)``, through whatever keeps the shape."""
     calls, joins = recording.calls, recording.joins
     for _ in range(len(calls) + len(joins) + 1):
-        source = past_joins(source, joins)
+        source = past_joins(source, joins, recording.known_joins)
         if source.kind is not SourceKind.CALL:
             return False
         call, rule = calls[source.number], recording.rule(source.number)
