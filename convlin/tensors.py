@@ -198,3 +198,21 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
     if type(value) is dict:
         return {key: map_tensors(item, change) for key, item in value.items()}
     return value
+
+
+def has_channels_last(given: Tensor) -> bool:
+    """Whether PyTorch takes the strides of a map for those of one with its channels last; some may be either.
+
+    >>> has_channels_last(torch.zeros(2, 3, 4, 5)), has_channels_last(torch.zeros(2, 4, 5, 3).permute(0, 3, 1, 2))
+    (False, True)
+    """
+    shape, strides = given.shape, given.stride()
+    if len(shape) != 4 or not strides[1]:
+        return False
+    least = 0
+    for axis in (1, 3, 2, 0):
+        size, stride = shape[axis], strides[axis]
+        if size == 0 or stride < least or (axis == 0 and least == strides[1]):
+            return False
+        least = stride * max(size, 1)
+    return True

@@ -716,3 +716,27 @@ def test_nothing_is_heard_of_the_sizes_that_are_tried() -> None:
     assert summary.accepts.text == "H, W any"
     with pytest.warns(UserWarning, match="target size"):
         Warns()(torch.zeros(1, 3, 5, 5))
+
+
+class Rows(nn.Module):
+    """A map as rows, whose elements are not in that order in memory."""
+
+    def __init__(self, function: str) -> None:
+        super().__init__()
+        self.conv, self.function = nn.Conv2d(3, 4, 3), function
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = getattr(self.conv(x).permute(0, 2, 3, 1), self.function)(x.shape[0], -1)
+        return made
+
+
+def test_a_view_that_needs_a_copy_is_told_in_letters() -> None:
+    (problem,) = summarize(Rows("view"), (3, "H", "W")).problems
+    assert (problem.kind, problem.required) == ("reshape", "reshape")
+    for height, width in ((5, 7), (9, 4)):  # but for a map of a single column or row, which is in both orders
+        with pytest.raises(RuntimeError, match="view size is not compatible"):
+            Rows("view")(torch.zeros(1, 3, height, width))
+    right = summarize(Rows("reshape"), (3, "H", "W"))
+    assert right.ok
+    assert right.output_shape is not None
+    assert str(right.output_shape[1]) == "4*(H - 2)*(W - 2)"

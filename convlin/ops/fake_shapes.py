@@ -19,6 +19,7 @@ from torch.overrides import TorchFunctionMode
 from convlin.ops.ceil_pools import ceil_pool_sizes
 from convlin.ops.names import op_of, sizes_asked
 from convlin.ops.op import InLetters, Op
+from convlin.tensors import has_channels_last
 
 
 class KnownSizes(TorchFunctionMode):
@@ -33,7 +34,7 @@ class KnownSizes(TorchFunctionMode):
         # With gradients a result is more than its size: it leads back to what it was made of.
         if way in _MADE and not torch.is_grad_enabled() and _has_its_rank(op, args):
             try:
-                known = _MADE[way](*args, **kwargs)
+                known = _MADE[way](*in_order(func, args), **kwargs)
             except TypeError:  # other arguments than the rule knows
                 known = None
             if known is not None:
@@ -46,6 +47,16 @@ class KnownSizes(TorchFunctionMode):
             return tuple(_with_sizes(each, sizes) for each in made)
         given = args[0] if args else kwargs.get("input")
         return _with_sizes(made, _completed(sizes, made, given) if way in _KEEPS_ALL else sizes)
+
+
+def in_order(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
+    """The operands as they stand in the expression: ``a.__rsub__(b)`` is ``b - a``, and ``a.__rmul__(b)`` is ``a * b``.
+
+    >>> in_order(Tensor.__rsub__, (1, 2)), in_order(Tensor.__sub__, (1, 2))
+    ((1, 2), (1, 2))
+    """
+    is_exchanged = len(args) == 2 and getattr(function, "__name__", "") in ("__rsub__", "__rpow__")
+    return args[::-1] if is_exchanged and all(isinstance(each, Tensor) for each in args) else args
 
 
 def _has_its_rank(op: Op, args: tuple[Any, ...]) -> bool:
@@ -67,7 +78,10 @@ def _convolved(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1
 ) -> Tensor | None:
     """By a weight of the channels that arrive, where a window fits; PyTorch looks for the kernel that it would take."""
-    if not _is_in_order(input) or not _is_usual(weight) or input.dim() != weight.dim() or _is_cast(input):
+    if not _is_in_order(input) or not _is_plain(weight) or input.dim() != weight.dim() or _is_cast(input):
+        return None
+    is_last = has_channels_last(weight)  # then the result has them last, too
+    if not is_last and not weight.is_contiguous():
         return None
     spatial = input.dim() - 2
     settings = [_for_each_axis(given, spatial) for given in (stride, padding, dilation)]
@@ -84,7 +98,7 @@ def _convolved(
     ]
     if len(sizes) < spatial or not windows_fit((*input.shape, *sizes)):
         return None
-    return _in_its_order(input, (input.shape[0], made, *sizes))
+    return _in_its_order(input, (input.shape[0], made, *sizes), channels_last=is_last)
 
 
 def windows_fit(sizes: Sequence[Any]) -> bool:
@@ -153,13 +167,26 @@ def grouped_product(input: Any, mat2: Any, offs: Any = None, bias: Any = None, o
         return None
     if (input.dim(), mat2.dim(), offs.dim()) != (2, 3, 1) or offs.dtype is not torch.int32 or input.dtype != mat2.dtype:
         return None
-    if input.dtype not in (torch.float32, torch.float16, torch.bfloat16):
+    if input.dtype not in (torch.float32, torch.float16, torch.bfloat16) or not _is_aligned(input, mat2):
         return None
     (rows, summed), (groups, taken, columns) = input.shape, mat2.shape
     if not all(type(size) is int for size in (summed, groups, taken, columns, *offs.shape)):
         return None
     made: Tensor = input.new_empty((rows, columns))
     return made if summed == taken and groups == offs.shape[0] else None
+
+
+def _is_aligned(*matrices: Tensor) -> bool:
+    """Whether the rows or the columns of each start at multiples of 16 bytes, as PyTorch asks for of all devices."""
+    for given in matrices:
+        (high, wide), strides = given.shape[-2:], given.stride()[-2:]
+        along = sorted(stride for stride in strides if type(stride) is int)
+        if len(along) < 2 or along[0] != 1 or along[1] * given.element_size() % 16:
+            return False
+        length = wide if strides[1] == 1 else high  # of what lies side by side
+        if type(length) is not int or along[1] < length:
+            return False
+    return True
 
 
 def _group_normalized(
@@ -333,7 +360,7 @@ def _has_channels_last(given: Tensor) -> bool:
     if given.dim() != 4 or not _has_letters(given):
         return False
     _, channels, height, width = given.shape
-    if type(channels) is not int or channels < 2:
+    if type(channels) is not int or channels < 1:
         return False
     # PyTorch counts an axis without a step as one of a single step, but not everywhere.
     at_least_one = partial(torch.sym_max, 1)
@@ -342,9 +369,9 @@ def _has_channels_last(given: Tensor) -> bool:
     return any(_are_same(strides, (high * wide * channels, 1, wide * channels, channels)) for high, wide in sides)
 
 
-def _in_its_order(given: Tensor, shape: Sequence[Any]) -> Tensor:
-    """A tensor of this shape in the order that another has."""
-    if not _has_channels_last(given):
+def _in_its_order(given: Tensor, shape: Sequence[Any], *, channels_last: bool = False) -> Tensor:
+    """A tensor of this shape in the order that another has, or with its channels last."""
+    if not channels_last and not _has_channels_last(given):
         made: Tensor = given.new_empty(shape)
         return made
     rows, channels, height, width = shape

@@ -3,6 +3,9 @@
 The meta kernels leave out some checks of the CPU's, and refuse an empty batch here and there: ``docs/behavior.md``
 lists what was found.  The formulas of ``arithmetic`` are those of the CPU.  Where one of them disagrees with the meta
 device, the call is made once more on the CPU with zeros of the same shapes, and what it says counts.
+
+The order in memory decides whether a ``view`` is refused.  Of some functions the meta device forgets that channels come
+last, where the kernels of the CPU and of GPUs leave them there.
 """
 
 from __future__ import annotations
@@ -16,9 +19,9 @@ from torch import Tensor, nn
 
 from convlin.arithmetic import SizeError
 from convlin.ops.catalog import derive
-from convlin.ops.names import name_of
+from convlin.ops.names import name_of, op_of
 from convlin.records import Call, Shape
-from convlin.tensors import info, map_tensors, tensors_in
+from convlin.tensors import has_channels_last, info, map_tensors, tensors_in
 
 #: No more elements than these are made on the CPU to find out: 64 MB of them.
 _MOST_ELEMENTS = 2**24
@@ -44,6 +47,18 @@ def as_on_the_cpu(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any
     Traceback (most recent call last):
     RuntimeError: negative padding is not supported
     """
+    made = _made(function, args, kwargs, settings)
+    if not isinstance(made, Tensor) or made.dim() != 4 or not op_of(function).keeps_channels_last:
+        return made
+    if settings.get("mode", settings.get("2")) == "circular":  # of F.pad, which joins parts
+        return made
+    tensors = (
+        tensor for _, tensor in tensors_in((args[:2], dict(kwargs))) if tensor.dim() == 4
+    )  # a map and its weight
+    return made.contiguous(memory_format=torch.channels_last) if any(map(has_channels_last, tensors)) else made
+
+
+def _made(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
     try:
         made = function(*args, **kwargs)
     except (RuntimeError, TypeError, ValueError):

@@ -19,10 +19,11 @@ from torch import Tensor, nn
 
 from convlin import arithmetic
 from convlin._util.torch_private import is_seen_by_none_but, no_function_modes
-from convlin.ops.fake_shapes import ON_META, KnownSizes, grouped_product
+from convlin.ops.fake_shapes import ON_META, KnownSizes, grouped_product, in_order
 from convlin.ops.names import op_of
 from convlin.ops.op import InLetters, OnMeta
 from convlin.records import Derivation, Shape
+from convlin.tensors import has_channels_last
 
 Rule = Callable[..., "Tensor | None"]
 
@@ -50,7 +51,7 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T
     with no_function_modes():  # or a mode that is left would be asked about every attribute
         try:
             if op.on_meta is not None:
-                return _RULES[op.on_meta](*args, **kwargs, **along)
+                return _RULES[op.on_meta](*in_order(function, args), **kwargs, **along)
             tensors = [each for each in (*args, *kwargs.values()) if isinstance(each, Tensor)]
             # What a layer norm makes is contiguous whatever it is given: on the CPU, that is, and on a GPU.
             is_plain = _is_plain(*tensors, in_any_order=op.in_letters is InLetters.LAYER_NORM)
@@ -108,19 +109,24 @@ def _convolution(
     *,
     spatial_dims: int,
 ) -> Tensor | None:
-    if not _is_plain(input, weight, bias) or input.dim() != spatial_dims + 2 or weight.dim() != spatial_dims + 2:
+    if not _is_plain(input, weight, bias, in_any_order=True) or {input.dim(), weight.dim()} != {spatial_dims + 2}:
         return None
     shape, (out_channels, per_group, *kernel_size) = input.shape, weight.shape
     if shape[1] != per_group * groups or out_channels % groups or 0 in shape or 0 in weight.shape:
         return None
     if isinstance(padding, str) or (bias is not None and bias.shape != (out_channels,)):
         return None
-    if shape[1] == 1 and input.stride(1) == 1:  # torch 2.6 takes such strides for channels that come last
+    # Kernels of the CPU and of GPUs leave channels last where map or weight has them so; PyTorch's rule does not.
+    last = spatial_dims == 2 and (has_channels_last(input) or has_channels_last(weight))
+    if not last and not (_is_usual(input) and _is_usual(weight)):
         return None
-    return _by_formula(
-        input, arithmetic.convolution, shape, spatial_dims=spatial_dims, out_channels=out_channels,
+    made = _shape(
+        arithmetic.convolution, shape, spatial_dims=spatial_dims, out_channels=out_channels,
         kernel_size=tuple(kernel_size), stride=stride, padding=padding, dilation=dilation,
     )  # fmt: skip
+    if made is None or not last:
+        return None if made is None else _made(made, input)
+    return torch.empty(made, dtype=input.dtype, device=_META, memory_format=torch.channels_last)
 
 
 def _together(input: Tensor, other: Any) -> Tensor | None:
@@ -189,6 +195,8 @@ def _max_pool(
 ) -> Tensor | None:
     if return_indices or not _is_plain(input) or input.dim() != spatial_dims + 2 or 0 in input.shape:
         return None
+    if has_channels_last(input):  # although it is contiguous: it has one, or a single cell
+        return None
     return _by_formula(
         input, arithmetic.max_pool, input.shape, spatial_dims=spatial_dims, kernel_size=kernel_size,
         stride=None if stride == () else stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode,
@@ -199,6 +207,8 @@ def _adaptive_pool(input: Tensor, output_size: Any, *, spatial_dims: int) -> Ten
     if not _is_plain(input) or input.dim() != spatial_dims + 2 or 0 in input.shape:
         return None
     if spatial_dims == 1 and input.shape[-1] == 1:  # whose one cell is expanded, and not copied
+        return None
+    if has_channels_last(input):
         return None
     return _by_formula(input, arithmetic.adaptive_pool, input.shape, spatial_dims=spatial_dims, output_size=output_size)
 
@@ -220,6 +230,8 @@ def _joined(tensors: Any, dim: int = 0) -> Tensor | None:
     shapes = tuple([tensor.shape for tensor in tensors])
     # Only where each has its channels last the result has, too.
     if any(0 in shape for shape in shapes) or not any(map(_goes_row_by_row, tensors)):
+        return None
+    if any(map(has_channels_last, tensors)):
         return None
     return _by_formula(tensors[0], arithmetic.cat, shapes, dim=dim)
 

@@ -151,6 +151,8 @@ class Op(NamedTuple):
     """Whether a unit of its result depends on the whole map where the spatial axes are gone."""
     differs_on_meta: bool = False
     """Whether PyTorch's meta device is known to take and refuse other settings than the CPU does."""
+    keeps_channels_last: bool = False
+    """Whether the CPU leaves channels last where the meta device gives the usual order: it ``differs_on_meta``."""
     looks_at_values: str | None = None
     """How it is written in a message, where it needs a tensor's values and not only its shape."""
     spatial_dims: int = 0

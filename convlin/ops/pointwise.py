@@ -37,7 +37,7 @@ OPS: tuple[Op, ...] = (
        in_letters=InLetters.LAYER_NORM),
     Op(("rms_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION, in_letters=InLetters.RMS_NORM),
     Op(("group_norm",), Family.NORMALIZATION, owner="F", stand_in=StandIn.NORMALIZATION,
-       in_letters=InLetters.GROUP_NORM),
+       in_letters=InLetters.GROUP_NORM, differs_on_meta=True, keeps_channels_last=True),
     Op(("layer_norm", "rms_norm", "group_norm"), Family.NORMALIZATION, owner="torch", stand_in=StandIn.NORMALIZATION),
     Op(("lstm", "gru", "rnn_tanh", "rnn_relu"), Family.OTHER, owner="torch", in_letters=InLetters.RECURRENT),
     Op(("fused_moving_avg_obs_fake_quant",), Family.OTHER, owner="torch", writes=Writes()),

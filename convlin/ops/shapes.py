@@ -143,7 +143,7 @@ OPS: tuple[Op, ...] = (
        phrase="a dimension of size 1 is added"),
     Op(("repeat_interleave",), Family.REARRANGE, _repeat_interleave, ("repeats", "dim"), role="reshape"),
     Op(("contiguous", "clone"), Family.REARRANGE, role="reshape"),
-    Op(("roll",), Family.REARRANGE, role="reshape", mixes_cells=True),
+    Op(("roll",), Family.REARRANGE, role="reshape", mixes_cells=True, differs_on_meta=True, keeps_channels_last=True),
     Op(("flip",), Family.REARRANGE, mixes_cells=True),
     Op(("chunk",), Family.PART, of_first(arithmetic.chunk), ("chunks", "dim"), role="reshape", cells=Cells.CHANNELS),
     Op(("split",), Family.PART, _split, ("split_size", "dim"), role="reshape", cells=Cells.CHANNELS),

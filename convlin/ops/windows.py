@@ -142,13 +142,13 @@ OPS: tuple[Op, ...] = (
     *(
         Op((f"conv{dims}d",), Family.CONVOLUTION, partial(_convolution, dims=dims), _CONVOLUTION,
            makes_feature_map=True, role="conv", differs_on_meta=True, spatial_dims=dims, stand_in=StandIn.CONVOLUTION,
-           on_meta=OnMeta.CONVOLUTION, in_letters=InLetters.CONVOLUTION)
+           on_meta=OnMeta.CONVOLUTION, in_letters=InLetters.CONVOLUTION, keeps_channels_last=True)
         for dims in (1, 2, 3)
     ),
     *(
         Op((f"conv_transpose{dims}d",), Family.TRANSPOSED_CONVOLUTION, partial(_conv_transpose, dims=dims),
-           _TRANSPOSED, makes_feature_map=True, role="up", differs_on_meta=True, spatial_dims=dims,
-           stand_in=StandIn.CONVOLUTION)
+           _TRANSPOSED, makes_feature_map=True, role="up", differs_on_meta=True, keeps_channels_last=True,
+           spatial_dims=dims, stand_in=StandIn.CONVOLUTION)
         for dims in (1, 2, 3)
     ),
     Op(("convolution",), Family.OTHER, makes_feature_map=True, role="conv"),
@@ -172,8 +172,10 @@ OPS: tuple[Op, ...] = (
        makes_feature_map=True, role="up"),
     Op(("pixel_unshuffle",), Family.PIXEL_UNSHUFFLE, of_first(arithmetic.pixel_unshuffle), ("downscale_factor",),
        makes_feature_map=True, differs_on_meta=True, in_letters=InLetters.GATHERED),
-    Op(("channel_shuffle",), Family.OTHER, in_letters=InLetters.UNCHANGED),
-    Op(("pad",), Family.PAD, _pad, ("pad", "mode", "value"), makes_feature_map=True),
+    Op(("channel_shuffle",), Family.OTHER, in_letters=InLetters.UNCHANGED, differs_on_meta=True,
+       keeps_channels_last=True),
+    Op(("pad",), Family.PAD, _pad, ("pad", "mode", "value"), makes_feature_map=True, differs_on_meta=True,
+       keeps_channels_last=True),
     Op(("grid_sample",), Family.OTHER, _grid_sample, ("grid", "mode", "padding_mode", "align_corners"), role="up",
        differs_on_meta=True, in_letters=InLetters.SAMPLED),
     Op(("linear",), Family.LINEAR, _linear, ("weight", "bias"), role="linear", stand_in=StandIn.LINEAR,

@@ -264,9 +264,11 @@ def _asks_for_others(checked: Confirmed, findings: Sequence[Finding], point: Poi
     evaluation = checked.followed.session.evaluation(point)
 
     def comes_to(required: object) -> object:
+        if not isinstance(required, int | sympy.Basic):  # what to write, as "reshape"
+            return required
         try:
             return int(evaluation(sympy.sympify(required)))
-        except (NotImplementedError, ArithmeticError, TypeError, ValueError, sympy.SympifyError):
+        except (NotImplementedError, ArithmeticError, TypeError, ValueError):
             return required
 
     run = {subject_of(each): each.misfit.required for each in recording.findings}
@@ -276,8 +278,9 @@ def _asks_for_others(checked: Confirmed, findings: Sequence[Finding], point: Poi
 def _is_wrong_at(there: Followed, followed: Followed, finding: Finding) -> bool:
     """Whether a pass at another sample has the same finding, and nothing that it asks for can be there."""
     same = [each for each in there.recording.findings if subject_of(each) == subject_of(finding)]
-    if not followed.session.names_in(sympy.sympify(finding.misfit.required)):
-        return any(each.misfit.required == finding.misfit.required for each in same)
+    required = finding.misfit.required
+    if not isinstance(required, sympy.Basic) or not followed.session.names_in(required):
+        return any(each.misfit.required == required for each in same)
     wanted = [tuple(demands(each)) for each in same]
     return bool(same) and not any(each and meets(there, each) for each in wanted)
 
