@@ -255,7 +255,7 @@ def _attended(
     (rows, heads, length, width), (_, shared, keys, _), made = query.shape, key.shape, value.shape[-1]
     if key.shape != (rows, shared, keys, width) or value.shape != (rows, shared, keys, made):
         return None
-    if heads != shared and (not enable_gqa or heads % shared):
+    if heads != shared and (not enable_gqa or heads % shared or not _is_usual(query)):  # torch 2.6 has the usual order
         return None
     if attn_mask is not None and (is_causal or not _is_mask(attn_mask, (rows, heads, length, keys), query.dtype)):
         return None
