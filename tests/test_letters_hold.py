@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -725,3 +726,35 @@ def test_a_function_of_maps_is_refused_a_signal_as_pytorch_does() -> None:
         model(torch.zeros(1, 2, 9))
     assert not summarize(model, (2, "L")).ok
     assert not summarize(model, (2, 9)).ok
+
+
+class NormedPatches(nn.Module):
+    """Takes all images of at least two patches: in a row, or in a column."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.norm = nn.Conv2d(3, 4, 4, stride=4), nn.InstanceNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.norm(self.patches(x))
+        return made
+
+
+def test_sizes_that_are_taken_beside_the_ranges_are_told() -> None:
+    s = summarize(NormedPatches(), (3, "H", "W"))
+    assert s.accepts is not None
+    (said,) = (each for each in s.report.remarks if each.startswith("these are not all sizes that the model takes"))
+    height, width = map(int, re.findall(r"= (\d+)", said))
+    ranges = {each.name: each for each in s.accepts.sizes}
+    assert height not in ranges["H"] or width not in ranges["W"]
+    assert NormedPatches()(torch.zeros(1, 3, height, width)).shape == (1, 4, height // 4, width // 4)
+    with pytest.raises(ValueError, match="more than 1 spatial element"):
+        NormedPatches()(torch.zeros(1, 3, 4, 4))
+
+
+def test_of_ranges_that_are_all_no_other_size_is_told() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 4, stride=4), nn.Conv2d(4, 4, 3))
+    s = summarize(model, (3, "H", "W"))
+    assert s.accepts is not None
+    assert s.accepts.text == "H, W any from 12 up"
+    assert s.report.remarks == ()

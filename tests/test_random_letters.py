@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 import os
 import random
+import re
 from collections.abc import Callable, Iterator
 from itertools import product
 from typing import Any, NamedTuple
@@ -424,6 +425,10 @@ def faults(seed: int, make: Callable[[int], Case] = case) -> list[str]:
                 break
     if s.accepts is not None:
         found += _faults_of_ranges(made, s.accepts)
+    for said in re.findall(r"it takes (.*), too$", "\n".join(s.report.remarks), re.MULTILINE):
+        point = {name: int(size) for name, size in re.findall(r"(\w+) = (\d+)", said)}
+        if made.observed(point | ({"N": 2} if batch else {})) is None:
+            found.append(f"takes {said}, it is said")
     return [f"seed {seed}: {each}\n{model}" for each in found]
 
 

@@ -72,6 +72,7 @@ class Search:
         guess = self._agreed()
         if guess is None:
             return None
+        self._look_beyond(guess)
         ranges = tuple(guess.ranges[name] for name in self.assumed.names)
         return Accepts(ranges, " = ".join(self.assumed.names) if guess.tied else "", verified=True)
 
@@ -97,6 +98,25 @@ class Search:
             if not self._learn(surprise, guess):
                 return None
         return None
+
+    def _look_beyond(self, guess: Guess) -> None:
+        """Run one letter below its range where the others are larger: a norm may ask that one of several sizes is 2.
+
+        Such sizes are in no range for each letter by itself; that they are taken is told besides.
+        """
+        if guess.tied or len(guess.ranges) < 2:
+            return
+        most = max(found.minimum for found in guess.ranges.values())
+        inner = {
+            name: max(inside_of(found, index), found.minimum - (found.minimum - most) // found.step * found.step)
+            for index, (name, found) in enumerate(guess.ranges.items())
+        }
+        for name, found in guess.ranges.items():
+            for size in sorted({found.minimum - 1, found.minimum - found.step}):
+                point = {**self.assumed.others, **inner, name: size}
+                others_fit = all(point[other] in guess.ranges[other] for other in inner if other != name)
+                if size >= 1 and others_fit and self.trials.affordable(point):
+                    self._passes(point, expected=False)
 
     def _surprise(self, checks: Sequence[Check]) -> Check | None:
         """The first check that comes out otherwise than thought; real runs only after all others agree."""

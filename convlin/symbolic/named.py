@@ -93,6 +93,7 @@ def observe_named(
     if followed.plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
+        remarks += tuple(_taken_besides(checked, accepts, runs))
         remarks += tuple(batches.remarks(root, followed, runs, accepts))
     if failure is None:
         remarks += tuple(limits.remarks())
@@ -333,6 +334,16 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     places = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
     lines = f": forward goes another way there ({', '.join(places)})" if places else ""
     yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
+
+
+def _taken_besides(checked: Confirmed, accepts: Accepts | None, trials: Trials) -> Iterator[str]:
+    """A size that was found to be taken, and is in no range for each letter by itself."""
+    batch = checked.followed.plan.batch_size
+    for point in trials.taken if accepts is not None else ():
+        if not _is_inside(accepts, point) and not checked.stretched(point) and trials.for_real(point):
+            said = written({name: size for name, size in point.items() if name != batch})
+            yield f"these are not all sizes that the model takes: it takes {said}, too"
+            return
 
 
 def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
