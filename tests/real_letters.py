@@ -1,8 +1,8 @@
 """What letters tell of real models, held against plain hooks: ``python -m tests.real_letters zoo torchvision timm``.
 
 Prints a line for each model, and for each family how many have a range and no note (proved), a range with a note that
-says at which sizes it was tried, a table alone, or nothing, and of how many something is wrong.  A family is skipped
-where its package cannot be imported; ``timm:40:60`` is a part of one.
+says at which sizes it was tried or that others are taken as well, a table alone, or nothing, and of how many something
+is wrong.  A family is skipped where its package cannot be imported; ``timm:40:60`` is a part of one.
 """
 
 from __future__ import annotations
@@ -195,7 +195,7 @@ def told_of(image: Image) -> tuple[str, str]:
         return "wrong", f"{said}: {'; '.join(found.wrong)}"
     if summary.accepts is None:
         return "a table, no range", said
-    return ("a range, tried as a note says" if summary.report.remarks else "a range"), said
+    return ("a range, with a note" if summary.report.remarks else "a range"), said
 
 
 def main(families: Sequence[str]) -> None:
