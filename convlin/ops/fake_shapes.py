@@ -80,7 +80,7 @@ def _convolved(
     """By a weight of the channels that arrive, where a window fits; PyTorch looks for the kernel that it would take."""
     if not _is_in_order(input) or not _is_plain(weight) or input.dim() != weight.dim() or _is_cast(input):
         return None
-    is_last = has_channels_last(weight)  # then the result has them last, too
+    is_last = not _has_letters(weight) and has_channels_last(weight)  # then the result has them last, too
     if not is_last and not weight.is_contiguous():
         return None
     spatial = input.dim() - 2

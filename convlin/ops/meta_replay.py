@@ -52,10 +52,8 @@ def as_on_the_cpu(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any
         return made
     if settings.get("mode", settings.get("2")) == "circular":  # of F.pad, which joins parts
         return made
-    tensors = (
-        tensor for _, tensor in tensors_in((args[:2], dict(kwargs))) if tensor.dim() == 4
-    )  # a map and its weight
-    return made.contiguous(memory_format=torch.channels_last) if any(map(has_channels_last, tensors)) else made
+    given = (tensor for _, tensor in tensors_in((args[:2], dict(kwargs))))  # a map and its weight
+    return made.contiguous(memory_format=torch.channels_last) if any(map(has_channels_last, given)) else made
 
 
 def _made(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], settings: Mapping[str, Any]) -> Any:
