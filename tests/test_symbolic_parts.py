@@ -1347,3 +1347,17 @@ def test_what_may_not_meet_is_left_to_pytorch(call: Callable[[Tensor], Tensor], 
             evaluation = followed.session.evaluation({"H": size, "W": size})
             assert tuple(int(evaluation(each)) for each in followed.recording.outputs[0].shape) == output.shape
         assert found.ok
+
+
+def test_what_is_only_looked_at_besides_a_range_is_no_limit_that_was_met() -> None:
+    letters: Any = Letters()
+    answered = 0
+    for most in range(1, 60):
+        asked: Any = Asked(lambda H, W: H >= 8 and W >= 8)
+        conditions = [Condition(sympy.Ge(size, 8), None) for size in (H, W)]
+        found = Search(Assumed(letters, conditions, ("H", "W"), {}), asked, most_runs=most).settled()
+        if found is not None:
+            answered += 1
+            assert found.text == "H, W any from 8 up"
+            assert [*asked.limits.remarks()] == []
+    assert answered > 20

@@ -72,7 +72,8 @@ class Search:
         guess = self._agreed()
         if guess is None:
             return None
-        self._look_beyond(guess)
+        with self.trials.limits.probing():
+            self._look_beyond(guess)
         ranges = tuple(guess.ranges[name] for name in self.assumed.names)
         return Accepts(ranges, " = ".join(self.assumed.names) if guess.tied else "", verified=True)
 
