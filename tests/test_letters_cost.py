@@ -122,7 +122,7 @@ class Deep(nn.Module):
     def __init__(self) -> None:
         super().__init__()
         self.layers = nn.Sequential(*[nn.Identity() for _ in range(600)])
-        self.positions = nn.Embedding(1500, 4)
+        self.positions = nn.Embedding(3000, 4)
 
     def forward(self, x: Tensor) -> Tensor:
         place: Tensor = self.positions(torch.arange(x.shape[1], device=x.device))
@@ -138,7 +138,7 @@ def test_a_limit_that_was_met_is_reported_and_more_trials_find_the_answer() -> N
     )
     more = summarize(Deep(), ("L", 4), trials=140)
     assert more.accepts is not None
-    assert more.accepts.text == "L from 1 to 1500"
+    assert more.accepts.text == "L from 1 to 3000"
     assert more.report.remarks == ()
 
 

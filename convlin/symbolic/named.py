@@ -120,6 +120,7 @@ def _runs(model: nn.Module, followed: Followed, mode: str) -> Trials:
     return Trials(
         model, followed.plan, mode, kept, followed.cost,
         limits=passes.limits, loops=passes.loops, gradients=passes.gradients, most=most,
+        calls=len(followed.recording.calls),
     )  # fmt: skip
 
 

@@ -39,8 +39,9 @@ Point = Mapping[str, int]
 _MOST_ELEMENTS = 200e6
 _MOST_ELEMENTS_TOGETHER = 1e9
 _MOST_ELEMENTS_ON_META = 5e8
-#: A run of so few elements, in a model of so few parameters, is made for real at once.
-_CHEAP, _FEW_PARAMETERS = 1e6, 4e7
+#: A run of so few elements, in a model of so few parameters, is made for real at once; also of so few for each call,
+#: which takes as long on the meta device.
+_CHEAP, _CHEAP_FOR_EACH_CALL, _FEW_PARAMETERS = 1e6, 1e4, 4e7
 #: Of a run at a size that is large only to see whether the range ends.
 _MOST_ELEMENTS_FAR = 60e6
 #: Of a run that tells whether a model does not run on the meta device, or not at this size.
@@ -129,11 +130,13 @@ class Trials:
         loops: bool = False,
         gradients: bool = False,
         most: int = MOST_FUNCTIONS,
+        calls: int = 0,
     ) -> None:
         """``loops`` says that ``forward`` has a loop along a letter, ``gradients`` that it takes gradients itself.
 
-        A run stops where it calls ``most`` functions.
+        A run stops where it calls ``most`` functions.  A pass makes about so many ``calls``.
         """
+        self._cheap = max(_CHEAP, _CHEAP_FOR_EACH_CALL * calls)
         self.limits = limits = limits or Limits()
         self._model = model
         self._nodes = walk(model)
@@ -245,7 +248,7 @@ class Trials:
 
     def _is_cheap(self, point: Point) -> bool:
         """Whether a real run, which tells more, takes no longer than one on the meta device."""
-        return self._is_small and self._left > 0 and self._cost(point) <= _CHEAP
+        return self._is_small and self._left > 0 and self._cost(point) <= self._cheap
 
     def affordable(self, point: Point, *, for_real: bool = False) -> bool:
         """Whether a run may be made: on the meta device, where what comes from no input is computed, or ``for_real``.

@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convlin._util.torch_private import may_be_innermost
+from convlin._util.torch_private import may_be_innermost, no_function_modes
 from convlin.layers import Misfit
 from convlin.module_tree import named_tensors_of
 from convlin.ops.catalog import derive_of
@@ -155,7 +155,8 @@ class Between(TorchFunctionMode):
         """A function that code outside torch called: a row where the shape changes."""
         state = self._state
         tensors = flat_tensors(args, kwargs)
-        before = tuple(state.read(tensor) for tensor in tensors)
+        with no_function_modes():  # another mode would be asked about every attribute
+            before = tuple(state.read(tensor) for tensor in tensors)
         counted = state.flops.total if state.flops is not None else 0
         misfits: tuple[Misfit, ...] = ()
         try:
@@ -168,6 +169,23 @@ class Between(TorchFunctionMode):
                 self._note_failure(func, args, kwargs, error, caller)
                 raise
             misfits, result = recovery
+        with no_function_modes():
+            return self._called(func, args, kwargs, caller, tensors, before, result, misfits, counted)
+
+    def _called(
+        self,
+        func: Any,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        caller: FrameType,
+        tensors: list[Tensor],
+        before: tuple[Shape, ...],
+        result: Any,
+        misfits: tuple[Misfit, ...],
+        counted: int,
+    ) -> Any:
+        """Note what a function made, and return it, or what stands in for it."""
+        state = self._state
         made = [result] if isinstance(result, Tensor) else _several(result)
         if not made:
             return result
