@@ -170,53 +170,37 @@ class Between(TorchFunctionMode):
                 raise
             misfits, result = recovery
         with no_function_modes():
-            return self._called(func, args, kwargs, caller, tensors, before, result, misfits, counted)
-
-    def _called(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        caller: FrameType,
-        tensors: list[Tensor],
-        before: tuple[Shape, ...],
-        result: Any,
-        misfits: tuple[Misfit, ...],
-        counted: int,
-    ) -> Any:
-        """Note what a function made, and return it, or what stands in for it."""
-        state = self._state
-        made = [result] if isinstance(result, Tensor) else _several(result)
-        if not made:
+            made = [result] if isinstance(result, Tensor) else _several(result)
+            if not made:
+                return result
+            if state.on_meta and state.careful:
+                state.origins.note_elsewhere(made, tensors, line_of(caller))
+            if not tensors:
+                if state.read is not sizes:
+                    self._note_factory(result)
+                self._note(func, caller, result, made)
+                return result
+            fold = self._folded(func, args, kwargs, caller, before, made)
+            if fold is not None:
+                misfits, result = (fold,), kept(tensors[0], fold)
+                made = [result]
+            top = state.stack[-1] if state.stack else None
+            if top is not None and top.is_leaf and misfits and all(misfit.changes for misfit in misfits):
+                # A layer whose class has a forward of its own: the misfit is the layer's.
+                doubts = state.origins.doubts(args, kwargs)
+                top.findings.extend(misfit for misfit in misfits if not is_doubtful(misfit, doubts))
+                top.stands_in, misfits = True, ()
+            shows = top is None or not top.is_leaf or len(state.stack) == 1
+            changed = len(made) > 1 or state.read(made[0]) != before[0]
+            if not changed and len(tensors) > 1 and state.origins.source(tensors[0]).kind is SourceKind.UNSEEN:
+                changed = self._gathers(tensors, before)
+            is_row = bool((changed and shows) or misfits)
+            if is_row:
+                self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
+            else:
+                self._pass_on(func, args, kwargs, caller, tensors, made, shows=shows)
+            self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
             return result
-        if state.on_meta and state.careful:
-            state.origins.note_elsewhere(made, tensors, line_of(caller))
-        if not tensors:
-            if state.read is not sizes:
-                self._note_factory(result)
-            self._note(func, caller, result, made)
-            return result
-        fold = self._folded(func, args, kwargs, caller, before, made)
-        if fold is not None:
-            misfits, result = (fold,), kept(tensors[0], fold)
-            made = [result]
-        top = state.stack[-1] if state.stack else None
-        if top is not None and top.is_leaf and misfits and all(misfit.changes for misfit in misfits):
-            # A layer whose class has a forward of its own: the misfit is the layer's.
-            doubts = state.origins.doubts(args, kwargs)
-            top.findings.extend(misfit for misfit in misfits if not is_doubtful(misfit, doubts))
-            top.stands_in, misfits = True, ()
-        shows = top is None or not top.is_leaf or len(state.stack) == 1
-        changed = len(made) > 1 or state.read(made[0]) != before[0]
-        if not changed and len(tensors) > 1 and state.origins.source(tensors[0]).kind is SourceKind.UNSEEN:
-            changed = self._gathers(tensors, before)
-        is_row = bool((changed and shows) or misfits)
-        if is_row:
-            self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
-        else:
-            self._pass_on(func, args, kwargs, caller, tensors, made, shows=shows)
-        self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
-        return result
 
     def _gathers(self, tensors: list[Tensor], before: tuple[Shape, ...]) -> bool:
         """Whether the first tensor, whose making was not seen, is filled from one of another size (``index_add``)."""
