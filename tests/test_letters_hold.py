@@ -743,7 +743,7 @@ class NormedPatches(nn.Module):
 def test_sizes_that_are_taken_beside_the_ranges_are_told() -> None:
     s = summarize(NormedPatches(), (3, "H", "W"))
     assert s.accepts is not None
-    (said,) = (each for each in s.report.remarks if each.startswith("these are not all sizes that the model takes"))
+    (said,) = (each for each in s.report.remarks if each.startswith("the model accepts other sizes as well"))
     height, width = map(int, re.findall(r"= (\d+)", said))
     ranges = {each.name: each for each in s.accepts.sizes}
     assert height not in ranges["H"] or width not in ranges["W"]

@@ -425,7 +425,7 @@ def faults(seed: int, make: Callable[[int], Case] = case) -> list[str]:
                 break
     if s.accepts is not None:
         found += _faults_of_ranges(made, s.accepts)
-    for said in re.findall(r"it takes (.*), too$", "\n".join(s.report.remarks), re.MULTILINE):
+    for said in re.findall(r"accepts other sizes as well, such as (.*)$", "\n".join(s.report.remarks), re.MULTILINE):
         point = {name: int(size) for name, size in re.findall(r"(\w+) = (\d+)", said)}
         if made.observed(point | ({"N": 2} if batch else {})) is None:
             found.append(f"takes {said}, it is said")

@@ -93,12 +93,13 @@ def observe_named(
     if followed.plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
-        remarks += tuple(_taken_besides(checked, accepts, runs))
         remarks += tuple(batches.remarks(root, followed, runs, accepts))
     if failure is None:
         remarks += tuple(limits.remarks())
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
+    if accepts is not None and not mistakes:
+        remarks += tuple(_taken_besides(checked, accepts, runs))
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
     looks = failure is not None and needs_values(failure.error)
     if failure is not None and not recording.findings and not (looks and failure.refused):
@@ -337,13 +338,13 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
 
 
-def _taken_besides(checked: Confirmed, accepts: Accepts | None, trials: Trials) -> Iterator[str]:
+def _taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Iterator[str]:
     """A size that was found to be taken, and is in no range for each letter by itself."""
     batch = checked.followed.plan.batch_size
-    for point in trials.taken if accepts is not None else ():
+    for point in trials.taken:
         if not _is_inside(accepts, point) and not checked.stretched(point) and trials.for_real(point):
             said = written({name: size for name, size in point.items() if name != batch})
-            yield f"these are not all sizes that the model takes: it takes {said}, too"
+            yield f"the model accepts other sizes as well, such as {said}"
             return
 
 
