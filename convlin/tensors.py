@@ -201,7 +201,10 @@ def map_tensors(value: Any, change: Callable[[Tensor], Tensor]) -> Any:
 
 
 def has_channels_last(given: Tensor) -> bool:
-    """Whether PyTorch takes the strides of a map for those of one with its channels last; some may be either.
+    """Whether PyTorch takes a map for one with its channels last, by the rule of its ``suggest_memory_format``.
+
+    Of a single channel, or a single cell, the strides alone tell which of the two orders was meant.
+    Source: https://github.com/pytorch/pytorch/blob/main/c10/core/MemoryFormat.h (``is_channels_last_strides_2d_s4``)
 
     >>> has_channels_last(torch.zeros(2, 3, 4, 5)), has_channels_last(torch.zeros(2, 4, 5, 3).permute(0, 3, 1, 2))
     (False, True)

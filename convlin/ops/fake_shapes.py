@@ -360,12 +360,12 @@ def _has_channels_last(given: Tensor) -> bool:
     if given.dim() != 4 or not _has_letters(given):
         return False
     _, channels, height, width = given.shape
-    if type(channels) is not int or channels < 1:
+    strides = given.stride()
+    if type(channels) is not int or channels < 1 or type(strides[1]) is not int or strides[1] != 1:
         return False
     # PyTorch counts an axis without a step as one of a single step, but not everywhere.
     at_least_one = partial(torch.sym_max, 1)
     sides = ((height, width), (at_least_one(height), at_least_one(width)))
-    strides = given.stride()
     return any(_are_same(strides, (high * wide * channels, 1, wide * channels, channels)) for high, wide in sides)
 
 

@@ -4,8 +4,8 @@ PyTorch works out the sizes of a convolution or a normalization on the meta devi
 a millisecond each.  The rules here answer from the formulas of ``arithmetic``, and those of ``fake_shapes``
 for functions that keep the shape.  A rule answers for a function, whoever calls it, so hooks,
 parametrizations and classes with a ``forward`` of their own are none of its business.  It answers only
-for what it knows for certain: plain contiguous tensors of one floating dtype, no gradients, no other mode
-in between.  Everything else, and everything that would be refused, goes to PyTorch itself.
+for what it knows for certain: plain tensors of one floating dtype in an order that tells that of the result,
+no gradients, no other mode in between.  Everything else, and everything that would be refused, goes to PyTorch itself.
 """
 
 from __future__ import annotations
@@ -124,9 +124,10 @@ def _convolution(
         arithmetic.convolution, shape, spatial_dims=spatial_dims, out_channels=out_channels,
         kernel_size=tuple(kernel_size), stride=stride, padding=padding, dilation=dilation,
     )  # fmt: skip
-    if made is None or not last:
-        return None if made is None else _made(made, input)
-    return torch.empty(made, dtype=input.dtype, device=_META, memory_format=torch.channels_last)
+    if made is None:
+        return None
+    order = torch.channels_last if last else torch.contiguous_format
+    return torch.empty(made, dtype=input.dtype, device=_META, memory_format=order)
 
 
 def _together(input: Tensor, other: Any) -> Tensor | None:

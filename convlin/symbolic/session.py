@@ -46,6 +46,7 @@ _LIBRARIES = tuple(map(folder, (torch, sympy)))
 _PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, fake_shapes))
 #: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.
 _CALLS_MODEL = forward_pass.__file__
+#: What asks whether a window fits: PyTorch refuses a convolution where it does not.
 _FITS = fake_shapes.windows_fit.__code__
 #: Code without a file that is nobody's own; a prompt and a notebook have names in angle brackets, too.
 _MADE_UP = ("<frozen ", "<eval_with_key")
