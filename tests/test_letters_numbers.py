@@ -213,7 +213,7 @@ NUMBERS: dict[str, tuple[Callable[[Tensor], Tensor], Any]] = {
     "a loop": (lambda x: torch.stack([x[..., i] for i in range(x.shape[-1])], -1), "L any"),
     "a loop over half": (lambda x: torch.stack([x[..., i] for i in range(x.shape[-1] // 2)], -1), "L any from 2 up"),
     "steps of two": (lambda x: torch.cat([x[..., i : i + 1] for i in range(0, x.shape[-1], 2)], -1), "L any"),
-    "until it is short": (lambda x: halved_until(x, 8), None),
+    "until it is short": (lambda x: halved_until(x, 8), "L any"),
 }  # fmt: skip
 
 

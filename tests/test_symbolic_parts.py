@@ -45,7 +45,7 @@ from convlin.symbolic.confirm import Confirmed
 from convlin.symbolic.follow import _SAMPLES, Passes, sampled
 from convlin.symbolic.found_forms import known_forms
 from convlin.symbolic.limits import Limits
-from convlin.symbolic.questions import questions
+from convlin.symbolic.questions import asks_for_windows_alone, questions
 from convlin.symbolic.quiet import quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import with_right_forms
@@ -1347,6 +1347,73 @@ def test_what_may_not_meet_is_left_to_pytorch(call: Callable[[Tensor], Tensor], 
             evaluation = followed.session.evaluation({"H": size, "W": size})
             assert tuple(int(evaluation(each)) for each in followed.recording.outputs[0].shape) == output.shape
         assert found.ok
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        lambda x: F.max_pool2d(x, 2), lambda x: F.max_pool2d(x, 3, 2, 1), lambda x: F.max_pool2d(x, 3, 1, 1, 2),
+        lambda x: F.max_pool2d(x, (3, 2), ceil_mode=True), lambda x: F.max_pool2d(x, 3, 2, 1, ceil_mode=True),
+        lambda x: F.max_pool1d(x.flatten(2), 4, 3), lambda x: F.avg_pool2d(x, 3, stride=(), padding=1),
+        lambda x: F.avg_pool2d(x, 2, ceil_mode=True, count_include_pad=False), lambda x: F.avg_pool1d(x[..., 0], 3),
+        lambda x: F.max_pool3d(x[:, :, None], (1, 2, 3)), lambda x: F.avg_pool3d(x[:, :, None], (1, 3, 2), 1),
+        lambda x: F.max_pool2d(x.to(memory_format=torch.channels_last), 2), lambda x: F.adaptive_avg_pool2d(x, 1),
+        lambda x: F.adaptive_max_pool2d(x, (2, 3)), lambda x: F.adaptive_avg_pool2d(x, (None, 3)),
+        lambda x: F.adaptive_avg_pool2d(x.to(memory_format=torch.channels_last), 1),
+        lambda x: x.mean((2, 3)), lambda x: x.sum(-1, True), lambda x: x.mean(1, keepdim=True), lambda x: x.mean(),
+        lambda x: torch.mean(x, dim=[-1, 1]), lambda x: x.sum(dim=2, dtype=torch.float64), lambda x: x.amax((2, 3)),
+        lambda x: torch.cat([x, 2 * x], 1), lambda x: torch.cat((x, x, x), dim=-1), lambda x: torch.cat([x]),
+        lambda x: torch.cat([x.to(memory_format=torch.channels_last)] * 2, 1), lambda x: torch.cat([x, x.double()], 1),
+        lambda x: torch.cat([x, x.to(memory_format=torch.channels_last)], 1), lambda x: torch.concat([x, x], 2),
+        lambda x: torch.cat([x, x[:, :1]], 1), lambda x: F.max_pool2d(x, 2, return_indices=True)[1],
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("batch", [1, "N"])
+def test_what_pools_join_and_means_give_is_of_the_size_and_order_that_pytorch_makes(
+    call: Callable[[Tensor], Tensor], batch: int | str
+) -> None:
+    sample = {"N": 6, "H": 896, "W": 640} if batch == "N" else {"H": 896, "W": 640}
+    shape: list[Any] = []
+    strides: list[Any] = []
+
+    def noted(x: Tensor) -> Tensor:
+        made = call(x)
+        shape[:], strides[:] = made.shape, made.stride()
+        return made
+
+    model = Does(noted)
+    followed = Passes(model, read_inputs(model, (3, "H", "W"), batch_size=batch), "eval").at(sample)
+    assert not followed.recording.findings
+    symbolic = [followed.session.plain(tuple(sizes)) for sizes in (shape, strides)]
+    for height, width in ((4, 4), (5, 9), (12, 7), (31, 32)):
+        point = {**sample, "H": height, "W": width}
+        made = call(torch.zeros(point.get("N", 1), 3, height, width))
+        evaluation = followed.session.evaluation(point)
+        found = [[int(evaluation(size)) for size in sizes] for sizes in symbolic]
+        assert found == [list(made.shape), list(made.stride())]
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda x: F.max_pool2d(x, 3, 2, 1), lambda x: F.avg_pool2d(x, 3, 1), lambda x: torch.cat([x, x], 1),
+     lambda x: x.mean((2, 3)), lambda x: F.adaptive_avg_pool2d(x, 7), lambda x: F.max_pool1d(x.mean(3), 2)],
+)  # fmt: skip
+def test_of_pools_joins_and_means_nothing_is_asked_but_whether_windows_fit(call: Callable[[Tensor], Tensor]) -> None:
+    model = Does(call)
+    followed = Passes(model, read_inputs(model, (3, "H", "W")), "eval").at({"H": 896, "W": 640})
+    assert asks_for_windows_alone(followed)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [lambda x: x if x.shape[2] > 5 else 2 * x, lambda x: x[:, :, : int(x.shape[2] * 0.5)], lambda x: x[:, :, :100],
+     lambda x: x + x.new_ones(896, 1), lambda x: nn.functional.linear(x, torch.ones(2, 640)),
+     lambda x: torch.ones(900)[torch.arange(x.shape[2])], lambda x: x.flatten(1) @ torch.ones(3 * 896 * 640, 2)],
+)  # fmt: skip
+def test_a_model_that_asks_for_more_is_none_that_asks_for_windows_alone(call: Callable[[Tensor], Tensor]) -> None:
+    model = Does(call)
+    followed = Passes(model, read_inputs(model, (3, "H", "W")), "eval").at({"H": 896, "W": 640})
+    assert not asks_for_windows_alone(followed)
 
 
 def test_what_is_only_looked_at_besides_a_range_is_no_limit_that_was_met() -> None:

@@ -37,10 +37,15 @@ def ceil_pool_sizes(op: Op, args: tuple[Any, ...], kwargs: Mapping[str, Any]) ->
     padding = _each(given.get("padding", 0), dims)
     dilation = _each(given.get("dilation", 1), dims)
     *front, sizes = *args[0].shape[:-dims], args[0].shape[-dims:]
-    return (*front, *map(_pooled, sizes, kernel, stride, padding, dilation))
+    return (*front, *map(ceil_pooled, sizes, kernel, stride, padding, dilation))
 
 
-def _pooled(size: Any, kernel: int, stride: int, padding: int, dilation: int) -> Any:
+def ceil_pooled(size: Any, kernel: int, stride: int, padding: int, dilation: int) -> Any:
+    """How many windows there are along an axis with ``ceil_mode``.
+
+    >>> ceil_pooled(10, 3, 2, 0, 1), ceil_pooled(5, 2, 2, 1, 1)
+    (5, 3)
+    """
     rounded_up = 2 * padding - dilation * (kernel - 1) - 1 + 2 * stride - 1
     starts_before_the_end = padding + stride - 1
     return (size + min(rounded_up, starts_before_the_end)) // stride

@@ -111,7 +111,7 @@ def _sign(name: str, sign: str, operator: str, *more: str) -> tuple[Op, ...]:
 
 OPS: tuple[Op, ...] = (
     Op(("cat", "concat", "concatenate"), Family.JOIN, _cat, ("dim",), role="cat", cells=Cells.EACH, hands_on=True,
-       stand_in=StandIn.JOIN, on_meta=OnMeta.JOIN),
+       stand_in=StandIn.JOIN, on_meta=OnMeta.JOIN, in_letters=InLetters.JOINED),
     Op(("hstack",), Family.JOIN, _hstack, role="cat"),
     Op(("stack",), Family.JOIN, _stack, ("dim",), role="cat", stand_in=StandIn.JOIN),
     Op(("vstack", "dstack"), Family.JOIN, role="cat"),
@@ -126,7 +126,9 @@ OPS: tuple[Op, ...] = (
     Op(("addmm",), Family.PRODUCT, _added_product, ("batch1", "batch2", "beta", "alpha")),
     Op(("outer",), Family.PRODUCT, _outer, ("vec2",)),
     Op(("einsum",), Family.PRODUCT, _einsum, None, role="product", phrase=_PRODUCT, stand_in=StandIn.EINSUM),
-    Op(("mean", "sum", "amax"), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool", phrase=_ONE, merges=True,
+    Op(("mean", "sum"), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool", phrase=_ONE, merges=True,
+       on_meta=OnMeta.REDUCTION, in_letters=InLetters.REDUCED),
+    Op(("amax",), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool", phrase=_ONE, merges=True,
        on_meta=OnMeta.REDUCTION),
     Op(("amin", "max", "min", "argmax", "logsumexp"), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool",
        phrase=_ONE),

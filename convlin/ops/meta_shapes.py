@@ -1,7 +1,7 @@
 """On the meta device: what a function returns, without PyTorch's slow meta kernels.
 
 PyTorch works out the sizes of a convolution or a normalization on the meta device in Python, for half
-a millisecond each.  The rules here answer from the formulas of ``arithmetic``, and those of ``fake_shapes``
+a millisecond each.  The rules here answer from the formulas of ``arithmetic``, and those of ``known_results``
 for functions that keep the shape.  A rule answers for a function, whoever calls it, so hooks,
 parametrizations and classes with a ``forward`` of their own are none of its business.  It answers only
 for what it knows for certain: plain tensors of one floating dtype in an order that tells that of the result,
@@ -19,7 +19,8 @@ from torch import Tensor, nn
 
 from convlin import arithmetic
 from convlin._util.torch_private import is_seen_by_none_but, no_function_modes
-from convlin.ops.fake_shapes import ON_META, KnownSizes, grouped_product, in_order
+from convlin.ops.fake_shapes import KnownSizes
+from convlin.ops.known_results import ON_META, grouped_product, in_order
 from convlin.ops.names import op_of
 from convlin.ops.op import InLetters, OnMeta
 from convlin.records import Derivation, Shape

@@ -80,7 +80,7 @@ class OnMeta(Enum):
 
 
 class InLetters(Enum):
-    """Where the sizes of a result in letters are known without PyTorch's rules: ``fake_shapes`` has the ways."""
+    """How a result in letters is known, or its sizes are: ``known_results`` or ``fake_shapes`` has the way."""
 
     ACTIVATION = "activation"
     CLAMP = "clamp"
@@ -96,6 +96,11 @@ class InLetters(Enum):
     GROUPED_PRODUCT = "grouped product"
     TOGETHER = "together"
     TOGETHER_IN_PLACE = "together in place"
+    MAX_POOL = "max pool"
+    AVG_POOL = "avg pool"
+    ADAPTIVE_POOL = "adaptive pool"
+    REDUCED = "reduced"
+    JOINED = "joined"
     UNCHANGED = "unchanged"
     AS_ASKED = "as asked"
     FLATTENED = "flattened"

@@ -124,6 +124,7 @@ def _window(
     indices: bool = False,
     differs_on_meta: bool = False,
     on_meta: OnMeta | None = None,
+    in_letters: InLetters | None = None,
     **fixed: Any,
 ) -> tuple[Op, ...]:
     """The entries of ``name`` along one, two and three axes; with ``indices`` PyTorch has a second name for each."""
@@ -131,7 +132,7 @@ def _window(
         Op(
             (f"{name}{rank}d{end}",), family, of_first(formula, spatial_dims=rank, **fixed), parameters,
             makes_feature_map=True, role=role, differs_on_meta=differs_on_meta, spatial_dims=rank,
-            on_meta=None if end else on_meta,
+            on_meta=None if end else on_meta, in_letters=None if end else in_letters,
         )
         for rank in dims
         for end in (("", "_with_indices") if indices else ("",))
@@ -153,12 +154,14 @@ OPS: tuple[Op, ...] = (
     ),
     Op(("convolution",), Family.OTHER, makes_feature_map=True, role="conv"),
     Op(("conv_tbc",), Family.OTHER, mixes_cells=True, role="conv"),  # gives (time, batch, channels)
-    *_window("max_pool", Family.POOL, arithmetic.max_pool, _POOL, indices=True, on_meta=OnMeta.MAX_POOL),
-    *_window("avg_pool", Family.POOL, arithmetic.avg_pool, _AVG_POOL),
+    *_window("max_pool", Family.POOL, arithmetic.max_pool, _POOL, indices=True, on_meta=OnMeta.MAX_POOL,
+             in_letters=InLetters.MAX_POOL),
+    *_window("avg_pool", Family.POOL, arithmetic.avg_pool, _AVG_POOL, in_letters=InLetters.AVG_POOL),
     *_window("lp_pool", Family.POOL, arithmetic.lp_pool, ("norm_type", "kernel_size", "stride", "ceil_mode")),
     *_window("adaptive_avg_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Avg",
-             differs_on_meta=True, on_meta=OnMeta.ADAPTIVE_POOL),
-    *_window("adaptive_max_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Max", indices=True),
+             differs_on_meta=True, on_meta=OnMeta.ADAPTIVE_POOL, in_letters=InLetters.ADAPTIVE_POOL),
+    *_window("adaptive_max_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Max", indices=True,
+             in_letters=InLetters.ADAPTIVE_POOL),
     *_window("fractional_max_pool", Family.FRACTIONAL_POOL, arithmetic.fractional_max_pool, _FRACTIONAL,
              dims=(2, 3), indices=True, differs_on_meta=True),
     *_window("max_unpool", Family.UNPOOL, arithmetic.max_unpool, _UNPOOL, "up"),

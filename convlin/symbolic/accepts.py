@@ -64,6 +64,8 @@ class Search:
     """Whether a form ends at a number, ``min(30, L)``: what the model asks below it the sample does not show."""
     several: bool = False
     """Whether there are several inputs, which may have to agree."""
+    windows_alone: bool = False
+    """Whether nothing was asked on the way but whether windows fit: PyTorch refuses where one does not."""
     stretched: Callable[[Point], bool] = lambda point: False
     """Whether sizes are taken only because a 1 is stretched: such sizes do not count as taken."""
 
@@ -82,7 +84,8 @@ class Search:
             if not self.assumed.takes_point(point) and not self.stretched(point):
                 self.assumed.strike_out(point)
         with self.trials.limits.probing():
-            self._strike_out_by_small_sizes()
+            if not self.windows_alone:
+                self._strike_out_by_small_sizes()
             self._strike_out_questions()
         for _ in range(_MOST_ROUNDS):
             guess = self.assumed.guess() or self.assumed.guess_by_fewer()
@@ -105,7 +108,7 @@ class Search:
 
         Such sizes are in no range for each letter by itself; that they are taken is told besides.
         """
-        if guess.tied or len(guess.ranges) < 2:
+        if guess.tied or len(guess.ranges) < 2 or self._is_each_by_itself:
             return
         most = max(found.minimum for found in guess.ranges.values())
         inner = {
@@ -128,6 +131,8 @@ class Search:
                 point = check.point
                 if check.is_extra and (for_real or not self.trials.affordable(point)):
                     continue
+                if self.windows_alone and not for_real and not check.is_extra and not self.trials.is_cheap(point):
+                    continue  # the real run is not likely to be in vain
                 passed = self._for_real(point) if for_real else self._passes(point, expected=check.expected)
                 if passed is None and check.is_extra:
                     continue
@@ -152,6 +157,12 @@ class Search:
                 if self.trials.affordable(point) and self._passes(point, expected=True) is False:
                     return False
         return True
+
+    @property
+    def _is_each_by_itself(self) -> bool:
+        """Whether nothing is known that one letter asks of another."""
+        names_in = self.assumed.letters.names_in
+        return self.windows_alone and all(len(names_in(each.expression)) < 2 for each in self.assumed.conditions)
 
     def _passes(self, point: Point, *, expected: bool) -> bool | None:
         if self._is_at_end:
@@ -195,7 +206,7 @@ class Search:
             wide = {name: found.minimum + found.width - 1 for name, found in ranges.items()}
             checks.append(Check({**others, **wide}, True))
         checks += [Check(middle, True), Check(high, True)]
-        if len(ranges) > 1 and not guess.tied:
+        if len(ranges) > 1 and not guess.tied and not self._is_each_by_itself:
             checks += [Check({**low, name: high[name]}, True) for name in ranges]
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
         for group in groups:

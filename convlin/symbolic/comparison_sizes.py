@@ -29,6 +29,8 @@ OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))
 MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 38), (81, 52, 93), (38, 90, 7))
 #: Small sizes that are always run: they cost next to nothing, and what is cut off or rounded shows there.
 SMALL_AT_FIRST = (3, 8, 11, 24, 61)
+#: Those where nothing is asked but whether windows fit.
+SMALL_FOR_WINDOWS = (11, 61)
 #: More of them for forms that are to be replaced, at which a part may be longer than the whole.
 SMALL = (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 21, 31, 32, 47, 64, 75, 90, 101, 127)
 

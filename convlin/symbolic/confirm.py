@@ -12,6 +12,7 @@ from convlin.symbolic.comparison_sizes import (
     OFFSETS,
     SMALL,
     SMALL_AT_FIRST,
+    SMALL_FOR_WINDOWS,
     beside_ends,
     equal_sizes,
     near_a_quarter,
@@ -25,7 +26,14 @@ from convlin.symbolic.comparison_sizes import (
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import Followed, meets, solved
 from convlin.symbolic.found_forms import known_forms
-from convlin.symbolic.questions import asked, comes_to, equations, questions
+from convlin.symbolic.questions import (
+    all_hold,
+    asked,
+    asks_for_windows_alone,
+    comes_to,
+    equations,
+    questions,
+)
 from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.session import Decision
 from convlin.symbolic.stretching import Stretching
@@ -42,6 +50,8 @@ _MOST_STOOD_IN = 6
 #: Where fewer can be run than that, those at which equations hold are looked for, and every size up to another.
 _FEW_SEEN = 3
 _MOST_IN_A_ROW = 64
+#: At how many of the sizes at which windows fit, where nothing else is asked.
+_MOST_FOR_WINDOWS = 2
 #: How many sizes that the model was found to take the forms are looked at, where it goes another way there.
 _MOST_TAKEN = 6
 
@@ -207,6 +217,11 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     best = Confirmed(followed, trials)
     if followed.recording.failure is not None:
         return best
+    if asks_for_windows_alone(followed):
+        few = [*small_rectangles(followed, SMALL_FOR_WINDOWS), *near_a_quarter(followed, OFFSETS[:1])]
+        fitting = [point for point in few if all_hold(followed, point)]
+        best.look_at(fitting[:_MOST_FOR_WINDOWS])
+        return repaired(best, trials)
     near = [*turning_points(followed, _MOST_TURNING), *small_rectangles(followed, SMALL_AT_FIRST)]
     if followed.recording.findings:  # the small ones first: they cost least, and what is shorter there may fit
         near = [*small_rectangles(followed, (2,)), *near]

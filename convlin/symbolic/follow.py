@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
-from math import inf, prod
+from math import prod
 from typing import Any
 
 import sympy
@@ -29,8 +29,8 @@ from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.limits import Limits
+from convlin.symbolic.loops import loops
 from convlin.symbolic.session import Decision, Session, session
-from convlin.symbolic.trials import MOST_FUNCTIONS, Trials
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
 from convlin.trace.state import State
@@ -43,12 +43,6 @@ _SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280, *(64 * (37 + 2 * index)
 _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 #: The batch.
 SAMPLE_BATCH = 6
-
-#: For a letter that a loop in Python goes along, for several, and so many more functions that are called where it is
-#: longer.
-_SHORT_SAMPLES = (24, 36, 48, 60)
-_SHORTER_SAMPLES = (12, 18, 24, 30)
-_MANY_STEPS = 40
 
 #: How many samples are tried, and how many of these are kept for what the last of `_OTHER_SAMPLES` lead to.
 _MOST_SAMPLES, _LED_TO = 16, 4
@@ -174,7 +168,7 @@ def follow(model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None
     """The first pass that goes through, or the first of all where none does."""
     passes = Passes(model, plan, mode, limits)
     most = passes.limits.scaled(_MOST_SAMPLES)
-    short = _short_loops(model, plan, mode, passes)
+    short, passes.steps = loops(model, plan, mode, sampled(plan, _SAMPLES))
     pending = [{**sampled(plan, _SAMPLES), **short}]
     others = [{**sampled(plan, samples), **short} for samples in _OTHER_SAMPLES]
     if short:
@@ -221,32 +215,6 @@ def _beyond_one(followed: Followed) -> Followed:
             other = followed.passes.at(larger) if larger is not None else followed
             return other if other.is_clean else followed
     return followed
-
-
-def _short_loops(model: nn.Module, plan: Plan, mode: str, passes: Passes) -> dict[str, int]:
-    """Small samples for the letters that a loop in Python goes along: every step is followed in letters, at a price.
-
-    A quick pass on the meta device tells: where it calls many functions, and far fewer when a letter is small.
-    """
-    names = [name for name in plan.names if name != plan.batch_size]
-    sample = {name: size // 8 if name in names else size for name, size in sampled(plan, _SAMPLES).items()}
-    trials = Trials(model, plan, mode, (), most=2 * MOST_FUNCTIONS)
-    steps = trials.steps(sample)
-    if steps == inf:
-        return dict(zip(names, _SHORT_SAMPLES if len(names) < 2 else _SHORTER_SAMPLES, strict=False))
-    passes.steps = int(steps or 0)
-    if steps is None or steps < _MANY_STEPS:
-        return {}
-    short = {}
-    if len(names) > 1:
-        all_short = trials.steps({**sample, **{name: sample[name] // 2 for name in names}})
-        if all_short is not None and all_short + _MANY_STEPS > steps:  # no letter makes a difference
-            return {}
-    for name, size in zip(names, _SHORT_SAMPLES, strict=False):
-        there = trials.steps({**sample, name: size})
-        if there is not None and there + _MANY_STEPS <= steps:
-            short[name] = size
-    return short if len(short) < 2 else dict(zip(short, _SHORTER_SAMPLES, strict=False))
 
 
 def _settled(nodes: Sequence[Node], lazy: Sequence[nn.Module], letters: Session) -> None:

@@ -27,7 +27,7 @@ from convlin.symbolic.confirm import Confirmed, confirmed, repaired, subject_of
 from convlin.symbolic.follow import Followed, follow, meets, solved
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
-from convlin.symbolic.questions import asked, questions
+from convlin.symbolic.questions import asked, asks_for_windows_alone, questions
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
@@ -156,7 +156,9 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     tables = tuple(lookups(followed.recording))
     ends = any(form.has(sympy.Min, sympy.Max) for form in forms)
     several = len(plan.args) + len(plan.kwargs) > 1
-    return Search(assumed, trials, runs, tables, ends, several, Stretching(followed, trials)).settled()
+    windows_alone = asks_for_windows_alone(followed)
+    stretched = Stretching(followed, trials)
+    return Search(assumed, trials, runs, tables, ends, several, windows_alone, stretched).settled()
 
 
 def _is_inside(accepts: Accepts | None, point: Point) -> bool:

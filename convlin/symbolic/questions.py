@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import sympy
+
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.conditions import Condition
 from convlin.symbolic.follow import Followed
+from convlin.symbolic.lookups import lookups
 from convlin.symbolic.session import Decision
+from convlin.symbolic.trials import Point
 
 
 def questions(followed: Followed) -> list[Decision]:
@@ -31,10 +35,35 @@ def asked(followed: Followed, *, numbers: bool = False) -> list[Decision]:
     ]
 
 
+def asks_for_windows_alone(followed: Followed) -> bool:
+    """Whether nothing was asked on the way but whether windows fit: wherever they do, the pass goes as it went.
+
+    Most convolutional networks are such models.  A few runs confirm what others are searched for with many.
+    """
+    if followed.recording.failure is not None or followed.recording.findings or followed.passes.loops:
+        return False
+    if not all(each.is_refused_otherwise for each in asked(followed, numbers=True)):
+        return False
+    sizes = {size for call in followed.recording.calls for info in call.outputs for size in info.shape}
+    forms = [size for size in sizes if isinstance(size, sympy.Basic)]
+    if -1 in sizes or any(form.has(sympy.Min, sympy.Max, sympy.Piecewise) for form in forms):
+        return False
+    return not any(lookups(followed.recording))
+
+
 def equations(followed: Followed) -> list[Condition]:
     """What has to be equal on the way."""
     numbers = {each.condition for each in followed.session.decisions if each.is_number}  # may well be others
     return [each for each in followed.conditions if each.is_equation and each.expression not in numbers]
+
+
+def all_hold(followed: Followed, point: Point) -> bool:
+    """Whether all that was asked on the way holds at ``point``; not where that cannot be told."""
+    evaluation = followed.session.evaluation(point)
+    try:
+        return all(bool(evaluation(each.expression)) for each in followed.conditions)
+    except (NotImplementedError, ArithmeticError):
+        return False
 
 
 def comes_to(evaluation: Evaluation, decision: Decision) -> bool:

@@ -28,7 +28,7 @@ from convlin._util.packages import CONVLIN, folder
 from convlin._util.torch_private import compiling, symbolic_parts, values_of_symbols
 from convlin.errors import ConvlinError
 from convlin.module_tree import holding_lazy, modules_of
-from convlin.ops import fake_shapes
+from convlin.ops import fake_shapes, known_results
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Location, Shape, Size
 from convlin.sizes.closed_form import ClosedForms, Letter
@@ -43,11 +43,11 @@ from convlin.untouched.device import exchange
 
 _LIBRARIES = tuple(map(folder, (torch, sympy)))
 #: Modules of convlin that only pass on what the model does.
-_PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, fake_shapes))
+_PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, fake_shapes, known_results))
 #: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.
 _CALLS_MODEL = forward_pass.__file__
 #: What asks whether a window fits: PyTorch refuses a convolution where it does not.
-_FITS = fake_shapes.windows_fit.__code__
+_FITS = known_results.windows_fit.__code__
 #: Code without a file that is nobody's own; a prompt and a notebook have names in angle brackets, too.
 _MADE_UP = ("<frozen ", "<eval_with_key")
 #: Where PyTorch keeps its symbolic numbers.

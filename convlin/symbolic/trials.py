@@ -21,6 +21,7 @@ from convlin.module_tree import parameters_of, walk
 from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape, Size
+from convlin.symbolic.again import Again
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.limits import Limits
 from convlin.tensors import describe, map_tensors
@@ -184,7 +185,7 @@ class Trials:
         real = self._known(point, real=True)
         if real is not None:
             return real.passed
-        if self._meta and not self._is_cheap(point):
+        if self._meta and not self.is_cheap(point):
             if not self.affordable(point):
                 return None
             try:
@@ -199,7 +200,7 @@ class Trials:
             if confirmed:
                 self._meta = False  # something in the model does not run there at all
             return confirmed
-        if expected and self._is_cheap(point):
+        if expected and self.is_cheap(point):
             self.record(point)  # a real run, and the forms are held against it, too
         return self.for_real(point)
 
@@ -246,7 +247,7 @@ class Trials:
             self.limits.meet(f"makes more than {most:,} elements", point)
         return self._cost(point) > most
 
-    def _is_cheap(self, point: Point) -> bool:
+    def is_cheap(self, point: Point) -> bool:
         """Whether a real run, which tells more, takes no longer than one on the meta device."""
         return self._is_small and self._left > 0 and self._cost(point) <= self._cheap
 
@@ -274,7 +275,7 @@ class Trials:
             return None
         noting = Stretches()
         try:
-            recording = self._recorded(point, on_meta=self._meta and not self._is_cheap(point), counting=noting)
+            recording = self._recorded(point, on_meta=self._meta and not self.is_cheap(point), noting=noting)
         except TooManyCalls:
             return None
         noting.finished = recording.failure is None
@@ -282,7 +283,7 @@ class Trials:
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
-        on_meta = self._meta and not self._is_cheap(point)
+        on_meta = self._meta and not self.is_cheap(point)
         try:
             recording = self._recording(point, on_meta=on_meta)
         except TooManyCalls:
@@ -297,7 +298,7 @@ class Trials:
 
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
-        on_meta = self._meta and not self._is_cheap(point)
+        on_meta = self._meta and not self.is_cheap(point)
         retry = Retry(self._moved() if on_meta else self._plan, careful=True, gradients=self._gradients)
         for _ in range(MOST_PASSES):
             try:
@@ -310,16 +311,17 @@ class Trials:
             retry = following
         return None
 
-    def steps(self, point: Point) -> float | None:
+    def steps(self, point: Point, again: Again | None = None) -> float | None:
         """How many modules and functions a pass calls; infinitely many where it was stopped, None where it failed.
 
+        What is called several times is counted by ``again``.
         On the meta device, or where something in the model does not run there (``torch.zeros(8)``), for real.
         """
         for on_meta in (True, False):
             for _ in range(2):
                 retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
                 try:
-                    recording, state = self._passed(retry, point, on_meta=on_meta)
+                    recording, state = self._passed(retry, point, on_meta=on_meta, again=again)
                 except TooManyCalls:
                     return inf
                 if recording.failure is None:
@@ -328,22 +330,28 @@ class Trials:
                 if better is None:
                     break
                 self._plan = better
-        return self._steps_with_stand_ins(point)
+        return self._steps_with_stand_ins(point, again)
 
-    def _steps_with_stand_ins(self, point: Point) -> float | None:
+    def _steps_with_stand_ins(self, point: Point, again: Again | None) -> float | None:
         """The same where a mistake stops the pass: a loop goes on behind it, as it does in letters."""
         try:
-            recording, state = self._passed(Retry(self._plan, careful=True), point, on_meta=False)
+            recording, state = self._passed(Retry(self._plan, careful=True), point, on_meta=False, again=again)
         except TooManyCalls:
             return inf
         return len(recording.calls) + state.functions if recording.failure is None else None
 
-    def _recorded(self, point: Point, *, on_meta: bool, counting: TorchDispatchMode | None = None) -> Recording:
+    def _recorded(self, point: Point, *, on_meta: bool, noting: TorchDispatchMode | None = None) -> Recording:
         retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
-        return self._passed(retry, point, on_meta=on_meta, counting=counting)[0]
+        return self._passed(retry, point, on_meta=on_meta, noting=noting)[0]
 
     def _passed(
-        self, retry: Retry, point: Point, *, on_meta: bool, counting: TorchDispatchMode | None = None
+        self,
+        retry: Retry,
+        point: Point,
+        *,
+        on_meta: bool,
+        noting: TorchDispatchMode | None = None,
+        again: Again | None = None,
     ) -> tuple[Recording, State]:
         plan = retry.plan
         with ExitStack() as stack:
@@ -356,14 +364,18 @@ class Trials:
             if on_meta:
                 stack.enter_context(compiling())
                 stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
-            if counting is not None:
-                stack.enter_context(counting)
+            if noting is not None:
+                stack.enter_context(noting)
             state = State(
                 careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
                 batch_added=plan.adds_batch, suspects=retry.suspects, keeper=keeper, most_functions=self._most,
+                called=again.note_function if again is not None else None,
             )  # fmt: skip
             stack.callback(self._count, state, point)
-            return one_pass(self._model, plan, state, dict(point), nodes=self._nodes), state
+            recording = one_pass(self._model, plan, state, dict(point), nodes=self._nodes)
+        if again is not None:
+            again.note_modules(recording.calls)
+        return recording, state
 
     def _count(self, state: State, point: Point) -> None:
         self._steps += state.functions + len(state.recording.calls)
@@ -395,7 +407,7 @@ class Trials:
         if key not in self._elements_at:
             counting = Elements()
             self._runs += 1
-            self._note(point, self._recorded(point, on_meta=True, counting=counting), on_meta=True)
+            self._note(point, self._recorded(point, on_meta=True, noting=counting), on_meta=True)
             self._elements_at[key] = counting.count
         return self._elements_at[key]
 

@@ -74,6 +74,8 @@ class Between(TorchFunctionMode):
         state.settle()
         self._used.update(map(id, args))
         frame = sys._getframe(1)
+        if state.called is not None:
+            state.called(frame)
         in_library = self._frames.kind(frame.f_code.co_filename) == LIBRARY
         caller = None if in_library else self._frames.caller(frame)
         if caller is None:

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from math import inf
+from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import torch
@@ -80,6 +81,8 @@ class State:
     """Counts operations, where they were asked for."""
     functions: int = 0
     """How many functions were called where a mode sees them; those inside PyTorch's plain layers are left out."""
+    called: Callable[[FrameType], None] | None = None
+    """Is given the frame that calls a function, for each that a mode sees."""
     most_functions: float = inf
     """A pass that calls more is stopped."""
     recording: Recording = field(default_factory=Recording)
