@@ -16,6 +16,10 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin import Summary, summarize
+from convlin.inputs import read_inputs
+from convlin.symbolic.again import Again
+from convlin.symbolic.loops import loops
+from convlin.symbolic.trials import Trials
 
 
 class Slices(nn.Module):
@@ -448,3 +452,68 @@ def test_a_mask_that_a_model_makes_is_no_larger_than_what_may_be_run() -> None:
     assert accepts is not None
     assert accepts.text == "L from 1 to 32"
     assert max(lengths) ** 2 <= 500_000_000
+
+
+# Whether there is a loop at all
+
+
+class Shifted(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return (x[..., 1:] * 2).relu() if x.shape[-1] > 1000 else F.pad(x, (1, 0))[..., 1:]
+
+
+class Repeating(nn.Module):
+    """Calls the same layer, or the same line, as often as a letter says."""
+
+    def __init__(self, way: str) -> None:
+        super().__init__()
+        self.layer, self.way = nn.Linear(8, 8), way
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.way == "a layer":
+            for _ in range(x.shape[1]):
+                x = self.layer(x)
+        elif self.way == "a line":
+            x = torch.stack([step * 2 for step in x.unbind(1)], 1)
+        else:
+            x = self.each(x)
+        return x
+
+    @staticmethod
+    def each(x: Tensor) -> Tensor:
+        steps = [x[:, place].relu() for place in range(x.shape[1])]
+        return torch.stack(steps, 1)
+
+
+@pytest.mark.parametrize("way", ["a layer", "a line", "a function of its own"])
+def test_a_loop_along_a_letter_is_seen_in_one_pass(way: str) -> None:
+    model, plan = Repeating(way), read_inputs(Repeating(way), ("L", 8))
+    again = Again()
+    steps = Trials(model, plan, "eval", ()).steps({"L": 60}, again)
+    assert steps is not None
+    assert 60 <= again.count <= steps
+    assert loops(model, plan, "eval", {"L": 896}).short == {"L": 24}
+
+
+@pytest.mark.parametrize(
+    "model",
+    [nn.Sequential(*(nn.Conv1d(8, 8, 1) for _ in range(50))), nn.Sequential(*(Shifted() for _ in range(50)))],
+    ids=["layers", "modules"],
+)  # fmt: skip
+def test_many_layers_in_a_row_are_no_loop(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
+    plan = read_inputs(model, (8, "L"))
+    again = Again()
+    assert (Trials(model, plan, "eval", ()).steps({"L": 60}, again) or 0) >= 50
+    assert again.count == 0
+    sizes: list[int] = []
+    monkeypatch.setattr(Trials, "steps", noting(Trials.steps, sizes))
+    assert loops(model, plan, "eval", {"L": 896}).short == {}
+    assert sizes == [112]  # no second pass tells more
+
+
+def noting(steps: Callable[..., Any], sizes: list[int]) -> Callable[..., Any]:
+    def noted(self: Trials, point: Any, *rest: Any) -> Any:
+        sizes.append(point["L"])
+        return steps(self, point, *rest)
+
+    return noted

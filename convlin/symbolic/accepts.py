@@ -200,7 +200,8 @@ class Search:
         middle = {**others, **dict(zip(ranges, inner, strict=True))}
         checks = [Check(low, True)]
         # Where only multiples of a number are taken, the sizes further in may be such multiples by chance.
-        if all(found.minimum + found.step in found for found in ranges.values()):
+        every = self.windows_alone and all(found.step == 1 for found in ranges.values())
+        if not every and all(found.minimum + found.step in found for found in ranges.values()):
             checks.append(Check(self._next_to(guess), True))
         if any(found.width > 1 for found in ranges.values()):
             wide = {name: found.minimum + found.width - 1 for name, found in ranges.items()}

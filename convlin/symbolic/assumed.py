@@ -15,6 +15,7 @@ from torch import Tensor
 
 from convlin.records import SizeRange
 from convlin.symbolic.conditions import Condition
+from convlin.symbolic.holding import holding
 from convlin.symbolic.ranges import Guess, pattern
 from convlin.symbolic.session import Session
 from convlin.symbolic.trials import Point
@@ -64,9 +65,7 @@ class Assumed:
 
     def takes(self, points: Mapping[str, Tensor | int]) -> Tensor:
         """For many points at once whether every condition and every bound holds."""
-        # A number divided by another may have no value, which a tensor always has.
-        many = {name: torch.as_tensor(value) for name, value in points.items()}
-        size = max((len(value) for value in many.values() if value.dim()), default=1)
+        size = max((len(value) for value in points.values() if isinstance(value, Tensor) and value.dim()), default=1)
         result = torch.ones(size, dtype=torch.bool)
         for name in self.names:
             if name in self.lower:
@@ -76,21 +75,7 @@ class Assumed:
             if name in self.steps:
                 start, step = self.steps[name]
                 result &= torch.as_tensor((points[name] - start) % step == 0)
-        evaluation, places, alive = self.letters.evaluation(many), torch.arange(size), result
-        # What leaves the fewest comes first, and the others are asked about those alone.
-        for condition in sorted(self.conditions, key=lambda each: not each.is_equation):
-            left = int(alive.sum())
-            if not left:
-                break
-            if 2 * left <= len(alive):
-                places, alive = places[alive], torch.ones(left, dtype=torch.bool)
-                evaluation = self.letters.evaluation(
-                    {name: each[places] if each.dim() else each for name, each in many.items()}
-                )
-            alive &= torch.as_tensor(evaluation(condition.expression))
-        taken = torch.zeros(size, dtype=torch.bool)
-        taken[places[alive]] = True
-        return taken
+        return holding(self.letters, points, self.conditions, result)
 
     def takes_point(self, point: Point) -> bool:
         """The same for one point."""

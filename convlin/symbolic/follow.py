@@ -18,7 +18,6 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from convlin._util.gc_pause import paused
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
 from convlin.errors import InputError
 from convlin.inputs import Plan
@@ -28,6 +27,7 @@ from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
+from convlin.symbolic.holding import holding
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.loops import loops
 from convlin.symbolic.session import Decision, Session, session
@@ -137,7 +137,7 @@ class Passes:
         for _ in range(MOST_PASSES):
             plan = retry.plan
             with (
-                paused(), untouched(model, modules), forgetting(modules), prepared(model, plan, self._mode, modules),
+                untouched(model, modules), forgetting(modules), prepared(model, plan, self._mode, modules),
                 session(model, sample) as letters,
             ):  # fmt: skip
                 state = State(
@@ -362,11 +362,8 @@ def _solved(
     followed: Followed, conditions: Sequence[Condition], names: tuple[str, ...], smallest: int
 ) -> dict[str, int] | None:
     for sizes in _candidates(followed.sample, names, smallest):
-        evaluation = followed.session.evaluation(sizes)
         try:
-            held = [torch.as_tensor(evaluation(each.expression)) for each in conditions]
-            many = max(each.numel() for each in held)  # one that asks for the batch alone is the same at all of them
-            holds = torch.stack([each.expand(many) for each in held]).all(0)
+            holds = holding(followed.session, sizes, conditions)
         except (NotImplementedError, ArithmeticError):
             return None
         if bool(holds.any()):

@@ -13,7 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import UninitializedParameter
 
-from convlin._util.gc_pause import paused
+from convlin._util.gc_pause import collect_new
 from convlin._util.torch_private import TorchDispatchMode, compiling
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry, with_integers
 from convlin.inputs import Plan
@@ -355,9 +355,8 @@ class Trials:
     ) -> tuple[Recording, State]:
         plan = retry.plan
         with ExitStack() as stack:
-            if on_meta:
-                # Without bytes there is little to collect, and much to look through: PyTorch's compiler and sympy.
-                stack.enter_context(paused())
+            if not on_meta:
+                stack.callback(collect_new)
             keeper = stack.enter_context(untouched(self._model, self._modules))
             stack.enter_context(forgetting(self._modules))
             stack.enter_context(prepared(self._model, plan, self._mode, self._modules))
@@ -458,6 +457,7 @@ class Trials:
     def _really(self, point: Point) -> Trial:
         """A plain run, with nothing but what sees the writes around it."""
         with ExitStack() as stack:
+            stack.callback(collect_new)
             keeper = stack.enter_context(untouched(self._model, self._modules))
             stack.enter_context(prepared(self._model, self._plan, self._mode, self._modules))
             stack.enter_context(as_written(self._modules))
