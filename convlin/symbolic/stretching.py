@@ -62,8 +62,9 @@ class Stretching:
         agreed = agrees(self._followed, recording, point)
         if _stretches(recording) - self._always:
             return fixed or not agreed
-        # No row was seen to be stretched: an operation that keeps the shape of what it is given first is none.
-        return agreed and self._stretches_more(point)
+        # No row was seen to be stretched: an operation that keeps the shape of what it is given first is none, nor is
+        # one inside a module without children.
+        return (agreed or fixed) and self._stretches_more(point)
 
     def _is_one_again(self, evaluation: Evaluation) -> bool:
         """Whether a size is 1 that was stretched at the sample, where the pass in letters saw nothing but a 1."""

@@ -154,6 +154,7 @@ class Trials:
         self._points: dict[tuple[int, ...], Point] = {}
         self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
         self._elements_at: dict[tuple[int, ...], float] = {}
+        self._stretches_at: dict[tuple[int, ...], Stretches | None] = {}
         self._calls_kept = 0
         self.stopped: dict[tuple[int, ...], Point] = {}
         """The sizes at which a quick pass did not go through."""
@@ -271,11 +272,15 @@ class Trials:
 
     def stretched(self, point: Point) -> Stretches | None:
         """The operations of a run at these sizes that stretch a size of 1; None where no run can be made."""
-        if not self.affordable(point):
-            return None
-        noting = Stretches()
+        key = tuple(point.values())
+        if key not in self._stretches_at:
+            self._stretches_at[key] = self._stretches(point) if self.affordable(point) else None
+        return self._stretches_at[key]
+
+    def _stretches(self, point: Point) -> Stretches | None:
+        noting, on_meta = Stretches(), self._meta and not self.is_cheap(point)
         try:
-            recording = self._recorded(point, on_meta=self._meta and not self.is_cheap(point), noting=noting)
+            recording = self._recorded(point, on_meta=on_meta, noting=noting)
         except TooManyCalls:
             return None
         noting.finished = recording.failure is None
