@@ -346,7 +346,7 @@ def _taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Iter
     """A size that was found to be taken, and is in no range for each letter by itself."""
     batch = checked.followed.plan.batch_size
     for point in trials.taken:
-        if not _is_inside(accepts, point) and not checked.stretched(point) and trials.for_real(point):
+        if not _is_inside(accepts, point) and trials.for_real(point) and not checked.stretched.may_be(point):
             said = written({name: size for name, size in point.items() if name != batch})
             yield f"the model accepts other sizes as well, such as {said}"
             return

@@ -25,7 +25,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlin._util.packages import CONVLIN, folder
-from convlin._util.torch_private import compiling, symbolic_parts, values_of_symbols
+from convlin._util.torch_private import compiling, fake_of, symbolic_parts, values_of_symbols
 from convlin.errors import ConvlinError
 from convlin.module_tree import holding_lazy, modules_of
 from convlin.ops import fake_shapes, known_results
@@ -39,7 +39,7 @@ from convlin.symbolic.quiet import quiet
 from convlin.tensors import sizes as plain_sizes
 from convlin.trace import forward_pass, function_mode, tracer
 from convlin.trace.call_sites import line_of
-from convlin.untouched.device import exchange
+from convlin.untouched.device import exchange, is_plain
 
 _LIBRARIES = tuple(map(folder, (torch, sympy)))
 #: Modules of convlin that only pass on what the model does.
@@ -102,6 +102,8 @@ class Session:
         for name, value in sample.items():
             self.sizes[name], symbol = environment.letter(name, value)
             self.symbols[symbol] = self.letters[name]
+        self._told: set[Any] = set()
+        """Expressions that are made of letters alone: each is read again and again."""
         self.forms = ClosedForms(self.symbols, environment.definitions, environment.remainders)
 
     @property
@@ -171,8 +173,10 @@ class Session:
         if type(size) is int:
             return size
         expression = size.node.expr
-        if not all(symbol in self.symbols or symbol in self.definitions for symbol in expression.free_symbols):
-            return -1
+        if expression not in self._told:
+            if not all(symbol in self.symbols or symbol in self.definitions for symbol in expression.free_symbols):
+                return -1
+            self._told.add(expression)
         return self.forms(expression)
 
     def in_letters(self, text: str) -> str:
@@ -209,7 +213,7 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
     made = Session(sample, environment)
     # A fake tensor has to be made outside the mode.
     modules = modules_of(model)
-    exchange(modules, lambda tensor: fakes.from_tensor(tensor, static_shapes=True))
+    exchange(modules, partial(_fake, fakes))
     _fake_once_known(holding_lazy(modules))
     with ExitStack() as stack:
         stack.enter_context(quiet())
@@ -218,6 +222,14 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
         stack.enter_context(fakes)
         stack.enter_context(KnownSizes())
         yield made
+
+
+def _fake(mode: Any, tensor: Tensor) -> Tensor:
+    """A fake tensor in the place of one of the model's own."""
+    if is_plain(tensor) and tensor.is_leaf and tensor._base is None:
+        return fake_of(mode, tensor)
+    fake: Tensor = mode.from_tensor(tensor, static_shapes=True)
+    return fake
 
 
 def _fake_once_known(lazy: Sequence[nn.Module]) -> None:

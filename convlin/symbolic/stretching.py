@@ -41,6 +41,10 @@ class Stretching:
             self._known[key] = self._is_stretched(point)
         return self._known[key]
 
+    def may_be(self, point: Point) -> bool:
+        """The same, also where something is stretched of which nothing tells whether it has to be."""
+        return self(point) or self._stretches_more(point)
+
     def _is_stretched(self, point: Point) -> bool:
         evaluation = self._followed.session.evaluation(point)
         if self._is_one_again(evaluation):

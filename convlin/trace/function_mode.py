@@ -22,8 +22,8 @@ from convlin.ops.catalog import derive_of
 from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
-from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind
-from convlin.tensors import info, sizes, tensors_in
+from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind, TensorInfo
+from convlin.tensors import device_name, dtype_name, info, sizes, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
 from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, order_made
@@ -237,7 +237,8 @@ class Between(TorchFunctionMode):
         name, where = name_of(func), line_of(caller)
         sources = tuple(state.origins.source(tensor) for tensor in tensors)
         inputs = tuple(
-            info(tensor, "", state.read)._replace(shape=shape) for tensor, shape in zip(tensors, before, strict=True)
+            TensorInfo("", shape, dtype_name(tensor.dtype), device_name(tensor))
+            for tensor, shape in zip(tensors, before, strict=True)
         )
         outputs = tuple(info(tensor, "", state.read) for tensor in made)
         doubts = state.origins.doubts(args, kwargs)

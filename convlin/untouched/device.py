@@ -68,7 +68,7 @@ def to_device(device: torch.device) -> Change:
     def change(tensor: Tensor) -> Tensor:
         if tensor.device == device:
             return tensor
-        if device.type == "meta" and _is_plain(tensor):  # the same, and quicker
+        if device.type == "meta" and is_plain(tensor):  # the same, and quicker
             moved = torch.empty_strided(tensor.shape, tensor.stride(), dtype=tensor.dtype, device=device)
         else:
             moved = tensor.detach().to(device)
@@ -79,8 +79,8 @@ def to_device(device: torch.device) -> Change:
     return change
 
 
-def _is_plain(tensor: Tensor) -> bool:
-    """A tensor that its sizes, strides and dtype describe."""
+def is_plain(tensor: Tensor) -> bool:
+    """Whether sizes, strides and dtype describe a tensor."""
     plain = type(tensor) in (Tensor, nn.Parameter) and tensor.layout is torch.strided
     return plain and not tensor.is_quantized and not tensor.is_complex() and not tensor.is_nested
 
