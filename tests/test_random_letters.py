@@ -478,7 +478,8 @@ def test_models_that_were_told_wrong(seed: int) -> None:
 @pytest.mark.parametrize("seed", [315, 392, 81262, 82324, 2159, 2607, 2896])
 def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
     """A Linear behind a piece that is as wide as the map where that is small, and a piece that was told in letters of
-    the batch, one behind a stride and a piece of three, and one of ten rows, and a single step that positions stretch."""
+    the batch, one behind a stride and a piece of three, and one of ten rows; a single step that positions
+    stretch."""
     assert faults(seed, case_of_any) == []
 
 
