@@ -758,3 +758,98 @@ def test_of_ranges_that_are_all_no_other_size_is_told() -> None:
     assert s.accepts is not None
     assert s.accepts.text == "H, W any from 12 up"
     assert s.report.remarks == ()
+
+
+class TwoImages(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(6, 2, 3)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        made: Tensor = self.conv(torch.cat([x, y], 1))
+        return made
+
+
+def test_of_two_images_each_side_has_a_size_of_its_own() -> None:
+    s = summarize(TwoImages(), [(3, "H", "W"), (3, "A", "B")])
+    assert s.ok
+    (said,) = (each for each in s.report.remarks if each.startswith("the model accepts other sizes as well"))
+    sizes = {name: int(size) for name, size in re.findall(r"(\w) = (\d+)", said)}
+    assert len({*sizes.values()}) == 2
+    images = torch.zeros(1, 3, sizes["H"], sizes["W"]), torch.zeros(1, 3, sizes["A"], sizes["B"])
+    assert TwoImages()(*images).shape == (1, 2, sizes["H"] - 2, sizes["W"] - 2)
+
+
+# A mistake in front of which a map may be as small as one likes
+
+
+class Residual(nn.Module):
+    """What comes out of a convolution meets what went in."""
+
+    def __init__(self, call: Callable[[Tensor, Tensor], Tensor], channels: int) -> None:
+        super().__init__()
+        self.conv, self.call = nn.Conv2d(3, channels, 3, padding=1), call
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.call(self.conv(x), x)
+
+
+def added_in_place(made: Tensor, x: Tensor) -> Tensor:
+    made += x
+    return made
+
+
+MEETINGS: dict[str, Callable[[Tensor, Tensor], Tensor]] = {
+    "+": lambda made, x: made + x,
+    "+=": added_in_place,
+    "*": lambda made, x: made * x,
+    "maximum": torch.maximum,
+    "where": lambda made, x: torch.where(made > 0, made, x),
+    "lerp": lambda made, x: torch.lerp(made, x, 0.5),
+    "mse_loss": F.mse_loss,
+}
+
+
+@pytest.mark.parametrize("name", MEETINGS)
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_other_channels_do_not_meet_at_any_size(name: str) -> None:
+    wrong, right = Residual(MEETINGS[name], 8), Residual(MEETINGS[name], 3)
+    assert taken(wrong, (3, "H", "W"), (1, 2, 3, 7, 16, 33)) == []
+    (problem,) = summarize(wrong, (3, "H", "W")).problems
+    assert "8 and 3" in problem.message
+    assert summarize(right, (3, "H", "W")).ok
+
+
+class Branches(nn.Module):
+    """One of two branches halves the map: they meet where it has a single cell."""
+
+    def __init__(self, join: Callable[[Tensor, Tensor], Tensor], stride: int, last: nn.Module) -> None:
+        super().__init__()
+        self.left, self.right = nn.Conv2d(3, 8, 3, stride, 1), nn.Conv2d(3, 8, 3, 1, 1)
+        self.join, self.last = join, last
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.last(self.join(self.left(x), self.right(x)))
+        return made
+
+
+def side_by_side(left: Tensor, right: Tensor) -> Tensor:
+    return torch.cat([left, right], 1)
+
+
+@pytest.mark.parametrize("last", [nn.MaxPool2d(2), nn.Conv2d(16, 2, 3), nn.AvgPool2d(3, 1)], ids=str)
+def test_branches_that_meet_only_where_a_window_behind_them_does_not_fit(last: nn.Module) -> None:
+    wrong = Branches(side_by_side, 2, last)
+    assert taken(wrong, (3, "H", "W"), range(1, 70)) == []
+    s = summarize(wrong, (3, "H", "W"))
+    assert not s.ok
+    assert "dimension 2: ⌊(H + 1)/2⌋ and H" in s.problems[0].message
+    assert summarize(Branches(side_by_side, 1, last), (3, "H", "W")).ok
+
+
+def test_branches_that_meet_in_a_single_cell_are_right_there() -> None:
+    right = Branches(side_by_side, 2, nn.Conv2d(16, 2, 3, padding=1))
+    assert taken(right, (3, "H", "W"), range(1, 70)) == [1]
+    s = summarize(right, (3, "H", "W"))
+    assert s.ok
+    assert said(s.accepts, range(1, 70)) == [1]

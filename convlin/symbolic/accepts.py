@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import torch
@@ -39,6 +39,8 @@ _MOST_INSIDE, _APART_INSIDE = 16, 7
 #: How many small sizes are tried where a form ends at a number.
 _MOST_BELOW_AN_END = 10
 _TURNS_UP_TO = 1100
+#: For so many letters that have to be equal it is looked whether parts of them may differ.
+_MOST_TIED = 5
 
 
 class Check(NamedTuple):
@@ -108,6 +110,8 @@ class Search:
 
         Such sizes are in no range for each letter by itself; that they are taken is told besides.
         """
+        if guess.tied:
+            self._look_beside_the_diagonal(guess)
         if guess.tied or len(guess.ranges) < 2 or self._is_each_by_itself:
             return
         most = max(found.minimum for found in guess.ranges.values())
@@ -121,6 +125,16 @@ class Search:
                 others_fit = all(point[other] in guess.ranges[other] for other in inner if other != name)
                 if size >= 1 and others_fit and self.trials.affordable(point):
                     self._passes(point, expected=False)
+
+    def _look_beside_the_diagonal(self, guess: Guess) -> None:
+        """Run some of the letters at one size and the others at another: of two images each side may have its own."""
+        first, *names = guess.ranges
+        sizes = [inside_of(next(iter(guess.ranges.values())), place) for place in range(2)]
+        for count in range(1, len(names) + 1) if 1 < len(names) < _MOST_TIED else ():
+            for others in combinations(names, count):
+                point = {name: sizes[name in others] for name in (first, *names)}
+                if self.trials.affordable({**self.assumed.others, **point}):
+                    self._passes({**self.assumed.others, **point}, expected=False)
 
     def _surprise(self, checks: Sequence[Check]) -> Check | None:
         """The first check that comes out otherwise than thought; real runs only after all others agree."""

@@ -32,6 +32,7 @@ from convlin.symbolic.questions import (
     asks_for_windows_alone,
     comes_to,
     equations,
+    filled,
     questions,
 )
 from convlin.symbolic.replaced_forms import with_right_forms
@@ -128,13 +129,20 @@ class Confirmed:
         return False
 
     def fits_nowhere(self, findings: Sequence[Finding]) -> bool:
-        """Whether what ``findings`` ask for and what has to be equal on the way never hold at once, and no size ran."""
+        """Whether what ``findings`` ask for never holds where the rest of the way can be gone, and no size ran.
+
+        Where two branches have to be equal, one of which is half the other, a window behind them may not fit.
+        """
         wanted = [condition for finding in findings for condition in demands(finding)]
         equal = [each for each in equations(self.followed) if not each.declared]
-        if not wanted or self._trials.taken or meets(self.followed, [*wanted, *equal]):
+        if not wanted or meets(self.followed, [*wanted, *equal, *filled(self.followed)]):
             return False
-        tried = [solved(self.followed, each, smallest=1) for each in (wanted, equal)]
-        return not any(point is not None and self._trials.for_real(point) for point in tried)
+        if any(not self.stretched.may_be(point) for point in self._trials.taken):
+            return False
+        tried = [solved(self.followed, each, smallest=1) for each in (wanted, equal, [*wanted, *equal])]
+        return not any(
+            point is not None and self._trials.for_real(point) and not self.stretched.may_be(point) for point in tried
+        )
 
     @property
     def has_unknown_number(self) -> bool:

@@ -28,7 +28,7 @@ from convlin.symbolic.confirm import Confirmed, confirmed, repaired, subject_of
 from convlin.symbolic.follow import Followed, follow, meets, solved
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
-from convlin.symbolic.questions import asked, asks_for_windows_alone, questions
+from convlin.symbolic.questions import asked, asks_for_windows_alone, filled, questions
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
@@ -150,13 +150,10 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
         return None
     others = {str(plan.batch_size): batches.fitting(followed)} if isinstance(plan.batch_size, str) else {}
     runs = trials.limits.runs(len(followed.recording.calls))
-    made = dict.fromkeys(size for call in followed.recording.calls for info in call.outputs for size in info.shape)
-    forms = [size for size in made if isinstance(size, sympy.Expr)]
-    # A window that fits nowhere is refused; whatever takes an empty map is found out by a run.
-    filled = (Condition(sympy.Ge(form, 1), None) for form in forms if not form.is_Symbol)
-    assumed = Assumed(followed.session, [*followed.conditions, *filled], names, others)
+    made = {size for call in followed.recording.calls for info in call.outputs for size in info.shape}
+    assumed = Assumed(followed.session, [*followed.conditions, *filled(followed)], names, others)
     tables = tuple(lookups(followed.recording))
-    ends = any(form.has(sympy.Min, sympy.Max) for form in forms)
+    ends = any(isinstance(form, sympy.Expr) and form.has(sympy.Min, sympy.Max) for form in made)
     several = len(plan.args) + len(plan.kwargs) > 1
     windows_alone = asks_for_windows_alone(followed)
     stretched = Stretching(followed, trials)
@@ -164,7 +161,10 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
 
 
 def _is_inside(accepts: Accepts | None, point: Point) -> bool:
-    return accepts is None or all(point[found.name] in found for found in accepts.sizes)
+    if accepts is None:
+        return True
+    sizes = {point[found.name] for found in accepts.sizes}
+    return all(point[found.name] in found for found in accepts.sizes) and (not accepts.condition or len(sizes) == 1)
 
 
 def _ends(accepts: Accepts | None, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:
@@ -271,6 +271,8 @@ def _asks_for_others(checked: Confirmed, findings: Sequence[Finding], point: Poi
     evaluation = checked.followed.session.evaluation(point)
 
     def comes_to(required: object) -> object:
+        if isinstance(required, tuple):  # a shape
+            return tuple(map(comes_to, required))
         if not isinstance(required, int | sympy.Basic):  # what to write, as "reshape"
             return required
         try:
@@ -286,7 +288,8 @@ def _is_wrong_at(there: Followed, followed: Followed, finding: Finding) -> bool:
     """Whether a pass at another sample has the same finding, and nothing that it asks for can be there."""
     same = [each for each in there.recording.findings if subject_of(each) == subject_of(finding)]
     required = finding.misfit.required
-    if not isinstance(required, sympy.Basic) or not followed.session.names_in(required):
+    sizes = required if isinstance(required, tuple) else (required,)
+    if not any(isinstance(size, sympy.Basic) and followed.session.names_in(size) for size in sizes):
         return any(each.misfit.required == required for each in same)
     wanted = [tuple(demands(each)) for each in same]
     return bool(same) and not any(each and meets(there, each) for each in wanted)

@@ -66,6 +66,13 @@ def all_hold(followed: Followed, point: Point) -> bool:
         return False
 
 
+def filled(followed: Followed) -> list[Condition]:
+    """That no map is empty: a window that fits nowhere is refused, and whatever takes an empty map a run finds out."""
+    made = dict.fromkeys(size for call in followed.recording.calls for info in call.outputs for size in info.shape)
+    forms = [size for size in made if isinstance(size, sympy.Expr) and not size.is_Symbol]
+    return [Condition(sympy.Ge(form, 1)) for form in forms]
+
+
 def comes_to(evaluation: Evaluation, decision: Decision) -> bool:
     """Whether the answer is the same at the sizes of ``evaluation``; not where it cannot even be asked there."""
     try:
