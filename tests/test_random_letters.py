@@ -483,11 +483,12 @@ def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
     assert faults(seed, case_of_any) == []
 
 
-@pytest.mark.parametrize("seed", [5956, 6041, 6044, 6229, 6951, 7904, 7905, 20012, 20429])
+@pytest.mark.parametrize("seed", [5956, 6041, 6044, 6229, 6951, 7904, 7905, 20012, 20429, 88421])
 def test_models_of_any_kind_that_were_accused(seed: int) -> None:
     """A view of a piece that is shorter for a short input, windows with a letter for the batch, a Linear that fits
     where a piece is as long as the signal, one that fits a single element, tables that no meta device has, a third of a
-    part that is shorter for a short input, and a number that is below zero at some sizes, of which there is no root."""
+    part that is shorter for a short input, a number that is below zero at some sizes, of which there is no root, and
+    windows behind a part that fit where it is half as long."""
     assert faults(seed, case_of_any) == []
 
 

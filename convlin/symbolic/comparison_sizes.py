@@ -65,16 +65,15 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
 
 
 def turning_alone(followed: Followed, most: int) -> list[Point]:
-    """The same of each letter by itself, where there are several: what one asks for may fit where others are large.
+    """The same of each letter by itself, and half of it: what one asks for may fit where others are large.
 
     Behind a stride several sizes come to the same next to a bound; half the size does not.  What is split into pieces
     is whole next to the largest size of which there is one.
     """
     names = [name for name in followed.sample if name != followed.plan.batch_size]
-    if len(names) < 2:
-        return []
     turning = {
-        name: [*_turning_sizes(followed, [name], most // len(names)), *_of_one_piece(followed, name)] for name in names
+        name: [*_turning_sizes(followed, [name], most // max(len(names), 1)), *_of_one_piece(followed, name)]
+        for name in names
     }
     return [
         {**followed.sample, name: size}
