@@ -49,6 +49,7 @@ from convlin.symbolic.questions import asks_for_windows_alone, questions
 from convlin.symbolic.quiet import quiet
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import with_right_forms
+from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Trials, keeps_batch
 from convlin.trace.recording import Finding
 from tests.properties import examples
@@ -1428,3 +1429,30 @@ def test_what_is_only_looked_at_besides_a_range_is_no_limit_that_was_met() -> No
             assert found.text == "H, W any from 8 up"
             assert [*asked.limits.remarks()] == []
     assert answered > 20
+
+
+class AddsPositions(nn.Module):
+    """A module without children: what it calls is no row."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.positions = nn.Parameter(torch.zeros(11, 11))
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.positions
+
+
+def test_of_forms_that_are_wrong_no_size_is_called_stretched_that_no_run_shows_to_be(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    model = nn.Sequential(
+        nn.ConvTranspose2d(4, 4, 2, 2, output_padding=1), nn.Conv2d(4, 4, (4, 1), 3, (2, 0), (2, 1)), AddsPositions()
+    )
+    plan = read_inputs(model, (4, "H", "W"))
+    followed = Passes(model, plan, "eval").at({"H": 16, "W": 16})
+    single = {"H": 1, "W": 1}
+    assert model(torch.zeros(1, 4, 1, 1)).shape == model(torch.zeros(1, 4, 16, 16)).shape
+    assert Stretching(followed, Trials(model, plan, "eval", (True,)))(single)
+    assert not Stretching(followed, Trials(model, plan, "eval", (True,)))({"H": 16, "W": 15})
+    monkeypatch.setattr(Trials, "stretched", lambda self, point: None)  # too large to be run
+    assert not Stretching(followed, Trials(model, plan, "eval", (True,)))(single)

@@ -67,8 +67,8 @@ class Stretching:
         if _stretches(recording) - self._always:
             return fixed or not agreed
         # No row was seen to be stretched: an operation that keeps the shape of what it is given first is none, nor is
-        # one inside a module without children.
-        return (agreed or fixed) and self._stretches_more(point)
+        # one inside a module without children.  Where the forms are others, they may be wrong for another reason.
+        return (agreed or fixed) and self._stretches_more(point, unknown=agreed)
 
     def _is_one_again(self, evaluation: Evaluation) -> bool:
         """Whether a size is 1 that was stretched at the sample, where the pass in letters saw nothing but a 1."""
@@ -107,11 +107,11 @@ class Stretching:
     def _at_sample(self) -> Stretches | None:
         return self._trials.stretched(self._followed.sample)
 
-    def _stretches_more(self, point: Point) -> bool:
-        """Whether more operations stretch a size of 1 at ``point`` than at the sample; also where that is unknown."""
+    def _stretches_more(self, point: Point, *, unknown: bool = True) -> bool:
+        """Whether more operations stretch a size of 1 at ``point`` than at the sample; ``unknown`` if no run tells."""
         there, sample = self._trials.stretched(point), self._at_sample
         if there is None or sample is None or not there.finished:
-            return True
+            return unknown
         return sum(len(axes) for _, axes in there.seen) > sum(len(axes) for _, axes in sample.seen)
 
     @cached_property
