@@ -1456,3 +1456,22 @@ def test_of_forms_that_are_wrong_no_size_is_called_stretched_that_no_run_shows_t
     assert not Stretching(followed, Trials(model, plan, "eval", (True,)))({"H": 16, "W": 15})
     monkeypatch.setattr(Trials, "stretched", lambda self, point: None)  # too large to be run
     assert not Stretching(followed, Trials(model, plan, "eval", (True,)))(single)
+
+
+def test_a_weight_is_a_parameter_in_letters_too() -> None:
+    seen: list[tuple[bool, bool, torch.dtype, tuple[int, ...]]] = []
+    model = nn.Conv2d(3, 4, 3).half()
+    model.register_buffer("table", torch.zeros(4, 3).t())
+
+    def noted(x: Tensor) -> Tensor:
+        held = (model.weight, model.bias, model._buffers["table"])
+        seen[:] = [(isinstance(each, nn.Parameter), each.requires_grad, each.dtype, each.stride()) for each in held]  # type: ignore[union-attr]
+        return x
+
+    real = Does(noted)
+    real.held = model
+    real(torch.zeros(1))
+    expected = [*seen]
+    summarize(real, (3, "H", "W"))
+    assert seen == expected
+    assert expected[0][:2] == (True, True)

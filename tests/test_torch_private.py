@@ -140,10 +140,11 @@ def test_every_name_is_taken_away_in_turn() -> None:
         if isinstance(node, ast.ImportFrom) and node.module and node.module.startswith("torch"):
             named |= {alias.name for alias in node.names}
     private = {name for name in named - own if re.fullmatch(r"_[A-Za-z]\w+", name)}
-    # Modules that the others lie in, attributes of operators and of what fully_shard made, and what torch itself
-    # cannot do without: tests of their own are below.
+    # Modules that the others lie in, attributes of operators, of weights and of what fully_shard made, and what torch
+    # itself cannot do without: tests of their own are below.
     private -= {"_C", "_autograd", "_functorch", "_get_fsdp_state", "_fsdp_param_groups", "_fsdp_param_group"}
     private -= {"_training_state", "_is_compiling_flag", "_schema", *torch_private._GLOBAL_HOOKS}
+    private -= {"_is_param", "_DisableTorchDispatch"}
     taken = {name.rpartition(".")[2] for name in (*REPLACED, *OF_NAMED_SIZES, *NEEDED)}
     assert private - taken == set()
 

@@ -244,12 +244,12 @@ def symbolic_parts(functions: Iterable[str]) -> SymbolicParts:
 def fake_empty(like: Tensor, shape: Sequence[Any]) -> Tensor | None:
     """``like.new_empty(shape)`` of a fake tensor, in half the time: its way through the dispatcher changes nothing.
 
-    None where ``like`` is no fake tensor, or a version lacks the switch.
+    None where ``like`` is no fake tensor.  The modes of torch's own need the same switch.
     """
-    mode, switch = getattr(like, "fake_mode", None), getattr(torch._C, "_DisableTorchDispatch", None)
-    if mode is None or switch is None:
+    mode = getattr(like, "fake_mode", None)
+    if mode is None:
         return None
-    with switch():
+    with torch._C._DisableTorchDispatch():  # type: ignore[attr-defined, unused-ignore]  # torch's stubs leave it out
         sizes_alone = torch.empty(shape, dtype=like.dtype, device="meta")
     fake: Tensor = type(like)(mode, sizes_alone, like.device)
     return fake
