@@ -16,6 +16,7 @@ from torch._subclasses.fake_tensor import FakeTensor
 
 from convlin import InputError, summarize
 from convlin.records import Accepts
+from convlin.symbolic.trials import Trials
 
 
 class Calls(nn.Module):
@@ -853,3 +854,12 @@ def test_branches_that_meet_in_a_single_cell_are_right_there() -> None:
     s = summarize(right, (3, "H", "W"))
     assert s.ok
     assert said(s.accepts, range(1, 70)) == [1]
+
+
+def test_branches_that_meet_only_where_one_is_stretched(monkeypatch: pytest.MonkeyPatch) -> None:
+    wrong = Branches(torch.add, 2, nn.MaxPool2d(2))
+    assert taken(wrong, (3, "H", "W"), range(1, 70)) == [2]  # where a single cell meets four
+    assert not summarize(wrong, (3, "H", "W")).ok
+    # A model that runs is not accused where no run can tell why it does.
+    monkeypatch.setattr(Trials, "stretched", lambda self, point: None)
+    assert summarize(wrong, (3, "H", "W")).ok

@@ -137,11 +137,11 @@ class Confirmed:
         equal = [each for each in equations(self.followed) if not each.declared]
         if not wanted or meets(self.followed, [*wanted, *equal, *filled(self.followed)]):
             return False
-        if any(not self.stretched.may_be(point) for point in self._trials.taken):
+        if any(not self.stretched.is_seen(point) for point in self._trials.taken):
             return False
         tried = [solved(self.followed, each, smallest=1) for each in (wanted, equal, [*wanted, *equal])]
         return not any(
-            point is not None and self._trials.for_real(point) and not self.stretched.may_be(point) for point in tried
+            point is not None and self._trials.for_real(point) and not self.stretched.is_seen(point) for point in tried
         )
 
     @property

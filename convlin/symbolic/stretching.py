@@ -45,6 +45,10 @@ class Stretching:
         """The same, also where something is stretched of which nothing tells whether it has to be."""
         return self(point) or self._stretches_more(point)
 
+    def is_seen(self, point: Point) -> bool:
+        """Whether a run at ``point`` was seen to stretch more than one at the sample; not where none can be made."""
+        return self._stretches_more(point, unknown=False)
+
     def _is_stretched(self, point: Point) -> bool:
         evaluation = self._followed.session.evaluation(point)
         if self._is_one_again(evaluation):
