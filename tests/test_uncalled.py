@@ -92,3 +92,35 @@ def test_layers_that_are_kept_and_not_called_are_not_told() -> None:
     tied.layers = [nn.Linear(4, 2)]
     tied.layers[0].weight = tied.out.weight
     assert not summarize(tied, (8,)).report.remarks
+
+
+class ByName(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second = nn.Linear(10, 20), nn.Linear(30, 5)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.second.forward(self.first.forward(x))
+
+
+class InList(ByName):
+    def __init__(self) -> None:
+        super().__init__()
+        self.layers = [nn.Linear(10, 20), nn.Linear(30, 5)]
+
+    def forward(self, x: Tensor) -> Any:
+        for layer in self.layers:
+            x = layer(x)
+        return x
+
+
+@pytest.mark.parametrize("kind", [ByName, InList])
+def test_what_does_not_fit_a_layer_without_a_row_is_told_at_its_line(kind: type[nn.Module]) -> None:
+    """And not as something that the whole model received."""
+    (problem,) = summarize(kind(), (10,), batch_size=3).problems
+    source, first = inspect.getsourcelines(kind.forward)
+    line = first + next(index for index, text in enumerate(source) if "forward(x" in text or "layer(x" in text)
+    assert problem.message.startswith("F.linear cannot combine 3×20 and 5×30")
+    assert "the input" not in problem.message
+    assert problem.where is not None
+    assert problem.where.line == line

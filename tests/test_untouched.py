@@ -5,6 +5,8 @@ from __future__ import annotations
 import collections
 import copy
 import importlib
+import io
+import pickle
 import random
 import signal
 import threading
@@ -570,3 +572,70 @@ def test_slots_are_put_back_whatever_stands_before_them(kind: type[_Slotted]) ->
     assert not hasattr(model.state, "empty")
     model(torch.zeros(1))
     assert (_COUNT.__get__(model.state), model.state.empty) == (1, True)
+
+
+class Copies(nn.Module):
+    """Keeps, or runs, another form of a layer of its own, as momentum encoders and ensembles do."""
+
+    def __init__(self, made: Callable[[nn.Module], nn.Module], width: int = 48) -> None:
+        super().__init__()
+        self.online, self.made = nn.Sequential(nn.Flatten(), nn.Linear(width, 16)), made
+        self.kept: list[nn.Module] = []
+        self.target: nn.Module | None = None
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.target is None:
+            self.target, unused = self.made(self.online), self.made(self.online)
+            self.kept.append(unused)
+        found: Tensor = self.online(x) + self.target(x)
+        return found
+
+
+def _saved(module: nn.Module) -> nn.Module:
+    file = io.BytesIO()
+    torch.save(module, file)
+    found: nn.Module = torch.load(io.BytesIO(file.getvalue()), weights_only=False)
+    return found
+
+
+def _hooks_of(model: nn.Module) -> int:
+    dicts = ("_forward_hooks", "_forward_pre_hooks", "_forward_hooks_with_kwargs", "_forward_hooks_always_called")
+    return sum(len(getattr(module, name)) for module in model.modules() for name in dicts)
+
+
+@pytest.mark.parametrize("made", [copy.deepcopy, copy.copy, _saved], ids=["deepcopy", "copy", "saved"])
+@pytest.mark.parametrize("given", [(3, 4, 4), torch.zeros(2, 3, 4, 4)], ids=["shape", "tensor"])
+def test_a_layer_that_is_copied_in_forward(made: Callable[[nn.Module], nn.Module], given: Any) -> None:
+    """No hook goes into the copy: it is no part of the model, and outlives the pass."""
+    model = Copies(made)
+    summary = summarize(model, given)
+    assert summary.ok
+    assert (model.target, model.kept) == (None, [])
+    with convlin.watch(model) as watched:
+        model(torch.zeros(2, 3, 4, 4))
+    assert watched.ok
+    assert model.target is not None
+    copies = [model, model.target, *model.kept]
+    assert [_hooks_of(each) for each in copies[:2]] == [0, 0]
+    for each in copies:  # plain PyTorch, long after
+        assert each(torch.zeros(2, 3, 4, 4)).shape == (2, 16)
+        pickle.loads(pickle.dumps(each.online if isinstance(each, Copies) else each))
+    wrong = summarize(Copies(made, 47), given)
+    assert wrong.problems[0].required == 48 or "48 meets 47" in wrong.problems[0].message
+
+
+def test_what_was_saved_in_forward_is_read_without_convlin(tmp_path: Path) -> None:
+    class Saves(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            torch.save(self.fc, tmp_path / "fc.pt")
+            found: Tensor = self.fc(x)
+            return found
+
+    assert summarize(Saves(), (4,)).ok
+    loads = f"import sys, torch; fc = torch.load({str(tmp_path / 'fc.pt')!r}, weights_only=False)"
+    said = python(f"{loads}; print(fc(torch.zeros(1, 4)).shape); print('convlin' in sys.modules)").stdout
+    assert said == "torch.Size([1, 2])\nFalse\n"

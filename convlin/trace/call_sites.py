@@ -11,7 +11,7 @@ from pathlib import Path
 from types import FrameType, TracebackType
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from convlin._util.packages import CONVLIN, PYTHON, folder, is_installed
 from convlin._util.tracebacks import steps_of
@@ -69,6 +69,20 @@ class Frames:
                 return None
             frame = frame.f_back
         return None
+
+
+def around_hidden_layer(frame: FrameType | None, module: nn.Module) -> FrameType | None:
+    """The frame that called the layer of torch's which code of torch's runs for; None where that is ``module`` itself.
+
+    Nobody put a hook on a layer in a plain list, on a copy, or looks where ``forward`` is called by its name.
+    """
+    hidden: nn.Module | None = None
+    while frame is not None and frame.f_code.co_filename.startswith((TORCH, CONVLIN)):
+        called_for = frame.f_locals.get("self")
+        if hidden is None and isinstance(called_for, nn.Module):
+            hidden = called_for
+        frame = frame.f_back
+    return None if hidden is None or hidden is module else frame
 
 
 def user_frame() -> FrameType | None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import Tensor, nn
@@ -33,16 +33,25 @@ class QuickHooks:
     """The hooks of one quick pass.
 
     ``paths`` names the modules by identity; ``mode`` is the function mode of the pass, if it has one;
-    ``otherwise`` is what the tracer does after a call.
+    ``otherwise`` is what the tracer does after a call, and ``hooks`` puts them on.
     """
 
-    def __init__(self, state: State, paths: Mapping[int, str], mode: TorchFunctionMode | None, otherwise: Hook) -> None:
+    def __init__(
+        self,
+        state: State,
+        paths: Mapping[int, str],
+        mode: TorchFunctionMode | None,
+        otherwise: Callable[..., Any],
+        hooks: Hooks,
+    ) -> None:
         # A hook on all modules would run while the mode is off.
         self._mode = None if has_global_hooks() else mode
+        self._hooks = hooks
         self._alone, self._leaf, self._other = self._make(state, paths, otherwise)
 
-    def put(self, hooks: Hooks, module: nn.Module) -> None:
+    def put(self, module: nn.Module) -> None:
         """Put on ``module`` what it needs."""
+        hooks = self._hooks
         is_leaf_of_torch = is_plain_leaf(module)
         if is_leaf_of_torch and (self._mode is None or not runs_alone(module, module.training, in_place=True)):
             hooks.after(module, self._leaf)
@@ -52,7 +61,7 @@ class QuickHooks:
         hooks.after(module, after, always=True)
 
     def _make(
-        self, state: State, paths: Mapping[int, str], otherwise: Hook
+        self, state: State, paths: Mapping[int, str], otherwise: Callable[..., Any]
     ) -> tuple[tuple[Hook, Hook], Hook, tuple[Hook, Hook]]:
         """The hooks around a layer that runs alone, behind another leaf, and around any other module."""
         # Names of an enclosing function are the quickest to look up.
@@ -79,7 +88,10 @@ class QuickHooks:
             return found
 
         def record(module: nn.Module, given: Tensor, output: Tensor, start: int | None, depth_of_call: int) -> None:
-            what, path, index = known(type(module)), paths[id(module)], len(calls)
+            path = paths.get(id(module))
+            if path is None:  # a copy that forward made, and that has its hooks in common with a module
+                return
+            what, index = known(type(module)), len(calls)
             inputs, inner = described(given), 0 if start is None else index - start
             params, trainable = owned.get(id(module)) or counts(module)
             outputs = described(output)
@@ -141,9 +153,10 @@ class QuickHooks:
                 return record(module, args[0], output, None, 5)
 
         def before(module: nn.Module, args: tuple[Any, ...]) -> None:
-            if this_thread() == thread:
+            path = paths.get(id(module))
+            if this_thread() == thread and path is not None:
                 settle()
-                frame = Frame(module, paths[id(module)], len(calls), is_leaf(module))
+                frame = Frame(module, path, len(calls), is_leaf(module))
                 frame.handled = handled()[1]
                 stack.append(frame)
 
@@ -156,7 +169,8 @@ class QuickHooks:
             with without_modes():
                 return record(module, args[0], output, frame.start if frame is not None else None, 4)
 
-        return (before_alone, after_alone), after_leaf, (before, after)
+        hook = self._hooks.hook
+        return (hook(before_alone), hook(after_alone)), hook(after_leaf), (hook(before), hook(after))
 
 
 def is_plain_leaf(module: nn.Module) -> bool:

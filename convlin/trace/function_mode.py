@@ -24,7 +24,7 @@ from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
 from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind, TensorInfo
 from convlin.tensors import device_name, dtype_name, info, sizes, tensors_in
-from convlin.trace.call_sites import LIBRARY, Frames, interrupts, line_of
+from convlin.trace.call_sites import LIBRARY, Frames, around_hidden_layer, interrupts, line_of
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
 from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, order_made
 from convlin.trace.shapeless_choices import decides_no_shape
@@ -84,7 +84,7 @@ class Between(TorchFunctionMode):
             except Exception as error:
                 if interrupts(error, flat_tensors(args, kwargs)):
                     raise
-                return self._failed_in_layer(func, args, kwargs, error)
+                return self._failed_in_layer(func, args, kwargs, error, frame)
             if state.read is not sizes and not flat_tensors(args, kwargs):
                 self._note_factory(result)
             return self._flattened(args, result) if self._state.suspects.folds else result
@@ -115,7 +115,9 @@ class Between(TorchFunctionMode):
 
     # Inside a layer of PyTorch's own
 
-    def _failed_in_layer(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception) -> Any:
+    def _failed_in_layer(
+        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception, frame: FrameType
+    ) -> Any:
         """A function that a layer of PyTorch's own called has raised.
 
         A layer with PyTorch's own ``forward`` was examined before; one whose class overrides it can
@@ -132,6 +134,12 @@ class Between(TorchFunctionMode):
             and Refusal(layer.path) not in state.suspects.caught
         ):
             recovery = recover(func, args, kwargs, layer.module)
+            caller = around_hidden_layer(frame, layer.module) if recovery is not None else None
+            if recovery is not None and caller is not None:
+                tensors = flat_tensors(args, kwargs)
+                before = tuple(state.read(tensor) for tensor in tensors)
+                self._row(func, args, kwargs, caller, tensors, before, [recovery.result], recovery.misfits, None)
+                return recovery.result
             if recovery is not None:
                 layer.findings.extend(recovery.misfits)
                 return recovery.result

@@ -3,25 +3,47 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
+from contextlib import nullcontext
+from functools import partial
 from typing import Any
 
 from torch import nn
 from torch.utils.hooks import RemovableHandle
 
-Hook = Callable[..., Any]
+
+class Hook(partial[Any]):
+    """A function that is a hook while a pass runs.
+
+    A copy that ``forward`` makes of a module, or a file that it saves one in, would take the function along, which may
+    not be pickled and knows nothing of the copy: they get one that does nothing, and can be read without convlin.
+    """
+
+    was_copied = False
+
+    def __reduce_ex__(self, protocol: object) -> tuple[Callable[..., Any], tuple[Any, ...]]:
+        self.was_copied = True
+        return getattr, (nullcontext(), "__exit__")  # takes whatever it is given, and returns None
 
 
 class Hooks:
     """What ``register_forward_hook`` does, without a handle for each module: those cost more than the calls.
 
-    The key is one that ``RemovableHandle`` gives out, so it meets no other hook's.
+    The key is one that ``RemovableHandle`` gives out, below zero: it meets no other hook's, nor any that is registered
+    in another process on a module that was saved meanwhile.
     """
 
     def __init__(self) -> None:
-        self._key: int = RemovableHandle(OrderedDict()).id
+        self._key: int = -1 - RemovableHandle(OrderedDict()).id
+        self._made: list[Hook] = []
         self._before: list[nn.Module] = []
         self._after: list[nn.Module] = []
+
+    def hook(self, function: Callable[..., Any]) -> Hook:
+        """``function`` as one that can be put on modules; it may be called for a module that nobody put it on."""
+        made = Hook(function)
+        self._made.append(made)
+        return made
 
     def before(self, module: nn.Module, hook: Hook, *, with_kwargs: bool = True) -> None:
         """``hook(module, args, kwargs)`` before the module's ``forward``, behind the hooks that are there.
@@ -41,12 +63,17 @@ class Hooks:
         if always:
             module._forward_hooks_always_called[self._key] = True
 
-    def remove(self) -> None:
-        """Take all of them off again."""
-        for module in self._before:
+    @property
+    def were_copied(self) -> bool:
+        """Whether a module was copied, or saved, that had one of them."""
+        return any(made.was_copied for made in self._made)
+
+    def remove(self, copies: Iterable[nn.Module] = ()) -> None:
+        """Take all of them off again, and what ``copies`` have in their place."""
+        for module in (*self._before, *copies):
             module._forward_pre_hooks.pop(self._key, None)
             module._forward_pre_hooks_with_kwargs.pop(self._key, None)
-        for module in self._after:
+        for module in (*self._after, *copies):
             module._forward_hooks.pop(self._key, None)
             module._forward_hooks_with_kwargs.pop(self._key, None)
             module._forward_hooks_always_called.pop(self._key, None)

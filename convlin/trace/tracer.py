@@ -79,7 +79,8 @@ class Tracer:
             self._stop(error)
             raise
         finally:
-            self._hooks.remove()
+            # A copy that forward made and kept goes on living in the model where the pass is the user's own.
+            self._hooks.remove(modules_of(self._nodes[0].module) if self._hooks.were_copied else ())
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """What goes into the model; ``dummies``, by place, are the tensors that convlin made."""
@@ -92,14 +93,14 @@ class Tracer:
     def _attach(self, mode: Between | None) -> None:
         inside_script: set[int] = set()
         state = self._state
-        before, after = self._before, self._after  # one bound method for all of them
+        before, after = self._hooks.hook(self._before), self._hooks.hook(self._after)  # one for all of them
         looks_before = state.careful or state.flops is not None
         if state.careful:
             self._lazy = frozenset(map(id, holding_lazy([node.module for node in self._nodes])))
         quick: QuickHooks | None = None
         if not looks_before and state.read is sizes:
             # On the meta device the mode answers for what the layers call.
-            quick = QuickHooks(state, self._paths, None if state.on_meta else mode, after)
+            quick = QuickHooks(state, self._paths, None if state.on_meta else mode, self._after, self._hooks)
         for path, module, _ in self._nodes:
             if id(module) in inside_script:
                 continue
@@ -108,7 +109,7 @@ class Tracer:
                 # Its children run inside TorchScript, where no Python hook is called.
                 inside_script.update(id(inner) for inner in modules_of(module) if inner is not module)
             if quick is not None:
-                quick.put(self._hooks, module)
+                quick.put(module)
                 continue
             if looks_before or not is_plain_leaf(module):
                 self._hooks.before(module, before)
@@ -117,7 +118,7 @@ class Tracer:
     # Before a module runs
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread or id(module) not in self._paths:  # a copy that forward made
             return None
         state = self._state
         with no_function_modes():
@@ -224,7 +225,7 @@ class Tracer:
     # After it ran
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        if threading.get_ident() != self._thread:
+        if threading.get_ident() != self._thread or id(module) not in self._paths:
             return None
         if output is None and self._state.has_raised(module):
             return None
