@@ -213,6 +213,7 @@ def _observed(
         if error is None and not recording.findings:
             return Outcome(report)
         # Words for what is wrong: not loaded for a model that is right.
+        from convlin.diagnosis.batch_in_features import with_batch_in_features
         from convlin.diagnosis.one_producer import with_one_producer
         from convlin.diagnosis.problems import diagnose
         from convlin.diagnosis.several_sizes import without_numbers
@@ -223,6 +224,7 @@ def _observed(
 
             recording = with_proposals_run(recording, root, mode, retry)
             recording = with_lines_outside(report, recording, root, mode, retry)
+        recording = with_batch_in_features(recording, root, mode, retry)
         recording = with_one_producer(recording, root, mode, retry)
         report = replace(report, required_in_features=dict(recording.required))
         problems = diagnose(report, recording, root, plan, mode, hints)

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import summarize
+from convlin import summarize, watch
 from convlin.records import Evidence
 from convlin.source import apply
 from tests.source_programs import load_file
@@ -359,3 +360,107 @@ def test_a_view_behind_a_product_along_a_map_is_named_that_makes_rows_of_it(by_e
     assert model(torch.zeros(2, 3, 32, 32)).shape == (192, 11)
     (remark,) = summarize(model, (3, 32, 32), batch_size=2).report.remarks
     assert "makes 192×7 of 2×3×32×7: the batch went from 2 to 192" in remark
+
+
+class Taken(nn.Module):
+    """What ``made`` makes of the output of a layer, and a Linear behind it."""
+
+    def __init__(self, layer: nn.Module, made: Callable[[Any], Tensor], fc: nn.Linear) -> None:
+        super().__init__()
+        self.layer, self.made, self.fc = layer, made, fc
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.fc(self.made(self.layer(x)))
+        return found
+
+
+class Stacked(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleList([nn.Linear(10, 4) for _ in range(3)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return torch.stack([head(x) for head in self.heads])
+
+
+def _conv() -> nn.Module:
+    return nn.Conv2d(3, 8, 3)
+
+
+_Of = Callable[[Any], Tensor]
+
+#: A layer, its input, what is made of its output with the batch among the features, and what was meant.
+FOLLOWS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...], _Of, _Of]] = {
+    "stack": (Stacked, (10,), lambda y: y.flatten(1), lambda y: y.transpose(0, 1).flatten(1)),
+    "h_n": (
+        lambda: nn.LSTM(5, 8, 2, batch_first=True), (10, 5),
+        lambda y: y[1][0].flatten(1), lambda y: y[1][0].transpose(0, 1).flatten(1),
+    ),
+    "h_n, by view": (
+        lambda: nn.GRU(5, 8, bidirectional=True, batch_first=True), (10, 5),
+        lambda y: y[1].view(2, -1), lambda y: y[1].transpose(0, 1).flatten(1),
+    ),
+    "channels in front": (
+        _conv, (3, 8, 8), lambda y: y.transpose(0, 1).flatten(1), lambda y: y.flatten(1)
+    ),
+    "channels in front, by permute": (
+        _conv, (3, 8, 8), lambda y: y.permute(1, 0, 2, 3).reshape(8, -1), lambda y: y.flatten(1)
+    ),
+    "transposed": (lambda: nn.Linear(10, 16), (10,), lambda y: F.relu(y).T, lambda y: F.relu(y)),
+    "all in one": (_conv, (3, 8, 8), lambda y: y.flatten().unsqueeze(0), lambda y: y.flatten(1)),
+    "an axis in front": (_conv, (3, 8, 8), lambda y: y[None].flatten(1), lambda y: y.flatten(1)),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("name", FOLLOWS)
+def test_a_number_that_follows_the_batch_is_no_number_of_the_layer(name: str, batch: int) -> None:
+    make, shape, wrong, meant = FOLLOWS[name]
+    numbers = []
+    for rows in (batch, batch + 1):
+        lazy = Taken(make(), wrong, nn.LazyLinear(2))
+        lazy(torch.zeros(rows, *shape))
+        numbers.append(lazy.fc.in_features)
+    assert numbers[0] != numbers[1]  # says PyTorch
+    right = Taken(make(), meant, nn.LazyLinear(2))
+    right(torch.zeros(batch, *shape))
+    one_sample = right.fc.in_features
+    fc = nn.Linear(one_sample if one_sample != numbers[0] else 77, 2)
+    summary = summarize(Taken(make(), wrong, fc), shape, batch_size=batch)
+    (problem,) = summary.problems
+    assert (problem.kind, problem.path, problem.edits, problem.changes) == ("batch", "fc", (), {})
+    assert "fc" not in summary.required_in_features
+    assert f"receives {numbers[0]} feature" in problem.message
+    assert problem.required == one_sample
+    assert problem.fix is None
+    # And what was meant is an ordinary wrong number.
+    (ordinary,) = summarize(Taken(make(), meant, nn.Linear(77, 2)), shape, batch_size=batch).problems
+    assert (ordinary.kind, ordinary.required) == ("in_features", one_sample)
+
+
+def test_a_given_tensor_is_asked_with_another_batch_as_well() -> None:
+    model = Taken(nn.LSTM(5, 8, 2, batch_first=True), lambda y: y[1][0].flatten(1), nn.Linear(16, 2))
+    (problem,) = summarize(model, torch.zeros(8, 10, 5)).problems
+    assert "receives 64 features with a batch of 8, and 16 with one of 2" in " ".join(problem.message.split())
+    with pytest.raises(RuntimeError), watch(model) as watched:
+        model(torch.zeros(8, 10, 5))
+    assert watched.problems[0].kind == "batch"
+
+
+def test_channels_that_are_the_batch() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 8, 3), Turned(), nn.Conv2d(8, 4, 3))
+    (problem,) = [each for each in summarize(model, (3, 9, 9), batch_size=5).problems if each.path == "2"]
+    assert problem.kind == "batch"
+    assert "receives 5 channels with a batch of 5, and 2 with one of 2" in " ".join(problem.message.split())
+
+
+class Turned(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.transpose(0, 1)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+def test_ravel_is_a_flatten_of_everything(batch: int) -> None:
+    for flat in (Tensor.ravel, torch.ravel):
+        (problem,) = summarize(Taken(_conv(), flat, nn.Linear(288, 5)), (3, 8, 8), batch_size=batch).problems
+        assert (problem.kind, problem.required) == ("batch", 288)

@@ -14,6 +14,7 @@ from convlin.diagnosis.messages.tools import (
     equation,
     maker_of,
     name_of,
+    plural,
     product_of,
     times,
     who,
@@ -310,7 +311,33 @@ def _batch_of_one(finding: Finding, report: Report) -> Said:
     )
 
 
+def _among_features(finding: Finding, report: Report) -> Said:
+    detail = finding.misfit.detail
+    (batch, another), (number, there) = detail["batches"], detail["numbers"]
+    noun = "channel" if detail["of"] in ("in_channels", "num_features", "num_channels") else "feature"
+    message = (
+        f"{name_of(finding)} receives {plural(number, noun)} with a batch of {batch}, and {there} with one of {another}"
+    )
+    call = report.calls[detail["call"]] if "call" in detail else None
+    if call is None or call.output_shape is None or call.input_shape is None:
+        return Said(f"{message}\nthe batch is among them: it has to stay in front", forward=True)
+    made = f"{call.type if call.is_function else call.path or call.type}{at(call.where)} makes "
+    message += f"\n{made}{times(call.output_shape)} of {times(call.input_shape)}"
+    axis, one_sample = detail["axis"], finding.misfit.required
+    if axis is None:
+        return Said(f"{message}: the batch is among the {noun}s", forward=True)
+    message += f", whose axis {axis} is the batch: it goes into the {noun}s"
+    if one_sample is not None and axis:
+        sizes = [size for place, size in enumerate(call.input_shape) if place != axis]
+        product = equation(spell_product(sizes), spell(one_sample))
+        message += f"\nwith the batch in front, .transpose(0, {axis}), one sample has {product}"
+    elif one_sample is not None:
+        message += f"\none sample has {product_of(call.input_shape)} features"
+    return Said(message, forward=True)
+
+
 WORDS: Mapping[tuple[str, str], Words] = {
+    ("batch", "among_features"): _among_features,
     ("structure", "flatten"): _flatten,
     ("structure", "tuple"): _tuple,
     ("structure", "module"): _module,

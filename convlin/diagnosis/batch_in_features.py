@@ -1,0 +1,177 @@
+"""A number that follows the batch: whatever a layer is made with is wrong at another batch size.
+
+An axis was moved in front of the batch (``torch.stack`` without ``dim=1``, the ``h_n`` of a recurrent layer), and what
+comes behind takes the batch for features.  No shape tells the batch from another size; a run with another batch does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from math import prod
+
+import torch
+from torch import Tensor, nn
+
+from convlin.diagnosis.evidence import run_changed
+from convlin.diagnosis.retries import MOST_PASSES, Retry
+from convlin.diagnosis.silent_mistakes import suspects
+from convlin.inputs import Dummy, Plan
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
+from convlin.records import Call, Shape, Source, SourceKind, past_joins
+from convlin.tensors import tensors_in
+from convlin.trace.recording import Finding, Recording, Suspects
+
+#: What layers declare of the size that reaches them, and the axis that it is along.
+_AXES = {
+    "in_features": -1, "input_size": -1, "embed_dim": -1, "in_channels": 1, "num_features": 1, "num_channels": 1,
+}  # fmt: skip
+#: Functions that may set the batch elsewhere than in front.
+_MOVES = (Family.REARRANGE, Family.JOIN, Family.PART, Family.INDEX, Family.PRODUCT, Family.OTHER)
+
+
+def with_batch_in_features(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+    """The recording with each number that follows the batch told as a batch that is lost, where a run shows that."""
+    asked = [finding for finding in recording.findings if _may_follow(recording, finding)]
+    plan = _with_another_batch(retry.plan) if asked else None
+    other = _shown(model, plan, mode, retry) if plan is not None else None
+    if other is None:
+        return recording
+    told, required = [], dict(recording.required)
+    for finding in recording.findings:
+        there = _number_there(recording, other, finding) if finding in asked else finding.misfit.required
+        if there is not None and there != finding.misfit.required:
+            required.pop(finding.path, None)
+            finding = _of_the_batch(recording, other, finding, there)
+        told.append(finding)
+    return replace(recording, findings=told, required=required)
+
+
+def _may_follow(recording: Recording, finding: Finding) -> bool:
+    """Whether something on the way may have set the batch elsewhere; a run tells, and is to be spared where it can."""
+    misfit = finding.misfit
+    if misfit.kind not in _AXES or not misfit.changes or finding.function or not isinstance(misfit.required, int):
+        return False
+    batch = recording.inputs[0].shape[:1] if recording.inputs else ()
+    return any(_may_move(recording, index, batch) for index in _on_the_way(recording, finding.source))
+
+
+def _may_move(recording: Recording, index: int, batch: Shape) -> bool:
+    call, module = recording.calls[index], recording.modules[index]
+    if any(info.shape[:1] != batch for info in (*call.inputs, *call.outputs)) or isinstance(module, nn.RNNBase):
+        return True
+    if batch != (1,) or not call.is_function:  # sizes of 1 look alike, wherever they are
+        return False
+    is_from_one_on = 1 in (call.settings.get("1"), call.settings.get("start_dim")) and call.type.endswith("flatten")
+    return OPS.called(call.type).family in _MOVES and not is_from_one_on
+
+
+def _on_the_way(recording: Recording, source: Source) -> Iterator[int]:
+    """The calls that what comes from ``source`` went through, each once."""
+    waiting, seen = [source], set[Source]()
+    while waiting:
+        source = waiting.pop()
+        if source in seen:
+            continue
+        seen.add(source)
+        if source.kind is SourceKind.JOIN:
+            waiting += recording.joins[source.number].sources
+        elif source.kind is SourceKind.CALL:
+            yield source.number
+            waiting += recording.calls[source.number].sources
+
+
+def _with_another_batch(plan: Plan) -> Plan | None:
+    """The same plan with two samples, or three in place of two; None where no axis is known to be the batch.
+
+    Of given tensors it is the first one, where all have as many and one of them is more than a table.
+    """
+    tensors = [value for value in (*plan.args, *plan.kwargs.values()) if isinstance(value, Tensor)]
+    others = [value for value in (*plan.args, *plan.kwargs.values()) if not isinstance(value, Tensor | Dummy)]
+    if isinstance(plan.batch_size, str) or any(True for _ in tensors_in(others)):
+        return None
+    rows = {tensor.shape[0] if tensor.dim() and not tensor.is_nested else 0 for tensor in tensors}
+    rows |= {plan.batch_size} if plan.adds_batch else set()
+    if len(rows) != 1 or 0 in rows or not (plan.adds_batch or any(tensor.dim() > 2 for tensor in tensors)):
+        return None
+    (count,) = rows
+
+    def change(value: object) -> object:
+        if not isinstance(value, Tensor):
+            return value
+        return value[:2] if count > 2 else torch.cat([value, value[:1]])
+
+    return plan.with_each(change)._replace(batch_size=3 if count == 2 else 2)
+
+
+def _shown(model: nn.Module, plan: Plan, mode: str, retry: Retry) -> Recording | None:
+    """What a pass with another batch shows, with what raises nothing and is a mistake there."""
+    known = Suspects(caught=retry.suspects.caught)
+    for _ in range(MOST_PASSES):
+        shown = run_changed(model, plan, mode, {}, gradients=retry.gradients, careful=True, known=known)
+        if shown is None:
+            return None
+        more = suspects(shown, batch_added=plan.adds_batch) | known
+        if more == known:
+            return shown
+        known = more
+    return None
+
+
+def _number_there(recording: Recording, other: Recording, finding: Finding) -> int | None:
+    """What reaches the layer in the other pass, in its call of the same number; None where it is not called there."""
+    before = sum(call.path == finding.path for call in recording.calls[: finding.call] if not call.is_function)
+    calls = [call for call in other.calls if call.path == finding.path and not call.is_function]
+    if len(calls) <= before or not calls[before].inputs or not finding.inputs:
+        return None
+    axis, shape, there = _AXES[finding.misfit.kind], finding.inputs[0].shape, calls[before].inputs[0].shape
+    if len(shape) != len(there) or not -len(shape) <= axis < len(shape):
+        return None
+    found = there[axis] if shape[axis] == finding.misfit.required else prod(there[1:])  # behind a flatten to be written
+    return found if isinstance(found, int) else None
+
+
+def _of_the_batch(recording: Recording, other: Recording, finding: Finding, there: int) -> Finding:
+    misfit = finding.misfit
+    batches = recording.inputs[0].shape[0], other.inputs[0].shape[0]
+    detail: dict[str, object] = {"batches": batches, "numbers": (misfit.required, there)}
+    index = _where_it_went(recording, other, finding, _AXES[misfit.kind])
+    one_sample = None
+    if index is not None:
+        given, elsewhere = recording.calls[index].inputs[0].shape, other.calls[index].inputs[0].shape
+        axes = [axis for axis, sizes in enumerate(zip(given, elsewhere, strict=True)) if sizes == batches]
+        detail |= {"call": index, "axis": axes[0] if axes else None}
+        one_sample = prod(given) // batches[0] if axes and misfit.kind == "in_features" else None
+    return finding._replace(
+        misfit=misfit._replace(
+            kind="batch", required=one_sample, note="among_features", changes={}, detail={**detail, "of": misfit.kind}
+        )
+    )
+
+
+def _where_it_went(recording: Recording, other: Recording, finding: Finding, axis: int) -> int | None:
+    """The call that has the batch along another axis than what it was given; None where the passes differ more."""
+    source = finding.source
+    while True:
+        source = past_joins(source, recording.joins)
+        if source.kind is not SourceKind.CALL or source.number >= len(other.calls):
+            return None
+        call, there = recording.calls[source.number], other.calls[source.number]
+        if (call.path, call.type) != (there.path, there.type) or not call.inputs or not there.inputs:
+            return None
+        following = [place for place in range(len(call.inputs)) if _differs(call, there, place, axis)]
+        if not following:
+            same_rank = len(call.inputs[0].shape) == len(there.inputs[0].shape)
+            return source.number if same_rank else None
+        if len(call.sources) <= following[0]:
+            return None
+        source = call.sources[following[0]]
+
+
+def _differs(call: Call, there: Call, place: int, axis: int) -> bool:
+    one = call.inputs[place].shape
+    other = there.inputs[place].shape if place < len(there.inputs) else ()
+    if not -len(one) <= axis < len(one) or len(one) != len(other):
+        return one != other
+    return one[axis] != other[axis]
