@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlin import summarize
 from convlin.records import Evidence, Problem
@@ -258,3 +258,34 @@ def test_a_layer_norm_over_the_length_leaves_it_last() -> None:
     assert problem.fix.endswith("self.rnn(self.norm(self.conv(x)).permute(2, 0, 1))[0]")
     net = Normed()
     assert net.rnn(net.norm(net.conv(torch.zeros(2, 3, 10))).permute(2, 0, 1))[0].shape == (10, 2, 4)
+
+
+class Normed(nn.Module):
+    """A layer norm over the channels, as ConvNeXt's, which a convolution leaves in front of the cells."""
+
+    def __init__(self, layer: nn.Module, width: int) -> None:
+        super().__init__()
+        self.layer, self.norm = layer, nn.LayerNorm(width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.layer(x)
+        return self.norm(x)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [(nn.Conv1d(3, 8, 3), (3, 20)), (nn.Conv2d(3, 8, 3), (3, 9, 9)), (nn.Conv3d(3, 8, 1), (3, 4, 5, 6))],
+)
+def test_a_layer_norm_over_the_channels_of_a_map(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    """The number of the channels is no wrong width: another order of the axes was meant, there and back."""
+    model = Normed(layer, 8)
+    (problem,) = summarize(model, shape).problems
+    assert (problem.kind, problem.changes) == ("normalized_shape", {})
+    assert "dimension 1 has the 8 channels" in problem.message
+    assert problem.fix is not None
+    made = eval(
+        problem.fix.removeprefix("return "), {"self": model, "x": layer(torch.zeros(2, *shape))}
+    )  # as it is to be
+    assert made.shape == layer(torch.zeros(2, *shape)).shape
+    (other,) = summarize(Normed(layer, 9), shape).problems  # which are no channels
+    assert other.changes == {"normalized_shape": str(layer(torch.zeros(2, *shape)).shape[-1])}

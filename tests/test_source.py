@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import os
+import re
 import shutil
 import sys
 import textwrap
@@ -19,6 +20,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from torch import nn
 
+from convlin import summarize
 from convlin.records import Edit, Location
 from convlin.source import Site, apply, locate, unified_diff
 from convlin.source.find import Finder
@@ -1356,3 +1358,76 @@ def test_models_that_others_wrote(name: str) -> None:
         if isinstance(module, nn.Linear | nn.Conv2d) and site.certain:
             assert site.callee.rpartition(".")[2] == type(module).__name__
     assert found > (0.25 if name == "unet" else 0.6) * count
+
+
+#: A constructor, an input, and whether a line outside of the call may be named for the number of the layer.
+BUILDERS = {
+    "a loop that forgets the last size": (
+        """
+        layers, width = [], 10
+        for size in (32, 64):
+            layers.append(nn.Linear(width, size))
+        self.net = nn.Sequential(*layers)
+        """,
+        (10,), False,
+    ),
+    "the same, with each layer wrong": (
+        """
+        layers, width = [], 11
+        for size in (32, 64):
+            layers.append(nn.Linear(width, size))
+        self.net = nn.Sequential(*layers)
+        """,
+        (10,), False,
+    ),
+    "a stage that remembers too late": (
+        """
+        self.width = 8
+        self.net = nn.Sequential(nn.Conv2d(3, 8, 3), self.stage(8), self.stage(16))
+        """,
+        (3, 16, 16), False,
+    ),
+    "a function that is given the number": (
+        """
+        self.net = nn.Sequential(double(3, 16), double(16, 32), double(24, 64))
+        """,
+        (3, 16, 16), True,
+    ),
+}  # fmt: skip
+
+BUILDERS_HEAD = """
+def double(given, made):
+    return nn.Sequential(nn.Conv2d(given, given, 3, padding=1, groups=given), nn.Conv2d(given, made, 1))
+"""
+
+BUILDERS_TAIL = """
+    def stage(self, size):
+        first = nn.Conv2d(self.width, size, 1)
+        second = nn.Conv2d(self.width, size, 1)
+        self.width = size
+        return nn.Sequential(first, second)
+
+    def forward(self, x):
+        return self.net(x)
+"""
+
+
+@pytest.mark.parametrize("name", BUILDERS)
+def test_a_number_is_said_to_be_given_where_no_other_layer_takes_it(
+    name: str, program: Program, tmp_path: Path
+) -> None:
+    body, shape, is_given = BUILDERS[name]
+    constructor = textwrap.indent(textwrap.dedent(body), " " * 8)
+    text = f"{BUILDERS_HEAD}\nclass Net(nn.Module):\n    def __init__(self):\n        super().__init__(){constructor}"
+    problems = summarize(program(text + BUILDERS_TAIL).Net(), shape).problems
+    assert problems
+    said = [re.search(r"\(given at (.*):(\d+)\)", problem.fix or "") for problem in problems]
+    assert all(map(bool, said)) if is_given else not any(said)
+    for problem, found in zip(problems, said, strict=True):
+        if found is None:
+            continue
+        path = next(tmp_path.glob("*.py"))
+        lines = path.read_text().splitlines()
+        lines[int(found[2]) - 1] = lines[int(found[2]) - 1].replace(str(problem.declared), str(problem.required))
+        mended = load(tmp_path, "\n".join(lines) + "\n").Net()
+        assert mended(torch.zeros(1, *shape)).shape[0] == 1

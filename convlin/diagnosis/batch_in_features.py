@@ -6,7 +6,6 @@ comes behind takes the batch for features.  No shape tells the batch from anothe
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
 from math import prod
 
@@ -19,7 +18,7 @@ from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Dummy, Plan
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
-from convlin.records import Call, Shape, Source, SourceKind, past_joins
+from convlin.records import Call, Shape, SourceKind, past_joins
 from convlin.tensors import tensors_in
 from convlin.trace.recording import Finding, Recording, Suspects
 
@@ -54,7 +53,7 @@ def _may_follow(recording: Recording, finding: Finding) -> bool:
     if misfit.kind not in _AXES or not misfit.changes or finding.function or not isinstance(misfit.required, int):
         return False
     batch = recording.inputs[0].shape[:1] if recording.inputs else ()
-    return any(_may_move(recording, index, batch) for index in _on_the_way(recording, finding.source))
+    return any(_may_move(recording, index, batch) for index in recording.on_the_way(finding.source))
 
 
 def _may_move(recording: Recording, index: int, batch: Shape) -> bool:
@@ -65,21 +64,6 @@ def _may_move(recording: Recording, index: int, batch: Shape) -> bool:
         return False
     is_from_one_on = 1 in (call.settings.get("1"), call.settings.get("start_dim")) and call.type.endswith("flatten")
     return OPS.called(call.type).family in _MOVES and not is_from_one_on
-
-
-def _on_the_way(recording: Recording, source: Source) -> Iterator[int]:
-    """The calls that what comes from ``source`` went through, each once."""
-    waiting, seen = [source], set[Source]()
-    while waiting:
-        source = waiting.pop()
-        if source in seen:
-            continue
-        seen.add(source)
-        if source.kind is SourceKind.JOIN:
-            waiting += recording.joins[source.number].sources
-        elif source.kind is SourceKind.CALL:
-            yield source.number
-            waiting += recording.calls[source.number].sources
 
 
 def _with_another_batch(plan: Plan) -> Plan | None:

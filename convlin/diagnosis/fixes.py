@@ -183,7 +183,12 @@ class Lines:
         changes = self._wanted.get(finding.path, {}) | own
         if site.makes_others(changes) and not self._all_want(site, finding.path, changes):
             origin = self._origin(site, changes)
-            told = f"{said.advice} (given at {origin.text})" if origin is not None else said.advice
+            if origin is None:
+                told = said.advice
+            elif self._serves_others(origin, finding, changes):
+                told = f"{said.advice}, but {unfixed}" if unfixed else said.advice
+            else:
+                told = f"{said.advice} (given at {origin.text})"
         else:
             told = site.rewrite(changes, self._beside(site, changes, finding.path)) or said.advice
             return Correction(site.line(changes), told, edits, unfixed)
@@ -257,6 +262,21 @@ class Lines:
     def _origin(self, site: Site, changes: Mapping[str, Any]) -> Location | None:
         """Where the number is written, if it is given to the code that makes the layer."""
         return next((each.origin for each in site.arguments if each.name in changes and each.origin), None)
+
+    def _serves_others(self, origin: Location, finding: Finding, changes: Mapping[str, str]) -> bool:
+        """Whether another layer takes the very number from the same line, and not the one that it is to become."""
+        number = finding.misfit.declared
+        for path, module, _ in walk(self._model):
+            site = None if path == finding.path or module._modules else self._site(path)
+            given = site.arguments if site is not None else ()
+            taken = [
+                each.name
+                for each in given
+                if each.origin == origin and getattr(module, each.name or "", None) == number
+            ]
+            if taken and not {self._wanted.get(path, {}).get(name or "") for name in taken} & set(changes.values()):
+                return True
+        return False
 
     def _all_want(self, site: Site, path: str, changes: Mapping[str, str]) -> bool:
         """Whether every layer that the call makes needs the same changes."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from math import prod
 
 from convlin.records import Call, Shape, Source, SourceKind
-from convlin.trace.recording import Recording, is_feature_map
+from convlin.trace.recording import Failure, Recording, is_feature_map
 
 
 def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
@@ -20,6 +20,23 @@ def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_remarks(recording, batch, rows)))
 
 
+def squeezed_before(recording: Recording, failure: Failure) -> str:
+    """That a batch of one was dropped on the way to what stopped the pass; empty where it was not."""
+    calls = [recording.calls[index] for source in failure.sources for index in recording.on_the_way(source)]
+    return next((_dropped(call) for call in calls if _drops_batch(call)), "")
+
+
+def _drops_batch(call: Call) -> bool:
+    is_squeeze = call.type in ("Tensor.squeeze", "torch.squeeze") and bool(call.inputs) and bool(call.outputs)
+    return is_squeeze and call.inputs[0].shape[:1] == (1,) and _drops_all(call)
+
+
+def _dropped(call: Call) -> str:
+    from convlin.diagnosis.messages.tools import at  # words: not loaded for a model that keeps its batch
+
+    return f"squeeze(){at(call.where)} drops the batch of 1, too: write squeeze(1), flatten(1) or the like"
+
+
 def _remarks(recording: Recording, batch: int, rows: set[object]) -> Iterator[str]:
     from convlin.diagnosis.messages.tools import at, times  # words: not loaded for a model that keeps its batch
 
@@ -29,8 +46,8 @@ def _remarks(recording: Recording, batch: int, rows: set[object]) -> Iterator[st
         given, made = call.inputs[0].shape, call.outputs[0].shape
         if given[0] != batch:
             continue
-        if call.type in ("Tensor.squeeze", "torch.squeeze") and batch == 1 and _drops_all(call):
-            yield f"squeeze(){at(call.where)} drops the batch of 1, too: write squeeze(1), flatten(1) or the like"
+        if batch == 1 and _drops_batch(call):
+            yield _dropped(call)
         elif _makes_rows(recording, index, batch) and made[0] in rows and not _merges_steps(recording, call):
             went = f"the batch went from {batch} to {made[0]}"
             name = call.type if call.is_function else call.path or call.type

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from convlin.diagnosis import leaving_batch
 from convlin.diagnosis.claims import claims_of, fitting, in_a_line
 from convlin.diagnosis.messages import first_line, quotation, times
 from convlin.inputs import Plan, model_device
@@ -79,7 +80,8 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
             "too_small", failure.path, given, required, message, None, failure.where, call,
             evidence=Evidence.RUN, claims=claims,
         )  # fmt: skip
-    message = f"{what} stopped the pass; {arrived} arrived\n{said}"
+    squeezed = leaving_batch.squeezed_before(recording, failure) if plan.batch_size == 1 else ""
+    message = "\n".join(filter(None, (f"{what} stopped the pass; {arrived} arrived", squeezed, said)))
     taken = sizes_taken(sizes, failure.error) if _is_about_sizes(failure) and not on_meta else None
     claims = claims_of(taken) if taken is not None else ()
     if claims:

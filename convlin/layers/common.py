@@ -64,7 +64,8 @@ def dtype_misfit(tensor: Tensor, weight: Tensor | None) -> tuple[Tensor, tuple[M
     if weight.dtype.itemsize == 1 or weight.is_quantized:
         return tensor, ()
     misfit = Misfit("dtype", dtype_name(weight.dtype), dtype_name(tensor.dtype), "cast")
-    return tensor.to(weight.dtype), (misfit,)
+    drops = tensor.is_complex() and not weight.is_complex()  # which PyTorch warns of
+    return (tensor.real if drops else tensor).to(weight.dtype), (misfit,)
 
 
 def _casts(tensor: Tensor, weight: Tensor) -> bool:

@@ -6,7 +6,7 @@ The calls are the records that a report has; beside them stand the live modules,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import or_
 from typing import Any, NamedTuple, TypeVar
@@ -203,6 +203,20 @@ class Recording:
         """Where the function or the layer is called, as far as that was seen."""
         call = self.calls[index]
         return call.where if call.is_function else self.written.get(index, Written()).where
+
+    def on_the_way(self, source: Source) -> Iterator[int]:
+        """The calls that what comes from ``source`` went through, each once."""
+        waiting, seen = [source], set[Source]()
+        while waiting:
+            source = waiting.pop()
+            if source in seen:
+                continue
+            seen.add(source)
+            if source.kind is SourceKind.JOIN:
+                waiting += self.joins[source.number].sources
+            elif source.kind is SourceKind.CALL:
+                yield source.number
+                waiting += self.calls[source.number].sources
 
     def may_reshape(self, index: int) -> bool:
         """Whether the call is a reshape that ran, or that of a module of the user's own that may hold one."""

@@ -39,11 +39,16 @@ def _called(finding: Finding) -> str:
 def _reshape(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     shape: Shape = misfit.detail["shape"]
+    wanted = misfit.detail["wanted"]
+    rest = wanted if len(shape) == 1 else wanted[1:]  # of one axis, none is the batch
+    sizes = [size for size in rest if size != -1]
+    one = "it" if len(shape) == 1 else "one sample"
+    has = spell(misfit.required) if len(shape) == 1 else product_of(shape)
+    not_so = f"no multiple of {spell(prod(sizes))}" if -1 in rest and len(wanted) > 2 else f"not {spell(prod(sizes))}"
     message = (
-        f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n"
-        f"one sample has {product_of(shape)} elements, not {spell(misfit.declared)}"
+        f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n{one} has {has} elements, {not_so}"
     )
-    if len(misfit.detail["wanted"]) <= 2:
+    if len(wanted) <= 2:
         return Said(message, "x = x.flatten(1)", forward=True)
     if "gives" in misfit.detail:
         message += f"\neither {_gives(finding)}, or the sizes multiply to {spell(misfit.required)}"

@@ -159,12 +159,29 @@ def _turned(finding: Finding, report: Report) -> Said:
 
 
 def _permute_norm(finding: Finding, report: Report) -> Said:
+    return _and_back(_permute(finding, report), finding)
+
+
+def _permute_layer_norm(finding: Finding, report: Report) -> Said:
+    shape, order = finding.inputs[0].shape, finding.misfit.detail["order"]
+    looks = (
+        f"dimension 1 has the {spell(shape[1])} channels; permuted it is {times(tuple(shape[axis] for axis in order))}"
+    )
+    said = _normalized_shape(finding, report)
+    instead, behind = f"normalized_shape={code(finding.misfit.required)}", f".permute{order}"
+    return _and_back(
+        Said(f"{said.message}\n{looks}", f"x = x{behind}", forward=True, behind=behind, instead=instead), finding
+    )
+
+
+def _and_back(said: Said, finding: Finding) -> Said:
+    """The same with the axes of what the norm gives set back, since its size is that of its input."""
     order = finding.misfit.detail["order"]
     back = tuple(map(order.index, range(len(order))))
     name = finding.path.rpartition(".")[2]
     # Inside a container it has no name that could be written.
     advice = f"x = self.{name}(x.permute{order}).permute{back}" if name.isidentifier() else None
-    return replace(_permute(finding, report), advice=advice, after=f".permute{back}")
+    return replace(said, advice=advice, after=f".permute{back}")
 
 
 def _unbatched(finding: Finding, report: Report) -> Said:
@@ -323,6 +340,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("in_channels", "one_or_many"): _one_or_many,
     ("input_size", "no_features"): _no_features,
     ("normalized_shape", ""): _normalized_shape,
+    ("normalized_shape", "permute"): _permute_layer_norm,
     ("num_embeddings", ""): _num_embeddings,
     ("embed_dim", "several_widths"): _several_widths,
     ("output_size", ""): _output_size,

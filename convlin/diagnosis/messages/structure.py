@@ -255,8 +255,11 @@ def _cast(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     short = {"float32": ".float()", "float64": ".double()", "float16": ".half()", "bfloat16": ".bfloat16()"}
     cast = short.get(misfit.declared, f".to(torch.{misfit.declared})")
+    message = f"{misfit.required} reaches {name_of(finding)}, whose weights are {misfit.declared}"
+    if misfit.required.startswith("complex") and not misfit.declared.startswith("complex"):
+        return Said(f"{message}\n{cast} would drop the imaginary part", f"dtype=torch.{misfit.required}")
     return Said(
-        f"{misfit.required} reaches {name_of(finding)}, whose weights are {misfit.declared}",
+        message,
         f"x = x{cast}",
         forward=True, behind=cast,
     )  # fmt: skip

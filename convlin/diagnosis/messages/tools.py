@@ -85,7 +85,13 @@ def origin(finding: Finding, report: Report) -> str:
         before = _named(report, maker_of(report, call.sources[0] if call.sources else UNSEEN))
         by = f"flattened{at(call.where)}" if call.is_function else f"flattened by {call.path}"
         return f"\n{equation(spell(made[-1]), spell_product(given[1:]))}{before}, {by}"
-    return f"\n{spell(made[-1])} is the last axis of {times(made)}, the output of {who(report, source)}"
+    arrived_as = finding.inputs[0]
+    other = next((each for each in call.outputs[1:] if each.shape == arrived_as.shape != made), None)
+    if other is not None:  # of a layer that returns several: its last state, say
+        made, which = other.shape, f"another output of {who(report, source)}"
+    else:
+        which = f"the output of {who(report, source)}"
+    return f"\n{spell(made[-1])} is the last axis of {times(made)}, {which}"
 
 
 def _named(report: Report, source: Source) -> str:

@@ -1,0 +1,79 @@
+"""What a message says of the tensors that met is so, also of those that are neither a batch nor a first output."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+
+
+class Complex(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv1d(1, 4, 3, dtype=torch.cfloat), nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.conv(x.to(torch.cfloat)).mean(-1))
+
+
+def test_complex_numbers_are_not_cast_to_their_real_part() -> None:
+    """``.float()`` runs, and drops the imaginary part: the layer is to be made for complex numbers."""
+    (problem,) = summarize(Complex(), (1, 9)).problems
+    assert "would drop the imaginary part" in problem.message
+    assert problem.fix == "dtype=torch.complex64"
+    model = Complex()
+    model.fc = nn.Linear(4, 2, dtype=torch.complex64)
+    assert summarize(model, (1, 9)).ok
+
+
+@pytest.mark.parametrize(
+    ("given", "sizes", "said"),
+    [
+        ((2, 6, 13), (2, -1, 4), "one sample has 6·13 = 78 elements, no multiple of 4"),
+        ((2, 6, 13), (2, 5, 4), "one sample has 6·13 = 78 elements, not 20"),
+        ((216,), (8, 1, 3, 3), "it has 216 elements, not 72"),
+        ((216,), (-1, 5, 3), "it has 216 elements, no multiple of 15"),
+    ],
+)
+def test_what_a_view_cannot_take(given: tuple[int, ...], sizes: tuple[int, ...], said: str) -> None:
+    class View(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return torch.zeros(given).view(*sizes) + x.sum()
+
+    with pytest.raises(RuntimeError):
+        torch.zeros(given).view(*sizes)
+    (problem,) = summarize(View(), (3,)).problems
+    assert said in problem.message
+
+
+def test_another_output_of_a_layer_is_not_taken_for_its_first() -> None:
+    class Last(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.lstm, self.fc = nn.LSTM(16, 32, 2, batch_first=True), nn.Linear(64, 2)
+
+        def forward(self, x: Tensor) -> Any:
+            _, (h, _) = self.lstm(x)
+            return self.fc(h)
+
+    (problem,) = summarize(Last(), (12, 16)).problems
+    assert "32 is the last axis of 2×1×32, another output of lstm" in problem.message
+
+
+def test_a_squeeze_that_drops_the_batch_is_named_where_a_function_stops_behind_it() -> None:
+    class Squeezed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.fc = nn.Conv2d(3, 8, 3), nn.Linear(8, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return F.softmax(self.fc(F.adaptive_avg_pool2d(self.conv(x), 1).squeeze()), dim=1)
+
+    (problem,) = summarize(Squeezed(), (3, 9, 9)).problems
+    assert "drops the batch of 1, too: write squeeze(1), flatten(1) or the like" in " ".join(problem.message.split())
+    assert summarize(Squeezed(), (3, 9, 9), batch_size=2).ok
