@@ -15,6 +15,8 @@ class SizeRange(NamedTuple):
     ('from 223 to 254', 'exactly 224', 'any from 33 up')
     >>> SizeRange("H", 28, None, 28, width=4).text, 59 in SizeRange("H", 28, None, 28, width=4)
     ('multiples of 28, or up to 3 more', True)
+    >>> SizeRange("H", 26, 28, 2).text
+    '26 or 28'
     """
 
     name: str
@@ -40,6 +42,8 @@ class SizeRange(NamedTuple):
             if high is None:
                 return "any" if low == 1 else f"any from {low} up"
             return f"from {low} to {high}"
+        if high == low + step and self.width == 1:
+            return f"{low} or {high}"
         multiple = low + -low % step
         if multiple >= low + self.width:
             runs = (f"{start} to {start + self.width - 1}" for start in range(low, low + 3 * step, step))

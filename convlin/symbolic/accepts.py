@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import combinations, product
 from typing import Any, NamedTuple
 
+import sympy
 import torch
 
 from convlin.inputs import TRIALS
@@ -20,6 +21,7 @@ from convlin.records import Accepts, SizeRange
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.lookups import Lookup
+from convlin.symbolic.questions import beside_constants
 from convlin.symbolic.ranges import Guess, far_in, inside_of, spread
 from convlin.symbolic.session import Decision
 from convlin.symbolic.trials import Point, Trials
@@ -293,6 +295,7 @@ class Search:
                 elif not decision.direct:
                     continue
                 chosen.update(dict.fromkeys(turns[: _MOST_TURNS // 2 if decision.direct else 2].tolist()))
+        chosen.update(dict.fromkeys(place for place in beside_constants(letters, points) if inside[place] or is_single))
         return [
             Check(
                 {**self.assumed.others, **dict.fromkeys(self.assumed.names, int(sizes[place]))},
@@ -373,6 +376,10 @@ class Search:
             yield Check({**others, **dict.fromkeys(group, size)}, False)
         if found.step > 1:
             yield Check({**low, **dict.fromkeys(group, found.minimum + found.width)}, False)
+        # A question that the pass only came by makes every other size of those that are taken.
+        for part in sorted(map(int, sympy.primefactors(found.step))):
+            if found.exact is None and found.width < found.step // part:
+                yield Check({**low, **dict.fromkeys(group, found.minimum + found.step // part)}, False)
 
     def _strike_out_by_small_sizes(self) -> None:
         """Runs that settle many conditions at once: the smallest inputs, and sizes that nothing divides."""

@@ -25,6 +25,8 @@ _LARGEST_ALONE = 1 << 16
 _LARGEST = 4096
 #: Where none of these is taken.
 _LARGEST_OF_ALL = 1 << 22
+#: As a power of two: how far it is looked for an end that the model's own code asks for.
+_FAR = 40
 #: So many together, which the processor's cache holds.
 _AT_ONCE = 1 << 16
 #: The side of the grid that is searched where no square input fits.
@@ -110,12 +112,15 @@ class Assumed:
 
     def _guess(self, square: Sequence[int]) -> Guess | None:
         if len(self.names) == 1:
-            found = pattern(self.names[0], square, self._largest)
+            found = self._ended(pattern(self.names[0], square, self._largest), self.others)
             return Guess({self.names[0]: found}) if found is not None else None
         base = self._base(square)
         if base is None:
             return None
-        ranges = {name: pattern(name, self._along(base, name), self._largest, base[name]) for name in self.names}
+        ranges = {
+            name: self._ended(pattern(name, self._along(base, name), self._largest, base[name]), base)
+            for name in self.names
+        }
         if any(found is None for found in ranges.values()):
             return None
         known = {name: found for name, found in ranges.items() if found is not None}
@@ -123,6 +128,31 @@ class Assumed:
         if together is not None and together.exact is None and all(found.exact is not None for found in known.values()):
             return Guess({name: together._replace(name=name) for name in self.names}, tied=True)
         return Guess(known) if self._is_box(known) else None
+
+    def _ended(self, found: SizeRange | None, base: Point) -> SizeRange | None:
+        """The range with its end, where the model's own code asks for one that is beyond all sizes looked at."""
+        asked = {each.condition for each in self.letters.decisions if each.direct and not each.own}
+        own = [each for each in self.conditions if each.expression in asked]
+        if found is None or found.maximum is not None or not own:
+            return found
+
+        def takes(steps: int) -> bool:
+            point = {**base, found.name: found.minimum + steps * found.step}
+            try:
+                return bool(holding(self.letters, {name: torch.tensor([size]) for name, size in point.items()}, own))
+            except (NotImplementedError, ArithmeticError):
+                return True
+
+        if not takes(0):
+            return found
+        for power in range(_FAR):
+            if not takes(1 << power):
+                taken, refused = (1 << power) >> 1, 1 << power
+                while refused - taken > 1:
+                    middle = (taken + refused) // 2
+                    taken, refused = (middle, refused) if takes(middle) else (taken, middle)
+                return found._replace(maximum=found.minimum + taken * found.step)
+        return found
 
     def guess_by_fewer(self) -> Guess | None:
         """The guess without what the pass only came by and what contradicts the rest, the least telling first."""

@@ -12,10 +12,11 @@ from convlin.module_tree import modules_of
 from convlin.records import Accepts
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import SAMPLE_BATCH, Followed, meets, solved
-from convlin.symbolic.trials import Trials
+from convlin.symbolic.trials import Point, Trials
 
 #: The batches that are always run, and the one that other sizes are looked for with.
 _FEW = (1, 2, 3)
+_MORE = 10
 _USUAL = 2
 #: Where none of these passes, as many sizes of the model's own parameters are run, too.
 _MOST_OF_ITS_OWN = 6
@@ -23,13 +24,23 @@ _MOST_OF_ITS_OWN = 6
 _MOST_ASKED = 6
 
 
+def few(followed: Followed, accepts: Accepts | None) -> list[Point]:
+    """Small batches, and one that is no power of two, at the smallest of the other sizes: to compare the forms at."""
+    return [point for size in (*_FEW, _MORE) if (point := _with(followed, accepts, size)) is not None]
+
+
+def _with(followed: Followed, accepts: Accepts | None, size: int) -> Point | None:
+    name = followed.plan.batch_size
+    smallest = {found.name: found.minimum for found in accepts.sizes} if accepts is not None else {}
+    return {**followed.sample, **smallest, name: size} if isinstance(name, str) else None
+
+
 def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accepts | None) -> Iterator[str]:
     """What runs with other batches showed, where one of them was refused; nothing where a run would be too dear."""
     name = followed.plan.batch_size
     if not isinstance(name, str):
         return
-    smallest = {found.name: found.minimum for found in accepts.sizes} if accepts is not None else {}
-    point = {**followed.sample, **smallest}
+    point = _with(followed, accepts, SAMPLE_BATCH) or followed.sample
     passed = {size: trials.for_real({**point, name: size}) for size in _FEW}
     if not any(passed.values()):
         its_own = sorted({*_sizes_of_its_own(model), *_asked_for(followed), fitting(followed)} - {*passed})

@@ -20,7 +20,7 @@ from convlin.records import Size
 from convlin.symbolic.conditions import Condition
 from convlin.symbolic.follow import Followed, solved, turned
 from convlin.symbolic.found_forms import value_of
-from convlin.symbolic.questions import asked, comes_to, equations, questions
+from convlin.symbolic.questions import asked, beside_constants, comes_to, equations, questions
 from convlin.symbolic.trials import Point
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
@@ -31,6 +31,8 @@ MORE_OFFSETS = ((5, 18, 50), (12, 6, 22), (23, 47, 11), (50, 29, 66), (62, 75, 3
 SMALL_AT_FIRST = (3, 8, 11, 24, 61)
 #: Those where nothing is asked but whether windows fit.
 SMALL_FOR_WINDOWS = (11, 61)
+#: Those where the letters are set in another order.
+SMALL_IN_ANOTHER_ORDER = (3, 8, 24)
 #: More of them for forms that are to be replaced, at which a part may be longer than the whole.
 SMALL = (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 21, 31, 32, 47, 64, 75, 90, 101, 127)
 
@@ -227,6 +229,32 @@ def small_rectangles(followed: Followed, sizes: Iterable[int]) -> list[Point]:
         {**followed.sample, **{name: size + place * (size + size % 2) for place, name in enumerate(names)}}
         for size in sizes
     ]
+
+
+def beside_numbers(followed: Followed) -> list[Point]:
+    """Sizes at which a plain number comes to one that stands in the code which made it."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    sizes = torch.arange(1, _EVERY_UP_TO + 1)
+    every = {**followed.sample, **{name: sizes + _APART * place for place, name in enumerate(names)}}
+    return [_rectangle(followed, names, int(sizes[place])) for place in beside_constants(followed.session, every)]
+
+
+def other_orders(followed: Followed) -> list[Point]:
+    """The letters in the other order of their sizes, where a question that sets two side by side turns: ``max(h, w)``.
+
+    In the sample and in every rectangle each letter is larger than the one before.
+    """
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names_in = followed.session.names_in
+    together = [each for each in asked(followed, numbers=True) if len({*names_in(each.expression)} & {*names}) > 1]
+    if not together:
+        return []
+    rectangles = [*small_rectangles(followed, SMALL_IN_ANOTHER_ORDER), *near_a_quarter(followed, OFFSETS[-1:])]
+    points = [
+        {**point, **dict(zip(names, reversed([point[name] for name in names]), strict=True))} for point in rectangles
+    ]
+    answers = ((point, followed.session.evaluation(point)) for point in points)
+    return [point for point, answer in answers if not all(comes_to(answer, each) for each in together)]
 
 
 def other_remainders(followed: Followed, ran: Sequence[Point], forms: Sequence[Size]) -> list[Point]:

@@ -30,6 +30,7 @@ from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.holding import holding
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.loops import loops
+from convlin.symbolic.numbers_in_code import numbers_in_code
 from convlin.symbolic.session import Decision, Session, session
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
@@ -41,8 +42,9 @@ from convlin.untouched import untouched
 _SAMPLES = (896, 1344, 640, 1152, 1792, 960, 1536, 1280, *(64 * (37 + 2 * index) for index in range(56)))
 #: Sizes for what those do not suit: multiples of 3, 5 and 7 too, the same size for all, and small ones.
 _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
-#: The batch.
+#: The batch, and what is tried where the model takes it apart: into eights, tens, sevens.
 SAMPLE_BATCH = 6
+_OTHER_BATCHES = (24, 840)
 
 #: How many samples are tried, and how many of these are kept for what the last of `_OTHER_SAMPLES` lead to.
 _MOST_SAMPLES, _LED_TO = 16, 4
@@ -89,7 +91,7 @@ class Followed:
             for info, source in zip(call.inputs, call.sources, strict=False)
             if source.kind is SourceKind.INPUT
         }
-        for shape, times in (made + Counter(given.values()) + Counter(self.recording.factory_shapes)).items():
+        for shape, times in (made + Counter(given.values()) + Counter(self.recording.unshown_shapes)).items():
             try:
                 total += times * prod(max(float(evaluation(size)), 0.0) for size in shape)
             except (NotImplementedError, ArithmeticError):  # no such size, or none that can be told
@@ -170,6 +172,8 @@ def follow(model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None
     most = passes.limits.scaled(_MOST_SAMPLES)
     short, passes.steps = loops(model, plan, mode, sampled(plan, _SAMPLES))
     pending = [{**sampled(plan, _SAMPLES), **short}]
+    if isinstance(plan.batch_size, str):
+        pending += [{**pending[0], plan.batch_size: size} for size in _OTHER_BATCHES]
     others = [{**sampled(plan, samples), **short} for samples in _OTHER_SAMPLES]
     if short:
         others.append(pending[0] | sampled(plan, _SAMPLES))
@@ -288,6 +292,9 @@ def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
         if sample is not None and tuple(sample.values()) not in tried:
             tried.add(tuple(sample.values()))
             yield sample
+    if not followed.recording.failure.refused and any(decision.is_number for decision in asked):
+        for size in numbers_in_code(followed.recording.failure.error):
+            yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
 
 
 def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -> dict[str, int] | None:

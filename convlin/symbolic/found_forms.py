@@ -6,6 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
+from itertools import combinations
 from math import gcd, isqrt
 from typing import Any
 
@@ -22,6 +23,8 @@ _LEAST_FITTED, _LEAST_FITTED_ROOTS, _LARGEST_FITTED = 16, 5, 12
 _LARGEST_STEP = 8
 #: Of how many different sizes a form that ends at a number has to be rounded for each step.
 _LEAST_FOR_STEP = 3
+#: At how many sizes each of two forms has to be the larger one.
+_LEAST_OF_TWO = 3
 #: At how many sizes a number has to be the same one where the call was not seen at all of them.
 _LEAST_CONSTANT = 8
 
@@ -112,7 +115,8 @@ class FormSearch:
         found = self._cut_off(observed, near)
         if found is None and plain is not None:
             return plain
-        found = found or self._rounded(observed, near) or self._cut_off(observed, self._forms) or self._fitted(observed)
+        found = found or self._of_two(observed, near) or self._rounded(observed, near)
+        found = found or self._cut_off(observed, self._forms) or self._fitted(observed)
         if found is not None:
             if _ends(found):
                 self._ending.setdefault(found, self.values(found))
@@ -142,6 +146,26 @@ class FormSearch:
                 found: Size = form - shift
                 found = sympy.Min(found, high) if above else found
                 return sympy.Max(found, low) if below else found
+        return None
+
+    def _of_two(self, observed: Sequence[Any], near: Sequence[tuple[Any, list[Any]]]) -> Size | None:
+        """The larger or the smaller of two forms, ``max(H, W)``, where each of them was it at several sizes."""
+        letters = [(form, values) for form, values in self._forms if isinstance(form, sympy.Symbol)]
+        for (one, ones), (other, others) in combinations(dict([*letters, *near]).items(), 2):
+            found = [
+                (first, second, there)
+                for first, second, there in zip(ones, others, observed, strict=True)
+                if there is not None
+            ]
+            if any(None in pair for pair in found) or one.free_symbols == other.free_symbols:
+                continue
+            ahead = [first > second for first, second, _ in found if first != second]
+            if min(sum(ahead), len(ahead) - sum(ahead)) < _LEAST_OF_TWO:
+                continue
+            if all(max(first, second) == there for first, second, there in found):
+                return sympy.Max(one, other)
+            if all(min(first, second) == there for first, second, there in found):
+                return sympy.Min(one, other)
         return None
 
     def _rounded(self, observed: Sequence[Any], near: Sequence[tuple[Any, list[Any]]]) -> Size | None:
@@ -178,7 +202,7 @@ class FormSearch:
                 (value, there // times) for value, there in zip(values, observed, strict=True) if there is not None
             ]
             known = {value for value, _ in pairs}
-            if None in known or len(known) < _LEAST_FITTED_ROOTS:
+            if len(known) < _LEAST_FITTED_ROOTS or not all(isinstance(value, int) for value in known):
                 continue
             if not base.is_Mul and min(known) >= 0 and all(isqrt(value) == there for value, there in pairs):
                 return times * sympy.floor(sympy.sqrt(base))

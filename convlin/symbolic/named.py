@@ -28,6 +28,7 @@ from convlin.symbolic.confirm import Confirmed, confirmed, repaired, subject_of
 from convlin.symbolic.follow import Followed, follow, meets, solved
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
+from convlin.symbolic.numbers_in_code import numbers_in_code
 from convlin.symbolic.questions import asked, asks_for_windows_alone, filled, questions
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
@@ -75,6 +76,7 @@ def observe_named(
     if failure is None:
         inside = [point for point in runs.taken if _is_inside(accepts, point)]
         checked.look_at(checked.elsewhere_among(inside))
+        checked.look_at(point for point in batches.few(followed, accepts) if point not in checked.points)
         if checked.is_fitted:  # and may fit by chance at sizes that are alike
             others = [point for point in inside if point not in checked.points]
             checked.look_at(others[:: max(1, len(others) // _MOST_FITTED)])
@@ -105,7 +107,7 @@ def observe_named(
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
     looks = failure is not None and needs_values(failure.error)
     if failure is not None and not recording.findings and not (looks and failure.refused):
-        if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed)):
+        if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed, failure)):
             return Outcome(report, _cannot_follow(followed, failure, "this forward, which runs at numbers"))
         if failure.refused is False or is_resource(failure.error):
             return Outcome(report, failure.error)
@@ -379,9 +381,9 @@ def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
         yield f"of the sizes that were tried few ran: those in letters are right at {tried}"
 
 
-def _usual(followed: Followed) -> Iterator[Point]:
+def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
     """Sizes that most models take, to tell an error of the model from one that letters make."""
-    for size in _USUAL:
+    for size in dict.fromkeys((*_USUAL, *numbers_in_code(failure.error))):
         yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
 
 

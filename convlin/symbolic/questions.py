@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import Any
+
 import sympy
+import torch
 
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.conditions import Condition
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.lookups import lookups
-from convlin.symbolic.session import Decision
+from convlin.symbolic.session import Decision, Session
 from convlin.symbolic.trials import Point
+
+#: So many sizes are run for the numbers in the code.
+_MOST_BESIDE_CONSTANTS = 8
 
 
 def questions(followed: Followed) -> list[Decision]:
@@ -33,6 +40,26 @@ def asked(followed: Followed, *, numbers: bool = False) -> list[Decision]:
         for each in followed.session.decisions
         if not each.own and (numbers or not each.is_number) and names_in(each.expression)
     ]
+
+
+def beside_constants(letters: Session, points: Mapping[str, Any]) -> list[int]:
+    """At which of many points, in the order of their sizes, a plain number comes to one in the code, or goes past it.
+
+    What the model's code compares such a number with is seen by nobody: ``if int(x.shape[-1]) > 300``.
+    """
+    found: dict[int, None] = {}
+    for each in letters.decisions:
+        if not each.is_number or each.own or not each.constants:
+            continue
+        try:
+            values = torch.as_tensor(letters.evaluation(points)(each.expression))
+        except (NotImplementedError, ArithmeticError, RuntimeError):
+            continue
+        for number in sorted({abs(constant) for constant in each.constants if abs(constant) > 1}):
+            for beyond in (values >= number, values > number) if values.dim() == 1 else ():
+                places = (beyond[1:] != beyond[:-1]).nonzero().flatten().tolist()
+                found.update((each, None) for place in places[:1] for each in (place, place + 1))
+    return [*found][:_MOST_BESIDE_CONSTANTS]
 
 
 def asks_for_windows_alone(followed: Followed) -> bool:

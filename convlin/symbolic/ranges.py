@@ -61,13 +61,15 @@ def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = No
     'multiples of 16'
     >>> pattern("H", [size for size in range(15, 4097) if size % 16 in (15, 0)], 4096).text
     'multiples of 16, or 1 less'
+    >>> pattern("H", [26, 28], 4096).text, pattern("H", [56, 57, 60, 61], 4096)
+    ('26 or 28', None)
     >>> pattern("H", [number**2 for number in range(1, 65)], 4096) is None
     True
     """
     if not sizes:
         return None
-    if len(sizes) == 1:
-        return SizeRange(name, sizes[0], sizes[0])
+    if len(sizes) <= 2:
+        return SizeRange(name, sizes[0], sizes[-1], max(1, sizes[-1] - sizes[0]))
     found = _runs_of_runs(name, sizes, largest)
     if found is not None:
         return found
@@ -81,7 +83,7 @@ def pattern(name: str, sizes: Sequence[int], largest: int, near: int | None = No
         return SizeRange(name, sizes[start], None, step)
     run = _run(name, sizes, near if near is not None and near in sizes else sizes[len(sizes) // 2])
     # A range reads as all that is taken: a run among many others is no answer.
-    return run if 2 * sum(size in run for size in sizes) >= len(sizes) else None
+    return run if 2 * sum(size in run for size in sizes) > len(sizes) else None
 
 
 def _runs_of_runs(name: str, sizes: Sequence[int], largest: int) -> SizeRange | None:

@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import Any, NamedTuple
 
 import sympy
@@ -74,6 +75,8 @@ class Decision(NamedTuple):
     """Asked by the model's own code, which may go on in another way; else by a function of PyTorch's that it calls."""
     is_refused_otherwise: bool = False
     """With the other answer nothing goes on: there is no run to compare the forms with."""
+    constants: tuple[int, ...] = ()
+    """Whole numbers in the code that asks, which it may compare a plain number with where nobody sees it."""
 
     @property
     def is_number(self) -> bool:
@@ -330,6 +333,8 @@ class _Parts:
 
             def _note(self, expression: Any, outcome: Any) -> None:
                 decision = Decision(expression, outcome, *_asker())
+                if decision.is_number and not decision.own:
+                    decision = decision._replace(constants=_constants())
                 if decision.own:
                     # The model may ask the same afterwards.
                     if expression in self._only_own:
@@ -432,3 +437,11 @@ def _asker() -> tuple[Location | None, bool, bool, bool]:
         direct = direct and filename.startswith(_NUMBERS)
         frame = frame.f_back  # type: ignore[assignment]
     return None, False, False, refused
+
+
+def _constants() -> tuple[int, ...]:
+    """The whole numbers in the code of the model that made a plain number of a size."""
+    frame: FrameType | None = sys._getframe(2)
+    while frame is not None and frame.f_code.co_filename.startswith((*_LIBRARIES, CONVLIN, *_MADE_UP)):
+        frame = frame.f_back
+    return tuple(each for each in frame.f_code.co_consts if type(each) is int) if frame is not None else ()

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
+from math import prod
 from types import FrameType
 from typing import Any
 
+import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
@@ -21,6 +23,7 @@ from convlin.module_tree import named_tensors_of
 from convlin.ops.catalog import derive_of
 from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
+from convlin.ops.op import Family
 from convlin.ops.stand_ins import recover, reshape_sizes
 from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind, TensorInfo
 from convlin.tensors import device_name, dtype_name, info, sizes, tensors_in
@@ -85,15 +88,26 @@ class Between(TorchFunctionMode):
                 if interrupts(error, flat_tensors(args, kwargs)):
                     raise
                 return self._failed_in_layer(func, args, kwargs, error, frame)
-            if state.read is not sizes and not flat_tensors(args, kwargs):
-                self._note_factory(result)
+            if state.read is not sizes:
+                self._note_weights(func, args)
+                if not flat_tensors(args, kwargs):
+                    self._note_unshown(result)
             return self._flattened(args, result) if self._state.suspects.folds else result
         return self._call(func, args, kwargs, caller)
 
-    def _note_factory(self, result: Any) -> None:
-        """What a function made of no tensor is no row, and may be the largest of all: a mask of every two positions."""
-        if isinstance(result, Tensor):
-            self._state.recording.factory_shapes.append(self._state.read(result))
+    def _note_unshown(self, *made: Any) -> None:
+        """What is no row in letters, and may be the largest of all: a mask, the weights of every two positions."""
+        read = self._state.read
+        self._state.recording.unshown_shapes += [read(each) for each in made if isinstance(each, Tensor)]
+
+    def _note_weights(self, func: Any, args: tuple[Any, ...]) -> None:
+        """Those of an attention, for every two positions, which nothing that it returns shows."""
+        read = self._state.read
+        if func is F.multi_head_attention_forward:
+            query, key, heads = read(args[0]), read(args[1]), args[4]
+            self._state.recording.unshown_shapes.append((heads * prod(query[1:-1]), query[0], key[0]))
+        elif op_of(func).family is Family.ATTENTION and len(args) > 1:
+            self._state.recording.unshown_shapes.append((*read(args[0])[:-1], read(args[1])[-2]))
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The function itself; on the meta device the rule that knows what it returns, or what the CPU says of it."""
@@ -187,7 +201,7 @@ class Between(TorchFunctionMode):
                 state.origins.note_elsewhere(made, tensors, line_of(caller))
             if not tensors:
                 if state.read is not sizes:
-                    self._note_factory(result)
+                    self._note_unshown(*made)
                 self._note(func, caller, result, made)
                 return result
             fold = self._folded(func, args, kwargs, caller, before, made)
@@ -209,6 +223,9 @@ class Between(TorchFunctionMode):
                 self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
             else:
                 self._pass_on(func, args, kwargs, caller, tensors, made, shows=shows)
+                if state.read is not sizes:
+                    self._note_weights(func, args)
+                    self._note_unshown(*made if changed else ())
             self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
             return result
 

@@ -185,8 +185,9 @@ class Recording:
     under_way: tuple[str, ...] = ()
     """Paths of the modules that were running when the pass stopped, the innermost last."""
     expressions: Expressions = field(default_factory=Expressions)
-    factory_shapes: list[Shape] = field(default_factory=list)
-    """In a pass in letters: shapes of what functions made that were given no tensor (``torch.ones``)."""
+    unshown_shapes: list[Shape] = field(default_factory=list)
+    """In a pass in letters: shapes of what is no row, as a mask (``torch.ones``), the weights of an attention, and
+    what a module of the user's own makes on its way."""
 
     def add(self, call: Call, module: nn.Module | None = None) -> int:
         """Note a call of ``module``, or of a function, and return its index."""
