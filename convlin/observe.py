@@ -206,6 +206,7 @@ def _observed(
         remarks = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
         if plan.adds_batch:
             remarks += tuple(time_axis.remarks(recording))
+        remarks = remarks or tuple(time_axis.mixed(recording))
         remarks += (*in_processes.remarks(nodes), *unregistered.remarks(nodes, recording))
         report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)
         if not explained or is_resource(error):

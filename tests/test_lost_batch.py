@@ -464,3 +464,36 @@ def test_ravel_is_a_flatten_of_everything(batch: int) -> None:
     for flat in (Tensor.ravel, torch.ravel):
         (problem,) = summarize(Taken(_conv(), flat, nn.Linear(288, 5)), (3, 8, 8), batch_size=batch).problems
         assert (problem.kind, problem.required) == ("batch", 288)
+
+
+#: Layers, what is made of what they return, and whether a row of that is one sample.
+ROWS: dict[str, tuple[Callable[[], nn.RNNBase], _Of, bool]] = {
+    "two layers": (lambda: nn.GRU(8, 16, 2, batch_first=True), lambda y: y[1].view(-1, 32), False),
+    "two directions": (
+        lambda: nn.LSTM(8, 16, batch_first=True, bidirectional=True), lambda y: y[1][0].reshape(-1, 32), False
+    ),
+    "as many layers as samples": (lambda: nn.RNN(8, 16, 4, batch_first=True), lambda y: y[1].view(4, -1), False),
+    "time first": (lambda: nn.GRU(8, 16), lambda y: y[0].reshape(y[0].shape[1], -1), False),
+    "turned": (lambda: nn.GRU(8, 16, 2, batch_first=True), lambda y: y[1].transpose(0, 1).flatten(1), True),
+    "one layer": (lambda: nn.GRU(8, 16, batch_first=True), lambda y: y[1].view(-1, 16), True),
+    "all steps": (lambda: nn.GRU(8, 16, batch_first=True), lambda y: y[0].reshape(y[0].shape[0], -1), True),
+    "each step": (lambda: nn.GRU(8, 16), lambda y: y[0].reshape(-1, 16), True),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", ROWS)
+def test_rows_that_are_made_of_several_samples(name: str) -> None:
+    """The oracle: whether anything of a sample goes into the rows of others."""
+    make, made, is_one = ROWS[name]
+    model = make().eval()
+    x = torch.randn(10, 4, 8) if not model.batch_first else torch.randn(4, 10, 8)
+    other = x.clone()
+    (other[0] if model.batch_first else other[:, 0]).add_(1)
+    with torch.no_grad():
+        changed = [bool(row.any()) for row in made(model(x)) != made(model(other))]
+    first = len(changed) // 4 if name != "each step" else 0
+    if name != "each step":  # whose rows are steps: of the first sample every fourth
+        assert (not any(changed[first:])) == is_one
+    summary = summarize(Taken(model, made, nn.Linear(made(model(x)).shape[1], 2)), x)
+    assert summary.ok
+    assert any("each row is made of several samples" in remark for remark in summary.report.remarks) == (not is_one)

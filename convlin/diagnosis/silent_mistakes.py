@@ -152,7 +152,7 @@ def _output_shapes(recording: Recording) -> list[Shape]:
 
 def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *, batch_added: bool) -> bool:
     given, made = call.inputs[0].shape, call.outputs[0].shape
-    if len(given) < 2 or given[0] != batch:
+    if len(given) < 2 or given[0] != batch or (not batch_added and _has_time_first(recording, call)):
         return False
     completed = _is_completed(recording)
     if len(given) == 2 and len(made) > 2 and call.is_function and made[0] != batch:
@@ -180,6 +180,13 @@ def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *,
     if len(made) == 1 and batch == 1 and not batch_added:
         return False
     return not completed or all(len(shape) == len(made) for shape in _output_shapes(recording))
+
+
+def _has_time_first(recording: Recording, call: Call) -> bool:
+    """Whether what a call takes comes out of a layer of sequences that takes time first: so did what was given."""
+    source = past_single_joins(call.sources[0], recording.joins) if call.sources else UNSEEN
+    module = recording.modules[source.number] if source.kind is SourceKind.CALL else None
+    return isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first
 
 
 def _is_completed(recording: Recording) -> bool:

@@ -7,7 +7,8 @@ from collections.abc import Iterator
 from torch import nn
 
 from convlin.layers import rule_for
-from convlin.records import Source, SourceKind
+from convlin.ops.catalog import OPS
+from convlin.records import Source, SourceKind, past_single_joins
 from convlin.sizes.spell import spell_shape
 from convlin.trace.axes import is_batch_first
 from convlin.trace.recording import Recording
@@ -40,6 +41,35 @@ def remarks(recording: Recording) -> Iterator[str]:
             yield (
                 f"{call.path or kind}: {kind} takes {spell_shape(shape)} for one sequence without a batch: it reads "
                 f"{shape[0]}, the batch, as time"
+            )
+            return
+
+
+def mixed(recording: Recording) -> Iterator[str]:
+    """Views that make one row for each sample of what a recurrent layer gives with another axis in front.
+
+    ``h_n`` has its layers and directions there, and the output of a layer without ``batch_first`` has time: the
+    elements of one sample do not lie together, and no row is that of one.
+    """
+    kinds = {kind for kind in set(map(type, recording.modules)) if issubclass(kind, nn.RNNBase)}
+    for call in recording.calls if kinds else ():
+        if not OPS.called(call.type).keeps_memory_order or len(call.inputs) != 1 or not call.sources:
+            continue
+        source = past_single_joins(call.sources[0], recording.joins)
+        module = recording.modules[source.number] if source.kind is SourceKind.CALL else None
+        if not isinstance(module, nn.RNNBase):
+            continue
+        given, made = call.inputs[0].shape, call.output_shape or ()
+        output, *states = (info.shape for info in recording.calls[source.number].outputs)
+        which = "" if given == output else "the last state of " if given in states else None
+        if which is None or (not which and module.batch_first) or len(given) != 3 or given[0] == 1:
+            continue
+        if len(made) == 2 and made[0] == given[1]:
+            path = recording.calls[source.number].path or type(module).__name__
+            yield (
+                f"{call.type}{f' at {call.where.text}' if call.where is not None else ''} makes {spell_shape(made)} of "
+                f"{spell_shape(given)}, {which}{path}: its axis 1 is the batch, so that each row is made of several "
+                "samples; write .transpose(0, 1).flatten(1)"
             )
             return
 
