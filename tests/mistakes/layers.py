@@ -164,6 +164,23 @@ class CellInLoop(nn.Module):
         return self.fc(hidden)
 
 
+@mistake(
+    10, (20, 8),
+    Wrong("batch", "fc", 32, 32, "return self.fc(h.flatten(1))", None,
+          ("receives 16 features with a batch of 1, and 32 with one of 2", "with the batch in front, .transpose(0, 1)")),
+    mended=False, batch_size=1,
+)  # fmt: skip
+class LastStateOfTwoLayers(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.lstm = nn.LSTM(8, 16, num_layers=2, batch_first=True)
+        self.fc = nn.Linear(32, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, (h, _) = self.lstm(x)
+        return self.fc(h.flatten(1))
+
+
 # 13: transposed convolutions ------------------------------------------------------------------------------------------
 
 
