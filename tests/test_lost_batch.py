@@ -447,6 +447,13 @@ def test_a_given_tensor_is_asked_with_another_batch_as_well() -> None:
     assert watched.problems[0].kind == "batch"
 
 
+def test_the_first_axis_of_a_given_tensor_may_be_time() -> None:
+    """What is flattened over it depends on how many steps there are, as it is to."""
+    model = Taken(nn.GRU(5, 8), lambda y: y[0].transpose(0, 1).flatten(1), nn.Linear(99, 2))
+    (problem,) = summarize(model, torch.zeros(10, 4, 5)).problems
+    assert (problem.kind, problem.required) == ("in_features", 80)
+
+
 def test_channels_that_are_the_batch() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), Turned(), nn.Conv2d(8, 4, 3))
     (problem,) = [each for each in summarize(model, (3, 9, 9), batch_size=5).problems if each.path == "2"]

@@ -33,7 +33,7 @@ _MOVES = (Family.REARRANGE, Family.JOIN, Family.PART, Family.INDEX, Family.PRODU
 def with_batch_in_features(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
     """The recording with each number that follows the batch told as a batch that is lost, where a run shows that."""
     asked = [finding for finding in recording.findings if _may_follow(recording, finding)]
-    plan = _with_another_batch(retry.plan) if asked else None
+    plan = _with_another_batch(retry.plan, recording) if asked else None
     other = _shown(model, plan, mode, retry) if plan is not None else None
     if other is None:
         return recording
@@ -66,11 +66,14 @@ def _may_move(recording: Recording, index: int, batch: Shape) -> bool:
     return OPS.called(call.type).family in _MOVES and not is_from_one_on
 
 
-def _with_another_batch(plan: Plan) -> Plan | None:
+def _with_another_batch(plan: Plan, recording: Recording) -> Plan | None:
     """The same plan with two samples, or three in place of two; None where no axis is known to be the batch.
 
-    Of given tensors it is the first one, where all have as many and one of them is more than a table.
+    Of given tensors it is the first one, where all have as many, one of them is more than a table, and no layer takes
+    time first.
     """
+    if not plan.adds_batch and any(map(_takes_time_first, recording.modules)):
+        return None
     tensors = [value for value in (*plan.args, *plan.kwargs.values()) if isinstance(value, Tensor)]
     others = [value for value in (*plan.args, *plan.kwargs.values()) if not isinstance(value, Tensor | Dummy)]
     if isinstance(plan.batch_size, str) or any(True for _ in tensors_in(others)):
@@ -87,6 +90,10 @@ def _with_another_batch(plan: Plan) -> Plan | None:
         return value[:2] if count > 2 else torch.cat([value, value[:1]])
 
     return plan.with_each(change)._replace(batch_size=3 if count == 2 else 2)
+
+
+def _takes_time_first(module: nn.Module | None) -> bool:
+    return isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first
 
 
 def _shown(model: nn.Module, plan: Plan, mode: str, retry: Retry) -> Recording | None:
