@@ -167,7 +167,8 @@ class CellInLoop(nn.Module):
 @mistake(
     10, (20, 8),
     Wrong("batch", "fc", 32, 32, "return self.fc(h.flatten(1))", None,
-          ("receives 16 features with a batch of 1, and 32 with one of 2", "with the batch in front, .transpose(0, 1)")),
+          ("receives 16 features with a batch of 1, and 32 with one of 2",
+           "with the batch in front, .transpose(0, 1)")),
     mended=False, batch_size=1,
 )  # fmt: skip
 class LastStateOfTwoLayers(nn.Module):
