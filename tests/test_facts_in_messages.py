@@ -77,3 +77,25 @@ def test_a_squeeze_that_drops_the_batch_is_named_where_a_function_stops_behind_i
     (problem,) = summarize(Squeezed(), (3, 9, 9)).problems
     assert "drops the batch of 1, too: write squeeze(1), flatten(1) or the like" in " ".join(problem.message.split())
     assert summarize(Squeezed(), (3, 9, 9), batch_size=2).ok
+
+
+class Spectral(nn.Module):
+    def __init__(self, given: int = 2) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(given, 4, 5, dtype=torch.cfloat))
+
+    def forward(self, x: Tensor) -> Tensor:
+        modes = torch.einsum("bim,iom->bom", torch.fft.rfft(x)[..., :5], self.weight)
+        return torch.fft.irfft(modes, n=x.shape[-1])
+
+
+@pytest.mark.parametrize("shape", [(2, 32), (2, "L")], ids=str)
+def test_a_model_of_complex_weights_alone_may_take_real_numbers(shape: tuple[Any, ...]) -> None:
+    summary = summarize(Spectral(), shape)
+    assert summary.ok
+    assert summary.report.inputs[0].dtype == "float32"
+    assert Spectral()(torch.zeros(1, 2, 32)).shape == (1, 4, 32)
+    assert not summarize(Spectral(3), shape).ok
+    complex_one = nn.Linear(4, 2, dtype=torch.cfloat)
+    (problem,) = summarize(complex_one, (5,)).problems
+    assert problem.required == 5

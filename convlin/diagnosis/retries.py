@@ -45,6 +45,9 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
     with_indices = with_integers(plan, recording)
     if with_indices is not None:
         return retry._replace(plan=with_indices)
+    with_reals = _with_reals(plan, recording) if refused else None
+    if with_reals is not None:
+        return retry._replace(plan=with_reals)
     if not retry.gradients and failure is not None and refused and wants_gradients(failure.error):
         return retry._replace(gradients=True)
     if not retry.careful and refused:
@@ -90,6 +93,19 @@ def with_integers(plan: Plan, recording: Recording) -> Plan | None:
         return None
     places = frozenset(failure.dummy_places & floating or (frozenset() if failure.dummy_places & asked else floating))
     return plan.with_dtype(places, torch.long) if places else None
+
+
+def _with_reals(plan: Plan, recording: Recording) -> Plan | None:
+    """The plan with real numbers where a model whose weights are complex refused complex ones, as an FFT of reals does.
+
+    Nobody asked for these: that the input is what the weights are was a guess.
+    """
+    failure = recording.failure
+    guessed = {dummy.place: dummy for dummy in plan.dummies() if dummy.dtype.is_complex and not dummy.dtype_asked}
+    if not guessed or failure is None or "expects a real input" not in str(failure.error):
+        return None
+    real = torch.float64 if any(dummy.dtype == torch.complex128 for dummy in guessed.values()) else torch.float32
+    return plan.with_dtype(frozenset(guessed), real)
 
 
 def places_of_tensors(plan: Plan) -> list[str]:
