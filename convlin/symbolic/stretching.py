@@ -18,7 +18,8 @@ from convlin.records import Call, Shape
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed
-from convlin.symbolic.trials import Point, Stretches, Trials, stretched_axes
+from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.watching import Stretches, stretched_axes
 from convlin.trace.recording import Recording
 
 #: What goes through the elements of two tensors together, as far as the rows show.

@@ -1,0 +1,62 @@
+"""Modes that look at every operation of a run: what is stretched, and how many elements are made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import zip_longest
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from convlin._util.torch_private import TorchDispatchMode
+from convlin.records import Size
+
+
+class Stretches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch declares it
+    """Notes of every operation on elements whether a tensor has a size of 1 where another has a larger one."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.seen: list[tuple[str, tuple[int, ...]]] = []
+        """The operations in the order of their calls, with the axes that are stretched; the last may have raised."""
+        self.finished = False
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        if torch.Tag.pointwise in func.tags:
+            self.seen.append((str(func), stretched_axes(arg.shape for arg in args if isinstance(arg, Tensor))))
+        return func(*args, **(kwargs or {}))
+
+
+def stretched_axes(shapes: Iterable[Sequence[Size]]) -> tuple[int, ...]:
+    """The axes, counted from the last, along which one of the shapes has a size of 1, and another a larger one.
+
+    An axis that a shape has not, as that of a bias, is missing whatever the sizes are.
+
+    >>> stretched_axes([(1, 4, 7, 1), (4, 7, 7)]), stretched_axes([(5, 8), (8,)])
+    ((-1,), ())
+    """
+    columns = zip_longest(*(reversed(shape) for shape in shapes))
+    return tuple(-1 - place for place, sizes in enumerate(columns) if 1 in sizes and not {*sizes} <= {1, None})
+
+
+class Elements(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch declares it
+    """Counts the elements of all tensors that are made while it is on."""
+
+    def __init__(self) -> None:
+        super().__init__()  # type: ignore[no-untyped-call]
+        self.count = 0.0
+        self._makes: dict[Any, bool] = {}
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        result = func(*args, **(kwargs or {}))
+        if func not in self._makes:  # and is no view of what there is
+            self._makes[func] = all(each.alias_info is None for each in func._schema.returns)
+        if self._makes[func]:
+            made = result if isinstance(result, tuple | list) else (result,)
+            self.count += sum(each.numel() for each in made if isinstance(each, Tensor))
+        return result
