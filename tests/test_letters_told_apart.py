@@ -8,6 +8,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import product
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -99,6 +100,71 @@ def test_which_of_two_inputs_is_longer() -> None:
     assert str(summary.output_shape) == "(1, Max(A, B), 16)"
 
 
+class Joined(nn.Module):
+    """A U-Net of one level behind a padding to a square."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.up = nn.Conv2d(3, 4, 3, padding=1), nn.ConvTranspose2d(4, 4, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(to_square(x))
+        return torch.cat([x, self.up(F.max_pool2d(x, 2))], 1)
+
+
+def halves_and_wholes(a: Tensor, b: Tensor) -> Tensor:
+    longer = max(a.shape[-1] // 2, b.shape[-1])
+    half = a[..., : a.shape[-1] // 2]
+    found = torch.cat([F.pad(each, (0, longer - each.shape[-1])) for each in (half, b)], 1)
+    if longer % 4:
+        raise ValueError("no multiple of 4")
+    return found
+
+
+TWO: dict[str, tuple[nn.Module, list[tuple[Any, ...]]]] = {
+    "a square in blocks of four": (Calls(lambda x: F.pixel_unshuffle(to_square(x), 4)), [(3, "A", "B")]),
+    "a square that is joined": (Joined(), [(3, "A", "B")]),
+    "the longer one in pairs": (Calls(lambda a, b: as_long(a, b).unflatten(1, (-1, 2))), [("A", 8), ("B", 8)]),
+    "a raise behind the longer one": (Calls(halves_and_wholes), [(4, "A"), (4, "B")]),
+    "cut to another input": (Calls(lambda a, b: F.avg_pool1d(a, 2)[..., : b.shape[-1]]), [(4, "A"), (4, "B")]),
+    "cut to the height": (Calls(lambda x: F.avg_pool2d(x, (1, 2))[..., : x.shape[-2]]), [(4, "A", "B")]),
+    "a difference": (Calls(lambda a, b: F.pad(a, (0, abs(a.shape[-1] - b.shape[-1])))), [(4, "A"), (4, "B")]),
+    "in sevens": (
+        Calls(lambda x: x[..., : min(x.shape[-2:]), : min(x.shape[-2:])].unflatten(-1, (-1, 7))), [(4, "A", "B")]
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_what_is_asked_of_the_larger_or_the_smaller(name: str) -> None:
+    """A range is right at every pair, and a form everywhere, unless a note names a size where it is not."""
+    model, shapes = TWO[name]
+    summary = summarize(model.eval(), shapes if len(shapes) > 1 else shapes[0])
+    assert summary.ok
+    found = faults(summary, model, [(1, *shape) for shape in shapes], grid("AB", (*range(1, 18), 21, 28, 30, 32)))
+    if any("not for all" in remark for remark in summary.report.remarks):
+        found = [each for each in found if "taken" in each]
+    assert found == []
+
+
+#: A branch in front of a layer that fits at one size.
+BRANCHES: dict[str, nn.Module] = {
+    "fewer channels": nn.Sequential(Calls(lambda x: x[:, :2] if x.shape[-1] > 15 else x), nn.Linear(7, 3)),
+    "pooled": nn.Sequential(
+        Calls(lambda x: F.max_pool1d(x.transpose(1, 2), 2).transpose(1, 2) if x.shape[-1] > 15 else x), nn.LayerNorm(7)
+    ),
+}
+
+
+@pytest.mark.parametrize("name", BRANCHES)
+def test_the_way_that_is_gone_at_the_only_size_that_fits(name: str) -> None:
+    model = BRANCHES[name]
+    summary = summarize(model, (4, "L"))
+    assert summary.accepts is not None
+    assert summary.accepts.text == "L exactly 7"
+    assert faults(summary, model, [(1, 4, "L")], [{"L": size} for size in range(1, 20)]) == []
+
+
 class Doubled(nn.Module):
     """A U-Net of one level in front of a Linear."""
 
@@ -130,6 +196,13 @@ FEW: dict[str, tuple[nn.Module, tuple[Any, ...], str]] = {
         (2, "L"), "L 40 or 44",
     ),
     "one that fits": (nn.Sequential(nn.Conv1d(2, 3, 3), nn.Flatten(), nn.Linear(15, 3)), (2, "L"), "L exactly 7"),
+    "three of them": (
+        nn.Sequential(
+            Calls(lambda x: x.unflatten(-1, (-1, 2)).mean(-1)), Calls(lambda x: x.tensor_split(3, -1)[-1]),
+            nn.Linear(7, 3),
+        ),
+        (4, "L"), "L multiples of 2 from 42 to 46",
+    ),
     "of every other multiple each": (
         nn.Sequential(
             Calls(lambda x: x.unflatten(-1, (-1, 4)).mean(-1)), Calls(lambda x: x.tensor_split(2, -1)[1].amax(-1))
@@ -178,6 +251,8 @@ BATCHES: dict[str, tuple[nn.Module, Sequence[int]]] = {
     "in eights": (nn.Sequential(nn.Conv2d(3, 4, 3, padding=1), Calls(shifted)), (8, 16, 24)),
     "four views": (Calls(lambda x: x.view(4, -1, *x.shape[1:]).mean(0)), (4, 8, 20)),
     "the first five": (Calls(lambda x: x[:5]), range(1, 13)),
+    "the first twenty": (Calls(lambda x: x[:20]), (*range(1, 13), 19, 20, 21, 25, 40)),
+    "in sixteens": (Calls(lambda x: x.view(x.shape[0] // 16, 16, *x.shape[1:]).roll(1, 1).flatten(0, 1)), (16, 32)),
     "the last three": (Calls(lambda x: x[-3:]), range(1, 13)),
     "in eight pieces": (Calls(lambda x: torch.stack(x.chunk(8, 0)).mean(1)), (1, 2, 3, 8, 10, 16, 24)),
 }
@@ -221,6 +296,41 @@ def shorter_in_the_middle(x: Tensor) -> Tensor:
 def three_pieces(x: Tensor) -> Tensor:
     q, k, v = x.split(16, -1)
     return (q @ k.transpose(1, 2)).softmax(-1) @ v
+
+
+LOW, HIGH = 300, 330
+
+
+class Limits(nn.Module):
+    """What a length may not be stands elsewhere."""
+
+    low = 300
+
+    def __init__(self, where: str) -> None:
+        super().__init__()
+        self.where, self.high = where, 330
+        self.config, self.sizes = SimpleNamespace(low=300), {"high": (330, 1)}
+
+    def forward(self, x: Tensor) -> Tensor:
+        length = int(x.shape[-1])
+        if self.where == "a module":
+            refused = LOW <= length <= HIGH
+        elif self.where == "a class and an object":
+            refused = self.low <= length <= self.high
+        else:
+            refused = self.config.low <= length <= self.sizes["high"][0]
+        if refused:
+            raise ValueError("not supported")
+        return x
+
+
+@pytest.mark.parametrize("where", ["a module", "a class and an object", "a configuration"])
+def test_a_number_that_stands_elsewhere(where: str) -> None:
+    model = Limits(where)
+    summary = summarize(model, (2, "L"))
+    assert summary.accepts is not None
+    assert summary.accepts.text == "L from 1 to 299"
+    assert any("accepts other sizes as well" in remark for remark in summary.report.remarks)
 
 
 @pytest.mark.parametrize("call", [only_a_hundred, not_in_the_middle, shorter_in_the_middle])

@@ -41,6 +41,10 @@ _MOST_INSIDE, _APART_INSIDE = 16, 7
 #: How many small sizes are tried where a form ends at a number.
 _MOST_BELOW_AN_END = 10
 _TURNS_UP_TO = 1100
+#: Where one size alone is thought to be taken: others that may be, in steps of two and three.
+_BESIDE_EXACT = (-4, -3, -2, 2, 3, 4)
+#: How many steps from there: with every remainder of two and three.
+_STEPS_IN_ANOTHER_ORDER = (1, 3, 8, 17)
 #: For so many letters that have to be equal it is looked whether parts of them may differ.
 _MOST_TIED = 5
 
@@ -228,6 +232,7 @@ class Search:
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
         for group in groups:
             checks += self._outside(group, ranges[group[0]], low, high)
+        checks += self._in_another_order(guess, low)
         checks += self._beside_exact(guess, low)
         checks += self._multiples_of_ends(guess, low, high)
         if guess.tied:
@@ -238,6 +243,23 @@ class Search:
         checks += [Check(point, True, is_extra=True) for point in self._doubtful(guess) if point not in known]
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
+
+    def _in_another_order(self, guess: Guess, low: Point) -> Iterator[Check]:
+        """Each letter at several sizes beside the smallest of the others, where the model sets two side by side.
+
+        What is asked of the larger one alone, as to be a multiple of 4, is asked of another one there.
+        """
+        names_in = self.assumed.letters.names_in
+        decisions = (each for each in self.assumed.letters.decisions if not each.own)
+        if guess.tied or all(len({*names_in(each.expression)} & {*guess.ranges}) < 2 for each in decisions):
+            return
+        for name, found in guess.ranges.items():
+            others = [low[other] for other in guess.ranges if other != name]
+            first = found.minimum + -(-max(0, max(others, default=0) - found.minimum) // found.step) * found.step
+            for steps in _STEPS_IN_ANOTHER_ORDER:
+                size = first + steps * found.step
+                if size in found:
+                    yield Check({**low, name: size}, True)
 
     def _beside_exact(self, guess: Guess, low: Point) -> Iterator[Check]:
         """Other sizes of one letter that is thought to be exact: where a product is limited, they are taken as well.
@@ -376,6 +398,10 @@ class Search:
             yield Check({**others, **dict.fromkeys(group, size)}, False)
         if found.step > 1:
             yield Check({**low, **dict.fromkeys(group, found.minimum + found.width)}, False)
+        if found.exact is not None and len(group) == len(self.assumed.names) == 1:
+            for beside in _BESIDE_EXACT:
+                if found.exact + beside >= 1:
+                    yield Check({**low, group[0]: found.exact + beside}, False)
         # A question that the pass only came by makes every other size of those that are taken.
         for part in sorted(map(int, sympy.primefactors(found.step))):
             if found.exact is None and found.width < found.step // part:

@@ -10,6 +10,7 @@ from torch import nn
 
 from convlin.module_tree import modules_of
 from convlin.records import Accepts
+from convlin.symbolic.comparison_sizes import turning_batches
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import SAMPLE_BATCH, Followed, meets, solved
 from convlin.symbolic.trials import Point, Trials
@@ -17,6 +18,7 @@ from convlin.symbolic.trials import Point, Trials
 #: The batches that are always run, and the one that other sizes are looked for with.
 _FEW = (1, 2, 3)
 _MORE = 10
+_MOST_TURNING = 4
 _USUAL = 2
 #: Where none of these passes, as many sizes of the model's own parameters are run, too.
 _MOST_OF_ITS_OWN = 6
@@ -25,8 +27,10 @@ _MOST_ASKED = 6
 
 
 def few(followed: Followed, accepts: Accepts | None) -> list[Point]:
-    """Small batches, and one that is no power of two, at the smallest of the other sizes: to compare the forms at."""
-    return [point for size in (*_FEW, _MORE) if (point := _with(followed, accepts, size)) is not None]
+    """Small batches, one that is no power of two, and those where questions turn, at the smallest of other sizes."""
+    turning = turning_batches(followed, _MOST_TURNING)
+    sizes = dict.fromkeys((*_FEW, _MORE, *turning, *(2 * size for size in turning[:1])))
+    return [point for size in sizes if (point := _with(followed, accepts, size)) is not None]
 
 
 def _with(followed: Followed, accepts: Accepts | None, size: int) -> Point | None:
@@ -96,6 +100,9 @@ def _asked_for(followed: Followed) -> list[int]:
     pairs += [(each["shape"], each["wanted"]) for each in views if each.get("shape") and each.get("wanted")]
     for given, made in pairs:
         rows = made[0] if made else -1
+        if rows == -1 and all(isinstance(size, int) for size in (*given[1:], *made[1:])):
+            several, left = divmod(prod(made[1:]), prod(given[1:]) or 1)
+            found.update(dict.fromkeys((2 * several, several) if not left else ()))
         if given and not isinstance(given[0], int) and isinstance(rows, int) and rows > 0:
             behind = [size for size in given[1:4] if isinstance(size, int) and size > 0]
             times = (prod(each) for count in range(len(behind) + 1) for each in combinations(behind, count))

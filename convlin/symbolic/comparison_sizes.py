@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import combinations
+from itertools import combinations, product
 from math import lcm, prod
 from typing import Any
 
@@ -33,6 +33,10 @@ SMALL_AT_FIRST = (3, 8, 11, 24, 61)
 SMALL_FOR_WINDOWS = (11, 61)
 #: Those where the letters are set in another order.
 SMALL_IN_ANOTHER_ORDER = (3, 8, 24)
+#: Sizes of each letter beside which those of every other are tried, of no more letters than that.
+_IN_EVERY_ORDER, _MOST_IN_EVERY_ORDER = (2, 5, 9, 14, 24, 30, 64), 4
+#: How many sizes are run at which letters stand in another order.
+_MOST_ORDERS = 16
 #: More of them for forms that are to be replaced, at which a part may be longer than the whole.
 SMALL = (1, 2, 3, 4, 5, 6, 7, 9, 12, 16, 21, 31, 32, 47, 64, 75, 90, 101, 127)
 
@@ -64,6 +68,12 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
     if not names:
         return []
     return [_rectangle(followed, names, size) for size in _turning_sizes(followed, names, most)]
+
+
+def turning_batches(followed: Followed, most: int) -> list[int]:
+    """The sizes of a batch that is a letter next to which what was asked of it turns: the first 20 of a batch."""
+    name = followed.plan.batch_size
+    return _turning_sizes(followed, [name], most) if isinstance(name, str) else []
 
 
 def turning_alone(followed: Followed, most: int) -> list[Point]:
@@ -239,22 +249,35 @@ def beside_numbers(followed: Followed) -> list[Point]:
     return [_rectangle(followed, names, int(sizes[place])) for place in beside_constants(followed.session, every)]
 
 
+def in_reverse(followed: Followed, point: Point) -> Point:
+    """The same sizes, the largest for the first letter: it is the smallest in the sample and in every rectangle."""
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    return {**point, **dict(zip(names, reversed([point[name] for name in names]), strict=True))}
+
+
 def other_orders(followed: Followed) -> list[Point]:
-    """The letters in the other order of their sizes, where a question that sets two side by side turns: ``max(h, w)``.
+    """Sizes at which a question that sets letters side by side turns: ``max(h, w)``, a slice as long as another input.
 
     In the sample and in every rectangle each letter is larger than the one before.
     """
     names = [name for name in followed.sample if name != followed.plan.batch_size]
     names_in = followed.session.names_in
     together = [each for each in asked(followed, numbers=True) if len({*names_in(each.expression)} & {*names}) > 1]
-    if not together:
-        return []
+    found: dict[int, Point] = {}
+    if not together:  # nor is anything asked where a difference is taken without its sign
+        return [in_reverse(followed, point) for point in small_rectangles(followed, SMALL_IN_ANOTHER_ORDER[-1:])]
     rectangles = [*small_rectangles(followed, SMALL_IN_ANOTHER_ORDER), *near_a_quarter(followed, OFFSETS[-1:])]
-    points = [
-        {**point, **dict(zip(names, reversed([point[name] for name in names]), strict=True))} for point in rectangles
-    ]
-    answers = ((point, followed.session.evaluation(point)) for point in points)
-    return [point for point, answer in answers if not all(comes_to(answer, each) for each in together)]
+    reversed_ = [in_reverse(followed, point) for point in rectangles]
+    # From the other end, so that those come first in which the first letters are far larger than the last.
+    sizes = (
+        product(sorted(_IN_EVERY_ORDER, reverse=True), repeat=len(names)) if len(names) < _MOST_IN_EVERY_ORDER else ()
+    )
+    others = [{**followed.sample, **dict(zip(names, each, strict=True))} for each in sizes]
+    for each in together:
+        for candidates in (reversed_, others):
+            turned = [point for point in candidates if not comes_to(followed.session.evaluation(point), each)]
+            found |= {id(point): point for point in turned[: len(_IN_EVERY_ORDER) - 1]}
+    return [*found.values()][:_MOST_ORDERS]
 
 
 def other_remainders(followed: Followed, ran: Sequence[Point], forms: Sequence[Size]) -> list[Point]:

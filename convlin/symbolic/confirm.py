@@ -16,6 +16,7 @@ from convlin.symbolic.comparison_sizes import (
     beside_ends,
     beside_numbers,
     equal_sizes,
+    in_reverse,
     near_a_quarter,
     other_answers,
     other_orders,
@@ -234,7 +235,8 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     if followed.recording.failure is not None:
         return best
     if asks_for_windows_alone(followed):
-        few = [*small_rectangles(followed, SMALL_FOR_WINDOWS), *near_a_quarter(followed, OFFSETS[:1])]
+        small, other = small_rectangles(followed, SMALL_FOR_WINDOWS)
+        few = [small, in_reverse(followed, other), *near_a_quarter(followed, OFFSETS[:1])]
         fitting = [point for point in few if all_hold(followed, point)]
         best.look_at(fitting[:_MOST_FOR_WINDOWS])
         return repaired(best, trials)

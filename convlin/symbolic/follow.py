@@ -45,6 +45,8 @@ _OTHER_SAMPLES = ((840, 1680, 2520, 1260), (896,), (224,), (64,), (8,))
 #: The batch, and what is tried where the model takes it apart: into eights, tens, sevens.
 SAMPLE_BATCH = 6
 _OTHER_BATCHES = (24, 840)
+#: So many of the numbers that a function was given which refused it are tried, the largest.
+_MOST_PARTS = 4
 
 #: How many samples are tried, and how many of these are kept for what the last of `_OTHER_SAMPLES` lead to.
 _MOST_SAMPLES, _LED_TO = 16, 4
@@ -292,9 +294,24 @@ def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
         if sample is not None and tuple(sample.values()) not in tried:
             tried.add(tuple(sample.values()))
             yield sample
+    batch = followed.plan.batch_size
+    if isinstance(batch, str) and followed.recording.failure.refused:  # into which it may be taken apart
+        for number in sorted({*_whole_numbers(followed.recording.failure.settings)})[-_MOST_PARTS:]:
+            yield {**followed.sample, batch: 2 * number}
     if not followed.recording.failure.refused and any(decision.is_number for decision in asked):
         for size in numbers_in_code(followed.recording.failure.error):
             yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
+
+
+def _whole_numbers(settings: Any) -> Iterator[int]:
+    """The numbers larger than 1 that a function was given."""
+    if isinstance(settings, Mapping):
+        settings = tuple(settings.values())
+    for each in settings if isinstance(settings, tuple | list) else (settings,):
+        if isinstance(each, tuple | list):
+            yield from _whole_numbers(each)
+        elif type(each) is int and each > 1:
+            yield each
 
 
 def turned(followed: Followed, before: Sequence[Decision], decision: Decision) -> dict[str, int] | None:

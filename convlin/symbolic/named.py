@@ -73,6 +73,9 @@ def observe_named(
     recording = followed.recording
     failure = recording.failure
     accepts = _accepts(followed, runs) if failure is None else None
+    there = _where_it_fits(checked, accepts, runs)
+    if there is not None:
+        checked, followed, recording = there, there.followed, there.followed.recording
     if failure is None:
         inside = [point for point in runs.taken if _is_inside(accepts, point)]
         checked.look_at(checked.elsewhere_among(inside))
@@ -160,6 +163,25 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     windows_alone = asks_for_windows_alone(followed)
     stretched = Stretching(followed, trials)
     return Search(assumed, trials, runs, tables, ends, several, windows_alone, stretched).settled()
+
+
+def _where_it_fits(checked: Confirmed, accepts: Accepts | None, runs: Trials) -> Confirmed | None:
+    """A pass at the one size that a letter may have, where the forms are wrong there: the model goes another way."""
+    exact = {found.name: found.exact for found in accepts.sizes if found.exact is not None} if accepts else {}
+    if not exact or not questions(checked.followed):
+        return None
+    smallest = {found.name: found.minimum for found in accepts.sizes} if accepts else {}
+    points = [{**checked.followed.sample, **smallest, **exact}, {**checked.followed.sample, **exact}]
+    checked.look_at(point for point in points[:1] if point not in checked.points)
+    if points[0] not in checked.wrong:
+        return None
+    for point in reversed(points):
+        other = Confirmed(checked.followed.passes.at(point), runs)
+        if other.followed.is_clean and not other.followed.recording.findings:
+            other.look_at([points[0], points[1]])
+            if points[0] in other.right:
+                return other
+    return None
 
 
 def _is_inside(accepts: Accepts | None, point: Point) -> bool:

@@ -62,6 +62,10 @@ _NUMBERS = (
 _SETTLED_AT = (*range(16, 2049), *(2**power + beside for power in range(12, 21) for beside in (-1, 0, 1)))
 
 
+#: How far the numbers that code reads are looked for, ``self.config.sizes[0]``, and how many of a container.
+_DEEPEST_CONSTANT, _MOST_HELD = 4, 8
+
+
 class Decision(NamedTuple):
     """A question about sizes that was answered on the way, and the line that asked it."""
 
@@ -440,8 +444,27 @@ def _asker() -> tuple[Location | None, bool, bool, bool]:
 
 
 def _constants() -> tuple[int, ...]:
-    """The whole numbers in the code of the model that made a plain number of a size."""
+    """The whole numbers that the code reads which made a plain number of a size: in itself, its names, its module."""
     frame: FrameType | None = sys._getframe(2)
     while frame is not None and frame.f_code.co_filename.startswith((*_LIBRARIES, CONVLIN, *_MADE_UP)):
         frame = frame.f_back
-    return tuple(each for each in frame.f_code.co_consts if type(each) is int) if frame is not None else ()
+    if frame is None:
+        return ()
+    code, read = frame.f_code, {*frame.f_code.co_names, *frame.f_code.co_freevars}
+    found = [each for each in code.co_consts if type(each) is int]
+    held = [frame.f_globals.get(name) for name in code.co_names]
+    held += [frame.f_locals.get(name) for name in (*code.co_varnames[:1], *code.co_freevars)]
+    for _ in range(_DEEPEST_CONSTANT):
+        found += [each for each in held if type(each) is int]
+        held = [inner for each in held for inner in _read_of(each, read)]
+    return tuple(dict.fromkeys(found))
+
+
+def _read_of(holder: object, names: set[str]) -> Iterator[object]:
+    """What is read of an object under some of these names, or may be of a container."""
+    if isinstance(holder, dict):
+        yield from list(holder.values())[:_MOST_HELD]
+    elif isinstance(holder, tuple | list):
+        yield from holder[:_MOST_HELD]
+    for own in (getattr(type(holder), "__dict__", {}), getattr(holder, "__dict__", {})):
+        yield from (own[name] for name in names if name in own)
