@@ -454,6 +454,71 @@ def test_the_first_axis_of_a_given_tensor_may_be_time() -> None:
     assert (problem.kind, problem.required) == ("in_features", 80)
 
 
+class Gray(nn.Module):
+    """Takes one image as it is."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(1, 6, 5), nn.Linear(400, 10)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(F.max_pool2d(self.conv(x), 2).view(-1))
+
+
+class Nodes(nn.Module):
+    """All nodes of one graph in one vector."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.inner, self.out = nn.Linear(12, 16), nn.Linear(32, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.out(torch.relu(self.inner(x)).mean(1).flatten())
+
+
+class Lengths(nn.Module):
+    """Padded to the longest of those that are given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn, self.fc = nn.GRU(6, 8), nn.Linear(50, 3)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Any:
+        packed = nn.utils.rnn.pack_padded_sequence(x.transpose(0, 1), lengths, enforce_sorted=False)
+        out, _ = nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0])
+        return self.fc(out.transpose(0, 1).flatten(1))
+
+
+@pytest.mark.parametrize(
+    ("model", "given", "number"),
+    [
+        (Gray(), torch.zeros(1, 28, 28), 864),
+        (Nodes(), torch.zeros(7, 5, 12), 112),
+        (Lengths(), [torch.zeros(4, 10, 6), torch.tensor([3, 5, 9, 10])], 80),
+    ],
+    ids=["one image", "nodes of a graph", "lengths"],
+)
+def test_a_number_that_follows_something_else_is_told(model: nn.Module, given: Any, number: int) -> None:
+    """The first axis of what is given may hold channels or nodes, and another batch may be shorter."""
+    (problem,) = summarize(model, given).problems
+    assert (problem.kind, problem.required) == ("in_features", number)
+
+
+class Words(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.fc = nn.Embedding(50, 16), nn.Linear(24, 3)
+        self.rnn = nn.GRU(16, 12, bidirectional=True, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.fc(self.rnn(self.words(x))[1].flatten(1))
+
+
+def test_of_words_in_a_table_the_first_axis_is_the_batch() -> None:
+    (problem,) = summarize(Words(), torch.zeros(6, 7, dtype=torch.long)).problems
+    assert (problem.kind, problem.required) == ("batch", 24)
+
+
 def test_channels_that_are_the_batch() -> None:
     model = nn.Sequential(nn.Conv2d(3, 8, 3), Turned(), nn.Conv2d(8, 4, 3))
     (problem,) = [each for each in summarize(model, (3, 9, 9), batch_size=5).problems if each.path == "2"]

@@ -1431,3 +1431,54 @@ def test_a_number_is_said_to_be_given_where_no_other_layer_takes_it(
         lines[int(found[2]) - 1] = lines[int(found[2]) - 1].replace(str(problem.declared), str(problem.required))
         mended = load(tmp_path, "\n".join(lines) + "\n").Net()
         assert mended(torch.zeros(1, *shape)).shape[0] == 1
+
+
+MANY_WAYS = """
+class Net(nn.Module):
+    def __init__(self, width):
+        super().__init__()
+        self.fc = nn.Linear(width, 10)
+
+    def forward(self, x):
+        return self.fc(x)
+
+
+def state_of(model):
+    names = []
+    for name, _ in model.named_modules():
+        names.append(name)
+    return names, {key: value.clone() for key, value in model.state_dict().items()}
+
+
+def same(one, other):
+    return one[0] == other[0] and all(torch.equal(one[1][key], other[1][key]) for key in one[1])
+
+
+for seed in (0, 1):
+    for width in (48, 47):
+        for mode in ("eval", "train"):
+            m = Net(width)
+            before = state_of(m)
+            try:
+                if mode == "eval":
+                    m.eval()
+                    before = state_of(m)
+                else:
+                    m.train()
+                said = summarize(m, (48,)).problems
+            except ValueError as error:
+                print(error)
+            after = state_of(m)
+            if not same(before, after):
+                print("changed")
+            if width == 47:
+                found.append(said[0].fix)
+"""
+
+
+def test_a_script_with_more_ways_than_could_be_counted(program: Program) -> None:
+    """Loops in loops around a ``try`` and a branch: what they have in common is looked into once."""
+    found: list[str] = []
+    text = "from convlin import summarize\nfound = []\n" + textwrap.dedent(MANY_WAYS)
+    found = program(text).found
+    assert found == ["self.fc = nn.Linear(48, 10)"] * 4

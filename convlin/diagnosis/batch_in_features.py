@@ -33,9 +33,11 @@ _MOVES = (Family.REARRANGE, Family.JOIN, Family.PART, Family.INDEX, Family.PRODU
 def with_batch_in_features(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
     """The recording with each number that follows the batch told as a batch that is lost, where a run shows that."""
     asked = [finding for finding in recording.findings if _may_follow(recording, finding)]
+    if not retry.plan.adds_batch:  # what was made of one axis may be meant to hold all of what was given
+        asked = [finding for finding in asked if finding.inputs and len(finding.inputs[0].shape) > 1]
     plan = _with_another_batch(retry.plan, recording) if asked else None
     other = _shown(model, plan, mode, retry) if plan is not None else None
-    if other is None:
+    if other is None or not _subjects(other) <= _subjects(recording):  # the first axis was something else: channels
         return recording
     told, required = [], dict(recording.required)
     for finding in recording.findings:
@@ -45,6 +47,10 @@ def with_batch_in_features(recording: Recording, model: nn.Module, mode: str, re
             finding = _of_the_batch(recording, other, finding, there)
         told.append(finding)
     return replace(recording, findings=told, required=required)
+
+
+def _subjects(recording: Recording) -> set[tuple[str, str]]:
+    return {(each.path, each.misfit.kind) for each in recording.findings}
 
 
 def _may_follow(recording: Recording, finding: Finding) -> bool:
@@ -69,8 +75,8 @@ def _may_move(recording: Recording, index: int, batch: Shape) -> bool:
 def _with_another_batch(plan: Plan, recording: Recording) -> Plan | None:
     """The same plan with two samples, or three in place of two; None where no axis is known to be the batch.
 
-    Of given tensors it is the first one, where all have as many, one of them is more than a table, and no layer takes
-    time first.
+    Of given tensors it is the first one, where all have as many, one of them is more than a table of numbers, and no
+    layer takes time first.
     """
     if not plan.adds_batch and any(map(_takes_time_first, recording.modules)):
         return None
@@ -80,7 +86,8 @@ def _with_another_batch(plan: Plan, recording: Recording) -> Plan | None:
         return None
     rows = {tensor.shape[0] if tensor.dim() and not tensor.is_nested else 0 for tensor in tensors}
     rows |= {plan.batch_size} if plan.adds_batch else set()
-    if len(rows) != 1 or 0 in rows or not (plan.adds_batch or any(tensor.dim() > 2 for tensor in tensors)):
+    of_samples = (tensor.dim() > 2 or (tensor.dim() == 2 and not tensor.is_floating_point()) for tensor in tensors)
+    if len(rows) != 1 or 0 in rows or not (plan.adds_batch or any(of_samples)):
         return None
     (count,) = rows
 
@@ -118,6 +125,9 @@ def _number_there(recording: Recording, other: Recording, finding: Finding) -> i
         return None
     axis, shape, there = _AXES[finding.misfit.kind], finding.inputs[0].shape, calls[before].inputs[0].shape
     if len(shape) != len(there) or not -len(shape) <= axis < len(shape):
+        return None
+    batches = recording.inputs[0].shape[0], other.inputs[0].shape[0]
+    if (shape[0], there[0]) == batches and len(shape) > 1:  # which is in front: the number follows something else
         return None
     found = there[axis] if shape[axis] == finding.misfit.required else prod(there[1:])  # behind a flatten to be written
     return found if isinstance(found, int) else None

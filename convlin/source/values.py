@@ -274,8 +274,15 @@ def fits_key(key: Key, names: Collection[str]) -> bool:
     return key is None
 
 
-def reaching(log: Log, names: frozenset[str], before: Value) -> Value:
-    """What may be stored under one of some names for the same place, after everything in a log."""
+def reaching(
+    log: Log, names: frozenset[str], before: Value, known: dict[tuple[int, ...], Value] | None = None
+) -> Value:
+    """What may be stored under one of some names for the same place, after everything in a log.
+
+    ``known`` are the answers so far, by what was looked into and what was there before: what several branches have in
+    common is one object, which there are more ways to than could be counted.
+    """
+    known = {} if known is None else known
     for part in log:
         match part:
             case Item(key=key) if not fits_key(key, names):
@@ -287,13 +294,22 @@ def reaching(log: Log, names: frozenset[str], before: Value) -> Value:
             case Item(value=value):
                 # Code that stores what it is given where it is told to is hardly about this name.
                 before = union([before, map_things(softened, value)])
-            case Either(branches=branches):
-                before = union(reaching(branch, names, before) for branch in branches)
-            case Repeat(log=inner):
-                before = union([before, blurred(reaching(inner, names, before))])
+            case Either() | Repeat():
+                way = (id(part), *map(id, before))
+                if way not in known:
+                    known[way] = _reaching_inside(part, names, before, known)
+                before = known[way]
             case Anything():
                 before = union([before, (SOFT,)])
     return before
+
+
+def _reaching_inside(
+    part: Either | Repeat, names: frozenset[str], before: Value, known: dict[tuple[int, ...], Value]
+) -> Value:
+    if isinstance(part, Either):
+        return union([reaching(branch, names, before, known) for branch in part.branches])
+    return union([before, blurred(reaching(part.log, names, before, known))])
 
 
 def is_known(thing: Thing) -> TypeGuard[Made]:
@@ -317,16 +333,24 @@ def blurred(value: Value) -> Value:
 
 
 def leaves(log: Log) -> Iterator[Item | Anything]:
-    """Everything in a log that may have happened, in branches and loops too."""
-    for part in log:
+    """Everything in a log that may have happened, in branches and loops too.
+
+    What several branches have in common is one object, and is looked into once: behind many loops and branches there
+    are more ways than could be counted.
+    """
+    seen: set[int] = set()
+    waiting = [*reversed(log)]
+    while waiting:
+        part = waiting.pop()
         match part:
             case Item() | Anything():
                 yield part
-            case Either(branches=branches):
-                for branch in branches:
-                    yield from leaves(branch)
-            case Repeat(log=inner):
-                yield from leaves(inner)
+            case Either(branches=branches) if id(part) not in seen:
+                seen.add(id(part))
+                waiting += (each for branch in reversed(branches) for each in reversed(branch))
+            case Repeat(log=inner) if id(part) not in seen:
+                seen.add(id(part))
+                waiting += reversed(inner)
 
 
 def items(log: Log) -> Iterator[Item]:

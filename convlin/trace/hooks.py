@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import gc
 from collections import OrderedDict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from contextlib import nullcontext
 from functools import partial
 from typing import Any
@@ -63,13 +64,9 @@ class Hooks:
         if always:
             module._forward_hooks_always_called[self._key] = True
 
-    @property
-    def were_copied(self) -> bool:
-        """Whether a module was copied, or saved, that had one of them."""
-        return any(made.was_copied for made in self._made)
-
-    def remove(self, copies: Iterable[nn.Module] = ()) -> None:
-        """Take all of them off again, and what ``copies`` have in their place."""
+    def remove(self) -> None:
+        """Take all of them off again, and off copies what these have in their place, wherever they are kept."""
+        copies = _all_modules() if any(made.was_copied for made in self._made) else []
         for module in (*self._before, *copies):
             module._forward_pre_hooks.pop(self._key, None)
             module._forward_pre_hooks_with_kwargs.pop(self._key, None)
@@ -79,3 +76,14 @@ class Hooks:
             module._forward_hooks_always_called.pop(self._key, None)
         self._before.clear()
         self._after.clear()
+
+
+def _all_modules() -> list[nn.Module]:
+    """Every module that there is: asked for by its class, since an object may say that it is of another."""
+    kinds: dict[type, bool] = {}
+    found = []
+    for each in gc.get_objects():
+        kind = type(each)
+        if kinds.setdefault(kind, issubclass(kind, nn.Module)) and "_forward_hooks" in each.__dict__:
+            found.append(each)
+    return found

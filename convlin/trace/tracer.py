@@ -79,8 +79,7 @@ class Tracer:
             self._stop(error)
             raise
         finally:
-            # A copy that forward made and kept goes on living in the model where the pass is the user's own.
-            self._hooks.remove(modules_of(self._nodes[0].module) if self._hooks.were_copied else ())
+            self._hooks.remove()
 
     def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], dummies: Mapping[str, Tensor]) -> None:
         """What goes into the model; ``dummies``, by place, are the tensors that convlin made."""
