@@ -274,6 +274,14 @@ def test_what_is_made_of_a_batch_that_is_a_letter(name: str) -> None:
             assert value == runs(model, [("N", 3, "H", "W")], point), point
 
 
+def test_a_batch_is_a_letter_where_samples_are_taken_one_by_one() -> None:
+    """At a batch of one, where the rows are others, a pass would have no letter left."""
+    model = Calls(lambda x: torch.stack([each * 2 for each in x]))
+    summary = summarize(model, (6,), batch_size="N")
+    assert str(summary.output_shape) == "(N, 6)"
+    assert [str(each.shape) for each in summary.report.inputs] == ["(N, 6)"]
+
+
 # Numbers in the code that a plain number is compared with
 
 

@@ -280,7 +280,11 @@ def repaired(best: Confirmed, trials: Trials, *, any_pass: bool = False) -> Conf
     candidates = [best]
     # At a small size letters come to the same, 1, and a pass there tells them not apart.
     batch = followed.plan.batch_size
-    large = [point for point in best.wrong if all(size >= _LEAST_ANEW for name, size in point.items() if name != batch)]
+    large = [
+        point
+        for point in best.wrong
+        if all(size >= _LEAST_ANEW for name, size in point.items() if name != batch) and point.get(str(batch)) != 1
+    ]
     for elsewhere in large[:_MOST_OTHERS]:
         calls = next((len(recording.calls) for point, recording in best.seen if point == elsewhere), 0)
         if not best.wrong or not followed.passes.has_room_for(calls):
