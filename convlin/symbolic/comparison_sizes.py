@@ -45,6 +45,8 @@ _EVERY_UP_TO = 1100
 _POWERS = tuple(2**power + beside for power in range(11, 15) for beside in (-1, 0, 1))
 #: How much larger each letter is than the one before, so that a rectangle is tried and no square.
 _APART = 3
+#: So many sizes are tried from the largest down at which there is one piece.
+_MOST_SHORTER = 3
 #: At how many sizes where the model goes a way that no other size led it to.
 _MOST_TURNED = 4
 #: Up to which size it is looked where equations hold; so many of the small sizes are taken, and as many of the others.
@@ -105,7 +107,9 @@ def _of_one_piece(followed: Followed, name: str) -> list[int]:
         except (NotImplementedError, ArithmeticError, RuntimeError):
             continue
         if whole.dim() == 1 and bool(whole.any()):
-            found[int(sizes[whole].max())] = None
+            # The piece is shorter right below, as a join may need it, which takes even sizes alone.
+            largest = int(sizes[whole].max())
+            found.update(dict.fromkeys(size for size in range(largest, largest - _MOST_SHORTER, -1) if size > 0))
     return [*found]
 
 
