@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import summarize
+from convlin import InputError, summarize
 
 
 class Complex(nn.Module):
@@ -91,7 +91,12 @@ class Spectral(nn.Module):
 
 @pytest.mark.parametrize("shape", [(2, 32), (2, "L")], ids=str)
 def test_a_model_of_complex_weights_alone_may_take_real_numbers(shape: tuple[Any, ...]) -> None:
-    summary = summarize(Spectral(), shape)
+    try:
+        summary = summarize(Spectral(), shape)
+    except InputError as error:
+        if "UnsupportedOperatorException" not in str(error):
+            raise
+        pytest.skip("this PyTorch has no FFT of sizes in letters")
     assert summary.ok
     assert summary.report.inputs[0].dtype == "float32"
     assert Spectral()(torch.zeros(1, 2, 32)).shape == (1, 4, 32)
