@@ -221,6 +221,7 @@ def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
         taken = {**followed.sample, **batch, **{found.name: found.minimum for found in accepts.sizes}}
         findings = [finding for finding in findings if not _fits(followed, finding, taken)]
         findings = _still_there(findings, checked.stood_in(taken)) if findings else []
+    findings = [finding for finding in findings if not _is_of_unknown(finding)]
     if findings:
         findings = _still_there(findings, checked.without_a_mistake())
     if any(_is_right_unflattened(checked, finding) for finding in findings):
@@ -237,6 +238,15 @@ def _mistakes(checked: Confirmed, accepts: Accepts | None) -> list[Finding]:
         return list(findings)
     rest = _at_other_sizes(checked, rest) if rest else rest
     return [] if rest and checked.runs_without(findings) else rest
+
+
+def _is_of_unknown(finding: Finding) -> bool:
+    """Whether what does not fit is a size for which no form was found: it may fit where that is another one."""
+    misfit = finding.misfit
+    if misfit.kind != "operands":
+        return -1 in (misfit.required, misfit.declared)
+    shapes, axes = misfit.detail.get("shapes", ()), misfit.detail.get("axes", ())
+    return any(-1 in {shape[axis] for shape in shapes if -len(shape) <= axis < len(shape)} for axis in axes)
 
 
 def _is_right_unflattened(checked: Confirmed, finding: Finding) -> bool:
