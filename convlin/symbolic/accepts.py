@@ -21,7 +21,7 @@ from convlin.records import Accepts, SizeRange
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.lookups import Lookup
-from convlin.symbolic.questions import beside_constants
+from convlin.symbolic.questions import beside_constants, turns_by_order
 from convlin.symbolic.ranges import Guess, far_in, inside_of, spread
 from convlin.symbolic.session import Decision
 from convlin.symbolic.trials import Point, Trials
@@ -249,17 +249,19 @@ class Search:
 
         What is asked of the larger one alone, as to be a multiple of 4, is asked of another one there.
         """
-        names_in = self.assumed.letters.names_in
-        decisions = (each for each in self.assumed.letters.decisions if not each.own)
-        if guess.tied or all(len({*names_in(each.expression)} & {*guess.ranges}) < 2 for each in decisions):
+        letters = self.assumed.letters
+        decisions = [each for each in letters.decisions if not each.own]
+        together = [each for each in decisions if len({*letters.names_in(each.expression)} & {*guess.ranges}) > 1]
+        if guess.tied or not together:
             return
         for name, found in guess.ranges.items():
             others = [low[other] for other in guess.ranges if other != name]
             first = found.minimum + -(-max(0, max(others, default=0) - found.minimum) // found.step) * found.step
             for steps in _STEPS_IN_ANOTHER_ORDER:
-                size = first + steps * found.step
-                if size in found:
-                    yield Check({**low, name: size}, True)
+                point = {**low, name: first + steps * found.step}
+                turns = any(turns_by_order(letters, self.assumed.names, point, each) for each in together)
+                if point[name] in found and turns:
+                    yield Check(point, True)
 
     def _beside_exact(self, guess: Guess, low: Point) -> Iterator[Check]:
         """Other sizes of one letter that is thought to be exact: where a product is limited, they are taken as well.

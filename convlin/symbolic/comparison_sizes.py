@@ -20,7 +20,7 @@ from convlin.records import Size
 from convlin.symbolic.conditions import Condition
 from convlin.symbolic.follow import Followed, solved, turned
 from convlin.symbolic.found_forms import value_of
-from convlin.symbolic.questions import asked, beside_constants, comes_to, equations, questions
+from convlin.symbolic.questions import asked, beside_constants, comes_to, equations, questions, turns_by_order
 from convlin.symbolic.trials import Point
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
@@ -279,7 +279,7 @@ def other_orders(followed: Followed) -> list[Point]:
     others = [{**followed.sample, **dict(zip(names, each, strict=True))} for each in sizes]
     for each in together:
         for candidates in (reversed_, others):
-            turned = [point for point in candidates if not comes_to(followed.session.evaluation(point), each)]
+            turned = [point for point in candidates if turns_by_order(followed.session, names, point, each)]
             found |= {id(point): point for point in turned[: len(_IN_EVERY_ORDER) - 1]}
     return [*found.values()][:_MOST_ORDERS]
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy
@@ -106,3 +106,17 @@ def comes_to(evaluation: Evaluation, decision: Decision) -> bool:
         return bool(evaluation(decision.expression) == decision.outcome)
     except (NotImplementedError, ArithmeticError):
         return False
+
+
+def turns_by_order(letters: Session, names: Sequence[str], point: Point, decision: Decision) -> bool:
+    """Whether the answer is another one than at sizes as small, and as large, that go together as in the sample.
+
+    There each of ``names`` is half as large again as the one before.
+    """
+
+    def is_as_told(sizes: Sequence[int]) -> bool:
+        return comes_to(letters.evaluation({**point, **dict(zip(names, sizes, strict=True))}), decision)
+
+    found = [point[name] for name in names]
+    alike = ([end + place * (end + end % 2) // 2 for place in range(len(names))] for end in (min(found), max(found)))
+    return not is_as_told(found) and all(map(is_as_told, alike))
