@@ -274,13 +274,16 @@ def fits_key(key: Key, names: Collection[str]) -> bool:
     return key is None
 
 
-def reaching(
-    log: Log, names: frozenset[str], before: Value, known: dict[tuple[int, ...], Value] | None = None
-) -> Value:
+_Known: TypeAlias = "dict[tuple[int, ...], tuple[Value, Value]]"
+"""Answers by the identity of what was looked into and of what was there before, which stands beside each: an object
+that is gone gives its identity to another."""
+
+
+def reaching(log: Log, names: frozenset[str], before: Value, known: _Known | None = None) -> Value:
     """What may be stored under one of some names for the same place, after everything in a log.
 
-    ``known`` are the answers so far, by what was looked into and what was there before: what several branches have in
-    common is one object, which there are more ways to than could be counted.
+    ``known`` are the answers so far: what several branches have in common is one object, to which there are more ways
+    than could be counted.
     """
     known = {} if known is None else known
     for part in log:
@@ -297,16 +300,14 @@ def reaching(
             case Either() | Repeat():
                 way = (id(part), *map(id, before))
                 if way not in known:
-                    known[way] = _reaching_inside(part, names, before, known)
-                before = known[way]
+                    known[way] = before, _reaching_inside(part, names, before, known)
+                before = known[way][1]
             case Anything():
                 before = union([before, (SOFT,)])
     return before
 
 
-def _reaching_inside(
-    part: Either | Repeat, names: frozenset[str], before: Value, known: dict[tuple[int, ...], Value]
-) -> Value:
+def _reaching_inside(part: Either | Repeat, names: frozenset[str], before: Value, known: _Known) -> Value:
     if isinstance(part, Either):
         return union([reaching(branch, names, before, known) for branch in part.branches])
     return union([before, blurred(reaching(part.log, names, before, known))])

@@ -28,15 +28,17 @@ _MOST_ASKED = 6
 
 def few(followed: Followed, accepts: Accepts | None) -> list[Point]:
     """Small batches, one that is no power of two, and those where questions turn, at the smallest of other sizes."""
+    name = followed.plan.batch_size
+    if not isinstance(name, str):
+        return []
     turning = turning_batches(followed, _MOST_TURNING)
     sizes = dict.fromkeys((*_FEW, _MORE, *turning, *(2 * size for size in turning[:1])))
-    return [point for size in sizes if (point := _with(followed, accepts, size)) is not None]
+    return [{**_smallest(followed, accepts), name: size} for size in sizes]
 
 
-def _with(followed: Followed, accepts: Accepts | None, size: int) -> Point | None:
-    name = followed.plan.batch_size
-    smallest = {found.name: found.minimum for found in accepts.sizes} if accepts is not None else {}
-    return {**followed.sample, **smallest, name: size} if isinstance(name, str) else None
+def _smallest(followed: Followed, accepts: Accepts | None) -> Point:
+    """The sample with the smallest sizes that are taken, which cost least."""
+    return {**followed.sample, **{found.name: found.minimum for found in (accepts.sizes if accepts else ())}}
 
 
 def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accepts | None) -> Iterator[str]:
@@ -44,7 +46,7 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
     name = followed.plan.batch_size
     if not isinstance(name, str):
         return
-    point = _with(followed, accepts, SAMPLE_BATCH) or followed.sample
+    point = _smallest(followed, accepts)
     passed = {size: trials.for_real({**point, name: size}) for size in _FEW}
     if not any(passed.values()):
         its_own = sorted({*_sizes_of_its_own(model), *_asked_for(followed), fitting(followed)} - {*passed})

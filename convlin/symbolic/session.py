@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from functools import partial
+from itertools import islice
 from pathlib import Path
 from types import FrameType
 from typing import Any, NamedTuple
@@ -463,7 +464,7 @@ def _constants() -> tuple[int, ...]:
 def _read_of(holder: object, names: set[str]) -> Iterator[object]:
     """What is read of an object under some of these names, or may be of a container."""
     if isinstance(holder, dict):
-        yield from list(holder.values())[:_MOST_HELD]
+        yield from islice(holder.values(), _MOST_HELD)
     elif isinstance(holder, tuple | list):
         yield from holder[:_MOST_HELD]
     for own in (getattr(type(holder), "__dict__", {}), getattr(holder, "__dict__", {})):

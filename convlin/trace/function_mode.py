@@ -103,7 +103,7 @@ class Between(TorchFunctionMode):
     def _note_weights(self, func: Any, args: tuple[Any, ...]) -> None:
         """Those of an attention, for every two positions, which nothing that it returns shows."""
         read = self._state.read
-        if func is F.multi_head_attention_forward:
+        if func is F.multi_head_attention_forward and len(args) > 4:  # as nn.MultiheadAttention calls it
             query, key, heads = read(args[0]), read(args[1]), args[4]
             self._state.recording.unshown_shapes.append((heads * prod(query[1:-1]), query[0], key[0]))
         elif op_of(func).family is Family.ATTENTION and len(args) > 1:

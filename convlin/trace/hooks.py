@@ -66,7 +66,7 @@ class Hooks:
 
     def remove(self) -> None:
         """Take all of them off again, and off copies what these have in their place, wherever they are kept."""
-        copies = _all_modules() if any(made.was_copied for made in self._made) else []
+        copies = _having(self._key) if any(made.was_copied for made in self._made) else []
         for module in (*self._before, *copies):
             module._forward_pre_hooks.pop(self._key, None)
             module._forward_pre_hooks_with_kwargs.pop(self._key, None)
@@ -78,12 +78,14 @@ class Hooks:
         self._after.clear()
 
 
-def _all_modules() -> list[nn.Module]:
-    """Every module that there is: asked for by its class, since an object may say that it is of another."""
+def _having(key: int) -> list[nn.Module]:
+    """Every module with a hook under ``key``: asked for by its class, since an object may say that it is of another."""
     kinds: dict[type, bool] = {}
     found = []
     for each in gc.get_objects():
         kind = type(each)
-        if kinds.setdefault(kind, issubclass(kind, nn.Module)) and "_forward_hooks" in each.__dict__:
-            found.append(each)
+        if kinds.setdefault(kind, issubclass(kind, nn.Module)):
+            hooks = (each.__dict__.get("_forward_hooks", ()), each.__dict__.get("_forward_pre_hooks", ()))
+            if any(key in held for held in hooks):
+                found.append(each)
     return found
