@@ -382,6 +382,28 @@ def test_what_is_gathered_comes_from_the_call_that_gathers(fills: str) -> None:
     assert f"is the last axis of {told}, the output of Tensor.{fills}" in " ".join(problem.message.split())
 
 
+class Sampled(nn.Module):
+    """A spatial transformer."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.turn, self.fc = nn.Linear(196, 6), nn.Linear(width, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        grid = F.affine_grid(self.turn(x.flatten(1)).view(-1, 2, 3), list(x.shape), align_corners=False)
+        return self.fc(F.grid_sample(x, grid, align_corners=False).flatten(1))
+
+
+def test_what_is_sampled_from_the_input_comes_from_the_call_that_samples() -> None:
+    summary = summarize(Sampled(100), (1, 14, 14))
+    [problem] = summary.problems
+    told = " ".join(problem.message.split())
+    assert told.startswith(
+        "Linear(in_features=100, out_features=3) receives 196 features 196 = 1·14·14, the output of F.grid_sample"
+    )
+    assert Sampled(problem.required)(torch.zeros(2, 1, 14, 14)).shape == (2, 3)
+
+
 class Packed(nn.Module):
     def __init__(self, width: int) -> None:
         super().__init__()

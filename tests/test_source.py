@@ -603,6 +603,31 @@ class Stack(nn.Module):
                 given = width
         self.s, self.last = nn.Sequential(*layers), nn.Linear(given, 2)
 """
+# As DETR's heads and most code of reinforcement learning have it.
+HIDDEN = """
+class Stack(nn.Module):
+    def __init__(self, given, hidden=5, out=4):
+        super().__init__()
+        inner = [hidden] * 2
+        self.s = nn.ModuleList(nn.Linear(n, k) for n, k in zip([given] + inner, inner + [out]))
+"""
+HELPER = """
+from itertools import pairwise
+
+def mlp(sizes, last=nn.Identity):
+    layers = []
+    for i in range(len(sizes) - 1):
+        layers += [nn.Linear(sizes[i], sizes[i + 1]), nn.ReLU() if i < len(sizes) - 2 else last()]
+    return nn.Sequential(*layers)
+
+def paired(sizes):
+    return nn.Sequential(*[nn.Linear(given, out) for given, out in pairwise(sizes)])
+
+class Policy(nn.Module):
+    def __init__(self, given, hidden=(6, 5), out=4):
+        super().__init__()
+        self.s = mlp([given] + list(hidden) + [out])
+"""
 READ_TWICE = BLOCK.replace("out)", "out)\n        self.given = given")
 
 #: Programs, a layer in them, and the text of the line that gives it another number: of what it alone is given.
@@ -664,6 +689,16 @@ WRITTEN_ELSEWHERE: dict[str, tuple[str, str, str, str]] = {
     "what a block carries through a loop": (CARRIED, "self.b = Stack(8)", "b.s.0", "self.b = Stack(9)"),
     "what it carries by default": (CARRIED, "self.b = Stack()", "b.s.0",
                                    'def __init__(self, given=9, widths=(6, "R", 4)):'),
+    "the first of a list that is written where it is gone through": (
+        HIDDEN, "self.b = Stack(8)", "b.s.0", "self.b = Stack(9)",
+    ),
+    "a product at the front of what a helper is given": (
+        HELPER, "self.s = mlp([2 * 2 * 2, 6, 4])", "s.0", "self.s = mlp([9, 6, 4])",
+    ),
+    "a list that a helper pairs": (HELPER, "self.s = paired((8, 6, 4))", "s.0", "self.s = paired((9, 6, 4))"),
+    "the first of lists that are added up for a helper": (
+        HELPER, "self.p = Policy(8)", "p.s.0", "self.p = Policy(9)",
+    ),
 }  # fmt: skip
 #: The same, where something else may read the number.
 READ_BY_OTHERS: dict[str, tuple[str, str, str]] = {
@@ -766,6 +801,11 @@ READ_BY_OTHERS: dict[str, tuple[str, str, str]] = {
     ),
     "two stacks of the same sizes": (STACK, "self.a, self.b = Stack(), Stack()", "b.s.0"),
     "two stacks that carry the same": (CARRIED, "self.a, self.b = Stack(), Stack()", "b.s.0"),
+    "the first of added lists, which something else has": (
+        HIDDEN.replace("self.s", "self.given = given\n        self.s"), "self.b = Stack(8)", "b.s.0",
+    ),
+    "the second of a list that a helper pairs": (HELPER, "self.s = paired((8, 8, 4))", "s.1"),
+    "two heads of one number": (HELPER, "n = 8\nself.a, self.b = mlp([n, 6, 4]), mlp([n, 5, 4])", "a.0"),
 }  # fmt: skip
 
 
@@ -1101,6 +1141,21 @@ def test_the_frame_that_holds_a_model() -> None:
     assert call_at(model, "0", sys._getframe()) == "nn.Linear(3, 4)"
     model = nn.Sequential(nn.Linear(4, 8))
     assert call_at(model, "0", sys._getframe()) == "nn.Linear(4, 8)"
+
+
+def test_the_call_that_hands_a_model_on() -> None:
+    class Block(nn.Module):
+        def __init__(self, size: int = 3) -> None:
+            super().__init__()
+            self.fc = nn.Linear(size, 4)
+
+    others = [Block(), Block(size=3)]
+    assert call_at(Block(3), "", sys._getframe()) == "Block(3)"
+    assert call_at(Block().eval().to("cpu"), "", sys._getframe()) == "Block()"
+    site = locate(path="", hints=[sys._getframe()], root=Block(size=3))
+    assert site is not None
+    assert site.call == "Block(size=3)"
+    assert call_at(others[0], "", sys._getframe()) is None
 
 
 def test_the_frame_of_a_function_with_an_assertion_and_a_class_in_it() -> None:

@@ -36,6 +36,23 @@ def is_literal(node: ast.AST) -> bool:
     return all(isinstance(inner, _LITERAL) for inner in ast.walk(node))
 
 
+def whole_number(node: ast.expr) -> int | None:
+    """The number that is written out, as itself or as a product or sum; None for what is none."""
+    found = _computed(node)
+    return found.value if found is not None and type(found.value) is int else None
+
+
+def _computed(node: ast.expr) -> Const | None:
+    value: Value | None = None
+    match node:
+        case ast.Constant(value=plain):
+            value = constant(plain)
+        case ast.BinOp(left=left, op=operation, right=right):
+            sides = _computed(left), _computed(right)
+            value = None if None in sides else computed(operation, *((each,) for each in sides if each is not None))
+    return None if value is None else single(value)
+
+
 def lifted(target: object, node: ast.AST | None = None) -> Value:
     """The value that is a live object; of an object with a state of its own nothing is known."""
     if type(target) in PLAIN or (type(target) is tuple and all(type(part) in PLAIN for part in target)):

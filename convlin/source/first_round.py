@@ -25,8 +25,8 @@ def first_round(parsed: Parsed, node: ast.expr) -> FirstRound | None:
     """Where an argument in a loop has its number from in the first round; None where anything else may read that.
 
     Three ways to write such a loop are known: a name that is bound in front of the loop and behind the call again
-    (``c = v``), the first of two that go through a sequence and its rest (``zip(sizes, sizes[1:])``), and ``sizes[i]``
-    for ``i`` from 0 on.
+    (``c = v``), the first of two that go through a sequence and its rest (``zip(sizes, sizes[1:])``,
+    ``pairwise(sizes)``, ``zip([first, *hidden], sizes)``), and ``sizes[i]`` for ``i`` from 0 on.
     """
     match node:
         case ast.Name(id=name):
@@ -65,18 +65,26 @@ def _carried(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
 def _paired(parsed: Parsed, node: ast.Name, name: str) -> FirstRound | None:
     loop = loop_around(parsed, node)
     match _goes_through(loop):
-        case (
-            ast.Tuple(elts=[ast.Name(id=first), ast.Name()]),
-            ast.Call(func=ast.Name(id="zip"), args=[front, ast.Subscript(value=ast.Name(id=sequence)) as rest]),
-        ) if first == name:
+        case (ast.Tuple(elts=[ast.Name(id=first), ast.Name()]), ast.Call(func=called, args=[front, *rest])) if (
+            first == name
+        ):
             pass
         case _:
             return None
     assert loop is not None
     used = uses_of(loop, name)
-    whole = front.value if isinstance(front, ast.Subscript) and ast.unparse(front.slice) == ":-1" else front
-    if used is None or used[0] != [node] or len(used[1]) != 1 or ast.unparse(rest.slice) != "1:":
+    if used is None or used[0] != [node] or len(used[1]) != 1:
         return None
+    match ast.unparse(called).rpartition(".")[2], rest:
+        case "zip", [_] if (written := entry(front)) is not None:
+            return FirstRound(name, written)
+        case "zip", [ast.Subscript(value=ast.Name(id=sequence)) as behind] if ast.unparse(behind.slice) == "1:":
+            whole = front.value if isinstance(front, ast.Subscript) and ast.unparse(front.slice) == ":-1" else front
+        case "pairwise", []:
+            whole = front
+            sequence = whole.id if isinstance(whole, ast.Name) else ""
+        case _:
+            return None
     if not isinstance(whole, ast.Name) or whole.id != sequence:
         return None
     return _first_entry(parsed, loop, sequence, lambda each: each is whole)
@@ -128,9 +136,12 @@ def _first_entry(parsed: Parsed, loop: ast.AST, sequence: str, is_own: Callable[
 
 
 def entry(display: ast.expr | None) -> ast.expr | None:
-    """The first entry of a list or tuple that is written out, of two or more."""
+    """The first entry of a list or tuple that is written out, of two or more, or of a sum that begins with one."""
+    least = 2
+    while isinstance(display, ast.BinOp) and isinstance(display.op, ast.Add):
+        display, least = display.left, 1
     match display:
-        case ast.List(elts=[first, _, *_]) | ast.Tuple(elts=[first, _, *_]):
+        case ast.List(elts=[first, *rest]) | ast.Tuple(elts=[first, *rest]) if len(rest) + 1 >= least:
             return None if isinstance(first, ast.Starred) else first
     return None
 

@@ -11,6 +11,7 @@ import linecache
 import sys
 from collections import ChainMap
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import islice
 from os import PathLike, fspath
 from pathlib import Path
 from types import CodeType, FrameType, FunctionType, ModuleType
@@ -25,7 +26,7 @@ from convlin.source.statements import Run
 from convlin.source.syntax import Parsed, bound_names, parse, unwrapped
 from convlin.source.text import indexed
 from convlin.source.torch_names import made_by
-from convlin.source.values import Arguments, Frame, Thing, Unknown, is_known, union
+from convlin.source.values import Arguments, Frame, Made, Thing, Unknown, is_known, union
 
 if TYPE_CHECKING:
     from torch import nn
@@ -124,14 +125,21 @@ class _Search:
         return self._all(run.function(node, Arguments(is_open=True)), run.state)
 
     def _held(self, frame: FrameType) -> list[Candidate]:
-        """What the names that hold the model in a running frame were bound to."""
+        """What the names that hold the model in a running frame were bound to, or the call that it was handed on by."""
         parsed = self._session.files.get(frame.f_code.co_filename)
-        if parsed is None or not any(value is self._root for value in frame.f_locals.values()):
+        if parsed is None:
+            return []
+        given = _given_calls(parsed, frame)
+        if not given and not any(value is self._root for value in frame.f_locals.values()):
             return []
         # What comes after the line that is running has not happened.
         past = [node for node in _body(parsed, frame.f_code) if node.lineno <= frame.f_lineno]
         names = dict(frame.f_locals)
-        return self._bound(names, self._run(parsed, past, ChainMap(names, frame.f_globals)))
+        state = self._run(parsed, past, ChainMap(names, frame.f_globals))
+        if held := self._bound(names, state):
+            return held
+        handed = [thing for thing in state.log if isinstance(thing, Made) and thing.node in given]
+        return [(thing, state) for thing in handed if self._fits(thing, state)]
 
     def _called(self, cls: type) -> Makings:
         """The model as its class makes it without arguments."""
@@ -221,6 +229,25 @@ def _is_same(one: Path, other: Path) -> bool:
         return one.samefile(other)
     except OSError:
         return False
+
+
+def _given_calls(parsed: Parsed, frame: FrameType) -> list[ast.expr]:
+    """What the call that a frame is running is given by other calls: ``Net(8)`` of ``summarize(Net(8).eval(), …)``."""
+    found = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
+    running = [
+        node
+        for node in ast.walk(parsed.tree)
+        if isinstance(node, ast.Call) and (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) == found
+    ]
+    given = (each for node in running for each in (*node.args, *(keyword.value for keyword in node.keywords)))
+    return [call for each in given for call in _chain(each)]
+
+
+def _chain(node: ast.expr) -> Iterator[ast.Call]:
+    """A call, and those whose results its method and theirs are of."""
+    while isinstance(node, ast.Call):
+        yield node
+        node = node.func.value if isinstance(node.func, ast.Attribute) else node.func
 
 
 def _body(parsed: Parsed, code: CodeType) -> list[ast.stmt]:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field, replace
 from types import FunctionType, ModuleType
 
 from convlin.source.bindings import Bound, assigned, bound_once, is_parameter, loop_around, scope_of, uses_of
-from convlin.source.constants import is_literal
+from convlin.source.constants import is_literal, whole_number
 from convlin.source.first_round import entry, first_round
 from convlin.source.syntax import Function, Parsed, defaults
 from convlin.source.text import SourceText, read
@@ -98,8 +98,8 @@ def _of_first_round(frame: Frame, node: ast.expr, is_made_once: Callable[[type],
         place = _given(frame, function, found.name, is_made_once, entry if found.is_entry else None)
     if place is None or place.others:
         return None
-    text = place.source.text[place.start : place.end]
-    return replace(place, read=_stretch(parsed, node), first=int(text)) if text.isdecimal() else None
+    first = whole_number(ast.parse(f"({place.source.text[place.start : place.end]})", mode="eval").body)
+    return None if first is None else replace(place, read=_stretch(parsed, node), first=first)
 
 
 def _stretch(parsed: Parsed, node: ast.expr) -> Stretch:
@@ -220,11 +220,10 @@ def _given(
         default = defaults(function.args).get(name)
         default = default if part is None else part(default)
         return None if default is None else _written_out(frame, default)
-    if part is None:
-        found = _written_out(call.frame, given) or where_written(call.frame, given, is_made_once)
-    else:
-        entered = part(given)
-        found = None if entered is None else _written_out(call.frame, entered)
+    entered = given if part is None else part(given)
+    if entered is None:
+        return None
+    found = _written_out(call.frame, entered) or where_written(call.frame, entered, is_made_once)
     if found is None or loop_around(call.frame.parsed, call.node) is not None:  # it may run several times
         return None
     once = found.is_passed or _is_made_once_by(call, frame, function, is_made_once)

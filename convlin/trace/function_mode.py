@@ -216,7 +216,7 @@ class Between(TorchFunctionMode):
                 top.stands_in, misfits = True, ()
             shows = top is None or not top.is_leaf or len(state.stack) == 1
             changed = len(made) > 1 or state.read(made[0]) != before[0]
-            if not changed and len(tensors) > 1 and state.origins.source(tensors[0]).kind is SourceKind.UNSEEN:
+            if not changed and len(tensors) > 1 and not state.origins.source(tensors[0]).is_made:
                 changed = self._gathers(tensors, before)
             is_row = bool((changed and shows) or misfits)
             if is_row:
@@ -230,7 +230,7 @@ class Between(TorchFunctionMode):
             return result
 
     def _gathers(self, tensors: list[Tensor], before: tuple[Shape, ...]) -> bool:
-        """Whether the first tensor, whose making was not seen, is filled from one of another size (``index_add``)."""
+        """Whether the first tensor, which no call made, meets one of another size (``index_add``, ``grid_sample``)."""
         source = self._state.origins.source
         seen = [shape for tensor, shape in zip(tensors, before, strict=True) if source(tensor).is_made]
         return bool(seen) and not any(_spreads(shape, before[0]) for shape in seen)
