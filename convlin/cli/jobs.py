@@ -96,22 +96,35 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
     with redirect_stdout(screen.stderr):
         with screen.progress(f"importing {job.model}"):
             from convlin.api.summarize import summary_of
+            from convlin.inputs.reading import UnfitInputsError
 
             loaded = loader.load(job.model, arguments, keywords, base=job.base, device=job.device)
         with screen.progress(f"running {job.model}"):
-            summary = summary_of(
-                loaded.model,
-                given,
-                kwargs=forward,
-                batch_size=batch_size,
-                dtypes=dtypes,
-                device=job.device,
-                mode=job.mode,
-                **trials,
-                hints=loaded.hints,
-                display=options or {},
-            )
+            try:
+                summary = summary_of(
+                    loaded.model,
+                    given,
+                    kwargs=forward,
+                    batch_size=batch_size,
+                    dtypes=dtypes,
+                    device=job.device,
+                    mode=job.mode,
+                    **trials,
+                    hints=loaded.hints,
+                    display=options or {},
+                )
+            except UnfitInputsError as error:
+                raise InputError(f"{error.told}; {_inputs_to_write(job, error.needed)}") from None
     return Looked(loaded, summary)
+
+
+def _inputs_to_write(job: Job, needed: Sequence[str]) -> str:
+    """Inputs that ``forward`` takes, as they are written on the command line."""
+    if len(needed) > 1:
+        return f"write {' '.join(f'{name}=3,32,32' for name in needed)} with the sizes of each"
+    if len(job.input) > 1 and all(word.isalnum() for word in job.input):
+        return f"write {','.join(job.input)}: the sizes of one input are one word"
+    return "write the sizes of one input: 3,32,32"
 
 
 def _forward_arguments(job: Job) -> dict[str, Any] | None:

@@ -295,11 +295,36 @@ def _check_signature(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[st
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
-        raise InputError(f"{name}.forward{signature} {_unfit(signature, args, kwargs, error)}") from None
+        told = f"{name}.forward{signature} {_unfit(signature, args, kwargs, error)}"
+        if any(key not in signature.parameters for key in kwargs):
+            raise InputError(told) from None
+        raise UnfitInputsError(told, _needed(signature), len(args), named=bool(kwargs)) from None
+
+
+class UnfitInputsError(InputError):
+    """``forward`` takes other inputs: more, or fewer."""
+
+    def __init__(self, told: str, needed: Sequence[str], given: int, *, named: bool) -> None:
+        self.told, self.needed, self.given = told, needed, given
+        spelled = ", ".join(f'"{name}": (…)' for name in needed)
+        right = f"write summarize(model, {{{spelled}}})" if len(needed) > 1 else "write summarize(model, (3, 32, 32))"
+        if len(needed) == 1 and given > 1 and not named:
+            right += ", or [[…]] to pass the list itself as one input"
+        super().__init__(f"{told}; {right}")
+
+
+def _needed(signature: inspect.Signature) -> list[str]:
+    """The names of what ``forward`` cannot do without."""
+    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
+    return [
+        name
+        for name, parameter in signature.parameters.items()
+        if parameter.default is parameter.empty and parameter.kind not in variadic
+    ]
 
 
 def _unfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[str, Any], error: TypeError) -> str:
-    """What is wrong with these arguments, and a call that has as many as it takes."""
+    """What is wrong with these arguments."""
     known = [key for key in signature.parameters if key not in ("args", "kwargs")]
     unknown = [key for key in kwargs if key not in signature.parameters]
     if unknown:
@@ -309,14 +334,4 @@ def _unfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[
         return f"{told}. To pass the dict itself as one input, write [inputs], with tensors in it"
     given = [counted(len(args), "input")] if args else []
     given += [f"{key}=" for key in kwargs]
-    variadic = (inspect.Parameter.VAR_POSITIONAL, inspect.Parameter.VAR_KEYWORD)
-    needed = [
-        name
-        for name, parameter in signature.parameters.items()
-        if parameter.default is parameter.empty and parameter.kind not in variadic
-    ]
-    spelled = ", ".join(f'"{name}": (…)' for name in needed)
-    right = f"write summarize(model, {{{spelled}}})" if len(needed) > 1 else "write summarize(model, (3, 32, 32))"
-    if len(needed) == 1 and len(args) > 1 and not kwargs:
-        right += ", or [[…]] to pass the list itself as one input"
-    return f"cannot be called with {' and '.join(given) or 'no input'}: {error}; {right}"
+    return f"cannot be called with {' and '.join(given) or 'no input'}: {error}"
