@@ -171,7 +171,7 @@ def test_what_fits_at_no_size_is_a_mistake() -> None:
         .message.partition("receives ")[2]
         .startswith(f"{number} features\n{number}, the output of max_pool")
     )
-    assert s.problems[0].fix == "self.fc1 = nn.Linear(32*((H + 1)//4)*((W + 1)//4), 10)"
+    assert s.problems[0].fix == 's = summarize(SmallCNN(32*((H + 1)//4)*((W + 1)//4)), (3, "H", "W"))'
     assert s.accepts is None
     wrong = nn.Sequential(nn.Conv2d(1, 4, 3), nn.BatchNorm2d(5))
     s = summarize(wrong, (3, "H", "W"))

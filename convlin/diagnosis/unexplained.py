@@ -15,13 +15,14 @@ from torch import nn
 
 from convlin.diagnosis import leaving_batch
 from convlin.diagnosis.claims import claims_of, fitting, in_a_line
-from convlin.diagnosis.messages import first_line, quotation, times
+from convlin.diagnosis.messages import quotation, times
+from convlin.diagnosis.unpooling import too_small
 from convlin.inputs import Plan, model_device
 from convlin.layers import rule_for
 from convlin.module_tree import sharing
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
-from convlin.records import Claim, ClaimKind, Evidence, Location, Problem, Shape, SourceKind
+from convlin.records import Claim, ClaimKind, Evidence, Location, Problem
 from convlin.search.checked_sizes import sizes_taken
 from convlin.search.resized import Resized, Spatial, form_of
 from convlin.search.smallest import Smallest, smallest_input
@@ -31,8 +32,6 @@ from convlin.trace.einops_errors import is_of_einops
 from convlin.trace.recording import Failure, Recording
 
 _OPERATOR = re.compile(r"\b\w+::\w+")
-#: How unpooling says that an index lies outside of what it makes.
-_BEYOND_OUTPUT = re.compile(r"[Ii]nvalid max(?:imum)? ind")
 _VALUES_ASKED_FOR = re.compile(r"item\(\) cannot be called|no data|data is not allocated|meta tensors?\b.*\.item")
 _OTHER_DEVICE = re.compile(
     r"is not on the expected device|same device|on device \w+|device mismatch|CPU int64 tensor", re.IGNORECASE
@@ -58,14 +57,10 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
         unseen = _unseen(failure, what, arrived, said, _with_values(model))
         if unseen is not None:
             return Problem("error", failure.path, None, None, unseen.message, unseen.fix, unseen.where or where, call)
-    pooled = _pooled_before(recording, failure)
-    if pooled is not None:
-        shape, pool = pooled
-        message = (
-            f"{what}: the indices come from {times(shape)}, the input of {pool}, and the output is smaller\n{said}"
-        )
-        advice = f"pass output_size={tuple(shape[2:])}, the size that {pool} was given"
-        return Problem("error", failure.path, message=message, fix=advice, where=where, call=call)
+    unpooled = too_small(recording, failure, said)
+    if unpooled is not None:
+        line = unpooled.where or where
+        return Problem("error", failure.path, message=unpooled.message, fix=unpooled.advice, where=line, call=call)
     parted = _parted(recording, failure, model)
     if parted:
         message = f"{what} stopped the pass; {arrived} arrived\n{parted}\n{said}"
@@ -144,17 +139,6 @@ def _is_about_sizes(failure: Failure) -> bool:
         return True
     named = {int(number) for number in re.findall(r"\d+", str(failure.error)) if len(number) < 8}
     return any(size in named for info in failure.inputs for size in info.shape[1:])
-
-
-def _pooled_before(recording: Recording, failure: Failure) -> tuple[Shape, str] | None:
-    """Where unpooling stopped at an index: what was pooled, and what pooled it."""
-    if failure.call < 0 or not _BEYOND_OUTPUT.search(first_line(failure.error)):
-        return None
-    sources = recording.calls[failure.call].sources
-    if len(sources) < 2 or sources[1].kind is not SourceKind.CALL:
-        return None
-    pool = recording.calls[sources[1].number]
-    return None if pool.input_shape is None else (pool.input_shape, pool.type if pool.is_function else pool.path)
 
 
 def _from_where_on(smallest: Smallest) -> tuple[str, tuple[Claim, ...]]:

@@ -39,13 +39,13 @@ from convlin.sizes.serialize import OF_FLOATS
 from convlin.sizes.spell import spell
 from convlin.symbolic.quiet import quiet
 from convlin.tensors import sizes as plain_sizes
-from convlin.trace import forward_pass, function_mode, tracer
+from convlin.trace import forward_pass, function_mode, tracer, unpooling
 from convlin.trace.call_sites import line_of
 from convlin.untouched.device import exchange, is_plain
 
 _LIBRARIES = tuple(map(folder, (torch, sympy)))
 #: Modules of convlin that only pass on what the model does.
-_PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, fake_shapes, known_results))
+_PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, unpooling, fake_shapes, known_results))
 #: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.
 _CALLS_MODEL = forward_pass.__file__
 #: What asks whether a window fits: PyTorch refuses a convolution where it does not.

@@ -420,7 +420,7 @@ class Trials:
             if self._gradients:
                 keeper.hide_gradients()
             stack.enter_context(torch.enable_grad() if self._gradients else torch.no_grad())
-            state = State(keeper=keeper, most_functions=self._most)
+            state = State(keeper=keeper, batch_added=self._plan.adds_batch, most_functions=self._most)
             stack.enter_context(Between(state))
             stack.callback(self._count, state, point)
             try:

@@ -33,6 +33,7 @@ from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, 
 from convlin.trace.shapeless_choices import decides_no_shape
 from convlin.trace.state import State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
+from convlin.trace.unpooling import OF_INDICES, Indices
 
 _WRITES, _FACT, _TRUTH = 1, 2, 4
 
@@ -45,6 +46,7 @@ class Between(TorchFunctionMode):
         self._state = state
         self._used = state.recording.used
         self._frames = Frames()
+        self._indices = Indices()
         self._roles: dict[Any, int] = {}
 
     def __exit__(self, *exception: object) -> None:
@@ -117,7 +119,10 @@ class Between(TorchFunctionMode):
                 return made
         if self._state.on_meta and op_of(func).differs_on_meta:
             return as_on_the_cpu(func, args, kwargs, plain_settings(args, kwargs))
-        return func(*args, **kwargs)
+        made = func(*args, **kwargs)
+        if func in OF_INDICES and self._state.batch_added and not self._state.watching:
+            self._indices.note(func, args, kwargs, made)
+        return made
 
     def _has_no_values(self, tensor: Tensor) -> bool:
         return tensor.is_meta or self._state.read is not sizes

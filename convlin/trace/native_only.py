@@ -53,6 +53,9 @@ _OWN = frozenset(
     | {nn.Sequential}
     if kind is not nn.Module and not issubclass(kind, LazyModuleMixin | nn.MultiheadAttention | nn.SyncBatchNorm)
 )
+_INDEXED = frozenset(
+    {nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d}
+)  # fmt: skip
 _PLAIN_TENSORS = (Tensor, nn.Parameter)
 
 
@@ -85,6 +88,8 @@ def runs_alone(module: nn.Module, trains: bool, *, in_place: bool = False) -> bo
         return False
     if attributes.get("inplace") and not in_place:
         return False
+    if kind in _INDEXED and attributes.get("return_indices", True):
+        return False  # where the indices lie is looked at as their functions are called
     if kind in _STATISTICS and trains:
         return False
     if kind in _INSTANCE_NORMS and attributes["track_running_stats"] and writes_statistics_back():

@@ -1,0 +1,85 @@
+"""The pass stopped at an unpooling: rows or columns that pooling left out at the end are missing."""
+
+from __future__ import annotations
+
+import re
+from typing import NamedTuple
+
+from convlin.diagnosis.messages import first_line, times
+from convlin.records import Call, Location, Shape, SourceKind
+from convlin.trace.recording import Failure, Recording
+from convlin.trace.unpooling import OutsideError
+
+#: How unpooling says that an index lies outside of what it makes.
+_BEYOND_OUTPUT = re.compile(r"[Ii]nvalid max(?:imum)? ind")
+
+
+class TooSmall(NamedTuple):
+    """An unpooling that makes less than what was pooled."""
+
+    message: str
+    advice: str
+    where: Location | None = None
+    """The line to change, where that is not the one that stopped."""
+
+
+def too_small(recording: Recording, failure: Failure, said: str) -> TooSmall | None:
+    """Which unpooling needs ``output_size=``, and which; None where that is not what stopped the pass."""
+    call = recording.calls[failure.call] if failure.call >= 0 else None
+    if call is None or not _unpools(call):
+        return None
+    is_outside = isinstance(failure.error, OutsideError)
+    pool = _pool(recording, call)
+    if pool is None or pool.input_shape is None:
+        return None
+    if is_outside or _BEYOND_OUTPUT.search(first_line(failure.error)):
+        seen = "most inputs have an index outside of it" if is_outside else said
+        told = f"the indices come from {times(pool.input_shape)}, the input of {_name(pool)}, and the output is smaller"
+        return TooSmall(f"{call.type}: {told}\n{seen}", _advice(call, pool, pool.input_shape))
+    return _in_front(recording, call, said)
+
+
+def _in_front(recording: Recording, call: Call, said: str) -> TooSmall | None:
+    """Another unpooling on the way, which gave less than the indices here belong to."""
+    if len(call.inputs) < 2 or not call.sources:
+        return None
+    arrived, indices = (info.shape for info in call.inputs[:2])
+    spatial = _spatial_dims(call)
+    for index in recording.on_the_way(call.sources[0]):
+        other = recording.calls[index]
+        pool = _pool(recording, other) if _unpools(other) else None
+        if pool is None or pool.input_shape is None or other.output_shape is None:
+            continue
+        if pool.input_shape[-spatial:] != indices[-spatial:] or other.output_shape[-spatial:] != arrived[-spatial:]:
+            return None
+        told = (
+            f"{call.type}: {times(arrived)} arrived, and the indices are {times(indices)}\n"
+            f"{_name(other)} gave {times(other.output_shape)}, where {_name(pool)} had been given "
+            f"{times(pool.input_shape)}"
+        )
+        return TooSmall(f"{told}\n{said}", _advice(other, pool, pool.input_shape), recording.line_of(index))
+    return None
+
+
+def _unpools(call: Call) -> bool:
+    return re.fullmatch(r"(F\.max_u|MaxU)npool[123]d", call.type) is not None
+
+
+def _pool(recording: Recording, unpooling: Call) -> Call | None:
+    """What made the indices."""
+    sources = unpooling.sources
+    is_call = len(sources) > 1 and sources[1].kind is SourceKind.CALL
+    return recording.calls[sources[1].number] if is_call else None
+
+
+def _name(call: Call) -> str:
+    return call.type if call.is_function else call.path
+
+
+def _spatial_dims(unpooling: Call) -> int:
+    """Of ``F.max_unpool2d`` or ``MaxUnpool2d``: 2."""
+    return int(unpooling.type[-2])
+
+
+def _advice(unpooling: Call, pool: Call, pooled: Shape) -> str:
+    return f"pass output_size={tuple(pooled[-_spatial_dims(unpooling) :])}, the size that {_name(pool)} was given"
