@@ -40,6 +40,7 @@ from convlin.sizes.simplify import written
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.caches import forgetting
+from convlin.symbolic.checks import Checks
 from convlin.symbolic.conditions import Condition, demands
 from convlin.symbolic.confirm import Confirmed
 from convlin.symbolic.follow import _SAMPLES, Passes, sampled
@@ -655,7 +656,7 @@ class Letters:
 def settled(takes: Callable[..., bool], *conditions: Condition, names: str = "H", **options: Any) -> Accepts | None:
     asked: Any = Asked(takes, **options)
     letters: Any = Letters()
-    search = Search(Assumed(letters, list(conditions), tuple(names), {}), asked)
+    search = Search(Checks(Assumed(letters, list(conditions), tuple(names), {}), asked))
     found = search.settled()
     assert asked.count <= search.most_runs + 1
     return found
@@ -669,7 +670,7 @@ def test_a_size_that_ran_before_is_asked_for_first() -> None:
         asked.taken += taken
         letters: Any = Letters()
         larger = [Condition(sympy.Ge(size, least), None) for size in (H, W) for least in (75, 107)]
-        return Search(Assumed(letters, larger, ("H", "W"), {}), asked).settled(), asked.count
+        return Search(Checks(Assumed(letters, larger, ("H", "W"), {}), asked)).settled(), asked.count
 
     found, without = search()
     again, count = search({"H": 75, "W": 75})
@@ -760,11 +761,11 @@ def test_the_sizes_of_two_letters(
 def test_what_cannot_be_run_is_not_told() -> None:
     asked: Any = Asked(lambda H: None if H > 900 else True)  # type: ignore[arg-type, return-value]
     letters: Any = Letters()
-    assert Search(Assumed(letters, [], ("H",), {}), asked).settled() is None
+    assert Search(Checks(Assumed(letters, [], ("H",), {}), asked)).settled() is None
     few: Any = Asked(lambda H: H >= 31)
-    assert Search(Assumed(letters, [], ("H",), {}), few, most_runs=3).settled() is None
+    assert Search(Checks(Assumed(letters, [], ("H",), {}), few), most_runs=3).settled() is None
     small: Any = Asked(lambda H: H >= 31 or None, largest=600)  # type: ignore[arg-type, return-value]
-    assert Search(Assumed(letters, [Condition(H >= 31)], ("H",), {}), small).settled() is None
+    assert Search(Checks(Assumed(letters, [Condition(H >= 31)], ("H",), {}), small)).settled() is None
 
 
 # What is said of a letter
@@ -884,7 +885,7 @@ def test_a_condition_on_the_batch_asks_nothing_of_the_other_letters() -> None:
     asked: Any = Asked(lambda H, N: H >= 5)
     letters: Any = Letters()
     conditions = [Condition(Letter("N") >= 4), Condition(H >= 5)]
-    found = Search(Assumed(letters, conditions, ("H",), {"N": 2}), asked).settled()
+    found = Search(Checks(Assumed(letters, conditions, ("H",), {"N": 2}), asked)).settled()
     assert found is not None
     assert found["H"].text == "any from 5 up"
 
@@ -1423,7 +1424,7 @@ def test_what_is_only_looked_at_besides_a_range_is_no_limit_that_was_met() -> No
     for most in range(1, 60):
         asked: Any = Asked(lambda H, W: H >= 8 and W >= 8)
         conditions = [Condition(sympy.Ge(size, 8), None) for size in (H, W)]
-        found = Search(Assumed(letters, conditions, ("H", "W"), {}), asked, most_runs=most).settled()
+        found = Search(Checks(Assumed(letters, conditions, ("H", "W"), {}), asked), most_runs=most).settled()
         if found is not None:
             answered += 1
             assert found.text == "H, W any from 8 up"

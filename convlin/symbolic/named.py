@@ -22,6 +22,7 @@ from convlin.records import Accepts
 from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
+from convlin.symbolic.checks import Checks
 from convlin.symbolic.comparison_sizes import turning_alone, turning_points
 from convlin.symbolic.conditions import Condition, demands, lacks_flatten
 from convlin.symbolic.confirm import Confirmed, confirmed, repaired, subject_of
@@ -161,8 +162,8 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     ends = any(isinstance(form, sympy.Expr) and form.has(sympy.Min, sympy.Max) for form in made)
     several = len(plan.args) + len(plan.kwargs) > 1
     windows_alone = asks_for_windows_alone(followed)
-    stretched = Stretching(followed, trials)
-    return Search(assumed, trials, runs, tables, ends, several, windows_alone, stretched).settled()
+    checks = Checks(assumed, trials, tables, ends, several, windows_alone)
+    return Search(checks, runs, Stretching(followed, trials)).settled()
 
 
 def _where_it_fits(checked: Confirmed, accepts: Accepts | None, runs: Trials) -> Confirmed | None:
