@@ -100,6 +100,34 @@ def test_which_of_two_inputs_is_longer() -> None:
     assert str(summary.output_shape) == "(1, Max(A, B), 16)"
 
 
+def to_cube(x: Tensor) -> Tensor:
+    side = max(x.shape[2:])
+    return F.pad(x, [each for size in reversed(x.shape[2:]) for each in (0, side - size)])
+
+
+def longest(a: Tensor, b: Tensor, c: Tensor) -> Tensor:
+    steps = max(each.shape[1] for each in (a, b, c))
+    return torch.cat([F.pad(each, (0, 0, 0, steps - each.shape[1])) for each in (a, b, c)], -1)
+
+
+THREE: dict[str, tuple[nn.Module, list[tuple[Any, ...]]]] = {
+    "padded to a cube": (nn.Sequential(Calls(to_cube), nn.Conv3d(2, 3, 3, padding=1)), [(2, "A", "B", "C")]),
+    "a cube, halved": (nn.Sequential(Calls(to_cube), nn.MaxPool3d(2, ceil_mode=True)), [(2, "A", "B", "C")]),
+    "the smallest": (Calls(lambda x: x[..., : min(x.shape[2:])]), [(2, "A", "B", "C")]),
+    "the longest of three": (Calls(longest), [("A", 4), ("B", 4), ("C", 4)]),
+    "of two of three": (Calls(lambda x: x[..., : min(x.shape[2:4])]), [(2, "A", "B", "C")]),
+}
+
+
+@pytest.mark.parametrize("name", THREE)
+def test_which_of_three_is_the_largest(name: str) -> None:
+    model, given = THREE[name]
+    summary = summarize(model, given)
+    assert summary.accepts is not None
+    assert faults(summary, model, [(1, *shape) for shape in given], grid("ABC", (1, 2, 3, 5, 8, 11))) == []
+    assert -1 not in (summary.output_shape or (-1,))
+
+
 class Joined(nn.Module):
     """A U-Net of one level behind a padding to a square."""
 

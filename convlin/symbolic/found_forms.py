@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
-from itertools import combinations
+from itertools import chain, combinations
 from math import gcd, isqrt
 from typing import Any
 
@@ -24,7 +24,7 @@ _LARGEST_STEP = 8
 #: Of how many different sizes a form that ends at a number has to be rounded for each step.
 _LEAST_FOR_STEP = 3
 #: At how many sizes each of two forms has to be the larger one.
-_LEAST_OF_TWO = 3
+_LEAST_EACH = 3
 #: At how many sizes a number has to be the same one where the call was not seen at all of them.
 _LEAST_CONSTANT = 8
 
@@ -115,7 +115,7 @@ class FormSearch:
         found = self._cut_off(observed, near)
         if found is None and plain is not None:
             return plain
-        found = found or self._of_two(observed, near) or self._rounded(observed, near)
+        found = found or self._of_several(observed, near) or self._rounded(observed, near)
         found = found or self._cut_off(observed, self._forms) or self._fitted(observed)
         if found is not None:
             if _ends(found):
@@ -148,24 +148,28 @@ class FormSearch:
                 return sympy.Max(found, low) if below else found
         return None
 
-    def _of_two(self, observed: Sequence[Any], near: Sequence[tuple[Any, list[Any]]]) -> Size | None:
-        """The larger or the smaller of two forms, ``max(H, W)``, where each of them was it at several sizes."""
+    def _of_several(self, observed: Sequence[Any], near: Sequence[tuple[Any, list[Any]]]) -> Size | None:
+        """The largest or the smallest of some forms, ``max(H, W)``, where each of them was it at several sizes."""
         letters = [(form, values) for form, values in self._forms if isinstance(form, sympy.Symbol)]
-        for (one, ones), (other, others) in combinations(dict([*letters, *near]).items(), 2):
-            found = [
-                (first, second, there)
-                for first, second, there in zip(ones, others, observed, strict=True)
+        forms = dict([*letters, *near])
+        # Of three it is one of the letters: a volume that is padded to a cube.
+        for some in chain(combinations(forms.items(), 2), combinations(letters, 3)):
+            made = [form for form, _ in some]
+            rows = [
+                (values, there)
+                for *values, there in zip(*(values for _, values in some), observed, strict=True)
                 if there is not None
             ]
-            if any(None in pair for pair in found) or one.free_symbols == other.free_symbols:
+            if any(None in values for values, _ in rows):
                 continue
-            ahead = [first > second for first, second, _ in found if first != second]
-            if min(sum(ahead), len(ahead) - sum(ahead)) < _LEAST_OF_TWO:
+            if len({frozenset(form.free_symbols) for form in made}) < len(made):
                 continue
-            if all(max(first, second) == there for first, second, there in found):
-                return sympy.Max(one, other)
-            if all(min(first, second) == there for first, second, there in found):
-                return sympy.Min(one, other)
+            for extreme, function in ((max, sympy.Max), (min, sympy.Min)):
+                alone = Counter(values.index(extreme(values)) for values, _ in rows if len(set(values)) > 1)
+                if any(alone[place] < _LEAST_EACH for place in range(len(made))):
+                    continue
+                if all(extreme(values) == there for values, there in rows):
+                    return function(*made)
         return None
 
     def _rounded(self, observed: Sequence[Any], near: Sequence[tuple[Any, list[Any]]]) -> Size | None:
