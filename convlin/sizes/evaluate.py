@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import operator
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache, reduce
 from typing import Any
 
@@ -36,6 +36,8 @@ class Evaluation:
 
     def __call__(self, expression: Any) -> Value:
         """The value of ``expression``; ``NotImplementedError`` for a function that is not known here."""
+        if type(expression) is int:
+            return expression
         known = self._values.get(expression)
         if known is None:
             known = self._values[expression] = self._new(expression)
@@ -44,43 +46,41 @@ class Evaluation:
     def _new(self, expression: Any) -> Value:
         if isinstance(expression, int | float):
             return expression
-        if expression.is_Integer:
-            return int(expression)
-        if expression.is_Float:
-            return float(expression)
-        if expression.is_Symbol:
-            definition = self._definitions.get(expression)
-            if definition is None:
-                raise NotImplementedError(f"no value for {expression}")
+        definition = self._definitions.get(expression)
+        if definition is not None:
             return self(definition)
-        if expression.is_Pow and expression.exp is sympy.S.Half:
-            return _root(self(expression.base))
-        name = type(expression).__name__
-        if name in ("floor", "ceiling"):
-            return self._rounded(expression.args[0], up=name == "ceiling")
-        if (expression.is_Add or expression.is_Mul) and _has_fractions(expression):
-            return self._rounded(expression, up=False)
-        if expression is sympy.true or expression is sympy.false:
-            return expression is sympy.true
-        function = _FUNCTIONS.get(name)
-        if function is None:
-            raise NotImplementedError(f"{name} has no value here")
-        return function(*map(self, expression.args))
-
-    def _rounded(self, ratio: sympy.Expr, *, up: bool) -> Value:
-        above, below = _fraction(ratio)
-        if up:
-            return -_floor_divided(-self(above), self(below))
-        return _floor_divided(self(above), self(below))
+        function, args = _step(expression)
+        return function(*[self(each) for each in args])
 
 
-@lru_cache(4096)
+@lru_cache(1 << 14)
+def _step(expression: Any) -> tuple[Callable[..., Value], Sequence[sympy.Basic]]:
+    """What is done to the values of which expressions: asked of every expression again and again."""
+    if expression.is_Integer or expression.is_Float:
+        number = int(expression) if expression.is_Integer else float(expression)
+        return lambda: number, ()
+    if expression is sympy.true or expression is sympy.false:
+        return (lambda: True) if expression is sympy.true else (lambda: False), ()
+    if expression.is_Symbol:
+        raise NotImplementedError(f"no value for {expression}")
+    if expression.is_Pow and expression.exp is sympy.S.Half:
+        return _root, (expression.base,)
+    name = type(expression).__name__
+    if name in ("floor", "ceiling"):
+        return _floor_divided if name == "floor" else _ceiling_divided, _fraction(expression.args[0])
+    if (expression.is_Add or expression.is_Mul) and _has_fractions(expression):
+        return _floor_divided, _fraction(expression)
+    function = _FUNCTIONS.get(name)
+    if function is None:
+        raise NotImplementedError(f"{name} has no value here")
+    return function, expression.args
+
+
 def _fraction(ratio: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:
     above, below = sympy.fraction(sympy.together(ratio))
     return above, below
 
 
-@lru_cache(4096)
 def _has_fractions(expression: sympy.Expr) -> bool:
     return any(
         (arg.is_Rational and not arg.is_Integer)
@@ -104,6 +104,10 @@ def _floor_divided(above: Value, below: Value) -> Value:
         return torch.zeros_like(above) if isinstance(above, Tensor) and below == 0 else above // below
     none = below == 0
     return torch.where(none, 0, torch.as_tensor(above) // torch.where(none, 1, below))
+
+
+def _ceiling_divided(above: Value, below: Value) -> Value:
+    return -_floor_divided(-above, below)
 
 
 def _remainder(above: Value, below: Value) -> Value:
@@ -160,7 +164,7 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "FloatPow": operator.pow,
     "FloorDiv": _floor_divided,
     "CleanDiv": _floor_divided,
-    "CeilDiv": lambda above, below: -_floor_divided(-above, below),
+    "CeilDiv": _ceiling_divided,
     "Mod": _remainder,
     "PythonMod": _remainder,
     "ModularIndexing": lambda base, divisor, modulus: _remainder(_floor_divided(base, divisor), modulus),

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
 from itertools import pairwise
 from math import prod
 from typing import Any
@@ -22,7 +23,7 @@ from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
 from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.module_tree import Node, walk
-from convlin.records import SourceKind
+from convlin.records import Shape, SourceKind
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
@@ -65,7 +66,7 @@ _STEP, _LARGEST_BY_STEPS = 16, 8192
 _MOST_CANDIDATES = 1 << 18
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class Followed:
     """One symbolic pass: what it showed, in closed forms, and what was decided on the way."""
 
@@ -86,6 +87,16 @@ class Followed:
     def cost(self, sizes: Mapping[str, int]) -> float:
         """Elements of all tensors that a pass at these sizes makes or is given, as far as they were seen."""
         evaluation, total = self.session.evaluation(sizes), 0.0
+        for shape, times in self._shapes:
+            try:
+                total += times * prod(max(float(evaluation(size)), 0.0) for size in shape)
+            except (NotImplementedError, ArithmeticError):  # no such size, or none that can be told
+                continue
+        return total
+
+    @cached_property
+    def _shapes(self) -> list[tuple[Shape, int]]:
+        """The shapes of all tensors that were seen, and how many have each."""
         made = Counter(info.shape for call in self.recording.calls for info in call.outputs)
         given = {
             source.number: info.shape
@@ -93,12 +104,7 @@ class Followed:
             for info, source in zip(call.inputs, call.sources, strict=False)
             if source.kind is SourceKind.INPUT
         }
-        for shape, times in (made + Counter(given.values()) + Counter(self.recording.unshown_shapes)).items():
-            try:
-                total += times * prod(max(float(evaluation(size)), 0.0) for size in shape)
-            except (NotImplementedError, ArithmeticError):  # no such size, or none that can be told
-                continue
-        return total
+        return [*(made + Counter(given.values()) + Counter(self.recording.unshown_shapes)).items()]
 
 
 class Passes:
