@@ -66,7 +66,8 @@ class Draft:
         numbers = {hole.name: hole.written((wrong or {}).get(hole.name, hole.right)) for hole in self.holes}
         forward = [line for line in self.forward if line != without]
         lines = [
-            "import torch", "import torch.nn.functional as F", "from torch import nn", "", *self.constants, "",
+            "import itertools", "import torch", "import torch.nn.functional as F", "from torch import nn", "",
+            *self.constants, "",
             *self.helpers, "class Net(nn.Module):", *(f"    {line}" for line in self.attributes),
             f"    def __init__({', '.join(['self', *self.parameters])}):", "        super().__init__()",
             *(f"        {line}" for line in self.init), "", "    def forward(self, x):",
@@ -291,10 +292,12 @@ class Writer:
     def _stack(self) -> None:
         """Linears made of a list of sizes."""
         name, sizes = self._name("stack"), [self._pick(9, 15, 18), self._pick(8, 12)]
-        hole = self._hole(self._x.shape[1], f"{name}.0")
-        listed = f"[{hole}, {', '.join(map(str, sizes))}]"
+        hole, others = self._hole(self._x.shape[1], f"{name}.0"), ", ".join(map(str, sizes))
+        listed = self._pick(f"[{hole}, {others}]", f"[{hole}] + [{others}]")
         made = self._pick(
-            "nn.Linear(i, o) for i, o in zip({0}, {0}[1:])", "nn.Linear({0}[i], {0}[i + 1]) for i in range(2)"
+            "nn.Linear(i, o) for i, o in zip({0}, {0}[1:])",
+            "nn.Linear({0}[i], {0}[i + 1]) for i in range(2)",
+            "nn.Linear(i, o) for i, o in itertools.pairwise({0})",
         )
         self.draft.init += [
             f"{name} = {listed}", f"self.{name} = nn.Sequential(*[{made.format(name)}])",
