@@ -57,7 +57,7 @@ def _taken(model: nn.Module, shape: tuple[int, ...], batches: tuple[int, ...]) -
         (HoldsState(), (5, 8), (1, 2, 3, 4, 32)),
         (AddsRows(), (5,), (1, 2, 3, 5, 32)),
         (nn.GroupNorm(4, 4), (4,), (1, 2, 3)),
-        (Folds(), (6,), (1, 2, 3)),
+        (Folds(), (6,), (1, 2, 3, 5, 6)),
     ],
     ids=lambda value: type(value).__name__,
 )

@@ -139,6 +139,12 @@ def _whole(python: Callable[[float], int], tensors: Callable[[Tensor], Tensor]) 
     return lambda value: tensors(value).long() if isinstance(value, Tensor) else python(value)
 
 
+def _opaque(name: str) -> Callable[[Value], Value]:
+    """A function of ``math``, in double precision for many sizes at once, too."""
+    python, tensors = getattr(math, name), getattr(torch, name)
+    return lambda value: tensors(value.double()) if isinstance(value, Tensor) else python(value)
+
+
 def _not(value: Value) -> Value:
     return ~value if isinstance(value, Tensor) else not value
 
@@ -180,6 +186,13 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "TruncToFloat": lambda value: value.trunc() if isinstance(value, Tensor) else float(math.trunc(value)),
     "RoundToInt": _whole(round, torch.round),
     "OpaqueUnaryFn_sqrt": _root,
+    **{f"OpaqueUnaryFn_{name}": _opaque(name) for name in ("exp", "log", "log2", "sin", "cos", "tanh")},
+    "Abs": abs,
+    "BitwiseFn_bitwise_and": operator.and_,
+    "BitwiseFn_bitwise_or": operator.or_,
+    "BitwiseFn_bitwise_xor": operator.xor,
+    "LShift": operator.lshift,
+    "RShift": operator.rshift,
     "Where": _where,
     "Equality": operator.eq,
     "Unequality": operator.ne,

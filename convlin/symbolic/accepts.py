@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from itertools import combinations
+from itertools import combinations, permutations
 
 from convlin.inputs import TRIALS
 from convlin.records import Accepts, SizeRange
@@ -22,6 +22,10 @@ from convlin.symbolic.trials import Point, Trials
 _MOST_ROUNDS = 16
 #: Steps between sizes that are looked for where no condition tells of any.
 _STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 32)
+#: How many steps the smallest size of a letter is raised, where that size is refused beside others.
+_MOST_RAISED = 9
+#: How many of these further up it is looked whether sizes between two of them are taken.
+_STEPS_UP = 20
 #: Sizes that most images have, to look for multiples where the smallest sizes are refused.
 _USUAL = (32, 96)
 #: Sizes that settle many conditions at once: small ones, those that nothing divides, and a large one.
@@ -42,6 +46,8 @@ class Search:
     most_runs: int = TRIALS
     stretched: Callable[[Point], bool] = lambda point: False
     """Whether sizes are taken only because a 1 is stretched: such sizes do not count as taken."""
+    refused: Point | None = None
+    """Sizes that are refused in the middle of what else would be the ranges, of which none is told then."""
 
     @property
     def assumed(self) -> Assumed:
@@ -84,6 +90,7 @@ class Search:
             if surprise is None:
                 return guess if self._has_no_holes(guess) else None
             if not self._learn(surprise, guess):
+                self.refused = None if surprise.expected else surprise.point
                 return None
         return None
 
@@ -94,6 +101,8 @@ class Search:
         """
         if guess.tied:
             self._look_beside_the_diagonal(guess)
+        else:
+            self._look_at_sums(guess)
         if guess.tied or len(guess.ranges) < 2 or self.checks.is_each_by_itself:
             return
         most = max(found.minimum for found in guess.ranges.values())
@@ -107,6 +116,14 @@ class Search:
                 others_fit = all(point[other] in guess.ranges[other] for other in inner if other != name)
                 if size >= 1 and others_fit and self.trials.affordable(point):
                     self._passes(point, expected=False)
+
+    def _look_at_sums(self, guess: Guess) -> None:
+        """Run one letter smaller and another larger where one size of each is taken: what is joined has their sum."""
+        exact = {name: found.exact for name, found in guess.ranges.items() if found.exact is not None}
+        for one, other in permutations(exact, 2):
+            point = {**self.checks.smallest(guess), one: exact[one] - 1, other: exact[other] + 1}
+            if point[one] >= 1 and self.trials.affordable(point):
+                self._passes(point, expected=False)
 
     def _look_beside_the_diagonal(self, guess: Guess) -> None:
         """Run some of the letters at one size and the others at another: of two images each side may have its own."""
@@ -213,7 +230,21 @@ class Search:
                 self.assumed.lower[name] = edge
             elif surprise.point[name] > inside[name]:
                 self.assumed.upper[name] = edge
-        return not self.assumed.takes_point(surprise.point)
+        return not self.assumed.takes_point(surprise.point) or self._learn_least(surprise.point, guess)
+
+    def _learn_least(self, refused: Point, guess: Guess) -> bool:
+        """A larger smallest size of one letter: what is asked of another one in the middle of its range may need it."""
+        if guess.tied or len(guess.ranges) < 2:
+            return False
+        for name, found in guess.ranges.items():
+            if refused[name] != found.minimum:
+                continue
+            for steps in range(1, _MOST_RAISED):
+                size = found.minimum + steps * found.step
+                if size in found and self._passes({**refused, name: size}, expected=True):
+                    self.assumed.lower[name], self.assumed.beside[name] = size, refused
+                    return True
+        return False
 
     def _learn_step(self, guess: Guess) -> bool:
         """Steps that no condition tells of: from the smallest size that is taken to the next."""
@@ -223,9 +254,22 @@ class Search:
                 for times in range(3)
             ]
             if all(self._passes(point, expected=True) for point in points):
+                if any(self._passes(point, expected=False) for point in self._between(guess, step)):
+                    return False  # they are taken as well where they are larger
                 self.assumed.steps = {name: (found.minimum, step) for name, found in guess.ranges.items()}
                 return True
         return False
+
+    def _between(self, guess: Guess, step: int) -> list[Point]:
+        """Sizes further up that steps of so many leave out."""
+        beside = sorted({1, step // 2, step - 1} - {0})
+        return [
+            {
+                **self.assumed.others,
+                **{name: found.minimum + _STEPS_UP * step + each for name, found in guess.ranges.items()},
+            }
+            for each in beside
+        ]
 
     def _learn_multiples(self) -> bool:
         """The same from a usual size on, where even the smallest size of the guess is refused.

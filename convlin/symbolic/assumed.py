@@ -45,6 +45,8 @@ class Assumed:
     """Sizes of the other letters, the batch."""
     lower: dict[str, int] = field(default_factory=dict)
     upper: dict[str, int] = field(default_factory=dict)
+    beside: dict[str, Point] = field(default_factory=dict)
+    """For a letter whose smallest size depends on another one: where a smaller size is refused."""
     steps: dict[str, tuple[int, int]] = field(default_factory=dict)
     """For a letter the size from which only every so many-th is taken, and how many."""
     _largest: int = 0

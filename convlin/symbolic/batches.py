@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import combinations
 from math import prod
 
+import sympy
 from torch import nn
 
 from convlin.module_tree import modules_of
@@ -18,6 +19,8 @@ from convlin.symbolic.trials import Point, Trials
 #: The batches that are always run, and the one that other sizes are looked for with.
 _FEW = (1, 2, 3)
 _MORE = 10
+#: The same of a batch that is taken apart, which not all parts divide.
+_ODD = 5
 _MOST_TURNING = 4
 _USUAL = 2
 #: Where none of these passes, as many sizes of the model's own parameters are run, too.
@@ -47,11 +50,15 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
     if not isinstance(name, str):
         return
     point = _smallest(followed, accepts)
-    passed = {size: trials.for_real({**point, name: size}) for size in _FEW}
+    turning = turning_batches(followed, _MOST_TURNING)
+    beside = {size + more for size in turning[:1] for more in (0, 1) if size < _MORE}
+    beside |= {_ODD} if _is_divided(followed, name) else set()
+    passed = {size: trials.for_real({**point, name: size}) for size in sorted({*_FEW, *beside})}
     if not any(passed.values()):
         its_own = sorted({*_sizes_of_its_own(model), *_asked_for(followed), fitting(followed)} - {*passed})
         more = {size: trials.for_real({**point, name: size}) for size in its_own}
         passed |= {size: passes for size, passes in more.items() if passes is not None}
+        passed = dict(sorted(passed.items()))
     if None in passed.values() or all(passed.values()):
         return
     passing = [str(size) for size, passes in passed.items() if passes]
@@ -60,6 +67,13 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
     run = ", ".join(map(str, passed))
     told = f"only {', '.join(passing)} worked" if passing else "none worked"
     yield f"not every batch size works: {name} = {run} were run, and {told}"
+
+
+def _is_divided(followed: Followed, name: str) -> bool:
+    """Whether a size comes of the batch by more than a factor: it is taken apart into as many parts as it has."""
+    made = {size for call in followed.recording.calls for info in call.outputs for size in info.shape}
+    parts = (part for size in made if isinstance(size, sympy.Expr) for part in size.atoms(sympy.Function))
+    return any(letter.name == name for part in parts for letter in part.free_symbols)
 
 
 def fitting(followed: Followed) -> int:

@@ -22,6 +22,8 @@ from convlin.symbolic.trials import Point, Trials
 #: How many sizes are tried at which a question of the model's own comes out otherwise than at the size before, and up
 #: to which size they are looked for.
 MOST_TURNS, TURNS_UP_TO = 12, 1100
+#: Up to which size of each it is looked where a question of two letters turns, and how many such sizes are tried.
+_GRID, _MOST_TOGETHER = 160, 4
 #: How many small sizes are tried where a form ends at a number.
 _MOST_BELOW_AN_END = 10
 #: Where one size alone is thought to be taken: others that may be, in steps of two and three.
@@ -92,6 +94,8 @@ class Checks:
             checks.append(Check({**low, first: low[first] + ranges[first].step}, False))
         known = [each.point for each in checks]
         checks += [check for check in self._turns(guess) if check.point not in known]
+        checks += [check for check in self._turns_alone(guess, low) if check.point not in known]
+        checks += [check for check in self._turns_together(guess, low) if check.point not in known]
         checks += [Check(point, True, is_extra=True) for point in self._doubtful(guess) if point not in known]
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
@@ -194,6 +198,49 @@ class Checks:
             for place in self._few([*chosen])
         ]
 
+    def _turns_alone(self, guess: Guess, low: Point) -> Iterator[Check]:
+        """The same of what is asked of one letter, beside the smallest sizes of the others: there most is refused."""
+        letters, sizes = self.assumed.letters, torch.arange(1, TURNS_UP_TO + 1)
+        if guess.tied or len(guess.ranges) < 2:
+            return
+        asked = [each for each in letters.decisions if each.direct and not each.own and not each.is_number]
+        for name, found in guess.ranges.items():
+            chosen: dict[int, None] = {}
+            for decision in asked:
+                if {*letters.names_in(decision.expression)} & {*guess.ranges} != {name}:
+                    continue
+                try:
+                    answers = torch.as_tensor(letters.evaluation({**low, name: sizes})(decision.expression))
+                except (NotImplementedError, ArithmeticError, RuntimeError):
+                    continue
+                if answers.dim() == 1:
+                    places = (answers[1:] != answers[:-1]).nonzero().flatten()[: MOST_TURNS // 4]
+                    chosen.update(dict.fromkeys((torch.stack([places, places + 1]).T.flatten() + 1).tolist()))
+            for size in self._few([size for size in chosen if size in found]):
+                yield Check({**low, name: size}, True, is_extra=True)
+
+    def _turns_together(self, guess: Guess, low: Point) -> Iterator[Check]:
+        """The same of what is asked of two letters, ``h * w == 36``, at sizes that are not equal: squares may fit."""
+        letters = self.assumed.letters
+        if guess.tied or len(guess.ranges) < 2:
+            return
+        side = torch.arange(1, _GRID + 1)
+        for decision in letters.decisions:
+            names = tuple({*letters.names_in(decision.expression)} & {*guess.ranges})
+            if len(names) != 2 or not decision.direct or decision.own or decision.is_number:
+                continue
+            pairs = dict(zip(sorted(names), torch.cartesian_prod(side, side).T, strict=True))
+            try:
+                turned = torch.as_tensor(letters.evaluation({**low, **pairs})(decision.expression) != decision.outcome)
+            except (NotImplementedError, ArithmeticError, RuntimeError):
+                continue
+            one, other = pairs.values()
+            places = (turned & (one != other)).nonzero().flatten().tolist() if turned.dim() == 1 else []
+            points = [{**low, **{name: int(sizes[place]) for name, sizes in pairs.items()}} for place in places]
+            inside = [point for point in points if all(point[name] in guess.ranges[name] for name in pairs)]
+            for point in inside[:: max(1, len(inside) // _MOST_TOGETHER)][:_MOST_TOGETHER]:
+                yield Check(point, True, is_extra=True)
+
     def _few(self, turns: list[int]) -> list[int]:
         most = self.trials.limits.scaled(MOST_TURNS)
         if len(turns) > most:
@@ -248,10 +295,10 @@ class Checks:
         return self.assumed.letters.evaluation(point)
 
     def _outside(self, group: tuple[str, ...], found: SizeRange, low: Point, high: Point) -> Iterator[Check]:
-        below = {found.minimum - 1, found.minimum - found.step}
+        below, others_there = {found.minimum - 1, found.minimum - found.step}, self.assumed.beside.get(group[0], low)
         for size in sorted(below):
             if size >= 1:
-                yield Check({**low, **dict.fromkeys(group, size)}, False)
+                yield Check({**others_there, **dict.fromkeys(group, size)}, False)
         above = {found.maximum + 1, found.maximum + found.step} if found.maximum is not None else set()
         # Where the others are at their smallest, too: a table of positions limits the product of two letters.
         for others, size in product((high, low), sorted(above)):

@@ -49,6 +49,8 @@ _APART = 3
 _MOST_SHORTER = 3
 #: At how many sizes where the model goes a way that no other size led it to.
 _MOST_TURNED = 4
+#: How often a model is followed anew for what it asks behind a question, and how many calls that may be together.
+_MOST_BEHIND, _MOST_CALLS_BEHIND = 4, 400
 #: Up to which size it is looked where equations hold; so many of the small sizes are taken, and as many of the others.
 _EQUATIONS_UP_TO, _MOST_EQUAL = 300, 12
 #: The largest divisor all remainders of which are tried, and the size from which on they are.
@@ -358,3 +360,53 @@ def other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
                 found.append(point)
                 evaluations.append(followed.session.evaluation(point))
     return found
+
+
+def behind_questions(followed: Followed, ran: Sequence[Point]) -> Iterator[Point]:
+    """Sizes at which a question comes out otherwise that is asked only where another one of the model's own does.
+
+    ``if h > 40 and w > 40`` asks nothing of ``w`` where ``h`` is 30, and numbers tell nobody what they are asked: the
+    model is followed anew at such sizes.
+    """
+    calls = len(followed.recording.calls)
+    known = [followed.sample, *ran]
+    waiting: list[Point] = [*ran]
+    ways = {_way(followed, followed.sample)}
+    for _ in range(min(_MOST_BEHIND, _MOST_CALLS_BEHIND // max(calls, 1))):
+        point = next((each for each in waiting if _way(followed, each) not in ways), None)
+        if point is None or not followed.passes.has_room_for(calls):
+            return
+        ways.add(_way(followed, point))
+        there = followed.passes.at(point)
+        for found in _other_ways_on(there, known):
+            waiting.insert(0, found)  # what is asked there may lead further
+            yield found
+
+
+def _other_ways_on(followed: Followed, known: list[Point]) -> Iterator[Point]:
+    """Sizes at which a question comes out otherwise, and those before it do not; they are added to the ``known``."""
+    asked = [each for each in questions(followed) if each.direct and not each.is_number]
+    found = 0
+    for index, each in enumerate(asked):
+        evaluations = map(followed.session.evaluation, known)
+        arrived = (one for one in evaluations if all(comes_to(one, before) for before in asked[:index]))
+        if found == _MOST_TURNED or not all(comes_to(one, each) for one in arrived):
+            continue
+        point = turned(followed, asked[:index], each)
+        if point is not None and point not in known:
+            found += 1
+            known.append(point)
+            yield point
+
+
+def _way(followed: Followed, point: Point) -> tuple[bool | None, ...]:
+    """How the questions of the model's own are answered at some sizes."""
+    evaluation = followed.session.evaluation(point)
+
+    def answer(expression: Any) -> bool | None:
+        try:
+            return bool(evaluation(expression))
+        except (NotImplementedError, ArithmeticError):
+            return None
+
+    return tuple(answer(each.expression) for each in questions(followed) if each.direct and not each.is_number)

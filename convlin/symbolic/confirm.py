@@ -13,6 +13,7 @@ from convlin.symbolic.comparison_sizes import (
     SMALL,
     SMALL_AT_FIRST,
     SMALL_FOR_WINDOWS,
+    behind_questions,
     beside_ends,
     beside_numbers,
     equal_sizes,
@@ -262,6 +263,7 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     best.look_at(point for point in others if point not in best.points)
     if best.seen:
         best.look_at(point for point in other_answers(best.followed, best.points) if point not in best.points)
+        best.look_at(point for point in behind_questions(followed, best.points) if point not in best.points)
     return repaired(best, trials)
 
 

@@ -140,8 +140,13 @@ class FormSearch:
                 moved = [(value - shift, there) for value, there in pairs]
                 below, above = (sum(value < low for value, _ in moved), sum(value > high for value, _ in moved))
                 # The smallest and the largest number are ends only where something was cut off there.
-                free = sum((value > low or not below) and (value < high or not above) for value, _ in moved)
-                if free < 2 or below + above < 2 or any(max(low, min(high, value)) != there for value, there in moved):
+                free = {value for value, _ in moved if (value > low or not below) and (value < high or not above)}
+                # What was moved is a guess that two sizes bear out by chance.
+                if (
+                    len(free) < (3 if shift else 2)
+                    or below + above < 2
+                    or any(max(low, min(high, value)) != there for value, there in moved)
+                ):
                     continue
                 found: Size = form - shift
                 found = sympy.Min(found, high) if above else found

@@ -16,6 +16,7 @@ from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
 from convlin.inputs import TRIALS, Plan
+from convlin.inputs.spelling import counted
 from convlin.module_tree import modules_of, walk
 from convlin.observe import Outcome, is_resource, unwrapped
 from convlin.records import Accepts
@@ -73,7 +74,7 @@ def observe_named(
     followed = checked.followed
     recording = followed.recording
     failure = recording.failure
-    accepts = _accepts(followed, runs) if failure is None else None
+    accepts, refused = _accepts(followed, runs) if failure is None else (None, None)
     there = _where_it_fits(checked, accepts, runs)
     if there is not None:
         checked, followed, recording = there, there.followed, there.followed.recording
@@ -86,7 +87,7 @@ def observe_named(
             checked.look_at(others[:: max(1, len(others) // _MOST_FITTED)])
         checked = repaired(checked, runs, any_pass=accepts is not None)
         if accepts is None and checked.followed is not followed:  # the right forms may ask for other sizes
-            accepts = _accepts(checked.followed, runs)
+            accepts, refused = _accepts(checked.followed, runs)
         has_numbers = bool(checked.pinned)
         checked.look_at(_ends(accepts, followed, checked.seen))  # what is right there as well depends on no number
         # A form that fits a plain number at a few sizes does so by chance, and is none that would free it.
@@ -102,12 +103,16 @@ def observe_named(
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
         remarks += tuple(batches.remarks(root, followed, runs, accepts))
+    if failure is None and recording.findings and not mistakes and accepts is None and not runs.taken:
+        remarks += ("no size was found at which the model runs as it is",)
     if failure is None:
         remarks += tuple(limits.remarks())
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     if accepts is not None and not mistakes:
         remarks += tuple(_taken_besides(checked, accepts, runs))
+    elif refused is not None and not mistakes:
+        remarks += tuple(_refused_inside(followed.plan, refused, runs))
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
     looks = failure is not None and needs_values(failure.error)
     if failure is not None and not recording.findings and not (looks and failure.refused):
@@ -148,12 +153,12 @@ def _refuse_packed(model: nn.Module, modules: Sequence[nn.Module]) -> None:
                 )
 
 
-def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
-    """Which sizes the model takes as it is declared; None where that could not be proved."""
+def _accepts(followed: Followed, trials: Trials) -> tuple[Accepts | None, Point | None]:
+    """Which sizes the model takes as it is declared; None where that could not be proved, with some it refuses."""
     plan = followed.plan
     names = tuple(name for name in plan.names if name != plan.batch_size)
     if not names:
-        return None
+        return None, None
     others = {str(plan.batch_size): batches.fitting(followed)} if isinstance(plan.batch_size, str) else {}
     runs = trials.limits.runs(len(followed.recording.calls))
     made = {size for call in followed.recording.calls for info in call.outputs for size in info.shape}
@@ -163,7 +168,8 @@ def _accepts(followed: Followed, trials: Trials) -> Accepts | None:
     several = len(plan.args) + len(plan.kwargs) > 1
     windows_alone = asks_for_windows_alone(followed)
     checks = Checks(assumed, trials, tables, ends, several, windows_alone)
-    return Search(checks, runs, Stretching(followed, trials)).settled()
+    search = Search(checks, runs, Stretching(followed, trials))
+    return search.settled(), search.refused
 
 
 def _where_it_fits(checked: Confirmed, accepts: Accepts | None, runs: Trials) -> Confirmed | None:
@@ -377,7 +383,9 @@ def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     point = ", ".join(f"{name} = {size}" for name, size in checked.wrong[0].items())
     places = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
     lines = f": forward goes another way there ({', '.join(places)})" if places else ""
-    yield f"the sizes in letters hold for many sizes, and not for all: not for {point}{lines}"
+    right, wrong = (len({tuple(each.values()) for each in points}) for points in (checked.right, checked.wrong))
+    held = f"{right} of {right + wrong} sizes that were run" if right else f"none of {counted(wrong, 'size')} that ran"
+    yield f"the sizes in letters hold at {held}, and not for all: not for {point}{lines}"
 
 
 def _taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Iterator[str]:
@@ -388,6 +396,16 @@ def _taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Iter
             said = written({name: size for name, size in point.items() if name != batch})
             yield f"the model accepts other sizes as well, such as {said}"
             return
+
+
+def _refused_inside(plan: Plan, refused: Point, trials: Trials) -> Iterator[str]:
+    """That no range is told, since sizes are refused between others that are taken."""
+    names = [name for name in plan.names if name != plan.batch_size]
+    smaller = any(all(point[name] <= refused[name] for name in names) for point in trials.taken)
+    larger = any(all(point[name] >= refused[name] for name in names) for point in trials.taken)
+    if smaller and larger and trials.for_real(refused) is False:
+        said = written({name: refused[name] for name in names})
+        yield f"no range is told: the model refuses {said}, and takes smaller and larger sizes"
 
 
 def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:

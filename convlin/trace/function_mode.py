@@ -13,6 +13,7 @@ from math import prod
 from types import FrameType
 from typing import Any
 
+import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
@@ -92,6 +93,7 @@ class Between(TorchFunctionMode):
                 return self._failed_in_layer(func, args, kwargs, error, frame)
             if state.read is not sizes:
                 self._note_weights(func, args)
+                self._note_windows(func, args, kwargs, result)
                 if not flat_tensors(args, kwargs):
                     self._note_unshown(result)
             return self._flattened(args, result) if self._state.suspects.folds else result
@@ -110,6 +112,22 @@ class Between(TorchFunctionMode):
             self._state.recording.unshown_shapes.append((heads * prod(query[1:-1]), query[0], key[0]))
         elif op_of(func).family is Family.ATTENTION and len(args) > 1:
             self._state.recording.unshown_shapes.append((*read(args[0])[:-1], read(args[1])[-2]))
+
+    def _note_windows(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], made: Any) -> None:
+        """Those of a convolution or pool that are as large as a letter: each cell made looks at all of one."""
+        family = op_of(func).family
+        if family is Family.CONVOLUTION:
+            weight = args[1] if len(args) > 1 else kwargs["weight"]
+            window = tuple(weight.shape[2:])
+        elif family is Family.POOL:
+            size = args[1] if len(args) > 1 else kwargs["kernel_size"]
+            window = tuple(size) if isinstance(size, tuple | list) else (size, size)
+        else:
+            return
+        if any(isinstance(size, torch.SymInt) for size in window):
+            first = made if isinstance(made, Tensor) else made[0]
+            with no_function_modes():
+                self._note_unshown(first.new_empty((*first.shape, *window)))
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The function itself; on the meta device the rule that knows what it returns, or what the CPU says of it."""
@@ -231,6 +249,8 @@ class Between(TorchFunctionMode):
                 if state.read is not sizes:
                     self._note_weights(func, args)
                     self._note_unshown(*made if changed else ())
+            if state.read is not sizes:
+                self._note_windows(func, args, kwargs, result)
             self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
             return result
 

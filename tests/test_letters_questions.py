@@ -1,0 +1,250 @@
+"""What a model asks about its sizes behind another question, or of two letters at once: held against PyTorch.
+
+At the sample the first question is answered one way, and what is asked behind it is asked nowhere there.
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+from tests.test_letters_told_apart import Calls, faults, grid, runs
+
+#: Sizes around what the models below ask.
+SIZES = (1, 2, 3, 5, 8, 9, 12, 16, 19, 20, 24, 25, 29, 36, 40, 41, 48, 50, 60, 61, 75, 89, 90, 100)
+
+
+def halved_between(x: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    return F.max_pool2d(x, 2) if 40 < height <= 60 and 40 < width <= 60 else x
+
+
+def halved_at(x: Tensor) -> Tensor:
+    return F.max_pool2d(x, 2) if x.shape[2:] == (24, 24) else x
+
+
+def in_tens(x: Tensor) -> Tensor:
+    length = x.shape[-1]
+    return x.view(x.shape[0], 4, -1, 10).mean(-1) if length < 128 and length % 10 == 0 else x
+
+
+def squared(x: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    side = max(height, width)
+    return F.pad(x, (0, side - width, 0, side - height)) if abs(height - width) == 1 else x
+
+
+#: Models of any size that go another way at some of them.
+BEHIND: dict[str, tuple[Callable[[Tensor], Tensor], tuple[Any, ...]]] = {
+    "between two bounds of each": (halved_between, (4, "H", "W")),
+    "at one size of both": (halved_at, (4, "H", "W")),
+    "a multiple below a bound": (in_tens, (4, "L")),
+    "one larger than the other": (squared, (4, "H", "W")),
+}
+
+
+@pytest.mark.parametrize("name", BEHIND)
+def test_a_way_behind_a_question_is_told_with_a_size_that_goes_it(name: str) -> None:
+    call, shape = BEHIND[name]
+    model = Calls(call)
+    summary = summarize(model, shape)
+    [told] = [each for each in summary.report.remarks if "not for all" in each]
+    point = {name: int(size) for name, size in re.findall(r"(\w) = (\d+)", told.partition("not for all")[2])}
+    form = summary.output_shape
+    assert form is not None
+    value = tuple(int(size.subs(point)) if hasattr(size, "subs") else size for size in form)
+    assert runs(model, [(1, *shape)], point) not in (None, value)
+    held, ran = map(int, re.findall(r"at (\d+) of (\d+) sizes", told)[0])
+    assert 0 < held < ran
+
+
+def refused_between(x: Tensor) -> Tensor:
+    if 50 < x.shape[2] < 90 and 10 < x.shape[3] < 30:
+        raise ValueError("between")
+    return x
+
+
+class Positions(nn.Module):
+    """A table that is used as it is where the number of patches is right, whatever they are beside each other."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.patches, self.table = nn.Conv2d(4, 8, 4, 4), nn.Parameter(torch.zeros(1, 8, 6, 6))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patches(x)
+        height, width = x.shape[2:]
+        table = self.table if height * width == 36 else F.interpolate(self.table, size=(height, width))
+        return x + table
+
+
+REFUSED: dict[str, nn.Module] = {"between": Calls(refused_between), "positions": Positions()}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_sizes_that_are_refused_between_others_leave_no_range(name: str) -> None:
+    model = REFUSED[name]
+    summary = summarize(model, (4, "H", "W"))
+    assert summary.ok
+    assert summary.accepts is None
+    [told] = [each for each in summary.report.remarks if each.startswith("no range is told: the model refuses ")]
+    point = {name: int(size) for name, size in re.findall(r"(\w) = (\d+)", told)}
+    assert runs(model, [(1, 4, "H", "W")], point) is None
+    taken = [each for each in grid("HW", range(1, 200, 7)) if runs(model, [(1, 4, "H", "W")], each) is not None]
+    assert any(each["H"] <= point["H"] and each["W"] <= point["W"] for each in taken)
+    assert any(each["H"] >= point["H"] and each["W"] >= point["W"] for each in taken)
+
+
+def halved_in_the_middle(x: Tensor) -> Tensor:
+    return F.max_pool2d(x, 2) if 10 <= x.shape[2] < 20 else x
+
+
+def test_what_is_asked_of_one_letter_beside_the_smallest_size_of_another() -> None:
+    model = Calls(halved_in_the_middle)
+    summary = summarize(model, (4, "H", "W"))
+    assert summary.accepts is not None
+    assert summary.accepts.text == "H any; W any from 2 up"
+    for point in grid("HW", SIZES):
+        inside = all(point[each.name] in each for each in summary.accepts.sizes)
+        assert not inside or runs(model, [(1, 4, "H", "W")], point) is not None, point
+    assert any("such as H = 1, W = 1" in each for each in summary.report.remarks)
+
+
+def pyramid(x: Tensor) -> Tensor:
+    length = x.shape[-1]
+    return F.linear(F.avg_pool1d(x, length // 2, length // 2), torch.ones(3, 2))
+
+
+def odd_and_even(x: Tensor) -> Tensor:
+    even, odd = x[..., ::2], x[..., 1::2]
+    return even + (odd if even.shape == odd.shape else F.pad(odd, (2, 2), mode="reflect")[..., : even.shape[-1]])
+
+
+def in_quarters(x: Tensor) -> Tensor:
+    part = math.ceil(x.shape[-1] / 4)
+    pad = (part * 4 - x.shape[-1] + 1) // 2
+    return F.linear(F.max_pool1d(x, part, part, pad), torch.ones(3, 4))
+
+
+#: Models that refuse some small sizes and take all larger ones.
+FROM_SOME: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
+    "a spatial pyramid": (pyramid, "L any from 4 up"),
+    "odd and even steps": (odd_and_even, "L any from 6 up"),
+    "in quarters": (in_quarters, "L any from 10 up"),
+}
+
+
+@pytest.mark.parametrize("name", FROM_SOME)
+def test_some_small_sizes_that_are_refused_make_no_multiples_of_the_others(name: str) -> None:
+    call, text = FROM_SOME[name]
+    model = Calls(call)
+    summary = summarize(model, (4, "L"))
+    assert summary.accepts is not None
+    assert summary.accepts.text == text
+    least = summary.accepts.sizes[0].minimum
+    taken = [size for size in range(1, 200) if runs(model, [(1, 4, "L")], {"L": size}) is not None]
+    assert {*range(least, 200)} <= {*taken}
+    smallest = next(size for size in taken if size < least)
+    assert any(f"such as L = {smallest}" in each for each in summary.report.remarks)
+
+
+class Joined(nn.Module):
+    """Two inputs one behind the other, which have to be as long together as what is behind them declares."""
+
+    def __init__(self, behind: str) -> None:
+        super().__init__()
+        self.behind, self.fc, self.table = behind, nn.Linear(30, 3), nn.Parameter(torch.zeros(1, 40, 4))
+
+    def forward(self, a: Tensor, b: Tensor) -> Any:
+        joined = torch.cat([a, b], 1)
+        return joined + self.table if self.behind == "table" else self.fc(joined.transpose(1, 2))
+
+
+@pytest.mark.parametrize(("behind", "sum_of_both"), [("table", 40), ("linear", 30)])
+def test_other_parts_of_the_same_sum_are_told(behind: str, sum_of_both: int) -> None:
+    model, given = Joined(behind), [("A", 4), ("B", 4)]
+    summary = summarize(model, given)
+    assert summary.accepts is not None
+    assert summary.accepts.text == f"A, B exactly {sum_of_both // 2}"
+    [told] = [each for each in summary.report.remarks if "other sizes as well" in each]
+    point = {name: int(size) for name, size in re.findall(r"(\w) = (\d+)", told)}
+    assert point["A"] + point["B"] == sum_of_both
+    assert point["A"] != point["B"]
+    assert runs(model, [(1, *shape) for shape in given], point) is not None
+
+
+def test_zero_steps_away_is_refused() -> None:
+    """A form in a difference without its sign: where it is nothing, nothing is made."""
+
+    def apart(x: Tensor) -> Tensor:
+        steps = abs(x.shape[-1] - 20)
+        return F.interpolate(x, steps).view(x.shape[0], 4, steps // 4, 4)
+
+    model = Calls(apart)
+    summary = summarize(model, (4, "L"))
+    assert summary.accepts is not None
+    for size in range(1, 120):
+        inside = size in summary.accepts.sizes[0]
+        assert not inside or runs(model, [(1, 4, "L")], {"L": size}) is not None, size
+
+
+class Groups(nn.Module):
+    """The standard deviation over groups of a batch, as StyleGAN has it."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        parts = min(4, x.shape[0])
+        return x.view(parts, -1, *x.shape[1:]).mean(0)
+
+
+def test_a_form_of_the_batch_that_two_sizes_bear_out_is_none() -> None:
+    model = Groups()
+    summary = summarize(model, (4, "L"), batch_size="N")
+    points = [{"N": batch, "L": 5} for batch in (1, 2, 3, 4, 8, 12, 40, 200)]
+    found = faults(summary, model, [("N", 4, "L")], [point for point in points if runs(model, [("N", 4, "L")], point)])
+    assert found == []
+    [told] = [each for each in summary.report.remarks if each.startswith("not every batch size works")]
+    assert runs(model, [("N", 4, "L")], {"N": 5, "L": 5}) is None
+    assert re.search(r"N = [\d, ]*\b5\b[\d, ]* were run", told)
+
+
+class Correlated(nn.Module):
+    """A convolution whose kernel is an input; counts the products of each real run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.most = 0
+
+    def forward(self, x: Tensor, kernel: Tensor) -> Tensor:
+        found = F.conv2d(x, kernel, padding=kernel.shape[-1] // 2)
+        if type(found.shape[-1]) is int and type(kernel.shape[-1]) is int and found.device.type == "cpu":
+            self.most = max(self.most, found.numel() * kernel.numel())
+        return found
+
+
+def test_a_kernel_as_large_as_a_letter_is_no_larger_than_what_may_be_run() -> None:
+    model = Correlated()
+    summary = summarize(model, [(4, "H", "W"), (4, "K", "K")])
+    assert summary.accepts is not None
+    shapes = [(1, 4, "H", "W"), (1, 4, "K", "K")]
+    assert faults(summary, Correlated(), shapes, grid("HWK", (1, 2, 3, 6, 9, 10))) == []
+    assert model.most < 10**10  # at the sizes of the sample it would be 10**12
+
+
+def test_a_model_that_runs_at_no_size_that_was_tried() -> None:
+    def odd(x: Tensor) -> Tensor:
+        x = F.interpolate(x, 2 ** int(math.log2(x.shape[-1])) + 1)
+        return x.view(x.shape[0], 4, x.shape[-1] // 4, 4)
+
+    model = Calls(odd)
+    summary = summarize(model, (4, "L"))
+    assert not any(runs(model, [(1, 4, "L")], {"L": size}) for size in range(2, 300))
+    assert summary.accepts is None
+    assert not summary.ok or "no size was found at which the model runs as it is" in summary.report.remarks
