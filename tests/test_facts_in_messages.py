@@ -89,6 +89,25 @@ class Spectral(nn.Module):
         return torch.fft.irfft(modes, n=x.shape[-1])
 
 
+class SpectralOfImages(nn.Module):
+    """A Fourier layer of two axes: PyTorch refuses complex numbers there in other words."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(2, 4, 5, 5, dtype=torch.cfloat))
+
+    def forward(self, x: Tensor) -> Tensor:
+        modes = torch.einsum("bixy,ioxy->boxy", torch.fft.rfft2(x)[..., :5, :5], self.weight)
+        return torch.fft.irfft2(modes, s=x.shape[-2:])
+
+
+def test_a_fourier_layer_of_two_axes_may_take_real_numbers() -> None:
+    summary = summarize(SpectralOfImages(), (2, 12, 12))
+    assert summary.ok
+    assert summary.report.inputs[0].dtype == "float32"
+    assert summary.output_shape == SpectralOfImages()(torch.zeros(1, 2, 12, 12)).shape
+
+
 @pytest.mark.parametrize("shape", [(2, 32), (2, "L")], ids=str)
 def test_a_model_of_complex_weights_alone_may_take_real_numbers(shape: tuple[Any, ...]) -> None:
     try:

@@ -15,7 +15,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import summarize
+from convlin import InputError, summarize
 from tests.test_letters_told_apart import Calls, faults, grid, runs
 
 #: Sizes around what the models below ask.
@@ -248,3 +248,20 @@ def test_a_model_that_runs_at_no_size_that_was_tried() -> None:
     assert not any(runs(model, [(1, 4, "L")], {"L": size}) for size in range(2, 300))
     assert summary.accepts is None
     assert not summary.ok or "no size was found at which the model runs as it is" in summary.report.remarks
+
+
+class Named(nn.Module):
+    """One head for each length, looked up by its name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.heads = nn.ModuleDict({str(length): nn.Linear(length, 3) for length in (16, 24)})
+
+    def forward(self, x: Tensor) -> Any:
+        return self.heads[str(x.shape[-1])](x)
+
+
+def test_a_size_as_part_of_a_name_is_refused_in_letters() -> None:
+    assert summarize(Named(), (4, 24)).output_shape == (1, 4, 3)
+    with pytest.raises(InputError, match=r"a forward that makes text of a size.*: KeyError: 'L'; write numbers"):
+        summarize(Named(), (4, "L"))

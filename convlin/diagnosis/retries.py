@@ -102,7 +102,7 @@ def _with_reals(plan: Plan, recording: Recording) -> Plan | None:
     """
     failure = recording.failure
     guessed = {dummy.place: dummy for dummy in plan.dummies() if dummy.dtype.is_complex and not dummy.dtype_asked}
-    if not guessed or failure is None or "expects a real input" not in str(failure.error):
+    if not guessed or failure is None or "expects a real" not in str(failure.error):
         return None
     real = torch.float64 if any(dummy.dtype == torch.complex128 for dummy in guessed.values()) else torch.float32
     return plan.with_dtype(frozenset(guessed), real)

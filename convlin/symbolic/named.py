@@ -116,6 +116,8 @@ def observe_named(
     report = build(root, recording, device=str(plan.device), mode=mode, during=followed.held, remarks=remarks)
     looks = failure is not None and needs_values(failure.error)
     if failure is not None and not recording.findings and not (looks and failure.refused):
+        if _made_text(followed, failure):
+            return Outcome(report, _cannot_follow(followed, failure, "a forward that makes text of a size"))
         if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed, failure)):
             return Outcome(report, _cannot_follow(followed, failure, "this forward, which runs at numbers"))
         if failure.refused is False or is_resource(failure.error):
@@ -430,6 +432,12 @@ def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
         yield f"the sizes in letters are what runs have in common, tried at {tried}"
     elif accepts is None and count < _FEW and asked(checked.followed) and not checked.followed.recording.findings:
         yield f"of the sizes that were tried few ran: those in letters are right at {tried}"
+
+
+def _made_text(followed: Followed, failure: Failure) -> bool:
+    """Whether the pass stopped at a name or a key with a letter in it: ``self.heads[str(x.shape[-1])]``."""
+    said = str(failure.error)
+    return isinstance(failure.error, KeyError | AttributeError) and followed.session.in_letters(said) != said
 
 
 def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
