@@ -265,3 +265,38 @@ def test_a_size_as_part_of_a_name_is_refused_in_letters() -> None:
     assert summarize(Named(), (4, 24)).output_shape == (1, 4, 3)
     with pytest.raises(InputError, match=r"a forward that makes text of a size.*: KeyError: 'L'; write numbers"):
         summarize(Named(), (4, "L"))
+
+
+def in_columns(x: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    return F.avg_pool2d(x, (height // width, 1)) if height % width == 0 else x
+
+
+#: Forms that fit wherever each letter is larger than the one before, or wherever a float is what it stands for.
+BY_CHANCE: dict[str, tuple[Callable[[Tensor], Tensor], tuple[Any, ...]]] = {
+    "a multiple of the width": (in_columns, (4, "H", "W")),
+    "64 by a float": (lambda x: F.interpolate(x, scale_factor=64 / x.shape[-1]), (4, "L")),
+    "48 by a float": (lambda x: F.interpolate(x, scale_factor=48 / x.shape[-1]), (4, "L")),
+}
+
+
+@pytest.mark.parametrize("name", BY_CHANCE)
+def test_a_form_that_fits_by_chance_is_none_or_told_with_a_size(name: str) -> None:
+    call, shape = BY_CHANCE[name]
+    model = Calls(call)
+    summary = summarize(model, shape)
+    names = [each for each in shape if isinstance(each, str)]
+    found = faults(summary, model, [(1, *shape)], grid(names, (1, 2, 5, 7, 15, 22, 30, 35, 37, 49, 61, 98, 103)))
+    assert found == [] or any("not for all" in each for each in summary.report.remarks)
+
+
+def test_a_model_that_runs_at_small_sizes_alone_is_not_accused() -> None:
+    """The pool makes a plain number of the size, 877 at the sample, which is no multiple of four."""
+
+    def in_fours(x: Tensor) -> Tensor:
+        steps = abs(x.shape[-1] - 20) + 1
+        return F.adaptive_avg_pool1d(x, steps).view(x.shape[0], 4, steps // 4, 4)
+
+    assert runs(Calls(in_fours), [(1, 4, "L")], {"L": 23}) == (1, 4, 1, 4)
+    with pytest.raises(InputError, match="which runs at numbers"):
+        summarize(Calls(in_fours), (4, "L"))

@@ -51,6 +51,8 @@ _MOST_SHORTER = 3
 _MOST_TURNED = 4
 #: How often a model is followed anew for what it asks behind a question, and how many calls that may be together.
 _MOST_BEHIND, _MOST_CALLS_BEHIND = 4, 400
+#: What a float lacks of the whole number that it stands for, and how many sizes are run where one does.
+_NEARLY, _MOST_ROUNDED = 1e-6, 4
 #: Up to which size it is looked where equations hold; so many of the small sizes are taken, and as many of the others.
 _EQUATIONS_UP_TO, _MOST_EQUAL = 300, 12
 #: The largest divisor all remainders of which are tried, and the size from which on they are.
@@ -283,7 +285,29 @@ def other_orders(followed: Followed) -> list[Point]:
         for candidates in (reversed_, others):
             turned = [point for point in candidates if turns_by_order(followed.session, names, point, each)]
             found |= {id(point): point for point in turned[: len(_IN_EVERY_ORDER) - 1]}
-    return [*found.values()][:_MOST_ORDERS]
+    # And where the question is answered as before: ``if h % w == 0`` where ``h`` is larger, and no multiple.
+    return [*[*found.values()][:_MOST_ORDERS], reversed_[-1]]
+
+
+def rounded_floats(followed: Followed) -> list[Point]:
+    """Sizes at which a float that is made of a size comes to a little less than a whole number, times that size.
+
+    ``scale_factor=64 / length`` makes 64 of most lengths, and 63 of 49.
+    """
+    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    sizes = torch.arange(1, _EVERY_UP_TO + 1)
+    found: dict[int, None] = {}
+    for decision in followed.session.decisions:
+        if decision.own or not isinstance(decision.outcome, float) or not names:
+            continue
+        evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
+        try:
+            times = torch.as_tensor(evaluation(decision.expression)).double() * sizes
+        except (NotImplementedError, ArithmeticError, RuntimeError):
+            continue
+        short = (times.floor() < times.round()) & (times.round() - times < _NEARLY)
+        found.update(dict.fromkeys(sizes[short][:_MOST_ROUNDED].tolist() if short.dim() == 1 else ()))
+    return equal_sizes(followed, found)
 
 
 def other_remainders(followed: Followed, ran: Sequence[Point], forms: Sequence[Size]) -> list[Point]:

@@ -23,6 +23,7 @@ from convlin.symbolic.comparison_sizes import (
     other_orders,
     other_remainders,
     other_ways,
+    rounded_floats,
     small_rectangles,
     turning_points,
     where_equations_hold,
@@ -259,7 +260,7 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
             most = min(_MOST_IN_A_ROW, trials.limits.runs(len(followed.recording.calls)))
             rare += equal_sizes(followed, range(1, most + 1))
         best.look_at(point for point in rare if point not in best.points)
-    others = [*other_orders(followed), *beside_numbers(followed)]
+    others = [*other_orders(followed), *beside_numbers(followed), *rounded_floats(followed)]
     best.look_at(point for point in others if point not in best.points)
     if best.seen:
         best.look_at(point for point in other_answers(best.followed, best.points) if point not in best.points)

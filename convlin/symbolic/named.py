@@ -44,6 +44,8 @@ from convlin.untouched import refuse_sharded
 _FUNCTIONS_FOR_CALL = 4
 #: Sizes that most models take.
 _USUAL = (64, 224, 7)
+#: Where a size became a plain number, all up to this one, too.
+_SMALL_TOO = 40
 #: Samples at which a mistake has to be one, too, where a size became a plain number.
 _ELSEWHERE = (187, 92, 13)
 _MOST_ELSEWHERE, _MOST_ALONE = 24, 8
@@ -442,7 +444,9 @@ def _made_text(followed: Followed, failure: Failure) -> bool:
 
 def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
     """Sizes that most models take, to tell an error of the model from one that letters make."""
-    for size in dict.fromkeys((*_USUAL, *numbers_in_code(failure.error))):
+    pinned = any(each.is_number and not each.own for each in followed.session.decisions)
+    small = range(1, _SMALL_TOO + 1) if pinned else ()  # what it came to at the sample may be what does not fit
+    for size in dict.fromkeys((*_USUAL, *numbers_in_code(failure.error), *small)):
         yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
 
 
