@@ -5,9 +5,11 @@ At the sample the first question is answered one way, and what is asked behind i
 
 from __future__ import annotations
 
+import functools
 import math
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -300,3 +302,15 @@ def test_a_model_that_runs_at_small_sizes_alone_is_not_accused() -> None:
     assert runs(Calls(in_fours), [(1, 4, "L")], {"L": 23}) == (1, 4, 1, 4)
     with pytest.raises(InputError, match="which runs at numbers"):
         summarize(Calls(in_fours), (4, "L"))
+
+
+def test_a_table_that_is_kept_for_each_size() -> None:
+    @functools.lru_cache
+    def positions(length: int) -> Tensor:
+        return torch.arange(length).float()
+
+    model = Calls(lambda x: x + positions(x.shape[-1]))
+    assert summarize(model, (4, 9)).ok
+    with pytest.raises(InputError, match=r"looks something up by a size \(a dict, lru_cache\)") as raised:
+        summarize(model, (4, "L"))
+    assert Path(__file__).name in str(raised.value)

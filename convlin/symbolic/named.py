@@ -36,12 +36,15 @@ from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials, keeps_batch
+from convlin.trace.call_sites import raising_line
 from convlin.trace.recording import Failure, Finding, Recording
 from convlin.trace.to_report import build
 from convlin.untouched import refuse_sharded
 
 #: How many functions a model calls for each of its calls that is a row, where no pass at small sizes tells.
 _FUNCTIONS_FOR_CALL = 4
+#: How PyTorch says that a dict or a cache was asked for something by a size.
+_UNHASHABLE = "unhashable type: non-nested SymInt"
 #: Sizes that most models take.
 _USUAL = (64, 224, 7)
 #: Where a size became a plain number, all up to this one, too.
@@ -451,9 +454,12 @@ def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
 
 
 def _cannot_follow(followed: Followed, failure: Failure, what: str) -> InputError:
-    where = f" at {failure.where.text}" if failure.where is not None else ""
+    line = failure.where or raising_line(failure.error)
+    where = f" at {line.text}" if line is not None else ""
     if needs_values(failure.error):
         way_out = "write numbers in place of the letters, or make the decision from the shape"
+    elif _UNHASHABLE in str(failure.error):
+        way_out = "it looks something up by a size (a dict, lru_cache), which a letter cannot be; write numbers instead"
     else:
         said = followed.session.in_letters(str(failure.error))
         way_out = f"{type(failure.error).__name__}: {said}; write numbers in place of the letters"
