@@ -185,7 +185,8 @@ class Forms:
     def memory(self, *, batch_size: int | None = None, gradients: bool = False, optimizer: str | None = None) -> Memory:
         """Bytes of input, activations, parameters and buffers; for training of gradients and optimizer state, too.
 
-        ``optimizer`` is the name of one in ``torch.optim``, such as ``"adamw"``; it implies gradients.
+        ``optimizer`` is the name of one in ``torch.optim``, such as ``"adamw"``; it implies gradients.  ``batch_size``
+        takes input and activations in proportion, the first axis of the first input for the batch.
 
         >>> from convlin import summarize
         >>> from torch import nn
