@@ -10,6 +10,7 @@ import warnings
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
+from typing import Any
 
 import pytest
 import torch
@@ -317,6 +318,57 @@ def test_whatever_gives_the_size_is_the_one_to_change(
     (problem,) = summarize(net, given).problems
     assert (problem.path, problem.kind, problem.declared, problem.required) == ("first", kind, 6, 8)
     assert len(fit(net, given)(given)) == 2
+
+
+class Stacked(nn.Module):
+    """What a projection gives goes through encoder layers to a head."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Linear(7, width)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 2)
+        self.head = nn.Linear(32, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(self.encoder(self.first(x)).mean(1))
+
+
+class Attended(nn.Module):
+    """An encoder layer by hand: what attention gives is added to what it was given."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.attention = nn.Linear(7, width), nn.MultiheadAttention(32, 4, batch_first=True)
+        self.norm, self.head = nn.LayerNorm(32), nn.Linear(32, 2)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.first(x)
+        x = self.norm(x + self.attention(x, x, x)[0])
+        return self.head(x[:, 0])
+
+
+class Turned(nn.Module):
+    """A residual block behind a norm that turns the axes and turns them back."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first, self.norm, self.conv = nn.Conv2d(7, width, 1), nn.LayerNorm(9), nn.Conv2d(32, 32, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.first(x)
+        y = self.norm(x.transpose(2, 3).contiguous()).transpose(2, 3).contiguous()
+        return self.conv(F.gelu(y)) + x
+
+
+@pytest.mark.parametrize(
+    ("make", "given"), [(Stacked, (9, 7)), (Attended, (9, 7)), (Turned, (7, 9, 5))], ids=lambda each: str(each)
+)
+def test_one_layer_gives_what_encoders_and_norms_hand_on(make: type[nn.Module], given: tuple[int, ...]) -> None:
+    net = make(30)
+    (problem,) = summarize(net, given).problems
+    assert (problem.path, problem.declared, problem.required) == ("first", 30, 32)
+    right, x = make(32), torch.zeros(2, *given)
+    assert fit(net, given)(x).shape == right(x).shape
 
 
 def test_takers_that_disagree_are_told_each_by_itself() -> None:

@@ -729,7 +729,7 @@ def test_the_output_size_that_unpooling_is_asked_for_is_recorded() -> None:
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             return self.unpool(*torch.nn.functional.max_pool2d(x, 2, return_indices=True))
 
-    call = summarize(Unasked(), (3, 7, 5))["unpool"]
+    call = summarize(Unasked(), (3, 7, 4))["unpool"]
     assert call.output_shape == (1, 3, 6, 4)
     assert "output_size" not in call.settings
 

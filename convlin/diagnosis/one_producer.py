@@ -18,7 +18,7 @@ from convlin.diagnosis.what_follows import with_what_follows
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.records import UNSEEN, Source, SourceKind
-from convlin.trace.recording import Finding, Recording, Written, of_operands
+from convlin.trace.recording import Finding, Recording, Written, of_operands, order_made
 from convlin.trace.state import printed
 
 #: What a layer declares of the size that it gives.
@@ -28,6 +28,11 @@ _GIVES: Mapping[type[nn.Module], str] = {
     nn.ConvTranspose1d: "out_channels", nn.ConvTranspose2d: "out_channels", nn.ConvTranspose3d: "out_channels",
     nn.Embedding: "embedding_dim",
 }  # fmt: skip
+#: Layers of several parts that give as many features as they take.
+_KEEPS_WIDTH = (
+    nn.MultiheadAttention,
+    nn.TransformerEncoderLayer, nn.TransformerDecoderLayer, nn.TransformerEncoder, nn.TransformerDecoder,
+)  # fmt: skip
 #: So many layers are tried, each in a run.
 _MOST_RUNS = 3
 
@@ -208,10 +213,9 @@ def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] |
     while source.is_made:
         if source.kind is SourceKind.JOIN:
             met = [each for each in recording.joins[source.number].sources if each.is_made]
-            if len(met) != 1:
-                return None
-            source = met[0]
-            continue
+            # What meets in a residual sum comes of one layer, by both of its arms.
+            makers = {_maker(recording, each, size) for each in met}
+            return makers.pop() if len(makers) == 1 else None
         index = source.number
         call, module = recording.calls[index], recording.modules[index]
         kind = _GIVES.get(type(module)) if module is not None else None
@@ -232,9 +236,11 @@ def _hands_on(recording: Recording, index: int, size: int) -> bool:
     if not any(given[part] == made[part] == (size,) for part in (slice(1, 2), slice(-1, None))):
         return False
     if call.is_function:
-        op = OPS.called(call.type)
+        op, order = OPS.called(call.type), order_made(call)
+        if order is not None:
+            return any(order[axis] == axis and made[axis] == size for axis in (1, len(order) - 1))
         return op.hands_on or op.makes_feature_map
-    return not call.inner
+    return isinstance(recording.modules[index], _KEEPS_WIDTH) or not call.inner
 
 
 def _producer(recording: Recording, change: _Change, call: int, takers: list[Finding]) -> Finding:

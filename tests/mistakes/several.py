@@ -162,11 +162,8 @@ class WeightsOfOnesOwn(nn.Module):
 
 @mistake(
     0, (7, 5),
-    Wrong("embed_dim", "encoder.layers.0", 16, 32, "nn.TransformerEncoderLayer(16", "nn.TransformerEncoderLayer(32",
-          ("TransformerEncoderLayer(d_model=16, …) receives 32 features",)),
-    Wrong("embed_dim", "encoder.layers.1", 16, 32, "nn.TransformerEncoderLayer(16", "nn.TransformerEncoderLayer(32"),
-    Wrong("in_features", "fc", 16, 32, "nn.Linear(16, 2)", "nn.Linear(32, 2)"),
-    mended=False,
+    Wrong("out_features", "embed", 32, 16, "nn.Linear(5, 32)", "nn.Linear(5, 16)",
+          ("encoder.layers.0 and encoder.layers.1 were made for 16", "or all of these take 32")),
 )  # fmt: skip
 class WidthOfTransformer(nn.Module):
     """One width for all that is in a block."""
