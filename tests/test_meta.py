@@ -197,3 +197,49 @@ def test_a_size_in_a_tensor_is_not_asked_of_the_cpu() -> None:
     (problem,) = summarize(SizeInATensor(), (3, 8, 8), device="meta").problems
     assert "the values of a tensor" in problem.message
     assert problem.fix == 'leave out device="meta"'
+
+
+class PaddedConvolutions(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.up = nn.Conv2d(3, 8, 3), nn.ConvTranspose2d(8, 4, 2, stride=2)
+        self.norm, self.pool = nn.GroupNorm(2, 4), nn.AdaptiveAvgPool2d((None, 5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = nn.functional.pad(self.up(self.conv(x)), (1, 0, 2, 0))
+        return self.pool(nn.functional.interpolate(self.norm(x), scale_factor=3))
+
+
+def _put_in(shape: tuple[Any, ...] | None, height: int, width: int) -> tuple[int, ...]:
+    return tuple(size if isinstance(size, int) else int(size.subs({"H": height, "W": width})) for size in shape or ())
+
+
+@pytest.mark.parametrize("lives_there", [True, False])
+def test_letters_are_followed_there_as_on_the_cpu(lives_there: bool) -> None:
+    model = PaddedConvolutions()
+    there = summarize(
+        copy.deepcopy(model).to("meta") if lives_there else model, (3, "H", "W"), device=None if lives_there else "meta"
+    )
+    assert there.problems == ()
+    for height, width in ((8, 8), (9, 14)):
+        assert _put_in(there.output_shape, height, width) == model(torch.zeros(1, 3, height, width)).shape
+
+
+@pytest.mark.parametrize("is_last", [True, False])
+def test_channels_that_come_last_stay_there_in_letters_too(is_last: bool) -> None:
+    class Viewed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = nn.Conv2d(3, 4, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            given = x.contiguous(memory_format=torch.channels_last)
+            return self.conv(given if is_last else x).permute(0, 2, 3, 1).view(1, -1)
+
+    there = summarize(Viewed(), (3, "H", "W"), device="meta")
+    if is_last:
+        assert _put_in(there.output_shape, 6, 9) == Viewed()(torch.zeros(1, 3, 6, 9)).shape
+        return
+    with pytest.raises(RuntimeError):
+        Viewed()(torch.zeros(1, 3, 6, 9))
+    assert "reshape" in there.problems[0].message

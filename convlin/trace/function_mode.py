@@ -135,7 +135,8 @@ class Between(TorchFunctionMode):
             made = self._state.answer(func, args, kwargs)
             if made is not None:
                 return made
-        if self._state.on_meta and op_of(func).differs_on_meta:
+        # In letters there is no size to compare a formula with, and nothing to run on the CPU.
+        if self._state.on_meta and self._state.read is sizes and op_of(func).differs_on_meta:
             return as_on_the_cpu(func, args, kwargs, plain_settings(args, kwargs))
         made = func(*args, **kwargs)
         if func in OF_INDICES and self._state.batch_added and not self._state.watching:
