@@ -686,3 +686,77 @@ def test_a_layer_behind_scales_of_another_width_is_not_accused() -> None:
     problem = only_problem(Normalized(32), (4,))
     assert (problem.kind, problem.edits) == ("operands", ())
     assert Normalized(24)(torch.zeros(2, 4)).shape == (2, 3)
+
+
+# A size that was forgotten in the call
+
+FORGETFUL = """
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3, padding=1)
+        self.fc = nn.Linear(8 * 16 * 16, 10)
+
+    def forward(self, x):
+        return self.fc(F.max_pool2d(self.conv(x), 2).flatten(1))
+"""
+
+
+def _forgetful(folder: Path) -> nn.Module:
+    path = folder / "forgetful.py"
+    path.write_text(FORGETFUL)
+    model: nn.Module = loaded(path).Net()
+    return model
+
+
+@pytest.mark.parametrize("shape", [(3, 32), (3, 3), (28, 28), (5, 3)])
+def test_a_number_that_a_forgotten_size_leaves_open_is_not_written(tmp_path: Path, shape: tuple[int, ...]) -> None:
+    model = _forgetful(tmp_path)
+    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 10)  # its number is right
+    (problem,) = summarize(model, shape).problems
+    assert (problem.path, problem.edits) == ("conv", ())
+
+
+def test_the_call_that_gives_the_forgotten_size_is_one_that_runs(tmp_path: Path) -> None:
+    model = _forgetful(tmp_path)
+    (problem,) = summarize(model, (3, 32)).problems
+    assert problem.fix == "summarize(model, (3, 32, 32))"
+    assert "H or W is missing" in problem.message
+    assert model(torch.zeros(1, 3, 32, 32)).shape == (1, 10)
+    (problem,) = summarize(nn.Sequential(nn.Conv3d(3, 4, 1), nn.Flatten(), nn.Linear(4, 2)), (3, 8, 8)).problems
+    assert problem.fix is None
+    assert "D, H or W is missing" in problem.message
+    taken = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Conv2d(4, 4, (20, 40)))  # which no square of 32 goes through
+    with pytest.raises(RuntimeError):
+        taken(torch.zeros(1, 3, 32, 32))
+    assert summarize(taken, (3, 32)).problems[0].path == "0"
+
+
+def test_behind_a_pool_over_a_guessed_size_a_single_cell_is_a_guess_as_well() -> None:
+    for pools in (
+        [nn.MaxPool2d(2)] * 5,
+        [nn.AvgPool2d(2)] * 5,
+        [nn.Conv2d(8, 8, 2, stride=2) for _ in range(5)],
+    ):
+        model = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), *pools, nn.Flatten(), nn.Linear(8 * 7 * 7, 10))
+        assert model(torch.zeros(1, 3, 224, 224)).shape == (1, 10)
+        (problem,) = summarize(model, (32, 32)).problems
+        assert problem.path == "0"
+
+
+def test_behind_a_mean_a_forgotten_size_leaves_nothing_open() -> None:
+    for mean in (nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1)):
+        model = nn.Sequential(nn.Conv2d(3, 8, 3), mean, nn.Flatten(), nn.Linear(9, 10))
+        assert [problem.required for problem in summarize(model, (3, 32)).problems[1:]] == [8]
+        with pytest.raises(RuntimeError):
+            model(torch.zeros(1, 3, 32, 32))
+
+
+def test_a_gray_image_without_its_channel_leaves_nothing_open() -> None:
+    model = nn.Sequential(nn.Conv2d(1, 4, 3), nn.Flatten(), nn.Linear(9, 2))
+    features = model[:2](torch.zeros(1, 1, 28, 28)).shape[1]
+    assert [problem.required for problem in summarize(model, (28, 28)).problems[1:]] == [features]

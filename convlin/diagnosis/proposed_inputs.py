@@ -54,6 +54,8 @@ def _proposal(finding: Finding, plan: Plan) -> _Proposal | None:
             return _Proposal(given[1:], given[2:], given[1])
         case "no_channels":
             return _Proposal(given[1:], (misfit.detail["channels"], *given[1:]), plan.batch_size)
+        case "no_size" if len(given) == 3:
+            return _Proposal(given[1:], (*given[1:], given[-1]), plan.batch_size)
         case "vector_given":
             sizes = (1,) * misfit.detail["spatial"]
             return _Proposal(given[1:], (misfit.detail["channels"], *sizes), plan.batch_size)

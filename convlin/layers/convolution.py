@@ -153,8 +153,13 @@ def _with_rank(tensor: Tensor, module: ConvNd, arrival: Arrival) -> tuple[Tensor
     if rank == spatial + 1 and arrival.is_model_input and arrival.batch_added:
         # PyTorch would take this for one sample without a batch; convlin knows that axis 0 is the batch.
         detail = {"shape": tuple(tensor.shape), "channels": channels}
+        batch, first, *others = tensor.shape
+        if first == channels:  # what is missing is rather one of the sizes behind the channels
+            sizes = (*others, others[-1]) if others else (first,)
+            misfit = Misfit("structure", spatial + 2, rank, "no_size", detail)
+            return zeros(tensor, (batch, channels, *sizes)), (misfit,)
         misfit = Misfit("structure", spatial + 2, rank, "no_channels", detail)
-        return zeros(tensor, (tensor.shape[0], channels, *tensor.shape[1:])), (misfit,)
+        return zeros(tensor, (batch, channels, first, *others)), (misfit,)
     if rank == spatial + 1 and arrival.is_one_sample:
         misfit = Misfit("structure", spatial + 2, rank, "one_sample", {"shape": tuple(tensor.shape)})
         return tensor.unsqueeze(0), (misfit,)

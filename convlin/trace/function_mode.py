@@ -33,7 +33,7 @@ from convlin.trace.lost_batch import folded, kept, matching, of_flatten
 from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, order_made
 from convlin.trace.shapeless_choices import decides_no_shape
 from convlin.trace.state import State, TooManyCalls, plain_settings
-from convlin.trace.uncertainty import handed_on, is_doubtful, of_result, settled_by
+from convlin.trace.uncertainty import handed_on, has_window, is_doubtful, of_result, settled_by
 from convlin.trace.unpooling import OF_INDICES, Indices
 
 _WRITES, _FACT, _TRUTH = 1, 2, 4
@@ -372,7 +372,10 @@ class Between(TorchFunctionMode):
             return frozenset()
         shape = self._state.read(made)
         settled, order = settled_by(call.type, shape), order_made(call)
-        return frozenset().union(*(handed_on(axes, given, shape, settled, order) for given, axes in doubts))
+        window = has_window(call.type)
+        return frozenset().union(
+            *(handed_on(axes, given, shape, settled, order, window=window) for given, axes in doubts)
+        )
 
     def _recover(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception, caller: FrameType

@@ -45,7 +45,7 @@ from convlin.trace.recording import (
     turned_back,
 )
 from convlin.trace.state import State
-from convlin.trace.uncertainty import declared_size, handed_on, is_doubtful, of_result, settled_by
+from convlin.trace.uncertainty import declared_size, handed_on, has_window, is_doubtful, of_result, settled_by
 
 Replaced = tuple[tuple[Any, ...], dict[str, Any]]
 
@@ -289,7 +289,10 @@ class Tracer:
         if type(frame.module).__module__.startswith("torch.nn."):
             shape = self._state.read(output)
             settled = settled_by(frame.module, shape)
-            axes = axes.union(*(handed_on(doubted, given, shape, settled) for given, doubted in frame.doubts))
+            window = has_window(frame.module)
+            axes = axes.union(
+                *(handed_on(doubted, given, shape, settled, window=window) for given, doubted in frame.doubts)
+            )
         self._state.origins.doubt(output, axes)
 
     def _require(self, module: nn.Linear, path: str, frame: Frame | None, inputs: tuple[TensorInfo, ...]) -> None:

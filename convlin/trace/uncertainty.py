@@ -24,6 +24,11 @@ _ADAPTIVE = (
     nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
     nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
 )  # fmt: skip
+_POOLS = (
+    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
+    nn.LPPool1d, nn.LPPool2d, nn.LPPool3d,
+)  # fmt: skip
+_POOLING = ("F.max_pool", "F.avg_pool", "F.lp_pool")
 _OF_CHANNELS = ("in_channels", "num_features", "num_channels", "num_parameters")
 _OF_LAST_AXIS = (
     "in_features", "in1_features", "in2_features", "normalized_shape", "input_size", "embed_dim", "kdim", "vdim",
@@ -41,18 +46,36 @@ def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
     return NONE
 
 
+def has_window(what: nn.Module | str) -> bool:
+    """Whether a layer (or the function of that name) moves a window along its input: a size of 1 depends on that."""
+    if isinstance(what, str):
+        return ".conv" in what or what.startswith(_POOLING)
+    return isinstance(what, (*CONVOLUTIONS, *_POOLS))
+
+
 def handed_on(
-    doubted: Axes, given: Shape, made: Shape, settled: Axes = NONE, order: Sequence[int] | None = None
+    doubted: Axes,
+    given: Shape,
+    made: Shape,
+    settled: Axes = NONE,
+    order: Sequence[int] | None = None,
+    *,
+    window: bool = False,
 ) -> Axes:
-    """The doubtful axes of ``made``, which a call made of ``given``; ``order`` is that of the axes, where they move."""
+    """The doubtful axes of ``made``, which a call made of ``given``; ``order`` is that of the axes, where they move.
+
+    ``window`` says whether the call moves one along its input.
+    """
     if not doubted:
         return NONE
     if order is not None:
         return frozenset(axis for axis, before in enumerate(order) if before in doubted)
     # A size of 1 where there was another is the result of a mean or a maximum, whatever went into it.
     if len(given) == len(made):
-        return frozenset(axis for axis in doubted - settled if made[axis] != 1 or given[axis] == 1)
-    if made == tuple(size for axis, size in enumerate(given) if axis not in doubted):
+        return frozenset(axis for axis in doubted - settled if window or made[axis] != 1 or given[axis] == 1)
+    # With sizes of 1 a flatten gives the same as a mean.
+    is_told_apart = any(given[axis] != 1 for axis in doubted)
+    if is_told_apart and made == tuple(size for axis, size in enumerate(given) if axis not in doubted):
         return NONE
     return frozenset(range(1, len(made))) - settled
 
@@ -101,6 +124,9 @@ def of_result(misfits: tuple[Misfit, ...], result: Any) -> Axes:
             if result.shape[axis] == misfit.detail["steps"]:
                 # What is added to the result of an attention has its own width.
                 found.update((axis, 2) if misfit.detail.get("follows") else (axis,))
+        elif misfit.note == "no_size" or (misfit.note == "no_channels" and misfit.detail["channels"] > 1):
+            # Whoever forgot one size may have meant others; only a gray image has no other reading.
+            found.update(range(2, rank))
         elif misfit.note == "turned":
             found.update((rank - 2, rank - 1))
         elif misfit.note == "pixel_shuffle":

@@ -164,6 +164,18 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
+def _no_size(finding: Finding, report: Report) -> Said:
+    """The first size is that of the channels: of the sizes behind them one is missing."""
+    given, spatial = tuple(finding.misfit.detail["shape"])[1:], finding.misfit.declared - 2
+    axes = AXES.get(spatial + 2, "N×C×…")
+    message = f"{name_of(finding)} takes {axes}, and {arrived(finding)} has one dimension too few"
+    names = {1: "L", 2: "H or W", 3: "D, H or W"}.get(spatial, "one size")
+    told = f"{message}\nif {given[0]} is C, {names} is missing"
+    if spatial != 2 or "refused" in finding.misfit.detail:
+        return Said(told, outside=True)
+    return Said(told, f"summarize(model, ({', '.join(map(str, (*given, given[-1])))}))", outside=True)
+
+
 def _rank(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     axes = AXES.get(misfit.declared) if "Conv" in finding.layer or "Norm" in finding.layer else None
@@ -348,6 +360,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "array"): _array,
     ("structure", "batch_in_shape"): _batch_in_shape,
     ("structure", "no_channels"): _no_channels,
+    ("structure", "no_size"): _no_size,
     ("structure", "one_sample"): _one_sample,
     ("structure", "flat"): _flat,
     ("structure", "vector"): _vector,
