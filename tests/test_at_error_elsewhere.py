@@ -258,6 +258,27 @@ def test_a_label_below_zero() -> None:
     F.cross_entropy(Net()(torch.randn(2, 3, 8, 8)), labels_of(-1, 9), ignore_index=-1)
 
 
+@pytest.mark.parametrize("labels", [(0, 9, 255), (255, 255, 255)])
+def test_a_255_far_beyond_the_classes_may_mark_what_has_none(labels: tuple[int, ...]) -> None:
+    x = torch.randn(3, 3, 8, 8)
+    told = answer(raised(lambda: step(Net(), x, labels_of(*labels))))
+    assert told is not None
+    assert "\n    if 255 marks what has no label, as is usual in segmentation, pass ignore_index=255\n" in told
+    assert "otherwise the last layer needs an output for each of your classes: 256" in told
+    assert "\n    fix " not in told
+    F.cross_entropy(Net()(x), labels_of(*labels), ignore_index=255)
+
+
+@pytest.mark.parametrize(("classes", "labels"), [(10, (0, 254)), (10, (0, 12, 255)), (255, (0, 255)), (10, (-1, 255))])
+def test_other_labels_beyond_the_classes_are_no_such_mark(classes: int, labels: tuple[int, ...]) -> None:
+    x = torch.randn(len(labels), 3, 8, 8)
+    told = answer(raised(lambda: step(Net(classes=classes), x, labels_of(*labels))))
+    assert told is not None
+    assert "ignore_index=255" not in told
+    if 255 in labels and classes < 255:
+        assert raised(lambda: F.cross_entropy(Net(classes=classes)(x), labels_of(*labels), ignore_index=255))
+
+
 def test_the_line_of_the_last_layer() -> None:
     class Fixed(nn.Module):
         def __init__(self) -> None:

@@ -30,6 +30,8 @@ T = TypeVar("T")
 
 _MOST_NODES = 100_000
 _MOST_TRIALS = 20
+#: What marks the pixels without a label where labels are stored as images of bytes.
+_USUAL_MARK = 255
 
 
 class _Made(NamedTuple):
@@ -116,6 +118,7 @@ def _about_labels(
     lowest, highest = int(labels.min()), int(labels.max())
     if lowest >= 0 and highest < classes:
         return None
+    is_mark = ignored is not None and _is_mark(labels, classes)
     found = _maker(made, made.shape[0], (made, target), steps)
     if found is None:  # the input has no name: what the first layer kept of it leads to the same last layer
         found = _maker(made, made.shape[0], (made, target), steps, _kept_inputs(made))
@@ -123,7 +126,7 @@ def _about_labels(
     if found is not None:
         summary = _summary(found)
         layer = _last_layer(summary, tuple(made.shape), classes)
-        if layer is not None and summary.ok:
+        if layer is not None and summary.ok and not is_mark:
             size = "out_features" if "out_features" in layer.settings else "out_channels"
             fix = layer_fix(found.root, layer.path, {size: str(highest + 1)}, found.hints)
     name = "the loss function" if layer is None or found is None else layer.path or type(found.root).__name__
@@ -132,6 +135,8 @@ def _about_labels(
     said = [f"{scores} for each sample, for the labels 0 to {classes - 1}; the labels of this batch are {range_}"]
     if lowest < 0:
         said.append(f"a label below 0 is no class; if {lowest} marks what has no label, pass ignore_index={lowest}")
+    elif is_mark:
+        said.append(f"if {highest} marks what has no label, as is usual in segmentation, pass ignore_index={highest}")
     elif highest == classes and lowest > 0:
         said.append(f"if your labels count from 1 to {highest}, subtract 1 from them")
     if highest >= classes:
@@ -140,6 +145,12 @@ def _about_labels(
         said.append(f"{otherwise}{each}: {highest + 1} for this batch, more if you have more")
         said += [fix] if fix else []
     return mistake(name, said), None
+
+
+def _is_mark(labels: Tensor, classes: int) -> bool:
+    """Whether the labels are classes that there are, but for a 255 far beyond: in many data sets that is no class."""
+    beyond = labels[(labels < 0) | (labels >= classes)]
+    return classes < _USUAL_MARK and bool((beyond == _USUAL_MARK).all())
 
 
 def _last_layer(summary: Summary, made: tuple[int, ...], classes: int) -> Call | None:
