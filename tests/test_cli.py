@@ -256,6 +256,17 @@ def test_output_file(run: Run, project: Path) -> None:
     assert "net.xyz" in ran.err
 
 
+def test_an_output_that_cannot_be_written_is_a_usage_error(run: Run, project: Path) -> None:
+    (project / "taken.md").mkdir()
+    for given in (["--output", "no/net.md"], ["--output", "no/net.dat", "--format", "text"]):
+        ran = run("show", "net.py:CNN", "3,32,32", *given)
+        assert (ran.status, ran.out) == (2, "")
+        assert ran.err == f"convlin: there is no directory no to write {given[1][3:]} to: make it first\n"
+    ran = run("show", "net.py:CNN", "3,32,32", "--output", "taken.md")
+    assert (ran.status, ran.out, ran.err) == (2, "", "convlin: taken.md cannot be written: Is a directory\n")
+    assert not (project / "no").exists()
+
+
 def test_named_sizes(run: Run) -> None:
     ran = run("show", "net.py:CNN", "3,H,W")
     assert ran.status == 0

@@ -210,6 +210,19 @@ def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pyte
     assert os.listdir(tmp_path) == ["a"]
 
 
+def test_an_error_names_the_file_that_was_to_be_written(tmp_path: Path) -> None:
+    missing, folder = tmp_path / "no" / "a.md", tmp_path / "folder.md"
+    folder.mkdir()
+    for path in (missing, folder):
+        with pytest.raises(OSError, match="md") as ours:
+            summarize(Net(), (3, 32, 32)).save(path)
+        with pytest.raises(OSError, match="md") as theirs:
+            path.write_bytes(b"")
+        assert type(ours.value) is type(theirs.value)
+        assert str(ours.value) == str(theirs.value)
+    assert os.listdir(tmp_path) == ["folder.md"]
+
+
 @pytest.mark.skipif(sys.platform == "win32", reason="permissions and links of POSIX")
 def test_permissions_and_links_are_kept(tmp_path: Path) -> None:
     path, link = tmp_path / "a", tmp_path / "link"

@@ -14,8 +14,20 @@ def write_bytes(path: str | os.PathLike[str], data: bytes) -> None:
 
     The bytes go to a temporary file beside it first, which then takes its name: at no moment is
     there half a file.  A symbolic link stays one; the file that it leads to is written.
+
+    Raises:
+        OSError: of the kind that the system gives, with ``path`` as its file name.
     """
-    target = Path(os.path.realpath(path))
+    try:
+        _replace(Path(os.path.realpath(path)), data)
+    except OSError as error:
+        if error.errno is None:
+            raise
+        # Nobody has heard of the temporary file that the system names.
+        raise type(error)(error.errno, error.strerror, os.fspath(path)) from None
+
+
+def _replace(target: Path, data: bytes) -> None:
     before = target.stat() if target.exists() else None
     handle, name = tempfile.mkstemp(dir=target.parent, prefix=f".{target.name}.", suffix=".tmp")
     try:

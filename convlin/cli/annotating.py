@@ -14,7 +14,7 @@ from convlin._util.atomic_write import write_bytes
 from convlin._util.paths import shown
 from convlin.cli.jobs import Job, Looked, jobs, look
 from convlin.cli.load_model import Loader
-from convlin.cli.screen import Screen, may_write
+from convlin.cli.screen import Screen, may_write, writing
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -127,7 +127,8 @@ def _no_code(reports: Sequence[Report]) -> InputError:
 def _written(files: Mapping[str, bytes], screen: Screen) -> int:
     if not may_write(files, screen):
         return 1
-    for name, data in files.items():
-        write_bytes(name, data)
+    with writing():
+        for name, data in files.items():
+            write_bytes(name, data)
     screen.say(f"written {', '.join(map(shown, files))}")
     return 0

@@ -11,7 +11,7 @@ from convlin.cli import values
 from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import jobs, look
 from convlin.cli.load_model import Loader, is_file
-from convlin.cli.screen import Screen
+from convlin.cli.screen import Screen, writing
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -67,7 +67,8 @@ def _show_source(summary: Summary, arguments: argparse.Namespace, screen: Screen
 
 def _save(summary: Summary, arguments: argparse.Namespace, screen: Screen) -> None:
     if arguments.format is None:
-        summary.save(arguments.output)
+        with writing():
+            summary.save(arguments.output)
     else:
         form = arguments.format
         text = summary.table(ascii_only=arguments.ascii_only) if form == "text" else _text(summary, form, page=True)

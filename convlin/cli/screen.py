@@ -10,10 +10,12 @@ import threading
 import time
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
+from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
 
 from convlin._util.atomic_write import write_bytes
 from convlin._util.paths import shown
+from convlin.errors import InputError
 from convlin.render.options import LEAST_WIDTH
 
 if TYPE_CHECKING:
@@ -33,6 +35,20 @@ def may_write(files: Iterable[str], screen: Screen) -> bool:
     if locked is not None:
         screen.say(f"nothing is changed: {shown(locked)} may not be written to")
     return locked is None
+
+
+@contextmanager
+def writing() -> Iterator[None]:
+    """A file that cannot be written is no mistake of convlin's, and no traceback."""
+    try:
+        yield
+    except OSError as error:
+        path = error.filename
+        if isinstance(error, FileNotFoundError) and path is not None:
+            folder = shown(Path(path).parent)
+            raise InputError(f"there is no directory {folder} to write {Path(path).name} to: make it first") from None
+        where = "the file" if path is None else shown(path)
+        raise InputError(f"{where} cannot be written: {error.strerror}") from None
 
 
 class Screen:
@@ -71,7 +87,8 @@ class Screen:
 
     def save(self, text: str, path: str) -> None:
         """Write ``text`` to a file, whole or not at all."""
-        write_bytes(path, _ended(text).encode())
+        with writing():
+            write_bytes(path, _ended(text).encode())
 
     def _write(self, stream: TextIO, text: str) -> None:
         text = _ended(text)
