@@ -8,6 +8,7 @@ import re
 import sys
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -533,6 +534,54 @@ def test_each_input_has_a_dtype_of_its_own(shapes: list[Any], batch_size: Any, d
     s = summarize(WordsAndFeatures(), shapes, batch_size=batch_size, device=device)
     assert s.ok
     assert [each.dtype for each in s.report.inputs] == ["float32", "int64"]
+
+
+class CutsShort(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv1d(2, 3, 3), nn.Linear(5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.fc(F.max_pool1d(self.conv(x), 2)[..., :5])
+        return made
+
+
+@pytest.mark.parametrize("sets", [torch.set_default_device, None])
+def test_letters_do_not_depend_on_the_device_that_new_tensors_are_made_on(
+    sets: Callable[[str | None], None] | None,
+) -> None:
+    models: list[tuple[nn.Module, tuple[Any, ...]]] = [
+        (CutsShort(), (2, "L")),
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(8 * 36, 10)), (3, "H", "W")),
+        (nn.Sequential(nn.Conv2d(3, 8, 3), nn.BatchNorm2d(8), nn.Flatten(), nn.Linear(99, 10)), (3, "H", "W")),
+    ]
+    expected = [summarize(model, shape) for model, shape in models]
+    if sets is not None:
+        sets("meta")
+    try:
+        with torch.device("meta") if sets is None else nullcontext():
+            found = [summarize(model, shape) for model, shape in models]
+            assert torch.empty(0).is_meta
+    finally:
+        if sets is not None:
+            sets(None)
+    assert [each.accepts for each in found] == [each.accepts for each in expected]
+    assert [each.problems for each in found] == [each.problems for each in expected]
+    assert [each.output_shape for each in found] == [each.output_shape for each in expected]
+    assert torch.empty(0).device.type == "cpu"
+
+
+def test_the_model_makes_its_tensors_where_the_user_wants_them() -> None:
+    class Adds(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x + torch.zeros(x.shape[-1])
+
+    with torch.device("meta"):
+        with pytest.raises(RuntimeError, match="meta"):
+            Adds()(torch.zeros(1, 8, device="cpu"))
+        (problem,) = summarize(Adds(), ("L",), device="cpu").problems
+        assert "device meta" in problem.message
+    assert summarize(Adds(), ("L",)).ok
 
 
 def test_an_axis_taken_apart_is_for_the_linear_behind_it() -> None:

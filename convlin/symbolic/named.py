@@ -9,6 +9,7 @@ import sympy
 import torch
 from torch import nn
 
+from convlin._util.default_device import own_tensors_on_cpu
 from convlin._util.gc_pause import paused
 from convlin._util.quiet import quiet
 from convlin.diagnosis import in_processes, time_axis, unregistered
@@ -58,6 +59,7 @@ _MOST_FITTED = 8
 
 @paused()  # and what the model's own runs leave is collected after each
 @quiet()  # what a model warns of there is about sizes that nobody gave
+@own_tensors_on_cpu()  # sizes are compared and forms computed in tensors
 def observe_named(
     model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (), *, trials: int = TRIALS
 ) -> Outcome:

@@ -12,6 +12,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import UninitializedParameter
 
+from convlin._util.default_device import users_default_device
 from convlin._util.gc_pause import collect_new
 from convlin._util.torch_private import TorchDispatchMode, compiling
 from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry, with_integers
@@ -421,6 +422,7 @@ class Trials:
                 keeper.hide_gradients()
             stack.enter_context(torch.enable_grad() if self._gradients else torch.no_grad())
             state = State(keeper=keeper, batch_added=self._plan.adds_batch, most_functions=self._most)
+            stack.enter_context(users_default_device())
             stack.enter_context(Between(state))
             stack.callback(self._count, state, point)
             try:

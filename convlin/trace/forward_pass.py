@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from convlin._util.default_device import users_default_device
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import Node, holding_lazy, modules_of, of_class, walk
 from convlin.tensors import describe, tensors_in
@@ -65,7 +66,7 @@ def one_pass(
     graph = torch.enable_grad() if state.gradients else torch.no_grad()
     with graph, as_written([node.module for node in nodes]), _known_to_be_under_way():
         try:
-            with tracer.attached(), state.flops or nullcontext():
+            with users_default_device(), tracer.attached(), state.flops or nullcontext():
                 output = model(*args, **kwargs)
         except Exception as error:
             # Kept, not swallowed: what cannot be told as a problem is raised again by the caller.
