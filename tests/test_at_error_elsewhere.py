@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -223,6 +224,16 @@ def test_the_model_stays_as_it_was() -> None:
     assert "the batch went from 4 to 16" in str(answer(error))
     assert all(torch.equal(value, before[name]) for name, value in model.state_dict().items())
     assert torch.equal(torch.get_rng_state(), random)
+
+
+def test_a_loss_that_is_tried_again_warns_no_more_than_the_users_own_call() -> None:
+    predictions, targets = torch.randn(4, 3), torch.ones(4)
+    with pytest.warns(UserWarning, match="different to the input size"):
+        error = raised(lambda: F.mse_loss(predictions, targets))
+    with warnings.catch_warnings(record=True) as seen:
+        warnings.simplefilter("always")
+        assert answer(error) is None
+    assert seen == []
 
 
 # Labels

@@ -10,6 +10,7 @@ from math import prod
 from types import FrameType
 from typing import TYPE_CHECKING, NamedTuple
 
+from convlin._util.quiet import quiet
 from convlin.at_error.fixes import mistake
 from convlin.sizes.spell import spell_shape
 
@@ -79,7 +80,7 @@ def _runs(frame: FrameType, made: Tensor, target: Tensor) -> bool:
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
     given = {name: held[name] for name in names if name in held} | {"input": made, "target": target}
     try:
-        with torch.no_grad():
+        with torch.no_grad(), quiet():  # the user's own call has warned already
             getattr(F, code.co_name)(**given)
     except (RuntimeError, ValueError, IndexError):
         return False
