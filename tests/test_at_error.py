@@ -100,6 +100,70 @@ def test_the_outermost_module_and_its_callers() -> None:
     assert [frame.f_code.co_name for frame in call.callers][-1] == "<lambda>"
 
 
+class Wraps(nn.Module):
+    """Rebinds its input, and calls the ``forward`` of its part by name, as its own is called."""
+
+    def __init__(self, part: nn.Module) -> None:
+        super().__init__()
+        self.part = part
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + 1
+        made: Tensor = self.part.forward(x)
+        return made
+
+
+@pytest.mark.parametrize("wraps", [False, True])
+@pytest.mark.parametrize("is_named", [False, True])
+def test_a_forward_that_is_called_by_name_is_a_call(wraps: bool, is_named: bool) -> None:
+    def called(fc1: int, fc2: int) -> Tensor:
+        images = torch.randn(4, 3, 16, 16)
+        if is_named:
+            model = Wraps(Net(fc1, fc2)) if wraps else Net(fc1, fc2)
+            made: Tensor = model.forward(images)
+        else:
+            made = (Wraps(Net(fc1, fc2)) if wraps else Net(fc1, fc2)).forward(images)
+        return made
+
+    summary = summary_at(raised(lambda: called(999, 77)))
+    assert summary is not None
+    before = "part." if wraps else ""
+    assert [(each.path, each.required) for each in summary.problems] == [(f"{before}fc1", 512), (f"{before}fc2", 20)]
+    assert summary.report.inputs[0].shape == (4, 3, 16, 16)
+    called(512, 20)
+
+
+def test_a_forward_by_name_of_arguments_that_cannot_be_looked_up() -> None:
+    error = raised(lambda: Wraps(Net()).forward(torch.randn(4, 3, 16, 16)))
+    summary = summary_at(error)
+    assert summary is not None
+    assert [(each.path, each.required) for each in summary.problems] == [("", 512)]  # the layer itself was called
+
+
+class Scaled(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.zeros(3, 4))
+
+    def forward(self, x: Tensor, *others: Tensor, scale: int = 1, **more: int) -> Tensor:
+        return (x + sum(others)) @ self.weight * scale * more["times"]
+
+
+def test_a_forward_by_name_without_a_layer_in_it() -> None:
+    def called(features: int) -> None:
+        x = torch.zeros(2, features)
+        Scaled().forward(x, x, x, scale=2, times=3)
+
+    call = module_call(raised(lambda: called(5)))
+    assert call is not None
+    assert [tuple(each.shape) for each in call.args] == [(2, 5)] * 3
+    assert call.kwargs == {"scale": 2, "times": 3}
+    summary = summary_at(raised(lambda: called(5)))
+    assert summary is not None
+    assert "5 meets 3" in summary.problems[0].message
+    called(3)
+
+
 def test_other_objects_with_attributes_of_such_names() -> None:
     class Wrapper:
         def __init__(self, net: nn.Module) -> None:

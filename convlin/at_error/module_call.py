@@ -6,15 +6,18 @@ Nothing here imports torch: where it is not loaded, no module was called.
 from __future__ import annotations
 
 import dis
+import inspect
 import sys
 from types import CodeType, FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
 
 from convlin._util.tracebacks import steps_of
 from convlin.at_error.frames import is_convlins, is_torchs
 
 if TYPE_CHECKING:
     from torch import nn
+
+    _Called: TypeAlias = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
 
 
 class InnermostCall(NamedTuple):
@@ -54,17 +57,69 @@ def module_call(error: BaseException) -> ModuleCall | None:
         return None
     codes = _codes_of_a_call(torch.nn.Module)
     calls = [index for index, step in enumerate(steps) if step.tb_frame.f_code in codes]
-    if not calls:
+    direct = _direct_call(steps[: calls[0]] if calls else steps, torch.nn.Module)
+    if direct is None and not calls:
         return None
-    callers = tuple(step.tb_frame for step in steps[: calls[0]])
-    lines = frozenset((step.tb_frame.f_code.co_filename, step.tb_lineno) for step in steps[calls[-1] :])
-    innermost = InnermostCall(*_called(steps[calls[-1]]), lines)
-    return ModuleCall(*_called(steps[calls[0]]), callers, innermost)
+    start, called = (calls[0], _called(steps[calls[0]])) if direct is None else direct
+    last = calls[-1] if calls else start
+    callers = tuple(step.tb_frame for step in steps[:start])
+    lines = frozenset((step.tb_frame.f_code.co_filename, step.tb_lineno) for step in steps[last:])
+    innermost = InnermostCall(*(_called(steps[last]) if calls else called), lines)
+    return ModuleCall(*called, callers, innermost)
 
 
-def _called(step: TracebackType) -> tuple[nn.Module, tuple[Any, ...], dict[str, Any]]:
+def _called(step: TracebackType) -> _Called:
     held = step.tb_frame.f_locals
     return held["self"], tuple(held["args"]), dict(held["kwargs"])
+
+
+def _direct_call(steps: list[TracebackType], module: type) -> tuple[int, _Called] | None:
+    """The first of these steps in a ``forward`` that was called by name, and what it was given."""
+    for index, step in enumerate(steps):
+        model = _whose_forward(step.tb_frame, module)
+        if model is None:
+            continue
+        given = _arguments_kept(step.tb_frame)
+        if given is None and index:
+            given = _arguments_written(steps[index - 1], model)
+        return None if given is None else (index, (model, *given))
+    return None
+
+
+def _whose_forward(frame: FrameType, module: type) -> nn.Module | None:
+    """The module whose class has this frame's code as its ``forward``."""
+    code = frame.f_code
+    if code.co_name != "forward" or not code.co_argcount:
+        return None
+    model = frame.f_locals.get(code.co_varnames[0])
+    own = (vars(kind).get("forward") for kind in type(model).__mro__)
+    is_own = isinstance(model, module) and any(getattr(each, "__code__", None) is code for each in own)
+    return cast("nn.Module", model) if is_own else None
+
+
+def _arguments_kept(frame: FrameType) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """What a ``forward`` was given, where none of its parameters has got another value in it."""
+    code = frame.f_code
+    count = code.co_argcount + code.co_kwonlyargcount
+    rest = [bool(code.co_flags & flag) for flag in (inspect.CO_VARARGS, inspect.CO_VARKEYWORDS)]
+    names = code.co_varnames[: count + sum(rest)]
+    changed = {each.argval for each in dis.get_instructions(code) if each.opname.startswith(("STORE_", "DELETE_"))}
+    held = frame.f_locals
+    if not changed.isdisjoint(names) or not held.keys() >= set(names):
+        return None
+    args = tuple(held[name] for name in names[1 : code.co_argcount])
+    kwargs = {name: held[name] for name in names[code.co_argcount : count]}
+    if rest[0]:
+        args += tuple(held[names[count]])
+    return args, kwargs | (held[names[-1]] if rest[1] else {})
+
+
+def _arguments_written(step: TracebackType, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+    """What a call of the model's ``forward`` is given by the line that the exception came through."""
+    from convlin.at_error.written_calls import forward_calls
+
+    calls = list(forward_calls(step.tb_frame, step.tb_lineno, model))
+    return (calls[0].args, calls[0].kwargs) if len(calls) == 1 else None
 
 
 def _codes_of_a_call(module: type) -> tuple[CodeType, ...]:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Iterator
+from contextlib import suppress
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -36,21 +37,43 @@ def written_calls(frame: FrameType) -> Iterator[WrittenCall]:
     """The calls of modules in this frame's code whose arguments can be looked up, the one that ran last first."""
     from torch import nn
 
-    parsed = parsed_file(frame.f_code.co_filename)
-    if parsed is None:
-        return
-    function = None if frame.f_code.co_name == "<module>" else parsed.function(frame.f_code)
-    if function is None and frame.f_code.co_name != "<module>":
-        return
-    body = parsed.tree.body if function is None else function.body
-    nodes = [each for each in own_scope(body if isinstance(body, list) else [body]) if isinstance(each, ast.Call)]
-    for node in sorted(nodes, key=lambda node: _turn(node, frame.f_lineno)):
+    for node in sorted(_calls_in(frame), key=lambda node: _turn(node, frame.f_lineno)):
         try:
             model = _value(node.func, frame)
             if isinstance(model, nn.Module):
                 yield WrittenCall(model, *_arguments(node, frame))
         except LookupError:
             continue
+
+
+def forward_calls(frame: FrameType, line: int, model: nn.Module) -> Iterator[WrittenCall]:
+    """The calls of the model's own ``forward`` on a line of this frame's code: ``model.forward(x)``.
+
+    What is called on a model that the line makes (``Net().forward(x)``) can be of this one.
+    """
+    for node in _calls_in(frame):
+        if not node.lineno <= line <= (node.end_lineno or node.lineno):
+            continue
+        match node.func:
+            case ast.Attribute(value=owner, attr="forward"):
+                called: Any = model
+                with suppress(LookupError):
+                    called = _value(owner, frame)
+                with suppress(LookupError):
+                    if called is model:
+                        yield WrittenCall(model, *_arguments(node, frame))
+
+
+def _calls_in(frame: FrameType) -> list[ast.Call]:
+    """All calls in a frame's own code, where its file can be read."""
+    parsed = parsed_file(frame.f_code.co_filename)
+    if parsed is None:
+        return []
+    function = None if frame.f_code.co_name == "<module>" else parsed.function(frame.f_code)
+    if function is None and frame.f_code.co_name != "<module>":
+        return []
+    body = parsed.tree.body if function is None else function.body
+    return [each for each in own_scope(body if isinstance(body, list) else [body]) if isinstance(each, ast.Call)]
 
 
 def _turn(node: ast.Call, line: int) -> tuple[bool, int]:
