@@ -267,6 +267,14 @@ def test_an_output_that_cannot_be_written_is_a_usage_error(run: Run, project: Pa
     assert not (project / "no").exists()
 
 
+def test_the_help_of_a_command_that_writes_does_not_say_that_nothing_is_changed(run: Run) -> None:
+    for command in ("show", "check", "fix", "annotate", "explain"):
+        told = " ".join(run(command, "--help").out.split())
+        writes = "--write" in told
+        assert ("it is changed only with --write" in told) is writes
+        assert ("nothing of it is changed" in told) is not writes
+
+
 def test_named_sizes(run: Run) -> None:
     ran = run("show", "net.py:CNN", "3,H,W")
     assert ran.status == 0
@@ -282,7 +290,8 @@ def test_named_sizes(run: Run) -> None:
     [
         ([], "convlin: the following arguments are required: COMMAND (see convlin --help)"),
         (["frob"], "argument COMMAND: invalid choice: 'frob'"),
-        (["show"], "convlin show: the following arguments are required: MODEL"),
+        (["show"], "convlin show: the following arguments are required: MODEL (see convlin show --help)"),
+        (["explain"], "convlin explain: the following arguments are required: MODEL (see convlin explain --help)"),
         (["show", "net.py:CNN", "3,32,32", "--colums", "layer"], "convlin: unrecognized arguments: --colums"),
         (["show", "net.py:CNN", "3,32,32", "--depth", "x"], "convlin show: argument --depth: invalid int value: 'x'"),
         (["show", "net.py:CNN", "3,32,32", "--format", "pdf"], "invalid choice: 'pdf'"),
@@ -324,7 +333,14 @@ def test_named_sizes(run: Run) -> None:
         (["show", "net.py:CNN", "3,32,32", "--device", "cud"], "'cud'"),
         (["show", "net.py:CNN", "3,32,32", "--batch-size", "0"], "--batch-size 0 is not a valid batch size"),
         (["check", "net.py:CNN"], "net.py:CNN needs an input to be checked with"),
-        (["check"], "no model was given, and there is no pyproject.toml"),
+        *(
+            ([command], f"no pyproject.toml: write convlin {command} net.py:Net 3,32,32\n")
+            for command in ("check", "fix", "annotate")
+        ),
+        (
+            ["diff", "no.shapes", "net.py"],
+            "there is no lock no.shapes: write it with convlin check net.py:Net 3,32,32 --lock no.shapes --update",
+        ),
         (["check", "net.py:CNN", "3,32,32", "--update"], "--update writes locks, and none is named: add --lock FILE"),
         (["check", "net.py:CNN", "3,32,32", "--lock", "no.shapes"], "there is no lock no.shapes: write it with"),
         (["check", "net.py:CNN", "3,32,32", "--lock", "net.py"], "net.py is not a convlin lock"),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from html import escape
 from typing import overload
 
@@ -98,6 +98,8 @@ def difference(before: Report, after: Report | str | os.PathLike[str]) -> Differ
     return Difference(lock_of(before), lock_of(after) if isinstance(after, Report) else read_lock(after))
 
 
-def of_locks(before: str | os.PathLike[str], after: str | os.PathLike[str]) -> Difference:
-    """What is different between two locks."""
-    return Difference(read_lock(before), read_lock(after))
+def of_locks(
+    before: str | os.PathLike[str], after: str | os.PathLike[str], again: Callable[[str | os.PathLike[str]], str]
+) -> Difference:
+    """What is different between two locks; ``again`` says what to write in order to make one that is not there."""
+    return Difference(read_lock(before, again(before)), read_lock(after, again(after)))

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from typing import NoReturn, TypeAlias
 
 RUNS_CODE = "The model's file is imported, which runs its code; nothing of it is changed."
+WRITES_CODE = "The model's file is imported, which runs its code; it is changed only with --write."
 
 _EXIT = "exit status: 0 fine; 1 a shape problem or a difference, or your own code raised; 2 usage error"
 
@@ -155,7 +156,7 @@ def _fix(commands: _Commands) -> None:
         commands,
         "fix",
         "fix the wrong layers in the source",
-        f"Print a unified diff that gives every wrong layer the size it needs.\n{RUNS_CODE}\n"
+        f"Print a unified diff that gives every wrong layer the size it needs.\n{WRITES_CODE}\n"
         "Without arguments, fix every model under [tool.convlin] in pyproject.toml.",
         "  convlin fix net.py:Net 3,32,32\n  convlin fix net.py:Net 3,32,32 --write",
     )
@@ -176,7 +177,7 @@ def _annotate(commands: _Commands) -> None:
         "Run the model once and print a unified diff that puts the shape of what each line of its forward makes\n"
         "in a comment: x = self.pool(self.conv1(x))  # (N, 16, H//2, W//2). Shape comments that are there are\n"
         "brought up to date; other comments stay. The batch is the letter N unless --batch-size says otherwise.\n"
-        f"{RUNS_CODE}\n"
+        f"{WRITES_CODE}\n"
         "Without arguments, annotate every model under [tool.convlin] in pyproject.toml.",
         "  convlin annotate net.py:Net 3,H,W\n"
         "  convlin annotate net.py:Net 3,H,W --write\n"
@@ -263,6 +264,7 @@ def _input(group: argparse._ActionsContainer) -> None:
         "input",
         metavar="INPUT",
         nargs="*",
+        default=[],  # without one, argparse names it among what is required
         help="sizes of one sample without the batch: 3,32,32, or with letters 3,H,W; several for several "
         "inputs; name=3,32,32 for an argument of forward by name",
     )

@@ -137,11 +137,12 @@ def _forward_arguments(job: Job) -> dict[str, Any] | None:
 # pyproject.toml
 
 
-def configured(start: Path) -> list[Job]:
+def configured(start: Path, command: str = "check") -> list[Job]:
     """The models under ``[tool.convlin]`` of the nearest ``pyproject.toml``, from ``start`` upwards."""
     path = next(filter(Path.is_file, (folder / "pyproject.toml" for folder in (start, *start.parents))), None)
     if path is None:
-        raise InputError("no model was given, and there is no pyproject.toml: write convlin check net.py:Net 3,32,32")
+        example = f"convlin {command} net.py:Net 3,32,32"
+        raise InputError(f"no model was given, and there is no pyproject.toml: write {example}")
     try:
         table = tomllib.loads(path.read_text(encoding="utf-8")).get("tool", {}).get("convlin")
     except (tomllib.TOMLDecodeError, UnicodeDecodeError, OSError) as error:
@@ -243,7 +244,7 @@ def jobs(arguments: Any) -> Sequence[Job]:
     """The jobs of a command: the one that its arguments name, or those in ``pyproject.toml``."""
     comments = getattr(arguments, "comments", False)
     if arguments.model is None:
-        found = configured(Path.cwd())
+        found = configured(Path.cwd(), arguments.command)
         return [replace(job, comments=True) for job in found] if comments else found
     return [
         Job(
