@@ -83,6 +83,28 @@ def test_arithmetic_of_two_axes():
     assert derived(Derivation((8, 12), unlike, "")) == "⌊16/2⌋ = 8, W ⌊(24 + 1)/2⌋ = 12"
 
 
+@pytest.mark.parametrize(
+    ("shape", "expected"),
+    [
+        ((3, "H", "W"), "H − 3 + 1 = H − 2, W likewise"),
+        ((3, "W", "H"), "W − 3 + 1 = W − 2, the width likewise"),
+        ((3, "I", "E"), "I − 3 + 1 = I − 2, the width likewise"),
+        ((3, "W", 24), "W − 3 + 1 = W − 2, the width likewise 22"),
+        ((3, "H", 24), "H − 3 + 1 = H − 2, W likewise 22"),
+        ((3, 16, 24), "16 − 3 + 1 = 14, W likewise 22"),
+    ],
+)
+def test_an_axis_is_named_in_words_where_its_letter_is_another(shape, expected):
+    assert f" {expected}\n" in str(summarize(nn.Conv2d(3, 8, 3), shape))
+
+
+def test_an_axis_of_its_own_arithmetic_is_named_in_words_as_well():
+    told = str(summarize(nn.Conv2d(3, 8, (3, 5)), (3, "I", "E")))
+    assert " I − 3 + 1 = I − 2, the width E − 5 + 1 = E − 4\n" in told
+    told = summarize(nn.Conv3d(3, 8, 3), (3, "A", "B", "E")).table(width=160)
+    assert " A − 3 + 1 = A − 2, the height likewise, the width likewise\n" in told
+
+
 def value(arithmetic: str) -> int:
     """What a text of numbers and signs comes to, by Python."""
     for sign, written in {"⌊": "floor(", "⌋": ")", "⌈": "ceil(", "⌉": ")", "−": "-", "·": "*"}.items():

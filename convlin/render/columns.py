@@ -307,6 +307,10 @@ def _said(value: Any) -> str:
     return words.setting(value)
 
 
+#: The axes of space in words.
+_AXES = {"D": "the depth", "H": "the height", "W": "the width", "L": "the length"}
+
+
 def derived(derivation: Derivation, given: Shape | None = None) -> str:
     """The step that computes something, with its numbers; other axes that went the same way beside it.
 
@@ -317,8 +321,22 @@ def derived(derivation: Derivation, given: Shape | None = None) -> str:
     if len(computed) < 2:
         return _in_numbers(computed[0]) if computed else ""
     first, *others = [step for step in computed if not _keeps(step, derivation.shape, given)] or computed
-    rest = [_likewise(step) if _go_the_same_way(first, step) else f"{step.axis} {_in_numbers(step)}" for step in others]
+    are_named_alike = all(map(_has_letters_of_its_axis, (first, *others)))
+    rest = []
+    for step in others:
+        axis = step.axis if are_named_alike else _in_words(step.axis)
+        rest.append(f"{axis} {_likewise(step) if _go_the_same_way(first, step) else _in_numbers(step)}")
     return ", ".join([_in_numbers(first), *rest])
+
+
+def _has_letters_of_its_axis(step: Step) -> bool:
+    """Whether the name of the axis can be taken for no other letter: W is also what somebody may call the height."""
+    sizes = [size for size in (*step.numbers[:1], step.size) if not isinstance(size, int)]
+    return {str(letter) for size in sizes for letter in size.free_symbols} <= set(step.axis.split(", "))
+
+
+def _in_words(axis: str) -> str:
+    return " and ".join(_AXES.get(name, name) for name in axis.split(", "))
 
 
 def _keeps(step: Step, made: Shape, given: Shape | None) -> bool:
@@ -353,7 +371,7 @@ def _in_numbers(step: Step) -> str:
 
 def _likewise(step: Step) -> str:
     """A closed form is not said again: it is the one before with another letter, and stands in the output."""
-    return f"{step.axis} likewise {step.size}" if isinstance(step.size, int) else f"{step.axis} likewise"
+    return f"likewise {step.size}" if isinstance(step.size, int) else "likewise"
 
 
 def _flops(per: int) -> tuple[Value, Text]:
