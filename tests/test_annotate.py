@@ -420,7 +420,19 @@ def test_a_letter_that_is_none_of_the_input_is_not_passed_over(
     file = tmp_path / "net.py"
     file.write_text(NET.format(first="  # (N, 4, H//2, H//2)", last=""), encoding="utf-8")
     assert main(["check", f"{file}:Net", "3,8,8", "--comments"]) == 1
-    assert "net.py:12  (N, 4, H//2, H//2): H is not a letter of the input" in capsys.readouterr().out
+    told = capsys.readouterr().out
+    assert "net.py:12  (N, 4, H//2, H//2): H is not a letter of the input" in told
+    assert "✗ 1 of 1 shape comments not checked: the input lacks their letters\n" in told
+    assert "not true" not in told
+    file.write_text(NET.format(first="  # (N, 4, H//2, H//2)", last="  # (N, 12)"), encoding="utf-8")
+    assert main(["check", f"{file}:Net", "3,8,8", "--comments"]) == 1
+    assert "✗ 1 of 2 shape comments not true, 1 not checked\n" in capsys.readouterr().out
+    assert main(["check", f"{file}:Net", "3,8,8", "--comments", "--format", "json"]) == 1
+    made = json.loads(capsys.readouterr().out)["comments"]
+    assert [each["line"] for each in made["stale"]] == [13]
+    assert [each["line"] for each in made["unchecked"]] == [12]
+    assert main(["check", f"{file}:Net", "3,H,H", "--comments"]) == 1  # in letters it is held against a run
+    assert "not checked" not in capsys.readouterr().out
 
 
 def test_the_project_can_ask_for_it_and_github_shows_it(

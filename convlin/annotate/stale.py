@@ -7,17 +7,16 @@ from typing import NamedTuple
 
 from convlin.annotate.comments import found, written
 from convlin.annotate.expressions import File
-from convlin.annotate.holding import Held, held, letters_of
-from convlin.annotate.lines import FunctionLines, Line, together
+from convlin.annotate.holding import held, letters_of
+from convlin.annotate.lines import FunctionLines, together
 from convlin.checks.patterns import Names
 from convlin.errors import InputError
 from convlin.records import Location, Report
 from convlin.source.edits import is_editable
-from convlin.source.text import SourceText
 
 
 class Stale(NamedTuple):
-    """A comment that is not true."""
+    """A comment that is not true, or that this input cannot tell of."""
 
     where: Location
     comment: str
@@ -40,6 +39,23 @@ class Checked(NamedTuple):
     stale: tuple[Stale, ...]
     unseen: tuple[Location, ...]
     """Comments in functions that ran, on lines that did not, or whose result was not seen."""
+    unchecked: tuple[Stale, ...] = ()
+    """Comments in letters that the input does not have: nobody knows whether they are true."""
+
+    @property
+    def found(self) -> tuple[Stale, ...]:
+        """All that there is something to say of, in the order of the files."""
+        return _in_order([*self.stale, *self.unchecked])
+
+    @property
+    def summed_up(self) -> str:
+        """How many are not true and how many were not checked; empty where all are true."""
+        total = self.true + len(self.stale) + len(self.unchecked)
+        if not self.stale:
+            told = f"{len(self.unchecked)} of {total} shape comments not checked: the input lacks their letters"
+            return told if self.unchecked else ""
+        unchecked = f", {len(self.unchecked)} not checked" if self.unchecked else ""
+        return f"{len(self.stale)} of {total} shape comments not true{unchecked}"
 
 
 def failure(report: Report) -> str:
@@ -52,16 +68,15 @@ def failure(report: Report) -> str:
     if not functions:
         raise InputError(f"{report.model} ran no code of your own whose source is to be had")
     checked = check_comments(functions, letters_of([report]))
-    if not checked.stale:
+    if not checked.found:
         return ""
-    total = checked.true + len(checked.stale)
-    told = (f"{each.where.text}  {each.text}" for each in checked.stale)
-    return "\n".join([f"{report.model}: {len(checked.stale)} of {total} shape comments not true", "", *told])
+    told = (f"{each.where.text}  {each.text}" for each in checked.found)
+    return "\n".join([f"{report.model}: {checked.summed_up}", "", *told])
 
 
 def check_comments(functions: Iterable[FunctionLines], letters: Names) -> Checked:
     """Hold every shape comment of the user's files against what its line made."""
-    true, stale = 0, list[Stale]()
+    true, stale, unchecked = 0, list[Stale](), list[Stale]()
     files: dict[str, File] = {}
     ran: set[tuple[str, int]] = set()
     looked: set[tuple[str, int]] = set()
@@ -77,25 +92,26 @@ def check_comments(functions: Iterable[FunctionLines], letters: Names) -> Checke
             above = file.comments.get(line.first - 1)
             looked.update((name, at) for at in (line.last, line.first - 1 if above and above.own_line else line.last))
             known = held(line, file, letters)
-            wrong = _stale(known, line, function.source, letters) if known is not None else None
-            if wrong is not None:
-                stale.append(wrong)
-            true += known is not None and wrong is None
+            if known is None:
+                continue
+            where = Location(name, function.source.line(known.found.comment.start))
+            shapes = known.found.shapes
+            unknown = next((letter for letter in shapes.names if letter not in letters.sizes), None)
+            if unknown is not None:
+                why = f"{unknown} is not a letter of the input: give the input in letters, such as 3,H,W"
+                unchecked.append(Stale(where, shapes.text, why, None))
+            elif known.why:
+                stale.append(Stale(where, shapes.text, known.why, written(line.shapes)))
+            else:
+                true += 1
     unseen = [
         Location(name, number)
         for name, file in files.items()
         for number, comment in file.comments.items()
         if (name, number) in ran - looked and found(comment.text, letters.sizes) is not None
     ]
-    return Checked(true, tuple(sorted(stale, key=lambda each: each.where)), tuple(unseen))
+    return Checked(true, _in_order(stale), tuple(unseen), _in_order(unchecked))
 
 
-def _stale(known: Held, line: Line, source: SourceText, letters: Names) -> Stale | None:
-    """What is not true about a comment."""
-    where = Location(source.name, source.line(known.found.comment.start))
-    shapes = known.found.shapes
-    unknown = next((name for name in shapes.names if name not in letters.sizes), None)
-    if unknown is not None:
-        why = f"{unknown} is not a letter of the input: give the input in letters, such as 3,H,W"
-        return Stale(where, shapes.text, why, None)
-    return Stale(where, shapes.text, known.why, written(line.shapes)) if known.why else None
+def _in_order(comments: list[Stale]) -> tuple[Stale, ...]:
+    return tuple(sorted(comments, key=lambda each: each.where))

@@ -98,7 +98,7 @@ def check(arguments: argparse.Namespace, screen: Screen) -> int:
         screen.answer(f"{len(results)} models, {wrong or 'none'} with problems")
     if arguments.format == "text" and any(result.problems for result in results):
         screen.answer(_last_line(results), is_table=False)
-    stale = comments is not None and bool(comments.stale)
+    stale = comments is not None and bool(comments.found)
     return max([*(result.status for result in results), int(stale)])
 
 

@@ -28,8 +28,8 @@ def answer_text(checked: Checked, screen: Screen) -> None:
 
 
 def answer_github(checked: Checked, screen: Screen) -> None:
-    """An annotation at the line of each comment that is not true."""
-    notes = [Annotation(each.where, "shape comment", each.text) for each in checked.stale]
+    """An annotation at the line of each comment that is not true, or could not be checked."""
+    notes = [Annotation(each.where, "shape comment", each.text) for each in checked.found]
     for note in as_many_as_shown(notes, None, "shape comments", "convlin check --comments"):
         screen.answer(annotated(note), is_table=False)
     if not notes:
@@ -44,23 +44,23 @@ def as_dict(checked: Checked) -> dict[str, Any]:
             {**each.where._asdict(), "comment": each.comment, "why": each.why, "right": each.right}
             for each in checked.stale
         ],
+        "unchecked": [{**each.where._asdict(), "comment": each.comment, "why": each.why} for each in checked.unchecked],
         "unseen": [where._asdict() for where in checked.unseen],
     }
 
 
 def _head(checked: Checked) -> str:
-    total = checked.true + len(checked.stale)
     unseen = f", {len(checked.unseen)} on lines whose result was not seen" if checked.unseen else ""
-    if not total:
+    if checked.found:
+        return f"✗ {checked.summed_up}{unseen}"
+    if not checked.true:
         return f"no shape comment was checked{unseen}: convlin annotate writes them"
-    if checked.stale:
-        return f"✗ {len(checked.stale)} of {total} shape comments not true{unseen}"
-    return f"✓ {total} shape comment{'s' * (total > 1)} true{unseen}"
+    return f"✓ {checked.true} shape comment{'s' * (checked.true > 1)} true{unseen}"
 
 
 def _details(checked: Checked) -> list[str]:
     lines = []
-    for each in checked.stale:
+    for each in checked.found:
         lines.append(f"  {each.where.text}  {each.comment}: {each.why}")
         if each.right is not None:
             lines.append(f"      fix  # {each.right}")
