@@ -47,6 +47,21 @@ def walk(model: nn.Module) -> list[Node]:
     return [Node(path, module, tuple(aliases.get(id(module), ()))) for path, module in order]
 
 
+def not_set_up(model: nn.Module) -> nn.Module | None:
+    """A module whose class has an ``__init__`` that leaves out that of ``nn.Module``: it holds nothing of a module."""
+    pending, seen = [model], set[int]()
+    while pending:
+        module = pending.pop()
+        if id(module) in seen:
+            continue
+        seen.add(id(module))
+        inner = getattr(module, "_modules", None)
+        if inner is None:
+            return module
+        pending.extend(child for child in inner.values() if child is not None)
+    return None
+
+
 def is_leaf(module: nn.Module) -> bool:
     """Without children, or with none that can be seen."""
     return isinstance(module, torch.jit.ScriptModule) or not module._modules

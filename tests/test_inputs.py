@@ -101,6 +101,45 @@ def test_without_forward(model: nn.Module, said: tuple[str, ...]) -> None:
     assert not summarize(model).calls  # its structure can be shown
 
 
+class Bare(nn.Module):
+    def __init__(self) -> None:
+        self.size = 3
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x
+
+
+@pytest.mark.parametrize("door", [summarize, fit, num_flat_features])
+@pytest.mark.parametrize("is_part", [False, True])
+def test_an_init_that_leaves_out_that_of_the_module(door: Callable[..., Any], is_part: bool) -> None:
+    model = nn.Sequential(nn.Linear(3, 3), Bare()) if is_part else Bare()
+    with pytest.raises(AttributeError):
+        model(torch.zeros(1, 3))
+    refused(lambda: door(model, (3,)), "Bare.__init__ does not call super().__init__(): write that as its first line")
+
+
+@pytest.mark.parametrize(
+    ("shape", "options"),
+    [
+        ((3, 10**10, 10**10), {}),
+        ((3, 10**10, 10**10), {"device": "meta"}),
+        ((3, 2**63, 8), {}),
+        ((3, 10**40, "W"), {}),
+        ((3, 8, 8), {"batch_size": 2**63}),
+    ],
+)
+def test_more_bytes_than_pytorch_counts(shape: tuple[Any, ...], options: dict[str, Any]) -> None:
+    numbers = [8 if isinstance(size, str) else size for size in shape]
+    with pytest.raises((RuntimeError, TypeError)):
+        torch.zeros(options.get("batch_size", 1), *numbers, device="meta")
+    refused(lambda: summarize(Image(), shape, **options), "has more bytes than PyTorch can count: write other sizes")
+
+
+def test_as_many_bytes_as_pytorch_counts() -> None:
+    sizes = (2**30, 2**30)
+    assert summarize(nn.Identity(), sizes, device="meta").output_shape == (1, *sizes)
+
+
 # The shape
 
 NO_SHAPES = [

@@ -10,6 +10,7 @@ import inspect
 import operator
 import sys
 from collections.abc import Iterator, Mapping, Sequence
+from math import prod
 from typing import Any, TypeAlias
 
 import torch
@@ -20,6 +21,7 @@ from convlin.errors import InputError
 from convlin.inputs.kinds import DtypeLike, model_device, model_dtype, read_device, read_dtypes
 from convlin.inputs.plan import Dummy, Plan
 from convlin.inputs.spelling import counted, show
+from convlin.module_tree import not_set_up
 
 ShapeLike: TypeAlias = Sequence["int | str"]
 """A shape without the batch: integers, and letters for named sizes."""
@@ -30,6 +32,9 @@ Input: TypeAlias = Any
 #: How many other sizes are tried at most where an input has letters, unless the caller says otherwise.
 TRIALS = 70
 
+#: PyTorch counts bytes in 64 bits.
+_MOST_BYTES = 2**63 - 1
+
 #: Parameters of ``forward`` that hold indices or masks in every library that uses the name.
 INDEX_NAMES = frozenset({"input_ids", "decoder_input_ids", "token_type_ids", "position_ids", "attention_mask"})
 
@@ -37,6 +42,10 @@ INDEX_NAMES = frozenset({"input_ids", "decoder_input_ids", "token_type_ids", "po
 def check_model(model: object) -> nn.Module:
     """``model`` itself, or an ``InputError`` that says what to pass instead."""
     if isinstance(model, nn.Module):
+        made = not_set_up(model)
+        if made is not None:
+            name = type(made).__name__
+            raise InputError(f"{name}.__init__ does not call super().__init__(): write that as its first line")
         return model
     if isinstance(model, type) and issubclass(model, nn.Module):
         raise InputError(f"the model is an nn.Module, and {model.__name__} is a class: write {model.__name__}(...)")
@@ -84,6 +93,9 @@ def read_inputs(
     keyword_values = {name: plan[name] for name in keywords} | {
         name: _on_device(value, at if device is not None else None) for name, value in extra.items()
     }
+    for value in plan.values():
+        if isinstance(value, Dummy):
+            _check_bytes(value, batch_size)
     positional = tuple(plan[f"[{index}]"] for index in range(len(args)))
     if Dummy not in map(type, plan.values()):
         _refuse_inner_shapes([*positional, *keyword_values.values()])
@@ -117,6 +129,16 @@ def _check_batch_size(batch_size: object) -> None:
     raise InputError(
         f'batch_size={show(batch_size)} is not a valid size: write a positive integer, or a name such as "N"'
     )
+
+
+def _check_bytes(dummy: Dummy, batch_size: int | str) -> None:
+    """Whether PyTorch can count the bytes of an input, which it does in 64 bits; of one in letters a sample is made."""
+    sizes = [size for size in (batch_size, *dummy.shape) if isinstance(size, int)]
+    if prod(sizes) * dummy.dtype.itemsize > _MOST_BYTES:
+        batch = "" if batch_size == 1 else f" with batch_size={show(batch_size)}"
+        raise InputError(
+            f"an input of {show(dummy.shape)}{batch} has more bytes than PyTorch can count: write other sizes"
+        )
 
 
 def check_trials(trials: object, names: Sequence[str]) -> None:
