@@ -14,7 +14,7 @@ from torch import nn
 
 from convlin._util.quiet import quiet
 from convlin.diagnosis import in_processes, leaving_batch, time_axis, unregistered
-from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
+from convlin.diagnosis.retries import Retry, next_retry, passes
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import walk
@@ -184,7 +184,7 @@ def _observed(
     may_be_closed = not flops and plan.device == model_device(root) and not plan.kwargs
     # On the meta device not every function checks what reaches it.
     retry = Retry(plan, careful=plan.device.type == "meta" or found is not None, suspects=found or Suspects())
-    for _ in range(MOST_PASSES):
+    for _ in passes(plan):
         plan = retry.plan
         closed = may_be_closed and not retry.careful and is_closed(modules, given, mode)
         with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules, lazy):

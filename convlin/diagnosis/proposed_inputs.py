@@ -8,7 +8,8 @@ from typing import NamedTuple
 from torch import nn
 
 from convlin.diagnosis.evidence import run_changed
-from convlin.diagnosis.retries import Retry, places_of_tensors
+from convlin.diagnosis.integer_inputs import places_of_tensors
+from convlin.diagnosis.retries import Retry
 from convlin.inputs import Dummy, Plan
 from convlin.records import Shape
 from convlin.trace.recording import Finding, Recording

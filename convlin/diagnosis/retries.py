@@ -5,18 +5,15 @@ from __future__ import annotations
 from typing import NamedTuple
 
 import torch
-from torch import nn
 
+from convlin.diagnosis.integer_inputs import Integers
 from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspects
-from convlin.inputs import Dummy, Plan
-from convlin.ops.catalog import OPS
-from convlin.records import SourceKind
-from convlin.tensors import tensors_in
+from convlin.inputs import Plan
 from convlin.trace.call_sites import wants_gradients
 from convlin.trace.recording import Recording, Suspects
 from convlin.trace.state import State
 
-#: A model is run at most this often; each further pass needs a new finding of the one before.
+#: A model is run at most this often, with the same dtypes; each further pass needs a new finding of the one before.
 MOST_PASSES = 8
 
 
@@ -33,6 +30,12 @@ class Retry(NamedTuple):
     gradients: bool = False
     """``forward`` takes gradients itself."""
     suspects: Suspects = Suspects()
+    integers: Integers = Integers()
+
+
+def passes(plan: Plan) -> range:
+    """As many as a model may have to be run to know all: each further one needs a new finding of the one before."""
+    return range(MOST_PASSES + 2 * Integers().most(plan))
 
 
 def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None:
@@ -42,7 +45,9 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
     """
     plan, failure = retry.plan, recording.failure
     refused = failure is not None and failure.refused
-    with_indices = with_integers(plan, recording)
+    goes_on = refused and not retry.careful  # the same plan is run again, and something stands in
+    with_indices, integers = retry.integers.next_plan(plan, recording, is_last=not goes_on)
+    retry = retry._replace(integers=integers)
     if with_indices is not None:
         return retry._replace(plan=with_indices)
     with_reals = _with_reals(plan, recording) if refused else None
@@ -62,39 +67,6 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
     return retry._replace(careful=True, suspects=more) if more != retry.suspects or unbatched else None
 
 
-def with_integers(plan: Plan, recording: Recording) -> Plan | None:
-    """The plan with integer dummies where one was used as an index, unless the caller asked for its dtype."""
-    failure = recording.failure
-    asked = plan.floats_asked()
-    floating = {dummy.place for dummy in plan.dummies() if dummy.dtype.is_floating_point} - asked
-    if not floating:
-        return None
-    if failure is None or not failure.refused:
-        # On the meta device an embedding takes whatever reaches it, and only the examination tells.
-        told = [
-            finding
-            for finding in recording.findings
-            if finding.misfit.kind == "dtype" and finding.is_model_input and _is_embedding(recording, finding.call)
-        ]
-        if not told:
-            return None
-        order = places_of_tensors(plan)
-        # Each input by itself: a model of words and features takes one of either kind.
-        reached = {
-            order[finding.source.number]
-            for finding in told
-            if finding.source.kind is SourceKind.INPUT and finding.source.number < len(order)
-        }
-        places = frozenset(reached & floating or (frozenset() if reached & asked else floating))
-        return plan.with_dtype(places, torch.long) if places else None
-    if not (OPS.called(failure.function).indexes or _is_embedding(recording, failure.call)):
-        return None
-    if any(info.dtype.startswith(("int", "uint")) for info in failure.inputs):  # the index is one, and out of range
-        return None
-    places = frozenset(failure.dummy_places & floating or (frozenset() if failure.dummy_places & asked else floating))
-    return plan.with_dtype(places, torch.long) if places else None
-
-
 def _with_reals(plan: Plan, recording: Recording) -> Plan | None:
     """The plan with real numbers where a model whose weights are complex refused complex ones, as an FFT of reals does.
 
@@ -106,17 +78,3 @@ def _with_reals(plan: Plan, recording: Recording) -> Plan | None:
         return None
     real = torch.float64 if any(dummy.dtype == torch.complex128 for dummy in guessed.values()) else torch.float32
     return plan.with_dtype(frozenset(guessed), real)
-
-
-def places_of_tensors(plan: Plan) -> list[str]:
-    """The place of every tensor that goes into the model, in the order of the sources; "" for one that was given."""
-    given = (*plan.args, *plan.kwargs.values())
-    return [place for value in given for place in ([value.place] if isinstance(value, Dummy) else [""] * _count(value))]
-
-
-def _count(value: object) -> int:
-    return sum(1 for _ in tensors_in(value))
-
-
-def _is_embedding(recording: Recording, index: int) -> bool:
-    return index >= 0 and isinstance(recording.modules[index], nn.Embedding | nn.EmbeddingBag)

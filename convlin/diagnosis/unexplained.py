@@ -15,6 +15,7 @@ from torch import nn
 
 from convlin.diagnosis import leaving_batch
 from convlin.diagnosis.claims import claims_of, fitting, in_a_line
+from convlin.diagnosis.integer_inputs import index_of, made_of, places_reached
 from convlin.diagnosis.messages import quotation, times
 from convlin.diagnosis.unpooling import too_small
 from convlin.inputs import Plan, model_device
@@ -82,7 +83,7 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     if claims:
         message = f"{message}\n{in_a_line(claims)}"
     # Some functions ask for more there: another dtype, another layout.
-    fix = _with_values(model) if on_meta else _as_integers(failure, plan)
+    fix = _with_values(model) if on_meta else _as_integers(failure, recording, plan)
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call, claims=claims)
 
 
@@ -119,12 +120,13 @@ def _declared(module: nn.Module) -> str:
     return " and ".join(f"{name}={getattr(module, name)}" for name in _of_weights(module))
 
 
-def _as_integers(failure: Failure, plan: Plan) -> str | None:
+def _as_integers(failure: Failure, recording: Recording, plan: Plan) -> str | None:
     """What to write where a function takes indices, and the caller asked for an input of floats."""
     asked, dummies = plan.floats_asked(), [*plan.dummies()]
     if not OPS.called(failure.function).indexes or not asked or any("int" in each.dtype for each in failure.inputs):
         return None
-    places = failure.dummy_places & asked
+    behind = made_of(recording, index_of(failure, recording))
+    places = asked.intersection(places_reached(plan, behind)) if behind.is_certain else frozenset()
     if not places and len(dummies) > 1:  # something made of one of them
         return "x = x.long()"
     kinds = [torch.long if each.place in places or len(dummies) == 1 else each.dtype for each in dummies]

@@ -19,7 +19,7 @@ import torch
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry
+from convlin.diagnosis.retries import Retry, next_retry, passes
 from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.module_tree import Node, walk
@@ -144,7 +144,7 @@ class Passes:
         lazy = lazy_modules(nodes)
         modules = [node.module for node in nodes]
         retry = Retry(self._plan, careful=True)
-        for _ in range(MOST_PASSES):
+        for _ in passes(self._plan):
             plan = retry.plan
             with (
                 untouched(model, modules), forgetting(modules), prepared(model, plan, self._mode, modules),

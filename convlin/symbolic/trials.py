@@ -15,7 +15,8 @@ from torch.nn.parameter import UninitializedParameter
 from convlin._util.default_device import users_default_device
 from convlin._util.gc_pause import collect_new
 from convlin._util.torch_private import TorchDispatchMode, compiling
-from convlin.diagnosis.retries import MOST_PASSES, Retry, next_retry, with_integers
+from convlin.diagnosis.integer_inputs import Integers
+from convlin.diagnosis.retries import Retry, next_retry, passes
 from convlin.inputs import Plan
 from convlin.module_tree import parameters_of, walk
 from convlin.observe import is_resource
@@ -257,7 +258,7 @@ class Trials:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
         on_meta = self._meta and not self.is_cheap(point)
         retry = Retry(self._moved() if on_meta else self._plan, careful=True, gradients=self._gradients)
-        for _ in range(MOST_PASSES):
+        for _ in passes(self._plan):
             try:
                 recording, state = self._passed(retry, point, on_meta=on_meta)
             except TooManyCalls:
@@ -275,18 +276,20 @@ class Trials:
         On the meta device, or where something in the model does not run there (``torch.zeros(8)``), for real.
         """
         for on_meta in (True, False):
-            for _ in range(2):
-                retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
+            plan, integers = self._plan, Integers()
+            for _ in passes(plan):
+                retry = Retry(self._moved(plan) if on_meta else plan, gradients=self._gradients)
                 try:
                     recording, state = self._passed(retry, point, on_meta=on_meta, again=again)
                 except TooManyCalls:
                     return inf
-                if recording.failure is None:
+                better, integers = integers.next_plan(plan, recording, is_last=True)
+                if recording.failure is None and better is None:
+                    self._plan = plan
                     return len(recording.calls) + state.functions
-                better = with_integers(self._plan, recording)
                 if better is None:
                     break
-                self._plan = better
+                plan = better
         return self._steps_with_stand_ins(point, again)
 
     def _steps_with_stand_ins(self, point: Point, again: Again | None) -> float | None:
@@ -395,9 +398,9 @@ class Trials:
     def _known(self, point: Point, *, real: bool) -> Trial | None:
         return self._tried.get((real, tuple(point.values())))
 
-    def _moved(self) -> Plan:
+    def _moved(self, plan: Plan | None = None) -> Plan:
         meta = torch.device("meta")
-        moved = self._plan.with_each(lambda value: map_tensors(value, lambda tensor: tensor.to(meta)))
+        moved = (plan or self._plan).with_each(lambda value: map_tensors(value, lambda tensor: tensor.to(meta)))
         return moved._replace(device=meta)
 
     def _run(self, point: Point, *, real: bool) -> Trial:

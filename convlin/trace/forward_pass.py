@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
 from contextvars import ContextVar
-from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convlin._util.default_device import users_default_device
 from convlin.inputs import Dummy, Plan, model_device
@@ -57,7 +56,7 @@ def one_pass(
     args, kwargs = plan.make(sizes)
     nodes = walk(model) if nodes is None else nodes
     tracer, recording = Tracer(nodes, state), state.recording
-    tracer.take_inputs(args, kwargs, _dummies(plan, args, kwargs))
+    tracer.take_inputs(args, kwargs)
     state.on_meta = plan.device.type == "meta"
     if state.on_meta and state.flops is None:  # whose count comes from running the functions
         from convlin.ops.meta_shapes import answer
@@ -90,12 +89,6 @@ def _of_the_model(error: BaseException) -> BaseException:
     while isinstance(error, Warning) and "``always_call=True``" in str(error) and error.__context__ is not None:
         error = error.__context__
     return error
-
-
-def _dummies(plan: Plan, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> dict[str, Tensor]:
-    made = {place.place: args[index] for index, place in enumerate(plan.args) if isinstance(place, Dummy)}
-    made.update({place.place: kwargs[name] for name, place in plan.kwargs.items() if isinstance(place, Dummy)})
-    return made
 
 
 @contextmanager

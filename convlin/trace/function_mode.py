@@ -438,7 +438,6 @@ class Between(TorchFunctionMode):
             in_layer=caller is None,
             misfits=recovery.misfits if recovery is not None else (),
             is_guess=bool(state.origins.doubts(tuple(tensors), {})),
-            dummy_places=state.origins.places(tensors),
             elsewhere=self._elsewhere(tensors),
         )
 

@@ -20,7 +20,7 @@ class Provenance:
 
     def __init__(self) -> None:
         self._made: dict[int, tuple[weakref.ref[Tensor], Source]] = {}
-        self._inputs: dict[int, tuple[weakref.ref[Tensor], str, Source]] = {}
+        self._inputs: dict[int, tuple[weakref.ref[Tensor], Source]] = {}
         self._doubted: dict[int, tuple[weakref.ref[Tensor], frozenset[int]]] = {}
         self._elsewhere: dict[int, tuple[weakref.ref[Tensor], Location]] = {}
 
@@ -34,7 +34,7 @@ class Provenance:
         if entry is not None and entry[0]() is tensor:
             return entry[1]
         given = self._inputs.get(id(tensor))
-        return given[2] if given is not None and given[0]() is tensor else UNSEEN
+        return given[1] if given is not None and given[0]() is tensor else UNSEEN
 
     def sources(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[Source, ...]:
         """The source of every tensor in the arguments of a call."""
@@ -71,25 +71,18 @@ class Provenance:
         entry = self._elsewhere.get(id(tensor))
         return entry[1] if entry is not None and entry[0]() is tensor else None
 
-    def take_inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any], dummies: Mapping[str, Tensor]) -> None:
-        """These tensors go into the model; ``dummies``, by place, were made by convlin."""
-        places = {id(tensor): place for place, tensor in dummies.items()}
+    def take_inputs(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> None:
+        """These tensors go into the model."""
         for number, (_, tensor) in enumerate(tensors_in((args, dict(kwargs)))):
             # The same tensor given twice is one input: the first.
-            place = places.get(id(tensor), "")
-            self._inputs.setdefault(id(tensor), (weakref.ref(tensor), place, Source.input(number)))
+            self._inputs.setdefault(id(tensor), (weakref.ref(tensor), Source.input(number)))
 
     def pass_input_on(self, tensor: Tensor, made: Tensor) -> None:
         """What was made of ``tensor``, element by element, is an input where that is one."""
         if made is not tensor and self.is_input(tensor):
-            self._inputs[id(made)] = (weakref.ref(made), "", self._inputs[id(tensor)][2])
+            self._inputs[id(made)] = (weakref.ref(made), self._inputs[id(tensor)][1])
 
     def is_input(self, tensor: Tensor) -> bool:
         """Whether ``tensor`` is an input of the model itself."""
         entry = self._inputs.get(id(tensor))
         return entry is not None and entry[0]() is tensor
-
-    def places(self, tensors: list[Tensor]) -> frozenset[str]:
-        """The places of the inputs made by convlin among ``tensors``."""
-        found = (self._inputs[id(tensor)][1] for tensor in tensors if self.is_input(tensor))
-        return frozenset(place for place in found if place)

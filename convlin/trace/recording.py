@@ -106,8 +106,6 @@ class Failure:
     """What the user called the model with, where the pass is the user's own."""
     start: int = 0
     """Index of the first call recorded in it."""
-    dummy_places: frozenset[str] = frozenset()
-    """The model inputs made by convlin that the failing function's tensors come from."""
     elsewhere: Elsewhere | None = None
     """On the meta device: which of these tensors is on another."""
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 import inspect
 import sys
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
@@ -81,13 +81,13 @@ class Tracer:
         finally:
             self._hooks.remove()
 
-    def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any], dummies: Mapping[str, Tensor]) -> None:
-        """What goes into the model; ``dummies``, by place, are the tensors that convlin made."""
+    def take_inputs(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        """What goes into the model."""
         recording = self._state.recording
         recording.inputs = describe_arguments(args, kwargs, self._state.read)
         if len(recording.inputs) > 1:
             recording.input_names = argument_names(self._nodes[0].module.forward, args, kwargs)
-        self._state.origins.take_inputs(args, kwargs, dummies)
+        self._state.origins.take_inputs(args, kwargs)
 
     def _attach(self, mode: Between | None) -> None:
         inside_script: set[int] = set()
@@ -139,7 +139,7 @@ class Tracer:
             if state.watching:
                 frame.arguments = (args, kwargs)
                 if not frame.path and len(state.stack) == 1 and not state.recording.inputs:
-                    self.take_inputs(args, kwargs, {})
+                    self.take_inputs(args, kwargs)
                 return None
             return self._examine(frame, args, kwargs)
 
@@ -391,7 +391,6 @@ class Tracer:
             sources=tuple(map(state.origins.source, found.tensors)),
             where=found.where,
             is_guess=bool(state.origins.doubts(found.tensors, {})),
-            dummy_places=state.origins.places(list(found.tensors)),
         )
 
 

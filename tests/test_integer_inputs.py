@@ -1,0 +1,220 @@
+"""Which inputs are made integers, where convlin chooses: PyTorch says with which dtypes the model runs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+
+Forward = Callable[..., Tensor]
+
+
+class Layers(nn.Module):
+    """Words and features; each case has a ``forward`` of its own."""
+
+    def __init__(self, run: Forward) -> None:
+        super().__init__()
+        self.run = run
+        self.emb = nn.Embedding(30, 8)
+        self.bag = nn.EmbeddingBag(30, 8)
+        self.norm = nn.BatchNorm1d(6)
+        self.fc = nn.Linear(6, 8)
+        self.wide = nn.Linear(8, 8)
+        self.narrow = nn.Linear(3, 8)
+
+
+class OneInput(Layers):
+    """Takes words alone."""
+
+    def forward(self, ids: Tensor) -> Tensor:
+        return self.run(self, ids)
+
+
+class TwoInputs(Layers):
+    """Takes two inputs."""
+
+    def forward(self, first: Tensor, second: Tensor) -> Tensor:
+        return self.run(self, first, second)
+
+
+class Case(NamedTuple):
+    """A model that runs under PyTorch with integers where ``words`` says."""
+
+    run: Forward
+    shapes: list[tuple[int, ...]]
+    words: tuple[bool, ...]
+
+
+def _tabular(m: Any, numbers: Tensor, kinds: Tensor) -> Tensor:
+    words = torch.cat([m.emb(kinds[:, i]) for i in range(2)], 1)
+    return torch.cat([m.norm(numbers), words], 1)
+
+
+TWO = {
+    "a column for each embedding": Case(_tabular, [(6,), (2,)], (False, True)),
+    "the words first": Case(lambda m, k, x: _tabular(m, x, k), [(2,), (6,)], (True, False)),
+    "one column": Case(lambda m, x, k: m.fc(x) + m.emb(k[:, 0]), [(6,), (2,)], (False, True)),
+    "the lookup first": Case(lambda m, x, k: m.emb(k[:, 0]) + m.fc(x), [(6,), (2,)], (False, True)),
+    "all but the last": Case(
+        lambda m, x, k: m.narrow(x).mean(1, keepdim=True) + m.emb(k[:, :-1]), [(20, 3), (9,)], (False, True)
+    ),
+    "arithmetic behind a slice": Case(lambda m, x, k: m.fc(x) + m.emb(k[:, 0] * 2 + 1), [(6,), (2,)], (False, True)),
+    "transposed": Case(lambda m, x, k: m.fc(x) + m.emb(k.t()), [(6,), (2,)], (False, True)),
+    "expanded": Case(lambda m, x, k: m.fc(x) + m.emb(k.expand(5, -1)).sum(1), [(6,), (1,)], (False, True)),
+    "stacked": Case(lambda m, x, k: m.fc(x) + m.emb(torch.stack([k[:, 0], k[:, 1]])), [(6,), (2,)], (False, True)),
+    "padded": Case(lambda m, x, k: m.fc(x)[:, None] + m.emb(F.pad(k, (1, 0))), [(6,), (2,)], (False, True)),
+    "a hidden function": Case(lambda m, x, k: m.fc(x) + m.emb(torch.unique(k[:, 0])), [(6,), (2,)], (False, True)),
+    "a hidden function, the lookup first": Case(
+        lambda m, x, k: m.emb(torch.unique(k[:, 0])) + m.fc(x), [(6,), (2,)], (False, True)
+    ),
+    "rows of a sequence": Case(
+        lambda m, x, k: m.fc(x) + m.emb(nn.utils.rnn.pad_sequence([*k], batch_first=True)).sum(1),
+        [(6,), (2,)],
+        (False, True),
+    ),
+    "both are words": Case(lambda m, a, b: m.emb(torch.cat([a, b], 1)), [(6,), (2,)], (True, True)),
+    "both are words, apart": Case(lambda m, a, b: m.emb(a[:, 0]) + m.emb(b[:, 0]), [(6,), (2,)], (True, True)),
+    "chosen by a feature": Case(
+        lambda m, x, k: m.fc(x) + m.emb(torch.where(x[:, :2] > 0, k, 0)).sum(1), [(6,), (2,)], (False, True)
+    ),
+    "gather": Case(
+        lambda m, x, k: m.wide(x).gather(1, k[..., None].expand(-1, -1, 8)), [(5, 8), (3,)], (False, True)
+    ),
+    "gather from an input": Case(lambda m, x, k: m.narrow(x.gather(1, k)), [(6,), (3,)], (False, True)),
+    "index_select": Case(lambda m, x, k: m.wide(x).index_select(1, k[0]), [(5, 8), (3,)], (False, True)),
+}  # fmt: skip
+
+ONE = {
+    "all but the last": Case(lambda m, k: m.emb(k[:, :-1]), [(7,)], (True,)),
+    "transposed": Case(lambda m, k: m.emb(k.t()), [(7,)], (True,)),
+    "padded": Case(lambda m, k: m.emb(F.pad(k, (1, 0))), [(7,)], (True,)),
+    "joined": Case(lambda m, k: m.emb(torch.cat([k, k.new_zeros(k.shape[0], 1)], 1)), [(7,)], (True,)),
+    "stacked": Case(lambda m, k: m.emb(torch.stack([k, k])), [(7,)], (True,)),
+    "flattened, in bags": Case(
+        lambda m, k: m.bag(k.flatten(), torch.arange(0, k.numel(), k.shape[1])), [(7,)], (True,)
+    ),
+    "a hidden function": Case(
+        lambda m, k: m.emb(nn.utils.rnn.pad_sequence([*k], batch_first=True)), [(7,)], (True,)
+    ),
+}  # fmt: skip
+
+
+def _holds(model: nn.Module, case: Case, **options: Any) -> None:
+    dtypes = [torch.long if word else torch.float32 for word in case.words]
+    given = [torch.zeros(1, *shape, dtype=dtype) for shape, dtype in zip(case.shapes, dtypes, strict=True)]
+    expected = model.eval()(*given)
+    s = summarize(model, case.shapes, **options)
+    assert s.ok, s.problems
+    assert s.output_shape == tuple(expected.shape)
+    assert [each.dtype for each in s.report.inputs] == [str(dtype).removeprefix("torch.") for dtype in dtypes]
+
+
+@pytest.mark.parametrize("name", TWO)
+def test_the_input_that_is_looked_up_is_integers_and_no_other(name: str) -> None:
+    _holds(TwoInputs(TWO[name].run), TWO[name])
+
+
+@pytest.mark.parametrize("name", [name for name in TWO if "hidden" not in name and "index_select" not in name])
+def test_the_same_on_the_meta_device(name: str) -> None:
+    _holds(TwoInputs(TWO[name].run), TWO[name], device="meta")
+
+
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+@pytest.mark.parametrize("name", ONE)
+def test_what_is_made_of_one_input_is_integers(name: str, device: str) -> None:
+    _holds(OneInput(ONE[name].run), ONE[name], device=device)
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_what_is_made_of_one_input_is_integers_in_letters(name: str) -> None:
+    model = OneInput(ONE[name].run)
+    s = summarize(model, ("L",))
+    assert s.ok, s.problems
+    assert s.report.inputs[0].dtype == "int64"
+    for size in (5, 9):
+        there = model.eval()(torch.zeros(1, size, dtype=torch.long))
+        assert tuple(eval(str(each), {"L": size}) for each in s.output_shape or ()) == tuple(there.shape)
+
+
+def test_as_many_inputs_as_there_are_embeddings() -> None:
+    class Many(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.tables = nn.ModuleList(nn.Embedding(9, 4) for _ in range(12))
+            self.fc = nn.Linear(3, 4)
+
+        def forward(self, x: Tensor, *words: Tensor) -> Tensor:
+            looked_up = [table(word[:, 0]) for table, word in zip(self.tables, words, strict=True)]
+            return self.fc(x) + torch.stack(looked_up).sum(0)
+
+    words = [torch.zeros(1, 2, dtype=torch.long)] * 12
+    expected = Many()(torch.zeros(1, 3), *words)
+    for device in ("cpu", "meta"):
+        s = summarize(Many(), [(3,), *[(2,)] * 12], device=device)
+        assert s.ok, s.problems
+        assert s.output_shape == tuple(expected.shape)
+        assert [each.dtype for each in s.report.inputs] == ["float32"] + ["int64"] * 12
+
+
+WRONG: dict[str, Forward] = {
+    "of a Linear": lambda m, x, k: m.emb(m.fc(x)),
+    "of a Linear, sliced": lambda m, x, k: m.emb(m.fc(x)[:, 0]),
+    "of a constant": lambda m, x, k: m.fc(x) + m.emb(torch.rand(1)),
+    "halved": lambda m, x, k: m.fc(x) + m.emb(k[:, 0] / 2),
+    "of a softmax": lambda m, x, k: m.fc(x) + m.emb(k.softmax(-1)).sum(1),
+    "of a softmax of a part": lambda m, x, k: m.fc(x) + m.emb(k[:, :1].softmax(-1)).sum(1),
+}
+
+
+# On the meta device PyTorch takes integers for the softmax of an input.
+@pytest.mark.parametrize(
+    ("name", "device"),
+    [(name, each) for name in WRONG for each in ("cpu", "meta") if (name, each) != ("of a softmax", "meta")],
+)
+def test_reals_that_the_model_makes_itself_are_the_mistake(name: str, device: str) -> None:
+    model = TwoInputs(WRONG[name]).eval()
+    for kinds in ((torch.float32, torch.float32), (torch.float32, torch.long), (torch.long, torch.long)):
+        with pytest.raises((RuntimeError, NotImplementedError)):
+            model(*(torch.zeros(1, size, dtype=kind) for size, kind in zip((6, 2), kinds, strict=True)))
+    (problem,) = summarize(model, [(6,), (2,)], device=device).problems
+    assert (problem.path, problem.kind) == ("emb", "dtype")
+    assert problem.message.startswith("float32 reaches Embedding(30, 8)")
+    assert problem.fix is not None
+    assert ".long()" in problem.fix
+
+
+def test_a_wrong_size_is_told_beside_words_that_are_sliced() -> None:
+    model = TwoInputs(lambda m, x, k: m.narrow(x) + m.emb(k[:, 0]))
+    with pytest.raises(RuntimeError, match="shapes cannot be multiplied"):
+        model(torch.zeros(1, 6), torch.zeros(1, 2, dtype=torch.long))
+    for device in ("cpu", "meta"):
+        (problem,) = summarize(model, [(6,), (2,)], device=device).problems
+        assert (problem.path, problem.kind, problem.declared, problem.required) == ("narrow", "in_features", 3, 6)
+
+
+def test_a_dtype_that_was_asked_for_is_kept_behind_a_slice() -> None:
+    model = TwoInputs(TWO["one column"].run)
+    s = summarize(model, [(6,), (2,)], dtypes=[torch.float32, torch.float32])
+    assert [each.dtype for each in s.report.inputs] == ["float32", "float32"]
+    (problem,) = s.problems
+    assert (problem.path, problem.kind) == ("emb", "dtype")
+
+
+@pytest.mark.parametrize("name", ["a column for each embedding", "the lookup first", "both are words, apart"])
+def test_each_input_has_its_dtype_in_letters(name: str) -> None:
+    case = TWO[name]
+    s = summarize(TwoInputs(case.run), case.shapes, batch_size="N")
+    assert s.ok, s.problems
+    assert [each.dtype for each in s.report.inputs] == ["int64" if word else "float32" for word in case.words]
+    given = [
+        torch.zeros(3, *shape, dtype=torch.long if word else torch.float32)
+        for shape, word in zip(case.shapes, case.words, strict=True)
+    ]
+    there = TwoInputs(case.run).eval()(*given)
+    assert tuple(eval(str(each), {"N": 3}) for each in s.output_shape or ()) == tuple(there.shape)
