@@ -218,3 +218,18 @@ def test_each_input_has_its_dtype_in_letters(name: str) -> None:
     ]
     there = TwoInputs(case.run).eval()(*given)
     assert tuple(eval(str(each), {"N": 3}) for each in s.output_shape or ()) == tuple(there.shape)
+
+
+SCATTERED: dict[str, Case] = {
+    "scatter_": Case(lambda m, x, k: m.fc(x).scatter_(1, k, 1.0), [(6,), (3,)], (False, True)),
+    "scatter_add": Case(lambda m, x, k: m.fc(x).scatter_add(1, k, torch.ones(1, 3)), [(6,), (3,)], (False, True)),
+    "take_along_dim": Case(lambda m, x, k: torch.take_along_dim(m.fc(x), k, 1), [(6,), (3,)], (False, True)),
+    "index_add": Case(lambda m, x, k: m.fc(x).index_add(1, k[0], torch.ones(1, 3)), [(6,), (3,)], (False, True)),
+    "index_fill": Case(lambda m, x, k: m.fc(x).index_fill(1, k[0], 0.0), [(6,), (3,)], (False, True)),
+    "index_copy": Case(lambda m, x, k: m.fc(x).index_copy(1, k[0], torch.ones(1, 3)), [(6,), (3,)], (False, True)),
+}
+
+
+@pytest.mark.parametrize("name", SCATTERED)
+def test_the_index_of_what_is_written_is_integers(name: str) -> None:
+    _holds(TwoInputs(SCATTERED[name].run), SCATTERED[name])

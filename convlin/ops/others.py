@@ -14,4 +14,11 @@ _LOOKS = {
 OPS: tuple[Op, ...] = (
     *(Op((name,), Family.OTHER, looks_at_values=written) for name, written in _LOOKS.items()),
     Op(("bincount",), Family.OTHER, looks_at_values="bincount", indexes=True),
-)
+    Op(
+        (
+            "scatter_", "scatter_add", "scatter_add_", "scatter_reduce", "scatter_reduce_", "take_along_dim",
+            "index_add", "index_add_", "index_copy", "index_copy_", "index_fill", "index_fill_",
+        ),
+        Family.OTHER, indexes=True,
+    ),
+)  # fmt: skip
