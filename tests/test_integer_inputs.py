@@ -233,3 +233,75 @@ SCATTERED: dict[str, Case] = {
 @pytest.mark.parametrize("name", SCATTERED)
 def test_the_index_of_what_is_written_is_integers(name: str) -> None:
     _holds(TwoInputs(SCATTERED[name].run), SCATTERED[name])
+
+
+class Refused(NamedTuple):
+    """A model that refuses a float as its last input, and takes another dtype."""
+
+    run: Forward
+    shapes: list[tuple[int, ...]]
+    takes: tuple[torch.dtype, ...]
+
+
+REFUSED: dict[str, Refused] = {
+    "masked_fill": Refused(lambda m, x, k: m.fc(x).masked_fill(k, 0.0), [(6,), (8,)], (torch.bool,)),
+    "where": Refused(lambda m, x, k: torch.where(k, m.fc(x), 0.0), [(6,), (8,)], (torch.bool,)),
+    "the other way about": Refused(lambda m, x, k: m.fc(x) * ~k, [(6,), (8,)], (torch.bool, torch.long)),
+    "a mask alone": Refused(lambda m, x, k: m.fc(x)[k], [(6,), (8,)], (torch.bool, torch.long)),
+    "an index": Refused(lambda m, x, k: m.fc(x)[torch.arange(1), k[:, 0]], [(6,), (1,)], (torch.long,)),
+    "a weight": Refused(lambda m, k: m.emb.weight[k], [(5,)], (torch.long,)),
+    "bits": Refused(lambda m, k: m.emb(k >> 1), [(5,)], (torch.bool, torch.long)),
+    "classes": Refused(lambda m, x, k: F.cross_entropy(m.fc(x), k[:, 0]), [(6,), (1,)], (torch.long,)),
+}
+
+
+def _given(case: Refused, kind: torch.dtype) -> list[Tensor]:
+    kinds = [*[torch.float32] * (len(case.shapes) - 1), kind]
+    return [torch.zeros(1, *shape, dtype=each) for shape, each in zip(case.shapes, kinds, strict=True)]
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_a_float_that_convlin_chose_is_told_with_what_to_write(name: str) -> None:
+    case = REFUSED[name]
+    model = (OneInput if len(case.shapes) == 1 else TwoInputs)(case.run).eval()
+    taken = []
+    for kind in (torch.bool, torch.long):
+        try:
+            model(*_given(case, kind))
+        except (RuntimeError, IndexError):
+            continue
+        taken.append(kind)
+    assert tuple(taken) == case.takes
+    (problem,) = summarize(model, case.shapes).problems
+    named = "the input" if len(case.shapes) == 1 else "second"
+    assert f"convlin chose torch.float32 for {named}; with torch." in problem.message
+    assert problem.fix is not None
+    ways = problem.fix.split(" or ")
+    assert len(ways) == len(taken)
+    for way, kind in zip(ways, taken, strict=True):
+        s = eval(f"summarize(model, shapes, {way})", {**globals(), "model": model, "shapes": case.shapes})
+        assert s.ok
+        assert s.output_shape == tuple(model(*_given(case, kind)).shape)
+
+
+def test_a_dtype_by_name_is_written_by_name() -> None:
+    model = TwoInputs(REFUSED["masked_fill"].run)
+    (problem,) = summarize(model, {"first": (6,), "second": (8,)}).problems
+    assert problem.fix == 'dtypes={"second": torch.bool}'
+    assert summarize(model, {"first": (6,), "second": (8,)}, dtypes={"second": torch.bool}).ok
+
+
+def test_no_dtype_is_told_where_none_helps() -> None:
+    model = TwoInputs(lambda m, x, k: m.fc(~m.fc(x)) * ~k)
+    for kind in (torch.float32, torch.bool, torch.long):
+        with pytest.raises(TypeError, match="only implemented on integer"):
+            model(torch.zeros(1, 6), torch.zeros(1, 8, dtype=kind))
+    (problem,) = summarize(model, [(6,), (8,)]).problems
+    assert problem.fix is None
+    assert "convlin chose" not in problem.message
+
+
+def test_a_dtype_that_was_asked_for_was_not_chosen() -> None:
+    model = TwoInputs(REFUSED["masked_fill"].run)
+    (problem,) = summarize(model, [(6,), (8,)], dtypes=[torch.float32, torch.float32]).problems
+    assert "convlin chose" not in problem.message

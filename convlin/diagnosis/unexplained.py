@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from convlin.diagnosis import leaving_batch
+from convlin.diagnosis.chosen_dtypes import other_dtype
 from convlin.diagnosis.claims import claims_of, fitting, in_a_line
 from convlin.diagnosis.integer_inputs import index_of, made_of, places_reached
 from convlin.diagnosis.messages import quotation, times
@@ -82,6 +83,12 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     claims = claims_of(taken) if taken is not None else ()
     if claims:
         message = f"{message}\n{in_a_line(claims)}"
+    chosen = other_dtype(recording, failure, model, plan, mode) if not claims else None
+    if chosen is not None:
+        message = f"{message}\n{chosen.message}"
+        return Problem(
+            "error", failure.path, message=message, fix=chosen.fix, where=where, call=call, evidence=Evidence.RUN
+        )
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else _as_integers(failure, recording, plan)
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call, claims=claims)
