@@ -342,7 +342,7 @@ def _should_flatten(recording: Recording, index: int, call: Call) -> bool:
 def _was_to_be_flattened(recording: Recording, finding: Finding) -> bool:
     """Whether a Linear that a feature map does not fit was meant to get it flattened, or another tensor was."""
     shape, declared = finding.inputs[0].shape, finding.misfit.declared
-    if _stays_feature_map(recording, finding.call):
+    if _stays_feature_map(recording, finding.call, is_exact=finding.misfit.detail["flat"] == declared):
         return False
     if not is_feature_map(recording, finding.source, len(shape)):
         return not _stays_sequence(recording, finding.call)
@@ -399,12 +399,15 @@ def _with_inner(recording: Recording, index: int) -> set[int]:
     return set(range(index - recording.calls[index].inner, index + 1))
 
 
-def _stays_feature_map(recording: Recording, index: int) -> bool:
-    """Whether something behind a call takes its result for a feature map, or adds one to it."""
+def _stays_feature_map(recording: Recording, index: int, *, is_exact: bool = False) -> bool:
+    """Whether something behind a call takes its result for a feature map, or adds one to it.
+
+    ``is_exact``: flattened, what reaches the call has just the features that are declared.
+    """
     if any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
         return True
     behind, comes_from_it = _behind(recording, index)
-    if any(_takes_feature_map(recording, later) for later in behind):
+    if any(_takes_feature_map(recording, later, is_exact=is_exact) for later in behind):
         return True
     for join in recording.joins:
         arms = [source for source in join.sources if source.is_made]
@@ -415,8 +418,13 @@ def _stays_feature_map(recording: Recording, index: int) -> bool:
     return False
 
 
-def _takes_feature_map(recording: Recording, index: int) -> bool:
-    call = recording.calls[index]
-    if isinstance(recording.modules[index], nn.BatchNorm1d | nn.InstanceNorm1d) and len(call.inputs[0].shape) > 3:
+def _takes_feature_map(recording: Recording, index: int, *, is_exact: bool) -> bool:
+    call, module = recording.calls[index], recording.modules[index]
+    if isinstance(module, nn.BatchNorm1d | nn.InstanceNorm1d) and len(call.inputs[0].shape) > 3:
         return False  # made for what is flat, and wrong there
+    if isinstance(module, nn.BatchNorm1d) and len(call.inputs[0].shape) == 3:
+        # It takes (N, C) as well, as a flatten in front of the Linear would have made it: here C is the last axis.
+        _, channels, features = call.inputs[0].shape
+        if module.num_features == features and (is_exact or channels != features):
+            return False
     return recording.rule(index).makes_feature_map or (call.is_function and OPS.called(call.type).makes_feature_map)

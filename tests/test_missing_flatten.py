@@ -1,0 +1,109 @@
+"""A flatten that was forgotten, where what comes behind hides it.
+
+The oracle is PyTorch: the fix is written into the source and the model run, with one row of the result for each sample.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.records import Problem
+from tests.source_programs import load_file
+
+
+def corrected(path: Path, problems: Sequence[Problem]) -> str:
+    """The text of a file with the lines of problems replaced by their fixes."""
+    lines = path.read_text().splitlines()
+    for problem in problems:
+        assert problem.where is not None
+        assert problem.fix is not None
+        wrong = lines[problem.where.line - 1]
+        lines[problem.where.line - 1] = wrong[: len(wrong) - len(wrong.lstrip())] + problem.fix
+    return "\n".join(lines)
+
+
+# A norm behind the Linear ---------------------------------------------------------------------------------------------
+
+POINTS = """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(3, 32, 3)
+        self.fc = nn.Linear(32, 16)
+        self.bn = nn.BatchNorm1d(16)
+        self.out = nn.Linear(16, 4)
+
+    def forward(self, x):
+        x = REDUCED
+        x = self.fc(x)
+        return self.out(F.relu(self.bn(x)))
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize("features", [16, 32])
+@pytest.mark.parametrize(
+    "reduced",
+    [
+        "torch.max(self.conv(x), 2, keepdim=True)[0]",
+        "self.conv(x).max(dim=-1, keepdim=True).values",
+        "self.conv(x).mean(2, keepdim=True)",
+        "torch.amax(self.conv(x), -1, keepdim=True)",
+    ],
+)
+def test_a_norm_of_features_behind_a_map_of_one_step_does_not_keep_it_a_map(
+    reduced: str, features: int, batch: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(POINTS.replace("REDUCED", reduced).replace("16", str(features)))
+    (problem,) = summarize(load_file(path).Net(), (3, 40), batch_size=batch).problems
+    assert (problem.kind, problem.path, problem.required) == ("structure", "fc", 32)
+    path.write_text(corrected(path, [problem]))
+    fixed = load_file(path).Net().eval()
+    assert fixed.fc.in_features == 32
+    assert fixed(torch.zeros(batch, 3, 40)).shape == (batch, 4)
+
+
+def test_a_norm_of_features_behind_a_map_of_several_steps(tmp_path: Path) -> None:
+    """The number is nearer to that of the flattened map, and both are wrong."""
+    path = tmp_path / "net.py"
+    path.write_text(POINTS.replace("REDUCED", "self.conv(x)").replace("Linear(32", "Linear(300"))
+    problems = summarize(load_file(path).Net(), (3, 12), batch_size=2).problems
+    assert [(problem.kind, problem.path, problem.required) for problem in problems] == [
+        ("structure", "fc", 320),
+        ("in_features", "fc", 320),
+    ]
+    path.write_text(corrected(path, problems))
+    assert load_file(path).Net()(torch.zeros(2, 3, 12)).shape == (2, 4)
+
+
+class AlongTime(nn.Module):
+    """A Linear over the steps of each channel, and a norm over the channels."""
+
+    def __init__(self, steps: int, channels: int = 32) -> None:
+        super().__init__()
+        self.conv, self.mix, self.norm = nn.Conv1d(3, channels, 3), nn.Linear(steps, 8), nn.BatchNorm1d(channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.norm(self.mix(self.conv(x)))
+        return made
+
+
+@pytest.mark.parametrize("channels", [32, 8])
+def test_a_norm_of_channels_keeps_the_map(channels: int) -> None:
+    given = torch.zeros(2, 3, 12)
+    assert AlongTime(10, channels)(given).shape == (2, channels, 8)
+    assert summarize(AlongTime(10, channels), (3, 12), batch_size=2).ok
+    (problem,) = summarize(AlongTime(12, channels), (3, 12), batch_size=2).problems
+    assert (problem.kind, problem.path, problem.required) == ("in_features", "mix", 10)
