@@ -107,3 +107,87 @@ def test_a_norm_of_channels_keeps_the_map(channels: int) -> None:
     assert summarize(AlongTime(10, channels), (3, 12), batch_size=2).ok
     (problem,) = summarize(AlongTime(12, channels), (3, 12), batch_size=2).problems
     assert (problem.kind, problem.path, problem.required) == ("in_features", "mix", 10)
+
+
+# Images that are made of what the Linear gives ------------------------------------------------------------------------
+
+CODER = """\
+import torch
+from torch import nn
+
+
+class Decoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = nn.ConvTranspose2d(64, 1, 28)
+
+    def forward(self, z):
+        return torch.sigmoid(self.up(z.view(-1, 64, 1, 1)))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv1 = nn.Conv2d(1, 16, 3, stride=2, padding=1)
+        self.conv2 = nn.Conv2d(16, 32, 3, stride=2, padding=1)
+        self.fc_mu = nn.Linear(64, 16)
+        self.fc_var = nn.Linear(64, 16)
+        self.fc_dec = nn.Linear(16, 64)
+        self.up = nn.ConvTranspose2d(64, 1, 28)
+        self.decoder = Decoder()
+
+    def forward(self, x):
+        x = torch.relu(self.conv2(torch.relu(self.conv1(x))))
+        mu = self.fc_mu(x)
+        logvar = self.fc_var(x)
+        z = self.fc_dec(mu + torch.exp(0.5 * logvar))
+        return DECODED
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 2, 5])
+@pytest.mark.parametrize(
+    "decoded",
+    [
+        "torch.sigmoid(self.up(z.view(-1, 64, 1, 1))), mu, logvar",
+        "self.up(z.reshape(-1, 64, 1, 1))",
+        "self.decoder(z), mu, logvar",
+    ],
+)
+def test_a_view_that_makes_a_sample_of_each_place_of_a_map_does_not_take_it_for_one(
+    decoded: str, batch: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(CODER.replace("DECODED", decoded))
+    problems = summarize(load_file(path).Net(), (1, 28, 28), batch_size=batch).problems
+    assert [(problem.kind, problem.path, problem.required) for problem in problems] == [
+        ("structure", "fc_mu", 1568),
+        ("in_features", "fc_mu", 1568),
+        ("structure", "fc_var", 1568),
+        ("in_features", "fc_var", 1568),
+    ]
+    path.write_text(corrected(path, problems))
+    made = load_file(path).Net()(torch.zeros(batch, 1, 28, 28))
+    assert (made[0] if isinstance(made, tuple) else made).shape == (batch, 1, 28, 28)
+
+
+class AlongRows(nn.Module):
+    """A Linear over the last axis of a map, a sample for each place of it in between, and the map again."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv, self.mix = nn.Conv2d(3, 4, 3), nn.Linear(width, 16)
+        self.each, self.out = nn.Conv2d(1, 2, 3), nn.Conv2d(4, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.mix(self.conv(x))
+        places = self.each(x.view(-1, 1, 4, 4))
+        made: Tensor = self.out(places.view(x.shape[0], 4, -1, 8))
+        return made
+
+
+def test_places_that_become_a_map_again_are_no_samples() -> None:
+    assert AlongRows(10)(torch.zeros(2, 3, 12, 12)).shape == (2, 5, 10, 8)
+    assert summarize(AlongRows(10), (3, 12, 12), batch_size=2).ok
+    (problem,) = summarize(AlongRows(12), (3, 12, 12), batch_size=2).problems
+    assert (problem.kind, problem.path, problem.required) == ("in_features", "mix", 10)

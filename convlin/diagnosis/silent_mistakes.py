@@ -7,7 +7,7 @@ comes back, down to the model's output.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Set
 from itertools import chain
 from math import prod
 
@@ -378,8 +378,13 @@ def _stays_sequence(recording: Recording, index: int) -> bool:
     return any(shape is not None and len(shape) == rank for shape in chain(shapes, made))
 
 
-def _behind(recording: Recording, index: int) -> tuple[set[int], Callable[[Source], bool]]:
-    """The calls that get what one returns, at once or further on, and whether a tensor comes of it."""
+def _behind(
+    recording: Recording, index: int, *, without: Set[int] = frozenset()
+) -> tuple[set[int], Callable[[Source], bool]]:
+    """The calls that get what one returns, at once or further on, and whether a tensor comes of it.
+
+    ``without``: calls that are not followed, nor are the modules around them.
+    """
     own = _with_inner(recording, index)
     reached = set(own)
 
@@ -390,7 +395,8 @@ def _behind(recording: Recording, index: int) -> tuple[set[int], Callable[[Sourc
 
     for later, call in enumerate(recording.calls[index + 1 :], index + 1):
         if any(map(comes_from_it, call.sources)):
-            reached |= _with_inner(recording, later)
+            made = _with_inner(recording, later)
+            reached |= made if made.isdisjoint(without) else set()
     return reached - own, comes_from_it
 
 
@@ -407,7 +413,8 @@ def _stays_feature_map(recording: Recording, index: int, *, is_exact: bool = Fal
     if any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
         return True
     behind, comes_from_it = _behind(recording, index)
-    if any(_takes_feature_map(recording, later, is_exact=is_exact) for later in behind):
+    as_it_is, _ = _behind(recording, index, without={later for later in behind if _makes_samples(recording, later)})
+    if any(_takes_feature_map(recording, later, is_exact=is_exact) for later in as_it_is):
         return True
     for join in recording.joins:
         arms = [source for source in join.sources if source.is_made]
@@ -416,6 +423,16 @@ def _stays_feature_map(recording: Recording, index: int, *, is_exact: bool = Fal
         if len(others) < len(arms) and any(is_feature_map(recording, source, rank) for source in others):
             return True
     return False
+
+
+def _makes_samples(recording: Recording, index: int) -> bool:
+    """Whether a call makes a map of what each place of another one has, and a sample of each place for good."""
+    if not recording.may_reshape(index):
+        return False
+    given, made = recording.calls[index].inputs[0].shape, recording.calls[index].outputs[0].shape
+    if len(given) < 3 or len(made) < 3 or made[:1] != (prod(given[:-1]),) or made[0] == given[0]:
+        return False
+    return any(shape[:1] == made[:1] for shape in _output_shapes(recording))
 
 
 def _takes_feature_map(recording: Recording, index: int, *, is_exact: bool) -> bool:
