@@ -569,3 +569,56 @@ def test_rows_that_are_made_of_several_samples(name: str) -> None:
     summary = summarize(Taken(model, made, nn.Linear(made(model(x)).shape[1], 2)), x)
     assert summary.ok
     assert any("each row is made of several samples" in remark for remark in summary.report.remarks) == (not is_one)
+
+
+# Several samples in one row, and an image made of it ------------------------------------------------------------------
+
+IMAGES = """\
+import torch
+from torch import nn
+
+
+class Coder(nn.Module):
+    def __init__(self, features=64):
+        super().__init__()
+        self.encode = nn.Conv2d(1, 64, 28)
+        self.fc, self.spread = nn.Linear(features, 16), nn.Linear(16, 64)
+        self.decode = nn.ConvTranspose2d(64, 1, 28)
+
+    def forward(self, x):
+        z = torch.relu(self.encode(x))
+        z = z.view(-1, 128)
+        return MADE
+"""
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "self.spread(self.fc(z)).view(-1, 64, 1, 1)",
+        "self.decode(self.spread(self.fc(z)).view(-1, 64, 1, 1))",
+        "self.spread(self.fc(z)).unsqueeze(1)",
+        "self.spread(self.fc(z))",
+    ],
+)
+@pytest.mark.parametrize("given", [False, True])
+def test_a_view_of_all_samples_in_one_row_in_front_of_an_image(made: str, given: bool, tmp_path: Path) -> None:
+    path = tmp_path / "coder.py"
+    path.write_text(IMAGES.replace("MADE", made))
+    x = torch.zeros(2, 1, 28, 28)
+    (problem,) = summarize(load_file(path).Coder(), x if given else (1, 28, 28), batch_size=2).problems
+    assert (problem.kind, problem.declared, problem.required, problem.evidence) == ("batch", 128, 64, Evidence.RUN)
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    assert load_file(path).Coder()(x).shape[0] == 2
+
+
+def test_two_views_of_one_thing_may_become_one_image(tmp_path: Path) -> None:
+    """The tensor that is given holds no batch, and the Linear takes what both views have."""
+    path = tmp_path / "coder.py"
+    path.write_text(IMAGES.replace("MADE", "self.decode(self.spread(self.fc(z)).view(-1, 64, 1, 1))"))
+    coder, x = load_file(path).Coder, torch.zeros(2, 1, 28, 28)
+    assert coder(128)(x).shape == (1, 1, 28, 28)
+    assert summarize(coder(128), x).ok
+    (problem,) = summarize(coder(100), x).problems
+    assert (problem.kind, problem.path, problem.required) == ("in_features", "fc", 128)

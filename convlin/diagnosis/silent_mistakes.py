@@ -175,11 +175,15 @@ def _loses_batch(recording: Recording, index: int, call: Call, batch: object, *,
         )
     # flatten(x) or view(1, -1): the batch went into the features.
     into_features = (len(made) == 1 and len(given) > 2) or (len(made) == 2 and made[0] == 1 and batch != 1)
-    if not into_features or _linear_behind(recording, index) is None:
+    linear = _linear_behind(recording, index) if into_features else None
+    if linear is None or (len(made) == 1 and batch == 1 and not batch_added):
         return False
-    if len(made) == 1 and batch == 1 and not batch_added:
-        return False
-    return not completed or all(len(shape) == len(made) for shape in _output_shapes(recording))
+    if not completed or all(len(shape) == len(made) for shape in _output_shapes(recording)):
+        return True
+    # Something of another rank was made of the one row. All that is given may belong together, unless it is a batch
+    # for sure or the Linear was to get one sample.
+    is_wrong = made[-1] != linear.in_features and (batch_added or linear.in_features == prod(given[1:]))
+    return is_wrong and len(made) == 2 and all(shape[:1] == (1,) for shape in _output_shapes(recording))
 
 
 def _has_time_first(recording: Recording, call: Call) -> bool:
