@@ -16,6 +16,8 @@ from convlin._util.gc_pause import paused
 from convlin.diagnosis.claims import claims_about, in_a_line
 from convlin.diagnosis.fixes import Correction, Lines, in_factors, written
 from convlin.diagnosis.messages import Said, fitted, say
+from convlin.diagnosis.messages.joined import joined_along
+from convlin.diagnosis.messages.tools import code
 from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
 from convlin.diagnosis.unexplained import stopped
 from convlin.diagnosis.what_follows import with_what_follows
@@ -80,6 +82,7 @@ def _found(
         else say(finding, report)
         for finding in recording.findings
     }
+    _doubt_what_is_joined(said, recording, report)
     giving = {id(each): each.misfit.detail.get("giving") for each in recording.findings}
     said |= {id(giver): say(giver, report) for giver in giving.values() if giver is not None}
     fixable = (giving[id(each)] or each for each in recording.findings)
@@ -103,6 +106,22 @@ def _found(
                 problem = replace(problem, changes=_changes(giver, said[id(giver)]), layer=giver.path)
             found[key] = finding, problem
     return list(found.values())
+
+
+def _doubt_what_is_joined(said: dict[int, Said], recording: Recording, report: Report) -> None:
+    """Let no number be certain that comes from a ``cat`` which is told to join along another dim than was meant."""
+    found = ((each, joined_along(each, report)) for each in recording.findings)
+    joined = {id(finding): (finding.call, along) for finding, along in found if along is not None}
+    for finding in recording.findings if joined else ():
+        if id(finding) in joined or not finding.layer or not finding.misfit.changes:
+            continue
+        before = set(recording.on_the_way(finding.source))
+        along = next((along for call, along in joined.values() if call in before), None)
+        if along is not None:
+            told, misfit = said[id(finding)], finding.misfit
+            instead = told.instead or f"{next(iter(misfit.changes))}={code(misfit.declared)}"
+            message = f"{told.message}\nit may be another number where {along.call.type} joins along dim={along.meant}"
+            said[id(finding)] = replace(told, message=message, instead=instead)
 
 
 def _attribute(finding: Finding) -> tuple[str, str]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from convlin.records import Report
+from convlin.records import Location, Report
 from convlin.trace.recording import Finding
 
 
@@ -31,6 +31,8 @@ class Said:
     """The class of a module that arrived itself, where what it returns should have."""
     instead: str = ""
     """What may have been meant as well: which of the two is for the user to say."""
+    line: Location | None = None
+    """The line to change, where it is not the one that calls the layer or makes it."""
     outside: bool = False
     """Nothing in the model is to be changed, but the call."""
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
+from convlin.diagnosis.messages.joined import joined_along, said_of_joined
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import (
     AXES,
@@ -32,6 +33,8 @@ def _in_features(finding: Finding, report: Report) -> Said:
     joined = _joined_batch(finding, report)
     if joined:
         return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
+    if (along := joined_along(finding, report)) is not None:
+        return said_of_joined(message, along, finding)
     after = _flattened_by_hand(finding) or _directions(finding, report)
     message += after or origin(finding, report)
     if "axis" not in finding.misfit.detail:
@@ -77,6 +80,8 @@ def _in_channels(finding: Finding, report: Report) -> Said:
     joined = _joined_batch(finding, report)
     if joined:
         return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
+    if (along := joined_along(finding, report)) is not None:
+        return said_of_joined(message, along, finding)
     return Said(
         f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"in_channels={code(misfit.required)}"
     )
@@ -234,6 +239,8 @@ def resized(finding: Finding, report: Report) -> Said:
     }.get(misfit.kind)  # fmt: skip
     what = plural(misfit.required, noun) if noun else spell(misfit.required)
     message = f"{name_of(finding)} receives {what}, expects {misfit.declared}"
+    if (along := joined_along(finding, report)) is not None:
+        return said_of_joined(message, along, finding)
     message += _divided(finding)
     name = next(iter(misfit.changes), misfit.kind)
     return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={code(misfit.required)}")
@@ -256,10 +263,10 @@ def _normalized_shape(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     required = misfit.required[0] if len(misfit.required) == 1 else tuple(misfit.required)
     declared = misfit.declared[0] if len(misfit.declared) == 1 else tuple(misfit.declared)
-    return Said(
-        f"{name_of(finding)} normalizes over {declared}, and {arrived(finding)} ends in {code(required)}",
-        f"normalized_shape={code(required)}",
-    )
+    message = f"{name_of(finding)} normalizes over {declared}, and {arrived(finding)} ends in {code(required)}"
+    if (along := joined_along(finding, report)) is not None:
+        return said_of_joined(message, along, finding)
+    return Said(message, f"normalized_shape={code(required)}")
 
 
 def _num_embeddings(finding: Finding, report: Report) -> Said:

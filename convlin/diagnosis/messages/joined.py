@@ -1,0 +1,106 @@
+"""A ``cat`` along another dim than the one whose sizes add up to what the layer behind it declares."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from convlin.diagnosis.messages.said import Said
+from convlin.diagnosis.messages.tools import at, code, equation, times
+from convlin.records import Call, Report, Source, SourceKind, past_single_joins
+from convlin.sizes.spell import spell
+from convlin.trace.recording import Finding
+
+_CAT = ("torch.cat", "torch.concat", "torch.concatenate")
+#: What layers declare of the size that reaches them, and the axis that it is along.
+AXES = {
+    "in_features": -1, "input_size": -1, "embed_dim": -1, "in_channels": 1, "num_features": 1, "num_channels": 1,
+}  # fmt: skip
+
+
+class Joined(NamedTuple):
+    """The call of a ``cat``, the dim along which it joined, and the one along which it gives what is declared."""
+
+    call: Call
+    along: int
+    meant: int
+
+
+def joined_along(finding: Finding, report: Report) -> Joined | None:
+    """The ``cat`` that made what arrived, where the same tensors joined along another dim have the declared size.
+
+    Tensors that can be joined along either dim have all sizes alike.
+    """
+    misfit, arrived = finding.misfit, finding.inputs[0].shape if finding.inputs else ()
+    axis = -1 if misfit.kind == "normalized_shape" else AXES.get(misfit.kind)
+    if axis is None or misfit.note not in ("", "d_model") or misfit.input or len(arrived) < 2:
+        return None
+    source, meant = _maker(finding, report), axis % len(arrived)
+    if source.kind is not SourceKind.CALL or source.number >= len(report.calls):
+        return None
+    call = report.calls[source.number]
+    if call.type not in _CAT or call.output_shape != arrived or len(call.inputs) < 2:
+        return None
+    shape = call.input_shapes[0]
+    if any(each != shape for each in call.input_shapes) or arrived[meant] != _one(misfit.required):
+        return None
+    along = [index for index, (size, made) in enumerate(zip(shape, arrived, strict=True)) if size != made]
+    if len(along) != 1 or along[0] == meant or len(call.inputs) * shape[meant] != _one(misfit.declared):
+        return None
+    if _fits_a_layer(source, report):
+        return None
+    return Joined(call, along[0], meant)
+
+
+def said_of_joined(message: str, joined: Joined, finding: Finding) -> Said:
+    """Both ways out: which of the two sizes was meant no run can tell."""
+    call, misfit = joined.call, finding.misfit
+    sizes = [spell(shape[joined.meant]) for shape in call.input_shapes]
+    total = equation(" + ".join(sizes), spell(_one(misfit.declared)))
+    name = next(iter(misfit.changes), misfit.kind)
+    instead = f"{name}={code(misfit.required)}"
+    return Said(
+        f"{message}\n{call.type}{at(call.where)} joined along dim={joined.along}, {times(finding.inputs[0].shape)}: "
+        f"along dim={joined.meant} it gives {total}\nif dim={joined.along} is intended: {instead}",
+        f"{call.type}((…), dim={joined.meant})",
+        forward=True, instead=instead, line=call.where,
+    )  # fmt: skip
+
+
+def _one(size: Any) -> Any:
+    """The size itself, where it is the shape of one axis."""
+    return size[0] if isinstance(size, tuple) and len(size) == 1 else size
+
+
+def _maker(finding: Finding, report: Report) -> Source:
+    """What gave what arrived its shape, past layers that hand the shape on and declare no size that fits it."""
+    source = past_single_joins(finding.source, report.joins)
+    while source.kind is SourceKind.CALL and source.number < len(report.calls):
+        call = report.calls[source.number]
+        if not _hands_on(call) or not call.sources:
+            break
+        source = past_single_joins(call.sources[0], report.joins)
+    return source
+
+
+def _hands_on(call: Call) -> bool:
+    """Whether it is an activation, a dropout, or a norm that something stood in for."""
+    if call.is_function or call.inner or call.derive is not None or call.input_shape != call.output_shape:
+        return False
+    return call.stood_in or not _has_weights(call)
+
+
+def _has_weights(call: Call) -> bool:
+    return not call.is_function and call.params > 1  # one is that of a PReLU for all channels
+
+
+def _fits_a_layer(made: Source, report: Report) -> bool:
+    """Whether a layer with weights takes what was made as it is: then it is as it was meant."""
+    reached = {made}
+    for index, call in enumerate(report.calls):
+        if not any(past_single_joins(source, report.joins) in reached for source in call.sources):
+            continue
+        if _hands_on(call):
+            reached.add(Source.call(index))
+        elif _has_weights(call) and not call.stood_in and not call.failed:
+            return True
+    return False
