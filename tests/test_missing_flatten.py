@@ -152,6 +152,10 @@ class Net(nn.Module):
         "torch.sigmoid(self.up(z.view(-1, 64, 1, 1))), mu, logvar",
         "self.up(z.reshape(-1, 64, 1, 1))",
         "self.decoder(z), mu, logvar",
+        "self.up(z.view(x.size(0), 64, 1, 1)), mu, logvar",
+        "self.up(z.reshape(len(x), 64, 1, 1))",
+        "self.up(z[:, :, None, None]), mu, logvar",
+        "self.up(z.unsqueeze(-1).unsqueeze(-1))",
     ],
 )
 def test_a_view_that_makes_a_sample_of_each_place_of_a_map_does_not_take_it_for_one(
@@ -191,3 +195,23 @@ def test_places_that_become_a_map_again_are_no_samples() -> None:
     assert summarize(AlongRows(10), (3, 12, 12), batch_size=2).ok
     (problem,) = summarize(AlongRows(12), (3, 12, 12), batch_size=2).problems
     assert (problem.kind, problem.path, problem.required) == ("in_features", "mix", 10)
+
+
+class WithFrames(nn.Module):
+    """A Linear over the last axis of a map, and one axis too many behind it: that says nothing of a flatten."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv, self.mix, self.out = nn.Conv2d(3, 4, 3), nn.Linear(width, 16), nn.Conv2d(4, 5, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.out(self.mix(self.conv(x)).unsqueeze(2))
+        return made
+
+
+def test_one_axis_too_many_behind_a_map_is_no_missing_flatten() -> None:
+    problems = summarize(WithFrames(12), (3, 12, 12), batch_size=2).problems
+    (of_mix,) = (problem for problem in problems if problem.path == "mix")
+    assert (of_mix.kind, of_mix.required) == ("in_features", 10)
+    right = WithFrames(10)
+    assert right.out(right.mix(right.conv(torch.zeros(2, 3, 12, 12)))).shape == (2, 5, 10, 16)

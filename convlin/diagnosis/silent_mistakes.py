@@ -414,29 +414,45 @@ def _stays_feature_map(recording: Recording, index: int, *, is_exact: bool = Fal
 
     ``is_exact``: flattened, what reaches the call has just the features that are declared.
     """
-    if any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
-        return True
     behind, comes_from_it = _behind(recording, index)
-    as_it_is, _ = _behind(recording, index, without={later for later in behind if _makes_samples(recording, later)})
+    ends = _taken_for_rows(recording, index, behind)
+    if not ends and any(found.shape == given.shape for found in recording.outputs for given in recording.inputs):
+        return True
+    as_it_is, _ = _behind(recording, index, without=ends)
     if any(_takes_feature_map(recording, later, is_exact=is_exact) for later in as_it_is):
         return True
+    rank = len(recording.calls[index].inputs[0].shape)
     for join in recording.joins:
         arms = [source for source in join.sources if source.is_made]
         others = [source for source in arms if not comes_from_it(source)]
-        rank = len(recording.calls[index].inputs[0].shape)
         if len(others) < len(arms) and any(is_feature_map(recording, source, rank) for source in others):
             return True
     return False
 
 
-def _makes_samples(recording: Recording, index: int) -> bool:
-    """Whether a call makes a map of what each place of another one has, and a sample of each place for good."""
-    if not recording.may_reshape(index):
+def _taken_for_rows(recording: Recording, index: int, behind: Set[int]) -> set[int]:
+    """The calls behind one that ask for features without places: with a map they make images of its places, or stop."""
+    places = len(recording.calls[index].inputs[0].shape) - 2
+    ends = {later for later in behind if _makes_images_of_rows(recording, later)}
+    for finding in recording.findings:
+        misfit = finding.misfit
+        if finding.layer and finding.call in behind and misfit.kind == "structure" and misfit.note == "rank":
+            # Axes were added for the places that features do not have: as many are too many.
+            ends |= {finding.call} if misfit.required - misfit.declared == places else set()
+    return ends
+
+
+def _makes_images_of_rows(recording: Recording, index: int) -> bool:
+    """Whether a view makes an image of what each place of a map has: of each a sample for good, or it refuses that."""
+    call = recording.calls[index]
+    if not call.is_function or not call.inputs or not call.outputs or not OPS.named(call.type).keeps_memory_order:
         return False
-    given, made = recording.calls[index].inputs[0].shape, recording.calls[index].outputs[0].shape
-    if len(given) < 3 or len(made) < 3 or made[:1] != (prod(given[:-1]),) or made[0] == given[0]:
+    given, made = call.inputs[0].shape, call.outputs[0].shape
+    if len(given) < 3 or len(made) < 3 or prod(made[1:]) != given[-1] or prod(given[1:-1]) == 1:
         return False
-    return any(shape[:1] == made[:1] for shape in _output_shapes(recording))
+    if call.stood_in:
+        return made[0] == given[0]
+    return made[0] != given[0] and any(shape[:1] == made[:1] for shape in _output_shapes(recording))
 
 
 def _takes_feature_map(recording: Recording, index: int, *, is_exact: bool) -> bool:
