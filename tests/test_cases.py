@@ -23,6 +23,7 @@ from convlin import InputError, ShapeError, Summary, fit, summarize, watch
 from convlin.records import Problem
 from convlin.sizes.closed_form import Letter
 from convlin.sizes.evaluate import Evaluation
+from tests.mistakes.mending import loaded
 from tests.rendering import Page
 
 # A watched call whose exception the caller catches --------------------------------------------------------------------
@@ -921,3 +922,63 @@ def test_a_reading_in_which_the_pass_stops_is_not_the_one_with_fewer_mistakes() 
     assert AsManySteps(6, 4)(torch.zeros(2, 6, 64)).shape == (2, 5)
     with pytest.raises(RuntimeError, match="Kernel size can't be greater"):
         AsManySteps(64, 7)(torch.zeros(2, 64, 6))
+
+
+# A line that is told takes the place of the line that stands there ----------------------------------------------------
+
+
+def pasted(text: str, *problems: Problem) -> str:
+    """The text of a file with the line of each problem replaced, as a reader does it."""
+    lines = text.splitlines()
+    for problem in problems:
+        assert problem.where is not None
+        assert problem.fix is not None
+        number = problem.where.line - 1
+        indent = lines[number][: len(lines[number]) - len(lines[number].lstrip())]
+        lines[number] = indent + problem.fix
+    return "\n".join(lines) + "\n"
+
+
+TWO_IN_A_LINE = """
+from torch import nn
+
+class Block(nn.Module):
+    def __init__(self, dim, hidden):
+        super().__init__()
+        self.net = nn.Sequential(nn.Linear(hidden, dim), nn.ReLU(), nn.Linear(hidden, {last}))
+
+    def forward(self, x):
+        return x + self.net(x)
+
+class Net(nn.Sequential):
+    def __init__(self, *dims):
+        super().__init__(*(Block(dim, 32) for dim in dims))
+"""
+
+
+@pytest.mark.parametrize("blocks", [1, 2, 3])
+def test_two_layers_of_a_line_that_runs_more_than_once_are_told_together(blocks: int, tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    text = TWO_IN_A_LINE.format(last="dim")
+    path.write_text(text, encoding="utf-8")
+    problems = summarize(loaded(path).Net(*[20] * blocks), (20,)).problems
+    assert len(problems) == 2 * blocks
+    for problem in problems:  # each line by itself
+        path.write_text(pasted(text, problem), encoding="utf-8")
+        loaded(path).Net(*[20] * blocks)(torch.zeros(1, 20))
+
+
+def test_a_layer_beside_that_needs_two_numbers_stays_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    text = TWO_IN_A_LINE.format(last=20)
+    path.write_text(text, encoding="utf-8")
+    problems = summarize(loaded(path).Net(24, 28), (20,)).problems
+    assert [(problem.path, problem.required) for problem in problems] == [
+        ("0.net.0", 20), ("0.net.2", 24), ("1.net.0", 20), ("1.net.2", 28),
+    ]  # fmt: skip
+    for problem in problems[::2]:
+        path.write_text(pasted(text, problem), encoding="utf-8")
+        for block in loaded(path).Net(24, 28):
+            block.net[0](torch.zeros(1, 20))
+            assert block.net[2].in_features == 32
+    assert [problem.fix for problem in problems[1::2]] == [None, None]  # one number cannot be both

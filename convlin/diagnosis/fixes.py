@@ -248,13 +248,19 @@ class Lines:
         return None
 
     def _beside(self, site: Site, own: Mapping[str, str], path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
-        """What else has to be changed on the lines of a call: layers that are made beside it."""
+        """What else has to be changed on the lines of a call: layers that are made beside it.
+
+        A call that made several of them is one change, and that only where all of them need it.
+        """
+        seen: set[tuple[int, int]] = set()
         for other, changes in self._wanted.items():
             found = self._site(other) if other != path and changes else None
-            if found is None or found.makes_others(changes):
+            if found is None or not found.span(changes).is_beside(site.span(own)):
                 continue
-            if found.span(changes).is_beside(site.span(own)):
+            place = found.span(changes)[1:]
+            if place not in seen and (not found.makes_others(changes) or self._all_want(found, other, changes)):
                 yield found, changes
+            seen.add(place)
 
     def _site(self, path: str) -> Site | None:
         if path not in self._sites:
