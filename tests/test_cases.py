@@ -23,6 +23,7 @@ from convlin import InputError, ShapeError, Summary, fit, summarize, watch
 from convlin.records import Problem
 from convlin.sizes.closed_form import Letter
 from convlin.sizes.evaluate import Evaluation
+from convlin.source import apply
 from tests.mistakes.mending import loaded
 from tests.rendering import Page
 
@@ -982,3 +983,58 @@ def test_a_layer_beside_that_needs_two_numbers_stays_as_it_is(tmp_path: Path) ->
             block.net[0](torch.zeros(1, 20))
             assert block.net[2].in_features == 32
     assert [problem.fix for problem in problems[1::2]] == [None, None]  # one number cannot be both
+
+
+# A weight that is another layer's as well -----------------------------------------------------------------------------
+
+SHARED = """
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self, embedded=32, hidden=48, own=False):
+        super().__init__()
+        self.words = nn.Embedding(100, embedded)
+        self.rnn = nn.LSTM(embedded, hidden, batch_first=True)
+        self.head = nn.Linear(32, 100, bias=False)
+        if not own:
+            self.head.weight = self.words.weight
+
+    def forward(self, x):
+        return self.head(self.rnn(self.words(x))[0])
+
+class Pair(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Linear(9, 2)
+        self.second = nn.Linear(9, 2)
+        self.second.weight = self.first.weight
+
+    def forward(self, x, y):
+        return self.first(x) + self.second(y)
+"""
+
+
+def test_another_number_for_a_layer_with_a_shared_weight_is_no_fix(tmp_path: Path) -> None:
+    path, words = tmp_path / "net.py", torch.zeros(2, 7, dtype=torch.long)
+    path.write_text(SHARED, encoding="utf-8")
+    [problem] = summarize(loaded(path).Net(), (7,), dtypes=torch.long).problems
+    assert (problem.path, problem.required, problem.fix, problem.edits) == ("head", 48, None, ())
+    told = " ".join(problem.message.split())
+    assert "head.weight and words.weight are one, of 100×32: a new size must fit both, or each needs a weight" in told
+    assert problem.where is not None
+    assert "self.head = nn.Linear(32" in SHARED.splitlines()[problem.where.line - 1]
+    # The number alone changes nothing, and what is said instead does.
+    path.write_text(SHARED.replace("nn.Linear(32,", "nn.Linear(48,"), encoding="utf-8")
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        loaded(path).Net()(words)
+    assert loaded(path).Net(own=True)(words).shape == loaded(path).Net(48)(words).shape == (2, 7, 100)
+
+
+def test_layers_that_share_a_weight_and_need_one_size_are_fixed_together(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(SHARED, encoding="utf-8")
+    [alone] = summarize(loaded(path).Pair(), [(9,), (6,)]).problems
+    assert (alone.path, alone.fix, alone.edits) == ("second", None, ())
+    problems = summarize(loaded(path).Pair(), [(6,), (6,)]).problems
+    path.write_bytes(apply(edit for problem in problems for edit in problem.edits)[str(path)])
+    assert loaded(path).Pair()(torch.zeros(1, 6), torch.zeros(1, 6)).shape == (1, 2)

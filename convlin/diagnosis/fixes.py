@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import nn
 
 from convlin.diagnosis.messages import Said
-from convlin.diagnosis.messages.tools import code
+from convlin.diagnosis.messages.tools import code, times
+from convlin.diagnosis.tied import Tie, ties
 from convlin.module_tree import module_at, walk
 from convlin.records import Edit, Location, Source, SourceKind
 from convlin.search.numbers import flattened_map
@@ -43,6 +44,16 @@ def _corrected(where: Location | None, rewrite: Rewrite | None, advice: str | No
         return Correction(where, advice)
     doubt = next((edit.remark for edit in rewrite.edits if not edit.certain), "")
     return Correction(where, rewrite.text, () if doubt else rewrite.edits, doubt)
+
+
+def _tied(found: Correction, tie: Tie) -> Correction:
+    """The same where the layer's weight is that of others as well: its own line alone gives it no other size."""
+    first, second, *more = tie.names
+    names = f"{first}, {second} and {len(more)} more" if more else f"{first} and {second}"
+    which = "all of them" if more else "both"
+    told = f"{names} are one, of {times(tie.shape)}: a new size must fit {which}, or each needs a weight of its own"
+    told = f"{found.told}\n{told}" if found.told else told
+    return found._replace(text=None, edits=(), unfixed=f"{names} are one tensor", told=told)
 
 
 class Lines:
@@ -92,8 +103,21 @@ class Lines:
         found = self._correction(finding, said)
         if self._asked_twice.get(finding.path):
             found = found._replace(text=None, edits=(), told=self._asked_twice[finding.path])
+        tie = self._ties.get(finding.path) if finding.layer and finding.misfit.changes else None
+        if tie is not None:
+            found = _tied(found, tie)
         instead = self._undecided.get(finding.path) if finding.layer else None
         return found if instead is None else found._replace(edits=(), unfixed=f"{instead} may have been meant")
+
+    @cached_property
+    def _ties(self) -> dict[str, Tie]:
+        """By path the layers that share a weight with another one, which is right, or needs it otherwise."""
+        fixable = [finding.misfit.detail.get("giving") or finding for finding in self._recording.findings]
+        wanted: dict[str, dict[str, Any]] = {}
+        for finding in fixable:
+            if self._wanted.get(finding.path):
+                wanted.setdefault(finding.path, {}).update(finding.misfit.changes)
+        return ties(self._model, wanted)
 
     @cached_property
     def _asked_twice(self) -> dict[str, str]:
@@ -254,7 +278,7 @@ class Lines:
         """
         seen: set[tuple[int, int]] = set()
         for other, changes in self._wanted.items():
-            found = self._site(other) if other != path and changes else None
+            found = self._site(other) if other != path and changes and other not in self._ties else None
             if found is None or not found.span(changes).is_beside(site.span(own)):
                 continue
             place = found.span(changes)[1:]
