@@ -6,6 +6,7 @@ import importlib
 import linecache
 import re
 import sys
+import textwrap
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -1038,3 +1039,69 @@ def test_layers_that_share_a_weight_and_need_one_size_are_fixed_together(tmp_pat
     problems = summarize(loaded(path).Pair(), [(6,), (6,)]).problems
     path.write_bytes(apply(edit for problem in problems for edit in problem.edits)[str(path)])
     assert loaded(path).Pair()(torch.zeros(1, 6), torch.zeros(1, 6)).shape == (1, 2)
+
+
+# A layer that the line calls by a variable ----------------------------------------------------------------------------
+
+BY_VARIABLE = """
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.words = nn.Embedding(100, 12)
+        self.convs = nn.ModuleList([nn.Conv2d(1, 8, (size, 12)) for size in (2, 3)])
+        self.last, self.fc = nn.Conv2d(8, 8, 1), nn.Linear(48, 4)
+{methods}
+"""
+LAYERS_AS_VARIABLES = {
+    "an argument": (
+        "def pooled(self, x, conv):\n    return F.relu(conv(x)).squeeze(3).amax(2)",
+        "x = self.words(x)\nreturn torch.cat([self.pooled(x, conv) for conv in self.convs], 1)",
+        "return F.relu(conv(x.unsqueeze(1))).squeeze(3).amax(2)",
+    ),
+    "a local name": (
+        "",
+        "conv, x = self.convs[0], self.words(x)\nreturn conv(x + 1).amax((2, 3))",
+        "return conv((x + 1).unsqueeze(1)).amax((2, 3))",
+    ),
+    "another function beside it": (
+        "def pooled(self, x, act):\n    return act(self.convs[-1](x)).amax((2, 3))",
+        "return self.pooled(self.words(x), F.relu)",
+        None,
+    ),
+    "one of two layers": (
+        "def called(self, x, conv):\n    return F.relu(conv(x))",
+        "return self.called(self.called(self.words(x), self.convs[0]), self.last).amax((2, 3))",
+        None,
+    ),
+    "arguments that are not written": (
+        "def called(self, conv, *given):\n    return F.relu(conv(*given))",
+        "return self.called(self.convs[0], self.words(x)).amax((2, 3))",
+        "x = x.unsqueeze(1) in front of this line",
+    ),
+    "arguments of a layer by its name": (
+        "def called(self, *given):\n    return F.relu(self.conv(*given))",
+        "self.conv = self.convs[0]\nreturn self.called(self.words(x)).amax((2, 3))",
+        "x = x.unsqueeze(1) in front of this line",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", LAYERS_AS_VARIABLES)
+def test_a_line_that_calls_a_variable_is_told_as_a_run_bears_it_out(name: str, tmp_path: Path) -> None:
+    method, forward, fix = LAYERS_AS_VARIABLES[name]
+    path, words = tmp_path / "net.py", torch.zeros(2, 7, dtype=torch.long)
+    methods = f"{method}\n\ndef forward(self, x):\n{textwrap.indent(forward, '    ')}"
+    text = BY_VARIABLE.format(methods=textwrap.indent(methods, "    "))
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(RuntimeError):
+        loaded(path).Net()(words)
+    problem = summarize(loaded(path).Net(), words).problems[0]
+    assert problem.fix == fix
+    if fix is not None and fix.startswith("return"):
+        path.write_text(pasted(text, problem), encoding="utf-8")
+        assert loaded(path).Net()(words).shape[0] == 2
+        assert summarize(loaded(path).Net(), words).ok

@@ -46,6 +46,13 @@ def _corrected(where: Location | None, rewrite: Rewrite | None, advice: str | No
     return Correction(where, rewrite.text, () if doubt else rewrite.edits, doubt)
 
 
+def _beside_the_line(said: Said) -> str | None:
+    """The advice for a line of ``forward`` that cannot be rewritten: it does not stand in the place of that line."""
+    if said.advice is None or " in front of " in said.advice:
+        return said.advice
+    return f"{said.advice} {'in place of the call' if said.after else 'in front of this line'}"
+
+
 def _tied(found: Correction, tie: Tie) -> Correction:
     """The same where the layer's weight is that of others as well: its own line alone gives it no other size."""
     first, second, *more = tie.names
@@ -221,7 +228,7 @@ class Lines:
         return Correction(site.location, told, edits, unfixed)
 
     def _corrected_call(self, finding: Finding, where: Location, said: Said) -> Correction:
-        from convlin.source.forward import corrected_argument, corrected_keyword, loop_at
+        from convlin.source.forward import corrected_argument, corrected_keyword, is_by_variable, loop_at
 
         name = finding.called_as.rpartition(".")[2]
         if said.argument is not None:
@@ -229,25 +236,38 @@ class Lines:
         if not said.behind:  # nothing in that line alone would fix it
             return Correction(where, said.advice)
         loop = loop_at(where, name)
+        if loop is None and is_by_variable(where, name):
+            rewrite = corrected_argument(where, name, said.behind, said.after)
+            if "run" in finding.misfit.detail or (rewrite is None and self._all_need(where, said)):
+                return _corrected(where, rewrite, _beside_the_line(said))
+            return Correction(where, None)
         if loop is None:
             around = self._called_around(finding, where, name)
             if around is not None and around.where is not None:
                 where, name = around.where, around.path.rpartition(".")[2]
-            return _corrected(where, corrected_argument(where, name, said.behind, said.after), said.advice)
+            rewrite = corrected_argument(where, name, said.behind, said.after)
+            return _corrected(where, rewrite, _beside_the_line(said))
         # The line is that of every layer in the loop: rewritten where all need it, or in words for the first.
-        calls = [index for index, written in self._recording.written.items() if written.where == where]
-        needed = {
-            each.call: self._said[id(each)] for each in self._recording.findings if each.where == where and each.layer
-        }
-        if all(
-            index in needed and (needed[index].behind, needed[index].after) == (said.behind, said.after)
-            for index in calls
-        ):
+        if self._all_need(where, said):
             return _corrected(where, corrected_argument(where, name, said.behind, said.after), None)
-        if loop.argument and not said.after and calls[:1] == [finding.call]:
+        if loop.argument and not said.after and self._calls_at(where)[:1] == [finding.call]:
             told = f"{loop.argument} = {loop.argument}{said.behind} in front of the loop at line {loop.line}"
             return Correction(where, told)
         return Correction(where, None)
+
+    def _calls_at(self, where: Location) -> list[int]:
+        """The calls of layers that a line made."""
+        return [index for index, written in self._recording.written.items() if written.where == where]
+
+    def _all_need(self, where: Location, said: Said) -> bool:
+        """Whether every layer that a line called needs the same written there."""
+        needed = {
+            each.call: self._said[id(each)] for each in self._recording.findings if each.where == where and each.layer
+        }
+        return all(
+            index in needed and (needed[index].behind, needed[index].after) == (said.behind, said.after)
+            for index in self._calls_at(where)
+        )
 
     def _called_around(self, finding: Finding, where: Location, name: str) -> Written | None:
         """The call of what hands its own input on to the layer, where the line itself calls others that are right.

@@ -1,6 +1,7 @@
 """A line of ``forward``, changed and run before it is told: the model may have other uses for what it changes.
 
-Where several calls run the line, what is right for one of them may break the next.
+Where several calls run the line, what is right for one of them may break the next, and of a line that calls a variable
+the text does not tell what that is.
 The line is edited and the model run so; where that breaks something else, the line further out that leads to the call
 alone is tried, and then the input with its axes in the order that the layer takes.
 """
@@ -47,14 +48,20 @@ def _with_line_outside(
             return recording
         return _without(recording, finding, left, squeezed)
     said = say(finding, report)
-    if not finding.layer or finding.where is None or not said.behind or not _is_shared(recording, finding):
+    if not finding.layer or finding.where is None or not said.behind:
+        return recording
+    from convlin.source.forward import is_by_variable
+
+    by_variable = is_by_variable(finding.where, finding.called_as.rpartition(".")[2])
+    if not by_variable and not _is_shared(recording, finding):
         return recording
     ways: list[tuple[frozenset[tuple[Any, ...]], Finding]] = []
     for where, path in [(finding.where, finding.called_as), *_lines_outside(recording, finding)]:
         edits = _edits(where, path, said)
         left = _left(recording, finding, model, mode, retry, retry.plan, edits) if edits else None
         if left is not None:
-            ways.append((left, _of_line(finding, where, path)))
+            told = _of_line(finding, where, path)
+            ways.append((left, _marked(told, "run", True) if by_variable else told))
     plan = _turned(finding, retry.plan)
     left = _left(recording, finding, model, mode, retry, plan) if plan is not None else None
     if left is not None:

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from convlin.records import Edit, Location
 from convlin.source.edits import Rewrite, edited, rewrite
-from convlin.source.syntax import Parsed, parsed_file
+from convlin.source.syntax import Function, Parsed, own_scope, parameters, parsed_file
 
 #: What a method can be called on as it stands; anything else needs parentheses.
 _PRIMARY = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
@@ -48,11 +48,31 @@ def loop_at(where: Location, name: str) -> Loop | None:
     return None
 
 
+def is_by_variable(where: Location, name: str) -> bool:
+    """Whether the line calls a layer by a name that the function gives it, such as an argument, and not ``name``.
+
+    Nothing in the text tells which layer that is, nor that it is no other function.
+
+    >>> from torch import nn
+    >>> class Net(nn.Module):
+    ...     def pooled(self, x, conv):
+    ...         return conv(x).relu()
+    >>> is_by_variable(Location(Net.pooled.__code__.co_filename, 3), "conv1")
+    True
+    """
+    parsed = parsed_file(where.file)
+    calls = [] if parsed is None else parsed.calls(where.line)
+    if parsed is None or any(_last_name(call.func) == name or _loop(parsed, call) is not None for call in calls):
+        return False
+    return any(_is_variable(parsed, call) for call in calls)
+
+
 def corrected_argument(where: Location, name: str, behind: str, after: str = "") -> Rewrite | None:
     """The lines that call the layer ``name``, with ``behind`` written after its first argument.
 
     ``after`` is written behind the call.  None where there is no such call, or more than one.  In a loop it is
-    the call of the name that the loop gives its layers, so all of them are corrected.
+    the call of the name that the loop gives its layers, so all of them are corrected; where nothing else can be meant
+    it is that of another variable (``is_by_variable``).
 
     >>> from torch import nn
     >>> class Net(nn.Module):
@@ -71,7 +91,7 @@ def corrected_argument(where: Location, name: str, behind: str, after: str = "")
             if added:
                 yield edited(parsed.source, place, place, added)
 
-    return _corrected(where, name, edits)
+    return _corrected(where, name, edits, variables=True)
 
 
 def corrected_keyword(where: Location, name: str, keyword: str, position: int, value: str) -> Rewrite | None:
@@ -129,13 +149,21 @@ def _assigned(parsed: Parsed, statement: ast.stmt, name: str) -> ast.expr | None
     return None
 
 
-def _corrected(where: Location, name: str, change: Callable[[Parsed, ast.Call], Iterator[Edit]]) -> Rewrite | None:
+def _corrected(
+    where: Location,
+    name: str,
+    change: Callable[[Parsed, ast.Call], Iterator[Edit]],
+    *,
+    variables: bool = False,
+) -> Rewrite | None:
     parsed = parsed_file(where.file)
     if parsed is None:
         return None
     near = parsed.calls(where.line)
     calls = [call for call in near if _last_name(call.func) == name]
     calls = calls or [call for call in near if _loop(parsed, call) is not None]
+    if variables:
+        calls = calls or [call for call in near if _is_variable(parsed, call)]
     if len(calls) != 1:
         return None
     edits = tuple(change(parsed, calls[0]))
@@ -161,6 +189,21 @@ def _loop(parsed: Parsed, call: ast.Call) -> ast.For | ast.expr | None:
         if any(name.id == callee.id for name in names):
             return node
     return None
+
+
+def _is_variable(parsed: Parsed, call: ast.Call) -> bool:
+    """Whether what is called is an argument of a function around it, or was assigned in one."""
+    if not isinstance(call.func, ast.Name):
+        return False
+    for node in parsed.around(call):
+        if isinstance(node, Function):
+            body = [] if isinstance(node, ast.Lambda) else node.body
+            stored = {
+                each.id for each in own_scope(body) if isinstance(each, ast.Name) and isinstance(each.ctx, ast.Store)
+            }
+            if call.func.id in stored or any(each.arg == call.func.id for each in parameters(node.args)):
+                return True
+    return False
 
 
 def _last_name(callee: ast.expr) -> str:

@@ -24,7 +24,7 @@ def loaded(path: Path) -> ModuleType:
     module = module_from_spec(spec)
     sys.modules[module.__name__] = module
     # Not by the loader: its bytecode counts as current while the size and the second of a file stay the same.
-    exec(compile(path.read_bytes(), path, "exec"), vars(module))
+    exec(compile(path.read_bytes(), path, "exec", dont_inherit=True), vars(module))
     return module
 
 
