@@ -215,15 +215,18 @@ def _observed(
             return Outcome(report)
         # Words for what is wrong: not loaded for a model that is right.
         from convlin.diagnosis.batch_in_features import with_batch_in_features
+        from convlin.diagnosis.messages.tools import joined_samples
         from convlin.diagnosis.one_producer import with_one_producer
         from convlin.diagnosis.problems import diagnose
         from convlin.diagnosis.several_sizes import without_numbers
 
         if any(finding.misfit.note for finding in recording.findings):  # more than a number: not loaded for that
             from convlin.diagnosis.proposed_inputs import with_proposals_run
-            from convlin.diagnosis.shared_forward import with_lines_outside
 
             recording = with_proposals_run(recording, root, mode, retry)
+        if any(finding.misfit.note or joined_samples(finding, report) for finding in recording.findings):
+            from convlin.diagnosis.shared_forward import with_lines_outside
+
             recording = with_lines_outside(report, recording, root, mode, retry)
         recording = with_batch_in_features(recording, root, mode, retry)
         recording = with_one_producer(recording, root, mode, retry)

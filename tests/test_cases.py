@@ -1082,6 +1082,12 @@ LAYERS_AS_VARIABLES = {
         "return self.called(self.convs[0], self.words(x)).amax((2, 3))",
         "x = x.unsqueeze(1) in front of this line",
     ),
+    "one of two layers by their names": (
+        "",
+        "x, self.first = self.words(x), self.convs[0]\nfor name in ('first', 'last'):\n"
+        "    x = getattr(self, name)(x)\nreturn x.amax((2, 3))",
+        None,
+    ),
     "arguments of a layer by its name": (
         "def called(self, *given):\n    return F.relu(self.conv(*given))",
         "self.conv = self.convs[0]\nreturn self.called(self.words(x)).amax((2, 3))",
@@ -1105,3 +1111,69 @@ def test_a_line_that_calls_a_variable_is_told_as_a_run_bears_it_out(name: str, t
         path.write_text(pasted(text, problem), encoding="utf-8")
         assert loaded(path).Net()(words).shape[0] == 2
         assert summarize(loaded(path).Net(), words).ok
+
+
+# Samples joined in place of features ----------------------------------------------------------------------------------
+
+JOINED = """
+import torch
+from torch import cat, nn
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.left, self.right, self.act = nn.Linear(12, 16), nn.Linear(20, 16), nn.ReLU()
+        self.layers = nn.ModuleList([nn.Linear(32, 16), nn.Linear(16, 8)])
+        self.wide, self.narrow = nn.Linear(32, 3), nn.Linear(16, 3)
+
+    def forward(self, x, y):
+        x, y = self.left(x), self.right(y)
+{forward}
+"""
+LOOP = "for layer in self.layers:\n    z = torch.relu(layer(z))\nreturn z"
+#: Each with the line that takes the place of another one, or with None where there is no such line.
+JOINS = {
+    "by position": (f"z = torch.cat([x, y], 0)\n{LOOP}", "z = torch.cat([x, y], 1)"),
+    "by name": (f"z = torch.cat([x, y], dim=0)\n{LOOP}", "z = torch.cat([x, y], dim=1)"),
+    "an axis": (f"z = torch.concatenate((x, y), axis=0)\n{LOOP}", "z = torch.concatenate((x, y), axis=1)"),
+    "left out": (f"z = cat((x, y),)  # both\nz = torch.relu(z)\n{LOOP}", "z = cat((x, y), dim=1)  # both"),
+    "over lines": (f"z = torch.cat(\n    [x, y]\n)\n{LOOP}", "z = torch.cat(\n    [x, y], dim=1\n)"),
+    "with a layer between": (f"z = self.act(torch.cat([x, y]))\n{LOOP}", "z = self.act(torch.cat([x, y], dim=1))"),
+    "needed as it is": ("z = torch.cat([x, y])\nreturn self.wide(z), self.narrow(z)", None),
+    "of two": ("z, z2 = torch.cat([x, y]), torch.cat([y, x])\nreturn self.wide(z)", None),
+}
+
+
+@pytest.mark.parametrize("name", JOINS)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_the_line_that_joined_the_samples_is_the_one_to_change(name: str, batch: int, tmp_path: Path) -> None:
+    forward, fix = JOINS[name]
+    path, given = tmp_path / "net.py", (torch.zeros(batch, 12), torch.zeros(batch, 20))
+    text = JOINED.format(forward=textwrap.indent(forward, " " * 8))
+    path.write_text(text, encoding="utf-8")
+    net = loaded(path).Net()
+    with pytest.raises(RuntimeError, match="cannot be multiplied"):
+        net(*given)
+    problem = summarize(net, [(12,), (20,)], batch_size=batch).problems[0]
+    assert f"joined the samples, {2 * batch}×16: along dim=1 it gives 16 + 16 = 32" in " ".join(problem.message.split())
+    assert (problem.fix, bool(problem.edits)) == (fix, True) if fix else not problem.edits
+    if fix is None:
+        assert problem.fix == (None if "needed" in name else "pass dim=1 to torch.cat")
+        return
+    path.write_bytes(apply(problem.edits)[str(path)])
+    assert textwrap.indent(fix, " " * 8) in path.read_text(encoding="utf-8")
+    assert loaded(path).Net()(*given).shape == (batch, 8)
+
+
+def test_other_numbers_of_samples_are_not_to_be_joined_along_another_axis() -> None:
+    class Net(nn.Module):
+        def __init__(self, features: int) -> None:
+            super().__init__()
+            self.fc = nn.Linear(features, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(torch.cat([x, x[:1]]))
+
+    [problem] = summarize(Net(32), (16,), batch_size=3).problems
+    assert "dim=1" not in problem.message
+    assert Net(problem.required)(torch.zeros(3, 16)).shape == (4, 3)

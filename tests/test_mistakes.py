@@ -285,7 +285,7 @@ RARE: dict[str, Rare] = {
         "x = nn.utils.rnn.pack_padded_sequence(x, torch.tensor([5, 3]), batch_first=True)\n"
         "x, _ = self.lstm(x)\nreturn self.fc(x)", (5, 4),
         "a PackedSequence reaches Linear(in_features=8, out_features=2), which takes a tensor",
-        "x, lengths = nn.utils.rnn.pad_packed_sequence(x, batch_first=True)",
+        "x, lengths = nn.utils.rnn.pad_packed_sequence(x, batch_first=True) in front of this line",
     ),
     "an array": Rare(
         "self.fc = nn.Linear(4, 2)", "return self.fc(x.numpy())", (4,), "a numpy array reaches Linear",
@@ -532,7 +532,8 @@ def test_samples_that_were_joined_in_place_of_channels() -> None:
         (problem,) = summarize(Joined(last), (3, 5, 5), batch_size=2).problems
         assert "joined the samples, 4×8" in problem.message
         assert " ".join(problem.message.split()).endswith("along dim=1 it gives 8 + 8 = 16")
-        assert problem.fix == "torch.cat((…), dim=1)"
+        assert problem.fix is not None
+        assert problem.fix.endswith("else arm for arm in arms], dim=1))")
         make: Any = type(last)
         (other,) = summarize(Joined(make(17, 4, *(1,) * (last.weight.dim() // 4))), (3, 5, 5)).problems
         assert "joined" not in other.message

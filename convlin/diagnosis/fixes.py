@@ -188,6 +188,11 @@ class Lines:
             found = with_call(finding.where, finding.called_as.rpartition(".")[2], said.uncalled)
             where, rewrite = found if found is not None else (finding.where, None)
             return _corrected(where, rewrite, said.advice)
+        if said.join is not None:
+            from convlin.source.forward import corrected_join
+
+            joined = corrected_join(said.join, said.dim) if "run" in finding.misfit.detail else None
+            return _corrected(said.join, joined, said.advice)
         if said.forward and finding.where is not None:
             return self._corrected_call(finding, finding.where, said)
         if said.forward and said.advice and not said.in_front:
@@ -234,19 +239,19 @@ class Lines:
         if said.argument is not None:
             return _corrected(where, corrected_keyword(where, name, *said.argument), said.advice)
         if not said.behind:  # nothing in that line alone would fix it
-            return Correction(where, said.advice)
+            return Correction(where, _beside_the_line(said))
         loop = loop_at(where, name)
         if loop is None and is_by_variable(where, name):
             rewrite = corrected_argument(where, name, said.behind, said.after)
-            if "run" in finding.misfit.detail or (rewrite is None and self._all_need(where, said)):
-                return _corrected(where, rewrite, _beside_the_line(said))
+            if "run" in finding.misfit.detail or rewrite is None:
+                return _corrected(where, rewrite, self._in_words(finding, where, said))
             return Correction(where, None)
         if loop is None:
             around = self._called_around(finding, where, name)
             if around is not None and around.where is not None:
                 where, name = around.where, around.path.rpartition(".")[2]
             rewrite = corrected_argument(where, name, said.behind, said.after)
-            return _corrected(where, rewrite, _beside_the_line(said))
+            return _corrected(where, rewrite, self._in_words(finding, where, said))
         # The line is that of every layer in the loop: rewritten where all need it, or in words for the first.
         if self._all_need(where, said):
             return _corrected(where, corrected_argument(where, name, said.behind, said.after), None)
@@ -254,6 +259,12 @@ class Lines:
             told = f"{loop.argument} = {loop.argument}{said.behind} in front of the loop at line {loop.line}"
             return Correction(where, told)
         return Correction(where, None)
+
+    def _in_words(self, finding: Finding, where: Location, said: Said) -> str | None:
+        """The advice for a line that cannot be rewritten; None where it calls layers of that class that are right."""
+        modules, wrong = self._recording.modules, {each.call for each in self._recording.findings}
+        right = [modules[index] for index in self._calls_at(where) if index not in wrong]
+        return None if type(modules[finding.call]) in map(type, right) else _beside_the_line(said)
 
     def _calls_at(self, where: Location) -> list[int]:
         """The calls of layers that a line made."""

@@ -48,6 +48,8 @@ def _with_line_outside(
             return recording
         return _without(recording, finding, left, squeezed)
     said = say(finding, report)
+    if said.join is not None:
+        return _with_join(recording, finding, said.join, said.dim, model, mode, retry)
     if not finding.layer or finding.where is None or not said.behind:
         return recording
     from convlin.source.forward import is_by_variable
@@ -73,6 +75,23 @@ def _with_line_outside(
     # Of those that settle as much the nearest line.
     left, told = min(ways, key=lambda way: len(way[0]))
     return _without(recording, finding, left, told)
+
+
+def _with_join(
+    recording: Recording, finding: Finding, where: Location, dim: int, model: nn.Module, mode: str, retry: Retry
+) -> Recording:
+    """The same where tensors are joined along another axis; nothing is told of a line that cannot be run so."""
+    from convlin.source.forward import corrected_join
+
+    corrected = corrected_join(where, dim)
+    if corrected is None or not all(edit.certain for edit in corrected.edits):
+        return recording
+    left = _left(recording, finding, model, mode, retry, retry.plan, corrected.edits)
+    if left is None:
+        return _without(
+            recording, finding, frozenset(map(_sign, recording.findings)), _marked(finding, "nowhere", True)
+        )
+    return _without(recording, finding, left, _marked(finding, "run", True))
 
 
 def _may_be_squeezed(recording: Recording, finding: Finding) -> bool:

@@ -8,10 +8,13 @@ from typing import NamedTuple
 
 from convlin.records import Edit, Location
 from convlin.source.edits import Rewrite, edited, rewrite
+from convlin.source.sites import appended
 from convlin.source.syntax import Function, Parsed, own_scope, parameters, parsed_file
 
 #: What a method can be called on as it stands; anything else needs parentheses.
 _PRIMARY = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
+#: What joins tensors along an axis that is there, by all its names.
+_JOINS = ("cat", "concat", "concatenate")
 
 
 class Loop(NamedTuple):
@@ -103,6 +106,38 @@ def corrected_keyword(where: Location, name: str, keyword: str, position: int, v
             yield edited(parsed.source, *parsed.span(given[0]), value)
 
     return _corrected(where, name, edits)
+
+
+def corrected_join(where: Location, dim: int) -> Rewrite | None:
+    """The lines of the one ``torch.cat`` there, along another axis; None where there is no such call, or more than one.
+
+    >>> from torch import cat, nn
+    >>> class Net(nn.Module):
+    ...     def forward(self, x, y):
+    ...         return cat([x, y])
+    >>> corrected_join(Location(Net.forward.__code__.co_filename, 3), 1).text
+    'return cat([x, y], dim=1)'
+    """
+    parsed = parsed_file(where.file)
+    if parsed is None:
+        return None
+    calls = [call for call in parsed.calls(where.line) if (_last_name(call.func) or _name(call.func)) in _JOINS]
+    if len(calls) != 1:
+        return None
+    (call,) = calls
+    is_open = any(isinstance(each, ast.Starred) for each in call.args) or any(
+        each.arg is None for each in call.keywords
+    )
+    if is_open or not call.args:  # the axis may be among what is not written out
+        return None
+    given = [each.value for each in call.keywords if each.arg in ("dim", "axis")] or call.args[1:2]
+    start, end = parsed.span(call)
+    if given:
+        edit = edited(parsed.source, *parsed.span(given[0]), str(dim))
+    else:
+        place, added = appended(parsed.source, start, end, {"dim": str(dim)})
+        edit = edited(parsed.source, place, place, added)
+    return rewrite(parsed.source, start, end, edit)
 
 
 def with_call(where: Location, name: str, kind: str) -> tuple[Location, Rewrite] | None:
@@ -204,6 +239,10 @@ def _is_variable(parsed: Parsed, call: ast.Call) -> bool:
             if call.func.id in stored or any(each.arg == call.func.id for each in parameters(node.args)):
                 return True
     return False
+
+
+def _name(callee: ast.expr) -> str:
+    return callee.id if isinstance(callee, ast.Name) else ""
 
 
 def _last_name(callee: ast.expr) -> str:

@@ -185,7 +185,7 @@ class Site:
             takes_them = self.accepts is not None and self.accepts.issuperset(missing)
             if any(argument.is_star for argument in self.arguments) or not takes_them:
                 return None
-            start, new = _appended(self.source, self.start, self.end, missing)
+            start, new = appended(self.source, self.start, self.end, missing)
             why_not = self._doubt()
             edits.append(Edit(self.source.name, start, start, "", new, not why_not, why_not))
         return tuple(edits)
@@ -315,7 +315,7 @@ def _argument(
     return Argument(name, start, end, literal, star, origin, number, place)
 
 
-def _appended(source: SourceText, start: int, end: int, missing: Mapping[str, str]) -> tuple[int, str]:
+def appended(source: SourceText, start: int, end: int, missing: Mapping[str, str]) -> tuple[int, str]:
     """Where in a call to add keywords, and the text to add."""
     added = ", ".join(f"{name}={value}" for name, value in missing.items())
     last, place = _last_token(source.text[start:end])

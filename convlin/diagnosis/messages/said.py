@@ -23,6 +23,10 @@ class Said:
     """What to write behind the call of the layer, where ``behind`` alone would leave its result otherwise."""
     argument: tuple[str, int, str] | None = None
     """Name, position and right value of an argument in that line."""
+    join: Location | None = None
+    """Where tensors are joined along an axis that is to be another: that line is to be changed, not the layer's."""
+    dim: int = 0
+    """That other axis."""
     in_front: str = ""
     """The layer to set in front of it, where both are in an ``nn.Sequential``."""
     callee: str = ""

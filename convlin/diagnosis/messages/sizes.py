@@ -16,13 +16,14 @@ from convlin.diagnosis.messages.tools import (
     called,
     code,
     equation,
+    joined_samples,
     name_of,
     origin,
     plural,
     times,
     what_arrived,
 )
-from convlin.records import Report
+from convlin.records import Call, Report
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
 
@@ -30,9 +31,9 @@ from convlin.trace.recording import Finding
 def _in_features(finding: Finding, report: Report) -> Said:
     required = finding.misfit.required
     message = f"{name_of(finding)} receives {plural(required, 'feature')}"
-    joined = _joined_batch(finding, report)
-    if joined:
-        return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
+    joining = joined_samples(finding, report)
+    if joining is not None:
+        return _joined(message, finding, report, joining)
     if (along := joined_along(finding, report)) is not None:
         return said_of_joined(message, along, finding)
     after = _flattened_by_hand(finding) or _directions(finding, report)
@@ -77,9 +78,9 @@ def _in_channels(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, expects {misfit.declared}"
     message += _divided(finding)
-    joined = _joined_batch(finding, report)
-    if joined:
-        return Said(f"{message}{joined}", "torch.cat((…), dim=1)", forward=True)
+    joining = joined_samples(finding, report)
+    if joining is not None:
+        return _joined(message, finding, report, joining)
     if (along := joined_along(finding, report)) is not None:
         return said_of_joined(message, along, finding)
     return Said(
@@ -87,21 +88,15 @@ def _in_channels(finding: Finding, report: Report) -> Said:
     )
 
 
-def _joined_batch(finding: Finding, report: Report) -> str:
-    """A ``cat`` that joined the samples, where it would have joined the channels to as many as are declared."""
-    call = call_of(report, finding.source)
-    if call is None or call.type not in ("torch.cat", "torch.concat", "torch.concatenate") or not call.output_shape:
-        return ""
-    rows = sum(shape[0] for shape in call.input_shapes if isinstance(shape[0], int))
-    if rows != call.output_shape[0] or rows == call.input_shapes[0][0]:
-        return ""
-    channels = [shape[1] for shape in call.input_shapes if len(shape) > 1]
-    if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
-        return ""  # its features are not along dim=1
-    if not channels or sum(channels) != finding.misfit.declared:  # of one axis there are none
-        return ""
+def _joined(message: str, finding: Finding, report: Report, call: Call) -> Said:
+    """Behind a ``cat`` of the samples: the axis is to be another, as far as a run bears that out."""
+    channels = [shape[1] for shape in call.input_shapes]
     total = equation(" + ".join(map(spell, channels)), spell(finding.misfit.declared))
-    return f"\ntorch.cat{at(call.where)} joined the samples, {times(call.output_shape)}: along dim=1 it gives {total}"
+    shape = times(call.output_shape or ())
+    message += f"\n{call.type}{at(call.where)} joined the samples, {shape}: along dim=1 it gives {total}"
+    if call.where is None or "nowhere" in finding.misfit.detail:
+        return Said(message, forward=True)
+    return Said(message, f"pass dim=1 to {call.type}", forward=True, join=call.where, dim=1)
 
 
 def _in_order(finding: Finding, report: Report) -> str:
