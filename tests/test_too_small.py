@@ -5,14 +5,17 @@ from __future__ import annotations
 import itertools
 import re
 from collections.abc import Callable
+from contextlib import suppress
 from math import prod
 from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
+from convlin.records import ClaimKind
 from convlin.render.text import problems_text
 
 
@@ -179,3 +182,56 @@ def test_lengths_that_fit_are_told_of_inputs_without_channels(
 def test_an_input_of_no_size_at_all_comes_to_an_answer() -> None:
     (problem,) = summarize(nn.Sequential(nn.Conv1d(2, 3, 3), nn.Conv1d(3, 3, 3)), torch.zeros(1, 2, 0)).problems
     assert problem.kind in ("too_small", "error")
+
+
+class Folding(nn.Module):
+    """``view(-1, 90)`` keeps the batch for images of 26 to 29 alone: at 40 it makes 4 rows of each, at 65 16."""
+
+    def __init__(self, how: str) -> None:
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, 8, 7), nn.MaxPool2d(2), nn.Conv2d(8, 10, 5), nn.MaxPool2d(2))
+        self.fc, self.other, self.how = nn.Linear(90, 6), nn.Linear(1000, 6), how
+
+    def forward(self, x: Tensor) -> Tensor:
+        maps: Tensor = self.features(x)
+        if self.how == "flatten":
+            return self.fc(maps.flatten(1))
+        made: Tensor = self.fc(maps.view(-1, 90))
+        if self.how == "rows again":
+            return made.view(x.size(0), -1)
+        if self.how == "another number is wrong":
+            return made + self.other(x.flatten(1))
+        if self.how == "a grid":
+            return F.grid_sample(x, F.affine_grid(made.view(-1, 2, 3), list(x.shape), False), align_corners=False)
+        return made
+
+
+@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("how", ["flatten", "view", "another number is wrong", "a grid"])
+def test_every_size_of_a_range_keeps_the_batch(how: str, batch: int) -> None:
+    model = Folding(how).eval()
+    reached: list[torch.Size] = []
+    model.fc.register_forward_pre_hook(lambda _, args: reached.append(args[0].shape))
+
+    def is_right(size: int) -> bool:
+        reached.clear()
+        with suppress(RuntimeError), torch.no_grad():
+            model(torch.zeros(batch, 1, size, size))
+        return reached == [(batch, 90)]
+
+    right = [size for size in range(1, 90) if is_right(size)]
+    assert right == [26, 27, 28, 29]
+    for given in (9, 14, 15, 16):
+        [problem, *_] = summarize(model, (1, given, given), batch_size=batch).problems
+        ends = [size for claim in problem.claims for size in claim.inputs]
+        assert ends == [(26, 26), (29, 29)], problem
+
+
+@pytest.mark.parametrize("how", ["view", "another number is wrong", "a grid", "rows again"])
+def test_a_size_at_which_the_batch_is_folded_is_no_answer(how: str) -> None:
+    model = Folding(how).eval()
+    assert model.fc(model.features(torch.zeros(1, 1, 40, 40)).view(-1, 90)).shape == (4, 6)
+    for given in (9, 14, 16, 30, 33, 37, 40, 48, 50, 64, 65):
+        problems = summarize(model, (1, given, given)).problems
+        told = [(claim, size) for each in problems for claim in each.claims for size in claim.inputs]
+        assert all(size in ((26, 26), (29, 29)) or claim.kind is ClaimKind.REACHES for claim, size in told)

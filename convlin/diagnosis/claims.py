@@ -19,9 +19,9 @@ def claims_about(recording: Recording, finding: Finding, model: Resized) -> tupl
     """For which inputs what was found is no mistake; nothing where no other input helps. Each was run."""
     misfit = finding.misfit
     if misfit.kind == "in_features":
-        fits = fitting_inputs(model, recording, finding)
+        span = fitting_inputs(model, recording, finding)
         what = f"in_features={misfit.declared}"
-        return (fitting(what, model.given or fits.smallest, fits),) if fits is not None else ()
+        return (fitting(what, model.given or span.ends.smallest, span.ends),) if span is not None else ()
     if misfit.kind == "num_embeddings" and misfit.note != "negative":
         return _enough(finding, model)
     if misfit.kind == "operands":

@@ -5,6 +5,7 @@ from __future__ import annotations
 from torch import nn
 
 from convlin.diagnosis.claims import claims_of, in_a_line
+from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Plan
 from convlin.search.checked_sizes import sizes_taken
 from convlin.search.resized import Resized
@@ -15,7 +16,7 @@ def note(model: nn.Module, plan: Plan, mode: str, error: BaseException) -> str:
     """A sentence of the sizes that the model takes as it is; empty where none was found by running it."""
     if not isinstance(error, AssertionError | ValueError | RuntimeError) or not raises(error):
         return ""
-    taken = sizes_taken(Resized(model, plan, mode), error)
+    taken = sizes_taken(Resized(model, plan, mode, suspects), error)
     if taken is None:
         return ""
     where = raising_line(error)

@@ -19,6 +19,7 @@ from convlin.diagnosis.messages import Said, fitted, say
 from convlin.diagnosis.messages.joined import joined_along
 from convlin.diagnosis.messages.tools import code
 from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
+from convlin.diagnosis.silent_mistakes import suspects
 from convlin.diagnosis.unexplained import stopped
 from convlin.diagnosis.what_follows import with_what_follows
 from convlin.inputs import Dummy, Plan
@@ -47,7 +48,7 @@ def diagnose(
         elif all(other.call >= finding.call for other in recording.findings):  # nothing stands in, in front of it
             asked = "image" if finding.misfit.kind == "in_features" else finding.misfit.kind
             if asked not in answered:
-                claims = claims_about(recording, finding, Resized(model, plan, mode))
+                claims = claims_about(recording, finding, Resized(model, plan, mode, suspects))
                 if claims:
                     answered.add(asked)
                     problem = replace(problem, message=f"{problem.message}\n{in_a_line(claims)}", claims=claims)

@@ -18,6 +18,7 @@ from convlin.diagnosis.chosen_dtypes import other_dtype
 from convlin.diagnosis.claims import claims_of, fitting, in_a_line
 from convlin.diagnosis.integer_inputs import index_of, made_of, places_reached
 from convlin.diagnosis.messages import quotation, times
+from convlin.diagnosis.silent_mistakes import suspects
 from convlin.diagnosis.unpooling import too_small
 from convlin.inputs import Plan, model_device
 from convlin.layers import rule_for
@@ -67,7 +68,7 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     if parted:
         message = f"{what} stopped the pass; {arrived} arrived\n{parted}\n{said}"
         return Problem("error", failure.path, message=message, where=where, call=call)
-    sizes = Resized(model, plan, mode)
+    sizes = Resized(model, plan, mode, suspects)
     smallest = smallest_input(sizes, recording)
     if smallest is not None and any(map(lt, smallest.given, smallest.required)):
         given, required = smallest.given, smallest.required

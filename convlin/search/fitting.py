@@ -7,16 +7,16 @@ from typing import Any
 
 from convlin.search.numbers import Number, comes_of_sizes, flattened_map, of_meeting
 from convlin.search.resized import Resized, Spatial
-from convlin.search.ways import Ends, Way, ends_on, of_any, of_flattened
+from convlin.search.ways import Ends, Span, Way, ends_on, of_any, of_flattened
 from convlin.trace.recording import Finding, Recording
 
 
-def fitting_inputs(model: Resized, recording: Recording, finding: Finding) -> Ends | None:
-    """The smallest and the largest input for which a Linear is right as it is declared.
+def fitting_inputs(model: Resized, recording: Recording, finding: Finding) -> Span | None:
+    """The smallest and the largest input for which a Linear is right as it is declared, and sizes between them.
 
     The axes of an image grow together; of one that is not square each by itself is tried first, the last one before the
     others.  None where no input of the kind suits it, or where the image does not decide about the number.  Found out
-    on the meta device, and both were run for real.
+    on the meta device, and all were run for real.
     """
     given, mapped = model.given, flattened_map(recording, finding)
     declared, required = finding.misfit.declared, finding.misfit.required
@@ -24,16 +24,28 @@ def fitting_inputs(model: Resized, recording: Recording, finding: Finding) -> En
         return None
     number = Number(declared, required, lambda there: there.required.get(finding.path))
     if mapped is not None:
-        ends = _ends(model, number, of_flattened(given, mapped, declared))
+        span = _span(model, number, of_flattened(given, mapped, declared))
     elif comes_of_sizes(recording, finding.source):
-        ends = _ends(model, number, of_any(given))
+        span = _span(model, number, of_any(given))
     else:
         return None
     known = frozenset(map(_sign, recording.findings))
-    # What does not fit in front of it there, and fits now, stood in: it is not right for that input.
-    if ends is None or any(_in_front(model.record(size), finding) - known for size in set(ends)):
+    if span is None:
         return None
-    return ends
+    there = list(map(model.record, span.sizes))
+    # What does not fit in front of it there, and fits now, stood in: it is not right for that input.
+    if any(_in_front(each, finding) - known for each in there):
+        return None
+    # The number alone may be right where a view made several rows of each sample.
+    if _keeps_batch(recording, finding.path) and not all(_keeps_batch(each, finding.path) for each in there):
+        return None
+    return span
+
+
+def _keeps_batch(recording: Recording, path: str) -> bool:
+    """Whether what reaches a layer has as many rows as the input of the model."""
+    reached = next((call.inputs for call in recording.calls if call.path == path and call.inputs), ())
+    return bool(reached and recording.inputs) and reached[0].shape[:1] == recording.inputs[0].shape[:1]
 
 
 def _in_front(recording: Recording, of: Finding) -> frozenset[tuple[Any, ...]]:
@@ -58,11 +70,12 @@ def inputs_that_meet(model: Resized, recording: Recording, finding: Finding) -> 
         return there.failure is None and known.issuperset(map(_sign, there.findings))
 
     for number in of_meeting(recording, finding):
-        ends = _ends(model, number, of_any(given))
-        if ends is None:
+        span = _span(model, number, of_any(given))
+        if span is None:
             continue
+        ends = span.ends
         beside = {_nearer(ends.smallest, ends.largest), _nearer(ends.largest, ends.smallest)}
-        if all(map(meets, {*ends, *beside})):
+        if all(map(meets, {*span.sizes, *beside})):
             return ends
         return next((Ends(end, end) for end in ends if meets(end)), None)
     return None
@@ -77,7 +90,7 @@ def _sign(finding: Finding) -> tuple[Any, ...]:
     return finding.misfit.kind, finding.misfit.note, finding.path, finding.function, finding.where
 
 
-def _ends(model: Resized, number: Number, ways: Iterable[Way]) -> Ends | None:
+def _span(model: Resized, number: Number, ways: Iterable[Way]) -> Span | None:
     known: dict[Spatial, int] = {}
 
     def needed(size: Spatial) -> int:
@@ -90,8 +103,8 @@ def _ends(model: Resized, number: Number, ways: Iterable[Way]) -> Ends | None:
     for way in ways:
         if way.may_not_matter and needed(way.at(2 * way.now)) == number.now:
             continue
-        ends = ends_on(way, needed, number.wanted, number.now)
-        if ends is not None:
-            right = all(number.read(model.record(size)) == number.wanted for size in set(ends))
-            return ends if right and not any(map(model.is_by_batch, set(ends))) else None
+        span = ends_on(way, needed, number.wanted, number.now)
+        if span is not None:
+            right = all(number.read(model.record(size)) == number.wanted for size in span.sizes)
+            return span if right and not any(map(model.is_by_batch, span.sizes)) else None
     return None

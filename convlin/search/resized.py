@@ -6,7 +6,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +16,7 @@ from convlin.inputs import Dummy, Plan
 from convlin.module_tree import modules_of
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.trace.forward_pass import one_pass, prepared
-from convlin.trace.recording import Recording
+from convlin.trace.recording import Fold, Recording, Suspects
 from convlin.trace.state import State
 from convlin.untouched import sharded, untouched
 
@@ -24,6 +24,15 @@ Spatial = tuple[int, ...]
 
 #: Images are not tried beyond this many elements per channel: 1024 × 1024, or 101 × 101 × 101.
 LARGEST = 1 << 20
+
+#: Passes at one size: each further one needs a view that folds the batch and that the one before showed.
+_MOST_PASSES = 4
+
+
+class Suspecting(Protocol):
+    """Tells what in a recording is a mistake although nothing refused it."""
+
+    def __call__(self, recording: Recording, *, batch_added: bool) -> Suspects: ...
 
 
 @dataclass(frozen=True)
@@ -33,6 +42,8 @@ class Resized:
     model: nn.Module
     plan: Plan
     mode: str
+    suspects: Suspecting
+    """At another size a view that is right at this one may fold the batch, which no function refuses."""
     of_sequence: bool = False
     """What changes is the length of a sequence of features, ``(L, C)``, and not what lies behind the channels."""
     _records: dict[Spatial, Recording] = field(default_factory=dict, init=False, repr=False, compare=False)
@@ -96,18 +107,28 @@ class Resized:
         return (*size, int(features))
 
     def record(self, size: Spatial) -> Recording:
-        """What a careful pass at another size shows; the model is left as it was."""
+        """What careful passes at another size show; the model is left as it was."""
         known = self._records.get(size)
         if known is not None:
             return known
-        other = self.plan_at(size)
-        # A recurrent layer goes step by step on the meta device.
-        known_sizes = KnownSizes() if other.device.type == "meta" else nullcontext()
-        with quiet(), untouched(self.model) as keeper, prepared(self.model, other, self.mode), known_sizes:
-            found = one_pass(self.model, other, State(careful=True, batch_added=other.adds_batch, keeper=keeper))
+        other, folds = self.plan_at(size), frozenset[Fold]()
+        for _ in range(_MOST_PASSES):
+            found = self._pass(other, Suspects(folds))
+            # Those alone: the flatten that was forgotten at one size was not written at another.
+            more = self.suspects(found, batch_added=other.adds_batch).folds | folds
+            if more == folds:
+                break
+            folds = more
         if found.failure is None:  # an error would keep what the pass held
             self._records[size] = found
         return found
+
+    def _pass(self, plan: Plan, suspects: Suspects) -> Recording:
+        # A recurrent layer goes step by step on the meta device.
+        known_sizes = KnownSizes() if plan.device.type == "meta" else nullcontext()
+        with quiet(), untouched(self.model) as keeper, prepared(self.model, plan, self.mode), known_sizes:
+            state = State(careful=True, batch_added=plan.adds_batch, suspects=suspects, keeper=keeper)
+            return one_pass(self.model, plan, state)
 
     def runs(self, size: Spatial) -> bool:
         """Whether a pass at ``size`` reaches the end with all tensors going together.

@@ -23,7 +23,7 @@ class Smallest:
     required: Spatial
     """It passes, and with one pixel less on any axis the model fails: each was run."""
     is_right: bool
-    """The model runs there as it is: nothing else is wrong with it."""
+    """The model runs there as it is, and up to the largest in ``fits``: nothing else is wrong with it."""
     fits: tuple[str, Spatial] | None = None
     """The path of the Linear that asks for it, and the largest input that this one takes."""
     start: Spatial = ()
@@ -44,12 +44,11 @@ def smallest_input(model: Resized, recording: Recording) -> Smallest | None:
     there = model.record(smallest)
     for finding in there.findings:
         if finding.misfit.kind == "in_features":
-            ends = fitting_inputs(replace(model, plan=model.plan_at(smallest)), there, finding)
-            if ends is None:
+            span = fitting_inputs(replace(model, plan=model.plan_at(smallest)), there, finding)
+            if span is None:
                 return Smallest(given, smallest, is_right=False, reaches=finding)
-            return Smallest(
-                given, ends.smallest, model.is_right(ends.smallest), (finding.path, ends.largest), start=smallest
-            )
+            is_right, ends = all(map(model.is_right, span.sizes)), span.ends
+            return Smallest(given, ends.smallest, is_right, (finding.path, ends.largest), start=smallest)
     return Smallest(given, smallest, is_right=not there.findings)
 
 

@@ -18,6 +18,19 @@ class Ends(NamedTuple):
     largest: Spatial
 
 
+class Span(NamedTuple):
+    """The inputs for which a number is right, and those among them that show it."""
+
+    ends: Ends
+    inside: tuple[Spatial, ...] = ()
+    """The sizes next to the ends and one in the middle, each once."""
+
+    @property
+    def sizes(self) -> tuple[Spatial, ...]:
+        """The ends and what was tried between them, each once."""
+        return tuple(dict.fromkeys((*self.ends, *self.inside)))
+
+
 class Way(NamedTuple):
     """How the size of an input may change: by one number."""
 
@@ -61,8 +74,11 @@ def _may_fit(declared: Any, mapped: Shape) -> bool:
     return len(set(mapped[1:])) > 1 or side ** len(mapped[1:]) == cells
 
 
-def ends_on(way: Way, needed: Callable[[Spatial], int], declared: int, required: int) -> Ends | None:
-    """The first and the last size on one way at which ``declared`` is what is needed."""
+def ends_on(way: Way, needed: Callable[[Spatial], int], declared: int, required: int) -> Span | None:
+    """The first and the last size on one way at which ``declared`` is what is needed.
+
+    Found by bisection: that the number grows with the size is assumed, and the sizes inside are to be run.
+    """
     at = way.at
 
     def first(most: int, low: int, high: int) -> int:
@@ -84,4 +100,6 @@ def ends_on(way: Way, needed: Callable[[Spatial], int], declared: int, required:
     smallest = first(declared - 1, low, high)
     if needed(at(smallest)) != declared:
         return None
-    return Ends(at(smallest), at(first(declared, smallest, high) - 1))
+    largest = first(declared, smallest, high) - 1
+    inside = sorted({smallest + 1, (smallest + largest) // 2, largest - 1} & {*range(smallest + 1, largest)})
+    return Span(Ends(at(smallest), at(largest)), tuple(map(at, inside)))
