@@ -10,6 +10,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
 from convlin import Summary, summarize
 from convlin.records import Evidence
@@ -576,3 +577,57 @@ def test_a_dimension_is_not_squeezed_where_that_is_wrong_as_well(tmp_path: Path)
     assert problems
     assert not any("squeeze" in str(problem) for problem in problems)
     assert not runs(model, torch.zeros(2, 28, 27))
+
+
+# What is said of sizes behind something that stood in -----------------------------------------------------------------
+
+
+class Patches(nn.Module):
+    """Patches of 8×8 that were not embedded: no size of the image makes one as wide as the token in front of them."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.token, self.head = nn.Parameter(torch.zeros(1, 1, 48)), nn.Linear(48, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        b, c, h, w = x.shape
+        x = x.reshape(b, c, h // 8, 8, w // 8, 8).permute(0, 2, 4, 3, 5, 1).reshape(b, -1, 64 * c)
+        return self.head(torch.cat((self.token.expand(b, -1, -1), x), dim=1)[:, 0])
+
+
+class SkipBehindAView(nn.Module):
+    """Even sizes alone go through a skip connection; behind it the number of channels may be wrong."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.down, self.up, self.fc = nn.MaxPool2d(2), nn.Upsample(scale_factor=2), nn.Linear(channels, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x.view(x.size(0), 3, x.size(2), -1)
+        return self.fc((x + self.up(self.down(x))).mean((2, 3)))
+
+
+@pytest.mark.parametrize("size", [24, 32, 40, 64])
+def test_tensors_are_not_said_to_go_together_where_the_model_does_not_get_so_far(size: int) -> None:
+    model, reached = Patches(), []
+
+    class Joins(TorchFunctionMode):
+        def __torch_function__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            made = func(*args, **(kwargs or {}))
+            reached.extend(["joined"] * (func is torch.cat))
+            return made
+
+    with Joins():
+        assert not any(runs(model, torch.zeros(1, 3, side, side)) for side in range(8, 90))
+    assert not reached, "at no size"
+    [problem, *_] = summarize(model, (3, size, size)).problems
+    assert problem.kind == "operands"
+    assert problem.claims == ()
+    assert "go together" not in problem.message
+
+
+def test_tensors_go_together_where_nothing_stands_in_in_front_of_them() -> None:
+    problem, _ = summarize(SkipBehindAView(4), (3, 9, 9)).problems
+    assert "with inputs of 8×8 and 10×10 they go together: multiples of 2" in problem.message
+    assert runs(SkipBehindAView(3), torch.zeros(1, 3, 8, 8))
+    assert not runs(SkipBehindAView(3), torch.zeros(1, 3, 9, 9))

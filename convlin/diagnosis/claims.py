@@ -25,7 +25,7 @@ def claims_about(recording: Recording, finding: Finding, model: Resized) -> tupl
     if misfit.kind == "num_embeddings" and misfit.note != "negative":
         return _enough(finding, model)
     if misfit.kind == "operands":
-        return _meeting(recording, finding, model) or _joining(model, finding)
+        return _meeting(recording, finding, model) or _joining(model, recording, finding)
     return ()
 
 
@@ -98,8 +98,8 @@ def fitting(what: str, start: Spatial, ends: Ends) -> Claim:
     return Claim(ClaimKind.FITS, f"{what} is right for {an}input of{length} {span}{behind}", Evidence.RUN, tuple(ends))
 
 
-def _joining(model: Resized, finding: Finding) -> tuple[Claim, ...]:
-    found = joining_inputs(model, finding)
+def _joining(model: Resized, recording: Recording, finding: Finding) -> tuple[Claim, ...]:
+    found = joining_inputs(model, recording, finding)
     if found is None:
         return ()
     multiple, sizes, pass_as_they_are = found

@@ -5,15 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from convlin.search.resized import LARGEST, Resized, Spatial
-from convlin.trace.recording import Finding
+from convlin.search.resized import LARGEST, Resized, Spatial, stands_in_before
+from convlin.trace.recording import Finding, Recording
 
 
-def joining_inputs(model: Resized, finding: Finding) -> tuple[int | None, tuple[Spatial, ...], bool] | None:
+def joining_inputs(
+    model: Resized, recording: Recording, finding: Finding
+) -> tuple[int | None, tuple[Spatial, ...], bool] | None:
     """Inputs near the given one at which two tensors go together that do not now, and what they are multiples of.
 
-    Found out on the meta device, and those that are returned were run for real; the last says whether the model
-    takes them as it is, with nothing else wrong.
+    Found out on the meta device, and those that are returned were run for real, with nothing that stands in on the way
+    there; the last says whether the model takes them as it is, with nothing else wrong.
     """
     given = model.given
     shapes = finding.misfit.detail.get("shapes", ())
@@ -28,7 +30,10 @@ def joining_inputs(model: Resized, finding: Finding) -> tuple[int | None, tuple[
         if any(prod(size) > LARGEST for size in sizes):
             return False
         passes = all(map(model.on_meta.runs, sizes)) and all(map(model.runs, sizes))
-        return passes and not any(map(model.is_by_batch, sizes))
+        return passes and all(map(gets_there, sizes)) and not any(map(model.is_by_batch, sizes))
+
+    def gets_there(size: Spatial) -> bool:
+        return not stands_in_before(model.record(size), finding.call, recording)
 
     def pass_as_they_are(sizes: Iterable[Spatial]) -> bool:
         return all(map(model.is_right, sizes))

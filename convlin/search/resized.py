@@ -169,6 +169,20 @@ class Resized:
         return there.failure is None and not there.findings
 
 
+def stands_in_before(recording: Recording, call: int, other: Recording) -> bool:
+    """Whether something stood in, in front of a call of ``other``, which is a pass at another size.
+
+    What a pass behind it shows is nothing that the model as it is would do.
+    """
+    if _steps(recording, call) != _steps(other, call):  # which call it is here is open
+        return bool(recording.findings)
+    return any(each.call < call for each in recording.findings)
+
+
+def _steps(recording: Recording, call: int) -> list[tuple[str, str]]:
+    return [(each.path, each.type) for each in recording.calls[:call]]
+
+
 def _wrong(recording: Recording) -> frozenset[tuple[Any, ...]]:
     """What is wrong in a pass, and where."""
     return frozenset((each.misfit.kind, each.misfit.note, each.path, each.where) for each in recording.findings)
