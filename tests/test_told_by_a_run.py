@@ -631,3 +631,37 @@ def test_tensors_go_together_where_nothing_stands_in_in_front_of_them() -> None:
     assert "with inputs of 8×8 and 10×10 they go together: multiples of 2" in problem.message
     assert runs(SkipBehindAView(3), torch.zeros(1, 3, 8, 8))
     assert not runs(SkipBehindAView(3), torch.zeros(1, 3, 9, 9))
+
+
+class PooledBehindASum(nn.Module):
+    """A sum that a wrong stride spoils at every size from 2 on, and a pool that asks for four rows behind it."""
+
+    def __init__(self, stride: int) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 8, 3, padding=1)
+        self.first, self.second = nn.Conv2d(8, 8, 3, stride, 1), nn.Conv2d(8, 8, 3, 8, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        x = x + self.first(x)
+        return F.avg_pool2d(self.second(x), 4).flatten(1)
+
+
+@pytest.mark.parametrize("size", [4, 6, 8])
+def test_nothing_is_said_of_sizes_behind_what_fits_at_none(size: int) -> None:
+    model = PooledBehindASum(2)
+    assert not any(runs(model, torch.zeros(1, 3, side, side)) for side in range(2, 70))
+    problems = summarize(model, (3, size, size)).problems
+    assert [each.kind for each in problems] == ["operands", "error"]
+    assert not any(each.claims for each in problems)
+    assert not any("gets past" in each.message or "takes an input" in each.message for each in problems)
+    assert "smallest" not in problems[-1].message
+
+
+@pytest.mark.parametrize("size", [8, 9, 16, 20])
+def test_the_size_that_a_pool_asks_for_is_told_where_nothing_is_in_front(size: int) -> None:
+    model = PooledBehindASum(1)
+    [problem] = summarize(model, (3, size, size)).problems
+    [claim] = problem.claims
+    smallest = next(side for side in range(2, 70) if runs(model, torch.zeros(1, 3, side, side)))
+    assert claim.inputs == ((smallest, smallest),)

@@ -80,7 +80,9 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
         )  # fmt: skip
     squeezed = leaving_batch.squeezed_before(recording, failure) if plan.batch_size == 1 else ""
     message = "\n".join(filter(None, (f"{what} stopped the pass; {arrived} arrived", squeezed, said)))
-    taken = sizes_taken(sizes, failure.error) if _is_about_sizes(failure) and not on_meta else None
+    # Behind something that stood in a pass shows nothing that the model as it is would do.
+    is_asked = _is_about_sizes(failure) and not on_meta and not recording.findings
+    taken = sizes_taken(sizes, failure.error) if is_asked else None
     claims = claims_of(taken) if taken is not None else ()
     if claims:
         message = f"{message}\n{in_a_line(claims)}"

@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
-from convlin.search.resized import LARGEST, Resized, Spatial
+from convlin.search.resized import LARGEST, Resized, Spatial, stands_in_before
 from convlin.trace.call_sites import raising_frame
 
 #: Numbers beyond it are no sides of an image.
@@ -35,7 +35,16 @@ class Taken:
 
 def sizes_taken(model: Resized, error: BaseException) -> Taken | None:
     """What is taken where ``error`` refused the given size; None where no size that was tried is."""
-    return _taken(model, error, Resized.is_right) or _taken(model, error, Resized.ends)
+    if model.given is None:
+        return None
+    here = model.record(model.given)
+    # The failing call is the last one of this pass, if it is one at all.
+    reached = len(here.calls) if here.failure is None or here.failure.call < 0 else here.failure.call
+
+    def gets_past(other: Resized, size: Spatial) -> bool:
+        return other.ends(size) and not stands_in_before(other.record(size), reached, here)
+
+    return _taken(model, error, Resized.is_right) or _taken(model, error, gets_past)
 
 
 def _taken(model: Resized, error: BaseException, takes: Callable[[Resized, Spatial], bool]) -> Taken | None:
