@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin import Summary, summarize
-from convlin.records import Evidence
+from convlin.records import ClaimKind, Evidence
 from convlin.source import apply
 from tests.claims import runs
 from tests.source_programs import load_file
@@ -665,3 +665,22 @@ def test_the_size_that_a_pool_asks_for_is_told_where_nothing_is_in_front(size: i
     [claim] = problem.claims
     smallest = next(side for side in range(2, 70) if runs(model, torch.zeros(1, 3, side, side)))
     assert claim.inputs == ((smallest, smallest),)
+
+
+def test_a_linear_is_not_said_to_be_right_where_what_is_in_front_of_it_is_refused() -> None:
+    class Net(nn.Module):
+        def __init__(self, channels: int) -> None:
+            super().__init__()
+            self.body = nn.Sequential(nn.Conv2d(channels, 8, 7), nn.MaxPool2d(2), nn.Conv2d(8, 10, 5))
+            self.fc = nn.Linear(360, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(self.body(x).flatten(1))
+
+    assert not any(runs(Net(4), torch.zeros(1, 3, side, side)) for side in range(1, 60))
+    first, small = summarize(Net(4), (3, 10, 10)).problems
+    assert (first.kind, small.kind) == ("in_channels", "too_small")
+    assert all(claim.kind is ClaimKind.REACHES for claim in small.claims)
+    assert [side for side in range(1, 60) if runs(Net(3), torch.zeros(1, 3, side, side))] == [26, 27]
+    [small] = summarize(Net(3), (3, 10, 10)).problems
+    assert [claim.inputs for claim in small.claims] == [((26, 26),), ((27, 27),)]

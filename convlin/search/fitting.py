@@ -29,12 +29,11 @@ def fitting_inputs(model: Resized, recording: Recording, finding: Finding) -> Sp
         span = _span(model, number, of_any(given))
     else:
         return None
-    known = frozenset(map(_sign, recording.findings))
     if span is None:
         return None
     there = list(map(model.record, span.sizes))
-    # What does not fit in front of it there, and fits now, stood in: it is not right for that input.
-    if any(_in_front(each, finding) - known for each in there):
+    # Behind something that stood in the number shows nothing: the model as it is does not get so far.
+    if any(_has_in_front(each, finding) for each in there):
         return None
     # The number alone may be right where a view made several rows of each sample.
     if _keeps_batch(recording, finding.path) and not all(_keeps_batch(each, finding.path) for each in there):
@@ -48,10 +47,10 @@ def _keeps_batch(recording: Recording, path: str) -> bool:
     return bool(reached and recording.inputs) and reached[0].shape[:1] == recording.inputs[0].shape[:1]
 
 
-def _in_front(recording: Recording, of: Finding) -> frozenset[tuple[Any, ...]]:
-    """What does not fit in front of the first call of a layer."""
+def _has_in_front(recording: Recording, of: Finding) -> bool:
+    """Whether something does not fit in front of the first call of a layer."""
     last = next((index for index, call in enumerate(recording.calls) if call.path == of.path), len(recording.calls))
-    return frozenset(_sign(each) for each in recording.findings if each.call < last)
+    return any(each.call < last for each in recording.findings)
 
 
 def inputs_that_meet(model: Resized, recording: Recording, finding: Finding) -> Ends | None:
