@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import torch
@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from convlin._util.gc_pause import paused
+from convlin.errors import InputError
 
 
 class Node(NamedTuple):
@@ -38,7 +39,9 @@ def walk(model: nn.Module) -> list[Node]:
             continue
         seen.add(key)
         order.append(entry)
-        inner = module._modules
+        inner = module.__dict__.get("_modules")
+        if inner is None:
+            inner = children_of(module)
         if inner:
             prefix = f"{path}." if path else ""
             children = [(prefix + name, child) for name, child in inner.items() if child is not None]
@@ -47,19 +50,19 @@ def walk(model: nn.Module) -> list[Node]:
     return [Node(path, module, tuple(aliases.get(id(module), ()))) for path, module in order]
 
 
-def not_set_up(model: nn.Module) -> nn.Module | None:
-    """A module whose class has an ``__init__`` that leaves out that of ``nn.Module``: it holds nothing of a module."""
-    pending, seen = [model], set[int]()
-    while pending:
-        module = pending.pop()
-        if id(module) in seen:
-            continue
-        seen.add(id(module))
-        inner = getattr(module, "_modules", None)
-        if inner is None:
-            return module
-        pending.extend(child for child in inner.values() if child is not None)
-    return None
+def children_of(module: nn.Module) -> Mapping[str, nn.Module | None]:
+    """What a module holds.
+
+    Raises:
+        InputError: its class has an ``__init__`` that leaves out that of ``nn.Module``.
+    """
+    try:
+        return module._modules
+    except AttributeError:
+        if "_modules" in vars(module):
+            raise
+        name = type(module).__name__
+        raise InputError(f"{name}.__init__ does not call super().__init__(): write that as its first line") from None
 
 
 def is_leaf(module: nn.Module) -> bool:

@@ -226,3 +226,25 @@ def test_the_batch_is_not_blamed_where_no_size_is_taken() -> None:
             model(torch.zeros(batch, 4, length))
     summary = summarize(model, (4, "L"), batch_size="N")
     assert not any("not every batch" in remark for remark in summary.report.remarks)
+
+
+class Counted(nn.Module):
+    """A wrong number behind a signal whose length is a number: other lengths are tried for it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv, self.fc = nn.Conv1d(3, 8, 3), nn.Linear(77, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.fc(self.conv(x).flatten(1))
+        return found
+
+
+def test_a_wrong_number_where_the_batch_alone_is_a_letter() -> None:
+    (problem,) = summarize(Counted(), (3, 12), batch_size="N").problems
+    shapes: list[int] = []
+    right = Counted()
+    right.fc.register_forward_pre_hook(lambda module, args: shapes.append(args[0].shape[1]))
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        right(torch.zeros(2, 3, 12))
+    assert [problem.required] == shapes

@@ -21,7 +21,7 @@ from convlin.errors import InputError
 from convlin.inputs.kinds import DtypeLike, model_device, model_dtype, read_device, read_dtypes
 from convlin.inputs.plan import Dummy, Plan
 from convlin.inputs.spelling import counted, show
-from convlin.module_tree import not_set_up
+from convlin.module_tree import children_of
 
 ShapeLike: TypeAlias = Sequence["int | str"]
 """A shape without the batch: integers, and letters for named sizes."""
@@ -42,10 +42,7 @@ INDEX_NAMES = frozenset({"input_ids", "decoder_input_ids", "token_type_ids", "po
 def check_model(model: object) -> nn.Module:
     """``model`` itself, or an ``InputError`` that says what to pass instead."""
     if isinstance(model, nn.Module):
-        made = not_set_up(model)
-        if made is not None:
-            name = type(made).__name__
-            raise InputError(f"{name}.__init__ does not call super().__init__(): write that as its first line")
+        children_of(model)  # those of its parts are asked for where the tree is walked
         return model
     if isinstance(model, type) and issubclass(model, nn.Module):
         raise InputError(f"the model is an nn.Module, and {model.__name__} is a class: write {model.__name__}(...)")

@@ -25,6 +25,9 @@ Spatial = tuple[int, ...]
 #: Images are not tried beyond this many elements per channel: 1024 × 1024, or 101 × 101 × 101.
 LARGEST = 1 << 20
 
+#: The batch at other sizes, where it is a letter.
+_BATCH = 2
+
 #: Passes at one size: each further one needs a view that folds the batch and that the one before showed.
 _MOST_PASSES = 4
 
@@ -96,7 +99,9 @@ class Resized:
             kept = value.shape[:1] if self.of_sequence else value.shape[:2]
             return torch.zeros((*kept, *whole), dtype=value.dtype, device=self.plan.device)
 
-        return self.plan.with_each(change)
+        changed = self.plan.with_each(change)
+        # Of a batch that is a letter any size will do.
+        return changed._replace(batch_size=_BATCH) if isinstance(changed.batch_size, str) else changed
 
     def whole(self, size: Spatial) -> Spatial:
         """The size as it is to be told: of a sequence its length and the features, since which is which is open."""
