@@ -209,22 +209,32 @@ def _one(size: Any) -> Any:
 
 
 def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] | None:
-    """The call of the layer that gave a tensor its size, and what declares it; None where that is not sure."""
-    while source.is_made:
+    """The call of the layer that gave a tensor its size, and what declares it; None where that is not sure.
+
+    What meets in a residual sum comes of one layer by both of its arms.
+    """
+    makers: set[tuple[int, str]] = set()
+    waiting, seen = [source], set[Source]()
+    while waiting:
+        source = waiting.pop()
+        if source in seen:
+            continue
+        seen.add(source)
         if source.kind is SourceKind.JOIN:
-            met = [each for each in recording.joins[source.number].sources if each.is_made]
-            # What meets in a residual sum comes of one layer, by both of its arms.
-            makers = {_maker(recording, each, size) for each in met}
-            return makers.pop() if len(makers) == 1 else None
+            waiting += [each for each in recording.joins[source.number].sources if each.is_made]
+            continue
+        if not source.is_made:
+            return None
         index = source.number
         call, module = recording.calls[index], recording.modules[index]
         kind = _GIVES.get(type(module)) if module is not None else None
         if kind is not None and getattr(module, kind) == size:
-            return index, kind
-        if not call.sources or not call.inputs or kind is not None or not _hands_on(recording, index, size):
+            makers.add((index, kind))
+        elif not call.sources or not call.inputs or kind is not None or not _hands_on(recording, index, size):
             return None
-        source = call.sources[0]
-    return None
+        else:
+            waiting.append(call.sources[0])
+    return makers.pop() if len(makers) == 1 else None
 
 
 def _hands_on(recording: Recording, index: int, size: int) -> bool:

@@ -136,14 +136,19 @@ class FormSearch:
             pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
             if any(value is None for value, _ in pairs):
                 continue
+            sizes = [size for size, there in zip(self._sizes_of(form), observed, strict=True) if there is not None]
             for shift in dict.fromkeys((0, Counter(value - there for value, there in pairs).most_common(1)[0][0])):
                 moved = [(value - shift, there) for value, there in pairs]
                 below, above = (sum(value < low for value, _ in moved), sum(value > high for value, _ in moved))
-                # The smallest and the largest number are ends only where something was cut off there.
-                free = {value for value, _ in moved if (value > low or not below) and (value < high or not above)}
-                # What was moved is a guess that two sizes bear out by chance.
+                # The smallest and the largest number are ends only where something was cut off there; one size of the
+                # letter, run with several others of another, bears nothing out.
+                free = {
+                    size
+                    for size, (value, _) in zip(sizes, moved, strict=True)
+                    if (value > low or not below) and (value < high or not above)
+                }
                 if (
-                    len(free) < (3 if shift else 2)
+                    len(free) < 2
                     or below + above < 2
                     or any(max(low, min(high, value)) != there for value, there in moved)
                 ):
@@ -152,6 +157,11 @@ class FormSearch:
                 found = sympy.Min(found, high) if above else found
                 return sympy.Max(found, low) if below else found
         return None
+
+    def _sizes_of(self, form: Any) -> list[tuple[Any, ...]]:
+        """The sizes of the letters of a form, wherever it was looked at."""
+        letters = sorted(form.free_symbols, key=str)
+        return [tuple(map(each, letters)) for each in self._evaluations]
 
     def _of_several(self, observed: Sequence[Any], near: Sequence[tuple[Any, list[Any]]]) -> Size | None:
         """The largest or the smallest of some forms, ``max(H, W)``, where each of them was it at several sizes."""
