@@ -215,7 +215,7 @@ def _observed(
             return Outcome(report)
         # Words for what is wrong: not loaded for a model that is right.
         from convlin.diagnosis.batch_in_features import with_batch_in_features
-        from convlin.diagnosis.messages.tools import joined_samples
+        from convlin.diagnosis.messages.joined import is_of_joined
         from convlin.diagnosis.one_producer import with_one_producer
         from convlin.diagnosis.problems import diagnose
         from convlin.diagnosis.several_sizes import without_numbers
@@ -224,7 +224,7 @@ def _observed(
             from convlin.diagnosis.proposed_inputs import with_proposals_run
 
             recording = with_proposals_run(recording, root, mode, retry)
-        if any(finding.misfit.note or joined_samples(finding, report) for finding in recording.findings):
+        if any(finding.misfit.note or is_of_joined(finding, report) for finding in recording.findings):
             from convlin.diagnosis.shared_forward import with_lines_outside
 
             recording = with_lines_outside(report, recording, root, mode, retry)

@@ -103,7 +103,8 @@ def test_the_dim_that_gives_what_is_declared_is_told(
     path, given = tmp_path / "net.py", eval(shapes)
     path.write_text(HEAD + NETS[name].replace("DIM", f"dim={dim}"))
     (problem,) = summarize(load_file(path).Net(), given, batch_size=batch).problems
-    assert problem.fix == f"torch.cat((…), dim={meant})"
+    assert problem.fix is not None
+    assert f"dim={meant}" in problem.fix
     message = " ".join(problem.message.split())
     assert f"along dim={meant} it gives 16 + 16 = 32" in message
     assert "joined along dim=" in message
@@ -111,7 +112,10 @@ def test_the_dim_that_gives_what_is_declared_is_told(
     assert f"dim={dim}" in path.read_text().splitlines()[problem.where.line - 1]
     # The number of the layer is not written: it is right as it is.
     assert (problem.edits, problem.changes) == ((), {})
-    path.write_text(HEAD + NETS[name].replace("DIM", f"dim={meant}"))
+    lines = path.read_text().splitlines()
+    wrong = lines[problem.where.line - 1]
+    lines[problem.where.line - 1] = wrong[: len(wrong) - len(wrong.lstrip())] + problem.fix
+    path.write_text("\n".join(lines))
     tensors = [
         torch.zeros(batch, *shape, dtype=torch.long if isinstance(given, list) else torch.float32)
         for shape in (given if isinstance(given, list) else [given])
@@ -135,9 +139,12 @@ def test_a_number_that_comes_from_it_is_not_certain(features: int, tmp_path: Pat
     path, shape = tmp_path / "net.py", (4, 30)
     path.write_text(HEAD + BEHIND.replace("DIM", "dim=2").replace("FEATURES", str(features)))
     problems = summarize(load_file(path).Net(), shape, batch_size=2).problems
-    assert [problem.path for problem in problems] == ["norm", "c", "fc"]
     assert not apply(edit for problem in problems for edit in problem.edits)
-    assert "another number where torch.cat joins along dim=1" in " ".join(problems[-1].message.split())
+    if features == 224:  # a run with that dim settles all of it
+        assert [problem.path for problem in problems] == ["norm"]
+    else:
+        assert [problem.path for problem in problems] == ["norm", "c", "fc"]
+        assert "another number where torch.cat joins along dim=1" in " ".join(problems[-1].message.split())
     path.write_text(HEAD + BEHIND.replace("DIM", "dim=1").replace("FEATURES", "224"))
     assert load_file(path).Net()(torch.zeros(2, *shape)).shape == (2, 2)
 

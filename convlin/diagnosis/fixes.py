@@ -178,8 +178,6 @@ class Lines:
     def _correction(self, finding: Finding, said: Said) -> Correction:
         if said.outside:
             return Correction(None, said.advice)
-        if said.line is not None:
-            return Correction(said.line, said.advice)
         if finding.function:
             return _corrected_function(finding, said)
         if said.uncalled and finding.where is not None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from convlin.diagnosis.messages.said import Said
-from convlin.diagnosis.messages.tools import at, code, equation, times
+from convlin.diagnosis.messages.tools import at, code, equation, joined_samples, times
 from convlin.records import Call, Report, Source, SourceKind, past_single_joins
 from convlin.sizes.spell import spell
 from convlin.trace.recording import Finding
@@ -23,6 +23,11 @@ class Joined(NamedTuple):
     call: Call
     along: int
     meant: int
+
+
+def is_of_joined(finding: Finding, report: Report) -> bool:
+    """Whether a ``cat`` along another dim gives what the layer declares."""
+    return joined_samples(finding, report) is not None or joined_along(finding, report) is not None
 
 
 def joined_along(finding: Finding, report: Report) -> Joined | None:
@@ -61,8 +66,8 @@ def said_of_joined(message: str, joined: Joined, finding: Finding) -> Said:
     return Said(
         f"{message}\n{call.type}{at(call.where)} joined along dim={joined.along}, {times(finding.inputs[0].shape)}: "
         f"along dim={joined.meant} it gives {total}\nif dim={joined.along} is intended: {instead}",
-        f"{call.type}((…), dim={joined.meant})",
-        forward=True, instead=instead, line=call.where,
+        f"pass dim={joined.meant} to {call.type}",
+        forward=True, instead=instead, join=call.where, dim=joined.meant,
     )  # fmt: skip
 
 

@@ -35,8 +35,6 @@ class Said:
     """The class of a module that arrived itself, where what it returns should have."""
     instead: str = ""
     """What may have been meant as well: which of the two is for the user to say."""
-    line: Location | None = None
-    """The line to change, where it is not the one that calls the layer or makes it."""
     outside: bool = False
     """Nothing in the model is to be changed, but the call."""
 
