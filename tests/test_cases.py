@@ -1177,3 +1177,33 @@ def test_other_numbers_of_samples_are_not_to_be_joined_along_another_axis() -> N
     [problem] = summarize(Net(32), (16,), batch_size=3).problems
     assert "dim=1" not in problem.message
     assert Net(problem.required)(torch.zeros(3, 16)).shape == (4, 3)
+
+
+class Forgetful(nn.Module):
+    """A block that ends without a ``return``."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 8, 3)
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.conv(x)
+
+
+class OfForgetful(nn.Module):
+    def __init__(self, *, flat: bool) -> None:
+        super().__init__()
+        self.block, self.fc, self.flat = Forgetful(), nn.Linear(8, 2), flat
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.block(x)
+        return self.fc(x.flatten(1) if self.flat else x)
+
+
+def test_a_block_without_a_return_is_named() -> None:
+    told = "block (Forgetful) returns no tensor: is a return missing in its forward?"
+    assert told in summarize(OfForgetful(flat=False), (3, 8, 8)).report.remarks
+    with pytest.raises(AttributeError, match="'NoneType' object has no attribute 'flatten'") as raised:
+        summarize(OfForgetful(flat=True), (3, 8, 8))
+    assert told in "\n".join(raised.value.__notes__)
+    assert summarize(nn.Sequential(nn.Conv2d(3, 8, 3), nn.Linear(5, 2)), (3, 8, 8)).report.remarks == ()

@@ -54,10 +54,25 @@ def build(
         required_in_features=dict(recording.required),
         joins=tuple(recording.joins),
         made_by=recording.made_by,
-        remarks=(*remarks, *_RETURNS_NONE) if recording.returns_none else remarks,
+        remarks=(*remarks, *(_RETURNS_NONE if recording.returns_none else _returning_nothing(recording))),
         completed=recording.failure is None,
         expressions=Deferred(partial(recording.expressions.results, calls)),
         input_names=recording.input_names,
+    )
+
+
+def _returning_nothing(recording: Recording) -> tuple[str, ...]:
+    """Of a pass that stopped at a None, the module in front that gave no tensor."""
+    failure = recording.failure
+    if failure is None or "NoneType" not in str(failure.error):
+        return ()
+    before = recording.calls[: failure.call] if failure.call >= 0 else recording.calls
+    silent = (each for each in reversed(before) if not (each.is_function or each.failed or each.outputs))
+    found = next((each for each in silent if each.path and each.inputs), None)
+    return (
+        ()
+        if found is None
+        else (f"{found.path} ({found.type}) returns no tensor: is a return missing in its forward?",)
     )
 
 
