@@ -61,7 +61,12 @@ class Search:
 
     def settled(self) -> Accepts | None:
         """The sizes that are taken, proved by running; None where no such thing could be proved."""
-        guess = self._agreed()
+        before = self.assumed.copied()
+        guess = self._agreed(struck_out := self._taken_elsewhere())
+        if guess is None and struck_out:
+            # A size that is taken for another reason speaks against conditions that hold for all others.
+            self.checks.assumed = before
+            guess = self._agreed([])
         if guess is None:
             return None
         with self.trials.limits.probing():
@@ -69,9 +74,13 @@ class Search:
         ranges = tuple(guess.ranges[name] for name in self.assumed.names)
         return Accepts(ranges, " = ".join(self.assumed.names) if guess.tied else "", verified=True)
 
-    def _agreed(self) -> Guess | None:
-        for point in self.trials.taken:  # what runs showed before, in which the forms were compared
-            if not self.assumed.takes_point(point) and not self.stretched(point):
+    def _taken_elsewhere(self) -> list[Point]:
+        """Sizes that were taken by runs in which the forms were compared, and that the conditions speak against."""
+        return [each for each in self.trials.taken if not self.assumed.takes_point(each) and not self.stretched(each)]
+
+    def _agreed(self, taken: Sequence[Point]) -> Guess | None:
+        for point in taken:
+            if not self.assumed.takes_point(point):
                 self.assumed.strike_out(point)
         with self.trials.limits.probing():
             if not self.checks.windows_alone:

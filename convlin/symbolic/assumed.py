@@ -54,6 +54,17 @@ class Assumed:
     def __post_init__(self) -> None:
         self.conditions = list(self._usable(self.conditions))
 
+    def copied(self) -> Assumed:
+        """The same, to begin anew from."""
+        return replace(
+            self,
+            conditions=[*self.conditions],
+            lower={**self.lower},
+            upper={**self.upper},
+            beside={**self.beside},
+            steps={**self.steps},
+        )
+
     def _usable(self, conditions: Sequence[Condition]) -> Iterator[Condition]:
         seen = set()
         point = self._diagonal(torch.arange(1, 3))

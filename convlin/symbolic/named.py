@@ -366,7 +366,7 @@ def _is_one_size(accepts: Accepts | None) -> bool:
 
 
 #: Forms that were right at so many sizes are told without a word of these.
-_FEW = 4
+_FEW = 8
 
 
 def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
