@@ -360,8 +360,23 @@ class Turned(nn.Module):
         return self.conv(F.gelu(y)) + x
 
 
+class Patches(nn.Module):
+    """A ViT: the channels of the patches become the features of the tokens."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(7, width, 4, 4)
+        self.encoder = nn.TransformerEncoder(nn.TransformerEncoderLayer(32, 4, 64, batch_first=True), 2)
+        self.head = nn.Linear(32, 1)
+
+    def forward(self, x: Tensor) -> Any:
+        return self.head(self.encoder(self.first(x).flatten(2).transpose(1, 2)).mean(1))
+
+
 @pytest.mark.parametrize(
-    ("make", "given"), [(Stacked, (9, 7)), (Attended, (9, 7)), (Turned, (7, 9, 5))], ids=lambda each: str(each)
+    ("make", "given"),
+    [(Patches, (7, 16, 16)), (Stacked, (9, 7)), (Attended, (9, 7)), (Turned, (7, 9, 5))],
+    ids=lambda each: str(each),
 )
 def test_one_layer_gives_what_encoders_and_norms_hand_on(make: type[nn.Module], given: tuple[int, ...]) -> None:
     net = make(30)

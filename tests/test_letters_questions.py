@@ -249,7 +249,7 @@ def test_a_model_that_runs_at_no_size_that_was_tried() -> None:
     summary = summarize(model, (4, "L"))
     assert not any(runs(model, [(1, 4, "L")], {"L": size}) for size in range(2, 300))
     assert summary.accepts is None
-    assert not summary.ok or "no size was found at which the model runs as it is" in summary.report.remarks
+    assert not summary.ok or "of the sizes that were run none is taken by the model as it is" in summary.report.remarks
 
 
 class Named(nn.Module):
@@ -314,3 +314,54 @@ def test_a_table_that_is_kept_for_each_size() -> None:
     with pytest.raises(InputError, match=r"looks something up by a size \(a dict, lru_cache\)") as raised:
         summarize(model, (4, "L"))
     assert Path(__file__).name in str(raised.value)
+
+
+def test_bags_and_where_they_begin_are_integers() -> None:
+    class Bags(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.bags = nn.EmbeddingBag(20, 5)
+
+        def forward(self, text: Tensor, offsets: Tensor) -> Any:
+            return self.bags(text.flatten(), offsets.flatten())
+
+    long = torch.zeros(1, 8, dtype=torch.long), torch.zeros(1, 3, dtype=torch.long)
+    assert summarize(Bags(), [(8,), (3,)]).output_shape == Bags()(*long).shape
+    summary = summarize(Bags(), [("T",), ("K",)])
+    assert summary.ok
+    assert [each.dtype for each in summary.report.inputs] == ["int64", "int64"]
+
+
+def to_area(x: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    times = (1024 / (height * width)) ** 0.5
+    return F.interpolate(x, (int(height * times), int(width * times)))
+
+
+def no_strip(x: Tensor) -> Tensor:
+    if max(x.shape[2:]) / min(x.shape[2:]) > 200:
+        raise ValueError("a strip")
+    return x
+
+
+def test_a_smallest_size_that_grows_with_another_one_is_none() -> None:
+    """At 5 it is refused beside 1,001, at 6 beside 1,201: no range of each by itself says that."""
+    for call in (to_area, no_strip):
+        model = Calls(call)
+        accepts = summarize(model, (4, "H", "W")).accepts
+        for point in [{"H": low, "W": high} for low in (2, 4, 5, 6, 20) for high in (900, 1300, 3000)]:
+            inside = accepts is not None and all(point[each.name] in each for each in accepts.sizes)
+            assert not inside or runs(model, [(1, 4, "H", "W")], point) is not None, point
+
+
+def test_the_batch_is_no_size_that_a_letter_refuses() -> None:
+    model = Calls(lambda x: x.view(x.shape[0] // 3, 3, *x.shape[1:]).mean(1).repeat_interleave(3, 0))
+    remarks = summarize(model, (4, "L"), batch_size="N").report.remarks
+    assert runs(model, [("N", 4, "L")], {"N": 3, "L": 1}) == (3, 4, 1)
+    assert not any("refuses" in each for each in remarks)
+
+
+def test_nothing_is_said_of_runs_where_there_are_none() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 5), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(100, 3))
+    assert summarize(model, (3, "H", "W")).accepts is not None
+    assert summarize(model, (3, "H", "W"), device="meta").report.remarks == ()

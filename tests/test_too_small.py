@@ -235,3 +235,25 @@ def test_a_size_at_which_the_batch_is_folded_is_no_answer(how: str) -> None:
         problems = summarize(model, (1, given, given)).problems
         told = [(claim, size) for each in problems for claim in each.claims for size in claim.inputs]
         assert all(size in ((26, 26), (29, 29)) or claim.kind is ClaimKind.REACHES for claim, size in told)
+
+
+class Swapped(nn.Module):
+    """A text CNN whose embedding has its two numbers swapped: no length of a text helps."""
+
+    longest: int
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed, self.conv, self.fc = nn.Embedding(50, 500), nn.Conv2d(1, 4, (3, 50)), nn.Linear(4, 6)
+        self.longest = 0
+
+    def forward(self, x: Tensor) -> Any:
+        self.longest = max(self.longest, x.shape[1])
+        x = self.conv(self.embed(x).unsqueeze(1)).squeeze(3)
+        return self.fc(F.max_pool1d(x, x.size(2)).squeeze(2))
+
+
+def test_a_size_that_does_not_help_is_not_doubled_for_ever() -> None:
+    model = Swapped()
+    assert not summarize(model, (30,)).ok
+    assert model.longest <= 30 * 2**8

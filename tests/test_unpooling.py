@@ -170,3 +170,15 @@ class Volumeless(nn.Module):
     def forward(self, x: Tensor) -> Any:
         x, indices = F.max_pool2d(self.down(x), 2, return_indices=True)
         return F.max_unpool2d(x, indices, (2, 2))
+
+
+def test_what_no_input_is_refused_at_is_ok() -> None:
+    """The last index is 15·19 + 15 = 300, and 304 elements are made."""
+
+    class Cut(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            x, indices = F.max_pool2d(x, 4, return_indices=True)
+            return F.max_unpool2d(x, indices, (4, 4), output_size=(19, 16))
+
+    assert takes(Cut(), 19, 19)
+    assert summarize(Cut(), (1, 19, 19)).ok

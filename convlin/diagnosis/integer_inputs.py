@@ -11,7 +11,7 @@ from torch import nn
 from convlin.inputs import Dummy, Plan
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
-from convlin.records import Source, SourceKind
+from convlin.records import Source, SourceKind, TensorInfo
 from convlin.tensors import tensors_in
 from convlin.trace.recording import Failure, Recording
 
@@ -211,13 +211,27 @@ def _refusals(recording: Recording) -> list[Lookup]:
         index = index_of(failure, recording)
         if index:
             found.append(Lookup(_position(failure, recording), index))
-    return found
+    # Of bags the index and where each of them begins are looked up at once.
+    sources: dict[int, tuple[Source, ...]] = {}
+    for each in found:
+        known = sources.get(each.at, ())
+        sources[each.at] = (*known, *(source for source in each.sources if source not in known))
+    return [Lookup(at, of) for at, of in sources.items()]
 
 
 def index_of(failure: Failure, recording: Recording) -> tuple[Source, ...]:
     """Where the index of a lookup that failed comes from, if it is of real numbers: an integer is out of range."""
     if not failure.function and _is_embedding(recording, failure.call):
         inputs, sources = failure.inputs, recording.calls[failure.call].sources
+        if isinstance(recording.modules[failure.call], nn.EmbeddingBag):
+            return _reals(inputs[:2], sources)  # and where each bag begins
+    elif "embedding_bag" in failure.function:
+        # `F.embedding_bag` has the index in front of the values, and torch's own behind.
+        first = 0 if failure.function.startswith("F.") else 1
+        return _reals(
+            failure.inputs[first:3:2] if not first else failure.inputs[1:3],
+            failure.sources[first:3:2] if not first else failure.sources[1:3],
+        )
     elif OPS.called(failure.function).indexes:
         inputs, sources = failure.inputs, failure.sources
         # `F.embedding` has the index first; `torch.embedding`, which it calls, and `gather` have the values first.
@@ -227,8 +241,13 @@ def index_of(failure: Failure, recording: Recording) -> tuple[Source, ...]:
         return ()
     if not inputs or not sources or inputs[0].dtype.startswith(("int", "uint", "bool")):
         return ()
-    real = zip(inputs, sources, strict=False)
-    return tuple(source for each, source in real if not each.dtype.startswith(("int", "uint", "bool")))
+    return _reals(inputs, sources)
+
+
+def _reals(inputs: Sequence[TensorInfo], sources: Sequence[Source]) -> tuple[Source, ...]:
+    """The sources of those that are no integers."""
+    pairs = zip(inputs, sources, strict=False)
+    return tuple(source for each, source in pairs if not each.dtype.startswith(("int", "uint", "bool")))
 
 
 def _verdict(search: Search, recording: Recording, refusals: Sequence[Lookup], *, is_last: bool) -> bool | None:

@@ -243,13 +243,16 @@ def _hands_on(recording: Recording, index: int, size: int) -> bool:
     if not call.outputs:
         return False
     given, made = call.inputs[0].shape, call.outputs[0].shape
+    order = order_made(call) if call.is_function else None
+    if order is not None:  # wherever the axis goes, if it is told from the others
+        return list(given).count(size) == list(made).count(size) == 1
     if not any(given[part] == made[part] == (size,) for part in (slice(1, 2), slice(-1, None))):
         return False
     if call.is_function:
-        op, order = OPS.called(call.type), order_made(call)
-        if order is not None:
-            return any(order[axis] == axis and made[axis] == size for axis in (1, len(order) - 1))
-        return op.hands_on or op.makes_feature_map
+        op = OPS.called(call.type)
+        # What is merged or parted lies behind the channels, which are as many as before.
+        keeps = op.keeps_memory_order and len(made) > 2 and given[:2] == made[:2]
+        return keeps or op.hands_on or op.makes_feature_map
     return isinstance(recording.modules[index], _KEEPS_WIDTH) or not call.inner
 
 

@@ -33,7 +33,7 @@ def too_small(recording: Recording, failure: Failure, said: str) -> TooSmall | N
     if pool is None or pool.input_shape is None:
         return None
     if is_outside or _BEYOND_OUTPUT.search(first_line(failure.error)):
-        seen = "most inputs have an index outside of it" if is_outside else said
+        seen = "with other values an index lies outside of it" if is_outside else said
         told = f"the indices come from {times(pool.input_shape)}, the input of {_name(pool)}, and the output is smaller"
         return TooSmall(f"{call.type}: {told}\n{seen}", _advice(call, pool, pool.input_shape))
     return _in_front(recording, call, said)

@@ -13,6 +13,8 @@ from convlin.trace.recording import Finding, Recording
 
 #: Where so many sizes are large enough and tensors do not go together, a larger one is no answer.
 _MOST_IN_VAIN = 4
+#: No window asks for more than this many times the size that was given, and each size is run.
+_MOST_DOUBLINGS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +92,9 @@ def _stopped_in_feature_map(recording: Recording) -> bool:
 def _enlarged(given: Spatial, passes: Callable[[Spatial], bool], ends: Callable[[Spatial], bool]) -> Spatial | None:
     """A size that passes: the given one, doubled until it does; None where larger ones do not, and get to the end."""
     side, reached = max(*given, 1), 0  # a size of 0 is no larger twice
-    while reached < _MOST_IN_VAIN:
+    for _ in range(_MOST_DOUBLINGS):
+        if reached == _MOST_IN_VAIN:
+            break
         side *= 2
         size = tuple(max(side, value) for value in given)
         if prod(size) > LARGEST:

@@ -157,9 +157,10 @@ def _where(condition: Value, yes: Value, no: Value) -> Value:
 
 def _true_divided(above: Value, below: Value) -> Value:
     """In double precision, as Python divides; PyTorch's default has seven digits."""
-    return (
-        _to_float(above) / _to_float(below) if isinstance(above, Tensor) or isinstance(below, Tensor) else above / below
-    )
+    if not isinstance(above, Tensor) and not isinstance(below, Tensor):
+        return above / below
+    # A number divided by a tensor is multiplied by its reciprocal, which rounds twice.
+    return torch.as_tensor(above, dtype=torch.double) / torch.as_tensor(below, dtype=torch.double)
 
 
 _FUNCTIONS: dict[str, Callable[..., Value]] = {
@@ -188,11 +189,6 @@ _FUNCTIONS: dict[str, Callable[..., Value]] = {
     "OpaqueUnaryFn_sqrt": _root,
     **{f"OpaqueUnaryFn_{name}": _opaque(name) for name in ("exp", "log", "log2", "sin", "cos", "tanh")},
     "Abs": abs,
-    "BitwiseFn_bitwise_and": operator.and_,
-    "BitwiseFn_bitwise_or": operator.or_,
-    "BitwiseFn_bitwise_xor": operator.xor,
-    "LShift": operator.lshift,
-    "RShift": operator.rshift,
     "Where": _where,
     "Equality": operator.eq,
     "Unequality": operator.ne,

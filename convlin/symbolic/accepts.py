@@ -24,6 +24,8 @@ _MOST_ROUNDS = 16
 _STEPS = (2, 3, 4, 5, 6, 7, 8, 10, 12, 14, 16, 32)
 #: How many steps the smallest size of a letter is raised, where that size is refused beside others.
 _MOST_RAISED = 9
+#: How much larger others are beside which a smallest size that was raised is run again.
+_TIMES_FURTHER = (3, 16, 128)
 #: How many of these further up it is looked whether sizes between two of them are taken.
 _STEPS_UP = 20
 #: Sizes that most images have, to look for multiples where the smallest sizes are refused.
@@ -250,10 +252,36 @@ class Search:
                 continue
             for steps in range(1, _MOST_RAISED):
                 size = found.minimum + steps * found.step
-                if size in found and self._passes({**refused, name: size}, expected=True):
-                    self.assumed.lower[name], self.assumed.beside[name] = size, refused
-                    return True
+                if size not in found or not self._passes({**refused, name: size}, expected=True):
+                    continue
+                # Where the other one is larger still, it may need more: then there is no such size.
+                if not all(
+                    self._passes(each, expected=True) for each in self._further(guess, {**refused, name: size}, name)
+                ):
+                    return False
+                self.assumed.lower[name], self.assumed.beside[name] = size, refused
+                return True
         return False
+
+    def _further(self, guess: Guess, point: Point, name: str) -> list[Point]:
+        """Sizes of the other letters that are several times as large, as far as they can be run."""
+        others = [other for other in guess.ranges if other != name]
+        several = [
+            {
+                **point,
+                **{
+                    other: guess.ranges[other].minimum
+                    + times * (point[other] - guess.ranges[other].minimum + 1) * guess.ranges[other].step
+                    for other in others
+                },
+            }
+            for times in _TIMES_FURTHER
+        ]
+        return [
+            each
+            for each in several
+            if all(each[other] in guess.ranges[other] for other in others) and self.trials.affordable(each)
+        ]
 
     def _learn_step(self, guess: Guess) -> bool:
         """Steps that no condition tells of: from the smallest size that is taken to the next."""

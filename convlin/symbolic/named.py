@@ -110,8 +110,9 @@ def observe_named(
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
         remarks += tuple(batches.remarks(root, followed, runs, accepts))
-    if failure is None and recording.findings and not mistakes and accepts is None and not runs.taken:
-        remarks += ("no size was found at which the model runs as it is",)
+    fits_at_some = failure is None and recording.findings and not mistakes and accepts is None
+    if fits_at_some and not runs.taken and followed.plan.device.type != "meta":  # where none is run for real
+        remarks += ("of the sizes that were run none is taken by the model as it is",)
     if failure is None:
         remarks += tuple(limits.remarks())
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
@@ -410,8 +411,14 @@ def _taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Iter
 def _refused_inside(plan: Plan, refused: Point, trials: Trials) -> Iterator[str]:
     """That no range is told, since sizes are refused between others that are taken."""
     names = [name for name in plan.names if name != plan.batch_size]
-    smaller = any(all(point[name] <= refused[name] for name in names) for point in trials.taken)
-    larger = any(all(point[name] >= refused[name] for name in names) for point in trials.taken)
+    others = [
+        point
+        for point in trials.taken
+        if any(point[name] != refused[name] for name in names)
+        and all(point[name] == refused[name] for name in plan.names if name not in names)
+    ]
+    smaller = any(all(point[name] <= refused[name] for name in names) for point in others)
+    larger = any(all(point[name] >= refused[name] for name in names) for point in others)
     if smaller and larger and trials.for_real(refused) is False:
         said = written({name: refused[name] for name in names})
         yield f"no range is told: the model refuses {said}, and takes smaller and larger sizes"
