@@ -34,7 +34,7 @@ class Indices:
     def note(self, function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], made: Any) -> None:
         """See what a function has made: it may be indices, or a map that they lie in.
 
-        Raises `OutsideError` where most inputs would have been refused.
+        Raises `OutsideError` where inputs with other values are refused.
         """
         if function in _POOLS:
             pooled = _argument(args, kwargs, 0, "input").shape
