@@ -5,7 +5,11 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
+from torch import nn
+
 from convlin.diagnosis.messages import first_line, times
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import Call, Location, Shape, SourceKind
 from convlin.trace.recording import Failure, Recording
 from convlin.trace.unpooling import OutsideError
@@ -26,7 +30,7 @@ class TooSmall(NamedTuple):
 def too_small(recording: Recording, failure: Failure, said: str) -> TooSmall | None:
     """Which unpooling needs ``output_size=``, and which; None where that is not what stopped the pass."""
     call = recording.calls[failure.call] if failure.call >= 0 else None
-    if call is None or not _unpools(call):
+    if call is None or not _unpools(recording, failure.call):
         return None
     is_outside = isinstance(failure.error, OutsideError)
     pool = _pool(recording, call)
@@ -47,7 +51,7 @@ def _in_front(recording: Recording, call: Call, said: str) -> TooSmall | None:
     spatial = _spatial_dims(call)
     for index in recording.on_the_way(call.sources[0]):
         other = recording.calls[index]
-        pool = _pool(recording, other) if _unpools(other) else None
+        pool = _pool(recording, other) if _unpools(recording, index) else None
         if pool is None or pool.input_shape is None or other.output_shape is None:
             continue
         if pool.input_shape[-spatial:] != indices[-spatial:] or other.output_shape[-spatial:] != arrived[-spatial:]:
@@ -61,8 +65,11 @@ def _in_front(recording: Recording, call: Call, said: str) -> TooSmall | None:
     return None
 
 
-def _unpools(call: Call) -> bool:
-    return re.fullmatch(r"(F\.max_u|MaxU)npool[123]d", call.type) is not None
+def _unpools(recording: Recording, index: int) -> bool:
+    call, module = recording.calls[index], recording.modules[index]
+    if call.is_function:
+        return OPS.called(call.type).family is Family.UNPOOL
+    return isinstance(module, nn.MaxUnpool1d | nn.MaxUnpool2d | nn.MaxUnpool3d)
 
 
 def _pool(recording: Recording, unpooling: Call) -> Call | None:
@@ -77,8 +84,10 @@ def _name(call: Call) -> str:
 
 
 def _spatial_dims(unpooling: Call) -> int:
-    """Of ``F.max_unpool2d`` or ``MaxUnpool2d``: 2."""
-    return int(unpooling.type[-2])
+    """How many axes its windows have: a layer keeps its kernel size for each."""
+    if unpooling.is_function:
+        return OPS.called(unpooling.type).spatial_dims
+    return len(unpooling.settings["kernel_size"])
 
 
 def _advice(unpooling: Call, pool: Call, pooled: Shape) -> str:

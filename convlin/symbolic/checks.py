@@ -101,6 +101,7 @@ class Checks:
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
 
     def smallest(self, guess: Guess) -> Point:
+        """The smallest size of each letter."""
         return {**self.assumed.others, **{name: found.minimum for name, found in guess.ranges.items()}}
 
     def next_to(self, guess: Guess) -> Point:

@@ -10,12 +10,14 @@ from typing import Any, Final
 import torch.nn.functional as F
 from torch import Tensor
 
+from convlin.ops.names import op_of
+
 #: What gives the indices.
 _POOLS: Final = frozenset({F.max_pool1d_with_indices, F.max_pool2d_with_indices, F.max_pool3d_with_indices})
-#: How many axes the map has that each makes.
-_UNPOOLS: Final[Mapping[Any, int]] = {F.max_unpool1d: 1, F.max_unpool2d: 2, F.max_unpool3d: 3}
+#: What lays elements out by them.
+_UNPOOLS: Final = frozenset({F.max_unpool1d, F.max_unpool2d, F.max_unpool3d})
 #: The functions that `Indices` are to see.
-OF_INDICES: Final = _POOLS | _UNPOOLS.keys()
+OF_INDICES: Final = _POOLS | _UNPOOLS
 
 
 class OutsideError(RuntimeError):
@@ -43,7 +45,7 @@ class Indices:
             indices = _argument(args, kwargs, 1, "indices")
             held, sizes, reached = self._of.get(id(indices), (None, (), ()))
             if held is not None and held() is indices and len(sizes) == made.dim():
-                spatial = slice(-_UNPOOLS[function], None)
+                spatial = slice(-op_of(function).spatial_dims, None)
                 check_rows(sizes[spatial], made.shape[spatial], reached[spatial])
 
 

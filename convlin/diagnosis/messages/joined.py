@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from convlin.diagnosis.messages.said import Said
-from convlin.diagnosis.messages.tools import at, code, equation, joined_samples, times
+from convlin.diagnosis.messages.tools import at, code, equation, is_cat, joined_samples, times
 from convlin.records import Call, Report, Source, SourceKind, past_single_joins
 from convlin.sizes.spell import spell
 from convlin.trace.recording import Finding
 
-_CAT = ("torch.cat", "torch.concat", "torch.concatenate")
 #: What layers declare of the size that reaches them, and the axis that it is along.
 AXES = {
     "in_features": -1, "input_size": -1, "embed_dim": -1, "in_channels": 1, "num_features": 1, "num_channels": 1,
@@ -43,7 +42,7 @@ def joined_along(finding: Finding, report: Report) -> Joined | None:
     if source.kind is not SourceKind.CALL or source.number >= len(report.calls):
         return None
     call = report.calls[source.number]
-    if call.type not in _CAT or call.output_shape != arrived or len(call.inputs) < 2:
+    if not is_cat(call) or call.output_shape != arrived or len(call.inputs) < 2:
         return None
     shape = call.input_shapes[0]
     if any(each != shape for each in call.input_shapes) or arrived[meant] != _one(misfit.required):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
+from convlin.ops.catalog import OPS
 from convlin.records import UNSEEN, Call, Location, Report, Shape, Source, SourceKind, last_made
 from convlin.sizes.prove import spelled
 from convlin.sizes.spell import factor, spell, spell_product
@@ -94,12 +95,17 @@ def origin(finding: Finding, report: Report) -> str:
     return f"\n{spell(made[-1])} is the last axis of {times(made)}, {which}"
 
 
+def is_cat(call: Call) -> bool:
+    """Whether a call is ``torch.cat``, by any of its names."""
+    return call.is_function and OPS.called(call.type) is OPS.called("torch.cat")
+
+
 def joined_samples(finding: Finding, report: Report) -> Call | None:
     """A ``cat`` that joined the samples, where along ``dim=1`` it would have joined as many as the layer declares."""
     if finding.misfit.kind not in ("in_features", "in_channels"):
         return None
     call = call_of(report, maker_of(report, finding.source))
-    if call is None or call.type not in ("torch.cat", "torch.concat", "torch.concatenate") or not call.output_shape:
+    if call is None or not is_cat(call) or not call.output_shape:
         return None
     shapes = call.input_shapes
     if min(map(len, shapes), default=0) < 2 or len({shape[0] for shape in shapes}) > 1:  # of one axis there are none
