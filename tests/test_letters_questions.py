@@ -361,7 +361,17 @@ def test_the_batch_is_no_size_that_a_letter_refuses() -> None:
     assert not any("refuses" in each for each in remarks)
 
 
-def test_nothing_is_said_of_runs_where_there_are_none() -> None:
-    model = nn.Sequential(nn.Conv2d(3, 4, 5), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(100, 3))
-    assert summarize(model, (3, "H", "W")).accepts is not None
-    assert summarize(model, (3, "H", "W"), device="meta").report.remarks == ()
+def test_on_the_meta_device_it_says_why_no_sizes_are_told() -> None:
+    def made() -> nn.Module:
+        return nn.Sequential(nn.Conv2d(3, 4, 5), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(100, 3))
+
+    summary = summarize(made(), (3, "H", "W"), device="meta")
+    (remark,) = summary.report.remarks
+    assert summary.accepts is None
+    assert remark.endswith('leave out device="meta"')
+    assert summarize(made(), (3, "H", "W")).accepts is not None
+    with torch.device("meta"):
+        hollow = made()
+    (remark,) = summarize(hollow, (3, "H", "W")).report.remarks
+    assert remark.endswith("make the model on the CPU")
+    assert summarize(hollow, (3, 14, 14), batch_size="N").report.remarks == ()  # no size in letters but the batch

@@ -16,7 +16,7 @@ from convlin.diagnosis import in_processes, time_axis, unregistered
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
-from convlin.inputs import TRIALS, Plan
+from convlin.inputs import TRIALS, Plan, model_device
 from convlin.inputs.spelling import counted
 from convlin.module_tree import modules_of, walk
 from convlin.observe import Outcome, is_resource, unwrapped
@@ -110,9 +110,8 @@ def observe_named(
         remarks += tuple(time_axis.remarks(recording))
     if failure is None and not mistakes:
         remarks += tuple(batches.remarks(root, followed, runs, accepts))
-    fits_at_some = failure is None and recording.findings and not mistakes and accepts is None
-    if fits_at_some and not runs.taken and followed.plan.device.type != "meta":  # where none is run for real
-        remarks += ("of the sizes that were run none is taken by the model as it is",)
+    if failure is None and not mistakes and accepts is None:
+        remarks += tuple(_untold(followed, runs, model_device(root)))
     if failure is None:
         remarks += tuple(limits.remarks())
     if (checked.pinned or checked.has_unknown_number) and not _is_one_size(accepts):
@@ -199,6 +198,17 @@ def _where_it_fits(checked: Confirmed, accepts: Accepts | None, runs: Trials) ->
             if points[0] in other.right:
                 return other
     return None
+
+
+def _untold(followed: Followed, runs: Trials, device: torch.device) -> Iterator[str]:
+    """Why nothing is said of the sizes that a model, which is on this device, takes."""
+    plan = followed.plan
+    if plan.device.type == "meta":
+        if any(name != plan.batch_size for name in plan.names):
+            way = "make the model on the CPU" if device.type == "meta" else 'leave out device="meta"'
+            yield f"which sizes the model takes is found by real runs, and the meta device computes nothing: {way}"
+    elif followed.recording.findings and not runs.taken:
+        yield "of the sizes that were run none is taken by the model as it is"
 
 
 def _is_inside(accepts: Accepts | None, point: Point) -> bool:
