@@ -6,6 +6,7 @@ wrong, a careful one follows, in which stand-ins let the pass go on behind each 
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -17,7 +18,7 @@ from convlin.diagnosis import in_processes, leaving_batch, time_axis, unregister
 from convlin.diagnosis.retries import Retry, next_retry, passes
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
-from convlin.module_tree import walk
+from convlin.module_tree import Node, walk
 from convlin.records import Report
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
@@ -203,43 +204,26 @@ def _observed(
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.refused) or bool(recording.findings)
             during = Held(nodes, recording, lazy)
-        remarks = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
-        if plan.adds_batch:
-            remarks += tuple(time_axis.remarks(recording))
-        remarks = remarks or tuple(time_axis.mixed(recording))
-        remarks += (*in_processes.remarks(nodes), *unregistered.remarks(nodes, recording))
+        remarks = _remarks(nodes, recording, plan)
         report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)
         if not explained or is_resource(error):
             return Outcome(report, error, last=retry)
         if error is None and not recording.findings:
             return Outcome(report)
-        # Words for what is wrong: not loaded for a model that is right.
-        from convlin.diagnosis.batch_in_features import with_batch_in_features
-        from convlin.diagnosis.messages.joined import is_of_joined
-        from convlin.diagnosis.one_producer import with_one_producer
-        from convlin.diagnosis.problems import diagnose
-        from convlin.diagnosis.several_sizes import without_numbers
+        from convlin.diagnosis.answer import answered  # not loaded for a model that is right
 
-        if any(finding.misfit.note for finding in recording.findings):  # more than a number: not loaded for that
-            from convlin.diagnosis.proposed_inputs import with_proposals_run
-
-            recording = with_proposals_run(recording, root, mode, retry)
-        if any(finding.misfit.note or is_of_joined(finding, report) for finding in recording.findings):
-            from convlin.diagnosis.shared_forward import with_lines_outside
-
-            recording = with_lines_outside(report, recording, root, mode, retry)
-        recording = with_batch_in_features(recording, root, mode, retry)
-        recording = with_one_producer(recording, root, mode, retry)
-        report = replace(report, required_in_features=dict(recording.required))
-        problems = diagnose(report, recording, root, plan, mode, hints)
-        said = [finding.path for finding in recording.findings if finding.misfit.note == "batch_in_shape"]
-        names_batch = bool(said)
-        if names_batch:  # every size behind it is that of the samples folded together, which nobody meant
-            problems = tuple(problem for problem in problems if problem.path in said and problem.kind == "structure")
-        reordered = frozenset(finding.path for finding in recording.findings if finding.misfit.note == "permute")
-        told = without_numbers(report, problems)
-        return Outcome(told, names_batch=names_batch, reordered=reordered, last=retry)
+        answer = answered(report, recording, root, mode, hints, retry)
+        return Outcome(answer.report, names_batch=answer.names_batch, reordered=answer.reordered, last=retry)
     raise AssertionError("a model needed more passes than there are kinds of findings")
+
+
+def _remarks(nodes: Sequence[Node], recording: Recording, plan: Plan) -> tuple[str, ...]:
+    """What the user should know, and is not wrong by itself."""
+    remarks = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
+    if plan.adds_batch:
+        remarks += tuple(time_axis.remarks(recording))
+    remarks = remarks or tuple(time_axis.mixed(recording))
+    return (*remarks, *in_processes.remarks(nodes), *unregistered.remarks(nodes, recording))
 
 
 def _flop_count() -> FlopCount:
