@@ -204,7 +204,14 @@ def _observed(
             error = failure.error if failure is not None else None
             explained = error is None or (failure is not None and failure.refused) or bool(recording.findings)
             during = Held(nodes, recording, lazy)
-        remarks = _remarks(nodes, recording, plan)
+        if failure is not None and failure.refused and not is_resource(error):
+            from convlin.diagnosis.chosen_dtypes import with_only_dtypes  # not loaded for a model that runs
+
+            instead = with_only_dtypes(recording, root, plan, mode)
+            if instead is not None:
+                retry = retry._replace(plan=instead.plan, remarks=instead.remarks)
+                continue
+        remarks = (*retry.remarks, *_remarks(nodes, recording, plan))
         report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)
         if not explained or is_resource(error):
             return Outcome(report, error, last=retry)

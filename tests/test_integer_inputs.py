@@ -11,6 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
+from convlin.sizes.closed_form import Letter
+from convlin.sizes.evaluate import Evaluation
 
 Forward = Callable[..., Tensor]
 
@@ -260,10 +262,8 @@ def _given(case: Refused, kind: torch.dtype) -> list[Tensor]:
     return [torch.zeros(1, *shape, dtype=each) for shape, each in zip(case.shapes, kinds, strict=True)]
 
 
-@pytest.mark.parametrize("name", REFUSED)
-def test_a_float_that_convlin_chose_is_told_with_what_to_write(name: str) -> None:
-    case = REFUSED[name]
-    model = (OneInput if len(case.shapes) == 1 else TwoInputs)(case.run).eval()
+def _taken(model: nn.Module, case: Refused) -> list[torch.dtype]:
+    """What PyTorch says of a mask and of an index."""
     taken = []
     for kind in (torch.bool, torch.long):
         try:
@@ -271,6 +271,33 @@ def test_a_float_that_convlin_chose_is_told_with_what_to_write(name: str) -> Non
         except (RuntimeError, IndexError):
             continue
         taken.append(kind)
+    return taken
+
+
+@pytest.mark.parametrize("name", [name for name, case in REFUSED.items() if len(case.takes) == 1])
+def test_the_one_dtype_that_the_model_takes_is_chosen(name: str) -> None:
+    case = REFUSED[name]
+    (kind,) = case.takes
+    model = (OneInput if len(case.shapes) == 1 else TwoInputs)(case.run).eval()
+    assert _taken(model, case) == [kind]
+    s = summarize(model, case.shapes)
+    (remark,) = s.report.remarks
+    named, advice = remark.partition(" (")[0], remark[remark.index("(") + 1 : remark.index("):")]
+    assert s.ok
+    assert s.output_shape == tuple(model(*_given(case, kind)).shape)
+    which = "the input" if len(case.shapes) == 1 else "second"
+    assert named == f"{which} was made {'torch.long' if kind is torch.long else kind}"
+    written = eval(f"summarize(model, shapes, {advice})", {**globals(), "model": model, "shapes": case.shapes})
+    assert written.ok
+    assert written.report.remarks == ()
+    assert written.calls == s.calls
+
+
+@pytest.mark.parametrize("name", [name for name, case in REFUSED.items() if len(case.takes) > 1])
+def test_a_float_that_convlin_chose_is_told_with_what_to_write(name: str) -> None:
+    case = REFUSED[name]
+    model = (OneInput if len(case.shapes) == 1 else TwoInputs)(case.run).eval()
+    taken = _taken(model, case)
     assert tuple(taken) == case.takes
     (problem,) = summarize(model, case.shapes).problems
     named = "the input" if len(case.shapes) == 1 else "second"
@@ -285,10 +312,56 @@ def test_a_float_that_convlin_chose_is_told_with_what_to_write(name: str) -> Non
 
 
 def test_a_dtype_by_name_is_written_by_name() -> None:
-    model = TwoInputs(REFUSED["masked_fill"].run)
-    (problem,) = summarize(model, {"first": (6,), "second": (8,)}).problems
-    assert problem.fix == 'dtypes={"second": torch.bool}'
-    assert summarize(model, {"first": (6,), "second": (8,)}, dtypes={"second": torch.bool}).ok
+    model, shapes = TwoInputs(REFUSED["masked_fill"].run), {"first": (6,), "second": (8,)}
+    (remark,) = summarize(model, shapes).report.remarks
+    assert 'dtypes={"second": torch.bool}' in remark
+    assert summarize(model, shapes, dtypes={"second": torch.bool}).report.remarks == ()
+
+
+def test_two_masks_are_chosen_one_after_the_other_beside_a_wrong_number() -> None:
+    class Masks(nn.Module):
+        def __init__(self, features: int) -> None:
+            super().__init__()
+            self.fc, self.out = nn.Linear(6, 8), nn.Linear(features, 3)
+
+        def forward(self, x: Tensor, first: Tensor, second: Tensor) -> Tensor:
+            hidden = self.fc(x).masked_fill(first, 0.0)
+            out: Tensor = self.out(hidden).masked_fill(second, 0.0)
+            return out
+
+    given = torch.zeros(1, 6), torch.zeros(1, 8, dtype=torch.bool), torch.zeros(1, 3, dtype=torch.bool)
+    assert Masks(8)(*given).shape == (1, 3)
+    right, wrong = (summarize(Masks(features), [(6,), (8,), (3,)]) for features in (8, 9))
+    assert right.ok
+    assert [remark.partition(" was")[0] for remark in right.report.remarks] == ["first", "second"]
+    (problem,) = wrong.problems
+    assert (problem.path, problem.declared, problem.required) == ("out", 9, 8)
+    assert wrong.report.remarks == right.report.remarks
+
+
+def test_a_mask_is_chosen_in_letters_and_on_the_meta_device() -> None:
+    class Masked(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(6, 8)
+
+        def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+            return self.fc(x).masked_fill(mask.unsqueeze(-1), 0.0)[:, ::2]
+
+    numbers = summarize(Masked(), [(9, 6), (9,)])
+    letters = summarize(Masked(), [("T", 6), ("T",)])
+    asked = summarize(Masked(), [("T", 6), ("T",)], dtypes=[torch.float32, torch.bool])
+    assert letters.ok
+    assert letters.accepts == asked.accepts
+    assert letters.calls == asked.calls
+    assert set(letters.report.remarks) - set(asked.report.remarks) == set(numbers.report.remarks)
+    with torch.device("meta"):
+        hollow = Masked()
+    assert summarize(hollow, [(9, 6), (9,)]).report.remarks == numbers.report.remarks
+    for length in (1, 2, 9, 30):
+        made = Masked()(torch.zeros(1, length, 6), torch.zeros(1, length, dtype=torch.bool))
+        assert letters.output_shape is not None
+        assert tuple(map(Evaluation({Letter("T"): length}), letters.output_shape)) == made.shape
 
 
 def test_no_dtype_is_told_where_none_helps() -> None:

@@ -53,7 +53,8 @@ def summarize(
         kwargs: keyword arguments of ``forward`` beside the input.
         batch_size: size of the batch that is put in front of every shape.
         dtypes: dtype of the tensors made from shapes: one for all, a list, or a dict by name; by
-            default the dtype of the model's weights, and integers where an embedding needs them.
+            default the dtype of the model's weights, integers where an embedding needs them, and a mask of
+            ``torch.bool`` where the model runs with nothing else, which a remark then says.
         device: where to run; by default where the model is.  The model itself is not moved.
         mode: ``"eval"``, ``"train"``, or ``"same"`` for every module as it is.
         trials: with letters, how many other sizes are tried at most, once to compare the formulas and once to find

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable, Iterator, Mapping
+from itertools import islice
 from typing import NamedTuple
 
 import torch
 from torch import nn
 
-from convlin.diagnosis.evidence import run_to_the_end
+from convlin.diagnosis.evidence import run_changed
 from convlin.diagnosis.integer_inputs import made_of, places_of_tensors, places_reached
+from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Plan
-from convlin.trace.recording import Failure, Recording, Suspects
+from convlin.trace.recording import Recording, Suspects
 
 #: What PyTorch says where another dtype is needed.
 _OF_DTYPES = re.compile(
@@ -20,38 +23,103 @@ _OF_DTYPES = re.compile(
 _KINDS = {torch.bool: "torch.bool", torch.long: "torch.long"}
 #: Of the inputs that the failing function's tensors were made of so many are tried.
 _MOST_INPUTS = 3
+#: So many inputs may have another dtype together.
+_MOST_CHANGED = 3
 
 
 class Chosen(NamedTuple):
-    """A change of the call with which the model was run to its end."""
+    """The dtypes of an input, of those that were tried, with which the model runs to its end."""
 
-    message: str
-    fix: str
+    place: str
+    name: str
+    """What the user calls the input."""
+    refused: torch.dtype
+    """What convlin had chosen."""
+    taken: tuple[torch.dtype, ...]
+
+    @property
+    def message(self) -> str:
+        kinds = " or ".join(map(_KINDS.__getitem__, self.taken))
+        return f"convlin chose {self.refused} for {self.name}; with {kinds} the model runs to its end"
+
+    def fix(self, plan: Plan) -> str:
+        """The argument to add to the call."""
+        return " or ".join(_written(plan.with_dtype(frozenset((self.place,)), kind), self.place) for kind in self.taken)
 
 
-def other_dtype(recording: Recording, failure: Failure, model: nn.Module, plan: Plan, mode: str) -> Chosen | None:
-    """What to write for the dtype of an input that convlin chose; None where no run shows that it helps.
+class Instead(NamedTuple):
+    """Another plan, and what to say of it."""
 
-    Where a mask and an index both run (``x[k]``) both are told: which of them is meant nobody can know.
+    plan: Plan
+    remarks: tuple[str, ...]
+
+
+class _Way(NamedTuple):
+    """A plan with which the model runs to its end, and what was changed for it, each with the dtype that it has now."""
+
+    plan: Plan
+    changed: tuple[tuple[Chosen, torch.dtype], ...]
+
+
+def with_only_dtypes(
+    recording: Recording, model: nn.Module, plan: Plan, mode: str, sizes: Mapping[str, int] | None = None
+) -> Instead | None:
+    """The plan with the one dtype that the model takes for each input for which it refused what convlin chose.
+
+    A plan in letters is run at ``sizes``.  None where no run gets to the end, or several do.
     """
-    if plan.names or plan.device.type == "meta" or not _OF_DTYPES.search(str(failure.error)):
+    ways = list(islice(_ways(recording, model, plan.at(sizes or {}), mode), 2))
+    if len(ways) != 1:
         return None
+    (way,) = ways
+    remarks = []
+    for chosen, kind in way.changed:
+        plan = plan.with_dtype(frozenset((chosen.place,)), kind)
+        written = _written(way.plan, chosen.place)
+        remarks.append(
+            f"{chosen.name} was made {_KINDS[kind]} ({written}): with {chosen.refused} the model does not run"
+        )
+    return Instead(plan, tuple(remarks))
+
+
+def other_dtype(recording: Recording, model: nn.Module, plan: Plan, mode: str) -> Chosen | None:
+    """Other dtypes for an input whose dtype convlin chose; None where no run shows that one helps.
+
+    Where a mask and an index both run (``x[k]``) there are two: which of them is meant nobody can know.
+    """
+    if plan.names:
+        return None
+    ways = [way.changed[0] for way in _ways(recording, model, plan, mode) if len(way.changed) == 1]
+    return ways[0][0]._replace(taken=tuple(kind for _, kind in ways)) if ways else None
+
+
+def _ways(recording: Recording, model: nn.Module, plan: Plan, mode: str, most: int = _MOST_CHANGED) -> Iterator[_Way]:
+    """Every plan that runs to its end with other dtypes for one input that reached the function which refused it.
+
+    Where another function then refuses another input, that is changed as well.
+    """
+    failure = recording.failure
+    if failure is None or not failure.refused or not most or not _OF_DTYPES.search(str(failure.error)):
+        return
     dummies = {each.place: each for each in plan.dummies() if each.dtype.is_floating_point and not each.dtype_asked}
     reached = [place for place in places_reached(plan, made_of(recording, failure.sources)) if place in dummies]
     for place in reached[:_MOST_INPUTS]:
-        right = [kind for kind in _KINDS if _runs(model, plan.with_dtype(frozenset((place,)), kind), mode)]
-        if right:
-            chosen, kinds = dummies[place].dtype, " or ".join(map(_KINDS.__getitem__, right))
-            return Chosen(
-                f"convlin chose {chosen} for {_name(recording, plan, place)}; with {kinds} the model runs to its end",
-                " or ".join(_written(plan, place, kind) for kind in right),
-            )
-    return None
-
-
-def _runs(model: nn.Module, plan: Plan, mode: str) -> bool:
-    shown = run_to_the_end(model, plan, mode, {}, gradients=False, known=Suspects())
-    return shown is not None and all(each.misfit.kind != "dtype" for each in shown.findings)
+        found = False
+        for kind in _KINDS:
+            other = plan.with_dtype(frozenset((place,)), kind)
+            change = Chosen(place, _name(recording, plan, place), dummies[place].dtype, (kind,)), kind
+            shown = run_changed(model, other, mode, {}, gradients=False, careful=True)
+            if shown is None or any(each.misfit.kind == "dtype" for each in shown.findings):
+                continue
+            if shown.failure is not None:
+                behind: Iterable[_Way] = _ways(shown, model, other, mode, most - 1)
+            else:
+                behind = [_Way(other, ())] if suspects(shown, batch_added=plan.adds_batch) == Suspects() else []
+            for way in behind:
+                found = True
+                yield way._replace(changed=(change, *way.changed))
+        if found:
+            return
 
 
 def _name(recording: Recording, plan: Plan, place: str) -> str:
@@ -60,12 +128,11 @@ def _name(recording: Recording, plan: Plan, place: str) -> str:
     return named[places.index(place)] if len(named) == len(places) else "the input"
 
 
-def _written(plan: Plan, place: str, kind: torch.dtype) -> str:
-    """The argument that gives this input its dtype, as it is added to the call."""
-    dummies = [*plan.dummies()]
+def _written(plan: Plan, place: str) -> str:
+    """The argument that gives this input the dtype that it has in the plan, as it is added to the call."""
+    dummies = {each.place: _KINDS.get(each.dtype, str(each.dtype)) for each in plan.dummies()}
     if len(dummies) == 1:
-        return f"dtypes={_KINDS[kind]}"
+        return f"dtypes={dummies[place]}"
     if len(dummies) != len(plan.args):
-        return f'dtypes={{"{place}": {_KINDS[kind]}}}'
-    kinds = ", ".join(_KINDS[kind] if each.place == place else str(each.dtype) for each in dummies)
-    return f"dtypes=[{kinds}]"
+        return f'dtypes={{"{place}": {dummies[place]}}}'
+    return f"dtypes=[{', '.join(dummies.values())}]"

@@ -31,6 +31,8 @@ class Retry(NamedTuple):
     """``forward`` takes gradients itself."""
     suspects: Suspects = Suspects()
     integers: Integers = Integers()
+    remarks: tuple[str, ...] = ()
+    """What was changed of the plan since the model does not run otherwise."""
 
 
 def passes(plan: Plan) -> range:

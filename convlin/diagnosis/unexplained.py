@@ -86,11 +86,11 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     claims = claims_of(taken) if taken is not None else ()
     if claims:
         message = f"{message}\n{in_a_line(claims)}"
-    chosen = other_dtype(recording, failure, model, plan, mode) if not claims else None
+    chosen = other_dtype(recording, model, plan, mode) if not claims else None
     if chosen is not None:
         message = f"{message}\n{chosen.message}"
         return Problem(
-            "error", failure.path, message=message, fix=chosen.fix, where=where, call=call, evidence=Evidence.RUN
+            "error", failure.path, message=message, fix=chosen.fix(plan), where=where, call=call, evidence=Evidence.RUN
         )
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else _as_integers(failure, recording, plan)

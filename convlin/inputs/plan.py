@@ -68,6 +68,15 @@ class Plan(NamedTuple):
 
         return self.with_each(change)
 
+    def at(self, sizes: Mapping[str, int]) -> Plan:
+        """The same plan with numbers in place of the letters."""
+        batch_size = sizes[self.batch_size] if isinstance(self.batch_size, str) else self.batch_size
+
+        def change(value: Any) -> Any:
+            return replace(value, shape=value.sized(batch_size, sizes)[1:]) if isinstance(value, Dummy) else value
+
+        return self.with_each(change)._replace(batch_size=batch_size)
+
     def with_batch_taken_out(self) -> Plan | None:
         """The same plan with the first size of every shape as the batch; None where it cannot be one.
 

@@ -81,6 +81,14 @@ def observe_named(
     followed = checked.followed
     recording = followed.recording
     failure = recording.failure
+    if failure is not None and failure.refused:
+        from convlin.diagnosis.chosen_dtypes import with_only_dtypes  # not loaded for a model that runs
+
+        instead = with_only_dtypes(recording, root, followed.plan, mode, followed.sample)
+        if instead is not None:
+            outcome = observe_named(model, instead.plan, mode, hints, trials=trials)
+            remarks = (*instead.remarks, *outcome.report.remarks)
+            return outcome._replace(report=replace(outcome.report, remarks=remarks))
     accepts, refused = _accepts(followed, runs) if failure is None else (None, None)
     there = _where_it_fits(checked, accepts, runs)
     if there is not None:
