@@ -1090,6 +1090,8 @@ def test_values() -> None:
     assert read_inputs(["a=3,4", "b=5"]) == {"a": (3, 4), "b": (5,)}
     assert read_inputs(["3,"]) == (3,)
     assert read_inputs(["3×32×32"]) == (3, 32, 32)
+    assert read_inputs(["3,32,32", "()"]) == [(3, 32, 32), ()]
+    assert read_inputs(["x=3,32,32", "t=( )"]) == {"x": (3, 32, 32), "t": ()}
     assert read_batch_size("N") == "N"
     assert read_dtypes(["long"]) == "long"
     assert read_dtypes([]) is None

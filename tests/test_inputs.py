@@ -14,6 +14,7 @@ from torch.nn.utils.rnn import pack_sequence
 
 from convlin import InputError, assert_shapes, explain, fit, num_flat_features, summarize, watch
 from convlin.inputs import model_dtype
+from convlin.sizes.closed_form import Letter
 from tests.snapshot import difference, snapshot
 
 RAN: list[str] = []
@@ -138,6 +139,32 @@ def test_more_bytes_than_pytorch_counts(shape: tuple[Any, ...], options: dict[st
 def test_as_many_bytes_as_pytorch_counts() -> None:
     sizes = (2**30, 2**30)
     assert summarize(nn.Identity(), sizes, device="meta").output_shape == (1, *sizes)
+
+
+class TimeStep(nn.Module):
+    """As a denoising model takes it: an image, and for each the step that it is at."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convolution, self.embedding = nn.Conv2d(3, 4, 3), nn.Linear(6, 4)
+
+    def forward(self, x: Tensor, step: Tensor) -> Tensor:
+        angles = step[:, None] * torch.arange(3)
+        shift: Tensor = self.embedding(torch.cat([angles.sin(), angles.cos()], -1))
+        out: Tensor = self.convolution(x) + shift[:, :, None, None]
+        return out
+
+
+@pytest.mark.parametrize("batch", [1, 5])
+def test_an_empty_shape_beside_others_is_one_number_a_sample(batch: int) -> None:
+    model, step = TimeStep(), torch.zeros(batch)
+    by_tensor = summarize(model, [torch.zeros(batch, 3, 8, 8), step])
+    for given in ([(3, 8, 8), ()], {"x": (3, 8, 8), "step": ()}):
+        s = summarize(model, given, batch_size=batch)
+        assert s.ok
+        assert [call.output_shape for call in s.calls] == [call.output_shape for call in by_tensor.calls]
+        assert s.output_shape == tuple(model(torch.zeros(batch, 3, 8, 8), step).shape)
+    assert summarize(model, [(3, "H", "W"), ()], batch_size="N")["embedding"].input_shape == (Letter("N"), 6)
 
 
 # The shape

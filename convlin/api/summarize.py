@@ -47,9 +47,9 @@ def summarize(
 
     Args:
         model: any ``nn.Module``; it is left exactly as it was.
-        input: a shape without the batch, ``(3, 32, 32)``; a list of shapes for several inputs; a dict
-            of shapes for keyword inputs; tensors, which are used as they are.  Without it no pass is
-            run, and the summary holds structure and parameters only.
+        input: a shape without the batch, ``(3, 32, 32)``; a list of shapes for several inputs, where ``()`` is
+            one number a sample; a dict of shapes for keyword inputs; tensors, which are used as they are.
+            Without it no pass is run, and the summary holds structure and parameters only.
         kwargs: keyword arguments of ``forward`` beside the input.
         batch_size: size of the batch that is put in front of every shape.
         dtypes: dtype of the tensors made from shapes: one for all, a list, or a dict by name; by

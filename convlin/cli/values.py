@@ -43,7 +43,9 @@ def _one_or_many(values: list[Any]) -> Any:
 
 
 def read_shape(spec: str) -> tuple[int | str, ...]:
-    """``3,32,32`` or ``3,H,W``; ``(3, 32, 32)`` and ``3x32x32`` are read as well."""
+    """``3,32,32`` or ``3,H,W``; ``(3, 32, 32)`` and ``3x32x32`` are read as well, and ``()`` as one number a sample."""
+    if re.fullmatch(r"\(\s*\)", spec.strip()):
+        return ()
     text = spec.strip().removeprefix("(").removesuffix(")").strip()
     if re.fullmatch(r"\d+([x×]\d+)+", text):
         text = re.sub("[x×]", ",", text)

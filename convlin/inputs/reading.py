@@ -84,7 +84,10 @@ def read_inputs(
     for place, value in slots.items():
         if _is_shape(value):
             by_name = torch.long if names.get(place, place) in INDEX_NAMES else dtype
-            plan[place] = Dummy(place, _read_shape(value), wanted.get(place, by_name), dtype_asked=place in wanted)
+            plan[place] = Dummy(
+                place, _read_shape(value, is_alone=len(slots) + len(extra) == 1), wanted.get(place, by_name),
+                dtype_asked=place in wanted,
+            )  # fmt: skip
         else:
             plan[place] = _on_device(value, at if device is not None else None)
     keyword_values = {name: plan[name] for name in keywords} | {
@@ -232,8 +235,8 @@ def _is_index(size: object) -> bool:
     return hasattr(size, "__index__") and not isinstance(size, Tensor) and getattr(size, "ndim", 0) == 0
 
 
-def _read_shape(shape: tuple[Any, ...]) -> tuple[int | str, ...]:
-    if not shape:
+def _read_shape(shape: tuple[Any, ...], *, is_alone: bool = False) -> tuple[int | str, ...]:
+    if not shape and is_alone:  # beside others it is one number a sample, such as the time step of a diffusion model
         raise InputError(
             "the shape () is empty: write the size of one sample without the batch, such as (3, 32, 32); "
             "for one number a sample pass a tensor, such as torch.zeros(1)"
