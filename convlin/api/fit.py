@@ -12,19 +12,13 @@ from convlin.api.summarize import summarize
 from convlin.diagnosis.evidence import arguments_of
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
-from convlin.layers import CannotRemakeError, places_of, remade
+from convlin.layers import EVERY_AXIS_OF, GIVEN, CannotRemakeError, places_of, remade
 from convlin.module_tree import module_at, sharing
 from convlin.observe import unwrapped
 from convlin.records import Problem
 
 #: What a new layer can fix; for anything else the model's code has to change.
-_SIZES = frozenset(
-    {
-        "in_features", "in1_features", "in2_features", "in_channels", "num_features", "num_channels",
-        "normalized_shape", "num_parameters", "input_size", "embed_dim", "kdim", "vdim", "num_embeddings",
-        "out_features", "out_channels", "embedding_dim",
-    }
-)  # fmt: skip
+_SIZES = frozenset({*EVERY_AXIS_OF, *GIVEN, "num_embeddings"})
 
 #: Each round fixes what the one before made visible; a model has no more layers in a row than this.
 _MOST_ROUNDS = 50

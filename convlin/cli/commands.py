@@ -12,6 +12,7 @@ from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import jobs, look
 from convlin.cli.load_model import Loader, is_file
 from convlin.cli.screen import Screen, writing
+from convlin.derivations.declared import AXIS_OF
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -147,17 +148,14 @@ def _explain_layer(arguments: argparse.Namespace, screen: Screen) -> int:
     return 0
 
 
-#: Arguments that a layer's input has already, and on which axis of a sample.
-_FROM_INPUT = {"in_channels": 0, "in_features": -1, "num_features": 0, "num_channels": 0, "input_size": -1}
-
-
 def _layer(kind: Any, positional: tuple[Any, ...], keywords: dict[str, Any], given: Any) -> Any:
+    """The layer with these arguments, and with those that are sizes of its input, a shape without the batch."""
     import inspect
 
     parameters = inspect.signature(kind).parameters
     filled = {
-        name: given[axis]
-        for name, axis in _FROM_INPUT.items()
+        name: given[0 if axis == 1 else axis]
+        for name, axis in AXIS_OF.items()
         if not positional and name in parameters and name not in keywords and isinstance(given, tuple)
     }
     try:

@@ -13,10 +13,8 @@ from typing import Any
 from convlin import arithmetic
 from convlin.derivations import formulas
 from convlin.derivations.arguments import argument_shape, taken
+from convlin.derivations.declared import EVERY_AXIS_OF
 from convlin.records import Call, Derivation, Shape
-
-#: The declared widths, to compare with what arrives.
-_WIDTHS = frozenset({"in_features", "in1_features", "in2_features", "in_channels", "input_size"})
 
 
 def _input(call: Call) -> Shape:
@@ -27,7 +25,7 @@ def _input(call: Call) -> Shape:
 
 def _settings(call: Call, *names: str) -> dict[str, Any]:
     """The settings of these names, without the widths behind a stand-in."""
-    return taken(call.settings, *[name for name in names if not (call.stood_in and name in _WIDTHS)])
+    return taken(call.settings, *[name for name in names if not (call.stood_in and name in EVERY_AXIS_OF)])
 
 
 def _rule(

@@ -13,10 +13,10 @@ import torch
 from torch import Tensor, nn
 
 from convlin.diagnosis.evidence import run_changed
-from convlin.diagnosis.messages.joined import AXES
 from convlin.diagnosis.retries import MOST_PASSES, Retry
 from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Dummy, Plan
+from convlin.layers import AXIS_OF
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import Call, Shape, SourceKind, past_joins
@@ -53,7 +53,7 @@ def _subjects(recording: Recording) -> set[tuple[str, str]]:
 def _may_follow(recording: Recording, finding: Finding) -> bool:
     """Whether something on the way may have set the batch elsewhere; a run tells, and is to be spared where it can."""
     misfit = finding.misfit
-    if misfit.kind not in AXES or not misfit.changes or finding.function or not isinstance(misfit.required, int):
+    if misfit.kind not in AXIS_OF or not misfit.changes or finding.function or not isinstance(misfit.required, int):
         return False
     batch = recording.inputs[0].shape[:1] if recording.inputs else ()
     return any(_may_move(recording, index, batch) for index in recording.on_the_way(finding.source))
@@ -120,7 +120,7 @@ def _number_there(recording: Recording, other: Recording, finding: Finding) -> i
     calls = [call for call in other.calls if call.path == finding.path and not call.is_function]
     if len(calls) <= before or not calls[before].inputs or not finding.inputs:
         return None
-    axis, shape, there = AXES[finding.misfit.kind], finding.inputs[0].shape, calls[before].inputs[0].shape
+    axis, shape, there = AXIS_OF[finding.misfit.kind], finding.inputs[0].shape, calls[before].inputs[0].shape
     if len(shape) != len(there) or not -len(shape) <= axis < len(shape):
         return None
     batches = recording.inputs[0].shape[0], other.inputs[0].shape[0]
@@ -134,7 +134,7 @@ def _of_the_batch(recording: Recording, other: Recording, finding: Finding, ther
     misfit = finding.misfit
     batches = recording.inputs[0].shape[0], other.inputs[0].shape[0]
     detail: dict[str, object] = {"batches": batches, "numbers": (misfit.required, there)}
-    index = _where_it_went(recording, other, finding, AXES[misfit.kind])
+    index = _where_it_went(recording, other, finding, AXIS_OF[misfit.kind])
     one_sample = None
     if index is not None:
         given, elsewhere = recording.calls[index].inputs[0].shape, other.calls[index].inputs[0].shape

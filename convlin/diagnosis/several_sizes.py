@@ -8,13 +8,12 @@ from typing import Any
 
 from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code, name_of, who
+from convlin.layers import GIVEN
 from convlin.records import Problem, Report, Source
 from convlin.trace.recording import Finding, Recording
 
 #: Of these the largest that is needed fits every call.
 _AT_LEAST = ("num_embeddings",)
-#: Of these each call of a layer has the same.
-_GIVEN = ("out_features", "out_channels", "embedding_dim")
 
 Needs = Mapping[Any, Source | None]
 """The sizes that reached a layer, and what made the first tensor of that size."""
@@ -26,7 +25,7 @@ def several_sizes(recording: Recording) -> Mapping[tuple[str, str], Needs]:
     kinds: dict[str, set[str]] = {}
     for finding in recording.findings:
         misfit = finding.misfit
-        if misfit.changes and misfit.kind not in (*_AT_LEAST, *_GIVEN) and not finding.function:
+        if misfit.changes and misfit.kind not in (*_AT_LEAST, *GIVEN) and not finding.function:
             wrong.setdefault(finding.call, {})[misfit.kind] = finding
             kinds.setdefault(finding.path, set()).add(misfit.kind)
     met: dict[tuple[str, str], dict[str, tuple[Any, Source | None]]] = {}

@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+from convlin.layers import noun_of
 from convlin.trace.recording import Declared, Finding, Recording
 
 #: Two factors, one of which may be of another size as a whole.
 OF_PRODUCTS = ("matmul", "einsum", "linear", "convolution")
-#: They declare the size of axis 1, the others that of the last one.
-_OF_CHANNELS = ("in_channels", "num_channels", "num_features")
 
 
 def with_what_follows(recording: Recording) -> list[Finding]:
@@ -54,5 +53,5 @@ def _is_about(finding: Finding, behind: Declared) -> bool:
     if axis % rank not in (1, rank - 1) or declared not in {shape[axis] for shape in shapes}:
         return False
     # What a layer takes may be the size of another axis, in which they agree: of the one that it looks at.
-    own = 1 if behind.misfit.kind in _OF_CHANNELS else rank - 1
+    own = 1 if noun_of(behind.misfit.kind) == "channel" else rank - 1
     return axis % rank == own or any(shape[own] != declared for shape in shapes)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 from convlin._util.suggest import did_you_mean
 from convlin.analysis.path import Follower, Leg, Way, refused, title
 from convlin.arithmetic.common import product
+from convlin.derivations.declared import AXIS_OF
 from convlin.errors import InputError, UnknownLayerError
 from convlin.explanation.text import Writer, described, head, meeting, merging, parts, requirement, wrapped
 from convlin.records import EINOPS_SAYS, PYTORCH_SAYS, Call, Problem, Report, Size, Source
@@ -232,15 +233,9 @@ def _width(call: Call) -> _Width | None:
         return None
     kernel = call.settings.get("kernel_size")
     spatial = len(kernel) if isinstance(kernel, tuple) else 0
-    axes = {
-        "in_features": -1,
-        "in_channels": -1 - spatial,
-        "num_features": min(1, len(shape) - 1),
-        "num_channels": min(1, len(shape) - 1),
-        "input_size": -1,
-        "embed_dim": -1,
-    }
-    for name, axis in axes.items():
+    for name, axis in AXIS_OF.items():
+        if axis == 1:  # of a convolution the axis in front of its sizes, with a batch or without
+            axis = -1 - spatial if spatial else min(1, len(shape) - 1)
         if name in call.settings and -axis <= len(shape):
             return _Width(name, call.settings[name], shape[axis])
     return None

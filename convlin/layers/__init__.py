@@ -3,6 +3,7 @@
 One entry (`LayerRule`) holds all that is known of a family of layers.
 """
 
+from convlin.derivations.declared import AXIS_OF, EVERY_AXIS_OF, GIVEN, noun_of
 from convlin.layers.common import one_size
 from convlin.layers.registry import RULES, Registration, register, rule_for, runs_as_documented
 from convlin.layers.remaking import CannotRemakeError, places_of, remade, settings_of
@@ -10,6 +11,7 @@ from convlin.layers.rule import PLAIN, Arrival, Derive, Examine, LayerRule, Verd
 from convlin.ops.misfit import Misfit
 
 __all__ = [
-    "PLAIN", "RULES", "Arrival", "CannotRemakeError", "Derive", "Examine", "LayerRule", "Misfit", "Registration",
-    "Verdict", "one_size", "places_of", "register", "remade", "rule_for", "runs_as_documented", "settings_of",
+    "AXIS_OF", "EVERY_AXIS_OF", "GIVEN", "PLAIN", "RULES", "Arrival", "CannotRemakeError", "Derive", "Examine",
+    "LayerRule", "Misfit", "Registration", "Verdict", "noun_of", "one_size", "places_of", "register", "remade",
+    "rule_for", "runs_as_documented", "settings_of",
 ]  # fmt: skip

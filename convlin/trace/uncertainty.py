@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 from torch import nn
 
 from convlin._util.torch_private import CONVOLUTIONS
-from convlin.layers import Misfit
+from convlin.layers import EVERY_AXIS_OF, Misfit
 from convlin.records import Shape
 
 Axes: TypeAlias = frozenset[int]
@@ -29,10 +29,6 @@ _POOLS = (
     nn.LPPool1d, nn.LPPool2d, nn.LPPool3d,
 )  # fmt: skip
 _POOLING = ("F.max_pool", "F.avg_pool", "F.lp_pool")
-_OF_CHANNELS = ("in_channels", "num_features", "num_channels", "num_parameters")
-_OF_LAST_AXIS = (
-    "in_features", "in1_features", "in2_features", "normalized_shape", "input_size", "embed_dim", "kdim", "vdim",
-)  # fmt: skip
 
 
 def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
@@ -88,12 +84,9 @@ def is_doubtful(misfit: Misfit, doubts: Iterable[tuple[Shape, Axes]]) -> bool:
 def _is_about(misfit: Misfit, doubted: Axes, rank: int) -> bool:
     if not doubted:
         return False
-    if misfit.axis is not None:
-        return misfit.axis % rank in doubted
-    if misfit.kind in _OF_CHANNELS:
-        return 1 in doubted
-    if misfit.kind in _OF_LAST_AXIS:
-        return rank - 1 in doubted or bool(misfit.detail.get("flattened"))
+    axis = EVERY_AXIS_OF.get(misfit.kind) if misfit.axis is None else misfit.axis
+    if axis is not None:
+        return axis % rank in doubted or bool(misfit.detail.get("flattened"))
     if misfit.kind == "operands":
         return any(axis % rank in doubted for axis in misfit.detail.get("axes", range(rank)))
     return misfit.kind in ("reshape", "batch") and misfit.note != "strides"
@@ -101,7 +94,7 @@ def _is_about(misfit: Misfit, doubted: Axes, rank: int) -> bool:
 
 def declared_size(layer: nn.Module, doubts: Sequence[tuple[Shape, Axes]]) -> Misfit | None:
     """What a layer declares of a size that is a guess and that it happens to take; None where it declares nothing."""
-    for kind in (*_OF_CHANNELS, *_OF_LAST_AXIS):
+    for kind in EVERY_AXIS_OF:
         declared = getattr(layer, kind, None)
         if isinstance(declared, int) and not isinstance(declared, bool):
             misfit = Misfit(kind, declared, declared)

@@ -6,14 +6,10 @@ from typing import Any, NamedTuple
 
 from convlin.diagnosis.messages.said import Said
 from convlin.diagnosis.messages.tools import at, code, equation, is_cat, joined_samples, times
+from convlin.layers import AXIS_OF
 from convlin.records import Call, Report, Source, SourceKind, past_single_joins
 from convlin.sizes.spell import spell
 from convlin.trace.recording import Finding
-
-#: What layers declare of the size that reaches them, and the axis that it is along.
-AXES = {
-    "in_features": -1, "input_size": -1, "embed_dim": -1, "in_channels": 1, "num_features": 1, "num_channels": 1,
-}  # fmt: skip
 
 
 class Joined(NamedTuple):
@@ -35,7 +31,7 @@ def joined_along(finding: Finding, report: Report) -> Joined | None:
     Tensors that can be joined along either dim have all sizes alike.
     """
     misfit, arrived = finding.misfit, finding.inputs[0].shape if finding.inputs else ()
-    axis = -1 if misfit.kind == "normalized_shape" else AXES.get(misfit.kind)
+    axis = -1 if misfit.kind == "normalized_shape" else AXIS_OF.get(misfit.kind)
     if axis is None or misfit.note not in ("", "d_model") or misfit.input or len(arrived) < 2:
         return None
     source, meant = _maker(finding, report), axis % len(arrived)

@@ -23,6 +23,7 @@ from convlin.diagnosis.messages.tools import (
     times,
     what_arrived,
 )
+from convlin.layers import noun_of
 from convlin.records import Call, Report
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
@@ -109,7 +110,7 @@ def _permute(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     order = misfit.detail["order"]
     shape = finding.inputs[0].shape
-    noun = _noun(misfit.kind)
+    noun = noun_of(misfit.kind)
     letters = {2: ("L",), 3: ("N", "L"), 4: ("N", "H", "W"), 5: ("N", "D", "H", "W")}.get(len(shape))
     if letters is not None and misfit.detail["axis"] == len(shape) - 1:
         looks = f"this looks like {','.join(letters)},C (channels last)"
@@ -136,14 +137,10 @@ def _permute(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
-def _noun(kind: str) -> str:
-    return "feature" if kind in ("input_size", "in_features", "embed_dim") else "channel"
-
-
 def _turned(finding: Finding, report: Report) -> Said:
     """``forward`` sets the axes of an input in another order, which had them as the layer takes them."""
     misfit, shape = finding.misfit, finding.inputs[0].shape
-    order, noun = misfit.detail["order"], _noun(misfit.kind)
+    order, noun = misfit.detail["order"], noun_of(misfit.kind)
     given = tuple(shape[axis] for axis in order)
     right = tuple(given[axis] for axis in order)
     call = call_of(report, finding.source)
@@ -227,11 +224,7 @@ def _one_or_many(finding: Finding, report: Report) -> Said:
 def resized(finding: Finding, report: Report) -> Said:
     """A size that has no words of its own."""
     misfit = finding.misfit
-    noun = {
-        "num_features": "channel", "num_channels": "channel", "num_parameters": "channel",
-        "input_size": "feature", "embed_dim": "feature", "kdim": "feature", "vdim": "feature",
-        "in1_features": "feature", "in2_features": "feature",
-    }.get(misfit.kind)  # fmt: skip
+    noun = noun_of(misfit.kind)
     what = plural(misfit.required, noun) if noun else spell(misfit.required)
     message = f"{name_of(finding)} receives {what}, expects {misfit.declared}"
     if (along := joined_along(finding, report)) is not None:

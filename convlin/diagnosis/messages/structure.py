@@ -19,6 +19,7 @@ from convlin.diagnosis.messages.tools import (
     times,
     who,
 )
+from convlin.layers import noun_of
 from convlin.layers.common import steps_order
 from convlin.records import Report, Shape
 from convlin.sizes.spell import spell, spell_product
@@ -329,7 +330,7 @@ def _batch_of_one(finding: Finding, report: Report) -> Said:
 def _among_features(finding: Finding, report: Report) -> Said:
     detail = finding.misfit.detail
     (batch, another), (number, there) = detail["batches"], detail["numbers"]
-    noun = "channel" if detail["of"] in ("in_channels", "num_features", "num_channels") else "feature"
+    noun = noun_of(detail["of"])
     message = (
         f"{name_of(finding)} receives {plural(number, noun)} with a batch of {batch}, and {there} with one of {another}"
     )
