@@ -13,7 +13,7 @@ from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code, times
 from convlin.diagnosis.tied import Tie, ties
 from convlin.module_tree import module_at, walk
-from convlin.records import Edit, Location, Source, SourceKind
+from convlin.records import Edit, Location
 from convlin.search.numbers import flattened_map
 from convlin.source.products import as_product
 from convlin.trace.recording import Finding, Recording, Written
@@ -156,18 +156,8 @@ class Lines:
 
     def _leads_to(self, first: Finding, other: Finding) -> bool:
         """Whether what reaches a layer comes, among others, from another one."""
-        made = self._recording.calls
-        left, seen = [*made[other.call].sources], set[Source]()
-        while left:
-            source = left.pop()
-            if not source.is_made or source in seen:
-                continue
-            seen.add(source)
-            if source.kind is SourceKind.CALL and made[source.number].path == first.path:
-                return True
-            of_join = source.kind is SourceKind.JOIN
-            left += self._recording.joins[source.number].sources if of_join else made[source.number].sources
-        return False
+        calls = self._recording.calls
+        return any(calls[index].path == first.path for index in self._recording.on_the_way(*calls[other.call].sources))
 
     @cached_property
     def _undecided(self) -> dict[str, str]:

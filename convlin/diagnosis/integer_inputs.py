@@ -11,7 +11,7 @@ from torch import nn
 from convlin.inputs import Dummy, Plan
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
-from convlin.records import Source, SourceKind, TensorInfo
+from convlin.records import UNSEEN, Source, SourceKind, TensorInfo
 from convlin.tensors import tensors_in
 from convlin.trace.recording import Failure, Recording
 
@@ -144,35 +144,35 @@ class Integers(NamedTuple):
 
 def made_of(recording: Recording, sources: Sequence[Source]) -> Behind:
     """What tensors of these sources were made of, as far as integers in would be integers out."""
-    inputs: dict[int, None] = {}
-    certain, unseen = True, False
-    pending, known = [*reversed(sources)], set[Source]()
-    while pending:
-        source = pending.pop()
-        if source in known:
-            continue
-        known.add(source)
-        if source.kind is SourceKind.INPUT:
-            inputs[source.number] = None
-        elif source.kind is SourceKind.UNSEEN:
-            unseen = True
-        elif source.kind is SourceKind.JOIN:
-            join = recording.joins[source.number]
-            op = OPS.called(join.function)
-            if op.is_activation and join.function.rpartition(".")[2].rstrip("_") not in _OF_INTEGERS:
-                certain = False
-                continue
-            certain = certain and op.family in _KEEP_VALUES
-            pending += reversed(join.sources)
-        else:
-            call, module = recording.calls[source.number], recording.modules[source.number]
-            family = OPS.called(call.type).family if module is None else None
-            if family in _MAKE_REALS or (type(module).__module__.startswith("torch.nn.") and not _keeps(module)):
-                certain = False
-                continue
-            certain = certain and (family in _KEEP_VALUES or _keeps(module))
-            pending += reversed(call.sources[:1] if family in _OF_THE_FIRST else call.sources)
-    return Behind(tuple(inputs), certain and bool(inputs), unseen)
+    certain = True
+
+    def through(source: Source) -> Sequence[Source]:
+        nonlocal certain
+        if not source.is_made:
+            return ()
+        made, keeps = _values(recording, source)
+        certain = certain and keeps
+        return made
+
+    behind = [*recording.upstream(sources, through)]
+    inputs = tuple(source.number for source in behind if source.kind is SourceKind.INPUT)
+    return Behind(inputs, certain and bool(inputs), UNSEEN in behind)
+
+
+def _values(recording: Recording, source: Source) -> tuple[Sequence[Source], bool]:
+    """What the values of a tensor are made of, if integers may be, and whether they are the same values still."""
+    made = recording.into(source)
+    if source.kind is SourceKind.JOIN:
+        function = recording.joins[source.number].function
+        op = OPS.called(function)
+        if op.is_activation and function.rpartition(".")[2].rstrip("_") not in _OF_INTEGERS:
+            return (), False
+        return made, op.family in _KEEP_VALUES
+    module = recording.modules[source.number]
+    family = OPS.called(recording.calls[source.number].type).family if module is None else None
+    if family in _MAKE_REALS or (type(module).__module__.startswith("torch.nn.") and not _keeps(module)):
+        return (), False
+    return made[:1] if family in _OF_THE_FIRST else made, family in _KEEP_VALUES or _keeps(module)
 
 
 def places_of_tensors(plan: Plan) -> list[str]:

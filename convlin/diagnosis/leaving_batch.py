@@ -22,7 +22,7 @@ def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
 
 def squeezed_before(recording: Recording, failure: Failure) -> str:
     """That a batch of one was dropped on the way to what stopped the pass; empty where it was not."""
-    calls = [recording.calls[index] for source in failure.sources for index in recording.on_the_way(source)]
+    calls = [recording.calls[index] for index in recording.on_the_way(*failure.sources)]
     return next((_dropped(call) for call in calls if _drops_batch(call)), "")
 
 

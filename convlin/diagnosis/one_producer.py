@@ -6,7 +6,7 @@ anew, and only what this shows is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -22,7 +22,7 @@ from convlin.trace.recording import Finding, Recording, Written, of_operands, or
 from convlin.trace.state import printed
 
 #: What a layer declares of the size that it gives.
-_GIVES: Mapping[type[nn.Module], str] = {
+_GIVES: Mapping[type, str] = {
     nn.Linear: "out_features",
     nn.Conv1d: "out_channels", nn.Conv2d: "out_channels", nn.Conv3d: "out_channels",
     nn.ConvTranspose1d: "out_channels", nn.ConvTranspose2d: "out_channels", nn.ConvTranspose3d: "out_channels",
@@ -214,33 +214,30 @@ def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] |
     What meets in a residual sum comes of one layer by both of its arms.
     """
     makers: set[tuple[int, str]] = set()
-    waiting, seen = [source], set[Source]()
-    while waiting:
-        source = waiting.pop()
-        if source in seen:
-            continue
-        seen.add(source)
+
+    def through(source: Source) -> Sequence[Source]:
         if source.kind is SourceKind.JOIN:
-            waiting += [each for each in recording.joins[source.number].sources if each.is_made]
-            continue
-        if not source.is_made:
+            return [each for each in recording.into(source) if each.is_made]
+        return () if _gives(recording, source) else recording.into(source)[:1]
+
+    for each in recording.upstream([source], through):
+        kind = _gives(recording, each)
+        if kind and getattr(recording.modules[each.number], kind) == size:
+            makers.add((each.number, kind))
+        elif each.kind is not SourceKind.JOIN and (kind or not each.is_made or not _hands_on(recording, each, size)):
             return None
-        index = source.number
-        call, module = recording.calls[index], recording.modules[index]
-        kind = _GIVES.get(type(module)) if module is not None else None
-        if kind is not None and getattr(module, kind) == size:
-            makers.add((index, kind))
-        elif not call.sources or not call.inputs or kind is not None or not _hands_on(recording, index, size):
-            return None
-        else:
-            waiting.append(call.sources[0])
     return makers.pop() if len(makers) == 1 else None
 
 
-def _hands_on(recording: Recording, index: int, size: int) -> bool:
+def _gives(recording: Recording, source: Source) -> str:
+    """What the layer that was called declares of what it gives; empty where it declares nothing, or is none."""
+    return _GIVES.get(type(recording.modules[source.number]), "") if source.kind is SourceKind.CALL else ""
+
+
+def _hands_on(recording: Recording, source: Source, size: int) -> bool:
     """Whether a call leaves the axis of channels, or the last one, as it is."""
-    call = recording.calls[index]
-    if not call.outputs:
+    call = recording.calls[source.number]
+    if not call.sources or not call.inputs or not call.outputs:
         return False
     given, made = call.inputs[0].shape, call.outputs[0].shape
     order = order_made(call) if call.is_function else None
@@ -253,7 +250,7 @@ def _hands_on(recording: Recording, index: int, size: int) -> bool:
         # What is merged or parted lies behind the channels, which are as many as before.
         keeps = op.keeps_memory_order and len(made) > 2 and given[:2] == made[:2]
         return keeps or op.hands_on or op.makes_feature_map
-    return isinstance(recording.modules[index], _KEEPS_WIDTH) or not call.inner
+    return isinstance(recording.modules[source.number], _KEEPS_WIDTH) or not call.inner
 
 
 def _producer(recording: Recording, change: _Change, call: int, takers: list[Finding]) -> Finding:

@@ -394,7 +394,7 @@ def _behind(
 
     def comes_from_it(source: Source) -> bool:
         if source.kind is SourceKind.JOIN:
-            return any(map(comes_from_it, recording.joins[source.number].sources))
+            return any(map(comes_from_it, recording.into(source)))
         return source.kind is SourceKind.CALL and source.number in reached
 
     for later, call in enumerate(recording.calls[index + 1 :], index + 1):

@@ -102,13 +102,8 @@ def reading_the_batch(recording: Recording, *, batch_added: bool) -> list[int]:
 def _has_batch_first(recording: Recording, source: Source) -> bool:
     """Whether an input of the model arrives with its axes where they were, as far as that is certain."""
     while source.is_made:
-        if source.kind is SourceKind.JOIN:
-            sources = recording.joins[source.number].sources
-        elif isinstance(recording.modules[source.number], _KEEPS_FIRST_AXES):
-            sources = recording.calls[source.number].sources
-        else:
+        keeps = source.kind is SourceKind.JOIN or isinstance(recording.modules[source.number], _KEEPS_FIRST_AXES)
+        if not keeps or not recording.into(source):
             return False
-        if not sources:
-            return False
-        source = sources[0]
+        source = recording.into(source)[0]
     return source.kind is SourceKind.INPUT

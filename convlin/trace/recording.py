@@ -6,7 +6,7 @@ The calls are the records that a report has; beside them stand the live modules,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from operator import or_
 from typing import Any, NamedTuple, TypeVar
@@ -203,19 +203,30 @@ class Recording:
         call = self.calls[index]
         return call.where if call.is_function else self.written.get(index, Written()).where
 
-    def on_the_way(self, source: Source) -> Iterator[int]:
-        """The calls that what comes from ``source`` went through, each once."""
-        waiting, seen = [source], set[Source]()
+    def into(self, source: Source) -> tuple[Source, ...]:
+        """The sources of what went into a call or met in a join; none of anything else."""
+        if source.kind is SourceKind.JOIN:
+            return self.joins[source.number].sources
+        return self.calls[source.number].sources if source.kind is SourceKind.CALL else ()
+
+    def upstream(
+        self, sources: Sequence[Source], through: Callable[[Source], Sequence[Source]] | None = None
+    ) -> Iterator[Source]:
+        """These sources and those behind them, each once, what went in first before the rest.
+
+        ``through``: which to follow of what went into one; everything where it is left out.
+        """
+        waiting, seen = [*reversed(sources)], set[Source]()
         while waiting:
             source = waiting.pop()
-            if source in seen:
-                continue
-            seen.add(source)
-            if source.kind is SourceKind.JOIN:
-                waiting += self.joins[source.number].sources
-            elif source.kind is SourceKind.CALL:
-                yield source.number
-                waiting += self.calls[source.number].sources
+            if source not in seen:
+                seen.add(source)
+                yield source
+                waiting += reversed((through or self.into)(source))
+
+    def on_the_way(self, *sources: Source) -> Iterator[int]:
+        """The calls that what comes from these went through, each once."""
+        return (source.number for source in self.upstream(sources) if source.kind is SourceKind.CALL)
 
     def may_reshape(self, index: int) -> bool:
         """Whether the call is a reshape that ran, or that of a module of the user's own that may hold one."""
