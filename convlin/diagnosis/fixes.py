@@ -13,6 +13,7 @@ from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code, times
 from convlin.diagnosis.tied import Tie, ties
 from convlin.module_tree import module_at, walk
+from convlin.ops.catalog import CAT
 from convlin.records import Edit, Location
 from convlin.search.numbers import flattened_map
 from convlin.source.products import as_product
@@ -179,7 +180,7 @@ class Lines:
         if said.join is not None:
             from convlin.source.forward import corrected_join
 
-            joined = corrected_join(said.join, said.dim) if "run" in finding.misfit.detail else None
+            joined = corrected_join(said.join, CAT.names, said.dim) if "run" in finding.misfit.detail else None
             return _corrected(said.join, joined, said.advice)
         if said.forward and finding.where is not None:
             return self._corrected_call(finding, finding.where, said)

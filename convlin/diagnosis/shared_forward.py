@@ -21,6 +21,7 @@ from convlin.diagnosis.messages.said import Said
 from convlin.diagnosis.retries import Retry
 from convlin.diagnosis.rewritten import runs_line
 from convlin.inputs import Dummy, Plan
+from convlin.ops.catalog import CAT
 from convlin.records import Edit, Location, Report
 from convlin.trace.recording import Finding, Recording
 
@@ -83,7 +84,7 @@ def _with_join(
     """The same where tensors are joined along another axis; nothing is told of a line that cannot be run so."""
     from convlin.source.forward import corrected_join
 
-    corrected = corrected_join(where, dim)
+    corrected = corrected_join(where, CAT.names, dim)
     if corrected is None or not all(edit.certain for edit in corrected.edits):
         return recording
     left = _left(recording, finding, model, mode, retry, retry.plan, corrected.edits)

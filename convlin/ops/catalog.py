@@ -54,6 +54,8 @@ class Catalog:
 
 
 OPS = Catalog((*windows.OPS, *shapes.OPS, *joins.OPS, *pointwise.OPS, *others.OPS))
+#: What joins tensors along an axis that is there.
+CAT = OPS.called("torch.cat")
 
 
 def derive(call: Call) -> Derivation | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from typing import NamedTuple
 
 from convlin.records import Edit, Location
@@ -13,8 +13,6 @@ from convlin.source.syntax import Function, Parsed, own_scope, parameters, parse
 
 #: What a method can be called on as it stands; anything else needs parentheses.
 _PRIMARY = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
-#: What joins tensors along an axis that is there, by all its names.
-_JOINS = ("cat", "concat", "concatenate")
 
 
 class Loop(NamedTuple):
@@ -108,20 +106,22 @@ def corrected_keyword(where: Location, name: str, keyword: str, position: int, v
     return _corrected(where, name, edits)
 
 
-def corrected_join(where: Location, dim: int) -> Rewrite | None:
+def corrected_join(where: Location, names: Container[str], dim: int) -> Rewrite | None:
     """The lines of the one ``torch.cat`` there, along another axis; None where there is no such call, or more than one.
+
+    ``names`` are those that it has.
 
     >>> from torch import cat, nn
     >>> class Net(nn.Module):
     ...     def forward(self, x, y):
     ...         return cat([x, y])
-    >>> corrected_join(Location(Net.forward.__code__.co_filename, 3), 1).text
+    >>> corrected_join(Location(Net.forward.__code__.co_filename, 3), ("cat", "concat"), 1).text
     'return cat([x, y], dim=1)'
     """
     parsed = parsed_file(where.file)
     if parsed is None:
         return None
-    calls = [call for call in parsed.calls(where.line) if (_last_name(call.func) or _name(call.func)) in _JOINS]
+    calls = [call for call in parsed.calls(where.line) if (_last_name(call.func) or _name(call.func)) in names]
     if len(calls) != 1:
         return None
     (call,) = calls

@@ -5,7 +5,7 @@ from __future__ import annotations
 from math import prod
 from typing import Any
 
-from convlin.ops.catalog import OPS
+from convlin.ops.catalog import CAT, OPS
 from convlin.records import UNSEEN, Call, Location, Report, Shape, Source, SourceKind, last_made
 from convlin.sizes.prove import spelled
 from convlin.sizes.spell import factor, spell, spell_product
@@ -97,7 +97,7 @@ def origin(finding: Finding, report: Report) -> str:
 
 def is_cat(call: Call) -> bool:
     """Whether a call is ``torch.cat``, by any of its names."""
-    return call.is_function and OPS.called(call.type) is OPS.called("torch.cat")
+    return call.is_function and OPS.called(call.type) is CAT
 
 
 def joined_samples(finding: Finding, report: Report) -> Call | None:
