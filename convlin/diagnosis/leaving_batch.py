@@ -11,7 +11,7 @@ from convlin.trace.recording import Failure, Recording, is_feature_map
 
 def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
     """What took the batch out of the outputs of a pass that came to its end; ``batch`` is in front of every input."""
-    shapes = [found.shape for found in recording.outputs]
+    shapes = recording.output_shapes
     if not shapes or recording.failure is not None or recording.findings or not isinstance(batch, int):
         return ()
     if any(shape and shape[0] == batch for shape in shapes) and not (batch == 1 and () in shapes):

@@ -6,7 +6,7 @@ The calls are the records that a report has; beside them stand the live modules,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from operator import or_
 from typing import Any, NamedTuple, TypeVar
@@ -187,6 +187,11 @@ class Recording:
     """In a pass in letters: shapes of what is no row, as a mask (``torch.ones``), the weights of an attention, and
     what a module of the user's own makes on its way."""
 
+    @property
+    def output_shapes(self) -> list[Shape]:
+        """The shapes of ``outputs``."""
+        return [found.shape for found in self.outputs]
+
     def add(self, call: Call, module: nn.Module | None = None) -> int:
         """Note a call of ``module``, or of a function, and return its index."""
         self.calls.append(call)
@@ -227,6 +232,29 @@ class Recording:
     def on_the_way(self, *sources: Source) -> Iterator[int]:
         """The calls that what comes from these went through, each once."""
         return (source.number for source in self.upstream(sources) if source.kind is SourceKind.CALL)
+
+    def downstream(self, index: int, *, without: Set[int] = frozenset()) -> tuple[set[int], Callable[[Source], bool]]:
+        """The calls that get what one returns, at once or further on, and whether a tensor comes of it.
+
+        ``without``: calls that are not followed, nor are the modules around them.
+        """
+        own = self._with_inner(index)
+        reached = set(own)
+
+        def comes_from_it(source: Source) -> bool:
+            if source.kind is SourceKind.JOIN:
+                return any(map(comes_from_it, self.into(source)))
+            return source.kind is SourceKind.CALL and source.number in reached
+
+        for later, call in enumerate(self.calls[index + 1 :], index + 1):
+            if any(map(comes_from_it, call.sources)):
+                made = self._with_inner(later)
+                reached |= made if made.isdisjoint(without) else set()
+        return reached - own, comes_from_it
+
+    def _with_inner(self, index: int) -> set[int]:
+        """A call and those inside it: what it returns was made by the last of them."""
+        return set(range(index - self.calls[index].inner, index + 1))
 
     def may_reshape(self, index: int) -> bool:
         """Whether the call is a reshape that ran, or that of a module of the user's own that may hold one."""
