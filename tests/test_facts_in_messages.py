@@ -108,6 +108,22 @@ def test_a_fourier_layer_of_two_axes_may_take_real_numbers() -> None:
     assert summary.output_shape == SpectralOfImages()(torch.zeros(1, 2, 12, 12)).shape
 
 
+@pytest.mark.parametrize("name", ["rfft", "rfft2", "rfftn", "ihfft", "ihfft2", "ihfftn"])
+def test_whatever_fft_takes_real_numbers_alone_gets_them(name: str) -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.weight = nn.Parameter(torch.zeros(2, 1, 1, dtype=torch.cfloat))
+
+        def forward(self, x: Tensor) -> Any:
+            return getattr(torch.fft, name)(x) * self.weight
+
+    summary = summarize(Scaled(), (2, 8, 8))
+    assert summary.ok
+    assert summary.report.inputs[0].dtype == "float32"
+    assert summary.output_shape == Scaled()(torch.zeros(1, 2, 8, 8)).shape
+
+
 @pytest.mark.parametrize("shape", [(2, 32), (2, "L")], ids=str)
 def test_a_model_of_complex_weights_alone_may_take_real_numbers(shape: tuple[Any, ...]) -> None:
     try:

@@ -16,6 +16,9 @@ from convlin.trace.state import State
 #: A model is run at most this often, with the same dtypes; each further pass needs a new finding of the one before.
 MOST_PASSES = 8
 
+#: The FFTs that take real numbers alone.  The words in which they refuse others differ, and with PyTorch's version.
+_OF_REALS = frozenset(("rfft", "rfft2", "rfftn", "ihfft", "ihfft2", "ihfftn"))
+
 
 class Retry(NamedTuple):
     """How one pass is made; the first is quick and changes nothing on its way."""
@@ -76,7 +79,12 @@ def _with_reals(plan: Plan, recording: Recording) -> Plan | None:
     """
     failure = recording.failure
     guessed = {dummy.place: dummy for dummy in plan.dummies() if dummy.dtype.is_complex and not dummy.dtype_asked}
-    if not guessed or failure is None or "expects a real" not in str(failure.error):
+    if not guessed or failure is None or _own_name(failure.function) not in _OF_REALS:
         return None
     real = torch.float64 if any(dummy.dtype == torch.complex128 for dummy in guessed.values()) else torch.float32
     return plan.with_dtype(frozenset(guessed), real)
+
+
+def _own_name(function: str) -> str:
+    """``rfft`` of ``torch.fft.rfft``, which PyTorch's function mode calls ``fft_rfft``."""
+    return function.rpartition(".")[2].removeprefix("fft_")
