@@ -9,7 +9,7 @@ from typing import Any
 from convlin.arithmetic import SizeError, broadcast, permute
 from convlin.arithmetic.common import certain, declared, differ, page, position, product, quotient, step_of
 from convlin.records import Derivation, Shape, Size, Step
-from convlin.sizes.serialize import is_closed_form
+from convlin.sizes.serialize import is_size
 from convlin.sizes.spell import factor, spell, spell_shape
 
 
@@ -80,7 +80,7 @@ def index(input_shape: Shape, /, items: Any) -> Derivation | None:
 def _cut(axis: str, size: Size, given: slice) -> Step | None:
     """What a slice leaves of a dimension; a size in letters is taken to reach as far as the slice does."""
     start, stop, stride = given.start or 0, given.stop, given.step or 1
-    if not all(map(_is_size, (start, 0 if stop is None else stop))) or type(stride) is not int or stride < 1:
+    if not all(map(is_size, (start, 0 if stop is None else stop))) or type(stride) is not int or stride < 1:
         return None
     if all(isinstance(each, int) for each in (size, start, stop or 0)):
         start, stop, stride = given.indices(size)
@@ -98,10 +98,6 @@ def _cut(axis: str, size: Size, given: slice) -> Step | None:
         words, numbers = f"({words})", f"({numbers})"
     left = (length + stride - 1) // stride
     return Step(axis, f"⌈{words}/step⌉", f"⌈{numbers}/{stride}⌉", left, (stop, start, stride))
-
-
-def _is_size(value: object) -> bool:
-    return type(value) is int or is_closed_form(value)
 
 
 def einsum(input_shapes: Sequence[Shape], /, equation: str) -> Derivation | None:

@@ -17,6 +17,7 @@ from convlin.diagnosis.retries import Retry
 from convlin.diagnosis.what_follows import with_what_follows
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
+from convlin.ops.misfit import alone
 from convlin.records import UNSEEN, Source, SourceKind
 from convlin.trace.recording import Finding, Recording, Written, of_operands, order_made
 from convlin.trace.state import printed
@@ -195,17 +196,13 @@ def _changes(recording: Recording, finding: Finding) -> Iterator[tuple[_Change, 
         pairs = [(sources[0], sizes[0], sizes[1]), (sources[1], sizes[1], sizes[0])]
     else:
         source = sources[misfit.input] if misfit.input < len(sources) else UNSEEN
-        pairs = [(source, _one(misfit.required), _one(misfit.declared))] if misfit.changes else []
+        pairs = [(source, alone(misfit.required), alone(misfit.declared))] if misfit.changes else []
     for source, given, wanted in pairs:
         if type(given) is int and type(wanted) is int:
             call = _maker(recording, source, given)
             if call is not None:
                 index, kind = call
                 yield _Change(recording.calls[index].path, kind, wanted), index
-
-
-def _one(size: Any) -> Any:
-    return size[0] if isinstance(size, tuple) and len(size) == 1 else size
 
 
 def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] | None:

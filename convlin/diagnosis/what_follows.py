@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from convlin.layers import noun_of
+from convlin.ops.misfit import alone
 from convlin.trace.recording import Declared, Finding, Recording
 
 #: Two factors, one of which may be of another size as a whole.
@@ -26,18 +26,12 @@ def _with_layer_behind(finding: Finding, behind: Sequence[Declared]) -> Finding:
     if found is None or not _is_about(finding, found):
         return finding
     misfit = finding.misfit
-    detail = {**misfit.detail, "behind": (found.path, _size(found))}
+    detail = {**misfit.detail, "behind": (found.path, alone(found.misfit.declared))}
     return finding._replace(misfit=misfit._replace(detail=detail))
 
 
-def _size(behind: Declared) -> Any:
-    """What is declared, as a number where it is the shape of one axis."""
-    declared = behind.misfit.declared
-    return declared[0] if isinstance(declared, tuple) and len(declared) == 1 else declared
-
-
 def _is_about(finding: Finding, behind: Declared) -> bool:
-    misfit, declared = finding.misfit, _size(behind)
+    misfit, declared = finding.misfit, alone(behind.misfit.declared)
     if misfit.note == "pixel_shuffle":
         return behind.misfit.kind == "in_channels"
     if misfit.note in OF_PRODUCTS:

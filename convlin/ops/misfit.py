@@ -29,3 +29,12 @@ class Misfit(NamedTuple):
 def resized(name: str, declared: Any, required: Any) -> Misfit:
     """A size that a constructor argument of the same name declares otherwise."""
     return Misfit(name, declared, required, changes={name: required})
+
+
+def alone(size: Any) -> Any:
+    """The size itself, where it is the shape of one axis.
+
+    >>> alone((8,)), alone((8, 8)), alone(8)
+    (8, (8, 8), 8)
+    """
+    return size[0] if isinstance(size, tuple) and len(size) == 1 else size

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from convlin.records import Call
-from convlin.sizes.serialize import is_closed_form
+from convlin.sizes.serialize import is_closed_form, is_size
 from convlin.sizes.spell import spell
 
 #: By type of layer, and a setting that PyTorch's own layer of that name has: places and names.
@@ -55,15 +55,11 @@ def _index(value: Any) -> str | None:
         return "..."
     if isinstance(value, slice):
         bounds = [value.start, value.stop, value.step]
-        if not all(bound is None or _is_size(bound) for bound in bounds):
+        if not all(bound is None or is_size(bound) for bound in bounds):
             return None
         start, stop, step = ("" if bound is None else _bound(bound) for bound in bounds)
         return f"{start}:{stop}{f':{step}' if step else ''}"
-    return _bound(value) if value is None or _is_size(value) else None
-
-
-def _is_size(value: object) -> bool:
-    return type(value) is int or is_closed_form(value)
+    return _bound(value) if value is None or is_size(value) else None
 
 
 def _bound(value: Any) -> str:

@@ -35,6 +35,11 @@ def is_closed_form(value: object) -> bool:
     return hasattr(value, "free_symbols") and hasattr(value, "as_numer_denom")
 
 
+def is_size(value: object) -> bool:
+    """Whether this is a size: an integer or a closed form."""
+    return type(value) is int or is_closed_form(value)
+
+
 def written(expression: Any) -> str:
     """The expression as ``read`` takes it.
 

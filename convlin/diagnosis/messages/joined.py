@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from convlin.diagnosis.messages.said import Said
 from convlin.diagnosis.messages.tools import at, code, equation, is_cat, joined_samples, times
 from convlin.layers import AXIS_OF
+from convlin.ops.misfit import alone
 from convlin.records import Call, Report, Source, SourceKind, past_single_joins
 from convlin.sizes.spell import spell
 from convlin.trace.recording import Finding
@@ -41,10 +42,10 @@ def joined_along(finding: Finding, report: Report) -> Joined | None:
     if not is_cat(call) or call.output_shape != arrived or len(call.inputs) < 2:
         return None
     shape = call.input_shapes[0]
-    if any(each != shape for each in call.input_shapes) or arrived[meant] != _one(misfit.required):
+    if any(each != shape for each in call.input_shapes) or arrived[meant] != alone(misfit.required):
         return None
     along = [index for index, (size, made) in enumerate(zip(shape, arrived, strict=True)) if size != made]
-    if len(along) != 1 or along[0] == meant or len(call.inputs) * shape[meant] != _one(misfit.declared):
+    if len(along) != 1 or along[0] == meant or len(call.inputs) * shape[meant] != alone(misfit.declared):
         return None
     if _fits_a_layer(source, report):
         return None
@@ -55,7 +56,7 @@ def said_of_joined(message: str, joined: Joined, finding: Finding) -> Said:
     """Both ways out: which of the two sizes was meant no run can tell."""
     call, misfit = joined.call, finding.misfit
     sizes = [spell(shape[joined.meant]) for shape in call.input_shapes]
-    total = equation(" + ".join(sizes), spell(_one(misfit.declared)))
+    total = equation(" + ".join(sizes), spell(alone(misfit.declared)))
     name = next(iter(misfit.changes), misfit.kind)
     instead = f"{name}={code(misfit.required)}"
     return Said(
@@ -64,11 +65,6 @@ def said_of_joined(message: str, joined: Joined, finding: Finding) -> Said:
         f"pass dim={joined.meant} to {call.type}",
         forward=True, instead=instead, join=call.where, dim=joined.meant,
     )  # fmt: skip
-
-
-def _one(size: Any) -> Any:
-    """The size itself, where it is the shape of one axis."""
-    return size[0] if isinstance(size, tuple) and len(size) == 1 else size
 
 
 def _maker(finding: Finding, report: Report) -> Source:

@@ -24,6 +24,7 @@ from convlin.diagnosis.messages.tools import (
     what_arrived,
 )
 from convlin.layers import noun_of
+from convlin.ops.misfit import alone
 from convlin.records import Call, Report
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
@@ -249,8 +250,7 @@ _PARTS = {"num_groups": "groups", "groups": "groups", "num_heads": "heads", "nhe
 
 def _normalized_shape(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
-    required = misfit.required[0] if len(misfit.required) == 1 else tuple(misfit.required)
-    declared = misfit.declared[0] if len(misfit.declared) == 1 else tuple(misfit.declared)
+    required, declared = alone(tuple(misfit.required)), alone(tuple(misfit.declared))
     message = f"{name_of(finding)} normalizes over {declared}, and {arrived(finding)} ends in {code(required)}"
     if (along := joined_along(finding, report)) is not None:
         return said_of_joined(message, along, finding)

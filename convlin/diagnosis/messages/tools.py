@@ -8,6 +8,7 @@ from typing import Any
 from convlin.ops.catalog import CAT, OPS
 from convlin.records import UNSEEN, Call, Location, Report, Shape, Source, SourceKind, last_made
 from convlin.sizes.prove import spelled
+from convlin.sizes.serialize import is_closed_form
 from convlin.sizes.spell import factor, spell, spell_product
 from convlin.trace.recording import Finding
 
@@ -42,13 +43,9 @@ def code(value: Any) -> str:
     """A size, or some, as they stand in source: ``64`` for ``(64,)``, ``8*((H + 1)//2)`` for a closed form."""
     if isinstance(value, tuple) and len(value) == 1:
         return code(value[0])
-    if isinstance(value, tuple) and any(map(_is_closed_form, value)):
+    if isinstance(value, tuple) and any(map(is_closed_form, value)):
         return f"({', '.join(map(code, value))})"
-    return spelled(value) if _is_closed_form(value) else str(value)
-
-
-def _is_closed_form(value: object) -> bool:
-    return hasattr(value, "as_numer_denom")
+    return spelled(value) if is_closed_form(value) else str(value)
 
 
 def at(where: Location | None) -> str:
