@@ -148,7 +148,7 @@ def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:
         return outcome
     from convlin.diagnosis.evidence import with_evidence  # not loaded for a model that is right
 
-    proved = with_evidence(report, unwrapped(model), last.plan, mode, gradients=last.gradients)
+    proved = with_evidence(report, unwrapped(model), mode, last)
     return outcome._replace(report=proved)
 
 

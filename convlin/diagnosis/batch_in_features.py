@@ -102,15 +102,15 @@ def _takes_time_first(module: nn.Module | None) -> bool:
 
 def _shown(model: nn.Module, plan: Plan, mode: str, retry: Retry) -> Recording | None:
     """What a pass with another batch shows, with what raises nothing and is a mistake there."""
-    known = Suspects(caught=retry.suspects.caught)
+    retry = retry._replace(plan=plan, careful=True, suspects=Suspects(caught=retry.suspects.caught))
     for _ in range(MOST_PASSES):
-        shown = run_changed(model, plan, mode, {}, gradients=retry.gradients, careful=True, known=known)
+        shown = run_changed(model, mode, retry)
         if shown is None:
             return None
-        more = suspects(shown, batch_added=plan.adds_batch) | known
-        if more == known:
+        more = suspects(shown, batch_added=plan.adds_batch) | retry.suspects
+        if more == retry.suspects:
             return shown
-        known = more
+        retry = retry._replace(suspects=more)
     return None
 
 

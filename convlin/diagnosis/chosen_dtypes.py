@@ -12,6 +12,7 @@ from torch import nn
 
 from convlin.diagnosis.evidence import run_changed
 from convlin.diagnosis.integer_inputs import made_of, places_of_tensors, places_reached
+from convlin.diagnosis.retries import Retry
 from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Plan
 from convlin.trace.recording import Recording, Suspects
@@ -108,7 +109,7 @@ def _ways(recording: Recording, model: nn.Module, plan: Plan, mode: str, most: i
         for kind in _KINDS:
             other = plan.with_dtype(frozenset((place,)), kind)
             change = Chosen(place, _name(recording, plan, place), dummies[place].dtype, (kind,)), kind
-            shown = run_changed(model, other, mode, {}, gradients=False, careful=True)
+            shown = run_changed(model, mode, Retry(other, careful=True))
             if shown is None or any(each.misfit.kind == "dtype" for each in shown.findings):
                 continue
             if shown.failure is not None:

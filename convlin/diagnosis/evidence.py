@@ -6,16 +6,16 @@ import ast
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import replace
-from typing import Any
+from typing import Any, TypeAlias
 
 import torch
 from torch import nn
 
 from convlin._util.quiet import quiet
 from convlin.diagnosis import leaving_batch
+from convlin.diagnosis.retries import Retry
 from convlin.diagnosis.rewritten import CannotRewriteError, in_place, methods
 from convlin.diagnosis.silent_mistakes import suspects
-from convlin.inputs import Plan
 from convlin.layers import CannotRemakeError, places_of, remade
 from convlin.module_tree import module_at, modules_of, sharing
 from convlin.records import Edit, Evidence, Problem, Report
@@ -28,9 +28,16 @@ from convlin.untouched import sharded, untouched
 _MOST_ELEMENTS = 1 << 24
 _META = torch.device("meta")
 
+Wanted: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""For the paths of layers what their constructors are to be given."""
 
-def with_evidence(report: Report, model: nn.Module, plan: Plan, mode: str, *, gradients: bool) -> Report:
+_NOTHING: Wanted = {}
+
+
+def with_evidence(report: Report, model: nn.Module, mode: str, last: Retry) -> Report:
     """The report with its problems told to be known by a run where the model was right with all done that they say.
+
+    ``last`` is the pass that showed them.
 
     All of them together: layers are made anew, and methods are compiled from the edited text. Where one problem is
     told in words alone, the model cannot be run as it should be. What that run shows of the batch is said as well.
@@ -42,8 +49,11 @@ def with_evidence(report: Report, model: nn.Module, plan: Plan, mode: str, *, gr
     if wanted is None or not all(problem.edits for problem in rewriting):
         return report
     edits = [edit for problem in rewriting for edit in problem.edits]
-    recording = _run_right(model, plan, mode, wanted, edits, gradients)
-    if recording is None:
+    plan = last.plan
+    recording = run_changed(model, mode, Retry(plan, gradients=last.gradients), wanted, edits)
+    if recording is None or recording.failure is not None or recording.findings:
+        return report
+    if suspects(recording, batch_added=plan.adds_batch) != Suspects():
         return report
     remarks = leaving_batch.remarks(recording, plan.batch_size) if plan.adds_batch else ()
     return replace(
@@ -82,36 +92,11 @@ def arguments_by_path(problems: Sequence[Problem]) -> dict[str, dict[str, Any]] 
     return wanted
 
 
-def _run_right(
-    model: nn.Module,
-    plan: Plan,
-    mode: str,
-    wanted: Mapping[str, Mapping[str, Any]],
-    edits: Sequence[Edit],
-    gradients: bool,
-) -> Recording | None:
-    """What the model shows with all of that done; None where it was not run so, or was not right."""
-    recording = run_changed(model, plan, mode, wanted, edits, gradients=gradients)
-    if recording is None or recording.failure is not None or recording.findings:
-        return None
-    return recording if suspects(recording, batch_added=plan.adds_batch) == Suspects() else None
-
-
 def run_changed(
-    model: nn.Module,
-    plan: Plan,
-    mode: str,
-    wanted: Mapping[str, Mapping[str, Any]],
-    edits: Sequence[Edit] = (),
-    *,
-    gradients: bool,
-    careful: bool = False,
-    known: Suspects = Suspects(),  # noqa: B008 -- a tuple, which nothing changes
+    model: nn.Module, mode: str, retry: Retry, wanted: Wanted = _NOTHING, edits: Sequence[Edit] = ()
 ) -> Recording | None:
-    """What a pass shows with layers made anew and methods edited; None where the model cannot be run so.
-
-    A ``careful`` one goes on behind what does not fit, with what is ``known`` to be a mistake although nothing raises.
-    """
+    """What a pass shows with layers made anew and methods edited; None where the model cannot be run so."""
+    plan = retry.plan
     if sharded(modules_of(model)) or _shares_weights(model, wanted):
         return None
     try:
@@ -121,7 +106,7 @@ def run_changed(
         rewritten = methods(model, edits)
     except (CannotRemakeError, CannotRewriteError):
         return None
-    careful = careful or plan.device.type == "meta"
+    careful = retry.careful or plan.device.type == "meta"
     with ExitStack() as stack:
         stack.enter_context(quiet())
         keeper = stack.enter_context(untouched(model))
@@ -129,40 +114,34 @@ def run_changed(
         stack.enter_context(_exchanged(model, wanted, plan.device))
         stack.enter_context(in_place(rewritten))
         state = State(
-            careful=careful, gradients=gradients, batch_added=plan.adds_batch, suspects=known, keeper=keeper
+            careful=careful, gradients=retry.gradients, batch_added=plan.adds_batch, suspects=retry.suspects,
+            keeper=keeper,
         )  # fmt: skip
         return one_pass(model, plan, state)
 
 
 def run_to_the_end(
-    model: nn.Module,
-    plan: Plan,
-    mode: str,
-    wanted: Mapping[str, Mapping[str, Any]],
-    edits: Sequence[Edit] = (),
-    *,
-    gradients: bool,
-    known: Suspects,
+    model: nn.Module, mode: str, retry: Retry, wanted: Wanted = _NOTHING, edits: Sequence[Edit] = ()
 ) -> Recording | None:
     """What a careful ``run_changed`` shows; None where it stops, or where a mistake that nothing raises is new."""
-    shown = run_changed(model, plan, mode, wanted, edits, gradients=gradients, careful=True, known=known)
+    shown, known = run_changed(model, mode, retry._replace(careful=True), wanted, edits), retry.suspects
     if shown is None or shown.failure is not None:
         return None
-    return shown if suspects(shown, batch_added=plan.adds_batch) | known == known else None
+    return shown if suspects(shown, batch_added=retry.plan.adds_batch) | known == known else None
 
 
-def _remade(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]], device: torch.device) -> dict[str, nn.Module]:
+def _remade(model: nn.Module, wanted: Wanted, device: torch.device) -> dict[str, nn.Module]:
     return {path: remade(module_at(model, path), changes, device=device) for path, changes in wanted.items()}
 
 
-def _shares_weights(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]]) -> bool:
+def _shares_weights(model: nn.Module, wanted: Wanted) -> bool:
     """Whether a layer that is to be changed shares a weight with another module: made anew it would not."""
     wrong = {id(module_at(model, path)) for path in wanted}
     return any(id(node.module) in wrong for nodes in sharing(model) for node in nodes)
 
 
 @contextmanager
-def _exchanged(model: nn.Module, wanted: Mapping[str, Mapping[str, Any]], device: torch.device) -> Iterator[None]:
+def _exchanged(model: nn.Module, wanted: Wanted, device: torch.device) -> Iterator[None]:
     """New layers in every place of the old ones, made in the mode that these have now."""
     new = _remade(model, wanted, device)
     replaced = [(module_at(model, path), layer) for path, layer in new.items()]

@@ -144,12 +144,10 @@ def _run_with(
 
     ``again``: the same mistake may be met once more on the same line, in the next block of one class.
     """
-    plan, wanted = retry.plan, {change.kind: change.size}
+    wanted = {change.kind: change.size}
     for each in _own(recording, change):
         wanted |= each.misfit.changes
-    shown = run_to_the_end(
-        model, plan, mode, {change.path: wanted}, gradients=retry.gradients, known=retry.suspects
-    )  # fmt: skip
+    shown = run_to_the_end(model, mode, retry, {change.path: wanted})
     if shown is None:
         return None
     before, signs = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))

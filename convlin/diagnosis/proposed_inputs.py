@@ -38,7 +38,7 @@ def _tried(recording: Recording, finding: Finding, model: nn.Module, mode: str, 
     plan = _planned(finding, retry.plan, proposal) if proposal is not None else None
     if plan is None:
         return finding
-    shown = run_changed(model, plan, mode, {}, gradients=retry.gradients, careful=True, known=retry.suspects)
+    shown = run_changed(model, mode, retry._replace(plan=plan, careful=True))
     if shown is None or not _is_refused(recording, finding, shown, retry.plan):
         return finding
     misfit = finding.misfit

@@ -44,7 +44,7 @@ def _with_line_outside(
     if finding.layer and finding.where is not None and _may_be_squeezed(recording, finding):
         squeezed = _marked(finding, "squeezed", True)
         edits = _edits(finding.where, finding.called_as, say(squeezed, report))
-        left = _left(recording, finding, model, mode, retry, retry.plan, edits) if edits else None
+        left = _left(recording, finding, model, mode, retry, edits) if edits else None
         if left is None:
             return recording
         return _without(recording, finding, left, squeezed)
@@ -61,12 +61,12 @@ def _with_line_outside(
     ways: list[tuple[frozenset[tuple[Any, ...]], Finding]] = []
     for where, path in [(finding.where, finding.called_as), *_lines_outside(recording, finding)]:
         edits = _edits(where, path, said)
-        left = _left(recording, finding, model, mode, retry, retry.plan, edits) if edits else None
+        left = _left(recording, finding, model, mode, retry, edits) if edits else None
         if left is not None:
             told = _of_line(finding, where, path)
             ways.append((left, _marked(told, "run", True) if by_variable else told))
     plan = _turned(finding, retry.plan)
-    left = _left(recording, finding, model, mode, retry, plan) if plan is not None else None
+    left = _left(recording, finding, model, mode, retry._replace(plan=plan)) if plan is not None else None
     if left is not None:
         ways.append((left, _marked(finding, "give", not left)))
     if not ways:
@@ -87,7 +87,7 @@ def _with_join(
     corrected = corrected_join(where, CAT.names, dim)
     if corrected is None or not all(edit.certain for edit in corrected.edits):
         return recording
-    left = _left(recording, finding, model, mode, retry, retry.plan, corrected.edits)
+    left = _left(recording, finding, model, mode, retry, corrected.edits)
     if left is None:
         return _without(
             recording, finding, frozenset(map(_sign, recording.findings)), _marked(finding, "nowhere", True)
@@ -170,16 +170,10 @@ def _lines_outside(recording: Recording, finding: Finding) -> Iterator[tuple[Loc
 
 
 def _left(
-    recording: Recording,
-    finding: Finding,
-    model: nn.Module,
-    mode: str,
-    retry: Retry,
-    plan: Plan,
-    edits: tuple[Edit, ...] = (),
+    recording: Recording, finding: Finding, model: nn.Module, mode: str, retry: Retry, edits: tuple[Edit, ...] = ()
 ) -> frozenset[tuple[Any, ...]] | None:
     """What is still wrong in a run with lines edited or another input; None where that breaks something else."""
-    shown = run_to_the_end(model, plan, mode, {}, edits, gradients=retry.gradients, known=retry.suspects)
+    shown = run_to_the_end(model, mode, retry, edits=edits)
     if shown is None:
         return None
     before, left = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))
