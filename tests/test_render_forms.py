@@ -25,12 +25,12 @@ from convlin import InputError, Summary, summarize
 from convlin.analysis.memory import OPTIMIZERS
 from convlin.records import Problem, Report, Step, TensorInfo
 from convlin.render import words
-from convlin.render.columns import derived, needs
+from convlin.render.columns import needs
 from convlin.render.fit import broken
 from convlin.render.latex import escaped as latex_escaped
 from convlin.render.markdown import code
 from convlin.render.markdown import escaped as markdown_escaped
-from convlin.render.short import condensed
+from convlin.render.short import condensed, derived
 from tests.golden.models import CNN, TwoInputs
 from tests.processes import run
 from tests.rendering import Page, markdown_table
