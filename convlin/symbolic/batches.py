@@ -13,7 +13,8 @@ from convlin.module_tree import modules_of
 from convlin.records import Accepts
 from convlin.symbolic.comparison_sizes import turning_batches
 from convlin.symbolic.conditions import demands
-from convlin.symbolic.follow import SAMPLE_BATCH, Followed, meets, solved
+from convlin.symbolic.follow import SAMPLE_BATCH, Followed
+from convlin.symbolic.solving import meets, solved
 from convlin.symbolic.trials import Point, Trials
 
 #: The batches that are always run, and the one that other sizes are looked for with.

@@ -18,9 +18,10 @@ import torch
 
 from convlin.records import Size
 from convlin.symbolic.conditions import Condition
-from convlin.symbolic.follow import Followed, solved, turned
+from convlin.symbolic.follow import Followed
 from convlin.symbolic.found_forms import value_of
 from convlin.symbolic.questions import asked, beside_constants, comes_to, equations, questions, turns_by_order
+from convlin.symbolic.solving import solved, turned
 from convlin.symbolic.trials import Point
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.

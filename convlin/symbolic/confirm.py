@@ -29,7 +29,7 @@ from convlin.symbolic.comparison_sizes import (
     where_equations_hold,
 )  # fmt: skip
 from convlin.symbolic.conditions import demands
-from convlin.symbolic.follow import Followed, meets, solved
+from convlin.symbolic.follow import Followed
 from convlin.symbolic.found_forms import known_forms
 from convlin.symbolic.questions import (
     all_hold,
@@ -42,6 +42,7 @@ from convlin.symbolic.questions import (
 )
 from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.session import Decision
+from convlin.symbolic.solving import meets, solved
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials
 from convlin.trace.recording import Finding, Recording

@@ -28,13 +28,14 @@ from convlin.symbolic.checks import Checks
 from convlin.symbolic.comparison_sizes import turning_alone, turning_points
 from convlin.symbolic.conditions import Condition, demands, lacks_flatten
 from convlin.symbolic.confirm import Confirmed, confirmed, repaired, subject_of
-from convlin.symbolic.follow import Followed, follow, meets, solved
+from convlin.symbolic.follow import Followed, follow
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.numbers_in_code import numbers_in_code
 from convlin.symbolic.questions import asked, asks_for_windows_alone, filled, questions
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
+from convlin.symbolic.solving import meets, solved
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials, keeps_batch
 from convlin.trace.call_sites import raising_line
