@@ -47,6 +47,11 @@ class Plan(NamedTuple):
         return tuple(dict.fromkeys(letters))
 
     @property
+    def sides(self) -> tuple[str, ...]:
+        """The named sizes, but for that of the batch."""
+        return tuple(name for name in self.names if name != self.batch_size)
+
+    @property
     def adds_batch(self) -> bool:
         """Whether convlin puts the batch in front of an input's shape."""
         return any(True for _ in self.dummies())

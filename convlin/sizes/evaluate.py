@@ -43,6 +43,20 @@ class Evaluation:
             known = self._values[expression] = self._new(expression)
         return known
 
+    def or_none(self, expression: Any) -> Value | None:
+        """The value; None where there is none, or none that can be told."""
+        try:
+            return self(expression)
+        except (NotImplementedError, ArithmeticError):
+            return None
+
+    def at_each(self, expression: Any) -> Tensor | None:
+        """The values at many sizes, or the one of all of them, as a tensor; None as above."""
+        try:
+            return torch.as_tensor(self(expression))
+        except (NotImplementedError, ArithmeticError, RuntimeError):
+            return None
+
     def _new(self, expression: Any) -> Value:
         if isinstance(expression, int | float):
             return expression

@@ -19,7 +19,6 @@ import torch
 from convlin.records import Size
 from convlin.symbolic.conditions import Condition
 from convlin.symbolic.follow import Followed
-from convlin.symbolic.found_forms import value_of
 from convlin.symbolic.questions import asked, beside_constants, comes_to, equations, questions, turns_by_order
 from convlin.symbolic.solving import solved, turned
 from convlin.symbolic.trials import Point
@@ -71,7 +70,7 @@ def turning_points(followed: Followed, most: int) -> list[Point]:
 
     Those that turn most decisions come first.
     """
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     if not names:
         return []
     return [_rectangle(followed, names, size) for size in _turning_sizes(followed, names, most)]
@@ -89,7 +88,7 @@ def turning_alone(followed: Followed, most: int) -> list[Point]:
     Behind a stride several sizes come to the same next to a bound; half the size does not.  What is split into pieces
     is whole next to the largest size of which there is one.
     """
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     turning = {
         name: [*_turning_sizes(followed, [name], most // max(len(names), 1)), *_of_one_piece(followed, name)]
         for name in names
@@ -107,13 +106,10 @@ def _of_one_piece(followed: Followed, name: str) -> list[int]:
     evaluation = followed.session.evaluation({**followed.sample, name: sizes})
     found: dict[int, None] = {}
     for decision in (each for each in asked(followed, numbers=True) if each.is_number):
-        try:
-            whole = torch.as_tensor(evaluation(decision.expression) == 1)
-        except (NotImplementedError, ArithmeticError, RuntimeError):
-            continue
-        if whole.dim() == 1 and bool(whole.any()):
+        values = evaluation.at_each(decision.expression)
+        if values is not None and values.dim() == 1 and 1 in values:
             # The piece is shorter right below, as a join may need it, which takes even sizes alone.
-            largest = int(sizes[whole].max())
+            largest = int(sizes[values == 1].max())
             found.update(dict.fromkeys(size for size in range(largest, largest - _MOST_SHORTER, -1) if size > 0))
     return [*found]
 
@@ -142,13 +138,10 @@ def _turning_sizes(followed: Followed, names: Sequence[str], most: int) -> list[
 
 def _turned_next_to(evaluation: Any, decision: tuple[Any, Any], sizes: torch.Tensor, sample: int) -> int | None:
     expression, outcome = decision
-    try:
-        turned = torch.as_tensor(evaluation(expression) != bool(outcome))
-    except (NotImplementedError, ArithmeticError, RuntimeError):
+    values = evaluation.at_each(expression)
+    if values is None or values.dim() != 1:
         return None
-    if turned.dim() != 1:
-        return None
-    there = sizes[turned].tolist()
+    there = sizes[values != bool(outcome)].tolist()
     below = [size for size in there if size < sample]
     return max(below) if below else min(there, default=None)
 
@@ -169,7 +162,7 @@ def other_answers(followed: Followed, ran: Iterable[Point]) -> Iterator[Point]:
 
 def where_equations_hold(followed: Followed) -> list[Point]:
     """Some sizes, small ones first, at which what has to be equal on the way is: a model that joins takes few."""
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     if not names or not any(each.is_equation for each in followed.conditions):
         return []
     sizes = torch.arange(1, _EQUATIONS_UP_TO + 1)
@@ -180,8 +173,7 @@ def where_equations_hold(followed: Followed) -> list[Point]:
 
 def equal_sizes(followed: Followed, sizes: Iterable[int]) -> list[Point]:
     """Each size for all letters at once."""
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
-    return [{**followed.sample, **dict.fromkeys(names, size)} for size in sizes]
+    return [followed.with_sides(size) for size in sizes]
 
 
 def _holding(
@@ -196,10 +188,10 @@ def _holding(
     holds = torch.ones(len(sizes), dtype=torch.bool)
     for each in equations(followed):
         if (declared or not each.declared) and each.expression not in own:
-            try:
-                holds &= torch.as_tensor(evaluation(each.expression))
-            except (NotImplementedError, ArithmeticError, RuntimeError):
+            values = evaluation.at_each(each.expression)
+            if values is None:
                 return []
+            holds &= values
     found: list[int] = sizes[holds].tolist()
     return found
 
@@ -219,20 +211,17 @@ def beside_ends(followed: Followed) -> list[Point]:
         for name in sorted(letter.name for letter in end.free_symbols if number.is_Integer):
             sizes = torch.arange(1, _ENDS_UP_TO + 1)
             evaluation = followed.session.evaluation({**followed.sample, name: sizes})
-            try:
-                near = [(torch.as_tensor(evaluation(each)) - int(number)).abs() <= 1 for each in rest]
-            except (NotImplementedError, ArithmeticError, RuntimeError):
-                continue
-            for each in near:
-                places = sizes[each].tolist() if each.dim() else []
+            values = [value for each in rest if (value := evaluation.at_each(each)) is not None]
+            for value in values if len(values) == len(rest) else ():
+                places = sizes[(value - int(number)).abs() <= 1].tolist() if value.dim() else []
                 found.update(dict.fromkeys([*places[:_MOST_BESIDE], *places[-_MOST_BESIDE:]]))
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     return [{**followed.sample, **{name: size + place for place, name in enumerate(names)}} for size in found]
 
 
 def near_a_quarter(followed: Followed, places: Iterable[Sequence[int]]) -> Iterator[dict[str, int]]:
     """Sizes near a quarter of a large sample, so that little is computed."""
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     for offsets in places:
         near = {
             name: (size // 128 * 32 if size > 512 else size) + offset
@@ -243,7 +232,7 @@ def near_a_quarter(followed: Followed, places: Iterable[Sequence[int]]) -> Itera
 
 def small_rectangles(followed: Followed, sizes: Iterable[int]) -> list[Point]:
     """Long rectangles: what is right for squares alone is wrong there.  Of an even size both sides are even."""
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     return [
         {**followed.sample, **{name: size + place * (size + size % 2) for place, name in enumerate(names)}}
         for size in sizes
@@ -252,7 +241,7 @@ def small_rectangles(followed: Followed, sizes: Iterable[int]) -> list[Point]:
 
 def beside_numbers(followed: Followed) -> list[Point]:
     """Sizes at which a plain number comes to one that stands in the code which made it."""
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     sizes = torch.arange(1, _EVERY_UP_TO + 1)
     every = {**followed.sample, **{name: sizes + _APART * place for place, name in enumerate(names)}}
     return [_rectangle(followed, names, int(sizes[place])) for place in beside_constants(followed.session, every)]
@@ -260,7 +249,7 @@ def beside_numbers(followed: Followed) -> list[Point]:
 
 def in_reverse(followed: Followed, point: Point) -> Point:
     """The same sizes, the largest for the first letter: it is the smallest in the sample and in every rectangle."""
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     return {**point, **dict(zip(names, reversed([point[name] for name in names]), strict=True))}
 
 
@@ -269,7 +258,7 @@ def other_orders(followed: Followed) -> list[Point]:
 
     In the sample and in every rectangle each letter is larger than the one before.
     """
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     names_in = followed.session.names_in
     together = [each for each in asked(followed, numbers=True) if len({*names_in(each.expression)} & {*names}) > 1]
     found: dict[int, Point] = {}
@@ -295,19 +284,18 @@ def rounded_floats(followed: Followed) -> list[Point]:
 
     ``scale_factor=64 / length`` makes 64 of most lengths, and 63 of 49.
     """
-    names = [name for name in followed.sample if name != followed.plan.batch_size]
+    names = followed.plan.sides
     sizes = torch.arange(1, _EVERY_UP_TO + 1)
     found: dict[int, None] = {}
     for decision in followed.session.decisions:
         if decision.own or not isinstance(decision.outcome, float) or not names:
             continue
-        evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
-        try:
-            times = torch.as_tensor(evaluation(decision.expression)).double() * sizes
-        except (NotImplementedError, ArithmeticError, RuntimeError):
+        values = followed.session.evaluation(followed.with_sides(sizes)).at_each(decision.expression)
+        if values is None:
             continue
+        times = values.double() * sizes
         short = (times.floor() < times.round()) & (times.round() - times < _NEARLY)
-        found.update(dict.fromkeys(sizes[short][:_MOST_ROUNDED].tolist() if short.dim() == 1 else ()))
+        found.update(dict.fromkeys(sizes[short][:_MOST_ROUNDED].tolist()))
     return equal_sizes(followed, found)
 
 
@@ -340,10 +328,10 @@ def _remaining(followed: Followed, ran: Sequence[Point], forms: Sequence[Size], 
     sizes = start + torch.arange(4 * steps[0]) * _STRIDE % (4 * steps[0])
     candidates = _holding(followed, [name], sizes, asked=False)
     for divided in _divided(followed, forms, name):  # the letter, and what a float makes of it
-        seen = [int(value_of(divided, followed.session.evaluation(point)) or 0) for point in ran]
+        seen = [int(followed.session.evaluation(point).or_none(divided) or 0) for point in ran]
         open_ = {step: {*range(step)} - {value % step for value in seen} for step in steps}
         for size in candidates:
-            value = int(value_of(divided, followed.session.evaluation({**followed.sample, name: size})) or 0)
+            value = int(followed.session.evaluation({**followed.sample, name: size}).or_none(divided) or 0)
             if any(value % step in rest for step, rest in open_.items()):
                 for step, rest in open_.items():
                     rest.discard(value % step)
@@ -429,9 +417,7 @@ def _way(followed: Followed, point: Point) -> tuple[bool | None, ...]:
     evaluation = followed.session.evaluation(point)
 
     def answer(expression: Any) -> bool | None:
-        try:
-            return bool(evaluation(expression))
-        except (NotImplementedError, ArithmeticError):
-            return None
+        found = evaluation.or_none(expression)
+        return None if found is None else bool(found)
 
     return tuple(answer(each.expression) for each in questions(followed) if each.direct and not each.is_number)

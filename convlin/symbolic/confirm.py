@@ -188,11 +188,8 @@ class Confirmed:
         evaluation = self.followed.session.evaluation(point)
 
         def answer(expression: Any, is_number: bool) -> Any:
-            try:
-                found = evaluation(expression)
-            except (NotImplementedError, ArithmeticError):
-                return None
-            return found if is_number else bool(found)
+            found = evaluation.or_none(expression)
+            return found if is_number or found is None else bool(found)
 
         return tuple(answer(*decision) for decision in decisions)
 

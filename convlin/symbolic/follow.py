@@ -73,6 +73,10 @@ class Followed:
         """It went through, and no shape is that of a stand-in in letters."""
         return self.recording.failure is None and not any(each.bends_shapes for each in self.conditions)
 
+    def with_sides(self, size: Any) -> dict[str, Any]:
+        """The sample, with this size for all letters but the batch."""
+        return {**self.sample, **dict.fromkeys(self.plan.sides, size)}
+
     def cost(self, sizes: Mapping[str, int]) -> float:
         """Elements of all tensors that a pass at these sizes makes or is given, as far as they were seen."""
         evaluation, total = self.session.evaluation(sizes), 0.0
@@ -295,7 +299,7 @@ def _other_samples(followed: Followed) -> Iterator[dict[str, int]]:
             yield {**followed.sample, batch: 2 * number}
     if not followed.recording.failure.refused and any(decision.is_number for decision in asked):
         for size in numbers_in_code(followed.recording.failure.error):
-            yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
+            yield followed.with_sides(size)
 
 
 def _whole_numbers(settings: Any) -> Iterator[int]:

@@ -91,7 +91,7 @@ class FormSearch:
 
     def values(self, form: Size) -> list[Any]:
         """What a form comes to at each of the sizes; None where it has no value."""
-        return [value_of(form, each) for each in self._evaluations]
+        return [each.or_none(form) for each in self._evaluations]
 
     def fits(self, form: Size, observed: Sequence[Any]) -> bool:
         """Whether a form comes to what was observed; None stands for nothing observed."""
@@ -263,11 +263,3 @@ def _ends(form: Size) -> bool:
 
 def _fit(values: Sequence[Any], observed: Sequence[Any]) -> bool:
     return all(there is None or value == there for value, there in zip(values, observed, strict=True))
-
-
-def value_of(form: Size, evaluation: Evaluation) -> Any:
-    """The value of a form; None where it has none."""
-    try:
-        return evaluation(form)
-    except (NotImplementedError, ArithmeticError):
-        return None

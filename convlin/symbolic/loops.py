@@ -32,7 +32,7 @@ def loops(model: nn.Module, plan: Plan, mode: str, sample: Point) -> Loops:
 
     A quick pass on the meta device tells: where it calls many functions, and far fewer when a letter is small.
     """
-    names = [name for name in plan.names if name != plan.batch_size]
+    names = plan.sides
     sample = {name: size // 8 if name in names else size for name, size in sample.items()}
     trials = Trials(model, plan, mode, (), most=2 * MOST_FUNCTIONS)
     again = Again()

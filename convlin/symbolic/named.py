@@ -174,7 +174,7 @@ def _refuse_packed(model: nn.Module, modules: Sequence[nn.Module]) -> None:
 def _accepts(followed: Followed, trials: Trials) -> tuple[Accepts | None, Point | None]:
     """Which sizes the model takes as it is declared; None where that could not be proved, with some it refuses."""
     plan = followed.plan
-    names = tuple(name for name in plan.names if name != plan.batch_size)
+    names = plan.sides
     if not names:
         return None, None
     others = {str(plan.batch_size): batches.fitting(followed)} if isinstance(plan.batch_size, str) else {}
@@ -308,10 +308,7 @@ def _still_there(findings: Sequence[Finding], run: Recording | None) -> list[Fin
 def _fits(followed: Followed, finding: Finding, point: Point) -> bool:
     """Whether what a finding asks for is there at ``point``."""
     evaluation, wanted = followed.session.evaluation(point), tuple(demands(finding))
-    try:
-        return bool(wanted) and all(evaluation(condition.expression) for condition in wanted)
-    except (NotImplementedError, ArithmeticError):
-        return False
+    return bool(wanted) and all(evaluation.or_none(condition.expression) for condition in wanted)
 
 
 def _at_other_sizes(checked: Confirmed, findings: list[Finding]) -> list[Finding]:
@@ -392,7 +389,7 @@ _FEW = 8
 def _remarks(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     """Where the closed forms hold, if that is not everywhere."""
     if checked.has_unknown:
-        names = ", ".join(name for name in checked.followed.plan.names if name != checked.followed.plan.batch_size)
+        names = ", ".join(checked.followed.plan.sides)
         yield f"? is a size that depends on {names}, and no formula was found that holds at every size"
     pinned = [decision for decision in checked.pinned if decision.where is not None]
     if pinned and not _is_one_size(accepts):
@@ -429,7 +426,7 @@ def _taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Iter
 
 def _refused_inside(plan: Plan, refused: Point, trials: Trials) -> Iterator[str]:
     """That no range is told, since sizes are refused between others that are taken."""
-    names = [name for name in plan.names if name != plan.batch_size]
+    names = plan.sides
     others = [
         point
         for point in trials.taken
@@ -446,7 +443,7 @@ def _refused_inside(plan: Plan, refused: Point, trials: Trials) -> Iterator[str]
 def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     """At which sizes the forms were seen to be right, where they come of what only a run tells."""
     points = [*checked.right, checked.followed.sample]
-    names = [name for name in checked.followed.plan.names if name != checked.followed.plan.batch_size]
+    names = checked.followed.plan.sides
     if not checked.right or not names:
         return
     sizes = {name: sorted(point[name] for point in points) for name in names}
@@ -478,7 +475,7 @@ def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
     pinned = any(each.is_number and not each.own for each in followed.session.decisions)
     small = range(1, _SMALL_TOO + 1) if pinned else ()  # what it came to at the sample may be what does not fit
     for size in dict.fromkeys((*_USUAL, *numbers_in_code(failure.error), *small)):
-        yield {name: each if name == followed.plan.batch_size else size for name, each in followed.sample.items()}
+        yield followed.with_sides(size)
 
 
 def _cannot_follow(followed: Followed, failure: Failure, what: str) -> InputError:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import sympy
-import torch
 
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.conditions import Condition
@@ -51,12 +50,11 @@ def beside_constants(letters: Session, points: Mapping[str, Any]) -> list[int]:
     for each in letters.decisions:
         if not each.is_number or each.own or not each.constants:
             continue
-        try:
-            values = torch.as_tensor(letters.evaluation(points)(each.expression))
-        except (NotImplementedError, ArithmeticError, RuntimeError):
+        values = letters.evaluation(points).at_each(each.expression)
+        if values is None or values.dim() != 1:
             continue
         for number in sorted({abs(constant) for constant in each.constants if abs(constant) > 1}):
-            for beyond in (values >= number, values > number) if values.dim() == 1 else ():
+            for beyond in (values >= number, values > number):
                 places = (beyond[1:] != beyond[:-1]).nonzero().flatten().tolist()
                 found.update((each, None) for place in places[:1] for each in (place, place + 1))
     return [*found][:_MOST_BESIDE_CONSTANTS]
@@ -87,10 +85,7 @@ def equations(followed: Followed) -> list[Condition]:
 def all_hold(followed: Followed, point: Point) -> bool:
     """Whether all that was asked on the way holds at ``point``; not where that cannot be told."""
     evaluation = followed.session.evaluation(point)
-    try:
-        return all(bool(evaluation(each.expression)) for each in followed.conditions)
-    except (NotImplementedError, ArithmeticError):
-        return False
+    return all(bool(evaluation.or_none(each.expression)) for each in followed.conditions)
 
 
 def filled(followed: Followed) -> list[Condition]:
@@ -102,10 +97,7 @@ def filled(followed: Followed) -> list[Condition]:
 
 def comes_to(evaluation: Evaluation, decision: Decision) -> bool:
     """Whether the answer is the same at the sizes of ``evaluation``; not where it cannot even be asked there."""
-    try:
-        return bool(evaluation(decision.expression) == decision.outcome)
-    except (NotImplementedError, ArithmeticError):
-        return False
+    return bool(evaluation.or_none(decision.expression) == decision.outcome)
 
 
 def turns_by_order(letters: Session, names: Sequence[str], point: Point, decision: Decision) -> bool:

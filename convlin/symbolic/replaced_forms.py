@@ -20,7 +20,7 @@ from convlin.records import Call, Shape, Size, TensorInfo
 from convlin.symbolic.computed_forms import computed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import Followed
-from convlin.symbolic.found_forms import FormSearch, value_of
+from convlin.symbolic.found_forms import FormSearch
 from convlin.symbolic.trials import Point
 from convlin.trace.recording import Finding, Recording
 
@@ -137,7 +137,7 @@ class _Replacement:
         ]:
             return None
         whole = call.inputs[0]._replace(
-            shape=tuple(value_of(size, self._evaluations[index]) for size in call.inputs[0].shape)
+            shape=tuple(self._evaluations[index].or_none(size) for size in call.inputs[0].shape)
         )
         return replace(call, inputs=(whole,), outputs=(whole,))
 

@@ -142,11 +142,8 @@ class Session:
             expression, number = decision.expression, decision.outcome
             if not decision.is_number or decision.own or not self.names_in(expression):
                 return decision
-            try:
-                same = all(bool((torch.as_tensor(found(expression)) == number).all()) for found in evaluations)
-            except (NotImplementedError, ArithmeticError, RuntimeError):
-                return decision
-            if not same:
+            values = (evaluation.at_each(expression) for evaluation in evaluations)
+            if not all(found is not None and bool((found == number).all()) for found in values):
                 return decision
             # What the model does with the pieces, it may do with fewer.
             return decision._replace(expression=sympy.Eq(expression, number), outcome=True, direct=True)

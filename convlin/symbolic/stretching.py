@@ -56,11 +56,8 @@ class Stretching:
             return True
         fixed, doubtful = False, bool(self._refused)
         for one, other in self._pairs:
-            try:
-                sizes = evaluation(one), evaluation(other)
-            except (NotImplementedError, ArithmeticError):
-                continue
-            if sizes[0] != sizes[1] and 1 in sizes:
+            sizes = evaluation.or_none(one), evaluation.or_none(other)
+            if None not in sizes and sizes[0] != sizes[1] and 1 in sizes:
                 fixed |= not self._makes_numbers and (one.is_Integer or other.is_Integer)
                 doubtful = True  # two sizes may have been equal by chance
         recording = self._trials.record(point) if doubtful and self._trials.affordable(point) else None
@@ -77,13 +74,7 @@ class Stretching:
 
     def _is_one_again(self, evaluation: Evaluation) -> bool:
         """Whether a size is 1 that was stretched at the sample, where the pass in letters saw nothing but a 1."""
-        for size in self._ones:
-            try:
-                if evaluation(size) == 1:
-                    return True
-            except (NotImplementedError, ArithmeticError):
-                continue
-        return False
+        return any(evaluation.or_none(size) == 1 for size in self._ones)
 
     @cached_property
     def _ones(self) -> tuple[Any, ...]:
@@ -94,10 +85,7 @@ class Stretching:
         """Whether an operation refuses the size next to a 1 that it stretches at the sample."""
         batch = self._followed.plan.batch_size
         beside = {name: each + (name != batch) for name, each in self._followed.sample.items()}
-        try:
-            if self._followed.session.evaluation(beside)(size) == 1:
-                return False
-        except (NotImplementedError, ArithmeticError):
+        if self._followed.session.evaluation(beside).or_none(size) in (None, 1):
             return False
         there = self._trials.stretched(beside)
         if there is None or there.finished or not there.seen or self._at_sample is None:
