@@ -11,9 +11,9 @@ from torch import nn
 
 from convlin.module_tree import modules_of
 from convlin.records import Accepts
-from convlin.symbolic.comparison_sizes import turning_batches
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import SAMPLE_BATCH, Followed
+from convlin.symbolic.question_sizes import turning_batches
 from convlin.symbolic.solving import meets, solved
 from convlin.symbolic.trials import Point, Trials
 

@@ -13,24 +13,26 @@ from convlin.symbolic.comparison_sizes import (
     SMALL,
     SMALL_AT_FIRST,
     SMALL_FOR_WINDOWS,
-    behind_questions,
     beside_ends,
-    beside_numbers,
     equal_sizes,
     in_reverse,
     near_a_quarter,
-    other_answers,
-    other_orders,
     other_remainders,
-    other_ways,
     rounded_floats,
     small_rectangles,
-    turning_points,
     where_equations_hold,
 )  # fmt: skip
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.found_forms import known_forms
+from convlin.symbolic.question_sizes import (
+    behind_questions,
+    beside_numbers,
+    other_answers,
+    other_orders,
+    other_ways,
+    turning_points,
+)
 from convlin.symbolic.questions import (
     all_hold,
     asked,

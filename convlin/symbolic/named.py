@@ -25,13 +25,13 @@ from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.checks import Checks
-from convlin.symbolic.comparison_sizes import turning_alone, turning_points
 from convlin.symbolic.conditions import Condition, demands, lacks_flatten
 from convlin.symbolic.confirm import Confirmed, confirmed, repaired, subject_of
 from convlin.symbolic.follow import Followed, follow
 from convlin.symbolic.limits import Limits, written
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.numbers_in_code import numbers_in_code
+from convlin.symbolic.question_sizes import turning_alone, turning_points
 from convlin.symbolic.questions import asked, asks_for_windows_alone, filled, questions
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
