@@ -23,7 +23,6 @@ from convlin.records import Report
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
 from convlin.trace.recording import Recording, Suspects
-from convlin.trace.state import State
 from convlin.trace.to_report import Held, build, lazy_modules
 from convlin.untouched import refuse_sharded, untouched
 
@@ -148,7 +147,7 @@ def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:
         return outcome
     from convlin.diagnosis.evidence import with_evidence  # not loaded for a model that is right
 
-    proved = with_evidence(report, unwrapped(model), mode, last)
+    proved = with_evidence(report, unwrapped(model), last)
     return outcome._replace(report=proved)
 
 
@@ -184,15 +183,12 @@ def _observed(
     given = [value for value in plan.args if not isinstance(value, Dummy)]
     may_be_closed = not flops and plan.device == model_device(root) and not plan.kwargs
     # On the meta device not every function checks what reaches it.
-    retry = Retry(plan, careful=plan.device.type == "meta" or found is not None, suspects=found or Suspects())
+    retry = Retry(plan, mode, careful=plan.device.type == "meta" or found is not None, suspects=found or Suspects())
     for _ in passes(plan):
         plan = retry.plan
         closed = may_be_closed and not retry.careful and is_closed(modules, given, mode)
         with untouched(root, modules, closed=closed) as keeper, prepared(root, plan, mode, modules, lazy):
-            state = State(
-                careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
-                batch_added=plan.adds_batch, suspects=retry.suspects, closed=closed, keeper=keeper,
-            )  # fmt: skip
+            state = retry.state(closed=closed, keeper=keeper)
             if flops:
                 state.flops = _flop_count()
             recording = one_pass(root, plan, state, nodes=nodes)
@@ -219,7 +215,7 @@ def _observed(
             return Outcome(report)
         from convlin.diagnosis.answer import answered  # not loaded for a model that is right
 
-        answer = answered(report, recording, root, mode, hints, retry)
+        answer = answered(report, recording, root, hints, retry)
         return Outcome(answer.report, names_batch=answer.names_batch, reordered=answer.reordered, last=retry)
     raise AssertionError("a model needed more passes than there are kinds of findings")
 

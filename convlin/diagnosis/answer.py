@@ -30,20 +30,20 @@ class Answer(NamedTuple):
     """Paths of layers that would fit with the axes of their input in another order."""
 
 
-def answered(report: Report, recording: Recording, model: nn.Module, mode: str, hints: Hints, retry: Retry) -> Answer:
+def answered(report: Report, recording: Recording, model: nn.Module, hints: Hints, retry: Retry) -> Answer:
     """``report`` with a problem for everything that the pass, made as ``retry`` says, found wrong."""
     if any(finding.misfit.note for finding in recording.findings):  # more than a number: not loaded for that
         from convlin.diagnosis.proposed_inputs import with_proposals_run
 
-        recording = with_proposals_run(recording, model, mode, retry)
+        recording = with_proposals_run(recording, model, retry)
     if any(finding.misfit.note or is_of_joined(finding, report) for finding in recording.findings):
         from convlin.diagnosis.shared_forward import with_lines_outside
 
-        recording = with_lines_outside(report, recording, model, mode, retry)
-    recording = with_batch_in_features(recording, model, mode, retry)
-    recording = with_one_producer(recording, model, mode, retry)
+        recording = with_lines_outside(report, recording, model, retry)
+    recording = with_batch_in_features(recording, model, retry)
+    recording = with_one_producer(recording, model, retry)
     report = replace(report, required_in_features=dict(recording.required))
-    problems = diagnose(report, recording, model, retry.plan, mode, hints)
+    problems = diagnose(report, recording, model, retry.plan, retry.mode, hints)
     batched = {finding.path for finding in recording.findings if finding.misfit.note == "batch_in_shape"}
     if batched:  # every size behind it is that of the samples folded together, which nobody meant
         problems = tuple(problem for problem in problems if problem.path in batched and problem.kind == "structure")

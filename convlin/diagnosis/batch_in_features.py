@@ -27,13 +27,13 @@ from convlin.trace.recording import Finding, Recording, Suspects
 _MOVES = (Family.REARRANGE, Family.JOIN, Family.PART, Family.INDEX, Family.PRODUCT, Family.OTHER)
 
 
-def with_batch_in_features(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+def with_batch_in_features(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
     """The recording with each number that follows the batch told as a batch that is lost, where a run shows that."""
     asked = [finding for finding in recording.findings if _may_follow(recording, finding)]
     if not retry.plan.adds_batch:  # what was made of one axis may be meant to hold all of what was given
         asked = [finding for finding in asked if finding.inputs and len(finding.inputs[0].shape) > 1]
     plan = _with_another_batch(retry.plan, recording) if asked else None
-    other = _shown(model, plan, mode, retry) if plan is not None else None
+    other = _shown(model, plan, retry) if plan is not None else None
     if other is None or not _subjects(other) <= _subjects(recording):  # the first axis was something else: channels
         return recording
     told, required = [], dict(recording.required)
@@ -100,11 +100,11 @@ def _takes_time_first(module: nn.Module | None) -> bool:
     return isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first
 
 
-def _shown(model: nn.Module, plan: Plan, mode: str, retry: Retry) -> Recording | None:
+def _shown(model: nn.Module, plan: Plan, retry: Retry) -> Recording | None:
     """What a pass with another batch shows, with what raises nothing and is a mistake there."""
     retry = retry._replace(plan=plan, careful=True, suspects=Suspects(caught=retry.suspects.caught))
     for _ in range(MOST_PASSES):
-        shown = run_changed(model, mode, retry)
+        shown = run_changed(model, retry)
         if shown is None:
             return None
         more = suspects(shown, batch_added=plan.adds_batch) | retry.suspects

@@ -109,7 +109,7 @@ def _ways(recording: Recording, model: nn.Module, plan: Plan, mode: str, most: i
         for kind in _KINDS:
             other = plan.with_dtype(frozenset((place,)), kind)
             change = Chosen(place, _name(recording, plan, place), dummies[place].dtype, (kind,)), kind
-            shown = run_changed(model, mode, Retry(other, careful=True))
+            shown = run_changed(model, Retry(other, mode, careful=True))
             if shown is None or any(each.misfit.kind == "dtype" for each in shown.findings):
                 continue
             if shown.failure is not None:

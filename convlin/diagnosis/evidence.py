@@ -21,7 +21,6 @@ from convlin.module_tree import module_at, modules_of, sharing
 from convlin.records import Edit, Evidence, Problem, Report
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Recording, Suspects
-from convlin.trace.state import State
 from convlin.untouched import sharded, untouched
 
 #: New weights of more elements together are made on the meta device alone: 64 MiB in float32.
@@ -34,7 +33,7 @@ Wanted: TypeAlias = Mapping[str, Mapping[str, Any]]
 _NOTHING: Wanted = {}
 
 
-def with_evidence(report: Report, model: nn.Module, mode: str, last: Retry) -> Report:
+def with_evidence(report: Report, model: nn.Module, last: Retry) -> Report:
     """The report with its problems told to be known by a run where the model was right with all done that they say.
 
     ``last`` is the pass that showed them.
@@ -50,7 +49,7 @@ def with_evidence(report: Report, model: nn.Module, mode: str, last: Retry) -> R
         return report
     edits = [edit for problem in rewriting for edit in problem.edits]
     plan = last.plan
-    recording = run_changed(model, mode, Retry(plan, gradients=last.gradients), wanted, edits)
+    recording = run_changed(model, Retry(plan, last.mode, gradients=last.gradients), wanted, edits)
     if recording is None or recording.failure is not None or recording.findings:
         return report
     if suspects(recording, batch_added=plan.adds_batch) != Suspects():
@@ -93,7 +92,7 @@ def arguments_by_path(problems: Sequence[Problem]) -> dict[str, dict[str, Any]] 
 
 
 def run_changed(
-    model: nn.Module, mode: str, retry: Retry, wanted: Wanted = _NOTHING, edits: Sequence[Edit] = ()
+    model: nn.Module, retry: Retry, wanted: Wanted = _NOTHING, edits: Sequence[Edit] = ()
 ) -> Recording | None:
     """What a pass shows with layers made anew and methods edited; None where the model cannot be run so."""
     plan = retry.plan
@@ -106,25 +105,21 @@ def run_changed(
         rewritten = methods(model, edits)
     except (CannotRemakeError, CannotRewriteError):
         return None
-    careful = retry.careful or plan.device.type == "meta"
+    retry = retry._replace(plan=plan, careful=retry.careful or plan.device.type == "meta")
     with ExitStack() as stack:
         stack.enter_context(quiet())
         keeper = stack.enter_context(untouched(model))
-        stack.enter_context(prepared(model, plan, mode))
+        stack.enter_context(prepared(model, plan, retry.mode))
         stack.enter_context(_exchanged(model, wanted, plan.device))
         stack.enter_context(in_place(rewritten))
-        state = State(
-            careful=careful, gradients=retry.gradients, batch_added=plan.adds_batch, suspects=retry.suspects,
-            keeper=keeper,
-        )  # fmt: skip
-        return one_pass(model, plan, state)
+        return one_pass(model, plan, retry.state(keeper=keeper))
 
 
 def run_to_the_end(
-    model: nn.Module, mode: str, retry: Retry, wanted: Wanted = _NOTHING, edits: Sequence[Edit] = ()
+    model: nn.Module, retry: Retry, wanted: Wanted = _NOTHING, edits: Sequence[Edit] = ()
 ) -> Recording | None:
     """What a careful ``run_changed`` shows; None where it stops, or where a mistake that nothing raises is new."""
-    shown, known = run_changed(model, mode, retry._replace(careful=True), wanted, edits), retry.suspects
+    shown, known = run_changed(model, retry._replace(careful=True), wanted, edits), retry.suspects
     if shown is None or shown.failure is not None:
         return None
     return shown if suspects(shown, batch_added=retry.plan.adds_batch) | known == known else None

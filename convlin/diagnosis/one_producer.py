@@ -46,7 +46,7 @@ class _Change(NamedTuple):
     size: int
 
 
-def with_one_producer(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+def with_one_producer(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
     """The recording with one finding in place of several that one layer's size explains, where a run shows that.
 
     A sum of two sizes, one of which a layer behind it declares, is told itself, with the layer that should give it.
@@ -54,7 +54,7 @@ def with_one_producer(recording: Recording, model: nn.Module, mode: str, retry: 
     if not recording.findings:
         return recording
     if any(each.misfit.note == "permute" for each in recording.findings):
-        return _with_givers(recording, model, mode, retry)
+        return _with_givers(recording, model, retry)
     asked: dict[_Change, list[Finding]] = {}
     calls: dict[_Change, int] = {}
     for finding in recording.findings:
@@ -63,7 +63,7 @@ def with_one_producer(recording: Recording, model: nn.Module, mode: str, retry: 
             calls[change] = call
     many = [change for change, takers in asked.items() if len(set(map(_taker, takers))) >= _enough(recording, change)]
     for change in sorted(many, key=lambda each: -len(asked[each]))[:_MOST_RUNS]:
-        proved = _run_with(recording, model, mode, retry, change, asked[change])
+        proved = _run_with(recording, model, retry, change, asked[change])
         if proved is not None:
             own = _own(recording, change)
             told = [
@@ -72,10 +72,10 @@ def with_one_producer(recording: Recording, model: nn.Module, mode: str, retry: 
             ]
             told.sort(key=lambda each: each.call)
             return replace(recording, findings=told, failure=None, required=proved.required)
-    return _with_givers(recording, model, mode, retry)
+    return _with_givers(recording, model, retry)
 
 
-def _with_givers(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+def _with_givers(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
     """The findings with the layer in front that should give another size: of sums that a layer behind decides, of
     channels that are shuffled, and of a Linear whose output is made into something."""
     told: list[Finding] = []
@@ -83,7 +83,7 @@ def _with_givers(recording: Recording, model: nn.Module, mode: str, retry: Retry
         _, size = finding.misfit.detail.get("behind", ("", None))
         if finding.misfit.kind == "operands" and size is not None:
             for change, call in _changes(recording, finding):
-                if change.size == size and _run_with(recording, model, mode, retry, change, [finding]) is not None:
+                if change.size == size and _run_with(recording, model, retry, change, [finding]) is not None:
                     giving = _producer(recording, change, call, [finding])
                     misfit = finding.misfit._replace(detail={**finding.misfit.detail, "giving": giving})
                     finding = finding._replace(misfit=misfit)
@@ -92,7 +92,7 @@ def _with_givers(recording: Recording, model: nn.Module, mode: str, retry: Retry
             gives = tuple(
                 (change.path, change.size)
                 for change in _giving(recording, finding)
-                if _run_with(recording, model, mode, retry, change, [finding], again=True) is not None
+                if _run_with(recording, model, retry, change, [finding], again=True) is not None
             )
             if gives:
                 detail = {**finding.misfit.detail, "gives": gives}
@@ -133,7 +133,6 @@ class _Proved(NamedTuple):
 def _run_with(
     recording: Recording,
     model: nn.Module,
-    mode: str,
     retry: Retry,
     change: _Change,
     explained: list[Finding],
@@ -147,7 +146,7 @@ def _run_with(
     wanted = {change.kind: change.size}
     for each in _own(recording, change):
         wanted |= each.misfit.changes
-    shown = run_to_the_end(model, mode, retry, {change.path: wanted})
+    shown = run_to_the_end(model, retry, {change.path: wanted})
     if shown is None:
         return None
     before, signs = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))

@@ -23,22 +23,22 @@ class _Proposal(NamedTuple):
     batch: int | str
 
 
-def with_proposals_run(recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+def with_proposals_run(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
     """The recording, with the findings marked whose answer would be a call that the model refuses.
 
     An image where a video arrived, say: the batch may stand in the shape, and ``forward`` may take the axes apart by
     itself. Where the call is refused, the change is to be made in the model.
     """
-    told = [_tried(recording, finding, model, mode, retry) for finding in recording.findings]
+    told = [_tried(recording, finding, model, retry) for finding in recording.findings]
     return recording if told == recording.findings else replace(recording, findings=told)
 
 
-def _tried(recording: Recording, finding: Finding, model: nn.Module, mode: str, retry: Retry) -> Finding:
+def _tried(recording: Recording, finding: Finding, model: nn.Module, retry: Retry) -> Finding:
     proposal = _proposal(finding, retry.plan)
     plan = _planned(finding, retry.plan, proposal) if proposal is not None else None
     if plan is None:
         return finding
-    shown = run_changed(model, mode, retry._replace(plan=plan, careful=True))
+    shown = run_changed(model, retry._replace(plan=plan, careful=True))
     if shown is None or not _is_refused(recording, finding, shown, retry.plan):
         return finding
     misfit = finding.misfit

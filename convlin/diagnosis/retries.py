@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import torch
 
@@ -24,6 +24,8 @@ class Retry(NamedTuple):
     """How one pass is made; the first is quick and changes nothing on its way."""
 
     plan: Plan
+    mode: str
+    """As in ``summarize``: whether the modules are in training, or in eval mode."""
     careful: bool = False
     """What reaches a layer is examined before it runs, and something stands in where it does not fit."""
     stands_in: bool = True
@@ -36,6 +38,13 @@ class Retry(NamedTuple):
     integers: Integers = Integers()
     remarks: tuple[str, ...] = ()
     """What was changed of the plan since the model does not run otherwise."""
+
+    def state(self, **more: Any) -> State:
+        """That of a pass which is made so."""
+        return State(
+            careful=self.careful, stands_in=self.stands_in, gradients=self.gradients, batch_added=self.plan.adds_batch,
+            suspects=self.suspects, **more,
+        )  # fmt: skip
 
 
 def passes(plan: Plan) -> range:

@@ -26,7 +26,7 @@ from convlin.records import Edit, Location, Report
 from convlin.trace.recording import Finding, Recording
 
 
-def with_lines_outside(report: Report, recording: Recording, model: nn.Module, mode: str, retry: Retry) -> Recording:
+def with_lines_outside(report: Report, recording: Recording, model: nn.Module, retry: Retry) -> Recording:
     """The recording with such findings told at the line that a run shows to be the one to change.
 
     What that line settles as well is no finding of its own.
@@ -34,23 +34,23 @@ def with_lines_outside(report: Report, recording: Recording, model: nn.Module, m
     told = recording
     for finding in recording.findings:
         if finding in told.findings:
-            told = _with_line_outside(report, told, finding, model, mode, retry)
+            told = _with_line_outside(report, told, finding, model, retry)
     return told
 
 
 def _with_line_outside(
-    report: Report, recording: Recording, finding: Finding, model: nn.Module, mode: str, retry: Retry
+    report: Report, recording: Recording, finding: Finding, model: nn.Module, retry: Retry
 ) -> Recording:
     if finding.layer and finding.where is not None and _may_be_squeezed(recording, finding):
         squeezed = _marked(finding, "squeezed", True)
         edits = _edits(finding.where, finding.called_as, say(squeezed, report))
-        left = _left(recording, finding, model, mode, retry, edits) if edits else None
+        left = _left(recording, finding, model, retry, edits) if edits else None
         if left is None:
             return recording
         return _without(recording, finding, left, squeezed)
     said = say(finding, report)
     if said.join is not None:
-        return _with_join(recording, finding, said.join, said.dim, model, mode, retry)
+        return _with_join(recording, finding, said.join, said.dim, model, retry)
     if not finding.layer or finding.where is None or not said.behind:
         return recording
     from convlin.source.forward import is_by_variable
@@ -61,12 +61,12 @@ def _with_line_outside(
     ways: list[tuple[frozenset[tuple[Any, ...]], Finding]] = []
     for where, path in [(finding.where, finding.called_as), *_lines_outside(recording, finding)]:
         edits = _edits(where, path, said)
-        left = _left(recording, finding, model, mode, retry, edits) if edits else None
+        left = _left(recording, finding, model, retry, edits) if edits else None
         if left is not None:
             told = _of_line(finding, where, path)
             ways.append((left, _marked(told, "run", True) if by_variable else told))
     plan = _turned(finding, retry.plan)
-    left = _left(recording, finding, model, mode, retry._replace(plan=plan)) if plan is not None else None
+    left = _left(recording, finding, model, retry._replace(plan=plan)) if plan is not None else None
     if left is not None:
         ways.append((left, _marked(finding, "give", not left)))
     if not ways:
@@ -79,7 +79,7 @@ def _with_line_outside(
 
 
 def _with_join(
-    recording: Recording, finding: Finding, where: Location, dim: int, model: nn.Module, mode: str, retry: Retry
+    recording: Recording, finding: Finding, where: Location, dim: int, model: nn.Module, retry: Retry
 ) -> Recording:
     """The same where tensors are joined along another axis; nothing is told of a line that cannot be run so."""
     from convlin.source.forward import corrected_join
@@ -87,7 +87,7 @@ def _with_join(
     corrected = corrected_join(where, CAT.names, dim)
     if corrected is None or not all(edit.certain for edit in corrected.edits):
         return recording
-    left = _left(recording, finding, model, mode, retry, corrected.edits)
+    left = _left(recording, finding, model, retry, corrected.edits)
     if left is None:
         return _without(
             recording, finding, frozenset(map(_sign, recording.findings)), _marked(finding, "nowhere", True)
@@ -170,10 +170,10 @@ def _lines_outside(recording: Recording, finding: Finding) -> Iterator[tuple[Loc
 
 
 def _left(
-    recording: Recording, finding: Finding, model: nn.Module, mode: str, retry: Retry, edits: tuple[Edit, ...] = ()
+    recording: Recording, finding: Finding, model: nn.Module, retry: Retry, edits: tuple[Edit, ...] = ()
 ) -> frozenset[tuple[Any, ...]] | None:
     """What is still wrong in a run with lines edited or another input; None where that breaks something else."""
-    shown = run_to_the_end(model, mode, retry, edits=edits)
+    shown = run_to_the_end(model, retry, edits=edits)
     if shown is None:
         return None
     before, left = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))

@@ -32,7 +32,6 @@ from convlin.symbolic.session import Decision, Session, session
 from convlin.symbolic.solving import solved, turned
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording
-from convlin.trace.state import State
 from convlin.trace.to_report import Held, lazy_modules
 from convlin.untouched import untouched
 
@@ -136,17 +135,14 @@ class Passes:
         model, nodes = self._model, walk(self._model)
         lazy = lazy_modules(nodes)
         modules = [node.module for node in nodes]
-        retry = Retry(self._plan, careful=True)
+        retry = Retry(self._plan, self._mode, careful=True)
         for _ in passes(self._plan):
             plan = retry.plan
             with (
                 untouched(model, modules), forgetting(modules), prepared(model, plan, self._mode, modules),
                 session(model, sample) as letters,
             ):  # fmt: skip
-                state = State(
-                    careful=True, stands_in=retry.stands_in, gradients=retry.gradients, batch_added=plan.adds_batch,
-                    suspects=retry.suspects, read=letters.read,
-                )  # fmt: skip
+                state = retry.state(read=letters.read)
                 recording = one_pass(model, plan, state, letters.sizes, nodes=nodes)
                 _settled(nodes, lazy, letters)
                 held = Held(nodes, recording, lazy)

@@ -257,7 +257,7 @@ class Trials:
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
         on_meta = self._meta and not self.is_cheap(point)
-        retry = Retry(self._moved() if on_meta else self._plan, careful=True, gradients=self._gradients)
+        retry = Retry(self._moved() if on_meta else self._plan, self._mode, careful=True, gradients=self._gradients)
         for _ in passes(self._plan):
             try:
                 recording, state = self._passed(retry, point, on_meta=on_meta)
@@ -278,7 +278,7 @@ class Trials:
         for on_meta in (True, False):
             plan, integers = self._plan, Integers()
             for _ in passes(plan):
-                retry = Retry(self._moved(plan) if on_meta else plan, gradients=self._gradients)
+                retry = Retry(self._moved(plan) if on_meta else plan, self._mode, gradients=self._gradients)
                 try:
                     recording, state = self._passed(retry, point, on_meta=on_meta, again=again)
                 except TooManyCalls:
@@ -295,13 +295,15 @@ class Trials:
     def _steps_with_stand_ins(self, point: Point, again: Again | None) -> float | None:
         """The same where a mistake stops the pass: a loop goes on behind it, as it does in letters."""
         try:
-            recording, state = self._passed(Retry(self._plan, careful=True), point, on_meta=False, again=again)
+            recording, state = self._passed(
+                Retry(self._plan, self._mode, careful=True), point, on_meta=False, again=again
+            )
         except TooManyCalls:
             return inf
         return len(recording.calls) + state.functions if recording.failure is None else None
 
     def _recorded(self, point: Point, *, on_meta: bool, noting: TorchDispatchMode | None = None) -> Recording:
-        retry = Retry(self._moved() if on_meta else self._plan, gradients=self._gradients)
+        retry = Retry(self._moved() if on_meta else self._plan, self._mode, gradients=self._gradients)
         return self._passed(retry, point, on_meta=on_meta, noting=noting)[0]
 
     def _passed(
@@ -325,11 +327,8 @@ class Trials:
                 stack.enter_context(KnownSizes())  # a recurrent layer goes step by step on the meta device, too
             if noting is not None:
                 stack.enter_context(noting)
-            state = State(
-                careful=retry.careful, stands_in=retry.stands_in, gradients=retry.gradients,
-                batch_added=plan.adds_batch, suspects=retry.suspects, keeper=keeper, most_functions=self._most,
-                called=again.note_function if again is not None else None,
-            )  # fmt: skip
+            called = again.note_function if again is not None else None
+            state = retry.state(keeper=keeper, most_functions=self._most, called=called)
             stack.callback(self._count, state, point)
             recording = one_pass(self._model, plan, state, dict(point), nodes=self._nodes)
         if again is not None:
