@@ -336,8 +336,19 @@ def test_labels_without_a_model() -> None:
         (F.binary_cross_entropy_with_logits, (2, 1, 6, 7), torch.zeros(2, 6, 7), "targets.unsqueeze(1)"),
         (F.cross_entropy, (2, 5, 6, 7), torch.ones(2, 6, 7), "targets.long()"),
         (F.cross_entropy, (4, 10), torch.arange(4.0), "targets.long()"),
+        (F.cross_entropy, (4, 10), torch.arange(4).short(), "targets.long()"),
+        (F.cross_entropy, (1, 5, 6, 7), torch.zeros(6, 7).long(), "targets.unsqueeze(0)"),
+        (F.binary_cross_entropy, (1, 5), torch.zeros(5), "targets.unsqueeze(0)"),
+        (F.cross_entropy, (4, 3), F.one_hot(torch.arange(4) % 3), "targets.argmax(1)"),
+        (F.cross_entropy, (2, 3, 5), F.one_hot(torch.arange(10).view(2, 5) % 3).mT, "targets.argmax(1)"),
+        (F.binary_cross_entropy, (4, 3), torch.ones(4, 3).long(), "targets.to(predictions.dtype)"),
+        (F.binary_cross_entropy, (4, 30), torch.zeros(4, 1, 5, 6), "targets.flatten(1)"),
+        (F.binary_cross_entropy, (4, 1, 5, 6), torch.zeros(4, 30), "predictions.flatten(1)"),
+        (F.mse_loss, (4, 7), torch.arange(4), "F.one_hot(targets, 7).to(predictions.dtype)"),
+        (F.l1_loss, (4, 7), torch.arange(4), "F.one_hot(targets, 7).to(predictions.dtype)"),
     ],
 )
+@pytest.mark.filterwarnings("ignore:Using a target size")
 def test_axes_that_a_loss_does_not_take(
     loss: Callable[..., Tensor], made: tuple[int, ...], targets: Tensor, fix: str
 ) -> None:
@@ -346,13 +357,130 @@ def test_axes_that_a_loss_does_not_take(
     assert told is not None
     assert told.endswith(f"\n    with {fix} it runs")
     given = {"predictions": predictions, "targets": targets}
-    given[fix.partition(".")[0]] = eval(fix, dict(given))
+    changed = "predictions" if fix.startswith("predictions") else "targets"
+    given[changed] = eval(fix, {"F": F, **given})
     loss(given["predictions"], given["targets"])
 
 
 def test_axes_that_nothing_makes_right() -> None:
     assert answer(raised(lambda: F.binary_cross_entropy(torch.rand(4, 3), torch.rand(4)))) is None
     assert answer(raised(lambda: F.cross_entropy(torch.rand(4, 3, 5), torch.zeros(4, 6).long()))) is None
+
+
+def test_several_marks_of_a_sample_are_no_single_class() -> None:
+    made, targets = torch.randn(2, 3, 4), torch.ones(2, 3, 4).long()
+    told = str(answer(raised(lambda: F.cross_entropy(made, targets))))
+    assert "which F.binary_cross_entropy_with_logits takes" in told
+    F.binary_cross_entropy_with_logits(made, targets.to(made.dtype))
+    # Counts are neither classes nor marks.
+    assert answer(raised(lambda: F.cross_entropy(made, 2 * targets))) is None
+
+
+def test_labels_that_are_no_classes_of_the_predictions_are_not_made_one_hot() -> None:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        assert answer(raised(lambda: F.mse_loss(torch.rand(4, 7), torch.arange(4) + 5))) is None
+
+
+@pytest.mark.parametrize("made", [(torch.randn(4, 3), torch.randn(4, 3)), [torch.randn(4, 9, 5), torch.randn(4, 3)]])
+def test_a_model_that_returns_several_tensors(made: Any) -> None:
+    labels = labels_of(0, 1, 2, 0)
+    told = str(answer(raised(lambda: F.cross_entropy(made, labels))))
+    match = re.search(r"with predictions\[(\d)\] it runs$", told)
+    assert match is not None
+    F.cross_entropy(made[int(match[1])], labels)
+    assert answer(raised(lambda: F.cross_entropy((torch.randn(5, 9),), labels))) is None  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize(("labels", "says_outputs"), [((0, 2, 1, 0), True), ((0, 5, 1, 0), False)])
+def test_a_weight_for_other_classes(labels: tuple[int, ...], says_outputs: bool) -> None:
+    made, targets = torch.randn(4, 6), labels_of(*labels)
+    told = str(answer(raised(lambda: F.cross_entropy(made, targets, torch.ones(3)))))
+    assert "weight needs a number for each of the 6 classes" in told
+    F.cross_entropy(made, targets, torch.ones(6))
+    assert ("the last layer 3 outputs" in told) == says_outputs
+    if says_outputs:
+        F.cross_entropy(made[:, :3], targets, torch.ones(3))
+
+
+# Predictions and targets of other sizes
+
+
+class Reconstructs(nn.Module):
+    """An image back from a map of a quarter of its sides."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down = nn.Conv2d(2, 4, 3, stride=4, padding=1)
+        self.wide = nn.ConvTranspose2d(4, 4, 3, stride=2, padding=1)
+        self.back = nn.ConvTranspose2d(4, 2, 3, stride=2, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.back(F.relu(self.wide(self.down(x))))
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_transposed_convolutions_that_make_a_row_too_few() -> None:
+    model, image = Reconstructs(), torch.rand(3, 2, 20, 20)
+    training = model.training
+    found = answer_to(raised(lambda: F.mse_loss(model(image), image)))
+    assert found is not None
+    assert found.summary is not None
+    assert found.summary["back"].output_shape == (3, 2, 17, 17)
+    assert "predictions of 3×2×17×17 and targets of 3×2×20×20 differ in dimensions 2 and 3" in found.said
+    assert "with output_padding=1 in wide and back the predictions are 3×2×20×20" in found.said
+    assert found.said.count(", output_padding=1)") == 2
+    # The model is as it was, and what is said of it runs.
+    assert model.training == training
+    assert model(image).shape == (3, 2, 17, 17)
+    model.wide.output_padding = model.back.output_padding = (1, 1)
+    F.mse_loss(model(image), image)
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+def test_sizes_that_no_output_padding_makes_right() -> None:
+    model, image = Reconstructs(), torch.rand(3, 2, 20, 20)
+    found = answer_to(raised(lambda: F.mse_loss(model(image), torch.rand(3, 2, 40, 40))))
+    assert found is not None
+    assert "output_padding" not in found.said
+    assert found.summary is not None
+
+
+def test_a_mask_of_three_channels() -> None:
+    class Segments(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.body = nn.Conv2d(3, 8, 3, padding=1)
+            self.head = nn.Conv2d(8, 1, 1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.body(x))
+
+    net, images, masks = Segments(), torch.rand(2, 3, 9, 9), torch.rand(2, 3, 9, 9)
+    told = str(answer(raised(lambda: F.binary_cross_entropy_with_logits(net(images), masks))))
+    assert "\n    head makes 1, and the targets have 3\n" in told
+    assert "targets[:, :1] is one of them" in told
+    F.binary_cross_entropy_with_logits(net(images), masks[:, :1])
+
+
+class LastState(nn.Module):
+    def __init__(self, **options: Any) -> None:
+        super().__init__()
+        self.gru = nn.GRU(5, 8, **options)
+        self.fc = nn.Linear(8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.gru(x)[1][-1])
+
+
+def test_a_recurrent_layer_that_reads_the_batch_as_time() -> None:
+    images, labels = torch.rand(4, 7, 5), labels_of(0, 1, 2, 0)
+    model = LastState()
+    told = str(answer(raised(lambda: step(model, images, labels))))
+    assert "✗ gru: GRU without batch_first=True reads 4×7×5 as 4 steps of a batch of 7" in told
+    assert "with batch_first=True the predictions are 4×3" in told
+    assert not model.gru.batch_first
+    step(LastState(batch_first=True), images, labels)
 
 
 # Checkpoints

@@ -5,10 +5,10 @@ Each way that is known to go wrong is tried on the tensors of the failed call, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from math import prod
 from types import FrameType
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convlin._util.quiet import quiet
 from convlin.at_error.fixes import mistake
@@ -18,6 +18,10 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 
+#: The loss functions whose targets are the numbers of classes.
+_OF_CLASSES = frozenset({"cross_entropy", "nll_loss", "multi_margin_loss"})
+
+
 class _Way(NamedTuple):
     """A change of the predictions or the targets after which they may go together."""
 
@@ -25,18 +29,47 @@ class _Way(NamedTuple):
     fix: str
     made: Tensor
     target: Tensor
+    by: str = ""
+    """The loss function that takes them, where that is another one."""
 
 
 def about(frame: FrameType, made: Tensor, target: Tensor) -> str | None:
     """What to write for a loss function that stopped in ``frame``; None where nothing that was run makes it work."""
-    for way in _ways(made, target):
-        if _runs(frame, way.made, way.target):
+    for way in _ways(made, target, frame.f_code.co_name in _OF_CLASSES):
+        if _runs(frame, way.made, way.target, way.by):
             said = f"predictions of {spell_shape(made.shape)} and targets of {spell_shape(target.shape)}: {way.why}"
             return mistake(frame.f_code.co_name, [said, f"with {way.fix} it runs"])
+    return _about_weight(frame, made, target)
+
+
+def _about_weight(frame: FrameType, made: Tensor, target: Tensor) -> str | None:
+    """That there is not a weight for each class, where the loss function takes all else."""
+    import torch
+
+    weight, classes = frame.f_locals.get("weight"), made.shape[1] if made.dim() > 1 else made.shape[0]
+    if not isinstance(weight, torch.Tensor) or weight.shape == (classes,) or frame.f_code.co_name not in _OF_CLASSES:
+        return None
+    if not _runs(frame, made, target, weight=None):
+        return None
+    said = f"predictions of {spell_shape(made.shape)}, {classes} classes, and a weight of {spell_shape(weight.shape)}"
+    needed = f"weight needs a number for each of the {classes} classes"
+    if weight.dim() == 1 and bool((target < len(weight)).all()):
+        needed = f"{needed}, or the last layer {len(weight)} outputs: no label here is above {int(target.max())}"
+    return mistake(frame.f_code.co_name, [said, needed])
+
+
+def about_several(frame: FrameType, made: Sequence[Tensor], target: Tensor) -> str | None:
+    """What to write for a loss function that got several tensors as one; None where it takes none of them."""
+    kind = type(made).__name__
+    for index, each in enumerate(made):
+        if _runs(frame, each, target):
+            shapes = ", ".join(spell_shape(other.shape) for other in made)
+            said = f"the predictions are a {kind} of {len(made)} tensors: {shapes}"
+            return mistake(frame.f_code.co_name, [said, f"with predictions[{index}] it runs"])
     return None
 
 
-def _ways(made: Tensor, target: Tensor) -> Iterator[_Way]:
+def _ways(made: Tensor, target: Tensor, is_of_classes: bool) -> Iterator[_Way]:
     sizes, wanted = tuple(made.shape), tuple(target.shape)
     are_classes = not target.is_floating_point()
     if are_classes and len(sizes) > 2 and wanted == sizes[:-1]:
@@ -63,6 +96,51 @@ def _ways(made: Tensor, target: Tensor) -> Iterator[_Way]:
         yield _Way("the targets are numbers of classes, which are integers", "targets.long()", made, target.long())
     if sizes == (*wanted, 1):
         yield from _with_dtype("the targets lack the axis of 1", "targets.unsqueeze(-1)", made, target.unsqueeze(-1))
+    if sizes[0] == 1 and wanted in (sizes[1:], sizes[2:]):
+        why = "the targets lack the batch of 1"
+        yield from _with_dtype(why, "targets.unsqueeze(0)", made, target.unsqueeze(0))
+    if len(wanted) > 2 and sizes == (wanted[0], prod(wanted[1:])):
+        why = "the targets have the same numbers on more axes"
+        yield from _with_dtype(why, "targets.flatten(1)", made, target.flatten(1))
+    if len(sizes) > 2 and wanted == (sizes[0], prod(sizes[1:])):
+        yield _Way(
+            "the predictions have the same numbers on more axes", "predictions.flatten(1)", made.flatten(1), target
+        )
+    if are_classes and is_of_classes:
+        yield from _of_classes(made, target)
+    elif are_classes and wanted == sizes:
+        why = f"the targets are {_spelled(target)}, and the predictions {_spelled(made)}"
+        yield _Way(why, "targets.to(predictions.dtype)", made, target.to(made.dtype))
+    elif are_classes and len(sizes) == 2 and wanted == sizes[:1] and sizes[1] > 1 and _are_below(target, sizes[1]):
+        import torch.nn.functional as F
+
+        why = "the targets are numbers of classes, which cross_entropy takes as they are"
+        one_hot = F.one_hot(target.long(), sizes[1]).to(made.dtype)
+        yield _Way(why, f"F.one_hot(targets, {sizes[1]}).to(predictions.dtype)", made, one_hot)
+
+
+def _of_classes(made: Tensor, target: Tensor) -> Iterator[_Way]:
+    """What makes integers the targets of a loss function that takes the numbers of classes."""
+    import torch
+
+    if made.dim() > 1 and target.shape == made.shape:
+        if bool(((target == 0) | (target == 1)).all()) and bool((target.sum(1) == 1).all()):
+            why = "the targets are one-hot, and the numbers of classes are expected"
+            yield _Way(why, "targets.argmax(1)", made, target.argmax(1))
+        elif bool(((target == 0) | (target == 1)).all()):
+            by = "binary_cross_entropy_with_logits"
+            why = f"the targets mark any number of classes, which F.{by} takes"
+            yield _Way(why, "that and targets.to(predictions.dtype)", made, target.to(made.dtype), by)
+    elif target.dtype != torch.int64:
+        yield _Way(f"the targets are {_spelled(target)}", "targets.long()", made, target.long())
+
+
+def _are_below(target: Tensor, classes: int) -> bool:
+    return bool(((target >= 0) & (target < classes)).all())
+
+
+def _spelled(tensor: Tensor) -> str:
+    return str(tensor.dtype).removeprefix("torch.")
 
 
 def _with_dtype(why: str, fix: str, made: Tensor, target: Tensor) -> Iterator[_Way]:
@@ -71,17 +149,18 @@ def _with_dtype(why: str, fix: str, made: Tensor, target: Tensor) -> Iterator[_W
         yield _Way(why, f"{fix}.to(predictions.dtype)", made, target.to(made.dtype))
 
 
-def _runs(frame: FrameType, made: Tensor, target: Tensor) -> bool:
+def _runs(frame: FrameType, made: Tensor, target: Tensor, by: str = "", **changed: Any) -> bool:
     """Whether the loss function takes these, and all else that it was given."""
     import torch
     import torch.nn.functional as F
 
     code, held = frame.f_code, frame.f_locals
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    given = {name: held[name] for name in names if name in held} | {"input": made, "target": target}
+    of_it = {name: held[name] for name in names if name in held and not by}
+    given = of_it | {"input": made, "target": target} | changed
     try:
         with torch.no_grad(), quiet():  # the user's own call has warned already
-            getattr(F, code.co_name)(**given)
-    except (RuntimeError, ValueError, IndexError):
+            getattr(F, by or code.co_name)(**given)
+    except (RuntimeError, ValueError, IndexError, TypeError):
         return False
     return True

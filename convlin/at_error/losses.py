@@ -12,7 +12,7 @@ from itertools import chain
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from convlin.at_error import loss_shapes
+from convlin.at_error import loss_shapes, loss_sizes
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
 from convlin.at_error.second_run import announced, in_many_processes, plain_pass, run_again, summary_of_pass
@@ -51,6 +51,9 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     if frame is None or is_of_accelerator(error) or in_many_processes():
         return None
     made, target = frame.f_locals["input"], frame.f_locals["target"]
+    if isinstance(made, tuple | list):
+        said = loss_shapes.about_several(frame, made, target)
+        return (said, None) if said is not None else None
     if made.dim() == 0 or target.dim() == 0:
         return None
     if made.shape[0] != target.shape[0]:
@@ -60,7 +63,7 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     if isinstance(error, IndexError) and "out of bounds" in str(error) and not target.is_floating_point():
         return _about_labels(made, target, frame.f_locals.get("ignore_index"), steps)
     said = loss_shapes.about(frame, made, target)
-    return (said, None) if said is not None else None
+    return (said, None) if said is not None else _about_sizes(frame, made, target, steps)
 
 
 def _is_loss_function(frame: FrameType) -> bool:
@@ -68,11 +71,12 @@ def _is_loss_function(frame: FrameType) -> bool:
     import torch
     import torch.nn.functional as F
 
-    held = frame.f_locals
+    made, target = (frame.f_locals.get(name) for name in ("input", "target"))
     is_one = getattr(F, frame.f_code.co_name, None)
-    return getattr(is_one, "__code__", None) is frame.f_code and all(
-        isinstance(held.get(name), torch.Tensor) for name in ("input", "target")
-    )
+    if getattr(is_one, "__code__", None) is not frame.f_code or not isinstance(target, torch.Tensor):
+        return False
+    several = made if isinstance(made, tuple | list) and made else (made,)
+    return all(isinstance(each, torch.Tensor) for each in several)
 
 
 # The batch
@@ -85,15 +89,13 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
     summary = _summary(found)
     name, before, after = type(found.root).__name__, target.shape[0], made.shape[0]
     said = f"The loss got {after} predictions for {before} targets: {name} turns a batch of {before} into {after}."
-    inputs = (
-        "inputs of the same shapes" if len(_tensors(found.args, found.kwargs)) > 1 else "an input of the same shape"
-    )
-    again = announced(name, inputs, summary, found.root)
+    again = announced(name, _inputs_of(found), summary, found.root)
     if any(problem.kind == "batch" for problem in summary.problems):
         return f"{said}\n{again}", summary
     changing = [call for call in summary.calls if not call.inner and _batches(call) == (before, after)]
     if len(changing) != 1:
-        return None
+        read = loss_sizes.about_time_first(tuple(made.shape), before, _as_maker(found, summary))
+        return (f"{said}\n{read}\n{again}", summary) if read is not None else None
     return f"{said}\nThe batch changes in {_named(changing[0])}. {again}", summary
 
 
@@ -105,6 +107,33 @@ def _batches(call: Call) -> tuple[Any, Any]:
 
 def _named(call: Call) -> str:
     return f"{call.type} at {call.where.text}" if call.where is not None else f"{call.path} ({call.type})"
+
+
+# The other sizes
+
+
+def _about_sizes(
+    frame: FrameType, made: Tensor, target: Tensor, steps: list[TracebackType]
+) -> tuple[str, Summary | None] | None:
+    """Predictions and targets that have as many axes, of which not all are as large."""
+    sizes, wanted = tuple(made.shape), tuple(target.shape)
+    if sizes == wanted or len(sizes) != len(wanted) or sizes[0] != wanted[0] or not target.is_floating_point():
+        return None
+    found = _maker(made, sizes[0], (made,), steps)
+    if found is None:
+        return None
+    summary = _summary(found)
+    said = loss_sizes.about(frame.f_code.co_name, sizes, wanted, _as_maker(found, summary))
+    name = type(found.root).__name__
+    return f"{said}\n{announced(name, _inputs_of(found), summary, found.root)}", summary
+
+
+def _as_maker(found: _Made, summary: Summary) -> loss_sizes.Maker:
+    def makes(shape: tuple[int, ...]) -> bool:
+        outputs = _again(found, lambda plan: plain_pass(found.root, plan).outputs)
+        return any(tuple(output.shape) == shape for output in outputs)
+
+    return loss_sizes.Maker(found.root, found.hints, summary, makes)
 
 
 # The classes
@@ -125,7 +154,7 @@ def _about_labels(
     layer, fix = None, None
     if found is not None:
         summary = _summary(found)
-        layer = _last_layer(summary, tuple(made.shape), classes)
+        layer = loss_sizes.last_layer(summary, tuple(made.shape), classes)
         if layer is not None and summary.ok and not is_mark:
             size = "out_features" if "out_features" in layer.settings else "out_channels"
             fix = layer_fix(found.root, layer.path, {size: str(highest + 1)}, found.hints)
@@ -151,20 +180,6 @@ def _is_mark(labels: Tensor, classes: int) -> bool:
     """Whether the labels are classes that there are, but for a 255 far beyond: in many data sets that is no class."""
     beyond = labels[(labels < 0) | (labels >= classes)]
     return classes < _USUAL_MARK and bool((beyond == _USUAL_MARK).all())
-
-
-def _last_layer(summary: Summary, made: tuple[int, ...], classes: int) -> Call | None:
-    """The layer that made the scores: behind it nothing changes the shape."""
-    for call in reversed(summary.calls):
-        if call.output_shape != made:
-            return None
-        if not call.inner and not call.is_function and classes in (
-            call.settings.get("out_features"), call.settings.get("out_channels"),
-        ):  # fmt: skip
-            return call
-        if not call.inner and call.input_shape != made:
-            return None
-    return None
 
 
 # Who made it
@@ -215,6 +230,11 @@ def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     import torch
 
     return [each for each in (*args, *kwargs.values()) if isinstance(each, torch.Tensor)]
+
+
+def _inputs_of(found: _Made) -> str:
+    several = len(_tensors(found.args, found.kwargs)) > 1
+    return "inputs of the same shapes" if several else "an input of the same shape"
 
 
 def _first(tensor: Tensor) -> int | None:
