@@ -11,6 +11,7 @@ from einops.layers.torch import Rearrange
 from torch import Tensor, nn
 
 from convlin import summarize, watch
+from convlin.at_error.answer import answer_to
 from convlin.records import ClaimKind, Evidence
 
 PATCHES = "b c (h p) (w q) -> b (h w) (p q c)"
@@ -132,3 +133,27 @@ def test_parts_that_do_not_stack() -> None:
         model(torch.zeros(1, 3, *size))
     with pytest.raises(RuntimeError):
         model(torch.zeros(1, 3, 31))
+
+
+class Folds(nn.Module):
+    """Patches of the input itself: nothing runs before the pattern."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.head = nn.Linear(3 * 8 * 8, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head(rearrange(x, PATCHES, p=8, q=8))
+
+
+@pytest.mark.parametrize("model", [Folds(), Patches(1024)])
+def test_at_the_error_the_pattern_is_told_with_the_sizes_that_pass(model: nn.Module) -> None:
+    with pytest.raises(EinopsError) as info:
+        model(torch.rand(2, 3, 44, 44))
+    found = answer_to(info.value)
+    assert found is not None
+    assert found.summary is not None
+    (problem,) = found.summary.problems
+    passes = problem.claims[0]
+    for size in passes.inputs:
+        model(torch.zeros(2, 3, *size))

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from torch import nn
 
     from convlin.inputs import Plan
+    from convlin.records import Problem
     from convlin.summary import Summary
 
 #: What torch raises for shapes, dtypes and arguments that do not fit.
@@ -142,11 +143,16 @@ def _about_plan(root: nn.Module, plan: Plan, call: ModuleCall, error: BaseExcept
     if is_real and not _fails_alike(root, plan, error):
         return None
     summary = summary_of_pass(root, plan, holders_of(root, call.callers))
-    if all(problem.kind == "error" for problem in summary.problems) and all(each.failed for each in summary.calls):
+    if all(map(_is_said, summary.problems)) and all(each.failed for each in summary.calls):
         return None  # PyTorch has said it: there is no shape to show beside
     if not is_real and not _stops_there(summary, root, call):
         return None
     return Answer(announced("this call", "inputs of the same shapes", summary, root), summary)
+
+
+def _is_said(problem: Problem) -> bool:
+    """Whether a problem tells no more than the exception does."""
+    return problem.kind == "error" and not problem.claims and problem.fix is None
 
 
 def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:

@@ -45,7 +45,7 @@ def module_call(error: BaseException) -> ModuleCall | None:
     """The outermost module call in the traceback of ``error``.
 
     None where there is none, where convlin ran the model itself, or where the exception was raised by
-    a ``raise`` or ``assert`` outside torch: such a message is its author's own answer.
+    a ``raise`` or ``assert`` outside torch and einops: such a message is its author's own answer.
     """
     torch = sys.modules.get("torch")
     if torch is None:
@@ -53,7 +53,7 @@ def module_call(error: BaseException) -> ModuleCall | None:
     steps = steps_of(error)
     if not steps or any(is_convlins(step.tb_frame) for step in steps):
         return None
-    if _is_raise_statement(steps[-1]) and not is_torchs(steps[-1].tb_frame):
+    if _is_raise_statement(steps[-1]) and not is_torchs(steps[-1].tb_frame) and not _is_of_einops(error):
         return None
     codes = _codes_of_a_call(torch.nn.Module)
     calls = [index for index, step in enumerate(steps) if step.tb_frame.f_code in codes]
@@ -66,6 +66,12 @@ def module_call(error: BaseException) -> ModuleCall | None:
     lines = frozenset((step.tb_frame.f_code.co_filename, step.tb_lineno) for step in steps[last:])
     innermost = InnermostCall(*(_called(steps[last]) if calls else called), lines)
     return ModuleCall(*called, callers, innermost)
+
+
+def _is_of_einops(error: BaseException) -> bool:
+    from convlin.trace.einops_errors import is_of_einops  # which imports torch
+
+    return is_of_einops(error)
 
 
 def _called(step: TracebackType) -> _Called:
