@@ -29,6 +29,7 @@ from convlin.untouched import refuse_sharded, untouched
 if TYPE_CHECKING:
     from convlin.diagnosis.problems import Hints
     from convlin.diagnosis.swapped import Pair
+    from convlin.records import Problem
     from convlin.trace.flops import FlopCount
 
 MODES = ("eval", "train", "same")
@@ -101,6 +102,8 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
 
         swapped = look_swapped(outcome.report, *exchanged)
         return outcome._replace(report=replace(outcome.report, problems=(swapped,)))
+    if unbatched := _unbatched(model, plan, mode, hints, outcome.report):
+        return outcome._replace(report=replace(outcome.report, problems=(unbatched,)))
     if outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
         return _with_evidence(model, outcome, mode)
     other = _observed_again(model, taken, mode, hints)
@@ -138,6 +141,19 @@ def _exchanged(model: nn.Module, plan: Plan, mode: str, hints: Hints) -> tuple[P
         other = _observed_again(model, exchanged, mode, hints)
         if other.error is None and other.report.completed and not other.report.problems:
             return exchanged, pair
+    return None
+
+
+def _unbatched(model: nn.Module, plan: Plan, mode: str, hints: Hints, report: Report) -> Problem | None:
+    """That the batch is missing, where the model is right with the one tensor it was given as a batch of one."""
+    if plan.adds_batch:
+        return None
+    from convlin.diagnosis import missing_batch
+
+    for found in missing_batch.as_batches(report, plan):
+        other = _observed_again(model, found.plan, mode, hints)
+        if other.error is None and missing_batch.is_right(other.report):
+            return missing_batch.look_unbatched(report, found)
     return None
 
 

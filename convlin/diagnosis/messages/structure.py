@@ -21,7 +21,7 @@ from convlin.diagnosis.messages.tools import (
 )
 from convlin.layers import noun_of
 from convlin.layers.common import steps_order
-from convlin.records import Report, Shape
+from convlin.records import Call, Report, Shape, Source
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
 
@@ -193,16 +193,28 @@ def _rank(finding: Finding, report: Report) -> Said:
         better = None
     if kind[-2:] in ("1d", "2d", "3d") and "Norm" in kind and better is not None and kind[:-2] + better != kind:
         return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
-    call = call_of(report, maker_of(report, finding.source))
-    given = call.input_shape if call is not None and call.type in ("Tensor.squeeze", "torch.squeeze") else None
-    if call is not None and given is not None and given[:1] == (1,):
-        squeezed = f"squeeze(){at(call.where)} made it of {times(given)} and dropped the batch of 1"
+    call = _dropping(report, finding.source)
+    if call is not None:
+        squeezed = f"squeeze(){at(call.where)} made it of {times(call.inputs[0].shape)} and dropped the batch of 1"
         return Said(f"{message}\n{squeezed}: write flatten(1)", forward=True)
     if misfit.required == misfit.declared - 2 and axes and len(ranks) == 1:
         message += "\na dimension for the channels and one for the image's rows are missing"
     if misfit.required > misfit.declared and axes:
         return _too_many(message, finding)
     return Said(message, forward=True)
+
+
+def _dropping(report: Report, source: Source) -> Call | None:
+    """The ``squeeze`` that took a batch of 1 away, with nothing but layers of one input behind it."""
+    while True:
+        call = call_of(report, maker_of(report, source))
+        if call is None or not call.inputs or not call.sources:
+            return None
+        if call.type in ("Tensor.squeeze", "torch.squeeze"):
+            return call if call.inputs[0].shape[:1] == (1,) else None
+        if call.is_function or len(call.sources) != 1 or call.inner:
+            return None
+        source = call.sources[0]
 
 
 def _squeezed(finding: Finding) -> Shape:

@@ -1,0 +1,76 @@
+"""A single sample in place of a batch: the model is run on it with a batch dimension in front."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+from torch import Tensor
+
+from convlin.inputs import Plan
+from convlin.records import Evidence, Problem, Report, Shape
+from convlin.sizes.spell import spell_shape
+
+#: What reads as a sample that has no batch; the message of such a finding names its layer as well.
+_BATCHED = "model(x.unsqueeze(0))"
+
+
+class OneSample(NamedTuple):
+    """The same call with one sample as a batch."""
+
+    plan: Plan
+    given: Shape
+    shape: Shape
+    how: str
+    fix: str
+
+
+def as_batches(report: Report, plan: Plan) -> Iterator[OneSample]:
+    """The one tensor of a call as a batch of one; nothing where a layer has been found that misses the batch.
+
+    >>> import torch
+    >>> from convlin.records import Report
+    >>> column = Plan((torch.zeros(6, 1),), {}, 1, torch.device("cpu"))
+    >>> [each.shape for each in as_batches(Report("Net", "eval"), column)]
+    [(1, 6, 1), (1, 6)]
+    """
+    values = [value for value in (*plan.args, *plan.kwargs.values()) if isinstance(value, Tensor)]
+    if plan.adds_batch or len(values) != 1 or values[0].is_nested or not values[0].dim():
+        return
+    if any((problem.fix or "").startswith(_BATCHED) for problem in report.problems):
+        return
+    (sample,) = values
+    shape = tuple(sample.shape)
+    for changed, how, fix in _read(sample):
+        yield OneSample(_with(plan, sample, changed), shape, tuple(changed.shape), how, fix)
+
+
+def _with(plan: Plan, given: Tensor, instead: Tensor) -> Plan:
+    return plan.with_each(lambda value: instead if value is given else value)
+
+
+def _read(sample: Tensor) -> Iterator[tuple[Tensor, str, str]]:
+    yield sample.unsqueeze(0), "with a batch dimension in front", _BATCHED
+    if sample.dim() == 2 and sample.shape[1] == 1 < sample.shape[0]:
+        yield sample.mT, "as a row", "model(x.T)"
+
+
+def is_right(report: Report) -> bool:
+    """Whether nothing is wrong in the pass of a batch of one, and the batch is in front to the end."""
+    return report.completed and not report.problems and any(info.shape[:1] == (1,) for info in report.outputs)
+
+
+def look_unbatched(report: Report, found: OneSample) -> Problem:
+    """The one problem of a model that is right for its input as a batch of one.
+
+    A run cannot tell whether the input was meant as it is: what is wrong then is said as well.
+    """
+    otherwise = report.problems[0].message.partition("\n")[0]
+    return Problem(
+        kind="structure",
+        path="",
+        message=f"{spell_shape(found.given)} seems to be one sample: {found.how}, {spell_shape(found.shape)}, the "
+        f"model runs as it is\nif it is a batch of {found.given[0]}: {otherwise}",
+        fix=found.fix,
+        evidence=Evidence.RUN,
+    )

@@ -1,0 +1,115 @@
+"""A sample without its batch: where PyTorch takes it as a batch of one, that is what is told."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import summarize, watch
+from convlin.at_error.answer import answer_to
+from convlin.records import Evidence
+
+
+class Positions(nn.Module):
+    """A table that is added along dimension 1."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(1, 50, 6))
+        self.head = nn.Linear(6, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.head((x + self.table[:, : x.shape[1]]).mean(1))
+
+
+class Policy(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Linear(5, 7)
+        self.norm = nn.BatchNorm1d(7)
+
+    def forward(self, state: Tensor, scale: float = 1.0) -> Tensor:
+        return self.norm(self.body(state)) * scale
+
+
+def _flat() -> nn.Module:
+    return nn.Sequential(nn.Flatten(), nn.Linear(2 * 9 * 9, 4))
+
+
+MODELS: list[tuple[Callable[[], nn.Module], tuple[int, ...]]] = [
+    (Positions, (11, 6)),
+    (Policy, (5,)),
+    (_flat, (2, 9, 9)),
+    (lambda: nn.Sequential(nn.Linear(9, 3), nn.Linear(3, 1)), (9, 1)),
+]
+
+
+@pytest.mark.parametrize(("build", "shape"), MODELS)
+def test_one_sample_is_told_as_one(build: Callable[[], nn.Module], shape: tuple[int, ...]) -> None:
+    model, x = build().eval(), torch.rand(shape)
+    with pytest.raises((RuntimeError, ValueError)) as info:
+        model(x)
+    (problem,) = summarize(model, x).problems
+    assert "seems to be one sample" in problem.message
+    assert problem.evidence is Evidence.RUN
+    assert problem.fix is not None
+    assert eval(problem.fix, {"model": model, "x": x}).shape[0] == 1
+    found = answer_to(info.value)
+    assert found is not None
+    assert found.summary is not None
+    assert [each.message for each in found.summary.problems] == [problem.message]
+
+
+def test_other_arguments_stay() -> None:
+    model = Policy().eval()
+    with pytest.raises(ValueError, match="expected 2D or 3D"), watch(model) as s:
+        model(torch.rand(5), scale=2.0)
+    assert [each.fix for each in s.problems] == ["model(x.unsqueeze(0))"]
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (_flat(), (4, 2, 8, 8)),  # another image size
+        (_flat(), (9, 9)),  # the channels are missing as well
+        (nn.Sequential(nn.Linear(9, 3)), (8, 1)),
+        (nn.Sequential(nn.Linear(9, 3)), (9, 2)),
+        (Policy().train(), (5,)),  # a batch of one says nothing to it
+    ],
+)
+def test_where_a_batch_of_one_does_not_help_it_is_not_told(model: nn.Module, shape: tuple[int, ...]) -> None:
+    problems = summarize(model, torch.rand(shape), mode="same").problems
+    assert problems
+    assert not any("seems to be one sample" in each.message for each in problems)
+
+
+def test_a_shape_has_its_batch() -> None:
+    (problem,) = summarize(nn.Sequential(nn.Linear(9, 3)), (4, 1)).problems
+    assert "seems to be one sample" not in problem.message
+
+
+class Squeezes(nn.Module):
+    """A batch of one is gone before the layers that miss it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv1d(4, 6, 3)
+        self.pool = nn.AdaptiveAvgPool1d(1)
+        self.fc = nn.Linear(6, 5)
+        self.norm = nn.BatchNorm1d(5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.squeeze(self.pool(self.conv(x)))
+        return self.norm(torch.relu(self.fc(x)))
+
+
+def test_a_squeeze_in_front_of_the_layers_in_between() -> None:
+    model = Squeezes().eval()
+    (problem,) = summarize(model, torch.rand(1, 4, 9)).problems
+    assert problem.path == "norm"
+    told = " ".join(problem.message.split())
+    assert "made it of 1×6×1 and dropped the batch of 1: write flatten(1)" in told
+    assert model(torch.rand(2, 4, 9)).shape == (2, 5)
