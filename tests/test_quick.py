@@ -12,7 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convlin import Summary, summarize
+from convlin import Summary, summarize, watch
+from convlin.records import Source
 from convlin.tensors import sizes
 from convlin.trace import tracer as trace
 from convlin.trace.function_mode import Between
@@ -315,3 +316,93 @@ def test_a_layer_called_by_name_that_raised_is_no_call() -> None:
     assert s.ok
     assert "other" not in [call.path for call in s.calls]
     assert [call.type for call in s.calls if call.is_function] == ["torch.flatten"]
+
+
+class ListHead(nn.Module):
+    """As the heads of YOLO are written: what each level makes takes the place of what came in."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.levels = nn.ModuleList([nn.Conv2d(4, 6, 1), nn.Conv2d(4, 6, 1)])
+
+    def forward(self, maps: list[Tensor]) -> list[Tensor]:
+        for index, level in enumerate(self.levels):
+            maps[index] = level(maps[index]).flatten(2)
+        return maps
+
+
+class DictHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, batch: dict[str, Tensor]) -> dict[str, Tensor]:
+        batch["scores"] = self.fc(batch.pop("features").mean((2, 3)))
+        return batch
+
+
+class InPlaceHead(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.squeeze_(3).squeeze_(2))
+
+
+class Headed(nn.Module):
+    """A convolution, and a head that changes what it was given."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+        self.by_list, self.by_name, self.by_dict = ListHead(), ListHead(), DictHead()
+        self.in_place = InPlaceHead()
+
+    def forward(self, x: Tensor) -> Any:
+        x = self.conv(x)
+        listed = self.by_list([x, x])
+        named = self.by_name(maps=[x, x])
+        return listed, named, self.by_dict({"features": x}), self.in_place(x.mean((2, 3), keepdim=True))
+
+
+def _came_in(model: nn.Module, x: Tensor) -> dict[str, list[tuple[int, ...]]]:
+    """What plain hooks in front of each module see."""
+    seen: dict[str, list[tuple[int, ...]]] = {}
+
+    def tensors(value: Any) -> list[Tensor]:
+        if isinstance(value, Tensor):
+            return [value]
+        inner = value.values() if isinstance(value, dict) else value
+        return [tensor for each in inner for tensor in tensors(each)]
+
+    def note(name: str) -> Any:
+        def before(module: nn.Module, args: Any, kwargs: Any) -> None:
+            seen[name] = [tuple(each.shape) for each in tensors([*args, kwargs])]
+
+        return before
+
+    handles = [each.register_forward_pre_hook(note(name), with_kwargs=True) for name, each in model.named_modules()]
+    model(x)
+    for handle in handles:
+        handle.remove()
+    return seen
+
+
+@pytest.mark.parametrize("columns", ["default", ["layer", "flops"]])
+def test_what_reaches_a_module_is_what_is_there_before_it_runs(columns: Any) -> None:
+    model, x = Headed().eval(), torch.zeros(1, *IMAGE)
+    expected = _came_in(model, x)
+    summary = summarize(model, IMAGE, columns=columns)
+    assert {call.path: list(call.input_shapes) for call in summary if not call.is_function} == expected
+    with watch(model) as watched:
+        model(x)
+    assert {call.path: list(call.input_shapes) for call in watched if not call.is_function} == expected
+
+
+def test_what_reaches_a_block_comes_from_in_front_of_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Sequential(nn.ReLU(inplace=True), nn.Conv2d(4, 2, 3)))
+    summary = summarize(model, IMAGE)
+    assert summary["1"].sources == (Source.call(0),)
+    with _thorough(monkeypatch):
+        assert summarize(model, IMAGE) == summary

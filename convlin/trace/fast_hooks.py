@@ -19,7 +19,7 @@ from convlin._util.fast_records import maker
 from convlin._util.torch_private import SWITCH, has_global_hooks, no_function_modes
 from convlin.module_tree import is_leaf
 from convlin.records import Call, Source, TensorInfo
-from convlin.tensors import info
+from convlin.tensors import describe_arguments, info
 from convlin.trace.hooks import Hook, Hooks
 from convlin.trace.native_only import runs_alone
 from convlin.trace.recording import Frame
@@ -57,7 +57,7 @@ class QuickHooks:
             hooks.after(module, self._leaf)
             return
         before, after = self._alone if is_leaf_of_torch else self._other
-        hooks.before(module, before, with_kwargs=False)
+        hooks.before(module, before, with_kwargs=not is_leaf_of_torch)
         hooks.after(module, after, always=True)
 
     def _make(
@@ -67,6 +67,7 @@ class QuickHooks:
         # Names of an enclosing function are the quickest to look up.
         this_thread, thread = threading.get_ident, threading.get_ident()
         known, source, remember = state.known, state.origins.source, state.origins.remember
+        sources = state.origins.sources
         calls, modules, required = state.recording.calls, state.recording.modules, state.recording.required
         make, counts, owned = maker(Call), state.counts, state.owned
         note, this_frame = state.recording.expressions.note, sys._getframe
@@ -87,16 +88,23 @@ class QuickHooks:
                 found = alike[kind] = (info(tensor),)
             return found
 
-        def record(module: nn.Module, given: Tensor, output: Tensor, start: int | None, depth_of_call: int) -> None:
+        def record(
+            module: nn.Module,
+            inputs: tuple[TensorInfo, ...],
+            came_from: tuple[Source, ...],
+            output: Tensor,
+            start: int | None,
+            depth_of_call: int,
+        ) -> None:
             path = paths.get(id(module))
             if path is None:  # a copy that forward made, and that has its hooks in common with a module
                 return
             what, index = known(type(module)), len(calls)
-            inputs, inner = described(given), 0 if start is None else index - start
+            inner = 0 if start is None else index - start
             params, trainable = owned.get(id(module)) or counts(module)
             outputs = described(output)
             made = make(  # in the order of the record's fields: there may be a hundred thousand
-                path, what.name, inputs, outputs, params, trainable, False, inner, (source(given),),
+                path, what.name, inputs, outputs, params, trainable, False, inner, came_from,
                 what.settings(module), None, None, False, False, what.derive,
             )  # fmt: skip
             # What a container returns was made by something inside it, which tells more.
@@ -148,16 +156,21 @@ class QuickHooks:
             if kwargs or len(args) != 1 or type(args[0]) is not Tensor or type(output) is not Tensor:
                 return otherwise(module, args, kwargs, output)
             if not depth():
-                return record(module, args[0], output, None, 5)
+                return record(module, described(args[0]), (source(args[0]),), output, None, 5)
             with without_modes():
-                return record(module, args[0], output, None, 5)
+                return record(module, described(args[0]), (source(args[0]),), output, None, 5)
 
-        def before(module: nn.Module, args: tuple[Any, ...]) -> None:
+        def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
             path = paths.get(id(module))
             if this_thread() == thread and path is not None:
                 settle()
                 frame = Frame(module, path, len(calls), is_leaf(module))
                 frame.handled = handled()[1]
+                with without_modes():  # now: a forward may put other tensors into a list, or change a shape in place
+                    if len(args) == 1 and not kwargs and type(args[0]) is Tensor:
+                        frame.inputs, frame.sources = described(args[0]), (source(args[0]),)
+                    else:
+                        frame.inputs, frame.sources = describe_arguments(args, kwargs), sources(args, kwargs)
                 stack.append(frame)
 
         def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
@@ -167,7 +180,9 @@ class QuickHooks:
                 return otherwise(module, args, kwargs, output)
             frame = completed(module)
             with without_modes():
-                return record(module, args[0], output, frame.start if frame is not None else None, 4)
+                if frame is None:
+                    return record(module, described(args[0]), (source(args[0]),), output, None, 4)
+                return record(module, frame.inputs, frame.sources, output, frame.start, 4)
 
         hook = self._hooks.hook
         return (hook(before_alone), hook(after_alone)), hook(after_leaf), (hook(before), hook(after))

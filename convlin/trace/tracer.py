@@ -129,10 +129,10 @@ class Tracer:
             if state.flops is not None:
                 frame.counted = state.flops.total
             state.stack.append(frame)
-            if not state.careful:
-                return None
             frame.inputs = describe_arguments(args, kwargs, state.read)
             frame.sources = state.origins.sources(args, kwargs)
+            if not state.careful:
+                return None
             frame.called_at, frame.called_as = calling_line(sys._getframe(1)), frame.path
             frame.doubts = state.origins.doubts(args, kwargs)
             self._call_from_outside(frame)
@@ -250,7 +250,7 @@ class Tracer:
     ) -> None:
         state = self._state
         recording, known, path = state.recording, state.known(type(module)), self._paths[id(module)]
-        if frame is not None and state.careful:
+        if frame is not None:
             inputs, sources = frame.inputs, frame.sources
         else:
             inputs = describe_arguments(args, kwargs, state.read)
