@@ -15,8 +15,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from convlin import Summary, summarize
-
 #: What a hole holds instead of the right number.
 WRONG = (1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 12, 16, 17, 24, 31, 32, 48, 64, 99, 100, 128, 256, 512, 1000)
 
@@ -476,8 +474,3 @@ class Writer:
     def _line(self, text: str, made: Tensor) -> None:
         self.draft.forward.append(text)
         self._x = made
-
-
-def asked(model: nn.Module, draft: Draft, batch: int) -> Summary:
-    """What is said of the model: the call stands here, for all code around it is read for where a model was made."""
-    return summarize(model, draft.shape, batch_size=batch, dtypes=getattr(torch, draft.dtype))

@@ -21,7 +21,8 @@ from convlin.diagnosis.evidence import arguments_by_path
 from convlin.layers import remade
 from convlin.records import ClaimKind, Evidence
 from convlin.source import apply
-from tests.adversary import WRONG, Draft, Hole, Writer, asked
+from tests.adversary import WRONG, Draft, Hole, Writer
+from tests.asked import asked
 from tests.claims import hold
 from tests.properties import examples
 from tests.source_programs import load_file
@@ -36,9 +37,15 @@ GIVES = ("out_features", "out_channels", "embedding_dim")
 def _in_process(job: Any) -> tuple[int | None, str]:
     """What ``fix`` asks a new process for, without the seconds that a process takes."""
     model = load_file(Path(job.model.partition(":")[0])).Net()
-    draft = Draft(tuple(map(int, job.input[0].split(","))), *job.dtypes)
-    summary = asked(model, draft, int(job.batch_size))
+    shape = tuple(map(int, job.input[0].split(",")))
+    summary = asked(model, shape, batch_size=int(job.batch_size), dtypes=[*map(_dtype, job.dtypes)] or None)
     return len(summary.problems), str(summary)
+
+
+def _dtype(name: str) -> torch.dtype:
+    found = getattr(torch, name)
+    assert isinstance(found, torch.dtype)
+    return found
 
 
 @pytest.mark.parametrize("seed", range(0, COUNT, 5))
@@ -74,7 +81,7 @@ def test_a_fixed_model_is_the_intact_one(
     path.write_text(draft.text())
     intact = load_file(path).Net().eval()
     expected = {size: intact(draft.inputs(size)).shape for size in (1, batch, 5)}
-    healthy = asked(intact, draft, batch)
+    healthy = asked(intact, draft.shape, batch_size=batch, dtypes=_dtype(draft.dtype))
     assert healthy.problems == (), healthy
 
     wrong = _broken(draft, draw)
@@ -87,7 +94,7 @@ def test_a_fixed_model_is_the_intact_one(
         broken = load_file(path).Net().eval()
     except Exception:  # a constructor that refuses the number: nothing can be run
         return
-    summary = asked(broken, draft, batch)
+    summary = asked(broken, draft.shape, batch_size=batch, dtypes=_dtype(draft.dtype))
     if without and not summary.problems:  # as many channels as steps, say: PyTorch runs it, and nothing is to be said
         assert broken(draft.inputs(batch)).shape[0] == batch, told
         return

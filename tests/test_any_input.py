@@ -17,6 +17,7 @@ import convlin
 from convlin import summarize
 from convlin.errors import ConvlinError
 from tests.adversary import WRONG, Draft, Writer
+from tests.asked import asked
 from tests.properties import examples
 from tests.snapshot import difference, snapshot
 from tests.source_programs import load_file
@@ -61,7 +62,7 @@ def test_whatever_is_given(seed: int, tmp_path: Path) -> None:
     for _ in range(3):
         given, options = _given(draft, draw)
         try:
-            summary = summarize(model, given, **options)
+            summary = asked(model, given, **options)
             summary.to_json()
             assert str(summary)
             assert summary.explain()

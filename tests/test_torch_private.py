@@ -6,6 +6,7 @@ import ast
 import enum
 import json
 import re
+import tempfile
 from pathlib import Path
 
 import pytest
@@ -18,7 +19,8 @@ from convlin import summarize
 from convlin._util import torch_private
 from tests.processes import python
 
-#: Names that are taken away before convlin is imported.  Without these everything is answered as before.
+#: Names that are taken away before convlin is imported.  Without these everything is answered as before: without all of
+#: them at once, and in the long run without each alone.
 REPLACED = (
     "torch._C._len_torch_function_stack", "torch._C._get_function_stack_at", "torch._C._pop_torch_function_stack",
     "torch._C._push_on_torch_function_stack", "torch._C._len_torch_dispatch_stack",
@@ -95,7 +97,7 @@ def answers():
     return found
 
 
-for name in (None, *NAMES):
+for names in ((), *NAMES):
     sys.stdout.flush()
     ours, theirs = os.pipe()
     child = os.fork()
@@ -103,31 +105,35 @@ for name in (None, *NAMES):
         os.close(theirs)
         with open(ours) as loaded:
             # What torch has loaded for its answers the other children need not load again.
-            for module in loaded.read().split() if name is None else ():
+            for module in loaded.read().split() if not names else ():
                 importlib.import_module(module)
         os.waitpid(child, 0)
         continue
     try:
-        if name is not None:
+        for name in names:
             take_away(name)
-        print(json.dumps([name, answers()]), flush=True)
-        if name is None:
+        print(json.dumps([names, answers()]), flush=True)
+        if not names:
             loaded = [each for each in sys.modules if each.split(".")[0] in ("torch", "sympy")]
             os.write(theirs, " ".join(loaded).encode())
     except BaseException as error:
         import traceback
-        print(json.dumps([name, traceback.format_exc()]), flush=True)
+        print(json.dumps([names, traceback.format_exc()]), flush=True)
     finally:
         os._exit(0)
 """
 
 
+def answers(*names: tuple[str, ...]) -> dict[tuple[str, ...], object]:
+    """What convlin answers where some names are missing, and (of no names) where all are there."""
+    with tempfile.TemporaryDirectory() as folder:
+        said = python(WITHOUT.replace("NAMES", repr(names)), cwd=folder).stdout
+    return {tuple(missing): found for missing, found in map(json.loads, said.splitlines())}
+
+
 @pytest.fixture(scope="module")
-def without(tmp_path_factory: pytest.TempPathFactory) -> dict[str | None, object]:
-    """What convlin answers where one name is missing, and (None) where all are there."""
-    program = WITHOUT.replace("NAMES", repr([*REPLACED, *OF_NAMED_SIZES, *NEEDED]))
-    said = python(program, cwd=tmp_path_factory.mktemp("without")).stdout
-    return dict(json.loads(line) for line in said.splitlines())
+def without() -> dict[tuple[str, ...], object]:
+    return answers(REPLACED, *((name,) for name in (*OF_NAMED_SIZES, *NEEDED)))
 
 
 def test_every_name_is_taken_away_in_turn() -> None:
@@ -149,15 +155,21 @@ def test_every_name_is_taken_away_in_turn() -> None:
     assert private - taken == set()
 
 
-@pytest.mark.parametrize("name", REPLACED)
-def test_without_a_name_that_is_replaced(name: str, without: dict[str | None, object]) -> None:
-    assert isinstance(without[None], list)
-    assert without[name] == without[None]
+def test_without_the_names_that_are_replaced(without: dict[tuple[str, ...], object]) -> None:
+    assert isinstance(without[()], list)
+    assert without[REPLACED] == without[()]
+
+
+@pytest.mark.thorough
+def test_without_each_name_that_is_replaced() -> None:
+    before, *found = answers(*((name,) for name in REPLACED)).items()
+    assert isinstance(before[1], list)
+    assert found == [((name,), before[1]) for name in REPLACED]
 
 
 @pytest.mark.parametrize("name", OF_NAMED_SIZES)
-def test_without_a_name_that_named_sizes_need(name: str, without: dict[str | None, object]) -> None:
-    before, found = without[None], without[name]
+def test_without_a_name_that_named_sizes_need(name: str, without: dict[tuple[str, ...], object]) -> None:
+    before, found = without[()], without[name,]
     assert isinstance(before, list)
     assert isinstance(found, list), found
     assert found[:-1] == before[:-1]
@@ -168,8 +180,8 @@ def test_without_a_name_that_named_sizes_need(name: str, without: dict[str | Non
 
 
 @pytest.mark.parametrize("name", NEEDED)
-def test_without_a_name_that_every_pass_needs(name: str, without: dict[str | None, object]) -> None:
-    assert without[name] == (
+def test_without_a_name_that_every_pass_needs(name: str, without: dict[tuple[str, ...], object]) -> None:
+    assert without[name,] == (
         f"convlin needs {name}, which torch {torch.__version__} has not: "
         "use a version of torch that convlin was tried with"
     )
