@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import importlib
 import importlib.util
 import json
 import re
@@ -15,7 +16,6 @@ from typing import Any
 
 import pytest
 import torch
-from monai.networks.nets import densenet
 from torch import nn
 
 from convlin import InputError, ShapeError, summarize
@@ -29,13 +29,14 @@ from examples import cifar10, small_cnn
 from tests import annotated_models
 from tests.traced_lines import traced
 
-MODELS: dict[str, tuple[ModuleType, str, list[str]]] = {
+#: The module (by its name, where another package takes seconds to be imported), the class and what it is given.
+MODELS: dict[str, tuple[ModuleType | str, str, list[str]]] = {
     "small": (small_cnn, "CNN", ["3,32,32"]),
     "cifar": (cifar10, "CNN", ["3,32,32"]),
     "unet": (annotated_models, "UNet", ["3,H,W"]),
     "transformer": (annotated_models, "Transformer", ["L", "--dtypes", "long"]),
     "branches": (annotated_models, "Branches", ["3,H,W"]),
-    "densenet": (densenet, "DenseNet", ["3,H,W"]),
+    "densenet": ("monai.networks.nets.densenet", "DenseNet", ["3,H,W"]),
 }
 #: What a model is made with.
 MADE_WITH: dict[str, dict[str, Any]] = {
@@ -76,7 +77,8 @@ SIZES: dict[str, list[dict[str, int]]] = {
 }
 
 
-def copied(module: ModuleType, folder: Path) -> Path:
+def copied(module: ModuleType | str, folder: Path) -> Path:
+    module = importlib.import_module(module) if isinstance(module, str) else module
     file = folder / Path(str(module.__file__)).name
     file.write_bytes(Path(str(module.__file__)).read_bytes())
     return file
