@@ -42,12 +42,21 @@ def test_a_script_that_asks_for_it(tmp_path: Path) -> None:
     assert ours[1].startswith(plain[1])
     assert NEEDS in ours[1]
     assert "fix  train.py:12   self.fc1 = nn.Linear(512, 20)" in ours[1]
-    assert script(tmp_path, WRONG, f"{ASKS}; convlin.explain_errors(False)") == plain
 
 
-def test_nothing_to_say(tmp_path: Path) -> None:
-    code = f"{RIGHT}\n    raise ValueError('of my own')"
+#: Mistakes of another kind, and a training that goes through in front of one, which takes seconds.
+OTHERS = ["def f():\n    return {}['lr']\n\nf()", f"{RIGHT}\n    raise ValueError('of my own')"]
+
+
+@pytest.mark.parametrize("code", [OTHERS[0], pytest.param(OTHERS[1], marks=pytest.mark.thorough)])
+def test_nothing_to_say(code: str, tmp_path: Path) -> None:
     assert script(tmp_path, code, ASKS) == script(tmp_path, code, "pass")
+
+
+@pytest.mark.thorough  # that Python's own hook is there again is held without a process below
+def test_a_script_that_asks_for_it_no_longer(tmp_path: Path) -> None:
+    asks_no_longer = f"{ASKS}; convlin.explain_errors(False)"
+    assert script(tmp_path, WRONG, asks_no_longer) == script(tmp_path, WRONG, "pass")
 
 
 @pytest.fixture
