@@ -131,6 +131,24 @@ def test_many_large_sizes_are_divided_as_python_divides() -> None:
     assert Evaluation({H: torch.tensor(sizes)})(times).tolist() == [int((2**40 + 1) / size) for size in sizes]
 
 
+def test_many_floats_are_divided_as_python_divides() -> None:
+    """``1.0 / 0.1`` is rounded up to 10, and 0.1 is a little more than a tenth."""
+    above, below = [each / 10 for each in range(1, 200)], 0.1
+    many = Evaluation({H: torch.tensor(above, dtype=torch.double), W: torch.tensor(below, dtype=torch.double)})
+    assert many(theirs.FloorDiv(H, W)).tolist() == [each // below for each in above]
+
+
+@pytest.mark.parametrize("scale", [0.29, 0.7, 2.3, 1.5, 0.1, 1 / 3])
+def test_a_fraction_is_told_for_a_float_where_both_come_to_the_same_at_every_size(scale: float) -> None:
+    form = ClosedForms({H: Letter("H")})(theirs.TruncToInt(scale * theirs.ToFloat(H)))
+    assert [Evaluation({Letter("H"): size})(form) for size in range(1, 500)] == [
+        int(scale * size) for size in range(1, 500)
+    ]
+    assert bool(form.atoms(sympy.Float)) == any(
+        int(scale * size) != int(size * Fraction(scale).limit_denominator(1000)) for size in range(1, 4097)
+    )
+
+
 def test_a_size_of_nothing_known_has_no_value() -> None:
     with pytest.raises(NotImplementedError):
         Evaluation({H: 3})(H + W)

@@ -113,7 +113,7 @@ def _floor_divided(above: Value, below: Value) -> Value:
     if isinstance(above, float):
         return int(above // below)
     if isinstance(above, Tensor) and above.is_floating_point():
-        return torch.floor(above / below).long()
+        return torch.div(above, below, rounding_mode="floor").long()  # as Python: above / below may round up
     if not isinstance(below, Tensor):
         return torch.zeros_like(above) if isinstance(above, Tensor) and below == 0 else above // below
     none = below == 0
