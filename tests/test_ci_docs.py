@@ -15,7 +15,9 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from torch import nn
 
+from convlin import summarize
 from convlin.cli import main
 from tests import processes
 
@@ -40,6 +42,12 @@ def commands(text: str) -> Iterator[Command]:
     for part in re.split(r"^\$ ", text, flags=re.MULTILINE)[1:]:
         words, _, expected = part.partition("\n")
         yield Command(words, expected)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _loaded_once() -> None:
+    """pytester forgets what a run inside this process has imported; parts of the compiler cannot be imported again."""
+    summarize(nn.Conv1d(2, 3, 3), (2, "L"))
 
 
 @pytest.fixture
