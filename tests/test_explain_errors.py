@@ -70,12 +70,13 @@ def hook() -> Iterator[list[str]]:
     sys.excepthook = before
 
 
-def test_the_hook_that_was_there_is_called_first(hook: list[str]) -> None:
+def test_the_hook_that_was_there_is_called_first(hook: list[str], capsys: pytest.CaptureFixture[str]) -> None:
     theirs = sys.excepthook
     explain_errors()
     explain_errors()
     sys.excepthook(ValueError, ValueError("x"), None)
     assert hook == ["ValueError"]
+    assert capsys.readouterr().err == "", "of an error of one's own there is nothing to say"
     explain_errors(False)
     assert sys.excepthook is theirs
     explain_errors(False)

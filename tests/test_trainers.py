@@ -168,8 +168,8 @@ def both(folder: Path, code: str) -> tuple[Done, Done]:
     return under(folder, code), under(folder, code, "-m", "convlin", "run")
 
 
-# The default run tries two wrong numbers in each library but one, and beside Python in the lightest; what else a training may
-# do is held in `test_run` and `test_at_error_elsewhere` without one, and here in the long tail.
+# The default run tries two wrong numbers in each library but one, and beside Python in the lightest; what else a
+# training may do is held in `test_run` and `test_at_error_elsewhere` without one, and here in the long tail.
 
 
 @pytest.mark.thorough
