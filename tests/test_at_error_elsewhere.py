@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 import warnings
 from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, NamedTuple
 
 import pytest
 import torch
@@ -346,6 +347,9 @@ def test_labels_without_a_model() -> None:
         (F.binary_cross_entropy, (4, 1, 5, 6), torch.zeros(4, 30), "predictions.flatten(1)"),
         (F.mse_loss, (4, 7), torch.arange(4), "F.one_hot(targets, 7).to(predictions.dtype)"),
         (F.l1_loss, (4, 7), torch.arange(4), "F.one_hot(targets, 7).to(predictions.dtype)"),
+        (F.binary_cross_entropy, (4,), torch.ones(4).long(), "targets.to(predictions.dtype)"),
+        (F.binary_cross_entropy, (4, 2), torch.ones(4, 2).bool(), "targets.to(predictions.dtype)"),
+        (F.cross_entropy, (4, 3), F.one_hot(torch.tensor([0, 2, 1, 0])), "targets.argmax(1)"),
     ],
 )
 @pytest.mark.filterwarnings("ignore:Using a target size")
@@ -380,16 +384,6 @@ def test_labels_that_are_no_classes_of_the_predictions_are_not_made_one_hot() ->
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         assert answer(raised(lambda: F.mse_loss(torch.rand(4, 7), torch.arange(4) + 5))) is None
-
-
-@pytest.mark.parametrize("made", [(torch.randn(4, 3), torch.randn(4, 3)), [torch.randn(4, 9, 5), torch.randn(4, 3)]])
-def test_a_model_that_returns_several_tensors(made: Any) -> None:
-    labels = labels_of(0, 1, 2, 0)
-    told = str(answer(raised(lambda: F.cross_entropy(made, labels))))
-    match = re.search(r"with predictions\[(\d)\] it runs$", told)
-    assert match is not None
-    F.cross_entropy(made[int(match[1])], labels)
-    assert answer(raised(lambda: F.cross_entropy((torch.randn(5, 9),), labels))) is None  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(("labels", "says_outputs"), [((0, 2, 1, 0), True), ((0, 5, 1, 0), False)])
@@ -481,6 +475,64 @@ def test_a_recurrent_layer_that_reads_the_batch_as_time() -> None:
     assert "with batch_first=True the predictions are 4×3" in told
     assert not model.gru.batch_first
     step(LastState(batch_first=True), images, labels)
+
+
+def test_integers_that_are_no_probabilities() -> None:
+    numbers_of_classes = torch.tensor([[0, 2, 1], [1, 1, 0]])
+    assert answer(raised(lambda: F.cross_entropy(torch.rand(2, 3), numbers_of_classes))) is None
+    assert answer(raised(lambda: F.binary_cross_entropy(torch.rand(2, 3), numbers_of_classes))) is None
+
+
+class Scored(NamedTuple):
+    scores: Tensor
+    hidden: Tensor
+
+
+@dataclass
+class Output:
+    loss: Tensor | None
+    logits: Tensor
+
+
+@pytest.mark.parametrize(
+    ("output", "fix"),
+    [
+        ((torch.rand(4, 3), torch.rand(2, 4, 5)), "predictions[0]"),
+        (Scored(torch.rand(4, 3), torch.rand(5)), "predictions.scores"),
+        ({"out": torch.rand(4, 3), "aux": None}, 'predictions["out"]'),
+        (Output(None, torch.rand(4, 3)), "predictions.logits"),
+    ],
+)
+@pytest.mark.parametrize("loss", [F.cross_entropy, nn.CrossEntropyLoss(), nn.MSELoss(), F.binary_cross_entropy])
+def test_all_that_a_model_returns_in_the_place_of_its_predictions(loss: Any, output: Any, fix: str) -> None:
+    targets = F.one_hot(torch.tensor([0, 2, 1, 0])).float()
+    told = answer(raised(lambda: loss(output, targets)))
+    assert told is not None
+    assert f"the predictions are {'an' if isinstance(output, Output) else 'a'} {type(output).__name__}, " in told
+    assert told.endswith(f"\n    with {fix} it runs")
+    loss(eval(fix, {"predictions": output}), targets)
+
+
+def test_outputs_of_which_several_fit_or_none() -> None:
+    pair, labels = (torch.rand(4, 3), torch.rand(4, 5)), torch.tensor([0, 2, 1, 0])
+    assert str(answer(raised(lambda: F.cross_entropy(pair, labels)))).endswith(  # type: ignore[arg-type]
+        "with predictions[0] or predictions[1] it runs"
+    )
+    told = str(answer(raised(lambda: F.cross_entropy([torch.rand(4, 9, 5), pair[0]], labels))))  # type: ignore[arg-type]
+    assert told.endswith(
+        "the predictions are a list, and not a tensor: 4×9×5, 4×3 in it\n    with predictions[1] it runs"
+    )
+    F.cross_entropy(pair[0], labels)
+    assert answer(raised(lambda: F.cross_entropy(pair, labels[:2]))) is None  # type: ignore[arg-type]
+    assert answer(raised(lambda: F.cross_entropy(None, labels))) is None  # type: ignore[arg-type]
+
+
+def test_an_attribute_that_is_missing_in_a_forward_is_no_error_of_shapes() -> None:
+    class Mistyped(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.reshap(-1)  # type: ignore[attr-defined]
+
+    assert answer(raised(lambda: Mistyped()(torch.zeros(2, 3)))) is None
 
 
 # Checkpoints

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: What torch raises for shapes, dtypes and arguments that do not fit.
 _KINDS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
+#: What a loss function written in Python raises for a tuple, which has no ``size``.
+_OF_LOSSES = AttributeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -100,7 +102,7 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
         seen.add(id(cause))
         if has_calls(cause):
             return
-        if isinstance(cause, _KINDS):
+        if isinstance(cause, (*_KINDS, _OF_LOSSES)):
             yield cause
         cause = cause.__cause__
 
@@ -109,7 +111,7 @@ def _answer(error: BaseException) -> Answer | None:
     steps = steps_of(error)
     if "torch" not in sys.modules or not steps or any(is_convlins(step.tb_frame) for step in steps):
         return None
-    call = module_call(error)
+    call = module_call(error) if isinstance(error, _KINDS) else None
     if call is not None:
         found = _about_call(call, error)
         if found is not None:

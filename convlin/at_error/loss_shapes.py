@@ -5,7 +5,7 @@ Each way that is known to go wrong is tried on the tensors of the failed call, w
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from math import prod
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -58,15 +58,20 @@ def _about_weight(frame: FrameType, made: Tensor, target: Tensor) -> str | None:
     return mistake(frame.f_code.co_name, [said, needed])
 
 
-def about_several(frame: FrameType, made: Sequence[Tensor], target: Tensor) -> str | None:
-    """What to write for a loss function that got several tensors as one; None where it takes none of them."""
-    kind = type(made).__name__
-    for index, each in enumerate(made):
-        if _runs(frame, each, target):
-            shapes = ", ".join(spell_shape(other.shape) for other in made)
-            said = f"the predictions are a {kind} of {len(made)} tensors: {shapes}"
-            return mistake(frame.f_code.co_name, [said, f"with predictions[{index}] it runs"])
-    return None
+def about_output(frame: FrameType, output: Any, target: Tensor) -> str | None:
+    """What to write where all that a model returns reached a loss function; None where none of its tensors is taken."""
+    from convlin.tensors import tensors_in
+
+    held = list(tensors_in(output, objects=True))
+    taken = [place for place, tensor in held if _runs(frame, tensor, target)]
+    if not taken:
+        return None
+    kind = type(output).__name__
+    article = "an" if kind[0] in "AEIOUaeiou" else "a"
+    shapes = ", ".join(spell_shape(tensor.shape) for _, tensor in held)
+    said = f"the predictions are {article} {kind}, and not a tensor: {shapes} in it"
+    ways = " or ".join(f"predictions{place}" for place in taken)
+    return mistake(frame.f_code.co_name, [said, f"with {ways} it runs"])
 
 
 def _ways(made: Tensor, target: Tensor, is_of_classes: bool) -> Iterator[_Way]:

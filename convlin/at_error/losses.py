@@ -51,8 +51,8 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     if frame is None or is_of_accelerator(error) or in_many_processes():
         return None
     made, target = frame.f_locals["input"], frame.f_locals["target"]
-    if isinstance(made, tuple | list):
-        said = loss_shapes.about_several(frame, made, target)
+    if not _is_tensor(made):
+        said = loss_shapes.about_output(frame, made, target)
         return (said, None) if said is not None else None
     if made.dim() == 0 or target.dim() == 0:
         return None
@@ -68,15 +68,16 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
 
 def _is_loss_function(frame: FrameType) -> bool:
     """Whether a frame is that of a function in ``torch.nn.functional`` that compares an input with a target."""
-    import torch
     import torch.nn.functional as F
 
-    made, target = (frame.f_locals.get(name) for name in ("input", "target"))
-    is_one = getattr(F, frame.f_code.co_name, None)
-    if getattr(is_one, "__code__", None) is not frame.f_code or not isinstance(target, torch.Tensor):
-        return False
-    several = made if isinstance(made, tuple | list) and made else (made,)
-    return all(isinstance(each, torch.Tensor) for each in several)
+    held, is_one = frame.f_locals, getattr(F, frame.f_code.co_name, None)
+    return getattr(is_one, "__code__", None) is frame.f_code and "input" in held and _is_tensor(held.get("target"))
+
+
+def _is_tensor(value: object) -> bool:
+    import torch
+
+    return isinstance(value, torch.Tensor)
 
 
 # The batch
