@@ -346,6 +346,20 @@ def test_the_users_own_words_stay(tmp_path: Path) -> None:
     assert made == text(COMMENTS.values()).replace("(1))", "(1))  # (N, 10)")
 
 
+def test_a_model_without_a_line_to_annotate_is_told_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(
+        "from torch import nn\n\n\nclass Net(nn.Module):\n"
+        "    def forward(self, x):\n        return {'out': x.flatten(1)}\n"
+    )
+    before = file.read_bytes()
+    assert main(["annotate", f"{file}:Net", "3,8,8", "--write"]) == 0
+    assert "nothing to write: no line that ran makes a tensor" in capsys.readouterr().err
+    assert file.read_bytes() == before
+    assert main(["check", f"{file}:Net", "3,8,8", "--comments"]) == 0
+    assert "no shape comment was checked" in capsys.readouterr().out
+
+
 def test_numbers_of_the_code_are_no_shapes(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     lines = "        x = self.conv(x).transpose(2, 3){axes}\n        x = x.reshape(-1, 4, 16){shape}\n"
     text = NET.replace("        x = F.relu(self.conv(x)){first}\n", lines)

@@ -52,6 +52,18 @@ def test_an_exception_caught_inside_the_block_is_told_as_one_that_leaves_it() ->
     Stack(problem.required)(given)  # PyTorch agrees
 
 
+def test_a_model_that_is_not_called_in_the_block_is_told_so() -> None:
+    net = Stack(3)
+    with watch(net) as summary:
+        nn.Linear(4, 3)(torch.zeros(1, 4))  # of another model
+    assert "Stack was not called in the with block" in str(summary)
+    assert "no forward pass" in str(summary).splitlines()[0]
+    assert (summary.calls, summary.total_params) == ((), sum(each.numel() for each in net.parameters()))
+    with watch(net) as summary:
+        net(torch.zeros(1, 4))
+    assert "not called" not in str(summary)
+
+
 def test_what_runs_behind_a_caught_exception_does_not_hide_it() -> None:
     net, given = Stack(5), torch.rand(2, 4)
     with watch(net) as summary:

@@ -67,7 +67,7 @@ NO_MODELS = [
     (lambda x: x, ("the function <lambda> is not one",)),
     ("resnet18", ("'resnet18' is not one",)),
     ((3, 32, 32), ("(3, 32, 32) is not one", "the model comes first")),
-    (torch.zeros(3), ("tensor([0., 0., 0.]) is not one",)),
+    (torch.zeros(3), ("a tensor of 3 is not one",)),
     ([nn.Linear(2, 2)], ("a list of modules is not one", "nn.Sequential")),
     (nn.Linear(2, 2).state_dict(), ("load_state_dict",)),
     (3, ("3 is not one",)),
@@ -213,6 +213,8 @@ def test_the_number_of_inputs() -> None:
     refused(
         lambda: summarize(model, (4,), (4,)), "several inputs belong in a list: write summarize(model, [(4,), (4,)])"
     )
+    tensors = torch.zeros(1, 4), torch.zeros(1, 4)
+    refused(lambda: summarize(model, *tensors), "several inputs belong in a list: write summarize(model, [x1, x2])")
     refused(lambda: summarize(Image(), 3, 32, 32), "belong in parentheses: write summarize(model, (3, 32, 32))")
     refused(lambda: summarize(model, {"left": (4,), "rihgt": (4,)}), "no 'rihgt'", "did you mean 'right'?")
     refused(lambda: summarize(model, [(4,), (4,)], kwargs={"scal": 2}), "no 'scal'", "did you mean 'scale'?")

@@ -67,6 +67,9 @@ def watch(model: nn.Module) -> Iterator[Summary]:
 
 def _report(root: nn.Module, state: State, frame: object) -> Report:
     recording = state.recording
+    if not recording.calls and recording.failure is None:
+        remark = f"{type(root).__name__} was not called in the with block; calls in other threads are not seen"
+        return replace(structure(root), remarks=(remark,))
     if recording.failure is None or recording.outputs:
         recording.findings.extend(findings(recording, batch_added=False))
     report = build(root, recording, device=str(model_device(root)), mode=mode_of(root))

@@ -96,11 +96,15 @@ def _comments(reports: Sequence[Report], arguments: argparse.Namespace) -> _Made
     from convlin.annotate.edits import comment_edits
     from convlin.annotate.holding import letters_of
     from convlin.annotate.lines import together
+    from convlin.annotate.stale import check_comments
 
     functions = together(reports)
     if not functions:
         raise _no_code(reports)
-    edits = comment_edits(functions, letters_of(reports), arithmetic=arguments.arithmetic)
+    letters = letters_of(reports)
+    edits = comment_edits(functions, letters, arithmetic=arguments.arithmetic)
+    if not edits and not check_comments(functions, letters).true:
+        return _Made(edits, "nothing to write: no line that ran makes a tensor whose shape can stand in a comment")
     return _Made(edits, "nothing to write: every shape comment is there and true")
 
 

@@ -106,7 +106,10 @@ def read_inputs(
 def _refuse_more(given: tuple[object, ...]) -> None:
     if all(isinstance(value, int | str) for value in given):
         raise InputError(f"the sizes of a shape belong in parentheses: write summarize(model, {show(given)})")
-    listed = ", ".join(show(value) for value in given)
+    # A tensor has no spelling that could be copied: it stands under a name.
+    listed = ", ".join(
+        f"x{number}" if isinstance(value, Tensor) else show(value) for number, value in enumerate(given, 1)
+    )
     raise InputError(f"several inputs belong in a list: write summarize(model, [{listed}])")
 
 

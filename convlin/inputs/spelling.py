@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable
 
+import torch
 from torch import nn
 
 _LONGEST = 80
@@ -13,9 +14,14 @@ _LONGEST = 80
 def show(value: object) -> str:
     """``value`` as a reader would recognize it.
 
-    >>> show((3, 32.5)), show(print)
-    ('(3, 32.5)', 'the function print')
+    >>> show((3, 32.5)), show(print), show(torch.zeros(2, 3))
+    ('(3, 32.5)', 'the function print', 'a tensor of 2×3')
     """
+    if isinstance(value, torch.Tensor) and value.dim():
+        from convlin.sizes.spell import spell_shape  # only for a mistake
+        from convlin.tensors import sizes
+
+        return f"a tensor of {spell_shape(sizes(value))}"
     if isinstance(value, nn.Module):
         return f"a {type(value).__name__}"
     if isinstance(value, type):
