@@ -175,11 +175,37 @@ def test_the_magic(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
     assert summary.required_in_features == {"1": 512}
     assert shell.run_cell("%convlin net").result.total_params == 9_990 + 10
     capsys.readouterr()
-    for line, said in (("nte 512", "no model is named 'nte' here"), ("", "write %convlin"), ("net -3", "-3")):
+    for line, said in (
+        ("nte 512", "no model is named 'nte' here"),
+        ("", "write %convlin"),
+        ("net -3", "-3"),
+        ("net 512 --columns layer", "%convlin has no options, and --columns is one"),
+        ("--help", "%convlin has no options"),
+    ):
         shell.run_cell(f"%convlin {line}")
         err = capsys.readouterr().err
         assert err.startswith("UsageError: ")
         assert said in err
+
+
+def test_the_magics_find_the_line_as_summarize_does(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell("%load_ext convlin")
+    shell.run_cell(NET)
+    fix = shell.run_cell("import convlin; convlin.summarize(net, (512,)).problems[0].where").result
+    assert fix is not None
+    assert shell.run_cell("%convlin net 512").result.problems[0].where == fix
+    capsys.readouterr()
+    shell.run_cell(f"%%convlin other 512\n{NET.replace('net =', 'other =')}")
+    fixed = r"fix  cell \d+, line 2   other = nn\.Sequential\(nn\.Flatten\(\), nn\.Linear\(512, 10\)\)"
+    assert re.search(fixed, capsys.readouterr().out)
+
+
+def test_memory_shows_as_it_prints(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
+    shell.run_cell(f"import convlin\n{NET}")
+    shell.run_cell("convlin.summarize(net).memory()")
+    shown = capsys.readouterr().out
+    shell.run_cell("print(convlin.summarize(net).memory())")
+    assert capsys.readouterr().out.strip() in shown
 
 
 def test_the_cell_magic(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:

@@ -39,6 +39,9 @@ class Memory:
             return -1
         return self.input + self.activations + self.parameters + self.buffers + self.gradients + self.optimizer_state
 
+    def _repr_pretty_(self, printer: Any, cycle: bool) -> None:
+        printer.text(str(self))
+
     def __str__(self) -> str:
         parts: list[tuple[str, Size]] = [
             ("input", self.input),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from types import FrameType
 from typing import TYPE_CHECKING, Any
 
 from convlin.at_error.ipython import explain_in
@@ -36,15 +38,36 @@ def summary_of(line: str, shell: Any) -> Summary:
     """
     from IPython.core.error import UsageError
 
-    from convlin.api.summarize import summarize
+    from convlin.api.summarize import summary_of as summary_by
 
     name, *inputs = line.split() or [""]
+    option = next((word for word in (name, *inputs) if word.startswith("--")), None)
+    if option is not None:
+        raise UsageError(f"%convlin has no options, and {option} is one: summarize(model, (3, 32, 32), …) takes them")
     if name not in shell.user_ns:
         raise UsageError(f"no model is named {name!r} here: {_USAGE}" if name else _USAGE)
     try:
-        return summarize(shell.user_ns[name], read_inputs(inputs))
+        return summary_by(
+            shell.user_ns[name],
+            read_inputs(inputs),
+            kwargs=None,
+            batch_size=1,
+            dtypes=None,
+            device=None,
+            mode="eval",
+            hints=(_cell_frame(shell),),
+            display={},
+        )
     except InputError as error:
         raise UsageError(str(error)) from None
+
+
+def _cell_frame(shell: Any) -> FrameType | None:
+    """The frame of the cell that the magic stands in: from there the lines of the model are found."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and frame.f_globals is not shell.user_global_ns:
+        frame = frame.f_back
+    return frame
 
 
 def summary_after(line: str, cell: str, shell: Any) -> Summary | None:
