@@ -124,6 +124,22 @@ def test_difference_fails_at_the_users_line(written: pytest.Pytester) -> None:
     assert lock.read_bytes() == before
 
 
+def test_a_failure_in_letters_shows_nothing_of_pytorchs_log(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        test_it="""
+        from convlin import assert_shapes
+        from torch import nn
+
+        def test_net():
+            assert_shapes(nn.Conv1d(3, 4, 3), (3, "L"), {"": ("N", 4, "L")})
+        """
+    )
+    result = run(pytester)
+    assert result.ret == 1
+    result.stdout.fnmatch_lines(["E *(output)*dimension 2 is L - 2, not L"])
+    assert "Captured log" not in result.stdout.str()
+
+
 def test_update_changes_what_differs_and_nothing_else(written: pytest.Pytester) -> None:
     lock = written.path / "__shapes__/test_it/test_net.shapes"
     before = lock.read_bytes(), lock.stat().st_mtime_ns

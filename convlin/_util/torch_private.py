@@ -199,8 +199,9 @@ def has_global_hooks() -> bool:
 
 # Sizes with names
 
-#: The loggers to which PyTorch tells what fake tensors refuse.
+#: The loggers to which PyTorch tells what fake tensors refuse, and each tensor and size that it makes for them.
 TALKATIVE = (
+    "torch.__trace",
     "torch._subclasses.fake_tensor",
     "torch.fx.experimental.sym_node",
     "torch.fx.experimental.symbolic_shapes",
