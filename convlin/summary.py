@@ -223,7 +223,9 @@ class Summary(Forms):
         from convlin.checks.difference import difference
 
         if not isinstance(other, Summary | str | os.PathLike):
-            raise InputError(f"{other!r} is no Summary: write a.diff(b) with two summaries, or with the path of a lock")
+            raise InputError(
+                f"{other!r} is not a Summary: write a.diff(b) with two summaries, or with the path of a lock"
+            )
         try:
             return difference(self.report, other.report if isinstance(other, Summary) else other)
         except InputError as error:

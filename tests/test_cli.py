@@ -307,9 +307,12 @@ def test_named_sizes(run: Run) -> None:
         (["show", "no_such_module:CNN", "3"], "there is no module 'no_such_module' here or among the"),
         (["show", "torch.nope.deeper:CNN", "3"], "there is no module 'torch.nope'"),
         (["show", "a b:CNN", "3"], "'a b' is neither a module nor a file"),
-        (["show", "net.py:Config", "3"], "net.py:Config is a class, and no nn.Module"),
-        (["show", "net.py:number", "3"], "net.py:number is 'int', and no nn.Module, class or function that makes one"),
-        (["show", "net.py:tuple_of", "3"], "net.py:tuple_of returned 'tuple', and no nn.Module"),
+        (["show", "net.py:Config", "3"], "net.py:Config is a class, but not an nn.Module"),
+        (
+            ["show", "net.py:number", "3"],
+            "net.py:number is of type int: name an nn.Module, or a class or function that makes one",
+        ),
+        (["show", "net.py:tuple_of", "3"], "net.py:tuple_of returned a tuple, not an nn.Module"),
         (["show", "net.py:ready", "3,2,2", "--kwargs", "a=1"], "net.py:ready is a model that is already made"),
         (["show", "net.py:make", "3", "--kwargs", "clases=3"], "net.py:make(classes=10) cannot be called with clases"),
         (["show", "net.py:make", "3", "--kwargs", "{3"], "--kwargs '{3' cannot be read: write --kwargs"),
@@ -990,6 +993,12 @@ def test_explain(run: Run) -> None:
     ran = run("explain", "Conv2d", "3,32,32", "--kwargs", "out_chanels=16")
     assert ran.status == 2
     assert "Conv2d(out_chanels=16) cannot be made: " in ran.err
+    assert "write --kwargs" not in ran.err
+    ran = run("explain", "Conv2d", "3,32,32", "--kwargs", "stride=2")
+    assert ran.status == 2
+    assert ran.err.endswith("write --kwargs 'stride=2, out_channels=…, kernel_size=…'\n")
+    completed = "stride=2, out_channels=16, kernel_size=3"
+    assert "1×16×15×15" in run("explain", "Conv2d", "3,32,32", "--kwargs", completed).out
 
 
 def test_explain_a_layer_of_a_model(run: Run) -> None:

@@ -101,7 +101,7 @@ def test_a_lock_is_compared_with(tmp_path: Path) -> None:
 
 
 def test_what_cannot_be_compared_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(InputError, match=r"3 is no Summary: write a\.diff\(b\)"):
+    with pytest.raises(InputError, match=r"3 is not a Summary: write a\.diff\(b\)"):
         summary().diff(3)  # type: ignore[arg-type]
     with pytest.raises(InputError, match="there is no lock"):
         summary().diff(tmp_path / "missing.shapes")

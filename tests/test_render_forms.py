@@ -303,9 +303,9 @@ def test_save_takes_options_and_reads_back(summary, tmp_path):
 
 
 def test_save_refuses_what_it_does_not_know(summary, tmp_path):
-    with pytest.raises(InputError, match=r"no form is called '.htm'; did you mean '.html'\?"):
+    with pytest.raises(InputError, match=r"unknown format '.htm'; did you mean '.html'\?"):
         summary.save(tmp_path / "net.htm")
-    with pytest.raises(InputError, match="no form is called 'nothing'"):
+    with pytest.raises(InputError, match="no suffix names the format; there are"):
         summary.save(tmp_path / "net")
     assert not list(tmp_path.iterdir())
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from convlin._util.suggest import nearest_or_all
@@ -162,7 +164,21 @@ def _layer(kind: Any, positional: tuple[Any, ...], keywords: dict[str, Any], giv
         return kind(*positional, **filled, **keywords)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         written = ", ".join([*map(repr, positional), *(f"{name}={value!r}" for name, value in keywords.items())])
-        raise InputError(f"{kind.__name__}({written}) cannot be made: {str(error).splitlines()[0]}") from None
+        hint = "" if positional else _arguments_to_write(parameters, filled, keywords)
+        raise InputError(f"{kind.__name__}({written}) cannot be made: {str(error).splitlines()[0]}{hint}") from None
+
+
+def _arguments_to_write(parameters: Mapping[str, Any], filled: Mapping[str, Any], keywords: Mapping[str, Any]) -> str:
+    """The arguments that a layer still lacks, as they are written on the command line."""
+    given = [f"{name}={value!r}" for name, value in keywords.items()]
+    missing = [
+        f"{name}=…"
+        for name, each in parameters.items()
+        if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD and name not in {**filled, **keywords}
+    ]
+    if not missing or not keywords.keys() <= parameters.keys():
+        return ""
+    return f"; write --kwargs {shlex.quote(', '.join(given + missing))}"
 
 
 def as_json(data: Any) -> str:

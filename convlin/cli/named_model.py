@@ -72,9 +72,11 @@ def made(found: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], targe
             raise InputError(f"{target} is a model that is already made, and takes no --kwargs")
         return found
     if isinstance(found, type) and not issubclass(found, nn.Module):
-        raise InputError(f"{target} is a class, and no nn.Module")
+        raise InputError(f"{target} is a class, but not an nn.Module")
     if not callable(found):
-        raise InputError(f"{target} is {type(found).__name__!r}, and no nn.Module, class or function that makes one")
+        raise InputError(
+            f"{target} is of type {type(found).__name__}: name an nn.Module, or a class or function that makes one"
+        )
     _check_signature(found, arguments, keywords, target)
     model = None
     if on_meta:
@@ -85,7 +87,7 @@ def made(found: Any, arguments: tuple[Any, ...], keywords: dict[str, Any], targe
         with user_code(f"making {target}"):
             model = found(*arguments, **keywords)
     if not isinstance(model, nn.Module):
-        raise InputError(f"{target} returned {type(model).__name__!r}, and no nn.Module")
+        raise InputError(f"{target} returned a {type(model).__name__}, not an nn.Module")
     return model
 
 

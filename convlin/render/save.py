@@ -46,6 +46,7 @@ def save(made: Forms, path: str | os.PathLike[str]) -> None:
     if form is None:
         known = (*FORMS, *CONVERTED)
         raise InputError(
-            f"{os.fspath(path)!r}: no form is called {suffix or 'nothing'!r}{nearest_or_all(suffix, known)}"
+            f"{os.fspath(path)!r}: {f'unknown format {suffix!r}' if suffix else 'no suffix names the format'}"
+            f"{nearest_or_all(suffix, known)}"
         )
     write_bytes(path, form(made).encode())
