@@ -64,6 +64,39 @@ def test_a_model_that_is_not_called_in_the_block_is_told_so() -> None:
     assert "not called" not in str(summary)
 
 
+def test_the_memory_of_several_watched_calls_is_that_of_the_first() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
+    kept = 4 * sum(4 * count for count in (144, 144, 144, 2))  # 4 samples of 4 bytes: what each layer returns
+    with watch(net) as summary:
+        for batch in (4, 4, 2):
+            torch.flatten(net(torch.zeros(batch, 3, 8, 8)))
+    assert summary.memory().activations == kept
+    assert summary.memory(batch_size=8).activations == 2 * kept
+    assert "(the first of 3 calls)" in str(summary)
+    assert len(summary.calls) == 3 * 6
+    with watch(net) as once:
+        net(torch.zeros(4, 3, 8, 8))
+    assert once.memory() == summary.memory()
+    assert "the first of" not in str(once)
+
+
+def test_a_model_that_calls_itself_is_called_once() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(4, 4)
+
+        def forward(self, x: Tensor, again: bool = True) -> Tensor:
+            x = self.fc(x)
+            return self(x, again=False) if again else x
+
+    net = Twice()
+    with watch(net) as summary:
+        net(torch.zeros(1, 4))
+    assert summary.memory().activations == 2 * 4 * 4
+    assert "the first of" not in str(summary)
+
+
 def test_what_runs_behind_a_caught_exception_does_not_hide_it() -> None:
     net, given = Stack(5), torch.rand(2, 4)
     with watch(net) as summary:

@@ -117,9 +117,27 @@ def estimate(
 
 
 def activations(report: Report) -> Size:
-    """Bytes of the outputs of every layer and shape-changing function, containers left out; -1 where not known."""
-    tensors = [info for call in report.calls if not call.inner for info in call.outputs]
+    """Bytes of the outputs of every layer and shape-changing function, containers left out; -1 where not known.
+
+    Of a model that was watched through several calls, those of the first, which the report's inputs are of.
+    """
+    calls, spans = report.calls, calls_of_model(report)
+    first = calls[spans[0]] if len(spans) > 1 else calls
+    tensors = [info for call in first if not call.inner for info in call.outputs]
     return -1 if report.calls_vary or any(-1 in info.shape for info in tensors) else bytes_of(tensors)
+
+
+def calls_of_model(report: Report) -> list[slice]:
+    """For every call of the model itself, where it and the calls made inside it stand."""
+    spans = []
+    index = len(report.calls) - 1
+    while index >= 0:
+        call = report.calls[index]
+        start = index - call.inner
+        if not call.path and not call.is_function:
+            spans.append(slice(start, index + 1))
+        index = start - 1
+    return spans[::-1]
 
 
 def batch_of(report: Report) -> Size | None:

@@ -158,7 +158,7 @@ def totals(made: Table) -> str:
 
     They speak of the whole model, whatever rows are shown.
     """
-    from convlin.analysis.memory import estimate
+    from convlin.analysis.memory import calls_of_model, estimate
 
     report = made.report
     counted, memory = report.parameter_sums, estimate(report)
@@ -174,6 +174,9 @@ def totals(made: Table) -> str:
         second = [f"input {words.memory(memory.input)}", f"activations {words.memory(memory.activations)}"]
         if report.calls_vary:
             second[-1] += " (other sizes have other rows)"
+        times = len(calls_of_model(report))
+        if times > 1:
+            second[-1] += f" (the first of {times} calls)"
         if isinstance(memory.total, int) and memory.total != -1:
             second.append(f"estimated total {words.memory(memory.total)}")
         flops = [row.flops for row in made.rows if row.flops is not None and row.kind != "group"]
