@@ -140,7 +140,7 @@ def test_many_floats_are_divided_as_python_divides() -> None:
 
 @pytest.mark.parametrize("scale", [0.29, 0.7, 2.3, 1.5, 0.1, 1 / 3])
 def test_a_fraction_is_told_for_a_float_where_both_come_to_the_same_at_every_size(scale: float) -> None:
-    form = ClosedForms({H: Letter("H")})(theirs.TruncToInt(scale * theirs.ToFloat(H)))
+    form: Any = ClosedForms({H: Letter("H")})(theirs.TruncToInt(scale * theirs.ToFloat(H)))
     assert [Evaluation({Letter("H"): size})(form) for size in range(1, 500)] == [
         int(scale * size) for size in range(1, 500)
     ]
