@@ -257,3 +257,53 @@ def test_a_size_that_does_not_help_is_not_doubled_for_ever() -> None:
     model = Swapped()
     assert not summarize(model, (30,)).ok
     assert model.longest <= 30 * 2**8
+
+
+class Spectrogram(nn.Module):
+    """Time may be short; a recurrent layer behind asks for the rows that there are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.convs = nn.Sequential(nn.Conv2d(1, 4, 3), nn.MaxPool2d(3), nn.Conv2d(4, 4, 3), nn.MaxPool2d(3))
+        self.rnn = nn.GRU(4 * 4, 5, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.rnn(self.convs(x).permute(0, 3, 1, 2).flatten(2))[0]
+
+
+def test_an_axis_that_is_long_enough_is_kept() -> None:
+    model = Spectrogram().eval()
+    (problem,) = summarize(model, (1, 44, 6)).problems
+    assert problem.required == (44, 17)
+    assert "the smallest input that works is 44×17" in problem.message
+    model(torch.zeros(1, 1, 44, 17))
+    for size in ((43, 17), (44, 16), (17, 17)):
+        with pytest.raises(RuntimeError):
+            model(torch.zeros(1, 1, *size))
+
+
+def test_frames_that_are_too_few_for_a_video() -> None:
+    model = nn.Sequential(nn.MaxPool3d((2, 3, 3)), nn.MaxPool3d((3, 1, 1)), nn.Flatten(), nn.Linear(2 * 9 * 9, 3))
+    (problem,) = summarize(model, (2, 4, 29, 27)).problems
+    assert problem.required == (6, 27, 27)
+    model(torch.zeros(1, 2, *problem.required))
+
+
+def test_an_axis_that_does_not_grow_is_not_doubled_for_long() -> None:
+    """The window is longer than the sequence, and of an input of three axes the last one is taken for the length."""
+
+    sizes: list[int] = []
+
+    class Words(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convs = nn.ModuleList(nn.Conv2d(1, 2, (size, 6)) for size in (2, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            sizes.append(x.shape[-1])
+            return torch.cat([conv(x.unsqueeze(1)).amax((2, 3)) for conv in self.convs], 1)
+
+    model = Words()
+    (problem,) = summarize(model, torch.zeros(1, 2, 6)).problems
+    assert problem.path == "convs.1"
+    assert max(sizes) <= 6 * 2**3

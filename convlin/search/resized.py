@@ -140,8 +140,7 @@ class Resized:
 
         Wrong layers do not count: they have their own stand-ins and their own problems.
         """
-        there = self.record(size)
-        return there.failure is None and not any(found.misfit.kind == "operands" for found in there.findings)
+        return is_passed(self.record(size))
 
     def is_by_batch(self, size: Spatial) -> bool:
         """Whether a pass at ``size`` is as right as it is by chance alone, since the batch is as large.
@@ -172,6 +171,11 @@ class Resized:
         """Whether the model takes ``size`` with nothing wrong."""
         there = self.record(size)
         return there.failure is None and not there.findings
+
+
+def is_passed(recording: Recording) -> bool:
+    """Whether a pass reached the end with all tensors going together, wrong layers aside."""
+    return recording.failure is None and not any(found.misfit.kind == "operands" for found in recording.findings)
 
 
 def stands_in_before(recording: Recording, call: int, other: Recording) -> bool:

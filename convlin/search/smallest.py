@@ -8,11 +8,13 @@ from math import prod
 
 from convlin.ops.catalog import OPS
 from convlin.search.fitting import fitting_inputs
-from convlin.search.resized import LARGEST, Resized, Spatial, with_axis
+from convlin.search.resized import LARGEST, Resized, Spatial, is_passed, with_axis
 from convlin.trace.recording import Finding, Recording
 
 #: Where so many sizes are large enough and tensors do not go together, a larger one is no answer.
 _MOST_IN_VAIN = 4
+#: Where the smallest axis of what is too small is the same at so many sizes, it is none that grows.
+_MOST_UNMOVED = 3
 #: No window asks for more than this many times the size that was given, and each size is run.
 _MOST_DOUBLINGS = 8
 
@@ -44,6 +46,9 @@ def smallest_input(model: Resized, recording: Recording) -> Smallest | None:
         return None
     given, smallest = found
     there = model.record(smallest)
+    right = _smallest_right(model, given) if there.findings else None
+    if right is not None:
+        return Smallest(given, right, is_right=True)
     for finding in there.findings:
         if finding.misfit.kind == "in_features":
             span = fitting_inputs(replace(model, plan=model.plan_at(smallest)), there, finding)
@@ -66,9 +71,22 @@ def _smallest_to_the_end(model: Resized, recording: Recording) -> tuple[Spatial,
             known[size] = model.runs(size)
         return known[size]
 
-    enough = _enlarged(given, passes, model.ends)
-    if enough is None:
-        return None
+    enough = _with_small_axes_enlarged(given, passes) or _enlarged(given, model)
+    smallest = None if enough is None else _reduced(enough, passes)
+    return (given, smallest) if smallest is not None else None
+
+
+def _smallest_right(model: Resized, given: Spatial) -> Spatial | None:
+    """The smallest size at which nothing is wrong, where the axes that are smaller than another are too small alone.
+
+    A layer behind may ask for what the larger axes have, as an LSTM does for the rows of a spectrogram.
+    """
+    enough = _with_small_axes_enlarged(given, model.is_right)
+    return None if enough is None else _reduced(enough, model.is_right)
+
+
+def _reduced(enough: Spatial, passes: Callable[[Spatial], bool]) -> Spatial | None:
+    """The smallest size that passes, from one that does; None where one pixel less on an axis passes as well."""
     required = list(enough)
     # Each axis by itself, the others ample; twice, since a smaller neighbor can ask for more.
     for _ in range(2):
@@ -78,7 +96,18 @@ def _smallest_to_the_end(model: Resized, recording: Recording) -> tuple[Spatial,
     proved = passes(smallest) and not any(
         size > 1 and passes(with_axis(smallest, axis, size - 1)) for axis, size in enumerate(smallest)
     )
-    return (given, smallest) if proved else None
+    return smallest if proved else None
+
+
+def _with_small_axes_enlarged(given: Spatial, passes: Callable[[Spatial], bool]) -> Spatial | None:
+    """A size that passes in which the axes smaller than the largest are doubled, up to that one."""
+    side, largest = max(min(given), 1), max(given)
+    while side < largest:
+        side = min(2 * side, largest)
+        size = tuple(max(side, value) for value in given)
+        if passes(size):
+            return size
+    return None
 
 
 def _stopped_in_feature_map(recording: Recording) -> bool:
@@ -89,9 +118,10 @@ def _stopped_in_feature_map(recording: Recording) -> bool:
     return recording.rule(failure.call).makes_feature_map or OPS.called(function).makes_feature_map
 
 
-def _enlarged(given: Spatial, passes: Callable[[Spatial], bool], ends: Callable[[Spatial], bool]) -> Spatial | None:
+def _enlarged(given: Spatial, model: Resized) -> Spatial | None:
     """A size that passes: the given one, doubled until it does; None where larger ones do not, and get to the end."""
     side, reached = max(*given, 1), 0  # a size of 0 is no larger twice
+    arrived: list[int] = []
     for _ in range(_MOST_DOUBLINGS):
         if reached == _MOST_IN_VAIN:
             break
@@ -99,9 +129,15 @@ def _enlarged(given: Spatial, passes: Callable[[Spatial], bool], ends: Callable[
         size = tuple(max(side, value) for value in given)
         if prod(size) > LARGEST:
             return None
-        if passes(size):
+        there = model.record(size)
+        if is_passed(there):
             return size
-        reached += ends(size)
+        reached += there.failure is None
+        if there.failure is not None and there.failure.inputs:
+            # What is too small stays as small: the axis that grows is another one.
+            arrived.append(min(there.failure.inputs[0].shape[1:], default=0))
+            if arrived[-_MOST_UNMOVED:] == [arrived[-1]] * _MOST_UNMOVED:
+                return None
     return None
 
 
