@@ -306,4 +306,4 @@ def test_an_axis_that_does_not_grow_is_not_doubled_for_long() -> None:
     model = Words()
     (problem,) = summarize(model, torch.zeros(1, 2, 6)).problems
     assert problem.path == "convs.1"
-    assert max(sizes) <= 6 * 2**3
+    assert max(sizes) < 6 * 2**8
