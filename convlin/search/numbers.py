@@ -51,16 +51,7 @@ def _size(read: Callable[[Recording], Shape | None], axis: int, recording: Recor
 
 def _is_kept(recording: Recording, source: Source) -> bool:
     """Whether nothing of a tensor comes from the model's input: a parameter, or what is made of some alone."""
-    left, seen = [source], set[Source]()
-    while left:
-        each = left.pop()
-        if each.kind is SourceKind.INPUT:
-            return False
-        if each.is_made and each not in seen:
-            seen.add(each)
-            made = recording.calls if each.kind is SourceKind.CALL else recording.joins
-            left += made[each.number].sources
-    return True
+    return all(each.kind is not SourceKind.INPUT for each in recording.upstream([source]))
 
 
 def _shape_of(recording: Recording, source: Source, shape: Shape) -> Callable[[Recording], Shape | None] | None:
