@@ -14,13 +14,13 @@ from torch import nn
 
 from convlin.diagnosis.evidence import run_to_the_end
 from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.silent_mistakes import finding_of_layer
 from convlin.diagnosis.what_follows import with_what_follows
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.misfit import alone
 from convlin.records import UNSEEN, Source, SourceKind
-from convlin.trace.recording import Finding, Recording, Written, of_operands, order_made
-from convlin.trace.state import printed
+from convlin.trace.recording import Finding, Recording, of_operands, order_made
 
 #: What a layer declares of the size that it gives.
 _GIVES: Mapping[type, str] = {
@@ -248,13 +248,6 @@ def _hands_on(recording: Recording, source: Source, size: int) -> bool:
 
 
 def _producer(recording: Recording, change: _Change, call: int, takers: list[Finding]) -> Finding:
-    called, module = recording.calls[call], recording.modules[call]
-    assert module is not None
-    declared, written = getattr(module, change.kind), recording.written.get(call, Written())
-    misfit = Misfit(
-        change.kind, declared, change.size, "producer", {"takers": tuple(takers)}, changes={change.kind: change.size}
-    )
-    source = called.sources[0] if called.sources else UNSEEN
-    return Finding(
-        misfit, called.path, call, called.inputs, source, printed(module), where=written.where, called_as=written.path
-    )
+    declared, detail = getattr(recording.modules[call], change.kind), {"takers": tuple(takers)}
+    misfit = Misfit(change.kind, declared, change.size, "producer", detail, {change.kind: change.size})
+    return finding_of_layer(recording, misfit, call)

@@ -77,17 +77,16 @@ def findings(recording: Recording, *, batch_added: bool) -> list[Finding]:
             made = call.outputs[0].shape
             misfit = folded(matching(_fold(call), found.folds) or _fold(call), None, made)
             if isinstance(module, nn.Flatten):
-                told.append(_of_layer(recording, of_flatten(misfit), index, module))
+                told.append(finding_of_layer(recording, of_flatten(misfit), index))
                 continue
             line = recording.line_of(index)
             told.append(Finding(misfit, call.path, index, call.inputs, source, "", call.type, line))
         elif index in taken:
             misfit = Misfit("structure", len(shape) + 1, len(shape), "one_sample", {"shape": shape})
-            assert module is not None
-            told.append(_of_layer(recording, misfit, index, module))
+            told.append(finding_of_layer(recording, misfit, index))
         elif call.path in found.unflattened and isinstance(module, nn.Linear):
             misfit = Misfit("structure", module.in_features, prod(shape[1:]), "flatten", {"rank": len(shape)})
-            told.append(_of_layer(recording, misfit, index, module))
+            told.append(finding_of_layer(recording, misfit, index))
     return told
 
 
@@ -97,8 +96,10 @@ def _fold(call: Call, *, keeps_channels: bool = False) -> Fold:
     return Fold("", None, call.path, call.inputs[0].shape, keeps_channels)
 
 
-def _of_layer(recording: Recording, misfit: Misfit, index: int, module: nn.Module) -> Finding:
-    call, written = recording.calls[index], recording.written.get(index, Written())
+def finding_of_layer(recording: Recording, misfit: Misfit, index: int) -> Finding:
+    """What does not fit in a call of a layer, found after the pass."""
+    call, module, written = recording.calls[index], recording.modules[index], recording.written.get(index, Written())
+    assert module is not None
     source = call.sources[0] if call.sources else UNSEEN
     return Finding(
         misfit, call.path, index, call.inputs, source, printed(module),
