@@ -144,7 +144,7 @@ def test_a_fraction_is_told_for_a_float_where_both_come_to_the_same_at_every_siz
     assert [Evaluation({Letter("H"): size})(form) for size in range(1, 500)] == [
         int(scale * size) for size in range(1, 500)
     ]
-    assert bool(form.atoms(sympy.Float)) == any(
+    assert bool(sympy.sympify(form).atoms(sympy.Float)) == any(
         int(scale * size) != int(size * Fraction(scale).limit_denominator(1000)) for size in range(1, 4097)
     )
 
