@@ -24,7 +24,7 @@ from tests.asked import asked
 from tests.properties import examples
 
 #: Half of them signals, half of any kind.
-COUNT = int(os.environ.get("CONVLIN_RANDOM_LETTERS", examples(100).max_examples)) // 2
+COUNT = int(os.environ.get("CONVLIN_RANDOM_LETTERS", examples(300).max_examples)) // 2
 
 #: PyTorch says once that it copies the input for it; the models draw it on purpose.
 pytestmark = pytest.mark.filterwarnings("ignore:Using padding='same'")
