@@ -248,3 +248,26 @@ def test_a_wrong_number_where_the_batch_alone_is_a_letter() -> None:
     with pytest.raises(RuntimeError, match="mat1 and mat2"):
         right(torch.zeros(2, 3, 12))
     assert [problem.required] == shapes
+
+
+class Latents(nn.Module):
+    """A few latents for each sample, which look at all steps of it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.latents = nn.Parameter(torch.zeros(16, 8))
+        self.look = nn.MultiheadAttention(8, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Any:
+        latents = self.latents.unsqueeze(0).repeat(x.shape[0], 1, 1)
+        return self.look(latents, x, x)[0]
+
+
+def test_what_is_repeated_for_each_sample_reaches_attention() -> None:
+    model = Latents().eval()
+    s = summarize(model, ("L", 8), batch_size="N")
+    assert s.ok
+    for rows, length in ((1, 1), (2, 5), (3, 40)):
+        assert s.output_shape is not None
+        told = tuple(size if isinstance(size, int) else int(size.subs({"N": rows})) for size in s.output_shape)
+        assert told == tuple(model(torch.zeros(rows, length, 8)).shape)

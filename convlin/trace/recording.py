@@ -305,7 +305,10 @@ def order_made(call: Call) -> tuple[int, ...] | None:
         derivation = call.derive(replace(call, inputs=(call.inputs[0]._replace(shape=given),)))
     except ValueError:  # other sizes would not do: it is more than another order
         return None
-    if derivation is None or Counter(derivation.shape) != Counter(given):
+    # A size that is a letter (``repeat(n, 1)``) cannot be counted, and comes from elsewhere.
+    if derivation is None or not all(isinstance(size, int) for size in derivation.shape):
+        return None
+    if Counter(derivation.shape) != Counter(given):
         return None
     return tuple(map(given.index, derivation.shape))
 
