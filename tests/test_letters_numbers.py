@@ -244,6 +244,18 @@ def test_what_comes_of_a_plain_number_is_what_runs_show(case: str) -> None:
     assert (s.accepts and s.accepts.text) == accepted
 
 
+@pytest.mark.parametrize("share", [8, 4, 16])
+def test_windows_as_far_apart_as_the_length_says(share: int) -> None:
+    model = Calls(lambda x: x.unfold(-1, 8, x.shape[-1] // share).mean(-1))
+    s = summarize(model, (3, "L"))
+    assert s.ok
+    assert all((str(s), s.to_html(), s.explain()))
+    (row,) = [call for call in s.calls if call.type == "Tensor.unfold"]
+    for length in (16, 24, 31, 32, 33, 100):
+        if -1 not in (row.output_shape or ()):
+            assert at(row.output_shape, L=length) == (*(runs(model, 3, length) or ()), 8)
+
+
 @pytest.mark.parametrize(
     ("call", "features", "accepted"),
     [

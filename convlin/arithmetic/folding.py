@@ -108,7 +108,7 @@ def fold(
     return Derivation((*leading[:-1], channels, *sizes), (step, *merge_alike(spatial)), page("nn.Fold"))
 
 
-def unfold_dimension(input_shape: Shape, /, *, dimension: int, size: Size, step: int) -> Derivation:
+def unfold_dimension(input_shape: Shape, /, *, dimension: int, size: Size, step: Size) -> Derivation:
     """Shape after ``Tensor.unfold(dimension, size, step)``: the windows of one dimension, each as a new last one.
 
     Raises `SizeError` where the dimension is shorter than a window.
@@ -123,7 +123,7 @@ def unfold_dimension(input_shape: Shape, /, *, dimension: int, size: Size, step:
     axis = f"dim {where}"
     require_sizes("size", (size,))
     require_sizes("step", (step,))
-    if step < 1 or certain(size < 0):
+    if certain(step < 1) or certain(size < 0):
         raise SizeError(f"step is {spell(step)} and size {spell(size)}, but they must be positive", axis=axis)
     if certain(size > length):
         raise SizeError(
