@@ -244,6 +244,24 @@ def test_what_comes_of_a_plain_number_is_what_runs_show(case: str) -> None:
     assert (s.accepts and s.accepts.text) == accepted
 
 
+@pytest.mark.parametrize(
+    ("size", "lengths"),
+    [
+        (lambda n: max(round(n / 32), 1) * 32, (16, 48, 79, 80, 81, 112, 144, 176)),
+        (lambda n: round(n / 10_000) + 1, (4999, 5000, 5001, 15_000, 25_000)),
+        (lambda n: round(n / 2 + 0.5) + 1, (1, 2, 3, 4, 5, 6)),
+        (lambda n: round(n / 3) + 1, (1, 2, 4, 5, 7, 8)),
+    ],
+)  # fmt: skip
+def test_a_half_is_rounded_to_the_even_number(size: Callable[[int], int], lengths: tuple[int, ...]) -> None:
+    model = Calls(lambda x: F.interpolate(x, size=size(x.shape[-1])))
+    s = summarize(model, (3, "L"))
+    assert s.ok
+    assert not s.report.remarks
+    for length in lengths:
+        assert at(s.output_shape, L=length) == runs(model, 3, length)
+
+
 @pytest.mark.parametrize("share", [8, 4, 16])
 def test_windows_as_far_apart_as_the_length_says(share: int) -> None:
     model = Calls(lambda x: x.unfold(-1, 8, x.shape[-1] // share).mean(-1))

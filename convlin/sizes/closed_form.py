@@ -179,7 +179,11 @@ class ClosedForms:
             form = rule(*args)
             if self._letters and type(expression).__name__ in _ROUNDING:
                 plain = self._in_floats(expression)
-                if plain.atoms(sympy.Float) and not self._is_exact(plain, form):
+                name, value = type(expression).__name__, args[0]
+                if name == "RoundToInt" and _may_be_half(value):
+                    return plain
+                may_differ = plain.atoms(sympy.Float) or (name == "TruncToInt" and value.is_nonnegative is None)
+                if may_differ and not self._is_exact(plain, form):
                     return plain
             return form
         if expression.is_Add or expression.is_Mul or expression.is_Pow:
@@ -236,6 +240,11 @@ def _truncate(value: sympy.Expr) -> sympy.Expr:
 
 def _round(value: sympy.Expr) -> sympy.Expr:
     return whole(value + sympy.Rational(1, 2))
+
+
+def _may_be_half(value: sympy.Expr) -> bool:
+    """Whether a sum of fractions of sizes is a half at some sizes: Python rounds that to the even number, 2.5 to 2."""
+    return any(term.as_coeff_Mul()[0].q % 2 == 0 or term.has(sympy.Pow) for term in sympy.Add.make_args(value))
 
 
 def _rational(value: float) -> sympy.Rational:
