@@ -375,3 +375,20 @@ def test_on_the_meta_device_it_says_why_no_sizes_are_told() -> None:
     (remark,) = summarize(hollow, (3, "H", "W")).report.remarks
     assert remark.endswith("make the model on the CPU")
     assert summarize(hollow, (3, 14, 14), batch_size="N").report.remarks == ()  # no size in letters but the batch
+
+
+def test_forms_are_those_of_the_accepted_sizes_where_the_sample_is_outside_of_them() -> None:
+    """A single step is squeezed away, and the Linear gets the channels; of four steps it gets these."""
+    pooled = nn.Sequential(nn.Conv1d(8, 4, 10), nn.AvgPool1d(21))
+    model = nn.Sequential(pooled, Calls(lambda x: x.squeeze(-1)), nn.Linear(4, 2))
+    s = summarize(model, (8, "L"))
+    assert s.accepts is not None
+    assert s.accepts.text == "L from 30 to 50"
+    assert not any("not for all" in remark for remark in s.report.remarks)
+    assert s.output_shape is not None
+    for length in range(30, 51):
+        assert s.output_shape == tuple(model(torch.zeros(1, 8, length)).shape)
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 8, 29))
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 8, 51))

@@ -19,7 +19,7 @@ from convlin.errors import InputError
 from convlin.inputs import TRIALS, Plan, model_device
 from convlin.module_tree import modules_of, walk
 from convlin.observe import Outcome, is_resource, unwrapped
-from convlin.records import Accepts
+from convlin.records import Accepts, SizeRange
 from convlin.symbolic import batches
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
@@ -30,7 +30,8 @@ from convlin.symbolic.limits import Limits
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.mistakes import mistakes_of
 from convlin.symbolic.numbers_in_code import numbers_in_code
-from convlin.symbolic.questions import asks_for_windows_alone, filled, questions
+from convlin.symbolic.questions import asked, asks_for_windows_alone, filled
+from convlin.symbolic.ranges import inside_of
 from convlin.symbolic.remarks import is_inside, is_one_size, refused_inside, remarks_of, taken_besides, untold
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.session import needs_values
@@ -186,22 +187,34 @@ def _accepts(followed: Followed, trials: Trials) -> tuple[Accepts | None, Point 
 
 
 def _where_it_fits(checked: Confirmed, accepts: Accepts | None, runs: Trials) -> Confirmed | None:
-    """A pass at the one size that a letter may have, where the forms are wrong there: the model goes another way."""
-    exact = {found.name: found.exact for found in accepts.sizes if found.exact is not None} if accepts else {}
-    if not exact or not questions(checked.followed):
+    """A pass at sizes that are accepted, where the forms are wrong at the ends of these: the model goes another way."""
+    if accepts is None or not asked(checked.followed):
         return None
-    smallest = {found.name: found.minimum for found in accepts.sizes} if accepts else {}
-    points = [{**checked.followed.sample, **smallest, **exact}, {**checked.followed.sample, **exact}]
-    checked.look_at(point for point in points[:1] if point not in checked.points)
-    if points[0] not in checked.wrong:
+    sample = checked.followed.sample
+    exact = {found.name: found.exact for found in accepts.sizes if found.exact is not None}
+    ends = [{**sample, **{found.name: found.minimum for found in accepts.sizes}}]
+    if exact:
+        tried = [ends[0], {**sample, **exact}]
+    elif not is_inside(accepts, sample):
+        ends.append({**sample, **{found.name: _last(found) for found in accepts.sizes}})
+        tried = ends
+    else:
         return None
-    for point in reversed(points):
+    checked.look_at(point for point in ends if point not in checked.points)
+    if not any(point in checked.wrong for point in ends) or any(point in checked.right for point in ends):
+        return None
+    for point in reversed(tried):
         other = Confirmed(checked.followed.passes.at(point), runs)
         if other.followed.is_clean and not other.followed.recording.findings:
-            other.look_at([points[0], points[1]])
-            if points[0] in other.right:
+            other.look_at(tried)
+            if all(point in other.right for point in ends):
                 return other
     return None
+
+
+def _last(found: SizeRange) -> int:
+    """The largest size of a range, or one further in where it has no end."""
+    return found.maximum + found.width - 1 if found.maximum is not None else inside_of(found, 1)
 
 
 def _ends(accepts: Accepts | None, followed: Followed, seen: Sequence[tuple[Point, object]]) -> list[Point]:
