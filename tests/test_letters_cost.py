@@ -150,3 +150,23 @@ def test_a_run_that_was_too_long_is_named_and_stopped() -> None:
     assert len(said) == 1
     assert re.search(r"a run at H = \d+, W = \d+ and at \d+ more calls more than [\d,]+ functions; ", said[0])
     assert said[0].endswith("summarize(..., trials=140) tries more")
+
+
+def merged(self: Counted, x: Tensor) -> Tensor:
+    """Halves down to a few steps, and joined again: each half calls two more."""
+    if isinstance(x.shape[-1], torch.SymInt):
+        self.step(x)
+    half = x.shape[-1] // 2
+    return x if x.shape[-1] <= 3 else torch.cat([merged(self, x[..., :half]), merged(self, x[..., half:])], -1)
+
+
+def test_a_recursion_is_not_followed_in_letters_at_a_large_size() -> None:
+    model = Counted(merged)
+    s = summarize(model, (2, "L"))
+    assert s.accepts is not None
+    assert s.accepts.text == "L any"
+    assert sum(STEPS) <= 500  # of a recursion over 2048 steps a single pass makes 2047
+    for length in (1, 3, 4, 30, 100):
+        STEPS.append(0)
+        assert s.output_shape is not None
+        assert (1, 2, s.output_shape[-1].subs({"L": length})) == tuple(model(torch.zeros(1, 2, length)).shape)

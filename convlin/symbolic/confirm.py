@@ -264,7 +264,7 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     best.look_at(point for point in others if point not in best.points)
     if best.seen:
         best.look_at(point for point in other_answers(best.followed, best.points) if point not in best.points)
-        best.look_at(point for point in behind_questions(followed, best.points) if point not in best.points)
+        best.look_at(point for point in behind_questions(followed, best.seen) if point not in best.points)
     return repaired(best, trials)
 
 

@@ -21,6 +21,7 @@ from convlin.symbolic.follow import Followed
 from convlin.symbolic.questions import asked, beside_constants, comes_to, equations, questions, turns_by_order
 from convlin.symbolic.solving import solved, turned
 from convlin.symbolic.trials import Point
+from convlin.trace.recording import Recording
 
 #: Small sizes that are run with the letters set in another order.
 _SMALL_IN_ANOTHER_ORDER = (3, 8, 24)
@@ -183,23 +184,26 @@ def other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
     return found
 
 
-def behind_questions(followed: Followed, ran: Sequence[Point]) -> Iterator[Point]:
+def behind_questions(followed: Followed, seen: Sequence[tuple[Point, Recording]]) -> Iterator[Point]:
     """Sizes at which a question comes out otherwise that is asked only where another one of the model's own does.
 
     ``if h > 40 and w > 40`` asks nothing of ``w`` where ``h`` is 30, and numbers tell nobody what they are asked: the
     model is followed anew at such sizes.
     """
     calls = len(followed.recording.calls)
-    known = [followed.sample, *ran]
-    waiting: list[Point] = [*ran]
+    waiting: list[Point] = [point for point, _ in seen]
+    known = [followed.sample, *waiting]
     ways = {_way(followed, followed.sample)}
     for _ in range(min(_MOST_BEHIND, _MOST_CALLS_BEHIND // max(calls, 1))):
         point = next((each for each in waiting if _way(followed, each) not in ways), None)
         if point is None or not followed.passes.has_room_for(calls):
             return
         ways.add(_way(followed, point))
-        there = followed.passes.at(point)
-        for found in _other_ways_on(there, known):
+        # A loop or a recursion calls more of the same at a larger size, and each call is followed in letters.
+        there = next((recording for other, recording in seen if other == point), followed.recording)
+        if not followed.passes.has_room_for(len(there.calls)):
+            continue
+        for found in _other_ways_on(followed.passes.at(point), known):
             waiting.insert(0, found)  # what is asked there may lead further
             yield found
 
