@@ -169,4 +169,5 @@ def test_a_recursion_is_not_followed_in_letters_at_a_large_size() -> None:
     for length in (1, 3, 4, 30, 100):
         STEPS.append(0)
         assert s.output_shape is not None
-        assert (1, 2, s.output_shape[-1].subs({"L": length})) == tuple(model(torch.zeros(1, 2, length)).shape)
+        form: Any = s.output_shape[-1]
+        assert (1, 2, form.subs({"L": length})) == tuple(model(torch.zeros(1, 2, length)).shape)

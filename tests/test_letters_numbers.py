@@ -382,3 +382,29 @@ def test_the_words_of_a_models_own_error_stay() -> None:
 
     with pytest.raises(ValueError, match=r"^a0, s0, a1, s1, a2, s2, .* a99, s99: 4 axes"):
         summarize(Calls(forward), (3, "H", "W"))
+
+
+class Waves(nn.Module):
+    """Four pools by four, and the mean of what is left, as networks of raw sound have it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.second, self.third = nn.Conv1d(1, 8, 80, 16), nn.Conv1d(8, 8, 3), nn.Conv1d(8, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in (self.first, self.second, self.third):
+            x = F.max_pool1d(layer(x), 4)
+        return F.avg_pool1d(x, x.shape[-1])
+
+
+@pytest.mark.parametrize("batch", ["N", 2])
+def test_the_mean_of_all_steps_is_one_at_every_length(batch: Any) -> None:
+    model = Waves()
+    s = summarize(model, (1, "T"), batch_size=batch)
+    assert s.ok
+    assert at(s.output_shape, T=9000, N=2) == (2, 8, 1)
+    for length in (1728, 2751, 2752, 4095, 4096, 9000, 33_000):
+        assert runs(model, 1, length) == (1, 8, 1)
+        for row in s.calls:
+            if row.type == "torch.avg_pool1d" and -1 not in (row.output_shape or ()):
+                assert at(row.output_shape, T=length, N=2) == (2, 8, 1)

@@ -116,6 +116,15 @@ def near_a_quarter(followed: Followed, places: Iterable[Sequence[int]]) -> Itera
         yield {**followed.sample, **near}
 
 
+def below_sample(followed: Followed) -> list[Point]:
+    """Sizes of three quarters and of half the sample."""
+    batch = followed.plan.batch_size
+    return [
+        {name: size if name == batch else size * quarters // 4 for name, size in followed.sample.items()}
+        for quarters in (3, 2)
+    ]
+
+
 def small_rectangles(followed: Followed, sizes: Iterable[int]) -> list[Point]:
     """Long rectangles: what is right for squares alone is wrong there.  Of an even size both sides are even."""
     names = followed.plan.sides

@@ -13,6 +13,7 @@ from convlin.symbolic.comparison_sizes import (
     SMALL,
     SMALL_AT_FIRST,
     SMALL_FOR_WINDOWS,
+    below_sample,
     beside_ends,
     equal_sizes,
     in_reverse,
@@ -302,6 +303,9 @@ def repaired(best: Confirmed, trials: Trials, *, any_pass: bool = False) -> Conf
         best = min(candidates, key=lambda each: len(each.wrong))
     if best is not candidates[0]:  # what that pass decided may turn elsewhere
         best.look_at(point for point in turning_points(best.followed, _MOST_TURNING) if point not in best.points)
+    for other in candidates[1:]:  # a plain number that was made at that size alone is another one at others
+        if any(each.is_number and not each.own for each in other.followed.session.decisions):
+            best.look_at(point for point in below_sample(other.followed) if point not in best.points)
     if best.wrong:
         best.look_at(point for point in near_a_quarter(followed, MORE_OFFSETS) if point not in best.points)
         best.look_at(point for point in small_rectangles(followed, SMALL) if point not in best.points)
