@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from itertools import product
@@ -13,6 +14,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from convlin import InputError, Summary, summarize
 from convlin.sizes.spell import spell_shape
@@ -408,3 +410,37 @@ def test_the_mean_of_all_steps_is_one_at_every_length(batch: Any) -> None:
         for row in s.calls:
             if row.type == "torch.avg_pool1d" and -1 not in (row.output_shape or ()):
                 assert at(row.output_shape, T=length, N=2) == (2, 8, 1)
+
+
+class CountsElements(TorchDispatchMode):
+    """Elements of all tensors that operations make."""
+
+    count = 0
+
+    def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+        made = func(*args, **(kwargs or {}))
+        self.count += made.numel() if isinstance(made, Tensor) else 0
+        return made
+
+
+class Resampled(nn.Module):
+    """Features of nine positions, resampled at a grid of one and a half times as many: its lines are plain numbers."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 4, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = F.unfold(self.embed(x), 3, padding=1).view(x.shape[0], 36, x.shape[2], x.shape[3])
+        lines = [torch.linspace(-1, 1, size * 3 // 2, device=x.device) for size in x.shape[2:]]
+        grid = torch.stack(torch.meshgrid(*lines, indexing="ij"), -1).flip(-1).unsqueeze(0)
+        return F.grid_sample(features, grid, mode="nearest", align_corners=False).flatten(2)
+
+
+def test_a_run_that_is_said_to_be_too_large_is_large() -> None:
+    model = Resampled()
+    for remark in summarize(model, (3, "H", "W")).report.remarks:
+        for height, width, most in re.findall(r"a run at H = (\d+), W = (\d+)\b.*? makes more than ([\d,]+)", remark):
+            with torch.no_grad(), CountsElements() as counted:
+                model.to("meta")(torch.zeros(1, 3, int(height), int(width), device="meta"))
+            assert counted.count > int(most.replace(",", ""))

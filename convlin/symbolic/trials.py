@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
-from math import inf
+from math import inf, prod
+from operator import ge
 from typing import Any
 
 import torch
@@ -107,6 +108,8 @@ class Trials:
         self._points: dict[tuple[int, ...], Point] = {}
         self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
         self._elements_at: dict[tuple[int, ...], float] = {}
+        self._made_at: dict[tuple[int, ...], float] = {}
+        """Elements of all tensors that were seen in a pass that went to its end."""
         self._stretches_at: dict[tuple[int, ...], Stretches | None] = {}
         self._calls_kept = 0
         self.stopped: dict[tuple[int, ...], Point] = {}
@@ -165,7 +168,7 @@ class Trials:
             return known.passed
         if self._plan.device.type == "meta" or self._is_spent or self._is_large(point, _MOST_ELEMENTS):
             return None
-        self._left -= self._cost(point)
+        self._left -= self._estimated(point)
         try:
             trial = self._run(point, real=True)
         except TooManyCalls:
@@ -197,9 +200,19 @@ class Trials:
     def _is_large(self, point: Point, most: float) -> bool:
         """Whether a run makes too many elements."""
         most = self.limits.scaled(most)
-        if self._cost(point) > most:
+        is_large = self._estimated(point) > most
+        if is_large:
             self.limits.meet(f"makes more than {most:,} elements", point)
-        return self._cost(point) > most
+        return is_large
+
+    def _estimated(self, point: Point) -> float:
+        """Elements of all tensors that a run makes, and no more than one at larger sizes was seen to make.
+
+        What ``forward`` made a plain number of is that of the sample, however small the sizes of the run.
+        """
+        sizes = tuple(point.values())
+        larger = (made for other, made in self._made_at.items() if all(map(ge, other, sizes)))
+        return min(self._cost(point), *larger, inf)
 
     def is_cheap(self, point: Point) -> bool:
         """Whether a real run, which tells more, takes no longer than one on the meta device."""
@@ -375,7 +388,7 @@ class Trials:
         if known is not None:
             return known
         if not on_meta:
-            self._left -= self._cost(point)
+            self._left -= self._estimated(point)
         return self._note(point, self._recorded(point, on_meta=on_meta), on_meta=on_meta)
 
     def _note(self, point: Point, recording: Recording, *, on_meta: bool) -> Recording:
@@ -384,6 +397,9 @@ class Trials:
             self.limits.meet("needs more memory than there is", point)  # of a tensor that the model makes elsewhere
             raise TooManyCalls
         finished = recording.failure is None
+        if finished:
+            made = (info.shape for call in recording.calls for info in (*call.outputs, *call.inputs[:1]))
+            self._made_at[key] = sum(map(prod, (*made, *recording.unshown_shapes)))
         # A quick pass that went to its end is a plain run that was watched; one that did not may be made again.
         if on_meta or (finished and not recording.findings):
             shapes = tuple(found.shape for found in recording.outputs)
