@@ -8,6 +8,7 @@ from torch import nn
 
 from convlin.errors import InputError
 from convlin.layers import attention, convolution, embedding, linear, normalization, pooling, recurrent, shaping
+from convlin.layers.elementwise import ELEMENTWISE, is_elementwise
 from convlin.layers.rule import PLAIN, LayerRule
 
 #: All of PyTorch's layers that convlin describes.
@@ -71,7 +72,7 @@ def rule_for(kind: type) -> LayerRule:
             return rule
         if base.__name__ == "Linear" and base.__module__.startswith(_QUANTIZING):
             return linear.QUANTIZED
-    return PLAIN
+    return ELEMENTWISE if is_elementwise(kind) else PLAIN
 
 
 def runs_as_documented(kind: type) -> bool:

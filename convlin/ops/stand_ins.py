@@ -257,8 +257,14 @@ def _concatenate(call: _Call) -> Recovery | None:
     shapes = tuple(tuple(tensor.shape) for tensor in tensors)
     other = next((shape for shape in shapes if len(shape) != first.dim()), None)
     if other is not None:
-        misfit = Misfit("operands", shapes[0], other, "ranks", {"shapes": shapes})
-        return Recovery((misfit,), first)
+        wanted = _with_all_axes(shapes, dim) if call.name != "stack" else None
+        misfit = Misfit("operands", shapes[0], other, "ranks", {"shapes": shapes, "axis": wanted})
+        if wanted is None:
+            return Recovery((misfit,), first)
+        rank = max(map(len, shapes))
+        alike = [tensor if tensor.dim() == rank else tensor.unsqueeze(wanted) for tensor in tensors]
+        rest = {name: value for name, value in call.kwargs.items() if name != "tensors"}
+        return Recovery((misfit,), call.function(alike, *call.args[1:], **rest))
     stack = call.name == "stack"
     axis = dim % (first.dim() + stack) if first.dim() + stack else 0
     axes = tuple(
@@ -279,6 +285,19 @@ def _concatenate(call: _Call) -> Recovery | None:
     ]
     rest = {name: value for name, value in call.kwargs.items() if name != "tensors"}
     return Recovery((misfit,), call.function(alike, *call.args[1:], **rest))
+
+
+def _with_all_axes(shapes: tuple[tuple[int, ...], ...], dim: int) -> int | None:
+    """The one place for an axis of 1 with which all shapes go together along ``dim``; None where there is none."""
+    rank = max(map(len, shapes))
+    if not -rank <= dim < rank or {len(shape) for shape in shapes} != {rank - 1, rank}:
+        return None
+    places = []
+    for place in range(rank):
+        whole = [shape if len(shape) == rank else (*shape[:place], 1, *shape[place:]) for shape in shapes]
+        if len({(*shape[: dim % rank], *shape[dim % rank + 1 :]) for shape in whole}) == 1:
+            places.append(place)
+    return places[0] if len(places) == 1 else None
 
 
 def _matmul(call: _Call) -> Recovery | None:

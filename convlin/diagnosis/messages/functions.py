@@ -52,6 +52,9 @@ def _reshape(finding: Finding, report: Report) -> Said:
         return Said(message, "x = x.flatten(1)", forward=True)
     if "gives" in misfit.detail:
         message += f"\neither {_gives(finding)}, or the sizes multiply to {spell(misfit.required)}"
+    elif len(shape) > 1 and len(rest) > 2 and -1 not in rest and misfit.required % prod(rest[1:]) == 0:
+        channels = misfit.required // prod(rest[1:])
+        message += f"\n{spell(misfit.required)} is {spell(channels)} channels of {times(rest[1:])}"
     return Said(message, forward=True)
 
 
@@ -127,6 +130,8 @@ def _operands(finding: Finding, report: Report) -> Said:
     elif misfit.note == "turned":
         ways = _turned(shapes, misfit.detail["which"])
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}; .transpose(-2, -1) {ways}"
+    elif misfit.note == "ranks":
+        difference = _of_other_rank(shapes, misfit.detail["axis"])
     difference += _without_space(misfit.detail["shapes"]) if misfit.note == "elementwise" else ""
     difference += _taken_behind(finding)
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
@@ -139,6 +144,16 @@ def _turned(shapes: tuple[Shape, ...], which: tuple[int, ...]) -> str:
     left, right = shapes
     made = {0: (*left[:-2], left[-1], right[-1]), 1: (*left[:-1], right[-2])}
     return ", ".join(f"of the {('first', 'second')[index]} gives {times(made[index])}" for index in which)
+
+
+def _of_other_rank(shapes: tuple[Shape, ...], axis: int | None) -> str:
+    """How many dimensions there are, and where one of 1 makes them go together."""
+    ranks = sorted({len(shape) for shape in shapes})
+    told = f"\nthey have {' and '.join(map(str, ranks))} dimensions"
+    if axis is None:
+        return told
+    short = next(shape for shape in shapes if len(shape) == ranks[0])
+    return f"{told}; unsqueeze({axis}) makes {times((*short[:axis], 1, *short[axis:]))} of {times(short)}"
 
 
 def _without_space(shapes: tuple[Shape, ...]) -> str:
