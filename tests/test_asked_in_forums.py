@@ -88,3 +88,74 @@ def test_at_the_error_as_well() -> None:
     found = answer_to(info.value)
     assert found is not None
     assert "unsqueeze(1) makes 3×1×7 of 3×7" in found.text
+
+
+class Filmed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv3d(3, 4, (3, 3, 3), padding=1)
+        self.norm = nn.BatchNorm3d(4)
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.norm(self.conv(x)).mean((2, 3, 4)))
+
+
+def test_images_for_a_convolution_of_videos() -> None:
+    model, images = Filmed(), torch.rand(6, 3, 8, 9)
+    (problem,) = summarize(model, images).problems
+    assert "6×3×8×9 has 3 channels and one dimension too few" in problem.message
+    assert model(images.unsqueeze(2)).shape == (6, 2)
+    assert "transpose(0, 1).unsqueeze(0) makes it 1×3×6×8×9" in " ".join(problem.message.split())
+    assert images.transpose(0, 1).unsqueeze(0).shape == (1, 3, 6, 8, 9)
+    assert problem.fix is not None
+    assert "self.conv(x.unsqueeze(2))" in problem.fix
+
+
+def test_a_row_for_each_channel_of_an_image() -> None:
+    rows = torch.rand(5, 4, 20)
+    model = nn.Sequential(nn.Conv2d(4, 6, (1, 3)), nn.Flatten(), nn.Linear(6 * 18, 2))
+    (problem,) = summarize(model, rows).problems
+    assert "unsqueeze(2) makes it 5×4×1×20, where H is 1" in problem.message
+    assert model(rows.unsqueeze(2)).shape == (5, 2)
+
+
+@pytest.mark.parametrize("shape", [(4, 4, 20), (4, 9, 20)])
+def test_a_sample_that_pytorch_takes_is_not_one_axis_short(shape: tuple[int, ...]) -> None:
+    model = nn.Conv2d(4, 6, (1, 3))
+    model(torch.rand(shape))
+    assert summarize(model, torch.rand(shape)).ok
+
+
+@pytest.mark.parametrize(
+    ("make", "whole", "by"),
+    [
+        (lambda whole, by: nn.MultiheadAttention(whole, by), 10, 3),
+        (lambda whole, by: nn.TransformerEncoderLayer(whole, nhead=by), 30, 8),
+        (lambda whole, by: nn.TransformerDecoderLayer(d_model=whole, nhead=by), 20, 6),
+        (lambda whole, by: nn.GroupNorm(by, whole), 48, 32),
+        (lambda whole, by: nn.Conv2d(whole, 60, 3, groups=by), 9, 6),
+        (lambda whole, by: nn.Conv1d(60, whole, 3, groups=by), 8, 5),
+    ],
+)
+def test_numbers_that_do_not_divide(make: Callable[[int, int], nn.Module], whole: int, by: int) -> None:
+    with pytest.raises((AssertionError, ValueError)) as info:
+        make(whole, by)
+    told = answer_to(info.value)
+    assert told is not None
+    match = re.search(r"(\w+)=(\d+) is no multiple of (\w+)=(\d+)", told.said)
+    assert match is not None
+    assert (int(match[2]), int(match[4])) == (whole, by)
+    taken = re.search(rf"{match[3]} may be ([\d, or]+) with", told.said)
+    assert taken is not None
+    for number in map(int, re.findall(r"\d+", taken[1])):
+        make(whole, number)
+    for number in map(int, re.findall(rf"{match[1]}=(\d+) (?:or|go)", told.said)):
+        make(number, by)
+    assert "test_asked_in_forums.py:" in told.said
+
+
+def test_other_refusals_of_a_constructor_are_said_by_pytorch() -> None:
+    with pytest.raises(ValueError, match="embed_dim and num_heads") as info:
+        nn.MultiheadAttention(8, 0)
+    assert answer_to(info.value) is None

@@ -116,9 +116,9 @@ def _answer(error: BaseException) -> Answer | None:
         found = _about_call(call, error)
         if found is not None:
             return found
-    from convlin.at_error import checkpoints, losses, optimizers
+    from convlin.at_error import checkpoints, divisors, losses, optimizers
 
-    for said_by in (losses, checkpoints, optimizers):
+    for said_by in (losses, checkpoints, optimizers, divisors):
         told = said_by.about(error, steps)
         if told is not None:
             return Answer(*told)

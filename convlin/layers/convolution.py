@@ -160,6 +160,11 @@ def _with_rank(tensor: Tensor, module: ConvNd, arrival: Arrival) -> tuple[Tensor
             return zeros(tensor, (batch, channels, *sizes)), (misfit,)
         misfit = Misfit("structure", spatial + 2, rank, "no_channels", detail)
         return zeros(tensor, (batch, channels, first, *others)), (misfit,)
+    is_given = rank == spatial + 1 > 2 and arrival.is_model_input and not arrival.is_one_sample
+    if is_given and tensor.shape[1] == channels > 1 and tensor.shape[0] != channels:
+        # Read as one sample the channels stand behind another axis, and as a batch where they belong.
+        misfit = Misfit("structure", spatial + 2, rank, "axis_missing", {"shape": tuple(tensor.shape)})
+        return tensor.unsqueeze(2), (misfit,)
     if rank == spatial + 1 and arrival.is_one_sample:
         misfit = Misfit("structure", spatial + 2, rank, "one_sample", {"shape": tuple(tensor.shape)})
         return tensor.unsqueeze(0), (misfit,)

@@ -25,6 +25,9 @@ from convlin.records import Call, Report, Shape, Source
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
 
+#: The dimensions of a batch of volumes, or of videos.
+_OF_VOLUMES = 5
+
 _RETURNS = {
     "LSTM": "LSTM returns (output, (h_n, c_n))",
     "GRU": "GRU returns (output, h_n)",
@@ -162,6 +165,21 @@ def _no_channels(finding: Finding, report: Report) -> Said:
         f"{message}\nif the {samples} have one, the shape is to say so: {spelled}",
         "x = x.unsqueeze(1)",
         forward=True, behind=".unsqueeze(1)", instead="a shape with the channels",
+    )  # fmt: skip
+
+
+def _axis_missing(finding: Finding, report: Report) -> Said:
+    misfit, shape = finding.misfit, finding.misfit.detail["shape"]
+    axes = AXES.get(misfit.declared, "N×C×…")
+    missing = axes.split("×")[2]
+    frames = times((1, shape[1], shape[0], *shape[2:]))
+    of_one = f"\nif the {shape[0]} are the frames of one sample, transpose(0, 1).unsqueeze(0) makes it {frames}"
+    return Said(
+        f"{name_of(finding)} takes {axes}, and {times(shape)} has {plural(shape[1], 'channel')} and one dimension too "
+        f"few\nunsqueeze(2) makes it {times((*shape[:2], 1, *shape[2:]))}, where {missing} is 1"
+        f"{of_one if misfit.declared == _OF_VOLUMES else ''}",
+        "x = x.unsqueeze(2)",
+        forward=True, behind=".unsqueeze(2)", instead="an input with that dimension",
     )  # fmt: skip
 
 
@@ -374,6 +392,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "batch_in_shape"): _batch_in_shape,
     ("structure", "no_channels"): _no_channels,
     ("structure", "no_size"): _no_size,
+    ("structure", "axis_missing"): _axis_missing,
     ("structure", "one_sample"): _one_sample,
     ("structure", "flat"): _flat,
     ("structure", "vector"): _vector,
