@@ -159,3 +159,46 @@ def test_other_refusals_of_a_constructor_are_said_by_pytorch() -> None:
     with pytest.raises(ValueError, match="embed_dim and num_heads") as info:
         nn.MultiheadAttention(8, 0)
     assert answer_to(info.value) is None
+
+
+class Attends(nn.Module):
+    """Sequences with the batch in front; a mask of steps, of padding, or none."""
+
+    def __init__(self, mask: str = "", **options: bool) -> None:
+        super().__init__()
+        self.attn = nn.MultiheadAttention(12, 3, **options)
+        self.mask = mask
+
+    def forward(self, query: Tensor, key: Tensor) -> Tensor:
+        sizes = {"attn_mask": (query.shape[1], key.shape[1]), "key_padding_mask": tuple(key.shape[:2])}
+        masks = {self.mask: torch.zeros(sizes[self.mask])} if self.mask else {}
+        return self.attn(query, key, key, **masks)[0]
+
+
+@pytest.mark.parametrize(("mask", "keys"), [("", 7), ("attn_mask", 5), ("attn_mask", 7), ("key_padding_mask", 5)])
+def test_attention_that_reads_the_batch_as_time(mask: str, keys: int) -> None:
+    given = torch.rand(4, 5, 12), torch.rand(4, keys, 12)
+    with pytest.raises((RuntimeError, AssertionError)) as info:
+        Attends(mask)(*given)
+    (problem,) = summarize(Attends(mask), given).problems
+    assert problem.path == "attn"
+    assert "without batch_first=True takes time first" in problem.message
+    assert dict(problem.changes) == {"batch_first": "True"}
+    assert Attends(mask, batch_first=True)(*given).shape == (4, 5, 12)
+    assert summarize(Attends(mask, batch_first=True), given).ok
+    assert "batch_first=True" in str(answer_to(info.value))
+
+
+@pytest.mark.parametrize("mask", ["", "attn_mask", "key_padding_mask"])
+def test_sequences_with_time_first_are_right_as_they_are(mask: str) -> None:
+    class TimeFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.attn = nn.MultiheadAttention(12, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            sizes = {"attn_mask": (len(x), len(x)), "key_padding_mask": (x.shape[1], len(x))}
+            masks = {mask: torch.zeros(sizes[mask])} if mask else {}
+            return self.attn(x, x, x, **masks)[0]
+
+    assert summarize(TimeFirst(), torch.rand(5, 4, 12)).ok

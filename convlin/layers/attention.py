@@ -23,7 +23,7 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
         return timeless
     wrong = [name for name, width in widths.items() if width != declared[name]]
     if not wrong:
-        return None
+        return _batch_second(module, names, arrival)
     kinds = {"query": "embed_dim", "key": "kdim", "value": "vdim"}
     # Where kdim and vdim are not given, they are what embed_dim becomes.
     follow = _follows(module) and "query" in wrong
@@ -41,6 +41,36 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
     # The output has the width of the query once the layer is fixed: what is added to it fits.
     follows = widths["query"] if "query" in wrong else None
     return Verdict(tuple(misfits.values()), _fitting(names, arrival, declared), output_size=follows)
+
+
+def _batch_second(module: nn.MultiheadAttention, names: tuple[str, ...], arrival: Arrival) -> Verdict | None:
+    """The verdict on sequences that go together, or with their masks, if the batch is their first axis."""
+    given = _given(names, arrival)
+    tensors: list[Any] = [given.get(name) for name in names]
+    if module.batch_first or not all(isinstance(each, Tensor) and each.dim() == 3 for each in tensors):
+        return None
+    query, key, _ = tensors
+    masks: dict[str, Any] = {name: arrival.kwargs.get(name) for name in ("attn_mask", "key_padding_mask")}
+    # As the layer reads them, and as they were meant.
+    sizes: dict[str, tuple[tuple[Any, ...], tuple[Any, ...]]] = {
+        "attn_mask": ((query.shape[0], key.shape[0]), (query.shape[1], key.shape[1])),
+        "key_padding_mask": ((key.shape[1], key.shape[0]), tuple(key.shape[:2])),
+    }
+    turned = [name for name, mask in masks.items() if isinstance(mask, Tensor) and mask.dim() == 2]
+    turned = [name for name in turned if tuple(masks[name].shape) != sizes[name][0]]
+    apart = query.shape[1] != key.shape[1]
+    if not (turned or apart) or not all(tuple(masks[name].shape) == sizes[name][1] for name in turned):
+        return None
+    if query.shape[0] != key.shape[0]:
+        return None
+    named = turned[0] if turned else ""
+    detail = {"shapes": (tuple(query.shape), tuple(key.shape)), "mask": named}
+    detail["mask_shape"] = tuple(masks[named].shape) if named else ()
+    misfit = Misfit("structure", False, True, "batch_second", detail, {"batch_first": True})
+    kwargs = {name: None if name in masks else each for name, each in arrival.kwargs.items()}
+    alike = {name: zeros(each, (each.shape[0], query.shape[1], each.shape[2])) for name, each in given.items()}
+    args = tuple(alike.get(name, given[name]) for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
+    return Verdict((misfit,), (args, {**kwargs, **{name: alike[name] for name in alike if name in kwargs}}))
 
 
 def _examine_transformer(module: Any, arrival: Arrival) -> Verdict | None:

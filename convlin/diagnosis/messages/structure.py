@@ -168,6 +168,19 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
+def _batch_second(finding: Finding, report: Report) -> Said:
+    """Attention that takes time first, of sequences that have the batch there."""
+    detail = finding.misfit.detail
+    query, key = detail["shapes"]
+    name = finding.layer.partition("(")[0]
+    message = f"{name} without batch_first=True takes time first: of {times(query)} it reads {query[1]} as the batch"
+    if detail["mask"]:
+        message += f"\n{detail['mask']} of {times(detail['mask_shape'])} goes with a batch of {query[0]}"
+    else:
+        message += f", and of {times(key)} {key[1]}\nwith batch_first=True the batch of both is {query[0]}"
+    return Said(message)
+
+
 def _axis_missing(finding: Finding, report: Report) -> Said:
     misfit, shape = finding.misfit, finding.misfit.detail["shape"]
     axes = AXES.get(misfit.declared, "N×C×…")
@@ -393,6 +406,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "no_channels"): _no_channels,
     ("structure", "no_size"): _no_size,
     ("structure", "axis_missing"): _axis_missing,
+    ("structure", "batch_second"): _batch_second,
     ("structure", "one_sample"): _one_sample,
     ("structure", "flat"): _flat,
     ("structure", "vector"): _vector,
