@@ -1,0 +1,61 @@
+"""A pass in letters that stopped: whether the model is at fault, or it cannot be followed in letters."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from convlin.errors import InputError
+from convlin.observe import is_resource
+from convlin.symbolic.follow import Followed
+from convlin.symbolic.numbers_in_code import numbers_in_code
+from convlin.symbolic.session import needs_values
+from convlin.symbolic.trials import Point, Trials
+from convlin.trace.call_sites import raising_line
+from convlin.trace.recording import Failure
+
+#: How PyTorch says that a dict or a cache was asked for something by a size.
+_UNHASHABLE = "unhashable type: non-nested SymInt"
+#: Sizes that most models take.
+_USUAL = (64, 224, 7)
+#: Where a size became a plain number, all up to this one, too.
+_SMALL_TOO = 40
+
+
+def untold_error(followed: Followed, failure: Failure, runs: Trials) -> BaseException | None:
+    """What is raised for a pass that stopped; None where the problems of the report tell of it."""
+    looks = needs_values(failure.error)
+    if not followed.recording.findings and not (looks and failure.refused):
+        if _made_text(followed, failure):
+            return _cannot_follow(followed, failure, "a forward that makes text of a size")
+        if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed, failure)):
+            return _cannot_follow(followed, failure, "this forward, which runs at numbers")
+        if not failure.refused or is_resource(failure.error):
+            return failure.error
+    return _cannot_follow(followed, failure, "a forward that looks at the values of a tensor") if looks else None
+
+
+def _made_text(followed: Followed, failure: Failure) -> bool:
+    """Whether the pass stopped at a name or a key with a letter in it: ``self.heads[str(x.shape[-1])]``."""
+    said = str(failure.error)
+    return isinstance(failure.error, KeyError | AttributeError) and followed.session.in_letters(said) != said
+
+
+def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
+    """Sizes that most models take, to tell an error of the model from one that letters make."""
+    pinned = any(each.is_number and not each.own for each in followed.session.decisions)
+    small = range(1, _SMALL_TOO + 1) if pinned else ()  # what it came to at the sample may be what does not fit
+    for size in dict.fromkeys((*_USUAL, *numbers_in_code(failure.error), *small)):
+        yield followed.with_sides(size)
+
+
+def _cannot_follow(followed: Followed, failure: Failure, what: str) -> InputError:
+    line = failure.where or raising_line(failure.error)
+    where = f" at {line.text}" if line is not None else ""
+    if needs_values(failure.error):
+        way_out = "write numbers in place of the letters, or make the decision from the shape"
+    elif _UNHASHABLE in str(failure.error):
+        way_out = "it looks something up by a size (a dict, lru_cache), which a letter cannot be; write numbers instead"
+    else:
+        said = followed.session.in_letters(str(failure.error))
+        way_out = f"{type(failure.error).__name__}: {said}; write numbers in place of the letters"
+    return InputError(f"named sizes cannot be followed through {what}{where}: {way_out}")
