@@ -202,3 +202,56 @@ def test_sequences_with_time_first_are_right_as_they_are(mask: str) -> None:
             return self.attn(x, x, x, **masks)[0]
 
     assert summarize(TimeFirst(), torch.rand(5, 4, 12)).ok
+
+
+class OneStep(nn.Module):
+    """A decoder: the last word of every sentence, and the state so far."""
+
+    def __init__(self, kind: type[nn.GRU | nn.LSTM], axis: int | None, **options: bool) -> None:
+        super().__init__()
+        self.words, self.axis = nn.Embedding(20, 6), axis
+        self.rnn = kind(6, 9, **options)
+        self.fc = nn.Linear(9, 20)
+
+    def forward(self, word: Tensor, state: Tensor) -> Tensor:
+        x = self.words(word)
+        x = x if self.axis is None else x.unsqueeze(self.axis)
+        given = (state, state) if isinstance(self.rnn, nn.LSTM) else state
+        return self.fc(self.rnn(x, given)[0])
+
+
+@pytest.mark.parametrize("kind", [nn.GRU, nn.LSTM])
+@pytest.mark.parametrize(("options", "axis"), [({}, 0), ({"batch_first": True}, 1)])
+def test_one_step_of_a_batch(kind: type[nn.GRU | nn.LSTM], options: dict[str, bool], axis: int) -> None:
+    given = torch.randint(20, (7,)), torch.zeros(1, 7, 9)
+    with pytest.raises(RuntimeError) as info:
+        OneStep(kind, None, **options)(*given)
+    (problem,) = summarize(OneStep(kind, None, **options), given).problems
+    assert f"unsqueeze({axis}) makes one step of it" in problem.message
+    assert OneStep(kind, axis, **options)(*given).numel() == 7 * 20
+    assert f"unsqueeze({axis}) makes one step" in str(answer_to(info.value))
+
+
+def test_one_sequence_with_a_state_of_its_own_is_right() -> None:
+    given = torch.randint(20, (7,)), torch.zeros(1, 9)
+    assert summarize(OneStep(nn.GRU, None), given).ok
+
+
+class OneState(nn.Module):
+    def __init__(self, layer: nn.Module, pair: bool = False) -> None:
+        super().__init__()
+        self.layer, self.pair = layer, pair
+
+    def forward(self, x: Tensor, state: Tensor) -> Tensor:
+        return self.layer(x, (state, state) if self.pair else state)[0]
+
+
+@pytest.mark.parametrize(
+    ("layer", "shapes"), [(nn.LSTMCell(4, 6), ((3, 4), (3, 6))), (nn.LSTM(4, 6), ((5, 3, 4), (1, 3, 6)))]
+)
+def test_an_lstm_takes_two_states(layer: nn.Module, shapes: tuple[tuple[int, ...], ...]) -> None:
+    given = tuple(map(torch.rand, shapes))
+    (problem,) = summarize(OneState(layer), given).problems
+    assert "takes its state as a tuple" in problem.message
+    OneState(layer, pair=True)(*given)
+    assert summarize(OneState(layer, pair=True), given).ok

@@ -65,10 +65,27 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
             misfits += (resized("input_size", declared, required),)
             tensor = zeros(tensor, (*tensor.shape[:-1], declared))
     args, kwargs = arrival.with_first("input", tensor if packed is None else packed._replace(data=tensor))
+    args, kwargs, pair_misfits = _with_pair(module, args, kwargs)
+    misfits += pair_misfits
     if isinstance(module, nn.RNNBase) and packed is None:
         args, kwargs, state_misfits = _with_state(module, tensor, args, kwargs)
         misfits += state_misfits
     return Verdict(misfits, (args, kwargs)) if misfits else None
+
+
+def _with_pair(
+    module: nn.RNNBase | nn.RNNCellBase, args: tuple[Any, ...], kwargs: dict[str, Any]
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Misfit, ...]]:
+    """Arguments with both states of an LSTM, where one tensor was given for them."""
+    given = args[1] if len(args) > 1 else kwargs.get("hx")
+    if not isinstance(module, nn.LSTM | nn.LSTMCell) or not isinstance(given, Tensor):
+        return args, kwargs, ()
+    names = ("h", "c") if isinstance(module, nn.LSTMCell) else ("h_0", "c_0")
+    pair = (given, zeros(given, tuple(given.shape)))
+    misfit = Misfit("structure", "tuple", "Tensor", "state_pair", {"names": names, "shape": tuple(given.shape)})
+    if len(args) > 1:
+        return (args[0], pair, *args[2:]), kwargs, (misfit,)
+    return args, {**kwargs, "hx": pair}, (misfit,)
 
 
 def _map_in_steps(module: nn.RNNBase, tensor: Tensor, arrival: Arrival) -> tuple[Misfit, Tensor] | None:
@@ -108,6 +125,15 @@ def _with_state(
         return args, kwargs, ()
     rows = module.num_layers * (2 if module.bidirectional else 1)
     batch = () if tensor.dim() == 2 else (tensor.shape[0 if module.batch_first else 1],)
+    widths = [module.proj_size or module.hidden_size, module.hidden_size]
+    whole = [(rows, tensor.shape[0], width) for width in widths]
+    if not batch and all(tuple(state.shape) == shape for state, shape in zip(states, whole, strict=False)):
+        # The state has a batch, so that what is missing is the time of one step.
+        axis = 1 if module.batch_first else 0
+        detail = {"shape": tuple(tensor.shape), "axis": axis, "name": names[0], "state": tuple(states[0].shape)}
+        steps = tensor.unsqueeze(axis)
+        args, kwargs = ((steps, *args[1:]), kwargs) if args else (args, {**kwargs, "input": steps})
+        return args, kwargs, (Misfit("structure", 3, 2, "one_step", detail),)
     misfits: tuple[Misfit, ...] = ()
     right: list[Tensor] = []
     for name, state in zip(names, states, strict=True):

@@ -343,6 +343,25 @@ def _state(finding: Finding, report: Report) -> Said:
     return Said(message, forward=True)
 
 
+def _one_step(finding: Finding, report: Report) -> Said:
+    """One step of several sequences, as a decoder takes it, of which the state tells the batch."""
+    detail = finding.misfit.detail
+    shape, axis = detail["shape"], detail["axis"]
+    made = times((*shape[:axis], 1, *shape[axis:]))
+    return Said(
+        f"{name_of(finding)} takes {times(shape)} for one sequence without a batch, and {detail['name']} of "
+        f"{times(detail['state'])} has a batch of {shape[0]}\nunsqueeze({axis}) makes one step of it, {made}",
+        f"x = x.unsqueeze({axis})",
+        forward=True, behind=f".unsqueeze({axis})", instead="a state without a batch",
+    )  # fmt: skip
+
+
+def _state_pair(finding: Finding, report: Report) -> Said:
+    names = ", ".join(finding.misfit.detail["names"])
+    got = times(finding.misfit.detail["shape"])
+    return Said(f"{name_of(finding)} takes its state as a tuple, ({names}), got one tensor: {got}", forward=True)
+
+
 def _pixel_shuffle(finding: Finding, report: Report) -> Said:
     squared, channels = finding.misfit.declared, finding.misfit.required
     message = f"{name_of(finding)} needs a multiple of {squared} channels, and {arrived(finding)} has {channels}\n"
@@ -407,6 +426,8 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "no_size"): _no_size,
     ("structure", "axis_missing"): _axis_missing,
     ("structure", "batch_second"): _batch_second,
+    ("structure", "one_step"): _one_step,
+    ("structure", "state_pair"): _state_pair,
     ("structure", "one_sample"): _one_sample,
     ("structure", "flat"): _flat,
     ("structure", "vector"): _vector,
