@@ -242,6 +242,10 @@ def _remarks(nodes: Sequence[Node], recording: Recording, plan: Plan) -> tuple[s
     if plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     remarks = remarks or tuple(time_axis.mixed(recording))
+    if any(isinstance(module, nn.MaxPool2d | nn.AvgPool2d) for module in recording.modules):
+        from convlin.diagnosis import pooled_channels  # not loaded for a model without such a layer
+
+        remarks += tuple(pooled_channels.remarks(recording))
     return (*remarks, *in_processes.remarks(nodes), *unregistered.remarks(nodes, recording))
 
 

@@ -255,3 +255,24 @@ def test_an_lstm_takes_two_states(layer: nn.Module, shapes: tuple[tuple[int, ...
     assert "takes its state as a tuple" in problem.message
     OneState(layer, pair=True)(*given)
     assert summarize(OneState(layer, pair=True), given).ok
+
+
+def _signal(pool: nn.Module, features: int) -> nn.Module:
+    return nn.Sequential(nn.Conv1d(2, 10, 3), nn.ReLU(), pool, nn.Flatten(), nn.Linear(features, 3))
+
+
+@pytest.mark.parametrize("pool", [nn.MaxPool2d(2), nn.AvgPool2d((2, 2))])
+def test_a_pooling_that_takes_the_channels_as_well(pool: nn.Module) -> None:
+    x = torch.rand(4, 2, 20)
+    assert pool(torch.rand(4, 10, 18)).shape == (4, 5, 9)  # PyTorch takes it
+    summary = summarize(_signal(pool, 90), x)
+    assert any("pools the 10 channels as well" in remark for remark in summary.report.remarks)
+    assert _signal(nn.MaxPool1d(2), 90)(x).shape == (4, 3)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [(_signal(nn.MaxPool1d(2), 90), (4, 2, 20)), (nn.Sequential(nn.Conv2d(2, 4, 3), nn.MaxPool2d(2)), (2, 9, 9))],
+)
+def test_other_poolings_have_no_remark(model: nn.Module, shape: tuple[int, ...]) -> None:
+    assert not any("channels as well" in each for each in summarize(model, torch.rand(shape)).report.remarks)
