@@ -276,3 +276,23 @@ def test_a_pooling_that_takes_the_channels_as_well(pool: nn.Module) -> None:
 )
 def test_other_poolings_have_no_remark(model: nn.Module, shape: tuple[int, ...]) -> None:
     assert not any("channels as well" in each for each in summarize(model, torch.rand(shape)).report.remarks)
+
+
+@pytest.mark.parametrize(
+    ("layer", "shape"),
+    [
+        (nn.Conv2d(3, 4, (3, 3, 3)), (2, 3, 9, 9)),  # type: ignore[arg-type]
+        (nn.Conv1d(3, 4, (3, 3)), (2, 3, 9)),  # type: ignore[arg-type]
+        (nn.ConvTranspose2d(3, 4, (2, 2, 2), stride=2), (2, 3, 9, 9)),  # type: ignore[arg-type]
+    ],
+)
+def test_a_kernel_of_other_axes(layer: nn.Module, shape: tuple[int, ...]) -> None:
+    model = nn.Sequential(nn.Identity(), layer)
+    with pytest.raises(RuntimeError) as info:
+        model(torch.rand(shape))
+    (problem,) = summarize(model, torch.rand(shape)).problems
+    kind, axes = type(layer), len(shape) - 2
+    assert f"{kind.__name__} with kernel_size=" in problem.message
+    assert f"numbers are for {kind.__name__[:-2]}{axes + 1}d" in problem.message
+    kind(3, 4, (3,) * axes)(torch.rand(shape))
+    assert "kernel_size is" in str(answer_to(info.value))

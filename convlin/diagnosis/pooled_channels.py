@@ -24,8 +24,8 @@ def remarks(recording: Recording) -> Iterator[str]:
             continue
         kind = type(module).__name__
         yield (
-            f"{call.path}: {kind} takes {spell_shape(shape)}, N×C×L, for one image of {spell_shape(shape[:1])} channels "
-            f"and pools the {spell_shape(shape[1:2])} channels as well; {kind.replace('2d', '1d')} pools L alone"
+            f"{call.path}: {kind} takes {spell_shape(shape)}, N×C×L, for one image of {spell_shape(shape[:1])} channels"
+            f" and pools the {spell_shape(shape[1:2])} channels as well; {kind.replace('2d', '1d')} pools L alone"
         )
 
 

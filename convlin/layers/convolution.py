@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from math import gcd
 from typing import TYPE_CHECKING, Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 from convlin._util.torch_private import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from convlin.derivations import of_layers
@@ -20,10 +20,20 @@ if TYPE_CHECKING:
     from convlin._util.torch_private import ConvNd, ConvTransposeNd
 
 
+_AXES = (
+    ((nn.Conv1d, nn.ConvTranspose1d), 1),
+    ((nn.Conv2d, nn.ConvTranspose2d), 2),
+    ((nn.Conv3d, nn.ConvTranspose3d), 3),
+)
+
+
 def _examine_convolution(module: ConvNd, arrival: Arrival) -> Verdict | None:
     tensor, misfits = unwrapped(arrival.first("input"))
     if not isinstance(tensor, Tensor):
         return None
+    axes = next((count for kinds, count in _AXES if isinstance(module, kinds)), None)
+    if axes not in (None, len(module.kernel_size)):  # PyTorch makes such a layer, and refuses every input
+        return Verdict((Misfit("structure", axes, tuple(module.kernel_size), "kernel_size"),))
     tensor, dtype_misfits = dtype_misfit(tensor, stored_weight(module))
     misfits += dtype_misfits
     spatial = len(module.kernel_size)

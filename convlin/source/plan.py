@@ -68,11 +68,11 @@ def _edits(finder: Finder, sites: Mapping[str, Site], wanted: Mapping[str, Chang
     paths = list(sites)
     site = sites[paths[0]]
     if len({tuple(wanted[path].values()) for path in paths}) > 1:
-        return f"{site.location.file}:{site.location.line} makes layers that need different sizes"
+        return f"{site.location.text} makes layers that need different sizes"
     for path, each in sites.items():
         other = next(_others(finder, each, path, paths), None) if each.makes_others(wanted[path]) else None
         if other is not None:
-            return f"{each.location.file}:{each.location.line} makes {other} as well"
+            return f"{each.location.text} makes {other} as well"
     edits = replace(site, repeated=False, certain=all(each.certain for each in sites.values())).edit(wanted[paths[0]])
     if edits is None:
         return f"{site.callee} is called without this argument"

@@ -343,6 +343,17 @@ def _state(finding: Finding, report: Report) -> Said:
     return Said(message, forward=True)
 
 
+def _kernel_size(finding: Finding, report: Report) -> Said:
+    axes, given = finding.misfit.declared, finding.misfit.required
+    kind = finding.layer.partition("(")[0]
+    each = f"{axes} of them, one for each of its axes" if axes > 1 else "one number"
+    message = f"{kind} with kernel_size={given} takes no input: kernel_size is one number or {each}"
+    if axes == 1:
+        message = f"{kind} with kernel_size={given} takes no input: kernel_size is {each}"
+    other = f"{kind[:-2]}{len(given)}d"
+    return Said(f"{message}\n{len(given)} numbers are for {other}")
+
+
 def _one_step(finding: Finding, report: Report) -> Said:
     """One step of several sequences, as a decoder takes it, of which the state tells the batch."""
     detail = finding.misfit.detail
@@ -426,6 +437,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "no_size"): _no_size,
     ("structure", "axis_missing"): _axis_missing,
     ("structure", "batch_second"): _batch_second,
+    ("structure", "kernel_size"): _kernel_size,
     ("structure", "one_step"): _one_step,
     ("structure", "state_pair"): _state_pair,
     ("structure", "one_sample"): _one_sample,
