@@ -104,6 +104,8 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
         return outcome._replace(report=replace(outcome.report, problems=(swapped,)))
     if unbatched := _unbatched(model, plan, mode, hints, outcome.report):
         return outcome._replace(report=replace(outcome.report, problems=(unbatched,)))
+    if (with_axes := _with_axes_swapped(model, plan, mode, hints, outcome)) is not None:
+        return with_axes
     if outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
         return _with_evidence(model, outcome, mode)
     other = _observed_again(model, taken, mode, hints)
@@ -155,6 +157,28 @@ def _unbatched(model: nn.Module, plan: Plan, mode: str, hints: Hints, report: Re
         if other.error is None and missing_batch.is_right(other.report):
             return missing_batch.look_unbatched(report, found)
     return None
+
+
+def _with_axes_swapped(model: nn.Module, plan: Plan, mode: str, hints: Hints, outcome: Outcome) -> Outcome | None:
+    """The answer where the model is right, or more of it, with two axes of an input swapped; else None."""
+    from convlin.diagnosis import swapped_axes  # not loaded for a model that is right
+
+    fewer: swapped_axes.Swap | None = None
+    wrong = {(each.path, each.kind) for each in outcome.report.problems}
+    for swap in swapped_axes.swaps(outcome.report, plan):
+        other = _observed_again(model, swap.plan, mode, hints)
+        if other.error is not None or not other.report.completed:
+            continue
+        left = {(each.path, each.kind) for each in other.report.problems}
+        if not left:
+            proved = _with_evidence(model, outcome, mode)
+            problem = swapped_axes.look_swapped(proved.report, swap)
+            return outcome._replace(report=replace(outcome.report, problems=(problem,)))
+        fewer = fewer or (swap if left < wrong else None)
+    if fewer is None:
+        return None
+    proved = _with_evidence(model, outcome, mode)
+    return proved._replace(report=replace(proved.report, problems=swapped_axes.with_swap_told(proved.report, fewer)))
 
 
 def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:

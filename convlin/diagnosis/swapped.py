@@ -47,11 +47,12 @@ def look_swapped(report: Report, plan: Plan, pair: Pair) -> Problem:
     A run cannot tell whether they were meant as they are: what is wrong then is said as well.
     """
     otherwise = report.problems[0].message.partition("\n")[0]
+    passed = " and ".join(f"{shape} as {name}" for name, shape in _inputs(report, plan, pair))
     return Problem(
         kind="structure",
         path="",
         message=f"{said(report, plan, pair)}\nif they are meant so: {otherwise}",
-        fix=_call(plan) or "pass " + " and ".join(f"{shape} as {name}" for name, shape in _inputs(report, plan, pair)),
+        fix=call_with_shapes(plan) or f"pass {passed}",
         evidence=Evidence.RUN,
     )
 
@@ -82,7 +83,7 @@ def _values(plan: Plan, pair: Pair) -> Iterator[Any]:
         yield plan.args[key] if isinstance(key, int) else plan.kwargs[key]
 
 
-def _call(plan: Plan) -> str:
+def call_with_shapes(plan: Plan) -> str:
     """The call with shapes that are in order; empty where tensors were given."""
     if not all(isinstance(value, Dummy) for value in (*plan.args, *plan.kwargs.values())):
         return ""
@@ -91,7 +92,8 @@ def _call(plan: Plan) -> str:
     args = ", ".join(str(value.shape) for value in plan.args)
     named = ", ".join(f"{name!r}: {value.shape}" for name, value in plan.kwargs.items())
     size = f", batch_size={plan.batch_size}" if plan.batch_size != 1 else ""
-    return f"summarize(model, {f'{{{named}}}' if named else f'[{args}]'}{size})"
+    written = f"{{{named}}}" if named else args if len(plan.args) < 2 else f"[{args}]"
+    return f"summarize(model, {written}{size})"
 
 
 def _alike(one: Any, other: Any) -> bool:
