@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import html
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -77,34 +77,52 @@ def answer(error: BaseException) -> str | None:
     >>> print(answer(KeyError("lr")))
     None
     """
-    found = answer_to(error)
-    return None if found is None else found.text
+    return "\n\n".join(found.text for found in answers_to(error)) or None
 
 
 def answer_to(error: BaseException) -> Answer | None:
-    """The same as a record, which shows itself as text and as HTML."""
+    """The same as a record, which shows itself as text and as HTML; of a group the first one."""
+    return next(iter(answers_to(error)), None)
+
+
+def answers_to(error: BaseException) -> list[Answer]:
+    """What there is to say about ``error``; about the exceptions of a group, each once."""
     with bounded():
-        for cause in _causes(error):
-            try:
-                found = _answer(cause)
-            except (Exception, TooSlowError):  # the user's error is the one that counts: this one is no answer
-                return None
-            if found is not None:
-                return found
+        found = [told for causes in _chains(error, set()) if (told := _first_answer(causes)) is not None]
+    return list({told.text: told for told in found}.values())
+
+
+def _first_answer(causes: Iterable[BaseException]) -> Answer | None:
+    for cause in causes:
+        try:
+            found = _answer(cause)
+        except (Exception, TooSlowError):  # the user's error is the one that counts: this one is no answer
+            return None
+        if found is not None:
+            return found
     return None
 
 
-def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The exception and those that it was raised from, up to one that convlin has spoken about already."""
-    seen: set[int] = set()
-    cause: BaseException | None = error
-    while cause is not None and id(cause) not in seen:
-        seen.add(id(cause))
-        if has_calls(cause):
-            return
-        if isinstance(cause, (*_KINDS, _OF_LOSSES)):
-            yield cause
-        cause = cause.__cause__
+def _chains(error: BaseException | None, seen: set[int]) -> Iterator[list[BaseException]]:
+    """The exception and those that it was raised from, up to one that convlin has spoken about already.
+
+    Those of a group, such as an ``asyncio.TaskGroup`` raises, are chains of their own behind it.
+    """
+    chain: list[BaseException] = []
+    groups: list[BaseExceptionGroup[BaseException]] = []
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if has_calls(error):
+            break
+        if isinstance(error, (*_KINDS, _OF_LOSSES)):
+            chain.append(error)
+        elif isinstance(error, BaseExceptionGroup):
+            groups.append(error)
+        error = error.__cause__
+    yield chain
+    for group in groups:
+        for each in group.exceptions:
+            yield from _chains(each, seen)
 
 
 def _answer(error: BaseException) -> Answer | None:

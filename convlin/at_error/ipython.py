@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from convlin.at_error.answer import Answer, answer_to
+from convlin.at_error.answer import Answer, answers_to
 from convlin.at_error.show import is_worth_a_look, show
 
 
@@ -34,13 +34,13 @@ class _Traceback:
         if getattr(self._shell, "kernel", None) is None:  # a terminal
             show(error)
         elif is_worth_a_look(error):
-            _display(answer_to(error))
+            _display(answers_to(error))
 
 
-def _display(answer: Answer | None) -> None:
+def _display(answers: list[Answer]) -> None:
     from IPython.display import display
 
-    if answer is not None:
+    for answer in answers:
         display(_Shown(answer))  # type: ignore[no-untyped-call]
 
 

@@ -1,14 +1,26 @@
-"""The answer as text on a stream, after the traceback that Python prints."""
+"""The answer as text on a stream, after the traceback that Python prints, and the hooks that ask for it."""
 
 from __future__ import annotations
 
+import os
 import sys
+import threading
+from collections.abc import Callable
 from contextlib import suppress
+from types import FrameType, ModuleType
+from typing import Any
+
+_LIBRARY = os.path.dirname(threading.__file__)
+#: Where the innermost frame of a thread is that waits for another one, or for something to do.
+_WAITING = tuple(
+    os.path.join(_LIBRARY, name)
+    for name in ("threading.py", "queue.py", "selectors.py", "socket.py", "subprocess.py", "asyncio", "concurrent")
+)
 
 
 def is_worth_a_look(error: BaseException) -> bool:
     """Whether there can be an answer at all: without torch there is none."""
-    return isinstance(error, Exception) and "torch" in sys.modules
+    return isinstance(error, Exception | BaseExceptionGroup) and "torch" in sys.modules
 
 
 def show(error: BaseException) -> None:
@@ -31,3 +43,64 @@ def show(error: BaseException) -> None:
     with suppress(OSError, ValueError):  # closed: nobody reads it
         sys.stderr.write(f"\n{told}\n")
         sys.stderr.flush()
+
+
+def show_of_thread(ended: threading.ExceptHookArgs) -> None:
+    """Write the answer to the exception that ended a thread, where no other thread may be using a model meanwhile.
+
+    A pass gives the model back as it was before: what another thread did to it in between would be undone.
+    """
+    error, mine = ended.exc_value, threading.get_ident()
+    if error is None or not is_worth_a_look(error):
+        return
+    if not any(_may_use_a_model(frame) for thread, frame in sys._current_frames().items() if thread != mine):
+        show(error)
+
+
+def _may_use_a_model(innermost: FrameType) -> bool:
+    """Whether a thread that stands there has a model at hand, and neither waits nor answers: answers take turns."""
+    if innermost.f_code.co_filename.startswith(_WAITING):
+        return False
+    from convlin.at_error.frames import modules_in
+
+    frames: list[FrameType] = [innermost]
+    while frames[-1].f_back is not None:
+        frames.append(frames[-1].f_back)
+    return not any(frame.f_code is show.__code__ for frame in frames) and bool(modules_in(frames))
+
+
+class Hook:
+    """What Python calls for an exception that nobody caught: what it called before, then convlin."""
+
+    def __init__(self, previous: Callable[..., Any]) -> None:
+        self.previous = previous
+        self.is_on = True
+
+    def __call__(self, *arguments: Any) -> None:
+        """Take what ``sys.excepthook`` takes, or what ``threading.excepthook`` takes."""
+        self.previous(*arguments)
+        if not self.is_on:
+            return
+        if len(arguments) == 1:
+            show_of_thread(arguments[0])
+        else:
+            show(arguments[1])
+
+
+#: The hooks that are switched on: as much the process's as ``sys.excepthook`` and ``threading.excepthook`` are.
+_INSTALLED: dict[ModuleType, Hook] = {}
+
+
+def switch(module: ModuleType, on: bool) -> None:
+    """Switch the answers of one ``excepthook`` on or off."""
+    hook = module.excepthook
+    if on and isinstance(hook, Hook) and hook.is_on:
+        return
+    earlier = _INSTALLED.pop(module, None)
+    if earlier is not None:  # another hook may hold it: there it stays quiet
+        earlier.is_on = False
+    if isinstance(hook, Hook):
+        module.excepthook = hook.previous  # type: ignore[attr-defined]
+    if on:
+        _INSTALLED[module] = Hook(module.excepthook)
+        module.excepthook = _INSTALLED[module]  # type: ignore[attr-defined]

@@ -11,12 +11,13 @@ import builtins
 import importlib.util
 import os
 import sys
+import threading
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType, TracebackType
 from typing import Any, NoReturn
 
-from convlin.at_error.show import show
+from convlin.at_error.show import Hook, show, switch
 
 _NOT_THERE = 2
 
@@ -56,6 +57,7 @@ def _run(arguments: argparse.Namespace) -> None:
             _refuse(f"can't open file {os.path.abspath(path)!r}: it is not a file", _NOT_THERE)
         _enter(os.path.dirname(os.path.realpath(path)))
         code = _watched(lambda: _prepare_script(main, path))
+    switch(threading, on=True)  # not taken off at the end: threads may outlive the main one
     _watched(lambda: exec(code, vars(main)))
 
 
@@ -125,8 +127,10 @@ def _shown(error: BaseException) -> None:
     sys.last_type, sys.last_value, sys.last_traceback = type(error), error, error.__traceback__
     if sys.version_info >= (3, 12):
         sys.last_exc = error
-    sys.excepthook(type(error), error, error.__traceback__)
-    show(error)
+    hook = sys.excepthook
+    hook(type(error), error, error.__traceback__)
+    if not (isinstance(hook, Hook) and hook.is_on):  # the program has asked for the answer itself
+        show(error)
 
 
 def _of_the_program(traceback: TracebackType | None) -> TracebackType | None:
