@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import cached_property
 from math import prod
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -64,6 +65,22 @@ def _tied(found: Correction, tie: Tie) -> Correction:
     return found._replace(text=None, edits=(), unfixed=f"{names} are one tensor", told=told)
 
 
+def _in_one_call(findings: Iterable[Finding], said: Mapping[int, Said]) -> dict[int, Said]:
+    """What is said, where several things are to be written behind one argument: all of them, in that order."""
+    merged = dict(said)
+    by_call: dict[tuple[Any, ...], list[Finding]] = {}
+    for finding in findings:
+        if finding.layer and finding.where is not None and said[id(finding)].forward and said[id(finding)].behind:
+            by_call.setdefault((finding.call, finding.where, finding.called_as), []).append(finding)
+    for found in by_call.values():
+        parts = [said[id(each)] for each in found]
+        behind, after = "".join(each.behind for each in parts), "".join(each.after for each in reversed(parts))
+        for each, own in zip(found, parts, strict=True) if len(found) > 1 else ():
+            advice = f"x = x{behind}" if own.advice == f"x = x{own.behind}" else own.advice
+            merged[id(each)] = replace(own, behind=behind, after=after, advice=advice)
+    return merged
+
+
 class Lines:
     """Finds the lines of one model's source; what was read of it is kept for the next finding.
 
@@ -81,7 +98,7 @@ class Lines:
     ) -> None:
         self._model = model
         self._recording = recording
-        self._said = said
+        self._said = _in_one_call(recording.findings, said)
         self._hints = [hint for hint in hints if hint is not None]
         self._wanted: dict[str, dict[str, str]] = {}
         for path, changes in wanted:
@@ -108,7 +125,8 @@ class Lines:
 
     def correction(self, finding: Finding, said: Said) -> Correction:
         """The line to change and what to write there."""
-        found = self._correction(finding, said)
+        said = self._said.get(id(finding), said)
+        found = self._with_others(self._correction(finding, said))
         if self._asked_twice.get(finding.path):
             found = found._replace(text=None, edits=(), told=self._asked_twice[finding.path])
         tie = self._ties.get(finding.path) if finding.layer and finding.misfit.changes else None
@@ -116,6 +134,24 @@ class Lines:
             found = _tied(found, tie)
         instead = self._undecided.get(finding.path) if finding.layer else None
         return found if instead is None else found._replace(edits=(), unfixed=f"{instead} may have been meant")
+
+    def _with_others(self, found: Correction) -> Correction:
+        """The same with what other problems change of the lines of ``forward`` written there as well."""
+        beside = [each for each in self._in_forward if each.where == found.where] if found.edits else []
+        if found.text is None or len(beside) < 2:
+            return found
+        from convlin.source.forward import together
+
+        edits = dict.fromkeys(edit for each in beside for edit in each.edits)
+        return found._replace(text=together(found.edits, [*edits]) or found.text)
+
+    @cached_property
+    def _in_forward(self) -> list[Correction]:
+        """What is written where a layer or a function is called, in the order of the findings."""
+        called = [each for each in self._recording.findings if each.where is not None and id(each) in self._said]
+        if len({each.where for each in called}) == len(called):  # nothing to bring together
+            return []
+        return [self._correction(each, self._said[id(each)]) for each in called]
 
     @cached_property
     def _ties(self) -> dict[str, Tie]:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import ast
-from collections.abc import Callable, Container, Iterator
+from collections.abc import Callable, Container, Iterator, Sequence
 from typing import NamedTuple
 
 from convlin.records import Edit, Location
-from convlin.source.edits import Rewrite, edited, rewrite
+from convlin.source.edits import Rewrite, edited, rewrite, rewritten
 from convlin.source.sites import appended
 from convlin.source.syntax import Function, Parsed, own_scope, parameters, parsed_file
+from convlin.source.text import read
 
 #: What a method can be called on as it stands; anything else needs parentheses.
 _PRIMARY = (ast.Name, ast.Attribute, ast.Call, ast.Subscript, ast.Constant)
@@ -138,6 +139,16 @@ def corrected_join(where: Location, names: Container[str], dim: int) -> Rewrite 
         place, added = appended(parsed.source, start, end, {"dim": str(dim)})
         edit = edited(parsed.source, place, place, added)
     return rewrite(parsed.source, start, end, edit)
+
+
+def together(own: Sequence[Edit], edits: Sequence[Edit]) -> str | None:
+    """The lines that some edits change with all of ``edits`` made that lie on them; None where the file is not read."""
+    source = read(own[0].file)
+    if source is None:
+        return None
+    first, last = source.lines(source.line(own[0].start), source.line(own[-1].end))
+    inside = [each for each in edits if each.file == own[0].file and first <= each.start <= each.end <= last]
+    return rewritten(source, own[0].start, own[-1].end, inside)
 
 
 def with_call(where: Location, name: str, kind: str) -> tuple[Location, Rewrite] | None:
