@@ -14,7 +14,7 @@ import torch
 from torch import nn
 
 from convlin._util.quiet import quiet
-from convlin.diagnosis import in_processes, leaving_batch, time_axis, unregistered
+from convlin.diagnosis import in_processes, leaving_batch, pooled_channels, time_axis, unregistered
 from convlin.diagnosis.retries import Retry, next_retry, passes
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
@@ -266,10 +266,7 @@ def _remarks(nodes: Sequence[Node], recording: Recording, plan: Plan) -> tuple[s
     if plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     remarks = remarks or tuple(time_axis.mixed(recording))
-    if any(isinstance(module, nn.MaxPool2d | nn.AvgPool2d) for module in recording.modules):
-        from convlin.diagnosis import pooled_channels  # not loaded for a model without such a layer
-
-        remarks += tuple(pooled_channels.remarks(recording))
+    remarks += tuple(pooled_channels.remarks(recording))
     return (*remarks, *in_processes.remarks(nodes), *unregistered.remarks(nodes, recording))
 
 

@@ -9,7 +9,7 @@ from torch import nn
 from convlin.sizes.spell import spell_shape
 from convlin.trace.recording import Recording
 
-POOLS = (nn.MaxPool2d, nn.AvgPool2d)
+_POOLS = (nn.MaxPool2d, nn.AvgPool2d)
 #: What makes ``(N, C, L)``, or hands it on.
 _OF_ONE_AXIS = (nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.MaxPool1d, nn.AvgPool1d)
 
@@ -17,7 +17,7 @@ _OF_ONE_AXIS = (nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.MaxPool1d, nn.
 def remarks(recording: Recording) -> Iterator[str]:
     """Said as a remark, since nothing refuses it and some models mean it."""
     for index, (call, module) in enumerate(zip(recording.calls, recording.modules, strict=True)):
-        if not isinstance(module, POOLS) or not call.inputs or not call.sources:
+        if not isinstance(module, _POOLS) or not call.inputs or not call.sources:
             continue
         shape = call.inputs[0].shape
         if len(shape) != 3 or not _made_by_one_axis(recording, index, shape):
