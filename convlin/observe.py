@@ -102,7 +102,7 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
 
         swapped = look_swapped(outcome.report, *exchanged)
         return outcome._replace(report=replace(outcome.report, problems=(swapped,)))
-    if unbatched := _unbatched(model, plan, mode, hints, outcome.report):
+    if not plan.adds_batch and (unbatched := _unbatched(model, plan, mode, hints, outcome.report)):
         return outcome._replace(report=replace(outcome.report, problems=(unbatched,)))
     if (with_axes := _with_axes_swapped(model, plan, mode, hints, outcome)) is not None:
         return with_axes
@@ -148,8 +148,6 @@ def _exchanged(model: nn.Module, plan: Plan, mode: str, hints: Hints) -> tuple[P
 
 def _unbatched(model: nn.Module, plan: Plan, mode: str, hints: Hints, report: Report) -> Problem | None:
     """That the batch is missing, where the model is right with the one tensor it was given as a batch of one."""
-    if plan.adds_batch:
-        return None
     from convlin.diagnosis import missing_batch
 
     for found in missing_batch.as_batches(report, plan):

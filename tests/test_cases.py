@@ -198,11 +198,11 @@ class Conditional(nn.Module):
         return self.fc(torch.cat([self.label(label), z], 1))
 
 
-def test_one_number_for_each_sample_is_a_tensor() -> None:
-    with pytest.raises(InputError, match=re.escape("for one number a sample pass a tensor, such as torch.zeros(1)")):
-        summarize(Conditional(), [(100,), ()])
+def test_one_number_for_each_sample_is_an_empty_shape_or_a_tensor() -> None:
     labels = torch.zeros(1, dtype=torch.long)
-    assert summarize(Conditional(), [torch.zeros(1, 100), labels]).ok
+    by_tensor, by_shape = (summarize(Conditional(), given) for given in ([torch.zeros(1, 100), labels], [(100,), ()]))
+    assert by_tensor.ok
+    assert by_shape.calls == by_tensor.calls
 
 
 class OneDict(nn.Module):

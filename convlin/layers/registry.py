@@ -8,7 +8,6 @@ from torch import nn
 
 from convlin.errors import InputError
 from convlin.layers import attention, convolution, embedding, linear, normalization, pooling, recurrent, shaping
-from convlin.layers.elementwise import ELEMENTWISE, is_elementwise
 from convlin.layers.rule import PLAIN, LayerRule
 
 #: All of PyTorch's layers that convlin describes.
@@ -72,7 +71,7 @@ def rule_for(kind: type) -> LayerRule:
             return rule
         if base.__name__ == "Linear" and base.__module__.startswith(_QUANTIZING):
             return linear.QUANTIZED
-    return ELEMENTWISE if is_elementwise(kind) else PLAIN
+    return shaping.ELEMENTWISE if kind.__module__ in shaping.ELEMENTWISE_MODULES else PLAIN
 
 
 def runs_as_documented(kind: type) -> bool:

@@ -1,4 +1,4 @@
-"""Layers that put elements elsewhere: reshapes, padding, resampling, gates."""
+"""Layers that put elements elsewhere, and those that leave them: reshapes, padding, resampling, gates, activations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.derivations import of_layers
-from convlin.layers.common import replaced
+from convlin.layers.common import replaced, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
 from convlin.records import Shape
@@ -81,3 +81,22 @@ RULES: tuple[LayerRule, ...] = (
     _padding((nn.ReplicationPad1d, nn.ReplicationPad2d, nn.ReplicationPad3d), "replicate"),
     _padding((nn.CircularPad1d, nn.CircularPad2d, nn.CircularPad3d), "circular"),
 )  # fmt: skip
+
+
+#: Where PyTorch has activations and dropout, of any shape but of one tensor; others there have rules of their own.
+ELEMENTWISE_MODULES = frozenset({"torch.nn.modules.activation", "torch.nn.modules.dropout"})
+
+
+def _examine_elementwise(module: Any, arrival: Arrival) -> Verdict | None:
+    given = arrival.args[0] if arrival.args else arrival.kwargs.get("input")
+    if isinstance(given, Tensor):
+        return None
+    tensor, misfits = unwrapped(given)
+    several = tuple(misfit for misfit in misfits if misfit.note == "tuple")
+    if not several or not isinstance(tensor, Tensor):
+        return None
+    return Verdict(several, arrival.with_first("input", tensor))
+
+
+#: No types: a user may describe any of them.
+ELEMENTWISE = LayerRule((), examine=_examine_elementwise, hands_on=True)
