@@ -7,14 +7,14 @@ wrong, a careful one follows, in which stand-ins let the pass go on behind each 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING
 
 import torch
 from torch import nn
 
 from convlin._util.quiet import quiet
 from convlin.diagnosis import in_processes, leaving_batch, pooled_channels, time_axis, unregistered
+from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.retries import Retry, next_retry, passes
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
@@ -28,26 +28,9 @@ from convlin.untouched import refuse_sharded, untouched
 
 if TYPE_CHECKING:
     from convlin.diagnosis.problems import Hints
-    from convlin.diagnosis.swapped import Pair
-    from convlin.records import Problem
     from convlin.trace.flops import FlopCount
 
 MODES = ("eval", "train", "same")
-
-
-class Outcome(NamedTuple):
-    """What the passes found, and the user's own exception if that is what stopped them."""
-
-    report: Report
-    error: BaseException | None = None
-    names_batch: bool = False
-    """A problem already says that the shape seems to hold the batch."""
-    reordered: frozenset[str] = frozenset()
-    """Paths of layers that would fit with the axes of their input in another order."""
-    last: Retry | None = None
-    """How the last pass was made, where something is wrong."""
-    note: str = ""
-    """What can be said of the user's own exception."""
 
 
 def check_mode(mode: str) -> str:
@@ -82,131 +65,17 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     ``flops`` asks for the operations of every call.
     """
     outcome = _observed(model, plan, mode, hints, flops=flops)
-    if outcome.error is not None and not is_resource(outcome.error) and outcome.last is not None:
-        return outcome._replace(note=_note(model, plan, mode, hints, outcome))
-    if len(outcome.report.problems) > len(outcome.reordered) > 0:
-        # Another order of the axes is one explanation, another size of the layer is the other: fewer mistakes decide.
-        found = Suspects(in_order=outcome.reordered)
-        other = _observed_again(model, plan, mode, hints, flops=flops, found=found)
-        if other.error is None and _mistakes(other) < _mistakes(outcome):
-            outcome = other
-        elif other.error is None:
-            from convlin.diagnosis.two_readings import with_other_reading
-
-            problems = with_other_reading(outcome.report.problems, other.report.problems, outcome.reordered)
-            outcome = outcome._replace(report=replace(outcome.report, problems=problems))
-    if not outcome.report.problems:
+    if outcome.last is None or is_resource(outcome.error):
         return outcome
-    if not outcome.names_batch and (exchanged := _exchanged(model, plan, mode, hints)):
-        from convlin.diagnosis.swapped import look_swapped
+    from convlin.diagnosis.readings import note, read_otherwise  # not loaded for a model that is right
 
-        swapped = look_swapped(outcome.report, *exchanged)
-        return outcome._replace(report=replace(outcome.report, problems=(swapped,)))
-    if not plan.adds_batch and (unbatched := _unbatched(model, plan, mode, hints, outcome.report)):
-        return outcome._replace(report=replace(outcome.report, problems=(unbatched,)))
-    if (with_axes := _with_axes_swapped(model, plan, mode, hints, outcome)) is not None:
-        return with_axes
-    if outcome.names_batch or (taken := plan.with_batch_taken_out()) is None:
-        return _with_evidence(model, outcome, mode)
-    other = _observed_again(model, taken, mode, hints)
-    if other.error is not None or not _keeps_batch(other.report, taken):
-        return _with_evidence(model, outcome, mode)
-    from convlin.diagnosis.problems import batch_in_shape
+    def again(other: Plan, found: Suspects | None) -> Outcome:
+        with quiet():  # what the model warns of there is no news to the user
+            return _observed(model, other, mode, hints, flops=flops and found is not None, found=found)
 
-    return outcome._replace(report=replace(outcome.report, problems=(batch_in_shape(outcome.report, taken),)))
-
-
-def _mistakes(outcome: Outcome) -> tuple[bool, int]:
-    """How much is wrong in one reading: a pass that stops has not seen what comes behind."""
-    return not outcome.report.completed, len(outcome.report.problems)
-
-
-def _note(model: nn.Module, plan: Plan, mode: str, hints: Hints, outcome: Outcome) -> str:
-    """What other runs tell of the user's own exception; empty where they tell nothing."""
-    from convlin.diagnosis import own_checks, swapped
-
-    assert outcome.error is not None
-    assert outcome.last is not None
-    found = _exchanged(model, plan, mode, hints)
-    if found is not None:
-        return swapped.said(outcome.report, *found)
-    return own_checks.note(unwrapped(model), outcome.last.plan, mode, outcome.error)
-
-
-def _exchanged(model: nn.Module, plan: Plan, mode: str, hints: Hints) -> tuple[Plan, Pair] | None:
-    """The plan with two inputs in each other's place, and which, where the model is right so."""
-    if len(plan.args) + len(plan.kwargs) < 2:
-        return None
-    from convlin.diagnosis.swapped import with_two_exchanged
-
-    for pair, exchanged in with_two_exchanged(plan):
-        other = _observed_again(model, exchanged, mode, hints)
-        if other.error is None and other.report.completed and not other.report.problems:
-            return exchanged, pair
-    return None
-
-
-def _unbatched(model: nn.Module, plan: Plan, mode: str, hints: Hints, report: Report) -> Problem | None:
-    """That the batch is missing, where the model is right with the one tensor it was given as a batch of one."""
-    from convlin.diagnosis import missing_batch
-
-    for found in missing_batch.as_batches(report, plan):
-        other = _observed_again(model, found.plan, mode, hints)
-        if other.error is None and missing_batch.is_right(other.report):
-            return missing_batch.look_unbatched(report, found)
-    return None
-
-
-def _with_axes_swapped(model: nn.Module, plan: Plan, mode: str, hints: Hints, outcome: Outcome) -> Outcome | None:
-    """The answer where the model is right, or more of it, with two axes of an input swapped; else None."""
-    from convlin.diagnosis import swapped_axes  # not loaded for a model that is right
-
-    fewer: swapped_axes.Swap | None = None
-    wrong = {(each.path, each.kind) for each in outcome.report.problems}
-    for swap in swapped_axes.swaps(outcome.report, plan):
-        other = _observed_again(model, swap.plan, mode, hints)
-        if other.error is not None or not other.report.completed:
-            continue
-        left = {(each.path, each.kind) for each in other.report.problems}
-        if not left:
-            proved = _with_evidence(model, outcome, mode)
-            problem = swapped_axes.look_swapped(proved.report, swap)
-            return outcome._replace(report=replace(outcome.report, problems=(problem,)))
-        fewer = fewer or (swap if left < wrong else None)
-    if fewer is None:
-        return None
-    proved = _with_evidence(model, outcome, mode)
-    return proved._replace(report=replace(proved.report, problems=swapped_axes.with_swap_told(proved.report, fewer)))
-
-
-def _with_evidence(model: nn.Module, outcome: Outcome, mode: str) -> Outcome:
-    last, report = outcome.last, outcome.report
-    if outcome.error is not None or last is None:
-        return outcome
-    from convlin.diagnosis.evidence import with_evidence  # not loaded for a model that is right
-
-    proved = with_evidence(report, unwrapped(model), last)
-    return outcome._replace(report=proved)
-
-
-def _keeps_batch(report: Report, plan: Plan) -> bool:
-    """Whether a pass that nothing was wrong with has the batch in front from the first layer to the end."""
-    ends = (report.calls[0].inputs, report.outputs) if report.calls else ()
-    shapes = [infos[0].shape for infos in ends if infos]
-    return (
-        report.completed
-        and not report.problems
-        and len(shapes) == 2
-        and all(len(shape) > 0 and shape[0] == plan.batch_size for shape in shapes)
-    )
-
-
-def _observed_again(
-    model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: bool = False, found: Suspects | None = None
-) -> Outcome:
-    """What else may have been meant, run; what the model warns of there is no news to the user."""
-    with quiet():
-        return _observed(model, plan, mode, hints, flops=flops, found=found)
+    if outcome.error is not None:
+        return outcome._replace(note=note(unwrapped(model), plan, mode, outcome, again))
+    return read_otherwise(unwrapped(model), plan, outcome, again)
 
 
 def _observed(

@@ -11,8 +11,8 @@ from torch import nn
 from convlin.inputs import TRIALS, DtypeLike, Input, Plan, check_model, check_trials, read_inputs
 
 if TYPE_CHECKING:
+    from convlin.diagnosis.outcome import Outcome
     from convlin.diagnosis.problems import Hints
-    from convlin.observe import Outcome
     from convlin.records import Report
     from convlin.render.options import Options
     from convlin.summary import Summary

@@ -12,12 +12,13 @@ from convlin._util.default_device import own_tensors_on_cpu
 from convlin._util.gc_pause import paused
 from convlin._util.quiet import quiet
 from convlin.diagnosis import in_processes, time_axis, unregistered
+from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.several_sizes import without_numbers
 from convlin.errors import InputError
 from convlin.inputs import TRIALS, Plan, model_device
 from convlin.module_tree import modules_of, walk
-from convlin.observe import Outcome, unwrapped
+from convlin.observe import unwrapped
 from convlin.records import Accepts, Report
 from convlin.symbolic import batches
 from convlin.symbolic.confirm import Confirmed, confirmed

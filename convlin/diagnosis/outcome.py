@@ -1,0 +1,28 @@
+"""What the passes of one model with one input found."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from convlin.diagnosis.retries import Retry
+from convlin.records import Report
+
+
+class Outcome(NamedTuple):
+    """A report, and the user's own exception if that is what stopped the passes."""
+
+    report: Report
+    error: BaseException | None = None
+    names_batch: bool = False
+    """A problem already says that the shape seems to hold the batch."""
+    reordered: frozenset[str] = frozenset()
+    """Paths of layers that would fit with the axes of their input in another order."""
+    last: Retry | None = None
+    """How the last pass was made, where something is wrong."""
+    note: str = ""
+    """What can be said of the user's own exception."""
+
+    @property
+    def is_right(self) -> bool:
+        """The model came to its end, and nothing is wrong."""
+        return self.error is None and self.report.completed and not self.report.problems

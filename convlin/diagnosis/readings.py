@@ -1,0 +1,125 @@
+"""The input read otherwise: its axes in another order, two inputs exchanged, a batch that is missing or one too many.
+
+Loaded for a model in which something is wrong.  Where the model is right for another reading, the run that showed it
+is what is told; a run cannot tell which of the two was meant, so what is wrong otherwise is said as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import TypeAlias
+
+from torch import nn
+
+from convlin.diagnosis import missing_batch, own_checks, swapped, swapped_axes
+from convlin.diagnosis.evidence import with_evidence
+from convlin.diagnosis.outcome import Outcome
+from convlin.diagnosis.problems import batch_in_shape
+from convlin.diagnosis.two_readings import with_other_reading
+from convlin.inputs import Plan
+from convlin.records import Problem, Report
+from convlin.trace.recording import Suspects
+
+Again: TypeAlias = Callable[[Plan, Suspects | None], Outcome]
+"""Observes the same model with another plan, or with what is to be taken for a mistake."""
+
+
+def note(model: nn.Module, plan: Plan, mode: str, outcome: Outcome, again: Again) -> str:
+    """What other runs tell of the exception that stopped the passes; empty where they tell nothing."""
+    assert outcome.error is not None
+    assert outcome.last is not None
+    found = _exchanged(plan, again)
+    if found is not None:
+        return swapped.said(outcome.report, *found)
+    return own_checks.note(model, outcome.last.plan, mode, outcome.error)
+
+
+def read_otherwise(model: nn.Module, plan: Plan, outcome: Outcome, again: Again) -> Outcome:
+    """The answer where another reading of the input tells more; else the outcome, its problems with their evidence."""
+    outcome = _in_another_order(plan, outcome, again)
+    report = outcome.report
+    if not report.problems:
+        return outcome
+    if not outcome.names_batch and (exchanged := _exchanged(plan, again)):
+        return _told(outcome, swapped.look_swapped(report, *exchanged))
+    if not plan.adds_batch and (unbatched := _unbatched(plan, report, again)):
+        return _told(outcome, unbatched)
+    if (with_axes := _with_axes_swapped(model, plan, outcome, again)) is not None:
+        return with_axes
+    if not outcome.names_batch and (taken := plan.with_batch_taken_out()) is not None:
+        other = again(taken, None)
+        if other.is_right and _keeps_batch(other.report, taken):
+            return _told(outcome, batch_in_shape(report, taken))
+    return _with_evidence(model, outcome)
+
+
+def _told(outcome: Outcome, problem: Problem) -> Outcome:
+    return outcome._replace(report=replace(outcome.report, problems=(problem,)))
+
+
+def _in_another_order(plan: Plan, outcome: Outcome, again: Again) -> Outcome:
+    """Another order of the axes is one explanation, another size of the layer is the other: fewer mistakes decide."""
+    if not len(outcome.report.problems) > len(outcome.reordered) > 0:
+        return outcome
+    other = again(plan, Suspects(in_order=outcome.reordered))
+    if other.error is not None:
+        return outcome
+    if _mistakes(other) < _mistakes(outcome):
+        return other
+    problems = with_other_reading(outcome.report.problems, other.report.problems, outcome.reordered)
+    return outcome._replace(report=replace(outcome.report, problems=problems))
+
+
+def _mistakes(outcome: Outcome) -> tuple[bool, int]:
+    """How much is wrong in one reading: a pass that stops has not seen what comes behind."""
+    return not outcome.report.completed, len(outcome.report.problems)
+
+
+def _exchanged(plan: Plan, again: Again) -> tuple[Plan, swapped.Pair] | None:
+    """The plan with two inputs in each other's place, and which, where the model is right so."""
+    if len(plan.args) + len(plan.kwargs) < 2:
+        return None
+    tried = ((other, pair) for pair, other in swapped.with_two_exchanged(plan))
+    return next(((other, pair) for other, pair in tried if again(other, None).is_right), None)
+
+
+def _unbatched(plan: Plan, report: Report, again: Again) -> Problem | None:
+    """That the batch is missing, where the model is right with the one tensor it was given as a batch of one."""
+    for found in missing_batch.as_batches(report, plan):
+        other = again(found.plan, None)
+        if other.error is None and missing_batch.is_right(other.report):
+            return missing_batch.look_unbatched(report, found)
+    return None
+
+
+def _with_axes_swapped(model: nn.Module, plan: Plan, outcome: Outcome, again: Again) -> Outcome | None:
+    """The answer where the model is right, or more of it, with two axes of an input swapped; else None."""
+    fewer: swapped_axes.Swap | None = None
+    wrong = {(each.path, each.kind) for each in outcome.report.problems}
+    for swap in swapped_axes.swaps(outcome.report, plan):
+        other = again(swap.plan, None)
+        if other.error is not None or not other.report.completed:
+            continue
+        left = {(each.path, each.kind) for each in other.report.problems}
+        if not left:
+            proved = _with_evidence(model, outcome)
+            return _told(outcome, swapped_axes.look_swapped(proved.report, swap))
+        fewer = fewer or (swap if left < wrong else None)
+    if fewer is None:
+        return None
+    proved = _with_evidence(model, outcome)
+    return proved._replace(report=replace(proved.report, problems=swapped_axes.with_swap_told(proved.report, fewer)))
+
+
+def _keeps_batch(report: Report, plan: Plan) -> bool:
+    """Whether a pass that nothing was wrong with has the batch in front from the first layer to the end."""
+    ends = (report.calls[0].inputs, report.outputs) if report.calls else ()
+    shapes = [infos[0].shape for infos in ends if infos]
+    return len(shapes) == 2 and all(len(shape) > 0 and shape[0] == plan.batch_size for shape in shapes)
+
+
+def _with_evidence(model: nn.Module, outcome: Outcome) -> Outcome:
+    if outcome.error is not None or outcome.last is None:
+        return outcome
+    return outcome._replace(report=with_evidence(outcome.report, model, outcome.last))
