@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from torch import Tensor
@@ -25,19 +25,18 @@ class OneSample(NamedTuple):
     fix: str
 
 
-def as_batches(report: Report, plan: Plan) -> Iterator[OneSample]:
+def as_batches(problems: Sequence[Problem], plan: Plan) -> Iterator[OneSample]:
     """The one tensor of a call as a batch of one; nothing where a layer has been found that misses the batch.
 
     >>> import torch
-    >>> from convlin.records import Report
     >>> column = Plan((torch.zeros(6, 1),), {}, 1, torch.device("cpu"))
-    >>> [each.shape for each in as_batches(Report("Net", "eval"), column)]
+    >>> [each.shape for each in as_batches((), column)]
     [(1, 6, 1), (1, 6)]
     """
     values = [value for value in (*plan.args, *plan.kwargs.values()) if isinstance(value, Tensor)]
     if plan.adds_batch or len(values) != 1 or values[0].is_nested or not values[0].dim():
         return
-    if any((problem.fix or "").startswith(_BATCHED) for problem in report.problems):
+    if any((problem.fix or "").startswith(_BATCHED) for problem in problems):
         return
     (sample,) = values
     shape = tuple(sample.shape)

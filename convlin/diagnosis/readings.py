@@ -86,7 +86,7 @@ def _exchanged(plan: Plan, again: Again) -> tuple[Plan, swapped.Pair] | None:
 
 def _unbatched(plan: Plan, report: Report, again: Again) -> Problem | None:
     """That the batch is missing, where the model is right with the one tensor it was given as a batch of one."""
-    for found in missing_batch.as_batches(report, plan):
+    for found in missing_batch.as_batches(report.problems, plan):
         other = again(found.plan, None)
         if other.error is None and missing_batch.is_right(other.report):
             return missing_batch.look_unbatched(report, found)
