@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -18,6 +19,7 @@ from convlin.at_error import second_run
 from convlin.at_error.answer import answer, answer_to
 from convlin.at_error.module_call import module_call
 from convlin.summary import Summary
+from tests.source_programs import load
 
 
 class Net(nn.Module):
@@ -396,6 +398,31 @@ def test_a_wrapped_model_is_looked_into(wrap: Callable[[nn.Module], nn.Module]) 
     summary = summary_at(raised(lambda: model(torch.randn(4, 3, 16, 16))))
     assert summary is not None
     assert [(each.path, each.required) for each in summary.problems] == [("fc1", 512), ("fc2", 20)]
+
+
+@pytest.mark.parametrize(
+    "wrapped",
+    [
+        "torch.compile({}, backend='eager')",
+        "nn.DataParallel({})",
+        "torch.compile(nn.DataParallel({}), backend='eager')",
+        "nn.DataParallel(torch.compile({}, backend='eager'))",
+    ],
+)
+def test_the_line_of_a_model_that_is_wrapped_where_it_is_made(wrapped: str, tmp_path: Path) -> None:
+    def program(features: int) -> str:
+        making = wrapped.format(f"nn.Sequential(nn.Flatten(), nn.Linear({features}, 2))")
+        return f"import torch\nfrom torch import nn\n\ndef run(x):\n    model = {making}\n    return model(x)\n"
+
+    wrong = load(tmp_path, program(10))
+    summary = summary_at(raised(lambda: wrong.run(torch.zeros(2, 3, 4))))
+    assert summary is not None
+    [problem] = summary.problems
+    right = program(12)
+    assert problem.fix == right.splitlines()[4].strip()
+    assert problem.where is not None
+    assert (problem.where.file, problem.where.line) == (wrong.__file__, 5)
+    assert load(tmp_path, right).run(torch.zeros(2, 3, 4)).shape == (2, 2)
 
 
 def test_a_model_under_autocast() -> None:

@@ -56,7 +56,11 @@ def holders_of(module: nn.Module, frames: Iterable[FrameType]) -> tuple[FrameTyp
 
 
 def _is(value: object, module: nn.Module) -> bool:
-    return value is module or children_of(getattr(value, "__dict__", None)).get("_orig_mod") is module
+    """Whether a value is a module, or what ``torch.compile`` or a data-parallel wrapper made of it."""
+    while value is not None and value is not module:
+        children = children_of(getattr(value, "__dict__", None))
+        value = children.get("_orig_mod") or children.get("module")
+    return value is module
 
 
 def children_of(attributes: Any) -> dict[str, Any]:
