@@ -64,6 +64,7 @@ def failure(report: Report) -> str:
     Raises:
         InputError: there is nothing that comments could be held against.
     """
+    refuse_forms_that_hold_nowhere(report)
     functions = together([report])
     if not functions:
         raise InputError(f"{report.model} ran no code of your own whose source is to be had")
@@ -72,6 +73,15 @@ def failure(report: Report) -> str:
         return ""
     told = (f"{each.where.text}  {each.text}" for each in checked.found)
     return "\n".join([f"{report.model}: {checked.summed_up}", "", *told])
+
+
+def refuse_forms_that_hold_nowhere(report: Report) -> None:
+    """Raise an ``InputError`` where the shapes in letters were other ones at every size that was run."""
+    if report.holds_nowhere:
+        raise InputError(
+            f"{report.model} makes other shapes than those in letters, which hold at none of the sizes that were run: "
+            "write numbers in place of the letters"
+        )
 
 
 def check_comments(functions: Iterable[FunctionLines], letters: Names) -> Checked:

@@ -54,6 +54,9 @@ def annotate(arguments: argparse.Namespace, screen: Screen) -> int:
                 return 1
             for remark in report.remarks:
                 screen.say(f"{job.model}: {remark}")
+            if report.holds_nowhere:
+                screen.say(f"nothing is changed: {job.model} makes other shapes than those in letters; write numbers")
+                return 1
             reports.append(report)
     return _changed(reports, arguments, screen)
 
@@ -68,7 +71,7 @@ def look_with_letters(job: Job, loader: Loader, screen: Screen) -> Looked:
         return look(job, loader, screen)
     with suppress(InputError):
         looked = look(named, loader, screen)
-        if looked.summary.ok:
+        if looked.summary.ok and not looked.summary.report.holds_nowhere:
             return looked
     return look(replace(job, batch_size="1"), loader, screen)
 

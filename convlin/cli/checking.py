@@ -115,9 +115,12 @@ def _checked(job: Job, loader: Loader, screen: Screen, with_comments: list[Repor
         if job.lock_path is not None:
             _hold_against_lock(result, looked, job.lock_path, update=update)
         if job.comments and looked.summary.ok:
+            from convlin.annotate.stale import refuse_forms_that_hold_nowhere
+
             report = look_with_letters(job, loader, screen).summary.report
             for remark in report.remarks:
                 screen.say(f"{job.model}: {remark}")
+            refuse_forms_that_hold_nowhere(report)
             with_comments.append(report)
     except InputError as error:
         result.usage = str(error)

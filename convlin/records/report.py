@@ -49,6 +49,8 @@ class Report:
     """What ``forward`` calls each of ``inputs``, where there are several and it has a Python signature."""
     calls_vary: bool = False
     """With named sizes: other calls are made at other sizes, or more of them: no sum over ``calls`` holds there."""
+    holds_nowhere: bool = False
+    """With named sizes: the shapes were other ones at every size that was run."""
 
     @property
     def named_inputs(self) -> tuple[TensorInfo, ...]:

@@ -25,7 +25,7 @@ from convlin.symbolic.confirm import Confirmed, confirmed
 from convlin.symbolic.follow import Followed, follow
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.mistakes import mistakes_of
-from convlin.symbolic.remarks import is_one_size, refused_inside, remarks_of, taken_besides, untold
+from convlin.symbolic.remarks import holds_nowhere, is_one_size, refused_inside, remarks_of, taken_besides, untold
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.settled import Settled, settled
 from convlin.symbolic.stopped import untold_error
@@ -100,7 +100,8 @@ def _of_one_that_runs(model: nn.Module, found: Settled, runs: Trials, mode: str,
     elif refused is not None and not mistakes:
         remarks += tuple(refused_inside(followed.plan, refused, runs))
     told = _with_problems(_report(model, followed, mode, remarks), model, followed, mistakes, mode, hints)
-    return Outcome(replace(told, accepts=accepts, calls_vary=repeats.vary))
+    vary, nowhere = repeats.vary, holds_nowhere(checked)
+    return Outcome(replace(told, accepts=accepts, calls_vary=vary, holds_nowhere=nowhere))
 
 
 def _remarks(model: nn.Module, checked: Confirmed, accepts: Accepts | None, repeats: Repeats) -> tuple[str, ...]:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 import torch
 
 from convlin.inputs import Plan
-from convlin.inputs.spelling import counted
 from convlin.records import Accepts
 from convlin.symbolic.confirm import Confirmed
 from convlin.symbolic.follow import Followed
@@ -56,8 +55,19 @@ def remarks_of(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     places = dict.fromkeys(decision.where.text for decision in checked.asked if decision.where is not None)
     lines = f": forward goes another way there ({', '.join(places)})" if places else ""
     right, wrong = (len({tuple(each.values()) for each in points}) for points in (checked.right, checked.wrong))
-    held = f"{right} of {right + wrong} sizes that were run" if right else f"none of {counted(wrong, 'size')} that ran"
-    yield f"the sizes in letters hold at {held}, and not for all: not for {written(checked.wrong[0])}{lines}"
+    refuted = written(checked.wrong[0])
+    if right:
+        held = f"{right} of {right + wrong} sizes that were run"
+        yield f"the sizes in letters hold at {held}, and not for all: not for {refuted}{lines}"
+    elif wrong > 1:
+        yield f"the sizes in letters hold at none of the {wrong} sizes that were run, such as {refuted}{lines}"
+    else:
+        yield f"the sizes in letters do not hold at the one size that was run, {refuted}{lines}"
+
+
+def holds_nowhere(checked: Confirmed) -> bool:
+    """Whether the closed forms are wrong at every size that was run."""
+    return bool(checked.wrong) and not checked.right
 
 
 def taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Iterator[str]:
