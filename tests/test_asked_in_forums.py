@@ -296,3 +296,42 @@ def test_a_kernel_of_other_axes(layer: nn.Module, shape: tuple[int, ...]) -> Non
     assert f"numbers are for {kind.__name__[:-2]}{axes + 1}d" in problem.message
     kind(3, 4, (3,) * axes)(torch.rand(shape))
     assert "kernel_size is" in str(answer_to(info.value))
+
+
+class Unflattened(nn.Module):
+    """A recurrent layer whose features are on several axes; ``flatten`` puts them on one."""
+
+    def __init__(self, size: int, steps_first: bool, order: tuple[int, ...] = (), flatten: bool = False) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(size, 6, batch_first=not steps_first)
+        self.order, self.flatten = order, flatten
+        self.fc = nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(x)
+        if self.order:
+            x = x.permute(self.order)
+        if self.flatten:
+            x = x.flatten(2)
+        x = self.rnn(x)[0]
+        return self.fc(x)
+
+
+@pytest.mark.parametrize(
+    ("shape", "size", "steps_first", "order"),
+    [
+        ((5, 3, 8, 4), 96, False, ()),  # a video
+        ((16, 8, 25), 128, False, (0, 3, 1, 2)),  # the columns of a map
+        ((16, 8, 25), 128, True, (3, 0, 1, 2)),
+    ],
+)
+def test_the_features_of_steps_are_on_several_axes(
+    shape: tuple[int, ...], size: int, steps_first: bool, order: tuple[int, ...]
+) -> None:
+    given = torch.rand(2, *shape)
+    with pytest.raises(ValueError, match="Expected input to be 2D or 3D"):
+        Unflattened(size, steps_first, order)(given)
+    (problem,) = summarize(Unflattened(size, steps_first, order), shape).problems  # and no other input_size
+    assert problem.fix == "x = self.rnn(x.flatten(2))[0]"
+    Unflattened(size, steps_first, order, flatten=True)(given)
+    assert summarize(Unflattened(size, steps_first, order, flatten=True), shape).ok

@@ -194,3 +194,82 @@ def test_what_cannot_be_joined_otherwise_is_joined_as_it_was_meant() -> None:
     Steps(16)(*(torch.zeros(2, steps, dtype=torch.long) for steps in (7, 5)))
     with pytest.raises(RuntimeError, match="must match"):
         torch.cat([torch.zeros(2, 7, 16), torch.zeros(2, 5, 16)], dim=2)
+
+
+REFUSED = {
+    "branches": """\
+        self.a, self.b, self.c = nn.Conv2d(3, 8, 1), nn.Conv2d(3, 12, 3, padding=1), nn.Conv2d(3, 4, 5, padding=2)
+        self.reduce, self.fc = nn.Conv2d(24, 16, 1), nn.Linear(16 * 8 * 8, 10)
+
+    def forward(self, x):
+        x = torch.cat([self.a(x), self.b(x), self.c(x)], DIM)
+        x = nn.functional.max_pool2d(self.reduce(x), 2)
+        return self.fc(x.flatten(1))
+""",
+    "state and action": """\
+        self.fc = nn.Linear(11, 16)
+
+    def forward(self, state, action):
+        x = torch.cat([state, action], DIM)
+        return self.fc(x)
+""",
+    "steps with times": """\
+        self.rnn = nn.GRU(8, 16, batch_first=True)
+
+    def forward(self, x, times):
+        return self.rnn(torch.cat([x, times], DIM))[0]
+""",
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "given", "meant", "dim"),
+    [
+        *(("branches", (3, 16, 16), 1, dim) for dim in (0, 2, 3, -1)),
+        ("state and action", [(6,), (5,)], 1, 0),
+        ("steps with times", [(9, 5), (9, 3)], 2, 0),
+    ],
+)
+def test_a_dim_along_which_the_sizes_do_not_go_together(
+    name: str, given: Any, meant: int, dim: int, tmp_path: Path
+) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(HEAD + REFUSED[name].replace("DIM", f"dim={dim}"))
+    tensors = [torch.zeros(2, *shape) for shape in (given if isinstance(given, list) else [given])]
+    net = load_file(path).Net()
+    with pytest.raises(RuntimeError, match="Sizes of tensors must match"):
+        net(*tensors)
+    (problem,) = summarize(net, given).problems  # and nothing of the layers behind, which are right
+    assert f"along dim={meant} it makes" in problem.message
+    changed = apply(problem.edits)
+    assert changed
+    for file, text in changed.items():
+        Path(file).write_bytes(text)
+    assert f"dim={meant}" in path.read_text()
+    made = load_file(path).Net()(*tensors)
+    assert made.shape[0] == 2
+
+
+class Meeting(nn.Module):
+    """Two maps or rows, joined along the channels; ``taken`` is what the layer behind declares."""
+
+    def __init__(self, one: nn.Module, other: nn.Module, last: nn.Module, dim: int) -> None:
+        super().__init__()
+        self.one, self.other, self.last, self.dim = one, other, last, dim
+
+    def forward(self, x: Tensor) -> Any:
+        return self.last(torch.cat([self.one(x), self.other(x)], self.dim))
+
+
+@pytest.mark.parametrize(
+    "net",
+    [
+        Meeting(nn.Conv2d(3, 8, 3), nn.Conv2d(3, 8, (3, 4)), nn.Conv2d(16, 2, 1), 1),  # an odd size
+        Meeting(nn.Flatten(), nn.Sequential(nn.Flatten(), nn.Linear(300, 299)), nn.Linear(300, 2), 0),
+        Meeting(nn.Conv2d(3, 8, 1), nn.Conv2d(3, 9, 1), nn.Identity(), 0),  # nothing behind tells what was meant
+    ],
+)
+def test_no_other_dim_is_told_with_which_the_layer_behind_does_not_fit(net: nn.Module) -> None:
+    told = summarize(net, (3, 10, 10)).problems
+    assert any("cannot join" in problem.message for problem in told)
+    assert not any("dim=" in (problem.fix or "") for problem in told)

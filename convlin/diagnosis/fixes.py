@@ -205,6 +205,11 @@ class Lines:
     def _correction(self, finding: Finding, said: Said) -> Correction:
         if said.outside:
             return Correction(None, said.advice)
+        if said.join is not None:
+            from convlin.source.forward import corrected_join
+
+            joined = corrected_join(said.join, CAT.names, said.dim) if "run" in finding.misfit.detail else None
+            return _corrected(said.join, joined, said.advice)
         if finding.function:
             return _corrected_function(finding, said)
         if said.uncalled and finding.where is not None:
@@ -213,11 +218,6 @@ class Lines:
             found = with_call(finding.where, finding.called_as.rpartition(".")[2], said.uncalled)
             where, rewrite = found if found is not None else (finding.where, None)
             return _corrected(where, rewrite, said.advice)
-        if said.join is not None:
-            from convlin.source.forward import corrected_join
-
-            joined = corrected_join(said.join, CAT.names, said.dim) if "run" in finding.misfit.detail else None
-            return _corrected(said.join, joined, said.advice)
         if said.forward and finding.where is not None:
             return self._corrected_call(finding, finding.where, said)
         if said.forward and said.advice and not said.in_front:

@@ -48,6 +48,8 @@ def _with_line_outside(
         if left is None:
             return recording
         return _without(recording, finding, left, squeezed)
+    if finding.where is not None and (along := _other_axis(recording, finding)) is not None:
+        return _with_join(recording, finding, finding.where, along, model, retry)
     said = say(finding, report)
     if said.join is not None:
         return _with_join(recording, finding, said.join, said.dim, model, retry)
@@ -92,7 +94,20 @@ def _with_join(
         return _without(
             recording, finding, frozenset(map(_sign, recording.findings)), _marked(finding, "nowhere", True)
         )
-    return _without(recording, finding, left, _marked(finding, "run", True))
+    return _without(recording, finding, left, _marked(_marked(finding, "along", dim), "run", True))
+
+
+def _other_axis(recording: Recording, finding: Finding) -> int | None:
+    """The one axis in which the tensors of a ``cat`` differ, where another was named and they can be joined along it.
+
+    Only where a layer with weights is behind: its sizes tell whether that is what was meant.
+    """
+    misfit = finding.misfit
+    axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
+    if misfit.note != "concatenate" or len(axes) != 1 or len({shape[misfit.detail["dim"]] for shape in shapes}) != 1:
+        return None
+    behind, _ = recording.downstream(finding.call)
+    return axes[0] if any(recording.calls[index].params > 1 for index in behind) else None
 
 
 def _may_be_squeezed(recording: Recording, finding: Finding) -> bool:

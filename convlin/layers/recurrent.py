@@ -92,11 +92,18 @@ def _map_in_steps(module: nn.RNNBase, tensor: Tensor, arrival: Arrival) -> tuple
     """What is wrong with a feature map of more axes than a sequence has, and the sequence that can be made of it.
 
     Of the axes behind the channels one is the time.  Where the features make up the number that is declared, that says
-    which; of a size that nothing makes up, no number can be told.
+    which; of a size that nothing makes up, no number can be told.  Steps that come first already, as of a map that was
+    permuted or of a video, have their features on the axes behind, where these make up the number.
     """
     shape, rank, declared = tuple(tensor.shape), tensor.dim(), module.input_size
-    if rank < 4 or not arrival.is_feature_map:
+    if rank < 4:
         return None
+    if not arrival.is_feature_map:
+        if shape[-1] == declared or prod(shape[2:]) != declared:
+            return None
+        made = tensor.flatten(2)
+        detail = {"shape": shape, "reshaped": ".flatten(2)", "features": tuple(range(2, rank))}
+        return Misfit("structure", 3, rank, "map_in_steps", detail | {"made": tuple(made.shape)}), made
     order, last = steps_order(batch_first=module.batch_first), rank - 2
     made, behind = zeros(tensor, (*shape[:2], declared)), ""
     features: tuple[int, ...] = ()

@@ -133,9 +133,19 @@ def _operands(finding: Finding, report: Report) -> Said:
     elif misfit.note == "ranks":
         difference = _of_other_rank(shapes, misfit.detail["axis"])
     difference += _without_space(misfit.detail["shapes"]) if misfit.note == "elementwise" else ""
-    difference += _taken_behind(finding)
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
+    if "run" in misfit.detail:  # along another axis, as a run has shown
+        along = misfit.detail["along"]
+        sizes = [shape[along] for shape in shapes]
+        made = times((*shapes[0][:along], sum(sizes), *shapes[0][along + 1 :]))
+        return Said(
+            f"{name} cannot {verb} {meeting} along dim={misfit.detail['dim']}{difference}\n"
+            f"along dim={along} it makes {made}, and the layers behind take that",
+            f"pass dim={along} to {called(finding.function)}",
+            forward=True, join=finding.where, dim=along,
+        )  # fmt: skip
+    difference += _taken_behind(finding)
     return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
 
 
