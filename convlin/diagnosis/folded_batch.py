@@ -35,6 +35,7 @@ def loses_batch(recording: Recording, index: int, call: Call, batch: object, *, 
             not completed
             or _never_comes_back(recording, batch, made[0])
             or _meets_batch(recording, index, batch, made[0])
+            or _is_asked_back(recording, index, batch, made[0])
         )
     # flatten(x) or view(1, -1): the batch went into the features.
     into_features = (len(made) == 1 and len(given) > 2) or (len(made) == 2 and made[0] == 1 and batch != 1)
@@ -111,6 +112,18 @@ def _meets_batch(recording: Recording, index: int, batch: object, rows: object) 
     )
     is_wrong = bool(recording.findings or recording.failure)
     return batch == 1 and is_wrong and any(_differ_in_rows(met, rows) for met in joined)
+
+
+def _is_asked_back(recording: Recording, index: int, batch: object, rows: object) -> bool:
+    """Whether a reshape behind a call asks for the batch again, and cannot make it of the rows."""
+    behind, _ = recording.downstream(index)
+    return any(
+        (finding.misfit.kind, finding.misfit.note) == ("reshape", "size")
+        and finding.call in behind
+        and finding.misfit.detail["wanted"][:1] == (batch,)
+        and finding.misfit.detail["shape"][:1] == (rows,)
+        for finding in recording.findings
+    )
 
 
 def _first_sizes(met: list[tuple[Shape, bool]]) -> list[tuple[Shape, bool]]:

@@ -294,6 +294,8 @@ def needs(problem: Problem) -> str:
     if problem.required == "reshape":
         return "not contiguous: use reshape"
     short = _IN_SHORT.get(problem.kind)
+    if problem.kind == "reshape" and problem.required == problem.declared:  # the number of rows does not go
+        short = "see below"
     if short is None:
         if isinstance(problem.required, tuple) and not isinstance(problem.declared, tuple):  # of several calls
             return f"needs {problem.kind}={' and '.join(map(_said, problem.required))}, has {_said(problem.declared)}"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from math import prod
 
 from convlin.diagnosis.messages.said import Said, Words
@@ -45,9 +45,12 @@ def _reshape(finding: Finding, report: Report) -> Said:
     one = "it" if len(shape) == 1 else "one sample"
     has = spell(misfit.required) if len(shape) == 1 else product_of(shape)
     not_so = f"no multiple of {spell(prod(sizes))}" if -1 in rest and len(wanted) > 2 else f"not {spell(prod(sizes))}"
-    message = (
-        f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n{one} has {has} elements, {not_so}"
-    )
+    counted = f"{one} has {has} elements, {not_so}"
+    if all(isinstance(size, int) for size in (*shape, *wanted)) and _is_of_rows(shape, wanted):
+        known = [size for size in wanted if size != -1]
+        parts = "not" if -1 not in wanted else "no multiple of"
+        counted = f"it has {_multiplied(shape)} elements, {parts} {_multiplied(known)}"
+    message = f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n{counted}"
     if len(wanted) <= 2:
         return Said(message, "x = x.flatten(1)", forward=True)
     if "gives" in misfit.detail:
@@ -56,6 +59,18 @@ def _reshape(finding: Finding, report: Report) -> Said:
         channels = misfit.required // prod(rest[1:])
         message += f"\n{spell(misfit.required)} is {spell(channels)} channels of {times(rest[1:])}"
     return Said(message, forward=True)
+
+
+def _is_of_rows(shape: Shape, wanted: Shape) -> bool:
+    """Whether what one row has goes into the sizes, so that it is the number of rows that does not."""
+    sizes = prod(size for size in wanted[1:] if size != -1)
+    if len(shape) < 2 or len(wanted) < 3 or not sizes or wanted[0] == -1:
+        return False
+    return prod(shape[1:]) % sizes == 0 if -1 in wanted[1:] else prod(shape[1:]) == sizes
+
+
+def _multiplied(sizes: Sequence[int]) -> str:
+    return equation(spell_product(sizes), spell(prod(sizes)))
 
 
 def _gives(finding: Finding) -> str:
