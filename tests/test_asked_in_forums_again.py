@@ -78,3 +78,70 @@ def test_a_view_into_another_number_of_rows(given: tuple[int, ...], sizes: tuple
     report = summarize(View(), (3,))
     assert said in report.problems[0].message
     assert "one sample has" not in str(report)
+
+
+# Attention written by hand ------------------------------------------------------------------------------------------
+
+HEADS = """\
+import torch
+from torch import nn
+
+
+class Heads(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads, self.size = heads, width // heads
+        self.q, self.k = nn.Linear(self.size, self.size), nn.Linear(self.size, self.size)
+        self.back = nn.Linear(width, 6)
+
+    def split(self, x):
+        return x.reshape(x.size(0), x.size(1), self.heads, self.size)
+
+    def forward(self, one, other):
+        q = SPLIT(self.q(one))
+        k = SPLIT(self.k(other))
+        weights = torch.einsum("nqhd,nkhd->nhqk", q, k).softmax(-1)
+        made = torch.einsum("nhqk,nkhd->nqhd", weights, k)
+        return self.back(made.flatten(2))
+"""
+
+
+@pytest.mark.parametrize("split", ["", "self.split"])
+def test_heads_that_are_not_split(split: str, tmp_path: Path) -> None:
+    path, given = tmp_path / "heads.py", (torch.rand(2, 5, 12), torch.rand(2, 7, 12))
+    path.write_text(HEADS.replace("SPLIT", split))
+    with pytest.raises(RuntimeError):
+        load_file(path).Heads(12, 3)(*given)
+    problems = summarize(load_file(path).Heads(12, 3), list(given)).problems
+    assert [(each.path, each.kind, each.required) for each in problems] == [
+        ("q", "structure", 12),
+        ("k", "structure", 12),
+    ]
+    text = path.read_text()
+    for problem in problems:
+        assert "12 = 3·4, and heads=3: the heads are not split" in " ".join(problem.message.split())
+        assert problem.fix is not None
+        assert problem.where is not None
+        lines = text.splitlines()
+        lines[problem.where.line - 1] = f"        {problem.fix}"
+        text = "\n".join(lines)
+    path.write_text(text)
+    assert load_file(path).Heads(12, 3)(*given).shape == (2, 5, 6)
+    if split:  # the other reading that is told
+        assert "all heads at once: in_features=12 and out_features=12" in " ".join(problems[0].message.split())
+        path.write_text(HEADS.replace("SPLIT", split))
+        model = load_file(path).Heads(12, 3)
+        model.q, model.k = nn.Linear(12, 12), nn.Linear(12, 12)
+        assert model(*given).shape == (2, 5, 6)
+
+
+def test_a_layer_behind_the_heads_takes_all_of_them(tmp_path: Path) -> None:
+    path, given = tmp_path / "heads.py", [torch.rand(2, 5, 12), torch.rand(2, 7, 12)]
+    text = HEADS.replace("SPLIT(self.q(one))", "self.q(self.split(one))")
+    path.write_text(text.replace("SPLIT(self.k(other))", "self.k(self.split(other))").replace("(width, 6)", "(4, 6)"))
+    (problem,) = summarize(load_file(path).Heads(12, 3), given).problems
+    assert (problem.path, problem.kind, problem.required) == ("back", "in_features", 12)
+    assert "split" not in problem.message
+    model = load_file(path).Heads(12, 3)
+    model.back = nn.Linear(12, 6)
+    assert model(*given).shape == (2, 5, 6)

@@ -41,6 +41,10 @@ def answered(report: Report, recording: Recording, model: nn.Module, hints: Hint
 
         recording = with_lines_outside(report, recording, model, retry)
     recording = with_batch_in_features(recording, model, retry)
+    if any(each.misfit.kind == "in_features" and not each.misfit.note for each in recording.findings):
+        from convlin.diagnosis.split_heads import with_heads_split
+
+        recording = with_heads_split(recording, model, retry)
     recording = with_one_producer(recording, model, retry)
     report = replace(report, required_in_features=dict(recording.required))
     problems = diagnose(report, recording, model, retry.plan, retry.mode, hints)

@@ -40,6 +40,10 @@ def _in_features(finding: Finding, report: Report) -> Said:
         return said_of_joined(message, along, finding)
     after = _flattened_by_hand(finding) or _directions(finding, report)
     message += after or origin(finding, report)
+    if "heads" in finding.misfit.detail:
+        name, count = finding.misfit.detail["heads"]
+        product = f"{spell(required)} = {count}·{finding.misfit.declared}, and {name}={count}"
+        message += f"\n{product}: if it is to take one head, split these first"
     if "axis" not in finding.misfit.detail:
         return Said(message, f"in_features={code(required)}")
     instead = "x.mean(2) or x.transpose(1, 2)"

@@ -425,7 +425,26 @@ def _among_features(finding: Finding, report: Report) -> Said:
     return Said(message, forward=True)
 
 
+def _heads(finding: Finding, report: Report) -> Said:
+    """Of an attention written by hand: a run has shown that the model is right with the heads split first."""
+    misfit, shape = finding.misfit, finding.inputs[0].shape
+    (name, count), behind = misfit.detail["heads"], misfit.detail["split"]
+    split = times((*shape[:-1], count, misfit.declared))
+    message = (
+        f"{name_of(finding)} receives {plural(misfit.required, 'feature')}\n"
+        f"{misfit.required} = {count}·{misfit.declared}, and {name}={count}: the heads are not split; {behind} makes "
+        f"{split} of {times(shape)}"
+    )
+    instead = " and ".join(f"{each}={size}" for each, size in misfit.detail["all_at_once"].items())
+    return Said(
+        f"{message}\nif it is to take all heads at once: {instead}",
+        f"x = x{behind}",
+        forward=True, behind=behind, instead=instead,
+    )  # fmt: skip
+
+
 WORDS: Mapping[tuple[str, str], Words] = {
+    ("structure", "heads"): _heads,
     ("batch", "among_features"): _among_features,
     ("structure", "flatten"): _flatten,
     ("structure", "tuple"): _tuple,
