@@ -145,3 +145,65 @@ def test_a_layer_behind_the_heads_takes_all_of_them(tmp_path: Path) -> None:
     model = load_file(path).Heads(12, 3)
     model.back = nn.Linear(12, 6)
     assert model(*given).shape == (2, 5, 6)
+
+
+# Frames of a video that stay in the batch ---------------------------------------------------------------------------
+
+FRAMES = """\
+import torch
+from torch import nn
+
+
+class Frames(nn.Module):
+    def __init__(self, size=54):
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(2, 6, 3), nn.AdaptiveAvgPool2d(3)
+        self.rnn, self.out = nn.GRU(size, 5, batch_first=True), nn.Linear(5, 4)
+
+    def forward(self, x):
+        b, t = x.shape[:2]
+        f = self.pool(self.conv(FOLD))
+        f = VIEW
+        made = self.rnn(f)[0]
+        return self.out(made[:, -1])
+"""
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize("fold", ["x.flatten(0, 1)", "x.reshape(b * t, *x.shape[2:])"])
+@pytest.mark.parametrize("view", ["f.view(f.size(0), f.size(1), -1)", "f.flatten(2)", "f"])
+def test_frames_that_are_not_taken_out_of_the_batch(view: str, fold: str, batch: int, tmp_path: Path) -> None:
+    path, x = tmp_path / "frames.py", torch.rand(batch, 7, 2, 9, 9)
+    path.write_text(FRAMES.replace("FOLD", fold).replace("VIEW", view))
+    with pytest.raises((RuntimeError, ValueError)):
+        load_file(path).Frames()(x)
+    (problem,) = summarize(load_file(path).Frames(), x).problems
+    assert (problem.path, problem.kind, problem.evidence) == ("rnn", "structure", Evidence.RUN)
+    assert f"view(batch, 7, -1){' in its place' if view != 'f' else ''} gives {batch}×7×54" in " ".join(
+        problem.message.split()
+    )
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    assert load_file(path).Frames()(x).shape == (batch, 4)
+    path.write_text(FRAMES.replace("FOLD", fold).replace("VIEW", "f.view(b, 7, -1)"))
+    assert load_file(path).Frames()(x).shape == (batch, 4)
+
+
+def test_frames_that_are_not_taken_out_of_the_batch_and_another_size(tmp_path: Path) -> None:
+    path, x = tmp_path / "frames.py", torch.rand(3, 7, 2, 9, 9)
+    path.write_text(FRAMES.replace("FOLD", "x.flatten(0, 1)").replace("VIEW", "f.flatten(2)"))
+    (problem,) = summarize(load_file(path).Frames(20), x).problems
+    assert "gives 3×7×54, and the layer needs input_size=54" in " ".join(problem.message.split())
+    assert not problem.edits
+    path.write_text(FRAMES.replace("FOLD", "x.flatten(0, 1)").replace("VIEW", "f.view(b, 7, -1)"))
+    assert load_file(path).Frames(54)(x).shape == (3, 4)
+
+
+def test_rows_of_each_frame_as_its_steps(tmp_path: Path) -> None:
+    """The samples come back behind the layer: what it takes is one frame at a time."""
+    path, x = tmp_path / "frames.py", torch.rand(3, 7, 2, 9, 9)
+    text = FRAMES.replace("FOLD", "x.flatten(0, 1)").replace("VIEW", "f.flatten(2)")
+    path.write_text(text.replace("made[:, -1]", "made.mean(1).view(b, t, -1).mean(1)"))
+    (problem,) = summarize(load_file(path).Frames(20), x).problems
+    assert (problem.path, problem.kind, problem.required) == ("rnn", "input_size", 9)
+    assert load_file(path).Frames(9)(x).shape == (3, 4)

@@ -45,6 +45,10 @@ def answered(report: Report, recording: Recording, model: nn.Module, hints: Hint
         from convlin.diagnosis.split_heads import with_heads_split
 
         recording = with_heads_split(recording, model, retry)
+    if any(each.misfit.kind == "input_size" or each.misfit.note == "map_in_steps" for each in recording.findings):
+        from convlin.diagnosis.frames_in_batch import with_frames_apart
+
+        recording = with_frames_apart(recording, model, retry)
     recording = with_one_producer(recording, model, retry)
     report = replace(report, required_in_features=dict(recording.required))
     problems = diagnose(report, recording, model, retry.plan, retry.mode, hints)

@@ -425,6 +425,29 @@ def _among_features(finding: Finding, report: Report) -> Said:
     return Said(message, forward=True)
 
 
+def _frames(finding: Finding, report: Report) -> Said:
+    """Of batch and time folded for the convolutions: a run has shown what the layer is to get."""
+    misfit, frames = finding.misfit, finding.misfit.detail["frames"]
+    batch, time, given = frames["batch"], frames["time"], frames["map"]
+    fold, view = report.calls[frames["fold"]], report.calls[frames["view"]] if frames["view"] is not None else None
+    apart, features = f"view(batch, {time}, -1)", misfit.detail["features"]
+    told = times((batch, time, features))
+    line = f"{apart} gives {told}"
+    if view is not None:
+        line = f"{view.type}{at(view.where)} makes it of {times(given)}; {apart} in its place gives {told}"
+    message = (
+        f"{name_of(finding)} receives {arrived(finding)}: its first axis is batch and time, {batch}·{time}, folded by "
+        f"{fold.type}{at(fold.where)}\n{line}"
+    )
+    needs = f"input_size={features}" if features != misfit.declared else ""
+    behind = f".reshape(-1, {time}, {features})"
+    return Said(
+        f"{message}, and the layer needs {needs}" if needs else message,
+        f"x = x{behind}",
+        forward=True, behind=behind, instead=needs,
+    )  # fmt: skip
+
+
 def _heads(finding: Finding, report: Report) -> Said:
     """Of an attention written by hand: a run has shown that the model is right with the heads split first."""
     misfit, shape = finding.misfit, finding.inputs[0].shape
@@ -444,6 +467,7 @@ def _heads(finding: Finding, report: Report) -> Said:
 
 
 WORDS: Mapping[tuple[str, str], Words] = {
+    ("structure", "frames"): _frames,
     ("structure", "heads"): _heads,
     ("batch", "among_features"): _among_features,
     ("structure", "flatten"): _flatten,

@@ -1,0 +1,101 @@
+"""A layer of sequences that gets the frames of a video as its batch: they were folded into it, and not taken apart.
+
+A view behind the convolutions keeps the first axis, which is batch and time, and makes steps of the channels.
+"""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from math import prod
+from typing import NamedTuple
+
+from torch import nn
+
+from convlin.diagnosis.evidence import run_to_the_end
+from convlin.diagnosis.retries import Retry
+from convlin.layers import Misfit
+from convlin.ops.catalog import OPS
+from convlin.records import Edit, Shape, SourceKind, past_single_joins
+from convlin.trace.recording import Finding, Recording
+
+
+class _Frames(NamedTuple):
+    """What was folded, the map that reaches the layer, and the calls of both reshapes."""
+
+    batch: int
+    time: int
+    map: Shape
+    fold: int
+    view: int | None
+
+
+def with_frames_apart(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
+    """The recording with such a layer told at the view in front of it, where the model is right with the axes apart."""
+    for finding in recording.findings:
+        frames = _frames(recording, finding)
+        edits = _edits(finding, frames) if frames is not None else ()
+        if frames is None or not edits:
+            continue
+        features, declared = prod(frames.map[1:]), getattr(recording.modules[finding.call], "input_size", None)
+        wanted = {} if features == declared else {finding.path: {"input_size": features}}
+        shown = run_to_the_end(model, retry, wanted, edits)
+        if shown is None or (wanted and not _comes_back(recording, shown, frames)):
+            continue
+        left = {_sign(each) for each in shown.findings}
+        if not left <= {_sign(each) for each in recording.findings} - {_sign(finding)}:
+            continue
+        detail = {"frames": frames._asdict(), "features": features}
+        told = finding._replace(misfit=Misfit("structure", declared, features, "frames", detail))
+        findings = [told if each is finding else each for each in recording.findings]
+        kept = [each for each in findings if each is told or _sign(each) in left]
+        return replace(recording, findings=kept, failure=None, required=dict(shown.required))
+    return recording
+
+
+def _frames(recording: Recording, finding: Finding) -> _Frames | None:
+    misfit = finding.misfit
+    of_steps = (misfit.kind, misfit.note) in (("input_size", ""), ("structure", "map_in_steps"))
+    module = recording.modules[finding.call] if finding.layer else None
+    batch = recording.inputs[0].shape[0] if recording.inputs and recording.inputs[0].shape else None
+    if not of_steps or not isinstance(module, nn.RNNBase) or not module.batch_first or not finding.inputs:
+        return None
+    source = past_single_joins(finding.source, recording.joins)
+    given, view = finding.inputs[0].shape, None
+    if misfit.kind == "input_size":
+        call = recording.calls[source.number] if source.kind is SourceKind.CALL else None
+        if call is None or not call.is_function or not OPS.named(call.type).keeps_memory_order or call.stood_in:
+            return None
+        given, view = call.inputs[0].shape, source.number
+        if given[0] != finding.inputs[0].shape[0]:
+            return None
+    if len(given) < 3 or not all(type(size) is int for size in given):
+        return None
+    for index in recording.on_the_way(source):
+        call = recording.calls[index]
+        if call.is_function and call.inputs and call.outputs and OPS.named(call.type).keeps_memory_order:
+            whole, made = call.inputs[0].shape, call.outputs[0].shape
+            apart = len(whole) > 3 and all(type(size) is int for size in whole) and made[1:] == whole[2:]
+            if apart and made[0] == given[0] == whole[0] * whole[1] and whole[0] == batch and whole[1] > 1:
+                return _Frames(whole[0], whole[1], given, index, view)
+    return None
+
+
+def _edits(finding: Finding, frames: _Frames) -> tuple[Edit, ...]:
+    from convlin.source.forward import corrected_argument, loop_at
+
+    name = finding.called_as.rpartition(".")[2]
+    if finding.where is None or loop_at(finding.where, name) is not None:
+        return ()
+    corrected = corrected_argument(finding.where, name, f".reshape(-1, {frames.time}, {prod(frames.map[1:])})")
+    return () if corrected is None else corrected.edits
+
+
+def _comes_back(recording: Recording, shown: Recording, frames: _Frames) -> bool:
+    """Whether the frames stay the batch down to the output, and with the axes apart the samples come back."""
+    before = {each.shape[:1] for each in recording.outputs}
+    return before == {frames.map[:1]} and {each.shape[:1] for each in shown.outputs} == {(frames.batch,)}
+
+
+def _sign(finding: Finding) -> tuple[object, ...]:
+    misfit = finding.misfit
+    return misfit.kind, misfit.note, finding.path, repr(misfit.declared), repr(misfit.required)
