@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from convlin import summarize
 from convlin.records import Evidence
-from convlin.source import apply
+from convlin.source import apply, locate
 from tests.source_programs import load_file
 
 # A view that makes other rows of the samples, and one that asks for the samples again -------------------------------
@@ -207,3 +207,41 @@ def test_rows_of_each_frame_as_its_steps(tmp_path: Path) -> None:
     (problem,) = summarize(load_file(path).Frames(20), x).problems
     assert (problem.path, problem.kind, problem.required) == ("rnn", "input_size", 9)
     assert load_file(path).Frames(9)(x).shape == (3, 4)
+
+
+# Recurrent layers with arguments by position ------------------------------------------------------------------------
+
+LAYER = """\
+from torch import nn
+
+
+class Model(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = LAYER
+"""
+
+
+@pytest.mark.parametrize(
+    ("written", "told"),
+    [
+        ("nn.LSTM(9, 10, 2)", "nn.LSTM(9, 10, 2, batch_first=True)"),
+        ("nn.GRU(9, 10, 2, False)", "nn.GRU(9, 10, 2, False, batch_first=True)"),
+        ("nn.LSTM(9, 10, 2, True, False, 0.1)", "nn.LSTM(9, 10, 2, True, True, 0.1)"),
+        ("nn.RNN(9, 10, 2, nonlinearity='relu')", "nn.RNN(9, 10, 2, nonlinearity='relu', batch_first=True)"),
+        ("nn.RNN(9, 10, 2)", "nn.RNN(9, 10, 2, batch_first=True)"),
+        ("nn.LSTM(9, 10, 1, True, False, 0., True)", "nn.LSTM(9, 10, 1, True, True, 0., True)"),
+    ],
+)
+def test_a_recurrent_layer_with_arguments_by_position(written: str, told: str, tmp_path: Path) -> None:
+    path = tmp_path / "model.py"
+    path.write_text(LAYER.replace("LAYER", written))
+    model = load_file(path).Model()
+    site = locate(model, "rnn", (type(model),))
+    assert site is not None
+    assert site.rewrite({"batch_first": "True"}) == f"self.rnn = {told}"
+    path.write_text(LAYER.replace("LAYER", told))
+    made = load_file(path).Model().rnn
+    assert made.batch_first
+    names = ("input_size", "hidden_size", "num_layers", "bias", "dropout", "bidirectional", "mode")
+    assert [getattr(made, name) for name in names] == [getattr(model.rnn, name) for name in names]

@@ -21,8 +21,10 @@ GIVES_ITSELF: Final = frozenset([
 #: Functions that take a module as their first argument and give the same module back.
 _WRAPPERS: Final = ("torch.nn.utils", "torch.ao.", "torch.quantization")
 
-#: What the recurrent layers take first; their signatures hide it behind ``*args``.
-_HIDDEN: Final = ("input_size", "hidden_size")
+#: Of the recurrent layers, whose signatures hide it behind ``*args``, this base tells what they take.
+_RECURRENT: Final = ("torch.nn.modules.rnn", "RNNBase")
+#: ``nn.RNN`` takes its nonlinearity behind these, where the others take ``bias``; not every version of PyTorch does.
+_AT_LEAST: Final = 3
 _NO_POSITION: Final = 1 << 16
 
 
@@ -97,17 +99,30 @@ def made_by(callee: type, found: type) -> bool:
 def parameters_of(cls: type) -> tuple[Parameter, ...]:
     """What a constructor takes by name."""
     signature = _signature(cls)
-    if signature is None:
-        return ()
+    return () if signature is None else _named(signature) or _of_recurrent(cls)
+
+
+def _named(signature: inspect.Signature) -> tuple[Parameter, ...]:
     found: list[Parameter] = []
     for position, parameter in enumerate(list(signature.parameters.values())[1:]):
         if parameter.kind not in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             reached = position if parameter.kind is not parameter.KEYWORD_ONLY else _NO_POSITION
             has_default = parameter.default is not parameter.empty
             found.append(Parameter(parameter.name, reached, has_default, parameter.default))
-    if not found and any(base.__module__ == "torch.nn.modules.rnn" for base in cls.__mro__):
-        return tuple(Parameter(name, position) for position, name in enumerate(_HIDDEN))
     return tuple(found)
+
+
+def _of_recurrent(cls: type) -> tuple[Parameter, ...]:
+    """What the base of a recurrent layer takes behind its first argument, ``mode``, which the layer itself gives."""
+    base = next((base for base in cls.__mro__ if (base.__module__, base.__name__) == _RECURRENT), None)
+    signature = None if base is None or base is cls else _signature(base)
+    if signature is None:
+        return ()
+    is_certain = all(each.__name__ != "RNN" for each in cls.__mro__)
+    return tuple(
+        each._replace(position=position if position < _AT_LEAST or is_certain else _NO_POSITION)
+        for position, each in enumerate(_named(signature)[1:])
+    )
 
 
 def takes_any_name(cls: type) -> bool:
