@@ -24,6 +24,7 @@ from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.native_only import is_closed
 from convlin.trace.recording import Recording, Suspects
 from convlin.trace.to_report import Held, build, lazy_modules
+from convlin.trace.under_way import known_to_be_at_work
 from convlin.untouched import refuse_sharded, untouched
 
 if TYPE_CHECKING:
@@ -58,6 +59,7 @@ def structure(model: nn.Module) -> Report:
     return build(unwrapped(model), Recording(), device=str(model_device(model)), mode="")
 
 
+@known_to_be_at_work()
 def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (), *, flops: bool = False) -> Outcome:
     """Run ``model`` as often as it takes and report; the model is left as it was.
 

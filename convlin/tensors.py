@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.distributions import Distribution
 from torch.nn.utils.rnn import PackedSequence
 
+from convlin._util.torch_private import not_traced
 from convlin.records import Shape, TensorInfo
 
 #: Deeper nesting than this is shown by its type.
@@ -112,7 +113,11 @@ def sizes(tensor: Tensor) -> Shape:
     """The shape as a tuple; -1 for a ragged dimension of a nested tensor."""
     if tensor.is_nested:
         return tuple(_ragged(tensor, axis) for axis in range(tensor.dim()))
-    return tuple(tensor.shape)
+    shape = tuple(tensor.shape)
+    if shape and isinstance(shape[0], Tensor):  # while torch.jit.trace records what is done with them
+        with not_traced():
+            return tuple(tensor.shape)
+    return shape
 
 
 def _ragged(tensor: Tensor, axis: int) -> int:

@@ -28,7 +28,7 @@ REPLACED = (
     "torch.nn.modules.conv._ConvNd", "torch.nn.modules.conv._ConvTransposeNd", "torch.nn.modules.loss._Loss",
     "torch.nn.modules.batchnorm._BatchNorm", "torch.nn.modules.batchnorm._NormBase",
     "torch.nn.modules.instancenorm._InstanceNorm", "torch._compile._disable_dynamo",
-    "torch.AcceleratorError", "torch.ops.aten.sym_is_contiguous",
+    "torch.AcceleratorError", "torch.ops.aten.sym_is_contiguous", "torch._C._set_tracing_state",
 )  # fmt: skip
 HALVES = (REPLACED[::2], REPLACED[1::2])
 #: Without these named sizes are refused, and the rest is answered as before.
@@ -151,7 +151,7 @@ def test_every_name_is_taken_away_in_turn() -> None:
     # itself cannot do without: tests of their own are below.
     private -= {"_C", "_autograd", "_functorch", "_get_fsdp_state", "_fsdp_param_groups", "_fsdp_param_group"}
     private -= {"_training_state", "_is_compiling_flag", "_schema", *torch_private._GLOBAL_HOOKS}
-    private -= {"_is_param", "_DisableTorchDispatch"}
+    private -= {"_is_param", "_DisableTorchDispatch", "_get_tracing_state"}
     taken = {name.rpartition(".")[2] for name in (*REPLACED, *OF_NAMED_SIZES, *NEEDED)}
     assert private - taken == set()
 

@@ -180,6 +180,21 @@ def compiling() -> Iterator[None]:
         torch.compiler._is_compiling_flag = before
 
 
+@contextmanager
+def not_traced() -> Iterator[None]:
+    """What is done in this block is no part of what ``torch.jit.trace`` records."""
+    state = getattr(torch._C, "_get_tracing_state", None)
+    change = getattr(torch._C, "_set_tracing_state", None)
+    if state is None or change is None or (before := state()) is None:
+        yield
+        return
+    change(None)
+    try:
+        yield
+    finally:
+        change(before)
+
+
 # Hooks
 
 #: The registries of hooks that are called for every module.

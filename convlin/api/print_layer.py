@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from convlin._util.torch_private import no_function_modes, not_compiled
 from convlin.render import words
 from convlin.tensors import info, tensors_in
-from convlin.trace.forward_pass import is_under_way
+from convlin.trace.under_way import is_under_way
 
 
 class Print(nn.Module):

@@ -75,7 +75,7 @@ def _limited(seconds: float) -> Iterator[None]:
     """
     from torch.overrides import TorchFunctionMode
 
-    from convlin.trace.forward_pass import is_under_way
+    from convlin.trace.under_way import is_under_way
 
     ends = min(time.monotonic() + seconds, _budget().ends)
 

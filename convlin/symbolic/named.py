@@ -32,6 +32,7 @@ from convlin.symbolic.stopped import untold_error
 from convlin.symbolic.trials import MOST_FUNCTIONS, Trials, keeps_batch
 from convlin.trace.recording import Finding
 from convlin.trace.to_report import build
+from convlin.trace.under_way import known_to_be_at_work
 from convlin.untouched import refuse_sharded
 
 #: How many functions a model calls for each of its calls that is a row, where no pass at small sizes tells.
@@ -41,6 +42,7 @@ _FUNCTIONS_FOR_CALL = 4
 @paused()  # and what the model's own runs leave is collected after each
 @quiet()  # what a model warns of there is about sizes that nobody gave
 @own_tensors_on_cpu()  # sizes are compared and forms computed in tensors
+@known_to_be_at_work()
 def observe_named(
     model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (), *, trials: int = TRIALS
 ) -> Outcome:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
-from contextvars import ContextVar
 
 import torch
 from torch import nn
@@ -17,23 +16,8 @@ from convlin.trace.eager import as_written
 from convlin.trace.recording import Recording
 from convlin.trace.state import State
 from convlin.trace.tracer import Tracer
+from convlin.trace.under_way import known_to_be_under_way
 from convlin.untouched.device import exchange, renew_lazy, to_device
-
-_under_way: ContextVar[bool] = ContextVar("convlin_pass_under_way", default=False)
-
-
-def is_under_way() -> bool:
-    """Whether convlin runs a model on a dummy right now: what passes through it is nothing to look at."""
-    return _under_way.get()
-
-
-@contextmanager
-def _known_to_be_under_way() -> Iterator[None]:
-    token = _under_way.set(True)
-    try:
-        yield
-    finally:
-        _under_way.reset(token)
 
 
 def one_pass(
@@ -63,7 +47,7 @@ def one_pass(
 
         state.answer = answer
     graph = torch.enable_grad() if state.gradients else torch.no_grad()
-    with graph, as_written([node.module for node in nodes]), _known_to_be_under_way():
+    with graph, as_written([node.module for node in nodes]), known_to_be_under_way():
         try:
             with users_default_device(), tracer.attached(), state.flops or nullcontext():
                 output = model(*args, **kwargs)

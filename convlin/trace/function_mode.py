@@ -34,6 +34,7 @@ from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, 
 from convlin.trace.shapeless_choices import decides_no_shape
 from convlin.trace.state import State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import handed_on, has_window, is_doubtful, of_result, settled_by
+from convlin.trace.under_way import is_at_work
 from convlin.trace.unpooling import OF_INDICES, Indices
 
 _WRITES, _FACT, _TRUTH = 1, 2, 4
@@ -60,6 +61,8 @@ class Between(TorchFunctionMode):
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
+        if self._state.watching and is_at_work():  # a pass of convlin's own inside of the watched block
+            return func(*args, **kwargs)
         role = self._roles.get(func)
         if role is None:
             role = self._roles[func] = (

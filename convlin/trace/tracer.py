@@ -21,9 +21,9 @@ from torch import Tensor, nn
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin._util.packages import is_installed
-from convlin._util.torch_private import no_function_modes
+from convlin._util.torch_private import no_function_modes, not_traced
 from convlin.layers import Arrival, Misfit
-from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of
+from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of, walk
 from convlin.ops.catalog import derive_of
 from convlin.records import UNSEEN, Call, Source, TensorInfo
 from convlin.tensors import argument_names, describe, describe_arguments, info, sizes, tensors_in, zeros
@@ -46,8 +46,15 @@ from convlin.trace.recording import (
 )
 from convlin.trace.state import State
 from convlin.trace.uncertainty import declared_size, handed_on, has_window, is_doubtful, of_result, settled_by
+from convlin.trace.under_way import is_at_work
 
 Replaced = tuple[tuple[Any, ...], dict[str, Any]]
+
+
+@contextmanager
+def _nothing_sees() -> Iterator[None]:
+    with not_traced(), no_function_modes():
+        yield
 
 
 class Tracer:
@@ -58,10 +65,14 @@ class Tracer:
         self._state = state
         self._thread = threading.get_ident()
         self._paths: dict[int, str] = {}
+        self._inside_script: set[int] = set()
+        """Modules that TorchScript runs."""
         self._lazy: frozenset[int] = frozenset()
         """Modules that get their sizes from their first input."""
         self._hooks = Hooks()
         self._make = maker(Call)
+        self._unseen = _nothing_sees if state.watching else no_function_modes
+        """A context in which what is read of tensors is not seen, as ``torch.jit.trace`` does in a watched block."""
 
     @contextmanager
     def attached(self) -> Iterator[Recording]:
@@ -89,24 +100,45 @@ class Tracer:
             recording.input_names = argument_names(self._nodes[0].module.forward, args, kwargs)
         self._state.origins.take_inputs(args, kwargs)
 
+    def _is_none_of_ours(self, module: nn.Module) -> bool:
+        """Whether a call is one of another thread, of a copy that ``forward`` made, or of a pass in a watched block."""
+        if threading.get_ident() != self._thread or id(module) not in self._paths:
+            return True
+        return self._state.watching and is_at_work()
+
+    def _take_new_modules(self) -> None:
+        """Put the hooks on what has taken the place of other modules since the block began."""
+        known = self._paths.keys() | self._inside_script
+        new = [node for node in walk(self._nodes[0].module) if id(node.module) not in known]
+        if new:
+            # Those that were replaced are kept: their identities stand for their paths.
+            self._nodes = [*self._nodes, *new]
+            self._attach_to(new, None)
+
     def _attach(self, mode: Between | None) -> None:
-        inside_script: set[int] = set()
         state = self._state
-        before, after = self._hooks.hook(self._before), self._hooks.hook(self._after)  # one for all of them
-        looks_before = state.careful or state.flops is not None
         if state.careful:
             self._lazy = frozenset(map(id, holding_lazy([node.module for node in self._nodes])))
         quick: QuickHooks | None = None
-        if not looks_before and state.read is sizes:
+        if not self._looks_before and state.read is sizes:
             # On the meta device the mode answers for what the layers call.
             quick = QuickHooks(state, self._paths, None if state.on_meta else mode, self._after, self._hooks)
-        for path, module, _ in self._nodes:
-            if id(module) in inside_script:
+        self._attach_to(self._nodes, quick)
+
+    @property
+    def _looks_before(self) -> bool:
+        return self._state.careful or self._state.flops is not None
+
+    def _attach_to(self, nodes: Sequence[Node], quick: QuickHooks | None) -> None:
+        before, after = self._hooks.hook(self._before), self._hooks.hook(self._after)  # one for all of them
+        looks_before = self._looks_before
+        for path, module, _ in nodes:
+            if id(module) in self._inside_script:
                 continue
             self._paths[id(module)] = path
             if isinstance(module, torch.jit.ScriptModule):
                 # Its children run inside TorchScript, where no Python hook is called.
-                inside_script.update(id(inner) for inner in modules_of(module) if inner is not module)
+                self._inside_script.update(id(inner) for inner in modules_of(module) if inner is not module)
             if quick is not None:
                 quick.put(module)
                 continue
@@ -117,12 +149,13 @@ class Tracer:
     # Before a module runs
 
     def _before(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Replaced | None:
-        if threading.get_ident() != self._thread or id(module) not in self._paths:  # a copy that forward made
+        if self._is_none_of_ours(module):
             return None
         state = self._state
-        with no_function_modes():
+        with self._unseen():
             if state.watching and module is self._nodes[0].module:
                 self._stop_where_caught()
+                self._take_new_modules()
             state.settle()
             frame = Frame(module, self._paths[id(module)], len(state.recording.calls), is_leaf(module))
             frame.handled = sys.exc_info()[1]
@@ -224,11 +257,11 @@ class Tracer:
     # After it ran
 
     def _after(self, module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> Any:
-        if threading.get_ident() != self._thread or id(module) not in self._paths:
+        if self._is_none_of_ours(module):
             return None
         if output is None and self._state.has_raised(module):
             return None
-        with no_function_modes():
+        with self._unseen():
             frame = self._state.completed(module)
             if self._state.watching and not self._state.stack:
                 recording, origins = self._state.recording, self._state.origins
