@@ -81,6 +81,18 @@ def test_the_channels_of_a_view_into_a_map() -> None:
     assert Decodes(int(match[1]))(torch.rand(2, 6)).shape == (2, 3, 6, 6)
 
 
+def test_a_map_of_no_width_has_no_channels() -> None:
+    class Empty(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            return x.view(x.shape[0], 3, 0, 5)
+
+    with pytest.raises(RuntimeError, match="invalid for input of size 16"):
+        Empty()(torch.zeros(1, 2, 8))
+    (problem,) = summarize(Empty(), (2, 8)).problems
+    assert "16 elements, not 0" in problem.message
+    assert "channels" not in problem.message
+
+
 def test_at_the_error_as_well() -> None:
     model, given = Joins(7), (torch.rand(3, 7), torch.rand(3, 5, 7))
     with pytest.raises(RuntimeError) as info:

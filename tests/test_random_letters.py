@@ -494,11 +494,11 @@ def test_models_of_any_kind_that_were_accused(seed: int) -> None:
     assert faults(seed, case_of_any) == []
 
 
-@pytest.mark.parametrize("seed", [5073, 5807, 6618, 7298, 62159, 73246, 84759, 100100])
+@pytest.mark.parametrize("seed", [5073, 5807, 6618, 7298, 62159, 73246, 84759, 100100, 101407])
 def test_models_of_any_kind_whose_forms_were_wrong_at_one_remainder(seed: int) -> None:
     """Pieces and paddings behind a stride, ``⌊H/12⌋ + 1`` for ``⌊(H + 11)/12⌋``, a chunk that is the second one of
     two where three were asked for, every fifth of an even size, a multiple of 4 behind 0.7 of a length, half of
-    a multiple of 4 that is one of 7, and a third at three sizes alone."""
+    a multiple of 4 that is one of 7, a third at three sizes alone, and a map of no width that is asked for."""
     assert faults(seed, case_of_any) == []
 
 

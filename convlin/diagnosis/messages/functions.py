@@ -55,9 +55,10 @@ def _reshape(finding: Finding, report: Report) -> Said:
         return Said(message, "x = x.flatten(1)", forward=True)
     if "gives" in misfit.detail:
         message += f"\neither {_gives(finding)}, or the sizes multiply to {spell(misfit.required)}"
-    elif len(shape) > 1 and len(rest) > 2 and -1 not in rest and misfit.required % prod(rest[1:]) == 0:
-        channels = misfit.required // prod(rest[1:])
-        message += f"\n{spell(misfit.required)} is {spell(channels)} channels of {times(rest[1:])}"
+    elif len(shape) > 1 and len(rest) > 2 and -1 not in rest and 0 not in rest:
+        channels, left = divmod(misfit.required, prod(rest[1:]))
+        if left == 0:
+            message += f"\n{spell(misfit.required)} is {spell(channels)} channels of {times(rest[1:])}"
     return Said(message, forward=True)
 
 
