@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pack_padded_sequence
 
 from convlin import summarize
 from convlin.records import Evidence
@@ -245,3 +250,176 @@ def test_a_recurrent_layer_with_arguments_by_position(written: str, told: str, t
     assert made.batch_first
     names = ("input_size", "hidden_size", "num_layers", "bias", "dropout", "bidirectional", "mode")
     assert [getattr(made, name) for name in names] == [getattr(model.rnn, name) for name in names]
+
+
+# Refusals in sizes and names ----------------------------------------------------------------------------------------
+
+
+class Does(nn.Module):
+    """A convolution, and something behind it."""
+
+    def __init__(self, does: Callable[..., Tensor], channels: int = 2) -> None:
+        super().__init__()
+        self.conv, self.does = nn.Conv2d(channels, 4, 1), does
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.does(self.conv(x))
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1), (0, 1, 2, 3, 4)])
+def test_a_permute_of_another_number_of_axes(axes: tuple[int, ...]) -> None:
+    with pytest.raises(RuntimeError, match="permute"):
+        torch.zeros(1, 4, 5, 6).permute(axes)
+    for written in (lambda x: x.permute(*axes), lambda x: x.permute(axes), lambda x: torch.permute(x, axes)):
+        (problem,) = summarize(Does(written), (2, 5, 6)).problems
+        said = f"permute names {len(axes)} axes, ({', '.join(map(str, axes))}), and 1×4×5×6 has 4"
+        assert said in " ".join(problem.message.split())
+
+
+class Fixed(nn.Module):
+    """A map whose size does not come from the input, and a pool."""
+
+    def __init__(self, size: int, pool: Callable[[Tensor], Tensor], axes: int) -> None:
+        super().__init__()
+        self.fc, self.pool, self.shape = nn.Linear(3, 2 * size**axes), pool, (-1, 2, *[size] * axes)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.pool(self.fc(x).view(self.shape))
+
+
+@pytest.mark.parametrize("axes", [1, 2])
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"kernel_size": 5},
+        {"kernel_size": 6, "padding": 1},
+        {"kernel_size": 4, "dilation": 3},
+        {"kernel_size": 7, "stride": 2, "ceil_mode": True},
+    ],
+    ids=str,
+)
+@pytest.mark.parametrize("as_function", [False, True])
+def test_a_pool_that_is_larger_than_its_map(axes: int, options: dict[str, int], as_function: bool) -> None:
+    made = (nn.MaxPool1d, nn.MaxPool2d)[axes - 1](**options)  # type: ignore[arg-type]
+    function: Any = (F.max_pool1d, F.max_pool2d)[axes - 1]
+    pool = (lambda x: function(x, **options)) if as_function else made
+    problem = summarize(Fixed(2, pool, axes), (3,)).problems[0]
+    found = re.search(r"is 2, but must be at least (\d+)", problem.message)
+    assert found is not None
+    least = int(found[1])
+    function(torch.zeros(1, 2, *[least] * axes), **options)
+    with pytest.raises(RuntimeError):
+        function(torch.zeros(1, 2, *[least - 1] * axes), **options)
+
+
+class Text(nn.Module):
+    """Words, or their vectors, under kernels of several lengths."""
+
+    def __init__(self, lengths: tuple[int, ...], pool: int = 0) -> None:
+        super().__init__()
+        self.words, self.pool = nn.Embedding(30, 6), pool
+        self.convs = nn.ModuleList([nn.Conv2d(1, 4, (length, 6)) for length in lengths])
+        self.fc = nn.Linear(4 * len(lengths), 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        vectors = self.words(x) if not x.is_floating_point() else x
+        maps = [conv(vectors.unsqueeze(1)).squeeze(3) for conv in self.convs]
+        return self.fc(torch.cat([F.max_pool1d(each, self.pool or each.size(2))[:, :, 0] for each in maps], 1))
+
+
+@pytest.mark.parametrize(("lengths", "pool"), [((2, 4, 5), 0), ((3,), 0), ((2,), 7), ((4, 2), 3)])
+@pytest.mark.parametrize("words", [True, False])
+def test_the_smallest_text(lengths: tuple[int, ...], pool: int, words: bool) -> None:
+    def given(length: int) -> Tensor:
+        return torch.randint(30, (2, length)) if words else torch.rand(2, length, 6)
+
+    model = Text(lengths, pool)
+    (problem,) = summarize(model, given(2)).problems
+    found = re.search(r"the smallest input that works is (\d+)", problem.message)
+    assert found is not None
+    model(given(int(found[1])))
+    with pytest.raises(RuntimeError):
+        model(given(int(found[1]) - 1))
+
+
+class Unpools(nn.Module):
+    def __init__(self, which: int, first: str = "x") -> None:
+        super().__init__()
+        self.which, self.first = which, first
+        self.pool, self.back, self.more = nn.MaxPool2d(2, return_indices=True), nn.MaxUnpool2d(2), nn.Conv2d(2, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x, one = self.pool(x)
+        x, two = self.pool(self.more(x))
+        which = (one, two)[self.which]
+        return self.back(x, which) if self.first == "x" else self.back(which, x)
+
+
+def test_indices_in_the_place_of_the_tensor() -> None:
+    with pytest.raises((RuntimeError, ValueError)):
+        Unpools(1, "indices")(torch.rand(1, 2, 8, 8))
+    (problem,) = summarize(Unpools(1, "indices"), (2, 8, 8)).problems
+    assert "takes the tensor first and its indices second: here the indices come first" in " ".join(
+        problem.message.split()
+    )
+    Unpools(1)(torch.rand(1, 2, 8, 8))
+
+
+def test_the_indices_of_another_pool() -> None:
+    with pytest.raises((RuntimeError, ValueError)):
+        Unpools(0)(torch.rand(1, 2, 8, 8))
+    (problem,) = summarize(Unpools(0), (2, 8, 8)).problems
+    told = " ".join(problem.message.split())
+    assert "the indices of pool, given 1×2×8×8; those that go with 1×4×2×2 are of pool, given 1×4×4×4" in told
+    Unpools(1)(torch.rand(1, 2, 8, 8))
+
+
+class Packs(nn.Module):
+    def __init__(self, **options: bool) -> None:
+        super().__init__()
+        self.rnn, self.options = nn.GRU(3, 4), options
+
+    def forward(self, x: Tensor) -> Tensor:
+        lengths = torch.full((x.size(0),), x.size(1))
+        return self.rnn(pack_padded_sequence(x, lengths, **self.options))[1][-1]
+
+
+def test_sequences_packed_as_if_time_were_first() -> None:
+    x = torch.rand(4, 6, 3)
+    with pytest.raises(RuntimeError, match="lengths"):
+        Packs()(x)
+    (problem,) = summarize(Packs(), x).problems
+    assert "of 4×6×3 it reads 6 as the batch with batch_first=True the batch is 4" in " ".join(problem.message.split())
+    assert Packs(batch_first=True)(x).shape == (4, 4)
+
+
+class Multiplies(nn.Module):
+    def __init__(self, axis: int | None = None) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        if self.axis is not None:
+            one, other = (each.unsqueeze(self.axis) if each.dim() == 2 else each for each in (one, other))
+        return torch.bmm(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [((4, 6, 3), (4, 3)), ((4, 6), (4, 6, 3)), ((4, 6), (4, 1, 3)), ((5, 6), (1, 6, 3))]
+)
+def test_a_matrix_for_a_product_of_batches(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    given = [torch.rand(one), torch.rand(other)]
+    with pytest.raises(RuntimeError, match="3D"):
+        Multiplies()(*given)
+    (problem,) = summarize(Multiplies(), given).problems
+    found = re.search(r"unsqueeze\((\d)\) makes", problem.message)
+    assert found is not None
+    Multiplies(int(found[1]))(*given)
+
+
+@pytest.mark.parametrize(("one", "other"), [((4, 6), (6, 4)), ((4, 6), (5, 7, 3)), ((1, 6), (1, 6, 3))])
+def test_where_no_one_place_makes_them_go_together_none_is_named(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    (problem,) = summarize(Multiplies(), [torch.rand(one), torch.rand(other)]).problems
+    assert "bmm takes tensors of 3 dimensions alone" in problem.message
+    assert "unsqueeze" not in problem.message
+    assert "transpose" not in problem.message

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from dataclasses import replace
 from operator import lt
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from convlin.diagnosis.chosen_dtypes import other_dtype
 from convlin.diagnosis.claims import claims_of, fitting, in_a_line
 from convlin.diagnosis.integer_inputs import index_of, made_of, places_reached
 from convlin.diagnosis.messages import quotation, times
+from convlin.diagnosis.refusals import reason
 from convlin.diagnosis.silent_mistakes import suspects
 from convlin.diagnosis.unpooling import too_small
 from convlin.inputs import Plan, model_device
@@ -69,7 +71,7 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
         message = f"{what} stopped the pass; {arrived} arrived\n{parted}\n{said}"
         return Problem("error", failure.path, message=message, where=where, call=call)
     sizes = Resized(model, plan, mode, suspects)
-    smallest = smallest_input(sizes, recording)
+    smallest = _smallest(sizes, recording)
     if smallest is not None and any(map(lt, smallest.given, smallest.required)):
         given, required = smallest.given, smallest.required
         sentence, claims = _from_where_on(smallest)
@@ -79,7 +81,9 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
             evidence=Evidence.RUN, claims=claims,
         )  # fmt: skip
     squeezed = leaving_batch.squeezed_before(recording, failure) if plan.batch_size == 1 else ""
-    message = "\n".join(filter(None, (f"{what} stopped the pass; {arrived} arrived", squeezed, said)))
+    message = "\n".join(
+        filter(None, (f"{what} stopped the pass; {arrived} arrived", squeezed, reason(recording, failure), said))
+    )
     # Behind something that stood in a pass shows nothing that the model as it is would do.
     is_asked = _is_about_sizes(failure) and not on_meta and not recording.findings
     taken = sizes_taken(sizes, failure.error) if is_asked else None
@@ -95,6 +99,19 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else _as_integers(failure, recording, plan)
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call, claims=claims)
+
+
+def _smallest(sizes: Resized, recording: Recording) -> Smallest | None:
+    """The smallest input, where one that is larger helps: of images, of sequences of features, of given indices."""
+    for each in (sizes, replace(sizes, of_sequence=True), replace(sizes, of_indices=True)):
+        found = smallest_input(each, recording)
+        if found is not None:
+            fits = None if found.fits is None else (found.fits[0], each.whole(found.fits[1]))
+            return replace(
+                found, given=each.whole(found.given), required=each.whole(found.required),
+                fits=fits, start=each.whole(found.start) if found.start else found.start,
+            )  # fmt: skip
+    return None
 
 
 def _parted(recording: Recording, failure: Failure, model: nn.Module) -> str:

@@ -305,6 +305,8 @@ def _matmul(call: _Call) -> Recovery | None:
     if given is None:
         return None
     left, right = given
+    if call.name == "bmm" and (left.dim() != 3 or right.dim() != 3):
+        return _without_axis(call, left, right)
     inner = right.shape[-2] if right.dim() > 1 else right.shape[0]
     if left.dim() == 0 or right.dim() == 0 or left.shape[-1] == inner:
         return None
@@ -322,6 +324,24 @@ def _matmul(call: _Call) -> Recovery | None:
     result = call.function(zeros(left, (*left.shape[:-1], inner)), right)
     misfit = Misfit("operands", inner, left.shape[-1], "matmul", {**detail, "made": _axes_of_map(left, right, result)})
     return Recovery((misfit,), result)
+
+
+def _without_axis(call: _Call, left: Tensor, right: Tensor) -> Recovery | None:
+    """A product of batches, one of which is a matrix: with an axis of 1 where they go together, if in one place."""
+    if sorted((left.dim(), right.dim())) != [2, 3]:
+        return None
+    found: dict[int, tuple[Tensor, Tensor]] = {}
+    for axis in range(3):
+        one = left.unsqueeze(axis) if left.dim() == 2 else left
+        two = right.unsqueeze(axis) if right.dim() == 2 else right
+        if one.shape[0] == two.shape[0] and one.shape[2] == two.shape[1]:
+            found[axis] = one, two
+    if len(found) != 1:
+        return None
+    ((axis, (one, two)),) = found.items()
+    shapes = tuple(left.shape), tuple(right.shape)
+    misfit = Misfit("operands", *shapes, "ranks", {"shapes": shapes, "axis": axis})
+    return Recovery((misfit,), call.function(one, two))
 
 
 def _axes_of_map(left: Tensor, right: Tensor, result: Tensor) -> tuple[int, ...]:

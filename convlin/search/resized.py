@@ -32,6 +32,9 @@ _BATCH = 2
 _MOST_PASSES = 4
 
 
+_INTEGERS = (torch.int64, torch.int32)
+
+
 class Suspecting(Protocol):
     """Tells what in a recording is a mistake although nothing refused it."""
 
@@ -49,6 +52,8 @@ class Resized:
     """At another size a view that is right at this one may fold the batch, which no function refuses."""
     of_sequence: bool = False
     """What changes is the length of a sequence of features, ``(L, C)``, and not what lies behind the channels."""
+    of_indices: bool = False
+    """What changes is the length of sequences of indices that are given as tensors, ``(N, L)``."""
     _records: dict[Spatial, Recording] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What passes that came to their end showed: several questions are asked of one."""
 
@@ -61,9 +66,9 @@ class Resized:
         values = (*self.plan.args, *self.plan.kwargs.values())
         if any(isinstance(size, str) for value in values if isinstance(value, Dummy) for size in value.shape):
             return None  # in letters every size is looked at
-        read = self._sequence if self.of_sequence else _spatial
+        read = _indices if self.of_indices else self._sequence if self.of_sequence else _spatial
         found = next((sizes for value in values if (sizes := read(value)) is not None), None)
-        if found is not None or self.of_sequence:
+        if found is not None or self.of_sequence or self.of_indices:
             return found
         return next((sizes for value in values if (sizes := _length(value)) is not None), None)
 
@@ -89,6 +94,8 @@ class Resized:
         without_channels = not self.of_sequence and not any(map(_spatial, values))
 
         def change(value: Any) -> Any:
+            if self.of_indices:
+                return value if self.given is None or _indices(value) != self.given else _repeated(value, size)
             if without_channels and self.given is not None and _length(value) == self.given:
                 return replace(value, shape=size)
             if self.given is None or (self._sequence if self.of_sequence else _spatial)(value) != self.given:
@@ -212,6 +219,18 @@ def _length(value: Any) -> Spatial | None:
     if isinstance(value, Dummy) and len(value.shape) == 1 and isinstance(value.shape[0], int):
         return (value.shape[0],)
     return None
+
+
+def _indices(value: Any) -> Spatial | None:
+    if isinstance(value, Tensor) and not value.is_nested and value.dtype in _INTEGERS and value.dim() == 2:
+        return (value.shape[1],)
+    return None
+
+
+def _repeated(value: Tensor, size: Spatial) -> Tensor:
+    """Sequences of another length with the indices that were given: none beyond those."""
+    (length,) = size
+    return value.repeat(1, -(-length // value.shape[1]))[:, :length] if value.shape[1] else value
 
 
 def _spatial(value: Any) -> Spatial | None:

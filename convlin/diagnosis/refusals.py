@@ -1,0 +1,115 @@
+"""Why a function or layer refused what reached it, in sizes and names, beside PyTorch's own words."""
+
+from __future__ import annotations
+
+import re
+
+from torch import nn
+
+from convlin.arithmetic import SizeError
+from convlin.derivations.arguments import spread
+from convlin.diagnosis.messages.tools import called, times
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
+from convlin.records import Call, SourceKind
+from convlin.trace.recording import Failure, Recording
+
+_UNPOOLINGS = (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d)
+#: How ``pack_padded_sequence`` says that there are not as many lengths as sequences.
+_LENGTHS = re.compile(r"len\(lengths\).* got (\d+) \(batch_size=(\d+)\)")
+
+
+def reason(recording: Recording, failure: Failure) -> str:
+    """What is wrong, where the shapes and arguments tell; empty where they do not."""
+    if failure.call < 0:
+        return ""
+    call = recording.calls[failure.call]
+    return (
+        _unpooled(recording, failure, call)
+        or _of_axes(call)
+        or _without_room(call)
+        or _packed(failure)
+        or _bmm(failure)
+    )
+
+
+def _of_axes(call: Call) -> str:
+    """A ``permute`` that names more or fewer axes than there are."""
+    if call.type.rpartition(".")[2] != "permute" or not call.is_function or not call.inputs:
+        return ""
+    dims, shape = spread(call, "dims"), call.inputs[0].shape
+    if not dims or len(dims) == len(shape):
+        return ""
+    return f"permute names {len(dims)} axes, ({', '.join(map(str, dims))}), and {times(shape)} has {len(shape)}"
+
+
+def _without_room(call: Call) -> str:
+    """A window that is larger than the map, as the formula for the shape says it."""
+    if call.derive is None:
+        return ""
+    try:
+        call.derive(call)
+    except SizeError as error:
+        return str(error) if error.minimum is not None else ""
+    except (ValueError, TypeError, KeyError):  # other arguments than the formula is for
+        return ""
+    return ""
+
+
+def _unpooled(recording: Recording, failure: Failure, call: Call) -> str:
+    """Indices in the place of the tensor, or those of another pool."""
+    module = recording.modules[failure.call]
+    unpools = OPS.called(call.type).family is Family.UNPOOL if call.is_function else isinstance(module, _UNPOOLINGS)
+    if not unpools or len(call.inputs) < 2:
+        return ""
+    first, second = call.inputs[:2]
+    if "int" in first.dtype and "int" not in second.dtype:
+        return f"{call.type} takes the tensor first and its indices second: here the indices come first"
+    if "int" not in second.dtype or first.shape == second.shape:
+        return ""
+    made = [each for each in recording.calls[: failure.call] if _indices(each) == first.shape]
+    source = call.sources[1] if len(call.sources) > 1 else None
+    if len(made) != 1 or source is None or source.kind is not SourceKind.CALL:
+        return ""
+    own = recording.calls[source.number]
+    if _indices(own) != second.shape or own is made[0]:
+        return ""
+    return (
+        f"these are the indices of {_name(own)}, given {times(own.inputs[0].shape)}; those that go with "
+        f"{times(first.shape)} are of {_name(made[0])}, given {times(made[0].inputs[0].shape)}"
+    )
+
+
+def _indices(pool: Call) -> tuple[object, ...] | None:
+    """The shape of the indices that a pool made."""
+    found = [info.shape for info in pool.outputs[1:2] if "int" in info.dtype]
+    pools = "pool" in pool.type.lower()
+    return tuple(found[0]) if found and pools and pool.inputs else None
+
+
+def _name(call: Call) -> str:
+    return called(call.type) if call.is_function else call.path or call.type
+
+
+def _packed(failure: Failure) -> str:
+    """Sequences with the batch in front, packed as if time were there."""
+    found = _LENGTHS.search(str(failure.error))
+    if failure.function.rpartition(".")[2] != "pack_padded_sequence" or found is None or not failure.inputs:
+        return ""
+    given, batch = map(int, found.groups())
+    shape = failure.inputs[0].shape
+    if len(shape) < 2 or shape[:2] != (given, batch):
+        return ""
+    told = f"without batch_first=True it takes time first: of {times(shape)} it reads {batch} as the batch"
+    return f"{told}\nwith batch_first=True the batch is {given}, as many as there are lengths"
+
+
+def _bmm(failure: Failure) -> str:
+    """A tensor of other than three dimensions, where ``bmm`` takes no others."""
+    if failure.function.rpartition(".")[2] != "bmm":
+        return ""
+    other = [each.shape for each in failure.inputs if len(each.shape) != 3]
+    if not other:
+        return ""
+    arrived = " and ".join(times(shape) for shape in dict.fromkeys(other))
+    return f"bmm takes tensors of 3 dimensions alone: {arrived} arrived"
