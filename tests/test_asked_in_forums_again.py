@@ -423,3 +423,33 @@ def test_where_no_one_place_makes_them_go_together_none_is_named(one: tuple[int,
     assert "bmm takes tensors of 3 dimensions alone" in problem.message
     assert "unsqueeze" not in problem.message
     assert "transpose" not in problem.message
+
+
+# Other inputs -------------------------------------------------------------------------------------------------------
+
+
+class Squeezes(nn.Module):
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv, self.pool = nn.Conv2d(1, 3, 3, 4, 1), nn.MaxPool2d((5, 1))
+        self.fc = nn.Linear(features, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(self.pool(self.conv(x)).squeeze())
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("given", [True, False])
+def test_an_input_of_another_rank_at_the_layer_is_not_told(batch: int, given: bool) -> None:
+    reached: list[int] = []
+    model = Squeezes(64)
+    hook = model.fc.register_forward_pre_hook(lambda module, args: reached.append(args[0].dim()))
+    model(torch.rand(4, 1, 20, 256))  # the width has the number, and stands where the channels were
+    with pytest.raises(RuntimeError):
+        model(torch.rand(4, 1, 20, 4))
+    assert reached == [3, 2]
+    hook.remove()
+    told = summarize(model, torch.rand(batch, 1, 20, 4)) if given else summarize(model, (1, 20, 4), batch_size=batch)
+    (problem,) = told.problems
+    assert (problem.kind, problem.required) == ("in_features", 3)
+    assert "right for" not in problem.message

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from convlin.records import TensorInfo
 from convlin.search.numbers import Number, comes_of_sizes, flattened_map, of_meeting
 from convlin.search.resized import Resized, Spatial
 from convlin.search.ways import Ends, Span, Way, ends_on, of_any, of_flattened
@@ -35,15 +36,29 @@ def fitting_inputs(model: Resized, recording: Recording, finding: Finding) -> Sp
     # Behind something that stood in the number shows nothing: the model as it is does not get so far.
     if any(_has_in_front(each, finding) for each in there):
         return None
+    # A squeeze drops an axis at one size and keeps it at another: the number is that of something else there.
+    if len({_rank(each, finding.path) for each in (recording, *there)}) > 1:
+        return None
     # The number alone may be right where a view made several rows of each sample.
     if _keeps_batch(recording, finding.path) and not all(_keeps_batch(each, finding.path) for each in there):
         return None
     return span
 
 
+def _reached(recording: Recording, path: str) -> tuple[TensorInfo, ...]:
+    """What reaches a layer, where it is called first."""
+    return next((call.inputs for call in recording.calls if call.path == path and call.inputs), ())
+
+
+def _rank(recording: Recording, path: str) -> int:
+    """How many dimensions what reaches a layer has; none where nothing does."""
+    reached = _reached(recording, path)
+    return len(reached[0].shape) if reached else 0
+
+
 def _keeps_batch(recording: Recording, path: str) -> bool:
     """Whether what reaches a layer has as many rows as the input of the model."""
-    reached = next((call.inputs for call in recording.calls if call.path == path and call.inputs), ())
+    reached = _reached(recording, path)
     return bool(reached and recording.inputs) and reached[0].shape[:1] == recording.inputs[0].shape[:1]
 
 
