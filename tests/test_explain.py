@@ -518,3 +518,28 @@ def test_a_layer_that_keeps_the_width_is_named_as_the_one_that_made_it(model, sh
     assert f"the output of {maker}" in problem.message
     if "flattened" not in problem.message:
         assert re.search(rf"^{maker}  Linear  ", summary.explain(problem.path), re.MULTILINE)
+
+
+# One layer whose children only hold its weights, or compute them
+
+
+def test_an_attention_and_a_parametrized_layer_are_one_layer() -> None:
+    attention = nn.MultiheadAttention(8, 2, batch_first=True)
+    query, other = torch.zeros(1, 5, 8), torch.zeros(1, 7, 8)
+    made, weights = attention(query, other, other)
+    assert (made.shape, weights.shape) == ((1, 5, 8), (1, 5, 7))  # PyTorch agrees
+    told = convlin.explain(attention, [(5, 8), (7, 8), (7, 8)])
+    assert told.startswith("MultiheadAttention(embed_dim=8, num_heads=2")
+    assert "1×5×8, 1×7×8, 1×7×8 → 1×5×8, 1×5×7" in told
+    assert "Linear follows" not in told
+    wrong = convlin.explain(attention, [(5, 9), (7, 9), (7, 9)])
+    assert "MultiheadAttention(embed_dim=8, …) receives 9 features, expects 8" in wrong
+
+    plain, normed = nn.Conv2d(3, 4, 3), torch.nn.utils.parametrizations.weight_norm(nn.Conv2d(3, 4, 3))
+    assert normed(torch.zeros(1, 3, 9, 9)).shape == plain(torch.zeros(1, 3, 9, 9)).shape == (1, 4, 7, 7)
+    assert convlin.explain(normed, (3, 9, 9)) == "Parametrized" + convlin.explain(plain, (3, 9, 9))
+
+
+def test_a_layer_that_calls_others_is_explained_as_a_model() -> None:
+    encoder = nn.TransformerEncoderLayer(8, 2, 16, batch_first=True)
+    assert convlin.explain(encoder, (3, 8)).startswith("No size in TransformerEncoderLayer is wrong.")

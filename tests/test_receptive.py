@@ -11,6 +11,7 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.nn.utils.parametrizations import spectral_norm, weight_norm
 
 from convlin import summarize
 from convlin.analysis.receptive_field import Field, receptive_fields
@@ -132,6 +133,9 @@ NETS = {
     "u-net": UNet,
     "functions": Functional,
     "gated": Gated,
+    "parametrized": lambda: nn.Sequential(
+        weight_norm(conv(2, 4, 3)), nn.ReLU(), spectral_norm(conv(4, 2, 5, stride=2)), nn.ReLU()
+    ),
 }  # fmt: skip
 
 

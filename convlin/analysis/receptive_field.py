@@ -125,7 +125,7 @@ class _Follower:
     def _axes(self, call: Call, index: int) -> _Axes | None:
         if call.failed or call.stood_in or not call.inputs or not call.outputs:
             return None
-        if call.inner:
+        if call.inner and not self._only_makes_weights(call, index):
             last = self._report.calls[index - 1]
             return self._found[index - 1] if call.type == "Sequential" and last.outputs == call.outputs else None
         if call.is_function and OPS.called(call.type).cells is Cells.EACH:
@@ -133,6 +133,11 @@ class _Follower:
             return _together(self._of_source(source, shape) for source, shape in sources)
         before = self._of_source(call.sources[0] if call.sources else UNSEEN, call.inputs[0].shape)
         return None if before is None else _after(before, call)
+
+    def _only_makes_weights(self, call: Call, index: int) -> bool:
+        """Whether the calls inside of a layer are those of its parametrizations, which compute its weights."""
+        inside = f"{call.path}.parametrizations." if call.path else "parametrizations."
+        return all(each.path.startswith(inside) for each in self._report.calls[index - call.inner : index])
 
     def _of_source(self, source: Source, shape: Shape) -> _Axes | None:
         if source.kind is SourceKind.CALL:

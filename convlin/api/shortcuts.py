@@ -148,9 +148,9 @@ def explain(
     <BLANKLINE>
     https://docs.pytorch.org/docs/stable/generated/torch.nn.Linear.html
     """
-    from convlin.explanation.of_layer import explain_layer
+    from convlin.explanation.of_layer import explain_layer, is_one_layer
     from convlin.explanation.of_model import explain_report, printable
 
     summary = summarize(layer, input, *more, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device)
-    has_layers = any(child is not None for child in layer._modules.values())
-    return Text(printable(explain_report(summary.report) if has_layers else explain_layer(layer, summary.report)))
+    report = summary.report
+    return Text(printable(explain_layer(layer, report) if is_one_layer(layer, report) else explain_report(report)))

@@ -22,14 +22,26 @@ _IN_FORMULAS = {"bidirectional": "directions"}
 
 def explain_layer(layer: nn.Module, report: Report) -> str:
     """The text about ``layer``, which was run by itself for ``report``."""
-    call = next((call for call in report.calls if not call.is_function), None)
+    calls = [call for call in report.calls if not call.is_function]
+    call = next((call for call in calls if not call.path), calls[0] if calls else None)
     if call is None:
         return f"{type(layer).__name__} was not called"
     return "\n".join(_lines(layer, call, report))
 
 
+def is_one_layer(layer: nn.Module, report: Report) -> bool:
+    """Whether what ran is one layer: its children, if it has any, hold weights for it, or compute them."""
+    if not any(child is not None for child in layer._modules.values()):
+        return True
+    if not type(layer).__module__.startswith("torch.nn."):
+        return False
+    own = [call for call in report.calls if not call.path.startswith("parametrizations.")]
+    return len(own) == 1 and not own[0].path
+
+
 def _lines(layer: nn.Module, call: Call, report: Report) -> Iterator[str]:
-    yield from wrapped(f"{type(layer).__name__}({layer.extra_repr()})", "", "    ")
+    declared = layer.extra_repr() or ", ".join(f"{name}={_spelled(value)}" for name, value in call.settings.items())
+    yield from wrapped(f"{type(layer).__name__}({declared})", "", "    ")
     given, made = call.input_shapes, call.output_shapes
     arrow = f" → {', '.join(map(words.shape, made))}" if made and not call.failed else ""
     yield from wrapped(f"{', '.join(map(words.shape, given)) or 'no tensor'}{arrow}", "", "    ")
