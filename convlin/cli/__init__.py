@@ -7,7 +7,6 @@ command that cannot be right.
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, TypeAlias
@@ -31,13 +30,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         run(parsed)  # nothing that leaves the program is convlin's to catch
         return FINE
-    from convlin.cli.screen import Screen
+    from convlin.cli.screen import Screen, discard_the_rest
 
     try:
         return _run(parsed, Screen())
-    except BrokenPipeError:
-        # Whoever read the output has closed it (``| head``).  Python must not try to write the rest at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+    except BrokenPipeError:  # whoever read the output has closed it (``| head``)
+        discard_the_rest(sys.stdout)
         return FINE
     except KeyboardInterrupt:
         return INTERRUPTED

@@ -51,6 +51,16 @@ def writing() -> Iterator[None]:
         raise InputError(f"{where} cannot be written: {error.strerror}") from None
 
 
+class _CannotWriteError(InputError):
+    """A stream cannot be written."""
+
+
+def discard_the_rest(stream: TextIO) -> None:
+    """Send what a stream still holds to nowhere: Python must not try to write it at its end."""
+    with suppress(OSError, ValueError):  # it is no file
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 class Screen:
     """Standard output for answers, standard error for everything else."""
 
@@ -82,8 +92,9 @@ class Screen:
         return max(shutil.get_terminal_size().columns, LEAST_WIDTH)
 
     def say(self, text: str) -> None:
-        """Write ``text`` and a line end to standard error."""
-        self._write(self.stderr, text)
+        """Write ``text`` and a line end to standard error; where that cannot be written, nobody is to be told."""
+        with suppress(_CannotWriteError):
+            self._write(self.stderr, text)
 
     def save(self, text: str, path: str) -> None:
         """Write ``text`` to a file, whole or not at all."""
@@ -93,12 +104,18 @@ class Screen:
     def _write(self, stream: TextIO, text: str) -> None:
         text = _ended(text)
         try:
-            stream.write(text)
-        except UnicodeEncodeError:
-            from convlin.render.words import ascii_only
+            try:
+                stream.write(text)
+            except UnicodeEncodeError:
+                from convlin.render.words import ascii_only
 
-            stream.write(ascii_only(text))
-        stream.flush()
+                stream.write(ascii_only(text))
+            stream.flush()
+        except BrokenPipeError:
+            raise
+        except OSError as error:  # a full device, say
+            discard_the_rest(stream)
+            raise _CannotWriteError(f"the output cannot be written: {error.strerror}") from None
 
     @contextmanager
     def progress(self, what: str) -> Iterator[None]:
