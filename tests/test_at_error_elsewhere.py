@@ -640,3 +640,65 @@ def test_layers_that_no_module_knows(layers: Any, what: str, container: type[nn.
 @pytest.mark.parametrize("layers", [[], [3, 4], [nn.ReLU()], [nn.Linear(2, 3), "head"]])
 def test_an_empty_model_that_hides_nothing(layers: list[Any]) -> None:
     assert answer(raised(lambda: torch.optim.SGD(Hidden(layers).parameters(), lr=0.1))) is None
+
+
+# Predictions that are reshaped on their way to the loss
+
+
+class Patches(nn.Module):
+    """A discriminator that ends in a map, as that of a DCGAN does for larger images."""
+
+    def __init__(self, flattens: bool = False) -> None:
+        super().__init__()
+        self.main = nn.Sequential(nn.Conv2d(3, 8, 4, 2, 1), nn.ReLU(), nn.Conv2d(8, 1, 4), nn.Sigmoid())
+        self.flattens = flattens
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.main(x)
+        return made.view(-1, 1) if self.flattens else made
+
+
+def discriminates(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    return nn.BCELoss()(net(images).view(-1), labels)
+
+
+def squeezes(net: nn.Module, images: Tensor, labels: Tensor) -> Tensor:
+    predictions = net(images).squeeze()
+    return F.binary_cross_entropy(predictions, labels)
+
+
+def test_a_view_in_front_of_the_loss_is_no_change_of_the_model() -> None:
+    net, images, labels = Patches(), torch.randn(2, 3, 16, 16), torch.zeros(2)
+    assert net(images).shape == (2, 1, 5, 5)
+    told = answer(raised(lambda: discriminates(net, images, labels)))
+    assert told is not None
+    assert told.startswith(
+        "The loss got 50 predictions for 2 targets: Patches makes 2×1×5×5, 1·5·5 numbers for each sample, "
+        "and what stands in front of the loss makes 50 of them.\nconvlin ran Patches again"
+    )
+    assert discriminates(net, torch.randn(2, 3, 8, 8), labels).shape == ()  # of such images it makes one number
+
+
+@pytest.mark.parametrize("step", [discriminates, squeezes])
+def test_a_batch_that_the_model_changed_is_told_behind_a_squeeze(step: Callable[..., Tensor]) -> None:
+    net, images = Patches(flattens=True), torch.randn(2, 3, 16, 16)
+    assert net(images).shape == (50, 1)
+    told = answer(raised(lambda: step(net, images, torch.zeros(2))))
+    assert told is not None
+    assert "Patches turns a batch of 2 into 50.\nThe batch changes in Tensor.view at " in told
+
+
+def test_time_in_front_is_not_told_as_a_change_of_the_batch() -> None:
+    class TimeFirst(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc = nn.Linear(3, 4)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.fc(x).transpose(0, 1)
+
+    def step(net: nn.Module, given: Tensor, labels: Tensor) -> Tensor:
+        return F.cross_entropy(net(given).reshape(-1, 4), labels)
+
+    told = answer(raised(lambda: step(TimeFirst(), torch.randn(2, 5, 3), torch.zeros(2, dtype=torch.long))))
+    assert told is None or "turns a batch" not in told

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from itertools import chain
+from math import prod
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
@@ -18,12 +19,13 @@ from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in
 from convlin.at_error.second_run import announced, in_many_processes, plain_pass, run_again, summary_of_pass
 from convlin.at_error.written_calls import written_calls
 from convlin.module_tree import modules_of, parameters_of
+from convlin.sizes.spell import spell, spell_product, spell_shape
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from convlin.inputs import Plan
-    from convlin.records import Call
+    from convlin.records import Call, Shape
     from convlin.summary import Summary
 
 T = TypeVar("T")
@@ -85,9 +87,15 @@ def _is_tensor(value: object) -> bool:
 
 def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tuple[str, Summary | None] | None:
     found = _maker(made, target.shape[0], (made, target), steps)
-    if found is None:
+    output: Shape = tuple(made.shape)
+    if found is None:  # the predictions may have been reshaped on their way to the loss
+        found = _maker(made, target.shape[0], (made, target), steps, reshaped=True)
+        output = _output_of(found, made) if found is not None else output
+    if found is None or output[0] not in (made.shape[0], target.shape[0]):
         return None
     summary = _summary(found)
+    if output[0] == target.shape[0]:
+        return _reshaped_outside(found, summary, output, tuple(made.shape)), summary
     name, before, after = type(found.root).__name__, target.shape[0], made.shape[0]
     said = f"The loss got {after} predictions for {before} targets: {name} turns a batch of {before} into {after}."
     again = announced(name, _inputs_of(found), summary, found.root)
@@ -98,6 +106,15 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
         read = loss_sizes.about_time_first(tuple(made.shape), before, _as_maker(found, summary))
         return (f"{said}\n{read}\n{again}", summary) if read is not None else None
     return f"{said}\nThe batch changes in {_named(changing[0])}. {again}", summary
+
+
+def _reshaped_outside(found: _Made, summary: Summary, output: Shape, made: Shape) -> str:
+    """That several predictions of each sample were taken for as many samples, by the code in front of the loss."""
+    name, batch = type(found.root).__name__, output[0]
+    each = spell_product(output[1:]) if sum(size != 1 for size in output[1:]) > 1 else spell(prod(output[1:]))
+    said = f"The loss got {made[0]} predictions for {batch} targets: {name} makes {spell_shape(output)}, {each} numbers"
+    again = announced(name, _inputs_of(found), summary, found.root)
+    return f"{said} for each sample, and what stands in front of the loss makes {spell_shape(made)} of them.\n{again}"
 
 
 def _batches(call: Call) -> tuple[Any, Any]:
@@ -192,8 +209,12 @@ def _maker(
     others: tuple[Tensor, ...],
     steps: list[TracebackType],
     candidates: Iterable[Tensor] | None = None,
+    *,
+    reshaped: bool = False,
 ) -> _Made | None:
     """The one model in the frames that makes a tensor like ``made`` of a batch that is there as well.
+
+    ``reshaped``: of as many elements, with that batch or the first size of ``made`` in front.
 
     Its inputs are those of a call that stands in the code of the frames; where that cannot be read,
     a tensor that one of them holds.
@@ -209,7 +230,7 @@ def _maker(
             for root in roots
             if root is unwrapped(call.model) and batch in map(_first, _tensors(call.args, call.kwargs))
         ]
-        found = next((each for each in written[:_MOST_TRIALS] if _makes(each, made)), None)
+        found = next((each for each in written[:_MOST_TRIALS] if _makes(each, made, reshaped=reshaped)), None)
         if found is not None:
             return found._replace(hints=holders_of(found.root, reversed(frames)))
     inputs = {
@@ -220,7 +241,7 @@ def _maker(
     if len(roots) * len(inputs) > _MOST_TRIALS:
         return None
     trials = (_Made(root, (given,), {}) for root in roots for given in inputs.values())
-    matches = [each for each in trials if _makes(each, made)]
+    matches = [each for each in trials if _makes(each, made, reshaped=reshaped)]
     outermost = [each for each in matches if not any(_holds(other.root, each.root) for other in matches)]
     if len(outermost) != 1:
         return None
@@ -291,9 +312,23 @@ def _holds(outer: nn.Module, inner: nn.Module) -> bool:
     return outer is not inner and any(module is inner for module in modules_of(outer))
 
 
-def _makes(found: _Made, made: Tensor) -> bool:
+def _makes(found: _Made, made: Tensor, *, reshaped: bool = False) -> bool:
     outputs = _again(found, lambda plan: plain_pass(found.root, plan).outputs)
-    return any(tuple(output.shape) == tuple(made.shape) for output in outputs)
+    return any(_is_like(output.shape, made, reshaped=reshaped) for output in outputs)
+
+
+def _output_of(found: _Made, made: Tensor) -> Shape:
+    """The shape of what a model makes that ``made`` is a reshape of."""
+    outputs = _again(found, lambda plan: plain_pass(found.root, plan).outputs)
+    return next(tuple(output.shape) for output in outputs if _is_like(output.shape, made, reshaped=True))
+
+
+def _is_like(output: Shape, made: Tensor, *, reshaped: bool) -> bool:
+    sizes = tuple(made.shape)
+    if not reshaped or tuple(output) == sizes:
+        return tuple(output) == sizes
+    # A squeeze leaves the first size, and a view that changes it all the elements.
+    return prod(output) == made.numel() and len(output) > 1 and output[0] != 1
 
 
 def _summary(found: _Made) -> Summary:
