@@ -125,3 +125,43 @@ def test_what_a_package_itself_is_called_with_is_told_without_a_line(block: type
     (problem,) = summarize(block(4, 8), (50, 4)).problems
     assert (problem.where, problem.fix) == (None, "x = x.permute(0, 2, 1)")
     assert block(4, 8)(torch.zeros(1, 50, 4).permute(0, 2, 1)).shape == (1, 8, 50)
+
+
+class Traced(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 6, 3)
+        self.fc = nn.Linear(100, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.fc(self.conv(x).flatten(1)).reshape(-1, 4)
+        return made
+
+
+def test_code_that_fx_wrote_has_no_line_to_change() -> None:
+    traced = torch.fx.symbolic_trace(Traced())
+    with pytest.raises(RuntimeError, match="1x1176 and 100x6"):
+        traced(torch.zeros(1, 3, 16, 16))
+    found = summarize(traced, (3, 16, 16))
+    fc, reshape = found.problems
+    assert fc.required == 1176
+    assert "6·14·14, the output of conv, flattened" in str(fc)
+    assert "reshape(-1, 4) cannot take 1×6" in str(reshape)
+    assert [(each.where, each.edits) for each in found.problems] == [(None, ())] * 2
+    assert "eval_with_key" not in str(found)
+    assert "eval_with_key" not in json.dumps(found.to_dict())
+
+
+def test_a_traced_part_has_no_line_of_its_own_to_change() -> None:
+    class Net(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.traced = torch.fx.symbolic_trace(Traced())
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.traced(x)
+            return made
+
+    found = summarize(Net(), (3, 16, 16))
+    assert [each.path for each in found.problems] == ["traced.fc", "traced"]
+    assert "eval_with_key" not in str(found)

@@ -34,6 +34,8 @@ _OF_MODULES = (MODULE_CALL, str(Path(TORCH, "nn", "modules", "container.py")))
 _RUNNING = frozenset(
     {"_wrapped_call_impl", "_call_impl", "_slow_forward", "forward", "inner", "_forward_unimplemented"}
 )
+#: How the names begin under which ``torch.fx`` compiles the code of a ``GraphModule``.
+_GENERATED = "<eval_with_key>"
 
 _RAISE = dis.opmap["RAISE_VARARGS"]
 #: The function of convlin's that calls the model: what stands around that is none of the model's code.
@@ -106,7 +108,7 @@ def calling_line(frame: FrameType | None) -> Location | None:
     return line_of(frame)
 
 
-def line_of(frame: FrameType) -> Location:
+def line_of(frame: FrameType) -> Location | None:
     """The user's own line: a helper from an installed package is passed over where its caller is nearer home."""
     chosen, looked = frame, frame.f_back
     while looked is not None and is_installed(chosen.f_code.co_filename):
@@ -117,13 +119,18 @@ def line_of(frame: FrameType) -> Location:
             chosen = looked
             break
         looked = looked.f_back
-    return Location(chosen.f_code.co_filename, chosen.f_lineno)
+    return location(chosen.f_code.co_filename, chosen.f_lineno)
 
 
 def raising_line(error: BaseException) -> Location | None:
     """The user's own line that an exception came from; None where it passed through torch alone."""
     found = _raising(error)
-    return None if found is None else Location(found.tb_frame.f_code.co_filename, found.tb_lineno)
+    return None if found is None else location(found.tb_frame.f_code.co_filename, found.tb_lineno)
+
+
+def location(filename: str, line: int) -> Location | None:
+    """A line as it can be told; None in code that ``torch.fx`` wrote: nobody wrote it, and it stands in no file."""
+    return None if filename.startswith(_GENERATED) else Location(filename, line)
 
 
 def raising_frame(error: BaseException) -> FrameType | None:

@@ -11,6 +11,7 @@ from torch import Tensor
 from convlin._util.packages import folder
 from convlin._util.tracebacks import steps_of
 from convlin.records import Location
+from convlin.trace.call_sites import location
 
 
 class RefusedPattern(NamedTuple):
@@ -19,7 +20,7 @@ class RefusedPattern(NamedTuple):
     function: str
     """As users write it, such as ``einops.rearrange``."""
     tensors: tuple[Tensor, ...]
-    where: Location
+    where: Location | None
     """The line that called it."""
 
 
@@ -46,7 +47,7 @@ def refused_pattern(error: BaseException) -> RefusedPattern | None:
     given = entered.f_locals.get("tensor", entered.f_locals.get("tensors"))
     values = given if isinstance(given, list | tuple) else (given,)
     tensors = tuple(value for value in values if isinstance(value, Tensor))
-    where = Location(around.tb_frame.f_code.co_filename, around.tb_lineno)
+    where = location(around.tb_frame.f_code.co_filename, around.tb_lineno)
     return RefusedPattern(f"einops.{entered.f_code.co_name}", tensors, where)
 
 

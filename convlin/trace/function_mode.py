@@ -224,8 +224,8 @@ class Between(TorchFunctionMode):
             made = [result] if isinstance(result, Tensor) else _several(result)
             if not made:
                 return result
-            if state.on_meta and state.careful:
-                state.origins.note_elsewhere(made, tensors, line_of(caller))
+            if state.on_meta and state.careful and (where := line_of(caller)) is not None:
+                state.origins.note_elsewhere(made, tensors, where)
             if not tensors:
                 if state.read is not sizes:
                     self._note_unshown(*made)
