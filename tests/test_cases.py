@@ -992,7 +992,7 @@ from torch import nn
 class Block(nn.Module):
     def __init__(self, dim, hidden):
         super().__init__()
-        self.net = nn.Sequential(nn.Linear(hidden, dim), nn.ReLU(), nn.Linear(hidden, {last}))
+        self.net = nn.Sequential(nn.Linear(hidden, dim), nn.ReLU(), nn.Linear({width}, {last}))
 
     def forward(self, x):
         return x + self.net(x)
@@ -1006,7 +1006,7 @@ class Net(nn.Sequential):
 @pytest.mark.parametrize("blocks", [1, 2, 3])
 def test_two_layers_of_a_line_that_runs_more_than_once_are_told_together(blocks: int, tmp_path: Path) -> None:
     path = tmp_path / "net.py"
-    text = TWO_IN_A_LINE.format(last="dim")
+    text = TWO_IN_A_LINE.format(width="hidden + 1", last="dim")  # two numbers, and not one line of swapped ones
     path.write_text(text, encoding="utf-8")
     problems = summarize(loaded(path).Net(*[20] * blocks), (20,)).problems
     assert len(problems) == 2 * blocks
@@ -1017,7 +1017,7 @@ def test_two_layers_of_a_line_that_runs_more_than_once_are_told_together(blocks:
 
 def test_a_layer_beside_that_needs_two_numbers_stays_as_it_is(tmp_path: Path) -> None:
     path = tmp_path / "net.py"
-    text = TWO_IN_A_LINE.format(last=20)
+    text = TWO_IN_A_LINE.format(width="hidden", last=20)
     path.write_text(text, encoding="utf-8")
     problems = summarize(loaded(path).Net(24, 28), (20,)).problems
     assert [(problem.path, problem.required) for problem in problems] == [

@@ -11,6 +11,7 @@ from typing import NamedTuple
 from torch import nn
 
 from convlin.diagnosis.batch_in_features import with_batch_in_features
+from convlin.diagnosis.exchanged_numbers import with_numbers_exchanged
 from convlin.diagnosis.messages.joined import is_of_joined
 from convlin.diagnosis.one_producer import with_one_producer
 from convlin.diagnosis.problems import Hints, diagnose
@@ -49,6 +50,7 @@ def answered(report: Report, recording: Recording, model: nn.Module, hints: Hint
         from convlin.diagnosis.frames_in_batch import with_frames_apart
 
         recording = with_frames_apart(recording, model, retry)
+    recording = with_numbers_exchanged(recording, model, retry)
     recording = with_one_producer(recording, model, retry)
     report = replace(report, required_in_features=dict(recording.required))
     problems = diagnose(report, recording, model, retry.plan, retry.mode, hints)

@@ -18,6 +18,8 @@ from convlin.trace.recording import Finding, Recording
 def claims_about(recording: Recording, finding: Finding, model: Resized) -> tuple[Claim, ...]:
     """For which inputs what was found is no mistake; nothing where no other input helps. Each was run."""
     misfit = finding.misfit
+    if misfit.detail.get("settles") or "run" in misfit.detail:  # a run has shown another cause
+        return ()
     if misfit.kind == "in_features":
         span = fitting_inputs(model, recording, finding)
         what = f"in_features={misfit.declared}"

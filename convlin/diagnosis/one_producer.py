@@ -250,6 +250,11 @@ def _hands_on(recording: Recording, source: Source, size: int) -> bool:
 
 
 def _producer(recording: Recording, change: _Change, call: int, takers: list[Finding]) -> Finding:
-    declared, detail = getattr(recording.modules[call], change.kind), {"takers": tuple(takers)}
-    misfit = Misfit(change.kind, declared, change.size, "producer", detail, {change.kind: change.size})
+    module = recording.modules[call]
+    declared, changes = getattr(module, change.kind), {change.kind: change.size}
+    detail: dict[str, Any] = {"takers": tuple(takers)}
+    if isinstance(module, nn.Embedding) and module.num_embeddings == change.size != declared:
+        changes["num_embeddings"] = declared  # indices that convlin makes are in range of either
+        detail |= {"exchanged": changes, "settles": True}
+    misfit = Misfit(change.kind, declared, change.size, "producer", detail, changes)
     return finding_of_layer(recording, misfit, call)

@@ -127,7 +127,7 @@ def _of_line(finding: Finding, where: Location, path: str) -> Finding:
     return finding._replace(where=where, called_as=path, misfit=finding.misfit._replace(changes={}))
 
 
-def _marked(finding: Finding, way: str, value: bool | int) -> Finding:
+def _marked(finding: Finding, way: str, value: int) -> Finding:
     misfit = finding.misfit
     return finding._replace(misfit=misfit._replace(detail={**misfit.detail, way: value}))
 

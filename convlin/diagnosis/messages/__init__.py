@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from convlin.diagnosis.messages import functions, sizes, structure
@@ -24,7 +25,18 @@ def say(finding: Finding, report: Report) -> Said:
     """The words for one finding."""
     misfit = finding.misfit
     words = _WORDS.get((misfit.kind, misfit.note)) or _WORDS.get((misfit.kind, "")) or sizes.resized
-    return words(finding, report)
+    said = words(finding, report)
+    return _with_both_numbers(said, finding) if "exchanged" in misfit.detail else said
+
+
+def _with_both_numbers(said: Said, finding: Finding) -> Said:
+    """Of a layer whose two numbers may be in each other's place, as a run has shown."""
+    spelled = " and ".join(f"{name}={value}" for name, value in finding.misfit.detail["exchanged"].items())
+    if finding.misfit.detail["settles"]:
+        message = f"{said.message}\nits two numbers look swapped: with {spelled} what is behind it fits"
+        return replace(said, message=message, advice=spelled)
+    other = f"if its two numbers were swapped: {spelled}"
+    return replace(said, message=f"{said.message}\n{other}", instead=said.instead or spelled)
 
 
 def fitted(message: str, name: str) -> str:

@@ -1,0 +1,85 @@
+"""The two numbers of a layer in each other's place, ``nn.Linear(64, 784)``: a run with the two exchanged tells.
+
+What arrives then has the size that the layer declares of what it gives.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from torch import nn
+
+from convlin.diagnosis.evidence import run_to_the_end
+from convlin.diagnosis.retries import Retry
+from convlin.trace.recording import Finding, Recording
+
+#: What a layer declares of what it takes and of what it gives.
+_PAIRS: Mapping[type, tuple[str, str]] = {
+    nn.Linear: ("in_features", "out_features"),
+    nn.Conv1d: ("in_channels", "out_channels"),
+    nn.Conv2d: ("in_channels", "out_channels"),
+    nn.Conv3d: ("in_channels", "out_channels"),
+    nn.ConvTranspose1d: ("in_channels", "out_channels"),
+    nn.ConvTranspose2d: ("in_channels", "out_channels"),
+    nn.ConvTranspose3d: ("in_channels", "out_channels"),
+    nn.RNN: ("input_size", "hidden_size"),
+    nn.GRU: ("input_size", "hidden_size"),
+    nn.LSTM: ("input_size", "hidden_size"),
+}
+#: So many layers are tried each by itself, where all of them together do not help.
+_MOST_ALONE = 3
+
+
+def with_numbers_exchanged(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
+    """The recording with such layers told with both numbers, and without what that settles behind them.
+
+    Where nothing is behind that could tell, the size that arrived stays the answer, and both numbers are the other.
+    """
+    found = {finding.path: finding for finding in recording.findings if _exchanged(recording, finding)}
+    tries = [[*found]] if found else []
+    tries += [[path] for path in [*found][:_MOST_ALONE]] if len(found) > 1 else []
+    for paths in tries:
+        wanted = {path: _exchanged(recording, found[path]) for path in paths}
+        shown = run_to_the_end(model, retry, wanted)
+        if shown is None:
+            continue
+        own = {_sign(found[path]) for path in paths}
+        before, left = set(map(_sign, recording.findings)), set(map(_sign, shown.findings))
+        if not left <= before - own:
+            continue
+        settles = before - own != left or recording.failure is not None
+        told = [
+            _told(each, wanted[each.path], settles=settles) if _sign(each) in own else each
+            for each in recording.findings
+            if _sign(each) in own | left
+        ]
+        if settles:
+            return replace(recording, findings=told, failure=None, required=shown.required)
+        return replace(recording, findings=told)
+    return recording
+
+
+def _exchanged(recording: Recording, finding: Finding) -> dict[str, Any]:
+    """The two numbers of the layer, exchanged; empty where what arrived is not what it gives."""
+    misfit = finding.misfit
+    module = recording.modules[finding.call] if finding.layer and finding.call >= 0 else None
+    takes, gives = _PAIRS.get(type(module), ("", ""))
+    if misfit.kind != takes or misfit.note or dict(misfit.changes) != {takes: misfit.required}:
+        return {}
+    if getattr(module, gives) != misfit.required or misfit.declared == misfit.required:
+        return {}
+    return {takes: misfit.required, gives: misfit.declared}
+
+
+def _told(finding: Finding, wanted: dict[str, Any], *, settles: bool) -> Finding:
+    misfit = finding.misfit
+    detail = {**misfit.detail, "exchanged": wanted, "settles": settles}
+    changes = wanted if settles else misfit.changes
+    return finding._replace(misfit=misfit._replace(detail=detail, changes=changes))
+
+
+def _sign(finding: Finding) -> tuple[Any, ...]:
+    misfit = finding.misfit
+    return misfit.kind, misfit.note, finding.path, finding.where, repr(misfit.declared), repr(misfit.required)
