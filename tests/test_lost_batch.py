@@ -622,3 +622,57 @@ def test_two_views_of_one_thing_may_become_one_image(tmp_path: Path) -> None:
     assert summarize(coder(128), x).ok
     (problem,) = summarize(coder(100), x).problems
     assert (problem.kind, problem.path, problem.required) == ("in_features", "fc", 128)
+
+
+SQUEEZING = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 16, 3)
+        self.pool, self.norm = nn.AdaptiveAvgPool2d(POOLED), nn.BATCHNORM(16)
+        self.fc, self.last = nn.Linear(WIDTH, 8), nn.BatchNorm1d(8)
+
+    def forward(self, x):
+        x = self.pool(self.conv(x))
+        LINE
+        x = self.norm(x)
+        return self.last(self.fc(x.flatten(1)))
+"""
+
+
+@pytest.mark.parametrize(
+    ("line", "right", "pooled", "norm"),
+    [
+        ("x = x.squeeze()", "x = x.squeeze((2, 3))", "1", "BatchNorm1d"),
+        ("x = torch.squeeze(x)", "x = torch.squeeze(x, 2)", "(1, 4)", "BatchNorm1d"),
+        ("x = torch.relu(x.squeeze())", "x = torch.relu(x)", "4", "BatchNorm2d"),  # there is nothing to squeeze
+    ],
+)
+def test_a_squeeze_that_drops_a_batch_of_one_is_the_line_to_change(
+    line: str, right: str, pooled: str, norm: str, tmp_path: Path
+) -> None:
+    path, width = tmp_path / "net.py", 16 * {"1": 1, "(1, 4)": 4, "4": 16}[pooled]
+    text = SQUEEZING.replace("POOLED", pooled).replace("BATCHNORM", norm).replace("WIDTH", str(width))
+    path.write_text(text.replace("LINE", line))
+    net = load_file(path).Net().eval()
+    with pytest.raises((RuntimeError, ValueError)):
+        net(torch.rand(1, 3, 9, 9))
+    assert net(torch.rand(2, 3, 9, 9)).shape == (2, 8)
+    (problem,) = summarize(net, (3, 9, 9)).problems  # and nothing of the layers behind, which are right
+    assert (problem.fix, problem.evidence) == (right, Evidence.RUN)
+    for file, changed in apply(problem.edits).items():
+        Path(file).write_bytes(changed)
+    for batch in (1, 2):
+        assert load_file(path).Net().eval()(torch.rand(batch, 3, 9, 9)).shape == (batch, 8)
+
+
+def test_a_squeeze_is_not_blamed_for_a_number_that_is_wrong_with_any_batch(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    text = SQUEEZING.replace("POOLED", "1").replace("BATCHNORM", "BatchNorm1d").replace("WIDTH", "99")
+    path.write_text(text.replace("LINE", "x = x.squeeze((2, 3))").replace("x.flatten(1)))", "x.flatten(1))).squeeze()"))
+    (problem,) = summarize(load_file(path).Net(), (3, 9, 9)).problems
+    assert (problem.path, problem.required) == ("fc", 16)

@@ -23,15 +23,17 @@ def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
 def squeezed_before(recording: Recording, failure: Failure) -> str:
     """That a batch of one was dropped on the way to what stopped the pass; empty where it was not."""
     calls = [recording.calls[index] for index in recording.on_the_way(*failure.sources)]
-    return next((_dropped(call) for call in calls if _drops_batch(call)), "")
+    return next((dropped(call) for call in calls if drops_batch(call)), "")
 
 
-def _drops_batch(call: Call) -> bool:
+def drops_batch(call: Call) -> bool:
+    """Whether it is a ``squeeze()`` that took a batch of one away with all other axes of 1."""
     is_squeeze = call.type in ("Tensor.squeeze", "torch.squeeze") and bool(call.inputs) and bool(call.outputs)
     return is_squeeze and call.inputs[0].shape[:1] == (1,) and _drops_all(call)
 
 
-def _dropped(call: Call) -> str:
+def dropped(call: Call) -> str:
+    """What to say of it."""
     from convlin.diagnosis.messages.tools import at  # words: not loaded for a model that keeps its batch
 
     return f"squeeze(){at(call.where)} drops the batch of 1, too: write squeeze(1), flatten(1) or the like"
@@ -46,8 +48,8 @@ def _remarks(recording: Recording, batch: int, rows: set[object]) -> Iterator[st
         given, made = call.inputs[0].shape, call.outputs[0].shape
         if given[0] != batch:
             continue
-        if batch == 1 and _drops_batch(call):
-            yield _dropped(call)
+        if batch == 1 and drops_batch(call):
+            yield dropped(call)
         elif _makes_rows(recording, index, batch) and made[0] in rows and not _merges_steps(recording, call):
             went = f"the batch went from {batch} to {made[0]}"
             name = call.type if call.is_function else call.path or call.type

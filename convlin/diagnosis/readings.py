@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 from torch import nn
 
-from convlin.diagnosis import missing_batch, own_checks, swapped, swapped_axes
+from convlin.diagnosis import dropped_batch, missing_batch, own_checks, swapped, swapped_axes
 from convlin.diagnosis.evidence import with_evidence
 from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.problems import batch_in_shape
@@ -45,6 +45,8 @@ def read_otherwise(model: nn.Module, plan: Plan, outcome: Outcome, again: Again)
         return _told(outcome, swapped.look_swapped(report, *exchanged))
     if not plan.adds_batch and (unbatched := _unbatched(plan, report, again)):
         return _told(outcome, unbatched)
+    if (dropped := _with_batch_kept(model, plan, outcome, again)) is not None:
+        return dropped
     if (with_axes := _with_axes_swapped(model, plan, outcome, again)) is not None:
         return with_axes
     if not outcome.names_batch and (taken := plan.with_batch_taken_out()) is not None:
@@ -91,6 +93,15 @@ def _unbatched(plan: Plan, report: Report, again: Again) -> Problem | None:
         if other.error is None and missing_batch.is_right(other.report):
             return missing_batch.look_unbatched(report, found)
     return None
+
+
+def _with_batch_kept(model: nn.Module, plan: Plan, outcome: Outcome, again: Again) -> Outcome | None:
+    """The answer where the model is right with a batch of two, and a ``squeeze()`` drops a batch of one; else None."""
+    pair = dropped_batch.with_two_samples(outcome.report, plan)
+    if pair is None or outcome.last is None or not again(pair, None).is_right:
+        return None
+    found = dropped_batch.problems(outcome.report, model, outcome.last)
+    return outcome._replace(report=replace(outcome.report, problems=found)) if found else None
 
 
 def _with_axes_swapped(model: nn.Module, plan: Plan, outcome: Outcome, again: Again) -> Outcome | None:

@@ -151,6 +151,39 @@ def together(own: Sequence[Edit], edits: Sequence[Edit]) -> str | None:
     return rewritten(source, own[0].start, own[-1].end, inside)
 
 
+def corrected_squeeze(where: Location, axes: tuple[int, ...]) -> Rewrite | None:
+    """The lines of the one ``squeeze()`` there with the axes named, or without it where there are none.
+
+    None where there is no such call, or more than one.
+
+    >>> from torch import nn
+    >>> class Net(nn.Module):
+    ...     def forward(self, x):
+    ...         return self.fc(x.squeeze())
+    >>> where = Location(Net.forward.__code__.co_filename, 3)
+    >>> [corrected_squeeze(where, axes).text for axes in ((), (1,), (2, 3))]
+    ['return self.fc(x)', 'return self.fc(x.squeeze(1))', 'return self.fc(x.squeeze((2, 3)))']
+    """
+    parsed = parsed_file(where.file)
+    calls = [] if parsed is None else [call for call in parsed.calls(where.line) if _last_name(call.func) == "squeeze"]
+    if parsed is None or len(calls) != 1 or not isinstance(calls[0].func, ast.Attribute) or calls[0].keywords:
+        return None
+    (call,) = calls
+    start, end = parsed.span(call)
+    squeezed = call.args[0] if call.args else calls[0].func.value
+    if len(call.args) > 1 or isinstance(squeezed, ast.Starred):
+        return None
+    place = end - 1
+    if not axes:
+        first, last = parsed.span(squeezed)
+        return rewrite(parsed.source, start, end, edited(parsed.source, start, end, parsed.source.text[first:last]))
+    if parsed.source.text[start:place].rstrip().endswith(","):
+        return None
+    written = str(axes[0] if len(axes) == 1 else axes)
+    added = f", {written}" if call.args else written
+    return rewrite(parsed.source, start, end, edited(parsed.source, place, place, added))
+
+
 def with_call(where: Location, name: str, kind: str) -> tuple[Location, Rewrite] | None:
     """Where the argument of the layer ``name``, called at ``where``, comes from, and that line with the call.
 
