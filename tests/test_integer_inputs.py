@@ -378,3 +378,79 @@ def test_a_dtype_that_was_asked_for_was_not_chosen() -> None:
     model = TwoInputs(REFUSED["masked_fill"].run)
     (problem,) = summarize(model, [(6,), (8,)], dtypes=[torch.float32, torch.float32]).problems
     assert "convlin chose" not in problem.message
+
+
+# A mask or classes, and a mistake beside ------------------------------------------------------------------------------
+
+
+class Folds(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(80, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x.view(-1, 8))
+
+
+class MaskedThen(nn.Module):
+    """A mask has to be bool; ``then`` has a mistake of its own, which is told and not the mask."""
+
+    def __init__(self, then: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.fc, self.then = nn.Linear(16, 8), then
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        return self.then(self.fc(x).masked_fill(mask.unsqueeze(-1), 0.0))
+
+
+@pytest.mark.parametrize(
+    ("then", "told"),
+    [
+        (Folds(), "the batch went from 1 to 10"),
+        (lambda x: x.permute(0, 3, 1, 2), "permute"),
+        (lambda x: x[:, 20], "index 20 is out of bounds"),
+        (lambda x: torch.bmm(x, x), "bmm"),
+    ],
+)
+def test_a_mistake_behind_a_mask_is_told_and_not_the_mask(then: Callable[[Tensor], Tensor], told: str) -> None:
+    with pytest.raises(RuntimeError, match="boolean masks"):
+        MaskedThen(then)(torch.rand(1, 10, 16), torch.rand(1, 10))
+    summary = summarize(MaskedThen(then), [(10, 16), (10,)])
+    (problem,) = summary.problems
+    assert told in " ".join(problem.message.split())
+    assert any(remark.startswith("mask was made torch.bool") for remark in summary.report.remarks)
+
+
+def test_an_exception_of_the_users_own_behind_a_mask_is_raised() -> None:
+    def stop(x: Tensor) -> Tensor:
+        raise ValueError("not today")
+
+    with pytest.raises(ValueError, match="not today"):
+        summarize(MaskedThen(stop), [(10, 16), (10,)])
+
+
+class OfClasses(nn.Module):
+    def __init__(self, loss: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.loss = loss
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return self.loss(F.log_softmax(x, 1), y)
+
+
+def picked(x: Tensor, y: Tensor) -> Tensor:
+    return x[torch.arange(x.shape[0]), y]
+
+
+@pytest.mark.parametrize("loss", [F.cross_entropy, F.nll_loss, F.multi_margin_loss, picked])
+@pytest.mark.parametrize("device", ["cpu", "meta"])
+def test_classes_alone_are_made_integers(loss: Callable[..., Tensor], device: str) -> None:
+    """PyTorch takes real predictions alone; on the meta device it refuses neither integers nor a mask."""
+    with pytest.raises((RuntimeError, IndexError)):
+        OfClasses(loss)(torch.rand(3, 5), torch.rand(3))
+    OfClasses(loss)(torch.rand(3, 5), torch.zeros(3, dtype=torch.long))
+    if loss is picked and device == "meta":
+        return  # the arange of the CPU
+    summary = summarize(OfClasses(loss), [(5,), ()], batch_size=3, device=device)
+    assert summary.ok
+    assert [tensor.dtype for tensor in summary.report.inputs] == ["float32", "int64"]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from itertools import islice
 from typing import NamedTuple
 
 import torch
@@ -15,17 +14,23 @@ from convlin.diagnosis.integer_inputs import made_of, places_of_tensors, places_
 from convlin.diagnosis.retries import Retry
 from convlin.diagnosis.silent_mistakes import suspects
 from convlin.inputs import Plan
-from convlin.trace.recording import Recording, Suspects
+from convlin.trace.recording import Failure, Recording, Suspects
 
 #: What PyTorch says where another dtype is needed.
 _OF_DTYPES = re.compile(
     r"dtype|\bbool|\bLong\b|used as indices|not implemented for '\w*(Float|Half|Double)", re.IGNORECASE
 )
 _KINDS = {torch.bool: "torch.bool", torch.long: "torch.long"}
+#: How PyTorch names them; what it says behind ``but`` is what it was given.
+_NAMED = {torch.bool: re.compile(r"\bbool", re.IGNORECASE), torch.long: re.compile(r"\blong|\bint", re.IGNORECASE)}
 #: Of the inputs that the failing function's tensors were made of so many are tried.
 _MOST_INPUTS = 3
 #: So many inputs may have another dtype together.
 _MOST_CHANGED = 3
+
+
+#: What is wrong once the dtype is right: nothing, something that raises nothing, or what stops the pass further on.
+_NOTHING_LEFT, _SILENT, _STOPS = range(3)
 
 
 class Chosen(NamedTuple):
@@ -56,10 +61,12 @@ class Instead(NamedTuple):
 
 
 class _Way(NamedTuple):
-    """A plan with which the model runs to its end, and what was changed for it, each with the dtype that it has now."""
+    """A plan with which the model runs on, and what was changed for it, each with the dtype that it has now."""
 
     plan: Plan
     changed: tuple[tuple[Chosen, torch.dtype], ...]
+    left: int = _NOTHING_LEFT
+    """What is wrong all the same."""
 
 
 def with_only_dtypes(
@@ -67,12 +74,11 @@ def with_only_dtypes(
 ) -> Instead | None:
     """The plan with the one dtype that the model takes for each input for which it refused what convlin chose.
 
-    A plan in letters is run at ``sizes``.  None where no run gets to the end, or several do.
+    A plan in letters is run at ``sizes``.  None where no run gets further, or several get as far.
     """
-    ways = list(islice(_ways(recording, model, plan.at(sizes or {}), mode), 2))
-    if len(ways) != 1:
+    way = _best(_ways(recording, model, plan.at(sizes or {}), mode))
+    if way is None:
         return None
-    (way,) = ways
     remarks = []
     for chosen, kind in way.changed:
         plan = plan.with_dtype(frozenset((chosen.place,)), kind)
@@ -90,14 +96,27 @@ def other_dtype(recording: Recording, model: nn.Module, plan: Plan, mode: str) -
     """
     if plan.names:
         return None
-    ways = [way.changed[0] for way in _ways(recording, model, plan, mode) if len(way.changed) == 1]
+    found = [way for way in _ways(recording, model, plan, mode) if way.left == _NOTHING_LEFT]
+    ways = [way.changed[0] for way in found if len(way.changed) == 1]
     return ways[0][0]._replace(taken=tuple(kind for _, kind in ways)) if ways else None
 
 
-def _ways(recording: Recording, model: nn.Module, plan: Plan, mode: str, most: int = _MOST_CHANGED) -> Iterator[_Way]:
-    """Every plan that runs to its end with other dtypes for one input that reached the function which refused it.
+def _best(ways: Iterable[_Way]) -> _Way | None:
+    """The one way that leaves the least wrong with the fewest changes; None where there are two of that kind."""
+    found: dict[tuple[int, int], list[_Way]] = {}
+    for way in ways:
+        alike = found.setdefault((way.left, len(way.changed)), [])
+        if all(way.plan != other.plan for other in alike):  # two inputs, the one first or the other
+            alike.append(way)
+    least = found[min(found)] if found else []
+    return least[0] if len(least) == 1 else None
 
-    Where another function then refuses another input, that is changed as well.
+
+def _ways(recording: Recording, model: nn.Module, plan: Plan, mode: str, most: int = _MOST_CHANGED) -> Iterator[_Way]:
+    """Every plan that runs on with other dtypes for one input that reached the function which refused it.
+
+    Where another function then refuses another input, that is changed as well.  What is wrong for another reason is no
+    question of the dtype.
     """
     failure = recording.failure
     if failure is None or not failure.refused or not most or not _OF_DTYPES.search(str(failure.error)):
@@ -105,22 +124,33 @@ def _ways(recording: Recording, model: nn.Module, plan: Plan, mode: str, most: i
     dummies = {each.place: each for each in plan.dummies() if each.dtype.is_floating_point and not each.dtype_asked}
     reached = [place for place in places_reached(plan, made_of(recording, failure.sources)) if place in dummies]
     for place in reached[:_MOST_INPUTS]:
-        found = False
-        for kind in _KINDS:
+        ended = False
+        for kind in _asked_for(failure):
             other = plan.with_dtype(frozenset((place,)), kind)
             change = Chosen(place, _name(recording, plan, place), dummies[place].dtype, (kind,)), kind
             shown = run_changed(model, Retry(other, mode, careful=True))
             if shown is None or any(each.misfit.kind == "dtype" for each in shown.findings):
                 continue
-            if shown.failure is not None:
-                behind: Iterable[_Way] = _ways(shown, model, other, mode, most - 1)
-            else:
-                behind = [_Way(other, ())] if suspects(shown, batch_added=plan.adds_batch) == Suspects() else []
+            behind: Iterable[_Way] = ()
+            if shown.failure is None:
+                is_silent = suspects(shown, batch_added=plan.adds_batch) != Suspects()
+                behind = [_Way(other, (), _SILENT if is_silent else _NOTHING_LEFT)]
+            elif _OF_DTYPES.search(str(shown.failure.error)):
+                behind = _ways(shown, model, other, mode, most - 1)
+            elif len(shown.calls) > len(recording.calls) or shown.failure.function != failure.function:
+                behind = [_Way(other, (), _STOPS)]
             for way in behind:
-                found = True
+                ended = ended or (way.left != _STOPS and not way.changed)
                 yield way._replace(changed=(change, *way.changed))
-        if found:
+        if ended:
             return
+
+
+def _asked_for(failure: Failure) -> list[torch.dtype]:
+    """The dtypes to try: the one that PyTorch names, where it names one alone."""
+    asked = re.split(r"\bbut\b", str(failure.error))[0]
+    named = [kind for kind, name in _NAMED.items() if name.search(asked)]
+    return named if len(named) == 1 else list(_KINDS)
 
 
 def _name(recording: Recording, plan: Plan, place: str) -> str:
