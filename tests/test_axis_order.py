@@ -5,7 +5,10 @@ The oracle is PyTorch: with the line that is told in place of the one that is wr
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -289,3 +292,44 @@ def test_a_layer_norm_over_the_channels_of_a_map(layer: nn.Module, shape: tuple[
     assert made.shape == layer(torch.zeros(2, *shape)).shape
     (other,) = summarize(Normed(layer, 9), shape).problems  # which are no channels
     assert other.changes == {"normalized_shape": str(layer(torch.zeros(2, *shape)).shape[-1])}
+
+
+class Expands(nn.Module):
+    """An axis of 1 too many, which ``forward`` puts there."""
+
+    def __init__(self, layer: nn.Module, axis: int) -> None:
+        super().__init__()
+        self.layer, self.axis = layer, axis
+
+    def forward(self, x: Tensor) -> Any:
+        x = x.unsqueeze(self.axis)
+        return self.layer(x)
+
+
+@pytest.mark.parametrize("batch", [1, 3])
+@pytest.mark.parametrize(
+    ("make", "shape", "axis"),
+    [
+        (lambda: nn.Conv2d(16, 8, 3, padding=1), (16, 12, 10), -1),
+        (lambda: nn.Conv2d(1, 8, 3, padding=1), (1, 28, 27), -1),
+        (lambda: nn.Conv2d(4, 8, 3, padding=1), (4, 9, 8), 2),
+        (lambda: nn.Conv1d(4, 8, 3, padding=1), (4, 30), -1),
+        (lambda: nn.ConvTranspose1d(4, 8, 3), (4, 30), 2),
+        (lambda: nn.GRU(4, 8, batch_first=True), (7, 4), 0),
+        (lambda: nn.GRU(4, 8, batch_first=True), (7, 4), 2),
+    ],
+)
+def test_an_axis_of_one_too_many_is_the_one_that_goes(
+    make: Callable[[], nn.Module], shape: tuple[int, ...], axis: int, batch: int
+) -> None:
+    given = torch.rand(batch, *shape)
+    with pytest.raises((RuntimeError, ValueError)):
+        Expands(make(), axis)(given)
+    (problem,) = summarize(Expands(make(), axis), shape, batch_size=batch).problems  # and no number of the layer's
+    match = re.fullmatch(r"return self\.layer\(x\.squeeze\((\d)\)\)", problem.fix or "")
+    assert match is not None
+    layer = make()
+    made = layer(given.unsqueeze(axis).squeeze(int(match[1])))
+    wanted = layer(given)
+    for one, other in zip(made, wanted, strict=True):
+        assert one.shape == other.shape

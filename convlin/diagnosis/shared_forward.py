@@ -22,7 +22,7 @@ from convlin.diagnosis.retries import Retry
 from convlin.diagnosis.rewritten import runs_line
 from convlin.inputs import Dummy, Plan
 from convlin.ops.catalog import CAT
-from convlin.records import Edit, Location, Report
+from convlin.records import Edit, Location, Report, SourceKind
 from convlin.trace.recording import Finding, Recording
 
 
@@ -41,8 +41,8 @@ def with_lines_outside(report: Report, recording: Recording, model: nn.Module, r
 def _with_line_outside(
     report: Report, recording: Recording, finding: Finding, model: nn.Module, retry: Retry
 ) -> Recording:
-    if finding.layer and finding.where is not None and _may_be_squeezed(recording, finding):
-        squeezed = _marked(finding, "squeezed", True)
+    if finding.layer and finding.where is not None and (axis := _empty_axis(recording, finding)) is not None:
+        squeezed = _marked(finding, "squeezed", axis)
         edits = _edits(finding.where, finding.called_as, say(squeezed, report))
         left = _left(recording, finding, model, retry, edits) if edits else None
         if left is None:
@@ -110,16 +110,22 @@ def _other_axis(recording: Recording, finding: Finding) -> int | None:
     return axes[0] if any(recording.calls[index].params > 1 for index in behind) else None
 
 
-def _may_be_squeezed(recording: Recording, finding: Finding) -> bool:
-    """Whether a layer takes one dimension less, and the one behind the batch is empty."""
+def _empty_axis(recording: Recording, finding: Finding) -> int | None:
+    """The axis of 1 of one too many for a layer: the one that was just put there, or the one behind the batch."""
     misfit = finding.misfit
     if (misfit.kind, misfit.note) != ("structure", "rank") or not finding.inputs:
-        return False
+        return None
     if isinstance(recording.modules[finding.call], CONVOLUTIONS):
-        return False
+        return None
     ranks = misfit.detail.get("ranks", (misfit.declared,))
-    shape = finding.inputs[0].shape
-    return len(shape) == max(ranks) + 1 and shape[1] == 1
+    shape, source = finding.inputs[0].shape, finding.source
+    if len(shape) != max(ranks) + 1:
+        return None
+    made = recording.calls[source.number] if source.kind is SourceKind.CALL else None
+    if made is not None and made.type in ("Tensor.unsqueeze", "torch.unsqueeze"):
+        (axis,) = made.settings.values()  # by its place, or by its name
+        return int(axis) % len(shape)
+    return 1 if shape[1] == 1 else None
 
 
 def _of_line(finding: Finding, where: Location, path: str) -> Finding:

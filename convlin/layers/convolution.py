@@ -150,6 +150,10 @@ def _transposed(module: ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
 def _with_rank(tensor: Tensor, module: ConvNd, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
     """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
     rank, spatial, channels = tensor.dim(), len(module.kernel_size), module.in_channels
+    empty = None if arrival.is_model_input and arrival.batch_added else _empty_axis(tensor, spatial, channels)
+    if empty is not None:
+        detail = {"shape": tuple(tensor.shape), "empty": empty}
+        return tensor.squeeze(empty), (Misfit("structure", spatial + 2, rank, "rank", detail),)
     if rank > spatial + 2:
         note = "batch_in_shape" if arrival.is_model_input and arrival.batch_added else "rank"
         detail = {"shape": tuple(tensor.shape), "batch_added": arrival.batch_added}
@@ -188,6 +192,15 @@ def _with_rank(tensor: Tensor, module: ConvNd, arrival: Arrival) -> tuple[Tensor
     if rank < spatial + 1:
         return tensor, (Misfit("structure", spatial + 2, rank, "rank", {"shape": tuple(tensor.shape)}),)
     return tensor, ()
+
+
+def _empty_axis(tensor: Tensor, spatial: int, channels: int) -> int | None:
+    """The axis of 1, of one too many, without which the channels stand where they belong, and do not with it."""
+    shape = tuple(tensor.shape)
+    if len(shape) != spatial + 3 or shape[2] == channels:
+        return None
+    axes = (axis for axis in range(2, len(shape)) if type(shape[axis]) is int and shape[axis] == 1)
+    return next(axes, None) if shape[1] == channels else None
 
 
 def _takes_one_cell(module: ConvNd) -> bool:

@@ -216,8 +216,14 @@ def _rank(finding: Finding, report: Report) -> Said:
     message = f"{name_of(finding)} expects {takes}, got {misfit.required}: {arrived(finding)}"
     if "squeezed" in misfit.detail:  # as a run has shown
         told = f"{message}\nwithout its dimension of 1 it is {times(_squeezed(finding))}"
-        instead = "an input without this dimension"
-        return Said(told, "x = x.squeeze(1)", forward=True, behind=".squeeze(1)", instead=instead)
+        instead, without = "an input without this dimension", f".squeeze({misfit.detail['squeezed']})"
+        return Said(told, f"x = x{without}", forward=True, behind=without, instead=instead)
+    if "empty" in misfit.detail:
+        axis, shape = misfit.detail["empty"], finding.inputs[0].shape
+        without = f".squeeze({axis})"
+        told = f"{message}\nwithout its dimension of 1 it is {times((*shape[:axis], *shape[axis + 1 :]))}"
+        instead = "an input without this dimension" if finding.is_model_input else ""
+        return Said(told, f"x = x{without}", forward=True, behind=without, instead=instead)
     better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
     kind = finding.layer.partition("(")[0]
     if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalize
@@ -249,8 +255,8 @@ def _dropping(report: Report, source: Source) -> Call | None:
 
 
 def _squeezed(finding: Finding) -> Shape:
-    shape = finding.inputs[0].shape
-    return (shape[0], *shape[2:])
+    axis, shape = finding.misfit.detail["squeezed"], finding.inputs[0].shape
+    return (*shape[:axis], *shape[axis + 1 :])
 
 
 def _too_many(message: str, finding: Finding) -> Said:
