@@ -113,8 +113,12 @@ def _observed(
             from convlin.diagnosis.chosen_dtypes import with_only_dtypes  # not loaded for a model that runs
 
             instead = with_only_dtypes(recording, root, plan, mode)
+            if instead is None:
+                from convlin.diagnosis.chosen_values import with_other_values
+
+                instead = with_other_values(recording, root, plan, mode)
             if instead is not None:
-                retry = retry._replace(plan=instead.plan, remarks=instead.remarks)
+                retry = retry._replace(plan=instead.plan, remarks=(*retry.remarks, *instead.remarks))
                 continue
         remarks = (*retry.remarks, *_remarks(nodes, recording, plan))
         report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)

@@ -454,3 +454,49 @@ def test_classes_alone_are_made_integers(loss: Callable[..., Tensor], device: st
     summary = summarize(OfClasses(loss), [(5,), ()], batch_size=3, device=device)
     assert summary.ok
     assert [tensor.dtype for tensor in summary.report.inputs] == ["float32", "int64"]
+
+
+# Values that cannot be 0 ----------------------------------------------------------------------------------------------
+
+
+class Packs(nn.Module):
+    def __init__(self, batch_first: bool) -> None:
+        super().__init__()
+        self.rnn, self.fc, self.batch_first = nn.LSTM(5, 12, batch_first=batch_first), nn.Linear(12, 2), batch_first
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        x = x if self.batch_first else x.transpose(0, 1)
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths, batch_first=self.batch_first, enforce_sorted=False)
+        made, _ = nn.utils.rnn.pad_packed_sequence(self.rnn(packed)[0], batch_first=True)
+        return self.fc(made)
+
+
+class Divides(nn.Module):
+    def forward(self, x: Tensor, n: Tensor) -> Tensor:
+        return x.long() // n.unsqueeze(1)
+
+
+@pytest.mark.parametrize(
+    ("model", "shape", "value"), [(Packs(True), (10, 5), 10), (Packs(False), (10, 5), 10), (Divides(), (4,), 1)]
+)
+@pytest.mark.parametrize("batch", [1, 3])
+def test_a_number_that_cannot_be_zero(model: nn.Module, shape: tuple[int, ...], value: int, batch: int) -> None:
+    x, dtypes = torch.rand(batch, *shape), [torch.float32, torch.long]
+    with pytest.raises(RuntimeError):
+        model(x, torch.zeros(batch, dtype=torch.long))
+    made = model(x, torch.full((batch,), value))
+    summary = summarize(model, [shape, ()], batch_size=batch, dtypes=dtypes)
+    assert summary.ok
+    assert summary.output_shape == tuple(made.shape)
+    assert any(f"was filled with {value}: with zeros" in remark for remark in summary.report.remarks)
+
+
+def test_a_mistake_is_no_question_of_a_value() -> None:
+    class Wrong(Packs):
+        def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+            return super().forward(x[..., :4].permute(0, 2, 1, 3), lengths)
+
+    with pytest.raises(RuntimeError):
+        Wrong(True)(torch.rand(1, 10, 5), torch.tensor([10]))
+    (problem,) = summarize(Wrong(True), [(10, 5), ()], dtypes=[torch.float32, torch.long]).problems
+    assert "permute" in problem.message

@@ -127,7 +127,7 @@ def _ways(recording: Recording, model: nn.Module, plan: Plan, mode: str, most: i
         ended = False
         for kind in _asked_for(failure):
             other = plan.with_dtype(frozenset((place,)), kind)
-            change = Chosen(place, _name(recording, plan, place), dummies[place].dtype, (kind,)), kind
+            change = Chosen(place, name_of_input(recording, plan, place), dummies[place].dtype, (kind,)), kind
             shown = run_changed(model, Retry(other, mode, careful=True))
             if shown is None or any(each.misfit.kind == "dtype" for each in shown.findings):
                 continue
@@ -153,7 +153,8 @@ def _asked_for(failure: Failure) -> list[torch.dtype]:
     return named if len(named) == 1 else list(_KINDS)
 
 
-def _name(recording: Recording, plan: Plan, place: str) -> str:
+def name_of_input(recording: Recording, plan: Plan, place: str) -> str:
+    """What the user calls the input at ``place``."""
     places = places_of_tensors(plan)
     named = recording.input_names
     return named[places.index(place)] if len(named) == len(places) else "the input"

@@ -19,6 +19,8 @@ class Dummy:
     dtype: torch.dtype
     dtype_asked: bool = False
     """The caller named the dtype: it is kept, whatever the model makes of it."""
+    fill: int = 0
+    """The one value that it holds."""
 
     def sized(self, batch_size: int, sizes: Mapping[str, int]) -> tuple[int, ...]:
         """The whole shape, batch first, letters replaced by ``sizes``."""
@@ -73,6 +75,14 @@ class Plan(NamedTuple):
 
         return self.with_each(change)
 
+    def filled(self, place: str, value: int) -> Plan:
+        """The same plan with another value in the dummy at ``place``."""
+
+        def change(each: Any) -> Any:
+            return replace(each, fill=value) if isinstance(each, Dummy) and each.place == place else each
+
+        return self.with_each(change)
+
     def at(self, sizes: Mapping[str, int]) -> Plan:
         """The same plan with numbers in place of the letters."""
         batch_size = sizes[self.batch_size] if isinstance(self.batch_size, str) else self.batch_size
@@ -107,6 +117,6 @@ class Plan(NamedTuple):
         def made(value: Any) -> Any:
             if not isinstance(value, Dummy):
                 return value
-            return torch.zeros(value.sized(batch_size, known), dtype=value.dtype, device=self.device)
+            return torch.full(value.sized(batch_size, known), value.fill, dtype=value.dtype, device=self.device)
 
         return tuple(made(value) for value in self.args), {name: made(value) for name, value in self.kwargs.items()}

@@ -1,0 +1,50 @@
+"""Integers that convlin made, and that cannot be 0: the lengths of sequences, a number to divide by."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import nn
+
+from convlin.diagnosis.chosen_dtypes import Instead, name_of_input
+from convlin.diagnosis.evidence import run_changed
+from convlin.diagnosis.integer_inputs import made_of, places_reached
+from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.silent_mistakes import suspects
+from convlin.inputs import Dummy, Plan
+from convlin.trace.recording import Recording, Suspects
+
+
+def with_other_values(recording: Recording, model: nn.Module, plan: Plan, mode: str) -> Instead | None:
+    """The plan with another value in one input of integers that reached what stopped; None where no run is right so."""
+    failure = recording.failure
+    if failure is None or plan.names or plan.device.type == "meta":
+        return None
+    # PyTorch makes integers of the lengths that it is given: one number a sample may be that as well.
+    counts = {each.place for each in plan.dummies() if not each.fill and (_is_integer(each) or not each.shape)}
+    for place in places_reached(plan, made_of(recording, failure.sources)):
+        for value in _values(recording, plan.batch_size) if place in counts else ():
+            other = plan.filled(place, value)
+            shown = run_changed(model, Retry(other, mode, careful=True))
+            if shown is None or shown.failure is not None or shown.findings:
+                continue
+            if suspects(shown, batch_added=plan.adds_batch) != Suspects():
+                continue
+            name = name_of_input(recording, plan, place)
+            return Instead(other, (f"{name} was filled with {value}: with zeros the model does not run",))
+    return None
+
+
+def _is_integer(dummy: Dummy) -> bool:
+    return not dummy.dtype.is_floating_point and not dummy.dtype.is_complex and dummy.dtype != torch.bool
+
+
+def _values(recording: Recording, batch: object) -> Iterator[int]:
+    """What may be meant: a length is the number of steps of what it came with; else 1."""
+    failure = recording.failure
+    assert failure is not None
+    if failure.function == "pack_padded_sequence" and failure.inputs:
+        steps = [size for size in failure.inputs[0].shape[:2] if type(size) is int and size > 0]
+        yield from sorted(steps, key=lambda size: size == batch)
+    yield 1
