@@ -15,6 +15,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
+from convlin.at_error.answer import answer
 from convlin.records import ClaimKind
 from convlin.render.text import problems_text
 
@@ -307,3 +308,31 @@ def test_an_axis_that_does_not_grow_is_not_doubled_for_long() -> None:
     (problem,) = summarize(model, torch.zeros(1, 2, 6)).problems
     assert problem.path == "convs.1"
     assert max(sizes) < 6 * 2**8
+
+
+class Typed(nn.Module):
+    """Kinds of tokens from a buffer for as many positions as there are, as a BERT has them."""
+
+    kinds: Tensor
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.words, self.types = nn.Embedding(50, 8), nn.Embedding(2, 8)
+        self.register_buffer("kinds", torch.zeros(1, 20, dtype=torch.long))
+
+    def forward(self, ids: Tensor) -> Tensor:
+        batch, length = ids.shape
+        made: Tensor = self.words(ids) + self.types(self.kinds[:, :length].expand(batch, length))
+        return made
+
+
+def test_the_longest_text_is_told_of_tensors_and_at_the_error() -> None:
+    net, ids = Typed(), torch.zeros(2, 30, dtype=torch.long)
+    [problem] = summarize(net, ids).problems
+    assert "the largest input that the model takes is 20" in problem.message
+    with pytest.raises(RuntimeError, match="must match the existing size") as raised:
+        net(ids)
+    assert "the largest input that the model takes is 20" in (answer(raised.value) or "")
+    assert net(ids[:, :20]).shape == (2, 20, 8)
+    with pytest.raises(RuntimeError):
+        net(ids[:, :21])

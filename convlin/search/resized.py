@@ -97,7 +97,9 @@ class Resized:
             if self.of_indices:
                 return value if self.given is None or _indices(value) != self.given else _repeated(value, size)
             if without_channels and self.given is not None and _length(value) == self.given:
-                return replace(value, shape=size)
+                if isinstance(value, Dummy):
+                    return replace(value, shape=size)
+                return torch.zeros((*value.shape[:1], *size), dtype=value.dtype, device=self.plan.device)
             if self.given is None or (self._sequence if self.of_sequence else _spatial)(value) != self.given:
                 return value
             whole = (*size, value.shape[-1]) if self.of_sequence else size
@@ -218,6 +220,8 @@ def _with_batch(plan: Plan, batch: int, other: int) -> Plan:
 def _length(value: Any) -> Spatial | None:
     if isinstance(value, Dummy) and len(value.shape) == 1 and isinstance(value.shape[0], int):
         return (value.shape[0],)
+    if isinstance(value, Tensor) and not value.is_nested and value.dim() == 2:
+        return (value.shape[1],)
     return None
 
 
