@@ -453,3 +453,54 @@ def test_an_input_of_another_rank_at_the_layer_is_not_told(batch: int, given: bo
     (problem,) = told.problems
     assert (problem.kind, problem.required) == ("in_features", 3)
     assert "right for" not in problem.message
+
+
+# A number that is passed on -----------------------------------------------------------------------------------------
+
+PASSED = """\
+from torch import nn
+
+
+class Coder(nn.Module):
+    def __init__(self, features, hidden):
+        super().__init__()
+        self.down, self.up = nn.Linear(features, hidden), nn.Linear(hidden, features)
+
+    def forward(self, x):
+        return self.up(self.down(x))
+
+
+class Whole(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv1d(2, 3, 3)
+        self.coder = Coder(
+            16,
+            5,
+        )
+
+    def forward(self, x):
+        return self.coder(self.conv(x).flatten(1))
+"""
+
+
+def test_the_line_that_gives_a_number_used_elsewhere_too(tmp_path: Path) -> None:
+    path, x = tmp_path / "passed.py", torch.rand(2, 2, 9)
+    path.write_text(PASSED)
+    with pytest.raises(RuntimeError):
+        load_file(path).Whole()(x)
+    (problem,) = summarize(load_file(path).Whole(), x).problems
+    assert (problem.path, problem.required, problem.edits) == ("coder.down", 21, ())
+    found = re.search(r"features is given at \S*passed.py:(\d+)", " ".join(problem.message.split()))
+    assert found is not None
+    lines = PASSED.splitlines()
+    lines[int(found[1]) - 1] = lines[int(found[1]) - 1].replace("16", "21")
+    path.write_text("\n".join(lines))
+    assert load_file(path).Whole()(x).shape == (2, 21)
+
+
+def test_a_number_of_the_same_constructor_is_not_told_so(tmp_path: Path) -> None:
+    path, x = tmp_path / "passed.py", torch.rand(2, 2, 9)
+    path.write_text(PASSED.replace("        self.down, self.up", "        features = 16\n        self.down, self.up"))
+    (problem,) = summarize(load_file(path).Whole(), x).problems
+    assert "is given at" not in problem.message

@@ -254,7 +254,9 @@ class Lines:
                 told = f"{said.advice} (given at {origin.text})"
         else:
             told = site.rewrite(changes, self._beside(site, changes, finding.path)) or said.advice
-            return Correction(site.line(changes), told, edits, unfixed)
+            given = site.given(changes) if unfixed and site.certain else None
+            passed = f"{given[0]} is given at {given[1].text}" if given is not None else ""
+            return Correction(site.line(changes), told, edits, unfixed, passed)
         return Correction(site.location, told, edits, unfixed)
 
     def _corrected_call(self, finding: Finding, where: Location, said: Said) -> Correction:

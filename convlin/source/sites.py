@@ -36,6 +36,8 @@ class Argument:
     is_star: bool = False
     origin: Location | None = None
     """Where the number is written, when the argument is a name for it."""
+    is_passed: bool = False
+    """It is written in other code, which gives it to the function that makes the call."""
     number: Stretch | None = None
     """The same, as a stretch of a file."""
     written: Written | None = None
@@ -190,6 +192,13 @@ class Site:
             edits.append(Edit(self.source.name, start, start, "", new, not why_not, why_not))
         return tuple(edits)
 
+    def given(self, changes: Mapping[str, str]) -> tuple[str, Location] | None:
+        """The argument to be changed, as written, and where other code gives its number; None where it stands here."""
+        only = self._only_argument(changes)
+        if only is None or only.written is not None or only.origin is None or not only.is_passed:
+            return None
+        return " ".join(self.source.text[only.start : only.end].split()), only.origin
+
     def _only_argument(self, changes: Mapping[str, str]) -> Argument | None:
         """The argument to be changed, where it is one."""
         return self._argument(next(iter(changes))) if len(changes) == 1 else None
@@ -306,13 +315,13 @@ def _argument(
     start, end = made.frame.parsed.span(node)
     literal = is_literal(node)
     star = is_star or isinstance(node, ast.Starred)
-    origin, number = None, None
+    origin, number, passed = None, None, False
     match value:
         case (Const(node=ast.expr() as written, frame=frame),) if frame is not None and not literal:
             origin = Location(frame.parsed.source.name, written.lineno)
-            number = (frame.parsed.source.name, *frame.parsed.span(written))
+            number, passed = (frame.parsed.source.name, *frame.parsed.span(written)), frame is not made.frame
     place = None if literal or star else where_written(made.frame, node, is_made_once)
-    return Argument(name, start, end, literal, star, origin, number, place)
+    return Argument(name, start, end, literal, star, origin, passed, number, place)
 
 
 def appended(source: SourceText, start: int, end: int, missing: Mapping[str, str]) -> tuple[int, str]:
