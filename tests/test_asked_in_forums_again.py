@@ -499,6 +499,28 @@ def test_the_line_that_gives_a_number_used_elsewhere_too(tmp_path: Path) -> None
     assert load_file(path).Whole()(x).shape == (2, 21)
 
 
+@pytest.mark.parametrize(
+    "body", ["", "    features = features + 0\n        ", "    make = lambda features: features\n        "]
+)
+def test_the_call_that_gives_a_number_which_it_was_given(written: str, tmp_path: Path) -> None:
+    path, x = tmp_path / "passed.py", torch.rand(2, 2, 9)
+    body = f"    {written}\n        " if written else ""
+    text = PASSED.replace("            16,", "            size,").replace("__init__(self):", "__init__(self, size=16):")
+    path.write_text(text.replace("    self.down, self.up", f"{body or '    '}self.down, self.up"))
+    (problem,) = summarize(load_file(path).Whole(), x).problems
+    assert (problem.path, problem.required, problem.edits) == ("coder.down", 21, ())
+    found = re.search(r"features is given at \S*passed.py:(\d+)", " ".join(problem.message.split()))
+    assert (found is None) == (written.startswith("features = "))  # there it is another number
+    if found is None:
+        return
+    lines = path.read_text().splitlines()
+    at = int(found[1]) - 1
+    assert "Coder(" in lines[at]
+    lines[at + 1] = lines[at + 1].replace("size", "21")
+    path.write_text("\n".join(lines))
+    assert load_file(path).Whole()(x).shape == (2, 21)
+
+
 def test_a_number_of_the_same_constructor_is_not_told_so(tmp_path: Path) -> None:
     path, x = tmp_path / "passed.py", torch.rand(2, 2, 9)
     path.write_text(PASSED.replace("        self.down, self.up", "        features = 16\n        self.down, self.up"))

@@ -254,10 +254,23 @@ class Lines:
                 told = f"{said.advice} (given at {origin.text})"
         else:
             told = site.rewrite(changes, self._beside(site, changes, finding.path)) or said.advice
-            given = site.given(changes) if unfixed and site.certain else None
-            passed = f"{given[0]} is given at {given[1].text}" if given is not None else ""
-            return Correction(site.line(changes), told, edits, unfixed, passed)
+            given = self._given(site, finding.path, changes) if unfixed and site.certain else ""
+            return Correction(site.line(changes), told, edits, unfixed, given)
         return Correction(site.location, told, edits, unfixed)
+
+    def _given(self, site: Site, path: str, changes: Mapping[str, str]) -> str:
+        """Where a number comes from that the constructor around a layer was given, and hands on."""
+        known = site.given(changes)
+        if known is not None:
+            return f"{known[0]} is given at {known[1].text}"
+        around = path.rpartition(".")[0]
+        made = self._site(around) if around else None
+        if made is None or not made.certain:
+            return ""
+        from convlin.source.passed_on import parameter_for
+
+        name = parameter_for(site, changes, type(module_at(self._model, around)))
+        return f"{name} is given at {made.location.text}" if name and made.takes(name) else ""
 
     def _corrected_call(self, finding: Finding, where: Location, said: Said) -> Correction:
         from convlin.source.forward import corrected_argument, corrected_keyword, is_by_variable, loop_at

@@ -197,7 +197,16 @@ class Site:
         only = self._only_argument(changes)
         if only is None or only.written is not None or only.origin is None or not only.is_passed:
             return None
-        return " ".join(self.source.text[only.start : only.end].split()), only.origin
+        return self.text(changes), only.origin
+
+    def text(self, changes: Mapping[str, str]) -> str:
+        """The argument to be changed, as written in the call; empty where it is not one."""
+        only = self._only_argument(changes)
+        return "" if only is None else " ".join(self.source.text[only.start : only.end].split())
+
+    def takes(self, name: str) -> bool:
+        """Whether the call gives that argument."""
+        return self._argument(name) is not None
 
     def _only_argument(self, changes: Mapping[str, str]) -> Argument | None:
         """The argument to be changed, where it is one."""
