@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from functools import cached_property
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from torch import nn
 
+from convlin._util.packages import in_package, is_installed
 from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code, times
 from convlin.diagnosis.tied import Tie, ties
@@ -18,6 +20,7 @@ from convlin.ops.catalog import CAT
 from convlin.records import Edit, Location
 from convlin.search.numbers import flattened_map
 from convlin.source.products import as_product
+from convlin.trace.call_sites import TORCH
 from convlin.trace.recording import Finding, Recording, Written
 
 if TYPE_CHECKING:
@@ -25,6 +28,9 @@ if TYPE_CHECKING:
     from convlin.source.find import Finder
     from convlin.source.plan import Plan
     from convlin.source.sites import Site
+
+#: The characters of a call that a line quotes.
+_LONGEST_CALL = 60
 
 
 class Correction(NamedTuple):
@@ -133,7 +139,11 @@ class Lines:
         if tie is not None:
             found = _tied(found, tie)
         instead = self._undecided.get(finding.path) if finding.layer else None
-        return found if instead is None else found._replace(edits=(), unfixed=f"{instead} may have been meant")
+        found = found if instead is None else found._replace(edits=(), unfixed=f"{instead} may have been meant")
+        is_line = not finding.layer or said.forward  # of a layer the size may be told
+        if is_line and found.where is not None and is_installed(found.where.file):  # no line for the user to change
+            return found._replace(text=None, edits=(), unfixed="this line stands in an installed package")
+        return found
 
     def _with_others(self, found: Correction) -> Correction:
         """The same with what other problems change of the lines of ``forward`` written there as well."""
@@ -231,11 +241,11 @@ class Lines:
         edits = self._plan.edits.get(finding.path, ()) if own else ()
         unfixed = self._plan.declined.get(finding.path, "") if own else ""
         if site is None:
-            return Correction(None, said.advice, edits, unfixed)
+            where, part = self._whole(finding.path, "a part of") if own else (None, "")
+            return Correction(where, f"{said.advice} {part}" if part else said.advice, edits, unfixed)
         if not site.is_editable and site.source.on_disk:
             # An installed package makes the layer: what the user can change is what is given to it.
-            origin = self._origin(site, finding.misfit.changes)
-            return Correction(origin or site.location, said.advice, edits, unfixed)
+            return self._given_to_package(site, finding, own, said)._replace(edits=edits, unfixed=unfixed)
         if said.in_front or said.callee:
             from convlin.source.sites import in_front, other_layer
 
@@ -271,6 +281,42 @@ class Lines:
 
         name = parameter_for(site, changes, type(module_at(self._model, around)))
         return f"{name} is given at {made.location.text}" if name and made.takes(name) else ""
+
+    def _given_to_package(self, site: Site, finding: Finding, own: Mapping[str, str], said: Said) -> Correction:
+        """The line that gives an installed package the number for a layer, or the call that the layer is a part of."""
+        number = site.number(own) if own else None
+        if number is not None and not is_installed(number[0]):
+            from convlin.source.edits import number_replaced
+
+            where = self._origin(site, own)
+            text = number_replaced(number, finding.misfit.declared, next(iter(own.values())))
+            return Correction(where, text or said.advice)
+        package = in_package(site.location.file).partition("/")[0].removesuffix(".py")
+        where, part = self._whole(finding.path, f"made inside {package} by")
+        if where is None:
+            return Correction(site.location, said.advice)
+        return Correction(where, f"{said.advice} {part}" if own and said.advice else None)
+
+    def _whole(self, path: str, how: str) -> tuple[Location | None, str]:
+        """The user's line that makes what holds a layer, where that is of an installed package, and the layer in words.
+
+        ``how`` says what the layer is to that call.
+        """
+        outer = path
+        while outer:
+            outer = outer.rpartition(".")[0]
+            kind = type(module_at(self._model, outer))
+            file = getattr(sys.modules.get(kind.__module__), "__file__", None) or ""
+            if file.startswith(TORCH):
+                continue  # a container
+            if not is_installed(file):
+                break
+            site = self._site(outer)
+            if site is not None and not is_installed(site.location.file):
+                call = " ".join(site.call.split())
+                call = call if len(call) <= _LONGEST_CALL else f"{site.callee}(…)"
+                return site.location, f"in {path}, which is {how} {call}"
+        return None, ""
 
     def _corrected_call(self, finding: Finding, where: Location, said: Said) -> Correction:
         from convlin.source.forward import corrected_argument, corrected_keyword, is_by_variable, loop_at

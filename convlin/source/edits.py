@@ -68,6 +68,15 @@ def rewritten(source: SourceText, start: int, end: int, edits: Iterable[Edit]) -
     return textwrap.dedent("\n".join(LINE_END.split(_spliced(source, edits, first, last)))).strip()
 
 
+def number_replaced(number: tuple[str, int, int], old: object, new: str) -> str | None:
+    """The lines on which a number stands, with another one in its place; None where another one stands there now."""
+    name, start, end = number
+    source = read(name)
+    if source is None or source.text[start:end] != str(old):
+        return None
+    return rewritten(source, start, end, [edited(source, start, end, new)])
+
+
 def _changed(edits: Iterable[Edit]) -> Iterator[tuple[str, SourceText, str]]:
     """Each file with its new text."""
     by_file: dict[str, set[Edit]] = {}

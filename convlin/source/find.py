@@ -174,12 +174,14 @@ class Finder:
         rivals = list(self._rivals.of(made, path))
         if any(map(is_known, rivals)):
             return None
-        site = site_of(
-            made,
-            certain=not rivals and len(firm) == len(sightings) and made.callee is not None,
-            repeated=any(self._is_repeated(each, node) for each in firm),
-            is_made_once=self._is_made_once,
+        certain = not rivals and len(firm) == len(sightings) and made.callee is not None
+        repeated = any(self._is_repeated(each, node) for each in firm)
+        site, *others = (
+            site_of(thing, certain=certain, repeated=repeated, is_made_once=self._is_made_once)
+            for thing in dict.fromkeys([made, *(each.thing for each in firm)])
+            if isinstance(thing, Made)
         )
+        site = site.with_origins_of(others)
         return site.with_first_rounds(lambda name, number: self._is_the_only_one(site, path, name, number))
 
     def _is_the_only_one(self, site: Site, path: str, name: str, number: int) -> bool:

@@ -158,6 +158,16 @@ class Site:
 
         return replace(self, arguments=tuple(map(kept, self.arguments)))
 
+    def with_origins_of(self, others: Iterable[Site]) -> Site:
+        """The same call, which may have run in other ways as well: a number is known where all of them give it."""
+        numbers = [[each.number for each in other.arguments] for other in others]
+
+        def kept(index: int, each: Argument) -> Argument:
+            same = all(found[index : index + 1] == [each.number] for found in numbers)
+            return each if same else replace(each, origin=None, number=None)
+
+        return replace(self, arguments=tuple(kept(*each) for each in enumerate(self.arguments)))
+
     def line(self, changes: Mapping[str, str]) -> Location:
         """The line to change for this."""
         source, start, _ = self.span(changes)
