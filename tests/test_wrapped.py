@@ -13,6 +13,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 from convlin import InputError, Summary, summarize
 from tests.recording import record
@@ -288,3 +289,94 @@ def test_a_forward_that_is_unbound_takes_its_inputs(make: Callable[[], nn.Module
     summary = summarize(model, given)
     assert not summary.problems
     assert summary.output_shape == tuple(model(torch.zeros(1, 1, 28, 28)).shape)
+
+
+class Quantizer(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return x.mul(8).round().div(8)
+
+
+class QuantizedLinear(nn.Linear):
+    """A Linear by class with modules of its own inside, as those of quantization libraries."""
+
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(before, after)
+        self.of_input, self.of_weight = Quantizer(), Quantizer()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(self.of_input(x), self.of_weight(self.weight), self.bias)
+
+
+class QuantizedConv(nn.Conv2d):
+    def __init__(self, before: int, after: int) -> None:
+        super().__init__(before, after, 3)
+        self.of_input, self.of_weight = Quantizer(), Quantizer()
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(self.of_input(x), self.of_weight(self.weight), self.bias)
+
+
+@pytest.mark.parametrize(
+    ("kind", "shape", "declared"), [(QuantizedLinear, (144,), "in_features"), (QuantizedConv, (3, 9, 9), "in_channels")]
+)
+def test_a_layer_with_quantizers_inside(kind: type[nn.Module], shape: tuple[int, ...], declared: str) -> None:
+    with pytest.raises(RuntimeError):
+        kind(4, 5)(torch.zeros(1, *shape))
+    summary = summarize(nn.Sequential(kind(4, 5), nn.ReLU()), shape)
+    (problem,) = summary.problems
+    assert (problem.path, problem.kind, problem.declared, problem.required) == ("0", declared, 4, shape[0])
+    assert summary.output_shape == kind(shape[0], 5)(torch.zeros(1, *shape)).shape
+
+
+def test_a_layer_that_gives_its_function_another_tensor_than_it_got() -> None:
+    class Halved(QuantizedLinear):
+        def forward(self, x: Tensor) -> Tensor:
+            return F.linear(self.of_input(x[..., ::2]), self.weight, self.bias)
+
+    with pytest.raises(RuntimeError):
+        Halved(4, 5)(torch.zeros(1, 10))
+    (problem,) = summarize(nn.Sequential(Halved(4, 5)), (10,)).problems
+    assert problem.changes == {}  # of the layer it is not known what 10 features ask for
+    assert Halved(5, 5)(torch.zeros(1, 10)).shape == (1, 5)
+
+
+_TUPLES = """
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+
+class Quantized(NamedTuple):
+    value: Tensor
+    scale: Tensor
+
+    @classmethod
+    def __torch_function__(cls, func, types, args=(), kwargs=None):
+        x, weight, bias = args
+        return quantized(func, x, weight.value * weight.scale, bias)
+
+def quantized(func, x, weight, bias):
+    return torch.matmul(x, weight.t()) + bias
+
+class Layer(nn.Linear):
+    def __init__(self, before, after):
+        super().__init__(before, after)
+        self.inner = nn.Identity()
+
+    def forward(self, x):
+        weight = Quantized(self.inner(self.weight), torch.ones(1))
+        return torch.nn.functional.linear(x, weight, self.bias)
+"""
+
+
+def test_a_layer_whose_weight_is_a_tuple_of_a_package(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = tmp_path / "site-packages" / "shared_name" / "tuples"  # in a namespace, as optimum.quanto
+    folder.mkdir(parents=True)
+    (folder / "__init__.py").write_text(_TUPLES)
+    monkeypatch.syspath_prepend(str(tmp_path / "site-packages"))
+    layer = importlib.import_module("shared_name.tuples").Layer
+    with pytest.raises(RuntimeError, match="1x144 and 100x5"):
+        layer(100, 5)(torch.zeros(1, 144))
+    (problem,) = summarize(nn.Sequential(layer(100, 5)), (144,)).problems
+    assert (problem.path, problem.declared, problem.required) == ("0", 100, 144)
+    assert layer(144, 5)(torch.zeros(1, 144)).shape == (1, 5)

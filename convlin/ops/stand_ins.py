@@ -65,6 +65,14 @@ class _Call(NamedTuple):
         first, second, *_ = given
         return (first, second) if isinstance(first, Tensor) and isinstance(second, Tensor) else None
 
+    def input_and_weight(self) -> tuple[Tensor, Tensor] | None:
+        """Those of a Linear or a convolution; a weight that comes as anything but a tensor is that of the layer."""
+        weight = self.args[1] if len(self.args) > 1 else self.kwargs.get("weight")
+        if self.layer is None or isinstance(weight, Tensor) or not isinstance(self.layer, (nn.Linear, *CONVOLUTIONS)):
+            return self.two_tensors("input", "weight")
+        own = self.layer.weight
+        return (self.input, own) if isinstance(self.input, Tensor) and isinstance(own, Tensor) else None
+
     def with_each(self, change: Callable[[Any], Any]) -> Any:
         """What the function returns with each argument changed."""
         return self.function(*map(change, self.args), **{name: change(value) for name, value in self.kwargs.items()})
@@ -120,7 +128,7 @@ def _declared_as(layer: nn.Module | None, width: int) -> str:
 
 
 def _linear(call: _Call) -> Recovery | None:
-    given = call.two_tensors("input", "weight")
+    given = call.input_and_weight()
     if given is None:
         return None
     tensor, weight = given
@@ -139,7 +147,7 @@ def _linear(call: _Call) -> Recovery | None:
 
 
 def _convolution(call: _Call) -> Recovery | None:
-    given = call.two_tensors("input", "weight")
+    given = call.input_and_weight()
     if given is None:
         return None
     tensor, weight = given

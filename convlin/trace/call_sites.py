@@ -9,9 +9,10 @@ import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from types import FrameType, TracebackType
+from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from convlin._util.packages import CONVLIN, PYTHON, folder, is_installed
 from convlin._util.tracebacks import steps_of
@@ -190,22 +191,26 @@ def may_be_caught(frame: FrameType | None) -> bool:
     return False
 
 
-def interrupts(error: BaseException, tensors: Iterable[Tensor]) -> bool:
+def interrupts(error: BaseException, given: Iterable[Any]) -> bool:
     """Whether an error that came out of a torch function is not torch's: a signal handler or a kernel of the user's.
 
-    An installed package whose class of ``tensors`` (torchao's quantized weights) brings its own form of the function
-    refuses sizes as torch does.
+    An installed package whose class of an argument ``given`` (torchao's quantized weights, the tuples of brevitas)
+    brings its own form of the function refuses sizes as torch does.
     """
-    return not _raised_in(error).startswith((TORCH, CONVLIN, *_packages_of(tensors)))
+    return not _raised_in(error).startswith((TORCH, CONVLIN, *_packages_of(given)))
 
 
-def _packages_of(tensors: Iterable[Tensor]) -> Iterator[str]:
-    """Where the installed packages lie that define the classes of the tensors."""
-    for kind in set(map(type, tensors)):
-        package = sys.modules.get(kind.__module__.partition(".")[0])
-        file = getattr(package, "__file__", None)
-        if package is not None and file and is_installed(file):
-            yield folder(package) if hasattr(package, "__path__") else file
+def _packages_of(given: Iterable[Any]) -> Iterator[str]:
+    """Where the installed packages lie that define classes with a form of their own of torch's functions."""
+    for kind in set(map(type, given)):
+        if not hasattr(kind, "__torch_function__"):
+            continue
+        names = kind.__module__.split(".")
+        packages = (sys.modules.get(".".join(names[: index + 1])) for index in range(len(names)))
+        # The outermost of them may be a namespace that several packages share, without a file.
+        package = next((each for each in packages if getattr(each, "__file__", None)), None)
+        if package is not None and package.__file__ and is_installed(package.__file__):
+            yield folder(package) if hasattr(package, "__path__") else package.__file__
 
 
 def _raised_in(error: BaseException) -> str:

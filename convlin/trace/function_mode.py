@@ -18,7 +18,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convlin._util.torch_private import may_be_innermost, no_function_modes
+from convlin._util.torch_private import CONVOLUTIONS, may_be_innermost, no_function_modes
 from convlin.layers import Misfit
 from convlin.module_tree import named_tensors_of
 from convlin.ops.catalog import derive_of
@@ -91,7 +91,7 @@ class Between(TorchFunctionMode):
             try:
                 result = self._run(func, args, kwargs)
             except Exception as error:
-                if interrupts(error, flat_tensors(args, kwargs)):
+                if interrupts(error, (*flat_tensors(args, kwargs), *args, *kwargs.values())):
                     raise
                 return self._failed_in_layer(func, args, kwargs, error, frame)
             if state.read is not sizes:
@@ -213,7 +213,7 @@ class Between(TorchFunctionMode):
         try:
             result = self._run(func, args, kwargs)
         except Exception as error:
-            if interrupts(error, tensors):
+            if interrupts(error, (*tensors, *args, *kwargs.values())):
                 raise
             recovery = self._recover(func, args, kwargs, error, caller)
             if recovery is None:
@@ -236,7 +236,8 @@ class Between(TorchFunctionMode):
                 misfits, result = (fold,), kept(tensors[0], fold)
                 made = [result]
             top = state.stack[-1] if state.stack else None
-            if top is not None and top.is_leaf and misfits and all(misfit.changes for misfit in misfits):
+            of_layer = misfits and all(misfit.changes for misfit in misfits)
+            if top is not None and of_layer and self._is_of_layer(args, kwargs):
                 # A layer whose class has a forward of its own: the misfit is the layer's.
                 doubts = state.origins.doubts(args, kwargs)
                 top.findings.extend(misfit for misfit in misfits if not is_doubtful(misfit, doubts))
@@ -257,6 +258,20 @@ class Between(TorchFunctionMode):
                 self._note_windows(func, args, kwargs, result)
             self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
             return result
+
+    def _is_of_layer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
+        """Whether what a function refuses is what its layer refuses: one that may have others of its own inside.
+
+        The layers of quantization libraries are an ``nn.Linear`` or a convolution by class, with quantizers inside.
+        """
+        top = self._state.stack[-1] if self._state.stack else None
+        if top is None or top.is_leaf:
+            return top is not None
+        first = args[0] if args else kwargs.get("input")
+        if not isinstance(top.module, (nn.Linear, *CONVOLUTIONS)) or not isinstance(first, Tensor) or not top.inputs:
+            return False
+        with no_function_modes():
+            return self._state.read(first) == top.inputs[0].shape
 
     def _gathers(self, tensors: list[Tensor], before: tuple[Shape, ...]) -> bool:
         """Whether the first tensor, which no call made, meets one of another size (``index_add``, ``grid_sample``)."""
@@ -390,7 +405,7 @@ class Between(TorchFunctionMode):
         caught = state.suspects.caught
         if caught and Refusal(state.path, name_of(func), line_of(caller)) in caught:
             return None
-        layer = state.stack[-1].module if state.stack and state.stack[-1].is_leaf else None
+        layer = state.stack[-1].module if self._is_of_layer(args, kwargs) else None
         recovery = recover(func, args, kwargs, layer)
         return (recovery.misfits, recovery.result) if recovery is not None else None
 
