@@ -325,6 +325,31 @@ def test_what_letters_cannot_go_through_is_no_error_of_the_model() -> None:
         summarize(model, (3, "L"))
 
 
+@pytest.mark.parametrize(
+    ("given", "instead", "name", "to_write"),
+    [
+        (lambda n: numpy.fmod(n, 4) + 1, lambda n: n % 4 + 1, "np.fmod", "%"),
+        (numpy.log1p, math.log1p, "np.log1p", "math.log1p"),
+        (numpy.arctan, math.atan, "np.arctan", "math.atan"),
+        (lambda n: numpy.round(n / 3), lambda n: round(n / 3), "np.rint", "round"),
+        (lambda n: divmod(n, 5)[0], lambda n: n // 5, "divmod", "// and %"),
+    ],
+)
+def test_functions_that_take_no_size_in_letters(
+    given: Callable[[Any], Any], instead: Callable[[Any], Any], name: str, to_write: str
+) -> None:
+    wrong = Calls(lambda x: x[..., : int(given(x.shape[-1]))])
+    right = Calls(lambda x: x[..., : int(instead(x.shape[-1]))])
+    expected = [runs(wrong, 3, length) for length in (13, 64, 100)]
+    assert expected == [runs(right, 3, length) for length in (13, 64, 100)]
+    with pytest.raises(InputError) as caught:
+        summarize(wrong, (3, "L"))
+    assert f" of {name}, which takes no size in letters; write {to_write} in its place" in str(caught.value)
+    assert "test_letters_numbers.py:" in str(caught.value)
+    assert "Sym" not in str(caught.value)
+    assert summarize(right, (3, "L")).ok
+
+
 POOLED_WHOLE: dict[str, tuple[Callable[[Tensor], Tensor], int]] = {
     "a max of a signal": (lambda x: F.max_pool1d(x, x.size(2)), 1),
     "a mean of a signal": (lambda x: F.avg_pool1d(x, x.size(2)), 1),

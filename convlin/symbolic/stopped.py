@@ -2,19 +2,37 @@
 
 from __future__ import annotations
 
+import math
+import re
+import sys
 from collections.abc import Iterator
 
+from convlin._util.packages import is_installed
+from convlin._util.tracebacks import steps_of
 from convlin.errors import InputError
 from convlin.observe import is_resource
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.numbers_in_code import numbers_in_code
 from convlin.symbolic.session import needs_values
 from convlin.symbolic.trials import Point, Trials
-from convlin.trace.call_sites import raising_line
+from convlin.trace.call_sites import location, raising_line
 from convlin.trace.recording import Failure
 
 #: How PyTorch says that a dict or a cache was asked for something by a size.
 _UNHASHABLE = "unhashable type: non-nested SymInt"
+#: How Python and NumPy say that a function of NumPy's, or ``divmod``, was given a size.
+_NUMPY = (
+    re.compile(r"^'Sym\w+' object has no attribute '(\w+)'$"),
+    re.compile(r"^loop of ufunc does not support argument \d+ of type Sym\w+ which has no callable (\w+) method$"),
+    re.compile(r"^ufunc '(\w+)' not supported for the input types"),
+)
+_DIVMOD = re.compile(r"^unsupported operand type\(s\) for divmod\(\): .*'Sym")
+#: What to write in place of functions that Python has operators or other names for.
+_INSTEAD = {
+    "fmod": "%", "mod": "%", "remainder": "%", "floor_divide": "//", "power": "**", "divmod": "// and %",
+    "absolute": "abs", "rint": "round", "arctan": "math.atan", "arctan2": "math.atan2", "arcsin": "math.asin",
+    "arccos": "math.acos", "arcsinh": "math.asinh", "arccosh": "math.acosh", "arctanh": "math.atanh",
+}  # fmt: skip
 #: Sizes that most models take.
 _USUAL = (64, 224, 7)
 #: Where a size became a plain number, all up to this one, too.
@@ -50,12 +68,44 @@ def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
 
 def _cannot_follow(followed: Followed, failure: Failure, what: str) -> InputError:
     line = failure.where or raising_line(failure.error)
+    if line is not None and is_installed(line.file):  # np.round is code of NumPy's
+        own = (step for step in steps_of(failure.error) if not is_installed(step.tb_frame.f_code.co_filename))
+        line = next((location(step.tb_frame.f_code.co_filename, step.tb_lineno) for step in [*own][-1:]), line)
     where = f" at {line.text}" if line is not None else ""
     if needs_values(failure.error):
         way_out = "write numbers in place of the letters, or make the decision from the shape"
     elif _UNHASHABLE in str(failure.error):
         way_out = "it looks something up by a size (a dict, lru_cache), which a letter cannot be; write numbers instead"
+    elif found := _given_to_numpy(failure.error):
+        function, instead = found
+        way_out = (
+            f"{type(failure.error).__name__} of {function}, which takes no size in letters; "
+            f"write {instead} in its place, or numbers in place of the letters"
+        )
     else:
         said = followed.session.in_letters(str(failure.error))
         way_out = f"{type(failure.error).__name__}: {said}; write numbers in place of the letters"
     return InputError(f"named sizes cannot be followed through {what}{where}: {way_out}")
+
+
+def _given_to_numpy(error: BaseException) -> tuple[str, str] | None:
+    """The function of NumPy's, or ``divmod``, that a size was given to, and what to write instead.
+
+    >>> _given_to_numpy(TypeError("unsupported operand type(s) for divmod(): 'SymInt' and 'int'"))
+    ('divmod', '// and %')
+    >>> _given_to_numpy(AttributeError("'SymInt' object has no attribute 'shape'"))
+    """
+    said = str(error)
+    if _DIVMOD.match(said):
+        return "divmod", _INSTEAD["divmod"]
+    name = next((found.group(1) for pattern in _NUMPY if (found := pattern.match(said))), "")
+    if not name or (isinstance(error, AttributeError) and not _is_ufunc(name)):
+        return None
+    other = f"math.{name}" if hasattr(math, name) else "Python's operators and functions of math"
+    return f"np.{name}", _INSTEAD.get(name, other)
+
+
+def _is_ufunc(name: str) -> bool:
+    """Whether it is a function of NumPy's, which asks an object that is no number for a method of that name."""
+    numpy = sys.modules.get("numpy")
+    return numpy is not None and isinstance(getattr(numpy, name, None), numpy.ufunc)
