@@ -499,9 +499,7 @@ def test_the_line_that_gives_a_number_used_elsewhere_too(tmp_path: Path) -> None
     assert load_file(path).Whole()(x).shape == (2, 21)
 
 
-@pytest.mark.parametrize(
-    "body", ["", "    features = features + 0\n        ", "    make = lambda features: features\n        "]
-)
+@pytest.mark.parametrize("written", ["", "features = features + 0", "make = lambda features: features"])
 def test_the_call_that_gives_a_number_which_it_was_given(written: str, tmp_path: Path) -> None:
     path, x = tmp_path / "passed.py", torch.rand(2, 2, 9)
     body = f"    {written}\n        " if written else ""
