@@ -45,7 +45,7 @@ def _of_axes(call: Call) -> str:
 
 def _without_room(call: Call) -> str:
     """A window that is larger than the map, as the formula for the shape says it."""
-    if call.derive is None:
+    if call.derive is None or not call.inputs:  # None arrived, of a block without a return
         return ""
     try:
         call.derive(call)

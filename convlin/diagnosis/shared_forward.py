@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from convlin._util.torch_private import CONVOLUTIONS
 from convlin.diagnosis.evidence import run_to_the_end
 from convlin.diagnosis.messages import say
+from convlin.diagnosis.messages.joined import is_of_joined
 from convlin.diagnosis.messages.said import Said
 from convlin.diagnosis.retries import Retry
 from convlin.diagnosis.rewritten import runs_line
@@ -32,6 +33,8 @@ def with_lines_outside(report: Report, recording: Recording, model: nn.Module, r
     What that line settles as well is no finding of its own.
     """
     told = recording
+    if not any(finding.misfit.note or is_of_joined(finding, report) for finding in recording.findings):
+        return recording  # numbers alone: no line of forward is to be changed
     for finding in recording.findings:
         if finding in told.findings:
             told = _with_line_outside(report, told, finding, model, retry)
