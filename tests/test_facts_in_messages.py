@@ -139,3 +139,31 @@ def test_a_model_of_complex_weights_alone_may_take_real_numbers(shape: tuple[Any
     complex_one = nn.Linear(4, 2, dtype=torch.cfloat)
     (problem,) = summarize(complex_one, (5,)).problems
     assert problem.required == 5
+
+
+class MeanOfNodes(nn.Module):
+    """The mean of a graph's nodes, as ``global_mean_pool`` makes it: a sum by scatter over a count."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.lin, self.head = nn.Linear(9, 16), nn.Linear(features, 2)
+
+    def pooled(self, x: Tensor, batch: Tensor) -> Tensor:
+        graphs = int(batch.max()) + 1
+        total = x.new_zeros(graphs, x.size(1)).scatter_add_(0, batch.view(-1, 1).expand_as(x), x)
+        count = x.new_zeros(graphs).scatter_add_(0, batch, torch.ones_like(batch, dtype=x.dtype))
+        return total / count.clamp(min=1).view(-1, 1).expand_as(total)
+
+    def forward(self, x: Tensor, batch: Tensor) -> Tensor:
+        made: Tensor = self.head(self.pooled(self.lin(x), batch))
+        return made
+
+
+def test_features_come_from_what_is_divided() -> None:
+    given = [torch.randn(10, 9), torch.tensor([0] * 5 + [1] * 5)]
+    means = torch.stack([given[0][:5].mean(0), given[0][5:].mean(0)])
+    torch.testing.assert_close(MeanOfNodes(16).pooled(*given), means)
+    (problem,) = summarize(MeanOfNodes(12), given).problems
+    assert problem.required == 16
+    assert "16 is the last axis of 2×16, the output of Tensor.scatter_add_" in problem.message
+    assert MeanOfNodes(16)(*given).shape == (2, 2)

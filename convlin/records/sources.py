@@ -92,12 +92,20 @@ def past_joins(source: Source, joins: Sequence[Join], known: dict[int, Source] |
     return source
 
 
+#: The names of a division, of a method in place without its underscore.
+_DIVISIONS = frozenset({"/", "/=", "div", "divide", "true_divide"})
+
+
 def last_made(source: Source, joins: Sequence[Join]) -> Source:
     """``source`` itself, or of what met in a join the one that was made last: of a residual sum its branch.
+
+    Of a division it is what is divided: a mean of a graph's nodes is their sum, over a count that is made later.
 
     >>> met = (Join("Tensor.add", None, (Source.call(0), Source.call(4))),)
     >>> last_made(Source.join(0), met).number, last_made(Source.call(2), met).number
     (4, 2)
+    >>> last_made(Source.join(0), (Join("/", None, (Source.call(0), Source.call(4))),)).number
+    0
     """
     calls, left, seen = [], [source], set[Source]()
     while left:
@@ -106,8 +114,14 @@ def last_made(source: Source, joins: Sequence[Join]) -> Source:
             calls.append(each)
         elif each.kind is SourceKind.JOIN and each not in seen:
             seen.add(each)
-            left += joins[each.number].sources
+            left += _carrying(joins[each.number])
     return max(calls, key=lambda each: each.number) if calls else past_joins(source, joins)
+
+
+def _carrying(join: Join) -> tuple[Source, ...]:
+    """What the features of a join come from: of a division the first operand, where that was seen."""
+    divides = join.function.rpartition(".")[2].removesuffix("_") in _DIVISIONS
+    return join.sources[:1] if divides and join.sources[0].kind is not SourceKind.UNSEEN else join.sources
 
 
 def past_single_joins(source: Source, joins: Sequence[Join]) -> Source:

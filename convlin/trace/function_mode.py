@@ -244,7 +244,7 @@ class Between(TorchFunctionMode):
                 top.stands_in, misfits = True, ()
             shows = top is None or not top.is_leaf or len(state.stack) == 1
             changed = len(made) > 1 or state.read(made[0]) != before[0]
-            if not changed and len(tensors) > 1 and not state.origins.source(tensors[0]).is_made:
+            if not changed and len(tensors) > 1 and not self._holds_something(tensors[0]):
                 changed = self._gathers(tensors, before)
             is_row = bool((changed and shows) or misfits)
             if is_row:
@@ -276,8 +276,16 @@ class Between(TorchFunctionMode):
     def _gathers(self, tensors: list[Tensor], before: tuple[Shape, ...]) -> bool:
         """Whether the first tensor, which no call made, meets one of another size (``index_add``, ``grid_sample``)."""
         source = self._state.origins.source
-        seen = [shape for tensor, shape in zip(tensors, before, strict=True) if source(tensor).is_made]
+        seen = [shape for tensor, shape in zip(tensors[1:], before[1:], strict=True) if source(tensor).is_made]
         return bool(seen) and not any(_spreads(shape, before[0]) for shape in seen)
+
+    def _holds_something(self, tensor: Tensor) -> bool:
+        """Whether a call made what is in a tensor; ``x.new_zeros(…)`` has the type of ``x`` and nothing of it."""
+        source = self._state.origins.source(tensor)
+        calls = self._state.recording.calls
+        return source.is_made and not (
+            source.kind is SourceKind.CALL and calls[source.number].type.startswith("Tensor.new_")
+        )
 
     def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], call: int = -1) -> None:
         """Which expression of the user's this was, and what it made."""
