@@ -326,6 +326,31 @@ def test_what_letters_cannot_go_through_is_no_error_of_the_model() -> None:
 
 
 @pytest.mark.parametrize(
+    ("model", "written"),
+    [
+        (lambda x: x[..., : int(2 * x.shape[-1] / 3)], "Tensor[..., :⌊2·L/3⌋]"),
+        (lambda x: x[:, 0, : int(x.shape[-1] ** 0.5)], "Tensor[:, 0, :⌊√L⌋]"),
+        (lambda x: x[:, :3, : int(x.shape[-1] / 3)], "Tensor[:, :3, :⌊L/3⌋]"),
+        (lambda x: x[..., -int(x.shape[-1] / 3) :], "Tensor[...]"),
+        (lambda x: x[..., int(x.shape[-1] / 3)], "Tensor[...]"),
+        (lambda x: x[..., : x.shape[-1] // 2], "Tensor[..., :⌊L/2⌋]"),
+        (lambda x: x[..., :7], "Tensor[..., :7]"),
+    ],
+)
+def test_an_index_is_written_without_the_number_of_one_size(model: Callable[[Tensor], Tensor], written: str) -> None:
+    s = summarize(Calls(model), (4, "L"))
+    row = next(line for line in str(s).splitlines() if "Tensor[" in line)
+    assert f" {written} " in row
+    for length in (13, 64, 100):  # and what a number in the index says is what PyTorch makes
+        there = runs(Calls(model), 4, length)
+        assert there is not None
+        assert s.output_shape is not None
+        told = at(s.output_shape, L=length)
+        assert all(size in (-1, other) for size, other in zip(told, there, strict=True))
+    assert Summary.from_json(s.to_json()) == s
+
+
+@pytest.mark.parametrize(
     ("given", "instead", "name", "to_write"),
     [
         (lambda n: numpy.fmod(n, 4) + 1, lambda n: n % 4 + 1, "np.fmod", "%"),

@@ -43,7 +43,7 @@ from convlin.symbolic.questions import (
     filled,
     questions,
 )
-from convlin.symbolic.replaced_forms import with_right_forms
+from convlin.symbolic.replaced_forms import with_right_forms, with_right_indices
 from convlin.symbolic.session import Decision
 from convlin.symbolic.solving import meets, solved
 from convlin.symbolic.stretching import Stretching
@@ -266,6 +266,8 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
     if best.seen:
         best.look_at(point for point in other_answers(best.followed, best.points) if point not in best.points)
         best.look_at(point for point in behind_questions(followed, best.seen) if point not in best.points)
+    if not best.wrong and any(each.is_number for each in followed.session.decisions):
+        best.followed = with_right_indices(best.followed, best.seen)
     return repaired(best, trials)
 
 

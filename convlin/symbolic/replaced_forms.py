@@ -50,6 +50,16 @@ def with_right_forms(followed: Followed, seen: Seen, forms: Sequence[Size]) -> F
     return replace(followed, recording=changed, conditions=conditions)
 
 
+def with_right_indices(followed: Followed, seen: Seen) -> Followed:
+    """The same pass where no form is wrong: with no number in an index that is another one at a size of ``seen``."""
+    found = [{key: call for call, key in keyed_calls(recording.calls)} for _, recording in seen]
+    calls = [
+        _indexed(call, call.outputs, [each.get(key) for each in found])
+        for call, key in keyed_calls(followed.recording.calls)
+    ]
+    return replace(followed, recording=replace(followed.recording, calls=calls))
+
+
 def _with_required(finding: Finding, before: Mapping[str, Size], after: Mapping[str, Size]) -> Finding:
     """The finding with the right form where what it says is required is what was replaced."""
     misfit, path = finding.misfit, finding.path
@@ -113,7 +123,7 @@ class _Replacement:
         inputs = self.tensors(call.inputs, [other.inputs if other else None for other in there])
         self._derive(call, inputs, there)
         outputs = self.tensors(call.outputs, [other.outputs if other else None for other in there], inputs)
-        return replace(call, inputs=inputs, outputs=outputs)
+        return replace(_indexed(call, outputs, there), inputs=inputs, outputs=outputs)
 
     def _derive(self, call: Call, inputs: tuple[TensorInfo, ...], there: Sequence[Call | None]) -> None:
         """Of what was replaced in front, note what the layer's own arithmetic makes, where that is what was observed.
@@ -203,3 +213,44 @@ def _size_at(tensors: Any, index: int, axis: int) -> Any:
 
 def _size_of(shapes: Sequence[Shape] | None, index: int, axis: int) -> Any:
     return shapes[index][axis] if shapes and index < len(shapes) and axis < len(shapes[index]) else None
+
+
+def _indexed(call: Call, outputs: Sequence[TensorInfo], there: Sequence[Call | None]) -> Call:
+    """An index without the numbers that are others at other sizes: those of the one size that the pass ran at."""
+    index = call.settings.get("1") if call.type == "Tensor[...]" else None
+    others = [other.settings["1"] for other in there if other is not None and "1" in other.settings]
+    if index is None or not outputs or all(_may_be(index, other) for other in others):
+        return call
+    forms = {
+        old: new
+        for old, new in zip(call.outputs[0].shape, outputs[0].shape, strict=False)
+        if isinstance(old, int) and not isinstance(new, int)
+    }
+    written = _in_letters(index, others, forms)
+    settings = {name: value for name, value in call.settings.items() if name != "1"}
+    return replace(call, settings=settings if written is None else {**call.settings, "1": written})
+
+
+def _may_be(index: Any, other: Any) -> bool:
+    """Whether an index is what it was at another size: a form is taken for that."""
+    if isinstance(index, slice) and isinstance(other, slice):
+        index, other = (index.start, index.stop, index.step), (other.start, other.stop, other.step)
+    if isinstance(index, tuple):
+        alike = isinstance(other, tuple) and len(index) == len(other)
+        return alike and all(map(_may_be, index, other))
+    return index == other if isinstance(index, int) else True
+
+
+def _in_letters(index: Any, others: Sequence[Any], forms: Mapping[int, Size]) -> Any:
+    """The same index in letters; None where a number of it is another one at another size, and no form is known."""
+    if all(_may_be(index, other) for other in others):
+        return index
+    if isinstance(index, tuple) and all(isinstance(other, tuple) and len(other) == len(index) for other in others):
+        places = range(len(index))
+        parts = tuple(_in_letters(index[place], [other[place] for other in others], forms) for place in places)
+        unknown = any(new is None and old is not None for old, new in zip(index, parts, strict=True))
+        return None if unknown else parts
+    is_up_to = isinstance(index, slice) and index.start in (None, 0) and index.step in (None, 1)
+    if is_up_to and type(index.stop) is int and index.stop in forms:
+        return slice(index.start, forms[index.stop], index.step)
+    return None
