@@ -42,7 +42,7 @@ def _examine_convolution(module: ConvNd, arrival: Arrival) -> Verdict | None:
     if tensor.dim() not in (spatial + 1, spatial + 2):
         return Verdict(misfits) if misfits else None
     channels = tensor.dim() - spatial - 1
-    declared, required = module.in_channels, tensor.shape[channels]
+    declared, required = _declared(module), tensor.shape[channels]
     follows = None
     if required != declared:
         detail: dict[str, Any] = {}
@@ -81,6 +81,11 @@ def _examine_convolution(module: ConvNd, arrival: Arrival) -> Verdict | None:
         args, kwargs, output_misfits = _with_output_size(module, tensor, args, kwargs)
         misfits += output_misfits
     return Verdict(misfits, (args, kwargs), output_size=follows, output_axis=-1 - spatial) if misfits else None
+
+
+def _declared(module: ConvNd) -> int:
+    """The channels that a convolution takes: a lazy one that loaded its weights says 0 of itself for good."""
+    return module.in_channels or _from_weights(module, {"weight": tuple(module.weight.shape)}).get("in_channels", 0)
 
 
 def _from_weights(module: ConvNd, shapes: Mapping[str, Shape]) -> dict[str, Any]:
@@ -149,7 +154,7 @@ def _transposed(module: ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:
 
 def _with_rank(tensor: Tensor, module: ConvNd, arrival: Arrival) -> tuple[Tensor, tuple[Misfit, ...]]:
     """A tensor of a rank that the convolution takes, with the dimension that was too many or missing."""
-    rank, spatial, channels = tensor.dim(), len(module.kernel_size), module.in_channels
+    rank, spatial, channels = tensor.dim(), len(module.kernel_size), _declared(module)
     empty = None if arrival.is_model_input and arrival.batch_added else _empty_axis(tensor, spatial, channels)
     if empty is not None:
         detail = {"shape": tuple(tensor.shape), "empty": empty}

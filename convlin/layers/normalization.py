@@ -19,7 +19,7 @@ def _examine_batch_norm(module: nn.BatchNorm2d, arrival: Arrival) -> Verdict | N
         return None
     ranks = next((ranks for end, ranks in _NORM_RANKS.items() if end in base_name(module)), ())
     tensor, misfits = dtype_misfit(tensor, stored_weight(module))
-    declared = module.num_features
+    declared = _declared(module)
     if ranks and tensor.dim() not in ranks:
         detail = {"shape": tuple(tensor.shape), "ranks": ranks}
         misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", detail),)
@@ -43,6 +43,15 @@ def _channels(tensor: Tensor, declared: int, arrival: Arrival) -> Misfit:
     return Misfit(
         "num_features", declared, tensor.shape[1], "permute", {"axis": last, "order": moved(tensor.dim(), last, 1)}
     )
+
+
+def _declared(module: nn.BatchNorm2d) -> int:
+    """The features that a norm takes: a lazy one that loaded its weights says 0 of itself for good.
+
+    ``F.batch_norm`` asks the weights alone; an instance norm compares its input with what it says of itself.
+    """
+    held = module.weight if module.weight is not None else module.running_mean
+    return module.num_features or (0 if held is None else held.shape[0])
 
 
 def _counts_features(module: nn.BatchNorm2d | nn.InstanceNorm2d) -> bool:
