@@ -132,3 +132,13 @@ def test_one_number_alone_where_the_other_is_right(net: nn.Sequential) -> None:
     problems = summarize(net, (8,)).problems
     assert all("swapped" not in problem.message for problem in problems)
     assert problems[0].changes == {"in_features": "32"}
+
+
+def test_one_of_many_layers_that_are_alike_is_not_told_as_swapped() -> None:
+    """With the numbers of the first exchanged the second fits, and ten others still do not."""
+    made = nn.Sequential(*(nn.Linear(7, 4) for _ in range(12)))
+    with pytest.raises(RuntimeError):
+        nn.Sequential(nn.Linear(4, 7), *[*made.children()][1:])(torch.zeros(1, 4))
+    problems = summarize(made, (4,)).problems
+    assert [(each.declared, each.required) for each in problems] == [(7, 4)] * 12
+    assert not any("swapped" in each.message for each in problems)

@@ -49,6 +49,9 @@ def with_numbers_exchanged(recording: Recording, model: nn.Module, retry: Retry)
         before, left = set(map(_sign, recording.findings)), set(map(_sign, shown.findings))
         if not left <= before - own:
             continue
+        swapped = {found[path].layer for path in paths}
+        if any(_sign(each) in left and each.layer in swapped for each in found.values()):
+            continue  # one of many that are made alike, by one line perhaps: the others are not settled by that
         settles = before - own != left or recording.failure is not None
         told = [
             _told(each, wanted[each.path], settles=settles) if _sign(each) in own else each
