@@ -111,7 +111,7 @@ def _arguments_kept(frame: FrameType) -> tuple[tuple[Any, ...], dict[str, Any]] 
     names = code.co_varnames[: count + sum(rest)]
     changed = {each.argval for each in dis.get_instructions(code) if each.opname.startswith(("STORE_", "DELETE_"))}
     held = frame.f_locals
-    if not changed.isdisjoint(names) or not held.keys() >= set(names):
+    if not changed.isdisjoint(names) or not all(name in held for name in names):
         return None
     args = tuple(held[name] for name in names[1 : code.co_argcount])
     kwargs = {name: held[name] for name in names[code.co_argcount : count]}
