@@ -47,8 +47,9 @@ def record(model: nn.Module, *args: Any, **kwargs: Any) -> list[Recorded]:
     try:
         for path, module in model.named_modules():
             # The plain method of nn.Module: a scripted module refuses its own, though it runs the hooks.
-            hook = _hook(path, recorded)
-            handles.append(nn.Module.register_forward_hook(module, hook, with_kwargs=True))
+            before, after = _hooks(path, recorded)
+            handles.append(nn.Module.register_forward_pre_hook(module, before, with_kwargs=True))
+            handles.append(nn.Module.register_forward_hook(module, after, with_kwargs=True))
         model(*args, **kwargs)
     finally:
         for handle in handles:
@@ -74,18 +75,18 @@ def record_copy(model: nn.Module, *args: Any, **kwargs: Any) -> list[Recorded]:
         random.setstate(python_state)
 
 
-def _hook(path: str, recorded: list[Recorded]) -> Callable[..., None]:
-    def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
-        recorded.append(
-            Recorded(
-                path=path,
-                type=type(module).__name__,
-                input_shapes=shapes_in((args, kwargs)),
-                output_shapes=shapes_in(output),
-            )
-        )
+def _hooks(path: str, recorded: list[Recorded]) -> tuple[Callable[..., None], Callable[..., None]]:
+    """What notes the inputs before a module runs, since it may put others into a list, and all of it afterwards."""
+    given: list[tuple[Shape, ...]] = []
 
-    return hook
+    def before(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]) -> None:
+        given.append(shapes_in((args, kwargs)))
+
+    def after(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Any) -> None:
+        kind = type(module).__name__
+        recorded.append(Recorded(path, kind, input_shapes=given.pop(), output_shapes=shapes_in(output)))
+
+    return before, after
 
 
 def shapes_in(value: object) -> tuple[Shape, ...]:
