@@ -47,7 +47,7 @@ from convlin.symbolic.follow import _SAMPLES, Passes, sampled
 from convlin.symbolic.found_forms import known_forms
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.questions import asks_for_windows_alone, questions
-from convlin.symbolic.quiet import quiet
+from convlin.symbolic.quiet import unlogged
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import with_right_forms
 from convlin.symbolic.stretching import Stretching
@@ -415,7 +415,7 @@ def test_a_model_that_takes_gradients_is_followed_in_letters() -> None:
 def test_the_logs_and_the_flag_are_as_they_were() -> None:
     logger = logging.getLogger("torch.fx.experimental.symbolic_shapes")
     level = logger.level
-    with contextlib.suppress(KeyError), quiet(), compiling():
+    with contextlib.suppress(KeyError), unlogged(), compiling():
         assert torch.compiler.is_compiling()
         assert not logger.isEnabledFor(logging.CRITICAL)
         raise KeyError

@@ -161,10 +161,8 @@ def summary_of(
     check_trials(trials, plan.names)
     if plan.names:
         from convlin.symbolic.named import observe_named  # loads sympy: only where letters are used
-        from convlin.symbolic.quiet import quiet
 
-        with quiet():  # pytest shows what PyTorch logs of every new size under a test that fails
-            outcome = observe_named(model, plan, mode, hints, trials=trials)
+        outcome = observe_named(model, plan, mode, hints, trials=trials)
     else:
         outcome = observe(model, plan, mode, hints, flops=shows.needs_flops)
     if shows.needs_where:

@@ -45,18 +45,18 @@ def with_numbers_exchanged(recording: Recording, model: nn.Module, retry: Retry)
         shown = run_to_the_end(model, retry, wanted)
         if shown is None:
             continue
-        own = {_sign(found[path]) for path in paths}
-        before, left = set(map(_sign, recording.findings)), set(map(_sign, shown.findings))
+        own = {found[path].sign_at_line for path in paths}
+        before, left = recording.signs_at_lines, shown.signs_at_lines
         if not left <= before - own:
             continue
         swapped = {found[path].layer for path in paths}
-        if any(_sign(each) in left and each.layer in swapped for each in found.values()):
+        if any(each.sign_at_line in left and each.layer in swapped for each in found.values()):
             continue  # one of many that are made alike, by one line perhaps: the others are not settled by that
         settles = before - own != left or recording.failure is not None
         told = [
-            _told(each, wanted[each.path], settles=settles) if _sign(each) in own else each
+            _told(each, wanted[each.path], settles=settles) if each.sign_at_line in own else each
             for each in recording.findings
-            if _sign(each) in own | left
+            if each.sign_at_line in own | left
         ]
         if settles:
             return replace(recording, findings=told, failure=None, required=shown.required)
@@ -81,8 +81,3 @@ def _told(finding: Finding, wanted: dict[str, Any], *, settles: bool) -> Finding
     detail = {**misfit.detail, "exchanged": wanted, "settles": settles}
     changes = wanted if settles else misfit.changes
     return finding._replace(misfit=misfit._replace(detail=detail, changes=changes))
-
-
-def _sign(finding: Finding) -> tuple[Any, ...]:
-    misfit = finding.misfit
-    return misfit.kind, misfit.note, finding.path, finding.where, repr(misfit.declared), repr(misfit.required)

@@ -41,13 +41,13 @@ def with_frames_apart(recording: Recording, model: nn.Module, retry: Retry) -> R
         shown = run_to_the_end(model, retry, wanted, edits)
         if shown is None or (wanted and not _comes_back(recording, shown, frames)):
             continue
-        left = {_sign(each) for each in shown.findings}
-        if not left <= {_sign(each) for each in recording.findings} - {_sign(finding)}:
+        left = shown.signs
+        if not left <= recording.signs - {finding.sign}:
             continue
         detail = {"frames": frames._asdict(), "features": features}
         told = finding._replace(misfit=Misfit("structure", declared, features, "frames", detail))
         findings = [told if each is finding else each for each in recording.findings]
-        kept = [each for each in findings if each is told or _sign(each) in left]
+        kept = [each for each in findings if each is told or each.sign in left]
         return replace(recording, findings=kept, failure=None, required=dict(shown.required))
     return recording
 
@@ -81,21 +81,15 @@ def _frames(recording: Recording, finding: Finding) -> _Frames | None:
 
 
 def _edits(finding: Finding, frames: _Frames) -> tuple[Edit, ...]:
-    from convlin.source.forward import corrected_argument, loop_at
+    from convlin.source.forward import argument_edits
 
-    name = finding.called_as.rpartition(".")[2]
-    if finding.where is None or loop_at(finding.where, name) is not None:
+    if finding.where is None:
         return ()
-    corrected = corrected_argument(finding.where, name, f".reshape(-1, {frames.time}, {prod(frames.map[1:])})")
-    return () if corrected is None else corrected.edits
+    behind = f".reshape(-1, {frames.time}, {prod(frames.map[1:])})"
+    return argument_edits(finding.where, finding.called_as.rpartition(".")[2], behind)
 
 
 def _comes_back(recording: Recording, shown: Recording, frames: _Frames) -> bool:
     """Whether the frames stay the batch down to the output, and with the axes apart the samples come back."""
     before = {each.shape[:1] for each in recording.outputs}
     return before == {frames.map[:1]} and {each.shape[:1] for each in shown.outputs} == {(frames.batch,)}
-
-
-def _sign(finding: Finding) -> tuple[object, ...]:
-    misfit = finding.misfit
-    return misfit.kind, misfit.note, finding.path, repr(misfit.declared), repr(misfit.required)

@@ -68,7 +68,7 @@ def with_one_producer(recording: Recording, model: nn.Module, retry: Retry) -> R
             own = _own(recording, change)
             told = [
                 _producer(recording, change, calls[change], asked[change]),
-                *(each for each in recording.findings if _sign(each) in proved.signs or each in own),
+                *(each for each in recording.findings if each.sign_at_line in proved.signs or each in own),
             ]
             told.sort(key=lambda each: each.call)
             return replace(recording, findings=told, failure=None, required=proved.required)
@@ -149,10 +149,10 @@ def _run_with(
     shown = run_to_the_end(model, retry, {change.path: wanted})
     if shown is None:
         return None
-    before, signs = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))
+    before, signs = recording.signs_at_lines, shown.signs_at_lines
     lines = {_on_line(each) for each in explained} if again else set()
-    known = before | {_sign(each) for each in shown.findings if _on_line(each) in lines}
-    if not signs <= known or signs & frozenset(map(_sign, explained)):
+    known = before | {each.sign_at_line for each in shown.findings if _on_line(each) in lines}
+    if not signs <= known or signs & {each.sign_at_line for each in explained}:
         return None
     return _Proved(signs, shown.required)
 
@@ -165,11 +165,6 @@ def _enough(recording: Recording, change: _Change) -> int:
 def _own(recording: Recording, change: _Change) -> list[Finding]:
     """What else is to be changed of the layer: the size that it takes."""
     return [each for each in recording.findings if each.layer and each.path == change.path and each.misfit.changes]
-
-
-def _sign(finding: Finding) -> tuple[Any, ...]:
-    misfit = finding.misfit
-    return misfit.kind, misfit.note, finding.path, finding.where, repr(misfit.declared), repr(misfit.required)
 
 
 def _on_line(finding: Finding) -> tuple[Any, ...]:

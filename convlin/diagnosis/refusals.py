@@ -15,6 +15,11 @@ from convlin.records import Call, SourceKind
 from convlin.trace.recording import Failure, Recording
 
 _UNPOOLINGS = (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d)
+#: Layers that return the indices which an unpooling takes, where they are asked to.
+_POOLS = (
+    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
+    nn.FractionalMaxPool2d, nn.FractionalMaxPool3d,
+)  # fmt: skip
 #: How ``pack_padded_sequence`` says that there are not as many lengths as sequences.
 _LENGTHS = re.compile(r"len\(lengths\).* got (\d+) \(batch_size=(\d+)\)")
 
@@ -67,12 +72,12 @@ def _unpooled(recording: Recording, failure: Failure, call: Call) -> str:
         return f"{call.type} takes the tensor first and its indices second: here the indices come first"
     if "int" not in second.dtype or first.shape == second.shape:
         return ""
-    made = [each for each in recording.calls[: failure.call] if _indices(each) == first.shape]
+    made = [each for at, each in enumerate(recording.calls[: failure.call]) if _indices(recording, at) == first.shape]
     source = call.sources[1] if len(call.sources) > 1 else None
     if len(made) != 1 or source is None or source.kind is not SourceKind.CALL:
         return ""
     own = recording.calls[source.number]
-    if _indices(own) != second.shape or own is made[0]:
+    if _indices(recording, source.number) != second.shape or own is made[0]:
         return ""
     return (
         f"these are the indices of {_name(own)}, given {times(own.inputs[0].shape)}; those that go with "
@@ -80,10 +85,11 @@ def _unpooled(recording: Recording, failure: Failure, call: Call) -> str:
     )
 
 
-def _indices(pool: Call) -> tuple[object, ...] | None:
-    """The shape of the indices that a pool made."""
+def _indices(recording: Recording, index: int) -> tuple[object, ...] | None:
+    """The shape of the indices that a call made, where it is one of a pool."""
+    pool, module = recording.calls[index], recording.modules[index]
     found = [info.shape for info in pool.outputs[1:2] if "int" in info.dtype]
-    pools = "pool" in pool.type.lower()
+    pools = OPS.called(pool.type).family is Family.POOL if pool.is_function else isinstance(module, _POOLS)
     return tuple(found[0]) if found and pools and pool.inputs else None
 
 

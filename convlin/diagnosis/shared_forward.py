@@ -75,9 +75,7 @@ def _with_line_outside(
     if left is not None:
         ways.append((left, _marked(finding, "give", not left)))
     if not ways:
-        return _without(
-            recording, finding, frozenset(map(_sign, recording.findings)), _marked(finding, "nowhere", True)
-        )
+        return _without(recording, finding, recording.signs, _marked(finding, "nowhere", True))
     # Of those that settle as much the nearest line.
     left, told = min(ways, key=lambda way: len(way[0]))
     return _without(recording, finding, left, told)
@@ -94,9 +92,7 @@ def _with_join(
         return recording
     left = _left(recording, finding, model, retry, corrected.edits)
     if left is None:
-        return _without(
-            recording, finding, frozenset(map(_sign, recording.findings)), _marked(finding, "nowhere", True)
-        )
+        return _without(recording, finding, recording.signs, _marked(finding, "nowhere", True))
     return _without(recording, finding, left, _marked(_marked(finding, "along", dim), "run", True))
 
 
@@ -143,13 +139,8 @@ def _marked(finding: Finding, way: str, value: int) -> Finding:
 
 def _without(recording: Recording, finding: Finding, left: frozenset[tuple[Any, ...]], told: Finding) -> Recording:
     """The recording with ``told`` in place of a finding, and of the others those that are ``left``."""
-    kept = [told if each is finding else each for each in recording.findings if each is finding or _sign(each) in left]
+    kept = [told if each is finding else each for each in recording.findings if each is finding or each.sign in left]
     return replace(recording, findings=kept)
-
-
-def _sign(finding: Finding) -> tuple[Any, ...]:
-    misfit = finding.misfit
-    return misfit.kind, misfit.note, finding.path, repr(misfit.declared), repr(misfit.required)
 
 
 def _around(recording: Recording, index: int) -> Iterator[int]:
@@ -200,18 +191,14 @@ def _left(
     shown = run_to_the_end(model, retry, edits=edits)
     if shown is None:
         return None
-    before, left = frozenset(map(_sign, recording.findings)), frozenset(map(_sign, shown.findings))
-    return left if left <= before - {_sign(finding)} else None
+    before, left = recording.signs, shown.signs
+    return left if left <= before - {finding.sign} else None
 
 
 def _edits(where: Location, path: str, said: Said) -> tuple[Edit, ...]:
-    from convlin.source.forward import corrected_argument, loop_at
+    from convlin.source.forward import argument_edits
 
-    name = path.rpartition(".")[2]
-    if loop_at(where, name) is not None:  # the line of every layer in the loop
-        return ()
-    corrected = corrected_argument(where, name, said.behind, said.after)
-    return () if corrected is None else corrected.edits
+    return argument_edits(where, path.rpartition(".")[2], said.behind, said.after)
 
 
 def _turned(finding: Finding, plan: Plan) -> Plan | None:

@@ -67,13 +67,11 @@ def _behind(finding: Finding, heads: int) -> str:
 
 
 def _edits(finding: Finding, heads: int) -> tuple[Edit, ...]:
-    from convlin.source.forward import corrected_argument, loop_at
+    from convlin.source.forward import argument_edits
 
-    name = finding.called_as.rpartition(".")[2]
-    if finding.where is None or loop_at(finding.where, name) is not None:
+    if finding.where is None:
         return ()
-    corrected = corrected_argument(finding.where, name, _behind(finding, heads))
-    return () if corrected is None else corrected.edits
+    return argument_edits(finding.where, finding.called_as.rpartition(".")[2], _behind(finding, heads))
 
 
 def _gives_the_same(recording: Recording, shown: Recording) -> bool:

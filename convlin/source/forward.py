@@ -96,6 +96,14 @@ def corrected_argument(where: Location, name: str, behind: str, after: str = "")
     return _corrected(where, name, edits, variables=True)
 
 
+def argument_edits(where: Location, name: str, behind: str, after: str = "") -> tuple[Edit, ...]:
+    """The edits of ``corrected_argument`` for one layer; none in a loop, whose line calls others as well."""
+    if loop_at(where, name) is not None:
+        return ()
+    corrected = corrected_argument(where, name, behind, after)
+    return () if corrected is None else corrected.edits
+
+
 def corrected_keyword(where: Location, name: str, keyword: str, position: int, value: str) -> Rewrite | None:
     """The lines that call the layer ``name``, with another value for one of its arguments; None as above."""
 

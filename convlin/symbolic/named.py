@@ -25,6 +25,7 @@ from convlin.symbolic.confirm import Confirmed, confirmed
 from convlin.symbolic.follow import Followed, follow
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.mistakes import mistakes_of
+from convlin.symbolic.quiet import unlogged
 from convlin.symbolic.remarks import holds_nowhere, is_one_size, refused_inside, remarks_of, taken_besides, untold
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.settled import Settled, settled
@@ -40,6 +41,7 @@ _FUNCTIONS_FOR_CALL = 4
 
 
 @paused()  # and what the model's own runs leave is collected after each
+@unlogged()
 @quiet()  # what a model warns of there is about sizes that nobody gave
 @own_tensors_on_cpu()  # sizes are compared and forms computed in tensors
 @known_to_be_at_work()

@@ -10,8 +10,11 @@ from convlin._util.torch_private import TALKATIVE
 
 
 @contextmanager
-def quiet() -> Iterator[None]:
-    """PyTorch logs a traceback for every function that refuses its input; here that is an answer like any other."""
+def unlogged() -> Iterator[None]:
+    """PyTorch logs a traceback for every function that refuses its input; here that is an answer like any other.
+
+    pytest shows what is logged of every new size under a test that fails.
+    """
     loggers = [logging.getLogger(name) for name in TALKATIVE]
     levels = [logger.level for logger in loggers]
     for logger in loggers:

@@ -37,7 +37,7 @@ from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.serialize import OF_FLOATS
 from convlin.sizes.spell import spell
-from convlin.symbolic.quiet import quiet
+from convlin.symbolic.quiet import unlogged
 from convlin.tensors import sizes as plain_sizes
 from convlin.trace import forward_pass, function_mode, tracer, unpooling
 from convlin.trace.call_sites import line_of
@@ -221,7 +221,7 @@ def session(model: nn.Module, sample: Mapping[str, int]) -> Iterator[Session]:
     exchange(modules, partial(_fake, fakes))
     _fake_once_known(holding_lazy(modules))
     with ExitStack() as stack:
-        stack.enter_context(quiet())
+        stack.enter_context(unlogged())
         stack.enter_context(compiling())
         stack.enter_context(parts.dispatcher())
         stack.enter_context(fakes)

@@ -51,6 +51,17 @@ class Finding(NamedTuple):
     names: tuple[str, ...] = ()
     """What the user calls the inputs that no call made (``self.weight``), where it is known."""
 
+    @property
+    def sign(self) -> tuple[Any, ...]:
+        """By what it is known again in another run, also of edited lines."""
+        misfit = self.misfit
+        return misfit.kind, misfit.note, self.path, repr(misfit.declared), repr(misfit.required)
+
+    @property
+    def sign_at_line(self) -> tuple[Any, ...]:
+        """The same with its line, which another run of the same lines has as well."""
+        return *self.sign, self.where
+
 
 _Each = TypeVar("_Each")
 
@@ -191,6 +202,16 @@ class Recording:
     def output_shapes(self) -> list[Shape]:
         """The shapes of ``outputs``."""
         return [found.shape for found in self.outputs]
+
+    @property
+    def signs(self) -> frozenset[tuple[Any, ...]]:
+        """By what the findings are known again in another run, also of edited lines."""
+        return frozenset(each.sign for each in self.findings)
+
+    @property
+    def signs_at_lines(self) -> frozenset[tuple[Any, ...]]:
+        """The same with their lines."""
+        return frozenset(each.sign_at_line for each in self.findings)
 
     def add(self, call: Call, module: nn.Module | None = None) -> int:
         """Note a call of ``module``, or of a function, and return its index."""
