@@ -271,6 +271,8 @@ def _group_normalized(
         return None
     if not any(type(size) is int and size > 1 for size in (channels // num_groups, input.shape[0], *input.shape[2:])):
         return None
+    if any(type(size) is int and size == 0 for size in input.shape):
+        return None  # refused from torch 2.15 on, and taken before
     return empty_like(input) if input.dim() > 3 else empty(input, input.shape)
 
 
