@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from convlin.diagnosis.messages import functions, sizes, structure
+from convlin.diagnosis.messages import functions, sequences, sizes, structure
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import called, times
 from convlin.records import EINOPS_SAYS, PYTORCH_SAYS, Report
@@ -18,7 +18,7 @@ __all__ = ["Said", "called", "first_line", "fitted", "place", "quotation", "say"
 
 _WIDTH = 100
 
-_WORDS: Mapping[tuple[str, str], Words] = {**sizes.WORDS, **structure.WORDS, **functions.WORDS}
+_WORDS: Mapping[tuple[str, str], Words] = {**sizes.WORDS, **structure.WORDS, **sequences.WORDS, **functions.WORDS}
 
 
 def say(finding: Finding, report: Report) -> Said:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import prod
 
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import (
@@ -20,7 +19,6 @@ from convlin.diagnosis.messages.tools import (
     who,
 )
 from convlin.layers import noun_of
-from convlin.layers.common import steps_order
 from convlin.records import Call, Report, Shape, Source
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
@@ -168,19 +166,6 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
-def _batch_second(finding: Finding, report: Report) -> Said:
-    """Attention that takes time first, of sequences that have the batch there."""
-    detail = finding.misfit.detail
-    query, key = detail["shapes"]
-    name = finding.layer.partition("(")[0]
-    message = f"{name} without batch_first=True takes time first: of {times(query)} it reads {query[1]} as the batch"
-    if detail["mask"]:
-        message += f"\n{detail['mask']} of {times(detail['mask_shape'])} goes with a batch of {query[0]}"
-    else:
-        message += f", and of {times(key)} {key[1]}\nwith batch_first=True the batch of both is {query[0]}"
-    return Said(message)
-
-
 def _axis_missing(finding: Finding, report: Report) -> Said:
     misfit, shape = finding.misfit, finding.misfit.detail["shape"]
     axes = AXES.get(misfit.declared, "N×C×…")
@@ -274,45 +259,6 @@ def _too_many(message: str, finding: Finding) -> Said:
     )  # fmt: skip
 
 
-def _map_in_steps(finding: Finding, report: Report) -> Said:
-    misfit, shape = finding.misfit, finding.inputs[0].shape
-    message = f"{name_of(finding)} expects 3 dimensions, got {misfit.required}: {arrived(finding)}"
-    behind, axes = misfit.detail["reshaped"], misfit.detail["features"]
-    if not behind:
-        return Said(f"{message}\none of its dimensions is to be the time, and the others the features", forward=True)
-    sizes = tuple(shape[axis] for axis in axes)
-    *others, last = map(str, axes)
-    named = f"dimensions {', '.join(others)} and {last}" if others else f"dimension {last}"
-    product = equation(spell_product(sizes), spell(prod(sizes)))
-    return Said(
-        f"{message}\nwith {named} as its features, {product}, it is {times(misfit.detail['made'])}",
-        f"x = x{behind}",
-        forward=True, behind=behind, instead="another order of the axes",
-    )  # fmt: skip
-
-
-def _no_time(finding: Finding, report: Report) -> Said:
-    misfit, shape = finding.misfit, finding.inputs[0].shape
-    width = misfit.detail["width"]
-    axes = f"N×T×{width}" if misfit.detail["batch_first"] else f"T×N×{width}"
-    name = name_of(finding).removesuffix("()")  # PyTorch prints none of the sizes of a layer with others inside
-    message = (
-        f"{name} takes {times(shape)} for one sequence without a batch: it would read {spell(shape[0])}, the batch, "
-        f"as time\nit expects {axes}, and "
-    )
-    if finding.is_model_input:
-        return Said(f"{message}the input has no axis of time", forward=True)
-    message += "the axis of time is gone"
-    call = call_of(report, maker_of(report, finding.source))
-    given = call.input_shape if call is not None else None
-    if call is not None and given is not None and len(given) == 3 and call.is_function:
-        message += f": {call.type}{at(call.where)} made it of {times(given)}"
-        if given[1] == width != given[2]:
-            order = steps_order(batch_first=misfit.detail["batch_first"])
-            message += f"\n.permute{order} in place of that gives {times(tuple(given[axis] for axis in order))}"
-    return Said(message, forward=True)
-
-
 def _cast(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     short = {"float32": ".float()", "float64": ".double()", "float16": ".half()", "bfloat16": ".bfloat16()"}
@@ -335,20 +281,6 @@ def _index(finding: Finding, report: Report) -> Said:
     )  # fmt: skip
 
 
-def _state(finding: Finding, report: Report) -> Said:
-    wanted, given, detail = finding.misfit.declared, finding.misfit.required, finding.misfit.detail
-    message = f"{name_of(finding)} takes {detail['name']} of {times(wanted)}, got {times(given)}"
-    if len(given) != len(wanted):
-        return Said(f"{message}\nlayers·directions, batch and hidden size", forward=True)
-    if given[0] != wanted[0]:
-        message += f"\n{wanted[0]} = {detail['layers']}·{detail['directions']}, layers times directions"
-    if detail["batch"] and given[1] != wanted[1]:
-        message += f"\nthe batch is {wanted[1]}"
-        if not detail["batch_first"] and given[1] == detail["steps"][0]:
-            message += f", the second axis of {arrived(finding)}: batch_first=True makes it the first"
-    return Said(message, forward=True)
-
-
 def _kernel_size(finding: Finding, report: Report) -> Said:
     axes, given = finding.misfit.declared, finding.misfit.required
     kind = finding.layer.partition("(")[0]
@@ -358,25 +290,6 @@ def _kernel_size(finding: Finding, report: Report) -> Said:
         message = f"{kind} with kernel_size={given} takes no input: kernel_size is {each}"
     other = f"{kind[:-2]}{len(given)}d"
     return Said(f"{message}\n{len(given)} numbers are for {other}")
-
-
-def _one_step(finding: Finding, report: Report) -> Said:
-    """One step of several sequences, as a decoder takes it, of which the state tells the batch."""
-    detail = finding.misfit.detail
-    shape, axis = detail["shape"], detail["axis"]
-    made = times((*shape[:axis], 1, *shape[axis:]))
-    return Said(
-        f"{name_of(finding)} takes {times(shape)} for one sequence without a batch, and {detail['name']} of "
-        f"{times(detail['state'])} has a batch of {shape[0]}\nunsqueeze({axis}) makes one step of it, {made}",
-        f"x = x.unsqueeze({axis})",
-        forward=True, behind=f".unsqueeze({axis})", instead="a state without a batch",
-    )  # fmt: skip
-
-
-def _state_pair(finding: Finding, report: Report) -> Said:
-    names = ", ".join(finding.misfit.detail["names"])
-    got = times(finding.misfit.detail["shape"])
-    return Said(f"{name_of(finding)} takes its state as a tuple, ({names}), got one tensor: {got}", forward=True)
 
 
 def _pixel_shuffle(finding: Finding, report: Report) -> Said:
@@ -431,50 +344,7 @@ def _among_features(finding: Finding, report: Report) -> Said:
     return Said(message, forward=True)
 
 
-def _frames(finding: Finding, report: Report) -> Said:
-    """Of batch and time folded for the convolutions: a run has shown what the layer is to get."""
-    misfit, frames = finding.misfit, finding.misfit.detail["frames"]
-    batch, time, given = frames["batch"], frames["time"], frames["map"]
-    fold, view = report.calls[frames["fold"]], report.calls[frames["view"]] if frames["view"] is not None else None
-    apart, features = f"view(batch, {time}, -1)", misfit.detail["features"]
-    told = times((batch, time, features))
-    line = f"{apart} gives {told}"
-    if view is not None:
-        line = f"{view.type}{at(view.where)} makes it of {times(given)}; {apart} in its place gives {told}"
-    message = (
-        f"{name_of(finding)} receives {arrived(finding)}: its first axis is batch and time, {batch}·{time}, folded by "
-        f"{fold.type}{at(fold.where)}\n{line}"
-    )
-    needs = f"input_size={features}" if features != misfit.declared else ""
-    behind = f".reshape(-1, {time}, {features})"
-    return Said(
-        f"{message}, and the layer needs {needs}" if needs else message,
-        f"x = x{behind}",
-        forward=True, behind=behind, instead=needs,
-    )  # fmt: skip
-
-
-def _heads(finding: Finding, report: Report) -> Said:
-    """Of an attention written by hand: a run has shown that the model is right with the heads split first."""
-    misfit, shape = finding.misfit, finding.inputs[0].shape
-    (name, count), behind = misfit.detail["heads"], misfit.detail["split"]
-    split = times((*shape[:-1], count, misfit.declared))
-    message = (
-        f"{name_of(finding)} receives {plural(misfit.required, 'feature')}\n"
-        f"{misfit.required} = {count}·{misfit.declared}, and {name}={count}: the heads are not split; {behind} makes "
-        f"{split} of {times(shape)}"
-    )
-    instead = " and ".join(f"{each}={size}" for each, size in misfit.detail["all_at_once"].items())
-    return Said(
-        f"{message}\nif it is to take all heads at once: {instead}",
-        f"x = x{behind}",
-        forward=True, behind=behind, instead=instead,
-    )  # fmt: skip
-
-
 WORDS: Mapping[tuple[str, str], Words] = {
-    ("structure", "frames"): _frames,
-    ("structure", "heads"): _heads,
     ("batch", "among_features"): _among_features,
     ("structure", "flatten"): _flatten,
     ("structure", "tuple"): _tuple,
@@ -485,18 +355,12 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "no_channels"): _no_channels,
     ("structure", "no_size"): _no_size,
     ("structure", "axis_missing"): _axis_missing,
-    ("structure", "batch_second"): _batch_second,
     ("structure", "kernel_size"): _kernel_size,
-    ("structure", "one_step"): _one_step,
-    ("structure", "state_pair"): _state_pair,
     ("structure", "one_sample"): _one_sample,
     ("structure", "flat"): _flat,
     ("structure", "vector"): _vector,
     ("structure", "vector_given"): _vector,
     ("structure", "rank"): _rank,
-    ("structure", "no_time"): _no_time,
-    ("structure", "map_in_steps"): _map_in_steps,
-    ("structure", "state"): _state,
     ("structure", "pixel_shuffle"): _pixel_shuffle,
     ("dtype", "cast"): _cast,
     ("dtype", "index"): _index,
