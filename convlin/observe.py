@@ -13,9 +13,9 @@ import torch
 from torch import nn
 
 from convlin._util.quiet import quiet
-from convlin.diagnosis import in_processes, leaving_batch, pooled_channels, time_axis, unregistered
 from convlin.diagnosis.outcome import Outcome
-from convlin.diagnosis.retries import Retry, next_retry, passes
+from convlin.diagnosis.runs.retries import Retry, next_retry, passes
+from convlin.diagnosis.silent import in_processes, leaving_batch, pooled_channels, time_axis, unregistered
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import Node, walk
@@ -110,11 +110,11 @@ def _observed(
             explained = error is None or (failure is not None and failure.refused) or bool(recording.findings)
             during = Held(nodes, recording, lazy)
         if failure is not None and failure.refused and not is_resource(error):
-            from convlin.diagnosis.chosen_dtypes import with_only_dtypes  # not loaded for a model that runs
+            from convlin.diagnosis.runs.chosen_dtypes import with_only_dtypes  # not loaded for a model that runs
 
             instead = with_only_dtypes(recording, root, plan, mode)
             if instead is None:
-                from convlin.diagnosis.chosen_values import with_other_values
+                from convlin.diagnosis.runs.chosen_values import with_other_values
 
                 instead = with_other_values(recording, root, plan, mode)
             if instead is not None:

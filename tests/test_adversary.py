@@ -17,7 +17,7 @@ from torch import nn
 
 from convlin import summarize
 from convlin.cli import fixing, main
-from convlin.diagnosis.evidence import arguments_by_path
+from convlin.diagnosis.runs.evidence import arguments_by_path
 from convlin.layers import remade
 from convlin.records import ClaimKind, Evidence
 from convlin.source import apply

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import Summary, summarize
-from convlin.diagnosis.evidence import arguments_by_path
+from convlin.diagnosis.runs.evidence import arguments_by_path
 from convlin.layers import remade
 from convlin.records import ClaimKind, Evidence
 from tests.claims import hold, runs

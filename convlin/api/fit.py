@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from convlin.api.summarize import summarize
-from convlin.diagnosis.evidence import arguments_of
+from convlin.diagnosis.runs.evidence import arguments_of
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
 from convlin.layers import EVERY_AXIS_OF, GIVEN, CannotRemakeError, places_of, remade

@@ -11,16 +11,16 @@ from typing import NamedTuple
 
 from torch import nn
 
-from convlin.diagnosis.batch_in_features import with_batch_in_features
-from convlin.diagnosis.exchanged_numbers import with_numbers_exchanged
-from convlin.diagnosis.frames_in_batch import with_frames_apart
-from convlin.diagnosis.one_producer import with_one_producer
+from convlin.diagnosis.mistakes.batch_in_features import with_batch_in_features
+from convlin.diagnosis.mistakes.exchanged_numbers import with_numbers_exchanged
+from convlin.diagnosis.mistakes.frames_in_batch import with_frames_apart
+from convlin.diagnosis.mistakes.one_producer import with_one_producer
+from convlin.diagnosis.mistakes.proposed_inputs import with_proposals_run
+from convlin.diagnosis.mistakes.several_sizes import without_numbers
+from convlin.diagnosis.mistakes.shared_forward import with_lines_outside
+from convlin.diagnosis.mistakes.split_heads import with_heads_split
 from convlin.diagnosis.problems import Hints, diagnose
-from convlin.diagnosis.proposed_inputs import with_proposals_run
-from convlin.diagnosis.retries import Retry
-from convlin.diagnosis.several_sizes import without_numbers
-from convlin.diagnosis.shared_forward import with_lines_outside
-from convlin.diagnosis.split_heads import with_heads_split
+from convlin.diagnosis.runs.retries import Retry
 from convlin.records import Report
 from convlin.trace.recording import Recording
 

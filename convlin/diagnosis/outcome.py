@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.runs.retries import Retry
 from convlin.records import Report
 
 

@@ -13,15 +13,15 @@ from typing import Any
 from torch import nn
 
 from convlin._util.gc_pause import paused
-from convlin.diagnosis.claims import claims_about, in_a_line
-from convlin.diagnosis.fixes import Correction, Lines, in_factors, written
+from convlin.diagnosis.fixes.lines import Correction, Lines, in_factors, written
 from convlin.diagnosis.messages import Said, fitted, say
 from convlin.diagnosis.messages.joined import joined_along
 from convlin.diagnosis.messages.tools import code
-from convlin.diagnosis.several_sizes import Needs, said_of, several_sizes, told
-from convlin.diagnosis.silent_mistakes import suspects
-from convlin.diagnosis.unexplained import stopped
-from convlin.diagnosis.what_follows import with_what_follows
+from convlin.diagnosis.mistakes.several_sizes import Needs, said_of, several_sizes, told
+from convlin.diagnosis.mistakes.what_follows import with_what_follows
+from convlin.diagnosis.runs.claims import claims_about, in_a_line
+from convlin.diagnosis.silent.findings import suspects
+from convlin.diagnosis.stopped.unexplained import stopped
 from convlin.inputs import Dummy, Plan
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Report
 from convlin.search.resized import Resized

@@ -17,7 +17,7 @@ import sympy
 from torch import nn
 from torch.nn.parameter import is_lazy
 
-from convlin.diagnosis.retries import Retry, next_retry, passes
+from convlin.diagnosis.runs.retries import Retry, next_retry, passes
 from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.module_tree import Node, walk

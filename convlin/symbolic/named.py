@@ -11,10 +11,10 @@ from torch import nn
 from convlin._util.default_device import own_tensors_on_cpu
 from convlin._util.gc_pause import paused
 from convlin._util.quiet import quiet
-from convlin.diagnosis import in_processes, time_axis, unregistered
+from convlin.diagnosis.mistakes.several_sizes import without_numbers
 from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.problems import Hints, diagnose
-from convlin.diagnosis.several_sizes import without_numbers
+from convlin.diagnosis.silent import in_processes, time_axis, unregistered
 from convlin.errors import InputError
 from convlin.inputs import TRIALS, Plan, model_device
 from convlin.module_tree import modules_of, walk
@@ -67,7 +67,7 @@ def observe_named(
     if failure is None:
         return _of_one_that_runs(root, settled(checked, runs), runs, mode, hints)
     if failure.refused:
-        from convlin.diagnosis.chosen_dtypes import with_only_dtypes  # not loaded for a model that runs
+        from convlin.diagnosis.runs.chosen_dtypes import with_only_dtypes  # not loaded for a model that runs
 
         instead = with_only_dtypes(checked.followed.recording, root, checked.followed.plan, mode, followed.sample)
         if instead is not None:

@@ -16,8 +16,8 @@ from torch.nn.parameter import UninitializedParameter
 from convlin._util.default_device import users_default_device
 from convlin._util.gc_pause import collect_new
 from convlin._util.torch_private import TorchDispatchMode, compiling
-from convlin.diagnosis.integer_inputs import Integers
-from convlin.diagnosis.retries import Retry, next_retry, passes
+from convlin.diagnosis.runs.integer_inputs import Integers
+from convlin.diagnosis.runs.retries import Retry, next_retry, passes
 from convlin.inputs import Plan
 from convlin.module_tree import parameters_of, walk
 from convlin.observe import is_resource

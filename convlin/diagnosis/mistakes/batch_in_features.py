@@ -12,9 +12,9 @@ from math import prod
 import torch
 from torch import Tensor, nn
 
-from convlin.diagnosis.evidence import run_changed
-from convlin.diagnosis.retries import MOST_PASSES, Retry
-from convlin.diagnosis.silent_mistakes import suspects
+from convlin.diagnosis.runs.evidence import run_changed
+from convlin.diagnosis.runs.retries import MOST_PASSES, Retry
+from convlin.diagnosis.silent.findings import suspects
 from convlin.inputs import Dummy, Plan
 from convlin.layers import AXIS_OF
 from convlin.ops.catalog import OPS

@@ -13,9 +13,9 @@ from math import prod
 from torch import nn
 
 from convlin._util.torch_private import CONVOLUTIONS
-from convlin.diagnosis import time_axis
-from convlin.diagnosis.folded_batch import fits_as_made, loses_batch
-from convlin.diagnosis.unflattened import should_flatten, was_to_be_flattened
+from convlin.diagnosis.silent import time_axis
+from convlin.diagnosis.silent.folded_batch import fits_as_made, loses_batch
+from convlin.diagnosis.silent.unflattened import should_flatten, was_to_be_flattened
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family

@@ -12,11 +12,12 @@ from typing import TypeAlias
 
 from torch import nn
 
-from convlin.diagnosis import dropped_batch, missing_batch, own_checks, swapped, swapped_axes
-from convlin.diagnosis.evidence import with_evidence
 from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.problems import batch_in_shape
-from convlin.diagnosis.two_readings import with_other_reading
+from convlin.diagnosis.readings import dropped_batch, missing_batch, swapped_axes, swapped_inputs
+from convlin.diagnosis.readings.two_readings import with_other_reading
+from convlin.diagnosis.runs.evidence import with_evidence
+from convlin.diagnosis.stopped import own_checks
 from convlin.inputs import Plan
 from convlin.records import Problem, Report
 from convlin.trace.recording import Suspects
@@ -31,7 +32,7 @@ def note(model: nn.Module, plan: Plan, mode: str, outcome: Outcome, again: Again
     assert outcome.last is not None
     found = _exchanged(plan, again)
     if found is not None:
-        return swapped.said(outcome.report, *found)
+        return swapped_inputs.said(outcome.report, *found)
     return own_checks.note(model, outcome.last.plan, mode, outcome.error)
 
 
@@ -42,7 +43,7 @@ def read_otherwise(model: nn.Module, plan: Plan, outcome: Outcome, again: Again)
     if not report.problems:
         return outcome
     if not outcome.names_batch and (exchanged := _exchanged(plan, again)):
-        return _told(outcome, swapped.look_swapped(report, *exchanged))
+        return _told(outcome, swapped_inputs.look_swapped(report, *exchanged))
     if not plan.adds_batch and (unbatched := _unbatched(plan, report, again)):
         return _told(outcome, unbatched)
     if (dropped := _with_batch_kept(model, plan, outcome, again)) is not None:
@@ -78,11 +79,11 @@ def _mistakes(outcome: Outcome) -> tuple[bool, int]:
     return not outcome.report.completed, len(outcome.report.problems)
 
 
-def _exchanged(plan: Plan, again: Again) -> tuple[Plan, swapped.Pair] | None:
+def _exchanged(plan: Plan, again: Again) -> tuple[Plan, swapped_inputs.Pair] | None:
     """The plan with two inputs in each other's place, and which, where the model is right so."""
     if len(plan.args) + len(plan.kwargs) < 2:
         return None
-    tried = ((other, pair) for pair, other in swapped.with_two_exchanged(plan))
+    tried = ((other, pair) for pair, other in swapped_inputs.with_two_exchanged(plan))
     return next(((other, pair) for other, pair in tried if again(other, None).is_right), None)
 
 

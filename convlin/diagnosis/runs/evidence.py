@@ -12,10 +12,10 @@ import torch
 from torch import nn
 
 from convlin._util.quiet import quiet
-from convlin.diagnosis import leaving_batch
-from convlin.diagnosis.retries import Retry
-from convlin.diagnosis.rewritten import CannotRewriteError, in_place, methods
-from convlin.diagnosis.silent_mistakes import suspects
+from convlin.diagnosis.runs.retries import Retry
+from convlin.diagnosis.runs.rewritten import CannotRewriteError, in_place, methods
+from convlin.diagnosis.silent import leaving_batch
+from convlin.diagnosis.silent.findings import suspects
 from convlin.layers import CannotRemakeError, places_of, remade
 from convlin.module_tree import module_at, modules_of, sharing
 from convlin.records import Edit, Evidence, Problem, Report

@@ -12,9 +12,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from torch import nn
 
 from convlin._util.packages import in_package, is_installed
+from convlin.diagnosis.fixes.tied import Tie, ties
 from convlin.diagnosis.messages import Said
 from convlin.diagnosis.messages.tools import code, times
-from convlin.diagnosis.tied import Tie, ties
 from convlin.module_tree import module_at, walk
 from convlin.ops.catalog import CAT
 from convlin.records import Edit, Location

@@ -11,8 +11,8 @@ from typing import Any
 
 from torch import nn
 
-from convlin.diagnosis.evidence import run_to_the_end
-from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.runs.evidence import run_to_the_end
+from convlin.diagnosis.runs.retries import Retry
 from convlin.trace.recording import Finding, Recording
 
 #: What a layer declares of what it takes and of what it gives.

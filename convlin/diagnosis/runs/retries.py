@@ -6,8 +6,8 @@ from typing import Any, NamedTuple
 
 import torch
 
-from convlin.diagnosis.integer_inputs import Integers
-from convlin.diagnosis.silent_mistakes import has_unbatched_convolution, suspects
+from convlin.diagnosis.runs.integer_inputs import Integers
+from convlin.diagnosis.silent.findings import has_unbatched_convolution, suspects
 from convlin.inputs import Plan
 from convlin.trace.call_sites import wants_gradients
 from convlin.trace.recording import Recording, Suspects

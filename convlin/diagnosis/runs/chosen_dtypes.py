@@ -9,10 +9,10 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
-from convlin.diagnosis.evidence import run_changed
-from convlin.diagnosis.integer_inputs import made_of, places_of_tensors, places_reached
-from convlin.diagnosis.retries import Retry
-from convlin.diagnosis.silent_mistakes import suspects
+from convlin.diagnosis.runs.evidence import run_changed
+from convlin.diagnosis.runs.integer_inputs import made_of, places_of_tensors, places_reached
+from convlin.diagnosis.runs.retries import Retry
+from convlin.diagnosis.silent.findings import suspects
 from convlin.inputs import Plan
 from convlin.trace.recording import Failure, Recording, Suspects
 

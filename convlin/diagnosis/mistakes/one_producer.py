@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from torch import nn
 
-from convlin.diagnosis.evidence import run_to_the_end
-from convlin.diagnosis.retries import Retry
-from convlin.diagnosis.silent_mistakes import finding_of_layer
-from convlin.diagnosis.what_follows import with_what_follows
+from convlin.diagnosis.mistakes.what_follows import with_what_follows
+from convlin.diagnosis.runs.evidence import run_to_the_end
+from convlin.diagnosis.runs.retries import Retry
+from convlin.diagnosis.silent.findings import finding_of_layer
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.misfit import alone

@@ -11,8 +11,8 @@ from typing import NamedTuple
 
 from torch import nn
 
-from convlin.diagnosis.evidence import run_to_the_end
-from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.runs.evidence import run_to_the_end
+from convlin.diagnosis.runs.retries import Retry
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.records import Edit, Shape, SourceKind, past_single_joins

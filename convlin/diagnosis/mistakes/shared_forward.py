@@ -15,12 +15,12 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin._util.torch_private import CONVOLUTIONS
-from convlin.diagnosis.evidence import run_to_the_end
 from convlin.diagnosis.messages import say
 from convlin.diagnosis.messages.joined import is_of_joined
 from convlin.diagnosis.messages.said import Said
-from convlin.diagnosis.retries import Retry
-from convlin.diagnosis.rewritten import runs_line
+from convlin.diagnosis.runs.evidence import run_to_the_end
+from convlin.diagnosis.runs.retries import Retry
+from convlin.diagnosis.runs.rewritten import runs_line
 from convlin.inputs import Dummy, Plan
 from convlin.ops.catalog import CAT
 from convlin.records import Edit, Location, Report, SourceKind

@@ -6,11 +6,11 @@ from collections.abc import Iterator
 
 from torch import nn
 
-from convlin.diagnosis.evidence import run_to_the_end
-from convlin.diagnosis.leaving_batch import dropped, drops_batch
 from convlin.diagnosis.messages import fitted
 from convlin.diagnosis.messages.tools import at
-from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.runs.evidence import run_to_the_end
+from convlin.diagnosis.runs.retries import Retry
+from convlin.diagnosis.silent.leaving_batch import dropped, drops_batch
 from convlin.inputs import Plan
 from convlin.records import Call, Edit, Evidence, Problem, Report
 from convlin.source.edits import Rewrite

@@ -7,11 +7,11 @@ from collections.abc import Iterator
 import torch
 from torch import nn
 
-from convlin.diagnosis.chosen_dtypes import Instead, name_of_input
-from convlin.diagnosis.evidence import run_changed
-from convlin.diagnosis.integer_inputs import made_of, places_reached
-from convlin.diagnosis.retries import Retry
-from convlin.diagnosis.silent_mistakes import suspects
+from convlin.diagnosis.runs.chosen_dtypes import Instead, name_of_input
+from convlin.diagnosis.runs.evidence import run_changed
+from convlin.diagnosis.runs.integer_inputs import made_of, places_reached
+from convlin.diagnosis.runs.retries import Retry
+from convlin.diagnosis.silent.findings import suspects
 from convlin.inputs import Dummy, Plan
 from convlin.trace.recording import Recording, Suspects
 

@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from convlin.diagnosis.swapped import call_with_shapes
+from convlin.diagnosis.readings.swapped_inputs import call_with_shapes
 from convlin.inputs import Dummy, Plan
 from convlin.layers import noun_of
 from convlin.records import Evidence, Problem, Report, Shape, SourceKind, past_single_joins

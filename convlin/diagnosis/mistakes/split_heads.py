@@ -11,8 +11,8 @@ from dataclasses import replace
 
 from torch import nn
 
-from convlin.diagnosis.evidence import Wanted, run_to_the_end
-from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.runs.evidence import Wanted, run_to_the_end
+from convlin.diagnosis.runs.retries import Retry
 from convlin.layers import Misfit
 from convlin.module_tree import module_at
 from convlin.records import Edit

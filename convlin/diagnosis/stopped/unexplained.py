@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
-from convlin.diagnosis import leaving_batch
-from convlin.diagnosis.chosen_dtypes import other_dtype
-from convlin.diagnosis.claims import claims_of, fitting, in_a_line
-from convlin.diagnosis.integer_inputs import index_of, made_of, places_reached
 from convlin.diagnosis.messages import quotation, times
-from convlin.diagnosis.refusals import reason
-from convlin.diagnosis.silent_mistakes import suspects
-from convlin.diagnosis.unpooling import too_small
+from convlin.diagnosis.runs.chosen_dtypes import other_dtype
+from convlin.diagnosis.runs.claims import claims_of, fitting, in_a_line
+from convlin.diagnosis.runs.integer_inputs import index_of, made_of, places_reached
+from convlin.diagnosis.silent import leaving_batch
+from convlin.diagnosis.silent.findings import suspects
+from convlin.diagnosis.stopped.refusals import reason
+from convlin.diagnosis.stopped.unpooling import too_small
 from convlin.inputs import Plan, model_device
 from convlin.layers import rule_for
 from convlin.module_tree import sharing

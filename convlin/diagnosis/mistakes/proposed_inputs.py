@@ -7,9 +7,9 @@ from typing import NamedTuple
 
 from torch import nn
 
-from convlin.diagnosis.evidence import run_changed
-from convlin.diagnosis.integer_inputs import places_of_tensors
-from convlin.diagnosis.retries import Retry
+from convlin.diagnosis.runs.evidence import run_changed
+from convlin.diagnosis.runs.integer_inputs import places_of_tensors
+from convlin.diagnosis.runs.retries import Retry
 from convlin.inputs import Dummy, Plan
 from convlin.records import Shape
 from convlin.trace.recording import Finding, Recording

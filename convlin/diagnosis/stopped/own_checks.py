@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from torch import nn
 
-from convlin.diagnosis.claims import claims_of, in_a_line
-from convlin.diagnosis.silent_mistakes import suspects
+from convlin.diagnosis.runs.claims import claims_of, in_a_line
+from convlin.diagnosis.silent.findings import suspects
 from convlin.inputs import Plan
 from convlin.search.checked_sizes import sizes_taken
 from convlin.search.resized import Resized

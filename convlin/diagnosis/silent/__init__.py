@@ -1,0 +1,1 @@
+"""Mistakes that raise nothing: found in what a pass recorded, without another run."""
