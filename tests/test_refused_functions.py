@@ -1,0 +1,103 @@
+"""Functions that refuse what reaches them: the cause is named, and PyTorch runs what is said of it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.at_error.answer import answer_to
+
+
+class Joins(nn.Module):
+    def __init__(self, width: int, change: Callable[[Tensor], Tensor] = lambda x: x) -> None:
+        super().__init__()
+        self.change, self.fc = change, nn.Linear(width, 4)
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        return self.fc(torch.cat((self.change(one), other), 1))
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "width"), [((6,), (1, 9), 15), ((3, 7), (3, 5, 7), 7), ((3, 5, 7), (3, 2, 5, 7), 7)]
+)
+def test_the_axis_that_a_cat_misses(one: tuple[int, ...], other: tuple[int, ...], width: int) -> None:
+    given = torch.rand(one), torch.rand(other)
+    (problem,) = summarize(Joins(width), given).problems  # and nothing of the Linear, which is right
+    match = re.search(r"unsqueeze\((\d)\) makes", problem.message)
+    assert match is not None
+    axis = int(match[1])
+    Joins(width, lambda x: x.unsqueeze(axis))(*given)
+
+
+@pytest.mark.parametrize(("one", "other"), [((6,), (3, 9)), ((6,), (1, 2, 6))])
+def test_where_no_one_axis_is_missing_none_is_named(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    problem = summarize(Joins(15), (torch.rand(one), torch.rand(other))).problems[0]
+    assert "dimensions" in problem.message
+    assert "unsqueeze" not in problem.message
+
+
+def test_at_the_error_as_well() -> None:
+    model, given = Joins(7), (torch.rand(3, 7), torch.rand(3, 5, 7))
+    with pytest.raises(RuntimeError) as info:
+        model(*given)
+    found = answer_to(info.value)
+    assert found is not None
+    assert "unsqueeze(1) makes 3×1×7 of 3×7" in found.text
+
+
+class Does(nn.Module):
+    """A convolution, and something behind it."""
+
+    def __init__(self, does: Callable[..., Tensor], channels: int = 2) -> None:
+        super().__init__()
+        self.conv, self.does = nn.Conv2d(channels, 4, 1), does
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.does(self.conv(x))
+
+
+@pytest.mark.parametrize("axes", [(0, 2, 1), (0, 1, 2, 3, 4)])
+def test_a_permute_of_another_number_of_axes(axes: tuple[int, ...]) -> None:
+    with pytest.raises(RuntimeError, match="permute"):
+        torch.zeros(1, 4, 5, 6).permute(axes)
+    for written in (lambda x: x.permute(*axes), lambda x: x.permute(axes), lambda x: torch.permute(x, axes)):
+        (problem,) = summarize(Does(written), (2, 5, 6)).problems
+        said = f"permute names {len(axes)} axes, ({', '.join(map(str, axes))}), and 1×4×5×6 has 4"
+        assert said in " ".join(problem.message.split())
+
+
+class Multiplies(nn.Module):
+    def __init__(self, axis: int | None = None) -> None:
+        super().__init__()
+        self.axis = axis
+
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        if self.axis is not None:
+            one, other = (each.unsqueeze(self.axis) if each.dim() == 2 else each for each in (one, other))
+        return torch.bmm(one, other)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"), [((4, 6, 3), (4, 3)), ((4, 6), (4, 6, 3)), ((4, 6), (4, 1, 3)), ((5, 6), (1, 6, 3))]
+)
+def test_a_matrix_for_a_product_of_batches(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    given = [torch.rand(one), torch.rand(other)]
+    with pytest.raises(RuntimeError, match="3D"):
+        Multiplies()(*given)
+    (problem,) = summarize(Multiplies(), given).problems
+    found = re.search(r"unsqueeze\((\d)\) makes", problem.message)
+    assert found is not None
+    Multiplies(int(found[1]))(*given)
+
+
+@pytest.mark.parametrize(("one", "other"), [((4, 6), (6, 4)), ((4, 6), (5, 7, 3)), ((1, 6), (1, 6, 3))])
+def test_where_no_one_place_makes_them_go_together_none_is_named(one: tuple[int, ...], other: tuple[int, ...]) -> None:
+    (problem,) = summarize(Multiplies(), [torch.rand(one), torch.rand(other)]).problems
+    assert "bmm takes tensors of 3 dimensions alone" in problem.message
+    assert "unsqueeze" not in problem.message
+    assert "transpose" not in problem.message
