@@ -25,7 +25,7 @@ from convlin.errors import ConvlinError, InputError
 from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
 from convlin.summary import Summary
-from convlin.symbolic import session
+from convlin.symbolic import fakes
 from tests.readme_example import run
 from tests.snapshot import assert_unchanged, snapshot
 
@@ -395,7 +395,7 @@ def test_a_lazy_weight_that_depends_on_a_letter_is_refused() -> None:
 def test_no_weight_is_copied() -> None:
     model = nn.Linear(2000, 2000)
     weights: list[Tensor] = []
-    namespace: Any = session
+    namespace: Any = fakes
     original = namespace.exchange
 
     def spied(modules: Iterable[nn.Module], change: Callable[[Tensor], Tensor]) -> None:

@@ -13,10 +13,10 @@ import torch
 from convlin.records import SizeRange
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
+from convlin.symbolic.environment import Decision
 from convlin.symbolic.lookups import Lookup
 from convlin.symbolic.questions import beside_constants, turns_by_order
 from convlin.symbolic.ranges import Guess, far_in, inside_of
-from convlin.symbolic.session import Decision
 from convlin.symbolic.trials import Point, Trials
 
 #: How many sizes are tried at which a question of the model's own comes out otherwise than at the size before, and up

@@ -24,6 +24,7 @@ from convlin.symbolic.comparison_sizes import (
     where_equations_hold,
 )  # fmt: skip
 from convlin.symbolic.conditions import demands
+from convlin.symbolic.environment import Decision
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.found_forms import known_forms
 from convlin.symbolic.question_sizes import (
@@ -44,7 +45,6 @@ from convlin.symbolic.questions import (
     questions,
 )
 from convlin.symbolic.replaced_forms import with_right_forms, with_right_indices
-from convlin.symbolic.session import Decision
 from convlin.symbolic.solving import meets, solved
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials

@@ -25,10 +25,11 @@ from convlin.records import Shape, SourceKind
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
+from convlin.symbolic.environment import Decision
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.loops import loops
 from convlin.symbolic.numbers_in_code import numbers_in_code
-from convlin.symbolic.session import Decision, Session, session
+from convlin.symbolic.session import Session, session
 from convlin.symbolic.solving import solved, turned
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Finding, Recording

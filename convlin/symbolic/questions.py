@@ -9,9 +9,10 @@ import sympy
 
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.conditions import Condition
+from convlin.symbolic.environment import Decision
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.lookups import lookups
-from convlin.symbolic.session import Decision, Session
+from convlin.symbolic.session import Session
 from convlin.symbolic.trials import Point
 
 #: So many sizes are run for the numbers in the code.

@@ -11,8 +11,8 @@ import torch
 
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.conditions import Condition
+from convlin.symbolic.environment import Decision
 from convlin.symbolic.holding import holding
-from convlin.symbolic.session import Decision
 
 if TYPE_CHECKING:
     from convlin.symbolic.follow import Followed
