@@ -224,3 +224,14 @@ def has_channels_last(given: Tensor) -> bool:
             return False
         least = stride * max(size, 1)
     return True
+
+
+def flat_tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
+    """The tensors among the arguments, those in a list or tuple too."""
+    found: list[Tensor] = []
+    for value in (*args, *kwargs.values()):
+        if isinstance(value, Tensor):
+            found.append(value)
+        elif isinstance(value, list | tuple):
+            found.extend(item for item in value if isinstance(item, Tensor))
+    return found

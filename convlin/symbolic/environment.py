@@ -25,12 +25,13 @@ from convlin.records import Location
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.serialize import OF_FLOATS
 from convlin.symbolic import fakes
-from convlin.trace import forward_pass, function_mode, tracer, unpooling
+from convlin.trace import failures, forward_pass, function_mode, function_rows, tracer, unpooling, unshown
 from convlin.trace.call_sites import line_of
 
 _LIBRARIES = tuple(map(folder, (torch, sympy)))
 #: Modules of convlin that only pass on what the model does.
-_PASSING_ON = tuple(module.__file__ for module in (function_mode, tracer, unpooling, fake_shapes, known_results, fakes))
+_OF_A_PASS = (function_mode, function_rows, unshown, failures, tracer, unpooling)
+_PASSING_ON = tuple(module.__file__ for module in (*_OF_A_PASS, fake_shapes, known_results, fakes))
 #: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.
 _CALLS_MODEL = forward_pass.__file__
 #: What asks whether a window fits: PyTorch refuses a convolution where it does not.

@@ -9,33 +9,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Mapping
-from math import prod
 from types import FrameType
 from typing import Any
 
-import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
 from convlin._util.torch_private import CONVOLUTIONS, may_be_innermost, no_function_modes
 from convlin.layers import Misfit
-from convlin.module_tree import named_tensors_of
-from convlin.ops.catalog import derive_of
 from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
-from convlin.ops.op import Family
 from convlin.ops.stand_ins import recover, reshape_sizes
-from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind, TensorInfo
-from convlin.tensors import device_name, dtype_name, info, sizes, tensors_in
+from convlin.records import Shape, SourceKind
+from convlin.tensors import flat_tensors, sizes, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, around_hidden_layer, interrupts, line_of
+from convlin.trace.failures import note_failure
+from convlin.trace.function_rows import FunctionRows
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
-from convlin.trace.recording import Elsewhere, Failure, Finding, Fold, Refusal, order_made
+from convlin.trace.recording import Fold, Refusal
 from convlin.trace.shapeless_choices import decides_no_shape
 from convlin.trace.state import State, TooManyCalls, plain_settings
-from convlin.trace.uncertainty import handed_on, has_window, is_doubtful, of_result, settled_by
+from convlin.trace.uncertainty import is_doubtful
 from convlin.trace.under_way import is_at_work
 from convlin.trace.unpooling import OF_INDICES, Indices
+from convlin.trace.unshown import note_unshown, note_weights, note_windows
 
 _WRITES, _FACT, _TRUTH = 1, 2, 4
 
@@ -48,6 +45,7 @@ class Between(TorchFunctionMode):
         self._state = state
         self._used = state.recording.used
         self._frames = Frames()
+        self._rows = FunctionRows(state)
         self._indices = Indices()
         self._roles: dict[Any, int] = {}
 
@@ -95,42 +93,12 @@ class Between(TorchFunctionMode):
                     raise
                 return self._failed_in_layer(func, args, kwargs, error, frame)
             if state.read is not sizes:
-                self._note_weights(func, args)
-                self._note_windows(func, args, kwargs, result)
+                note_weights(state, func, args)
+                note_windows(state, func, args, kwargs, result)
                 if not flat_tensors(args, kwargs):
-                    self._note_unshown(result)
+                    note_unshown(state, result)
             return self._flattened(args, result) if self._state.suspects.folds else result
         return self._call(func, args, kwargs, caller)
-
-    def _note_unshown(self, *made: Any) -> None:
-        """What is no row in letters, and may be the largest of all: a mask, the weights of every two positions."""
-        read = self._state.read
-        self._state.recording.unshown_shapes += [read(each) for each in made if isinstance(each, Tensor)]
-
-    def _note_weights(self, func: Any, args: tuple[Any, ...]) -> None:
-        """Those of an attention, for every two positions, which nothing that it returns shows."""
-        read = self._state.read
-        if func is F.multi_head_attention_forward and len(args) > 4:  # as nn.MultiheadAttention calls it
-            query, key, heads = read(args[0]), read(args[1]), args[4]
-            self._state.recording.unshown_shapes.append((heads * prod(query[1:-1]), query[0], key[0]))
-        elif op_of(func).family is Family.ATTENTION and len(args) > 1:
-            self._state.recording.unshown_shapes.append((*read(args[0])[:-1], read(args[1])[-2]))
-
-    def _note_windows(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], made: Any) -> None:
-        """Those of a convolution or pool that are as large as a letter: each cell made looks at all of one."""
-        family = op_of(func).family
-        if family is Family.CONVOLUTION:
-            weight = args[1] if len(args) > 1 else kwargs["weight"]
-            window = tuple(weight.shape[2:])
-        elif family is Family.POOL:
-            size = args[1] if len(args) > 1 else kwargs["kernel_size"]
-            window = tuple(size) if isinstance(size, tuple | list) else (size, size)
-        else:
-            return
-        if any(isinstance(size, torch.SymInt) for size in window):
-            first = made if isinstance(made, Tensor) else made[0]
-            with no_function_modes():
-                self._note_unshown(first.new_empty((*first.shape, *window)))
 
     def _run(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any]) -> Any:
         """The function itself; on the meta device the rule that knows what it returns, or what the CPU says of it."""
@@ -179,12 +147,12 @@ class Between(TorchFunctionMode):
             if recovery is not None and caller is not None:
                 tensors = flat_tensors(args, kwargs)
                 before = tuple(state.read(tensor) for tensor in tensors)
-                self._row(func, args, kwargs, caller, tensors, before, [recovery.result], recovery.misfits, None)
+                self._rows.add(func, args, kwargs, caller, tensors, before, [recovery.result], recovery.misfits, None)
                 return recovery.result
             if recovery is not None:
                 layer.findings.extend(recovery.misfits)
                 return recovery.result
-        self._note_failure(func, args, kwargs, error, None)
+        note_failure(self._state, func, args, kwargs, error, None)
         raise error
 
     def _flattened(self, args: tuple[Any, ...], result: Any) -> Any:
@@ -217,7 +185,7 @@ class Between(TorchFunctionMode):
                 raise
             recovery = self._recover(func, args, kwargs, error, caller)
             if recovery is None:
-                self._note_failure(func, args, kwargs, error, caller)
+                note_failure(self._state, func, args, kwargs, error, caller)
                 raise
             misfits, result = recovery
         with no_function_modes():
@@ -228,7 +196,7 @@ class Between(TorchFunctionMode):
                 state.origins.note_elsewhere(made, tensors, where)
             if not tensors:
                 if state.read is not sizes:
-                    self._note_unshown(*made)
+                    note_unshown(state, *made)
                 self._note(func, caller, result, made)
                 return result
             fold = self._folded(func, args, kwargs, caller, before, made)
@@ -248,14 +216,14 @@ class Between(TorchFunctionMode):
                 changed = self._gathers(tensors, before)
             is_row = bool((changed and shows) or misfits)
             if is_row:
-                self._row(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
+                self._rows.add(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
             else:
-                self._pass_on(func, args, kwargs, caller, tensors, made, shows=shows)
+                self._rows.pass_on(func, args, kwargs, caller, tensors, made, shows=shows)
                 if state.read is not sizes:
-                    self._note_weights(func, args)
-                    self._note_unshown(*made if changed else ())
+                    note_weights(state, func, args)
+                    note_unshown(state, *made if changed else ())
             if state.read is not sizes:
-                self._note_windows(func, args, kwargs, result)
+                note_windows(state, func, args, kwargs, result)
             self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
             return result
 
@@ -298,111 +266,6 @@ class Between(TorchFunctionMode):
             outputs = tuple((f"[{index}]", read(item)) for index, item in enumerate(result) if isinstance(item, Tensor))
         self._state.recording.expressions.note(caller, self._state.path, outputs, call, func)
 
-    def _row(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        caller: FrameType,
-        tensors: list[Tensor],
-        before: tuple[Shape, ...],
-        made: list[Tensor],
-        misfits: tuple[Misfit, ...],
-        flops: int | None,
-    ) -> None:
-        state = self._state
-        name, where = name_of(func), line_of(caller)
-        sources = tuple(state.origins.source(tensor) for tensor in tensors)
-        inputs = tuple(
-            TensorInfo("", shape, dtype_name(tensor.dtype), device_name(tensor))
-            for tensor, shape in zip(tensors, before, strict=True)
-        )
-        outputs = tuple(info(tensor, "", state.read) for tensor in made)
-        doubts = state.origins.doubts(args, kwargs)
-        told = tuple(misfit for misfit in misfits if not is_doubtful(misfit, doubts))
-        call = Call(
-            state.path, name, inputs, outputs, is_function=True, sources=sources, where=where, flops=flops,
-            settings=plain_settings(args, kwargs), stood_in=bool(misfits), derive=derive_of(name),
-        )  # fmt: skip
-        index = state.recording.add(call)
-        names = self._names(tensors, sources) if told else ()
-        for misfit in told:
-            state.find(Finding(misfit, state.path, index, inputs, sources[0], function=name, where=where, names=names))
-        for tensor in made:
-            state.origins.remember(tensor, Source.call(index))
-            state.origins.doubt(tensor, self._doubted(call, doubts, tensor) | of_result(misfits, tensor))
-
-    def _names(self, tensors: list[Tensor], sources: tuple[Source, ...]) -> tuple[str, ...]:
-        """What the user calls the tensors that no call made: parameters and buffers of the module, or parts of one."""
-        if all(source.is_made for source in sources) or not self._state.stack:
-            return ()
-        module = self._state.stack[-1].module
-        known = {id(tensor): name for name, tensor in named_tensors_of(module)}
-        return tuple(
-            f"self.{known[id(tensor)]}"
-            if id(tensor) in known
-            else f"self.{known[id(tensor._base)]}[...]"
-            if not source.is_made and id(tensor._base) in known
-            else ""
-            for tensor, source in zip(tensors, sources, strict=True)
-        )
-
-    def _pass_on(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        caller: FrameType,
-        tensors: list[Tensor],
-        made: list[Tensor],
-        *,
-        shows: bool,
-    ) -> None:
-        """A function that keeps the shape is no row, but what it returns comes from where its input came.
-
-        An activation is noted where functions show; inside a layer of the user's it is that layer's own affair.
-        """
-        state = self._state
-        sources = tuple(state.origins.source(tensor) for tensor in tensors)
-        known = [source for source in sources if source.kind is not SourceKind.UNSEEN]
-        source = known[0] if known else UNSEEN
-        made_inside = any(source.is_made for source in known)
-        op, meet = op_of(func), len(known) > 1 and known[0] != known[1]
-        # A pooling or convolution that keeps the size leaves a trace: its units see their neighbors.
-        if meet or op.sees_neighbors or (op.is_activation and shows and made_inside):
-            state.recording.joins.append(
-                Join(name_of(func), line_of(caller), sources, state.path, len(state.recording.calls))
-            )
-            source = Source.join(len(state.recording.joins) - 1)
-        doubts = state.origins.doubts(tuple(tensors), {})
-        call = self._as_call(func, args, kwargs, tensors) if doubts else None
-        for tensor in made:
-            if source.is_made:
-                state.origins.remember(tensor, source)
-            if not made_inside:  # the input divided by 255, or as another dtype, is the input still
-                state.origins.pass_input_on(tensors[0], tensor)
-            if call is not None:
-                state.origins.doubt(tensor, self._doubted(call, doubts, tensor))
-
-    def _as_call(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[Tensor]) -> Call:
-        """A function that is no row as the record of one: what its formula is asked with."""
-        name, read = name_of(func), self._state.read
-        return Call(
-            self._state.path, name, tuple(info(tensor, "", read) for tensor in tensors), is_function=True,
-            settings=plain_settings(args, kwargs), derive=derive_of(name),
-        )  # fmt: skip
-
-    def _doubted(self, call: Call, doubts: tuple[tuple[Shape, frozenset[int]], ...], made: Tensor) -> frozenset[int]:
-        """The axes of a result that are a guess because they are one in an argument."""
-        if not doubts:
-            return frozenset()
-        shape = self._state.read(made)
-        settled, order = settled_by(call.type, shape), order_made(call)
-        window = has_window(call.type)
-        return frozenset().union(
-            *(handed_on(axes, given, shape, settled, order, window=window) for given, axes in doubts)
-        )
-
     def _recover(
         self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception, caller: FrameType
     ) -> tuple[tuple[Misfit, ...], Any] | None:
@@ -435,56 +298,6 @@ class Between(TorchFunctionMode):
         if found is None and op_of(func).keeps_memory_order:  # of a module whose functions are no rows
             found = matching(Fold("", None, state.path, before[0]), state.suspects.folds)
         return folded(found, reshape_sizes(args, kwargs), state.read(made[0])) if found is not None else None
-
-    def _note_failure(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        error: BaseException,
-        caller: FrameType | None,
-    ) -> None:
-        state = self._state
-        tensors = flat_tensors(args, kwargs)
-        recovery = None
-        if state.watching and caller is not None and isinstance(error, RuntimeError | ValueError | IndexError):
-            recovery = recover(func, args, kwargs, state.stack[-1].module if state.stack else None)
-        if not state.stands_in:
-            at = () if caller is None else (name_of(func), line_of(caller))
-            state.raised.append((Refusal(state.path, *at), error))
-        state.recording.failure = Failure(
-            error,
-            refused=True,
-            path=state.path,
-            function=name_of(func),
-            inputs=tuple(info(tensor, "", state.read) for tensor in tensors),
-            sources=tuple(state.origins.source(tensor) for tensor in tensors),
-            settings=plain_settings(args, kwargs),
-            where=line_of(caller) if caller is not None else None,
-            in_layer=caller is None,
-            misfits=recovery.misfits if recovery is not None else (),
-            is_guess=bool(state.origins.doubts(tuple(tensors), {})),
-            elsewhere=self._elsewhere(tensors),
-        )
-
-    def _elsewhere(self, tensors: list[Tensor]) -> Elsewhere | None:
-        """Of tensors that met on the meta device, the first that a line made on another one."""
-        state = self._state
-        if not state.on_meta:
-            return None
-        found = ((tensor, state.origins.made_elsewhere(tensor)) for tensor in tensors if tensor.device.type != "meta")
-        return next((Elsewhere(state.read(tensor), where) for tensor, where in found if where is not None), None)
-
-
-def flat_tensors(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> list[Tensor]:
-    """The tensors among the arguments, those in a list or tuple too."""
-    found: list[Tensor] = []
-    for value in (*args, *kwargs.values()):
-        if isinstance(value, Tensor):
-            found.append(value)
-        elif isinstance(value, list | tuple):
-            found.extend(item for item in value if isinstance(item, Tensor))
-    return found
 
 
 def _spreads(shape: Shape, over: Shape) -> bool:

@@ -26,10 +26,10 @@ from convlin.layers import Arrival, Misfit
 from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of, walk
 from convlin.ops.catalog import derive_of
 from convlin.records import UNSEEN, Call, Source, TensorInfo
-from convlin.tensors import argument_names, describe, describe_arguments, info, sizes, tensors_in, zeros
+from convlin.tensors import argument_names, describe, describe_arguments, sizes, tensors_in, zeros
 from convlin.trace.axes import is_batch_first, is_row_of_map
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
-from convlin.trace.einops_errors import is_of_einops, refused_pattern
+from convlin.trace.failures import refused_by_einops
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
 from convlin.trace.function_mode import Between
 from convlin.trace.hooks import Hooks
@@ -361,7 +361,7 @@ class Tracer:
         recording = state.recording
         failure = recording.failure
         if failure is None or failure.error is not error:
-            failure = self._refused_by_einops(error) or Failure(error, refused=raised_in_torch(error))
+            failure = refused_by_einops(state, error) or Failure(error, refused=raised_in_torch(error))
         if state.gradients and recording.findings and wants_gradients(error):
             failure.is_guess = True  # what stands in for a tensor has no gradient
         recording.failure = failure
@@ -408,23 +408,6 @@ class Tracer:
             if isinstance(top.module, nn.Linear) and top.inputs:
                 self._require(top.module, top.path, top, top.inputs)
             state.find_all(top, failure.call, call)
-
-    def _refused_by_einops(self, error: BaseException) -> Failure | None:
-        if not is_of_einops(error):
-            return None
-        found, state = refused_pattern(error), self._state
-        if found is None:  # a layer of einops' own, of which the frame tells
-            return Failure(error, refused=True, where=state.stack[-1].called_at if state.stack else None)
-        return Failure(
-            error,
-            refused=True,
-            path=state.path,
-            function=found.function,
-            inputs=tuple(info(tensor, "", state.read) for tensor in found.tensors),
-            sources=tuple(map(state.origins.source, found.tensors)),
-            where=found.where,
-            is_guess=bool(state.origins.doubts(found.tensors, {})),
-        )
 
 
 def _not_called(module: nn.Module) -> Misfit:
