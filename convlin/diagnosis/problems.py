@@ -13,7 +13,9 @@ from typing import Any
 from torch import nn
 
 from convlin._util.gc_pause import paused
-from convlin.diagnosis.fixes.lines import Correction, Lines, in_factors, written
+from convlin.diagnosis.fixes.correction import Correction
+from convlin.diagnosis.fixes.lines import Lines
+from convlin.diagnosis.fixes.numbers import in_factors, written
 from convlin.diagnosis.messages import Said, fitted, say
 from convlin.diagnosis.messages.joined import joined_along
 from convlin.diagnosis.messages.tools import code

@@ -4,61 +4,30 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import replace
 from functools import cached_property
-from math import prod
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
 from convlin._util.packages import in_package, is_installed
+from convlin.diagnosis.fixes.calls import Calls, corrected_function, in_one_call
+from convlin.diagnosis.fixes.correction import Correction, corrected
 from convlin.diagnosis.fixes.tied import Tie, ties
 from convlin.diagnosis.messages import Said
-from convlin.diagnosis.messages.tools import code, times
+from convlin.diagnosis.messages.tools import times
 from convlin.module_tree import module_at, walk
 from convlin.ops.catalog import CAT
-from convlin.records import Edit, Location
-from convlin.search.numbers import flattened_map
-from convlin.source.products import as_product
+from convlin.records import Location
 from convlin.trace.call_sites import TORCH
-from convlin.trace.recording import Finding, Recording, Written
+from convlin.trace.recording import Finding, Recording
 
 if TYPE_CHECKING:
-    from convlin.source.edits import Rewrite
     from convlin.source.find import Finder
     from convlin.source.plan import Plan
     from convlin.source.sites import Site
 
 #: The characters of a call that a line quotes.
 _LONGEST_CALL = 60
-
-
-class Correction(NamedTuple):
-    """The line to change and what to write there, as far as both are known."""
-
-    where: Location | None
-    text: str | None
-    edits: tuple[Edit, ...] = ()
-    """The same as edits of the user's files, where they are beyond doubt."""
-    unfixed: str = ""
-    """Why there are none."""
-    told: str = ""
-    """What else is to be said: another layer asks for another number there."""
-
-
-def _corrected(where: Location | None, rewrite: Rewrite | None, advice: str | None) -> Correction:
-    """The rewritten lines, or the advice where there are none; the edits only if all are beyond doubt."""
-    if rewrite is None:
-        return Correction(where, advice)
-    doubt = next((edit.remark for edit in rewrite.edits if not edit.certain), "")
-    return Correction(where, rewrite.text, () if doubt else rewrite.edits, doubt)
-
-
-def _beside_the_line(said: Said) -> str | None:
-    """The advice for a line of ``forward`` that cannot be rewritten: it does not stand in the place of that line."""
-    if said.advice is None or " in front of " in said.advice:
-        return said.advice
-    return f"{said.advice} {'in place of the call' if said.after else 'in front of this line'}"
 
 
 def _tied(found: Correction, tie: Tie) -> Correction:
@@ -69,22 +38,6 @@ def _tied(found: Correction, tie: Tie) -> Correction:
     told = f"{names} are one, of {times(tie.shape)}: a new size must fit {which}, or each needs a weight of its own"
     told = f"{found.told}\n{told}" if found.told else told
     return found._replace(text=None, edits=(), unfixed=f"{names} are one tensor", told=told)
-
-
-def _in_one_call(findings: Iterable[Finding], said: Mapping[int, Said]) -> dict[int, Said]:
-    """What is said, where several things are to be written behind one argument: all of them, in that order."""
-    merged = dict(said)
-    by_call: dict[tuple[Any, ...], list[Finding]] = {}
-    for finding in findings:
-        if finding.layer and finding.where is not None and said[id(finding)].forward and said[id(finding)].behind:
-            by_call.setdefault((finding.call, finding.where, finding.called_as), []).append(finding)
-    for found in by_call.values():
-        parts = [said[id(each)] for each in found]
-        behind, after = "".join(each.behind for each in parts), "".join(each.after for each in reversed(parts))
-        for each, own in zip(found, parts, strict=True) if len(found) > 1 else ():
-            advice = f"x = x{behind}" if own.advice == f"x = x{own.behind}" else own.advice
-            merged[id(each)] = replace(own, behind=behind, after=after, advice=advice)
-    return merged
 
 
 class Lines:
@@ -104,7 +57,8 @@ class Lines:
     ) -> None:
         self._model = model
         self._recording = recording
-        self._said = _in_one_call(recording.findings, said)
+        self._said = in_one_call(recording.findings, said)
+        self._calls = Calls(recording, self._said)
         self._hints = [hint for hint in hints if hint is not None]
         self._wanted: dict[str, dict[str, str]] = {}
         for path, changes in wanted:
@@ -125,7 +79,7 @@ class Lines:
             edit
             for finding in self._recording.findings
             if finding.function
-            for edit in _corrected_function(finding, self._said[id(finding)]).edits
+            for edit in corrected_function(finding, self._said[id(finding)]).edits
         ]
         return plan(self._finder, {path: changes for path, changes in self._wanted.items() if changes}, rewritten)
 
@@ -219,17 +173,17 @@ class Lines:
             from convlin.source.forward import corrected_join
 
             joined = corrected_join(said.join, CAT.names, said.dim) if "run" in finding.misfit.detail else None
-            return _corrected(said.join, joined, said.advice)
+            return corrected(said.join, joined, said.advice)
         if finding.function:
-            return _corrected_function(finding, said)
+            return corrected_function(finding, said)
         if said.uncalled and finding.where is not None:
             from convlin.source.forward import with_call
 
             found = with_call(finding.where, finding.called_as.rpartition(".")[2], said.uncalled)
             where, rewrite = found if found is not None else (finding.where, None)
-            return _corrected(where, rewrite, said.advice)
+            return corrected(where, rewrite, said.advice)
         if said.forward and finding.where is not None:
-            return self._corrected_call(finding, finding.where, said)
+            return self._calls.correction(finding, finding.where, said)
         if said.forward and said.advice and not said.in_front:
             return Correction(None, said.advice)  # what to write is known, and not where
         return self._corrected_layer(finding, said)
@@ -250,7 +204,7 @@ class Lines:
             from convlin.source.sites import in_front, other_layer
 
             found = in_front(site, said.in_front) if said.in_front else other_layer(site, said.callee)
-            return _corrected(site.location, found, said.advice)
+            return corrected(site.location, found, said.advice)
         if not own:
             return Correction(site.location, said.advice)
         changes = self._wanted.get(finding.path, {}) | own
@@ -318,76 +272,6 @@ class Lines:
                 return site.location, f"in {path}, which is {how} {call}"
         return None, ""
 
-    def _corrected_call(self, finding: Finding, where: Location, said: Said) -> Correction:
-        from convlin.source.forward import corrected_argument, corrected_keyword, is_by_variable, loop_at
-
-        name = finding.called_as.rpartition(".")[2]
-        if said.argument is not None:
-            return _corrected(where, corrected_keyword(where, name, *said.argument), said.advice)
-        if not said.behind:  # nothing in that line alone would fix it
-            return Correction(where, _beside_the_line(said))
-        loop = loop_at(where, name)
-        if loop is None and is_by_variable(where, name):
-            rewrite = corrected_argument(where, name, said.behind, said.after)
-            if "run" in finding.misfit.detail or rewrite is None:
-                return _corrected(where, rewrite, self._in_words(finding, where, said))
-            return Correction(where, None)
-        if loop is None:
-            around = self._called_around(finding, where, name)
-            if around is not None and around.where is not None:
-                where, name = around.where, around.path.rpartition(".")[2]
-            rewrite = corrected_argument(where, name, said.behind, said.after)
-            return _corrected(where, rewrite, self._in_words(finding, where, said))
-        # The line is that of every layer in the loop: rewritten where all need it, or in words for the first.
-        if self._all_need(where, said):
-            return _corrected(where, corrected_argument(where, name, said.behind, said.after), None)
-        if loop.argument and not said.after and self._calls_at(where)[:1] == [finding.call]:
-            told = f"{loop.argument} = {loop.argument}{said.behind} in front of the loop at line {loop.line}"
-            return Correction(where, told)
-        return Correction(where, None)
-
-    def _in_words(self, finding: Finding, where: Location, said: Said) -> str | None:
-        """The advice for a line that cannot be rewritten; None where it calls layers of that class that are right."""
-        modules, wrong = self._recording.modules, {each.call for each in self._recording.findings}
-        right = [modules[index] for index in self._calls_at(where) if index not in wrong]
-        return None if type(modules[finding.call]) in map(type, right) else _beside_the_line(said)
-
-    def _calls_at(self, where: Location) -> list[int]:
-        """The calls of layers that a line made."""
-        return [index for index, written in self._recording.written.items() if written.where == where]
-
-    def _all_need(self, where: Location, said: Said) -> bool:
-        """Whether every layer that a line called needs the same written there."""
-        needed = {
-            each.call: self._said[id(each)] for each in self._recording.findings if each.where == where and each.layer
-        }
-        return all(
-            index in needed and (needed[index].behind, needed[index].after) == (said.behind, said.after)
-            for index in self._calls_at(where)
-        )
-
-    def _called_around(self, finding: Finding, where: Location, name: str) -> Written | None:
-        """The call of what hands its own input on to the layer, where the line itself calls others that are right.
-
-        One class may be made several times; what is wrong with the input of one is no mistake in its ``forward``.
-        """
-        recording = self._recording
-        wrong = {each.call for each in recording.findings if each.layer}
-        alike = [
-            index
-            for index, written in recording.written.items()
-            if written.where == where and written.path.rpartition(".")[2] == name and index not in wrong
-        ]
-        if not alike:
-            return None
-        for index, call in enumerate(recording.calls[finding.call + 1 :], finding.call + 1):
-            holds = index - call.inner <= finding.call and finding.path.startswith(f"{call.path}." if call.path else "")
-            if holds and call.inputs[:1] == finding.inputs[:1] and call.sources[:1] == (finding.source,):
-                written = recording.written.get(index)
-                if written is not None and written.where is not None and written.where != where:
-                    return written
-        return None
-
     def _beside(self, site: Site, own: Mapping[str, str], path: str) -> Iterator[tuple[Site, Mapping[str, str]]]:
         """What else has to be changed on the lines of a call: layers that are made beside it.
 
@@ -436,34 +320,3 @@ class Lines:
                 if found is None or (found.location.file, found.start) == (site.location.file, site.start):
                     return False
         return True
-
-
-def written(changes: Mapping[str, Any]) -> dict[str, str]:
-    """Sizes as they stand in source: ``64`` for ``(64,)``."""
-    return {name: code(value) for name, value in changes.items()}
-
-
-def in_factors(changes: Mapping[str, str], finding: Finding, recording: Recording) -> dict[str, str]:
-    """The changes, with the number of a Linear behind a flatten as channels and sizes of the map."""
-    if "in_features" not in changes:
-        return dict(changes)
-    flattened = finding.misfit.detail.get("flattened")  # by the edit that goes with it
-    mapped = finding.inputs[0].shape[1:] if flattened else flattened_map(recording, finding)
-    if mapped is None or not all(isinstance(size, int) for size in mapped):
-        return dict(changes)
-    if prod(mapped) != finding.misfit.required:
-        return dict(changes)
-    return {**changes, "in_features": as_product(mapped)}
-
-
-def _corrected_function(finding: Finding, said: Said) -> Correction:
-    if finding.where is None or not said.advice or finding.misfit.kind not in ("reshape", "batch"):
-        return Correction(finding.where, said.advice)
-    from convlin.source.reshape import corrected_reshape
-
-    image = finding.misfit.detail.get("image")
-    if image is not None:
-        rewrite = corrected_reshape(finding.where, size=code(image[1]), axis=1 - len(image))
-    else:
-        rewrite = corrected_reshape(finding.where, keep_sizes=finding.misfit.note == "strides")
-    return _corrected(finding.where, rewrite, said.advice)
