@@ -1210,8 +1210,8 @@ def test_behind_a_lack_of_memory_nothing_is_run() -> None:
 
 
 def test_real_runs_may_make_so_many_elements_and_no_more(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("convlin.symbolic.trials._MOST_ELEMENTS", 10)
-    monkeypatch.setattr("convlin.symbolic.trials._MOST_ELEMENTS_TOGETHER", 20)
+    monkeypatch.setattr("convlin.symbolic.trials.MOST_ELEMENTS", 10)
+    monkeypatch.setattr("convlin.symbolic.budget._MOST_ELEMENTS_TOGETHER", 20)
     plan = read_inputs(nn.ReLU(), ("L",))
     trials = Trials(nn.ReLU(), plan, "eval", (), lambda point: point["L"])
     assert trials.for_real({"L": 11}) is None

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import inf, prod
-from operator import ge
 from typing import Any
 
 import torch
@@ -24,6 +23,7 @@ from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape
 from convlin.symbolic.again import Again
+from convlin.symbolic.budget import MOST_ELEMENTS, MOST_ELEMENTS_FAR, MOST_ELEMENTS_ON_META, Budget
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.watching import Elements, Stretches
@@ -38,22 +38,13 @@ from convlin.untouched import untouched
 Point = Mapping[str, int]
 """A size for every letter."""
 
-#: Elements of all tensors that a run may make, and all real runs together.  All of these are for the usual number of
-#: trials, and in proportion to it where another is asked for.
-_MOST_ELEMENTS = 200e6
-_MOST_ELEMENTS_TOGETHER = 1e9
-_MOST_ELEMENTS_ON_META = 5e8
 #: A run of so few elements, in a model of so few parameters, is made for real at once; also of so few for each call,
 #: which takes as long on the meta device.
 _CHEAP, _CHEAP_FOR_EACH_CALL, _FEW_PARAMETERS = 1e6, 1e4, 4e7
-#: Of a run at a size that is large only to see whether the range ends.
-_MOST_ELEMENTS_FAR = 60e6
-#: Of a run that tells whether a model does not run on the meta device, or not at this size.
+#: Elements of a run that tells whether a model does not run on the meta device, or not at this size.
 _MOST_ELEMENTS_TO_SEE_WHY = 20e6
-#: Of functions that a run may call, so many more than at a small size: a loop along a letter calls more and more.
+#: Functions that a run may call, so many more than at a small size: a loop along a letter calls more and more.
 MOST_FUNCTIONS = 5_000
-#: Of modules and functions that all runs together call, before no other is made.
-_MOST_STEPS_TOGETHER = 120_000
 #: Of the passes that were recorded so many calls together are kept, for whoever asks for the same sizes again.
 _MOST_CALLS_KEPT = 20_000
 
@@ -96,20 +87,16 @@ class Trials:
         self._model = model
         self._nodes = walk(model)
         self._modules = [node.module for node in self._nodes]
-        self._cost = cost
+        self._budget = Budget(limits, cost)
         self._gradients = gradients
         self._most = most
         self._plan = plan
         self._mode = mode
         self._batch = batch
-        self._left = float(limits.scaled(_MOST_ELEMENTS_TOGETHER))
-        self._steps = 0
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._points: dict[tuple[int, ...], Point] = {}
         self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
         self._elements_at: dict[tuple[int, ...], float] = {}
-        self._made_at: dict[tuple[int, ...], float] = {}
-        """Elements of all tensors that were seen in a pass that went to its end."""
         self._stretches_at: dict[tuple[int, ...], Stretches | None] = {}
         self._calls_kept = 0
         self.stopped: dict[tuple[int, ...], Point] = {}
@@ -166,9 +153,9 @@ class Trials:
         known = self._known(point, real=True)
         if known is not None:
             return known.passed
-        if self._plan.device.type == "meta" or self._is_spent or self._is_large(point, _MOST_ELEMENTS):
+        if self._plan.device.type == "meta" or self._budget.is_spent or self._budget.is_large(point, MOST_ELEMENTS):
             return None
-        self._left -= self._estimated(point)
+        self._budget.pay(point)
         try:
             trial = self._run(point, real=True)
         except TooManyCalls:
@@ -177,64 +164,34 @@ class Trials:
             if not is_resource(error):
                 raise
             self.limits.meet("needs more memory than there is", point)
-            self._left = -inf
+            self._budget.left = -inf
             return None
         on_meta = self._known(point, real=False)
         if on_meta is not None and on_meta.passed and not trial.passed:
             self._is_lax = True
         return trial.passed
 
-    @property
-    def _is_spent(self) -> bool:
-        if -inf < self._left <= 0:
-            self.limits.meet(f"all runs together made {self.limits.scaled(_MOST_ELEMENTS_TOGETHER):,} elements")
-        return self._left <= 0 or self._has_called_enough
-
-    @property
-    def _has_called_enough(self) -> bool:
-        most = self.limits.scaled(_MOST_STEPS_TOGETHER)
-        if self._steps > most:
-            self.limits.meet(f"all runs together called {most:,} modules and functions")
-        return self._steps > most
-
-    def _is_large(self, point: Point, most: float) -> bool:
-        """Whether a run makes too many elements."""
-        most = self.limits.scaled(most)
-        is_large = self._estimated(point) > most
-        if is_large:
-            self.limits.meet(f"makes more than {most:,} elements", point)
-        return is_large
-
-    def _estimated(self, point: Point) -> float:
-        """Elements of all tensors that a run makes, and no more than one at larger sizes was seen to make.
-
-        What ``forward`` made a plain number of is that of the sample, however small the sizes of the run.
-        """
-        sizes = tuple(point.values())
-        larger = (made for other, made in self._made_at.items() if all(map(ge, other, sizes)))
-        return min(self._cost(point), *larger, inf)
-
     def is_cheap(self, point: Point) -> bool:
         """Whether a real run, which tells more, takes no longer than one on the meta device."""
-        return self._is_small and self._left > 0 and self._cost(point) <= self._cheap
+        return self._is_small and self._budget.left > 0 and self._budget.cost(point) <= self._cheap
 
     def affordable(self, point: Point, *, for_real: bool = False) -> bool:
         """Whether a run may be made: on the meta device, where what comes from no input is computed, or ``for_real``.
 
         That is a run whose size nothing but its being large asks for: it is held to less than one at an end.
         """
-        if self._has_called_enough:
+        if self._budget.has_called_enough:
             return False
         if for_real:
-            most = min(self.limits.scaled(_MOST_ELEMENTS_FAR), self._left / 4)
-            if self._cost(point) > most:
+            most = min(self.limits.scaled(MOST_ELEMENTS_FAR), self._budget.left / 4)
+            if self._budget.cost(point) > most:
                 return False
             # What is seen between the layers is not all: an attention makes a weight for every two positions.
             try:
                 return not self._meta or self._makes_fewer_than_known(point, most) or self._elements(point) <= most
             except TooManyCalls:
                 return False
-        return not self._is_large(point, _MOST_ELEMENTS_ON_META if self._meta else _MOST_ELEMENTS)
+        return not self._budget.is_large(point, MOST_ELEMENTS_ON_META if self._meta else MOST_ELEMENTS)
 
     def stretched(self, point: Point) -> Stretches | None:
         """The operations of a run at these sizes that stretch a size of 1; None where no run can be made."""
@@ -349,14 +306,14 @@ class Trials:
         return recording, state
 
     def _count(self, state: State, point: Point) -> None:
-        self._steps += state.functions + len(state.recording.calls)
+        self._budget.steps += state.functions + len(state.recording.calls)
         if state.functions > self._most:
             self.limits.meet(f"calls more than {self._most:,} functions", point)
 
     def _runs_elsewhere(self, point: Point) -> bool:
         """Whether a real run goes through where one on the meta device does not; it is no run that looks for sizes."""
         count = self._runs
-        passed = self._cost(point) <= _MOST_ELEMENTS_TO_SEE_WHY and bool(self.for_real(point))
+        passed = self._budget.cost(point) <= _MOST_ELEMENTS_TO_SEE_WHY and bool(self.for_real(point))
         self._runs = count
         return passed
 
@@ -388,7 +345,7 @@ class Trials:
         if known is not None:
             return known
         if not on_meta:
-            self._left -= self._estimated(point)
+            self._budget.pay(point)
         return self._note(point, self._recorded(point, on_meta=on_meta), on_meta=on_meta)
 
     def _note(self, point: Point, recording: Recording, *, on_meta: bool) -> Recording:
@@ -399,7 +356,7 @@ class Trials:
         finished = recording.failure is None
         if finished:
             made = (info.shape for call in recording.calls for info in (*call.outputs, *call.inputs[:1]))
-            self._made_at[key] = sum(map(prod, (*made, *recording.unshown_shapes)))
+            self._budget.made_at[key] = sum(map(prod, (*made, *recording.unshown_shapes)))
         # A quick pass that went to its end is a plain run that was watched; one that did not may be made again.
         if on_meta or (finished and not recording.findings):
             shapes = tuple(found.shape for found in recording.outputs)
