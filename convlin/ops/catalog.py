@@ -56,6 +56,8 @@ class Catalog:
 OPS = Catalog((*windows.OPS, *shapes.OPS, *joins.OPS, *pointwise.OPS, *others.OPS))
 #: What joins tensors along an axis that is there.
 CAT = OPS.called("torch.cat")
+#: What is given all axes in another order.
+PERMUTE = OPS.called("torch.permute")
 
 
 def derive(call: Call) -> Derivation | None:

@@ -109,6 +109,11 @@ def _sign(name: str, sign: str, operator: str, *more: str) -> tuple[Op, ...]:
     )  # fmt: skip
 
 
+_MATMUL = Op(
+    ("matmul",), Family.PRODUCT, _matmul, ("other",), operators=("@",), role="product", phrase=_PRODUCT,
+    mixes_cells=True, stand_in=StandIn.PRODUCT,
+)  # fmt: skip
+
 OPS: tuple[Op, ...] = (
     Op(("cat", "concat", "concatenate"), Family.JOIN, _cat, ("dim",), role="cat", cells=Cells.EACH, hands_on=True,
        stand_in=StandIn.JOIN, on_meta=OnMeta.JOIN, in_letters=InLetters.JOINED),
@@ -116,8 +121,8 @@ OPS: tuple[Op, ...] = (
     Op(("stack",), Family.JOIN, _stack, ("dim",), role="cat", stand_in=StandIn.JOIN),
     Op(("vstack", "dstack"), Family.JOIN, role="cat"),
     Op(("column_stack", "row_stack"), Family.JOIN),
-    Op(("matmul", "bmm"), Family.PRODUCT, _matmul, ("other",), operators=("@",), role="product", phrase=_PRODUCT,
-       mixes_cells=True, stand_in=StandIn.PRODUCT),
+    _MATMUL,
+    _MATMUL._replace(names=("bmm",), operators=(), rank=3),
     Op(("mm",), Family.PRODUCT, _matmul, ("other",), role="product", phrase=_PRODUCT, stand_in=StandIn.PRODUCT),
     Op(("grouped_mm", "_grouped_mm"), Family.PRODUCT, _grouped, ("mat2", "offs"), role="product", phrase=_PRODUCT,
        on_meta=OnMeta.GROUPED_PRODUCT, in_letters=InLetters.GROUPED_PRODUCT),

@@ -162,6 +162,12 @@ class Op(NamedTuple):
     """How it is written in a message, where it needs a tensor's values and not only its shape."""
     spatial_dims: int = 0
     """Along how many spatial axes it works, where its name says so."""
+    rank: int | None = None
+    """How many dimensions each of its tensors must have, where it takes no other number."""
+    takes_lengths: bool = False
+    """Whether its second argument is the length of every sequence of its first."""
+    takes_reals: bool = False
+    """Whether it refuses complex numbers, in words that differ with PyTorch's version."""
     stand_in: StandIn | None = None
     on_meta: OnMeta | None = None
     in_letters: InLetters | None = None

@@ -1,4 +1,4 @@
-"""Functions without arithmetic of their own: those that need a tensor's values, not only its shape."""
+"""Functions without arithmetic of their own: what they ask of a tensor besides its shape."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ _LOOKS = {
     "masked_select": "masked_select", "equal": "torch.equal", "allclose": "torch.allclose",
 }  # fmt: skip
 
+_OF_REALS = ("rfft", "rfft2", "rfftn", "ihfft", "ihfft2", "ihfftn")
+
 OPS: tuple[Op, ...] = (
     *(Op((name,), Family.OTHER, looks_at_values=written) for name, written in _LOOKS.items()),
     Op(("bincount",), Family.OTHER, looks_at_values="bincount", indexes=True),
@@ -21,4 +23,7 @@ OPS: tuple[Op, ...] = (
         ),
         Family.OTHER, indexes=True,
     ),
+    Op(("pack_padded_sequence",), Family.OTHER, takes_lengths=True),
+    # PyTorch's function mode calls torch.fft.rfft so.
+    Op(_OF_REALS, Family.OTHER, operators=tuple(f"fft_{name}" for name in _OF_REALS), takes_reals=True),
 )  # fmt: skip

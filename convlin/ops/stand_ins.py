@@ -313,7 +313,7 @@ def _matmul(call: _Call) -> Recovery | None:
     if given is None:
         return None
     left, right = given
-    if call.name == "bmm" and (left.dim() != 3 or right.dim() != 3):
+    if op_of(call.function).rank == 3 and (left.dim() != 3 or right.dim() != 3):
         return _without_axis(call, left, right)
     inner = right.shape[-2] if right.dim() > 1 else right.shape[0]
     if left.dim() == 0 or right.dim() == 0 or left.shape[-1] == inner:

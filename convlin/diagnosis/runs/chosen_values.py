@@ -13,6 +13,7 @@ from convlin.diagnosis.runs.integer_inputs import made_of, places_reached
 from convlin.diagnosis.runs.retries import Retry
 from convlin.diagnosis.silent.findings import suspects
 from convlin.inputs import Dummy, Plan
+from convlin.ops.catalog import OPS
 from convlin.trace.recording import Recording, Suspects
 
 
@@ -44,7 +45,7 @@ def _values(recording: Recording, batch: object) -> Iterator[int]:
     """What may be meant: a length is the number of steps of what it came with; else 1."""
     failure = recording.failure
     assert failure is not None
-    if failure.function == "pack_padded_sequence" and failure.inputs:
+    if OPS.called(failure.function).takes_lengths and failure.inputs:
         steps = [size for size in failure.inputs[0].shape[:2] if type(size) is int and size > 0]
         yield from sorted(steps, key=lambda size: size == batch)
     yield 1

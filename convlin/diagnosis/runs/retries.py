@@ -9,15 +9,13 @@ import torch
 from convlin.diagnosis.runs.integer_inputs import Integers
 from convlin.diagnosis.silent.findings import has_unbatched_convolution, suspects
 from convlin.inputs import Plan
+from convlin.ops.catalog import OPS
 from convlin.trace.call_sites import wants_gradients
 from convlin.trace.recording import Recording, Suspects
 from convlin.trace.state import State
 
 #: A model is run at most this often, with the same dtypes; each further pass needs a new finding of the one before.
 MOST_PASSES = 8
-
-#: The FFTs that take real numbers alone.  The words in which they refuse others differ, and with PyTorch's version.
-_OF_REALS = frozenset(("rfft", "rfft2", "rfftn", "ihfft", "ihfft2", "ihfftn"))
 
 
 class Retry(NamedTuple):
@@ -88,12 +86,7 @@ def _with_reals(plan: Plan, recording: Recording) -> Plan | None:
     """
     failure = recording.failure
     guessed = {dummy.place: dummy for dummy in plan.dummies() if dummy.dtype.is_complex and not dummy.dtype_asked}
-    if not guessed or failure is None or _own_name(failure.function) not in _OF_REALS:
+    if not guessed or failure is None or not OPS.called(failure.function).takes_reals:
         return None
     real = torch.float64 if any(dummy.dtype == torch.complex128 for dummy in guessed.values()) else torch.float32
     return plan.with_dtype(frozenset(guessed), real)
-
-
-def _own_name(function: str) -> str:
-    """``rfft`` of ``torch.fft.rfft``, which PyTorch's function mode calls ``fft_rfft``."""
-    return function.rpartition(".")[2].removeprefix("fft_")

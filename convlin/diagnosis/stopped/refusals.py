@@ -9,7 +9,7 @@ from torch import nn
 from convlin.arithmetic import SizeError
 from convlin.derivations.arguments import spread
 from convlin.diagnosis.messages.tools import called, times
-from convlin.ops.catalog import OPS
+from convlin.ops.catalog import OPS, PERMUTE
 from convlin.ops.op import Family
 from convlin.records import Call, SourceKind
 from convlin.trace.recording import Failure, Recording
@@ -34,13 +34,13 @@ def reason(recording: Recording, failure: Failure) -> str:
         or _of_axes(call)
         or _without_room(call)
         or _packed(failure)
-        or _bmm(failure)
+        or _of_rank(failure)
     )
 
 
 def _of_axes(call: Call) -> str:
     """A ``permute`` that names more or fewer axes than there are."""
-    if call.type.rpartition(".")[2] != "permute" or not call.is_function or not call.inputs:
+    if OPS.called(call.type) is not PERMUTE or not call.is_function or not call.inputs:
         return ""
     dims, shape = spread(call, "dims"), call.inputs[0].shape
     if not dims or len(dims) == len(shape):
@@ -100,7 +100,7 @@ def _name(call: Call) -> str:
 def _packed(failure: Failure) -> str:
     """Sequences with the batch in front, packed as if time were there."""
     found = _LENGTHS.search(str(failure.error))
-    if failure.function.rpartition(".")[2] != "pack_padded_sequence" or found is None or not failure.inputs:
+    if not OPS.called(failure.function).takes_lengths or found is None or not failure.inputs:
         return ""
     given, batch = map(int, found.groups())
     shape = failure.inputs[0].shape
@@ -110,12 +110,11 @@ def _packed(failure: Failure) -> str:
     return f"{told}\nwith batch_first=True the batch is {given}, as many as there are lengths"
 
 
-def _bmm(failure: Failure) -> str:
-    """A tensor of other than three dimensions, where ``bmm`` takes no others."""
-    if failure.function.rpartition(".")[2] != "bmm":
-        return ""
-    other = [each.shape for each in failure.inputs if len(each.shape) != 3]
+def _of_rank(failure: Failure) -> str:
+    """A tensor of other dimensions than those that the function takes alone."""
+    rank = OPS.called(failure.function).rank
+    other = [each.shape for each in failure.inputs if rank is not None and len(each.shape) != rank]
     if not other:
         return ""
     arrived = " and ".join(times(shape) for shape in dict.fromkeys(other))
-    return f"bmm takes tensors of 3 dimensions alone: {arrived} arrived"
+    return f"{failure.function.rpartition('.')[2]} takes tensors of {rank} dimensions alone: {arrived} arrived"
