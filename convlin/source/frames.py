@@ -49,7 +49,7 @@ class Session:
             parsed, around = code.frame.parsed, code.frame
             names = frozenset(parameter.arg for parameter in parameters(code.node.args))
             if not isinstance(code.node, ast.Lambda):
-                names |= bound_names(code.node.body)
+                names |= bound_names(*code.node.body)
             return code.node, self.frame((*key, code.node, around), lambda: Frame(parsed, around.globals, names))
         found = self.files.function(code)
         compiled = code.__code__

@@ -154,7 +154,7 @@ class _Search:
         for scope in (parsed.tree, *functions):
             if not self._mentions(scope, namespace):
                 continue
-            local = frozenset() if scope is parsed.tree else bound_names(scope.body)
+            local = frozenset() if scope is parsed.tree else bound_names(*scope.body)
             known = {name: value for name, value in namespace.items() if name not in local}
             state = self._run(parsed, scope.body, known)
             held = self._bound(namespace, state) if scope is parsed.tree else []

@@ -37,7 +37,7 @@ def parameter_for(site: Site, changes: Mapping[str, str], owner: type) -> str:
     inside = [each for each in ast.walk(node) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)]
     if [each for each in inside if _holds(parsed.span(each), site)] != [node]:  # a function in it has names of its own
         return ""
-    names = {parameter.arg for parameter in parameters(node.args)} - bound_names(node.body)
+    names = {parameter.arg for parameter in parameters(node.args)} - bound_names(*node.body)
     return text if text in names else ""
 
 

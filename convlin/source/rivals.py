@@ -61,11 +61,10 @@ class Rivals:
         known = self._stores.get(parsed.source.name)
         if known is None:
             known = self._stores[parsed.source.name] = []
-            for node in ast.walk(parsed.tree):
-                if isinstance(node, ast.Attribute | ast.Subscript) and isinstance(node.ctx, ast.Store):
-                    root, names = _trail(node)
-                    if not (root == "self" and len(names) == 1 and isinstance(node, ast.Attribute)):
-                        known.append((names, node))
+            for node in parsed.stores:
+                root, names = _trail(node)
+                if not (root == "self" and len(names) == 1 and isinstance(node, ast.Attribute)):
+                    known.append((names, node))
         return known
 
     def _stored(self, parsed: Parsed, statement: ast.stmt, target: ast.expr) -> Iterator[Candidate]:

@@ -6,9 +6,9 @@ once in a log and the rest becomes an alternative or a repetition.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field
-from itertools import compress, count
+from itertools import chain, compress, count, islice
 from operator import is_, is_not
 from typing import Any
 
@@ -119,16 +119,24 @@ def _joined_locals(one: dict[str, Value], other: dict[str, Value]) -> dict[str, 
 
 
 def _joined_logs(one: State, other: State) -> dict[Thing, Log]:
-    if _are_same(one.log, other.log):
-        return dict(one.log)
-    logs = {
-        thing: log
-        if log is (there := other.log.get(thing))
-        else _either(log, other.known(thing) if there is None else there)
-        for thing, log in one.log.items()
-    }
-    logs.update((thing, _either(one.known(thing), log)) for thing, log in other.log.items() if thing not in logs)
+    logs = dict(one.log)
+    for thing in _changed(one.log, other.log):
+        logs[thing] = _either(one.known(thing), other.log[thing])
+    for thing in islice(one.log, _common(one.log, other.log), None):
+        if thing not in other.log:
+            logs[thing] = _either(one.log[thing], other.known(thing))
     return logs
+
+
+def _changed(before: dict[Thing, Log], now: dict[Thing, Log]) -> Iterator[Thing]:
+    """The things whose log is not the very same any more.
+
+    Things that both met first in the same order are told without a step for each: one is slow to look up, as its hash
+    goes through all that it is made of.
+    """
+    same = _common(before, now)
+    yield from compress(now, map(is_not, islice(before.values(), same), now.values()))
+    yield from (thing for thing in islice(now, same, None) if now[thing] is not before.get(thing))
 
 
 def _are_same(one: dict[Any, Any], other: dict[Any, Any]) -> bool:
@@ -143,9 +151,8 @@ def repeated(start: State, entry: State, end: State) -> State:
         for name, value in end.locals.items()
     }
     logs = dict(end.log)
-    for thing, log in end.log.items():
-        if log is entry.log.get(thing) is start.log.get(thing):
-            continue
+    for thing in dict.fromkeys(chain(_changed(entry.log, end.log), _changed(start.log, end.log))):
+        log = end.log[thing]
         known, before = entry.known(thing), start.known(thing)
         # A thing made inside the loop is made afresh at every turn: its log is that of one turn.
         if known is None or before is None or _common(known, log) < len(known):
@@ -158,9 +165,10 @@ def repeated(start: State, entry: State, end: State) -> State:
 def partly(start: State, end: State) -> State:
     """What is known when of all that happened between two states only some may have happened."""
     logs = dict(end.log)
-    for thing, log in end.log.items():
-        count = _common(start.known(thing) or (), log)
-        logs[thing] = (*log[:count], *map(_perhaps, log[count:]))
+    for thing in _changed(start.log, end.log):
+        log = end.log[thing]
+        same = _common(start.known(thing) or (), log)
+        logs[thing] = (*log[:same], *map(_perhaps, log[same:]))
     return State(end.locals, logs)
 
 
@@ -181,6 +189,6 @@ def _either(one: Log | None, other: Log | None) -> Log:
     return (*one[:same], Either((one[same:], other[same:])))
 
 
-def _common(one: Log, other: Log) -> int:
-    """How many parts two logs share at their start."""
+def _common(one: Collection[object], other: Collection[object]) -> int:
+    """How many parts two logs share at their start, or things that were met."""
     return next(compress(count(), map(is_not, one, other)), min(len(one), len(other)))

@@ -159,7 +159,7 @@ class Run(Calls):
                 self._try(node)
             case ast.Match(subject=subject, cases=cases):
                 self.value(subject)
-                self.state.locals.update(dict.fromkeys(bound_names([node]), self.unknown(node)))
+                self.state.locals.update(dict.fromkeys(bound_names(node), self.unknown(node)))
                 self.one_of([partial(self._body, each) for each in ([], *(case.body for case in cases))])
             case _:
                 self._declaration(node)
@@ -221,7 +221,7 @@ class Run(Calls):
             self._breaks.pop()
             self.state = joined([self.state, *self._continues.pop()])
 
-        self.loop(turn, bound_names([node]))
+        self.loop(turn, bound_names(node))
         self._body(node.orelse)
         self.state = joined([self.state, *broken])
 

@@ -148,6 +148,12 @@ class Parsed:
             waiting += [inner for inner in ast.iter_child_nodes(node) if _may_hold(inner, line)]
 
     @cached_property
+    def stores(self) -> list[ast.Attribute | ast.Subscript]:
+        """The attributes and items that something is put into, in the order of ``ast.walk``."""
+        targets = (node for node in ast.walk(self.tree) if isinstance(node, ast.Attribute | ast.Subscript))
+        return [node for node in targets if isinstance(node.ctx, ast.Store)]
+
+    @cached_property
     def _parents(self) -> dict[ast.AST, ast.AST]:
         return {child: node for node in ast.walk(self.tree) for child in ast.iter_child_nodes(node)}
 
@@ -251,7 +257,8 @@ def defaults(arguments: ast.arguments) -> dict[str, ast.expr]:
     return {parameter.arg: default for parameter, default in pairs if default is not None}
 
 
-def bound_names(nodes: list[ast.stmt]) -> frozenset[str]:
+@lru_cache(256)
+def bound_names(*nodes: ast.stmt) -> frozenset[str]:
     """Names that some statements bind in their own scope."""
     names: set[str] = set()
     for node in own_scope(nodes):

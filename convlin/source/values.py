@@ -240,8 +240,11 @@ _MOST_ALTERNATIVES = 24
 
 def union(values: Iterable[Value]) -> Value:
     """All alternatives of some values."""
+    found = [value for value in values if value]
+    if len(found) == 1 and len(found[0]) == 1:  # nearly always
+        return found[0]
     # Of two equal things the later one is kept: it knows the arguments of every turn of a loop.
-    things = tuple({thing: thing for value in values for thing in value}.values())
+    things = tuple({thing: thing for value in found for thing in value}.values())
     return things if len(things) <= _MOST_ALTERNATIVES else (Unknown(),)
 
 
