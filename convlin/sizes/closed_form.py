@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import random
 from collections import ChainMap
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from fractions import Fraction
+from itertools import islice, product
 from typing import Any
 
 import sympy
@@ -22,10 +23,11 @@ from convlin.sizes.types import Size
 
 #: At how many sizes a closed form is compared with its original.
 _COMPARISONS = 24
-#: What goes through floats is compared at every size.
-_EVERY_UP_TO = 4096
+#: What goes through floats is compared at every size, and of several letters in about so many combinations.
+_EVERY_UP_TO, _COMBINATIONS = 4096, 4096
 _ROUNDING = ("TruncToInt", "FloorToInt", "CeilToInt", "RoundToInt")
 _REMAINDERS = ("Mod", "PythonMod")
+_DIVISIONS = ("IntTrueDiv", "FloatTrueDiv")
 
 
 class Letter(sympy.Symbol):  # type: ignore[misc]  # sympy has no types
@@ -95,13 +97,9 @@ class ClosedForms:
         """
         known = self._exact.get(call)
         if known is None:
-            letters = list(self._letters.values())
+            letters = [letter for letter in self._letters.values() if letter in call.free_symbols]
             try:
-                known = all(
-                    Evaluation(sizes)(call) == Evaluation(sizes)(form)
-                    for size in range(1, _EVERY_UP_TO + 1)
-                    for sizes in [{letter: size + 3 * place for place, letter in enumerate(letters)}]
-                )
+                known = all(Evaluation(sizes)(call) == Evaluation(sizes)(form) for sizes in _many(letters))
             except (NotImplementedError, ArithmeticError):
                 known = False
             self._exact[call] = known
@@ -182,7 +180,7 @@ class ClosedForms:
                 name, value = type(expression).__name__, args[0]
                 if name == "RoundToInt" and _may_be_half(value):
                     return plain
-                may_differ = plain.atoms(sympy.Float) or (name == "TruncToInt" and value.is_nonnegative is None)
+                may_differ = _rounds_twice(plain) or (name == "TruncToInt" and value.is_nonnegative is None)
                 if may_differ and not self._is_exact(plain, form):
                     return plain
             return form
@@ -205,6 +203,15 @@ def _points(
         raw = {symbol: sizes[letter] for symbol, letter in letters.items()}
         points.append((Evaluation({**sizes, **raw}, definitions), Evaluation(sizes)))
     return points
+
+
+def _many(letters: Sequence[Letter]) -> Iterator[dict[Letter, int]]:
+    """Every size up to a large one, of several letters one beside the other, and small ones in all combinations."""
+    for size in range(1, _EVERY_UP_TO + 1):
+        yield {letter: size + 3 * place for place, letter in enumerate(letters)}
+    if len(letters) > 1:
+        side = range(1, round(_COMBINATIONS ** (1 / len(letters))) + 1)
+        yield from (dict(zip(letters, sizes, strict=True)) for sizes in product(side, repeat=len(letters)))
 
 
 # PyTorch's functions in sympy's
@@ -247,6 +254,12 @@ def _may_be_half(value: sympy.Expr) -> bool:
     return any(term.as_coeff_Mul()[0].q % 2 == 0 or term.has(sympy.Pow) for term in sympy.Add.make_args(value))
 
 
+def _rounds_twice(rounded: sympy.Expr) -> bool:
+    """Whether more than one division of whole numbers is rounded: ``floor(w * (64 / h))`` is 63 where both are 49."""
+    inside = islice(sympy.preorder_traversal(rounded.args[0]), 1, None)
+    return bool(rounded.atoms(sympy.Float)) or any(type(part).__name__ in _DIVISIONS for part in inside)
+
+
 def _rational(value: float) -> sympy.Rational:
     """The fraction that is meant by a float: 0.1 is 1/10."""
     meant = Fraction(value).limit_denominator(1024)
@@ -267,7 +280,7 @@ _RULES: dict[str, Callable[..., sympy.Expr]] = {
     **dict.fromkeys(("TruncToInt", "TruncToFloat"), _truncate),
     "RoundToInt": _round,
     **dict.fromkeys(("ToFloat", "Identity"), lambda value: value),
-    **dict.fromkeys(("IntTrueDiv", "FloatTrueDiv"), lambda above, below: sympy.expand(above / below)),
+    **dict.fromkeys(_DIVISIONS, lambda above, below: sympy.expand(above / below)),
     **dict.fromkeys(("PowByNatural", "FloatPow"), lambda base, exponent: sympy.expand(base**exponent)),
     "OpaqueUnaryFn_sqrt": sympy.sqrt,
     "Max": lambda *values: sympy.Max(*values),
