@@ -12,6 +12,7 @@ from convlin._util.tracebacks import add_calls
 from convlin.diagnosis.mistakes.several_sizes import without_numbers
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.silent.findings import findings
+from convlin.diagnosis.stopped.whole_tuples import taken_whole
 from convlin.inputs import Plan, check_model, model_device
 from convlin.module_tree import mode_of, modules_of, walk
 from convlin.observe import is_resource, observe, structure, unwrapped
@@ -87,7 +88,9 @@ def _told_by_another_pass(root: nn.Module, recording: Recording, report: Report,
     They come after the user's own call, which stays what it was, and they leave nothing behind.
     """
     failure = recording.failure
-    if failure is None or not failure.refused or failure.arguments is None or is_resource(failure.error):
+    if failure is None or failure.arguments is None or is_resource(failure.error):
+        return ()
+    if not (failure.refused or taken_whole(failure)):
         return ()
     args, kwargs = failure.arguments
     try:

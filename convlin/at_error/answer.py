@@ -35,8 +35,8 @@ if TYPE_CHECKING:
 
 #: What torch raises for shapes, dtypes and arguments that do not fit.
 _KINDS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
-#: What a loss function written in Python raises for a tuple, which has no ``size``.
-_OF_LOSSES = AttributeError
+#: What Python raises for a tuple, which has no ``size``: in a loss function, or of what a recurrent layer returns.
+_OF_TUPLES = AttributeError
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,7 +114,7 @@ def _chains(error: BaseException | None, seen: set[int]) -> Iterator[list[BaseEx
         seen.add(id(error))
         if has_calls(error):
             break
-        if isinstance(error, (*_KINDS, _OF_LOSSES)):
+        if isinstance(error, (*_KINDS, _OF_TUPLES)):
             chain.append(error)
         elif isinstance(error, BaseExceptionGroup):
             groups.append(error)
@@ -129,7 +129,8 @@ def _answer(error: BaseException) -> Answer | None:
     steps = steps_of(error)
     if "torch" not in sys.modules or not steps or any(is_convlins(step.tb_frame) for step in steps):
         return None
-    call = module_call(error) if isinstance(error, _KINDS) else None
+    is_of_tuple = isinstance(error, _OF_TUPLES) and isinstance(error.obj, tuple)
+    call = module_call(error) if is_of_tuple or isinstance(error, _KINDS) else None
     if call is not None:
         found = _about_call(call, error)
         if found is not None:
@@ -178,9 +179,10 @@ def _is_said(problem: Problem) -> bool:
 def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:
     """Whether the pass stops with the very error that the user saw: without it, another pass tells nothing."""
     from convlin._util.torch_private import COMPILER
+    from convlin.diagnosis.stopped.whole_tuples import taken_whole
 
     failure = plain_pass(root, plan).failure
-    if failure is None or not failure.refused:
+    if failure is None or not (failure.refused or taken_whole(failure)):
         return False
     again = failure.error
     if type(error).__module__.startswith(COMPILER):  # a compiled model says it in words of its own

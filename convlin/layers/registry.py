@@ -8,7 +8,8 @@ from torch import nn
 
 from convlin.errors import InputError
 from convlin.layers import attention, convolution, embedding, linear, normalization, pooling, recurrent, shaping
-from convlin.layers.rule import PLAIN, LayerRule
+from convlin.layers.rule import PLAIN, Arrival, LayerRule, Verdict
+from convlin.module_tree import is_leaf
 
 #: All of PyTorch's layers that convlin describes.
 RULES: tuple[LayerRule, ...] = tuple(
@@ -82,3 +83,19 @@ def runs_as_documented(kind: type) -> bool:
                 return True
             return base.__module__.startswith(("torch.nn.modules.", _QUANTIZING))
     return False
+
+
+def examined(rule: LayerRule, module: nn.Module, arrival: Arrival) -> Verdict | None:
+    """What a layer whose ``forward`` is known says of what reaches it.
+
+    Of a tuple that the rule says nothing of, the first tensor is examined: a leaf of PyTorch's takes one.
+    """
+    verdict = rule.examine(module, arrival) if rule.examine is not None else None
+    if verdict is not None or isinstance(module, nn.Identity | nn.Sequential) or not is_leaf(module):
+        return verdict
+    several = shaping.examine_tuple(module, arrival)
+    if several is None or several.stand_in is None or rule.examine is None:
+        return several
+    args, kwargs = several.stand_in
+    alone = rule.examine(module, arrival._replace(args=args, kwargs=kwargs))
+    return several if alone is None else alone._replace(misfits=several.misfits + alone.misfits)

@@ -87,16 +87,12 @@ RULES: tuple[LayerRule, ...] = (
 ELEMENTWISE_MODULES = frozenset({"torch.nn.modules.activation", "torch.nn.modules.dropout"})
 
 
-def _examine_elementwise(module: Any, arrival: Arrival) -> Verdict | None:
+def examine_tuple(module: Any, arrival: Arrival) -> Verdict | None:
+    """What a layer that takes one tensor says of a tuple or list with one in front; None of anything else."""
     given = arrival.args[0] if arrival.args else arrival.kwargs.get("input")
-    if isinstance(given, Tensor):
-        return None
-    tensor, misfits = unwrapped(given)
-    several = tuple(misfit for misfit in misfits if misfit.note == "tuple")
-    if not several or not isinstance(tensor, Tensor):
-        return None
-    return Verdict(several, arrival.with_first("input", tensor))
+    tensor, misfits = unwrapped(given) if isinstance(given, tuple | list) else (given, ())
+    return Verdict(misfits, arrival.with_first("input", tensor)) if misfits else None
 
 
 #: No types: a user may describe any of them.
-ELEMENTWISE = LayerRule((), examine=_examine_elementwise, hands_on=True)
+ELEMENTWISE = LayerRule((), examine=examine_tuple, hands_on=True)

@@ -88,7 +88,7 @@ def corrected_argument(where: Location, name: str, behind: str, after: str = "")
         if not call.args or isinstance(call.args[0], ast.Starred):
             return
         start, end = parsed.span(call.args[0])
-        opening, closing = ("", "") if isinstance(call.args[0], _PRIMARY) else ("(", ")")
+        opening, closing = ("", "") if not behind or isinstance(call.args[0], _PRIMARY) else ("(", ")")
         for place, added in ((start, opening), (end, closing + behind), (parsed.span(call)[1], after)):
             if added:
                 yield edited(parsed.source, place, place, added)

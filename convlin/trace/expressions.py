@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from types import CodeType, FrameType, TracebackType
-from typing import Any, cast
+from typing import Any, NamedTuple, cast
 
 from convlin._util.code_objects import fingerprint
 from convlin._util.packages import CONVLIN, PYTHON, is_installed
@@ -21,6 +21,21 @@ _USER, _PASSING_ON, _OTHER = 1, 2, 3
 _Outputs = tuple[tuple[str, Shape], ...]
 _Chain = tuple["CodeType | int", ...]
 """Code and the instruction that it stands at, of a frame and of those around it in turn."""
+
+
+Span = tuple[int | None, int | None, int | None, int | None]
+"""The part of a source that an instruction was compiled from, as the nodes of its tree have it: lines, then columns."""
+
+
+class TuplesHeld(NamedTuple):
+    """The tuples that are at hand where the user's code raised; a layer is told by its path."""
+
+    file: str
+    raised: Span
+    names: tuple[tuple[str, str], ...]
+    """The variables that hold one, each with the layer that returned it."""
+    calls: tuple[tuple[Span, str], ...]
+    """The calls written there that returned one."""
 
 
 class Expressions:
@@ -60,6 +75,10 @@ class Expressions:
                 break
         if chain:
             self._notes.append((tuple(chain), path, (), call, True, None))
+
+    def calls_in(self, code: CodeType) -> Iterator[tuple[int, int]]:
+        """The recorded calls that some code made, each with the instruction at which it stood."""
+        return ((chain[1], call) for chain, _, _, call, _, _ in self._notes if chain[0] is code and call >= 0)  # type: ignore[misc]
 
     def results(self, calls: Sequence[Call]) -> tuple[ExpressionResult, ...]:
         """What was noted in a pass that made ``calls``, the same results of an expression together."""

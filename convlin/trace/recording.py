@@ -17,7 +17,7 @@ from convlin.layers import PLAIN, LayerRule, Misfit, rule_for
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import Call, Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
-from convlin.trace.expressions import Expressions
+from convlin.trace.expressions import Expressions, TuplesHeld
 
 NO_CALL = -1
 """No call: nothing that was recorded."""
@@ -119,6 +119,8 @@ class Failure:
     """Index of the first call recorded in it."""
     elsewhere: Elsewhere | None = None
     """On the meta device: which of these tensors is on another."""
+    tuples: TuplesHeld | None = None
+    """What the user's code, which raised, holds of layers that return a tuple."""
 
 
 class Refusal(NamedTuple):
@@ -157,6 +159,8 @@ class Suspects(NamedTuple):
     """Paths of layers whose channels are where they belong: with the axes in another order more is wrong."""
     timeless: frozenset[str] = frozenset()
     """Paths of layers of sequences that read the batch as time, behind which the axis of time is missed."""
+    whole: frozenset[str] = frozenset()
+    """Paths of layers whose tuples stopped a pass: the output in it was meant."""
     caught: frozenset[Refusal] = frozenset()
     """What ``forward`` tries, and goes on without: no mistake."""
 

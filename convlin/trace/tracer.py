@@ -22,7 +22,7 @@ from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin._util.packages import is_installed
 from convlin._util.torch_private import no_function_modes, not_traced
-from convlin.layers import Arrival, Misfit
+from convlin.layers import Arrival, Misfit, examined
 from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of, walk
 from convlin.ops.catalog import derive_of
 from convlin.records import UNSEEN, Call, Source, TensorInfo
@@ -45,6 +45,7 @@ from convlin.trace.recording import (
     turned_back,
 )
 from convlin.trace.state import State
+from convlin.trace.tuples_held import tuples_held
 from convlin.trace.uncertainty import declared_size, handed_on, has_window, is_doubtful, of_result, settled_by
 from convlin.trace.under_way import is_at_work
 
@@ -207,7 +208,10 @@ class Tracer:
             if not isinstance(frame.module, nn.Identity):  # which takes whatever it is given
                 frame.findings = [_not_called(first)]
             return None
-        if known.rule.examine is None or not known.as_documented or self._has_no_size_yet(frame.module):
+        is_tuple = isinstance(first, tuple | list) and frame.is_leaf
+        if (known.rule.examine is None and not is_tuple) or not known.as_documented:
+            return None
+        if self._has_no_size_yet(frame.module):
             return None
         feature_map = False
         turned: tuple[int, ...] = ()
@@ -237,7 +241,7 @@ class Tracer:
             lacks_time=frame.path in state.suspects.timeless,
             turned_back=turned,
         )
-        verdict = known.rule.examine(frame.module, arrival)
+        verdict = examined(known.rule, frame.module, arrival)
         if verdict is None:
             declared = declared_size(frame.module, frame.doubts) if frame.doubts else None
             if declared is not None:
@@ -250,7 +254,7 @@ class Tracer:
             else:
                 frame.findings.append(misfit)
         if verdict.keeps_input:
-            frame.original = first
+            frame.original = first[0] if isinstance(first, tuple | list) else first
         frame.output_size, frame.output_axis = verdict.output_size, verdict.output_axis
         return verdict.stand_in
 
@@ -267,6 +271,10 @@ class Tracer:
                 recording, origins = self._state.recording, self._state.origins
                 recording.outputs = describe(output, self._state.read)
                 recording.made_by = tuple(origins.source(tensor) for _, tensor in tensors_in(output, objects=True))
+            if frame is not None and frame.path in self._state.suspects.whole and isinstance(output, tuple):
+                frame.findings.append(Misfit("structure", "Tensor", "tuple", "whole"))
+                self._record(module, frame, args, kwargs, output)
+                return output[0]
             if frame is not None and frame.output_size is not None:
                 resized = _with_size(output, frame.output_size, frame.output_axis)
                 self._record(module, frame, args, kwargs, resized)
@@ -362,6 +370,8 @@ class Tracer:
         failure = recording.failure
         if failure is None or failure.error is not error:
             failure = refused_by_einops(state, error) or Failure(error, refused=raised_in_torch(error))
+        if not failure.in_layer and (failure.function or not failure.refused):  # a layer is examined before it runs
+            failure.tuples = tuples_held(state, error)
         if state.gradients and recording.findings and wants_gradients(error):
             failure.is_guess = True  # what stands in for a tensor has no gradient
         recording.failure = failure

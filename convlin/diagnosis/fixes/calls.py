@@ -57,7 +57,7 @@ class Calls:
         name = finding.called_as.rpartition(".")[2]
         if said.argument is not None:
             return corrected(where, corrected_keyword(where, name, *said.argument), said.advice)
-        if not said.behind:  # nothing in that line alone would fix it
+        if not said.behind and not said.after:  # nothing in that line alone would fix it
             return Correction(where, _beside_the_line(said))
         loop = loop_at(where, name)
         if loop is None and is_by_variable(where, name):

@@ -69,6 +69,17 @@ def _tuple(finding: Finding, report: Report) -> Said:
     return Said(message, f"x = self.{short}(x)[0]", forward=True, behind="[0]")
 
 
+def _whole(finding: Finding, report: Report) -> Said:
+    kind = report.calls[finding.call].type
+    returns = _RETURNS.get(kind, f"{kind} returns a tuple")
+    short = finding.path.rpartition(".")[2]
+    return Said(
+        f"{name_of(finding)} returns a tuple, and what is done with it takes one tensor\n{returns}: take [0]",
+        f"x = self.{short}(x)[0]" if short.isidentifier() else None,
+        forward=True, after="[0]",
+    )  # fmt: skip
+
+
 def _module(finding: Finding, report: Report) -> Said:
     kind = finding.misfit.required
     message = f"a module, {kind}, reaches {name_of(finding)}, which takes a tensor"
@@ -348,6 +359,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("batch", "among_features"): _among_features,
     ("structure", "flatten"): _flatten,
     ("structure", "tuple"): _tuple,
+    ("structure", "whole"): _whole,
     ("structure", "module"): _module,
     ("structure", "packed"): _packed,
     ("structure", "array"): _array,

@@ -11,7 +11,7 @@ from convlin.diagnosis.silent.findings import has_unbatched_convolution, suspect
 from convlin.inputs import Plan
 from convlin.ops.catalog import OPS
 from convlin.trace.call_sites import wants_gradients
-from convlin.trace.recording import Recording, Suspects
+from convlin.trace.recording import Failure, Recording, Suspects
 from convlin.trace.state import State
 
 #: A model is run at most this often, with the same dtypes; each further pass needs a new finding of the one before.
@@ -32,6 +32,8 @@ class Retry(NamedTuple):
     """That pass has been made."""
     gradients: bool = False
     """``forward`` takes gradients itself."""
+    sees_tuples: bool = True
+    """A tuple that was taken whole is told; not where the model raises an error of its own behind it."""
     suspects: Suspects = Suspects()
     integers: Integers = Integers()
     remarks: tuple[str, ...] = ()
@@ -67,6 +69,11 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
         return retry._replace(plan=with_reals)
     if not retry.gradients and failure is not None and refused and wants_gradients(failure.error):
         return retry._replace(gradients=True)
+    whole = _taken_whole(failure) if failure is not None and failure.tuples and retry.sees_tuples else frozenset()
+    if whole - retry.suspects.whole:
+        return retry._replace(careful=True, suspects=retry.suspects | Suspects(whole=whole))
+    if failure is not None and not refused and retry.suspects.whole:
+        return retry._replace(sees_tuples=False, suspects=retry.suspects._replace(whole=frozenset()))
     if not retry.careful and refused:
         return retry._replace(careful=True)
     if not retry.stands_in:
@@ -77,6 +84,12 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
     more = suspects(recording, batch_added=plan.adds_batch) | retry.suspects
     unbatched = not retry.careful and plan.adds_batch and has_unbatched_convolution(recording)
     return retry._replace(careful=True, suspects=more) if more != retry.suspects or unbatched else None
+
+
+def _taken_whole(failure: Failure) -> frozenset[str]:
+    from convlin.diagnosis.stopped.whole_tuples import taken_whole  # reads source: only where that may be wrong
+
+    return taken_whole(failure)
 
 
 def _with_reals(plan: Plan, recording: Recording) -> Plan | None:

@@ -1,0 +1,60 @@
+"""What a recurrent layer or an attention returns, taken whole for its output: ``torch.tanh(self.lstm(x))``.
+
+No words of an error tell it: it is read from the expression that raised, and from what its variables hold.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Iterator
+
+from convlin.source.syntax import Parsed, parsed_file
+from convlin.trace.expressions import Span
+from convlin.trace.recording import Failure
+
+
+def taken_whole(failure: Failure) -> frozenset[str]:
+    """The paths of the layers whose tuples Python or PyTorch took for no tensor where the pass stopped."""
+    held = failure.tuples
+    parsed = None if held is None else parsed_file(held.file)
+    if held is None or parsed is None:
+        return frozenset()
+    names, calls = dict(held.names), dict(held.calls)
+    raised = (node for node in ast.walk(parsed.tree) if isinstance(node, ast.expr) and _span(node) == held.raised)
+    found: set[str | None] = set()
+    for operand in (operand for node in raised for operand in _operands(node)):
+        if isinstance(operand, ast.Name) and not _is_taken_apart(parsed, operand):
+            found.add(names.get(operand.id))
+        found.add(calls.get(_span(operand)))
+    return frozenset(path for path in found if path is not None)
+
+
+def _is_taken_apart(parsed: Parsed, name: ast.Name) -> bool:
+    """Whether the function also takes one thing of the tuple, ``out[0]``, or unpacks it: it is meant as one there."""
+    around = parsed.function_around(name)
+    for node in () if around is None else ast.walk(around):
+        match node:
+            case ast.Subscript(value=ast.Name(id=found), slice=ast.Constant() | ast.UnaryOp()) if found == name.id:
+                return True
+            case ast.Assign(targets=[ast.Tuple() | ast.List()], value=ast.Name(id=found)) if found == name.id:
+                return True
+    return False
+
+
+def _operands(node: ast.expr) -> Iterator[ast.expr]:
+    """The operands of an expression, those in a list or tuple one by one."""
+    match node:
+        case ast.Call():
+            found = [*node.args, *(each.value for each in node.keywords)]
+        case ast.BinOp():
+            found = [node.left, node.right]
+        case ast.Subscript() | ast.Attribute():
+            found = [node.value]
+        case _:
+            found = []
+    for each in found:
+        yield from each.elts if isinstance(each, ast.List | ast.Tuple) else [each]
+
+
+def _span(node: ast.expr) -> Span:
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
