@@ -33,6 +33,11 @@ def is_batch_first(recording: Recording, source: Source, shape: Shape, *, batch_
     return _axis(recording, source, shape, known, batch_added=batch_added) == 0
 
 
+def takes_time_first(module: nn.Module | None) -> bool:
+    """Whether a layer of sequences takes them as ``(L, N, C)``."""
+    return isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first
+
+
 def is_row_of_map(recording: Recording, source: Source) -> bool:
     """Whether a tensor is a feature map with one axis left behind its channels: ``(N, C, L)``.
 

@@ -20,7 +20,7 @@ from convlin.layers import Misfit
 from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
-from convlin.records import Shape, SourceKind
+from convlin.records import Shape
 from convlin.tensors import flat_tensors, sizes, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, around_hidden_layer, interrupts, line_of
 from convlin.trace.failures import note_failure
@@ -250,10 +250,8 @@ class Between(TorchFunctionMode):
     def _holds_something(self, tensor: Tensor) -> bool:
         """Whether a call made what is in a tensor; ``x.new_zeros(…)`` has the type of ``x`` and nothing of it."""
         source = self._state.origins.source(tensor)
-        calls = self._state.recording.calls
-        return source.is_made and not (
-            source.kind is SourceKind.CALL and calls[source.number].type.startswith("Tensor.new_")
-        )
+        maker = self._state.recording.maker(source)
+        return source.is_made and not (maker is not None and maker.type.startswith("Tensor.new_"))
 
     def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], call: int = -1) -> None:
         """Which expression of the user's this was, and what it made."""

@@ -233,6 +233,14 @@ class Recording:
         call = self.calls[index]
         return call.where if call.is_function else self.written.get(index, Written()).where
 
+    def maker(self, source: Source) -> Call | None:
+        """The call that made what comes from there; None of an input, a join, or where it was not seen."""
+        return self.calls[source.number] if source.kind is SourceKind.CALL else None
+
+    def module_of(self, source: Source) -> nn.Module | None:
+        """The module whose call made it; None where that is a function as well."""
+        return self.modules[source.number] if source.kind is SourceKind.CALL else None
+
     def into(self, source: Source) -> tuple[Source, ...]:
         """The sources of what went into a call or met in a join; none of anything else."""
         if source.kind is SourceKind.JOIN:

@@ -21,6 +21,7 @@ from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import Call, Shape, SourceKind, past_joins
 from convlin.tensors import tensors_in
+from convlin.trace.axes import takes_time_first
 from convlin.trace.recording import Finding, Recording, Suspects
 
 #: Functions that may set the batch elsewhere than in front.
@@ -75,7 +76,7 @@ def _with_another_batch(plan: Plan, recording: Recording) -> Plan | None:
     Of given tensors it is the first one, where all have as many, one of them is more than a table of numbers, and no
     layer takes time first.
     """
-    if not plan.adds_batch and any(map(_takes_time_first, recording.modules)):
+    if not plan.adds_batch and any(map(takes_time_first, recording.modules)):
         return None
     tensors = [value for value in (*plan.args, *plan.kwargs.values()) if isinstance(value, Tensor)]
     others = [value for value in (*plan.args, *plan.kwargs.values()) if not isinstance(value, Tensor | Dummy)]
@@ -94,10 +95,6 @@ def _with_another_batch(plan: Plan, recording: Recording) -> Plan | None:
         return value[:2] if count > 2 else torch.cat([value, value[:1]])
 
     return plan.with_each(change)._replace(batch_size=3 if count == 2 else 2)
-
-
-def _takes_time_first(module: nn.Module | None) -> bool:
-    return isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first
 
 
 def _shown(model: nn.Module, plan: Plan, retry: Retry) -> Recording | None:

@@ -15,7 +15,7 @@ from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
-from convlin.records import Edit, Shape, SourceKind, past_single_joins
+from convlin.records import Edit, Shape, past_single_joins
 from convlin.trace.recording import Finding, Recording
 
 
@@ -62,7 +62,7 @@ def _frames(recording: Recording, finding: Finding) -> _Frames | None:
     source = past_single_joins(finding.source, recording.joins)
     given, view = finding.inputs[0].shape, None
     if misfit.kind == "input_size":
-        call = recording.calls[source.number] if source.kind is SourceKind.CALL else None
+        call = recording.maker(source)
         if call is None or not call.is_function or not OPS.named(call.type).keeps_memory_order or call.stood_in:
             return None
         given, view = call.inputs[0].shape, source.number

@@ -222,7 +222,7 @@ def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] |
 
 def _gives(recording: Recording, source: Source) -> str:
     """What the layer that was called declares of what it gives; empty where it declares nothing, or is none."""
-    return _GIVES.get(type(recording.modules[source.number]), "") if source.kind is SourceKind.CALL else ""
+    return _GIVES.get(type(recording.module_of(source)), "")
 
 
 def _hands_on(recording: Recording, source: Source, size: int) -> bool:

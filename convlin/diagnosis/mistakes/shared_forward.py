@@ -23,7 +23,7 @@ from convlin.diagnosis.runs.retries import Retry
 from convlin.diagnosis.runs.rewritten import runs_line
 from convlin.inputs import Dummy, Plan
 from convlin.ops.catalog import CAT
-from convlin.records import Edit, Location, Report, SourceKind
+from convlin.records import Edit, Location, Report
 from convlin.trace.recording import Finding, Recording
 
 
@@ -117,10 +117,10 @@ def _empty_axis(recording: Recording, finding: Finding) -> int | None:
     if isinstance(recording.modules[finding.call], CONVOLUTIONS):
         return None
     ranks = misfit.detail.get("ranks", (misfit.declared,))
-    shape, source = finding.inputs[0].shape, finding.source
+    shape = finding.inputs[0].shape
     if len(shape) != max(ranks) + 1:
         return None
-    made = recording.calls[source.number] if source.kind is SourceKind.CALL else None
+    made = recording.maker(finding.source)
     if made is not None and made.type in ("Tensor.unsqueeze", "torch.unsqueeze"):
         (axis,) = made.settings.values()  # by its place, or by its name
         return int(axis) % len(shape)

@@ -9,6 +9,7 @@ from torch import nn
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_joins, past_single_joins
+from convlin.trace.axes import takes_time_first
 from convlin.trace.recording import Recording, is_feature_map
 
 
@@ -53,8 +54,7 @@ def loses_batch(recording: Recording, index: int, call: Call, batch: object, *, 
 def _has_time_first(recording: Recording, call: Call) -> bool:
     """Whether what a call takes comes out of a layer of sequences that takes time first: so did what was given."""
     source = past_single_joins(call.sources[0], recording.joins) if call.sources else UNSEEN
-    module = recording.modules[source.number] if source.kind is SourceKind.CALL else None
-    return isinstance(module, nn.RNNBase | nn.MultiheadAttention) and not module.batch_first
+    return takes_time_first(recording.module_of(source))
 
 
 def _is_completed(recording: Recording) -> bool:
@@ -141,7 +141,8 @@ def _shape_of(recording: Recording, source: Source) -> Shape:
     source = past_joins(source, recording.joins)
     if source.kind is SourceKind.INPUT:
         return recording.inputs[source.number].shape
-    return (recording.calls[source.number].output_shape or ()) if source.kind is SourceKind.CALL else ()
+    maker = recording.maker(source)
+    return maker.output_shape or () if maker is not None else ()
 
 
 def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:

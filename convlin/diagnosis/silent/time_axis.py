@@ -56,7 +56,7 @@ def mixed(recording: Recording) -> Iterator[str]:
         if not OPS.called(call.type).keeps_memory_order or len(call.inputs) != 1 or not call.sources:
             continue
         source = past_single_joins(call.sources[0], recording.joins)
-        module = recording.modules[source.number] if source.kind is SourceKind.CALL else None
+        module = recording.module_of(source)
         if not isinstance(module, nn.RNNBase):
             continue
         given, made = call.inputs[0].shape, call.output_shape or ()

@@ -9,7 +9,7 @@ from math import prod
 from torch import nn
 
 from convlin.ops.catalog import OPS
-from convlin.records import Call, SourceKind, past_joins
+from convlin.records import Call, past_joins
 from convlin.trace.recording import Finding, Recording, is_feature_map
 
 #: They take a sequence; two axes as well, but then no batch.
@@ -73,8 +73,8 @@ def _stays_sequence(recording: Recording, index: int) -> bool:
         if not comes_from_it(source)
     )
     met = (source for join in recording.joins if any(map(comes_from_it, join.sources)) for source in join.sources)
-    others = (past_joins(source, recording.joins) for source in met if not comes_from_it(source))
-    made = (recording.calls[source.number].output_shape for source in others if source.kind is SourceKind.CALL)
+    others = (recording.maker(past_joins(source, recording.joins)) for source in met if not comes_from_it(source))
+    made = (maker.output_shape for maker in others if maker is not None)
     return any(shape is not None and len(shape) == rank for shape in chain(shapes, made))
 
 

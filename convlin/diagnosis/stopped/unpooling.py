@@ -10,7 +10,7 @@ from torch import nn
 from convlin.diagnosis.messages import first_line, times
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
-from convlin.records import Call, Location, Shape, SourceKind
+from convlin.records import Call, Location, Shape
 from convlin.trace.recording import Failure, Recording
 from convlin.trace.unpooling import OutsideError
 
@@ -74,9 +74,7 @@ def _unpools(recording: Recording, index: int) -> bool:
 
 def _pool(recording: Recording, unpooling: Call) -> Call | None:
     """What made the indices."""
-    sources = unpooling.sources
-    is_call = len(sources) > 1 and sources[1].kind is SourceKind.CALL
-    return recording.calls[sources[1].number] if is_call else None
+    return recording.maker(unpooling.sources[1]) if len(unpooling.sources) > 1 else None
 
 
 def _name(call: Call) -> str:
