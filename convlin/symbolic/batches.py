@@ -72,8 +72,7 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
 
 def _is_divided(followed: Followed, name: str) -> bool:
     """Whether a size comes of the batch by more than a factor: it is taken apart into as many parts as it has."""
-    made = {size for call in followed.recording.calls for info in call.outputs for size in info.shape}
-    parts = (part for size in made if isinstance(size, sympy.Expr) for part in size.atoms(sympy.Function))
+    parts = (part for size in followed.sizes if isinstance(size, sympy.Expr) for part in size.atoms(sympy.Function))
     return any(letter.name == name for part in parts for letter in part.free_symbols)
 
 

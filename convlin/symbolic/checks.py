@@ -176,12 +176,10 @@ class Checks:
         chosen: dict[int, None] = {}
         asked = [each for each in letters.decisions if not each.own and not each.is_number]
         asked = [each for each in asked if each.direct or not self._is_settled(each)]
+        evaluation = letters.evaluation(points)
         for decision in sorted(asked, key=lambda each: not each.direct):
-            try:
-                answers = torch.as_tensor(letters.evaluation(points)(decision.expression))
-            except (NotImplementedError, ArithmeticError, RuntimeError):
-                continue
-            if answers.dim() == 1:
+            answers = evaluation.at_each(decision.expression)
+            if answers is not None and answers.dim() == 1:
                 places = (answers[1:] != answers[:-1]).nonzero().flatten()
                 turns = torch.stack([places, places + 1]).T.flatten()
                 if not is_single:
@@ -210,11 +208,8 @@ class Checks:
             for decision in asked:
                 if {*letters.names_in(decision.expression)} & {*guess.ranges} != {name}:
                     continue
-                try:
-                    answers = torch.as_tensor(letters.evaluation({**low, name: sizes})(decision.expression))
-                except (NotImplementedError, ArithmeticError, RuntimeError):
-                    continue
-                if answers.dim() == 1:
+                answers = letters.evaluation({**low, name: sizes}).at_each(decision.expression)
+                if answers is not None and answers.dim() == 1:
                     places = (answers[1:] != answers[:-1]).nonzero().flatten()[: MOST_TURNS // 4]
                     chosen.update(dict.fromkeys((torch.stack([places, places + 1]).T.flatten() + 1).tolist()))
             for size in self._few([size for size in chosen if size in found]):
@@ -231,10 +226,10 @@ class Checks:
             if len(names) != 2 or not decision.direct or decision.own or decision.is_number:
                 continue
             pairs = dict(zip(sorted(names), torch.cartesian_prod(side, side).T, strict=True))
-            try:
-                turned = torch.as_tensor(letters.evaluation({**low, **pairs})(decision.expression) != decision.outcome)
-            except (NotImplementedError, ArithmeticError, RuntimeError):
+            answers = letters.evaluation({**low, **pairs}).at_each(decision.expression)
+            if answers is None:
                 continue
+            turned = answers != decision.outcome
             one, other = pairs.values()
             places = (turned & (one != other)).nonzero().flatten().tolist() if turned.dim() == 1 else []
             points = [{**low, **{name: int(sizes[place]) for name, sizes in pairs.items()}} for place in places]
@@ -269,11 +264,8 @@ class Checks:
         if not taken:
             return False
         points = {name: torch.tensor([point[name] for point in taken]) for name in taken[0]}
-        try:
-            answers = torch.as_tensor(self._evaluation(points)(decision.expression))
-        except (NotImplementedError, ArithmeticError, RuntimeError):
-            return False
-        return bool(answers.any()) and not bool(answers.all())
+        answers = self._evaluation(points).at_each(decision.expression)
+        return answers is not None and bool(answers.any()) and not bool(answers.all())
 
     def _far(self, name: str, found: SizeRange, index: int, low: Point) -> int:
         """A large size of a range without end, beyond every table; 0 where that cannot be run for real."""

@@ -21,7 +21,7 @@ from convlin.diagnosis.runs.retries import Retry, next_retry, passes
 from convlin.errors import InputError
 from convlin.inputs import Plan
 from convlin.module_tree import Node, walk
-from convlin.records import Shape, SourceKind
+from convlin.records import Shape, Size, SourceKind
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.conditions import Condition, demands
@@ -72,6 +72,11 @@ class Followed:
     def is_clean(self) -> bool:
         """It went through, and no shape is that of a stand-in in letters."""
         return self.recording.failure is None and not any(each.bends_shapes for each in self.conditions)
+
+    @property
+    def sizes(self) -> set[Size]:
+        """Every size of every tensor that a call made."""
+        return {size for call in self.recording.calls for info in call.outputs for size in info.shape}
 
     def with_sides(self, size: Any) -> dict[str, Any]:
         """The sample, with this size for all letters but the batch."""

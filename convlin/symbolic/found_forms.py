@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from itertools import chain, combinations
@@ -125,7 +125,7 @@ class FormSearch:
         return size if self._is_mostly_right(size, observed) else -1
 
     def _is_mostly_right(self, size: Size, observed: Sequence[Any]) -> bool:
-        pairs = [(value, there) for value, there in zip(self.values(size), observed, strict=True) if there is not None]
+        pairs = _pairs(self.values(size), observed)
         return 2 * sum(bool(value == there) for value, there in pairs) > len(pairs)
 
     def _cut_off(self, observed: Sequence[Any], forms: Sequence[tuple[Any, list[Any]]]) -> Size | None:
@@ -133,7 +133,7 @@ class FormSearch:
         known = [there for there in observed if there is not None]
         low, high = min(known), max(known)
         for form, values in forms:
-            pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
+            pairs = _pairs(values, observed)
             if any(value is None for value, _ in pairs):
                 continue
             sizes = [size for size, there in zip(self._sizes_of(form), observed, strict=True) if there is not None]
@@ -196,7 +196,7 @@ class FormSearch:
         steps = dict.fromkeys(step for _, step, _ in self._quotients)
         given = ((form, step, values) for form, values in near for step in steps)
         for above, step, values in (*self._quotients, *given, *self._ending_quotients()):
-            pairs = [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]
+            pairs = _pairs(values, observed)
             known = {value for value, _ in pairs}
             if None in known or len({value % step for value in known}) < step:
                 continue
@@ -263,3 +263,8 @@ def _ends(form: Size) -> bool:
 
 def _fit(values: Sequence[Any], observed: Sequence[Any]) -> bool:
     return all(there is None or value == there for value, there in zip(values, observed, strict=True))
+
+
+def _pairs(values: Iterable[Any], observed: Iterable[Any]) -> list[tuple[Any, Any]]:
+    """What a form comes to beside what was observed, where something was."""
+    return [(value, there) for value, there in zip(values, observed, strict=True) if there is not None]

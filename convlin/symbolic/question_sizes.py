@@ -90,15 +90,14 @@ def _of_one_piece(followed: Followed, name: str) -> list[int]:
     return [*found]
 
 
-def _rectangle(followed: Followed, names: Sequence[str], size: int) -> Point:
+def _rectangle(followed: Followed, names: Sequence[str], size: Any) -> dict[str, Any]:
     return {**followed.sample, **{name: size + _APART * place for place, name in enumerate(names)}}
 
 
 def _turning_sizes(followed: Followed, names: Sequence[str], most: int) -> list[int]:
     """Sizes of the first of ``names`` next to which decisions turn, the other letters at the sample."""
     sizes = torch.tensor([*range(1, EVERY_UP_TO + 1), *_POWERS])
-    every = {**followed.sample, **{name: sizes + _APART * place for place, name in enumerate(names)}}
-    evaluation = followed.session.evaluation(every)
+    evaluation = followed.session.evaluation(_rectangle(followed, names, sizes))
     sample = followed.sample[names[0]]
     found: Counter[int] = Counter()
     turning = (each for each in asked(followed) if not each.is_refused_otherwise)
@@ -140,8 +139,8 @@ def beside_numbers(followed: Followed) -> list[Point]:
     """Sizes at which a plain number comes to one that stands in the code which made it."""
     names = followed.plan.sides
     sizes = torch.arange(1, EVERY_UP_TO + 1)
-    every = {**followed.sample, **{name: sizes + _APART * place for place, name in enumerate(names)}}
-    return [_rectangle(followed, names, int(sizes[place])) for place in beside_constants(followed.session, every)]
+    places = beside_constants(followed.session, _rectangle(followed, names, sizes))
+    return [_rectangle(followed, names, int(sizes[place])) for place in places]
 
 
 def other_orders(followed: Followed) -> list[Point]:

@@ -70,7 +70,7 @@ def asks_for_windows_alone(followed: Followed) -> bool:
         return False
     if not all(each.is_refused_otherwise for each in asked(followed, numbers=True)):
         return False
-    sizes = {size for call in followed.recording.calls for info in call.outputs for size in info.shape}
+    sizes = followed.sizes
     forms = [size for size in sizes if isinstance(size, sympy.Basic)]
     if -1 in sizes or any(form.has(sympy.Min, sympy.Max, sympy.Piecewise) for form in forms):
         return False

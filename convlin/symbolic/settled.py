@@ -64,10 +64,9 @@ def _accepts(followed: Followed, trials: Trials) -> tuple[Accepts | None, Point 
         return None, None
     others = {str(plan.batch_size): batches.fitting(followed)} if isinstance(plan.batch_size, str) else {}
     runs = trials.limits.runs(len(followed.recording.calls))
-    made = {size for call in followed.recording.calls for info in call.outputs for size in info.shape}
     assumed = Assumed(followed.session, [*followed.conditions, *filled(followed)], names, others)
     tables = tuple(lookups(followed.recording))
-    ends = any(isinstance(form, sympy.Expr) and form.has(sympy.Min, sympy.Max) for form in made)
+    ends = any(isinstance(form, sympy.Expr) and form.has(sympy.Min, sympy.Max) for form in followed.sizes)
     several = len(plan.args) + len(plan.kwargs) > 1
     windows_alone = asks_for_windows_alone(followed)
     checks = Checks(assumed, trials, tables, ends, several, windows_alone)

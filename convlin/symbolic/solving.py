@@ -77,18 +77,21 @@ def _few(followed: Followed, names: Sequence[str]) -> Iterator[tuple[str, ...]]:
             yield few
 
 
+def _asked(followed: Followed, conditions: Sequence[Condition]) -> set[str]:
+    """The letters that these conditions are about."""
+    return {name for condition in conditions for name in followed.session.names_in(condition.expression)}
+
+
 def meets(followed: Followed, conditions: Sequence[Condition]) -> bool:
     """Whether all of ``conditions`` hold at some size; also where that cannot be told."""
-    names = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
     if any(condition.expression == sympy.false for condition in conditions):
         return False
-    return len(names) > 2 or solved(followed, conditions, smallest=1) is not None
+    return len(_asked(followed, conditions)) > 2 or solved(followed, conditions, smallest=1) is not None
 
 
 def solved(followed: Followed, conditions: Sequence[Condition], smallest: int = 2) -> dict[str, int] | None:
     """A sample at which all of ``conditions`` hold; one with a size of 1 shows little in letters."""
-    asked = {name for condition in conditions for name in followed.session.names_in(condition.expression)}
-    for names in _few(followed, sorted(asked)):
+    for names in _few(followed, sorted(_asked(followed, conditions))):
         found = _solved(followed, conditions, names, smallest)
         if found is not None:
             return found
