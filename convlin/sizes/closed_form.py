@@ -99,7 +99,9 @@ class ClosedForms:
         if known is None:
             letters = [letter for letter in self._letters.values() if letter in call.free_symbols]
             try:
-                known = all(Evaluation(sizes)(call) == Evaluation(sizes)(form) for sizes in _many(letters))
+                known = all(
+                    at_size(call) == at_size(form) for sizes in _many(letters) for at_size in [Evaluation(sizes)]
+                )
             except (NotImplementedError, ArithmeticError):
                 known = False
             self._exact[call] = known

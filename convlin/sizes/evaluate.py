@@ -31,17 +31,13 @@ class Evaluation:
     def __init__(
         self, values: Mapping[Any, Value], definitions: Mapping[sympy.Symbol, sympy.Expr] | None = None
     ) -> None:
-        self._values: dict[Any, Value] = dict(values)
+        self._values = values
         self._definitions = definitions if definitions is not None else {}
+        self._known: dict[_Step, Value] = {}
 
     def __call__(self, expression: Any) -> Value:
         """The value of ``expression``; ``NotImplementedError`` for a function that is not known here."""
-        if type(expression) is int:
-            return expression
-        known = self._values.get(expression)
-        if known is None:
-            known = self._values[expression] = self._new(expression)
-        return known
+        return expression if isinstance(expression, int | float) else self._value(_step(expression))
 
     def or_none(self, expression: Any) -> Value | None:
         """The value; None where there is none, or none that can be told."""
@@ -57,37 +53,62 @@ class Evaluation:
         except (NotImplementedError, ArithmeticError, RuntimeError):
             return None
 
-    def _new(self, expression: Any) -> Value:
-        if isinstance(expression, int | float):
-            return expression
-        definition = self._definitions.get(expression)
-        if definition is not None:
-            return self(definition)
-        function, args = _step(expression)
-        return function(*[self(each) for each in args])
+    def _value(self, step: _Step) -> Value:
+        found = self._known.get(step)
+        if found is None:
+            if step.function is not None:
+                found = step.function(*[self._value(each) for each in step.args])
+            else:
+                found = self._of_symbol(step.symbol)
+            self._known[step] = found
+        return found
+
+    def _of_symbol(self, symbol: sympy.Symbol) -> Value:
+        found = self._values.get(symbol)
+        if found is not None:
+            return found
+        definition = self._definitions.get(symbol)
+        if definition is None:
+            raise NotImplementedError(f"no value for {symbol}")
+        return self(definition)
+
+
+class _Step:
+    """What is done to the values of which others; known by itself, which takes far less time than an expression."""
+
+    __slots__ = ("args", "function", "symbol")
+
+    def __init__(
+        self, function: Callable[..., Value] | None, args: Sequence[sympy.Basic] = (), symbol: Any = None
+    ) -> None:
+        self.function = function
+        """None of a symbol, which has the value that it is given."""
+        self.args = tuple(map(_step, args))
+        self.symbol = symbol
 
 
 @lru_cache(1 << 14)
-def _step(expression: Any) -> tuple[Callable[..., Value], Sequence[sympy.Basic]]:
-    """What is done to the values of which expressions: asked of every expression again and again."""
+def _step(expression: Any) -> _Step:
+    """Asked of every expression again and again."""
     if expression.is_Integer or expression.is_Float:
         number = int(expression) if expression.is_Integer else float(expression)
-        return lambda: number, ()
+        return _Step(lambda: number)
     if expression is sympy.true or expression is sympy.false:
-        return (lambda: True) if expression is sympy.true else (lambda: False), ()
+        truth = expression is sympy.true
+        return _Step(lambda: truth)
     if expression.is_Symbol:
-        raise NotImplementedError(f"no value for {expression}")
+        return _Step(None, symbol=expression)
     if expression.is_Pow and expression.exp is sympy.S.Half:
-        return _root, (expression.base,)
+        return _Step(_root, (expression.base,))
     name = type(expression).__name__
     if name in ("floor", "ceiling"):
-        return _floor_divided if name == "floor" else _ceiling_divided, _fraction(expression.args[0])
+        return _Step(_floor_divided if name == "floor" else _ceiling_divided, _fraction(expression.args[0]))
     if (expression.is_Add or expression.is_Mul) and _has_fractions(expression):
-        return _floor_divided, _fraction(expression)
+        return _Step(_floor_divided, _fraction(expression))
     function = _FUNCTIONS.get(name)
     if function is None:
         raise NotImplementedError(f"{name} has no value here")
-    return function, expression.args
+    return _Step(function, expression.args)
 
 
 def _fraction(ratio: sympy.Expr) -> tuple[sympy.Expr, sympy.Expr]:

@@ -24,12 +24,20 @@ class Budget:
 
     def __init__(self, limits: Limits, cost: Callable[[Mapping[str, int]], float]) -> None:
         self._limits = limits
-        self.cost = cost
+        self._cost_of = cost
+        self._costs: dict[tuple[int, ...], float] = {}
         self.left = float(limits.scaled(_MOST_ELEMENTS_TOGETHER))
         self.steps = 0
         """Modules and functions that were called."""
         self.made_at: dict[tuple[int, ...], float] = {}
         """Elements of all tensors that were seen in a pass that went to its end."""
+
+    def cost(self, point: Mapping[str, int]) -> float:
+        """The estimate at some sizes, which is asked again and again."""
+        key = tuple(point.values())
+        if key not in self._costs:
+            self._costs[key] = self._cost_of(point)
+        return self._costs[key]
 
     @property
     def is_spent(self) -> bool:

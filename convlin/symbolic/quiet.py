@@ -8,6 +8,8 @@ from contextlib import contextmanager
 
 from convlin._util.torch_private import TALKATIVE
 
+_SILENT = logging.CRITICAL + 1
+
 
 @contextmanager
 def unlogged() -> Iterator[None]:
@@ -15,10 +17,11 @@ def unlogged() -> Iterator[None]:
 
     pytest shows what is logged of every new size under a test that fails.
     """
-    loggers = [logging.getLogger(name) for name in TALKATIVE]
+    # Those of a block around this one: to set a level empties what every logger remembers.
+    loggers = [each for each in map(logging.getLogger, TALKATIVE) if each.level != _SILENT]
     levels = [logger.level for logger in loggers]
     for logger in loggers:
-        logger.setLevel(logging.CRITICAL + 1)
+        logger.setLevel(_SILENT)
     try:
         yield
     finally:
