@@ -111,8 +111,18 @@ def _type_name(value: object) -> str:
     return f"{kind.__module__}.{kind.__qualname__}"
 
 
+#: What most values are; a subclass of one of these is asked in full.
+_MOST_LEAVES: dict[type, str] = {kind: f"builtins.{kind.__name__}" for kind in (int, bool, str, type(None))}
+_MOST_CONTAINERS = (dict, collections.OrderedDict, list, tuple, set)
+
+
 def _leaf(value: object) -> Hashable | None:
     """The comparable form of a value that has no inside, or None if it has one."""
+    name = _MOST_LEAVES.get(type(value))
+    if name is not None:
+        return (name, value)
+    if type(value) in _MOST_CONTAINERS:
+        return None
     if isinstance(value, enum.Enum):
         return Identity(value)
     if isinstance(value, float):
@@ -145,18 +155,15 @@ def _instance_dictionary(thing: object) -> dict[str, Any] | None:
     return found if isinstance(found, dict) else None
 
 
-def _slots(thing: object) -> Iterator[tuple[str, object]]:
-    """The values kept in ``__slots__``, those of parent classes included."""
-    for kind in type(thing).__mro__:
-        names = vars(kind).get("__slots__", ())
+def _slots(kind: type) -> Iterator[tuple[str, types.MemberDescriptorType]]:
+    """What reads the values kept in ``__slots__`` of a class, those of its parents included."""
+    for parent in kind.__mro__:
+        names = vars(parent).get("__slots__", ())
         for name in [names] if isinstance(names, str) else list(names):
-            mangled = f"_{kind.__name__.lstrip('_')}{name}" if name[:2] == "__" and name[-2:] != "__" else name
-            member = vars(kind).get(mangled)
+            mangled = f"_{parent.__name__.lstrip('_')}{name}" if name[:2] == "__" and name[-2:] != "__" else name
+            member = vars(parent).get(mangled)
             if isinstance(member, types.MemberDescriptorType):
-                try:
-                    yield name, member.__get__(thing, kind)
-                except AttributeError:
-                    yield name, "<unset slot>"
+                yield name, member
 
 
 class _Reader:
@@ -167,6 +174,7 @@ class _Reader:
         self.kept: list[object] = []
         self._seen: set[int] = set()
         self._classes: set[type] = set()
+        self._slots: dict[type, list[tuple[str, types.MemberDescriptorType]]] = {}
         # (place, value, whether the identity of the value counts)
         self._waiting: list[tuple[str, object, bool]] = []
 
@@ -202,6 +210,17 @@ class _Reader:
     def _push(self, place: str, value: object, identity: bool = True) -> None:
         self._waiting.append((place, value, identity))
 
+    def _push_slots(self, place: str, thing: object) -> None:
+        kind = type(thing)
+        if kind not in self._slots:
+            self._slots[kind] = [*_slots(kind)]
+        for name, member in self._slots[kind]:
+            try:
+                value = member.__get__(thing, kind)
+            except AttributeError:
+                value = "<unset slot>"
+            self._push(f"{place}{name}", value)
+
     def _read(self, place: str, value: object, identity: bool) -> None:
         leaf = _leaf(value)
         if leaf is not None:
@@ -219,7 +238,10 @@ class _Reader:
             self._seen.add(id(value))
         self.facts[f"{place} type"] = Identity(type(value))
 
-        if isinstance(value, nn.Module):
+        if type(value) in _MOST_CONTAINERS:
+            self._read_container(place, value, identity)
+            self._read_object(place, value)
+        elif isinstance(value, nn.Module):
             self._read_module(place, value)
         elif isinstance(value, torch.Tensor):
             self._read_tensor(place, value, identity)
@@ -274,8 +296,7 @@ class _Reader:
             self.facts[f"{place} attributes"] = tuple(dictionary)
             for name, entry in dictionary.items():
                 self._push(f"{place}.{name}", entry)
-        for name, entry in _slots(value):
-            self._push(f"{place}.{name}", entry)
+        self._push_slots(f"{place}.", value)
 
     def _read_module(self, place: str, module: nn.Module) -> None:
         self.facts[f"{place} __class__"] = Identity(object.__getattribute__(module, "__class__"))
@@ -294,8 +315,7 @@ class _Reader:
                 self._read_script_dictionary(f"{place}:{name}", entry)
             else:
                 self._push(f"{place}:{name}", entry)
-        for name, entry in _slots(module):
-            self._push(f"{place}:{name}", entry)
+        self._push_slots(f"{place}:", module)
         if isinstance(children, torch.jit._script.OrderedModuleDict):
             self._read_script_attributes(place, module)
         elif children is not None:
