@@ -7,6 +7,7 @@ wrong, a careful one follows, in which stand-ins let the pass go on behind each 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import torch
@@ -67,6 +68,12 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     ``flops`` asks for the operations of every call.
     """
     outcome = _observed(model, plan, mode, hints, flops=flops)
+    if outcome.is_stretched:
+        pair = observe(model, plan._replace(batch_size=2), mode, hints, flops=flops)
+        if pair.error is None and pair.report.problems:
+            remark = "this is a batch of 2: one sample runs, stretched to another number of rows on the way"
+            return pair._replace(report=replace(pair.report, remarks=(*pair.report.remarks, remark)))
+        return outcome
     if outcome.last is None or is_resource(outcome.error):
         return outcome
     from convlin.diagnosis.readings import note, read_otherwise  # not loaded for a model that is right
@@ -125,7 +132,8 @@ def _observed(
         if not explained or is_resource(error):
             return Outcome(report, error, last=retry)
         if error is None and not recording.findings:
-            return Outcome(report)
+            stretched = plan.adds_batch and leaving_batch.is_stretched(recording, plan.batch_size)
+            return Outcome(report, is_stretched=stretched)
         from convlin.diagnosis.answer import answered  # not loaded for a model that is right
 
         answer = answered(report, recording, root, hints, retry)

@@ -91,7 +91,8 @@ def examine_tuple(module: Any, arrival: Arrival) -> Verdict | None:
     """What a layer that takes one tensor says of a tuple or list with one in front; None of anything else."""
     given = arrival.args[0] if arrival.args else arrival.kwargs.get("input")
     tensor, misfits = unwrapped(given) if isinstance(given, tuple | list) else (given, ())
-    return Verdict(misfits, arrival.with_first("input", tensor)) if misfits else None
+    several = [misfit for misfit in misfits if misfit.note == "tuple"]  # a PackedSequence is what an LSTM takes
+    return Verdict(misfits, arrival.with_first("input", tensor)) if several else None
 
 
 #: No types: a user may describe any of them.

@@ -27,11 +27,15 @@ from convlin.trace.recording import Finding, Recording, Suspects
 #: Functions that may set the batch elsewhere than in front.
 _MOVES = (Family.REARRANGE, Family.JOIN, Family.PART, Family.INDEX, Family.PRODUCT, Family.OTHER)
 
+#: So many axes hold several images or volumes: of one alone convlin knows that the batch is missing.
+_OF_IMAGES = 4
+
 
 def with_batch_in_features(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
     """The recording with each number that follows the batch told as a batch that is lost, where a run shows that."""
     asked = [finding for finding in recording.findings if _may_follow(recording, finding)]
-    if not retry.plan.adds_batch:  # what was made of one axis may be meant to hold all of what was given
+    if not retry.plan.adds_batch and not any(len(given.shape) >= _OF_IMAGES for given in recording.inputs):
+        # What was made of one axis may be meant to hold all of what was given.
         asked = [finding for finding in asked if finding.inputs and len(finding.inputs[0].shape) > 1]
     plan = _with_another_batch(retry.plan, recording) if asked else None
     other = _shown(model, plan, retry) if plan is not None else None

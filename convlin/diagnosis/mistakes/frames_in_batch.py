@@ -13,6 +13,7 @@ from torch import nn
 
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
+from convlin.diagnosis.silent.findings import finding_of_layer
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.records import Edit, Shape, past_single_joins
@@ -31,7 +32,8 @@ class _Frames(NamedTuple):
 
 def with_frames_apart(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
     """The recording with such a layer told at the view in front of it, where the model is right with the axes apart."""
-    for finding in recording.findings:
+    for found in recording.findings:
+        finding = _of_sequences(recording, found)
         frames = _frames(recording, finding)
         edits = _edits(finding, frames) if frames is not None else ()
         if frames is None or not edits:
@@ -42,19 +44,30 @@ def with_frames_apart(recording: Recording, model: nn.Module, retry: Retry) -> R
         if shown is None or (wanted and not _comes_back(recording, shown, frames)):
             continue
         left = shown.signs
-        if not left <= recording.signs - {finding.sign}:
+        if not left <= recording.signs - {found.sign}:
             continue
         detail = {"frames": frames._asdict(), "features": features}
         told = finding._replace(misfit=Misfit("structure", declared, features, "frames", detail))
-        findings = [told if each is finding else each for each in recording.findings]
+        findings = [told if each is found else each for each in recording.findings]
         kept = [each for each in findings if each is told or each.sign in left]
         return replace(recording, findings=kept, failure=None, required=dict(shown.required))
     return recording
 
 
+def _of_sequences(recording: Recording, finding: Finding) -> Finding:
+    """For a number behind it that follows the batch, the layer that took batch and time for the steps of one sample."""
+    if finding.misfit.note != "among_features":
+        return finding
+    for index in recording.on_the_way(finding.source):
+        call, module = recording.calls[index], recording.modules[index]
+        if isinstance(module, nn.RNNBase) and call.inputs and len(call.inputs[0].shape) == 2:
+            return finding_of_layer(recording, Misfit("structure", 3, 2, "one_sequence"), index)
+    return finding
+
+
 def _frames(recording: Recording, finding: Finding) -> _Frames | None:
     misfit = finding.misfit
-    of_steps = (misfit.kind, misfit.note) in (("input_size", ""), ("structure", "map_in_steps"))
+    of_steps = (misfit.kind == "input_size" and not misfit.note) or misfit.note in ("map_in_steps", "one_sequence")
     module = recording.modules[finding.call] if finding.layer else None
     batch = recording.inputs[0].shape[0] if recording.inputs and recording.inputs[0].shape else None
     if not of_steps or not isinstance(module, nn.RNNBase) or not module.batch_first or not finding.inputs:
@@ -68,7 +81,8 @@ def _frames(recording: Recording, finding: Finding) -> _Frames | None:
         given, view = call.inputs[0].shape, source.number
         if given[0] != finding.inputs[0].shape[0]:
             return None
-    if len(given) < 3 or not all(type(size) is int for size in given):
+    enough = 2 if misfit.note == "one_sequence" else 3
+    if len(given) < enough or not all(type(size) is int for size in given):
         return None
     for index in recording.on_the_way(source):
         call = recording.calls[index]

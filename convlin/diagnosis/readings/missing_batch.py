@@ -26,7 +26,8 @@ class OneSample(NamedTuple):
 
 
 def as_batches(problems: Sequence[Problem], plan: Plan) -> Iterator[OneSample]:
-    """The one tensor of a call as a batch of one; nothing where a layer has been found that misses the batch.
+    """The one tensor of a call as a batch of one; nothing where a layer has been found that misses the batch,
+    nor of a table of indices.
 
     >>> import torch
     >>> column = Plan((torch.zeros(6, 1),), {}, 1, torch.device("cpu"))
@@ -39,6 +40,8 @@ def as_batches(problems: Sequence[Problem], plan: Plan) -> Iterator[OneSample]:
     if any((problem.fix or "").startswith(_BATCHED) for problem in problems):
         return
     (sample,) = values
+    if sample.dim() > 1 and not (sample.is_floating_point() or sample.is_complex()):  # indices: several texts
+        return
     shape = tuple(sample.shape)
     for changed, how, fix in _read(sample):
         yield OneSample(_with(plan, sample, changed), shape, tuple(changed.shape), how, fix)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import Call, Shape, Source, SourceKind
 from convlin.trace.recording import Failure, Recording, is_feature_map
 
@@ -18,6 +20,26 @@ def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
         return ()
     rows = {shape[0] for shape in shapes if shape}
     return tuple(dict.fromkeys(_remarks(recording, batch, rows)))
+
+
+def is_stretched(recording: Recording, batch: object) -> bool:
+    """Whether what came out has lost a batch of one that met a tensor of more rows, which any other batch would not."""
+    shapes = recording.output_shapes
+    if batch != 1 or recording.failure is not None or any(shape[:1] == (1,) for shape in shapes):
+        return False
+    return any(map(_stretches, recording.calls))
+
+
+def _stretches(call: Call) -> bool:
+    """Whether a function made several rows of one, or a module with code of its own, in which functions are no rows."""
+    if not call.inputs or len(call.outputs) != 1:
+        return False
+    made = call.outputs[0].shape
+    if not call.is_function:
+        given = call.inputs[0].shape
+        return len(made) > 1 and given[:1] == (1,) != made[:1] and given[1:] == made[1:]
+    rows = {given.shape[0] for given in call.inputs if len(given.shape) == len(made) > 1}
+    return rows == {1, made[0]} and OPS.called(call.type).family is Family.ELEMENTWISE
 
 
 def squeezed_before(recording: Recording, failure: Failure) -> str:

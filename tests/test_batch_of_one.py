@@ -1,0 +1,151 @@
+"""What a batch of one hides, or a batch that stands among the features: held against PyTorch at another batch."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from convlin import summarize
+from convlin.at_error.answer import answer_to
+from convlin.source import apply
+from tests.source_programs import load_file
+from tests.test_told_by_a_run import mended, written
+
+POSITIONS = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.out = nn.Linear(8, 16), nn.Linear(16, 3)
+        self.pos = nn.Parameter(torch.zeros({shape}))
+
+    def forward(self, x):
+        return self.out(({added}).mean(1))
+"""
+INSIDE = """
+class Added(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.register_buffer("pe", torch.zeros(50, 1, 16))
+
+    def forward(self, x):
+        return x + self.pe[:x.size(1)]
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.pe, self.out = nn.Linear(8, 16), Added(), nn.Linear(16, 3)
+
+    def forward(self, x):
+        return self.out(self.pe(self.fc(x)).mean(1))
+"""
+STRETCHED = {
+    "a parameter with a batch": POSITIONS.format(shape="4, 10, 16", added="self.fc(x) + self.pos"),
+    "positions in front of the batch": INSIDE,
+}
+
+
+@pytest.mark.parametrize("name", STRETCHED)
+def test_a_batch_of_one_that_is_stretched_is_shown_with_two(name: str, tmp_path: Path) -> None:
+    model = written(tmp_path, STRETCHED[name])
+    assert model(torch.zeros(1, 10, 8)).shape[0] > 1
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(2, 10, 8))
+    summary = summarize(model, (10, 8))
+    [problem] = summary.problems
+    assert problem.kind == "operands"
+    assert summary.calls[0].input_shapes[0][0] == 2
+    assert any("batch of 2" in remark for remark in summary.report.remarks)
+
+
+@pytest.mark.parametrize("shape", ["1, 10, 16", "10, 16", "1, 1, 16"])
+def test_positions_for_every_batch_are_right(shape: str, tmp_path: Path) -> None:
+    model = written(tmp_path, POSITIONS.format(shape=shape, added="self.fc(x) + self.pos"))
+    model(torch.zeros(2, 10, 8))
+    summary = summarize(model, (10, 8))
+    assert not summary.problems
+    assert not summary.report.remarks
+    assert summary.calls[0].input_shapes[0][0] == 1
+
+
+def test_queries_that_are_stretched_over_the_batch_are_right() -> None:
+    class Queries(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.queries, self.fc = nn.Parameter(torch.zeros(5, 8)), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.queries * x.mean(0, keepdim=True))
+
+    Queries()(torch.zeros(2, 8))
+    assert not summarize(Queries(), (8,)).problems
+
+
+VIDEO = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Sequential(nn.Conv2d(3, 8, 3), nn.ReLU(), nn.AdaptiveAvgPool2d(2), nn.Flatten())
+        self.lstm = nn.LSTM(32, 16, batch_first=True)
+        self.fc = nn.Linear(16, 5)
+
+    def forward(self, x):
+        b, t, c, h, w = x.shape
+        f = self.conv(x.view(b * t, c, h, w))
+        out, _ = self.lstm(f)
+        return self.fc(out[:, -1])
+"""
+
+
+def test_frames_that_become_the_steps_of_one_sequence_are_taken_apart(tmp_path: Path) -> None:
+    model = written(tmp_path, VIDEO)
+    with pytest.raises(RuntimeError) as raised:
+        model(torch.zeros(2, 10, 3, 8, 8))
+    told = answer_to(raised.value)
+    assert told is not None
+    assert told.summary is not None
+    for summary in (told.summary, summarize(model, (10, 3, 8, 8))):
+        assert [problem.path for problem in summary.problems] == ["lstm"]
+        assert not any(problem.kind == "in_features" for problem in summary.problems)
+    fixed = mended(tmp_path, told.summary)
+    for batch in (1, 2, 3):
+        assert fixed(torch.zeros(batch, 10, 3, 8, 8)).shape == (batch, 5)
+
+
+def test_images_flattened_with_their_batch_need_no_number(tmp_path: Path) -> None:
+    model = written(
+        tmp_path,
+        """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(3, 4, 3), nn.Linear(144, 5)
+
+    def forward(self, x):
+        return self.fc(self.conv(x).flatten())
+""",
+    )
+    with pytest.raises(RuntimeError) as raised:
+        model(torch.zeros(4, 3, 8, 8))
+    told = answer_to(raised.value)
+    assert told is not None
+    assert told.summary is not None
+    edits = [edit for problem in told.summary.problems for edit in problem.edits]
+    for file, data in apply(edits).items():
+        Path(file).write_bytes(data)
+    fixed = load_file(tmp_path / "net.py").Net()
+    for batch in (2, 4):
+        assert fixed(torch.zeros(batch, 3, 8, 8)).shape == (batch, 5)
+
+
+def test_a_table_of_indices_is_no_sample(tmp_path: Path) -> None:
+    model = nn.Sequential(nn.Embedding(20, 16), written(tmp_path, INSIDE.replace("self.pe(self.fc(x))", "self.pe(x)")))
+    with pytest.raises(RuntimeError) as raised:
+        model(torch.zeros(4, 9, dtype=torch.long))
+    told = answer_to(raised.value)
+    assert told is not None
+    assert "one sample" not in told.text
+    assert "cannot combine 4×9×16" in told.text
