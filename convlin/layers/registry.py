@@ -10,6 +10,7 @@ from convlin.errors import InputError
 from convlin.layers import attention, convolution, embedding, linear, normalization, pooling, recurrent, shaping
 from convlin.layers.rule import PLAIN, Arrival, LayerRule, Verdict
 from convlin.module_tree import is_leaf
+from convlin.ops.misfit import Misfit
 
 #: All of PyTorch's layers that convlin describes.
 RULES: tuple[LayerRule, ...] = tuple(
@@ -91,6 +92,8 @@ def examined(rule: LayerRule, module: nn.Module, arrival: Arrival) -> Verdict | 
     Of a tuple that the rule says nothing of, the first tensor is examined: a leaf of PyTorch's takes one.
     """
     verdict = rule.examine(module, arrival) if rule.examine is not None else None
+    if verdict is not None and verdict.misfits[0].note == "array":
+        return verdict._replace(misfits=_made_in_dtype(*verdict.misfits))
     if verdict is not None or isinstance(module, nn.Identity | nn.Sequential) or not is_leaf(module):
         return verdict
     several = shaping.examine_tuple(module, arrival)
@@ -99,3 +102,10 @@ def examined(rule: LayerRule, module: nn.Module, arrival: Arrival) -> Verdict | 
     args, kwargs = several.stand_in
     alone = rule.examine(module, arrival._replace(args=args, kwargs=kwargs))
     return several if alone is None else alone._replace(misfits=several.misfits + alone.misfits)
+
+
+def _made_in_dtype(array: Misfit, *others: Misfit) -> tuple[Misfit, ...]:
+    """Of an array the tensor is made in the dtype of the weights: an array has no ``float()`` to be cast with."""
+    casts = [each for each in others if each.note == "cast"]
+    detail = {"dtype": casts[0].declared} if casts else {}
+    return array._replace(detail=detail), *(each for each in others if each not in casts)

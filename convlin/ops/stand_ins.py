@@ -266,7 +266,7 @@ def _concatenate(call: _Call) -> Recovery | None:
     other = next((shape for shape in shapes if len(shape) != first.dim()), None)
     if other is not None:
         wanted = _with_all_axes(shapes, dim) if call.name != "stack" else None
-        misfit = Misfit("operands", shapes[0], other, "ranks", {"shapes": shapes, "axis": wanted})
+        misfit = Misfit("operands", shapes[0], other, "ranks", {"shapes": shapes, "axis": wanted, "dim": dim})
         if wanted is None:
             return Recovery((misfit,), first)
         rank = max(map(len, shapes))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Mapping, Sequence
 from math import prod
+from typing import Any
 
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import (
@@ -147,8 +148,9 @@ def _operands(finding: Finding, report: Report) -> Said:
         ways = _turned(shapes, misfit.detail["which"])
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}; .transpose(-2, -1) {ways}"
     elif misfit.note == "ranks":
-        difference = _of_other_rank(shapes, misfit.detail["axis"])
-    difference += _without_space(misfit.detail["shapes"]) if misfit.note == "elementwise" else ""
+        difference = _of_other_rank(shapes, misfit.detail)
+    if misfit.note == "elementwise":
+        difference += _without_space(shapes) or _with_axes_exchanged(shapes)
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
     if "run" in misfit.detail:  # along another axis, as a run has shown
@@ -172,14 +174,17 @@ def _turned(shapes: tuple[Shape, ...], which: tuple[int, ...]) -> str:
     return ", ".join(f"of the {('first', 'second')[index]} gives {times(made[index])}" for index in which)
 
 
-def _of_other_rank(shapes: tuple[Shape, ...], axis: int | None) -> str:
-    """How many dimensions there are, and where one of 1 makes them go together."""
-    ranks = sorted({len(shape) for shape in shapes})
+def _of_other_rank(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) -> str:
+    """How many dimensions there are, and what makes them go together: an axis of 1, or maps as features."""
+    ranks, axis = sorted({len(shape) for shape in shapes}), detail["axis"]
     told = f"\nthey have {' and '.join(map(str, ranks))} dimensions"
-    if axis is None:
+    if axis is not None:
+        short = next(shape for shape in shapes if len(shape) == ranks[0])
+        return f"{told}; unsqueeze({axis}) makes {times((*short[:axis], 1, *short[axis:]))} of {times(short)}"
+    many = [shape for shape in shapes if len(shape) > 2]
+    if ranks[0] != 2 or len(many) != 1 or detail.get("dim") not in (1, -1) or len({shape[0] for shape in shapes}) != 1:
         return told
-    short = next(shape for shape in shapes if len(shape) == ranks[0])
-    return f"{told}; unsqueeze({axis}) makes {times((*short[:axis], 1, *short[axis:]))} of {times(short)}"
+    return f"{told}; flatten(1) makes {times((many[0][0], prod(many[0][1:])))} of {times(many[0])}"
 
 
 def _without_space(shapes: tuple[Shape, ...]) -> str:
@@ -190,6 +195,30 @@ def _without_space(shapes: tuple[Shape, ...]) -> str:
     missing = len(many) - len(few)
     index = ", ".join([":"] * len(few) + ["None"] * missing)
     return f"\n{times(few)} has a number for each channel: [{index}] makes it {times((*few, *(1,) * missing))}"
+
+
+def _with_axes_exchanged(shapes: tuple[Shape, ...]) -> str:
+    """The two axes of the first that are to be exchanged for both to go together, where there are no others."""
+    first, second = shapes if len(shapes) == 2 else ((), ())
+    if len(first) != len(second):
+        return ""
+    found = [
+        (low, high) for low, high in itertools.combinations(range(len(first)), 2) if _fits(first, second, low, high)
+    ]
+    if len(found) != 1:
+        return ""
+    ((low, high),) = found
+    return f"\n.transpose({low}, {high}) of the first makes it {times(_exchanged(first, low, high))}"
+
+
+def _fits(first: Shape, second: Shape, low: int, high: int) -> bool:
+    """Whether all sizes are equal with two axes exchanged, but for a batch of one; both axes are no batch."""
+    made = _exchanged(first, low, high)
+    return low > 0 and made[1:] == second[1:] and (made[0] == second[0] or 1 in (made[0], second[0]))
+
+
+def _exchanged(shape: Shape, low: int, high: int) -> Shape:
+    return (*shape[:low], shape[high], *shape[low + 1 : high], shape[low], *shape[high + 1 :])
 
 
 def _taken_behind(finding: Finding) -> str:

@@ -105,9 +105,9 @@ def _packed(finding: Finding, report: Report) -> Said:
 
 
 def _array(finding: Finding, report: Report) -> Said:
-    return Said(
-        f"a numpy array reaches {name_of(finding)}, which takes a tensor", "x = torch.as_tensor(x)", outside=True
-    )
+    dtype = finding.misfit.detail.get("dtype")
+    made = f"x = torch.as_tensor(x, dtype=torch.{dtype})" if dtype is not None else "x = torch.as_tensor(x)"
+    return Said(f"a numpy array reaches {name_of(finding)}, which takes a tensor", made, outside=True)
 
 
 def _batch_in_shape(finding: Finding, report: Report) -> Said:

@@ -14,6 +14,8 @@ from convlin.ops.op import Family
 from convlin.records import Call, SourceKind
 from convlin.trace.recording import Failure, Recording
 
+#: So many dimensions each mode of ``F.interpolate`` takes; the first of as many is the usual one.
+_DIMENSIONS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
 _UNPOOLINGS = (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d)
 #: Layers that return the indices which an unpooling takes, where they are asked to.
 _POOLS = (
@@ -35,6 +37,8 @@ def reason(recording: Recording, failure: Failure) -> str:
         or _without_room(call)
         or _packed(failure)
         or _of_rank(failure)
+        or _gathered(call)
+        or _interpolated(call)
     )
 
 
@@ -118,3 +122,30 @@ def _of_rank(failure: Failure) -> str:
         return ""
     arrived = " and ".join(times(shape) for shape in dict.fromkeys(other))
     return f"{failure.function.rpartition('.')[2]} takes tensors of {rank} dimensions alone: {arrived} arrived"
+
+
+def _gathered(call: Call) -> str:
+    """An index without the axis that is gathered from, as the actions of a batch are: one number for each sample."""
+    if call.type.rpartition(".")[2] != "gather" or len(call.inputs) != 2:
+        return ""
+    shape, index = (each.shape for each in call.inputs)
+    dim = call.settings.get("dim", call.settings.get("1"))
+    if not isinstance(dim, int) or len(index) != len(shape) - 1 or not -len(shape) <= dim < len(shape):
+        return ""
+    axis = dim % len(shape)
+    if index != (*shape[:axis], *shape[axis + 1 :]):
+        return ""
+    made = (*index[:axis], 1, *index[axis:])
+    lacks = f"the index of {times(index)} has a dimension less than {times(shape)}"
+    return f"{lacks}: unsqueeze({axis}) makes it {times(made)}"
+
+
+def _interpolated(call: Call) -> str:
+    """A mode of other dimensions than those that arrived."""
+    mode, shape = call.settings.get("mode", call.settings.get("3")), call.inputs[0].shape if call.inputs else ()
+    own = call.type.rpartition(".")[2] in ("interpolate", "Upsample")
+    if not own or mode not in _DIMENSIONS or len(shape) == _DIMENSIONS[mode]:
+        return ""
+    right = next((each for each, rank in _DIMENSIONS.items() if rank == len(shape)), None)
+    told = f'mode="{mode}" takes {_DIMENSIONS[mode]} dimensions, and {times(shape)} has {len(shape)}'
+    return told if right is None else f'{told}\nof these it is mode="{right}"'

@@ -1,0 +1,116 @@
+"""What makes tensors go together that PyTorch refused: each way that is told is taken, and PyTorch asked."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.at_error.answer import answer_to
+
+
+class Run(nn.Module):
+    """Runs a function of its inputs, behind a layer that keeps the first."""
+
+    def __init__(self, function: Callable[..., Tensor]) -> None:
+        super().__init__()
+        self.function, self.first = function, nn.Identity()
+
+    def forward(self, *tensors: Tensor) -> Tensor:
+        return self.function(self.first(tensors[0]), *tensors[1:])
+
+
+def told(function: Callable[..., Tensor], *tensors: Any) -> str:
+    with pytest.raises((RuntimeError, ValueError, NotImplementedError)):
+        function(*tensors)
+    problems = summarize(Run(function), list(tensors)).problems
+    return " ".join(" ".join(problem.message for problem in problems).split())
+
+
+SPACES = [(4, 8, 1, 1), (4, 8, 3, 3), (4, 2, 10), (4, 5, 6, 7, 2)]
+
+
+@pytest.mark.parametrize("shape", SPACES)
+@pytest.mark.parametrize("dim", [1, -1])
+def test_maps_are_joined_with_features_as_features(shape: tuple[int, ...], dim: int) -> None:
+    one, other = torch.zeros(shape), torch.zeros(4, 16)
+    message = told(lambda a, b: torch.cat([a, b], dim), one, other)
+    made = torch.cat([one.flatten(1), other], dim)
+    assert f"flatten(1) makes 4×{made.shape[1] - 16} of {'×'.join(map(str, shape))}" in message
+
+
+def test_maps_joined_along_the_batch_are_not_flattened() -> None:
+    assert "flatten" not in told(lambda a, b: torch.cat([a, b], 0), torch.zeros(4, 8, 1, 1), torch.zeros(4, 16))
+    assert "flatten" not in told(lambda a, b: torch.cat([a, b], 1), torch.zeros(4, 8, 1, 1), torch.zeros(3, 16))
+
+
+EXCHANGED = [
+    ((2, 48, 64), (1, 64, 48), (1, 2)),
+    ((2, 8, 5, 7), (2, 8, 7, 5), (2, 3)),
+    ((2, 3, 8, 5), (2, 5, 8, 3), (1, 3)),
+]
+
+
+@pytest.mark.parametrize(("one", "other", "axes"), EXCHANGED)
+def test_two_axes_that_are_to_be_exchanged_are_named(
+    one: tuple[int, ...], other: tuple[int, ...], axes: tuple[int, int]
+) -> None:
+    first, second = torch.zeros(one), torch.zeros(other)
+    message = told(torch.add, first, second)
+    made = first.transpose(*axes)
+    torch.add(made, second)
+    assert f".transpose{axes} of the first makes it {'×'.join(map(str, made.shape))}" in message
+
+
+@pytest.mark.parametrize("shapes", [((2, 5, 6), (2, 6, 7)), ((3, 2, 4), (2, 3, 4)), ((2, 4, 5, 6), (2, 5, 6, 4))])
+def test_no_two_axes_are_named_where_exchanged_they_do_not_fit(shapes: tuple[tuple[int, ...], ...]) -> None:
+    assert "transpose" not in told(torch.add, *map(torch.zeros, shapes))
+
+
+@pytest.mark.parametrize(("shape", "dim"), [((32, 2), 1), ((32, 2), -1), ((4, 5, 6), 2), ((4, 5, 6), 1)])
+def test_an_index_without_the_axis_that_is_gathered_from(shape: tuple[int, ...], dim: int) -> None:
+    axis = dim % len(shape)
+    values, index = torch.zeros(shape), torch.zeros(shape[:axis] + shape[axis + 1 :], dtype=torch.long)
+    message = told(lambda a, b: a.gather(dim, b), values, index)
+    made = values.gather(dim, index.unsqueeze(axis))
+    assert f"unsqueeze({axis}) makes it {'×'.join(map(str, made.shape))}" in message
+
+
+MODES = [
+    ("bilinear", (1, 8, 98), "linear"),
+    ("trilinear", (1, 8, 9, 9), "bilinear"),
+    ("linear", (1, 2, 4, 4, 4), "trilinear"),
+]
+
+
+@pytest.mark.parametrize(("mode", "shape", "right"), MODES)
+def test_a_mode_of_other_dimensions(mode: str, shape: tuple[int, ...], right: str) -> None:
+    given, layer = torch.zeros(shape), {3: nn.Conv1d, 4: nn.Conv2d, 5: nn.Conv3d}[len(shape)](shape[1], 4, 1)
+    for model in (
+        nn.Sequential(layer, Run(lambda x: F.interpolate(x, scale_factor=2, mode=mode))),
+        nn.Sequential(layer, nn.Upsample(scale_factor=2, mode=mode)),
+    ):
+        with pytest.raises(NotImplementedError):
+            model(given)
+        assert f'it is mode="{right}"' in " ".join(summarize(model, given).problems[0].message.split())
+    assert F.interpolate(layer(given), scale_factor=2, mode=right).dim() == given.dim()
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32, np.int64])
+def test_an_array_is_made_a_tensor_of_the_right_dtype(dtype: type) -> None:
+    layer = nn.Linear(8, 4)
+    array: Any = np.zeros((2, 8), dtype)
+    with pytest.raises(TypeError) as raised:
+        layer(array)
+    found = answer_to(raised.value)
+    assert found is not None
+    assert found.summary is not None
+    [problem] = found.summary.problems
+    made = eval(str(problem.fix).removeprefix("x = "), {"torch": torch, "x": array})
+    assert layer(made).shape == (2, 4)
