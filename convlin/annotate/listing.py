@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from convlin.annotate.lines import FunctionLines, Line, Shapes, function_lines
 from convlin.errors import InputError
+from convlin.explanation.of_model import require_run
 from convlin.records import Location, Problem, Report
 from convlin.render import words
 from convlin.render.columns import needs
@@ -69,8 +70,7 @@ def listing(report: Report, *, ascii_only: bool = False) -> Listing:
     Raises:
         InputError: no pass was run, or it ran no code whose source is to be had.
     """
-    if not report.mode:
-        raise InputError("no forward pass was run: give summarize an input, as in summarize(model, (3, 32, 32))")
+    require_run(report)
     functions = function_lines(report)
     if not functions:
         raise InputError(

@@ -10,11 +10,10 @@ from dataclasses import replace
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, NamedTuple
 
-from convlin._util.atomic_write import write_bytes
 from convlin._util.paths import shown
 from convlin.cli.jobs import Job, Looked, jobs, look
 from convlin.cli.load_model import Loader
-from convlin.cli.screen import Screen, may_write, writing
+from convlin.cli.screen import Screen, may_write, write
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -134,8 +133,6 @@ def _no_code(reports: Sequence[Report]) -> InputError:
 def _written(files: Mapping[str, bytes], screen: Screen) -> int:
     if not may_write(files, screen):
         return 1
-    with writing():
-        for name, data in files.items():
-            write_bytes(name, data)
+    write(files)
     screen.say(f"written {', '.join(map(shown, files))}")
     return 0

@@ -16,7 +16,7 @@ from convlin._util.paths import shown
 from convlin.cli.fixes import fixes_of
 from convlin.cli.jobs import Job, jobs, look
 from convlin.cli.load_model import Loader
-from convlin.cli.screen import Screen, may_write, writing
+from convlin.cli.screen import Screen, may_write, write
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
@@ -80,9 +80,7 @@ def _written(found: Found, files: Mapping[str, bytes], screen: Screen) -> int:
     if not may_write(files, screen):
         return 1
     try:
-        with writing():
-            for name, data in files.items():
-                write_bytes(name, data)
+        write(files)
         worse = list(_no_better(found, screen))
     except BaseException:
         _put_back(originals)

@@ -8,7 +8,7 @@ import shutil
 import sys
 import threading
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, TextIO
@@ -59,6 +59,13 @@ def discard_the_rest(stream: TextIO) -> None:
     """Send what a stream still holds to nowhere: Python must not try to write it at its end."""
     with suppress(OSError, ValueError):  # it is no file
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def write(files: Mapping[str, bytes]) -> None:
+    """Write each file, whole or not at all."""
+    with writing():
+        for name, data in files.items():
+            write_bytes(name, data)
 
 
 class Screen:

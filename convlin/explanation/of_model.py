@@ -30,7 +30,7 @@ def explain_report(report: Report, call: int | None = None) -> str:
     Raises:
         InputError: the report is of a model that was not run.
     """
-    _require_run(report)
+    require_run(report)
     explanation = _Explanation(report)
     return "\n".join(explanation.of_call(call) if call is not None else explanation.of_everything())
 
@@ -44,7 +44,7 @@ def find_call(report: Report, path: str) -> int:
         KeyError: there is no such call; said with the nearest name.
         InputError: the report is of a model that was not run.
     """
-    _require_run(report)
+    require_run(report)
     found = [
         index
         for index, call in enumerate(report.calls)
@@ -61,7 +61,8 @@ def find_call(report: Report, path: str) -> int:
     raise UnknownLayerError(f"there is no module {path!r}{did_you_mean(path, [*known, *lines])}")
 
 
-def _require_run(report: Report) -> None:
+def require_run(report: Report) -> None:
+    """Refuse a report of a model that was not run."""
     if not report.mode:
         raise InputError("no forward pass was run: give summarize an input, as in summarize(model, (3, 32, 32))")
 

@@ -73,6 +73,10 @@ class _Call(NamedTuple):
         own = self.layer.weight
         return (self.input, own) if isinstance(self.input, Tensor) and isinstance(own, Tensor) else None
 
+    def joined(self, tensors: list[Tensor]) -> Any:
+        """What the function makes of other tensors in its list."""
+        return self.function(tensors, *self.args[1:], **{k: v for k, v in self.kwargs.items() if k != "tensors"})
+
     def with_each(self, change: Callable[[Any], Any]) -> Any:
         """What the function returns with each argument changed."""
         return self.function(*map(change, self.args), **{name: change(value) for name, value in self.kwargs.items()})
@@ -271,8 +275,7 @@ def _concatenate(call: _Call) -> Recovery | None:
             return Recovery((misfit,), first)
         rank = max(map(len, shapes))
         alike = [tensor if tensor.dim() == rank else tensor.unsqueeze(wanted) for tensor in tensors]
-        rest = {name: value for name, value in call.kwargs.items() if name != "tensors"}
-        return Recovery((misfit,), call.function(alike, *call.args[1:], **rest))
+        return Recovery((misfit,), call.joined(alike))
     stack = call.name == "stack"
     axis = dim % (first.dim() + stack) if first.dim() + stack else 0
     axes = tuple(
@@ -291,8 +294,7 @@ def _concatenate(call: _Call) -> Recovery | None:
         )
         for tensor in tensors
     ]
-    rest = {name: value for name, value in call.kwargs.items() if name != "tensors"}
-    return Recovery((misfit,), call.function(alike, *call.args[1:], **rest))
+    return Recovery((misfit,), call.joined(alike))
 
 
 def _with_all_axes(shapes: tuple[tuple[int, ...], ...], dim: int) -> int | None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
+from functools import partial
 
 _under_way: ContextVar[bool] = ContextVar("convlin_pass_under_way", default=False)
 
@@ -16,26 +17,21 @@ def is_under_way() -> bool:
     return _under_way.get()
 
 
-@contextmanager
-def known_to_be_under_way() -> Iterator[None]:
-    """Let ``is_under_way`` be true in this block."""
-    token = _under_way.set(True)
-    try:
-        yield
-    finally:
-        _under_way.reset(token)
-
-
 def is_at_work() -> bool:
     """Whether convlin answers a question right now: in a watched block that is nothing of the user's."""
     return _at_work.get()
 
 
 @contextmanager
-def known_to_be_at_work() -> Iterator[None]:
-    """Let ``is_at_work`` be true in this block."""
-    token = _at_work.set(True)
+def _known(what: ContextVar[bool]) -> Iterator[None]:
+    token = what.set(True)
     try:
         yield
     finally:
-        _at_work.reset(token)
+        what.reset(token)
+
+
+known_to_be_under_way = partial(_known, _under_way)
+"""Lets ``is_under_way`` be true in a block."""
+known_to_be_at_work = partial(_known, _at_work)
+"""Lets ``is_at_work`` be true in a block."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from convlin.diagnosis.messages.said import Said
-from convlin.diagnosis.messages.tools import at, code, equation, is_cat, joined_samples, times
+from convlin.diagnosis.messages.tools import at, call_of, code, equation, is_cat, maker_of, times
 from convlin.layers import AXIS_OF
 from convlin.ops.misfit import alone
 from convlin.records import Call, Report, Source, SourceKind, past_single_joins
@@ -21,9 +21,27 @@ class Joined(NamedTuple):
     meant: int
 
 
+def _joined_samples(finding: Finding, report: Report) -> Call | None:
+    """A ``cat`` that joined the samples, where along ``dim=1`` it would have joined as many as the layer declares."""
+    if finding.misfit.kind not in ("in_features", "in_channels"):
+        return None
+    call = call_of(report, maker_of(report, finding.source))
+    if call is None or not is_cat(call) or not call.output_shape:
+        return None
+    shapes = call.input_shapes
+    if min(map(len, shapes), default=0) < 2 or len({shape[0] for shape in shapes}) > 1:  # of one axis there are none
+        return None
+    rows = [shape[0] for shape in shapes if isinstance(shape[0], int)]
+    if sum(rows) != call.output_shape[0] or len(rows) < 2:
+        return None
+    if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
+        return None  # its features are not along dim=1
+    return call if sum(shape[1] for shape in shapes) == finding.misfit.declared else None
+
+
 def is_of_joined(finding: Finding, report: Report) -> bool:
     """Whether a ``cat`` along another dim gives what the layer declares."""
-    return joined_samples(finding, report) is not None or joined_along(finding, report) is not None
+    return _joined_samples(finding, report) is not None or joined_along(finding, report) is not None
 
 
 def joined_along(finding: Finding, report: Report) -> Joined | None:
@@ -52,7 +70,26 @@ def joined_along(finding: Finding, report: Report) -> Joined | None:
     return Joined(call, along[0], meant)
 
 
-def said_of_joined(message: str, joined: Joined, finding: Finding) -> Said:
+def said_of_joined(message: str, finding: Finding, report: Report) -> Said | None:
+    """What is said behind a ``cat`` where another dim gives what is declared; None where none does."""
+    if (samples := _joined_samples(finding, report)) is not None:
+        return _said_of_samples(message, finding, samples)
+    along = joined_along(finding, report)
+    return None if along is None else _said_of_dims(message, along, finding)
+
+
+def _said_of_samples(message: str, finding: Finding, call: Call) -> Said:
+    """Behind a ``cat`` of the samples: the axis is to be another, as far as a run bears that out."""
+    channels = [shape[1] for shape in call.input_shapes]
+    total = equation(" + ".join(map(spell, channels)), spell(finding.misfit.declared))
+    shape = times(call.output_shape or ())
+    message += f"\n{call.type}{at(call.where)} joined the samples, {shape}: along dim=1 it gives {total}"
+    if call.where is None or "nowhere" in finding.misfit.detail:
+        return Said(message, forward=True)
+    return Said(message, f"pass dim=1 to {call.type}", forward=True, join=call.where, dim=1)
+
+
+def _said_of_dims(message: str, joined: Joined, finding: Finding) -> Said:
     """Both ways out: which of the two sizes was meant no run can tell."""
     call, misfit = joined.call, finding.misfit
     sizes = [spell(shape[joined.meant]) for shape in call.input_shapes]

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
-from convlin.diagnosis.messages.joined import joined_along, said_of_joined
+from convlin.diagnosis.messages.joined import said_of_joined
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import (
     AXES,
@@ -16,7 +16,6 @@ from convlin.diagnosis.messages.tools import (
     called,
     code,
     equation,
-    joined_samples,
     name_of,
     origin,
     plural,
@@ -25,7 +24,7 @@ from convlin.diagnosis.messages.tools import (
 )
 from convlin.layers import noun_of
 from convlin.ops.misfit import alone
-from convlin.records import Call, Report
+from convlin.records import Report
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
 
@@ -33,11 +32,8 @@ from convlin.trace.recording import Finding
 def _in_features(finding: Finding, report: Report) -> Said:
     required = finding.misfit.required
     message = f"{name_of(finding)} receives {plural(required, 'feature')}"
-    joining = joined_samples(finding, report)
-    if joining is not None:
-        return _joined(message, finding, report, joining)
-    if (along := joined_along(finding, report)) is not None:
-        return said_of_joined(message, along, finding)
+    if (joined := said_of_joined(message, finding, report)) is not None:
+        return joined
     after = _flattened_by_hand(finding) or _directions(finding, report)
     message += after or origin(finding, report)
     if "heads" in finding.misfit.detail:
@@ -84,25 +80,11 @@ def _in_channels(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     message = f"{name_of(finding)} receives {plural(misfit.required, 'channel')}, expects {misfit.declared}"
     message += _divided(finding)
-    joining = joined_samples(finding, report)
-    if joining is not None:
-        return _joined(message, finding, report, joining)
-    if (along := joined_along(finding, report)) is not None:
-        return said_of_joined(message, along, finding)
+    if (joined := said_of_joined(message, finding, report)) is not None:
+        return joined
     return Said(
         f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"in_channels={code(misfit.required)}"
     )
-
-
-def _joined(message: str, finding: Finding, report: Report, call: Call) -> Said:
-    """Behind a ``cat`` of the samples: the axis is to be another, as far as a run bears that out."""
-    channels = [shape[1] for shape in call.input_shapes]
-    total = equation(" + ".join(map(spell, channels)), spell(finding.misfit.declared))
-    shape = times(call.output_shape or ())
-    message += f"\n{call.type}{at(call.where)} joined the samples, {shape}: along dim=1 it gives {total}"
-    if call.where is None or "nowhere" in finding.misfit.detail:
-        return Said(message, forward=True)
-    return Said(message, f"pass dim=1 to {call.type}", forward=True, join=call.where, dim=1)
 
 
 def _in_order(finding: Finding, report: Report) -> str:
@@ -232,8 +214,8 @@ def resized(finding: Finding, report: Report) -> Said:
     noun = noun_of(misfit.kind)
     what = plural(misfit.required, noun) if noun else spell(misfit.required)
     message = f"{name_of(finding)} receives {what}, expects {misfit.declared}"
-    if (along := joined_along(finding, report)) is not None:
-        return said_of_joined(message, along, finding)
+    if (joined := said_of_joined(message, finding, report)) is not None:
+        return joined
     message += _divided(finding)
     name = next(iter(misfit.changes), misfit.kind)
     return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={code(misfit.required)}")
@@ -256,8 +238,8 @@ def _normalized_shape(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     required, declared = alone(tuple(misfit.required)), alone(tuple(misfit.declared))
     message = f"{name_of(finding)} normalizes over {declared}, and {arrived(finding)} ends in {code(required)}"
-    if (along := joined_along(finding, report)) is not None:
-        return said_of_joined(message, along, finding)
+    if (joined := said_of_joined(message, finding, report)) is not None:
+        return joined
     return Said(message, f"normalized_shape={code(required)}")
 
 

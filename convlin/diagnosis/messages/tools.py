@@ -97,24 +97,6 @@ def is_cat(call: Call) -> bool:
     return call.is_function and OPS.called(call.type) is CAT
 
 
-def joined_samples(finding: Finding, report: Report) -> Call | None:
-    """A ``cat`` that joined the samples, where along ``dim=1`` it would have joined as many as the layer declares."""
-    if finding.misfit.kind not in ("in_features", "in_channels"):
-        return None
-    call = call_of(report, maker_of(report, finding.source))
-    if call is None or not is_cat(call) or not call.output_shape:
-        return None
-    shapes = call.input_shapes
-    if min(map(len, shapes), default=0) < 2 or len({shape[0] for shape in shapes}) > 1:  # of one axis there are none
-        return None
-    rows = [shape[0] for shape in shapes if isinstance(shape[0], int)]
-    if sum(rows) != call.output_shape[0] or len(rows) < 2:
-        return None
-    if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
-        return None  # its features are not along dim=1
-    return call if sum(shape[1] for shape in shapes) == finding.misfit.declared else None
-
-
 def _named(report: Report, source: Source) -> str:
     """What a tensor is, behind its shape; nothing where its making was not seen (``torch.ops``)."""
     if source.kind is SourceKind.INPUT:
