@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
+from operator import attrgetter, methodcaller
 from typing import Any, NamedTuple
 
 import torch
@@ -11,6 +13,8 @@ from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_l
 
 from convlin._util.gc_pause import paused
 from convlin.errors import InputError
+
+_parameters, _buffers, _values = attrgetter("_parameters"), attrgetter("_buffers"), methodcaller("values")
 
 
 class Node(NamedTuple):
@@ -84,10 +88,9 @@ def holding_lazy(modules: Sequence[nn.Module]) -> list[nn.Module]:
     """
     scripted = set(map(id, of_class(modules, torch.jit.ScriptModule)))
     open_ones = [module for module in modules if id(module) not in scripted] if scripted else modules
-    kinds: set[type] = set()  # hardly any model has a lazy tensor, and all of them are asked
-    for module in open_ones:
-        kinds.update(map(type, module._parameters.values()))
-        kinds.update(map(type, module._buffers.values()))
+    # Hardly any model has a lazy tensor, and all of them are asked.
+    held = map(_values, chain(map(_parameters, open_ones), map(_buffers, open_ones)))
+    kinds = set(map(type, chain.from_iterable(held)))
     if not any(issubclass(kind, UninitializedParameter | UninitializedBuffer) for kind in kinds):
         return []
     return [

@@ -19,13 +19,17 @@ _RIGHT: Mapping[type, str] = {list: "nn.ModuleList", tuple: "nn.ModuleList", dic
 
 def remarks(nodes: Sequence[Node], recording: Recording) -> tuple[str, ...]:
     """A remark for every list, tuple or dict whose layers have weights that a function of the pass used."""
+    kinds = {type(node.module) for node in nodes}
+    own = {kind for kind in kinds if kind.__module__.startswith("torch.nn.")}  # which register what they run
+    if own == kinds:
+        return ()
     known = {id(node.module) for node in nodes}
     return tuple(
         f"{path + '.' if path else ''}{name} is a plain {type(kept).__name__}: its layers run and are not registered, "
         f"so they have no rows, and model.parameters() has none of theirs; write {_RIGHT[type(kept)]}"
         f"{_at(module, name)} unless that is intended"
         for path, module, _ in nodes
-        if not type(module).__module__.startswith("torch.nn.")  # PyTorch's own register what they run
+        if type(module) not in own
         for name, kept in vars(module).items()
         if type(kept) in _RIGHT and kept and name[0] != "_" and _are_used(kept, nodes, known, recording.used)
     )
