@@ -17,10 +17,11 @@ from torch import Tensor, nn
 
 from convlin import Summary, summarize
 from convlin.arithmetic import SizeError
-from convlin.records import Call, Derivation, TensorInfo
+from convlin.records import Call, TensorInfo
 from convlin.render import words
 from tests.processes import python
-from tests.zoo import REAL, SMALL, VERY_LONG, ZooModel, cases
+from tests.summaries import raw
+from tests.zoo import REAL, SMALL, ZooModel
 
 pytestmark = [
     pytest.mark.filterwarnings("ignore:Using padding='same' with even kernel lengths"),
@@ -41,23 +42,8 @@ def summarized(entry: ZooModel) -> Summary:
     return summarize(entry.build(), list(args) or None, kwargs=kwargs, mode=mode)
 
 
-def raw(call: Call) -> Derivation | None:
-    """What the rule says, whether or not it is what was observed."""
-    return call.derive(call) if call.derive is not None and call.outputs else None
-
-
 def changes_size(call: Call) -> bool:
     return bool(call.inputs and call.outputs and not call.inner and call.input_shape != call.output_shape)
-
-
-@pytest.mark.parametrize("entry", cases([*REAL[::8], *SMALL], thorough=VERY_LONG))
-def test_what_is_derived_is_what_was_observed(entry: ZooModel) -> None:
-    for call in summarized(entry).calls:
-        derivation = raw(call)
-        if derivation is not None and call.path != "own_hooks":
-            assert derivation.shape == call.output_shape, call
-            assert call.derivation == derivation
-            assert derivation.source.startswith("https://docs.pytorch.org/docs/stable/")
 
 
 @pytest.mark.parametrize("names", [CONVOLUTIONAL], ids=["convolutional"])

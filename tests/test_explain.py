@@ -18,15 +18,11 @@ from torch import Tensor, nn
 
 import convlin
 from convlin import InputError, summarize
-from convlin.analysis.path import Follower, Leg
 from convlin.derivations import of_layers
 from convlin.explanation.of_model import explain_report
 from convlin.ops import catalog
 from convlin.records import Call, Location, Report, Source, TensorInfo
-from tests.mistakes import MISTAKES, Mistake
-from tests.mistakes.asking import summarized
 from tests.readme_example import blocks
-from tests.zoo import REAL, SMALL, VERY_LONG, ZooModel, cases
 
 
 class CNN(nn.Module):
@@ -321,54 +317,6 @@ torch.flatten at net.py:27  1×3×⌊H/2⌋×16 → 1×(48·⌊H/2⌋)
 fc  Linear
     has in_features=48·⌊H/2⌋, which is right: 3·⌊H/2⌋·16 = 48·⌊H/2⌋"""
     )
-
-
-# Every model
-
-
-@pytest.mark.parametrize("entry", cases([*REAL[::10], *SMALL], thorough=VERY_LONG))
-def test_every_way_hangs_together_and_reads_well(entry: ZooModel) -> None:
-    torch.manual_seed(0)
-    args, kwargs = entry.inputs()
-    mode = "same" if entry.training else "eval"
-    summary = summarize(entry.build(), list(args) or None, kwargs=kwargs, mode=mode)
-    follower = Follower(summary.report)
-    for index, call in enumerate(summary.calls):
-        if not call.inputs or not call.sources or len(call.sources) != len(call.inputs):
-            continue
-        way = follower.arriving(index)
-        shape = way.start.shape
-        for leg in way.legs:
-            if isinstance(leg, Leg):
-                assert leg.given == shape
-                # The one call that may keep the size is the layer that declares it.
-                assert leg.given != leg.made or leg.call.params
-                shape = leg.made
-        assert shape in call.input_shapes
-    paths = list(dict.fromkeys(call.path for call in summary.calls if not call.is_function))
-    for text in (summary.explain(), *(summary.explain(path) for path in paths[:: max(1, len(paths) // 20)])):
-        for line in text.splitlines():
-            assert line == line.rstrip()
-            assert len(line) <= 100 or max(map(len, line.split())) > 60, line  # a path of sixty levels
-
-
-@pytest.mark.parametrize("mistake", MISTAKES, ids=lambda mistake: mistake.name)
-def test_every_mistake_is_explained(mistake: Mistake) -> None:
-    summary = summarized(mistake.build(), mistake)
-    text = summary.explain()
-    assert text.startswith(f"{len(summary.problems)} problem")
-    for problem in summary.problems:
-        if problem.fix:
-            assert problem.fix.splitlines()[0] in text
-        if problem.kind == "in_features":
-            assert re.search(
-                rf"    has in_features={problem.declared}, but (needs [0-9·]+ =|.* gives|.* has) {problem.required}$",
-                text,
-                re.MULTILINE,
-            )
-    for line in text.splitlines():
-        assert line == line.rstrip()
-        assert len(line) <= 100 or "fix" in line
 
 
 # One layer

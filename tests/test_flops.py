@@ -11,14 +11,14 @@ from torch.utils.flop_counter import FlopCounterMode
 
 from convlin import summarize
 from tests.snapshot import difference, snapshot
-from tests.zoo import REAL, SMALL, VERY_LONG, ZooModel, cases
+from tests.zoo import COSTLY, REAL, SMALL, ZooModel, cases
 
 #: Models that ask for something no dispatch mode can be around, PyTorch's own counter included.
 WITHOUT = {"scripted_whole", "compiled"}
 
 
 @pytest.mark.filterwarnings("ignore:TF32 acceleration")  # said by the switch of oneDNN
-@pytest.mark.parametrize("entry", cases([*REAL[::8], *SMALL], thorough=VERY_LONG))
+@pytest.mark.parametrize("entry", cases([*REAL[::8], *SMALL], thorough=COSTLY))
 def test_the_calls_add_up_to_what_pytorch_counts(entry: ZooModel) -> None:
     if entry.training or entry.name in WITHOUT:
         pytest.skip("runs in train mode, or where no mode reaches")

@@ -22,7 +22,7 @@ from tests.mistakes.asking import are_tensors, built, fitted, summarized, tensor
 from tests.mistakes.innocent import INNOCENT, Innocent
 from tests.mistakes.mending import loaded, mended
 from tests.snapshot import difference, snapshot
-from tests.zoo import SMALL, ZooModel, cases
+from tests.summaries import assert_problems_explained
 
 #: What a new layer can mend.
 SIZES = (
@@ -124,6 +124,7 @@ def test_mistake(mistake: Mistake) -> None:
     assert "convlin/" not in told
     # What is too long is source: a corrected line is as long as the user's own.
     assert all(len(line) <= 100 for line in told.splitlines() if not line.startswith("    fix")), told
+    assert_problems_explained(summary)
 
 
 @pytest.mark.parametrize("mistake", every_third(*(mistake for mistake in MISTAKES if not mistake.values)))
@@ -412,15 +413,6 @@ def test_no_false_alarm(case: Innocent) -> None:
         with watch(model) as watched:
             model(*(value if tensors_given else torch.zeros(batch, *value, dtype=dtype) for value in given))
         assert watched.ok, problems_text(watched.report)
-
-
-@pytest.mark.parametrize("entry", cases(entry for entry in SMALL))
-def test_no_false_alarm_in_the_zoo(entry: ZooModel) -> None:
-    torch.manual_seed(0)
-    model = entry.build()
-    args, kwargs = entry.inputs()
-    summary = summarize(model.train(entry.training), list(args) if args else {}, kwargs=kwargs, mode="same")
-    assert summary.ok, problems_text(summary.report)
 
 
 def test_fit_divides_into_as_many_groups_and_heads_as_it_can() -> None:

@@ -207,7 +207,7 @@ class Folding(nn.Module):
         return made
 
 
-@pytest.mark.parametrize("batch", [1, 2, 3])
+@pytest.mark.parametrize("batch", [1, 3])
 @pytest.mark.parametrize("how", ["flatten", "view", "another number is wrong", "a grid"])
 def test_every_size_of_a_range_keeps_the_batch(how: str, batch: int) -> None:
     model = Folding(how).eval()

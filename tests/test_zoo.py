@@ -13,6 +13,7 @@ from convlin import Summary, summarize
 from tests.recording import record
 from tests.rendering import assert_readable
 from tests.snapshot import difference, snapshot
+from tests.summaries import assert_derived, assert_explained
 from tests.zoo import COSTLY, REAL, SMALL, ZooModel, cases
 
 #: Where plain hooks and convlin see different things, and why.
@@ -20,7 +21,7 @@ DIFFERENT = {
     "padded_encoder": "plain hooks leave PyTorch's nested-tensor path on, which the function mode turns off",
 }
 
-#: The models whose tables are read back as well.
+#: The models whose tables are read back and explained as well.
 READ = (*REAL[::6], *SMALL)
 
 
@@ -78,8 +79,10 @@ def test_table_agrees_with_plain_hooks_and_the_model_is_untouched(entry: ZooMode
         if declared.get(f"{prefix}{path}"):
             assert required == declared[f"{prefix}{path}"], path
 
+    assert_derived(summary)
     if entry in READ:
         assert_readable(summary)
+        assert_explained(summary)
     assert max(map(len, str(summary).splitlines())) <= 100
 
 
