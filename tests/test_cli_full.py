@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import io
 import os
 import subprocess
 import sys
+from contextlib import redirect_stderr, redirect_stdout
 from pathlib import Path
 
 import pytest
 
+from convlin.cli import main
 from tests.processes import PATIENCE
 
 FULL = Path("/dev/full")
@@ -34,10 +37,22 @@ class Net(nn.Module):
 """
 
 
-@pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
-def test_a_full_device(command: tuple[str, ...], tmp_path: Path) -> None:
+@pytest.fixture(autouse=True)
+def _model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "net.py").write_text(CODE, encoding="utf-8")
-    words = [sys.executable, "-m", "convlin", *command]
+    monkeypatch.chdir(tmp_path)
+
+
+@pytest.mark.parametrize("command", COMMANDS, ids=[command[0] for command in COMMANDS])
+def test_a_full_device(command: tuple[str, ...]) -> None:
+    with FULL.open("w") as full, redirect_stdout(full), redirect_stderr(io.StringIO()) as said:
+        assert main(command) == 2
+    assert said.getvalue().splitlines()[-1] == f"convlin: the output cannot be written: {os.strerror(28)}"
+
+
+def test_a_full_device_at_the_end_of_the_process(tmp_path: Path) -> None:
+    """Nothing is left for Python to write when it ends, which it would complain of."""
+    words = [sys.executable, "-m", "convlin", *COMMANDS[0]]
     with FULL.open("w") as full:
         done = subprocess.run(words, cwd=tmp_path, stdout=full, stderr=subprocess.PIPE, text=True, timeout=PATIENCE)
     *_, told = done.stderr.splitlines()
