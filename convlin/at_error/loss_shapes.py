@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 #: The loss functions whose targets are the numbers of classes.
 _OF_CLASSES = frozenset({"cross_entropy", "nll_loss", "multi_margin_loss"})
+#: Those whose targets are 0 and 1 alone, as floats: any other number is that of a class.
+_OF_PROBABILITIES = frozenset({"binary_cross_entropy", "binary_cross_entropy_with_logits"})
 
 
 class _Way(NamedTuple):
@@ -35,7 +37,7 @@ class _Way(NamedTuple):
 
 def about(frame: FrameType, made: Tensor, target: Tensor) -> str | None:
     """What to write for a loss function that stopped in ``frame``; None where nothing that was run makes it work."""
-    for way in _ways(made, target, frame.f_code.co_name in _OF_CLASSES):
+    for way in _ways(made, target, frame.f_code.co_name):
         if _runs(frame, way.made, way.target, way.by):
             said = f"predictions of {spell_shape(made.shape)} and targets of {spell_shape(target.shape)}: {way.why}"
             return mistake(frame.f_code.co_name, [said, f"with {way.fix} it runs"])
@@ -74,7 +76,7 @@ def about_output(frame: FrameType, output: Any, target: Tensor) -> str | None:
     return mistake(frame.f_code.co_name, [said, f"with {ways} it runs"])
 
 
-def _ways(made: Tensor, target: Tensor, is_of_classes: bool) -> Iterator[_Way]:
+def _ways(made: Tensor, target: Tensor, loss: str) -> Iterator[_Way]:
     sizes, wanted = tuple(made.shape), tuple(target.shape)
     are_classes = not target.is_floating_point()
     if are_classes and len(sizes) > 2 and wanted == sizes[:-1]:
@@ -111,17 +113,24 @@ def _ways(made: Tensor, target: Tensor, is_of_classes: bool) -> Iterator[_Way]:
         yield _Way(
             "the predictions have the same numbers on more axes", "predictions.flatten(1)", made.flatten(1), target
         )
-    if are_classes and is_of_classes:
+    if are_classes and loss in _OF_CLASSES:
         yield from _of_classes(made, target)
     elif are_classes and wanted == sizes:
         why = f"the targets are {_spelled(target)}, and the predictions {_spelled(made)}"
         yield _Way(why, "targets.to(predictions.dtype)", made, target.to(made.dtype))
-    elif are_classes and len(sizes) == 2 and wanted == sizes[:1] and sizes[1] > 1 and _are_below(target, sizes[1]):
+    elif (
+        (are_classes or loss in _OF_PROBABILITIES)
+        and len(sizes) == 2
+        and wanted == sizes[:1]
+        and sizes[1] > 1
+        and _are_below(target, sizes[1])
+    ):
         import torch.nn.functional as F
 
         why = "the targets are numbers of classes, which cross_entropy takes as they are"
         one_hot = F.one_hot(target.long(), sizes[1]).to(made.dtype)
-        yield _Way(why, f"F.one_hot(targets, {sizes[1]}).to(predictions.dtype)", made, one_hot)
+        given = "targets" if are_classes else "targets.long()"
+        yield _Way(why, f"F.one_hot({given}, {sizes[1]}).to(predictions.dtype)", made, one_hot)
 
 
 def _of_classes(made: Tensor, target: Tensor) -> Iterator[_Way]:
@@ -141,7 +150,7 @@ def _of_classes(made: Tensor, target: Tensor) -> Iterator[_Way]:
 
 
 def _are_below(target: Tensor, classes: int) -> bool:
-    return bool(((target >= 0) & (target < classes)).all())
+    return bool(((target >= 0) & (target < classes) & (target == target.round())).all())
 
 
 def _spelled(tensor: Tensor) -> str:

@@ -37,11 +37,15 @@ class Maker(NamedTuple):
     """Whether another pass, with the model as it is then, makes a tensor of this shape."""
 
 
-def about(loss: str, made: Shape, target: Shape, maker: Maker) -> str:
-    """What to write for predictions that have as many axes as the targets, and other sizes."""
+def about(loss: str, made: Shape, target: Shape, maker: Maker, *, given: Shape) -> str:
+    """What to write for predictions of other sizes than the targets ask for.
+
+    ``target`` has as many axes; ``given`` is the shape of the targets, which may be numbers of classes.
+    """
     differing = [dim for dim, (one, other) in enumerate(zip(made, target, strict=True)) if one != other]
     which = f"dimension{'s' * (len(differing) > 1)} {' and '.join(map(str, differing))}"
-    said = [f"predictions of {spell_shape(made)} and targets of {spell_shape(target)} differ in {which}"]
+    of = "" if given == target else " of the predictions"
+    said = [f"predictions of {spell_shape(made)} and targets of {spell_shape(given)} differ in {which}{of}"]
     layer = last_layer(maker.summary, made, made[1]) if differing == [1] else None
     if layer is not None:
         said.append(f"{layer.path or layer.type} makes {made[1]}, and the targets have {target[1]}")

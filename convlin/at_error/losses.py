@@ -101,7 +101,10 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
     again = announced(name, _inputs_of(found), summary, found.root)
     if any(problem.kind == "batch" for problem in summary.problems):
         return f"{said}\n{again}", summary
-    changing = [call for call in summary.calls if not call.inner and _batches(call) == (before, after)]
+    inner = [call for call in summary.calls if not call.inner]
+    changing = [call for call in inner if _batches(call) == (before, after)]
+    # What a recurrent layer keeps has its layers in front of the batch.
+    changing = changing or [call for call in inner if _folds_layers(call, before, after)]
     if len(changing) != 1:
         read = loss_sizes.about_time_first(tuple(made.shape), before, _as_maker(found, summary))
         return (f"{said}\n{read}\n{again}", summary) if read is not None else None
@@ -123,6 +126,12 @@ def _batches(call: Call) -> tuple[Any, Any]:
     return tuple(shape[0] if shape else None for shape in shapes)  # type: ignore[return-value]
 
 
+def _folds_layers(call: Call, before: int, after: int) -> bool:
+    """Whether a function makes rows of the first two axes, of which the second is the batch."""
+    given, made = call.input_shape or (), call.output_shape or ()
+    return call.is_function and len(given) > 2 and given[0] * given[1] == after == made[:1][0] and given[1] == before
+
+
 def _named(call: Call) -> str:
     return f"{call.type} at {call.where.text}" if call.where is not None else f"{call.path} ({call.type})"
 
@@ -133,15 +142,16 @@ def _named(call: Call) -> str:
 def _about_sizes(
     frame: FrameType, made: Tensor, target: Tensor, steps: list[TracebackType]
 ) -> tuple[str, Summary | None] | None:
-    """Predictions and targets that have as many axes, of which not all are as large."""
-    sizes, wanted = tuple(made.shape), tuple(target.shape)
-    if sizes == wanted or len(sizes) != len(wanted) or sizes[0] != wanted[0] or not target.is_floating_point():
+    """Predictions and targets that have as many axes, of which not all are as large, or numbers of classes for each."""
+    sizes, given = tuple(made.shape), tuple(target.shape)
+    wanted = given if target.is_floating_point() else (*given[:1], *sizes[1:2], *given[1:])
+    if sizes == wanted or len(sizes) != len(wanted) or sizes[0] != wanted[0]:
         return None
     found = _maker(made, sizes[0], (made,), steps)
     if found is None:
         return None
     summary = _summary(found)
-    said = loss_sizes.about(frame.f_code.co_name, sizes, wanted, _as_maker(found, summary))
+    said = loss_sizes.about(frame.f_code.co_name, sizes, wanted, _as_maker(found, summary), given=given)
     name = type(found.root).__name__
     return f"{said}\n{announced(name, _inputs_of(found), summary, found.root)}", summary
 
@@ -177,9 +187,11 @@ def _about_labels(
             size = "out_features" if "out_features" in layer.settings else "out_channels"
             fix = layer_fix(found.root, layer.path, {size: str(highest + 1)}, found.hints)
     name = "the loss function" if layer is None or found is None else layer.path or type(found.root).__name__
-    scores = f"gets {classes} scores" if layer is None else f"{layer.type} makes {classes} scores"
+    several = f"{classes} score{'s' * (classes != 1)}"
+    scores = f"gets {several}" if layer is None else f"{layer.type} makes {several}"
     range_ = f"{lowest} to {highest}" if lowest != highest else f"{highest}"
-    said = [f"{scores} for each sample, for the labels 0 to {classes - 1}; the labels of this batch are {range_}"]
+    own = f"labels 0 to {classes - 1}" if classes > 1 else "label 0"
+    said = [f"{scores} for each sample, for the {own}; the labels of this batch are {range_}"]
     if lowest < 0:
         said.append(f"a label below 0 is no class; if {lowest} marks what has no label, pass ignore_index={lowest}")
     elif is_mark:

@@ -64,14 +64,20 @@ def mixed(recording: Recording) -> Iterator[str]:
         which = "" if given == output else "the last state of " if given in states else None
         if which is None or (not which and module.batch_first) or len(given) != 3 or given[0] == 1:
             continue
-        if len(made) == 2 and made[0] == given[1]:
-            path = recording.calls[source.number].path or type(module).__name__
-            yield (
-                f"{call.type}{f' at {call.where.text}' if call.where is not None else ''} makes {spell_shape(made)} of "
-                f"{spell_shape(given)}, {which}{path}: its axis 1 is the batch, so that each row is made of several "
-                "samples; write .transpose(0, 1).flatten(1)"
-            )
-            return
+        if len(made) != 2 or made[0] not in (given[1], given[0] * given[1]):
+            continue
+        path = recording.calls[source.number].path or type(module).__name__
+        if made[0] == given[1]:
+            told = "each row is made of several samples; write .transpose(0, 1).flatten(1)"
+        elif which and any(shape[:1] == made[:1] for shape in recording.output_shapes):  # and it never comes back
+            last = "torch.cat([h[-2], h[-1]], 1)" if module.bidirectional else "h[-1]"
+            told = f"there are {given[0]} rows for each sample; of a state h, {last} is that of the last layer"
+        else:
+            continue
+        at = f" at {call.where.text}" if call.where is not None else ""
+        of_batch = f"{which}{path}: its axis 1 is the batch, so that {told}"
+        yield f"{call.type}{at} makes {spell_shape(made)} of {spell_shape(given)}, {of_batch}"
+        return
 
 
 def reading_the_batch(recording: Recording, *, batch_added: bool) -> list[int]:

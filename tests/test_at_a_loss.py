@@ -1,0 +1,96 @@
+"""A loss that refused what a model made, as programs hold it: each way that is told is taken, and PyTorch asked."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.at_error.answer import answer
+
+
+class LastState(nn.Module):
+    """Classifies the last state of a recurrent layer, flattened in one way or another."""
+
+    def __init__(self, kind: type[nn.RNNBase], layers: int, *, bidirectional: bool, how: Callable[[Tensor], Tensor]):
+        super().__init__()
+        self.rnn = kind(10, 32, layers, batch_first=True, bidirectional=bidirectional)  # type: ignore[arg-type]
+        self.how = how
+        self.fc = nn.Linear(32, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        _, state = self.rnn(x)
+        h = state[0] if isinstance(state, tuple) else state
+        return self.fc(self.how(h))
+
+
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU])
+@pytest.mark.parametrize(("layers", "bidirectional"), [(2, False), (3, False), (1, True)])
+def test_a_state_viewed_as_rows_of_samples(kind: type[nn.RNNBase], layers: int, bidirectional: bool) -> None:
+    net = LastState(kind, layers, bidirectional=bidirectional, how=lambda h: h.view(-1, 32))
+    x, labels = torch.randn(8, 5, 10), torch.randint(2, (8,))
+    predictions = net(x)
+    with pytest.raises(ValueError, match="size") as raised:
+        nn.CrossEntropyLoss()(predictions, labels)
+    told = str(answer(raised.value))
+    several = layers * (1 + bidirectional)
+    assert f"LastState turns a batch of 8 into {8 * several}" in told
+    assert f"{several} rows for each sample" in " ".join(told.split())
+    [remark] = summarize(net, (5, 10)).report.remarks
+    [way] = re.findall(r"of a state h, (.*) is that of the last layer", remark)
+    right = LastState(kind, layers, bidirectional=bidirectional, how=lambda h: eval(way, {"torch": torch, "h": h}))
+    right.fc = nn.LazyLinear(2)
+    nn.CrossEntropyLoss()(right(x), labels)
+    assert not summarize(right, (5, 10)).report.remarks
+
+
+def test_a_state_that_comes_back_is_no_mistake() -> None:
+    class Bridge(LastState):
+        def forward(self, x: Tensor) -> Tensor:
+            _, h = self.rnn(x)
+            return self.fc(h.view(-1, 32)).view(2, -1, 2)[-1]
+
+    assert not summarize(Bridge(nn.GRU, 2, bidirectional=False, how=torch.clone), (5, 10)).report.remarks
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float64, torch.int64])
+def test_classes_for_a_loss_of_probabilities_are_made_one_hot(dtype: torch.dtype) -> None:
+    predictions, targets = nn.Linear(20, 3)(torch.randn(8, 20)), torch.randint(3, (8,)).to(dtype)
+    with pytest.raises(ValueError, match="size") as raised:
+        nn.BCEWithLogitsLoss()(predictions, targets)
+    [way] = re.findall(r"with (.*) it runs", str(answer(raised.value)))
+    right = eval(way, {"F": F, "targets": targets, "predictions": predictions})
+    nn.BCEWithLogitsLoss()(predictions, right)
+
+
+def test_probabilities_are_no_classes() -> None:
+    predictions, targets = nn.Linear(20, 3)(torch.randn(8, 20)), torch.rand(8) + 0.1
+    with pytest.raises(ValueError, match="size") as raised:
+        nn.BCEWithLogitsLoss()(predictions, targets)
+    assert "one_hot" not in str(answer(raised.value))
+
+
+@pytest.mark.parametrize("size", [15, 16, 20])
+def test_masks_of_another_size_are_told_with_the_layers_that_make_the_predictions(size: int) -> None:
+    net = nn.Sequential(nn.Conv2d(3, 4, 3))
+    images, masks = torch.randn(2, 3, 16, 16), torch.randint(4, (2, size, size))
+    predictions = net(images)
+    with pytest.raises(RuntimeError) as raised:
+        nn.CrossEntropyLoss()(predictions, masks)
+    told = str(answer(raised.value))
+    assert f"predictions of 2×4×14×14 and targets of 2×{size}×{size} differ in dimensions 2 and 3" in told
+    assert "16 − 3 + 1 = 14" in told
+
+
+def test_one_output_is_one_score() -> None:
+    net = nn.Sequential(nn.Linear(20, 1))
+    x, labels = torch.randn(8, 20), torch.ones(8, dtype=torch.long)
+    predictions = net(x)
+    with pytest.raises(IndexError) as raised:
+        nn.CrossEntropyLoss()(predictions, labels)
+    assert "1 score for each sample, for the label 0" in str(answer(raised.value))
