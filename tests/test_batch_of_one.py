@@ -84,6 +84,19 @@ def test_queries_that_are_stretched_over_the_batch_are_right() -> None:
     assert not summarize(Queries(), (8,)).problems
 
 
+def test_a_number_that_meets_a_number_is_stretched_over_nothing() -> None:
+    class Scaled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.fc, self.gate, self.scale = nn.Linear(8, 4), nn.Linear(8, 1), nn.Parameter(torch.ones(()))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(x).squeeze() * (self.gate(x).squeeze() * self.scale)
+
+    assert Scaled()(torch.zeros(1, 8)).shape == (4,)
+    assert any("squeeze" in remark for remark in summarize(Scaled(), (8,)).report.remarks)
+
+
 VIDEO = """
 class Net(nn.Module):
     def __init__(self):

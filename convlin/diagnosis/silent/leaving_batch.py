@@ -39,7 +39,7 @@ def _stretches(call: Call) -> bool:
         given = call.inputs[0].shape
         return len(made) > 1 and given[:1] == (1,) != made[:1] and given[1:] == made[1:]
     rows = {given.shape[0] for given in call.inputs if len(given.shape) == len(made) > 1}
-    return rows == {1, made[0]} and OPS.called(call.type).family is Family.ELEMENTWISE
+    return len(rows) > 1 and rows == {1, made[0]} and OPS.called(call.type).family is Family.ELEMENTWISE
 
 
 def squeezed_before(recording: Recording, failure: Failure) -> str:
