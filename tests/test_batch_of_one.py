@@ -10,6 +10,7 @@ from torch import nn
 
 from convlin import summarize
 from convlin.at_error.answer import answer_to
+from convlin.records import Evidence
 from convlin.source import apply
 from tests.source_programs import load_file
 from tests.test_told_by_a_run import mended, written
@@ -162,3 +163,34 @@ def test_a_table_of_indices_is_no_sample(tmp_path: Path) -> None:
     assert told is not None
     assert "one sample" not in told.text
     assert "cannot combine 4×9×16" in told.text
+
+
+STATES = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.{kind}(10, 20, 2)
+        self.fc = nn.Linear(20, 1)
+
+    def forward(self, x):
+        h0 = torch.zeros(2, x.size(0), 20)
+        out, _ = self.rnn(x, {state})
+        return self.fc(out[:, -1, :])
+"""
+
+
+@pytest.mark.parametrize(("kind", "state"), [("LSTM", "(h0, h0)"), ("GRU", "h0"), ("RNN", "h0")])
+def test_a_state_with_the_batch_of_the_first_axis_needs_batch_first(kind: str, state: str, tmp_path: Path) -> None:
+    model = written(tmp_path, STATES.format(kind=kind, state=state))
+    with pytest.raises(RuntimeError) as raised:
+        model(torch.zeros(32, 7, 10))
+    told = answer_to(raised.value)
+    assert told is not None
+    assert told.summary is not None
+    for summary in (told.summary, summarize(model, (7, 10))):
+        [problem] = summary.problems
+        assert problem.changes == {"batch_first": "True"}
+        assert problem.evidence is Evidence.RUN
+    fixed = mended(tmp_path, told.summary)
+    for batch in (1, 4):
+        assert fixed(torch.zeros(batch, 7, 10)).shape == (batch, 1)

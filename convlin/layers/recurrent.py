@@ -149,7 +149,10 @@ def _with_state(
         if shape != wanted and not misfits:
             detail = {"name": name, "layers": module.num_layers, "directions": rows // module.num_layers}
             detail |= {"batch": batch, "batch_first": module.batch_first, "steps": tuple(tensor.shape[:2])}
-            misfits = (Misfit("structure", wanted, shape, "state", detail),)
+            # The batch is in front of the input, as the state has it: all else is right.
+            is_second = bool(batch) and not module.batch_first and shape == (rows, tensor.shape[0], width)
+            changes = {"batch_first": True} if is_second else {}
+            misfits = (Misfit("structure", wanted, shape, "state", detail, changes),)
         right.append(state if shape == wanted else zeros(tensor, wanted))
     if not misfits:
         return args, kwargs, ()

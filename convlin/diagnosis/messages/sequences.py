@@ -85,7 +85,7 @@ def _state(finding: Finding, report: Report) -> Said:
         message += f"\nthe batch is {wanted[1]}"
         if not detail["batch_first"] and given[1] == detail["steps"][0]:
             message += f", the second axis of {arrived(finding)}: batch_first=True makes it the first"
-    return Said(message, forward=True)
+    return Said(message, forward=not finding.misfit.changes)
 
 
 def _one_step(finding: Finding, report: Report) -> Said:
