@@ -88,7 +88,36 @@ class Positions(nn.Module):
         return x + table
 
 
-REFUSED: dict[str, nn.Module] = {"between": Calls(refused_between), "positions": Positions()}
+class Wide(Positions):
+    """The same, of as many positions in another order: some of them are refused however large both sides are."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(1, 8, 4, 9))
+
+
+REFUSED: dict[str, nn.Module] = {"between": Calls(refused_between)}
+
+
+def test_sizes_that_are_refused_for_their_product_however_large_they_are_leave_no_range() -> None:
+    model = Wide()
+    taken = {size: runs(model, [(1, 4, "H", "W")], {"H": size, "W": size}) is not None for size in (20, 24, 28)}
+    assert taken == {20: True, 24: False, 28: True}
+    assert summarize(model, (4, "H", "W")).accepts is None
+
+
+def test_sizes_behind_those_that_are_refused_for_their_product_are_a_range() -> None:
+    """Of 36 patches in another order than six times six one side has fewer than five."""
+    model = Positions()
+    s = summarize(model, (4, "H", "W"))
+    assert s.accepts is not None
+    inside = [
+        point for point in grid("HW", range(4, 160, 3)) if all(point[each.name] in each for each in s.accepts.sizes)
+    ]
+    assert len(inside) > 1000
+    assert all(runs(model, [(1, 4, "H", "W")], point) is not None for point in inside)
+    assert runs(model, [(1, 4, "H", "W")], {"H": 4, "W": 144}) is None
+    assert any("accepts other sizes as well" in said for said in s.report.remarks)
 
 
 @pytest.mark.parametrize("name", REFUSED)

@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 import pytest
 import torch.nn.functional as F
+from torch import Tensor
 
 from convlin import summarize
-from tests.test_letters_told_apart import Calls, faults, grid
+from tests.test_letters_told_apart import Calls, faults, grid, runs
 
 #: Sizes at which floats of two letters fall short of a whole number, and others.
 SIZES = (1, 2, 3, 7, 11, 15, 20, 30, 31, 48, 49, 50, 64, 79)
@@ -32,3 +33,67 @@ def test_what_a_float_makes_of_two_letters(size: Callable[[int, int], int]) -> N
     assert s.ok
     assert -1 not in (s.output_shape or (-1,))
     assert faults(s, model, [(1, 4, "H", "W")], grid("HW", SIZES)) == []
+
+
+def by_a_remainder(x: Tensor) -> Tensor:
+    length = x.shape[-1]
+    return x if (3 * length) % (length - 5) else x[:]
+
+
+def by_a_quotient(x: Tensor) -> Tensor:
+    return x if 1000 // (x.shape[-1] - 7) > 0 else x[:]
+
+
+def by_what_is_left(x: Tensor) -> Tensor:
+    tiles = x.shape[-1] // 8
+    return x if x.shape[-1] % tiles == 0 else x[:]
+
+
+@pytest.mark.parametrize("call", [by_a_remainder, by_a_quotient, by_what_is_left])
+def test_a_size_that_is_divided_by_nothing_is_in_no_range(call: Callable[[Tensor], Tensor]) -> None:
+    model = Calls(call)
+    s = summarize(model, (4, "L"))
+    assert s.accepts is not None
+    taken = {size: runs(model, [(1, 4, "L")], {"L": size}) is not None for size in range(1, 60)}
+    assert not all(taken.values())
+    assert all(taken[size] for size in taken if size in s.accepts["L"])
+    assert all(size in s.accepts["L"] for size in range(8, 60))
+    outside = any(taken[size] for size in taken if size not in s.accepts["L"])
+    assert any("accepts other sizes as well" in said for said in s.report.remarks) is outside
+
+
+def halved_if(asked: Callable[[int, int, int], bool]) -> Callable[[Tensor], Tensor]:
+    return lambda x: F.max_pool3d(x, 2) if asked(*x.shape[2:]) else x
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        lambda d, h, w: d * h * w > 1000,
+        lambda d, h, w: d * h * w == 512,
+        lambda d, h, w: d + h + w > 100,
+    ],
+)
+def test_no_range_is_told_where_three_letters_are_asked_for_together(asked: Callable[[int, int, int], bool]) -> None:
+    """``D, H, W any`` was told: a map of 1×1×1001 is halved to nothing, and one of 1×1×1000 is not."""
+    s = summarize(Calls(halved_if(asked)), (2, "D", "H", "W"))
+    assert s.ok
+    assert s.accepts is None
+    assert any("asks for D, H, W together" in said for said in s.report.remarks)
+
+
+def test_what_is_asked_of_three_letters_one_by_one_is_held_at_every_corner() -> None:
+    model = Calls(halved_if(lambda d, h, w: d > 10 and h > 20 and w < 15))
+    s = summarize(model, (2, "D", "H", "W"))
+    assert s.accepts is not None
+    assert runs(model, [(1, 2, "D", "H", "W")], {"D": 11, "H": 21, "W": 1}) is None
+    assert s.accepts["W"].minimum == 2
+
+
+@pytest.mark.parametrize("bound", [60, 1000])
+def test_what_two_letters_come_to_is_held_beside_the_smallest_of_each(bound: int) -> None:
+    model = Calls(lambda x: F.max_pool2d(x, 2) if x.shape[2] * x.shape[3] > bound else x)
+    s = summarize(model, (2, "H", "W"))
+    for point in ({"H": 1, "W": bound + 1}, {"H": bound + 1, "W": 1}):
+        assert runs(model, [(1, 2, "H", "W")], point) is None
+        assert s.accepts is None or not all(point[each.name] in each for each in s.accepts.sizes)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import product
+from itertools import combinations, product
 from typing import Any, NamedTuple
 
 import sympy
@@ -15,7 +15,7 @@ from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.environment import Decision
 from convlin.symbolic.lookups import Lookup
-from convlin.symbolic.questions import beside_constants, turns_by_order
+from convlin.symbolic.questions import beside_constants, of_many, turns_by_order
 from convlin.symbolic.ranges import Guess, far_in, inside_of
 from convlin.symbolic.trials import Point, Trials
 
@@ -24,6 +24,8 @@ from convlin.symbolic.trials import Point, Trials
 MOST_TURNS, TURNS_UP_TO = 12, 1100
 #: Up to which size of each it is looked where a question of two letters turns, and how many such sizes are tried.
 _GRID, _MOST_TOGETHER = 160, 4
+#: Of so many letters every corner is run, where some are small and some are large.
+_MOST_IN_EVERY_CORNER = 4
 #: How many small sizes are tried where a form ends at a number.
 _MOST_BELOW_AN_END = 10
 #: Where one size alone is thought to be taken: others that may be, in steps of two and three.
@@ -59,6 +61,9 @@ class Checks:
     def of(self, guess: Guess) -> list[Check] | None:
         """The ends, which should be taken, and one step outside, which should not."""
         ranges, others = guess.ranges, self.assumed.others
+        free = [name for name, found in ranges.items() if found.exact is None]
+        if not guess.tied and of_many(self.assumed.letters, free):
+            return None
         low = {**others, **{name: found.minimum for name, found in ranges.items()}}
         # The last one first: it is the largest, and where that can be run the others can.
         ends = [
@@ -82,7 +87,9 @@ class Checks:
             checks.append(Check({**others, **wide}, True))
         checks += [Check(middle, True), Check(high, True)]
         if len(ranges) > 1 and not guess.tied and not self.is_each_by_itself:
-            checks += [Check({**low, name: high[name]}, True) for name in ranges]
+            some = range(1, len(ranges)) if len(ranges) <= _MOST_IN_EVERY_CORNER else (1,)
+            large = (names for count in some for names in combinations(ranges, count))
+            checks += [Check({**low, **{name: high[name] for name in names}}, True) for names in large]
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
         for group in groups:
             checks += self._outside(group, ranges[group[0]], low, high)
@@ -198,7 +205,7 @@ class Checks:
         ]
 
     def _turns_alone(self, guess: Guess, low: Point) -> Iterator[Check]:
-        """The same of what is asked of one letter, beside the smallest sizes of the others: there most is refused."""
+        """The same of one letter beside the smallest sizes of the others, where most is refused: ``h * w > 1000``."""
         letters, sizes = self.assumed.letters, torch.arange(1, TURNS_UP_TO + 1)
         if guess.tied or len(guess.ranges) < 2:
             return
@@ -206,7 +213,7 @@ class Checks:
         for name, found in guess.ranges.items():
             chosen: dict[int, None] = {}
             for decision in asked:
-                if {*letters.names_in(decision.expression)} & {*guess.ranges} != {name}:
+                if name not in letters.names_in(decision.expression):
                     continue
                 answers = letters.evaluation({**low, name: sizes}).at_each(decision.expression)
                 if answers is not None and answers.dim() == 1:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -12,6 +12,12 @@ from convlin.ops.misfit import Misfit
 from convlin.records import Location
 from convlin.sizes.closed_form import Letter
 from convlin.trace.recording import Finding
+
+#: The functions of PyTorch's that divide, and up to which of their arguments they divide by.
+_DIVIDED_BY = {
+    **dict.fromkeys(("FloorDiv", "CleanDiv", "CeilDiv", "Mod", "PythonMod", "IntTrueDiv", "FloatTrueDiv"), 2),
+    "ModularIndexing": 3,
+}
 
 
 class Condition(NamedTuple):
@@ -41,6 +47,20 @@ def demands(finding: Finding) -> Iterator[Condition]:
     for declared, required in pairs:
         relation = sympy.Eq(sympy.sympify(required), sympy.sympify(declared))
         yield Condition(relation, finding.where, True, _shows_in_shapes(finding))
+
+
+def divisors(expressions: Iterable[Any]) -> Iterator[Condition]:
+    """That nothing is divided by 0 on the way: ``n % (size - 5)`` has no value at 5, whatever comes of it elsewhere."""
+    found = (
+        below
+        for expression in expressions
+        for part in sympy.preorder_traversal(expression)
+        for below in part.args[1 : _DIVIDED_BY.get(type(part).__name__, 0)]
+    )
+    for below in dict.fromkeys(found):
+        # A letter, and a product of letters, is never 0.
+        if not below.is_number and not below.is_positive:
+            yield Condition(sympy.Ne(below, 0))
 
 
 def lacks_flatten(misfit: Misfit) -> bool:

@@ -24,7 +24,7 @@ from convlin.module_tree import Node, walk
 from convlin.records import Shape, Size, SourceKind
 from convlin.sizes.spell import spell_shape
 from convlin.symbolic.caches import forgetting
-from convlin.symbolic.conditions import Condition, demands
+from convlin.symbolic.conditions import Condition, demands, divisors
 from convlin.symbolic.environment import Decision
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.loops import loops
@@ -159,7 +159,8 @@ class Passes:
                 break
             retry = following
         self.gradients = self.gradients or retry.gradients
-        conditions = (*_decided(letters), *(each for finding in recording.findings for each in demands(finding)))
+        conditions = (*_decided(letters), *divisors(letters.definitions.values()))
+        conditions += tuple(each for finding in recording.findings for each in demands(finding))
         return Followed(dict(sample), plan, letters, recording, held, tuple(conditions), self)
 
 

@@ -42,6 +42,15 @@ def asked(followed: Followed, *, numbers: bool = False) -> list[Decision]:
     ]
 
 
+def of_many(letters: Session, names: Sequence[str]) -> list[Decision]:
+    """What the model's own code asks of three letters or more at once, ``d * h * w > 1000``.
+
+    A run shows one combination, and too many others come to the same.
+    """
+    asked = (each for each in letters.decisions if each.direct and not each.own and not each.is_number)
+    return [each for each in asked if len({*letters.names_in(each.expression)} & {*names}) > 2]
+
+
 def beside_constants(letters: Session, points: Mapping[str, Any]) -> list[int]:
     """At which of many points, in the order of their sizes, a plain number comes to one in the code, or goes past it.
 

@@ -8,10 +8,11 @@ import torch
 
 from convlin.inputs import Plan
 from convlin.records import Accepts
+from convlin.render.words import listed
 from convlin.symbolic.confirm import Confirmed
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.limits import written
-from convlin.symbolic.questions import asked, questions
+from convlin.symbolic.questions import asked, of_many, questions
 from convlin.symbolic.trials import Point, Trials
 
 
@@ -105,6 +106,10 @@ def untold(followed: Followed, trials: Trials, device: torch.device) -> Iterator
             yield f"which sizes the model takes is found by real runs, and the meta device computes nothing: {way}"
     elif followed.recording.findings and not trials.taken:
         yield "of the sizes that were run none is taken by the model as it is"
+    elif many := of_many(followed.session, plan.sides):
+        lines = ", ".join(dict.fromkeys(each.where.text for each in many if each.where is not None))
+        names = listed(followed.session.names_in(many[0].expression))
+        yield f"no range is told: forward asks for {names} together ({lines}), and not every combination was run"
 
 
 def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
