@@ -6,10 +6,11 @@ import math
 from collections.abc import Callable
 
 import pytest
+import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
-from convlin import summarize
+from convlin import InputError, summarize
 from tests.test_letters_told_apart import Calls, faults, grid, runs
 
 #: Sizes at which floats of two letters fall short of a whole number, and others.
@@ -97,3 +98,49 @@ def test_what_two_letters_come_to_is_held_beside_the_smallest_of_each(bound: int
     for point in ({"H": 1, "W": bound + 1}, {"H": bound + 1, "W": 1}):
         assert runs(model, [(1, 2, "H", "W")], point) is None
         assert s.accepts is None or not all(point[each.name] in each for each in s.accepts.sizes)
+
+
+class Heads(nn.Module):
+    """A layer for each width, found by a name or by a key."""
+
+    def __init__(self, find: Callable[[Heads, int], nn.Module]) -> None:
+        super().__init__()
+        self.find = find
+        self.head_8, self.head_16 = nn.Linear(8, 3), nn.Linear(16, 3)
+        self.heads = {8: self.head_8, 16: self.head_16}
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.find(self, x.shape[-1])(x)
+        return found
+
+
+@pytest.mark.parametrize(
+    "find", [lambda self, size: getattr(self, f"head_{size}"), lambda self, size: self.heads[size]]
+)
+def test_a_layer_that_is_found_by_a_size_is_a_limit_of_letters_and_no_mistake(
+    find: Callable[[Heads, int], nn.Module],
+) -> None:
+    model = Heads(find)
+    assert all(runs(model, [(1, "L")], {"L": size}) == (1, 3) for size in (8, 16))
+    with pytest.raises(InputError, match="named sizes cannot be followed"):
+        summarize(model, ("L",))
+
+
+class Packed(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.rnn = nn.GRU(8, 6, batch_first=True)
+
+    def forward(self, x: Tensor, lengths: Tensor) -> Tensor:
+        packed = nn.utils.rnn.pack_padded_sequence(x, lengths.cpu(), batch_first=True, enforce_sorted=False)
+        last: Tensor = self.rnn(packed)[1][-1]
+        return last
+
+
+def test_lengths_of_a_packed_sequence_are_a_limit_of_letters_and_no_mistake() -> None:
+    """With zeros, which convlin makes of integers, the model does not run at numbers either; with lengths it does."""
+    model = Packed()
+    with torch.no_grad():
+        assert model(torch.zeros(1, 5, 8), torch.tensor([5])).shape == (1, 6)
+    with pytest.raises(InputError, match="named sizes cannot be followed"):
+        summarize(model, [("L", 8), ()], dtypes=[torch.float, torch.long])

@@ -39,6 +39,9 @@ from convlin.untouched import refuse_sharded
 #: How many functions a model calls for each of its calls that is a row, where no pass at small sizes tells.
 _FUNCTIONS_FOR_CALL = 4
 
+#: A size of all letters at which it is tried whether another value of an input is what a model needs.
+_USUAL = 64
+
 
 @paused()  # and what the model's own runs leave is collected after each
 @unlogged()
@@ -70,6 +73,10 @@ def observe_named(
         from convlin.diagnosis.runs.chosen_dtypes import with_only_dtypes  # not loaded for a model that runs
 
         instead = with_only_dtypes(checked.followed.recording, root, checked.followed.plan, mode, followed.sample)
+        if instead is None:
+            from convlin.diagnosis.chosen_values import in_letters
+
+            instead = in_letters(root, checked.followed.plan, mode, followed.with_sides(_USUAL))
         if instead is not None:
             outcome = observe_named(model, instead.plan, mode, hints, trials=trials)
             remarks = (*instead.remarks, *outcome.report.remarks)

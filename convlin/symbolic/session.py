@@ -117,13 +117,19 @@ class Session:
             self._told.add(expression)
         return self.forms(expression)
 
-    def in_letters(self, text: str) -> str:
-        """A text, such as PyTorch's words for an error, with letters where PyTorch's symbols stand."""
+    def in_letters(self, text: str, beside: str = "") -> str:
+        """A text, such as PyTorch's words for an error, with letters where PyTorch's symbols stand.
+
+        They may stand ``beside`` one of these characters, as in ``head_s38``.
+        """
         if not self.symbols:
             return text
         named = {str(symbol): symbol for symbol in (*self.symbols, *self.definitions)}
+        start, end = rf"(?<![^\W{beside}])", rf"(?![^\W{beside}])"
         return re.sub(
-            rf"\b(?:{'|'.join(map(re.escape, named))})\b", lambda found: spell(self.forms(named[found.group()])), text
+            f"{start}(?:{'|'.join(map(re.escape, named))}){end}",
+            lambda found: spell(self.forms(named[found.group()])),
+            text,
         )
 
     def plain(self, value: Any) -> Any:

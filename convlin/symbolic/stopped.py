@@ -45,6 +45,8 @@ def untold_error(followed: Followed, failure: Failure, runs: Trials) -> BaseExce
     if not followed.recording.findings and not (looks and failure.refused):
         if _made_text(followed, failure):
             return _cannot_follow(followed, failure, "a forward that makes text of a size")
+        if _UNHASHABLE in str(failure.error):
+            return _cannot_follow(followed, failure, "this forward")
         if not is_resource(failure.error) and any(runs.for_real(point) for point in _usual(followed, failure)):
             return _cannot_follow(followed, failure, "this forward, which runs at numbers")
         if not failure.refused or is_resource(failure.error):
@@ -53,9 +55,9 @@ def untold_error(followed: Followed, failure: Failure, runs: Trials) -> BaseExce
 
 
 def _made_text(followed: Followed, failure: Failure) -> bool:
-    """Whether the pass stopped at a name or a key with a letter in it: ``self.heads[str(x.shape[-1])]``."""
+    """Whether the pass stopped at a name or a key with a letter in it: ``self.heads[str(x.shape[-1])]``, ``head_4``."""
     said = str(failure.error)
-    return isinstance(failure.error, KeyError | AttributeError) and followed.session.in_letters(said) != said
+    return isinstance(failure.error, KeyError | AttributeError) and followed.session.in_letters(said, "_") != said
 
 
 def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
@@ -83,7 +85,7 @@ def _cannot_follow(followed: Followed, failure: Failure, what: str) -> InputErro
             f"write {instead} in its place, or numbers in place of the letters"
         )
     else:
-        said = followed.session.in_letters(str(failure.error))
+        said = followed.session.in_letters(str(failure.error), "_")
         way_out = f"{type(failure.error).__name__}: {said}; write numbers in place of the letters"
     return InputError(f"named sizes cannot be followed through {what}{where}: {way_out}")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
 
 import torch
 from torch import nn
@@ -19,13 +19,38 @@ from convlin.trace.recording import Recording, Suspects
 
 def with_other_values(recording: Recording, model: nn.Module, plan: Plan, mode: str) -> Instead | None:
     """The plan with another value in one input of integers that reached what stopped; None where no run is right so."""
-    failure = recording.failure
-    if failure is None or plan.names or plan.device.type == "meta":
+    return None if plan.names else _with_others(recording, model, plan, mode, _values(recording, plan.batch_size))
+
+
+def in_letters(model: nn.Module, plan: Plan, mode: str, sizes: Mapping[str, int]) -> Instead | None:
+    """The same of a plan in letters, by a run at ``sizes``: with 1, which is right whatever a length counts."""
+    if not _counts(plan) or plan.device.type == "meta":
         return None
+    there = plan.at(sizes)
+    shown = run_changed(model, Retry(there, mode, careful=True))
+    found = _with_others(shown, model, there, mode, (1,)) if shown is not None else None
+    if found is None:
+        return None
+    filled = {each.place: each.fill for each in found.plan.dummies()}
+    [place] = (each.place for each in plan.dummies() if filled[each.place] != each.fill)
+    return found._replace(plan=plan.filled(place, 1))
+
+
+def _counts(plan: Plan) -> set[str]:
+    """The inputs that may be counts."""
     # PyTorch makes integers of the lengths that it is given: one number a sample may be that as well.
-    counts = {each.place for each in plan.dummies() if not each.fill and (_is_integer(each) or not each.shape)}
+    return {each.place for each in plan.dummies() if not each.fill and (_is_integer(each) or not each.shape)}
+
+
+def _with_others(
+    recording: Recording, model: nn.Module, plan: Plan, mode: str, values: Iterable[int]
+) -> Instead | None:
+    failure = recording.failure
+    if failure is None or plan.device.type == "meta":
+        return None
+    counts, tried = _counts(plan), [*values]
     for place in places_reached(plan, made_of(recording, failure.sources)):
-        for value in _values(recording, plan.batch_size) if place in counts else ():
+        for value in tried if place in counts else ():
             other = plan.filled(place, value)
             shown = run_changed(model, Retry(other, mode, careful=True))
             if shown is None or shown.failure is not None or shown.findings:
