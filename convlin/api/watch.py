@@ -11,8 +11,8 @@ from torch import nn
 from convlin._util.tracebacks import add_calls
 from convlin.diagnosis.mistakes.several_sizes import without_numbers
 from convlin.diagnosis.problems import Hints, diagnose
+from convlin.diagnosis.runs.whole_tuples import taken_whole
 from convlin.diagnosis.silent.findings import findings
-from convlin.diagnosis.stopped.whole_tuples import taken_whole
 from convlin.inputs import Plan, check_model, model_device
 from convlin.module_tree import mode_of, modules_of, walk
 from convlin.observe import is_resource, observe, structure, unwrapped

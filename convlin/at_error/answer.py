@@ -179,7 +179,7 @@ def _is_said(problem: Problem) -> bool:
 def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:
     """Whether the pass stops with the very error that the user saw: without it, another pass tells nothing."""
     from convlin._util.torch_private import COMPILER
-    from convlin.diagnosis.stopped.whole_tuples import taken_whole
+    from convlin.diagnosis.runs.whole_tuples import taken_whole
 
     failure = plain_pass(root, plan).failure
     if failure is None or not (failure.refused or taken_whole(failure)):

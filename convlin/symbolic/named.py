@@ -74,7 +74,7 @@ def observe_named(
 
         instead = with_only_dtypes(checked.followed.recording, root, checked.followed.plan, mode, followed.sample)
         if instead is None:
-            from convlin.diagnosis.chosen_values import in_letters
+            from convlin.diagnosis.runs.chosen_values import in_letters
 
             instead = in_letters(root, checked.followed.plan, mode, followed.with_sides(_USUAL))
         if instead is not None:

@@ -87,7 +87,7 @@ def next_retry(retry: Retry, recording: Recording, state: State) -> Retry | None
 
 
 def _taken_whole(failure: Failure) -> frozenset[str]:
-    from convlin.diagnosis.stopped.whole_tuples import taken_whole  # reads source: only where that may be wrong
+    from convlin.diagnosis.runs.whole_tuples import taken_whole  # reads source: only where that may be wrong
 
     return taken_whole(failure)
 
