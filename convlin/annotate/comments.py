@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 from convlin.annotate.lines import Shapes
 from convlin.checks.patterns import Pattern, is_name, read_wanted
 from convlin.errors import InputError
-from convlin.records import Shape, Size
+from convlin.records import Shape
 from convlin.sizes.parse import Expression
 from convlin.sizes.prove import spelled
 
@@ -116,12 +116,8 @@ def _merged(distinct: Sequence[Shapes]) -> Iterator[Shapes]:
 
 
 def _shape(shape: Shape) -> str:
-    sizes = ", ".join(map(_size, shape))
+    sizes = ", ".join("None" if size == -1 else spelled(size) for size in shape)
     return f"({sizes},)" if len(shape) == 1 else f"({sizes})"
-
-
-def _size(size: Size) -> str:
-    return "None" if size == -1 else spelled(size)
 
 
 # Reading

@@ -45,11 +45,8 @@ def _add(forward: Forward, function: FunctionLines, report: Report) -> None:
         calls = [each for each in report.calls if each.path == path and not each.is_function and not each.failed]
         if not calls or any(kind not in _runs_forward_of(each.type, forward.parsed) for each in calls):
             forward.runs_elsewhere = True
-        forward.calls += [call for call in calls if not any(_same(call, known) for known in forward.calls)]
-
-
-def _same(one: Call, other: Call) -> bool:
-    return (one.inputs, one.outputs) == (other.inputs, other.outputs)
+        known = [(call.inputs, call.outputs) for call in forward.calls]
+        forward.calls += [call for call in calls if (call.inputs, call.outputs) not in known]
 
 
 def _runs_forward_of(kind: str, parsed: Parsed) -> Iterator[str]:

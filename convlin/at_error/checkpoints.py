@@ -104,7 +104,8 @@ def _about_sizes(root: nn.Module, given: _Shapes, hints: tuple[FrameType, ...]) 
             continue
         changes = _changes(module, theirs) if theirs.keys() == mine.keys() else None
         if changes is not None:
-            lines.insert(0, f"the checkpoint needs {_spelled(changes)}; {model} has {_spelled(_now(module, changes))}")
+            own = _spelled({name: getattr(module, name) for name in changes})
+            lines.insert(0, f"the checkpoint needs {_spelled(changes)}; {model} has {own}")
             lines.append(layer_fix(root, path, {key: _size(key, value) for key, value in changes.items()}, hints))
         yield mistake(path or model, lines)
 
@@ -113,10 +114,6 @@ def _own(module: nn.Module) -> _Shapes:
     """The tensors that a module itself keeps in a checkpoint."""
     kept = {name: each for name, each in module._buffers.items() if name not in module._non_persistent_buffers_set}
     return _shapes({name: each for name, each in (module._parameters | kept).items() if each is not None})
-
-
-def _now(module: nn.Module, changes: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: getattr(module, name) for name in changes}
 
 
 def _spelled(arguments: Mapping[str, Any]) -> str:

@@ -135,10 +135,6 @@ def _shown(error: BaseException) -> None:
 
 def _of_the_program(traceback: TracebackType | None) -> TracebackType | None:
     """The traceback from the program's first frame on."""
-    while traceback is not None and _is_before_the_program(traceback.tb_frame.f_code.co_filename):
+    while traceback is not None and traceback.tb_frame.f_code.co_filename.startswith((__file__, "<frozen importlib")):
         traceback = traceback.tb_next
     return traceback
-
-
-def _is_before_the_program(filename: str) -> bool:
-    return filename == __file__ or filename.startswith("<frozen importlib")

@@ -27,7 +27,7 @@ from convlin.diagnosis.stopped.unexplained import stopped
 from convlin.inputs import Dummy, Plan
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Report
 from convlin.search.resized import Resized
-from convlin.trace.recording import Failure, Finding, Recording
+from convlin.trace.recording import Finding, Recording
 
 Hints = Iterable[Any]
 
@@ -56,7 +56,7 @@ def diagnose(
                     problem = replace(problem, message=f"{problem.message}\n{in_a_line(claims)}", claims=claims)
         problems.append(problem)
     failure = recording.failure
-    if failure is not None and failure.refused and not _is_explained(failure, bool(problems)):
+    if failure is not None and failure.refused and not (failure.is_explained or (problems and failure.is_guess)):
         problems.append(stopped(recording, failure, model, plan, mode))
     if failure is None and all(map(_ran_as_told, recording.findings)):
         problems = [replace(problem, evidence=Evidence.RUN) for problem in problems]
@@ -151,10 +151,6 @@ def batch_in_shape(report: Report, plan: Plan) -> Problem:
         evidence=Evidence.RUN,
         claims=(Claim(ClaimKind.BATCH, runs, Evidence.RUN),),
     )
-
-
-def _is_explained(failure: Failure, found: bool) -> bool:
-    return failure.is_explained or (found and failure.is_guess)
 
 
 def _changes(finding: Finding, said: Said) -> dict[str, str]:

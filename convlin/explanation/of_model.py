@@ -114,7 +114,8 @@ class _Explanation:
         call = self._report.calls[index]
         yield f"how {title(call)} gets its input size"
         yield ""
-        times = [number for number, other in enumerate(self._report.calls) if _is_same(call, other)]
+        same = [(each.path, each.type, each.where) for each in self._report.calls]
+        times = [number for number, each in enumerate(same) if each == same[index]]
         if len(times) > 1:
             yield f"(called {len(times)} times; this is number {times.index(index) + 1})"
         if call.inner and all(problem.call != index for problem in self._report.problems):
@@ -193,10 +194,6 @@ class _Explanation:
             yield "    keeps the size"
         elif call.derivation is not None or not call.stood_in:
             yield from self._writer.reason(call, given, made, call.derivation, every=True)
-
-
-def _is_same(call: Call, other: Call) -> bool:
-    return (call.path, call.type, call.where) == (other.path, other.type, other.where)
 
 
 def _is_linear(call: Call) -> bool:

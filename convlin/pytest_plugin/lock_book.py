@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import functools
-import re
+import glob
 from collections.abc import Generator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -63,7 +63,7 @@ class Book:
         for home in sorted(folder.iterdir()):
             if not home.is_dir():
                 continue
-            gone = not any(file.is_file() for file in folder.parent.glob(f"{_escaped(home.name)}.*"))
+            gone = not any(file.is_file() for file in folder.parent.glob(f"{glob.escape(home.name)}.*"))
             tests = {base: nodeid for nodeid, (where, base) in self.tests.items() if where == str(home)}
             for lock in sorted(home.glob(f"*{SUFFIX}")):
                 if gone or (tests and self._is_unused(lock, tests)):
@@ -145,7 +145,3 @@ def _beginnings(name: str) -> Iterator[str]:
     while name:
         yield name
         name = name.rpartition(".")[0]
-
-
-def _escaped(name: str) -> str:
-    return re.sub(r"([*?[])", r"[\1]", name)

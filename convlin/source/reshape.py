@@ -42,7 +42,7 @@ def corrected_reshape(
     if size is not None:
         edit = _resized(parsed, call, size, axis)
     else:
-        edit = _renamed(parsed, call) if keep_sizes else _flattened(parsed, call)
+        edit = edited(parsed.source, *_name(parsed, call), "reshape") if keep_sizes else _flattened(parsed, call)
     return None if edit is None else rewrite(parsed.source, *parsed.span(call), edit)
 
 
@@ -54,10 +54,6 @@ def _flattened(parsed: Parsed, call: ast.Call) -> Edit | None:
         return None
     first, last = parsed.span(call.args[0])
     return edited(parsed.source, start, end, f"flatten({parsed.source.text[first:last]}, 1)")
-
-
-def _renamed(parsed: Parsed, call: ast.Call) -> Edit:
-    return edited(parsed.source, *_name(parsed, call), "reshape")
 
 
 def _resized(parsed: Parsed, call: ast.Call, size: str, axis: int) -> Edit | None:

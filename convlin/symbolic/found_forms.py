@@ -35,7 +35,7 @@ def known_forms(passes: Sequence[Followed]) -> list[Size]:
     In no pass may height go the way that width goes in one.  In front stands what became a plain number: where a size
     may come of that, no form that fits it at the sizes that ran by chance is as good.
     """
-    numbers = dict.fromkeys(form for followed in passes for form in _numbers(followed))
+    numbers = dict.fromkeys(form for followed in passes for form in _made_numbers(followed) if not form.is_Symbol)
     found: dict[Any, None] = {}  # in the order in which they were found
     for followed in passes:
         for call in followed.recording.calls:
@@ -46,11 +46,6 @@ def known_forms(passes: Sequence[Followed]) -> list[Size]:
     for form in [form for form in found if len(form.free_symbols) == 1]:
         found.update(dict.fromkeys(form.xreplace(dict.fromkeys(form.free_symbols, letter)) for letter in letters))
     return [*numbers, *sorted(found.keys() - numbers, key=lambda form: (len(str(form)), str(form)))]
-
-
-def _numbers(followed: Followed) -> Iterator[Size]:
-    """What became a plain number where ``forward`` is not a loop over it, in closed form."""
-    return (form for form in _made_numbers(followed) if not form.is_Symbol)
 
 
 def _multiples(followed: Followed) -> Iterator[Size]:

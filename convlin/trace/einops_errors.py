@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from types import FrameType
 from typing import NamedTuple
 
 from torch import Tensor
@@ -42,17 +41,13 @@ def refused_pattern(error: BaseException) -> RefusedPattern | None:
             entered = entered or step.tb_frame
         else:
             around, entered = step, None
-    if around is None or entered is None or _is_layer(entered):
+    if around is None or entered is None or "self" in entered.f_locals:  # a layer of its own
         return None
     given = entered.f_locals.get("tensor", entered.f_locals.get("tensors"))
     values = given if isinstance(given, list | tuple) else (given,)
     tensors = tuple(value for value in values if isinstance(value, Tensor))
     where = location(around.tb_frame.f_code.co_filename, around.tb_lineno)
     return RefusedPattern(f"einops.{entered.f_code.co_name}", tensors, where)
-
-
-def _is_layer(frame: FrameType) -> bool:
-    return "self" in frame.f_locals
 
 
 def condition(error: BaseException) -> str:

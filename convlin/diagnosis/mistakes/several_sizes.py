@@ -60,7 +60,8 @@ def told(findings: Sequence[Finding]) -> list[Finding]:
 def said_of(finding: Finding, needs: Needs, report: Report) -> Said:
     """What is said in place of a number that would break another call."""
     called = " and ".join(f"with {code(size)}" for size in needs)
-    made = ", ".join(f"{code(size)} is the output of {who(report, source)}" for size, source in _made(needs))
+    makers = ((size, source) for size, source in needs.items() if source is not None and source.is_made)
+    made = ", ".join(f"{code(size)} is the output of {who(report, source)}" for size, source in makers)
     return Said(
         f"{name_of(finding)} is called {called}: no number for {finding.misfit.kind} fits "
         f"{'both' if len(needs) == 2 else 'all'}{f'{chr(10)}{made}' if made else ''}",
@@ -76,10 +77,6 @@ def without_numbers(report: Report, problems: tuple[Problem, ...]) -> Report:
     }
     required = {path: size for path, size in report.required_in_features.items() if path not in several}
     return replace(report, problems=problems, required_in_features=required)
-
-
-def _made(needs: Needs) -> list[tuple[Any, Source]]:
-    return [(size, source) for size, source in needs.items() if source is not None and source.is_made]
 
 
 def _declared(recording: Recording, path: str, kind: str) -> Any:

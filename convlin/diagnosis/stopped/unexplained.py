@@ -119,7 +119,9 @@ def _parted(recording: Recording, failure: Failure, model: nn.Module) -> str:
     module = recording.modules[failure.call] if failure.call >= 0 else None
     for nodes in sharing(model):
         own = next((node for node in nodes if node.module is module), None)
-        if own is None or own.module.weight is None or not _has_other_sizes(own.module):
+        if own is None or own.module.weight is None:
+            continue
+        if all(getattr(own.module, name, size) == size for name, size in _of_weights(own.module).items()):
             continue
         weight = own.module.weight
         others = [
@@ -137,10 +139,6 @@ def _of_weights(module: nn.Module) -> Mapping[str, Any]:
     rule = rule_for(type(module))
     shapes = {name: tuple(each.shape) for name, each in module._parameters.items() if each is not None}
     return {} if rule.from_weights is None else rule.from_weights(module, shapes)
-
-
-def _has_other_sizes(module: nn.Module) -> bool:
-    return any(getattr(module, name, size) != size for name, size in _of_weights(module).items())
 
 
 def _declared(module: nn.Module) -> str:
