@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
-from convlin.at_error.answer import answer_to
+from convlin.at_error.answer import answer, answer_to
 
 
 class Run(nn.Module):
@@ -114,3 +114,36 @@ def test_an_array_is_made_a_tensor_of_the_right_dtype(dtype: type) -> None:
     [problem] = found.summary.problems
     made = eval(str(problem.fix).removeprefix("x = "), {"torch": torch, "x": array})
     assert layer(made).shape == (2, 4)
+
+
+class Masked(nn.Module):
+    def __init__(self, name: str, *, batch_first: bool) -> None:
+        super().__init__()
+        self.name, self.att = name, nn.MultiheadAttention(32, 4, batch_first=batch_first)
+
+    def forward(self, x: Tensor) -> Tensor:
+        count = x.shape[:2] if self.att.batch_first else x.shape[:2][::-1]
+        return self.att(x, x, x, **{self.name: torch.zeros(count, dtype=torch.bool)})[0]
+
+
+@pytest.mark.parametrize("batch_first", [True, False])
+def test_a_mask_of_samples_is_one_of_padding(batch_first: bool) -> None:
+    model, x = (
+        Masked("attn_mask", batch_first=batch_first),
+        torch.zeros(4, 9, 32) if batch_first else torch.zeros(9, 4, 32),
+    )
+    with pytest.raises(RuntimeError) as raised:
+        model(x)
+    assert "key_padding_mask" in str(answer(raised.value))
+    [problem] = summarize(model, x).problems
+    assert (problem.declared, problem.required) == ((9, 9), (4, 9))
+    assert "it is a key_padding_mask" in problem.message
+    assert not summarize(Masked("key_padding_mask", batch_first=batch_first), x).problems
+
+
+def test_a_mask_of_other_sizes_is_none_of_padding() -> None:
+    layer = nn.MultiheadAttention(32, 4, batch_first=True)
+    model = Run(lambda x: layer(x, x, x, attn_mask=torch.zeros(5, 9, dtype=torch.bool))[0])
+    problems = summarize(model, torch.zeros(4, 9, 32)).problems
+    assert problems
+    assert "key_padding_mask" not in " ".join(str(problem) for problem in problems)

@@ -23,7 +23,7 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
         return timeless
     wrong = [name for name, width in widths.items() if width != declared[name]]
     if not wrong:
-        return _batch_second(module, names, arrival)
+        return _batch_second(module, names, arrival) or _padding_of_samples(module, names, arrival)
     kinds = {"query": "embed_dim", "key": "kdim", "value": "vdim"}
     # Where kdim and vdim are not given, they are what embed_dim becomes.
     follow = _follows(module) and "query" in wrong
@@ -41,6 +41,22 @@ def _examine_attention(module: nn.MultiheadAttention, arrival: Arrival) -> Verdi
     # The output has the width of the query once the layer is fixed: what is added to it fits.
     follows = widths["query"] if "query" in wrong else None
     return Verdict(tuple(misfits.values()), _fitting(names, arrival, declared), output_size=follows)
+
+
+def _padding_of_samples(module: nn.MultiheadAttention, names: tuple[str, ...], arrival: Arrival) -> Verdict | None:
+    """The verdict on an ``attn_mask`` with a row for each sample, which is what ``key_padding_mask`` takes."""
+    given, mask = _given(names, arrival), arrival.kwargs.get("attn_mask")
+    tensors: list[Any] = [given.get(name) for name in names]
+    if not isinstance(mask, Tensor) or not all(isinstance(each, Tensor) and each.dim() == 3 for each in tensors):
+        return None
+    query, key, _ = tensors
+    batch, time = (0, 1) if module.batch_first else (1, 0)
+    wanted, of_samples = (query.shape[time], key.shape[time]), (key.shape[batch], key.shape[time])
+    is_free = arrival.kwargs.get("key_padding_mask") is None and len(arrival.args) <= len(names)
+    if tuple(mask.shape) != of_samples or of_samples == wanted or not is_free:
+        return None
+    misfit = Misfit("structure", wanted, of_samples, "padding_mask")
+    return Verdict((misfit,), (arrival.args, {**arrival.kwargs, "attn_mask": None, "key_padding_mask": mask}))
 
 
 def _batch_second(module: nn.MultiheadAttention, names: tuple[str, ...], arrival: Arrival) -> Verdict | None:

@@ -35,6 +35,15 @@ def _batch_second(finding: Finding, report: Report) -> Said:
     return Said(message)
 
 
+def _padding_mask(finding: Finding, report: Report) -> Said:
+    wanted, given = finding.misfit.declared, finding.misfit.required
+    return Said(
+        f"{name_of(finding)} takes attn_mask of {times(wanted)}, a row for each query, got {times(given)}\n"
+        "with a row for each sample it is a key_padding_mask: pass it as that",
+        forward=True,
+    )
+
+
 def _map_in_steps(finding: Finding, report: Report) -> Said:
     misfit, shape = finding.misfit, finding.inputs[0].shape
     message = f"{name_of(finding)} expects 3 dimensions, got {misfit.required}: {arrived(finding)}"
@@ -150,6 +159,7 @@ def _heads(finding: Finding, report: Report) -> Said:
 
 WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "batch_second"): _batch_second,
+    ("structure", "padding_mask"): _padding_mask,
     ("structure", "map_in_steps"): _map_in_steps,
     ("structure", "no_time"): _no_time,
     ("structure", "state"): _state,
