@@ -194,3 +194,27 @@ def test_a_state_with_the_batch_of_the_first_axis_needs_batch_first(kind: str, s
     fixed = mended(tmp_path, told.summary)
     for batch in (1, 4):
         assert fixed(torch.zeros(batch, 7, 10)).shape == (batch, 1)
+
+
+GRAY = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv, self.fc = nn.Conv2d(1, 8, 3, padding=1), nn.Linear(8 * 14 * 14, 10)
+
+    def forward(self, x):
+        x = x.squeeze()
+        return self.fc(F.max_pool2d(self.conv(x), 2).flatten(1))
+"""
+
+
+def test_a_squeeze_of_the_one_channel_is_to_be_left_out(tmp_path: Path) -> None:
+    model = written(tmp_path, GRAY)
+    for batch in (1, 4):
+        with pytest.raises(RuntimeError):
+            model(torch.zeros(batch, 1, 28, 28))
+    [problem] = summarize(model, (1, 28, 28)).problems
+    assert "leave it out" in problem.message
+    right = written(tmp_path, GRAY.replace("        x = x.squeeze()\n", ""))
+    for batch in (1, 4):
+        assert right(torch.zeros(batch, 1, 28, 28)).shape == (batch, 10)

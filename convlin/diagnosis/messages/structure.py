@@ -229,7 +229,9 @@ def _rank(finding: Finding, report: Report) -> Said:
     call = _dropping(report, finding.source)
     if call is not None:
         squeezed = f"squeeze(){at(call.where)} made it of {times(call.inputs[0].shape)} and dropped the batch of 1"
-        return Said(f"{message}\n{squeezed}: write flatten(1)", forward=True)
+        is_whole = ranks == (len(call.inputs[0].shape),)  # as a convolution takes it, with its channels
+        instead = "leave it out" if is_whole else "write flatten(1)"
+        return Said(f"{message}\n{squeezed}: {instead}", forward=True)
     if misfit.required == misfit.declared - 2 and axes and len(ranks) == 1:
         message += "\na dimension for the channels and one for the image's rows are missing"
     if misfit.required > misfit.declared and axes:
