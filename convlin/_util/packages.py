@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import cache
 from pathlib import Path
 from types import ModuleType
 
@@ -24,6 +25,7 @@ def folder(package: ModuleType) -> str:
     return str(Path(package.__file__ or "?").parent) + os.sep
 
 
+@cache
 def is_installed(filename: str) -> bool:
     """Whether a file belongs to a package that was installed, and not to the user's own code.
 

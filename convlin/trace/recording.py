@@ -183,6 +183,7 @@ class Recording:
     joins: list[Join] = field(default_factory=list)
     known_joins: dict[int, Source] = field(default_factory=dict)
     """What was found to be behind a join (``past_joins``)."""
+    _rules: dict[type, LayerRule] = field(default_factory=lambda: {type(None): PLAIN})
     required: dict[str, Any] = field(default_factory=dict)
     used: set[int] = field(default_factory=set)
     """Identities of the tensors that some torch function took as a weight."""
@@ -225,8 +226,11 @@ class Recording:
 
     def rule(self, index: int) -> LayerRule:
         """The rule of the layer that was called; of a function, that of a layer without one."""
-        module = self.modules[index]
-        return PLAIN if module is None else rule_for(type(module))
+        kind = type(self.modules[index])
+        known = self._rules.get(kind)
+        if known is None:
+            known = self._rules[kind] = rule_for(kind)
+        return known
 
     def line_of(self, index: int) -> Location | None:
         """Where the function or the layer is called, as far as that was seen."""
@@ -328,8 +332,10 @@ def turned_back(recording: Recording, source: Source) -> tuple[int, ...]:
 
 def order_made(call: Call) -> tuple[int, ...] | None:
     """For each axis of what a function made the axis of its input, where it sets them in another order; else None."""
+    if not call.is_function:  # told at once: every layer that is examined asks
+        return None
     op = OPS.called(call.type)
-    moves = call.is_function and op.family is Family.REARRANGE and not op.keeps_memory_order
+    moves = op.family is Family.REARRANGE and not op.keeps_memory_order
     if not moves or call.derive is None or len(call.inputs) != 1:
         return None
     # Sizes that are all different tell where each axis goes.
