@@ -150,9 +150,10 @@ class _Search:
 
     def _file(self, parsed: Parsed, namespace: Mapping[str, object]) -> Makings:
         found: list[Candidate] = []
-        functions = [each for each in ast.walk(parsed.tree) if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+        functions = [each for each in parsed.nodes if isinstance(each, ast.FunctionDef | ast.AsyncFunctionDef)]
+        mentioning = self._mentioning(parsed, namespace)
         for scope in (parsed.tree, *functions):
-            if not self._mentions(scope, namespace):
+            if scope not in mentioning:
                 continue
             local = frozenset() if scope is parsed.tree else bound_names(*scope.body)
             known = {name: value for name, value in namespace.items() if name not in local}
@@ -182,13 +183,14 @@ class _Search:
     def _fits(self, thing: Thing, state: State) -> bool:
         return is_known(thing) and self._matcher.may_be(thing, state, self._root)
 
-    def _mentions(self, scope: ast.AST, namespace: Mapping[str, object]) -> bool:
-        """Whether some code calls the model's class, under any name."""
+    def _mentioning(self, parsed: Parsed, namespace: Mapping[str, object]) -> set[ast.AST]:
+        """What the calls of the model's class stand in, under whichever name it is called."""
         cls = type(self._root)
         names = {name for name, value in namespace.items() if isinstance(value, type) and made_by(value, cls)}
         names |= {base.__name__ for base in cls.__mro__}
-        callees = (node.func for node in ast.walk(scope) if isinstance(node, ast.Call))
-        return any(getattr(each, "id", getattr(each, "attr", None)) in names for each in callees)
+        calls = (each for each in parsed.nodes if isinstance(each, ast.Call))
+        named = (each for each in calls if getattr(each.func, "id", getattr(each.func, "attr", None)) in names)
+        return {outer for each in named for outer in parsed.around(each)}
 
 
 def file_of(hint: object) -> str | None:
@@ -236,7 +238,7 @@ def _given_calls(parsed: Parsed, frame: FrameType) -> list[ast.expr]:
     found = next(islice(frame.f_code.co_positions(), frame.f_lasti // 2, None), None)
     running = [
         node
-        for node in ast.walk(parsed.tree)
+        for node in parsed.nodes
         if isinstance(node, ast.Call) and (node.lineno, node.end_lineno, node.col_offset, node.end_col_offset) == found
     ]
     given = (each for node in running for each in (*node.args, *(keyword.value for keyword in node.keywords)))

@@ -262,7 +262,7 @@ def in_front(site: Site, layer: str) -> Rewrite | None:
     parsed = parse(site.source)
     if parsed is None or not dot:
         return None
-    for node in ast.walk(parsed.tree):
+    for node in parsed.nodes:
         if not isinstance(node, ast.Call) or not ast.unparse(node.func).endswith("Sequential"):
             continue
         if any(parsed.span(each) == (site.start, site.end) for each in node.args):

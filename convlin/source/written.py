@@ -144,7 +144,7 @@ def _attribute(parsed: Parsed, name: str) -> Bound | None:
     """What an attribute is set to, in a method or in the body of the class, where no other class of the file has it."""
     read: list[ast.Attribute] = []
     bound: list[ast.expr] = []
-    for each in ast.walk(parsed.tree):
+    for each in parsed.nodes:
         match each:
             case ast.Attribute(attr=found) if found == name:
                 if isinstance(each.ctx, ast.Load):
