@@ -80,7 +80,8 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
 
     def again(other: Plan, found: Suspects | None) -> Outcome:
         with quiet():  # what the model warns of there is no news to the user
-            return _observed(model, other, mode, hints, flops=flops and found is not None, found=found)
+            told = found is not None
+            return _observed(model, other, mode, hints, flops=flops and told, found=found, only_to_the_end=not told)
 
     if outcome.error is not None:
         return outcome._replace(note=note(unwrapped(model), plan, mode, outcome, again))
@@ -88,8 +89,16 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
 
 
 def _observed(
-    model: nn.Module, plan: Plan, mode: str, hints: Hints, *, flops: bool, found: Suspects | None = None
+    model: nn.Module,
+    plan: Plan,
+    mode: str,
+    hints: Hints,
+    *,
+    flops: bool,
+    found: Suspects | None = None,
+    only_to_the_end: bool = False,
 ) -> Outcome:
+    """One reading of the input; with ``only_to_the_end`` nobody asks why a pass stops that does not come to its end."""
     root = unwrapped(model)
     nodes = walk(root)
     modules = [node.module for node in nodes]
@@ -134,6 +143,8 @@ def _observed(
         if error is None and not recording.findings:
             stretched = plan.adds_batch and leaving_batch.is_stretched(recording, plan.batch_size)
             return Outcome(report, is_stretched=stretched)
+        if failure is not None and only_to_the_end:
+            return Outcome(report, last=retry)
         from convlin.diagnosis.answer import answered  # not loaded for a model that is right
 
         answer = answered(report, recording, root, hints, retry)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Any
 
 import pytest
@@ -121,3 +122,21 @@ def test_the_walk_is_that_of_named_modules() -> None:
 def test_alike_tensors_share_one_record() -> None:
     calls = summarize(nn.Sequential(*(nn.Linear(4, 4) for _ in range(3))), (4,)).calls
     assert calls[0].inputs is calls[1].inputs is calls[2].outputs
+
+
+def test_a_size_that_is_refused_is_run_once() -> None:
+    """Whatever is asked about it; and of another reading that is refused nobody asks at which sizes it is not."""
+    seen: Counter[tuple[int, ...]] = Counter()
+
+    class ChannelsLast(nn.Module):
+        def forward(self, x: Tensor) -> Tensor:
+            if x.is_meta:
+                seen[tuple(x.shape)] += 1
+            return x.permute(0, 2, 3, 1).view(x.shape[0], -1)
+
+    assert not summarize(ChannelsLast(), (4, 8, 6, 5)).ok
+    assert seen
+    assert {shape: times for shape, times in seen.items() if times > 1} == {}
+    seen.clear()
+    assert not summarize(ChannelsLast(), torch.zeros(2, 4, 8, 6)).ok
+    assert not seen

@@ -56,6 +56,8 @@ class Resized:
     """What changes is the length of sequences of indices that are given as tensors, ``(N, L)``."""
     _records: dict[Spatial, Recording] = field(default_factory=dict, init=False, repr=False, compare=False)
     """What passes that came to their end showed: several questions are asked of one."""
+    _stopped_at: set[Spatial] = field(default_factory=set, init=False, repr=False, compare=False)
+    """Where a pass stopped."""
 
     @cached_property
     def given(self) -> Spatial | None:
@@ -133,8 +135,10 @@ class Resized:
             if more == folds:
                 break
             folds = more
-        if found.failure is None:  # an error would keep what the pass held
+        if found.failure is None:
             self._records[size] = found
+        else:  # an error would keep what the pass held
+            self._stopped_at.add(size)
         return found
 
     def _pass(self, plan: Plan, suspects: Suspects) -> Recording:
@@ -149,7 +153,7 @@ class Resized:
 
         Wrong layers do not count: they have their own stand-ins and their own problems.
         """
-        return is_passed(self.record(size))
+        return self.ends(size) and is_passed(self.record(size))
 
     def is_by_batch(self, size: Spatial) -> bool:
         """Whether a pass at ``size`` is as right as it is by chance alone, since the batch is as large.
@@ -174,12 +178,11 @@ class Resized:
 
     def ends(self, size: Spatial) -> bool:
         """Whether a pass at ``size`` comes to its end, whatever is wrong on the way."""
-        return self.record(size).failure is None
+        return size not in self._stopped_at and self.record(size).failure is None
 
     def is_right(self, size: Spatial) -> bool:
         """Whether the model takes ``size`` with nothing wrong."""
-        there = self.record(size)
-        return there.failure is None and not there.findings
+        return self.ends(size) and not self.record(size).findings
 
 
 def is_passed(recording: Recording) -> bool:
