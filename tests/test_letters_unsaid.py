@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import re
 from collections.abc import Callable
 
 import pytest
@@ -81,6 +82,27 @@ def test_no_range_is_told_where_three_letters_are_asked_for_together(asked: Call
     assert s.ok
     assert s.accepts is None
     assert any("asks for D, H, W together" in said for said in s.report.remarks)
+
+
+def with_a_hole(x: Tensor) -> Tensor:
+    return F.pad(x, (0, 1)) if 8 / (x.shape[-1] - 3) > 0.5 else x
+
+
+@pytest.mark.parametrize(
+    ("call", "shape"),
+    [(with_a_hole, (4, "L")), (halved_if(lambda d, h, w: d > 10 and h > 20 and w < 15), (2, "D", "H", "W"))],
+)
+def test_a_range_that_leaves_out_sizes_that_are_taken_says_so(
+    call: Callable[[Tensor], Tensor], shape: tuple[int | str, ...]
+) -> None:
+    """Behind a hole a range begins anew; in front of it sizes are taken as well, such as 1 and 2."""
+    model = Calls(call)
+    s = summarize(model, shape)
+    assert s.accepts is not None
+    [told] = [said for said in s.report.remarks if "accepts other sizes as well" in said]
+    point = {name: int(size) for name, size in re.findall(r"(\w) = (\d+)", told)}
+    assert runs(model, [(1, *shape)], point) is not None
+    assert not all(point[each.name] in each for each in s.accepts.sizes)
 
 
 def test_what_is_asked_of_three_letters_one_by_one_is_held_at_every_corner() -> None:

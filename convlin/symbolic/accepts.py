@@ -35,6 +35,8 @@ _SMALL_OR_ODD = ((1, 1), (2, 2), (7, 7), (17, 17), (37, 37), (101, 67), (67, 101
 _LARGE, _LARGE_ALONE = 4099, 65521
 #: How many sizes are tried between ends that runs alone found, and how far apart they are where there is no end.
 _MOST_INSIDE, _APART_INSIDE = 16, 7
+#: How many of the sizes that speak against nothing are run which a range leaves out: those in front of a hole.
+_MOST_LEFT_OUT = 2
 #: For so many letters that have to be equal it is looked whether parts of them may differ.
 _MOST_TIED = 5
 
@@ -110,6 +112,11 @@ class Search:
 
         Such sizes are in no range for each letter by itself; that they are taken is told besides.
         """
+        if not self.checks.windows_alone:
+            for size in self.assumed.left_out(guess, TURNS_UP_TO)[:_MOST_LEFT_OUT]:
+                point = {**self.assumed.others, **dict.fromkeys(guess.ranges, size)}
+                if self.trials.affordable(point):
+                    self._passes(point, expected=False)
         if guess.tied:
             self._look_beside_the_diagonal(guess)
         else:

@@ -115,6 +115,12 @@ class Assumed:
                 self._largest = _LARGEST_ALONE if len(self.names) == 1 else _LARGEST
         return self._guess(taken)
 
+    def left_out(self, guess: Guess, largest: int) -> list[int]:
+        """Sizes of all letters at once, the smallest first, that are taken by what is assumed, and in no range."""
+        sizes = torch.arange(1, largest + 1)
+        taken: list[int] = sizes[self.takes(self._diagonal(sizes))].tolist()
+        return [size for size in taken if not all(size in found for found in guess.ranges.values())]
+
     def _taken_by_all(self) -> list[int]:
         """The sizes that all letters may have at once."""
         taken: list[int] = []

@@ -25,6 +25,9 @@ from convlin.trace.recording import Recording
 #: What goes through the elements of two tensors together, as far as the rows show.
 _STRETCHING = {Family.ELEMENTWISE, Family.LOSS, Family.PRODUCT, Family.OTHER}
 
+#: How much smaller than the sample sizes are that are run in its place, where it is too large.
+_SMALLER = 8
+
 
 class Stretching:
     """Tells of sizes whether two tensors go together there only because one of them is stretched."""
@@ -98,7 +101,13 @@ class Stretching:
 
     @cached_property
     def _at_sample(self) -> Stretches | None:
-        return self._trials.stretched(self._followed.sample)
+        found = self._trials.stretched(self._followed.sample)
+        if found is None:  # too large to be run: smaller sizes that have as little to do with each other
+            sample, sides = self._followed.sample, self._followed.plan.sides
+            smaller = {**sample, **{name: max(1, sample[name] // _SMALLER) for name in sides}}
+            there = self._trials.stretched(smaller)
+            found = there if there is not None and there.finished else None
+        return found
 
     def _stretches_more(self, point: Point, *, unknown: bool = True) -> bool:
         """Whether more operations stretch a size of 1 at ``point`` than at the sample; ``unknown`` if no run tells."""
