@@ -256,6 +256,77 @@ def test_a_module_called_often_folds_after_its_first_call():
     assert [(row.label, row.params, row.counted) for row in found] == [("cell", 20, ""), ("cell ×4", 0, "reused")]
 
 
+class Steps(nn.Module):
+    """A cell that is called for each step of ``order``, which takes that row of the input."""
+
+    def __init__(self, order: Sequence[int], take: str) -> None:
+        super().__init__()
+        self.cell = nn.GRUCell(4, 4)
+        self.order, self.take = order, take
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        state = x.new_zeros(len(x), 4)
+        states = []
+        for step in self.order:
+            if self.take == "index":
+                row = x[:, step]
+            elif self.take == "slice":
+                row = x[:, step : step + 1].flatten(1)
+            else:
+                row = x.select(1, step)
+            state = self.cell(row, state)
+            states.append(state)
+        return torch.stack(states, dim=1)
+
+
+@pytest.mark.parametrize("take", ["index", "slice", "select"])
+@pytest.mark.parametrize(
+    ("order", "written"),
+    [(range(100), "1–99"), (range(99, -1, -1), "98–0"), (range(0, 100, 2), "2,4,…,98"), (range(-50, -1), "-49–-2")],
+)
+def test_the_steps_of_a_loop_fold(order, written, take):
+    class Taken(torch.overrides.TorchFunctionMode):
+        """The steps that PyTorch is asked for, in their order."""
+
+        def __init__(self) -> None:
+            super().__init__()
+            self.steps: list[int] = []
+
+        def __torch_function__(self, function: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
+            if function is torch.Tensor.__getitem__:
+                step = args[1][1]
+                self.steps.append(step.start if isinstance(step, slice) else step)
+            elif function is torch.Tensor.select:
+                self.steps.append(args[2])
+            return function(*args, **(kwargs or {}))
+
+    model = Steps(order, take)
+    with Taken() as taken:
+        model(torch.zeros(2, 101, 4))
+    summary = summarize(model, (101, 4))
+    text = str(summary)
+    assert len(text.splitlines()) < 20
+    assert sum(call.type == "GRUCell" for call in summary.report.calls) == len(taken.steps)
+    row = next(row for row in rows(summary) if row.times > 1)
+    assert row.times == len(taken.steps) - 1
+    if take == "index":
+        assert f"Tensor[:, {written}]" in text
+        ends = [int(number) for number in re.findall(r"-?[0-9]+", written.replace("–", " "))]
+        assert (ends[0], ends[-1]) == (taken.steps[1], taken.steps[-1])
+        whole = re.findall(r"Tensor\[:, ([^]]+)\]", summary.to_svg())
+        assert len(whole) == 1
+        assert whole[0].startswith(str(taken.steps[0]))
+
+
+def test_steps_that_follow_no_even_order_do_not_fold():
+    odd = [0, 1, 2, 4, 7, 3, 12, 5, *range(20, 90)]
+    found = rows(summarize(Steps(odd, "index"), (101, 4)))
+    folded = [row for row in found if row.times > 1 and row.kind == "function"]
+    assert [row.times for row in folded] == [70]
+    assert "Tensor[:, 20–89]" in str(summarize(Steps(odd, "index"), (101, 4)))
+    assert sum(row.times for row in found if row.type == "Tensor[...]") == len(odd)
+
+
 @pytest.mark.parametrize("different", ["size", "setting", "type", "number"])
 def test_what_differs_does_not_fold(different):
     layers: list[nn.Module] = [nn.Conv2d(4, 4, 3, padding=1) for _ in range(3)]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import groupby
 from typing import Any
 
 from convlin.arithmetic.common import SizeError, certain, differ, page, position, require_sizes
 from convlin.records import Derivation, Shape, Size, Step
 from convlin.sizes.spell import factor, spell, spell_shape
+
+#: So many sizes that are the same are no longer written one by one.
+_MANY = 5
 
 
 def cat(input_shapes: Sequence[Shape], /, *, dim: int = 0) -> Derivation:
@@ -42,7 +46,7 @@ def cat(input_shapes: Sequence[Shape], /, *, dim: int = 0) -> Derivation:
     step = Step(
         f"dim {where}",
         " + ".join(f"dim {where} of input {index}" for index in range(len(shapes))),
-        " + ".join(factor(shape[where]) for shape in shapes),
+        _sum([factor(shape[where]) for shape in shapes]),
         total,
         tuple(shape[where] for shape in shapes),
     )
@@ -68,8 +72,18 @@ def stack(input_shapes: Sequence[Shape], /, *, dim: int = 0) -> Derivation:
         if len(shape) != len(first) or any(map(differ, first, shape)):
             raise SizeError(f"{spell_shape(first)} and {spell_shape(shape)} differ, but stack needs them alike")
     count = len(input_shapes)
-    step = Step(f"dim {where}", "1 for each input", " + ".join("1" * count), count, (1,) * count)
+    step = Step(f"dim {where}", "1 for each input", _sum("1" * count), count, (1,) * count)
     return Derivation((*first[:where], count, *first[where:]), (step,), page("stack"))
+
+
+def _sum(sizes: Sequence[str]) -> str:
+    """Sizes added; many of the same that follow one another are a product.
+
+    >>> _sum("111"), _sum(["64", *["32"] * 6])
+    ('1 + 1 + 1', '64 + 6·32')
+    """
+    runs = [(text, len(list(alike))) for text, alike in groupby(sizes)]
+    return " + ".join(f"{times}·{text}" if times >= _MANY else " + ".join([text] * times) for text, times in runs)
 
 
 def broadcast(*input_shapes: Shape) -> Derivation:

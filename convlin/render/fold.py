@@ -2,13 +2,15 @@
 
 Blocks are alike when everything that a table shows of them is: types, shapes, settings, parameters
 counted, and all of that for what lies inside.  Only their numbers may differ, and only evenly, so a
-``Sequential`` that alternates Linear and ReLU folds as well as a list of Transformer layers does.
+``Sequential`` that alternates Linear and ReLU folds as well as a list of Transformer layers does, and
+a loop over the steps of a sequence, ``x[:, 0]`` to ``x[:, 99]``.
 Whatever has a problem stays by itself.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 from typing import Any, NamedTuple
 
 from convlin.render.row import Row
@@ -30,6 +32,8 @@ class _Step(NamedTuple):
 
     position: int
     by: int
+    parts: tuple[int, ...] = ()
+    """By how much the numbers of the indices differ, of the block's own and of those inside it."""
 
 
 def fold(blocks: list[Block], alike: Alike, at_least: int = ENOUGH) -> list[Block]:
@@ -44,6 +48,8 @@ class _Folder:
         self._numbers: dict[Any, int] = {}
         self._likeness: dict[int, int] = {}
         """For each block, by identity, a number that it shares with those like it."""
+        self._parts: dict[int, tuple[int, ...]] = {}
+        """For each block, by identity, the numbers of the indices in it."""
 
     def folded(self, blocks: list[Block]) -> list[Block]:
         """Fold inside the blocks first, then the blocks themselves."""
@@ -51,6 +57,8 @@ class _Folder:
             if block.children:
                 block.children = self.folded(block.children)
             self._likeness[id(block)] = self._number(block)
+            is_layer = block.row is not None and block.row.kind != "function" and not block.children
+            self._parts[id(block)] = () if is_layer else self._indices(block)
         result: list[Block] = []
         start = 0
         while start < len(blocks):
@@ -80,14 +88,19 @@ class _Folder:
             return None
         if row.problems or row.failed:
             return id(row)  # like nothing else
+        number = self._alike.but_for_index if row.kind == "function" else self._alike.number
         return (
             row.kind, row.type, _inside(row.path, base), row.times, row.counted, row.remark,
             row.inputs, row.outputs,
             tuple([(info.name, info.shape, info.dtype, info.trainable) for _, info in row.owned]),
             row.named and (row.named.name, row.named.shape, row.named.dtype, row.named.alias_of is None),
-            row.memory, row.flops,
-            tuple(map(self._alike.number, row.calls[: row.links])),
+            row.memory, row.flops, tuple(map(number, row.calls[: row.links])),
         )  # fmt: skip
+
+    def _indices(self, block: Block) -> tuple[int, ...]:
+        own = block.row.calls if block.row is not None and block.row.kind == "function" else ()
+        numbers = [*map(self._alike.index, own), *[self._parts[id(child)] for child in block.children]]
+        return tuple(chain.from_iterable(numbers))
 
     def _repetition(self, blocks: Sequence[Block], start: int) -> tuple[int, int]:
         """The unit that repeats from ``start`` on, and how often: what covers most, in the shortest unit."""
@@ -112,6 +125,9 @@ class _Folder:
                 if likeness[id(first)] != likeness[id(second)]:
                     return times
                 step = _step(first.path, second.path)
+                if step is not None and (parts := self._parts[id(first)]):
+                    pairs = zip(parts, self._parts[id(second)], strict=True)
+                    step = step._replace(parts=tuple([after - before for before, after in pairs]))
                 if times == 1:
                     steps.append(step)
                 if step is None or step != steps[offset]:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 from convlin.records import Call, Report
+from convlin.render.named_outputs import part_taken
 from convlin.render.row import Row
 
 #: Modules that only hold others: they are never called, and one level of nesting less is meant by them.
@@ -72,6 +73,19 @@ class Alike:
             key = (call.type, call.inputs, call.outputs, repr(call.settings), call.stood_in)
             found = self._known[index] = self._numbers.setdefault(key, len(self._numbers))
         return found
+
+    def but_for_index(self, index: int) -> Any:
+        """The same for calls that take other parts of a tensor, too: ``x[:, 0]`` and ``x[:, 1]``."""
+        call = self._calls[index]
+        part = part_taken(call)
+        if part is None:
+            return self.number(index)
+        return call.type, call.inputs, call.outputs, call.stood_in, part[0]
+
+    def index(self, index: int) -> tuple[int, ...]:
+        """The numbers of the index of ``calls[index]``, where it takes a part of a tensor."""
+        part = part_taken(self._calls[index])
+        return () if part is None else part[1]
 
 
 def parents(calls: Sequence[Call]) -> list[int]:

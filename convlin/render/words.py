@@ -90,11 +90,11 @@ def yes_no(value: bool) -> str:
 def dots(numbers: Sequence[int]) -> str:
     """Evenly spaced numbers of repeated blocks: ``0–31``, ``0, 2, … 38``.
 
-    >>> dots((0, 1, 2)), dots((0, 2, 4, 6)), dots((4, 6))
-    ('0–2', '0,2,…,6', '4,6')
+    >>> dots((0, 1, 2)), dots((0, 2, 4, 6)), dots((4, 6)), dots((9, 8, 7))
+    ('0–2', '0,2,…,6', '4,6', '9–7')
     """
     first, second, *rest = numbers
-    if second == first + 1:
+    if abs(second - first) == 1:
         return f"{first}–{numbers[-1]}"
     return f"{first},{second},…,{numbers[-1]}" if len(rest) > 1 else ",".join(map(str, numbers))
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from itertools import groupby, pairwise
 
 from convlin.records import Call
+from convlin.render.named_outputs import part_taken, type_text
 from convlin.render.picture import kinds
 from convlin.render.picture.graph import Frame, Graph, Key, Node
 
@@ -104,12 +105,18 @@ class _Repeats:
         inside = self._calls[first.chain[depth]].path if len(first.chain) > depth else None
         told = tuple(
             (
-                node.name[len(inside) :] if inside is not None else node.is_sign, node.type, node.written, node.shape,
-                node.arrived, node.detail, node.before, node.after, node.problems, node.failed, node.count, node.form,
+                node.name[len(inside) :] if inside is not None else node.is_sign, node.type, self._index(node),
+                node.shape, node.arrived, node.detail, node.before, node.after, node.problems, node.failed, node.count,
+                node.form,
             )
             for node in segment
         )  # fmt: skip
         return self._numbers.setdefault(told, len(self._numbers))
+
+    def _index(self, node: Node) -> str:
+        """The index of a node that has one, but for its numbers."""
+        part = part_taken(self._calls[node.key[0]]) if node.written and node.count == 1 else None
+        return node.written if part is None else part[0]
 
     def _fold_run(self, segments: list[list[Node]], period: int, times: int, depth: int) -> bool:
         copies = [
@@ -138,6 +145,10 @@ class _Repeats:
             source, target = stands_for.get(source, source), stands_for.get(target, target)
             if source < target:  # the others lead from one turn to the next
                 self._graph.connect(source, target)
+        for alike in zip(*copies, strict=True):
+            if len({node.written for node in alike}) > 1:
+                text = type_text(alike[0].type, [self._calls[node.key[0]] for node in alike])
+                self._graph.replace(replace(alike[0], written=text))
         self._name(kept, copies[-1], times, depth, in_a_row=in_a_row)
         return True
 
