@@ -45,6 +45,9 @@ class Net(nn.Module):
 """
 STRETCHED = {
     "a parameter with a batch": POSITIONS.format(shape="4, 10, 16", added="self.fc(x) + self.pos"),
+    "a parameter with a batch in front of the sum": POSITIONS.format(shape="4, 10, 16", added="self.pos + self.fc(x)"),
+    "a factor with a batch in front": POSITIONS.format(shape="4, 10, 16", added="self.pos * self.fc(x)"),
+    "an input behind a parameter": POSITIONS.format(shape="4, 10, 8", added="self.fc(self.pos + x)"),
     "positions in front of the batch": INSIDE,
 }
 
@@ -58,18 +61,37 @@ def test_a_batch_of_one_that_is_stretched_is_shown_with_two(name: str, tmp_path:
     summary = summarize(model, (10, 8))
     [problem] = summary.problems
     assert problem.kind == "operands"
-    assert summary.calls[0].input_shapes[0][0] == 2
+    assert summary.report.inputs[0].shape[0] == 2
     assert any("batch of 2" in remark for remark in summary.report.remarks)
 
 
+@pytest.mark.parametrize("added", ["self.fc(x) + self.pos", "self.pos * self.fc(x)"])
 @pytest.mark.parametrize("shape", ["1, 10, 16", "10, 16", "1, 1, 16"])
-def test_positions_for_every_batch_are_right(shape: str, tmp_path: Path) -> None:
-    model = written(tmp_path, POSITIONS.format(shape=shape, added="self.fc(x) + self.pos"))
+def test_positions_for_every_batch_are_right(shape: str, added: str, tmp_path: Path) -> None:
+    model = written(tmp_path, POSITIONS.format(shape=shape, added=added))
     model(torch.zeros(2, 10, 8))
     summary = summarize(model, (10, 8))
     assert not summary.problems
     assert not summary.report.remarks
     assert summary.calls[0].input_shapes[0][0] == 1
+
+
+def test_what_a_parameter_in_front_makes_larger_is_a_row() -> None:
+    class Grown(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.pos, self.fc = nn.Parameter(torch.zeros(1, 10, 8)), nn.Linear(8, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return self.fc(self.pos + x)
+
+    model = Grown()
+    assert model(torch.zeros(2, 1, 8)).shape == (2, 10, 3)
+    summary = summarize(model, (1, 8))
+    [added] = [call for call in summary.calls if call.is_function]
+    assert added.input_shapes == ((1, 10, 8), (1, 1, 8))
+    assert added.output_shape == tuple((model.pos + torch.zeros(1, 1, 8)).shape)
+    assert not summary.problems
 
 
 def test_queries_that_are_stretched_over_the_batch_are_right() -> None:

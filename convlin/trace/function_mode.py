@@ -20,7 +20,7 @@ from convlin.layers import Misfit
 from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
-from convlin.records import Shape
+from convlin.records import Shape, SourceKind
 from convlin.tensors import flat_tensors, sizes, tensors_in
 from convlin.trace.call_sites import LIBRARY, Frames, around_hidden_layer, interrupts, line_of
 from convlin.trace.failures import note_failure
@@ -242,10 +242,11 @@ class Between(TorchFunctionMode):
             return self._state.read(first) == top.inputs[0].shape
 
     def _gathers(self, tensors: list[Tensor], before: tuple[Shape, ...]) -> bool:
-        """Whether the first tensor, which no call made, meets one of another size (``index_add``, ``grid_sample``)."""
+        """Whether the first tensor, which no call made, gives its size to those of the model (``pos + x``)."""
         source = self._state.origins.source
-        seen = [shape for tensor, shape in zip(tensors[1:], before[1:], strict=True) if source(tensor).is_made]
-        return bool(seen) and not any(_spreads(shape, before[0]) for shape in seen)
+        others = zip(tensors[1:], before[1:], strict=True)
+        seen = [shape for tensor, shape in others if source(tensor).kind is not SourceKind.UNSEEN]
+        return bool(seen) and before[0] not in seen
 
     def _holds_something(self, tensor: Tensor) -> bool:
         """Whether a call made what is in a tensor; ``x.new_zeros(…)`` has the type of ``x`` and nothing of it."""
@@ -296,12 +297,6 @@ class Between(TorchFunctionMode):
         if found is None and op_of(func).keeps_memory_order:  # of a module whose functions are no rows
             found = matching(Fold("", None, state.path, before[0]), state.suspects.folds)
         return folded(found, reshape_sizes(args, kwargs), state.read(made[0])) if found is not None else None
-
-
-def _spreads(shape: Shape, over: Shape) -> bool:
-    """Whether a tensor of one shape is broadcast to another."""
-    pairs = zip(reversed(shape), reversed(over), strict=False)
-    return len(shape) <= len(over) and all(size in (1, other) for size, other in pairs)
 
 
 def _several(result: Any) -> list[Tensor]:
