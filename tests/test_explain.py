@@ -372,6 +372,20 @@ def test_the_slips_are_those_of_the_layer() -> None:
     assert "belong into the product: 8·8 = 64 is one channel of 32" in text
 
 
+def test_what_a_layer_is_called_does_not_tell_what_it_is() -> None:
+    class PooledConv(nn.Conv2d):
+        pass
+
+    class Down(nn.MaxPool2d):
+        pass
+
+    text = convlin.explain(PooledConv(3, 16, 2, stride=2), (3, 32, 32))
+    assert re.search(r"stride +2  declared \(the default is 1\)\n", text)
+    assert "pooling" not in text
+    text = convlin.explain(Down(3), (3, 33, 33))
+    assert "stride        3  the default of a pooling layer: its kernel_size" in text
+
+
 @pytest.mark.parametrize(
     ("layer", "shape", "wrong"),
     [

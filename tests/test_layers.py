@@ -1184,3 +1184,31 @@ def test_an_input_in_another_shape_is_not_in_another_order(call: Callable[[Tenso
 def test_features_of_many_axes_have_no_letters() -> None:
     (_, problem) = summarize(nn.Sequential(nn.Linear(20, 6), nn.BatchNorm2d(6)), (7, 7, 7, 7, 20)).problems
     assert "dimension 5 has the 6 channels" in problem.message
+
+
+class Own1d(nn.BatchNorm1d):
+    pass
+
+
+class NormedLSTM(nn.LSTM):
+    pass
+
+
+class Block(nn.Conv2d):
+    pass
+
+
+def test_of_a_rank_that_is_wrong_the_class_tells_and_not_its_name() -> None:
+    with pytest.raises(ValueError, match="expected 2D or 3D input"):
+        Own1d(4)(torch.zeros(1, 4, 6, 6))
+    (problem,) = summarize(nn.Sequential(nn.Conv2d(3, 4, 3), Own1d(4)), (3, 8, 8)).problems
+    assert problem.message == "Own1d(4, …) expects 2 or 3 dimensions, got 4: 1×4×6×6"
+    assert problem.fix is None  # there is no Own2d, and the channels stand where they belong
+    (problem,) = summarize(nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm1d(4)), (3, 8, 8)).problems
+    assert problem.fix is not None
+    assert "BatchNorm2d" in problem.fix
+    nn.BatchNorm2d(4)(torch.zeros(1, 4, 6, 6))
+    (problem,) = summarize(nn.Sequential(nn.Conv2d(3, 4, 3), NormedLSTM(6, 4)), (3, 8, 8)).problems
+    assert problem.message.startswith("NormedLSTM(6, 4) expects 3 dimensions, got 4")
+    (problem,) = summarize(nn.Sequential(nn.Flatten(0), Block(3, 4, 3)), (3, 8, 8)).problems
+    assert problem.message.startswith("Block(3, 4, …) expects 4 dimensions (N×C×H×W)")

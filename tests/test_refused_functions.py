@@ -101,3 +101,16 @@ def test_where_no_one_place_makes_them_go_together_none_is_named(one: tuple[int,
     assert "bmm takes tensors of 3 dimensions alone" in problem.message
     assert "unsqueeze" not in problem.message
     assert "transpose" not in problem.message
+
+
+class Products(nn.Module):
+    def forward(self, one: Tensor, other: Tensor) -> Tensor:
+        return torch.mm(one, other)
+
+
+def test_mm_takes_matrices_alone() -> None:
+    given = [torch.rand(2, 4, 6), torch.rand(2, 6, 3)]
+    with pytest.raises(RuntimeError, match="must be a matrix"):
+        Products()(*given)
+    (problem,) = summarize(Products(), given).problems
+    assert "mm takes tensors of 2 dimensions alone" in problem.message

@@ -7,6 +7,8 @@ from typing import NamedTuple
 
 from convlin.arithmetic import SizeError
 from convlin.derivations import of_layers
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import (
     Call,
     Derivation,
@@ -20,6 +22,9 @@ from convlin.records import (
     past_single_joins,
 )
 from convlin.sizes.equal import same_shape
+
+#: What these take behind the first tensor are weights.
+_WITH_WEIGHTS = (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION, Family.LINEAR, Family.EMBEDDING)
 
 
 class Part(NamedTuple):
@@ -196,7 +201,7 @@ class Follower:
 
 def _pairs(call: Call) -> list[tuple[Source, Shape]]:
     """Source and shape of every tensor that went in; the weights of ``F.conv2d`` and its like aside."""
-    weighted = call.is_function and call.type.rpartition(".")[2].startswith(("conv", "linear", "embedding"))
+    weighted = call.is_function and OPS.called(call.type).family in _WITH_WEIGHTS
     return list(zip(call.sources[: 1 if weighted else None], call.input_shapes, strict=False))
 
 

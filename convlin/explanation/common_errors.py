@@ -64,9 +64,17 @@ class _Along(NamedTuple):
 
 def slips(call: Call) -> list[Note]:
     """The notes for one call of a layer; none for a layer about which people make no mistake."""
-    rule = call.derive.func if isinstance(call.derive, partial) else call.derive
-    notes = _NOTES.get(rule)
+    notes = _NOTES.get(_formula(call))
     return notes(call) if notes is not None else []
+
+
+def is_pooling(call: Call) -> bool:
+    """Whether it is a layer whose ``stride`` is the ``kernel_size`` unless given."""
+    return _NOTES.get(_formula(call)) is _of_pooling
+
+
+def _formula(call: Call) -> Any:
+    return call.derive.func if isinstance(call.derive, partial) else call.derive
 
 
 def _along_first(call: Call) -> _Along | None:
@@ -97,7 +105,12 @@ def _of_windows(call: Call) -> list[Note]:
         notes += [_parentheses(along), _rounding(along)]
     if "dilation" in call.settings:
         notes.append(("dilation", _dilation(along)))
-    if "Pool" in call.type and along.window.stride != 1:
+    return notes
+
+
+def _of_pooling(call: Call) -> list[Note]:
+    along, notes = _along_first(call), _of_windows(call)
+    if along is not None and along.window.stride != 1:
         stepwise = along.above + 1
         notes.append(
             ("stride", f"of a pooling layer it is the kernel_size unless given, not 1, which would give {stepwise}")
@@ -155,9 +168,9 @@ def _of_flatten(call: Call) -> list[Note]:
 
 _NOTES: Mapping[Any, Callable[[Call], list[Note]]] = {
     of_layers.convolution: _of_windows,
-    of_layers.max_pool: _of_windows,
-    of_layers.avg_pool: _of_windows,
-    of_layers.lp_pool: _of_windows,
+    of_layers.max_pool: _of_pooling,
+    of_layers.avg_pool: _of_pooling,
+    of_layers.lp_pool: _of_pooling,
     of_layers.conv_transpose: _of_transposed,
     of_layers.flatten: _of_flatten,
 }

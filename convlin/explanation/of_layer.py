@@ -11,7 +11,7 @@ from torch import nn
 
 from convlin.analysis.path import refused
 from convlin.arithmetic.common import page
-from convlin.explanation.common_errors import slips, worked_out
+from convlin.explanation.common_errors import is_pooling, slips, worked_out
 from convlin.explanation.text import place_of, wrapped
 from convlin.records import Call, Derivation, Report
 from convlin.render import words
@@ -140,7 +140,7 @@ def _spelled(value: Any) -> str:
 
 def _origin(name: str, call: Call, defaults: dict[str, Any]) -> str:
     value = call.settings[name]
-    if name == "stride" and "Pool" in call.type:
+    if name == "stride" and is_pooling(call):
         kernel = _spelled(call.settings["kernel_size"])
         if value is None or _spelled(value) == kernel:
             return "the default of a pooling layer: its kernel_size"

@@ -21,7 +21,7 @@ def _examine_batch_norm(module: nn.BatchNorm2d, arrival: Arrival) -> Verdict | N
     tensor, misfits = dtype_misfit(tensor, stored_weight(module))
     declared = _declared(module)
     if ranks and tensor.dim() not in ranks:
-        detail = {"shape": tuple(tensor.shape), "ranks": ranks}
+        detail = {"shape": tuple(tensor.shape), "ranks": ranks, **_other(module, tensor.dim())}
         misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", detail),)
     if tensor.dim() > 1 and tensor.shape[1] != declared and _counts_features(module):
         misfits += (_channels(tensor, declared, arrival),)
@@ -65,13 +65,21 @@ def _examine_instance_norm(module: nn.InstanceNorm2d, arrival: Arrival) -> Verdi
     spatial = next((int(end[0]) for end in _NORM_RANKS if end in base_name(module)), tensor.dim() - 2)
     stand_in = zeros(tensor, (1, module.num_features, *(2,) * spatial))
     if tensor.dim() not in (spatial + 1, spatial + 2):
-        misfit = Misfit("structure", spatial + 2, tensor.dim(), "rank", {"shape": tuple(tensor.shape)})
+        detail = {"shape": tuple(tensor.shape), **(_other(module, tensor.dim()) if tensor.dim() > 2 else {})}
+        misfit = Misfit("structure", spatial + 2, tensor.dim(), "rank", detail)
         return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
     channels = tensor.shape[tensor.dim() - spatial - 1]
     if channels != module.num_features and _counts_features(module):
         misfit = resized("num_features", module.num_features, channels)
         return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
     return None
+
+
+def _other(module: nn.Module, rank: int) -> dict[str, str]:
+    """PyTorch's layer of the same family that takes so many dimensions: no name for a class of the user's."""
+    kind = base_name(module)
+    end = next((each for each, ranks in _NORM_RANKS.items() if rank in ranks), None)
+    return {} if end is None else {"other": f"{kind[:-2]}{end}" if type(module).__name__ == kind else ""}
 
 
 def _examine_group_norm(module: nn.GroupNorm, arrival: Arrival) -> Verdict | None:

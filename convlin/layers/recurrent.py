@@ -35,7 +35,8 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
         misfit, tensor = of_map
         misfits += (misfit,)
     elif tensor.dim() not in ranks:
-        misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", {"shape": tuple(tensor.shape)}),)
+        detail = {"shape": tuple(tensor.shape), "of_steps": True}
+        misfits += (Misfit("structure", ranks[-1], tensor.dim(), "rank", detail),)
         # One step of a sequence, or steps along several axes.
         first = 0 if is_cell else 1
         tensor = tensor.unsqueeze(0) if tensor.dim() < ranks[0] else tensor.flatten(first, tensor.dim() - 2)

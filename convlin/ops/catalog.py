@@ -58,6 +58,10 @@ OPS = Catalog((*windows.OPS, *shapes.OPS, *joins.OPS, *pointwise.OPS, *others.OP
 CAT = OPS.called("torch.cat")
 #: What is given all axes in another order.
 PERMUTE = OPS.called("torch.permute")
+#: What takes axes of 1 away, and what adds one.
+SQUEEZE, UNSQUEEZE = OPS.called("torch.squeeze"), OPS.called("torch.unsqueeze")
+#: What takes along one axis the places that an index of as many axes names.
+GATHER = OPS.called("torch.gather")
 
 
 def derive(call: Call) -> Derivation | None:

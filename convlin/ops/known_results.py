@@ -27,6 +27,7 @@ from convlin.ops.memory_order import (
     is_usual,
 )
 from convlin.ops.op import InLetters
+from convlin.ops.windows import RESIZES
 from convlin.tensors import has_channels_last
 
 
@@ -276,11 +277,6 @@ def _group_normalized(
     return empty_like(input) if input.dim() > 3 else empty(input, input.shape)
 
 
-#: The ways to resize to a size that is asked for, and of how many axes, batch and channels among them.
-_RESIZES = {"nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "linear": (3,), "bilinear": (4,), "bicubic": (4,),
-            "trilinear": (5,)}  # fmt: skip
-
-
 def _resized(
     input: Any,
     size: Any = None,
@@ -293,7 +289,7 @@ def _resized(
     """To a size that is asked for, which PyTorch's rules compute pixel by pixel in letters."""
     if size is None or scale_factor is not None or recompute_scale_factor or antialias or not is_usual(input):
         return None
-    if input.dim() not in _RESIZES.get(mode, ()) or (align_corners is not None and mode.startswith("nearest")):
+    if input.dim() not in RESIZES.get(mode, ()) or (align_corners is not None and mode.startswith("nearest")):
         return None
     wanted = tuple(size) if isinstance(size, tuple | list) else (size,) * (input.dim() - 2)
     if len(wanted) != input.dim() - 2 or not all(type(each) in (int, torch.SymInt) for each in wanted):

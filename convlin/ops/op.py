@@ -164,6 +164,8 @@ class Op(NamedTuple):
     """Along how many spatial axes it works, where its name says so."""
     rank: int | None = None
     """How many dimensions each of its tensors must have, where it takes no other number."""
+    makes_anew: bool = False
+    """Whether its result has the dtype and the device of its tensor, and nothing of what is in it."""
     takes_lengths: bool = False
     """Whether its second argument is the length of every sequence of its first."""
     takes_reals: bool = False

@@ -23,6 +23,10 @@ OPS: tuple[Op, ...] = (
         ),
         Family.OTHER, indexes=True,
     ),
+    Op(
+        ("new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided", "new_tensor"),
+        Family.OTHER, owner="Tensor", makes_anew=True,
+    ),
     Op(("pack_padded_sequence",), Family.OTHER, takes_lengths=True),
     # PyTorch's function mode calls torch.fft.rfft so.
     Op(_OF_REALS, Family.OTHER, operators=tuple(f"fft_{name}" for name in _OF_REALS), takes_reals=True),

@@ -111,6 +111,11 @@ _UNPOOL = ("indices", "kernel_size", "stride", "padding", "output_size")
 _ADAPTIVE = ("output_size", "return_indices")
 _FOLD = ("output_size", "kernel_size", "dilation", "padding", "stride")
 _RESIZE = ("size", "scale_factor", "mode", "align_corners")
+#: The modes of ``F.interpolate``, and of how many axes, batch and channels among them; the usual one of as many first.
+RESIZES: dict[str, tuple[int, ...]] = {
+    "nearest": (3, 4, 5), "nearest-exact": (3, 4, 5), "linear": (3,), "bilinear": (4,), "bicubic": (4,),
+    "trilinear": (5,),
+}  # fmt: skip
 
 
 def _window(

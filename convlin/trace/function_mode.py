@@ -17,6 +17,7 @@ from torch.overrides import TorchFunctionMode
 
 from convlin._util.torch_private import CONVOLUTIONS, may_be_innermost, no_function_modes
 from convlin.layers import Misfit
+from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import as_on_the_cpu
 from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
@@ -252,7 +253,7 @@ class Between(TorchFunctionMode):
         """Whether a call made what is in a tensor; ``x.new_zeros(…)`` has the type of ``x`` and nothing of it."""
         source = self._state.origins.source(tensor)
         maker = self._state.recording.maker(source)
-        return source.is_made and not (maker is not None and maker.type.startswith("Tensor.new_"))
+        return source.is_made and not (maker is not None and OPS.named(maker.type).makes_anew)
 
     def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], call: int = -1) -> None:
         """Which expression of the user's this was, and what it made."""

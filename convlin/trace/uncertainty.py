@@ -14,6 +14,8 @@ from torch import nn
 
 from convlin._util.torch_private import CONVOLUTIONS
 from convlin.layers import EVERY_AXIS_OF, Misfit
+from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import Shape
 
 Axes: TypeAlias = frozenset[int]
@@ -28,16 +30,17 @@ _POOLS = (
     nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
     nn.LPPool1d, nn.LPPool2d, nn.LPPool3d,
 )  # fmt: skip
-_POOLING = ("F.max_pool", "F.avg_pool", "F.lp_pool")
+_CONVOLVE = (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION)
 
 
 def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
     """The axes of the result whose sizes a layer (or the function of that name) declares itself."""
-    if isinstance(what, _ADAPTIVE) or (isinstance(what, str) and "adaptive_" in what):
+    family = OPS.called(what).family if isinstance(what, str) else None
+    if isinstance(what, _ADAPTIVE) or family is Family.ADAPTIVE_POOL:
         return frozenset(range(2, len(shape)))
-    if isinstance(what, CONVOLUTIONS) or (isinstance(what, str) and ".conv" in what):
+    if isinstance(what, CONVOLUTIONS) or family in _CONVOLVE:
         return frozenset({1})
-    if isinstance(what, nn.Linear | nn.Bilinear | nn.RNNBase | nn.RNNCellBase) or what == "F.linear":
+    if isinstance(what, nn.Linear | nn.Bilinear | nn.RNNBase | nn.RNNCellBase) or family is Family.LINEAR:
         return frozenset({len(shape) - 1})
     return NONE
 
@@ -45,7 +48,7 @@ def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
 def has_window(what: nn.Module | str) -> bool:
     """Whether a layer (or the function of that name) moves a window along its input: a size of 1 depends on that."""
     if isinstance(what, str):
-        return ".conv" in what or what.startswith(_POOLING)
+        return OPS.called(what).family in (*_CONVOLVE, Family.POOL)
     return isinstance(what, (*CONVOLUTIONS, *_POOLS))
 
 

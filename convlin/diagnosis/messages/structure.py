@@ -19,6 +19,7 @@ from convlin.diagnosis.messages.tools import (
     who,
 )
 from convlin.layers import noun_of
+from convlin.ops.catalog import OPS, SQUEEZE
 from convlin.records import Call, Report, Shape, Source
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
@@ -206,7 +207,7 @@ def _no_size(finding: Finding, report: Report) -> Said:
 
 def _rank(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
-    axes = AXES.get(misfit.declared) if "Conv" in finding.layer or "Norm" in finding.layer else None
+    axes = None if misfit.detail.get("of_steps") else AXES.get(misfit.declared)
     ranks = misfit.detail.get("ranks", (misfit.declared,))
     takes = f"{' or '.join(map(str, ranks))} dimensions{f' ({axes})' if axes and len(ranks) == 1 else ''}"
     message = f"{name_of(finding)} expects {takes}, got {misfit.required}: {arrived(finding)}"
@@ -220,12 +221,9 @@ def _rank(finding: Finding, report: Report) -> Said:
         told = f"{message}\nwithout its dimension of 1 it is {times((*shape[:axis], *shape[axis + 1 :]))}"
         instead = "an input without this dimension" if finding.is_model_input else ""
         return Said(told, f"x = x{without}", forward=True, behind=without, instead=instead)
-    better = {2: "1d", 3: "1d", 4: "2d", 5: "3d"}.get(misfit.required)
-    kind = finding.layer.partition("(")[0]
-    if kind.startswith("InstanceNorm") and misfit.required == 2:  # no axis is left over which it could normalize
-        better = None
-    if kind[-2:] in ("1d", "2d", "3d") and "Norm" in kind and better is not None and kind[:-2] + better != kind:
-        return Said(message, f"use {kind[:-2]}{better}", callee=kind[:-2] + better)
+    other = misfit.detail.get("other")
+    if other:
+        return Said(message, f"use {other}", callee=other)
     call = _dropping(report, finding.source)
     if call is not None:
         squeezed = f"squeeze(){at(call.where)} made it of {times(call.inputs[0].shape)} and dropped the batch of 1"
@@ -234,7 +232,7 @@ def _rank(finding: Finding, report: Report) -> Said:
         return Said(f"{message}\n{squeezed}: {instead}", forward=True)
     if misfit.required == misfit.declared - 2 and axes and len(ranks) == 1:
         message += "\na dimension for the channels and one for the image's rows are missing"
-    if misfit.required > misfit.declared and axes:
+    if misfit.required > misfit.declared and axes and other is None:
         return _too_many(message, finding)
     return Said(message, forward=True)
 
@@ -245,7 +243,7 @@ def _dropping(report: Report, source: Source) -> Call | None:
         call = call_of(report, maker_of(report, source))
         if call is None or not call.inputs or not call.sources:
             return None
-        if call.type in ("Tensor.squeeze", "torch.squeeze"):
+        if OPS.named(call.type) is SQUEEZE:
             return call if call.inputs[0].shape[:1] == (1,) else None
         if call.is_function or len(call.sources) != 1 or call.inner:
             return None

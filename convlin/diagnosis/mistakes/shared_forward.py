@@ -22,7 +22,7 @@ from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
 from convlin.diagnosis.runs.rewritten import runs_line
 from convlin.inputs import Dummy, Plan
-from convlin.ops.catalog import CAT
+from convlin.ops.catalog import CAT, OPS, UNSQUEEZE
 from convlin.records import Edit, Location, Report
 from convlin.trace.recording import Finding, Recording
 
@@ -121,7 +121,7 @@ def _empty_axis(recording: Recording, finding: Finding) -> int | None:
     if len(shape) != max(ranks) + 1:
         return None
     made = recording.maker(finding.source)
-    if made is not None and made.type in ("Tensor.unsqueeze", "torch.unsqueeze"):
+    if made is not None and OPS.named(made.type) is UNSQUEEZE:
         (axis,) = made.settings.values()  # by its place, or by its name
         return int(axis) % len(shape)
     return 1 if shape[1] == 1 else None

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from math import prod
 
-from convlin.ops.catalog import OPS
+from convlin.ops.catalog import OPS, SQUEEZE
 from convlin.ops.op import Family
 from convlin.records import Call, Shape, Source, SourceKind
 from convlin.trace.recording import Failure, Recording, is_feature_map
@@ -50,7 +50,7 @@ def squeezed_before(recording: Recording, failure: Failure) -> str:
 
 def drops_batch(call: Call) -> bool:
     """Whether it is a ``squeeze()`` that took a batch of one away with all other axes of 1."""
-    is_squeeze = call.type in ("Tensor.squeeze", "torch.squeeze") and bool(call.inputs) and bool(call.outputs)
+    is_squeeze = OPS.named(call.type) is SQUEEZE and bool(call.inputs) and bool(call.outputs)
     return is_squeeze and call.inputs[0].shape[:1] == (1,) and _drops_all(call)
 
 

@@ -9,13 +9,12 @@ from torch import nn
 from convlin.arithmetic import SizeError
 from convlin.derivations.arguments import spread
 from convlin.diagnosis.messages.tools import called, times
-from convlin.ops.catalog import OPS, PERMUTE
+from convlin.ops.catalog import GATHER, OPS, PERMUTE
 from convlin.ops.op import Family
+from convlin.ops.windows import RESIZES
 from convlin.records import Call, SourceKind
 from convlin.trace.recording import Failure, Recording
 
-#: So many dimensions each mode of ``F.interpolate`` takes; the first of as many is the usual one.
-_DIMENSIONS = {"linear": 3, "bilinear": 4, "bicubic": 4, "trilinear": 5}
 _UNPOOLINGS = (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d)
 #: Layers that return the indices which an unpooling takes, where they are asked to.
 _POOLS = (
@@ -38,7 +37,7 @@ def reason(recording: Recording, failure: Failure) -> str:
         or _packed(failure)
         or _of_rank(failure)
         or _gathered(call)
-        or _interpolated(call)
+        or _interpolated(call, recording.modules[failure.call])
     )
 
 
@@ -126,7 +125,7 @@ def _of_rank(failure: Failure) -> str:
 
 def _gathered(call: Call) -> str:
     """An index without the axis that is gathered from, as the actions of a batch are: one number for each sample."""
-    if call.type.rpartition(".")[2] != "gather" or len(call.inputs) != 2:
+    if not call.is_function or OPS.called(call.type) is not GATHER or len(call.inputs) != 2:
         return ""
     shape, index = (each.shape for each in call.inputs)
     dim = call.settings.get("dim", call.settings.get("1"))
@@ -140,12 +139,13 @@ def _gathered(call: Call) -> str:
     return f"{lacks}: unsqueeze({axis}) makes it {times(made)}"
 
 
-def _interpolated(call: Call) -> str:
+def _interpolated(call: Call, module: nn.Module | None) -> str:
     """A mode of other dimensions than those that arrived."""
     mode, shape = call.settings.get("mode", call.settings.get("3")), call.inputs[0].shape if call.inputs else ()
-    own = call.type.rpartition(".")[2] in ("interpolate", "Upsample")
-    if not own or mode not in _DIMENSIONS or len(shape) == _DIMENSIONS[mode]:
+    own = OPS.called(call.type).family is Family.RESIZE if call.is_function else isinstance(module, nn.Upsample)
+    ranks = RESIZES.get(mode, ()) if own and isinstance(mode, str) else ()
+    if len(ranks) != 1 or len(shape) in ranks:
         return ""
-    right = next((each for each, rank in _DIMENSIONS.items() if rank == len(shape)), None)
-    told = f'mode="{mode}" takes {_DIMENSIONS[mode]} dimensions, and {times(shape)} has {len(shape)}'
+    right = next((each for each, others in RESIZES.items() if others == (len(shape),)), None)
+    told = f'mode="{mode}" takes {ranks[0]} dimensions, and {times(shape)} has {len(shape)}'
     return told if right is None else f'{told}\nof these it is mode="{right}"'
