@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+import sympy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -25,6 +26,22 @@ def test_floats_are_multiplied_as_python_does_it(text: str) -> None:
     expression = parse.read(text.replace("math.", ""))
     for size in range(1, 1200):
         assert expression.value({"L": size}) == eval(text, {"math": math, "L": size})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "L//(2*H)", "L//(H*H)", "(L + 1)//(2*H)", "L//((L + 1)*(H + 1))", "6*L*H//(2*H)", "-L//2 + 3", "(3 - L)*H//7",
+        "(L//2)*(L//2) - L//3", "(L//3)//(H//3 + 1)", "min(2*H, L)*(L - H)//3", "-((L + 1)//2)*H",
+    ],
+)  # fmt: skip
+def test_both_ways_to_write_a_form_are_read_as_it(text: str) -> None:
+    letters = {name: sympy.Symbol(name, integer=True, positive=True) for name in ("L", "H")}
+    form = parse.read(text).value(letters)
+    for written in (spell(form), spelled(form)):
+        for values in ({"L": 7, "H": 5}, {"L": 64, "H": 9}, {"L": 101, "H": 3}):
+            expected = eval(text, {"min": min}, values)
+            assert parse.read(written).value(values) == expected, written
 
 
 @pytest.mark.parametrize("text", ["0.7*L", "2**70", "L**99", "int(1e400*L)", "int()", "round(0.7*L, 2)", "int(L**-1)"])

@@ -14,7 +14,7 @@ from fractions import Fraction
 from itertools import product
 from typing import Any, NamedTuple
 
-from convlin.sizes.spell import IN_FLOATS, spell
+from convlin.sizes.spell import CODE, spell
 from convlin.sizes.types import Size
 
 #: More points than this are not tried; forms of real models need a few hundred.
@@ -250,47 +250,4 @@ def spelled(size: Size) -> str:
     >>> spelled(16 * ((H + 1) // 2))
     '16*((H + 1)//2)'
     """
-    return str(size) if isinstance(size, int) else _spelled(_normal(size))
-
-
-def _spelled(part: Any) -> str:
-    import sympy
-
-    if part.is_Add:
-        first, *rest = part.as_ordered_terms()
-        return _spelled(first) + "".join(
-            f" - {_factor(-term)}" if term.as_coeff_Mul()[0] < 0 else f" + {_factor(term)}" for term in rest
-        )
-    if isinstance(part, sympy.floor):
-        above, below = sympy.fraction(sympy.together(part.args[0]))
-        return f"{_factor(above)}//{_factor(below)}"
-    if part.is_Pow and part.exp.is_Integer and part.exp > 0:
-        return "*".join([_factor(part.base)] * int(part.exp))
-    if part.is_Mul or part.is_Rational:
-        above, below = sympy.fraction(part)
-        if below != 1:
-            return f"{_factor(above)}/{_factor(below)}"
-        return "*".join(map(_among_factors, part.as_ordered_factors())) if part.is_Mul else str(part)
-    if isinstance(part, sympy.Min | sympy.Max):
-        return f"{type(part).__name__.lower()}({', '.join(sorted(map(_spelled, part.args)))})"
-    name = type(part).__name__
-    if name in IN_FLOATS:
-        return f"{IN_FLOATS[name]}({_spelled(part.args[0])})"
-    if name == "ToFloat":
-        return _factor(part.args[0])
-    if name in ("IntTrueDiv", "FloatTrueDiv"):
-        return f"{_factor(part.args[0])}/{_factor(part.args[1])}"
-    return repr(float(part)) if part.is_Float else str(part)
-
-
-def _among_factors(part: Any) -> str:
-    """``0.7*(3*L)``: in floats that is not ``2.1*L``."""
-    is_product = type(part).__name__ == "ToFloat" and part.args[0].is_Mul
-    return f"({_spelled(part.args[0])})" if is_product else _factor(part)
-
-
-def _factor(part: Any) -> str:
-    import sympy
-
-    needs = part.is_Add or isinstance(part, sympy.floor) or (part.is_Mul and sympy.fraction(part)[1] != 1)
-    return f"({_spelled(part)})" if needs or (part.is_Rational and not part.is_Integer) else _spelled(part)
+    return str(size) if isinstance(size, int) else spell(_normal(size), CODE)

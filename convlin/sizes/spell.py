@@ -4,18 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import lru_cache
-from typing import Any
+from typing import Any, NamedTuple
 
 from convlin.sizes.types import Size
 
 _SUPERSCRIPTS = str.maketrans("0123456789", "⁰¹²³⁴⁵⁶⁷⁸⁹")
 #: What rounds a float, in Python's words: ``int(0.29·L)`` is 28 at 100, and not 29.
-IN_FLOATS = {"TruncToInt": "int", "FloorToInt": "floor", "CeilToInt": "ceil", "RoundToInt": "round"}
+_IN_FLOATS = {"TruncToInt": "int", "FloorToInt": "floor", "CeilToInt": "ceil", "RoundToInt": "round"}
+#: A whole division as sympy writes it, and as PyTorch does; and divisions of floats.
+_WHOLE_DIVISIONS, _DIVISIONS = ("floor", "FloorDiv", "CleanDiv"), ("IntTrueDiv", "FloatTrueDiv")
 _BYTE_UNITS = ((10**9, "GB"), (10**6, "MB"), (10**3, "kB"))
 
 
-def spell(size: Any) -> str:
-    """A size as a person writes it: ``32``, ``−3``, ``2.5``, ``32·⌊(H + 1)/4⌋``.
+class Signs(NamedTuple):
+    """The signs of one way to write forms; in Python's a whole division stands between two numbers, not around them."""
+
+    minus: str
+    times: str
+    is_code: bool
+
+
+PRINTED, CODE = Signs("−", "·", is_code=False), Signs("-", "*", is_code=True)
+
+
+def spell(size: Any, signs: Signs = PRINTED) -> str:
+    """A size as a person writes it: ``32``, ``−3``, ``2.5``, ``32·⌊(H + 1)/4⌋``; or as ``CODE``: ``32*((H + 1)//4)``.
 
     >>> spell(-3), spell(2.0)
     ('−3', '2')
@@ -23,72 +36,95 @@ def spell(size: Any) -> str:
     if isinstance(size, float) and size.is_integer():
         size = int(size)
     if not hasattr(size, "as_numer_denom"):
-        return str(size).replace("-", "−")
-    return _spelled(size)
+        return str(size).replace("-", signs.minus)
+    return _form(size, signs)
 
 
 @lru_cache(4096)  # a network repeats its forms, and to put one over a common denominator takes sympy a millisecond
-def _spelled(size: Any) -> str:
+def _form(size: Any, signs: Signs) -> str:
     name = size.func.__name__
-    if name == "floor":
-        return f"⌊{spell(size.args[0].together())}⌋"
+    if name in _WHOLE_DIVISIONS:
+        return _floor(size, signs)
     if name == "ceiling":
-        return f"⌈{spell(size.args[0].together())}⌉"
-    if name in ("FloorDiv", "CleanDiv"):  # PyTorch's own closed forms
-        return f"⌊{factor(size.args[0])}/{divisor(size.args[1])}⌋"
-    if name in IN_FLOATS:
-        return f"{IN_FLOATS[name]}({spell(size.args[0])})"
+        return f"⌈{spell(size.args[0].together(), signs)}⌉"
+    if name in _IN_FLOATS:
+        return f"{_IN_FLOATS[name]}({spell(size.args[0], signs)})"
     if name == "ToFloat":
-        return factor(size.args[0])
+        return factor(size.args[0], signs)
     if name == "OpaqueUnaryFn_sqrt" or (name == "FloatPow" and size.args[1] == 0.5):
-        return _root(size.args[0])
-    if name in ("IntTrueDiv", "FloatTrueDiv"):
-        return f"{factor(size.args[0])}/{divisor(size.args[1])}"
+        return _root(size.args[0], signs)
+    if name in _DIVISIONS:
+        return _divided(size.args[0], size.args[1], signs)
     if size.is_Float:
-        return repr(float(size)).replace("-", "−")
+        return repr(float(size)).replace("-", signs.minus)
     if name in ("Min", "Max"):
-        return f"{name.lower()}({', '.join(sorted(map(spell, size.args)))})"
+        return f"{name.lower()}({', '.join(sorted(spell(each, signs) for each in size.args))})"
     if size.is_Add or size.is_Mul:
         above, below = size.as_numer_denom()
         if below != 1:
-            return f"{factor(above)}/{divisor(below)}"
+            return _divided(above, below, signs)
     if size.is_Add:
-        text = " + ".join(spell(term) for term in size.as_ordered_terms())
-        return text.replace("+ −", "− ")
+        text = " + ".join(spell(term, signs) for term in size.as_ordered_terms())
+        return text.replace(f"+ {signs.minus}", f"{signs.minus} ")
     if size.is_Mul:
         number, rest = size.as_coeff_Mul()
-        sign = "−" if number < 0 else ""
+        sign = signs.minus if number < 0 else ""
         factors = ([] if abs(number) == 1 else [abs(number)]) + list(rest.as_ordered_factors())
-        return sign + "·".join(map(_among_factors if len(factors) > 1 else factor, factors))
+        write = _among_factors if len(factors) > 1 else factor
+        return sign + signs.times.join(write(each, signs) for each in factors)
     if size.is_Pow and size.exp.is_Integer and size.exp > 1:
-        return factor(size.base) + str(size.exp).translate(_SUPERSCRIPTS)
+        base = factor(size.base, signs)
+        return "*".join([base] * int(size.exp)) if signs.is_code else base + str(size.exp).translate(_SUPERSCRIPTS)
     if size.is_Pow and size.exp.is_Rational and 2 * size.exp == 1:
-        return _root(size.base)
-    return str(size).replace("-", "−")
+        return _root(size.base, signs)
+    return str(size).replace("-", signs.minus)
 
 
-def _root(size: Any) -> str:
+def _floor(size: Any, signs: Signs) -> str:
+    """``⌊(H + 1)/2⌋``, ``(H + 1)//2``."""
+    above, below = size.args if len(size.args) == 2 else size.args[0].together().as_numer_denom()
+    if signs.is_code:
+        return f"{factor(above, signs)}//{divisor(below, signs)}"
+    return f"⌊{spell(above, signs) if below == 1 else _divided(above, below, signs)}⌋"
+
+
+def _divided(above: Any, below: Any, signs: Signs) -> str:
+    return f"{factor(above, signs)}/{divisor(below, signs)}"
+
+
+def _root(size: Any, signs: Signs) -> str:
     """``√L``, ``√(H·W)``."""
-    text = factor(size)
+    if signs.is_code:
+        return f"sqrt({spell(size, signs)})"
+    text = factor(size, signs)
     return f"√{text}" if text.isidentifier() or (text[:1] in "(⌊" and "·" not in text) else f"√({spell(size)})"
 
 
-def _among_factors(size: Any) -> str:
+def _among_factors(size: Any, signs: Signs) -> str:
     """``0.7·(3·L)``: in floats that is not ``2.1·L``."""
     is_product = type(size).__name__ == "ToFloat" and size.args[0].is_Mul
-    return f"({spell(size.args[0])})" if is_product else factor(size)
+    return f"({spell(size.args[0], signs)})" if is_product else factor(size, signs)
 
 
-def factor(size: Any) -> str:
+def factor(size: Any, signs: Signs = PRINTED) -> str:
     """The same, in parentheses where it stands among other signs and would fall apart."""
-    text = spell(size)
-    return f"({text})" if getattr(size, "is_Add", False) or text.startswith("−") else text
+    text = spell(size, signs)
+    falls_apart = getattr(size, "is_Add", False) or text.startswith(signs.minus)
+    return f"({text})" if falls_apart or (signs.is_code and _divides(size)) else text
 
 
-def divisor(size: Any) -> str:
+def divisor(size: Any, signs: Signs = PRINTED) -> str:
     """The same under a stroke, where a product needs parentheses, too."""
-    text = factor(size)
-    return f"({text})" if getattr(size, "is_Mul", False) and not text.startswith("(") else text
+    text = factor(size, signs)
+    is_product = getattr(size, "is_Mul", False) or (signs.is_code and getattr(size, "is_Pow", False))
+    return f"({text})" if is_product and text == spell(size, signs) else text
+
+
+def _divides(size: Any) -> bool:
+    """Whether a division stands between its numbers in Python's signs."""
+    if type(size).__name__ in _WHOLE_DIVISIONS:
+        return True
+    return bool((size.is_Mul or size.is_Rational) and size.as_numer_denom()[1] != 1)
 
 
 def spell_product(sizes: Iterable[Any]) -> str:
