@@ -166,3 +166,67 @@ def test_lengths_of_a_packed_sequence_are_a_limit_of_letters_and_no_mistake() ->
         assert model(torch.zeros(1, 5, 8), torch.tensor([5])).shape == (1, 6)
     with pytest.raises(InputError, match="named sizes cannot be followed"):
         summarize(model, [("L", 8), ()], dtypes=[torch.float, torch.long])
+
+
+class ByText(nn.Module):
+    """At a height of 32, and at no other up to 60, it gives one column: by what it makes of the text of it."""
+
+    def __init__(self, is_found: Callable[[nn.Module, int, int], bool]) -> None:
+        super().__init__()
+        self.conv, self.head_32, self.is_found = nn.Conv2d(4, 4, 3, padding=1), nn.Identity(), is_found
+        self.heads, self.halves = nn.ModuleDict({"32": nn.Identity()}), {"h16": 1}
+        self.sizes, self.seen = ["32", "96"], {"32x32": 1}
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        return x[..., :1] if self.is_found(self, *x.shape[2:]) else x
+
+
+@pytest.mark.parametrize(
+    "is_found",
+    [
+        lambda model, h, w: bool({"32": 1}.get(str(h), 0)),
+        lambda model, h, w: str(h) in ("32", "96"),
+        lambda model, h, w: format(h) == "32",
+        lambda model, h, w: hasattr(model, f"head_{h}"),
+        lambda model, h, w: str(h) in model.heads,
+        lambda model, h, w: f"h{h // 2}" in model.halves and h % 2 == 0,
+        lambda model, h, w: str(h) in model.sizes,
+        lambda model, h, w: f"{h}x{w}" in model.seen,
+    ],
+)
+def test_what_is_looked_up_by_the_text_of_a_size_is_noted(is_found: Callable[[nn.Module, int, int], bool]) -> None:
+    model = ByText(is_found)
+    s = summarize(model, (4, "H", "W"))
+    assert s.output_shape is not None
+    assert str(s.output_shape) == "(1, 4, H, W)"
+    widths = {height: model(torch.zeros(1, 4, height, 32)).shape[-1] for height in range(30, 35)}
+    assert widths == {30: 32, 31: 32, 32: 1, 33: 32, 34: 32}
+    [told] = [each for each in s.report.remarks if "not for all" in each]
+    assert "not for H = 32" in told or "not for H = 96" in told
+    assert f"test_letters_unsaid.py:{is_found.__code__.co_firstlineno}" in told
+
+
+def refused_by_its_text(x: Tensor) -> Tensor:
+    if str(x.shape[-1]) in {"32", "48"}:
+        raise ValueError(f"{x.shape[-1]} is not supported")
+    return x
+
+
+def test_a_size_that_is_refused_by_its_text_is_in_no_range() -> None:
+    model = Calls(refused_by_its_text)
+    s = summarize(model, (4, "L"))
+    assert s.accepts is None or not any(size in s.accepts["L"] for size in (32, 48))
+
+
+def test_a_message_with_a_size_in_it_is_no_question() -> None:
+    """It is written at every size, and nobody compares it with anything."""
+
+    def told(x: Tensor) -> Tensor:
+        assert x.shape[-1] > 0, f"expected 32 or 64, got {x.shape[-1]}"
+        said = f"a map of {tuple(x.shape)}, not 32"
+        return x if said else x[..., :1]
+
+    s = summarize(Calls(told), (4, "L"))
+    assert s.accepts is not None
+    assert (s.accepts.text, s.report.remarks) == ("L any", ())

@@ -666,6 +666,7 @@ class Letters:
     """In place of a pass in letters, in which the model's own code asked nothing."""
 
     decisions = ()
+    texts = ()
 
     def names_in(self, expression: Any) -> tuple[str, ...]:
         return tuple(sorted(symbol.name for symbol in expression.free_symbols))

@@ -203,7 +203,7 @@ class Confirmed:
         differing: dict[object, Decision] = {}
         for point in self.wrong:
             evaluation = session.evaluation(point)
-            for decision in questions(self.followed):
+            for decision in (*questions(self.followed), *session.texts):
                 if not comes_to(evaluation, decision):  # or cannot even be asked there
                     differing.setdefault(decision.expression, decision)
         return list(differing.values())

@@ -9,9 +9,8 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator
-from itertools import islice
 from pathlib import Path
-from types import FrameType
+from types import CodeType, FrameType
 from typing import Any, NamedTuple
 
 import sympy
@@ -25,6 +24,7 @@ from convlin.records import Location
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.serialize import OF_FLOATS
 from convlin.symbolic import fakes
+from convlin.symbolic.read_numbers import numbers_in_text_read_in, numbers_read_in
 from convlin.trace import failures, forward_pass, function_mode, function_rows, tracer, unpooling, unshown
 from convlin.trace.call_sites import line_of
 
@@ -44,9 +44,6 @@ _NUMBERS = (
     torch.__file__,
     *(str(Path(_LIBRARIES[0], name)) for name in ("fx", "utils/_sympy", "utils/_stats.py")),
 )
-
-#: How far the numbers that code reads are looked for, ``self.config.sizes[0]``, and how many of a container.
-_DEEPEST_CONSTANT, _MOST_HELD = 4, 8
 
 
 class Decision(NamedTuple):
@@ -80,6 +77,23 @@ class Decision(NamedTuple):
         return sympy.Eq(self.expression, self.outcome)
 
 
+class _Noted(sympy.Symbol):  # type: ignore[misc]  # sympy has no types
+    """A symbol whose environment is told where the model's own code makes text of a size that it is in."""
+
+    __slots__ = ()
+
+    def _sympystr(self, printer: Any) -> str:
+        frame: FrameType | None = sys._getframe(1)
+        while frame is not None and frame.f_code.co_filename.startswith(_LIBRARIES[1]):
+            frame = frame.f_back
+        size: Any = frame.f_locals.get("self") if frame is not None else None
+        while frame is not None and frame.f_code.co_filename.startswith(_NUMBERS):
+            frame = frame.f_back
+        if frame is not None and hasattr(size, "shape_env") and not _is_of_a_library(frame):
+            size.shape_env.note_text(size.expr, frame)
+        return str(self.name)
+
+
 class Parts:
     """What a pass with letters is made of, out of PyTorch's parts."""
 
@@ -104,6 +118,8 @@ class Parts:
             def __init__(self) -> None:
                 super().__init__()
                 self.decisions: list[Decision] = []
+                self.texts: list[Decision] = []
+                self._texts_made: set[tuple[Any, CodeType]] = set()
                 self.definitions: dict[sympy.Symbol, sympy.Expr] = {}
                 self.remainders: dict[sympy.Symbol, None] = {}
                 self._known: dict[Any, Any] = {}
@@ -116,7 +132,11 @@ class Parts:
 
             def letter(self, name: str, value: int) -> tuple[Any, sympy.Symbol]:
                 source = parts._source(name)
-                symbol = self.create_symbol(value, source, parts._dynamic)
+                symbol = made = self.create_symbol(value, source, parts._dynamic)
+                if made.is_Symbol:  # and no number, as 1 is
+                    symbol = _Noted(made.name, integer=True, positive=True)
+                    values_of_symbols(self)[symbol] = sympy.Integer(value)
+                    self.var_to_range[symbol] = self.var_to_range[made]
                 self._hints = Evaluation({**self._hints_of_letters(), symbol: value}, self.definitions)
                 return self.create_symintnode(symbol, hint=value, source=source), symbol
 
@@ -150,6 +170,16 @@ class Parts:
                     self._only_own.pop(expression, None)
                     self._note_remainder(expression, outcome)
                 self.decisions.append(decision)
+
+            def note_text(self, expression: Any, frame: FrameType) -> None:
+                """Code makes text of a size, which is noted where that may be compared with a number in a string."""
+                key = expression, frame.f_code
+                if key not in self._texts_made:
+                    self._texts_made.add(key)
+                    numbers = numbers_in_text_read_in(frame)
+                    if numbers:
+                        value, where = self._value(expression), line_of(frame)
+                        self.texts.append(Decision(expression, value, where, False, constants=numbers))
 
             def _note_remainder(self, expression: Any, outcome: Any) -> None:
                 """That something does not divide, where the model asked for it and found it so."""
@@ -209,7 +239,7 @@ class Parts:
                         return call
                     # A hint tells the sign here; at other sizes a run has to confirm the outcome.
                     kind = {"integer": True} if call.is_integer else {"real": True}
-                    symbol = sympy.Symbol(f"a{len(self._named)}", nonnegative=True if value >= 0 else None, **kind)
+                    symbol = _Noted(f"a{len(self._named)}", nonnegative=True if value >= 0 else None, **kind)
                     self._named[call] = symbol
                     self.definitions[symbol] = call
                     values_of_symbols(self)[symbol] = sympy.sympify(value)
@@ -237,7 +267,7 @@ def _asker() -> tuple[Location | None, bool, bool, bool]:
             return None, False, False, refused
         if filename.startswith(CONVLIN) and filename not in _PASSING_ON and filename != __file__:
             return None, True, False, refused
-        if not filename.startswith((*_LIBRARIES, CONVLIN, *_MADE_UP)):
+        if not _is_of_a_library(frame):
             return line_of(frame), False, direct, refused
         refused = refused or frame.f_code is _FITS
         direct = direct and filename.startswith(_NUMBERS)
@@ -246,27 +276,12 @@ def _asker() -> tuple[Location | None, bool, bool, bool]:
 
 
 def _constants() -> tuple[int, ...]:
-    """The whole numbers that the code reads which made a plain number of a size: in itself, its names, its module."""
+    """The whole numbers that the code reads which made a plain number of a size."""
     frame: FrameType | None = sys._getframe(2)
-    while frame is not None and frame.f_code.co_filename.startswith((*_LIBRARIES, CONVLIN, *_MADE_UP)):
+    while frame is not None and _is_of_a_library(frame):
         frame = frame.f_back
-    if frame is None:
-        return ()
-    code, read = frame.f_code, {*frame.f_code.co_names, *frame.f_code.co_freevars}
-    found = [each for each in code.co_consts if type(each) is int]
-    held = [frame.f_globals.get(name) for name in code.co_names]
-    held += [frame.f_locals.get(name) for name in (*code.co_varnames[:1], *code.co_freevars)]
-    for _ in range(_DEEPEST_CONSTANT):
-        found += [each for each in held if type(each) is int]
-        held = [inner for each in held for inner in _read_of(each, read)]
-    return tuple(dict.fromkeys(found))
+    return numbers_read_in(frame) if frame is not None else ()
 
 
-def _read_of(holder: object, names: set[str]) -> Iterator[object]:
-    """What is read of an object under some of these names, or may be of a container."""
-    if isinstance(holder, dict):
-        yield from islice(holder.values(), _MOST_HELD)
-    elif isinstance(holder, tuple | list):
-        yield from holder[:_MOST_HELD]
-    for own in (getattr(type(holder), "__dict__", {}), getattr(holder, "__dict__", {})):
-        yield from (own[name] for name in names if name in own)
+def _is_of_a_library(frame: FrameType) -> bool:
+    return frame.f_code.co_filename.startswith((*_LIBRARIES, CONVLIN, *_MADE_UP))

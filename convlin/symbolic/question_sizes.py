@@ -136,11 +136,15 @@ def other_answers(followed: Followed, ran: Iterable[Point]) -> Iterator[Point]:
 
 
 def beside_numbers(followed: Followed) -> list[Point]:
-    """Sizes at which a plain number comes to one that stands in the code which made it."""
+    """Sizes at which a plain number, or text, comes to one that stands in the code which made it."""
     names = followed.plan.sides
     sizes = torch.arange(1, EVERY_UP_TO + 1)
     places = beside_constants(followed.session, _rectangle(followed, names, sizes))
-    return [_rectangle(followed, names, int(sizes[place])) for place in places]
+    found: list[Point] = [_rectangle(followed, names, int(sizes[place])) for place in places]
+    if followed.session.texts and len(names) > 1:  # text of two sizes: ``f"{height}x{width}"``
+        places = beside_constants(followed.session, followed.with_sides(sizes))
+        found += [followed.with_sides(int(sizes[place])) for place in places]
+    return found
 
 
 def other_orders(followed: Followed) -> list[Point]:

@@ -54,10 +54,11 @@ def of_many(letters: Session, names: Sequence[str]) -> list[Decision]:
 def beside_constants(letters: Session, points: Mapping[str, Any]) -> list[int]:
     """At which of many points, in the order of their sizes, a plain number comes to one in the code, or goes past it.
 
-    What the model's code compares such a number with is seen by nobody: ``if int(x.shape[-1]) > 300``.
+    What the model's code compares such a number with is seen by nobody: ``if int(x.shape[-1]) > 300``; nor what it
+    does with text of a size: ``if str(x.shape[-1]) in self.heads``.
     """
     found: dict[int, None] = {}
-    for each in letters.decisions:
+    for each in (*letters.decisions, *letters.texts):
         if not each.is_number or each.own or not each.constants:
             continue
         values = letters.evaluation(points).at_each(each.expression)
@@ -76,6 +77,8 @@ def asks_for_windows_alone(followed: Followed) -> bool:
     Most convolutional networks are such models.  A few runs confirm what others are searched for with many.
     """
     if followed.recording.failure is not None or followed.recording.findings or followed.passes.loops:
+        return False
+    if followed.session.texts:
         return False
     if not all(each.is_refused_otherwise for each in asked(followed, numbers=True)):
         return False

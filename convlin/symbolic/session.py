@@ -54,6 +54,12 @@ class Session:
         return decisions
 
     @property
+    def texts(self) -> list[Decision]:
+        """Where the model's own code made text of a size, which may be compared with a number in a string."""
+        texts: list[Decision] = self._environment.texts
+        return texts
+
+    @property
     def definitions(self) -> Mapping[sympy.Symbol, sympy.Expr]:
         """What the symbols in decisions stand for that are no letters."""
         definitions: Mapping[sympy.Symbol, sympy.Expr] = self._environment.definitions
