@@ -20,6 +20,7 @@ class Net(nn.Module):
         super().__init__()
         self.lstm = nn.LSTM(8, 16, batch_first=True)
         self.gru = nn.GRU(16, 16, batch_first=True)
+        self.cell = nn.LSTMCell(8, 16)
         self.att = nn.MultiheadAttention(8, 2, batch_first=True)
         self.norm = nn.LayerNorm(16)
         self.flat = nn.Flatten()
@@ -46,6 +47,8 @@ TAKEN = {
     ),
     "a cat": ("return self.fc(torch.cat([self.lstm(x), x], -1)[..., :16])", ["lstm"]),
     "a norm": ("return self.fc(self.norm(self.lstm(x)))", ["lstm"]),
+    "a cell": ("h = self.cell(x[:, 0])\n        return self.fc(torch.tanh(h))", ["cell"]),
+    "a cell without a state": ("return self.fc(F.relu(self.cell(x[:, 0])))", ["cell"]),
     "a flatten": ("y = self.flat(self.lstm(x))\n        return self.fc(y[:, :16])", ["lstm"]),
 }
 
@@ -71,6 +74,11 @@ OTHERS = {
     "unpacked elsewhere": "y = self.lstm(x)\n        out, h = y\n        return self.fc(torch.relu(y))",
     "the states": "out, state = self.lstm(x)\n        return self.fc(torch.relu(state))",
     "a state of two names": "out, (h, c) = self.lstm(x)\n        s = (h, c)\n        return self.fc(torch.relu(s))",
+    "the state of a cell": (
+        "h = None\n        for step in range(3):\n            h = self.cell(x[:, step], h)\n"
+        "        return self.fc(torch.tanh(h))"
+    ),
+    "two names of a cell": "h, c = self.cell(x[:, 0])\n        s = (h, c)\n        return self.fc(torch.tanh(s))",
     "no such method": "return self.fc(self.lstm(x)[0].nope())",
     "no such attribute": "return self.fc(self.nope(x))",
 }

@@ -14,6 +14,9 @@ from convlin.trace.call_sites import raising_frame
 from convlin.trace.expressions import Span, TuplesHeld
 from convlin.trace.state import State
 
+#: The layers that return a tuple with their output in front.
+_RETURNING = nn.RNNBase | nn.LSTMCell | nn.MultiheadAttention
+
 
 def tuples_held(state: State, error: BaseException) -> TuplesHeld | None:
     """Those of a pass that ``error`` stopped; None where nothing is said of a tuple, or none is held."""
@@ -25,7 +28,7 @@ def tuples_held(state: State, error: BaseException) -> TuplesHeld | None:
     calls = tuple(
         (_span(code, at), recording.calls[call].path)
         for at, call in recording.expressions.calls_in(code)
-        if isinstance(recording.modules[call], nn.RNNBase | nn.MultiheadAttention)
+        if isinstance(recording.modules[call], _RETURNING)
     )
     offset = next(step.tb_lasti for step in reversed(steps_of(error)) if step.tb_frame is frame)
     return TuplesHeld(code.co_filename, _span(code, offset), names, calls) if names or calls else None
@@ -38,7 +41,7 @@ def _returned_by(state: State, value: object) -> Iterator[str]:
     source = state.origins.source(value[0])
     module = state.recording.modules[source.number] if source.kind is SourceKind.CALL else None
     is_whole = isinstance(value[1], tuple) or not isinstance(module, nn.LSTM)
-    if is_whole and isinstance(module, nn.RNNBase | nn.MultiheadAttention):
+    if is_whole and isinstance(module, _RETURNING):
         yield state.recording.calls[source.number].path
 
 

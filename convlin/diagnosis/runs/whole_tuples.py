@@ -30,7 +30,7 @@ def taken_whole(failure: Failure) -> frozenset[str]:
 
 
 def _is_taken_apart(parsed: Parsed, name: ast.Name) -> bool:
-    """Whether the function also takes one thing of the tuple, ``out[0]``, or unpacks it: it is meant as one there."""
+    """Whether it is meant as a tuple: ``out[0]`` is taken of it, it is unpacked, or it is the state of a cell."""
     around = parsed.function_around(name)
     for node in () if around is None else ast.walk(around):
         match node:
@@ -38,6 +38,9 @@ def _is_taken_apart(parsed: Parsed, name: ast.Name) -> bool:
                 return True
             case ast.Assign(targets=[ast.Tuple() | ast.List()], value=ast.Name(id=found)) if found == name.id:
                 return True
+            case ast.Assign(targets=[ast.Name(id=found)], value=ast.Call(args=[_, ast.Name(id=given)])):
+                if found == given == name.id:
+                    return True
     return False
 
 
