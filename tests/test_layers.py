@@ -1100,9 +1100,10 @@ class Turns(nn.Module):
         (nn.Conv2d(4, 8, 3), lambda x: x.transpose(1, 3).transpose(2, 3), (4, 20, 30)),
         (nn.Conv1d(12, 8, 3), lambda x: x.transpose(1, 2), (12, 100)),
         (nn.LSTM(12, 8, batch_first=True), lambda x: x.transpose(1, 2), (100, 12)),
+        (nn.LSTM(12, 8), lambda x: x.permute(2, 0, 1), (100, 12)),
         (nn.Linear(12, 8), lambda x: x.mT, (100, 12)),
     ],
-    ids=["permute", "movedim", "twice", "signal", "lstm", "linear"],
+    ids=["permute", "movedim", "twice", "signal", "lstm", "time first", "linear"],
 )
 def test_what_forward_turns_though_it_is_in_order_is_told_so(
     layer: nn.Module, order: Callable[[Tensor], Tensor], shape: tuple[int, ...]
@@ -1114,6 +1115,7 @@ def test_what_forward_turns_though_it_is_in_order_is_told_so(
     assert "moves them" in problem.message.replace("\n", " ")
     right = ast.literal_eval(problem.fix.partition("(model, ")[2].removesuffix(")"))
     assert takes(model, torch.zeros(1, *right))
+    assert sorted(right) == sorted(shape)
     assert takes(layer, torch.zeros(1, *shape))
 
 

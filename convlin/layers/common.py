@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -32,6 +32,23 @@ def moved(rank: int, axis: int, to: int) -> tuple[int, ...]:
     order = [index for index in range(rank) if index != axis]
     order.insert(to, axis)
     return tuple(order)
+
+
+def to_be_given(arrived: Sequence[Any], order: Sequence[int]) -> tuple[Any, ...]:
+    """The shape of an input that ``forward`` turns into what a layer takes, where ``order`` turns back what arrived.
+
+    A batch that moves to another axis stays in front: the features alone are given where they are taken from.
+
+    >>> to_be_given((1, 8, 20), (0, 2, 1)), to_be_given((8, 1, 20), (1, 2, 0))
+    ((1, 8, 20), (1, 8, 20))
+    """
+    given = tuple(arrived[axis] for axis in order)
+    if order[0] == 0:
+        return tuple(given[axis] for axis in order)
+    place = order.index(len(order) - 1)
+    right = list(given)
+    right[place], right[-1] = right[-1], right[place]
+    return tuple(right)
 
 
 def unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:

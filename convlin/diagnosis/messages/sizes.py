@@ -22,7 +22,7 @@ from convlin.diagnosis.messages.tools import (
     times,
     what_arrived,
 )
-from convlin.layers import noun_of
+from convlin.layers import noun_of, to_be_given
 from convlin.ops.misfit import alone
 from convlin.records import Report
 from convlin.sizes.spell import spell, spell_product
@@ -129,7 +129,7 @@ def _turned(finding: Finding, report: Report) -> Said:
     misfit, shape = finding.misfit, finding.inputs[0].shape
     order, noun = misfit.detail["order"], noun_of(misfit.kind)
     given = tuple(shape[axis] for axis in order)
-    right = tuple(given[axis] for axis in order)
+    right = to_be_given(shape, order)
     call = call_of(report, finding.source)
     line = f"{call.type}{at(call.where)}" if call is not None else "forward"
     told = f"the input {times(given)} has the {misfit.declared} {noun}s in their place, and {line} moves them"

@@ -11,6 +11,7 @@ from convlin.diagnosis.runs.evidence import run_changed
 from convlin.diagnosis.runs.integer_inputs import places_of_tensors
 from convlin.diagnosis.runs.retries import Retry
 from convlin.inputs import Dummy, Plan
+from convlin.layers import to_be_given
 from convlin.records import Shape
 from convlin.trace.recording import Finding, Recording
 
@@ -63,7 +64,7 @@ def _proposal(finding: Finding, plan: Plan) -> _Proposal | None:
         case "turned" if misfit.detail.get("given"):
             order = misfit.detail["order"]
             before = tuple(given[axis] for axis in order)
-            return _Proposal(before[1:], tuple(before[axis] for axis in order)[1:], plan.batch_size)
+            return _Proposal(before[1:], to_be_given(given, order)[1:], plan.batch_size)
     return None
 
 
