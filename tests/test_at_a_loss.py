@@ -68,6 +68,17 @@ def test_classes_for_a_loss_of_probabilities_are_made_one_hot(dtype: torch.dtype
     nn.BCEWithLogitsLoss()(predictions, right)
 
 
+@pytest.mark.parametrize("outputs", [2, 5])
+def test_labels_of_yes_and_no_may_need_one_output(outputs: int) -> None:
+    targets = torch.tensor([0.0, 1, 0, 1])
+    with pytest.raises(ValueError, match="size") as raised:
+        nn.BCEWithLogitsLoss()(nn.Linear(20, outputs)(torch.randn(4, 20)), targets)
+    told = str(answer(raised.value)).replace("\n", " ")
+    assert "F.one_hot" in told
+    assert f"the last layer is to make 1 number for each sample, and not {outputs}" in " ".join(told.split())
+    nn.BCEWithLogitsLoss()(nn.Linear(20, 1)(torch.randn(4, 20)).squeeze(1), targets)
+
+
 def test_probabilities_are_no_classes() -> None:
     predictions, targets = nn.Linear(20, 3)(torch.randn(8, 20)), torch.rand(8) + 0.1
     with pytest.raises(ValueError, match="size") as raised:

@@ -128,6 +128,8 @@ def _ways(made: Tensor, target: Tensor, loss: str) -> Iterator[_Way]:
         import torch.nn.functional as F
 
         why = "the targets are numbers of classes, which cross_entropy takes as they are"
+        if loss in _OF_PROBABILITIES and _are_below(target, 2):
+            why += f"; if they are yes or no, the last layer is to make 1 number for each sample, and not {sizes[1]}"
         one_hot = F.one_hot(target.long(), sizes[1]).to(made.dtype)
         given = "targets" if are_classes else "targets.long()"
         yield _Way(why, f"F.one_hot({given}, {sizes[1]}).to(predictions.dtype)", made, one_hot)
