@@ -49,6 +49,17 @@ def test_imports_inside_a_layer_run_one_way(part: Callable[[str], str]) -> None:
             del graph[name]
 
 
+@pytest.mark.parametrize("page", ["CONTRIBUTING.md", "docs/design.md", "benchmarks/NOTES.md"])
+def test_the_modules_that_a_page_names_are_there(page: str) -> None:
+    text = (PACKAGE.parent / page).read_text(encoding="utf-8")
+    named = re.findall(r"`(?:convlin/)?(\w+/[\w/.]*?)(?:\.py)?/?`", text)
+    inside = [name for name in named if (PACKAGE / name.split("/")[0]).is_dir()]
+    assert inside
+    for name in inside:
+        path = PACKAGE / name
+        assert path.is_dir() or path.with_suffix(".py").is_file(), f"{page} names {name}"
+
+
 def test_few_modules_stand_outside_a_folder() -> None:
     assert len(list(PACKAGE.glob("*.py"))) <= 10
 
