@@ -6,8 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 import torch
+from torch import nn
+from torch.overrides import TorchFunctionMode
 
 from convlin import arithmetic, summarize
+from convlin.layers import rule_for
 from convlin.ops import meta_shapes, names
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family, InLetters, OnMeta, Op, StandIn, Writes, of_first
@@ -117,3 +120,40 @@ def test_of_first_takes_what_the_formula_takes(name: str, shape: tuple[int, ...]
     made = of_first(getattr(arithmetic, name))(call, {**settings, "out": None})
     assert made is not None
     assert made.shape == getattr(torch.empty(shape), name)(**settings).shape
+
+
+class Seen(TorchFunctionMode):
+    """The families of the functions that run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.families: set[Family] = set()
+
+    def __torch_function__(self, func, types, args=(), kwargs=None):
+        self.families.add(names.op_of(func).family)
+        return func(*args, **kwargs or {})
+
+
+@pytest.mark.parametrize(
+    ("shape", "layers"),
+    [
+        ((2, 4, 6), (
+            nn.Conv1d(4, 2, 1), nn.ConvTranspose1d(4, 2, 1), nn.MaxPool1d(2), nn.AvgPool1d(2), nn.LPPool1d(2, 2),
+            nn.AdaptiveAvgPool1d(1), nn.AdaptiveMaxPool1d(1), nn.BatchNorm1d(4), nn.InstanceNorm1d(4),
+            nn.GroupNorm(2, 4), nn.LayerNorm(6), nn.RMSNorm(6), nn.Linear(6, 2), nn.GLU(), nn.Flatten(),
+            nn.Unflatten(1, (2, 2)), nn.Upsample(scale_factor=2), nn.ConstantPad1d(1, 0.0), nn.ReflectionPad1d(1),
+        )),
+        ((2, 4, 6, 6), (
+            nn.Conv2d(4, 2, 1), nn.ConvTranspose2d(4, 2, 1), nn.MaxPool2d(2), nn.AvgPool2d(2), nn.LPPool2d(2, 2),
+            nn.AdaptiveAvgPool2d(1), nn.AdaptiveMaxPool2d(1), nn.FractionalMaxPool2d(2, 3), nn.PixelShuffle(2),
+            nn.PixelUnshuffle(2), nn.Unfold(2), nn.ZeroPad2d(1), nn.ReplicationPad2d(1),
+        )),
+    ],
+)  # fmt: skip
+def test_a_layer_is_of_the_family_of_a_function_that_its_forward_calls(
+    shape: tuple[int, ...], layers: tuple[nn.Module, ...]
+) -> None:
+    for layer in layers:
+        with Seen() as seen:
+            layer(torch.rand(shape))
+        assert rule_for(type(layer)).family in seen.families, layer

@@ -11,6 +11,7 @@ from convlin.layers.common import divisor, lacks_time, steps_order, with_steps
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import modules_of
 from convlin.ops.misfit import Misfit
+from convlin.ops.op import Family
 from convlin.tensors import zeros
 
 
@@ -223,7 +224,7 @@ def _block_arguments(old: nn.TransformerEncoderLayer | nn.TransformerDecoderLaye
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
         (nn.MultiheadAttention,), ("embed_dim", "num_heads", "kdim", "vdim", "batch_first"), _examine_attention,
-        takes_sequences=True, arguments=_attention_arguments,
+        takes_sequences=True, family=Family.ATTENTION, arguments=_attention_arguments,
     ),
     LayerRule(
         (nn.TransformerEncoderLayer, nn.TransformerDecoderLayer), (), _examine_transformer, takes_sequences=True,

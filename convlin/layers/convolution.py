@@ -13,6 +13,7 @@ from convlin.derivations import of_layers
 from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
+from convlin.ops.op import Family
 from convlin.records import Shape
 from convlin.tensors import zeros
 
@@ -228,11 +229,11 @@ _CONVOLUTION = ("in_channels", "out_channels", "kernel_size", "stride", "padding
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
         CONVOLUTIONS, (*_CONVOLUTION, "padding_mode"), _examine_convolution,
-        makes_feature_map=True, derive=of_layers.convolution, from_weights=_from_weights,
+        makes_feature_map=True, family=Family.CONVOLUTION, derive=of_layers.convolution, from_weights=_from_weights,
     ),
     LayerRule(
         TRANSPOSED_CONVOLUTIONS, (*_CONVOLUTION, "output_padding"), _examine_convolution,
-        makes_feature_map=True, derive=of_layers.conv_transpose, output_size_at=1,
+        makes_feature_map=True, family=Family.TRANSPOSED_CONVOLUTION, derive=of_layers.conv_transpose, output_size_at=1,
         from_weights=_from_weights,
     ),
 )  # fmt: skip

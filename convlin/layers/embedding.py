@@ -9,6 +9,7 @@ from convlin.derivations import of_layers
 from convlin.layers.common import by_weight_axes
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
+from convlin.ops.op import Family
 from convlin.tensors import dtype_name, zeros
 
 
@@ -36,11 +37,11 @@ _FROM_WEIGHTS = by_weight_axes(num_embeddings=0, embedding_dim=1)
 
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
-        (nn.Embedding,), ("num_embeddings", "embedding_dim"), _examine_embedding, derive=of_layers.embedding,
-        from_weights=_FROM_WEIGHTS,
+        (nn.Embedding,), ("num_embeddings", "embedding_dim"), _examine_embedding,
+        family=Family.EMBEDDING, derive=of_layers.embedding, from_weights=_FROM_WEIGHTS,
     ),
     LayerRule(
         (nn.EmbeddingBag,), ("num_embeddings", "embedding_dim", "mode", "include_last_offset"), _examine_embedding,
-        derive=of_layers.embedding_bag, from_weights=_FROM_WEIGHTS,
+        family=Family.EMBEDDING, derive=of_layers.embedding_bag, from_weights=_FROM_WEIGHTS,
     ),
 )  # fmt: skip

@@ -11,6 +11,7 @@ from convlin.derivations import of_layers
 from convlin.layers.common import by_weight_axes, dtype_misfit, moved, one_size, stored_weight, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit, resized
+from convlin.ops.op import Family
 from convlin.tensors import zeros
 
 
@@ -95,11 +96,12 @@ def _adaptive_arguments(old: nn.AdaptiveLogSoftmaxWithLoss) -> dict[str, Any]:
 
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
-        (nn.Linear,), ("in_features", "out_features"), _examine_linear, derive=of_layers.linear,
+        (nn.Linear,), ("in_features", "out_features"), _examine_linear, family=Family.LINEAR, derive=of_layers.linear,
         from_weights=by_weight_axes(in_features=1, out_features=0),
     ),
     LayerRule(
-        (nn.Bilinear,), ("in1_features", "in2_features", "out_features"), _examine_bilinear, derive=of_layers.bilinear
+        (nn.Bilinear,), ("in1_features", "in2_features", "out_features"), _examine_bilinear,
+        family=Family.LINEAR, derive=of_layers.bilinear,
     ),
     LayerRule(
         (nn.AdaptiveLogSoftmaxWithLoss,), ("in_features", "n_classes"), one_size("in_features", axis=-1),
@@ -108,4 +110,4 @@ RULES: tuple[LayerRule, ...] = (
 )  # fmt: skip
 
 #: A quantized Linear, known by its name: its package is heavy, and not loaded before someone quantizes.
-QUANTIZED = LayerRule((), ("in_features", "out_features"), _examine_quantized)
+QUANTIZED = LayerRule((), ("in_features", "out_features"), _examine_quantized, family=Family.LINEAR)

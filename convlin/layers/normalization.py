@@ -8,6 +8,7 @@ from convlin._util.torch_private import BATCH_NORMS, INSTANCE_NORMS
 from convlin.layers.common import base_name, by_weight_axes, divisor, dtype_misfit, moved, stored_weight
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit, resized
+from convlin.ops.op import Family
 from convlin.tensors import zeros
 
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
@@ -124,18 +125,19 @@ def _examine_prelu(module: nn.PReLU, arrival: Arrival) -> Verdict | None:
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
         INSTANCE_NORMS, ("num_features",), _examine_instance_norm, makes_feature_map=True, hands_on=True,
-        from_weights=by_weight_axes(num_features=0),
+        family=Family.NORMALIZATION, from_weights=by_weight_axes(num_features=0),
     ),
     LayerRule(
         BATCH_NORMS, ("num_features",), _examine_batch_norm, makes_feature_map=True, hands_on=True,
-        from_weights=by_weight_axes(num_features=0),
+        family=Family.NORMALIZATION, from_weights=by_weight_axes(num_features=0),
     ),
     LayerRule(
         (nn.GroupNorm,), ("num_groups", "num_channels"), _examine_group_norm, makes_feature_map=True, hands_on=True,
-        from_weights=by_weight_axes(num_channels=0),
+        family=Family.NORMALIZATION, from_weights=by_weight_axes(num_channels=0),
     ),
     LayerRule(
         (nn.LayerNorm, nn.RMSNorm), ("normalized_shape",), _examine_layer_norm, hands_on=True,
+        family=Family.NORMALIZATION,
         from_weights=lambda module, shapes: {"normalized_shape": shapes["weight"]} if "weight" in shapes else {},
     ),
     LayerRule((nn.PReLU,), ("num_parameters",), _examine_prelu, hands_on=True),

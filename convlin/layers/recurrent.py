@@ -15,6 +15,7 @@ from convlin.layers.common import dtype_misfit, lacks_time, steps_order, unwrapp
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import parameters_of
 from convlin.ops.misfit import Misfit, resized
+from convlin.ops.op import Family
 from convlin.records import Shape
 from convlin.tensors import zeros
 
@@ -180,10 +181,14 @@ _CELL = ("input_size", "hidden_size")
 
 RULES: tuple[LayerRule, ...] = (
     LayerRule(
-        (nn.RNNBase,), _RECURRENT, _examine_recurrent, takes_sequences=True, derive=of_layers.recurrent,
-        arguments=_arguments, from_weights=_from_weights,
+        (nn.RNNBase,), _RECURRENT, _examine_recurrent, takes_sequences=True,
+        family=Family.RECURRENT, derive=of_layers.recurrent, arguments=_arguments, from_weights=_from_weights,
     ),
-    LayerRule((nn.RNNCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="RNNCell")),
-    LayerRule((nn.LSTMCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="LSTMCell")),
-    LayerRule((nn.GRUCell,), _CELL, _examine_recurrent, derive=partial(of_layers.cell, kind="GRUCell")),
+    *(
+        LayerRule(
+            (kind,), _CELL, _examine_recurrent,
+            family=Family.RECURRENT, derive=partial(of_layers.cell, kind=kind.__name__),
+        )
+        for kind in (nn.RNNCell, nn.LSTMCell, nn.GRUCell)
+    ),
 )  # fmt: skip

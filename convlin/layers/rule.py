@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from torch import nn
 
 from convlin.ops.misfit import Misfit
+from convlin.ops.op import Family
 from convlin.records import Call, Derivation, Shape
 
 
@@ -90,6 +91,8 @@ class LayerRule(NamedTuple):
     """The axes of its output mean what those of its input mean; of a wrong size its output is the input itself."""
     takes_sequences: bool = False
     """Of three axes it takes several sequences, of two a single one without a batch."""
+    family: Family = Family.OTHER
+    """That of the function which its ``forward`` is."""
     derive: Derive | None = None
     """How the size of its output comes about, where ``forward`` is PyTorch's own."""
     arguments: Callable[[Any], dict[str, Any]] | None = None
@@ -129,9 +132,11 @@ class LayerRule(NamedTuple):
 PLAIN = LayerRule(())
 
 
-def by_rank(types: tuple[type[nn.Module], ...], settings: tuple[str, ...], derive: Any) -> tuple[LayerRule, ...]:
+def by_rank(
+    types: tuple[type[nn.Module], ...], settings: tuple[str, ...], family: Family, derive: Any
+) -> tuple[LayerRule, ...]:
     """A family in one, two and three spatial dimensions whose settings do not tell how many."""
     return tuple(
-        LayerRule((kind,), settings, makes_feature_map=True, derive=partial(derive, spatial_dims=rank))
+        LayerRule((kind,), settings, makes_feature_map=True, family=family, derive=partial(derive, spatial_dims=rank))
         for rank, kind in enumerate(types, start=1)
     )

@@ -13,6 +13,7 @@ from convlin.derivations import of_layers
 from convlin.layers.common import replaced, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit
+from convlin.ops.op import Family
 from convlin.records import Shape
 from convlin.tensors import zeros
 
@@ -50,30 +51,37 @@ def _ends_in_pieces(settings: Mapping[str, Any], given: Shape) -> bool:
 
 
 def _padding(types: tuple[type[nn.Module], ...], mode: str) -> LayerRule:
-    return LayerRule(types, ("padding",), makes_feature_map=True, derive=partial(of_layers.pad, mode=mode))
+    return LayerRule(
+        types, ("padding",), makes_feature_map=True, family=Family.PAD, derive=partial(of_layers.pad, mode=mode)
+    )
 
 
 RULES: tuple[LayerRule, ...] = (
-    LayerRule((nn.GLU,), ("dim",), derive=of_layers.gate),
+    LayerRule((nn.GLU,), ("dim",), family=Family.PART, derive=of_layers.gate),
     LayerRule(
         (nn.Unflatten,), ("dim", "unflattened_size"), _examine_unflatten,
-        makes_feature_map=True, no_feature_map=_ends_in_pieces, derive=of_layers.unflatten,
+        makes_feature_map=True, no_feature_map=_ends_in_pieces, family=Family.REARRANGE, derive=of_layers.unflatten,
     ),
-    LayerRule((nn.Flatten,), ("start_dim", "end_dim"), derive=of_layers.flatten),
+    LayerRule((nn.Flatten,), ("start_dim", "end_dim"), family=Family.REARRANGE, derive=of_layers.flatten),
     LayerRule(
         (nn.Upsample,), ("size", "scale_factor", "mode", "recompute_scale_factor"),
-        makes_feature_map=True, derive=of_layers.upsample,
+        makes_feature_map=True, family=Family.RESIZE, derive=of_layers.upsample,
     ),
     LayerRule(
         (nn.PixelShuffle,), ("upscale_factor",), _examine_pixel_shuffle,
-        makes_feature_map=True, derive=of_layers.pixel_shuffle,
+        makes_feature_map=True, family=Family.PIXEL_SHUFFLE, derive=of_layers.pixel_shuffle,
     ),
-    LayerRule((nn.PixelUnshuffle,), ("downscale_factor",), makes_feature_map=True, derive=of_layers.pixel_unshuffle),
+    LayerRule(
+        (nn.PixelUnshuffle,), ("downscale_factor",),
+        makes_feature_map=True, family=Family.PIXEL_UNSHUFFLE, derive=of_layers.pixel_unshuffle,
+    ),
     LayerRule(
         (nn.Fold,), ("output_size", "kernel_size", "dilation", "padding", "stride"),
-        makes_feature_map=True, derive=of_layers.fold,
+        makes_feature_map=True, family=Family.WINDOWS, derive=of_layers.fold,
     ),
-    LayerRule((nn.Unfold,), ("kernel_size", "dilation", "padding", "stride"), derive=of_layers.unfold),
+    LayerRule(
+        (nn.Unfold,), ("kernel_size", "dilation", "padding", "stride"), family=Family.WINDOWS, derive=of_layers.unfold
+    ),
     _padding(
         (nn.ConstantPad1d, nn.ConstantPad2d, nn.ConstantPad3d, nn.ZeroPad1d, nn.ZeroPad2d, nn.ZeroPad3d), "constant"
     ),

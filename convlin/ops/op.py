@@ -15,7 +15,7 @@ Formula: TypeAlias = "Callable[[Call, Given], Derivation | None]"
 
 
 class Family(Enum):
-    """What a function computes, as far as its sizes and what its units see depend on it."""
+    """What a function or a layer computes, as far as its sizes and what its units see depend on it."""
 
     CONVOLUTION = "convolution"
     TRANSPOSED_CONVOLUTION = "transposed convolution"
@@ -29,6 +29,7 @@ class Family(Enum):
     PIXEL_UNSHUFFLE = "pixel unshuffle"
     PAD = "pad"
     LINEAR = "linear"
+    RECURRENT = "recurrent"
     EMBEDDING = "embedding"
     ATTENTION = "attention"
     NORMALIZATION = "normalization"

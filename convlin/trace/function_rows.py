@@ -10,7 +10,7 @@ from torch import Tensor
 
 from convlin.layers import Misfit
 from convlin.module_tree import named_tensors_of
-from convlin.ops.catalog import derive_of
+from convlin.ops.catalog import OPS, derive_of
 from convlin.ops.names import name_of, op_of
 from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind, TensorInfo
 from convlin.tensors import device_name, dtype_name, info
@@ -126,8 +126,8 @@ class FunctionRows:
         if not doubts:
             return frozenset()
         shape = self._state.read(made)
-        settled, order = settled_by(call.type, shape), order_made(call)
-        window = has_window(call.type)
+        family = OPS.called(call.type).family
+        settled, window, order = settled_by(family, shape), has_window(family), order_made(call)
         return frozenset().union(
             *(handed_on(axes, given, shape, settled, order, window=window) for given, axes in doubts)
         )

@@ -232,6 +232,11 @@ class Recording:
             known = self._rules[kind] = rule_for(kind)
         return known
 
+    def family(self, index: int) -> Family:
+        """What a call computes: a function by its entry, a layer by its rule."""
+        call = self.calls[index]
+        return OPS.called(call.type).family if call.is_function else self.rule(index).family
+
     def line_of(self, index: int) -> Location | None:
         """Where the function or the layer is called, as far as that was seen."""
         call = self.calls[index]

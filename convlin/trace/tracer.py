@@ -329,8 +329,8 @@ class Tracer:
         axes = of_result(tuple(frame.findings), output)
         if type(frame.module).__module__.startswith("torch.nn."):
             shape = self._state.read(output)
-            settled = settled_by(frame.module, shape)
-            window = has_window(frame.module)
+            family = self._state.known(type(frame.module)).rule.family
+            settled, window = settled_by(family, shape), has_window(family)
             axes = axes.union(
                 *(handed_on(doubted, given, shape, settled, window=window) for given, doubted in frame.doubts)
             )

@@ -12,9 +12,7 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from convlin._util.torch_private import CONVOLUTIONS
 from convlin.layers import EVERY_AXIS_OF, Misfit
-from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import Shape
 
@@ -22,34 +20,21 @@ Axes: TypeAlias = frozenset[int]
 
 NONE: Axes = frozenset()
 
-_ADAPTIVE = (
-    nn.AdaptiveAvgPool1d, nn.AdaptiveAvgPool2d, nn.AdaptiveAvgPool3d,
-    nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
-)  # fmt: skip
-_POOLS = (
-    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
-    nn.LPPool1d, nn.LPPool2d, nn.LPPool3d,
-)  # fmt: skip
 _CONVOLVE = (Family.CONVOLUTION, Family.TRANSPOSED_CONVOLUTION)
 
 
-def settled_by(what: nn.Module | str, shape: Shape) -> Axes:
-    """The axes of the result whose sizes a layer (or the function of that name) declares itself."""
-    family = OPS.called(what).family if isinstance(what, str) else None
-    if isinstance(what, _ADAPTIVE) or family is Family.ADAPTIVE_POOL:
+def settled_by(family: Family, shape: Shape) -> Axes:
+    """The axes of the result whose sizes a layer or function of that family declares itself."""
+    if family is Family.ADAPTIVE_POOL:
         return frozenset(range(2, len(shape)))
-    if isinstance(what, CONVOLUTIONS) or family in _CONVOLVE:
+    if family in _CONVOLVE:
         return frozenset({1})
-    if isinstance(what, nn.Linear | nn.Bilinear | nn.RNNBase | nn.RNNCellBase) or family is Family.LINEAR:
-        return frozenset({len(shape) - 1})
-    return NONE
+    return frozenset({len(shape) - 1}) if family in (Family.LINEAR, Family.RECURRENT) else NONE
 
 
-def has_window(what: nn.Module | str) -> bool:
-    """Whether a layer (or the function of that name) moves a window along its input: a size of 1 depends on that."""
-    if isinstance(what, str):
-        return OPS.called(what).family in (*_CONVOLVE, Family.POOL)
-    return isinstance(what, (*CONVOLUTIONS, *_POOLS))
+def has_window(family: Family) -> bool:
+    """Whether a layer or function of that family moves a window along its input: a size of 1 depends on that."""
+    return family in (*_CONVOLVE, Family.POOL)
 
 
 def handed_on(

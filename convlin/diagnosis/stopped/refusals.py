@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import re
 
-from torch import nn
-
 from convlin.arithmetic import SizeError
 from convlin.derivations.arguments import spread
 from convlin.diagnosis.messages.tools import called, times
@@ -15,12 +13,8 @@ from convlin.ops.windows import RESIZES
 from convlin.records import Call, SourceKind
 from convlin.trace.recording import Failure, Recording
 
-_UNPOOLINGS = (nn.MaxUnpool1d, nn.MaxUnpool2d, nn.MaxUnpool3d)
-#: Layers that return the indices which an unpooling takes, where they are asked to.
-_POOLS = (
-    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AdaptiveMaxPool1d, nn.AdaptiveMaxPool2d, nn.AdaptiveMaxPool3d,
-    nn.FractionalMaxPool2d, nn.FractionalMaxPool3d,
-)  # fmt: skip
+#: What returns the indices that an unpooling takes, where it is asked to.
+_POOLS = (Family.POOL, Family.ADAPTIVE_POOL, Family.FRACTIONAL_POOL)
 #: How ``pack_padded_sequence`` says that there are not as many lengths as sequences.
 _LENGTHS = re.compile(r"len\(lengths\).* got (\d+) \(batch_size=(\d+)\)")
 
@@ -37,7 +31,7 @@ def reason(recording: Recording, failure: Failure) -> str:
         or _packed(failure)
         or _of_rank(failure)
         or _gathered(call)
-        or _interpolated(call, recording.modules[failure.call])
+        or (_interpolated(call) if recording.family(failure.call) is Family.RESIZE else "")
     )
 
 
@@ -66,9 +60,7 @@ def _without_room(call: Call) -> str:
 
 def _unpooled(recording: Recording, failure: Failure, call: Call) -> str:
     """Indices in the place of the tensor, or those of another pool."""
-    module = recording.modules[failure.call]
-    unpools = OPS.called(call.type).family is Family.UNPOOL if call.is_function else isinstance(module, _UNPOOLINGS)
-    if not unpools or len(call.inputs) < 2:
+    if recording.family(failure.call) is not Family.UNPOOL or len(call.inputs) < 2:
         return ""
     first, second = call.inputs[:2]
     if "int" in first.dtype and "int" not in second.dtype:
@@ -90,10 +82,9 @@ def _unpooled(recording: Recording, failure: Failure, call: Call) -> str:
 
 def _indices(recording: Recording, index: int) -> tuple[object, ...] | None:
     """The shape of the indices that a call made, where it is one of a pool."""
-    pool, module = recording.calls[index], recording.modules[index]
+    pool = recording.calls[index]
     found = [info.shape for info in pool.outputs[1:2] if "int" in info.dtype]
-    pools = OPS.called(pool.type).family is Family.POOL if pool.is_function else isinstance(module, _POOLS)
-    return tuple(found[0]) if found and pools and pool.inputs else None
+    return tuple(found[0]) if found and pool.inputs and recording.family(index) in _POOLS else None
 
 
 def _name(call: Call) -> str:
@@ -139,11 +130,10 @@ def _gathered(call: Call) -> str:
     return f"{lacks}: unsqueeze({axis}) makes it {times(made)}"
 
 
-def _interpolated(call: Call, module: nn.Module | None) -> str:
+def _interpolated(call: Call) -> str:
     """A mode of other dimensions than those that arrived."""
     mode, shape = call.settings.get("mode", call.settings.get("3")), call.inputs[0].shape if call.inputs else ()
-    own = OPS.called(call.type).family is Family.RESIZE if call.is_function else isinstance(module, nn.Upsample)
-    ranks = RESIZES.get(mode, ()) if own and isinstance(mode, str) else ()
+    ranks = RESIZES.get(mode, ()) if isinstance(mode, str) else ()
     if len(ranks) != 1 or len(shape) in ranks:
         return ""
     right = next((each for each, others in RESIZES.items() if others == (len(shape),)), None)

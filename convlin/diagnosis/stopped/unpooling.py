@@ -5,8 +5,6 @@ from __future__ import annotations
 import re
 from typing import NamedTuple
 
-from torch import nn
-
 from convlin.diagnosis.messages import first_line, times
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
@@ -30,7 +28,7 @@ class TooSmall(NamedTuple):
 def too_small(recording: Recording, failure: Failure, said: str) -> TooSmall | None:
     """Which unpooling needs ``output_size=``, and which; None where that is not what stopped the pass."""
     call = recording.calls[failure.call] if failure.call >= 0 else None
-    if call is None or not _unpools(recording, failure.call):
+    if call is None or recording.family(failure.call) is not Family.UNPOOL:
         return None
     is_outside = isinstance(failure.error, OutsideError)
     pool = _pool(recording, call)
@@ -51,7 +49,7 @@ def _in_front(recording: Recording, call: Call, said: str) -> TooSmall | None:
     spatial = _spatial_dims(call)
     for index in recording.on_the_way(call.sources[0]):
         other = recording.calls[index]
-        pool = _pool(recording, other) if _unpools(recording, index) else None
+        pool = _pool(recording, other) if recording.family(index) is Family.UNPOOL else None
         if pool is None or pool.input_shape is None or other.output_shape is None:
             continue
         if pool.input_shape[-spatial:] != indices[-spatial:] or other.output_shape[-spatial:] != arrived[-spatial:]:
@@ -63,13 +61,6 @@ def _in_front(recording: Recording, call: Call, said: str) -> TooSmall | None:
         )
         return TooSmall(f"{told}\n{said}", _advice(other, pool, pool.input_shape), recording.line_of(index))
     return None
-
-
-def _unpools(recording: Recording, index: int) -> bool:
-    call, module = recording.calls[index], recording.modules[index]
-    if call.is_function:
-        return OPS.called(call.type).family is Family.UNPOOL
-    return isinstance(module, nn.MaxUnpool1d | nn.MaxUnpool2d | nn.MaxUnpool3d)
 
 
 def _pool(recording: Recording, unpooling: Call) -> Call | None:
