@@ -68,10 +68,13 @@ def observe(model: nn.Module, plan: Plan, mode: str = "eval", hints: Hints = (),
     ``flops`` asks for the operations of every call.
     """
     outcome = _observed(model, plan, mode, hints, flops=flops)
-    if outcome.is_stretched:
-        pair = observe(model, plan._replace(batch_size=2), mode, hints, flops=flops)
-        if pair.error is None and pair.report.problems:
-            remark = "this is a batch of 2: one sample runs, stretched to another number of rows on the way"
+    if outcome.stretched_to:
+        several = 3 if 2 in outcome.stretched_to else 2  # as many rows would go together with that batch alone
+        pair = observe(model, plan._replace(batch_size=several), mode, hints, flops=flops)
+        if pair.error is None and any(
+            leaving_batch.are_of(each, outcome.stretched_to) for each in pair.report.problems
+        ):
+            remark = f"this is a batch of {several}: one sample runs, stretched to another number of rows on the way"
             return pair._replace(report=replace(pair.report, remarks=(*pair.report.remarks, remark)))
         return outcome
     if outcome.last is None or is_resource(outcome.error):
@@ -141,8 +144,10 @@ def _observed(
         if not explained or is_resource(error):
             return Outcome(report, error, last=retry)
         if error is None and not recording.findings:
-            stretched = plan.adds_batch and leaving_batch.is_stretched(recording, plan.batch_size)
-            return Outcome(report, is_stretched=stretched)
+            return Outcome(
+                report,
+                stretched_to=leaving_batch.stretched_to(recording, plan.batch_size) if plan.adds_batch else frozenset(),
+            )
         if failure is not None and only_to_the_end:
             return Outcome(report, last=retry)
         from convlin.diagnosis.answer import answered  # not loaded for a model that is right

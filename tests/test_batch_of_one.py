@@ -240,3 +240,40 @@ def test_a_squeeze_of_the_one_channel_is_to_be_left_out(tmp_path: Path) -> None:
     right = written(tmp_path, GRAY.replace("        x = x.squeeze()\n", ""))
     for batch in (1, 4):
         assert right(torch.zeros(batch, 1, 28, 28)).shape == (batch, 10)
+
+
+BY_ONE_ALONE = {
+    "repeated": "self.fc(x) + self.words(words.repeat(5, 1))",
+    "expanded": "self.fc(x) + self.words(words.expand(5, -1))",
+}
+
+
+@pytest.mark.parametrize("name", BY_ONE_ALONE)
+def test_several_rows_made_of_one_sample_may_be_meant(name: str, tmp_path: Path) -> None:
+    """The beams of a search are: with two samples each has its own, and the sum of both cannot be."""
+    model = written(
+        tmp_path,
+        f"""
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.fc, self.words, self.out = nn.Linear(8, 16), nn.Linear(2, 16), nn.Linear(16, 3)
+
+    def forward(self, x, words):
+        return self.out({BY_ONE_ALONE[name]})
+""",
+    )
+    assert model(torch.zeros(1, 8), torch.zeros(1, 2)).shape == (5, 3)
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(2, 8), torch.zeros(2, 2))
+    assert summarize(model, [(8,), (2,)]).ok
+
+
+def test_positions_of_two_rows_are_shown_with_three(tmp_path: Path) -> None:
+    model = written(tmp_path, POSITIONS.format(shape="2, 10, 16", added="self.fc(x) + self.pos"))
+    assert model(torch.zeros(2, 10, 8)).shape == (2, 3), "which is chance"
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(3, 10, 8))
+    [problem] = summarize(model, (10, 8)).problems
+    assert problem.kind == "operands"
+    assert problem.declared[0] == 3

@@ -19,8 +19,8 @@ class Outcome(NamedTuple):
     """Paths of layers that would fit with the axes of their input in another order."""
     last: Retry | None = None
     """How the last pass was made, where something is wrong."""
-    is_stretched: bool = False
-    """A batch of one met a tensor of more rows: a larger batch may not go together with it."""
+    stretched_to: frozenset[int] = frozenset()
+    """Rows of tensors that a batch of one met: a larger batch may not go together with them."""
     note: str = ""
     """What can be said of the user's own exception."""
 

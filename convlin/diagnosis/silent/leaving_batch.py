@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from math import prod
+from typing import TYPE_CHECKING
 
 from convlin.ops.catalog import OPS, SQUEEZE
 from convlin.ops.op import Family
 from convlin.records import Call, Shape, Source, SourceKind
 from convlin.trace.recording import Failure, Recording, is_feature_map
+
+if TYPE_CHECKING:
+    from convlin.records import Problem
 
 
 def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
@@ -22,12 +26,18 @@ def remarks(recording: Recording, batch: object) -> tuple[str, ...]:
     return tuple(dict.fromkeys(_remarks(recording, batch, rows)))
 
 
-def is_stretched(recording: Recording, batch: object) -> bool:
-    """Whether what came out has lost a batch of one that met a tensor of more rows, which any other batch would not."""
+def stretched_to(recording: Recording, batch: object) -> frozenset[int]:
+    """To how many rows a batch of one was stretched by a tensor of more, where what came out has lost that batch."""
     shapes = recording.output_shapes
     if batch != 1 or recording.failure is not None or any(shape[:1] == (1,) for shape in shapes):
-        return False
-    return any(map(_stretches, recording.calls))
+        return frozenset()
+    return frozenset(call.outputs[0].shape[0] for call in recording.calls if _stretches(call))
+
+
+def are_of(problem: Problem, rows: Collection[int]) -> bool:
+    """Whether a larger batch does not go together with as many rows: those that a batch makes are more of then."""
+    sizes = (problem.declared, problem.required) if problem.kind == "operands" else ()
+    return any(isinstance(shape, tuple) and shape[:1] == (count,) for shape in sizes for count in rows)
 
 
 def _stretches(call: Call) -> bool:
