@@ -5,6 +5,7 @@ The oracle is PyTorch: with the dim that is told the model runs as it is declare
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
@@ -273,3 +274,36 @@ def test_no_other_dim_is_told_with_which_the_layer_behind_does_not_fit(net: nn.M
     told = summarize(net, (3, 10, 10)).problems
     assert any("cannot join" in problem.message for problem in told)
     assert not any("dim=" in (problem.fix or "") for problem in told)
+
+
+@pytest.mark.parametrize("width", [16, 5])
+def test_a_number_that_fits_no_dim_is_told_with_both(width: int, tmp_path: Path) -> None:
+    file = tmp_path / "net.py"
+    file.write_text(
+        f"""\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.a, self.b = nn.Linear(8, {width}), nn.Linear(8, {width})
+        self.fc = nn.Linear(30, 2)
+
+    def forward(self, x):
+        return self.fc(torch.cat([self.a(x), self.b(x)], dim=0))
+"""
+    )
+    [problem] = summarize(load_file(file).Net(), (8,)).problems
+    assert problem.required == width
+    assert not problem.edits  # which of the two was meant no run can tell
+    told = re.search(rf"along dim=1 it gives {width} \+ {width} = (\d+)", problem.message.replace("\\n", " "))
+    assert told is not None
+    text = file.read_text()
+    for features, dim, rows in ((problem.required, 0, 8), (told[1], 1, 4)):
+        other = tmp_path / f"net_{dim}.py"
+        other.write_text(text.replace("Linear(30,", f"Linear({features},").replace("dim=0", f"dim={dim}"))
+        model = load_file(other).Net()
+        assert model(torch.zeros(4, 8)).shape == (rows, 2)
+        assert not summarize(model, (8,)).problems

@@ -17,7 +17,7 @@ from convlin.diagnosis.fixes.correction import Correction
 from convlin.diagnosis.fixes.lines import Lines
 from convlin.diagnosis.fixes.numbers import in_factors, written
 from convlin.diagnosis.messages import Said, fitted, say
-from convlin.diagnosis.messages.joined import joined_along
+from convlin.diagnosis.messages.joined import doubted, joined_along
 from convlin.diagnosis.messages.tools import code
 from convlin.diagnosis.mistakes.several_sizes import Needs, said_of, several_sizes, told
 from convlin.diagnosis.mistakes.what_follows import with_what_follows
@@ -115,8 +115,14 @@ def _doubt_what_is_joined(said: dict[int, Said], recording: Recording, report: R
     """Let no number be certain that comes from a ``cat`` which is told to join along another dim than was meant."""
     found = ((each, joined_along(each, report)) for each in recording.findings)
     joined = {id(finding): (finding.call, along) for finding, along in found if along is not None}
-    for finding in recording.findings if joined else ():
+    for finding in recording.findings:
         if id(finding) in joined or not finding.layer or not finding.misfit.changes:
+            continue
+        if (doubt := doubted(finding, report)) is not None:
+            told, (why, size) = said[id(finding)], doubt
+            instead = told.instead or f"{next(iter(finding.misfit.changes))}={code(size)}"
+            said[id(finding)] = replace(told, message=f"{told.message}\n{why}", instead=instead)
+        if not joined:
             continue
         before = set(recording.on_the_way(finding.source))
         along = next((along for call, along in joined.values() if call in before), None)

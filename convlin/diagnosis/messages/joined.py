@@ -8,7 +8,7 @@ from convlin.diagnosis.messages.said import Said
 from convlin.diagnosis.messages.tools import at, call_of, code, equation, is_cat, maker_of, times
 from convlin.layers import AXIS_OF
 from convlin.ops.misfit import alone
-from convlin.records import Call, Report, Source, SourceKind, past_single_joins
+from convlin.records import Call, Report, Size, Source, SourceKind, past_single_joins
 from convlin.sizes.spell import spell
 from convlin.trace.recording import Finding
 
@@ -23,6 +23,25 @@ class Joined(NamedTuple):
 
 def _joined_samples(finding: Finding, report: Report) -> Call | None:
     """A ``cat`` that joined the samples, where along ``dim=1`` it would have joined as many as the layer declares."""
+    call = _samples_joined(finding, report)
+    return call if call is not None and _along_one(call) == finding.misfit.declared else None
+
+
+def _along_one(call: Call) -> Size:
+    return sum(shape[1] for shape in call.input_shapes)
+
+
+def doubted(finding: Finding, report: Report) -> tuple[str, Size] | None:
+    """What to say of a ``cat`` that joined the samples, where ``dim=1`` gives neither number, and the one it gives."""
+    call = _samples_joined(finding, report)
+    if call is None or _along_one(call) in (finding.misfit.declared, alone(finding.misfit.required)):
+        return None
+    total = equation(" + ".join(spell(shape[1]) for shape in call.input_shapes), spell(_along_one(call)))
+    return f"{call.type} joined the samples: along dim=1 it gives {total}", _along_one(call)
+
+
+def _samples_joined(finding: Finding, report: Report) -> Call | None:
+    """The ``cat`` that made what arrived of the samples of several tensors, one behind the other."""
     if finding.misfit.kind not in ("in_features", "in_channels"):
         return None
     call = call_of(report, maker_of(report, finding.source))
@@ -36,7 +55,7 @@ def _joined_samples(finding: Finding, report: Report) -> Call | None:
         return None
     if finding.misfit.kind == "in_features" and len(call.output_shape) > 2:
         return None  # its features are not along dim=1
-    return call if sum(shape[1] for shape in shapes) == finding.misfit.declared else None
+    return call
 
 
 def is_of_joined(finding: Finding, report: Report) -> bool:
