@@ -63,6 +63,13 @@ NETS = {
     def forward(self, x):
         return self.out(self.rnn(x)[0])
 """,
+    "steps": """\
+        self.cell = nn.GRUCell(6, 24)
+        self.out = nn.Linear(24, 4)
+
+    def forward(self, x):
+        return self.out(self.cell(x))
+""",
     "words": """\
         self.emb = nn.Embedding(90, 16)
         self.a, self.b = nn.Conv1d(16, 8, 3), nn.Conv1d(16, 8, 5)
@@ -81,6 +88,7 @@ WRITTEN = [
     ("generator", (12,), "nn.ConvTranspose2d(16, 8, ", "nn.ConvTranspose2d(8, 16, "),
     ("residual", (20,), "nn.Linear(20, 32)", "nn.Linear(32, 20)"),
     ("sequence", (7, 6), "nn.LSTM(6, 24, ", "nn.LSTM(24, 6, "),
+    ("steps", (6,), "nn.GRUCell(6, 24)", "nn.GRUCell(24, 6)"),
     ("words", (9,), "nn.Embedding(90, 16)", "nn.Embedding(16, 90)"),
 ]
 

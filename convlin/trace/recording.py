@@ -6,7 +6,7 @@ The calls are the records that a report has; beside them stand the live modules,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass, field, replace
 from operator import or_
 from typing import Any, NamedTuple, TypeVar
@@ -231,6 +231,11 @@ class Recording:
         if known is None:
             known = self._rules[kind] = rule_for(kind)
         return known
+
+    def declared(self, index: int, names: Container[str]) -> str:
+        """Which setting of these names a layer of PyTorch's own class declares; empty for any other call."""
+        is_own = type(self.modules[index]).__module__.startswith("torch.nn.modules.")
+        return next((name for name in self.rule(index).settings if name in names), "") if is_own else ""
 
     def family(self, index: int) -> Family:
         """What a call computes: a function by its entry, a layer by its rule."""

@@ -5,7 +5,6 @@ What arrives then has the size that the layer declares of what it gives.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -13,21 +12,11 @@ from torch import nn
 
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
+from convlin.layers import AXIS_OF, GIVEN
 from convlin.trace.recording import Finding, Recording
 
-#: What a layer declares of what it takes and of what it gives.
-_PAIRS: Mapping[type, tuple[str, str]] = {
-    nn.Linear: ("in_features", "out_features"),
-    nn.Conv1d: ("in_channels", "out_channels"),
-    nn.Conv2d: ("in_channels", "out_channels"),
-    nn.Conv3d: ("in_channels", "out_channels"),
-    nn.ConvTranspose1d: ("in_channels", "out_channels"),
-    nn.ConvTranspose2d: ("in_channels", "out_channels"),
-    nn.ConvTranspose3d: ("in_channels", "out_channels"),
-    nn.RNN: ("input_size", "hidden_size"),
-    nn.GRU: ("input_size", "hidden_size"),
-    nn.LSTM: ("input_size", "hidden_size"),
-}
+#: What a layer may declare of what it gives.
+_GIVES = (*GIVEN, "hidden_size")
 #: So many layers are tried each by itself, where all of them together do not help.
 _MOST_ALONE = 3
 
@@ -67,11 +56,12 @@ def with_numbers_exchanged(recording: Recording, model: nn.Module, retry: Retry)
 def _exchanged(recording: Recording, finding: Finding) -> dict[str, Any]:
     """The two numbers of the layer, exchanged; empty where what arrived is not what it gives."""
     misfit = finding.misfit
-    module = recording.modules[finding.call] if finding.layer and finding.call >= 0 else None
-    takes, gives = _PAIRS.get(type(module), ("", ""))
-    if misfit.kind != takes or misfit.note or dict(misfit.changes) != {takes: misfit.required}:
+    if not finding.layer or finding.call < 0:
         return {}
-    if getattr(module, gives) != misfit.required or misfit.declared == misfit.required:
+    takes, gives = (recording.declared(finding.call, names) for names in (AXIS_OF, _GIVES))
+    if not gives or misfit.kind != takes or misfit.note or dict(misfit.changes) != {takes: misfit.required}:
+        return {}
+    if getattr(recording.modules[finding.call], gives) != misfit.required or misfit.declared == misfit.required:
         return {}
     return {takes: misfit.required, gives: misfit.declared}
 

@@ -6,7 +6,7 @@ anew, and only what this shows is told.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -16,19 +16,12 @@ from convlin.diagnosis.mistakes.what_follows import with_what_follows
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
 from convlin.diagnosis.silent.findings import finding_of_layer
-from convlin.layers import Misfit
+from convlin.layers import GIVEN, Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.misfit import alone
 from convlin.records import UNSEEN, Source, SourceKind
 from convlin.trace.recording import Finding, Recording, of_operands, order_made
 
-#: What a layer declares of the size that it gives.
-_GIVES: Mapping[type, str] = {
-    nn.Linear: "out_features",
-    nn.Conv1d: "out_channels", nn.Conv2d: "out_channels", nn.Conv3d: "out_channels",
-    nn.ConvTranspose1d: "out_channels", nn.ConvTranspose2d: "out_channels", nn.ConvTranspose3d: "out_channels",
-    nn.Embedding: "embedding_dim",
-}  # fmt: skip
 #: Layers of several parts that give as many features as they take.
 _KEEPS_WIDTH = (
     nn.MultiheadAttention,
@@ -222,7 +215,7 @@ def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] |
 
 def _gives(recording: Recording, source: Source) -> str:
     """What the layer that was called declares of what it gives; empty where it declares nothing, or is none."""
-    return _GIVES.get(type(recording.module_of(source)), "")
+    return recording.declared(source.number, GIVEN) if source.kind is SourceKind.CALL else ""
 
 
 def _hands_on(recording: Recording, source: Source, size: int) -> bool:
