@@ -103,7 +103,13 @@ def test_sizes_that_are_refused_for_their_product_however_large_they_are_leave_n
     model = Wide()
     taken = {size: runs(model, [(1, 4, "H", "W")], {"H": size, "W": size}) is not None for size in (20, 24, 28)}
     assert taken == {20: True, 24: False, 28: True}
-    assert summarize(model, (4, "H", "W")).accepts is None
+    s = summarize(model, (4, "H", "W"))
+    assert s.accepts is None
+    [told] = s.report.remarks
+    assert told.startswith("no range is told: no rule was found for the sizes that were run, of which the model takes ")
+    shown = [dict(re.findall(r"(\w) = (\d+)", each)) for each in told.split(" and refuses ")]
+    ran = [runs(model, [(1, 4, "H", "W")], {name: int(size) for name, size in each.items()}) for each in shown]
+    assert [found is not None for found in ran] == [True, False]
 
 
 def test_sizes_behind_those_that_are_refused_for_their_product_are_a_range() -> None:

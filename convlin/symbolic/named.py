@@ -26,7 +26,15 @@ from convlin.symbolic.follow import Followed, follow
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.mistakes import mistakes_of
 from convlin.symbolic.quiet import unlogged
-from convlin.symbolic.remarks import holds_nowhere, is_one_size, refused_inside, remarks_of, taken_besides, untold
+from convlin.symbolic.remarks import (
+    holds_nowhere,
+    is_one_size,
+    refused_inside,
+    remarks_of,
+    taken_besides,
+    untold,
+    without_a_rule,
+)
 from convlin.symbolic.repeats import Repeats
 from convlin.symbolic.settled import Settled, settled
 from convlin.symbolic.stopped import untold_error
@@ -92,7 +100,7 @@ def observe_named(
 
 def _of_one_that_runs(model: nn.Module, found: Settled, runs: Trials, mode: str, hints: Hints) -> Outcome:
     """What is told of a model whose pass came to its end."""
-    checked, accepts, refused = found
+    checked, accepts = found.checked, found.accepts
     followed, limits = checked.followed, checked.followed.passes.limits
     mistakes = mistakes_of(checked, accepts)
     if accepts is None and not mistakes:
@@ -101,18 +109,26 @@ def _of_one_that_runs(model: nn.Module, found: Settled, runs: Trials, mode: str,
     remarks = _remarks(model, checked, accepts, repeats)
     if not mistakes:
         remarks += tuple(batches.remarks(model, followed, runs, accepts))
-    if not mistakes and accepts is None:
-        remarks += tuple(untold(followed, runs, model_device(model)))
-    remarks += tuple(limits.remarks())
-    if (checked.pinned or checked.has_unknown_number) and not is_one_size(accepts):
+    is_pinned = checked.pinned or checked.has_unknown_number
+    remarks += tuple(limits.remarks()) if mistakes or accepts is not None else _why_none(model, found, runs)
+    if is_pinned and not is_one_size(accepts):
         accepts = None  # between the ends that were run the number changes, and with it what is taken
     if accepts is not None and not mistakes:
         remarks += tuple(taken_besides(checked, accepts, runs))
-    elif refused is not None and not mistakes:
-        remarks += tuple(refused_inside(followed.plan, refused, runs))
     told = _with_problems(_report(model, followed, mode, remarks), model, followed, mistakes, mode, hints)
     vary, nowhere = repeats.vary, holds_nowhere(checked)
     return Outcome(replace(told, accepts=accepts, calls_vary=vary, holds_nowhere=nowhere))
+
+
+def _why_none(model: nn.Module, found: Settled, runs: Trials) -> tuple[str, ...]:
+    """Why no range is told of a model without a mistake, where not the forms themselves are in doubt."""
+    checked, plan = found.checked, found.checked.followed.plan
+    why = (*untold(checked.followed, runs, model_device(model)), *checked.followed.passes.limits.remarks())
+    if found.refused is not None:
+        why += tuple(refused_inside(plan, found.refused, runs))
+    if why or checked.pinned or checked.has_unknown_number:
+        return why
+    return tuple(without_a_rule(plan, runs))
 
 
 def _remarks(model: nn.Module, checked: Confirmed, accepts: Accepts | None, repeats: Repeats) -> tuple[str, ...]:

@@ -112,6 +112,27 @@ def untold(followed: Followed, trials: Trials, device: torch.device) -> Iterator
         yield f"no range is told: forward asks for {names} together ({lines}), and not every combination was run"
 
 
+def without_a_rule(plan: Plan, trials: Trials) -> Iterator[str]:
+    """That no range is told, with sizes that are taken and refused, where nothing else says why."""
+    batch = str(plan.batch_size)
+
+    def told(points: list[Point]) -> list[str]:
+        """The first of them."""
+        return [written({name: size for name, size in point.items() if name != batch}) for point in points[:1]]
+
+    if not plan.sides or plan.device.type == "meta":
+        return
+    taken = trials.taken
+    # The batch is no size that is told of here.
+    batches = {point.get(batch) for point in taken}
+    refused = [point for point in trials.refused if point.get(batch) in batches]
+    refused.sort(key=lambda point: any(all(point[name] >= size for name, size in each.items()) for each in taken))
+    shown = [*(f"takes {said}" for said in told(taken)), *(f"refuses {said}" for said in told(refused[::-1]))]
+    if shown:
+        said = " and ".join(shown)
+        yield f"no range is told: no rule was found for the sizes that were run, of which the model {said}"
+
+
 def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     """At which sizes the forms were seen to be right, where they come of what only a run tells."""
     points = [*checked.right, checked.followed.sample]

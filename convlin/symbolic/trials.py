@@ -117,9 +117,17 @@ class Trials:
     @property
     def taken(self) -> list[Point]:
         """The sizes at which the model was found to run to the end, the smallest first."""
-        refused = {sizes for (real, sizes), trial in self._tried.items() if real and not trial.passed}
-        found = {sizes for (_, sizes), trial in self._tried.items() if trial.passed} - refused
+        found = {sizes for (_, sizes), trial in self._tried.items() if trial.passed} - self._refused
         return [self._points[sizes] for sizes in sorted(found)]
+
+    @property
+    def refused(self) -> list[Point]:
+        """The sizes that a real run was found to refuse, the smallest first."""
+        return [self._points[sizes] for sizes in sorted(self._refused)]
+
+    @property
+    def _refused(self) -> set[tuple[int, ...]]:
+        return {sizes for (real, sizes), trial in self._tried.items() if real and not trial.passed}
 
     def passes(self, point: Point, *, expected: bool) -> bool | None:
         """Whether the model takes these sizes; None where no run can tell.
