@@ -336,3 +336,21 @@ def test_the_longest_text_is_told_of_tensors_and_at_the_error() -> None:
     assert net(ids[:, :20]).shape == (2, 20, 8)
     with pytest.raises(RuntimeError):
         net(ids[:, :21])
+
+
+class Masked(Typed):
+    """Asks its mask whether all of it is 1, as the models of transformers do: without values that is refused."""
+
+    def forward(self, ids: Tensor, mask: Tensor) -> Tensor:  # type: ignore[override]
+        made = super().forward(ids)
+        return made if bool(mask.all()) else made * mask[..., None]
+
+
+def test_the_longest_text_is_told_where_the_mask_is_asked_for_its_values() -> None:
+    net, ids = Masked(), torch.zeros(2, 30, dtype=torch.long)
+    with pytest.raises(RuntimeError, match="must match the existing size") as raised:
+        net(ids, mask=torch.ones_like(ids))
+    assert "the largest input that the model takes is 20" in (answer(raised.value) or "")
+    net(ids[:, :20], torch.ones(2, 20))
+    with pytest.raises(RuntimeError, match="must match the existing size"):
+        net(ids[:, :21], torch.ones(2, 21))

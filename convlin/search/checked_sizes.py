@@ -15,6 +15,8 @@ from convlin.trace.call_sites import raising_frame
 #: Numbers beyond it are no sides of an image.
 _LARGEST_SIDE = 1024
 _MOST_RUNS = 50
+#: As many with values, which take longer.
+_MOST_REAL_RUNS = 10
 _DOUBLINGS = 5
 
 
@@ -52,16 +54,23 @@ def _taken(model: Resized, error: BaseException, takes: Callable[[Resized, Spati
     if given is None:
         return None
     numbers = list(dict.fromkeys(_numbers(error)))
-    known: dict[Spatial, bool] = {given: False}
 
-    def takes_cheaply(size: Spatial) -> bool:
-        if size not in known:
-            if len(known) > _MOST_RUNS or min(size) < 1 or prod(size) > LARGEST:
-                return False
-            known[size] = takes(model.on_meta, size)
-        return known[size]
+    def at_most(runs: int, model: Resized) -> Callable[[Spatial], bool]:
+        known: dict[Spatial, bool] = {given: False}
 
-    taken = _multiples(given, numbers, takes_cheaply) or _near(given, numbers, takes_cheaply)
+        def takes_it(size: Spatial) -> bool:
+            if size not in known:
+                if len(known) > runs or min(size) < 1 or prod(size) > LARGEST:
+                    return False
+                known[size] = takes(model, size)
+            return known[size]
+
+        return takes_it
+
+    cheaply = at_most(_MOST_RUNS, model.on_meta)
+    taken = _multiples(given, numbers, cheaply) or _near(given, numbers, cheaply)
+    if taken is None:  # what asks for values, as a mask may be asked whether all of it is 1, runs nowhere without
+        taken = _near(given, numbers, at_most(_MOST_REAL_RUNS, model))
     if taken is None or not all(takes(model, size) for size in taken.sizes):
         return None
     if any(takes(model, size) for size in taken.refused) or any(map(model.is_by_batch, taken.sizes)):
