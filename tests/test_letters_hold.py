@@ -863,3 +863,32 @@ def test_branches_that_meet_only_where_one_is_stretched(monkeypatch: pytest.Monk
     # A model that runs is not accused where no run can tell why it does.
     monkeypatch.setattr(Trials, "stretched", lambda self, point: None)
     assert summarize(wrong, (3, "H", "W")).ok
+
+
+# Sums of floors
+
+
+def by_halves(x: Tensor) -> Tensor:
+    for _ in range(3):
+        x = F.pad(x, (0, x.shape[-1] % 2))
+        x = x[..., ::2] + x[..., 1::2]
+    return x
+
+
+def without_every_second(x: Tensor) -> Tensor:
+    length = x.shape[-1]
+    for _ in range(2):
+        length = length - length // 2
+    return F.adaptive_avg_pool1d(x, 3 * length - 3 * (length // 2) + 1)
+
+
+@pytest.mark.parametrize(
+    ("call", "told"), [(by_halves, "floor(L/8 + 7/8)"), (without_every_second, "3*floor(L/8 + 7/8) + 1")]
+)
+def test_what_remains_of_halves_is_one_floor(call: Callable[[Tensor], Tensor], told: str) -> None:
+    shape = summarize(Calls(call), (4, "L")).output_shape
+    assert shape is not None
+    form: Any = shape[-1]
+    assert str(form) == told
+    for length in (*range(1, 40), 511, 512, 513):
+        assert form.subs({"L": length}) == call(torch.zeros(1, 4, length)).shape[-1]

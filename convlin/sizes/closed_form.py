@@ -18,7 +18,7 @@ from typing import Any
 import sympy
 
 from convlin.sizes.evaluate import Evaluation
-from convlin.sizes.simplify import whole, written
+from convlin.sizes.simplify import summed, whole, written
 from convlin.sizes.types import Size
 
 #: At how many sizes a closed form is compared with its original.
@@ -187,7 +187,7 @@ class ClosedForms:
                     return plain
             return form
         if expression.is_Add or expression.is_Mul or expression.is_Pow:
-            return sympy.expand(expression.func(*args))
+            return summed(expression.func(*args))
         return expression.func(*args)
 
 

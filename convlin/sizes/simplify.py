@@ -77,6 +77,25 @@ def _atoms(expression: sympy.Expr) -> set[sympy.Expr]:
     return set().union(*map(_atoms, expression.args))
 
 
+def summed(total: sympy.Expr) -> sympy.Expr:
+    """A sum expanded, with ``n − ⌊n/2⌋``, what remains when every second one was taken, as ``⌊(n + 1)/2⌋``.
+
+    >>> n = sympy.Symbol("n", integer=True)
+    >>> summed(2 * n - 2 * sympy.floor(n / 2)), summed(sympy.floor(n / 2) - sympy.floor(n / 4))
+    (2*floor(n/2 + 1/2), floor(n/4 + 1/2))
+    """
+    total = sympy.expand(total)
+    terms = sympy.Add.make_args(total)
+    for term in terms if len(terms) > 1 else ():
+        times, atom = term.as_coeff_Mul()
+        if isinstance(atom, sympy.floor) and times.is_negative:
+            doubled = sympy.expand(2 * atom.args[0])
+            shorter = sympy.expand(total - term + times * (whole(doubled) - whole((doubled + 1) / 2)))
+            if len(sympy.Add.make_args(shorter)) < len(terms):
+                return summed(shorter)
+    return total
+
+
 # Writing
 
 
@@ -100,7 +119,6 @@ def _drawn_in(factor: sympy.Expr) -> sympy.Expr:
         return _drawn_in(factor.base) ** factor.exp
     if not factor.is_Add:
         return factor
-    factor = _halved(factor)
     constant, rest = factor.as_coeff_Add()
     if not constant.is_Integer or constant == 0:
         return factor
@@ -110,15 +128,3 @@ def _drawn_in(factor: sympy.Expr) -> sympy.Expr:
             drawn = sympy.floor(sympy.expand(atom.args[0] + constant / coefficient))
             return factor - term - constant + coefficient * drawn
     return factor
-
-
-def _halved(total: sympy.Expr) -> sympy.Expr:
-    """``n − ⌊n/2⌋`` as ``⌊(n + 1)/2⌋``: what remains when every second one was taken."""
-    terms = dict(term.as_coeff_Mul()[::-1] for term in sympy.Add.make_args(total))
-    floors = [atom for atom in terms if isinstance(atom, sympy.floor)]
-    for taken, every in ((a, b) for a in floors for b in floors if terms[a] == -1 and terms[b] == 1):
-        doubled = sympy.expand(2 * taken.args[0])
-        apart = sympy.expand(every.args[0] - doubled)
-        if apart.is_Integer:
-            return total + taken - every + sympy.floor(sympy.expand((doubled + 1) / 2)) + apart
-    return total
