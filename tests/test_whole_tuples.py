@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -125,3 +126,24 @@ def test_the_page_of_another_file_is_not_needed(tmp_path: Path) -> None:
     path.unlink()
     with pytest.raises(TypeError):
         summarize(model, (5, 8))
+
+
+def test_a_tuple_that_a_product_repeats_is_not_taken_apart_behind_it() -> None:
+    """``(state * 2)[0]`` runs, and is the output that nobody multiplied."""
+
+    class Doubled(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.gru, self.fc = nn.GRU(8, 16, batch_first=True), nn.Linear(16, 4)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            state: Any = self.gru(x)
+            return self.fc(state * 2)
+
+    model = Doubled()
+    state = model.gru(torch.ones(1, 5, 8))
+    assert torch.equal((state * 2)[0], state[0])
+    [problem] = summarize(model, (5, 8)).problems
+    assert "GRU returns (output, h_n): take [0] of that" in problem.message
+    assert "[0]" not in (problem.fix or "")
+    assert not problem.edits

@@ -61,7 +61,8 @@ def unwrapped(value: Any) -> tuple[Any, tuple[Misfit, ...]]:
         except TypeError:  # of text or objects no tensor can be made
             return value, ()
     if isinstance(value, tuple | list) and value and isinstance(value[0], Tensor):
-        return value[0], (Misfit("structure", "Tensor", type(value).__name__, "tuple", {"length": len(value)}),)
+        detail = {"length": len(value), "repeats": len(set(map(id, value))) < len(value)}
+        return value[0], (Misfit("structure", "Tensor", type(value).__name__, "tuple", detail),)
     return value, ()
 
 

@@ -62,6 +62,8 @@ def _tuple(finding: Finding, report: Report) -> Said:
     maker = returns or f"{who(report, finding.source)} returns a {finding.misfit.required}"
     short = call.path.rpartition(".")[2] if call is not None else ""
     message = f"a {finding.misfit.required} reaches {name_of(finding)}, which takes one tensor\n{maker}: take [0]"
+    if returns is not None and finding.misfit.detail.get("repeats"):  # [0] behind the product would lose the factor
+        return Said(f"{message} of that, since a product with a number repeats a tuple", forward=True)
     if not short.isidentifier():
         return Said(
             f"{message}\ninside an nn.Sequential that cannot be written: call the layers in forward",

@@ -20,7 +20,7 @@ def taken_whole(failure: Failure) -> frozenset[str]:
     if held is None or parsed is None:
         return frozenset()
     names, calls = dict(held.names), dict(held.calls)
-    raised = (node for node in ast.walk(parsed.tree) if isinstance(node, ast.expr) and _span(node) == held.raised)
+    raised = (node for node in parsed.nodes if isinstance(node, ast.expr) and _span(node) == held.raised)
     found: set[str | None] = set()
     for operand in (operand for node in raised for operand in _operands(node)):
         if isinstance(operand, ast.Name) and not _is_taken_apart(parsed, operand):
