@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import linecache
 import sys
+import warnings
 from pathlib import Path
 
 import pytest
@@ -59,6 +60,9 @@ def written(name: str) -> str:
     """The last line of the traceback, and the answer."""
     code = FILES[name]
     linecache.cache[name] = (len(code), None, code.splitlines(keepends=True), name)
-    with pytest.raises((RuntimeError, ValueError, IndexError)) as info:
-        exec(compile(code, name, "exec"), {"__name__": "__main__"})
+    program = compile(code, name, "exec")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error", UserWarning)  # what PyTorch only warns of
+        with pytest.raises((RuntimeError, ValueError, IndexError, UserWarning)) as info:
+            exec(program, {"__name__": "__main__"})
     return f"{type(info.value).__name__}: {info.value}\n\n{answer(info.value)}\n"

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 #: What torch raises for shapes, dtypes and arguments that do not fit.
 _KINDS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)
+#: What PyTorch only warns of, where warnings are errors (``python -W error``).
+_WARNED = UserWarning
 #: What Python raises for a tuple, which has no ``size``: in a loss function, or of what a recurrent layer returns.
 _OF_TUPLES = AttributeError
 
@@ -114,7 +116,7 @@ def _chains(error: BaseException | None, seen: set[int]) -> Iterator[list[BaseEx
         seen.add(id(error))
         if has_calls(error):
             break
-        if isinstance(error, (*_KINDS, _OF_TUPLES)):
+        if isinstance(error, (*_KINDS, _OF_TUPLES, _WARNED)):
             chain.append(error)
         elif isinstance(error, BaseExceptionGroup):
             groups.append(error)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+import warnings
 from typing import Any
 
 from convlin.at_error.show import switch
@@ -14,7 +15,8 @@ def explain_errors(on: bool = True) -> None:
 
     It applies to exceptions that nobody caught and that came out of an ``nn.Module``: in a script
     those that reach the top, in IPython and Jupyter those that end a cell.  The traceback is printed
-    as before.  PyTorch is not changed, and nothing runs until an exception ends the program.
+    as before.  PyTorch's warning that a loss stretches what it compares gets an answer as well.  PyTorch
+    is not changed, and nothing runs until an exception ends the program or a warning is shown.
 
     Args:
         on: False switches it off again.
@@ -34,6 +36,7 @@ def explain_errors(on: bool = True) -> None:
     else:
         switch(sys, on)
     switch(threading, on)
+    switch(warnings, on)
 
 
 def _shell() -> Any:

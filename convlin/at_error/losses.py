@@ -13,7 +13,7 @@ from math import prod
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from convlin.at_error import loss_shapes, loss_sizes
+from convlin.at_error import loss_shapes, loss_sizes, stretched
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
 from convlin.at_error.second_run import announced, in_many_processes, plain_pass, run_again, summary_of_pass
@@ -49,10 +49,13 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     """What is wrong with the model in front of a loss function that raised ``error``; None where that is not proved."""
     from convlin._util.torch_private import is_of_accelerator
 
-    frame = next((step.tb_frame for step in steps if _is_loss_function(step.tb_frame)), None)
+    frame = next((step.tb_frame for step in steps if loss_shapes.is_loss_function(step.tb_frame)), None)
     if frame is None or is_of_accelerator(error) or in_many_processes():
         return None
     made, target = frame.f_locals["input"], frame.f_locals["target"]
+    if isinstance(error, UserWarning):
+        said = stretched.about(frame)
+        return (said, None) if said is not None else None
     if not _is_tensor(made):
         said = loss_shapes.about_output(frame, made, target)
         return (said, None) if said is not None else None
@@ -66,14 +69,6 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
         return _about_labels(made, target, frame.f_locals.get("ignore_index"), steps)
     said = loss_shapes.about(frame, made, target)
     return (said, None) if said is not None else _about_sizes(frame, made, target, steps)
-
-
-def _is_loss_function(frame: FrameType) -> bool:
-    """Whether a frame is that of a function in ``torch.nn.functional`` that compares an input with a target."""
-    import torch.nn.functional as F
-
-    held, is_one = frame.f_locals, getattr(F, frame.f_code.co_name, None)
-    return getattr(is_one, "__code__", None) is frame.f_code and "input" in held and _is_tensor(held.get("target"))
 
 
 def _is_tensor(value: object) -> bool:

@@ -1,10 +1,11 @@
-"""The answer as text on a stream, after the traceback that Python prints, and the hooks that ask for it."""
+"""The answer as text on a stream, after what Python prints of an error or a warning, and the hooks that ask for it."""
 
 from __future__ import annotations
 
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from contextlib import suppress
 from types import FrameType, ModuleType
@@ -32,7 +33,12 @@ def show(error: BaseException) -> None:
     except Exception:  # a module of the user's stands in the place of one of Python's: no answer, but their traceback
         return
     told = answer(error)
-    if told is None or sys.stderr is None:
+    if told is not None:
+        _write(told)
+
+
+def _write(told: str) -> None:
+    if sys.stderr is None:
         return
     from convlin.render.words import ascii_only
 
@@ -57,6 +63,24 @@ def show_of_thread(ended: threading.ExceptHookArgs) -> None:
         show(error)
 
 
+def show_of_warning(
+    message: Warning | str,
+    category: type[Warning],
+    filename: str,
+    lineno: int,
+    file: object = None,
+    line: object = None,
+) -> None:
+    """Write the answer to a warning that goes to standard error; takes what ``warnings.showwarning`` takes."""
+    if file is not None or not issubclass(category, UserWarning) or "torch" not in sys.modules:
+        return
+    from convlin.at_error.stretched import about_warning  # here: a program without warnings does not wait for it
+
+    told = about_warning(sys._getframe(1))
+    if told is not None:
+        _write(told)
+
+
 def _may_use_a_model(innermost: FrameType) -> bool:
     """Whether a thread that stands there has a model at hand, and neither waits nor answers: answers take turns."""
     if innermost.f_code.co_filename.startswith(_WAITING):
@@ -70,37 +94,41 @@ def _may_use_a_model(innermost: FrameType) -> bool:
 
 
 class Hook:
-    """What Python calls for an exception that nobody caught: what it called before, then convlin."""
+    """What Python calls for an exception that nobody caught, or for a warning: what it called before, then convlin."""
 
-    def __init__(self, previous: Callable[..., Any]) -> None:
+    def __init__(self, previous: Callable[..., Any], then: Callable[..., None]) -> None:
         self.previous = previous
+        self.then = then
         self.is_on = True
 
-    def __call__(self, *arguments: Any) -> None:
-        """Take what ``sys.excepthook`` takes, or what ``threading.excepthook`` takes."""
-        self.previous(*arguments)
-        if not self.is_on:
-            return
-        if len(arguments) == 1:
-            show_of_thread(arguments[0])
-        else:
-            show(arguments[1])
+    def __call__(self, *arguments: Any, **options: Any) -> None:
+        """Take what the hook that was there takes."""
+        self.previous(*arguments, **options)
+        if self.is_on:
+            self.then(*arguments, **options)
 
 
-#: The hooks that are switched on: as much the process's as ``sys.excepthook`` and ``threading.excepthook`` are.
+#: The hooks that there are, by module: where each is, and what convlin does in it.
+_PLACES: dict[ModuleType, tuple[str, Callable[..., None]]] = {
+    sys: ("excepthook", lambda kind, error, traceback: show(error)),
+    threading: ("excepthook", show_of_thread),
+    warnings: ("showwarning", show_of_warning),
+}
+#: Those that are switched on: as much the process's as ``sys.excepthook`` is.
 _INSTALLED: dict[ModuleType, Hook] = {}
 
 
 def switch(module: ModuleType, on: bool) -> None:
-    """Switch the answers of one ``excepthook`` on or off."""
-    hook = module.excepthook
+    """Switch the answers of the hook in ``sys``, ``threading`` or ``warnings`` on or off."""
+    name, then = _PLACES[module]
+    hook = getattr(module, name)
     if on and isinstance(hook, Hook) and hook.is_on:
         return
     earlier = _INSTALLED.pop(module, None)
     if earlier is not None:  # another hook may hold it: there it stays quiet
         earlier.is_on = False
     if isinstance(hook, Hook):
-        module.excepthook = hook.previous  # type: ignore[attr-defined]
+        setattr(module, name, hook.previous)
     if on:
-        _INSTALLED[module] = Hook(module.excepthook)
-        module.excepthook = _INSTALLED[module]  # type: ignore[attr-defined]
+        _INSTALLED[module] = Hook(getattr(module, name), then)
+        setattr(module, name, _INSTALLED[module])

@@ -12,6 +12,7 @@ import importlib.util
 import os
 import sys
 import threading
+import warnings
 from collections.abc import Callable
 from importlib.machinery import ModuleSpec, SourceFileLoader
 from types import CodeType, ModuleType, TracebackType
@@ -58,6 +59,7 @@ def _run(arguments: argparse.Namespace) -> None:
         _enter(os.path.dirname(os.path.realpath(path)))
         code = _watched(lambda: _prepare_script(main, path))
     switch(threading, on=True)  # not taken off at the end: threads may outlive the main one
+    switch(warnings, on=True)
     _watched(lambda: exec(code, vars(main)))
 
 
