@@ -132,12 +132,12 @@ def _without_time(
     if misfit is None:
         return None
     replaced = {
-        name: with_steps(value, misfit._replace(detail={**misfit.detail, "width": declared[name]}))
+        name: with_steps(value, misfit.with_detail(width=declared[name]))
         for name, value in given.items()
         if isinstance(value, Tensor) and value.dim() == 2
     }
     args = tuple(replaced.get(name, given[name]) for name in names[: len(arrival.args)]) + arrival.args[len(names) :]
-    misfit = misfit._replace(detail={**misfit.detail, "follows": True})
+    misfit = misfit.with_detail(follows=True)
     return Verdict((misfit,), (args, {name: replaced.get(name, value) for name, value in arrival.kwargs.items()}))
 
 

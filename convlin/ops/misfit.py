@@ -25,6 +25,10 @@ class Misfit(NamedTuple):
     input: int = 0
     """Which of the tensors that reached the layer it is about."""
 
+    def with_detail(self, **more: Any) -> Misfit:
+        """The same with more that is known of it."""
+        return self._replace(detail={**self.detail, **more})
+
 
 def resized(name: str, declared: Any, required: Any) -> Misfit:
     """A size that a constructor argument of the same name declares otherwise."""

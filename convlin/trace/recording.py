@@ -62,6 +62,15 @@ class Finding(NamedTuple):
         """The same with its line, which another run of the same lines has as well."""
         return *self.sign, self.where
 
+    @property
+    def called_name(self) -> str:
+        """The last part of ``called_as``, as the line has it: ``fc`` of ``head.fc``."""
+        return self.called_as.rpartition(".")[2]
+
+    def with_detail(self, **more: Any) -> Finding:
+        """The same with more that is known of its misfit."""
+        return self._replace(misfit=self.misfit.with_detail(**more))
+
 
 _Each = TypeVar("_Each")
 

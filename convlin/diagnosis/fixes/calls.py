@@ -54,7 +54,7 @@ class Calls:
         """What to write where a layer is called."""
         from convlin.source.forward import corrected_argument, corrected_keyword, is_by_variable, loop_at
 
-        name = finding.called_as.rpartition(".")[2]
+        name = finding.called_name
         if said.argument is not None:
             return corrected(where, corrected_keyword(where, name, *said.argument), said.advice)
         if not said.behind and not said.after:  # nothing in that line alone would fix it

@@ -179,7 +179,7 @@ class Lines:
         if said.uncalled and finding.where is not None:
             from convlin.source.forward import with_call
 
-            found = with_call(finding.where, finding.called_as.rpartition(".")[2], said.uncalled)
+            found = with_call(finding.where, finding.called_name, said.uncalled)
             where, rewrite = found if found is not None else (finding.where, None)
             return corrected(where, rewrite, said.advice)
         if said.forward and finding.where is not None:

@@ -67,7 +67,5 @@ def _exchanged(recording: Recording, finding: Finding) -> dict[str, Any]:
 
 
 def _told(finding: Finding, wanted: dict[str, Any], *, settles: bool) -> Finding:
-    misfit = finding.misfit
-    detail = {**misfit.detail, "exchanged": wanted, "settles": settles}
-    changes = wanted if settles else misfit.changes
-    return finding._replace(misfit=misfit._replace(detail=detail, changes=changes))
+    told = finding.with_detail(exchanged=wanted, settles=settles)
+    return told._replace(misfit=told.misfit._replace(changes=wanted)) if settles else told

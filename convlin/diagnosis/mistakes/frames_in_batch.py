@@ -11,12 +11,13 @@ from typing import NamedTuple
 
 from torch import nn
 
+from convlin.diagnosis.fixes.correction import edits_behind_argument
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
 from convlin.diagnosis.silent.findings import finding_of_layer
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
-from convlin.records import Edit, Shape, past_single_joins
+from convlin.records import Shape, past_single_joins
 from convlin.trace.recording import Finding, Recording
 
 
@@ -35,8 +36,10 @@ def with_frames_apart(recording: Recording, model: nn.Module, retry: Retry) -> R
     for found in recording.findings:
         finding = _of_sequences(recording, found)
         frames = _frames(recording, finding)
-        edits = _edits(finding, frames) if frames is not None else ()
-        if frames is None or not edits:
+        if frames is None:
+            continue
+        edits = edits_behind_argument(finding, f".reshape(-1, {frames.time}, {prod(frames.map[1:])})")
+        if not edits:
             continue
         features, declared = prod(frames.map[1:]), getattr(recording.modules[finding.call], "input_size", None)
         wanted = {} if features == declared else {finding.path: {"input_size": features}}
@@ -92,15 +95,6 @@ def _frames(recording: Recording, finding: Finding) -> _Frames | None:
             if apart and made[0] == given[0] == whole[0] * whole[1] and whole[0] == batch and whole[1] > 1:
                 return _Frames(whole[0], whole[1], given, index, view)
     return None
-
-
-def _edits(finding: Finding, frames: _Frames) -> tuple[Edit, ...]:
-    from convlin.source.forward import argument_edits
-
-    if finding.where is None:
-        return ()
-    behind = f".reshape(-1, {frames.time}, {prod(frames.map[1:])})"
-    return argument_edits(finding.where, finding.called_as.rpartition(".")[2], behind)
 
 
 def _comes_back(recording: Recording, shown: Recording, frames: _Frames) -> bool:

@@ -77,9 +77,7 @@ def _with_givers(recording: Recording, model: nn.Module, retry: Retry) -> Record
         if finding.misfit.kind == "operands" and size is not None:
             for change, call in _changes(recording, finding):
                 if change.size == size and _run_with(recording, model, retry, change, [finding]) is not None:
-                    giving = _producer(recording, change, call, [finding])
-                    misfit = finding.misfit._replace(detail={**finding.misfit.detail, "giving": giving})
-                    finding = finding._replace(misfit=misfit)
+                    finding = finding.with_detail(giving=_producer(recording, change, call, [finding]))
                     break
         else:
             gives = tuple(
@@ -88,8 +86,7 @@ def _with_givers(recording: Recording, model: nn.Module, retry: Retry) -> Record
                 if _run_with(recording, model, retry, change, [finding], again=True) is not None
             )
             if gives:
-                detail = {**finding.misfit.detail, "gives": gives}
-                finding = finding._replace(misfit=finding.misfit._replace(detail=detail))
+                finding = finding.with_detail(gives=gives)
         told.append(finding)
     return replace(recording, findings=told)
 

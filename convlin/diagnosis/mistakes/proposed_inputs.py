@@ -44,7 +44,7 @@ def _tried(recording: Recording, finding: Finding, model: nn.Module, retry: Retr
         return finding
     misfit = finding.misfit
     note = {"batch_in_shape": "rank", "vector_given": "vector"}.get(misfit.note, misfit.note)
-    return finding._replace(misfit=misfit._replace(note=note, detail={**misfit.detail, "refused": True}))
+    return finding._replace(misfit=misfit._replace(note=note)).with_detail(refused=True)
 
 
 def _proposal(finding: Finding, plan: Plan) -> _Proposal | None:

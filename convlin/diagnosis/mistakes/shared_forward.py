@@ -15,9 +15,9 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin._util.torch_private import CONVOLUTIONS
+from convlin.diagnosis.fixes.correction import edits_behind_argument
 from convlin.diagnosis.messages import say
 from convlin.diagnosis.messages.joined import is_of_joined
-from convlin.diagnosis.messages.said import Said
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
 from convlin.diagnosis.runs.rewritten import runs_line
@@ -45,8 +45,8 @@ def _with_line_outside(
     report: Report, recording: Recording, finding: Finding, model: nn.Module, retry: Retry
 ) -> Recording:
     if finding.layer and finding.where is not None and (axis := _empty_axis(recording, finding)) is not None:
-        squeezed = _marked(finding, "squeezed", axis)
-        edits = _edits(finding.where, finding.called_as, say(squeezed, report))
+        squeezed = finding.with_detail(squeezed=axis)
+        edits = edits_behind_argument(finding, say(squeezed, report).behind)
         left = _left(recording, finding, model, retry, edits) if edits else None
         if left is None:
             return recording
@@ -60,22 +60,23 @@ def _with_line_outside(
         return recording
     from convlin.source.forward import is_by_variable
 
-    by_variable = is_by_variable(finding.where, finding.called_as.rpartition(".")[2])
+    by_variable = is_by_variable(finding.where, finding.called_name)
     if not by_variable and not _is_shared(recording, finding):
         return recording
     ways: list[tuple[frozenset[tuple[Any, ...]], Finding]] = []
     for where, path in [(finding.where, finding.called_as), *_lines_outside(recording, finding)]:
-        edits = _edits(where, path, said)
+        # That the layer is called with other sizes elsewhere is no question of its number then.
+        told = finding._replace(where=where, called_as=path, misfit=finding.misfit._replace(changes={}))
+        edits = edits_behind_argument(told, said.behind, said.after)
         left = _left(recording, finding, model, retry, edits) if edits else None
         if left is not None:
-            told = _of_line(finding, where, path)
-            ways.append((left, _marked(told, "run", True) if by_variable else told))
+            ways.append((left, told.with_detail(run=True) if by_variable else told))
     plan = _turned(finding, retry.plan)
     left = _left(recording, finding, model, retry._replace(plan=plan)) if plan is not None else None
     if left is not None:
-        ways.append((left, _marked(finding, "give", not left)))
+        ways.append((left, finding.with_detail(give=not left)))
     if not ways:
-        return _without(recording, finding, recording.signs, _marked(finding, "nowhere", True))
+        return _without(recording, finding, recording.signs, finding.with_detail(nowhere=True))
     # Of those that settle as much the nearest line.
     left, told = min(ways, key=lambda way: len(way[0]))
     return _without(recording, finding, left, told)
@@ -92,8 +93,8 @@ def _with_join(
         return recording
     left = _left(recording, finding, model, retry, corrected.edits)
     if left is None:
-        return _without(recording, finding, recording.signs, _marked(finding, "nowhere", True))
-    return _without(recording, finding, left, _marked(_marked(finding, "along", dim), "run", True))
+        return _without(recording, finding, recording.signs, finding.with_detail(nowhere=True))
+    return _without(recording, finding, left, finding.with_detail(along=dim, run=True))
 
 
 def _other_axis(recording: Recording, finding: Finding) -> int | None:
@@ -125,16 +126,6 @@ def _empty_axis(recording: Recording, finding: Finding) -> int | None:
         (axis,) = made.settings.values()  # by its place, or by its name
         return int(axis) % len(shape)
     return 1 if shape[1] == 1 else None
-
-
-def _of_line(finding: Finding, where: Location, path: str) -> Finding:
-    """Of that line; that the layer is called with other sizes elsewhere is no question of its number then."""
-    return finding._replace(where=where, called_as=path, misfit=finding.misfit._replace(changes={}))
-
-
-def _marked(finding: Finding, way: str, value: int) -> Finding:
-    misfit = finding.misfit
-    return finding._replace(misfit=misfit._replace(detail={**misfit.detail, way: value}))
 
 
 def _without(recording: Recording, finding: Finding, left: frozenset[tuple[Any, ...]], told: Finding) -> Recording:
@@ -193,12 +184,6 @@ def _left(
         return None
     before, left = recording.signs, shown.signs
     return left if left <= before - {finding.sign} else None
-
-
-def _edits(where: Location, path: str, said: Said) -> tuple[Edit, ...]:
-    from convlin.source.forward import argument_edits
-
-    return argument_edits(where, path.rpartition(".")[2], said.behind, said.after)
 
 
 def _turned(finding: Finding, plan: Plan) -> Plan | None:

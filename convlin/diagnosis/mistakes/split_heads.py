@@ -11,11 +11,11 @@ from dataclasses import replace
 
 from torch import nn
 
+from convlin.diagnosis.fixes.correction import edits_behind_argument
 from convlin.diagnosis.runs.evidence import Wanted, run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
 from convlin.layers import Misfit
 from convlin.module_tree import module_at
-from convlin.records import Edit
 from convlin.trace.recording import Finding, Recording
 
 #: Under which names a layer of attention keeps how many heads it has.
@@ -32,7 +32,7 @@ def with_heads_split(recording: Recording, model: nn.Module, retry: Retry) -> Re
     asked = [finding for finding in recording.findings if id(finding) in found]
     if not asked:
         return recording
-    edits = [_edits(each, found[id(each)][1]) for each in asked]
+    edits = [edits_behind_argument(each, _behind(each, found[id(each)][1])) for each in asked]
     shown = None
     if all(edits):
         shown = run_to_the_end(model, retry, edits=tuple(dict.fromkeys(edit for each in edits for edit in each)))
@@ -40,7 +40,7 @@ def with_heads_split(recording: Recording, model: nn.Module, retry: Retry) -> Re
     if shown is None or not proved:
         if recording.failure is None:  # it came to its end, and split it gives something else
             return recording
-        told = [_with_detail(each, found[id(each)]) if id(each) in found else each for each in recording.findings]
+        told = [each.with_detail(heads=found[id(each)]) if id(each) in found else each for each in recording.findings]
         return replace(recording, findings=told)
     all_at_once = _all_at_once(asked, model, retry)
     split = [_split(each, found[id(each)], _numbers(each, all_at_once or ("in_features",), model)) for each in asked]
@@ -66,14 +66,6 @@ def _behind(finding: Finding, heads: int) -> str:
     return f".unflatten(-1, ({heads}, {finding.misfit.declared}))"
 
 
-def _edits(finding: Finding, heads: int) -> tuple[Edit, ...]:
-    from convlin.source.forward import argument_edits
-
-    if finding.where is None:
-        return ()
-    return argument_edits(finding.where, finding.called_as.rpartition(".")[2], _behind(finding, heads))
-
-
 def _gives_the_same(recording: Recording, shown: Recording) -> bool:
     if recording.failure is not None:
         return True
@@ -93,11 +85,6 @@ def _all_at_once(asked: Sequence[Finding], model: nn.Module, retry: Retry) -> tu
 def _numbers(finding: Finding, names: Sequence[str], model: nn.Module) -> Mapping[str, int]:
     module, times = module_at(model, finding.path), finding.misfit.required // finding.misfit.declared
     return {name: getattr(module, name) * times for name in names}
-
-
-def _with_detail(finding: Finding, heads: tuple[str, int]) -> Finding:
-    misfit = finding.misfit
-    return finding._replace(misfit=misfit._replace(detail={**misfit.detail, "heads": heads}))
 
 
 def _split(finding: Finding, heads: tuple[str, int], all_at_once: Mapping[str, int]) -> Finding:

@@ -25,9 +25,7 @@ def _with_layer_behind(finding: Finding, behind: Sequence[Declared]) -> Finding:
     found = next((each for each in behind if each.call > finding.call), None)
     if found is None or not _is_about(finding, found):
         return finding
-    misfit = finding.misfit
-    detail = {**misfit.detail, "behind": (found.path, alone(found.misfit.declared))}
-    return finding._replace(misfit=misfit._replace(detail=detail))
+    return finding.with_detail(behind=(found.path, alone(found.misfit.declared)))
 
 
 def _is_about(finding: Finding, behind: Declared) -> bool:
