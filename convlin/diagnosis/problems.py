@@ -142,10 +142,6 @@ def batch_in_shape(report: Report, plan: Plan) -> Problem:
 
     A run cannot tell which of the two was intended: what is wrong for a single sample is said as well.
     """
-    args = ", ".join(str(value.shape) for value in plan.args if isinstance(value, Dummy))
-    named = ", ".join(f"{name!r}: {value.shape}" for name, value in plan.kwargs.items() if isinstance(value, Dummy))
-    written_so = f"{{{named}}}" if named else args if len(plan.args) < 2 else f"[{args}]"
-    call = f"summarize(model, {written_so}, batch_size={plan.batch_size})"
     otherwise = report.problems[0].message.partition("\n")[0]
     runs = f"with batch_size={plan.batch_size} the model runs as it is"
     return Problem(
@@ -153,10 +149,18 @@ def batch_in_shape(report: Report, plan: Plan) -> Problem:
         path="",
         message=f"the shape seems to hold a batch of {plan.batch_size}, but shapes are given without the batch\n"
         f"{runs}\nif the shape is one sample: {otherwise}",
-        fix=call,
+        fix=written_call(plan),
         evidence=Evidence.RUN,
         claims=(Claim(ClaimKind.BATCH, runs, Evidence.RUN),),
     )
+
+
+def written_call(plan: Plan) -> str:
+    """The call that gives the shapes of a plan, and its batch where that is not one sample."""
+    args = ", ".join(str(value.shape) for value in plan.args if isinstance(value, Dummy))
+    named = ", ".join(f"{name!r}: {value.shape}" for name, value in plan.kwargs.items() if isinstance(value, Dummy))
+    size = f", batch_size={plan.batch_size}" if plan.batch_size != 1 else ""
+    return f"summarize(model, {f'{{{named}}}' if named else args if len(plan.args) < 2 else f'[{args}]'}{size})"
 
 
 def _changes(finding: Finding, said: Said) -> dict[str, str]:

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from convlin._util.torch_private import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from convlin.derivations import of_layers
 from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped
-from convlin.layers.rule import Arrival, LayerRule, Verdict
+from convlin.layers.rule import Arrival, LayerRule, Verdict, with_second
 from convlin.ops.misfit import Misfit
 from convlin.ops.op import Family
 from convlin.records import Shape
@@ -135,9 +135,7 @@ def _with_output_size(
     if possible == wanted:
         return args, kwargs, ()
     misfit = Misfit("output_size", wanted, (smallest, largest), detail={"nearest": possible})
-    if len(args) > 1:
-        return (args[0], list(possible), *args[2:]), kwargs, (misfit,)
-    return args, {**kwargs, "output_size": list(possible)}, (misfit,)
+    return *with_second(args, kwargs, "output_size", list(possible)), (misfit,)
 
 
 def _transposed(module: ConvTransposeNd, tensor: Tensor) -> tuple[int, ...]:

@@ -12,7 +12,7 @@ from torch.nn.utils.rnn import PackedSequence
 
 from convlin.derivations import of_layers
 from convlin.layers.common import dtype_misfit, lacks_time, steps_order, unwrapped, with_steps
-from convlin.layers.rule import Arrival, LayerRule, Verdict
+from convlin.layers.rule import Arrival, LayerRule, Verdict, with_second
 from convlin.module_tree import parameters_of
 from convlin.ops.misfit import Misfit, resized
 from convlin.ops.op import Family
@@ -85,9 +85,7 @@ def _with_pair(
     names = ("h", "c") if isinstance(module, nn.LSTMCell) else ("h_0", "c_0")
     pair = (given, zeros(given, tuple(given.shape)))
     misfit = Misfit("structure", "tuple", "Tensor", "state_pair", {"names": names, "shape": tuple(given.shape)})
-    if len(args) > 1:
-        return (args[0], pair, *args[2:]), kwargs, (misfit,)
-    return args, {**kwargs, "hx": pair}, (misfit,)
+    return *with_second(args, kwargs, "hx", pair), (misfit,)
 
 
 def _map_in_steps(module: nn.RNNBase, tensor: Tensor, arrival: Arrival) -> tuple[Misfit, Tensor] | None:
@@ -158,10 +156,7 @@ def _with_state(
         right.append(state if shape == wanted else zeros(tensor, wanted))
     if not misfits:
         return args, kwargs, ()
-    made = tuple(right) if isinstance(given, tuple) else right[0]
-    if len(args) > 1:
-        return (args[0], made, *args[2:]), kwargs, misfits
-    return args, {**kwargs, "hx": made}, misfits
+    return *with_second(args, kwargs, "hx", tuple(right) if isinstance(given, tuple) else right[0]), misfits
 
 
 def _from_weights(module: nn.RNNBase, shapes: Mapping[str, Shape]) -> dict[str, Any]:

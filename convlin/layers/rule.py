@@ -19,6 +19,9 @@ from convlin.ops.misfit import Misfit
 from convlin.ops.op import Family
 from convlin.records import Call, Derivation, Shape
 
+Replaced = tuple[tuple[Any, ...], dict[str, Any]]
+"""The arguments of a call, some of them others than were given."""
+
 
 class Arrival(NamedTuple):
     """What reaches a layer, and what is known about where it came from."""
@@ -52,18 +55,27 @@ class Arrival(NamedTuple):
         """The first argument, however it was passed."""
         return self.args[0] if self.args else self.kwargs.get(name)
 
-    def with_first(self, name: str, value: Any) -> tuple[tuple[Any, ...], dict[str, Any]]:
+    def with_first(self, name: str, value: Any) -> Replaced:
         """The arguments with the first one replaced."""
         if self.args:
             return (value, *self.args[1:]), dict(self.kwargs)
         return (), {**self.kwargs, name: value}
 
 
+def with_second(args: tuple[Any, ...], kwargs: dict[str, Any], name: str, value: Any) -> Replaced:
+    """The arguments of a call with another second one, however it was passed.
+
+    >>> with_second((1, 2, 3), {}, "hx", 4), with_second((1,), {"hx": 2}, "hx", 4)
+    (((1, 4, 3), {}), ((1,), {'hx': 4}))
+    """
+    return ((args[0], value, *args[2:]), kwargs) if len(args) > 1 else (args, {**kwargs, name: value})
+
+
 class Verdict(NamedTuple):
     """What does not fit, and arguments that do (None where nothing can stand in)."""
 
     misfits: tuple[Misfit, ...]
-    stand_in: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    stand_in: Replaced | None = None
     keeps_input: bool = False
     """The layer's output is the input as it came: its size follows its input."""
     output_size: int | None = None

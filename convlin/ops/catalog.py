@@ -60,6 +60,8 @@ CAT = OPS.called("torch.cat")
 PERMUTE = OPS.called("torch.permute")
 #: What takes axes of 1 away, and what adds one.
 SQUEEZE, UNSQUEEZE = OPS.called("torch.squeeze"), OPS.called("torch.unsqueeze")
+#: What makes one axis of several, from one on, and several of one.
+FLATTEN, UNFLATTEN = OPS.called("torch.flatten"), OPS.called("torch.unflatten")
 #: What takes along one axis the places that an index of as many axes names.
 GATHER = OPS.called("torch.gather")
 

@@ -9,7 +9,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
-from convlin.search.resized import LARGEST, Resized, Spatial, stands_in_before
+from convlin.search.resized import LARGEST, Resized, Spatial, bisected, multiples_around, stands_in_before
 from convlin.trace.call_sites import raising_frame
 
 #: Numbers beyond it are no sides of an image.
@@ -80,8 +80,7 @@ def _taken(model: Resized, error: BaseException, takes: Callable[[Resized, Spati
 
 def _multiples(given: Spatial, numbers: list[tuple[int, ...]], takes: Callable[[Spatial], bool]) -> Taken | None:
     for multiple in sorted({2, 4, 8, 16, 32, *(each[0] for each in numbers if len(each) == 1 and each[0] <= 64)}):
-        above = tuple(-(-size // multiple) * multiple for size in given)
-        below = tuple(size // multiple * multiple for size in given)
+        below, above = multiples_around(given, multiple)
         if above == given:
             continue
         nearest = tuple(size for size in (below, above) if min(size) > 0 and takes(size))
@@ -118,9 +117,7 @@ def _candidates(given: Spatial, numbers: list[tuple[int, ...]]) -> Iterator[Spat
 def _end(refused: int, taken: int, rank: int, takes: Callable[[Spatial], bool]) -> Taken:
     """The size between one that is refused and one that is taken from which on it is: by bisection."""
     end = "smallest" if refused < taken else "largest"
-    while abs(taken - refused) > 1:
-        middle = (taken + refused) // 2
-        taken, refused = (middle, refused) if takes((middle,) * rank) else (taken, middle)
+    taken, refused = bisected(taken, refused, lambda side: takes((side,) * rank))
     return Taken(((taken,) * rank,), refused=((refused,) * rank,), end=end)
 
 

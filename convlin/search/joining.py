@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from convlin.search.resized import LARGEST, Resized, Spatial, stands_in_before
+from convlin.search.resized import LARGEST, Resized, Spatial, multiples_around, stands_in_before
 from convlin.trace.recording import Finding, Recording
 
 
@@ -39,8 +39,7 @@ def joining_inputs(
         return all(map(model.is_right, sizes))
 
     for multiple in (2, 4, 8, 16, 32, 64):
-        above = tuple(-(-size // multiple) * multiple for size in given)
-        below = tuple(size // multiple * multiple for size in given)
+        below, above = multiples_around(given, multiple)
         if above == given:
             continue
         nearest = tuple(size for size in (below, above) if min(size) > 1)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from convlin.records import SourceKind
-from convlin.search.resized import Resized, Spatial, in_proportion
+from convlin.search.resized import Resized, Spatial, bisected, in_proportion
 from convlin.trace.recording import Finding
 
 
@@ -30,8 +30,7 @@ def largest_input(model: Resized, finding: Finding) -> Spatial | None:
         refused, taken = given[0], given[0] // 2
         while taken and lacks(taken):
             refused, taken = taken, taken // 2
-    while taken and refused - taken > 1:
-        middle = (taken + refused) // 2
-        taken, refused = (taken, middle) if lacks(middle) else (middle, refused)
+    if taken:
+        taken, _ = bisected(taken, refused, lambda side: not lacks(side))
     largest = in_proportion(given, taken) if taken else None
     return None if largest is None or model.is_by_batch(largest) else largest

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
@@ -289,6 +290,28 @@ def form_of(start: Spatial, *sizes: Spatial) -> Form:
     if len(moved) == 1:
         return Form("", f" of {'×'.join('…' if axis in moved else str(size) for axis, size in enumerate(start))}")
     return Form("", " in these proportions")
+
+
+def multiples_around(given: Spatial, multiple: int) -> tuple[Spatial, Spatial]:
+    """The largest multiples up to a size, and the smallest from it on; both are the size where it is one.
+
+    >>> multiples_around((30, 32), 8)
+    ((24, 32), (32, 32))
+    """
+    below = tuple(size // multiple * multiple for size in given)
+    return below, tuple(-(-size // multiple) * multiple for size in given)
+
+
+def bisected(taken: int, refused: int, takes: Callable[[int], bool]) -> tuple[int, int]:
+    """The two neighbors between one number that is taken and one that is refused, at which that changes.
+
+    >>> bisected(0, 100, lambda number: number < 7), bisected(100, 0, lambda number: number > 7)
+    ((6, 7), (8, 7))
+    """
+    while abs(taken - refused) > 1:
+        middle = (taken + refused) // 2
+        taken, refused = (middle, refused) if takes(middle) else (taken, middle)
+    return taken, refused
 
 
 def with_axis(size: Spatial, axis: int, value: int) -> Spatial:

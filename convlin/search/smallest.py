@@ -8,7 +8,7 @@ from math import prod
 
 from convlin.ops.catalog import OPS
 from convlin.search.fitting import fitting_inputs
-from convlin.search.resized import LARGEST, Resized, Spatial, is_passed, with_axis
+from convlin.search.resized import LARGEST, Resized, Spatial, bisected, is_passed, with_axis
 from convlin.trace.recording import Finding, Recording
 
 #: Where so many sizes are large enough and tensors do not go together, a larger one is no answer.
@@ -64,15 +64,8 @@ def _smallest_to_the_end(model: Resized, recording: Recording) -> tuple[Spatial,
     given = model.given
     if given is None or not _stopped_in_feature_map(recording):
         return None
-    known: dict[Spatial, bool] = {}
-
-    def passes(size: Spatial) -> bool:
-        if size not in known:
-            known[size] = model.runs(size)
-        return known[size]
-
-    enough = _with_small_axes_enlarged(given, passes) or _enlarged(given, model)
-    smallest = None if enough is None else _reduced(enough, passes)
+    enough = _with_small_axes_enlarged(given, model.runs) or _enlarged(given, model)
+    smallest = None if enough is None else _reduced(enough, model.runs)
     return (given, smallest) if smallest is not None else None
 
 
@@ -142,12 +135,5 @@ def _enlarged(given: Spatial, model: Resized) -> Spatial | None:
 
 
 def _smallest(passes: Callable[[Spatial], bool], size: Spatial, axis: int) -> int:
-    """The smallest value of one axis that passes with the others as in ``size``, which passes; by bisection."""
-    low, high = 0, size[axis]
-    while high - low > 1:
-        middle = (low + high) // 2
-        if passes(with_axis(size, axis, middle)):
-            high = middle
-        else:
-            low = middle
-    return high
+    """The smallest value of one axis that passes with the others as in ``size``, which passes."""
+    return bisected(size[axis], 0, lambda value: passes(with_axis(size, axis, value)))[0]

@@ -8,7 +8,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from convlin.records import Shape
-from convlin.search.resized import LARGEST, Spatial, in_proportion, with_axis
+from convlin.search.resized import LARGEST, Spatial, bisected, in_proportion, with_axis
 
 
 class Ends(NamedTuple):
@@ -83,10 +83,7 @@ def ends_on(way: Way, needed: Callable[[Spatial], int], declared: int, required:
 
     def first(most: int, low: int, high: int) -> int:
         """The smallest number that needs more than ``most``; ``high`` does and ``low`` does not."""
-        while high - low > 1:
-            middle = (low + high) // 2
-            low, high = (low, middle) if needed(at(middle)) > most else (middle, high)
-        return high
+        return bisected(high, low, lambda number: needed(at(number)) > most)[0]
 
     # From there outwards until the number lies between the two, as long as the image decides about it.
     guess = way.now * (declared / required) ** (1 / way.axes)

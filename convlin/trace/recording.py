@@ -246,6 +246,13 @@ class Recording:
         is_own = type(self.modules[index]).__module__.startswith("torch.nn.modules.")
         return next((name for name in self.rule(index).settings if name in names), "") if is_own else ""
 
+    def calls_of(self, *kinds: type[nn.Module]) -> Iterator[tuple[int, Call, Any]]:
+        """The calls of modules of these classes, each with its index and module; few classes are asked first."""
+        found = {kind for kind in set(map(type, self.modules)) if issubclass(kind, kinds)}
+        for index, module in enumerate(self.modules if found else ()):
+            if type(module) in found:
+                yield index, self.calls[index], module
+
     def family(self, index: int) -> Family:
         """What a call computes: a function by its entry, a layer by its rule."""
         call = self.calls[index]

@@ -23,6 +23,7 @@ from convlin._util.gc_pause import paused
 from convlin._util.packages import is_installed
 from convlin._util.torch_private import no_function_modes, not_traced
 from convlin.layers import Arrival, Misfit, examined
+from convlin.layers.rule import Replaced
 from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of, walk
 from convlin.ops.catalog import derive_of
 from convlin.records import UNSEEN, Call, Source, TensorInfo
@@ -48,8 +49,6 @@ from convlin.trace.state import State
 from convlin.trace.tuples_held import tuples_held
 from convlin.trace.uncertainty import declared_size, handed_on, has_window, is_doubtful, of_result, settled_by
 from convlin.trace.under_way import is_at_work
-
-Replaced = tuple[tuple[Any, ...], dict[str, Any]]
 
 
 @contextmanager

@@ -39,4 +39,9 @@ class Said:
     """Nothing in the model is to be changed, but the call."""
 
 
+def appended(message: str, behind: str, *, instead: str = "", in_front: str = "") -> Said:
+    """What to write behind the layer's argument in ``forward``."""
+    return Said(message, f"x = x{behind}", forward=True, behind=behind, instead=instead, in_front=in_front)
+
+
 Words = Callable[[Finding, Report], Said]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from math import prod
 
-from convlin.diagnosis.messages.said import Said, Words
+from convlin.diagnosis.messages.said import Said, Words, appended
 from convlin.diagnosis.messages.tools import (
     arrived,
     at,
@@ -54,11 +54,8 @@ def _map_in_steps(finding: Finding, report: Report) -> Said:
     *others, last = map(str, axes)
     named = f"dimensions {', '.join(others)} and {last}" if others else f"dimension {last}"
     product = equation(spell_product(sizes), spell(prod(sizes)))
-    return Said(
-        f"{message}\nwith {named} as its features, {product}, it is {times(misfit.detail['made'])}",
-        f"x = x{behind}",
-        forward=True, behind=behind, instead="another order of the axes",
-    )  # fmt: skip
+    told = f"with {named} as its features, {product}, it is {times(misfit.detail['made'])}"
+    return appended(f"{message}\n{told}", behind, instead="another order of the axes")
 
 
 def _no_time(finding: Finding, report: Report) -> Said:
@@ -102,12 +99,12 @@ def _one_step(finding: Finding, report: Report) -> Said:
     detail = finding.misfit.detail
     shape, axis = detail["shape"], detail["axis"]
     made = times((*shape[:axis], 1, *shape[axis:]))
-    return Said(
+    return appended(
         f"{name_of(finding)} takes {times(shape)} for one sequence without a batch, and {detail['name']} of "
         f"{times(detail['state'])} has a batch of {shape[0]}\nunsqueeze({axis}) makes one step of it, {made}",
-        f"x = x.unsqueeze({axis})",
-        forward=True, behind=f".unsqueeze({axis})", instead="a state without a batch",
-    )  # fmt: skip
+        f".unsqueeze({axis})",
+        instead="a state without a batch",
+    )
 
 
 def _state_pair(finding: Finding, report: Report) -> Said:
@@ -131,12 +128,8 @@ def _frames(finding: Finding, report: Report) -> Said:
         f"{fold.type}{at(fold.where)}\n{line}"
     )
     needs = f"input_size={features}" if features != misfit.declared else ""
-    behind = f".reshape(-1, {time}, {features})"
-    return Said(
-        f"{message}, and the layer needs {needs}" if needs else message,
-        f"x = x{behind}",
-        forward=True, behind=behind, instead=needs,
-    )  # fmt: skip
+    message = f"{message}, and the layer needs {needs}" if needs else message
+    return appended(message, f".reshape(-1, {time}, {features})", instead=needs)
 
 
 def _heads(finding: Finding, report: Report) -> Said:
@@ -150,11 +143,7 @@ def _heads(finding: Finding, report: Report) -> Said:
         f"{split} of {times(shape)}"
     )
     instead = " and ".join(f"{each}={size}" for each, size in misfit.detail["all_at_once"].items())
-    return Said(
-        f"{message}\nif it is to take all heads at once: {instead}",
-        f"x = x{behind}",
-        forward=True, behind=behind, instead=instead,
-    )  # fmt: skip
+    return appended(f"{message}\nif it is to take all heads at once: {instead}", behind, instead=instead)
 
 
 WORDS: Mapping[tuple[str, str], Words] = {

@@ -7,12 +7,13 @@ from dataclasses import replace
 from math import prod
 
 from convlin.diagnosis.messages.joined import said_of_joined
-from convlin.diagnosis.messages.said import Said, Words
+from convlin.diagnosis.messages.said import Said, Words, appended
 from convlin.diagnosis.messages.tools import (
     AXES,
     arrived,
     at,
     call_of,
+    call_with,
     called,
     code,
     equation,
@@ -111,17 +112,12 @@ def _permute(finding: Finding, report: Report) -> Said:
         f"{times(shape)}: {looks}; permuted it is {times(permuted)}"
     )
     if "give" in misfit.detail:
-        spelled = ", ".join(map(code, permuted[1:])) + ("," if len(permuted) == 2 else "")
         then = ", and the model runs as it is" if misfit.detail["give"] else ""
         given = f"{message}\ngive it as {AXES[len(permuted)]}{then}"
-        return Said(given, f"summarize(model, ({spelled}))", outside=True)
+        return Said(given, call_with(permuted[1:]), outside=True)
     if "nowhere" in misfit.detail:
         return Said(message, forward=True)
-    return Said(
-        message,
-        f"x = x{behind}",
-        forward=True, behind=behind, instead=f"{name or misfit.kind}={spell(misfit.required)}",
-    )  # fmt: skip
+    return appended(message, behind, instead=f"{name or misfit.kind}={spell(misfit.required)}")
 
 
 def _turned(finding: Finding, report: Report) -> Said:
@@ -138,8 +134,7 @@ def _turned(finding: Finding, report: Report) -> Said:
         return Said(message, forward=True)
     if not misfit.detail["given"]:
         return Said(f"{message}: give {times(right)}, or leave that out", None, outside=True)
-    spelled = ", ".join(map(code, right[1:])) + ("," if len(right) == 2 else "")
-    return Said(message, f"summarize(model, ({spelled}))", outside=True, instead=f"forward without {line}")
+    return Said(message, call_with(right[1:]), outside=True, instead=f"forward without {line}")
 
 
 def _permute_norm(finding: Finding, report: Report) -> Said:
@@ -152,10 +147,8 @@ def _permute_layer_norm(finding: Finding, report: Report) -> Said:
         f"dimension 1 has the {spell(shape[1])} channels; permuted it is {times(tuple(shape[axis] for axis in order))}"
     )
     said = _normalized_shape(finding, report)
-    instead, behind = f"normalized_shape={code(finding.misfit.required)}", f".permute{order}"
-    return _and_back(
-        Said(f"{said.message}\n{looks}", f"x = x{behind}", forward=True, behind=behind, instead=instead), finding
-    )
+    instead = f"normalized_shape={code(finding.misfit.required)}"
+    return _and_back(appended(f"{said.message}\n{looks}", f".permute{order}", instead=instead), finding)
 
 
 def _and_back(said: Said, finding: Finding) -> Said:
@@ -171,12 +164,12 @@ def _and_back(said: Said, finding: Finding) -> Said:
 def _unbatched(finding: Finding, report: Report) -> Said:
     said = _in_channels(finding, report)
     shape = finding.inputs[0].shape
-    return Said(
+    return appended(
         f"{said.message}\n{len(shape)} dimensions are taken for one sample without a batch\n"
         f"if {shape[0]} is the batch, the channels are missing",
-        "x = x.unsqueeze(1)",
-        forward=True, behind=".unsqueeze(1)", instead=f"in_channels={spell(finding.misfit.required)}",
-    )  # fmt: skip
+        ".unsqueeze(1)",
+        instead=f"in_channels={spell(finding.misfit.required)}",
+    )
 
 
 def _several_widths(finding: Finding, report: Report) -> Said:
@@ -193,12 +186,12 @@ def _several_widths(finding: Finding, report: Report) -> Said:
 
 def _no_features(finding: Finding, report: Report) -> Said:
     shape = finding.inputs[0].shape
-    return Said(
+    return appended(
         f"{name_of(finding)} receives {plural(finding.misfit.required, 'feature')}, expects 1\n"
         f"{times(shape)} is {what_arrived(finding, report)}: N×L, without an axis for the one feature of each step",
-        "x = x.unsqueeze(-1)",
-        forward=True, behind=".unsqueeze(-1)", instead=f"{finding.misfit.kind}={spell(finding.misfit.required)}",
-    )  # fmt: skip
+        ".unsqueeze(-1)",
+        instead=f"{finding.misfit.kind}={spell(finding.misfit.required)}",
+    )
 
 
 def _one_or_many(finding: Finding, report: Report) -> Said:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from convlin.diagnosis.messages.said import Said, Words
+from convlin.diagnosis.messages.said import Said, Words, appended
 from convlin.diagnosis.messages.tools import (
     AXES,
     arrived,
     at,
     call_of,
+    call_with,
     equation,
     maker_of,
     name_of,
@@ -137,12 +138,12 @@ def _one_sample(finding: Finding, report: Report) -> Said:
 def _flat(finding: Finding, report: Report) -> Said:
     sizes = finding.misfit.detail["sizes"]
     product = "·".join(map(str, sizes))
-    return Said(
+    return appended(
         f"{name_of(finding)} expects {AXES.get(finding.misfit.declared, 'N×C×…')}, got {arrived(finding)}\n"
         f"{finding.inputs[0].shape[-1]} = {product}: unflatten it first",
-        f"x = x.unflatten(1, {sizes})",
-        forward=True, behind=f".unflatten(1, {sizes})", in_front=f"Unflatten(1, {sizes})",
-    )  # fmt: skip
+        f".unflatten(1, {sizes})",
+        in_front=f"Unflatten(1, {sizes})",
+    )
 
 
 def _vector(finding: Finding, report: Report) -> Said:
@@ -153,12 +154,11 @@ def _vector(finding: Finding, report: Report) -> Said:
         f"{name_of(finding)} takes {axes}, and {arrived(finding)} has the {channels} channels alone: {missing} missing"
     )
     if finding.misfit.note == "vector_given":
-        sizes = ", ".join(["1"] * spatial)
-        return Said(message, f"summarize(model, ({channels}, {sizes}))", outside=True)
+        return Said(message, call_with((channels, *(1,) * spatial)), outside=True)
     behind = ".unsqueeze(-1)" if spatial == 1 else f"[:, :, {', '.join(['None'] * spatial)}]"
     layer = f"Unflatten(1, ({', '.join(map(str, (channels, *(1,) * spatial)))}))"
     instead = "" if finding.misfit.detail.get("refused") else "an input with these sizes"
-    return Said(message, f"x = x{behind}", forward=True, behind=behind, in_front=layer, instead=instead)
+    return appended(message, behind, in_front=layer, instead=instead)
 
 
 def _no_channels(finding: Finding, report: Report) -> Said:
@@ -166,18 +166,15 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     axes = AXES.get(len(given) + 2, "N×C×…")
     channels = finding.misfit.detail["channels"]
     message = f"{name_of(finding)} takes {axes}, and {arrived(finding)} has no channel dimension C"
-    spelled = f"summarize(model, ({channels}, {', '.join(map(str, given))}))"
+    spelled = call_with((channels, *given))
     refused = "refused" in finding.misfit.detail
     if channels != 1:
         return Said(message, forward=True) if refused else Said(message, spelled, outside=True)
     if refused:
-        return Said(message, "x = x.unsqueeze(1)", forward=True, behind=".unsqueeze(1)")
+        return appended(message, ".unsqueeze(1)")
     samples = {1: "signals", 2: "images", 3: "volumes"}.get(len(given), "samples")
-    return Said(
-        f"{message}\nif the {samples} have one, the shape is to say so: {spelled}",
-        "x = x.unsqueeze(1)",
-        forward=True, behind=".unsqueeze(1)", instead="a shape with the channels",
-    )  # fmt: skip
+    told = f"{message}\nif the {samples} have one, the shape is to say so: {spelled}"
+    return appended(told, ".unsqueeze(1)", instead="a shape with the channels")
 
 
 def _axis_missing(finding: Finding, report: Report) -> Said:
@@ -186,13 +183,13 @@ def _axis_missing(finding: Finding, report: Report) -> Said:
     missing = axes.split("×")[2]
     frames = times((1, shape[1], shape[0], *shape[2:]))
     of_one = f"\nif the {shape[0]} are the frames of one sample, transpose(0, 1).unsqueeze(0) makes it {frames}"
-    return Said(
+    return appended(
         f"{name_of(finding)} takes {axes}, and {times(shape)} has {plural(shape[1], 'channel')} and one dimension too "
         f"few\nunsqueeze(2) makes it {times((*shape[:2], 1, *shape[2:]))}, where {missing} is 1"
         f"{of_one if misfit.declared == _OF_VOLUMES else ''}",
-        "x = x.unsqueeze(2)",
-        forward=True, behind=".unsqueeze(2)", instead="an input with that dimension",
-    )  # fmt: skip
+        ".unsqueeze(2)",
+        instead="an input with that dimension",
+    )
 
 
 def _no_size(finding: Finding, report: Report) -> Said:
@@ -204,7 +201,7 @@ def _no_size(finding: Finding, report: Report) -> Said:
     told = f"{message}\nif {given[0]} is C, {names} is missing"
     if spatial != 2 or "refused" in finding.misfit.detail:
         return Said(told, outside=True)
-    return Said(told, f"summarize(model, ({', '.join(map(str, (*given, given[-1])))}))", outside=True)
+    return Said(told, call_with((*given, given[-1])), outside=True)
 
 
 def _rank(finding: Finding, report: Report) -> Said:
@@ -215,14 +212,12 @@ def _rank(finding: Finding, report: Report) -> Said:
     message = f"{name_of(finding)} expects {takes}, got {misfit.required}: {arrived(finding)}"
     if "squeezed" in misfit.detail:  # as a run has shown
         told = f"{message}\nwithout its dimension of 1 it is {times(_squeezed(finding))}"
-        instead, without = "an input without this dimension", f".squeeze({misfit.detail['squeezed']})"
-        return Said(told, f"x = x{without}", forward=True, behind=without, instead=instead)
+        return appended(told, f".squeeze({misfit.detail['squeezed']})", instead="an input without this dimension")
     if "empty" in misfit.detail:
         axis, shape = misfit.detail["empty"], finding.inputs[0].shape
-        without = f".squeeze({axis})"
         told = f"{message}\nwithout its dimension of 1 it is {times((*shape[:axis], *shape[axis + 1 :]))}"
         instead = "an input without this dimension" if finding.is_model_input else ""
-        return Said(told, f"x = x{without}", forward=True, behind=without, instead=instead)
+        return appended(told, f".squeeze({axis})", instead=instead)
     other = misfit.detail.get("other")
     if other:
         return Said(message, f"use {other}", callee=other)
@@ -265,11 +260,8 @@ def _too_many(message: str, finding: Finding) -> Said:
     is_empty = before == (1, before[-1]) and not finding.misfit.detail.get("batch_added")
     reshaped = ".squeeze(0)" if is_empty else f".flatten(0, {extra})"
     refused = "refused" in finding.misfit.detail  # by the model: an input without this dimension
-    return Said(
-        f"{message}\none dimension stands before the channels, the batch, and here are {extra + 1}: {times(before)}",
-        f"x = x{reshaped}",
-        forward=True, behind=reshaped, instead="" if refused else "an input without this dimension",
-    )  # fmt: skip
+    told = f"one dimension stands before the channels, the batch, and here are {extra + 1}: {times(before)}"
+    return appended(f"{message}\n{told}", reshaped, instead="" if refused else "an input without this dimension")
 
 
 def _cast(finding: Finding, report: Report) -> Said:
@@ -279,19 +271,12 @@ def _cast(finding: Finding, report: Report) -> Said:
     message = f"{misfit.required} reaches {name_of(finding)}, whose weights are {misfit.declared}"
     if misfit.required.startswith("complex") and not misfit.declared.startswith("complex"):
         return Said(f"{message}\n{cast} would drop the imaginary part", f"dtype=torch.{misfit.required}")
-    return Said(
-        message,
-        f"x = x{cast}",
-        forward=True, behind=cast,
-    )  # fmt: skip
+    return appended(message, cast)
 
 
 def _index(finding: Finding, report: Report) -> Said:
-    return Said(
-        f"{finding.misfit.required} reaches {name_of(finding)}, which takes integers: the indices of its rows",
-        "x = x.long()",
-        forward=True, behind=".long()",
-    )  # fmt: skip
+    message = f"{finding.misfit.required} reaches {name_of(finding)}, which takes integers: the indices of its rows"
+    return appended(message, ".long()")
 
 
 def _kernel_size(finding: Finding, report: Report) -> Said:

@@ -48,6 +48,11 @@ def code(value: Any) -> str:
     return spelled(value) if is_closed_form(value) else str(value)
 
 
+def call_with(sizes: Shape) -> str:
+    """The call with one sample of these sizes: ``summarize(model, (3, 32, 32))``."""
+    return f"summarize(model, ({', '.join(map(code, sizes))}{',' if len(sizes) == 1 else ''}))"
+
+
 def at(where: Location | None) -> str:
     """Where that is, if it is known."""
     return f" at {where.text}" if where is not None else ""

@@ -17,7 +17,7 @@ from convlin.diagnosis.runs.retries import MOST_PASSES, Retry
 from convlin.diagnosis.silent.findings import suspects
 from convlin.inputs import Dummy, Plan
 from convlin.layers import AXIS_OF
-from convlin.ops.catalog import OPS
+from convlin.ops.catalog import FLATTEN, OPS, UNFLATTEN
 from convlin.ops.op import Family
 from convlin.records import Call, Shape, SourceKind, past_joins
 from convlin.tensors import tensors_in
@@ -70,8 +70,9 @@ def _may_move(recording: Recording, index: int, batch: Shape) -> bool:
         return True
     if batch != (1,) or not call.is_function:  # sizes of 1 look alike, wherever they are
         return False
-    is_from_one_on = 1 in (call.settings.get("1"), call.settings.get("start_dim")) and call.type.endswith("flatten")
-    return OPS.called(call.type).family in _MOVES and not is_from_one_on
+    op = OPS.called(call.type)
+    is_from_one_on = op in (FLATTEN, UNFLATTEN) and 1 in (call.settings.get("1"), call.settings.get("start_dim"))
+    return op.family in _MOVES and not is_from_one_on
 
 
 def _with_another_batch(plan: Plan, recording: Recording) -> Plan | None:

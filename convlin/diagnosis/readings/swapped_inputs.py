@@ -9,6 +9,7 @@ from typing import Any
 
 from torch import Tensor
 
+from convlin.diagnosis.problems import written_call
 from convlin.inputs import Dummy, Plan
 from convlin.records import Evidence, Problem, Report
 
@@ -87,13 +88,7 @@ def call_with_shapes(plan: Plan) -> str:
     """The call with shapes that are in order; empty where tensors were given."""
     if not all(isinstance(value, Dummy) for value in (*plan.args, *plan.kwargs.values())):
         return ""
-    if plan.args and plan.kwargs:
-        return ""
-    args = ", ".join(str(value.shape) for value in plan.args)
-    named = ", ".join(f"{name!r}: {value.shape}" for name, value in plan.kwargs.items())
-    size = f", batch_size={plan.batch_size}" if plan.batch_size != 1 else ""
-    written = f"{{{named}}}" if named else args if len(plan.args) < 2 else f"[{args}]"
-    return f"summarize(model, {written}{size})"
+    return "" if plan.args and plan.kwargs else written_call(plan)
 
 
 def _alike(one: Any, other: Any) -> bool:

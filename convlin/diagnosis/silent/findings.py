@@ -43,10 +43,8 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
     }
     unflattened = {
         call.path
-        for index, call in enumerate(recording.calls)
-        if isinstance(recording.modules[index], nn.Linear)
-        and not call.stood_in
-        and should_flatten(recording, index, call)
+        for index, call, _ in recording.calls_of(nn.Linear)
+        if not call.stood_in and should_flatten(recording, index, call)
     }
     unflattened |= {
         finding.path

@@ -16,10 +16,8 @@ _OF_ONE_AXIS = (nn.Conv1d, nn.ConvTranspose1d, nn.BatchNorm1d, nn.MaxPool1d, nn.
 
 def remarks(recording: Recording) -> Iterator[str]:
     """Said as a remark, since nothing refuses it and some models mean it."""
-    # Few classes are asked, not many modules.
-    kinds = {kind for kind in set(map(type, recording.modules)) if issubclass(kind, _POOLS)}
-    for index, (call, module) in enumerate(zip(recording.calls, recording.modules, strict=True) if kinds else ()):
-        if type(module) not in kinds or not call.inputs or not call.sources:
+    for index, call, module in recording.calls_of(*_POOLS):
+        if not call.inputs or not call.sources:
             continue
         shape = call.inputs[0].shape
         if len(shape) != 3 or not _made_by_one_axis(recording, index, shape):

@@ -19,10 +19,8 @@ _KEEPS_FIRST_AXES = (nn.Embedding, nn.Linear, nn.LayerNorm, nn.Dropout)
 
 def remarks(recording: Recording) -> Iterator[str]:
     """The first layer that reads the batch, which is in front of every input of the pass, as time."""
-    # Few classes are asked, not many modules.
-    kinds = {kind for kind in set(map(type, recording.modules)) if issubclass(kind, nn.RNNBase | nn.MultiheadAttention)}
-    for call, module in zip(recording.calls, recording.modules, strict=True) if kinds else ():
-        if not isinstance(module, nn.RNNBase | nn.MultiheadAttention) or module.batch_first or not call.inputs:
+    for _, call, module in recording.calls_of(nn.RNNBase, nn.MultiheadAttention):
+        if module.batch_first or not call.inputs:
             continue
         shape, sources = call.inputs[0].shape, call.sources
         # A transpose of axes that are equally long changes no shape, and is not seen.
@@ -51,8 +49,7 @@ def mixed(recording: Recording) -> Iterator[str]:
     ``h_n`` has its layers and directions there, and the output of a layer without ``batch_first`` has time: the
     elements of one sample do not lie together, and no row is that of one.
     """
-    kinds = {kind for kind in set(map(type, recording.modules)) if issubclass(kind, nn.RNNBase)}
-    for call in recording.calls if kinds else ():
+    for call in recording.calls if any(recording.calls_of(nn.RNNBase)) else ():
         if not OPS.called(call.type).keeps_memory_order or len(call.inputs) != 1 or not call.sources:
             continue
         source = past_single_joins(call.sources[0], recording.joins)
