@@ -2,54 +2,41 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import FrameType
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
-from convlin.ops.names import name_of
 from convlin.ops.stand_ins import recover
-from convlin.tensors import flat_tensors, info
-from convlin.trace.call_sites import line_of
+from convlin.tensors import info
 from convlin.trace.einops_errors import is_of_einops, refused_pattern
 from convlin.trace.recording import Elsewhere, Failure, Refusal
-from convlin.trace.state import State, plain_settings
+from convlin.trace.state import FunctionCall, State
 
 
-def note_failure(
-    state: State,
-    func: Any,
-    args: tuple[Any, ...],
-    kwargs: Mapping[str, Any],
-    error: BaseException,
-    caller: FrameType | None,
-) -> None:
+def note_failure(state: State, call: FunctionCall, error: BaseException) -> None:
     """A function raised, and no stand-in took its place."""
-    tensors = flat_tensors(args, kwargs)
-    recovery = None
-    if state.watching and caller is not None and isinstance(error, RuntimeError | ValueError | IndexError):
-        recovery = recover(func, args, kwargs, state.stack[-1].module if state.stack else None)
+    recovery, is_users = None, call.caller is not None
+    if state.watching and is_users and isinstance(error, RuntimeError | ValueError | IndexError):
+        recovery = recover(call.func, call.args, call.kwargs, state.stack[-1].module if state.stack else None)
     if not state.stands_in:
-        at = () if caller is None else (name_of(func), line_of(caller))
-        state.raised.append((Refusal(state.path, *at), error))
+        state.raised.append((Refusal(state.path, *((call.name, call.where) if is_users else ())), error))
     state.recording.failure = Failure(
         error,
         refused=True,
         path=state.path,
-        function=name_of(func),
-        inputs=tuple(info(tensor, "", state.read) for tensor in tensors),
-        sources=tuple(state.origins.source(tensor) for tensor in tensors),
-        settings=plain_settings(args, kwargs),
-        where=line_of(caller) if caller is not None else None,
-        in_layer=caller is None,
+        function=call.name,
+        inputs=tuple(info(tensor, "", state.read) for tensor in call.tensors),
+        sources=tuple(map(state.origins.source, call.tensors)),
+        settings=call.settings,
+        where=call.where,
+        in_layer=not is_users,
         misfits=recovery.misfits if recovery is not None else (),
-        is_guess=bool(state.origins.doubts(tuple(tensors), {})),
-        elsewhere=_elsewhere(state, tensors),
+        is_guess=bool(state.origins.doubts(tuple(call.tensors), {})),
+        elsewhere=_elsewhere(state, call.tensors),
     )
 
 
-def _elsewhere(state: State, tensors: list[Tensor]) -> Elsewhere | None:
+def _elsewhere(state: State, tensors: Sequence[Tensor]) -> Elsewhere | None:
     """Of tensors that met on the meta device, the first that a line made on another one."""
     if not state.on_meta:
         return None

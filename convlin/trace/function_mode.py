@@ -8,7 +8,7 @@ from in a careful pass, so that the pass goes on.
 from __future__ import annotations
 
 import sys
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any
 
@@ -19,7 +19,7 @@ from convlin._util.torch_private import CONVOLUTIONS, may_be_innermost, no_funct
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import as_on_the_cpu
-from convlin.ops.names import is_fact, may_write, name_of, only_reads, op_of
+from convlin.ops.names import is_fact, may_write, only_reads, op_of
 from convlin.ops.stand_ins import recover, reshape_sizes
 from convlin.records import Shape, SourceKind
 from convlin.tensors import flat_tensors, sizes, tensors_in
@@ -29,7 +29,7 @@ from convlin.trace.function_rows import FunctionRows
 from convlin.trace.lost_batch import folded, kept, matching, of_flatten
 from convlin.trace.recording import Fold, Refusal
 from convlin.trace.shapeless_choices import decides_no_shape
-from convlin.trace.state import State, TooManyCalls, plain_settings
+from convlin.trace.state import FunctionCall, State, TooManyCalls, plain_settings
 from convlin.trace.uncertainty import is_doubtful
 from convlin.trace.under_way import is_at_work
 from convlin.trace.unpooling import OF_INDICES, Indices
@@ -146,14 +146,13 @@ class Between(TorchFunctionMode):
             recovery = recover(func, args, kwargs, layer.module)
             caller = around_hidden_layer(frame, layer.module) if recovery is not None else None
             if recovery is not None and caller is not None:
-                tensors = flat_tensors(args, kwargs)
-                before = tuple(state.read(tensor) for tensor in tensors)
-                self._rows.add(func, args, kwargs, caller, tensors, before, [recovery.result], recovery.misfits, None)
+                called = self._seen(func, args, kwargs, caller)
+                self._rows.add(called, [recovery.result], recovery.misfits, None)
                 return recovery.result
             if recovery is not None:
                 layer.findings.extend(recovery.misfits)
                 return recovery.result
-        note_failure(self._state, func, args, kwargs, error, None)
+        note_failure(state, FunctionCall(func, args, kwargs, flat_tensors(args, kwargs)), error)
         raise error
 
     def _flattened(self, args: tuple[Any, ...], result: Any) -> Any:
@@ -173,10 +172,8 @@ class Between(TorchFunctionMode):
 
     def _call(self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], caller: FrameType) -> Any:
         """A function that code outside torch called: a row where the shape changes."""
-        state = self._state
-        tensors = flat_tensors(args, kwargs)
-        with no_function_modes():  # another mode would be asked about every attribute
-            before = tuple(state.read(tensor) for tensor in tensors)
+        state, called = self._state, self._seen(func, args, kwargs, caller)
+        tensors, before = called.tensors, called.before
         counted = state.flops.total if state.flops is not None else 0
         misfits: tuple[Misfit, ...] = ()
         try:
@@ -184,9 +181,9 @@ class Between(TorchFunctionMode):
         except Exception as error:
             if interrupts(error, (*tensors, *args, *kwargs.values())):
                 raise
-            recovery = self._recover(func, args, kwargs, error, caller)
+            recovery = self._recover(called, error)
             if recovery is None:
-                note_failure(self._state, func, args, kwargs, error, caller)
+                note_failure(state, called, error)
                 raise
             misfits, result = recovery
         with no_function_modes():
@@ -198,9 +195,9 @@ class Between(TorchFunctionMode):
             if not tensors:
                 if state.read is not sizes:
                     note_unshown(state, *made)
-                self._note(func, caller, result, made)
+                self._note(called, result, made)
                 return result
-            fold = self._folded(func, args, kwargs, caller, before, made)
+            fold = self._folded(called, made)
             if fold is not None:
                 misfits, result = (fold,), kept(tensors[0], fold)
                 made = [result]
@@ -217,16 +214,21 @@ class Between(TorchFunctionMode):
                 changed = self._gathers(tensors, before)
             is_row = bool((changed and shows) or misfits)
             if is_row:
-                self._rows.add(func, args, kwargs, caller, tensors, before, made, misfits, state.count(counted))
+                self._rows.add(called, made, misfits, state.count(counted))
             else:
-                self._rows.pass_on(func, args, kwargs, caller, tensors, made, shows=shows)
+                self._rows.pass_on(called, made, shows=shows)
                 if state.read is not sizes:
                     note_weights(state, func, args)
                     note_unshown(state, *made if changed else ())
             if state.read is not sizes:
                 note_windows(state, func, args, kwargs, result)
-            self._note(func, caller, result, made, len(state.recording.calls) - 1 if is_row else -1)
+            self._note(called, result, made, len(state.recording.calls) - 1 if is_row else -1)
             return result
+
+    def _seen(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], caller: FrameType) -> FunctionCall:
+        tensors = flat_tensors(args, kwargs)
+        with no_function_modes():  # another mode would be asked about every attribute
+            return FunctionCall(func, args, kwargs, tensors, caller, tuple(map(self._state.read, tensors)))
 
     def _is_of_layer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether what a function refuses is what its layer refuses: one that may have others of its own inside.
@@ -242,7 +244,7 @@ class Between(TorchFunctionMode):
         with no_function_modes():
             return self._state.read(first) == top.inputs[0].shape
 
-    def _gathers(self, tensors: list[Tensor], before: tuple[Shape, ...]) -> bool:
+    def _gathers(self, tensors: Sequence[Tensor], before: tuple[Shape, ...]) -> bool:
         """Whether the first tensor, which no call made, gives its size to those of the model (``pos + x``)."""
         source = self._state.origins.source
         others = zip(tensors[1:], before[1:], strict=True)
@@ -255,7 +257,7 @@ class Between(TorchFunctionMode):
         maker = self._state.recording.maker(source)
         return source.is_made and not (maker is not None and OPS.named(maker.type).makes_anew)
 
-    def _note(self, func: Any, caller: FrameType, result: Any, made: list[Tensor], call: int = -1) -> None:
+    def _note(self, called: FunctionCall, result: Any, made: list[Tensor], call: int = -1) -> None:
         """Which expression of the user's this was, and what it made."""
         if not self._state.stack:  # code around the model
             return
@@ -264,40 +266,31 @@ class Between(TorchFunctionMode):
             outputs: tuple[tuple[str, Shape], ...] = (("", read(made[0])),)
         else:
             outputs = tuple((f"[{index}]", read(item)) for index, item in enumerate(result) if isinstance(item, Tensor))
-        self._state.recording.expressions.note(caller, self._state.path, outputs, call, func)
+        self._state.recording.expressions.note(called.caller, self._state.path, outputs, call, called.func)
 
-    def _recover(
-        self, func: Any, args: tuple[Any, ...], kwargs: dict[str, Any], error: Exception, caller: FrameType
-    ) -> tuple[tuple[Misfit, ...], Any] | None:
+    def _recover(self, called: FunctionCall, error: Exception) -> tuple[tuple[Misfit, ...], Any] | None:
         state = self._state
         may_stand_in = state.careful and state.stands_in and not state.watching
         if not may_stand_in or not isinstance(error, RuntimeError | ValueError | IndexError):
             return None
         caught = state.suspects.caught
-        if caught and Refusal(state.path, name_of(func), line_of(caller)) in caught:
+        if caught and Refusal(state.path, called.name, called.where) in caught:
             return None
-        layer = state.stack[-1].module if self._is_of_layer(args, kwargs) else None
-        recovery = recover(func, args, kwargs, layer)
+        layer = state.stack[-1].module if self._is_of_layer(called.args, called.kwargs) else None
+        recovery = recover(called.func, called.args, called.kwargs, layer)
         return (recovery.misfits, recovery.result) if recovery is not None else None
 
-    def _folded(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        caller: FrameType,
-        before: tuple[Shape, ...],
-        made: list[Tensor],
-    ) -> Misfit | None:
+    def _folded(self, called: FunctionCall, made: list[Tensor]) -> Misfit | None:
         """The misfit of a reshape that an earlier pass showed to lose the batch."""
-        state = self._state
+        state, before = self._state, called.before
         if not state.suspects.folds or not before or len(before[0]) < 2:
             return None
-        name = name_of(func)
-        found = matching(Fold(name, line_of(caller), state.path, before[0]), state.suspects.folds)
-        if found is None and op_of(func).keeps_memory_order:  # of a module whose functions are no rows
+        found = matching(Fold(called.name, called.where, state.path, before[0]), state.suspects.folds)
+        if found is None and op_of(called.func).keeps_memory_order:  # of a module whose functions are no rows
             found = matching(Fold("", None, state.path, before[0]), state.suspects.folds)
-        return folded(found, reshape_sizes(args, kwargs), state.read(made[0])) if found is not None else None
+        if found is None:
+            return None
+        return folded(found, reshape_sizes(called.args, called.kwargs), state.read(made[0]))
 
 
 def _several(result: Any) -> list[Tensor]:

@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from types import FrameType
-from typing import Any
+from collections.abc import Sequence
 
 from torch import Tensor
 
 from convlin.layers import Misfit
 from convlin.module_tree import named_tensors_of
 from convlin.ops.catalog import OPS, derive_of
-from convlin.ops.names import name_of, op_of
+from convlin.ops.names import op_of
 from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind, TensorInfo
 from convlin.tensors import device_name, dtype_name, info
-from convlin.trace.call_sites import line_of
 from convlin.trace.recording import Finding, order_made
-from convlin.trace.state import State, plain_settings
+from convlin.trace.state import FunctionCall, State
 from convlin.trace.uncertainty import handed_on, has_window, is_doubtful, of_result, settled_by
 
 
@@ -26,42 +23,30 @@ class FunctionRows:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def add(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        kwargs: dict[str, Any],
-        caller: FrameType,
-        tensors: list[Tensor],
-        before: tuple[Shape, ...],
-        made: list[Tensor],
-        misfits: tuple[Misfit, ...],
-        flops: int | None,
-    ) -> None:
+    def add(self, called: FunctionCall, made: Sequence[Tensor], misfits: tuple[Misfit, ...], flops: int | None) -> None:
         """A row for a function, and a finding for each of its misfits that is beyond doubt."""
-        state = self._state
-        name, where = name_of(func), line_of(caller)
-        sources = tuple(state.origins.source(tensor) for tensor in tensors)
+        state, name, where = self._state, called.name, called.where
+        sources = tuple(map(state.origins.source, called.tensors))
         inputs = tuple(
             TensorInfo("", shape, dtype_name(tensor.dtype), device_name(tensor))
-            for tensor, shape in zip(tensors, before, strict=True)
+            for tensor, shape in zip(called.tensors, called.before, strict=True)
         )
         outputs = tuple(info(tensor, "", state.read) for tensor in made)
-        doubts = state.origins.doubts(args, kwargs)
+        doubts = state.origins.doubts(called.args, called.kwargs)
         told = tuple(misfit for misfit in misfits if not is_doubtful(misfit, doubts))
         call = Call(
             state.path, name, inputs, outputs, is_function=True, sources=sources, where=where, flops=flops,
-            settings=plain_settings(args, kwargs), stood_in=bool(misfits), derive=derive_of(name),
+            settings=called.settings, stood_in=bool(misfits), derive=derive_of(name),
         )  # fmt: skip
         index = state.recording.add(call)
-        names = self._names(tensors, sources) if told else ()
+        names = self._names(called.tensors, sources) if told else ()
         for misfit in told:
             state.find(Finding(misfit, state.path, index, inputs, sources[0], function=name, where=where, names=names))
         for tensor in made:
             state.origins.remember(tensor, Source.call(index))
             state.origins.doubt(tensor, self._doubted(call, doubts, tensor) | of_result(misfits, tensor))
 
-    def _names(self, tensors: list[Tensor], sources: tuple[Source, ...]) -> tuple[str, ...]:
+    def _names(self, tensors: Sequence[Tensor], sources: tuple[Source, ...]) -> tuple[str, ...]:
         """What the user calls the tensors that no call made: parameters and buffers of the module, or parts of one."""
         if all(source.is_made for source in sources) or not self._state.stack:
             return ()
@@ -76,50 +61,37 @@ class FunctionRows:
             for tensor, source in zip(tensors, sources, strict=True)
         )
 
-    def pass_on(
-        self,
-        func: Any,
-        args: tuple[Any, ...],
-        kwargs: Mapping[str, Any],
-        caller: FrameType,
-        tensors: list[Tensor],
-        made: list[Tensor],
-        *,
-        shows: bool,
-    ) -> None:
+    def pass_on(self, called: FunctionCall, made: Sequence[Tensor], *, shows: bool) -> None:
         """A function that keeps the shape is no row, but what it returns comes from where its input came.
 
         An activation is noted where functions show; inside a layer of the user's it is that layer's own affair.
         """
         state = self._state
-        sources = tuple(state.origins.source(tensor) for tensor in tensors)
+        sources = tuple(map(state.origins.source, called.tensors))
         known = [source for source in sources if source.kind is not SourceKind.UNSEEN]
         source = known[0] if known else UNSEEN
         made_inside = any(source.is_made for source in known)
-        op, meet = op_of(func), len(known) > 1 and known[0] != known[1]
+        op, meet = op_of(called.func), len(known) > 1 and known[0] != known[1]
         # A pooling or convolution that keeps the size leaves a trace: its units see their neighbors.
         if meet or op.sees_neighbors or (op.is_activation and shows and made_inside):
-            state.recording.joins.append(
-                Join(name_of(func), line_of(caller), sources, state.path, len(state.recording.calls))
-            )
+            join = Join(called.name, called.where, sources, state.path, len(state.recording.calls))
+            state.recording.joins.append(join)
             source = Source.join(len(state.recording.joins) - 1)
-        doubts = state.origins.doubts(tuple(tensors), {})
-        call = self._as_call(func, args, kwargs, tensors) if doubts else None
+        doubts = state.origins.doubts(tuple(called.tensors), {})
+        call = self._as_call(called) if doubts else None
         for tensor in made:
             if source.is_made:
                 state.origins.remember(tensor, source)
             if not made_inside:  # the input divided by 255, or as another dtype, is the input still
-                state.origins.pass_input_on(tensors[0], tensor)
+                state.origins.pass_input_on(called.tensors[0], tensor)
             if call is not None:
                 state.origins.doubt(tensor, self._doubted(call, doubts, tensor))
 
-    def _as_call(self, func: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any], tensors: list[Tensor]) -> Call:
+    def _as_call(self, called: FunctionCall) -> Call:
         """A function that is no row as the record of one: what its formula is asked with."""
-        name, read = name_of(func), self._state.read
-        return Call(
-            self._state.path, name, tuple(info(tensor, "", read) for tensor in tensors), is_function=True,
-            settings=plain_settings(args, kwargs), derive=derive_of(name),
-        )  # fmt: skip
+        name, inputs = called.name, tuple(info(tensor, "", self._state.read) for tensor in called.tensors)
+        derive = derive_of(name)
+        return Call(self._state.path, name, inputs, is_function=True, settings=called.settings, derive=derive)
 
     def _doubted(self, call: Call, doubts: tuple[tuple[Shape, frozenset[int]], ...], made: Tensor) -> frozenset[int]:
         """The axes of a result that are a guess because they are one in an argument."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from math import inf
 from types import FrameType
@@ -14,9 +14,10 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlin.layers import Derive, LayerRule, rule_for, runs_as_documented
-from convlin.records import UNSEEN, Call
+from convlin.ops.names import name_of
+from convlin.records import UNSEEN, Call, Location, Shape
 from convlin.tensors import SizeReader, sizes
-from convlin.trace.call_sites import may_be_caught
+from convlin.trace.call_sites import line_of, may_be_caught
 from convlin.trace.provenance import Provenance
 from convlin.trace.recording import Finding, Frame, Recording, Refusal, Suspects, comes_from
 from convlin.untouched.module_state import Keeper, TrainingFlags
@@ -48,6 +49,35 @@ class KnownType(NamedTuple):
         as_documented = runs_as_documented(kind)
         derive = rule.derive if as_documented else None
         return cls(rule, kind.__name__, as_documented, issubclass(kind, nn.Linear), derive, rule.reader())
+
+
+class FunctionCall(NamedTuple):
+    """A call of a torch function that a pass sees."""
+
+    func: Any
+    args: tuple[Any, ...]
+    kwargs: Mapping[str, Any]
+    tensors: Sequence[Tensor]
+    """Those among the arguments."""
+    caller: FrameType | None = None
+    """The code outside of torch that made it; None of what a layer of PyTorch's own calls."""
+    before: tuple[Shape, ...] = ()
+    """What the shapes of the tensors were."""
+
+    @property
+    def name(self) -> str:
+        """As users write it."""
+        return name_of(self.func)
+
+    @property
+    def where(self) -> Location | None:
+        """The user's line."""
+        return None if self.caller is None else line_of(self.caller)
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The arguments that are no tensors, as a record keeps them."""
+        return plain_settings(self.args, self.kwargs)
 
 
 class TooManyCalls(BaseException):
