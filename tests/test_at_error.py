@@ -97,8 +97,8 @@ def test_the_outermost_module_and_its_callers() -> None:
     model = nn.Sequential(nn.Sequential(nn.Linear(3, 4)))
     call = module_call(raised(lambda: model(torch.zeros(2, 5))))
     assert call is not None
-    assert call.model is model
-    assert call.args[0].shape == (2, 5)
+    assert call.outermost.model is model
+    assert call.outermost.args[0].shape == (2, 5)
     assert [frame.f_code.co_name for frame in call.callers][-1] == "<lambda>"
 
 
@@ -158,8 +158,8 @@ def test_a_forward_by_name_without_a_layer_in_it() -> None:
 
     call = module_call(raised(lambda: called(5)))
     assert call is not None
-    assert [tuple(each.shape) for each in call.args] == [(2, 5)] * 3
-    assert call.kwargs == {"scale": 2, "times": 3}
+    assert [tuple(each.shape) for each in call.outermost.args] == [(2, 5)] * 3
+    assert call.outermost.kwargs == {"scale": 2, "times": 3}
     summary = summary_at(raised(lambda: called(5)))
     assert summary is not None
     assert "5 meets 3" in summary.problems[0].message

@@ -139,11 +139,11 @@ def _answer(error: BaseException) -> Answer | None:
             return found
     from convlin.at_error import checkpoints, divisors, losses, optimizers
 
-    for said_by in (losses, checkpoints, optimizers, divisors):
-        told = said_by.about(error, steps)
-        if told is not None:
-            return Answer(*told)
-    return None
+    of_loss = losses.about(error, steps)
+    if of_loss is not None:
+        return Answer(*of_loss)
+    said = (each.about(error, steps) for each in (checkpoints, optimizers, divisors))
+    return next((Answer(told) for told in said if told is not None), None)
 
 
 def _about_call(call: ModuleCall, error: BaseException) -> Answer | None:
@@ -153,10 +153,11 @@ def _about_call(call: ModuleCall, error: BaseException) -> Answer | None:
 
     if is_resource(error) or is_of_accelerator(error) or in_many_processes():
         return None  # memory, a kernel that failed earlier, other processes that would have to join
-    root = unwrapped(call.model)
+    model, args, kwargs = call.outermost
+    root = unwrapped(model)
     if _is_loss(root):
         return None
-    return run_again(root, call.args, call.kwargs, lambda plan: _about_plan(root, plan, call, error))
+    return run_again(root, args, kwargs, lambda plan: _about_plan(root, plan, call, error))
 
 
 def _about_plan(root: nn.Module, plan: Plan, call: ModuleCall, error: BaseException) -> Answer | None:
@@ -208,7 +209,7 @@ def _stops_there(summary: Summary, root: nn.Module, call: ModuleCall) -> bool:
     if found.path not in paths:
         return False
     if found.is_function:
-        return found.where is not None and (found.where.file, found.where.line) in last.lines
+        return found.where is not None and (found.where.file, found.where.line) in call.lines
     came = tuple(info.shape for info in describe_arguments(last.args, last.kwargs))
     return found.input_shapes == came
 

@@ -13,13 +13,11 @@ from convlin.module_tree import walk
 if TYPE_CHECKING:
     from torch import nn
 
-    from convlin.summary import Summary
-
 _Shape = tuple[int, ...]
 _Shapes = dict[str, _Shape]
 
 
-def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summary | None] | None:
+def about(error: BaseException, steps: list[TracebackType]) -> str | None:
     """What the checkpoint holds in place of what the model has; None where the error is another."""
     from torch import nn
 
@@ -34,7 +32,7 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     if told is None:
         hints = holders_of(root, reversed(frames_outside_torch(steps)))
         told = "\n\n".join(_about_sizes(root, _shapes(given), hints))
-    return (told, None) if told else None
+    return told or None
 
 
 # Names

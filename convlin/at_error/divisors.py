@@ -4,14 +4,11 @@ from __future__ import annotations
 
 from math import gcd
 from types import TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from convlin.at_error.fixes import mistake
 from convlin.at_error.frames import is_torchs
 from convlin.records import Location
-
-if TYPE_CHECKING:
-    from convlin.summary import Summary
 
 #: What has to be a multiple of what, as the constructors of PyTorch call them; those of outer layers last.
 _PAIRS = (
@@ -24,7 +21,7 @@ _PAIRS = (
 _MOST_DIVISORS = 6
 
 
-def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summary | None] | None:
+def about(error: BaseException, steps: list[TracebackType]) -> str | None:
     """Which numbers go together; None where the error is another one than that of a constructor of PyTorch's."""
     inside = [step for step in steps if is_torchs(step.tb_frame)]
     if not isinstance(error, AssertionError | ValueError) or not inside or inside[-1] is not steps[-1]:
@@ -57,7 +54,7 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
             f"{names[1]}={by}",
             f"at   {where.text}",
         ],
-    ), None
+    )
 
 
 def _fails(held: dict[str, Any], whole: str, by: str) -> bool:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterable, Iterator
 from types import FrameType, FunctionType, ModuleType, TracebackType
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convlin._util.packages import CONVLIN, folder
 
@@ -18,6 +18,14 @@ if TYPE_CHECKING:
 
 #: Longer lists hold data, not the few things that a function works on.
 _LONGEST = 100
+
+
+class Called(NamedTuple):
+    """A module, and what a call of it is given."""
+
+    model: nn.Module
+    args: tuple[Any, ...]
+    kwargs: dict[str, Any]
 
 
 def is_convlins(frame: FrameType) -> bool:

@@ -38,7 +38,7 @@ class _Way(NamedTuple):
 def about(frame: FrameType, made: Tensor, target: Tensor) -> str | None:
     """What to write for a loss function that stopped in ``frame``; None where nothing that was run makes it work."""
     for way in _ways(made, target, frame.f_code.co_name):
-        if runs(frame, way.made, way.target, way.by):
+        if _runs(frame, way.made, way.target, way.by):
             said = f"predictions of {spell_shape(made.shape)} and targets of {spell_shape(target.shape)}: {way.why}"
             return mistake(frame.f_code.co_name, [said, f"with {way.fix} it runs"])
     return _about_weight(frame, made, target)
@@ -51,7 +51,7 @@ def _about_weight(frame: FrameType, made: Tensor, target: Tensor) -> str | None:
     weight, classes = frame.f_locals.get("weight"), made.shape[1] if made.dim() > 1 else made.shape[0]
     if not isinstance(weight, torch.Tensor) or weight.shape == (classes,) or frame.f_code.co_name not in _OF_CLASSES:
         return None
-    if not runs(frame, made, target, weight=None):
+    if not _runs(frame, made, target, weight=None):
         return None
     said = f"predictions of {spell_shape(made.shape)}, {classes} classes, and a weight of {spell_shape(weight.shape)}"
     needed = f"weight needs a number for each of the {classes} classes"
@@ -65,7 +65,7 @@ def about_output(frame: FrameType, output: Any, target: Tensor) -> str | None:
     from convlin.tensors import tensors_in
 
     held = list(tensors_in(output, objects=True))
-    taken = [place for place, tensor in held if runs(frame, tensor, target)]
+    taken = [place for place, tensor in held if _runs(frame, tensor, target)]
     if not taken:
         return None
     kind = type(output).__name__
@@ -78,61 +78,66 @@ def about_output(frame: FrameType, output: Any, target: Tensor) -> str | None:
 
 def _ways(made: Tensor, target: Tensor, loss: str) -> Iterator[_Way]:
     sizes, wanted = tuple(made.shape), tuple(target.shape)
+    of_maps = sizes[:1] + sizes[2:]
     are_classes = not target.is_floating_point()
+
+    def predictions(why: str, method: str, *dims: int) -> Iterator[_Way]:
+        yield _Way(why, f"predictions.{_written(method, dims)}", getattr(made, method)(*dims), target)
+
+    def targets(why: str, method: str, *dims: int) -> Iterator[_Way]:
+        fix, changed = f"targets.{_written(method, dims)}", getattr(target, method)(*dims)
+        yield _Way(why, fix, made, changed)
+        if changed.dtype != made.dtype:
+            yield _Way(why, f"{fix}.to(predictions.dtype)", made, changed.to(made.dtype))
+
     if are_classes and len(sizes) > 2 and wanted == sizes[:-1]:
-        fix = "predictions.transpose(1, 2)" if len(sizes) == 3 else "predictions.movedim(-1, 1)"
-        yield _Way(
-            f"the {sizes[-1]} classes are the last dimension, and should be dimension 1",
-            fix,
-            made.movedim(-1, 1),
-            target,
-        )
+        why = f"the {sizes[-1]} classes are the last dimension, and should be dimension 1"
+        yield from predictions(why, *(("transpose", 1, 2) if len(sizes) == 3 else ("movedim", -1, 1)))
     if are_classes and len(sizes) > 2 and wanted == (prod(sizes[:-1]),):
         why = f"every one of the {wanted[0]} targets needs a row of its {sizes[-1]} classes"
-        yield _Way(why, f"predictions.flatten(0, {len(sizes) - 2})", made.flatten(0, -2), target)
-    if len(wanted) > 1 and wanted[-1] == 1 and wanted[:-1] in (sizes, sizes[:1], sizes[:1] + sizes[2:]):
-        yield from _with_dtype(
-            "the targets have an axis of 1 too many", "targets.squeeze(-1)", made, target.squeeze(-1)
-        )
-    of_maps = sizes[:1] + sizes[2:]
+        yield from predictions(why, "flatten", 0, len(sizes) - 2)
+    if len(wanted) > 1 and wanted[-1] == 1 and wanted[:-1] in (sizes, sizes[:1], of_maps):
+        yield from targets("the targets have an axis of 1 too many", "squeeze", -1)
     if len(wanted) > 2 and wanted[1] == 1 and wanted[:1] + wanted[2:] == of_maps:
-        yield from _with_dtype("the targets have an axis of 1 too many", "targets.squeeze(1)", made, target.squeeze(1))
+        yield from targets("the targets have an axis of 1 too many", "squeeze", 1)
     if len(sizes) > 2 and sizes[1] == 1 and wanted == of_maps:
-        yield from _with_dtype("the targets lack the axis of 1", "targets.unsqueeze(1)", made, target.unsqueeze(1))
+        yield from targets("the targets lack the axis of 1", "unsqueeze", 1)
     if not are_classes and wanted == of_maps and bool((target == target.round()).all()):
         yield _Way("the targets are numbers of classes, which are integers", "targets.long()", made, target.long())
     if sizes == (*wanted, 1):
-        yield from _with_dtype("the targets lack the axis of 1", "targets.unsqueeze(-1)", made, target.unsqueeze(-1))
+        yield from targets("the targets lack the axis of 1", "unsqueeze", -1)
     if sizes[0] == 1 and wanted in (sizes[1:], sizes[2:]):
-        why = "the targets lack the batch of 1"
-        yield from _with_dtype(why, "targets.unsqueeze(0)", made, target.unsqueeze(0))
+        yield from targets("the targets lack the batch of 1", "unsqueeze", 0)
     if len(wanted) > 2 and sizes == (wanted[0], prod(wanted[1:])):
-        why = "the targets have the same numbers on more axes"
-        yield from _with_dtype(why, "targets.flatten(1)", made, target.flatten(1))
+        yield from targets("the targets have the same numbers on more axes", "flatten", 1)
     if len(sizes) > 2 and wanted == (sizes[0], prod(sizes[1:])):
-        yield _Way(
-            "the predictions have the same numbers on more axes", "predictions.flatten(1)", made.flatten(1), target
-        )
+        yield from predictions("the predictions have the same numbers on more axes", "flatten", 1)
     if are_classes and loss in _OF_CLASSES:
         yield from _of_classes(made, target)
     elif are_classes and wanted == sizes:
         why = f"the targets are {_spelled(target)}, and the predictions {_spelled(made)}"
         yield _Way(why, "targets.to(predictions.dtype)", made, target.to(made.dtype))
-    elif (
-        (are_classes or loss in _OF_PROBABILITIES)
-        and len(sizes) == 2
-        and wanted == sizes[:1]
-        and sizes[1] > 1
-        and _are_below(target, sizes[1])
-    ):
-        import torch.nn.functional as F
+    elif are_classes or loss in _OF_PROBABILITIES:
+        yield from _one_hot(made, target, loss)
 
-        why = "the targets are numbers of classes, which cross_entropy takes as they are"
-        if loss in _OF_PROBABILITIES and _are_below(target, 2):
-            why += f"; if they are yes or no, the last layer is to make 1 number for each sample, and not {sizes[1]}"
-        one_hot = F.one_hot(target.long(), sizes[1]).to(made.dtype)
-        given = "targets" if are_classes else "targets.long()"
-        yield _Way(why, f"F.one_hot({given}, {sizes[1]}).to(predictions.dtype)", made, one_hot)
+
+def _written(method: str, dims: tuple[int, ...]) -> str:
+    return f"{method}({', '.join(map(str, dims))})"
+
+
+def _one_hot(made: Tensor, target: Tensor, loss: str) -> Iterator[_Way]:
+    """What makes numbers of classes the targets of a loss function that takes a number for each class."""
+    import torch.nn.functional as F
+
+    if made.dim() != 2 or target.shape != made.shape[:1] or made.shape[1] < 2 or not _are_below(target, made.shape[1]):
+        return
+    classes = made.shape[1]
+    why = "the targets are numbers of classes, which cross_entropy takes as they are"
+    if loss in _OF_PROBABILITIES and _are_below(target, 2):
+        why += f"; if they are yes or no, the last layer is to make 1 number for each sample, and not {classes}"
+    given = "targets.long()" if target.is_floating_point() else "targets"
+    one_hot = F.one_hot(target.long(), classes).to(made.dtype)
+    yield _Way(why, f"F.one_hot({given}, {classes}).to(predictions.dtype)", made, one_hot)
 
 
 def _of_classes(made: Tensor, target: Tensor) -> Iterator[_Way]:
@@ -159,12 +164,6 @@ def _spelled(tensor: Tensor) -> str:
     return str(tensor.dtype).removeprefix("torch.")
 
 
-def _with_dtype(why: str, fix: str, made: Tensor, target: Tensor) -> Iterator[_Way]:
-    yield _Way(why, fix, made, target)
-    if target.dtype != made.dtype:
-        yield _Way(why, f"{fix}.to(predictions.dtype)", made, target.to(made.dtype))
-
-
 def is_loss_function(frame: FrameType) -> bool:
     """Whether a frame is that of a function in ``torch.nn.functional`` that compares an input with a target."""
     import torch
@@ -175,7 +174,7 @@ def is_loss_function(frame: FrameType) -> bool:
     return is_its_own and "input" in held and isinstance(held.get("target"), torch.Tensor)
 
 
-def runs(frame: FrameType, made: Tensor, target: Tensor, by: str = "", **changed: Any) -> bool:
+def _runs(frame: FrameType, made: Tensor, target: Tensor, by: str = "", **changed: Any) -> bool:
     """Whether the loss function takes these, and all else that it was given."""
     import torch
     import torch.nn.functional as F

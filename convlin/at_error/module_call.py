@@ -9,36 +9,25 @@ import dis
 import inspect
 import sys
 from types import CodeType, FrameType, TracebackType
-from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias, cast
+from typing import TYPE_CHECKING, NamedTuple, cast
 
 from convlin._util.tracebacks import steps_of
-from convlin.at_error.frames import is_convlins, is_torchs
+from convlin.at_error.frames import Called, is_convlins, is_torchs
 
 if TYPE_CHECKING:
     from torch import nn
-
-    _Called: TypeAlias = tuple[nn.Module, tuple[Any, ...], dict[str, Any]]
-
-
-class InnermostCall(NamedTuple):
-    """The call of a module that an exception came out of first."""
-
-    model: nn.Module
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-    lines: frozenset[tuple[str, int]]
-    """Files and lines that the exception came through inside of it."""
 
 
 class ModuleCall(NamedTuple):
     """The outermost call of a module that was under way, and where it was made."""
 
-    model: nn.Module
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
+    outermost: Called
     callers: tuple[FrameType, ...]
     """The frames outside the call, outermost first."""
-    innermost: InnermostCall
+    innermost: Called
+    """The call that the exception came out of first."""
+    lines: frozenset[tuple[str, int]]
+    """Files and lines that the exception came through inside of that."""
 
 
 def module_call(error: BaseException) -> ModuleCall | None:
@@ -64,8 +53,7 @@ def module_call(error: BaseException) -> ModuleCall | None:
     last = calls[-1] if calls else start
     callers = tuple(step.tb_frame for step in steps[:start])
     lines = frozenset((step.tb_frame.f_code.co_filename, step.tb_lineno) for step in steps[last:])
-    innermost = InnermostCall(*(_called(steps[last]) if calls else called), lines)
-    return ModuleCall(*called, callers, innermost)
+    return ModuleCall(called, callers, _called(steps[last]) if calls else called, lines)
 
 
 def _is_of_einops(error: BaseException) -> bool:
@@ -74,21 +62,21 @@ def _is_of_einops(error: BaseException) -> bool:
     return is_of_einops(error)
 
 
-def _called(step: TracebackType) -> _Called:
+def _called(step: TracebackType) -> Called:
     held = step.tb_frame.f_locals
-    return held["self"], tuple(held["args"]), dict(held["kwargs"])
+    return Called(held["self"], tuple(held["args"]), dict(held["kwargs"]))
 
 
-def _direct_call(steps: list[TracebackType], module: type) -> tuple[int, _Called] | None:
+def _direct_call(steps: list[TracebackType], module: type) -> tuple[int, Called] | None:
     """The first of these steps in a ``forward`` that was called by name, and what it was given."""
     for index, step in enumerate(steps):
         model = _whose_forward(step.tb_frame, module)
         if model is None:
             continue
-        given = _arguments_kept(step.tb_frame)
-        if given is None and index:
-            given = _arguments_written(steps[index - 1], model)
-        return None if given is None else (index, (model, *given))
+        called = _arguments_kept(step.tb_frame, model)
+        if called is None and index:
+            called = _arguments_written(steps[index - 1], model)
+        return None if called is None else (index, called)
     return None
 
 
@@ -103,7 +91,7 @@ def _whose_forward(frame: FrameType, module: type) -> nn.Module | None:
     return cast("nn.Module", model) if is_own else None
 
 
-def _arguments_kept(frame: FrameType) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+def _arguments_kept(frame: FrameType, model: nn.Module) -> Called | None:
     """What a ``forward`` was given, where none of its parameters has got another value in it."""
     code = frame.f_code
     count = code.co_argcount + code.co_kwonlyargcount
@@ -117,15 +105,15 @@ def _arguments_kept(frame: FrameType) -> tuple[tuple[Any, ...], dict[str, Any]] 
     kwargs = {name: held[name] for name in names[code.co_argcount : count]}
     if rest[0]:
         args += tuple(held[names[count]])
-    return args, kwargs | (held[names[-1]] if rest[1] else {})
+    return Called(model, args, kwargs | (held[names[-1]] if rest[1] else {}))
 
 
-def _arguments_written(step: TracebackType, model: nn.Module) -> tuple[tuple[Any, ...], dict[str, Any]] | None:
+def _arguments_written(step: TracebackType, model: nn.Module) -> Called | None:
     """What a call of the model's ``forward`` is given by the line that the exception came through."""
     from convlin.at_error.written_calls import forward_calls
 
     calls = list(forward_calls(step.tb_frame, step.tb_lineno, model))
-    return (calls[0].args, calls[0].kwargs) if len(calls) == 1 else None
+    return calls[0] if len(calls) == 1 else None
 
 
 def _codes_of_a_call(module: type) -> tuple[CodeType, ...]:

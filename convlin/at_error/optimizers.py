@@ -13,16 +13,14 @@ from convlin.module_tree import parameters_of, walk
 if TYPE_CHECKING:
     from torch import nn
 
-    from convlin.summary import Summary
 
-
-def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summary | None] | None:
+def about(error: BaseException, steps: list[TracebackType]) -> str | None:
     """Which layers the optimizer misses; None where the error is another, or no layers are hidden."""
     if "empty parameter list" not in str(error) or steps[-1].tb_frame.f_code.co_name != "__init__":
         return None
     empty = [module for module in modules_in(frames_outside_torch(steps)) if next(parameters_of(module), None) is None]
     told = [said for module in empty for said in _hidden_in(module)]
-    return ("\n\n".join(dict.fromkeys(told)), None) if told else None
+    return "\n\n".join(dict.fromkeys(told)) or None
 
 
 def _hidden_in(root: nn.Module) -> Iterator[str]:

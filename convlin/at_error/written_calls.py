@@ -10,9 +10,9 @@ import ast
 from collections.abc import Iterator
 from contextlib import suppress
 from types import FrameType
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
-from convlin.at_error.frames import children_of
+from convlin.at_error.frames import Called, children_of
 from convlin.source.syntax import own_scope, parsed_file
 
 if TYPE_CHECKING:
@@ -25,15 +25,7 @@ _COPIES = frozenset(
 )
 
 
-class WrittenCall(NamedTuple):
-    """A call of a module, with its arguments."""
-
-    model: nn.Module
-    args: tuple[Any, ...]
-    kwargs: dict[str, Any]
-
-
-def written_calls(frame: FrameType) -> Iterator[WrittenCall]:
+def written_calls(frame: FrameType) -> Iterator[Called]:
     """The calls of modules in this frame's code whose arguments can be looked up, the one that ran last first."""
     from torch import nn
 
@@ -41,12 +33,12 @@ def written_calls(frame: FrameType) -> Iterator[WrittenCall]:
         try:
             model = _value(node.func, frame)
             if isinstance(model, nn.Module):
-                yield WrittenCall(model, *_arguments(node, frame))
+                yield Called(model, *_arguments(node, frame))
         except LookupError:
             continue
 
 
-def forward_calls(frame: FrameType, line: int, model: nn.Module) -> Iterator[WrittenCall]:
+def forward_calls(frame: FrameType, line: int, model: nn.Module) -> Iterator[Called]:
     """The calls of the model's own ``forward`` on a line of this frame's code: ``model.forward(x)``.
 
     What is called on a model that the line makes (``Net().forward(x)``) can be of this one.
@@ -61,7 +53,7 @@ def forward_calls(frame: FrameType, line: int, model: nn.Module) -> Iterator[Wri
                     called = _value(owner, frame)
                 with suppress(LookupError):
                     if called is model:
-                        yield WrittenCall(model, *_arguments(node, frame))
+                        yield Called(model, *_arguments(node, frame))
 
 
 def _calls_in(frame: FrameType) -> list[ast.Call]:
