@@ -127,14 +127,14 @@ def summary_of(
     model: nn.Module,
     input: Input,
     *more: object,
-    kwargs: Mapping[str, Any] | None,
-    batch_size: int | str,
-    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None,
-    device: torch.device | str | None,
-    mode: str,
-    trials: int = TRIALS,
     hints: Hints,
-    display: Mapping[str, Any],
+    kwargs: Mapping[str, Any] | None = None,
+    batch_size: int | str = 1,
+    dtypes: DtypeLike | Sequence[DtypeLike] | Mapping[str, DtypeLike] | None = None,
+    device: torch.device | str | None = None,
+    mode: str = "eval",
+    trials: int = TRIALS,
+    display: Mapping[str, Any] | None = None,
 ) -> Summary:
     """``summarize`` for a caller that knows better where the model's source may be: ``hints`` say it."""
     from convlin.observe import check_mode, observe, structure, unwrapped
@@ -143,15 +143,14 @@ def summary_of(
 
     check_model(model)
     check_mode(mode)
-    shows = options(display)
+    shows = options(display or {})
     if input is None and kwargs is None and not more:
         check_trials(trials, ())
         report = structure(model)
         return Summary(_with_lines(report, model, hints) if shows.needs_where else report, shows)
-    given: Input = [] if input is None else input
     plan = read_inputs(
         unwrapped(model),
-        {} if input is None else given,
+        {} if input is None else input,
         more,
         kwargs=kwargs,
         batch_size=batch_size,

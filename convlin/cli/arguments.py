@@ -333,7 +333,7 @@ def _table(parser: argparse.ArgumentParser) -> None:
     group.add_argument(
         "--width", type=int, metavar="N", help="width of the text (default: that of the terminal, without one 100)"
     )
-    group.add_argument("--ascii-only", action="store_true", help="plain signs only")
+    group.add_argument("--ascii-only", action="store_true", default=None, help="plain signs only")
     group.add_argument(
         "--format",
         choices=FORMS,

@@ -32,6 +32,8 @@ if TYPE_CHECKING:
 #: Version of the JSON that ``--format json`` writes.
 JSON_VERSION = 1
 
+_OF_PROBLEM = ("kind", "path", "declared", "required", "message", "fix")
+
 
 @dataclass(slots=True)
 class Result:
@@ -255,28 +257,11 @@ def _as_dict(result: Result) -> dict[str, Any]:
         "input": list(result.job.input),
         "model": result.model or None,
         "ok": result.ok,
-        "problems": [
-            {
-                "kind": problem.kind,
-                "path": problem.path,
-                "declared": _plain(problem.declared),
-                "required": _plain(problem.required),
-                "message": problem.message,
-                "fix": problem.fix,
-                **_file_and_line(problem.where),
-            }
-            for problem in result.problems
-        ],
+        "problems": [_record(problem, _OF_PROBLEM, problem.where) for problem in result.problems],
         "lock": result.job.lock,
         "lock_written": result.written or None,
         "differences": [
-            {
-                "kind": change.kind,
-                "path": change.path,
-                "before": change.before,
-                "now": change.now,
-                **_file_and_line(result.places.get(change.path)),
-            }
+            _record(change, ("kind", "path", "before", "now"), result.places.get(change.path))
             for change in result.changes
         ],
         "usage_error": result.usage or None,
@@ -284,8 +269,9 @@ def _as_dict(result: Result) -> dict[str, Any]:
     }
 
 
-def _file_and_line(where: Location | None) -> dict[str, Any]:
-    return where._asdict() if where is not None else {"file": None, "line": None}
+def _record(found: Problem | Change, names: Sequence[str], where: Location | None) -> dict[str, Any]:
+    place = where._asdict() if where is not None else {"file": None, "line": None}
+    return {name: _plain(getattr(found, name)) for name in names} | place
 
 
 def _plain(value: Any) -> Any:

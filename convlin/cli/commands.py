@@ -16,39 +16,40 @@ from convlin.cli.load_model import Loader, is_file
 from convlin.cli.screen import Screen, writing
 from convlin.derivations.declared import AXIS_OF
 from convlin.errors import InputError
+from convlin.render.options import Options
+from convlin.render.save import FORMS
 
 if TYPE_CHECKING:
     from convlin.summary import Summary
+
+#: The suffix under which each form is saved.
+_SUFFIXES = {
+    "text": ".txt", "markdown": ".md", "html": ".html", "latex": ".tex", "csv": ".csv", "json": ".json", "svg": ".svg",
+}  # fmt: skip
 
 
 def show(arguments: argparse.Namespace, screen: Screen) -> int:
     """Print (or save) the table of one model, or its code with the shapes beside it."""
     if arguments.source and arguments.format not in (None, "text", "html"):
         raise InputError(f"--source is written as text or html: there is no {arguments.format} form of it")
-    options = {
-        "columns": arguments.columns,
-        "depth": arguments.depth,
-        "only": arguments.only,
-        "parameters": arguments.parameters,
-        "fold": arguments.fold,
-        "ascii_only": arguments.ascii_only or None,
-        "tree": arguments.tree,
-        "hide": arguments.hide,
-        "functions": arguments.functions,
-        "batch": arguments.batch,
-        "width": screen.width() if arguments.width is None and arguments.output is None else arguments.width,
-    }
+    options = {name: getattr(arguments, name) for name in Options._fields}
+    if arguments.width is None and arguments.output is None:
+        options["width"] = screen.width()
     (job,) = jobs(arguments)
     with Loader() as loader:
         looked = look(job, loader, screen, options)
         summary = looked.summary
         if arguments.source:
             _show_source(summary, arguments, screen)
-        elif arguments.output is not None:
-            _save(summary, arguments, screen)
-        else:
+        elif arguments.output is None:
             form = arguments.format or "text"
-            screen.answer(_text(summary, form), is_table=form == "text")
+            screen.answer(_text(summary, form, is_file=False), is_table=form == "text")
+        elif arguments.format is not None:
+            _save(_text(summary, arguments.format, is_file=True), arguments, screen)
+        else:
+            with writing():
+                summary.save(arguments.output)
+            screen.say(f"written {arguments.output}")
         if not summary.ok:
             problems = len(summary.problems)
             screen.say(last_line(problems, problems - len(fixes_of(looked.summary.report).left), job))
@@ -59,42 +60,27 @@ def _show_source(summary: Summary, arguments: argparse.Namespace, screen: Screen
     listing = summary.source()
     form = arguments.format or ("html" if str(arguments.output).endswith((".html", ".htm")) else "text")
     text = listing._repr_html_() if form == "html" else str(listing)
-    if arguments.output is None and form == "text":
+    if arguments.output is not None:
+        _save(text, arguments, screen)
+    elif form == "text":
         screen.answer_code(listing)
-    elif arguments.output is None:
+    else:
         screen.answer(text, is_table=False)
-    else:
-        screen.save(text, arguments.output)
-        screen.say(f"written {arguments.output}")
 
 
-def _save(summary: Summary, arguments: argparse.Namespace, screen: Screen) -> None:
-    if arguments.format is None:
-        with writing():
-            summary.save(arguments.output)
-    else:
-        form = arguments.format
-        text = summary.table(ascii_only=arguments.ascii_only) if form == "text" else _text(summary, form, page=True)
-        screen.save(text, arguments.output)
+def _save(text: str, arguments: argparse.Namespace, screen: Screen) -> None:
+    screen.save(text, arguments.output)
     screen.say(f"written {arguments.output}")
 
 
-def _text(summary: Summary, form: str, *, page: bool = False) -> str:
-    if form == "markdown":
-        return summary.to_markdown()
-    if form == "html":
-        return summary.to_html(page=page)
-    if form == "latex":
-        return summary.to_latex()
-    if form == "csv":
-        return summary.to_csv()
-    if form == "svg":
-        return summary.to_svg()
+def _text(summary: Summary, form: str, *, is_file: bool) -> str:
     if form == "lsp-inlay":
         from convlin.annotate.inlay import inlay_hints
 
         return as_json(inlay_hints(summary.report))
-    return summary.to_json(indent=2) if form == "json" else str(summary)
+    if form in ("text", "html") and not is_file:  # the signs are the terminal's, and the page is another's
+        return str(summary) if form == "text" else summary.to_html()
+    return FORMS[_SUFFIXES[form]](summary)
 
 
 def explain(arguments: argparse.Namespace, screen: Screen) -> int:

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
     from convlin.summary import Summary
 
 
+#: The keys of a job that hold arguments of a call, and those that tell apart whether they were given.
+_TEXTS, _NUMBERS = ("kwargs", "forward_kwargs"), ("batch_size", "trials")
+
+
 @dataclass(frozen=True, slots=True)
 class Job:
     """One model and one input, spelled as on the command line."""
@@ -111,7 +115,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
                     mode=job.mode,
                     **trials,
                     hints=loaded.hints,
-                    display=options or {},
+                    display=options,
                 )
             except UnfitInputsError as error:
                 raise InputError(f"{error.told}; {_inputs_to_write(job, error.needed)}") from None
@@ -180,9 +184,9 @@ def _job(entry: Any, place: str, base: Path, *, comments: bool) -> Job:
             raise InputError(f"{place}: {key} = {value!r} should be a text")
     read["input"] = _inputs(entry.get("input", ()), place)
     read["dtypes"] = _dtypes(entry.get("dtypes", ()), place)
-    for key in ("kwargs", "forward_kwargs"):
+    for key in _TEXTS:
         read[key] = _arguments(entry.get(key, ""), f"{place}: {key}")
-    for key in ("batch_size", "trials"):
+    for key in _NUMBERS:
         read[key] = str(entry.get(key, ""))
     read["comments"] = _flag(entry.get("comments", comments), f"{place}: comments")
     return Job(**read, base=base)
@@ -246,19 +250,7 @@ def jobs(arguments: Any) -> Sequence[Job]:
     if arguments.model is None:
         found = configured(Path.cwd(), arguments.command)
         return [replace(job, comments=True) for job in found] if comments else found
-    return [
-        Job(
-            model=arguments.model,
-            input=tuple(arguments.input),
-            kwargs=arguments.kwargs,
-            dtypes=tuple(arguments.dtypes),
-            device=arguments.device,
-            batch_size=_given(arguments, "batch_size"),
-            mode=arguments.mode,
-            trials=_given(arguments, "trials"),
-            forward_kwargs=arguments.forward_kwargs,
-            lock=getattr(arguments, "lock", None),
-            comments=comments,
-            base=Path(os.getcwd()),
-        )
-    ]
+    read: dict[str, Any] = {name: getattr(arguments, name) for name in ("model", "device", "mode", *_TEXTS)}
+    read |= {name: tuple(getattr(arguments, name)) for name in ("input", "dtypes")}
+    read |= {name: _given(arguments, name) for name in _NUMBERS}
+    return [Job(**read, lock=getattr(arguments, "lock", None), comments=comments, base=Path(os.getcwd()))]

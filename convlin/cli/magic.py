@@ -47,17 +47,7 @@ def summary_of(line: str, shell: Any) -> Summary:
     if name not in shell.user_ns:
         raise UsageError(f"no model is named {name!r} here: {_USAGE}" if name else _USAGE)
     try:
-        return summary_by(
-            shell.user_ns[name],
-            read_inputs(inputs),
-            kwargs=None,
-            batch_size=1,
-            dtypes=None,
-            device=None,
-            mode="eval",
-            hints=(_cell_frame(shell),),
-            display={},
-        )
+        return summary_by(shell.user_ns[name], read_inputs(inputs), hints=(_cell_frame(shell),))
     except InputError as error:
         raise UsageError(str(error)) from None
 
