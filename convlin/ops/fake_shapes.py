@@ -30,7 +30,7 @@ class KnownSizes(TorchFunctionMode):
         op = op_of(func)
         way = op.in_letters
         # With gradients a result is more than its size: it leads back to what it was made of.
-        if way in MADE and not torch.is_grad_enabled() and _has_its_rank(op, args):
+        if way in MADE and not torch.is_grad_enabled() and has_its_rank(op, args):
             try:
                 known = MADE[way](*in_order(func, args), **kwargs)
             except TypeError:  # other arguments than the rule knows
@@ -47,7 +47,7 @@ class KnownSizes(TorchFunctionMode):
         return _with_sizes(made, _completed(sizes, made, given) if way in _KEEPS_ALL else sizes)
 
 
-def _has_its_rank(op: Op, args: tuple[Any, ...]) -> bool:
+def has_its_rank(op: Op, args: tuple[Any, ...]) -> bool:
     """Whether ``conv2d``, say, is given a map and its batch; a function of any rank is given what it takes."""
     return not op.spatial_dims or (bool(args) and isinstance(args[0], Tensor) and args[0].dim() == op.spatial_dims + 2)
 

@@ -99,8 +99,7 @@ def _sign(name: str, sign: str, operator: str, *more: str) -> tuple[Op, ...]:
            cells=Cells.EACH, hands_on=True, stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.SAME_SHAPES,
            in_letters=InLetters.TOGETHER),
         Op((f"{name}_",), Family.ELEMENTWISE, operators=(f"{operator}=",), phrase=_STRETCH, sign=sign,
-           cells=Cells.EACH, stand_in=StandIn.ELEMENTWISE, on_meta=OnMeta.IN_PLACE,
-           in_letters=InLetters.TOGETHER_IN_PLACE),
+           cells=Cells.EACH, stand_in=StandIn.ELEMENTWISE, in_letters=InLetters.TOGETHER_IN_PLACE),
         *(
             Op((each,), Family.ELEMENTWISE, _broadcast, _OTHER, sign=sign, cells=Cells.EACH,
                stand_in=StandIn.ELEMENTWISE)
@@ -116,7 +115,7 @@ _MATMUL = Op(
 
 OPS: tuple[Op, ...] = (
     Op(("cat", "concat", "concatenate"), Family.JOIN, _cat, ("dim",), role="cat", cells=Cells.EACH, hands_on=True,
-       stand_in=StandIn.JOIN, on_meta=OnMeta.JOIN, in_letters=InLetters.JOINED),
+       stand_in=StandIn.JOIN, in_letters=InLetters.JOINED),
     Op(("hstack",), Family.JOIN, _hstack, role="cat"),
     Op(("stack",), Family.JOIN, _stack, ("dim",), role="cat", stand_in=StandIn.JOIN),
     Op(("vstack", "dstack"), Family.JOIN, role="cat"),
@@ -133,9 +132,8 @@ OPS: tuple[Op, ...] = (
     Op(("outer",), Family.PRODUCT, _outer, ("vec2",)),
     Op(("einsum",), Family.PRODUCT, _einsum, None, role="product", phrase=_PRODUCT, stand_in=StandIn.EINSUM),
     Op(("mean", "sum"), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool", phrase=_ONE, merges=True,
-       on_meta=OnMeta.REDUCTION, in_letters=InLetters.REDUCED),
-    Op(("amax",), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool", phrase=_ONE, merges=True,
-       on_meta=OnMeta.REDUCTION),
+       in_letters=InLetters.REDUCED),
+    Op(("amax",), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool", phrase=_ONE, merges=True),
     Op(("amin", "max", "min", "argmax", "logsumexp"), Family.REDUCTION, _reduce, ("dim", "keepdim"), role="pool",
        phrase=_ONE),
     Op(("argmin", "prod"), Family.REDUCTION, _reduce, ("dim", "keepdim"), phrase=_ONE),

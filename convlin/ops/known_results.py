@@ -28,7 +28,7 @@ from convlin.ops.memory_order import (
 )
 from convlin.ops.op import InLetters
 from convlin.ops.windows import RESIZES
-from convlin.tensors import has_channels_last
+from convlin.tensors import flat_tensors, has_channels_last
 
 
 def in_order(function: Any, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -55,10 +55,12 @@ def _convolved(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1
 ) -> Tensor | None:
     """By a weight of the channels that arrive, where a window fits; PyTorch looks for the kernel that it would take."""
-    if not is_in_order(input) or not is_plain(weight) or input.dim() != weight.dim() or _is_cast(input):
+    if not is_plain(input) or not is_plain(weight) or input.dim() != weight.dim() or _is_cast(input):
         return None
-    is_last = not has_letters(weight) and has_channels_last(weight)  # then the result has them last, too
-    if not is_last and not weight.is_contiguous():
+    # Kernels of the CPU and of GPUs leave channels last where map or weight has them so.
+    last = [not has_letters(each) and has_channels_last(each) for each in (input, weight)]
+    is_last = any(last)
+    if not (last[0] or is_in_order(input)) or not (is_last or weight.is_contiguous()):
         return None
     spatial = input.dim() - 2
     settings = [_for_each_axis(given, spatial) for given in (stride, padding, dilation)]
@@ -108,8 +110,8 @@ def _avg_pooled(
 
 
 def _pooled(input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: Any, ceil_mode: Any) -> Tensor | None:
-    """Of a map in letters, where a window fits; PyTorch asks eight questions for each axis."""
-    if not is_in_order(input) or not has_letters(input) or type(ceil_mode) is not bool:
+    """Of a map, where a window fits; in letters PyTorch asks eight questions for each axis."""
+    if not is_in_order(input) or type(ceil_mode) is not bool:
         return None
     spatial = input.dim() - 2
     stride = kernel_size if stride is None or (isinstance(stride, list | tuple) and not stride) else stride
@@ -130,8 +132,11 @@ def _windows_that_fit(size: Any, kernel: int, stride: int, padding: int, dilatio
 
 
 def _adaptively_pooled(input: Any, output_size: Any, return_indices: bool = False) -> Tensor | None:
-    """To numbers that are asked for, of a map in letters that has something along every axis."""
-    if return_indices or not is_in_order(input) or not has_letters(input) or input.dim() < 4:
+    """To numbers that are asked for, of a map that has something along every axis."""
+    if return_indices or not is_in_order(input) or input.dim() < 3:
+        return None
+    length = input.shape[-1]
+    if input.dim() == 3 and (type(length) is not int or length == 1):
         return None  # the single step of a signal is expanded, and not copied
     sizes = _for_each_axis(output_size, input.dim() - 2)
     return (
@@ -142,11 +147,12 @@ def _adaptively_pooled(input: Any, output_size: Any, return_indices: bool = Fals
 
 
 def _reduced(input: Any, dim: Any = None, keepdim: bool = False) -> Tensor | None:
-    """Along some axes of a map in letters; what is asked for by name, or of another dtype, PyTorch answers."""
-    dims = tuple(dim) if isinstance(dim, list | tuple) else (dim,)
-    if not is_usual(input) or not has_letters(input) or type(keepdim) is not bool:
+    """Along some axes; what is asked for by name, or of another dtype, PyTorch answers."""
+    if not is_usual(input) or not input.dim() or type(keepdim) is not bool:
         return None
-    if not dims or not all(type(each) is int and -input.dim() <= each < input.dim() for each in dims):
+    named = tuple(dim) if isinstance(dim, list | tuple) else (dim,) if dim is not None else ()
+    dims = named or tuple(range(input.dim()))
+    if not all(type(each) is int and -input.dim() <= each < input.dim() for each in dims):
         return None
     gone = {each % input.dim() for each in dims}
     if len(gone) < len(dims):
@@ -160,7 +166,7 @@ def _joined(tensors: Any, dim: Any = 0) -> Tensor | None:
     if type(tensors) not in (list, tuple) or not tensors or not all(map(is_in_order, tensors)) or type(dim) is not int:
         return None
     first, rank = tensors[0], tensors[0].dim()
-    if not any(map(has_letters, tensors)) or not -rank <= dim < rank:
+    if not -rank <= dim < rank:
         return None
     place = dim % rank
     for each in tensors[1:]:
@@ -356,14 +362,12 @@ def _together_in_place(input: Any, other: Any, *, alpha: Any = 1) -> Tensor | No
 
 
 def _may_be_combined(input: Any, other: Any, alpha: Any) -> bool:
-    """Whether there are letters, without which PyTorch asks nothing and may know the values, and nothing to refuse."""
-    if type(alpha) not in (int, float) or not isinstance(input, Tensor):
+    """Whether there is nothing to refuse but the sizes."""
+    if type(alpha) not in (int, float) or not is_in_order(input):
         return False
     if not isinstance(other, Tensor):
-        return type(other) in (int, float) and has_letters(input) and is_in_order(input)
-    if not (has_letters(input) or has_letters(other)) or not (is_in_order(input) and is_in_order(other)):
-        return False
-    return (input.dtype, input.device) == (other.dtype, other.device)
+        return type(other) in (int, float)
+    return is_in_order(other) and (input.dtype, input.device) == (other.dtype, other.device)
 
 
 def _met(one: Sequence[Any], other: Sequence[Any]) -> tuple[Any, ...] | None:
@@ -400,6 +404,15 @@ def _all_are(shape: tuple[int, ...], input: Tensor, *vectors: Any) -> bool:
     )
 
 
+def _in_letters(rule: Callable[..., Any]) -> Callable[..., Any]:
+    """The rule where there are letters: without them PyTorch asks nothing, and may know the values."""
+
+    def answer(*args: Any, **kwargs: Any) -> Any:
+        return rule(*args, **kwargs) if any(map(has_letters, flat_tensors(args, kwargs))) else None
+
+    return answer
+
+
 #: What a function gives, where that can be told from its arguments; None where PyTorch has to be asked.
 MADE: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.ACTIVATION: _activated,
@@ -414,20 +427,28 @@ MADE: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.LINEAR: _transformed,
     InLetters.RECURRENT: _of_recurrent,
     InLetters.GROUPED_PRODUCT: grouped_product,
-    InLetters.TOGETHER: _together,
+    InLetters.TOGETHER: _in_letters(_together),
+    InLetters.TOGETHER_IN_PLACE: _in_letters(_together_in_place),
+    InLetters.MAX_POOL: _in_letters(_max_pooled),
+    InLetters.AVG_POOL: _in_letters(_avg_pooled),
+    InLetters.ADAPTIVE_POOL: _in_letters(_adaptively_pooled),
+    InLetters.REDUCED: _in_letters(_reduced),
+    InLetters.JOINED: _in_letters(_joined),
+}
+
+#: Those that hold on the meta device as well, of plain tensors that are not empty.
+ON_META: Mapping[InLetters | None, Callable[..., Any]] = {
+    InLetters.ACTIVATION: _activated,
+    InLetters.CLAMP: _clamped,
+    InLetters.BATCH_NORM: _batch_normalized,
+    InLetters.LAYER_NORM: _layer_normalized,
+    InLetters.RMS_NORM: _rms_normalized,
+    InLetters.GROUP_NORM: _group_normalized,
+    InLetters.LINEAR: _transformed,
+    InLetters.CONVOLUTION: _convolved,
     InLetters.TOGETHER_IN_PLACE: _together_in_place,
     InLetters.MAX_POOL: _max_pooled,
-    InLetters.AVG_POOL: _avg_pooled,
     InLetters.ADAPTIVE_POOL: _adaptively_pooled,
     InLetters.REDUCED: _reduced,
     InLetters.JOINED: _joined,
 }
-
-#: Those of them that hold on the meta device as well, of plain tensors that are not empty.
-ON_META: Mapping[InLetters | None, Callable[..., Any]] = {
-    way: MADE[way]
-    for way in (
-        InLetters.ACTIVATION, InLetters.CLAMP, InLetters.BATCH_NORM, InLetters.LAYER_NORM, InLetters.RMS_NORM,
-        InLetters.GROUP_NORM, InLetters.LINEAR,
-    )
-}  # fmt: skip

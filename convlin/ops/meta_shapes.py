@@ -1,8 +1,8 @@
 """On the meta device: what a function returns, without PyTorch's slow meta kernels.
 
 PyTorch works out the sizes of a convolution or a normalization on the meta device in Python, for half
-a millisecond each.  The rules here answer from the formulas of ``arithmetic``, and those of ``known_results``
-for functions that keep the shape.  A rule answers for a function, whoever calls it, so hooks,
+a millisecond each.  Most rules are those of ``known_results``; here are the ones for functions whose result has an
+order of its own on the meta device.  A rule answers for a function, whoever calls it, so hooks,
 parametrizations and classes with a ``forward`` of their own are none of its business.  It answers only
 for what it knows for certain: plain tensors of one floating dtype in an order that tells that of the result,
 no gradients, no other mode in between.  Everything else, and everything that would be refused, goes to PyTorch itself.
@@ -11,25 +11,26 @@ no gradients, no other mode in between.  Everything else, and everything that wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
-from convlin import arithmetic
 from convlin._util.torch_private import is_seen_by_none_but, no_function_modes
-from convlin.ops.fake_shapes import KnownSizes
+from convlin.ops.fake_shapes import KnownSizes, has_its_rank
 from convlin.ops.known_results import ON_META, grouped_product, in_order
 from convlin.ops.names import op_of
 from convlin.ops.op import InLetters, OnMeta
-from convlin.records import Derivation, Shape
-from convlin.tensors import has_channels_last
+from convlin.tensors import flat_tensors, has_channels_last
 
 Rule = Callable[..., "Tensor | None"]
 
 _META = torch.device("meta")
 _PLAIN = (Tensor, nn.Parameter)
+#: What a layer norm makes is contiguous whatever it is given, on the CPU and on a GPU; a convolution looks itself.
+_OF_ANY_ORDER = (InLetters.LAYER_NORM, InLetters.CONVOLUTION)
+#: What lays out anew in which order its elements lie.
+_OTHERWISE_SHAPED = (InLetters.MAX_POOL, InLetters.ADAPTIVE_POOL, InLetters.JOINED)
 
 
 def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
@@ -48,16 +49,16 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T
         return None
     if torch.is_grad_enabled() or not is_seen_by_none_but(KnownSizes):
         return None
-    along = {"spatial_dims": op.spatial_dims} if op.spatial_dims else {}
     with no_function_modes():  # or a mode that is left would be asked about every attribute
         try:
             if op.on_meta is not None:
-                return _RULES[op.on_meta](*in_order(function, args), **kwargs, **along)
-            tensors = [each for each in (*args, *kwargs.values()) if isinstance(each, Tensor)]
-            # What a layer norm makes is contiguous whatever it is given: on the CPU, that is, and on a GPU.
-            is_plain = _is_plain(*tensors, in_any_order=op.in_letters is InLetters.LAYER_NORM)
-            if not is_plain or not all(map(Tensor.numel, tensors)):
+                return _RULES[op.on_meta](*in_order(function, args), **kwargs)
+            tensors = flat_tensors(args, kwargs)
+            is_plain = _is_plain(*tensors, in_any_order=op.in_letters in _OF_ANY_ORDER)
+            if not is_plain or not all(map(Tensor.numel, tensors)) or not has_its_rank(op, args):
                 return None
+            if op.in_letters in _OTHERWISE_SHAPED and any(map(has_channels_last, tensors)):
+                return None  # although it is contiguous: it has one channel, or a single cell
             made = ON_META[op.in_letters](*args, **kwargs)
             return made if type(made) is Tensor else None  # not a parameter that is written to
         except TypeError:  # other arguments than the rule knows
@@ -85,52 +86,6 @@ def _made(shape: tuple[Any, ...], like: Tensor) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=_META)
 
 
-def _by_formula(like: Tensor, formula: Callable[..., Derivation], *given: Any, **settings: Any) -> Tensor | None:
-    """The tensor after a function with this formula; None where it would be refused."""
-    shape = _shape(formula, *given, **settings)
-    return None if shape is None else _made(shape, like)
-
-
-@lru_cache(maxsize=4096, typed=True)
-def _shape(formula: Callable[..., Derivation], *given: Any, **settings: Any) -> Shape | None:
-    try:
-        return formula(*given, **settings).shape
-    except ValueError:
-        return None
-
-
-def _convolution(
-    input: Tensor,
-    weight: Tensor,
-    bias: Tensor | None = None,
-    stride: Any = 1,
-    padding: Any = 0,
-    dilation: Any = 1,
-    groups: int = 1,
-    *,
-    spatial_dims: int,
-) -> Tensor | None:
-    if not _is_plain(input, weight, bias, in_any_order=True) or {input.dim(), weight.dim()} != {spatial_dims + 2}:
-        return None
-    shape, (out_channels, per_group, *kernel_size) = input.shape, weight.shape
-    if shape[1] != per_group * groups or out_channels % groups or 0 in shape or 0 in weight.shape:
-        return None
-    if isinstance(padding, str) or (bias is not None and bias.shape != (out_channels,)):
-        return None
-    # Kernels of the CPU and of GPUs leave channels last where map or weight has them so; PyTorch's rule does not.
-    last = spatial_dims == 2 and (has_channels_last(input) or has_channels_last(weight))
-    if not last and not (_is_usual(input) and _is_usual(weight)):
-        return None
-    made = _shape(
-        arithmetic.convolution, shape, spatial_dims=spatial_dims, out_channels=out_channels,
-        kernel_size=tuple(kernel_size), stride=stride, padding=padding, dilation=dilation,
-    )  # fmt: skip
-    if made is None:
-        return None
-    order = torch.channels_last if last else torch.contiguous_format
-    return torch.empty(made, dtype=input.dtype, device=_META, memory_format=order)
-
-
 def _together(input: Tensor, other: Any) -> Tensor | None:
     """A tensor and a number, or two that meet element by element, the one of the size of the result."""
     if type(other) is int or type(other) is float:
@@ -149,14 +104,6 @@ def _together(input: Tensor, other: Any) -> Tensor | None:
     return _alike(input) if whole is input else None  # which is asked first
 
 
-def _in_place(input: Tensor, other: Any) -> Tensor | None:
-    if type(input) is not Tensor or not _is_plain(input):
-        return None
-    if type(other) is int or type(other) is float:
-        return input
-    return input if type(other) in _PLAIN and _is_plain(input, other) and input.shape == other.shape else None
-
-
 def _alike(input: Tensor) -> Tensor | None:
     """Of the same shape in the same order; None where there are gaps, or strides that do not tell the order."""
     step = 1
@@ -169,11 +116,6 @@ def _alike(input: Tensor) -> Tensor | None:
     return torch.empty_strided(input.shape, input.stride(), dtype=input.dtype, device=_META)
 
 
-def _goes_row_by_row(input: Tensor) -> bool:
-    """Whether what lies along the last axis lies side by side: no channels do, then."""
-    return input.is_contiguous() or (input.dim() > 0 and input.stride(-1) == 1 and input.shape[-1] > 1)
-
-
 def _is_usual(input: Tensor) -> bool:
     """Whether the strides are those of a tensor that was just made, also along axes with a single step."""
     step = 1
@@ -182,60 +124,6 @@ def _is_usual(input: Tensor) -> bool:
             return False
         step *= max(size, 1)
     return True
-
-
-def _max_pool(
-    input: Tensor,
-    kernel_size: Any,
-    stride: Any = None,
-    padding: Any = 0,
-    dilation: Any = 1,
-    ceil_mode: bool = False,
-    return_indices: bool = False,
-    *,
-    spatial_dims: int,
-) -> Tensor | None:
-    if return_indices or not _is_plain(input) or input.dim() != spatial_dims + 2 or 0 in input.shape:
-        return None
-    if has_channels_last(input):  # although it is contiguous: it has one, or a single cell
-        return None
-    return _by_formula(
-        input, arithmetic.max_pool, input.shape, spatial_dims=spatial_dims, kernel_size=kernel_size,
-        stride=None if stride == () else stride, padding=padding, dilation=dilation, ceil_mode=ceil_mode,
-    )  # fmt: skip
-
-
-def _adaptive_pool(input: Tensor, output_size: Any, *, spatial_dims: int) -> Tensor | None:
-    if not _is_plain(input) or input.dim() != spatial_dims + 2 or 0 in input.shape:
-        return None
-    if spatial_dims == 1 and input.shape[-1] == 1:  # whose one cell is expanded, and not copied
-        return None
-    if has_channels_last(input):
-        return None
-    return _by_formula(input, arithmetic.adaptive_pool, input.shape, spatial_dims=spatial_dims, output_size=output_size)
-
-
-def _reduced(input: Tensor, dim: Any = None, keepdim: bool = False) -> Tensor | None:
-    dims = () if dim is None else dim if type(dim) is tuple else (dim,)
-    if not _is_plain(input) or input.dim() == 0 or 0 in input.shape or type(keepdim) is not bool:
-        return None
-    if any(type(each) is not int for each in dims):  # a name
-        return None
-    return _by_formula(input, arithmetic.reduce, input.shape, dim=dims, keepdim=keepdim)
-
-
-def _joined(tensors: Any, dim: int = 0) -> Tensor | None:
-    if type(tensors) not in (tuple, list) or not tensors or None in tensors:
-        return None
-    if not _is_plain(*tensors, in_any_order=True):
-        return None
-    shapes = tuple([tensor.shape for tensor in tensors])
-    # Only where each has its channels last the result has, too.
-    if any(0 in shape for shape in shapes) or not any(map(_goes_row_by_row, tensors)):
-        return None
-    if any(map(has_channels_last, tensors)):
-        return None
-    return _by_formula(tensors[0], arithmetic.cat, shapes, dim=dim)
 
 
 def _attended(
@@ -276,20 +164,14 @@ def _is_mask(mask: Any, shape: tuple[int, ...], dtype: torch.dtype) -> bool:
 
 
 def _grouped_product(*args: Any, **kwargs: Any) -> Tensor | None:
-    tensors = [each for each in (*args, *kwargs.values()) if isinstance(each, Tensor)]
+    tensors = flat_tensors(args, kwargs)
     if any(type(each) not in _PLAIN or not each.is_meta or not each.numel() for each in tensors):
         return None
     return grouped_product(*args, **kwargs)
 
 
 _RULES: Mapping[OnMeta, Rule] = {
-    OnMeta.CONVOLUTION: _convolution,
     OnMeta.SAME_SHAPES: _together,
-    OnMeta.IN_PLACE: _in_place,
-    OnMeta.MAX_POOL: _max_pool,
-    OnMeta.ADAPTIVE_POOL: _adaptive_pool,
-    OnMeta.REDUCTION: _reduced,
-    OnMeta.JOIN: _joined,
     OnMeta.GROUPED_PRODUCT: _grouped_product,
     OnMeta.ATTENTION: _attended,
 }

@@ -69,13 +69,7 @@ class StandIn(Enum):
 class OnMeta(Enum):
     """What tells the result on the meta device, where ``InLetters`` does not: ``meta_shapes`` has the rules."""
 
-    CONVOLUTION = "convolution"
     SAME_SHAPES = "same shapes"
-    IN_PLACE = "in place"
-    MAX_POOL = "max pool"
-    ADAPTIVE_POOL = "adaptive pool"
-    REDUCTION = "reduction"
-    JOIN = "join"
     GROUPED_PRODUCT = "grouped product"
     ATTENTION = "attention"
 

@@ -128,7 +128,6 @@ def _window(
     dims: tuple[int, ...] = (1, 2, 3),
     indices: bool = False,
     differs_on_meta: bool = False,
-    on_meta: OnMeta | None = None,
     in_letters: InLetters | None = None,
     **fixed: Any,
 ) -> tuple[Op, ...]:
@@ -137,7 +136,7 @@ def _window(
         Op(
             (f"{name}{rank}d{end}",), family, of_first(formula, spatial_dims=rank, **fixed), parameters,
             makes_feature_map=True, role=role, differs_on_meta=differs_on_meta, spatial_dims=rank,
-            on_meta=None if end else on_meta, in_letters=None if end else in_letters,
+            in_letters=None if end else in_letters,
         )
         for rank in dims
         for end in (("", "_with_indices") if indices else ("",))
@@ -148,7 +147,7 @@ OPS: tuple[Op, ...] = (
     *(
         Op((f"conv{dims}d",), Family.CONVOLUTION, partial(_convolution, dims=dims), _CONVOLUTION,
            makes_feature_map=True, role="conv", differs_on_meta=True, spatial_dims=dims, stand_in=StandIn.CONVOLUTION,
-           on_meta=OnMeta.CONVOLUTION, in_letters=InLetters.CONVOLUTION, keeps_channels_last=True)
+           in_letters=InLetters.CONVOLUTION, keeps_channels_last=True)
         for dims in (1, 2, 3)
     ),
     *(
@@ -159,12 +158,11 @@ OPS: tuple[Op, ...] = (
     ),
     Op(("convolution",), Family.OTHER, makes_feature_map=True, role="conv"),
     Op(("conv_tbc",), Family.OTHER, mixes_cells=True, role="conv"),  # gives (time, batch, channels)
-    *_window("max_pool", Family.POOL, arithmetic.max_pool, _POOL, indices=True, on_meta=OnMeta.MAX_POOL,
-             in_letters=InLetters.MAX_POOL),
+    *_window("max_pool", Family.POOL, arithmetic.max_pool, _POOL, indices=True, in_letters=InLetters.MAX_POOL),
     *_window("avg_pool", Family.POOL, arithmetic.avg_pool, _AVG_POOL, in_letters=InLetters.AVG_POOL),
     *_window("lp_pool", Family.POOL, arithmetic.lp_pool, ("norm_type", "kernel_size", "stride", "ceil_mode")),
     *_window("adaptive_avg_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Avg",
-             differs_on_meta=True, on_meta=OnMeta.ADAPTIVE_POOL, in_letters=InLetters.ADAPTIVE_POOL),
+             differs_on_meta=True, in_letters=InLetters.ADAPTIVE_POOL),
     *_window("adaptive_max_pool", Family.ADAPTIVE_POOL, arithmetic.adaptive_pool, _ADAPTIVE, kind="Max", indices=True,
              in_letters=InLetters.ADAPTIVE_POOL),
     *_window("fractional_max_pool", Family.FRACTIONAL_POOL, arithmetic.fractional_max_pool, _FRACTIONAL,
