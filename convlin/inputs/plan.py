@@ -63,6 +63,10 @@ class Plan(NamedTuple):
         kwargs = {name: change(value) for name, value in self.kwargs.items()}
         return self._replace(args=tuple(map(change, self.args)), kwargs=kwargs)
 
+    def with_instead(self, given: object, instead: object) -> Plan:
+        """The same plan with another value in the place of one of its arguments."""
+        return self.with_each(lambda value: instead if value is given else value)
+
     def floats_asked(self) -> frozenset[str]:
         """The places of the dummies for which the caller named a floating dtype."""
         return frozenset(each.place for each in self.dummies() if each.dtype_asked and each.dtype.is_floating_point)

@@ -146,7 +146,9 @@ class Finder:
         if found[-1:] != [(ABSENT, _NOTHING_KNOWN)]:
             return found
         first = views[0][0]
-        if holds_children and (isinstance(first, Instance) or _shows_children(first)):
+        callee = first.callee if isinstance(first, Made) else None  # whose call may say what it holds
+        shows = callee is not None and takes_children(callee) is not None
+        if holds_children and (isinstance(first, Instance) or shows):
             placed = self._matcher.children(logs, children(module)) or {}
             found[-1:] = [each for name in names for each in placed.get(name, ())]
         # The child is there: a class that puts it there under a condition has done so.
@@ -216,11 +218,6 @@ def _names(module: nn.Module, name: str) -> frozenset[str]:
     if container(type(module)) is None or not name.isdecimal():
         return frozenset([name])
     return frozenset([name, str(int(name) - len(children(module)))])
-
-
-def _shows_children(thing: Thing) -> bool:
-    """A container whose call says what it holds."""
-    return isinstance(thing, Made) and thing.callee is not None and takes_children(thing.callee) is not None
 
 
 def _distinct(sightings: Iterable[_Sighting]) -> list[_Sighting]:

@@ -10,7 +10,7 @@ from torch import nn
 from convlin.diagnosis.runs.evidence import run_changed
 from convlin.diagnosis.runs.integer_inputs import places_of_tensors
 from convlin.diagnosis.runs.retries import Retry
-from convlin.inputs import Dummy, Plan
+from convlin.inputs import Plan
 from convlin.layers import to_be_given
 from convlin.records import Shape
 from convlin.trace.recording import Finding, Recording
@@ -77,11 +77,8 @@ def _planned(finding: Finding, plan: Plan, proposal: _Proposal) -> Plan | None:
         own = [each for each in own if each.place == places[finding.source.number]]
     if plan.names or len(own) != 1 or (proposal.batch != plan.batch_size and len(places) > 1):
         return None
-
-    def change(value: object) -> object:
-        return replace(value, shape=proposal.shape) if isinstance(value, Dummy) and value is own[0] else value
-
-    return plan.with_each(change)._replace(batch_size=proposal.batch)
+    made = replace(own[0], shape=proposal.shape)
+    return plan.with_instead(own[0], made)._replace(batch_size=proposal.batch)
 
 
 def _is_refused(recording: Recording, finding: Finding, shown: Recording, plan: Plan) -> bool:

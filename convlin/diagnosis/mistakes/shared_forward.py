@@ -195,13 +195,9 @@ def _turned(finding: Finding, plan: Plan) -> Plan | None:
     own = [value for value in (*plan.args, *plan.kwargs.values()) if _shape_of(value, plan) == given]
     if len(own) != 1 or plan.names or order[0] != 0:
         return None
-
-    def change(value: Any) -> Any:
-        if value is not own[0]:
-            return value
-        return value.permute(order) if isinstance(value, Tensor) else replace(value, shape=shape[1:])
-
-    return plan.with_each(change)
+    (value,) = own
+    turned = value.permute(order) if isinstance(value, Tensor) else replace(value, shape=shape[1:])
+    return plan.with_instead(value, turned)
 
 
 def _shape_of(value: object, plan: Plan) -> tuple[Any, ...] | None:

@@ -44,11 +44,7 @@ def as_batches(problems: Sequence[Problem], plan: Plan) -> Iterator[OneSample]:
         return
     shape = tuple(sample.shape)
     for changed, how, fix in _read(sample):
-        yield OneSample(_with(plan, sample, changed), shape, tuple(changed.shape), how, fix)
-
-
-def _with(plan: Plan, given: Tensor, instead: Tensor) -> Plan:
-    return plan.with_each(lambda value: instead if value is given else value)
+        yield OneSample(plan.with_instead(sample, changed), shape, tuple(changed.shape), how, fix)
 
 
 def _read(sample: Tensor) -> Iterator[tuple[Tensor, str, str]]:

@@ -126,14 +126,11 @@ def _input_behind(report: Report, call: int) -> int | None:
 
 
 def _with_swapped(plan: Plan, value: Dummy | Tensor, low: int, high: int) -> Iterator[tuple[Plan, str]]:
-    def with_it(changed: Dummy | Tensor) -> Plan:
-        return plan.with_each(lambda each: changed if each is value else each)
-
     if isinstance(value, Tensor):
         swapped, behind = value.transpose(low, high), f".transpose({low}, {high})"
-        yield with_it(swapped), behind
-        yield with_it(swapped.contiguous()), f"{behind}.contiguous()"  # as a view asks for
+        yield plan.with_instead(value, swapped), behind
+        yield plan.with_instead(value, swapped.contiguous()), f"{behind}.contiguous()"  # as a view asks for
         return
     shape = list(value.shape)
     shape[low - 1], shape[high - 1] = shape[high - 1], shape[low - 1]
-    yield with_it(replace(value, shape=tuple(shape))), ""
+    yield plan.with_instead(value, replace(value, shape=tuple(shape))), ""

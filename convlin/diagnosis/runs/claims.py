@@ -58,16 +58,13 @@ def _meeting(recording: Recording, finding: Finding, model: Resized) -> tuple[Cl
         if not all(map(each.is_right, met)):
             return (Claim(ClaimKind.JOINS, f"with {_inputs(*told)} they go together", Evidence.RUN, tuple(told)),)
         less = tuple(size - 1 for size in met.smallest)
-        if min(less) > 0 and each.is_right(less) and not any(map(each.is_right, _beyond(met.largest))):
+        # One and two steps further: where odd sizes alone are refused, the next one is not the end.
+        beyond = [tuple(size + step for size in met.largest) for step in (1, 2)]
+        if min(less) > 0 and each.is_right(less) and not any(map(each.is_right, beyond)):
             return (_largest(told.largest, form_of(each.given or met.largest, met.largest)),)
         passes = "passes" if met.smallest == met.largest else "pass"
         return (Claim(ClaimKind.PASSES, f"{_inputs(*told)} {passes}", Evidence.RUN, tuple(told)),)
     return ()
-
-
-def _beyond(size: Spatial) -> list[Spatial]:
-    """One and two steps further: where odd sizes alone are refused, the next one is not the end."""
-    return [tuple(each + step for each in size) for step in (1, 2)]
 
 
 def _largest(size: Spatial, form: Form) -> Claim:

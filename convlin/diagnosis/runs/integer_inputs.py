@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -227,11 +227,8 @@ def index_of(failure: Failure, recording: Recording) -> tuple[Source, ...]:
             return _reals(inputs[:2], sources)  # and where each bag begins
     elif "embedding_bag" in failure.function:
         # `F.embedding_bag` has the index in front of the values, and torch's own behind.
-        first = 0 if failure.function.startswith("F.") else 1
-        return _reals(
-            failure.inputs[first:3:2] if not first else failure.inputs[1:3],
-            failure.sources[first:3:2] if not first else failure.sources[1:3],
-        )
+        which = slice(0, 3, 2) if failure.function.startswith("F.") else slice(1, 3)
+        return _reals(failure.inputs[which], failure.sources[which])
     elif OPS.called(failure.function).indexes:
         inputs, sources = failure.inputs, failure.sources
         # `F.embedding` has the index first; `torch.embedding`, which it calls, and `gather` have the values first.
@@ -259,7 +256,15 @@ def _verdict(search: Search, recording: Recording, refusals: Sequence[Lookup], *
     if not _finished(search, recording):
         return False
     # What is looked up and multiplied both is as likely to be the one as the other: it is told of the layer.
-    return (not search.untried and search.passed is None) or not any(_refuses_integers(recording))
+    if not search.untried and search.passed is None:
+        return True
+    return not any(
+        finding.misfit.kind == "dtype"
+        and not _is_embedding(recording, finding.call)
+        and bool(finding.inputs)
+        and finding.inputs[0].dtype.startswith("int")
+        for finding in recording.findings
+    )
 
 
 def _finished(search: Search, recording: Recording) -> bool:
@@ -269,16 +274,6 @@ def _finished(search: Search, recording: Recording) -> bool:
         return True
     # With integers the lookup may be refused all the same: an index out of range, offsets that do not go with it.
     return OPS.called(failure.function).indexes or _is_embedding(recording, failure.call)
-
-
-def _refuses_integers(recording: Recording) -> Iterator[bool]:
-    for finding in recording.findings:
-        yield (
-            finding.misfit.kind == "dtype"
-            and not _is_embedding(recording, finding.call)
-            and bool(finding.inputs)
-            and finding.inputs[0].dtype.startswith("int")
-        )
 
 
 def _position(failure: Failure, recording: Recording) -> int:

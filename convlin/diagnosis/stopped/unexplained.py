@@ -9,7 +9,7 @@ import re
 from collections.abc import Mapping
 from dataclasses import replace
 from operator import lt
-from typing import Any, NamedTuple
+from typing import Any
 
 import torch
 from torch import nn
@@ -21,13 +21,13 @@ from convlin.diagnosis.runs.integer_inputs import index_of, made_of, places_reac
 from convlin.diagnosis.silent import leaving_batch
 from convlin.diagnosis.silent.findings import suspects
 from convlin.diagnosis.stopped.refusals import reason
-from convlin.diagnosis.stopped.unpooling import too_small
+from convlin.diagnosis.stopped.unpooling import Told, too_small
 from convlin.inputs import Plan, model_device
 from convlin.layers import rule_for
 from convlin.module_tree import sharing
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
-from convlin.records import Claim, ClaimKind, Evidence, Location, Problem
+from convlin.records import Claim, ClaimKind, Evidence, Problem
 from convlin.search.checked_sizes import sizes_taken
 from convlin.search.resized import Resized, Spatial, form_of
 from convlin.search.smallest import Smallest, smallest_input
@@ -58,14 +58,10 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     where = failure.where or (None if is_of_einops(failure.error) else raising_line(failure.error))
     said = quotation(failure.error)
     on_meta = plan.device.type == "meta" and not is_said_by_cpu(failure.error)
-    if on_meta:
-        unseen = _unseen(failure, what, arrived, said, _with_values(model))
-        if unseen is not None:
-            return Problem("error", failure.path, None, None, unseen.message, unseen.fix, unseen.where or where, call)
-    unpooled = too_small(recording, failure, said)
-    if unpooled is not None:
-        line = unpooled.where or where
-        return Problem("error", failure.path, message=unpooled.message, fix=unpooled.advice, where=line, call=call)
+    unseen = _unseen(failure, what, arrived, said, _with_values(model)) if on_meta else None
+    told = unseen or too_small(recording, failure, said)
+    if told is not None:
+        return Problem("error", failure.path, None, None, told.message, told.fix, told.where or where, call)
     parted = _parted(recording, failure, model)
     if parted:
         message = f"{what} stopped the pass; {arrived} arrived\n{parted}\n{said}"
@@ -195,19 +191,12 @@ def _from_where_on(smallest: Smallest) -> tuple[str, tuple[Claim, ...]]:
     return works.text, (works,)
 
 
-class _Unseen(NamedTuple):
-    message: str
-    fix: str
-    where: Location | None = None
-    """The line to change, where that is not the one that stopped."""
-
-
-def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: str) -> _Unseen | None:
+def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: str) -> Told | None:
     """Why a pass on the meta device cannot go on; None where the device is not to blame."""
     look = OPS.called(what).looks_at_values
     if look is not None or _VALUES_ASKED_FOR.search(said):
         who = f"forward looks at the values of a tensor ({look})" if look else f"{what} looks at the values of a tensor"
-        return _Unseen(
+        return Told(
             f"{who}, and on the meta device there are none\n"
             "run it where tensors have values, or make the decision from the shape",
             with_values,
@@ -215,12 +204,12 @@ def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: s
     if isinstance(failure.error, NotImplementedError):
         operator = _OPERATOR.search(said)
         wanting = f"PyTorch has none for {operator[0]}" if operator else said
-        return _Unseen(f"{what} has no form for the meta device; {arrived} arrived\n{wanting}", with_values)
+        return Told(f"{what} has no form for the meta device; {arrived} arrived\n{wanting}", with_values)
     if _OTHER_DEVICE.search(said):
         found, other = failure.elsewhere, "forward makes or keeps the other one"
         if found is not None:
             other = f"{times(found.shape)} comes of what {found.where.text} makes"
-        return _Unseen(
+        return Told(
             f"in {what} a tensor of the meta device meets one that is elsewhere; {arrived} arrived\n"
             f"only the input, parameters and buffers are there; {other}\n{said}",
             f"make it with device=x.device, or keep it with register_buffer; or {with_values}",

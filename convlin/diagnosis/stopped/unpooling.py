@@ -16,16 +16,16 @@ from convlin.trace.unpooling import OutsideError
 _BEYOND_OUTPUT = re.compile(r"[Ii]nvalid max(?:imum)? ind")
 
 
-class TooSmall(NamedTuple):
-    """An unpooling that makes less than what was pooled."""
+class Told(NamedTuple):
+    """What is said of a pass that stopped, and what to write."""
 
     message: str
-    advice: str
+    fix: str
     where: Location | None = None
     """The line to change, where that is not the one that stopped."""
 
 
-def too_small(recording: Recording, failure: Failure, said: str) -> TooSmall | None:
+def too_small(recording: Recording, failure: Failure, said: str) -> Told | None:
     """Which unpooling needs ``output_size=``, and which; None where that is not what stopped the pass."""
     call = recording.calls[failure.call] if failure.call >= 0 else None
     if call is None or recording.family(failure.call) is not Family.UNPOOL:
@@ -37,11 +37,11 @@ def too_small(recording: Recording, failure: Failure, said: str) -> TooSmall | N
     if is_outside or _BEYOND_OUTPUT.search(first_line(failure.error)):
         seen = "with other values an index lies outside of it" if is_outside else said
         told = f"the indices come from {times(pool.input_shape)}, the input of {_name(pool)}, and the output is smaller"
-        return TooSmall(f"{call.type}: {told}\n{seen}", _advice(call, pool, pool.input_shape))
+        return Told(f"{call.type}: {told}\n{seen}", _advice(call, pool, pool.input_shape))
     return _in_front(recording, call, said)
 
 
-def _in_front(recording: Recording, call: Call, said: str) -> TooSmall | None:
+def _in_front(recording: Recording, call: Call, said: str) -> Told | None:
     """Another unpooling on the way, which gave less than the indices here belong to."""
     if len(call.inputs) < 2 or not call.sources:
         return None
@@ -59,7 +59,7 @@ def _in_front(recording: Recording, call: Call, said: str) -> TooSmall | None:
             f"{_name(other)} gave {times(other.output_shape)}, where {_name(pool)} had been given "
             f"{times(pool.input_shape)}"
         )
-        return TooSmall(f"{told}\n{said}", _advice(other, pool, pool.input_shape), recording.line_of(index))
+        return Told(f"{told}\n{said}", _advice(other, pool, pool.input_shape), recording.line_of(index))
     return None
 
 
