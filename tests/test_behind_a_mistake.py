@@ -189,6 +189,37 @@ def test_a_number_for_each_channel_at_a_map(rank: int) -> None:
     assert Scaled(rank, spread=True)(torch.zeros(2, 3, *sizes), torch.zeros(2, 10)).shape == (2, 6, *sizes)
 
 
+class LessMean(nn.Module):
+    """A vector with a number for each channel meets a map."""
+
+    def __init__(self, rank: int, *, spread: bool = False) -> None:
+        super().__init__()
+        self.conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1](3, 6, 3, padding=1)
+        self.register_buffer("mean", torch.zeros(6))
+        self.rank, self.spread = rank, spread
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean: Any = self.mean
+        made: Tensor = self.conv(x) - (mean[(slice(None), *[None] * self.rank)] if self.spread else mean)
+        return made
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+def test_a_vector_of_channels_at_a_map(rank: int) -> None:
+    sizes = (8, 9, 7)[:rank]
+    (problem,) = summarize(LessMean(rank), (3, *sizes)).problems
+    assert f"6 has a number for each channel: [:, {', '.join(['None'] * rank)}] makes it 6{'×1' * rank}" in (
+        problem.message
+    )
+    assert problem.claims == (), "an input of 6×6 would be taken, and mean a number for each column"
+    assert LessMean(rank, spread=True)(torch.zeros(2, 3, *sizes)).shape == (2, 6, *sizes)
+
+
+def test_a_vector_of_as_many_as_steps_is_none_of_channels() -> None:
+    (problem,) = summarize(LessMean(1), (3, 8)).problems
+    assert "for each channel" not in problem.message, "an (N, T, D) has no channels there"
+
+
 def test_channels_that_cannot_be_shuffled() -> None:
     problem = only_problem(Shuffled(30), (3, 16, 16))
     assert problem.path == "shuffle"

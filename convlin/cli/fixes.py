@@ -32,7 +32,7 @@ def fixes_of(report: Report) -> Fixes:
     for problem in report.problems:
         new = [edit for edit in problem.edits if edit not in fixes.edits]
         if not problem.edits:
-            reason = problem.unfixed or "no number in the source fixes this"
+            reason = problem.unfixed or "convlin fix knows no line to write for this"
         elif any(_overlap(edit, other) for edit in new for other in fixes.edits):
             reason = "another fix changes the same place: run this again once that is written"
         else:

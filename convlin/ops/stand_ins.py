@@ -211,9 +211,16 @@ def _differing(call: _Call) -> tuple[Misfit, tuple[Tensor, Tensor]] | None:
         if axes:
             shapes = (tuple(left.shape), tuple(right.shape))
             meet = tuple((axis, axis) for axis in axes)
-            detail = {"axes": axes, "shapes": shapes, "tensors": (one, two), "meet": meet}
+            detail = {"axes": axes, "shapes": shapes, "tensors": (one, two), "meet": meet, "space": _space(*shapes)}
             return Misfit("operands", *shapes, "elementwise", detail), (left, right)
     return None
+
+
+def _space(*shapes: Shape) -> int:
+    """How many axes of 1 one number for each channel, ``(C,)`` or ``(N, C)``, lacks to go together with a map."""
+    few, many = sorted(shapes, key=len)
+    is_of_channels = len(many) > 3 and few == many[1:2]
+    return len(many) - len(few) - is_of_channels if is_of_channels or few == many[: max(len(few), 2)] else 0
 
 
 def _einsum(call: _Call) -> Recovery | None:

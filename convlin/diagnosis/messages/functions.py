@@ -150,7 +150,7 @@ def _operands(finding: Finding, report: Report) -> Said:
     elif misfit.note == "ranks":
         difference = _of_other_rank(shapes, misfit.detail)
     if misfit.note == "elementwise":
-        difference += _without_space(shapes) or _with_axes_exchanged(shapes)
+        difference += _without_space(shapes, misfit.detail) or _with_axes_exchanged(shapes)
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
     if "run" in misfit.detail:  # along another axis, as a run has shown
@@ -187,12 +187,11 @@ def _of_other_rank(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) -> str:
     return f"{told}; flatten(1) makes {times((many[0][0], prod(many[0][1:])))} of {times(many[0])}"
 
 
-def _without_space(shapes: tuple[Shape, ...]) -> str:
+def _without_space(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) -> str:
     """What one number for each channel lacks to go together with a map."""
-    few, many = sorted(shapes, key=len)
-    if not 2 <= len(few) < len(many) or few != many[: len(few)]:
+    few, missing = min(shapes, key=len), detail.get("space", 0)
+    if not missing:
         return ""
-    missing = len(many) - len(few)
     index = ", ".join([":"] * len(few) + ["None"] * missing)
     return f"\n{times(few)} has a number for each channel: [{index}] makes it {times((*few, *(1,) * missing))}"
 
