@@ -187,6 +187,66 @@ def test_a_layer_behind_the_heads_takes_all_of_them(tmp_path: Path) -> None:
     assert model(*given).shape == (2, 5, 6)
 
 
+JOINED = """\
+import torch
+from torch import nn
+
+
+class Heads(nn.Module):
+    def __init__(self, width, heads):
+        super().__init__()
+        self.heads, self.size = heads, width // heads
+        self.q, self.k = nn.Linear(width, width), nn.Linear(width, width)
+        self.back = nn.Linear(width, 6)
+
+    def split(self, x):
+        return x.view(x.size(0), x.size(1), self.heads, self.size)
+
+    def forward(self, x):
+        q, k = self.split(self.q(x)), self.split(self.k(x))
+        weights = torch.einsum("nqhd,nkhd->nhqk", q, k).softmax(-1)
+        return self.back(torch.einsum("nhqk,nkhd->MADE", weights, k))
+"""
+
+
+@pytest.mark.parametrize("made", ["nqhd", "nhqd"])
+@pytest.mark.parametrize("several", [False, True])
+def test_heads_that_are_not_joined(made: str, *, several: bool, tmp_path: Path) -> None:
+    path, given = tmp_path / "heads.py", torch.rand(2, 5, 12)
+    text = JOINED.replace("MADE", made)
+    text += "\n\ndef net():\n    heads = Heads(12, 3)\n    return nn.ModuleDict({'a': heads})['a']\n"
+    if several:
+        text = text.replace(
+            "heads = Heads(12, 3)", "heads = nn.Sequential(Heads(12, 3), nn.Linear(6, 12), Heads(12, 3))"
+        )
+    path.write_text(text)
+    with pytest.raises(RuntimeError):
+        load_file(path).net()(given)
+    problem, *others = summarize(load_file(path).net(), given).problems
+    assert (problem.kind, problem.declared, problem.required) == ("structure", 12, 4)
+    assert all((each.where, each.fix) == (problem.where, problem.fix) for each in others)
+    assert "12 = 3·4" in problem.message
+    assert problem.fix is not None
+    assert problem.where is not None
+    lines = text.splitlines()
+    lines[problem.where.line - 1] = f"        {problem.fix}"
+    path.write_text("\n".join(lines))
+    model = load_file(path).net()
+    assert model(given).shape == (2, 5, 6)
+    assert summarize(model, given).ok
+    path.write_text(text)  # the other reading that is told
+    one = load_file(path).Heads(12, 3)
+    one.back = nn.Linear(problem.required, 6)
+    assert one(given).dim() == 4
+
+
+def test_a_layer_for_one_head_is_none_for_all(tmp_path: Path) -> None:
+    path = tmp_path / "heads.py"
+    path.write_text(JOINED.replace("MADE", "nqhd").replace("nn.Linear(width, 6)", "nn.Linear(7, 6)"))
+    (problem,) = summarize(load_file(path).Heads(12, 3), torch.rand(2, 5, 12)).problems
+    assert (problem.kind, problem.required) == ("in_features", 4)
+
+
 # Frames of a video that stay in the batch ---------------------------------------------------------------------------
 
 FRAMES = """\

@@ -146,6 +146,22 @@ def _heads(finding: Finding, report: Report) -> Said:
     return appended(f"{message}\nif it is to take all heads at once: {instead}", behind, instead=instead)
 
 
+def _heads_apart(finding: Finding, report: Report) -> Said:
+    """Of an attention written by hand: a run has shown that the model is right with the heads joined first."""
+    misfit, shape = finding.misfit, finding.inputs[0].shape
+    one, joined, made = misfit.required, misfit.detail["joined"], times(misfit.detail["made"])
+    message = (
+        f"{name_of(finding)} receives {plural(one, 'feature')}\n"
+        f"{misfit.declared} = {misfit.declared // one}·{one}, two axes of {times(shape)}: {joined} makes {made} of it"
+    )
+    instead = f"in_features={one}"
+    return Said(
+        f"{message}\nif it is to take each alone: {instead}",
+        f"x = x{joined}",
+        forward=True, behind=joined, instead=instead,
+    )  # fmt: skip
+
+
 WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "batch_second"): _batch_second,
     ("structure", "padding_mask"): _padding_mask,
@@ -156,4 +172,5 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("structure", "state_pair"): _state_pair,
     ("structure", "frames"): _frames,
     ("structure", "heads"): _heads,
+    ("structure", "heads_apart"): _heads_apart,
 }
