@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -12,6 +14,8 @@ from torch import Tensor, nn
 
 from convlin import summarize
 from convlin.at_error.answer import answer
+from convlin.sizes.spell import spell_shape as times
+from tests.source_programs import load_file
 
 
 class LastState(nn.Module):
@@ -105,3 +109,98 @@ def test_one_output_is_one_score() -> None:
     with pytest.raises(IndexError) as raised:
         nn.CrossEntropyLoss()(predictions, labels)
     assert "1 score for each sample, for the label 0" in str(answer(raised.value))
+
+
+@pytest.mark.parametrize(
+    ("loss", "sizes", "given", "name"),
+    [
+        (F.binary_cross_entropy_with_logits, (8, 6), (5,), "pos_weight"),
+        (F.binary_cross_entropy_with_logits, (2, 4, 8, 8), (4,), "pos_weight"),
+        (F.binary_cross_entropy_with_logits, (8, 6), (5,), "weight"),
+        (F.binary_cross_entropy, (8, 6), (5,), "weight"),
+        (F.gaussian_nll_loss, (8, 3), (8, 2), "var"),
+    ],
+)
+def test_a_tensor_beside_the_targets(loss: Any, sizes: tuple[int, ...], given: tuple[int, ...], name: str) -> None:
+    predictions, targets = torch.rand(sizes), torch.rand(sizes)
+    with pytest.raises((RuntimeError, ValueError)) as raised:
+        loss(predictions, targets, **{name: torch.ones(given)})
+    told = str(answer(raised.value))
+    assert f"predictions of {times(sizes)} and a {name} of {times(given)}" in told
+    [ways] = re.findall(rf"with a {name} of (.*) it runs", told)
+    for way in ways.split(" or "):
+        loss(predictions, targets, **{name: torch.ones(tuple(map(int, way.split("×"))))})
+
+
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_embeddings_of_other_widths(which: int) -> None:
+    embeddings = [torch.rand(8, 128 if index == which else 64) for index in range(3)]
+    with pytest.raises(RuntimeError) as raised:
+        nn.TripletMarginLoss()(*embeddings)
+    told = str(answer(raised.value))
+    name = ("anchor", "positive", "negative")[which]
+    assert f"{name} of 8×128" in told
+    embeddings[which] = torch.rand(8, 64)
+    nn.TripletMarginLoss()(*embeddings)
+
+
+def test_a_target_of_embeddings_with_an_axis_too_many() -> None:
+    one, other, targets = torch.rand(8, 64), torch.rand(8, 64), torch.ones(8, 1)
+    with pytest.raises(RuntimeError) as raised:
+        nn.CosineEmbeddingLoss()(one, other, targets)
+    [way] = re.findall(r"with (.*) it runs", str(answer(raised.value)))
+    nn.CosineEmbeddingLoss()(one, other, eval(way, {"targets": targets}))
+
+
+def test_a_model_whose_input_has_no_name() -> None:
+    net = nn.Sequential(nn.Conv2d(3, 5, 3, 2, 1), nn.ReLU())
+    predictions = net(torch.rand(2, 3, 16, 16))
+    with pytest.raises(RuntimeError) as raised:
+        nn.CrossEntropyLoss()(predictions, torch.randint(5, (2, 16, 16)))
+    told = str(answer(raised.value))
+    assert "predictions of 2×5×8×8 and targets of 2×16×16" in told
+    assert "⌊(16 + 2·1 − 3)/2⌋ + 1 = 8" in told
+
+
+DECODER = """\
+import torch
+from torch import nn
+
+
+class Decoder(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.up = nn.Sequential(nn.ConvTranspose2d(4, 8, 3, 2, 1), nn.ReLU(), nn.ConvTranspose2d(8, 1, 3, 2, 1))
+
+    def forward(self, x):
+        return self.up(x)
+
+
+class Narrow(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first, self.last = nn.Linear(20, 12), nn.Linear(12, 18)
+
+    def forward(self, x):
+        return self.last(self.first(x))
+"""
+
+
+@pytest.mark.filterwarnings("ignore:Using a target size")
+@pytest.mark.parametrize(
+    ("name", "given", "wanted"), [("Decoder", (2, 4, 7, 7), (2, 1, 28, 28)), ("Narrow", (8, 20), (8, 20))]
+)
+def test_the_line_that_makes_what_the_targets_ask_for(
+    name: str, given: tuple[int, ...], wanted: tuple[int, ...], tmp_path: Path
+) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(DECODER)
+    net, x, targets = getattr(load_file(path), name)(), torch.rand(given), torch.rand(wanted)
+    predictions = net(x)
+    with pytest.raises(RuntimeError) as raised:
+        F.mse_loss(predictions, targets)
+    [(line, text)] = re.findall(r"fix  \S*net.py:(\d+)   (.*)", str(answer(raised.value)))
+    lines = DECODER.splitlines()
+    lines[int(line) - 1] = f"        {text}"
+    path.write_text("\n".join(lines))
+    F.mse_loss(getattr(load_file(path), name)()(x), targets)

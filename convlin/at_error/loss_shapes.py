@@ -38,7 +38,7 @@ class _Way(NamedTuple):
 def about(frame: FrameType, made: Tensor, target: Tensor) -> str | None:
     """What to write for a loss function that stopped in ``frame``; None where nothing that was run makes it work."""
     for way in _ways(made, target, frame.f_code.co_name):
-        if _runs(frame, way.made, way.target, way.by):
+        if runs(frame, way.made, way.target, way.by):
             said = f"predictions of {spell_shape(made.shape)} and targets of {spell_shape(target.shape)}: {way.why}"
             return mistake(frame.f_code.co_name, [said, f"with {way.fix} it runs"])
     return _about_weight(frame, made, target)
@@ -51,7 +51,7 @@ def _about_weight(frame: FrameType, made: Tensor, target: Tensor) -> str | None:
     weight, classes = frame.f_locals.get("weight"), made.shape[1] if made.dim() > 1 else made.shape[0]
     if not isinstance(weight, torch.Tensor) or weight.shape == (classes,) or frame.f_code.co_name not in _OF_CLASSES:
         return None
-    if not _runs(frame, made, target, weight=None):
+    if not runs(frame, made, target, weight=None):
         return None
     said = f"predictions of {spell_shape(made.shape)}, {classes} classes, and a weight of {spell_shape(weight.shape)}"
     needed = f"weight needs a number for each of the {classes} classes"
@@ -65,7 +65,7 @@ def about_output(frame: FrameType, output: Any, target: Tensor) -> str | None:
     from convlin.tensors import tensors_in
 
     held = list(tensors_in(output, objects=True))
-    taken = [place for place, tensor in held if _runs(frame, tensor, target)]
+    taken = [place for place, tensor in held if runs(frame, tensor, target)]
     if not taken:
         return None
     kind = type(output).__name__
@@ -167,22 +167,31 @@ def _spelled(tensor: Tensor) -> str:
 def is_loss_function(frame: FrameType) -> bool:
     """Whether a frame is that of a function in ``torch.nn.functional`` that compares an input with a target."""
     import torch
+
+    held = frame.f_locals
+    return is_functional(frame) and "input" in held and isinstance(held.get("target"), torch.Tensor)
+
+
+def is_functional(frame: FrameType) -> bool:
+    """Whether a frame is that of a function in ``torch.nn.functional``."""
     import torch.nn.functional as F
 
-    held, is_one = frame.f_locals, getattr(F, frame.f_code.co_name, None)
-    is_its_own = getattr(is_one, "__code__", None) is frame.f_code
-    return is_its_own and "input" in held and isinstance(held.get("target"), torch.Tensor)
+    return getattr(getattr(F, frame.f_code.co_name, None), "__code__", None) is frame.f_code
 
 
-def _runs(frame: FrameType, made: Tensor, target: Tensor, by: str = "", **changed: Any) -> bool:
+def runs(frame: FrameType, made: Tensor, target: Tensor, by: str = "", /, **changed: Any) -> bool:
     """Whether the loss function takes these, and all else that it was given."""
+    return runs_with(frame, by, **{"input": made, "target": target} | changed)
+
+
+def runs_with(frame: FrameType, by: str = "", /, **changed: Any) -> bool:
+    """Whether the loss function takes all that it was given with these in its place, or the one that is named these."""
     import torch
     import torch.nn.functional as F
 
     code, held = frame.f_code, frame.f_locals
     names = code.co_varnames[: code.co_argcount + code.co_kwonlyargcount]
-    of_it = {name: held[name] for name in names if name in held and not by}
-    given = of_it | {"input": made, "target": target} | changed
+    given = {name: held[name] for name in names if name in held and not by} | changed
     try:
         with torch.no_grad(), quiet():  # the user's own call has warned already
             getattr(F, by or code.co_name)(**given)

@@ -11,7 +11,7 @@ from itertools import combinations
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from convlin.at_error.fixes import layer_fix, mistake
+from convlin.at_error.fixes import layer_fix, layer_fixes, mistake
 from convlin.sizes.spell import spell_shape
 
 if TYPE_CHECKING:
@@ -47,10 +47,15 @@ def about(loss: str, made: Shape, target: Shape, maker: Maker, *, given: Shape) 
     of = "" if given == target else " of the predictions"
     said = [f"predictions of {spell_shape(made)} and targets of {spell_shape(given)} differ in {which}{of}"]
     layer = last_layer(maker.summary, made, made[1]) if differing == [1] else None
+    is_mask = differing == [1] and (made[1], target[1]) == (1, _OF_RGB)
     if layer is not None:
-        said.append(f"{layer.path or layer.type} makes {made[1]}, and the targets have {target[1]}")
-    if differing == [1] and (made[1], target[1]) == (1, _OF_RGB):
+        of_targets = f"{layer.path or layer.type} makes {made[1]}, and the targets have {target[1]}"
+        said.append(of_targets if is_mask else f"{of_targets}; if these are right:")
+    if is_mask:
         said.append(f"a mask that was read as RGB has {_OF_RGB} channels: targets[:, :1] is one of them")
+    elif layer is not None:
+        size = "out_features" if "out_features" in layer.settings else "out_channels"
+        said.append(layer_fix(maker.root, layer.path, {size: str(target[1])}, maker.hints))
     return mistake(loss, [*said, *_with_output_padding(target, maker)])
 
 
@@ -119,7 +124,7 @@ def _with_output_padding(target: Shape, maker: Maker) -> Iterator[str]:
             if is_right:
                 names = " and ".join(path for path, _ in chosen)
                 yield f"with output_padding=1 in {names} the predictions are {spell_shape(target)}"
-                yield from (layer_fix(maker.root, path, {"output_padding": "1"}, maker.hints) for path, _ in chosen)
+                yield from layer_fixes(maker.root, {path: {"output_padding": "1"} for path, _ in chosen}, maker.hints)
                 return
 
 

@@ -13,7 +13,7 @@ from math import prod
 from types import FrameType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple, TypeVar
 
-from convlin.at_error import loss_shapes, loss_sizes, stretched
+from convlin.at_error import loss_shapes, loss_sizes, loss_tensors, stretched
 from convlin.at_error.fixes import layer_fix, mistake
 from convlin.at_error.frames import frames_outside_torch, holders_of, modules_in, tensors_in
 from convlin.at_error.second_run import announced, in_many_processes, plain_pass, run_again, summary_of_pass
@@ -50,8 +50,10 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
     from convlin._util.torch_private import is_of_accelerator
 
     frame = next((step.tb_frame for step in steps if loss_shapes.is_loss_function(step.tb_frame)), None)
-    if frame is None or is_of_accelerator(error) or in_many_processes():
+    if is_of_accelerator(error) or in_many_processes():
         return None
+    if frame is None:
+        return _about_compared(steps)
     made, target = frame.f_locals["input"], frame.f_locals["target"]
     if isinstance(error, UserWarning):
         said = stretched.about(frame)
@@ -67,8 +69,14 @@ def about(error: BaseException, steps: list[TracebackType]) -> tuple[str, Summar
             return of_batch
     if isinstance(error, IndexError) and "out of bounds" in str(error) and not target.is_floating_point():
         return _about_labels(made, target, frame.f_locals.get("ignore_index"), steps)
-    said = loss_shapes.about(frame, made, target)
+    said = loss_shapes.about(frame, made, target) or loss_tensors.about_beside(frame, made)
     return (said, None) if said is not None else _about_sizes(frame, made, target, steps)
+
+
+def _about_compared(steps: list[TracebackType]) -> tuple[str, None] | None:
+    frame = next((step.tb_frame for step in steps if loss_tensors.compares(step.tb_frame)), None)
+    said = loss_tensors.about_compared(frame) if frame is not None else None
+    return (said, None) if said is not None else None
 
 
 def _is_tensor(value: object) -> bool:
@@ -172,8 +180,6 @@ def _about_labels(
         return None
     is_mark = ignored is not None and _is_mark(labels, classes)
     found = _maker(made, made.shape[0], (made, target), steps)
-    if found is None:  # the input has no name: what the first layer kept of it leads to the same last layer
-        found = _maker(made, made.shape[0], (made, target), steps, _kept_inputs(made))
     layer, fix = None, None
     if found is not None:
         summary = _summary(found)
@@ -249,6 +255,8 @@ def _maker(
         return None
     trials = (_Made(root, (given,), {}) for root in roots for given in inputs.values())
     matches = [each for each in trials if _makes(each, made, reshaped=reshaped)]
+    if not matches and candidates is None:  # the input has no name: what the first layer kept of it leads to the model
+        return _maker(made, batch, others, steps, _kept_inputs(made), reshaped=reshaped)
     outermost = [each for each in matches if not any(_holds(other.root, each.root) for other in matches)]
     if len(outermost) != 1:
         return None
