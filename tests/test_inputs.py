@@ -238,6 +238,21 @@ def test_the_batch_in_the_shape_is_told_with_both_spellings() -> None:
         assert difference(before, snapshot(model)) == []
 
 
+def test_the_batch_in_a_shape_of_letters_is_told_with_a_call_that_runs() -> None:
+    [problem] = summarize(Averaged(), ("N", 3, "H", "W")).problems
+    assert problem.fix == 'summarize(model, (3, "H", "W"), batch_size="N")'
+    assert eval(problem.fix, {"summarize": summarize, "model": Averaged()}).ok
+
+
+class Averaged(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv(x).mean((2, 3))
+
+
 # The options
 
 NO_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [

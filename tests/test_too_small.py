@@ -354,3 +354,18 @@ def test_the_longest_text_is_told_where_the_mask_is_asked_for_its_values() -> No
     net(ids[:, :20], torch.ones(2, 20))
     with pytest.raises(RuntimeError, match="must match the existing size"):
         net(ids[:, :21], torch.ones(2, 21))
+
+
+def test_channels_alone_have_no_size_that_could_be_too_small() -> None:
+    """Twelve numbers would be taken for 3·2·2, which is no larger input; nor is one cell, which a pool refuses."""
+    net = nn.Sequential(nn.Conv2d(3, 8, 3, padding=1), nn.MaxPool2d(2), nn.Flatten(), nn.Linear(8, 10))
+    first, stopped = summarize(net, (3,)).problems
+    assert "the 3 channels alone: H and W are missing" in first.message
+    assert first.fix is None
+    assert "smallest" not in stopped.message
+    with pytest.raises(RuntimeError):
+        net(torch.zeros(1, 3, 1, 1))
+    pooled = nn.Sequential(nn.Conv2d(3, 8, 1), nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Linear(32, 10))
+    [problem] = summarize(pooled, (3,)).problems
+    assert problem.fix == "summarize(model, (3, 1, 1))"
+    assert pooled(torch.zeros(1, 3, 1, 1)).shape == (1, 10)

@@ -62,11 +62,16 @@ def smallest_input(model: Resized, recording: Recording) -> Smallest | None:
 def _smallest_to_the_end(model: Resized, recording: Recording) -> tuple[Spatial, Spatial] | None:
     """The spatial size that was given, and the smallest at which a pass reaches the end with stand-ins."""
     given = model.given
-    if given is None or not _stopped_in_feature_map(recording):
+    if given is None or not _stopped_in_feature_map(recording) or _stands_for_sizes(recording):
         return None
     enough = _with_small_axes_enlarged(given, model.runs) or _enlarged(given, model)
     smallest = None if enough is None else _reduced(enough, model.runs)
     return (given, smallest) if smallest is not None else None
+
+
+def _stands_for_sizes(recording: Recording) -> bool:
+    """Whether the input has no size at all, and a stand-in of one cell has them: no number in the input is one."""
+    return any(each.misfit.note in ("vector", "vector_given") and each.is_model_input for each in recording.findings)
 
 
 def _smallest_right(model: Resized, given: Spatial) -> Spatial | None:

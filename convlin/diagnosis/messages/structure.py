@@ -116,12 +116,15 @@ def _array(finding: Finding, report: Report) -> Said:
 
 def _batch_in_shape(finding: Finding, report: Report) -> Said:
     given = tuple(finding.misfit.detail["shape"])[1:]
-    sample = ", ".join(map(str, given[1:])) + ("," if len(given) == 2 else "")
-    whole = ", ".join(map(str, given))
+    written = [str(size) if isinstance(size, int) else f'"{spell(size)}"' for size in given]
+    sample = ", ".join(written[1:]) + ("," if len(given) == 2 else "")
+    whole = ", ".join(written)
+    call = f"summarize(model, ({sample}), batch_size={written[0]})"
+    as_tensor = f" or summarize(model, torch.zeros({whole}))" if all(isinstance(size, int) for size in given) else ""
     return Said(
         f"{name_of(finding)} receives {arrived(finding)}\n"
         f"a shape is given without the batch, and ({whole}) seems to hold one",
-        f"summarize(model, ({sample}), batch_size={given[0]}) or summarize(model, torch.zeros({whole}))",
+        f"{call}{as_tensor}",
         outside=True,
     )
 
@@ -154,7 +157,8 @@ def _vector(finding: Finding, report: Report) -> Said:
         f"{name_of(finding)} takes {axes}, and {arrived(finding)} has the {channels} channels alone: {missing} missing"
     )
     if finding.misfit.note == "vector_given":
-        return Said(message, call_with((channels, *(1,) * spatial)), outside=True)
+        runs = "stops" not in finding.misfit.detail
+        return Said(message, call_with((channels, *(1,) * spatial)) if runs else None, outside=True)
     behind = ".unsqueeze(-1)" if spatial == 1 else f"[:, :, {', '.join(['None'] * spatial)}]"
     layer = f"Unflatten(1, ({', '.join(map(str, (channels, *(1,) * spatial)))}))"
     instead = "" if finding.misfit.detail.get("refused") else "an input with these sizes"

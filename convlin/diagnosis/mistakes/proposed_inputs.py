@@ -40,9 +40,13 @@ def _tried(recording: Recording, finding: Finding, model: nn.Module, retry: Retr
     if plan is None:
         return finding
     shown = run_changed(model, retry._replace(plan=plan, careful=True))
-    if shown is None or not _is_refused(recording, finding, shown, retry.plan):
+    if shown is None:
         return finding
     misfit = finding.misfit
+    if misfit.note == "vector_given" and shown.failure is not None:  # the sizes of one cell are convlin's own
+        return finding._replace(misfit=misfit._replace(detail={**misfit.detail, "stops": True}))
+    if not _is_refused(recording, finding, shown, retry.plan):
+        return finding
     note = {"batch_in_shape": "rank", "vector_given": "vector"}.get(misfit.note, misfit.note)
     return finding._replace(misfit=misfit._replace(note=note)).with_detail(refused=True)
 
