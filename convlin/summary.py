@@ -7,8 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from convlin._util.shown import Text
-from convlin._util.suggest import did_you_mean
-from convlin.errors import InputError, ShapeError, UnknownLayerError
+from convlin.errors import InputError, ShapeError
 from convlin.records import Call, ModuleInfo, Report, Shape, Size
 from convlin.render.forms import Forms
 from convlin.render.options import Options
@@ -89,10 +88,9 @@ class Summary(Forms):
         for call in self.calls:
             if call.path == path and not call.is_function:
                 return call
-        known = [module.path for module in self.modules]
-        if path in known:
-            raise UnknownLayerError(f"{path!r} was not called in this pass")
-        raise UnknownLayerError(f"there is no module {path!r}{did_you_mean(path, known)}")
+        from convlin.explanation.of_model import unknown_layer  # only for a mistake
+
+        raise unknown_layer(self.report, path)
 
     def __iter__(self) -> Iterator[Call]:
         return iter(self.calls)
@@ -221,10 +219,11 @@ class Summary(Forms):
         """
         __tracebackhide__ = True
         from convlin.checks.difference import difference
+        from convlin.inputs.spelling import show
 
         if not isinstance(other, Summary | str | os.PathLike):
             raise InputError(
-                f"{other!r} is not a Summary: write a.diff(b) with two summaries, or with the path of a lock"
+                f"{show(other)} is not a Summary: write a.diff(b) with two summaries, or with the path of a lock"
             )
         try:
             return difference(self.report, other.report if isinstance(other, Summary) else other)

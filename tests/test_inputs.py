@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy
@@ -11,8 +12,9 @@ import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pack_sequence
+from torch.utils.data import DataLoader, TensorDataset
 
-from convlin import InputError, assert_shapes, explain, fit, num_flat_features, summarize, watch
+from convlin import ConvlinError, InputError, assert_shapes, explain, fit, num_flat_features, summarize, watch
 from convlin.inputs import model_dtype
 from convlin.sizes.closed_form import Letter
 from tests.snapshot import difference, snapshot
@@ -63,7 +65,9 @@ def refused(call: Callable[[], Any], *said: str) -> None:
 NO_MODELS = [
     (Image, ("Image is a class", "write Image(...)")),
     (None, ("None is not one", "summarize(model, (3, 32, 32))")),
-    (build, ("the function build is not one",)),
+    (build, ("the function build is not one: if it makes a model, call it",)),
+    (nn.Linear(2, 2).forward, ("the function forward is not one: write the Linear that it belongs to",)),
+    (partial(nn.Linear, 2), ("is not one: if it makes a model, call it",)),
     (lambda x: x, ("the function <lambda> is not one",)),
     ("resnet18", ("'resnet18' is not one",)),
     ((3, 32, 32), ("(3, 32, 32) is not one", "the model comes first")),
@@ -167,12 +171,71 @@ def test_an_empty_shape_beside_others_is_one_number_a_sample(batch: int) -> None
     assert summarize(model, [(3, "H", "W"), ()], batch_size="N")["embedding"].input_shape == (Letter("N"), 6)
 
 
+class ByName(nn.Module):
+    def forward(self, **inputs: Tensor) -> Tensor:
+        RAN.append("forward")
+        return inputs["x"]
+
+
+class OfKeyword(nn.Module):
+    def forward(self, *, image: Tensor) -> Tensor:
+        RAN.append("forward")
+        return image
+
+
+class NoSelf(nn.Module):
+    def forward(x) -> None:
+        RAN.append("forward")
+
+
+class Misspelled(nn.Module):
+    def foward(self, x: Tensor) -> Tensor:
+        return x
+
+
+def test_a_forward_that_takes_no_input_so() -> None:
+    """What is told to write is another call than the one that was made, and it runs."""
+    refused(lambda: summarize(ByName(), (3,)), 'takes inputs by name: write summarize(model, {"name": (3, 32, 32)})')
+    refused(lambda: summarize(OfKeyword(), (3,)), 'write summarize(model, {"image": (3, 32, 32)})')
+    assert summarize(OfKeyword(), {"image": (3, 32, 32)}).ok
+    refused(lambda: summarize(NoSelf(), (3,)), "NoSelf.forward takes no input: write def forward(self, x)")
+    refused(lambda: summarize(Misspelled(), (3,)), "Misspelled has no forward", "should it be the name of 'foward'?")
+
+
+@pytest.mark.parametrize(
+    ("second", "written"),
+    [
+        (4, "summarize(model, (3, 32, 32), batch_size=4)"),
+        ("cpu", "summarize(model, (3, 32, 32), device='cpu')"),
+        (torch.device("cpu"), "summarize(model, (3, 32, 32), device='cpu')"),
+        (torch.float32, "summarize(model, (3, 32, 32), dtypes=torch.float32)"),
+        ("train", "summarize(model, (3, 32, 32), mode='train')"),
+        ("fc", "summarize(model, (3, 32, 32)).explain('fc')"),
+    ],
+)
+@pytest.mark.parametrize("door", [summarize, explain, fit, num_flat_features])
+def test_what_stands_behind_the_input_is_told_with_its_keyword(door: Any, second: Any, written: str) -> None:
+    model: nn.Module = Image()
+    refused(lambda: door(model, (3, 32, 32), second), f"write {written}")
+    assert eval(written, {"summarize": summarize, "model": model, "torch": torch})
+
+
+def test_a_layer_behind_the_input_is_told_by_its_path() -> None:
+    model = Image()
+    refused(lambda: explain(model, (3, 32, 32), model.fc), "write summarize(model, (3, 32, 32)).explain('fc')")
+    refused(lambda: explain(model, (3, 32, 32), nn.Linear(1, 1)), "several inputs belong in a list")
+
+
+def test_a_batch_size_of_numpy_is_one() -> None:
+    assert summarize(Image(), (3, 32, 32), batch_size=numpy.int64(2)).output_shape == (2, 2)  # type: ignore[arg-type]
+
+
 # The shape
 
 NO_SHAPES = [
     ((3, 0, 32), ("0 in the shape (3, 0, 32) is not a valid size", "positive")),
     ((3, -1, 32), ("-1 in the shape (3, -1, 32)", "sizes are positive, without the batch")),
-    ((3, 32.0, 32), ("32.0 in the shape (3, 32.0, 32)", "positive integers")),
+    ((3, 32.0, 32), ("32.0 in the shape (3, 32.0, 32)", "positive integers", "/ makes a float: write //")),
     ((3, "32", 32), ("'32' in the shape (3, '32', 32)", '(3, "H", "W")')),
     ((3, "H W", 32), ("'H W' in the shape",)),
     ((3, True, 32), ("True in the shape",)),
@@ -195,6 +258,20 @@ NO_SHAPES = [
     ({}, ("cannot be called with no input", "'x'", "summarize(model, (3, 32, 32))")),
     ({"y": (3, 32, 32)}, ("has no 'y': it takes x",)),
     ([(3, 32, 32), (3, 32, 32)], ("Image.forward(x", "cannot be called with 2 inputs")),
+    (DataLoader(TensorDataset(torch.zeros(1))), ("a DataLoader is not a valid input", "next(iter(loader))")),
+    (TensorDataset(torch.zeros(1)), ("a TensorDataset is not a valid input", "dataset[0][0].unsqueeze(0)")),
+    (iter([3, 32, 32]), ("a list_iterator is not a valid input", "only once", "write list(...)")),
+    (nn.Linear(2, 2), ("a Linear is not a valid input", "(3, 32, 32)", "write [input]")),
+    (nn.Linear, ("the class Linear is not a valid input",)),
+    (..., ("Ellipsis is not a valid input",)),
+    (
+        (torch.zeros(3, 32, 32), 6),
+        ("(a tensor of 3×32×32, 6) is not a valid input", "summarize(model, x.unsqueeze(0))"),
+    ),
+    (
+        [torch.zeros(4, 3, 32, 32), torch.zeros(4)],
+        ("with 2 inputs", "leave out labels, as in summarize(model, images)"),
+    ),
 ]
 
 
@@ -253,6 +330,29 @@ class Averaged(nn.Module):
         return self.conv(x).mean((2, 3))
 
 
+@pytest.mark.parametrize(
+    ("ask", "said"),
+    [
+        (lambda s: s[0], "0 is not the path of a module: write a string such as '0'"),
+        (lambda s: s[9], "9 is not the path of a module: write a string such as '0'"),
+        (lambda s: s[nn.Linear(1, 1)], "a Linear is not the path of a module: write a string such as '0'"),
+        (lambda s: s.explain(0), "0 is not the path of a module: write a string such as '0'"),
+        (lambda s: s["2"], "there is no module '2'"),
+        (lambda s: s.check({"0": (1, 2)}), "shapes are compared with s.assert_shapes({...})"),
+        (lambda s: s.check(3), "3 is not the path of a lock"),
+        (lambda s: s.lock(3), "3 is not the path of a lock"),
+        (lambda s: s.save(3), "3 is not the path of a file: write a name such as 'net.html'"),
+        (lambda s: s.diff(nn.Linear(1, 1)), "a Linear is not a Summary"),
+        (lambda s: summarize(nn.Linear(2, 2))["."], "'.' was not called: no forward pass was run"),
+    ],
+)
+def test_what_no_summary_can_be_asked(ask: Callable[[Any], Any], said: str) -> None:
+    s = summarize(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), (2,))
+    with pytest.raises(ConvlinError) as caught:
+        ask(s)
+    assert said in str(caught.value)
+
+
 # The options
 
 NO_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
@@ -268,7 +368,10 @@ NO_OPTIONS: list[tuple[dict[str, Any], tuple[str, ...]]] = [
     ({"trials": "140"}, ("trials='140'",)),
     ({"trials": 140}, ("trials=140 is for named sizes", '(3, "H", "W")', "leave it out")),
     ({"dtypes": "flaot32"}, ("'flaot32' is not a valid dtype", "did you mean 'float32'?")),
-    ({"dtypes": float}, ("the class float is not a valid dtype", "torch.long")),
+    ({"dtypes": float}, ("dtypes=float is not a dtype of PyTorch", "write dtypes=torch.float32")),
+    ({"dtypes": numpy.int64}, ("dtypes=int64 is not a dtype of PyTorch", "write dtypes=torch.int64")),
+    ({"dtypes": [numpy.dtype("int64")]}, ("dtype('int64') is not a dtype of PyTorch", "write torch.int64")),
+    ({"dtypes": str}, ("dtypes=the class str is not a valid dtype", "torch.long")),
     ({"dtypes": 3}, ("dtypes=3",)),
     ({"dtypes": [torch.long, torch.long]}, ("2 dtypes for 1 input",)),
     ({"dtypes": {"y": torch.long}}, ("dtypes names 'y', and the inputs are 'x'",)),
@@ -470,12 +573,14 @@ def test_input_size_is_answered_with_the_call_to_write(given, written):
         ({"input_data": torch.zeros(1, 3, 8, 8)}, "summarize(model, input)"),
         ({"input_size": "3,8,8"}, "the shape without its batch, summarize(model, (3, 32, 32))"),
         ({"col_names": ["kernel_size"]}, "summarize() has no col_names=['kernel_size']: write columns="),
+        ({"train": True}, 'summarize() has no train=True: write mode="train"'),
+        ({"output_size": 3}, "which forward takes: write kwargs={'output_size': …}"),
         ({"verbose": 0}, "nothing is printed before you print the summary"),
         ({"dept": 1}, "summarize() has no dept=1; did you mean 'depth'?"),
     ],
 )
 def test_an_argument_that_does_not_exist(given, said):
-    model = nn.Conv2d(3, 4, 3)
+    model = nn.ConvTranspose2d(3, 4, 3)
     with pytest.raises(TypeError) as caught:
         summarize(model, (3, 8, 8), **given)
     assert said in str(caught.value)

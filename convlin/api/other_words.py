@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from torch import nn
+
 from convlin._util.suggest import nearest_or_all
 from convlin.errors import UnknownArgumentError
+from convlin.inputs.reading import names_of_forward
 from convlin.inputs.spelling import show
 
 #: Where the name alone says it.
@@ -16,6 +19,8 @@ _WRITE = {
     "cache_forward_pass": "keep the summary and print it as often as you like",
     "dtype": "write dtypes=",
     "training": 'write mode="train"',
+    "train": 'write mode="train"',
+    "eval": 'write mode="eval"',
     "col_names": 'write columns=["layer", "output", "params"]',
     "col_width": "write width= for the whole table",
     "line_length": "write width=",
@@ -28,7 +33,7 @@ _WRITE = {
 }
 
 
-def refusal(other: Mapping[str, Any], known: Iterable[str]) -> UnknownArgumentError:
+def refusal(other: Mapping[str, Any], known: Iterable[str], model: object = None) -> UnknownArgumentError:
     """What to raise for the first argument that does not exist: Python's own error, with what to write instead.
 
     >>> refusal({"input_size": (16, 3, 32, 32)}, ()).args[0]
@@ -39,6 +44,10 @@ def refusal(other: Mapping[str, Any], known: Iterable[str]) -> UnknownArgumentEr
     "summarize() has no colums=['layer']; did you mean 'columns'?"
     """
     name, value = next(iter(other.items()))
+    if name != "batch" and isinstance(model, nn.Module) and name in names_of_forward(model):
+        return UnknownArgumentError(
+            f"summarize() has no {name}={show(value)}, which forward takes: write kwargs={{{name!r}: …}}"
+        )
     if name == "batch":
         return UnknownArgumentError(f"batch={show(value)} should be True or False{_instead(name, value, known)}")
     return UnknownArgumentError(f"summarize() has no {name}={show(value)}{_instead(name, value, known)}")

@@ -104,7 +104,7 @@ def summarize(
         from convlin.api.other_words import refusal  # only for a mistake
 
         raise refusal(
-            other or {"batch": batch}, ("kwargs", "batch_size", "dtypes", "device", "mode", "trials", *display)
+            other or {"batch": batch}, ("kwargs", "batch_size", "dtypes", "device", "mode", "trials", *display), model
         )
     from convlin.trace.call_sites import user_frame
 

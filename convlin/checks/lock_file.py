@@ -22,12 +22,14 @@ from __future__ import annotations
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from convlin._util.atomic_write import write_bytes
 from convlin._util.paths import shown
 from convlin.errors import InputError
+from convlin.inputs.spelling import show
 from convlin.records import Call, Report, Shape, Size, TensorInfo
 from convlin.sizes.prove import spelled
 
@@ -76,9 +78,17 @@ def lock_of(report: Report) -> Lock:
 
 def write_lock(report: Report, path: str | os.PathLike[str]) -> None:
     """Write the lock of ``report`` to ``path``; its directory must be there."""
+    _check_path(path)
     if not Path(path).parent.is_dir():
         raise InputError(f"there is no directory {shown(Path(path).parent)} to write the lock to: make it first")
     write_bytes(path, text_of(lock_of(report)).encode())
+
+
+def _check_path(path: object) -> None:
+    if isinstance(path, Mapping):
+        raise InputError("a lock is a file: shapes are compared with s.assert_shapes({...})")
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"{show(path)} is not the path of a lock: write a file name such as 'net.shapes'")
 
 
 def text_of(lock: Lock) -> str:
@@ -99,6 +109,7 @@ def read_lock(path: str | os.PathLike[str], again: str = "") -> Lock:
 
     ``again`` is what to write in order to make it.
     """
+    _check_path(path)
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 from convlin._util.suggest import did_you_mean
@@ -54,17 +54,32 @@ def find_call(report: Report, path: str) -> int:
     if found:
         troubled = {problem.call for problem in report.problems}
         return next((index for index in found if index in troubled), found[0])
-    known = [module.path for module in report.modules]
-    if path in known:
-        raise UnknownLayerError(f"{path!r} was not called in this pass")
     lines = [call.where.text for call in report.calls if call.is_function and call.where is not None]
-    raise UnknownLayerError(f"there is no module {path!r}{did_you_mean(path, [*known, *lines])}")
+    raise unknown_layer(report, path, lines)
+
+
+def unknown_layer(report: Report, path: object, lines: Sequence[str] = ()) -> UnknownLayerError:
+    """What to raise where no call of a pass has this path; ``lines`` may be meant as well."""
+    from convlin.inputs.spelling import show  # loads torch: only for a mistake
+
+    known = [module.path for module in report.modules]
+    if not report.mode:
+        return UnknownLayerError(f"{show(path)} was not called: {_NOT_RUN}")
+    if path in known:
+        return UnknownLayerError(f"{path!r} was not called in this pass")
+    if isinstance(path, str):
+        return UnknownLayerError(f"there is no module {path!r}{did_you_mean(path, [*known, *lines])}")
+    written = str(path) if str(path) in known else next(filter(None, known), "")
+    return UnknownLayerError(f"{show(path)} is not the path of a module: write a string such as {written!r}")
+
+
+_NOT_RUN = "no forward pass was run: give summarize an input, as in summarize(model, (3, 32, 32))"
 
 
 def require_run(report: Report) -> None:
     """Refuse a report of a model that was not run."""
     if not report.mode:
-        raise InputError("no forward pass was run: give summarize an input, as in summarize(model, (3, 32, 32))")
+        raise InputError(_NOT_RUN)
 
 
 class _Width(NamedTuple):

@@ -97,6 +97,11 @@ def read_dtypes(
                 )
         return {by_name[name]: read_dtype(value) for name, value in dtypes.items()}
     if not isinstance(dtypes, Sequence):
+        named = _name_of(dtypes)
+        if named is not None:
+            raise InputError(
+                f"dtypes={show(dtypes).removeprefix('the class ')} is not a dtype of PyTorch: write dtypes={named}"
+            )
         raise InputError(
             f"dtypes={show(dtypes)} is not a valid dtype: write dtypes=torch.long, a list with one per input, or a "
             "dict by name"
@@ -116,7 +121,17 @@ def read_dtype(dtype: DtypeLike) -> torch.dtype:
     found = getattr(torch, dtype.removeprefix("torch."), None) if isinstance(dtype, str) else None
     if isinstance(found, torch.dtype):
         return found
+    named = _name_of(dtype)
+    if named is not None:
+        raise InputError(f"{show(dtype)} is not a dtype of PyTorch: write {named}")
     names = [name for name in dir(torch) if isinstance(getattr(torch, name), torch.dtype)]
     raise InputError(
         f"{show(dtype)} is not a valid dtype: write torch.float32, torch.long, …{did_you_mean(dtype, names)}"
     )
+
+
+def _name_of(dtype: object) -> str | None:
+    """The dtype of PyTorch that a type of Python's or NumPy's stands for, as it is written."""
+    name = getattr(dtype, "__name__", None) or getattr(dtype, "name", None)
+    name = {"float": "float32", "int": "long"}.get(name, name) if isinstance(name, str) else None
+    return f"torch.{name}" if name is not None and isinstance(getattr(torch, name, None), torch.dtype) else None

@@ -20,6 +20,7 @@ from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError
 from convlin.inputs.kinds import DtypeLike, model_device, model_dtype, read_device, read_dtypes
 from convlin.inputs.plan import Dummy, Plan
+from convlin.inputs.refused import refuse_more, refuse_no_input, refuse_sample_with_label
 from convlin.inputs.spelling import counted, show
 from convlin.module_tree import children_of
 
@@ -51,6 +52,11 @@ def check_model(model: object) -> nn.Module:
         raise InputError(f"{got}: weights go into a model by model.load_state_dict(...)")
     if isinstance(model, list | tuple) and any(isinstance(value, nn.Module) for value in model):
         raise InputError(f"{got}: write nn.Sequential(...) around them, or one of them")
+    owner = getattr(model, "__self__", None)
+    if isinstance(owner, nn.Module):
+        raise InputError(f"{got}: write the {type(owner).__name__} that it belongs to")
+    if callable(model):
+        raise InputError(f"{got}: if it makes a model, call it and pass what it returns")
     raise InputError(f"{got}: the model comes first, as in summarize(model, (3, 32, 32))")
 
 
@@ -70,8 +76,8 @@ def read_inputs(
     the input without a keyword, which is never right.
     """
     if more:
-        _refuse_more((given, *more))
-    _check_batch_size(batch_size)
+        refuse_more(model, (given, *more))
+    batch_size = _read_batch_size(batch_size)
     at = read_device(device) if device is not None else model_device(model)
     dtype = model_dtype(model)
     args, keywords = _spread(given)
@@ -103,16 +109,6 @@ def read_inputs(
     return Plan(positional, keyword_values, batch_size, at)
 
 
-def _refuse_more(given: tuple[object, ...]) -> None:
-    if all(isinstance(value, int | str) for value in given):
-        raise InputError(f"the sizes of a shape belong in parentheses: write summarize(model, {show(given)})")
-    # A tensor has no spelling that could be copied: it stands under a name.
-    listed = ", ".join(
-        f"x{number}" if isinstance(value, Tensor) else show(value) for number, value in enumerate(given, 1)
-    )
-    raise InputError(f"several inputs belong in a list: write summarize(model, [{listed}])")
-
-
 def _read_kwargs(kwargs: object, keywords: Mapping[str, Any]) -> dict[str, Any]:
     if kwargs is None:
         return {}
@@ -123,12 +119,13 @@ def _read_kwargs(kwargs: object, keywords: Mapping[str, Any]) -> dict[str, Any]:
     return dict(kwargs)
 
 
-def _check_batch_size(batch_size: object) -> None:
-    if isinstance(batch_size, str):
-        if batch_size.isidentifier():
-            return
-    elif isinstance(batch_size, int) and not isinstance(batch_size, bool) and batch_size > 0:
-        return
+def _read_batch_size(batch_size: object) -> int | str:
+    if isinstance(batch_size, str) and batch_size.isidentifier():
+        return batch_size
+    if _is_index(batch_size) and not isinstance(batch_size, bool):
+        number = operator.index(batch_size)  # type: ignore[arg-type]
+        if number > 0:
+            return number
     raise InputError(
         f'batch_size={show(batch_size)} is not a valid size: write a positive integer, or a name such as "N"'
     )
@@ -177,6 +174,7 @@ def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
         if not any(isinstance(value, int | float | str | bytes | tuple) or _is_index(value) for value in given):
             listed = ", ".join(map(show, given))
             raise InputError(f"several inputs belong in a list: write summarize(model, [{listed}])")
+        refuse_sample_with_label(given)
         _read_shape(given)
     if isinstance(given, int | float | complex | str | bytes | range | set | frozenset):
         spelled = (given,) if isinstance(given, int) and given is not True and given > 0 else (784,)
@@ -184,6 +182,7 @@ def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:
             spelled = tuple(given)
         also = "" if len(spelled) > 1 else " or (3, 32, 32)"
         raise InputError(f"{show(given)} is not a valid input: write the shape without the batch, like {spelled}{also}")
+    refuse_no_input(given)
     return (given,), {}
 
 
@@ -250,9 +249,10 @@ def _read_shape(shape: tuple[Any, ...], *, is_alone: bool = False) -> tuple[int 
             read.append(size)
             continue
         if isinstance(size, bool) or not _is_index(size):
+            divided = ". Division with / makes a float: write //" if isinstance(size, float) else ""
             raise InputError(
                 f"{show(size)} in the shape {show(shape)} is not a valid size: "
-                'sizes are positive integers, or letters as in (3, "H", "W")'
+                f'sizes are positive integers, or letters as in (3, "H", "W"){divided}'
             )
         if size <= 0:
             raise InputError(
@@ -285,13 +285,17 @@ def _holds_tensor(value: object) -> bool:
     return isinstance(value, list | tuple) and any(_holds_tensor(item) for item in value)
 
 
+def names_of_forward(model: nn.Module) -> list[str]:
+    """What ``forward`` calls its arguments; nothing where that cannot be told."""
+    try:
+        return list(_signature(model).parameters)
+    except (TypeError, ValueError):
+        return []
+
+
 def _parameter_names(model: nn.Module, count: int) -> dict[str, str]:
     """What ``forward`` calls its first ``count`` positional arguments, by place."""
-    try:
-        parameters = list(_signature(model).parameters)
-    except (TypeError, ValueError):
-        return {}
-    return {f"[{index}]": name for index, name in enumerate(parameters[:count])}
+    return {f"[{index}]": name for index, name in enumerate(names_of_forward(model)[:count])}
 
 
 def _signature(model: nn.Module) -> inspect.Signature:
@@ -311,7 +315,8 @@ def _check_signature(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[st
     name = type(model).__name__
     if getattr(model.forward, "__func__", None) is nn.Module.forward:
         holds = isinstance(model, nn.ModuleList | nn.ModuleDict)
-        advice = "write nn.Sequential(*layers), or call them in a forward" if holds else "write one"
+        near = did_you_mean("forward", vars(type(model))).replace("; did you mean ", "; should it be the name of ")
+        advice = "write nn.Sequential(*layers), or call them in a forward" if holds else f"write one{near}"
         raise InputError(f"{name} has no forward, so it cannot be run: {advice}")
     try:
         signature = _signature(model)
@@ -320,20 +325,38 @@ def _check_signature(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[st
     try:
         signature.bind(*args, **kwargs)
     except TypeError as error:
+        if not signature.parameters:
+            raise InputError(f"{name}.forward takes no input: write def forward(self, x), with self in front") from None
         told = f"{name}.forward{signature} {_unfit(signature, args, kwargs, error)}"
         if any(key not in signature.parameters for key in kwargs):
             raise InputError(told) from None
-        raise UnfitInputsError(told, _needed(signature), len(args), named=bool(kwargs)) from None
+        needed = _needed(signature)
+        if args and not any(each.kind in _POSITIONAL for each in signature.parameters.values()):
+            named = needed[0] if needed else "name"
+            raise InputError(
+                f'{told}; it takes inputs by name: write summarize(model, {{"{named}": (3, 32, 32)}})'
+            ) from None
+        of_tensors = len(args) > 1 and all(isinstance(value, Tensor) for value in args)
+        raise UnfitInputsError(told, needed, len(args), named=bool(kwargs), of_tensors=of_tensors) from None
+
+
+_POSITIONAL = (
+    inspect.Parameter.POSITIONAL_ONLY,
+    inspect.Parameter.POSITIONAL_OR_KEYWORD,
+    inspect.Parameter.VAR_POSITIONAL,
+)
 
 
 class UnfitInputsError(InputError):
     """``forward`` takes other inputs: more, or fewer."""
 
-    def __init__(self, told: str, needed: Sequence[str], given: int, *, named: bool) -> None:
+    def __init__(self, told: str, needed: Sequence[str], given: int, *, named: bool, of_tensors: bool = False) -> None:
         self.told, self.needed, self.given = told, needed, given
         spelled = ", ".join(f'"{name}": (…)' for name in needed)
         right = f"write summarize(model, {{{spelled}}})" if len(needed) > 1 else "write summarize(model, (3, 32, 32))"
         if len(needed) == 1 and given > 1 and not named:
+            if of_tensors:
+                right = "leave out labels, as in summarize(model, images)"
             right += ", or [[…]] to pass the list itself as one input"
         super().__init__(f"{told}; {right}")
 

@@ -36,6 +36,8 @@ def save(made: Forms, path: str | os.PathLike[str]) -> None:
     Raises:
         InputError: a suffix that stands for no form, or what converts the picture is not installed.
     """
+    if not isinstance(path, str | os.PathLike):
+        raise InputError(f"{path!r} is not the path of a file: write a name such as 'net.html'")
     suffix = PurePath(path).suffix.lower()
     if suffix in CONVERTED:
         from convlin.render.picture.convert import converted
