@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -250,6 +251,36 @@ def test_a_forward_without_return() -> None:
     assert "forward returns None: is a return missing?" in str(summary)
     assert summary.report.modules[-1].calls == 2  # a layer that returns None was called nevertheless
     assert "is a return missing" not in str(summarize(nn.Linear(3, 3), (3,)))
+
+
+class Yields(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    def forward(self, x: Tensor) -> Iterator[Tensor]:
+        yield self.fc(x)
+
+
+class Awaits(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 3)
+
+    async def forward(self, x: Tensor) -> Tensor:
+        return self.fc(x)
+
+
+@pytest.mark.parametrize(("model", "said"), [(Yields(), "only when it is iterated"), (Awaits(), "when it is awaited")])
+def test_a_forward_whose_code_runs_later(model: Yields | Awaits, said: str) -> None:
+    """A plain hook sees no call of the layer either; that nobody awaits is no warning."""
+    called = []
+    handle = model.fc.register_forward_hook(lambda *given: called.append(given))
+    returned = model(torch.zeros(1, 3))
+    handle.remove()
+    returned.close()
+    assert not called
+    assert said in str(summarize(model, (3,)))
 
 
 class Leaks(nn.Module):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, nullcontext
+from types import CoroutineType
 
 import torch
 from torch import nn
@@ -60,7 +61,9 @@ def one_pass(
         else:
             recording.outputs = describe(output, state.read)
             recording.made_by = tuple(state.origins.source(tensor) for _, tensor in tensors_in(output, objects=True))
-            recording.returns_none = output is None
+            recording.returned = type(output)
+            if isinstance(output, CoroutineType):
+                output.close()  # nobody awaits it, which Python would warn of
             recording.failure = None  # what was raised on the way, forward itself caught
     return recording
 

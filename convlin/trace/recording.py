@@ -203,8 +203,8 @@ class Recording:
     made_by: tuple[Source, ...] = ()
     """For each of ``outputs``, where it comes from."""
     failure: Failure | None = None
-    returns_none: bool = False
-    """The model came to its end and returned None."""
+    returned: type = object
+    """The class of what the model returned when it came to its end."""
     under_way: tuple[str, ...] = ()
     """Paths of the modules that were running when the pass stopped, the innermost last."""
     expressions: Expressions = field(default_factory=Expressions)

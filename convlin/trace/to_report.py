@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from functools import partial
+from types import CoroutineType, GeneratorType, NoneType
 from typing import Any
 
 from torch import Tensor, jit, nn
@@ -54,7 +55,7 @@ def build(
         required_in_features=dict(recording.required),
         joins=tuple(recording.joins),
         made_by=recording.made_by,
-        remarks=(*remarks, *(_RETURNS_NONE if recording.returns_none else _returning_nothing(recording))),
+        remarks=(*remarks, *(_OF_RETURNED.get(recording.returned) or _returning_nothing(recording))),
         completed=recording.failure is None,
         expressions=Deferred(partial(recording.expressions.results, calls)),
         input_names=recording.input_names,
@@ -76,7 +77,12 @@ def _returning_nothing(recording: Recording) -> tuple[str, ...]:
     )
 
 
-_RETURNS_NONE = ("forward returns None: is a return missing?",)
+#: What is to be said of a model that returns no tensor, by the class of what it returns.
+_OF_RETURNED: dict[type, tuple[str, ...]] = {
+    NoneType: ("forward returns None: is a return missing?",),
+    GeneratorType: ("forward returns a generator, whose code runs only when it is iterated: its calls are not seen",),
+    CoroutineType: ("forward is async, and its code runs only when it is awaited: its calls are not seen",),
+}
 
 
 def lazy_modules(nodes: Sequence[Node]) -> list[nn.Module]:
