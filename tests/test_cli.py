@@ -292,7 +292,21 @@ def test_named_sizes(run: Run) -> None:
         (["frob"], "argument COMMAND: invalid choice: 'frob'"),
         (["show"], "convlin show: the following arguments are required: MODEL (see convlin show --help)"),
         (["explain"], "convlin explain: the following arguments are required: MODEL (see convlin explain --help)"),
-        (["show", "net.py:CNN", "3,32,32", "--colums", "layer"], "convlin: unrecognized arguments: --colums"),
+        (
+            ["show", "net.py:CNN", "3,32,32", "--colums", "layer"],
+            "convlin: unrecognized arguments: --colums layer; did you mean '--columns'?",
+        ),
+        (["show", "net.py:CNN", "3,32,32", "--batch_size", "4"], "did you mean '--batch-size'?"),
+        (["show", "net.py:CNN", "-1,3,32,32"], "-1,3,32,32; sizes are positive, without the batch, as in 3,32,32"),
+        (["show", "note.ipynb:net", "3"], "note.ipynb is a notebook: write %load_ext convlin and"),
+        (["show", "src/pkg:Net", "3"], "src/pkg is a directory: write path/net.py:Net"),
+        (["show", "src/pkg/notes.txt:Net", "3"], "src/pkg/notes.txt is not a Python file: write path/net.py:Net"),
+        (["show", "pkg.inner:Net", "3"], "'pkg' here or among the installed packages: write src/pkg/inner.py:Net"),
+        (["show", "pkg:Net", "3"], "among the installed packages: write src/pkg/__init__.py:Net"),
+        (["show", "net.py:make(3, 4)", "3"], "'make(3, 4)' is not a name: write net.py:make and --kwargs '3, 4'"),
+        (["show", "net.py:CNN()", "3"], "'CNN()' is not a name: write net.py:CNN\n"),
+        (["show", "torch.nn:Linear", "3", "--kwargs", "3"], "write --kwargs '3, out_features=…'"),
+        (["explain", "Conv2d", "3,32,32", "--kwargs", "kernel=3"], "it has no 'kernel'; did you mean 'kernel_size'?"),
         (["show", "net.py:CNN", "3,32,32", "--depth", "x"], "convlin show: argument --depth: invalid int value: 'x'"),
         (["show", "net.py:CNN", "3,32,32", "--format", "pdf"], "invalid choice: 'pdf'"),
         (["show", "net.py", "3,32,32"], "net.py has 4 models: write one of net.py:CNN, net.py:Wrong, net.py:Raises"),
@@ -314,7 +328,10 @@ def test_named_sizes(run: Run) -> None:
         ),
         (["show", "net.py:tuple_of", "3"], "net.py:tuple_of returned a tuple, not an nn.Module"),
         (["show", "net.py:ready", "3,2,2", "--kwargs", "a=1"], "net.py:ready is a model that is already made"),
-        (["show", "net.py:make", "3", "--kwargs", "clases=3"], "net.py:make(classes=10) cannot be called with clases"),
+        (
+            ["show", "net.py:make", "3", "--kwargs", "clases=3"],
+            "net.py:make(classes=10) cannot be called with clases=3: it has no 'clases'; did you mean 'classes'?",
+        ),
         (["show", "net.py:make", "3", "--kwargs", "{3"], "--kwargs '{3' cannot be read: write --kwargs"),
         (["show", "net.py:make", "3", "--kwargs", "open('x')"], "cannot be read"),
         (["show", "net.py:make", "3", "--kwargs", "**{}"], "cannot be read"),
@@ -330,7 +347,7 @@ def test_named_sizes(run: Run) -> None:
         (["show", "net.py:CNN", "3,32,32", "5"], "write the sizes of one input: 3,32,32"),
         (["show", "net.py:Two", "3"], "write a=3,32,32 b=3,32,32 with the sizes of each"),
         (["show", "net.py:CNN", "x=3,32,32", "5"], "some of the inputs x=3,32,32 5 have names"),
-        (["show", "net.py:CNN", "y=3,32,32"], "CNN.forward(x) has no 'y': it takes x"),
+        (["show", "net.py:CNN", "y=3,32,32"], "CNN.forward(x) has no 'y': it takes x\n"),
         (["show", "net.py:CNN", "3,32,32", "--dtypes", "flaot32"], "'flaot32' is not a valid dtype"),
         (["show", "net.py:Two", "3", "3", "--dtypes", "a=long", "--dtypes", "half"], "some --dtypes have names"),
         (["show", "net.py:CNN", "3,32,32", "--device", "cud"], "'cud'"),
@@ -358,7 +375,10 @@ def test_named_sizes(run: Run) -> None:
         (["explain", "net.py:CNN", "3,32,32", "--layer", "fc2"], "--layer fc2: there is no module 'fc2'; did you mean"),
     ],
 )  # fmt: skip
-def test_usage_errors_are_one_line(words: list[str], said: str, run: Run) -> None:
+def test_usage_errors_are_one_line(words: list[str], said: str, run: Run, project: Path) -> None:
+    write(project / "note.ipynb", "{}")
+    for name in ("__init__.py", "inner.py", "notes.txt"):
+        write(project / "src" / "pkg" / name, "")
     ran = run(*words)
     assert ran.status == 2
     assert said in ran.err

@@ -188,6 +188,12 @@ class NoSelf(nn.Module):
         RAN.append("forward")
 
 
+class OfNothing(nn.Module):
+    def forward(self) -> Tensor:
+        RAN.append("forward")
+        return torch.zeros(3)
+
+
 class Misspelled(nn.Module):
     def foward(self, x: Tensor) -> Tensor:
         return x
@@ -198,7 +204,9 @@ def test_a_forward_that_takes_no_input_so() -> None:
     refused(lambda: summarize(ByName(), (3,)), 'takes inputs by name: write summarize(model, {"name": (3, 32, 32)})')
     refused(lambda: summarize(OfKeyword(), (3,)), 'write summarize(model, {"image": (3, 32, 32)})')
     assert summarize(OfKeyword(), {"image": (3, 32, 32)}).ok
-    refused(lambda: summarize(NoSelf(), (3,)), "NoSelf.forward takes no input: write def forward(self, x)")
+    refused(lambda: summarize(NoSelf(), (3,)), "NoSelf.forward(x) has no self: write def forward(self, x)")
+    refused(lambda: summarize(OfNothing(), (3,)), "forward(self) takes no input: write summarize(model, {})")
+    assert summarize(OfNothing(), {}).output_shape == (3,)
     refused(lambda: summarize(Misspelled(), (3,)), "Misspelled has no forward", "should it be the name of 'foward'?")
 
 

@@ -215,10 +215,12 @@ def test_a_module_with_a_wrong_layer(tmp_path: Path) -> None:
     [
         ([], 2, "write convlin run train.py, or convlin run -m package.module"),
         (["nowhere.py"], 2, "can't open file"),
+        (["note.ipynb"], 2, "note.ipynb is a notebook: write %load_ext convlin in its first cell"),
         (["-m", "nowhere"], 1, "No module named nowhere"),
     ],
 )
 def test_nothing_to_run(words: list[str], status: int, said: str, tmp_path: Path) -> None:
+    write(tmp_path, "note.ipynb", "{}")
     done = run(sys.executable, "-m", "convlin", "run", *words, cwd=tmp_path, check=False)
     assert done.returncode == status
     assert said in done.stderr

@@ -29,7 +29,6 @@ from pathlib import Path
 from convlin._util.atomic_write import write_bytes
 from convlin._util.paths import shown
 from convlin.errors import InputError
-from convlin.inputs.spelling import show
 from convlin.records import Call, Report, Shape, Size, TensorInfo
 from convlin.sizes.prove import spelled
 
@@ -88,7 +87,7 @@ def _check_path(path: object) -> None:
     if isinstance(path, Mapping):
         raise InputError("a lock is a file: shapes are compared with s.assert_shapes({...})")
     if not isinstance(path, str | os.PathLike):
-        raise InputError(f"{show(path)} is not the path of a lock: write a file name such as 'net.shapes'")
+        raise InputError(f"{path!r} is not the path of a lock: write a file name such as 'net.shapes'")
 
 
 def text_of(lock: Lock) -> str:

@@ -6,6 +6,8 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn, TypeAlias
 
+from convlin._util.suggest import did_you_mean
+
 RUNS_CODE = "The model's file is imported, which runs its code; nothing of it is changed."
 WRITES_CODE = "The model's file is imported, which runs its code; it is changed only with --write."
 
@@ -46,10 +48,19 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         arguments.arguments = theirs
     # argparse takes positional arguments from one stretch only: inputs behind an option are left over.
     if rest and (any(word.startswith("-") for word in rest) or not hasattr(arguments, "input")):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}")
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{_meant(rest[0], arguments)}")
     if rest:
         arguments.input = [*arguments.input, *rest]
     return arguments
+
+
+def _meant(word: str, arguments: argparse.Namespace) -> str:
+    """What this word, which belongs to no option, was meant as; empty where nothing is like it."""
+    if word.startswith("--"):
+        known = [f"--{name.replace('_', '-')}" for name in vars(arguments) if name not in ("command", "model", "input")]
+        return did_you_mean(word.partition("=")[0].replace("_", "-"), known)
+    is_size = word.partition(",")[0].lstrip("-").isdecimal()
+    return "; sizes are positive, without the batch, as in 3,32,32" if is_size else ""
 
 
 def _divided(words: Sequence[str]) -> tuple[Sequence[str], list[str]]:
@@ -125,7 +136,7 @@ def _check(commands: _Commands) -> None:
     parser = _command(
         commands,
         "check",
-        "exit with 1 if a model does not fit together, or not its lock",
+        "exit with 1 if a model does not fit together or differs from its lock",
         f"Run the model once and report every layer that does not fit.\n{RUNS_CODE}\n"
         "Without arguments, check every model under [tool.convlin] in pyproject.toml.",
         "  convlin check\n"

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import argparse
 import json
-import shlex
-from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
-from convlin._util.suggest import nearest_or_all
+from convlin._util.suggest import did_you_mean, nearest_or_all
 from convlin.cli import values
 from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import jobs, look
 from convlin.cli.load_model import Loader, is_file
+from convlin.cli.named_model import arguments_to_write
 from convlin.cli.screen import Screen, writing
 from convlin.derivations.declared import AXIS_OF
 from convlin.errors import InputError
@@ -150,21 +149,11 @@ def _layer(kind: Any, positional: tuple[Any, ...], keywords: dict[str, Any], giv
         return kind(*positional, **filled, **keywords)
     except (TypeError, ValueError, RuntimeError, AssertionError) as error:
         written = ", ".join([*map(repr, positional), *(f"{name}={value!r}" for name, value in keywords.items())])
-        hint = "" if positional else _arguments_to_write(parameters, filled, keywords)
-        raise InputError(f"{kind.__name__}({written}) cannot be made: {str(error).splitlines()[0]}{hint}") from None
-
-
-def _arguments_to_write(parameters: Mapping[str, Any], filled: Mapping[str, Any], keywords: Mapping[str, Any]) -> str:
-    """The arguments that a layer still lacks, as they are written on the command line."""
-    given = [f"{name}={value!r}" for name, value in keywords.items()]
-    missing = [
-        f"{name}=…"
-        for name, each in parameters.items()
-        if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD and name not in {**filled, **keywords}
-    ]
-    if not missing or not keywords.keys() <= parameters.keys():
-        return ""
-    return f"; write --kwargs {shlex.quote(', '.join(given + missing))}"
+        unknown = next((name for name in keywords if name not in parameters), None)
+        told = str(error).splitlines()[0]
+        why = told if unknown is None else f"it has no {unknown!r}{did_you_mean(unknown, parameters)}"
+        hint = "" if positional else arguments_to_write(parameters, filled, positional, keywords)
+        raise InputError(f"{kind.__name__}({written}) cannot be made: {why}{hint}") from None
 
 
 def as_json(data: Any) -> str:

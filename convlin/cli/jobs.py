@@ -100,7 +100,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
     with redirect_stdout(screen.stderr):
         with screen.progress(f"importing {job.model}"):
             from convlin.api.summarize import summary_of
-            from convlin.inputs.reading import UnfitInputsError
+            from convlin.inputs.reading import UnfitInputsError, UnknownInputError
 
             loaded = loader.load(job.model, arguments, keywords, base=job.base, device=job.device)
         with screen.progress(f"running {job.model}"):
@@ -119,6 +119,8 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
                 )
             except UnfitInputsError as error:
                 raise InputError(f"{error.told}; {_inputs_to_write(job, error.needed)}") from None
+            except UnknownInputError as error:
+                raise InputError(error.told) from None
     return Looked(loaded, summary)
 
 

@@ -97,8 +97,7 @@ class Loader:
     def _file(self, path: Path, shown: str) -> ModuleType:
         path = path.absolute()
         if path.suffix != ".py" or not path.is_file():
-            what = "is no Python file" if path.exists() else "does not exist"
-            raise InputError(f"{shown} {what}: write path/net.py:Net")
+            raise InputError(f"{shown} {_no_file(path)}")
         package: list[str] = []
         root = path.parent
         while (root / "__init__.py").is_file() and root.name.isidentifier():
@@ -133,11 +132,17 @@ class Loader:
         except UserCodeError as error:
             missing = error.original.name if isinstance(error.original, ModuleNotFoundError) else None
             if missing is not None and (name == missing or name.startswith(f"{missing}.")):
+                write = self._below_src(name) or "pkg.module:Net or path/net.py:Net"
                 raise InputError(
-                    f"there is no module {missing!r} here or among the installed packages: "
-                    "write pkg.module:Net or path/net.py:Net"
+                    f"there is no module {missing!r} here or among the installed packages: write {write}"
                 ) from None
             raise
+
+    def _below_src(self, name: str) -> str | None:
+        """The file of a module in a ``src`` layout that is not installed, as it is written."""
+        stem = f"src/{name.replace('.', '/')}"
+        files = [f"{stem}.py", f"{stem}/__init__.py"]
+        return next((f"{file}:Net" for file in files if self._root is not None and (self._root / file).is_file()), None)
 
     def _executed(self, name: str, path: Path, doing: str) -> ModuleType:
         spec = importlib.util.spec_from_file_location(name, path)
@@ -166,6 +171,16 @@ class Loader:
             if name not in self._known and self._root is not None and _lies_in(name, module, self._root):
                 del sys.modules[name]
         importlib.invalidate_caches()
+
+
+def _no_file(path: Path) -> str:
+    """Why this is not a file that can be imported."""
+    if not path.exists():
+        return "does not exist: write path/net.py:Net"
+    if path.suffix == ".ipynb":
+        return "is a notebook: write %load_ext convlin and %convlin net 3,32,32 in its cells"
+    what = "is a directory" if path.is_dir() else "is not a Python file"
+    return f"{what}: write path/net.py:Net"
 
 
 def divided(target: str) -> tuple[str, str | None]:

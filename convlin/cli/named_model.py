@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable
+import shlex
+from collections.abc import Callable, Container, Mapping, Sequence
 from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
@@ -27,6 +28,11 @@ def attribute(module: ModuleType, name: str, target: str) -> Any:
             if not isinstance(error.original, AttributeError):
                 raise
             known = models_in(module)
+            called, opened, arguments = name.partition("(")
+            if opened:
+                place = target.rpartition(":")[0]
+                written = f" and --kwargs {shlex.quote(arguments.rstrip(')'))}" if arguments.strip(") ") else ""
+                raise InputError(f"{name!r} is not a name: write {place}:{called}{written}") from None
             listed = f"; its models are {', '.join(known)}" if known else ""
             there = did_you_mean(name, known) or listed
             raise InputError(f"{target.rpartition(':')[0]} has no {name!r}{there}") from None
@@ -101,10 +107,34 @@ def _check_signature(
     try:
         signature.bind(*arguments, **keywords)
     except TypeError as error:
+        unknown = next((name for name in keywords if name not in signature.parameters), None)
+        why = error if unknown is None else f"it has no {unknown!r}{did_you_mean(unknown, signature.parameters)}"
         raise InputError(
-            f"{target}{_shortened(signature)} cannot be called with {_listed(arguments, keywords)}: {error}. "
-            "Write --kwargs '{\"name\": value}'"
+            f"{target}{_shortened(signature)} cannot be called with {_listed(arguments, keywords)}: {why}"
+            f"{arguments_to_write(signature.parameters, (), arguments, keywords)}"
         ) from None
+
+
+def arguments_to_write(
+    parameters: Mapping[str, inspect.Parameter],
+    filled: Container[str],
+    arguments: Sequence[Any],
+    keywords: Mapping[str, Any],
+) -> str:
+    """The arguments that a call still lacks, as they are written on the command line; empty where one is unknown."""
+    by_place = [name for name, each in parameters.items() if each.kind is not each.KEYWORD_ONLY][: len(arguments)]
+    given = [*map(repr, arguments), *(f"{name}={value!r}" for name, value in keywords.items())]
+    missing = [
+        f"{name}=…"
+        for name, each in parameters.items()
+        if each.default is each.empty
+        and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
+        and name not in filled
+        and name not in (*by_place, *keywords)
+    ]
+    if not missing or not keywords.keys() <= parameters.keys():
+        return ""
+    return f"; write --kwargs {shlex.quote(', '.join(given + missing))}"
 
 
 def _shortened(signature: inspect.Signature) -> str:

@@ -56,6 +56,8 @@ def _run(arguments: argparse.Namespace) -> None:
         sys.argv = [path, *arguments.arguments]
         if not os.path.isfile(path):
             _refuse(f"can't open file {os.path.abspath(path)!r}: it is not a file", _NOT_THERE)
+        if path.endswith(".ipynb"):
+            _refuse(f"{path} is a notebook: write %load_ext convlin in its first cell", _NOT_THERE)
         _enter(os.path.dirname(os.path.realpath(path)))
         code = _watched(lambda: _prepare_script(main, path))
     switch(threading, on=True)  # not taken off at the end: threads may outlive the main one

@@ -326,10 +326,11 @@ def _check_signature(model: nn.Module, args: tuple[Any, ...], kwargs: Mapping[st
         signature.bind(*args, **kwargs)
     except TypeError as error:
         if not signature.parameters:
-            raise InputError(f"{name}.forward takes no input: write def forward(self, x), with self in front") from None
+            raise InputError(f"{name}.forward{_without_input(model)}") from None
         told = f"{name}.forward{signature} {_unfit(signature, args, kwargs, error)}"
         if any(key not in signature.parameters for key in kwargs):
-            raise InputError(told) from None
+            is_whole = not args and len(signature.parameters) == 1 and not kwargs.keys() & signature.parameters.keys()
+            raise UnknownInputError(told, is_whole=is_whole) from None
         needed = _needed(signature)
         if args and not any(each.kind in _POSITIONAL for each in signature.parameters.values()):
             named = needed[0] if needed else "name"
@@ -345,6 +346,23 @@ _POSITIONAL = (
     inspect.Parameter.POSITIONAL_OR_KEYWORD,
     inspect.Parameter.VAR_POSITIONAL,
 )
+
+
+def _without_input(model: nn.Module) -> str:
+    """What is wrong with a ``forward`` that takes nothing but the model, or its input in the model's place."""
+    first = next(iter(inspect.signature(type(model).forward).parameters), "self")
+    if first == "self":
+        return "(self) takes no input: write summarize(model, {})"
+    return f"({first}) has no self: write def forward(self, {first})"
+
+
+class UnknownInputError(InputError):
+    """``forward`` has no argument of this name; ``told`` is what has to be said of it on a command line as well."""
+
+    def __init__(self, told: str, *, is_whole: bool) -> None:
+        self.told = told
+        hint = ". To pass the dict itself as one input, write [inputs], with tensors in it" if is_whole else ""
+        super().__init__(f"{told}{hint}")
 
 
 class UnfitInputsError(InputError):
@@ -376,10 +394,7 @@ def _unfit(signature: inspect.Signature, args: tuple[Any, ...], kwargs: Mapping[
     known = [key for key in signature.parameters if key not in ("args", "kwargs")]
     unknown = [key for key in kwargs if key not in signature.parameters]
     if unknown:
-        told = f"has no {unknown[0]!r}: it takes {', '.join(known)}{did_you_mean(unknown[0], known)}"
-        if args or set(unknown) != set(kwargs) or len(known) != 1:
-            return told
-        return f"{told}. To pass the dict itself as one input, write [inputs], with tensors in it"
+        return f"has no {unknown[0]!r}: it takes {', '.join(known)}{did_you_mean(unknown[0], known)}"
     given = [counted(len(args), "input")] if args else []
     given += [f"{key}=" for key in kwargs]
     return f"cannot be called with {' and '.join(given) or 'no input'}: {error}"
