@@ -6,7 +6,7 @@ made the predictions: the parameters behind them are its own, or it is the only 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import chain
 from math import prod
@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from torch import Tensor, nn
 
     from convlin.inputs import Plan
-    from convlin.records import Call, Shape
+    from convlin.records import Call, Shape, TensorInfo
     from convlin.summary import Summary
 
 T = TypeVar("T")
@@ -101,7 +101,7 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
         return _reshaped_outside(found, summary, output, tuple(made.shape)), summary
     name, before, after = type(found.root).__name__, target.shape[0], made.shape[0]
     said = f"The loss got {after} predictions for {before} targets: {name} turns a batch of {before} into {after}."
-    again = announced(name, _inputs_of(found), summary, found.root)
+    again = _announced(found, summary)
     if any(problem.kind == "batch" for problem in summary.problems):
         return f"{said}\n{again}", summary
     inner = [call for call in summary.calls if not call.inner]
@@ -119,7 +119,7 @@ def _reshaped_outside(found: _Made, summary: Summary, output: Shape, made: Shape
     name, batch = type(found.root).__name__, output[0]
     each = spell_product(output[1:]) if sum(size != 1 for size in output[1:]) > 1 else spell(prod(output[1:]))
     said = f"The loss got {made[0]} predictions for {batch} targets: {name} makes {spell_shape(output)}, {each} numbers"
-    again = announced(name, _inputs_of(found), summary, found.root)
+    again = _announced(found, summary)
     return f"{said} for each sample, and what stands in front of the loss makes {spell_shape(made)} of them.\n{again}"
 
 
@@ -155,14 +155,12 @@ def _about_sizes(
         return None
     summary = _summary(found)
     said = loss_sizes.about(frame.f_code.co_name, sizes, wanted, _as_maker(found, summary), given=given)
-    name = type(found.root).__name__
-    return f"{said}\n{announced(name, _inputs_of(found), summary, found.root)}", summary
+    return f"{said}\n{_announced(found, summary)}", summary
 
 
 def _as_maker(found: _Made, summary: Summary) -> loss_sizes.Maker:
     def makes(shape: tuple[int, ...]) -> bool:
-        outputs = _again(found, lambda plan: plain_pass(found.root, plan).outputs)
-        return any(tuple(output.shape) == shape for output in outputs)
+        return any(tuple(output.shape) == shape for output in _outputs(found))
 
     return loss_sizes.Maker(found.root, found.hints, summary, makes)
 
@@ -269,9 +267,10 @@ def _tensors(args: tuple[Any, ...], kwargs: dict[str, Any]) -> list[Tensor]:
     return [each for each in (*args, *kwargs.values()) if isinstance(each, torch.Tensor)]
 
 
-def _inputs_of(found: _Made) -> str:
+def _announced(found: _Made, summary: Summary) -> str:
     several = len(_tensors(found.args, found.kwargs)) > 1
-    return "inputs of the same shapes" if several else "an input of the same shape"
+    inputs = "inputs of the same shapes" if several else "an input of the same shape"
+    return announced(type(found.root).__name__, inputs, summary, found.root)
 
 
 def _first(tensor: Tensor) -> int | None:
@@ -328,14 +327,16 @@ def _holds(outer: nn.Module, inner: nn.Module) -> bool:
 
 
 def _makes(found: _Made, made: Tensor, *, reshaped: bool = False) -> bool:
-    outputs = _again(found, lambda plan: plain_pass(found.root, plan).outputs)
-    return any(_is_like(output.shape, made, reshaped=reshaped) for output in outputs)
+    return any(_is_like(output.shape, made, reshaped=reshaped) for output in _outputs(found))
 
 
 def _output_of(found: _Made, made: Tensor) -> Shape:
     """The shape of what a model makes that ``made`` is a reshape of."""
-    outputs = _again(found, lambda plan: plain_pass(found.root, plan).outputs)
-    return next(tuple(output.shape) for output in outputs if _is_like(output.shape, made, reshaped=True))
+    return next(tuple(output.shape) for output in _outputs(found) if _is_like(output.shape, made, reshaped=True))
+
+
+def _outputs(found: _Made) -> Sequence[TensorInfo]:
+    return _again(found, lambda plan: plain_pass(found.root, plan).outputs)
 
 
 def _is_like(output: Shape, made: Tensor, *, reshaped: bool) -> bool:

@@ -80,8 +80,3 @@ class Report:
     def trainable_params(self) -> int:
         """Elements of the distinct parameters that require a gradient."""
         return self.parameter_sums.trainable
-
-    @property
-    def parameter_bytes(self) -> int:
-        """Bytes of all distinct parameters."""
-        return self.parameter_sums.nbytes

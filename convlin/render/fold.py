@@ -10,11 +10,12 @@ Whatever has a problem stays by itself.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from itertools import chain
 from typing import Any, NamedTuple
 
 from convlin.render.row import Row
-from convlin.render.tree import Alike, Block
+from convlin.render.tree import Alike, Block, repetition
 from convlin.render.words import dots
 
 #: A table longer than this is folded by itself.
@@ -62,7 +63,9 @@ class _Folder:
         result: list[Block] = []
         start = 0
         while start < len(blocks):
-            unit, times = self._repetition(blocks, start)
+            unit, times = repetition(
+                len(blocks) - start, partial(self._times, blocks, start), _LONGEST_UNIT, self._at_least
+            )
             if times > 1:
                 stop = start + unit * times
                 result.extend(self._merged(blocks[first:stop:unit]) for first in range(start, start + unit))
@@ -101,18 +104,6 @@ class _Folder:
         own = block.row.calls if block.row is not None and block.row.kind == "function" else ()
         numbers = [*map(self._alike.index, own), *[self._parts[id(child)] for child in block.children]]
         return tuple(chain.from_iterable(numbers))
-
-    def _repetition(self, blocks: Sequence[Block], start: int) -> tuple[int, int]:
-        """The unit that repeats from ``start`` on, and how often: what covers most, in the shortest unit."""
-        best = (1, 1)
-        rest = len(blocks) - start
-        for unit in range(1, min(_LONGEST_UNIT, rest // 2) + 1):
-            if best[0] * best[1] == rest:
-                break  # nothing can cover more
-            times = self._times(blocks, start, unit)
-            if times >= self._at_least and unit * times > best[0] * best[1]:
-                best = (unit, times)
-        return best
 
     def _times(self, blocks: Sequence[Block], start: int, unit: int) -> int:
         likeness = self._likeness

@@ -88,6 +88,22 @@ class Alike:
         return () if part is None else part[1]
 
 
+def repetition(rest: int, times: Callable[[int], int], longest: int, least: int = 2) -> tuple[int, int]:
+    """The unit that repeats, and how often: what covers most of ``rest``, in the shortest unit.
+
+    >>> repetition(7, lambda unit: {1: 1, 2: 3, 3: 2}[unit], longest=12)
+    (2, 3)
+    """
+    best = (1, 1)
+    for unit in range(1, min(longest, rest // 2) + 1):
+        if best[0] * best[1] == rest:
+            break  # nothing can cover more
+        found = times(unit)
+        if found >= least and unit * found > best[0] * best[1]:
+            best = (unit, found)
+    return best
+
+
 def parents(calls: Sequence[Call]) -> list[int]:
     """For every call the index of the one it was made in, or -1.
 

@@ -20,21 +20,11 @@ class CallTree:
         self._joins = report.joins
         self.parents = parents(report.calls)
         """For each call the innermost container call around it, or ``NOWHERE``."""
-        self._chains: dict[int, tuple[int, ...]] = {NOWHERE: ()}
+        self.chains: dict[int, tuple[int, ...]] = {NOWHERE: ()}
+        """For each container it and all around it, outermost first."""
+        for index in sorted({*self.parents} - {NOWHERE}, reverse=True):  # what is around a call ends after it
+            self.chains[index] = (*self.chains[self.parents[index]], index)
         self._consumers = self._first_consumers()
-
-    def chain(self, container: int) -> tuple[int, ...]:
-        """A container and all around it, outermost first."""
-        if container not in self._chains:
-            pending = []
-            while container not in self._chains:
-                pending.append(container)
-                container = self.parents[container]
-            chain = self._chains[container]
-            for one in reversed(pending):
-                chain = self._chains[one] = (*chain, one)
-            return chain
-        return self._chains[container]
 
     def home(self, number: int, index: int, joined: Mapping[int, Key]) -> int:
         """The innermost container that a join can have happened in; ``index`` is the call it follows.
@@ -61,7 +51,7 @@ class CallTree:
         """The innermost container around two calls."""
         if consumer is None:
             return NOWHERE
-        around = set(self.chain(self.parents[consumer]))
+        around = set(self.chains[self.parents[consumer]])
         container = self.parents[index]
         while container != NOWHERE and container not in around:
             container = self.parents[container]

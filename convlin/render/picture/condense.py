@@ -9,12 +9,14 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Hashable, Sequence
 from dataclasses import replace
+from functools import partial
 from itertools import groupby, pairwise
 
 from convlin.records import Call
 from convlin.render.named_outputs import part_taken, type_text
 from convlin.render.picture import kinds
 from convlin.render.picture.graph import Frame, Graph, Key, Node
+from convlin.render.tree import repetition
 
 #: Up to here a picture is drawn in full; blocks that run three times or more are folded earlier.
 FULL = 30
@@ -92,7 +94,7 @@ class _Repeats:
         signatures = [self._signature(segment, depth) for segment in segments]
         at = 0
         while at < len(segments):
-            period, times = _repetition(signatures, at)
+            period, times = repetition(len(signatures) - at, partial(_turns, signatures, at), _LONGEST_PERIOD)
             if times >= self._least and self._fold_run(segments[at : at + period * times], period, times, depth):
                 at += period * times
                 continue
@@ -177,19 +179,12 @@ class _Repeats:
         self._graph.frames.append(Frame(keys, times, span(first_path, last_path), prefix, in_a_row))
 
 
-def _repetition(signatures: list[int], at: int) -> tuple[int, int]:
-    """The period and number of turns of the longest repetition that starts at ``at``."""
-    best = (1, 1)
-    for period in range(1, _LONGEST_PERIOD + 1):
-        turns = 1
-        pattern = signatures[at : at + period]
-        if len(pattern) < period:
-            break
-        while signatures[at + turns * period : at + (turns + 1) * period] == pattern:
-            turns += 1
-        if turns > 1 and turns * period > best[0] * best[1]:
-            best = (period, turns)
-    return best
+def _turns(signatures: list[int], at: int, period: int) -> int:
+    """How often what stands from ``at`` on comes again."""
+    turns = 1
+    while signatures[at + turns * period : at + (turns + 1) * period] == signatures[at : at + period]:
+        turns += 1
+    return turns
 
 
 def span(first: str, last: str) -> str:

@@ -118,7 +118,7 @@ class _Builder:
                 shape=shape,
                 arrived=call.input_shapes,
                 integer=bool(call.outputs) and _is_integer(call.outputs[0]),
-                chain=self._tree.chain(self._tree.parents[index]),
+                chain=self._tree.chains[self._tree.parents[index]],
                 detail=kinds.detail(call.type, call.settings, call.input_shape),
                 problems=tuple(line for problem in problems for line in lines(problem)),
                 failed=call.failed,
@@ -150,7 +150,7 @@ class _Builder:
         parent = self._tree.home(number, index, self._joins)
         key = (index, number + 1)
         if OPS.called(join.function).is_activation:
-            shape, chain = self.graph.nodes[sources[0]].shape, self._tree.chain(parent)
+            shape, chain = self.graph.nodes[sources[0]].shape, self._tree.chains[parent]
             self.graph.add(Node(key, "", join.function, "other", shape=shape, chain=chain, keeps=True), sources)
         else:
             self._add_join(key, kinds.sign(join.function), join.function, sources, parent)
@@ -160,7 +160,7 @@ class _Builder:
     def _add_join(self, key: Key, sign: str, function: str, sources: list[Key], parent: int) -> None:
         shape = self.graph.nodes[sources[0]].shape
         does = "attention" if sign == "attention" else "join"
-        node = Node(key, "", function, does, shape=shape, sign=sign, chain=self._tree.chain(parent))
+        node = Node(key, "", function, does, shape=shape, sign=sign, chain=self._tree.chains[parent])
         self.graph.add(node, sources)
 
     def _waiting_joins(self) -> dict[int, list[int]]:
