@@ -43,31 +43,17 @@ def _about_names(root: nn.Module, given: Mapping[str, Any]) -> str | None:
     mine, name = root.state_dict().keys(), type(root).__name__
     for key, value in given.items():
         if isinstance(value, Mapping) and value.keys() == mine:
-            return mistake(
-                name,
-                [
-                    f"the weights are one level deeper in this checkpoint, under {key!r}",
-                    f"fix  load_state_dict(checkpoint[{key!r}])",
-                ],
-            )
+            said = f"the weights are one level deeper in this checkpoint, under {key!r}"
+            return mistake(name, [said, f"fix  load_state_dict(checkpoint[{key!r}])"])
     prefix = _prefix(given.keys(), mine)
     if prefix is not None:
-        return mistake(
-            name,
-            [
-                f"every name in the checkpoint starts with {prefix!r}, and no name of {name} does",
-                f"fix  load_state_dict({{name.removeprefix({prefix!r}): value for name, value in checkpoint.items()}})",
-            ],
-        )
+        said = f"every name in the checkpoint starts with {prefix!r}, and no name of {name} does"
+        shorter = f"{{name.removeprefix({prefix!r}): value for name, value in checkpoint.items()}}"
+        return mistake(name, [said, f"fix  load_state_dict({shorter})"])
     prefix = _prefix(mine, given.keys())
     if prefix is not None:
-        return mistake(
-            name,
-            [
-                f"every name of {name} starts with {prefix!r}, and no name in the checkpoint does",
-                f"fix  load it into the module inside: model.{prefix}load_state_dict(checkpoint)",
-            ],
-        )
+        said = f"every name of {name} starts with {prefix!r}, and no name in the checkpoint does"
+        return mistake(name, [said, f"fix  load it into the module inside: model.{prefix}load_state_dict(checkpoint)"])
     return None
 
 

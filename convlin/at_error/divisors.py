@@ -46,15 +46,9 @@ def about(error: BaseException, steps: list[TracebackType]) -> str | None:
     below, above = whole - whole % by, whole - whole % by + by
     multiples = " or ".join(f"{names[0]}={number}" for number in (below, above) if number)
     where = Location(outside[-1].tb_frame.f_code.co_filename, outside[-1].tb_lineno)
-    return mistake(
-        kind,
-        [
-            f"{names[0]}={whole} is no multiple of {names[1]}={by}",
-            f"{names[1]} may be {_listed(sorted(nearest))} with {names[0]}={whole}, and {multiples} go with "
-            f"{names[1]}={by}",
-            f"at   {where.text}",
-        ],
-    )
+    said = f"{names[0]}={whole} is no multiple of {names[1]}={by}"
+    allowed = f"{names[1]} may be {_listed(sorted(nearest))} with {names[0]}={whole}"
+    return mistake(kind, [said, f"{allowed}, and {multiples} go with {names[1]}={by}", f"at   {where.text}"])
 
 
 def _fails(held: dict[str, Any], whole: str, by: str) -> bool:

@@ -74,16 +74,10 @@ def about_time_first(made: Shape, batch: int, maker: Maker) -> str | None:
     with _changed({layer: {"batch_first": True}}):
         if not maker.makes(right):
             return None
-    name = call.path or type(maker.root).__name__
-    return mistake(
-        name,
-        [
-            f"{call.type} without batch_first=True reads {spell_shape(call.input_shape or ())} as {batch} steps"
-            f" of a batch of {made[0]}",
-            f"with batch_first=True the predictions are {spell_shape(right)}",
-            layer_fix(maker.root, call.path, {"batch_first": "True"}, maker.hints),
-        ],
-    )
+    read = f"{call.type} without batch_first=True reads {spell_shape(call.input_shape or ())} as {batch} steps"
+    made_by_it = f"with batch_first=True the predictions are {spell_shape(right)}"
+    fix = layer_fix(maker.root, call.path, {"batch_first": "True"}, maker.hints)
+    return mistake(call.path or type(maker.root).__name__, [f"{read} of a batch of {made[0]}", made_by_it, fix])
 
 
 def _reads(shape: Sequence[Any] | None, steps: int, batch: int) -> bool:

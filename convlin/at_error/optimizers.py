@@ -32,14 +32,9 @@ def _hidden_in(root: nn.Module) -> Iterator[str]:
                 continue
             what, container = ("dict", "ModuleDict") if isinstance(value, dict) else ("list", "ModuleList")
             where = f"{path}.{name}" if path else f"self.{name}"
-            yield mistake(
-                type(root).__name__,
-                [
-                    f"{where} is a plain {what} of {len(layers)} layers, which PyTorch does not see: "
-                    f"{type(root).__name__}.parameters() is empty",
-                    f"fix  self.{name} = nn.{container}(self.{name}), right after the {what} is made",
-                ],
-            )
+            hidden = f"{where} is a plain {what} of {len(layers)} layers, which PyTorch does not see"
+            fix = f"fix  self.{name} = nn.{container}(self.{name}), right after the {what} is made"
+            yield mistake(type(root).__name__, [f"{hidden}: {type(root).__name__}.parameters() is empty", fix])
 
 
 def _layers(value: Any) -> list[nn.Module]:

@@ -7,7 +7,7 @@ import os
 import re
 import tomllib
 from collections.abc import Mapping, Sequence
-from contextlib import redirect_stdout
+from contextlib import redirect_stdout, suppress
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -231,13 +231,9 @@ def _dtypes(given: Any, place: str) -> tuple[str, ...]:
 def _arguments(given: Any, place: str) -> str:
     if isinstance(given, str):
         return given
-    try:
-        return json.dumps(given) if isinstance(given, dict) else _refuse(given, place)
-    except TypeError:
-        return _refuse(given, place)
-
-
-def _refuse(given: Any, place: str) -> str:
+    with suppress(TypeError):
+        if isinstance(given, dict):
+            return json.dumps(given)
     raise InputError(f"{place} = {given!r} cannot be passed: write a table of numbers, texts and lists")
 
 

@@ -20,6 +20,9 @@ if TYPE_CHECKING:
 SENT = "convlin_shape_locks"
 
 
+_SETS = ("used", "written", "changed", "passed", "folders")
+
+
 @dataclass(slots=True)
 class Book:
     """Which locks a run used and wrote, and which tests could have used one; a plugin of that run's own."""
@@ -75,19 +78,12 @@ class Book:
 
     def sent(self) -> dict[str, Any]:
         """The same in the types that a worker of xdist can send."""
-        return {
-            "used": sorted(self.used),
-            "written": sorted(self.written),
-            "changed": sorted(self.changed),
-            "passed": sorted(self.passed),
-            "folders": sorted(self.folders),
-            "tests": {nodeid: list(where) for nodeid, where in self.tests.items()},
-            "is_part": self.is_part,
-        }
+        tests = {nodeid: list(where) for nodeid, where in self.tests.items()}
+        return {name: sorted(getattr(self, name)) for name in _SETS} | {"tests": tests, "is_part": self.is_part}
 
     def add(self, sent: Mapping[str, Any]) -> None:
         """Put in what a worker has sent."""
-        for name in ("used", "written", "changed", "passed", "folders"):
+        for name in _SETS:
             getattr(self, name).update(sent[name])
         self.tests.update({nodeid: (home, base) for nodeid, (home, base) in sent["tests"].items()})
         self.is_part = self.is_part or sent["is_part"]
