@@ -22,54 +22,43 @@ class TypeNames(NamedTuple):
 
 def type_names(parsed: Parsed) -> TypeNames:
     """How the types are spelled in a file: as what is imported there, as far as nothing else has the name."""
-    bound: dict[str, str] = {}
-    for statement in parsed.tree.body:
-        bound.update(_bound(statement))
+    bound = dict(_bound(parsed))
     tensor = "torch.Tensor" if bound.get("torch") == "torch" and bound.get("Tensor") != "torch.Tensor" else "Tensor"
     named = {name: bound[name] == f"{LIBRARY}.{name}" for name in NAMES if name in bound}
     as_attributes = not all(named.values()) or (not named and bound.get(LIBRARY) == LIBRARY)
     return TypeNames(tensor, f"{LIBRARY}." if as_attributes else "")
 
 
-def _bound(statement: ast.stmt) -> Iterator[tuple[str, str]]:
-    """The names that a statement at module level binds, with what they stand for where that is an import."""
-    match statement:
-        case ast.Import(names=names):
-            for each in names:
-                top = each.name.partition(".")[0]
-                yield each.asname or top, each.name if each.asname else top
-        case ast.ImportFrom(module=module, names=names):
-            for each in names:
-                yield each.asname or each.name, f"{module}.{each.name}"
-        case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
-            yield name, ""
-        case ast.Assign(targets=targets):
-            for target in targets:
-                if isinstance(target, ast.Name):
-                    yield target.id, ""
+def _bound(parsed: Parsed) -> Iterator[tuple[str, str]]:
+    """The names that statements at module level bind, with what they stand for where that is an import."""
+    for statement in parsed.tree.body:
+        match statement:
+            case ast.Import(names=names):
+                for each in names:
+                    top = each.name.partition(".")[0]
+                    yield each.asname or top, each.name if each.asname else top
+            case ast.ImportFrom(module=module, names=names):
+                for each in names:
+                    yield each.asname or each.name, f"{module}.{each.name}"
+            case ast.ClassDef(name=name) | ast.FunctionDef(name=name):
+                yield name, ""
+            case ast.Assign(targets=targets):
+                yield from ((target.id, "") for target in targets if isinstance(target, ast.Name))
 
 
 def missing_imports(parsed: Parsed, used: set[str], names: TypeNames, *, with_tensor: bool) -> Iterator[Edit]:
     """The imports that a file lacks; that of ``Tensor`` only where it is written anew."""
-    bound = dict(pair for statement in parsed.tree.body for pair in _bound(statement))
+    bound = dict(_bound(parsed))
     wanted = sorted(name for name in used if bound.get(name) != f"{LIBRARY}.{name}") if not names.prefix else []
     statements = [each for each in parsed.tree.body if isinstance(each, ast.Import | ast.ImportFrom)]
-    needs_tensor = with_tensor and names.tensor == "Tensor" and "Tensor" not in bound
-    lines: list[str] = []
-    if names.prefix and bound.get(LIBRARY) != LIBRARY:
-        lines.append(f"import {LIBRARY}")
-    if wanted:
-        known = next((each for each in statements if _is_from(each, LIBRARY)), None)
-        if isinstance(known, ast.ImportFrom):
-            yield from _extended(parsed, known, wanted)
-        else:
-            lines.append(f"from {LIBRARY} import {', '.join(wanted)}")
-    if needs_tensor:
-        known = next((each for each in statements if _is_from(each, "torch")), None)
-        if isinstance(known, ast.ImportFrom):
-            yield from _extended(parsed, known, ["Tensor"])
-        else:
-            lines.append("from torch import Tensor")
+    tensor = ["Tensor"] if with_tensor and names.tensor == "Tensor" and "Tensor" not in bound else []
+    lines = [f"import {LIBRARY}"] if names.prefix and bound.get(LIBRARY) != LIBRARY else []
+    for module, missing in ((LIBRARY, wanted), ("torch", tensor)):
+        known = next((each for each in statements if _is_from(each, module)), None)
+        if missing and isinstance(known, ast.ImportFrom):
+            yield from _extended(parsed, known, missing)
+        elif missing:
+            lines.append(f"from {module} import {', '.join(missing)}")
     if lines:
         yield _new_lines(parsed, statements, lines)
 

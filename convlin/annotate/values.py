@@ -84,20 +84,7 @@ class Values:
     def _part(self, node: ast.Subscript | ast.Attribute, inner: ast.expr, file: File) -> list[Value] | None:
         """``self.lstm(x)[0]``, ``self.encoder(x).last_hidden_state``: one of several tensors."""
         values = self.of(inner, file) if isinstance(inner, ast.Call | ast.Subscript | ast.Attribute) else None
-        if not values:
-            return None
-        place = ast.unparse(node)[len(ast.unparse(inner)) :].replace("'", '"')
-        parts = []
-        for value in values:
-            found = tuple(
-                (at[len(place) :], shape)
-                for at, shape in value.outputs
-                if at == place or at.startswith((f"{place}[", f"{place}."))
-            )
-            if not found:
-                return None
-            parts.append(value._replace(outputs=found))
-        return parts
+        return _at(ast.unparse(node)[len(ast.unparse(inner)) :].replace("'", '"'), values)
 
     def _together(self, parts: list[ast.expr], file: File) -> list[Value] | None:
         """Several expressions side by side: only where each made the same each time it ran."""
@@ -168,20 +155,25 @@ class Values:
                 case ast.Assign(targets=[ast.Tuple(elts=names)], value=value):
                     index = next((at for at, each in enumerate(names) if getattr(each, "id", "") == name.id), None)
                     if index is not None:
-                        return self._unpacked(self.of(value, file), index, names)
+                        starred = any(isinstance(each, ast.Starred) for each in names)
+                        return None if starred else _at(f"[{index}]", self.of(value, file))
             if any(isinstance(each, _LEAVES) or _changes(each, name.id) for each in ast.walk(before)):
                 return None
         return None
 
-    def _unpacked(self, values: list[Value] | None, index: int, names: list[ast.expr]) -> list[Value] | None:
-        if not values or any(isinstance(each, ast.Starred) for each in names):
-            return None
-        place = f"[{index}]"
-        made = [
-            value._replace(outputs=tuple((at[len(place) :], s) for at, s in value.outputs if at.startswith(place)))
-            for value in values
-        ]
-        return made if all(value.outputs for value in made) else None
+
+def _at(place: str, values: list[Value] | None) -> list[Value] | None:
+    """What of each value stands at a place; None where one has nothing there."""
+    inside = (f"{place}[", f"{place}.")
+    made = [
+        value._replace(
+            outputs=tuple(
+                (at[len(place) :], shape) for at, shape in value.outputs if at == place or at.startswith(inside)
+            )
+        )
+        for value in values or ()
+    ]
+    return made if made and all(value.outputs for value in made) else None
 
 
 def _is_one_call(node: ast.AST, ran: list[ExpressionResult]) -> bool:
