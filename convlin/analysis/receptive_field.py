@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from fractions import Fraction
+from functools import partial
 from typing import Any, NamedTuple, TypeAlias
 
 from convlin.arithmetic.receptive_field import Layer, ReceptiveField, extend, join
@@ -246,24 +247,17 @@ def _layers(call: Call, count: int) -> list[Layer] | None:
     return known if len(known) == count else None
 
 
-def _convolution(along: _Along) -> Layer | None:
-    return _window(along, 1)
-
-
 def _transposed(along: _Along) -> Layer | None:
-    layer = _convolution(along)
+    layer = _window(along, 1)
     return None if layer is None else layer._replace(transposed=True)
 
 
-def _pool(along: _Along) -> Layer | None:
-    return _window(along, along.setting("kernel_size"))
-
-
-def _window(along: _Along, stride: Any) -> Layer | None:
+def _window(along: _Along, stride: int | None = None) -> Layer | None:
+    """A window over the cells, whose ``stride`` is as long as the kernel unless something is said."""
     kernel, padding = along.setting("kernel_size"), along.setting("padding", 0)
     if not isinstance(kernel, int):
         return None
-    return Layer(kernel, along.setting("stride", stride), padding, along.setting("dilation", 1))
+    return Layer(kernel, along.setting("stride", stride or kernel), padding, along.setting("dilation", 1))
 
 
 def _adaptive(along: _Along) -> Layer | None:
@@ -307,9 +301,9 @@ def _padded(along: _Along) -> Layer | None:
 
 #: By the derivation of a layer, and by the family of a function.
 _RULES: Mapping[Any, _Rule] = {
-    **dict.fromkeys((of_layers.convolution, Family.CONVOLUTION), _convolution),
+    **dict.fromkeys((of_layers.convolution, Family.CONVOLUTION), partial(_window, stride=1)),
     **dict.fromkeys((of_layers.conv_transpose, Family.TRANSPOSED_CONVOLUTION), _transposed),
-    **dict.fromkeys((of_layers.max_pool, of_layers.avg_pool, of_layers.lp_pool, Family.POOL), _pool),
+    **dict.fromkeys((of_layers.max_pool, of_layers.avg_pool, of_layers.lp_pool, Family.POOL), _window),
     **dict.fromkeys((of_layers.adaptive_avg_pool, of_layers.adaptive_max_pool, Family.ADAPTIVE_POOL), _adaptive),
     **dict.fromkeys((of_layers.pixel_shuffle, Family.PIXEL_SHUFFLE), _shuffled),
     **dict.fromkeys((of_layers.pixel_unshuffle, Family.PIXEL_UNSHUFFLE), _unshuffled),

@@ -36,6 +36,8 @@ FORMAT = 1
 
 _FIRST_LINE = re.compile(r"# convlin lock, format (\d+)")
 _PLAIN = re.compile(r"[^\s\"#(][^\s\"]*")
+_WORD, _SHAPES = r'(\(?"(?:[^"\\]|\\.)*"\)?|[^\s"]+)', r"((?:\S+, )*\S+)"
+_CALL = re.compile(rf"{_WORD}  {_WORD}  {_SHAPES} -> {_SHAPES}(?:  params (\d+))?")
 _CONFLICT = re.compile(r"<{7} |={7}$|>{7} |\|{7} ")
 
 
@@ -169,26 +171,19 @@ class _Reader:
         return self._unquoted(number, name), mode
 
     def _line(self, number: int, row: str) -> Line:
-        path, rest = self._word(number, row)
-        kind, rest = self._word(number, rest)
-        shapes = re.fullmatch(r"((?:\S+, )*\S+) -> ((?:\S+, )*\S+)(?:  params (\d+))?", rest)
-        if shapes is None:
+        call = _CALL.fullmatch(row)
+        if call is None:
             raise self._damaged(number, f"{row!r} is not a valid call")
+        path, kind, inputs, outputs, params = call.groups()
         is_function = kind.startswith("(") and kind.endswith(")")
         return Line(
             "" if path == "." else self._unquoted(number, path),
             self._unquoted(number, kind[1:-1] if is_function else kind),
             is_function,
-            shapes[1],
-            shapes[2],
-            int(shapes[3] or 0),
+            inputs,
+            outputs,
+            int(params or 0),
         )
-
-    def _word(self, number: int, row: str) -> tuple[str, str]:
-        word = re.match(r'(\(?"(?:[^"\\]|\\.)*"\)?|[^\s"]+)  (?=\S)', row)
-        if word is None:
-            raise self._damaged(number, f"{row!r} is not a valid call")
-        return word[1], row[word.end() :]
 
     def _unquoted(self, number: int, word: str) -> str:
         if not word.startswith('"'):

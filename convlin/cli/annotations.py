@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+from convlin.cli.screen import Screen
 from convlin.records import Location
 
 
@@ -39,6 +41,12 @@ def annotated(note: Annotation) -> str:
         properties = {"file": _from_workspace(note.where.file), "line": str(note.where.line)} | properties
     listed = ",".join(f"{name}={_property(value)}" for name, value in properties.items())
     return f"::error {listed}::{_data(note.message)}"
+
+
+def answer_each(notes: Sequence[Annotation], otherwise: str, screen: Screen) -> None:
+    """Write the command of each of ``notes``, or ``otherwise`` where there are none."""
+    for line in [annotated(note) for note in notes] or [otherwise]:
+        screen.answer(line, is_table=False)
 
 
 def _from_workspace(file: str) -> str:

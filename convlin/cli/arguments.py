@@ -100,12 +100,14 @@ def build(command: str | None = None) -> argparse.ArgumentParser:
     return parser
 
 
-def _command(commands: _Commands, name: str, summary: str, text: str, examples: str) -> argparse.ArgumentParser:
+def _command(
+    commands: _Commands, name: str, summary: str, text: str, examples: str, status: str = _EXIT
+) -> argparse.ArgumentParser:
     return commands.add_parser(
         name,
         help=summary,
         description=text,
-        epilog=f"examples:\n{examples}\n\n{_EXIT}",
+        epilog=f"examples:\n{examples}\n\n{status}",
         formatter_class=argparse.RawDescriptionHelpFormatter,
         allow_abbrev=False,
     )
@@ -242,18 +244,17 @@ def _explain(commands: _Commands) -> None:
 
 
 def _program(commands: _Commands) -> None:
-    parser = commands.add_parser(
+    parser = _command(
+        commands,
         "run",
-        usage="convlin run [-h] (SCRIPT | -m MODULE) [ARGS ...]",
-        help="run a script as python does, and explain a shape error that stops it",
-        description="Run a program exactly as python SCRIPT ARGS or python -m MODULE ARGS does. When an exception\n"
+        "run a script as python does, and explain a shape error that stops it",
+        "Run a program exactly as python SCRIPT ARGS or python -m MODULE ARGS does. When an exception\n"
         "that came out of an nn.Module stops it, print the traceback, then the table of that call\n"
         "with every wrong size and the line to change.",
-        epilog="examples:\n  convlin run train.py --epochs 10\n  convlin run -m package.train --epochs 10\n\n"
+        "  convlin run train.py --epochs 10\n  convlin run -m package.train --epochs 10",
         "exit status: that of the program",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        allow_abbrev=False,
     )
+    parser.usage = "convlin run [-h] (SCRIPT | -m MODULE) [ARGS ...]"
     parser.add_argument("script", metavar="SCRIPT", nargs="?", help="the script to run")
     parser.add_argument("-m", metavar="MODULE", dest="module", help="the module to run, as for python -m")
 

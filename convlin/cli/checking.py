@@ -14,7 +14,7 @@ from convlin.checks.lock_diff import Change, changes, renewed, told
 from convlin.checks.lock_file import lock_of, read_lock
 from convlin.cli import comment_check, failures, while_importing
 from convlin.cli.annotating import look_with_letters
-from convlin.cli.annotations import Annotation, annotated, as_many_as_shown
+from convlin.cli.annotations import Annotation, answer_each, as_many_as_shown
 from convlin.cli.commands import as_json
 from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import Job, Looked, jobs, look
@@ -209,13 +209,9 @@ def _indented(text: str) -> str:
 
 
 def _answer_github(result: Result, screen: Screen) -> None:
-    notes = list(_annotations(result))
-    for note in notes:
-        screen.answer(annotated(note), is_table=False)
+    answer_each(_annotations(result), f"✓ {result.job.model}  input {result.given}", screen)
     if result.raised:
         screen.say(result.raised)
-    if not notes:
-        screen.answer(f"✓ {result.job.model}  input {result.given}", is_table=False)
 
 
 def _annotations(result: Result) -> Sequence[Annotation]:

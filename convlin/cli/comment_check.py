@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from convlin.cli.annotations import Annotation, annotated, as_many_as_shown
+from convlin.cli.annotations import Annotation, answer_each, as_many_as_shown
 from convlin.cli.screen import Screen
 from convlin.records import Report
 
@@ -30,10 +30,8 @@ def answer_text(checked: Checked, screen: Screen) -> None:
 def answer_github(checked: Checked, screen: Screen) -> None:
     """An annotation at the line of each comment that is not true, or could not be checked."""
     notes = [Annotation(each.where, "shape comment", each.text) for each in checked.found]
-    for note in as_many_as_shown(notes, None, "shape comments", "convlin check --comments"):
-        screen.answer(annotated(note), is_table=False)
-    if not notes:
-        screen.answer(_head(checked), is_table=False)
+    most = as_many_as_shown(notes, None, "shape comments", "convlin check --comments")
+    answer_each(most, _head(checked), screen)
 
 
 def as_dict(checked: Checked) -> dict[str, Any]:

@@ -178,13 +178,14 @@ def _in_color(text: str, color: str | None) -> str:
     return text if color is None or not bare else text.replace(bare, f"{color}{bare}{_PLAIN}")
 
 
+#: How a line begins, or what stands in it, and its color: the first that is there.
+_COLORS = (
+    (r"--- |\+\+\+ ", _BOLD),
+    (r"@@", _CYAN),
+    (r"[+✓]| +fix  ", _GREEN),
+    (r"-|.*✗( |$)", _RED),
+)
+
+
 def _painted(line: str) -> str:
-    if line.startswith(("--- ", "+++ ")):
-        return f"{_BOLD}{line}{_PLAIN}"
-    if line.startswith("@@"):
-        return f"{_CYAN}{line}{_PLAIN}"
-    if line.startswith(("+", "✓")) or re.match(r" +fix  ", line):
-        return f"{_GREEN}{line}{_PLAIN}"
-    if line.startswith("-") or re.search(r"✗( |$)", line):
-        return f"{_RED}{line}{_PLAIN}"
-    return line
+    return _in_color(line, next((color for pattern, color in _COLORS if re.match(pattern, line)), None))
