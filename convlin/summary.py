@@ -167,14 +167,12 @@ class Summary(Forms):
         """
         __tracebackhide__ = True
         if path is not None:
-            from convlin.checks.lock_diff import failure
+            from convlin.checks.lock_diff import require
 
             try:
-                message = failure(self.report, path)
-            except InputError as error:
+                require(self.report, path)
+            except (InputError, ShapeError) as error:
                 raise error.with_traceback(None) from None
-            if message:
-                raise ShapeError(message)
         elif not self.ok:
             from convlin.render.text import problems_text
 
@@ -233,14 +231,12 @@ class Summary(Forms):
     def assert_shapes(self, expected: Expected) -> Summary:
         """This summary, or one ``ShapeError`` with every difference; ``expected`` as for ``convlin.assert_shapes``."""
         __tracebackhide__ = True
-        from convlin.checks.shapes import failure, read_expected
+        from convlin.checks.shapes import read_expected, require
 
         try:
-            message = failure(self.report, read_expected(expected))
-        except InputError as error:
+            require(self.report, read_expected(expected))
+        except (InputError, ShapeError) as error:
             raise error.with_traceback(None) from None
-        if message:
-            raise ShapeError(message)
         return self
 
     def __eq__(self, other: object) -> bool:

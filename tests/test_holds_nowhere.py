@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from convlin import InputError, summarize
-from convlin.annotate.stale import failure
+from convlin.annotate.stale import require_true_comments
 from convlin.cli import main
 from convlin.records import Report
 from tests.source_programs import load_file
@@ -68,7 +68,7 @@ def test_no_comment_is_written_and_none_is_held_against_them(program: Path, caps
         assert "nothing is changed: net.py:Net makes other shapes than those in letters" in err
     assert program.read_text(encoding="utf-8") == CODE
     with pytest.raises(InputError, match="hold at none of the sizes that were run"):
-        failure(report_of(program))
+        require_true_comments(report_of(program))
 
 
 def test_where_the_batch_alone_is_a_letter_numbers_are_written(

@@ -36,12 +36,11 @@ def _edits(line: Line, file: File, letters: Names, arithmetic: str) -> Iterator[
     text = written(line.shapes)
     if text is None:
         return
-    known = held(line, file, letters)
-    if known is None:
+    present = held(line, file, letters)
+    if present is None:
         yield from _placed(line, file, _code_end(line, file), _candidates(line, text, arithmetic))
         return
-    present = known.found
-    shapes = text if known.why else present.shapes.text
+    shapes = text if present.why else present.shapes.text
     had = present.shapes.arithmetic
     reason = arithmetic or (since(line) if had is not None else "")
     end = present.comment.start + had[1] if had is not None else present.end

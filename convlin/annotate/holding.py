@@ -21,11 +21,12 @@ def letters_of(reports: Iterable[Report]) -> Names:
     return Names(dict(known), dict.fromkeys(known, "the input"))
 
 
-class Found(NamedTuple):
-    """The shape comment of a line."""
+class Held(NamedTuple):
+    """The shape comment of a line, and why it is not true of what the line made; empty where it is."""
 
     comment: Comment
     shapes: ShapeComment
+    why: str = ""
 
     @property
     def start(self) -> int:
@@ -36,13 +37,6 @@ class Found(NamedTuple):
     def end(self) -> int:
         """Where the shapes end in the file's text."""
         return self.comment.start + self.shapes.end
-
-
-class Held(NamedTuple):
-    """The shape comment of a line, and why it is not true of what the line made; empty where it is."""
-
-    found: Found
-    why: str
 
 
 def held(line: Line, file: File, letters: Names) -> Held | None:
@@ -59,7 +53,7 @@ def held(line: Line, file: File, letters: Names) -> Held | None:
         code = file.source.text[start : min(end, present.comment.start) if present.comment.start > start else end]
         if re.sub(r"\s", "", present.shapes.text).strip("(,)") in re.sub(r"\s", "", code):
             return None
-    return Held(present, why)
+    return present._replace(why=why)
 
 
 def difference(comment: ShapeComment, made: Iterable[Shapes], letters: Names) -> str:
@@ -88,11 +82,11 @@ def _mismatch(patterns: tuple[Pattern, ...], shapes: Shapes, letters: Names) -> 
     return mismatches(zip(patterns, shapes, strict=False), letters, "this line", are_several=len(patterns) > 1)
 
 
-def _comment_of(line: Line, comments: Mapping[int, Comment], letters: Iterable[str]) -> Found | None:
+def _comment_of(line: Line, comments: Mapping[int, Comment], letters: Iterable[str]) -> Held | None:
     """The shape comment behind a line, or else the one right above it."""
     behind, above = comments.get(line.last), comments.get(line.first - 1)
     for comment in (behind, above if above is not None and above.own_line else None):
         shapes = found(comment.text, letters) if comment is not None else None
         if comment is not None and shapes is not None:
-            return Found(comment, shapes)
+            return Held(comment, shapes)
     return None

@@ -10,7 +10,7 @@ from convlin.annotate.expressions import File
 from convlin.annotate.holding import held, letters_of
 from convlin.annotate.lines import FunctionLines, together
 from convlin.checks.patterns import Names
-from convlin.errors import InputError
+from convlin.errors import InputError, ShapeError
 from convlin.records import Location, Report
 from convlin.source.edits import is_editable
 
@@ -58,8 +58,8 @@ class Checked(NamedTuple):
         return f"{len(self.stale)} of {total} shape comments not true{unchecked}"
 
 
-def failure(report: Report) -> str:
-    """The message of the ``ShapeError`` about every comment that is not true of one run; empty if none is.
+def require_true_comments(report: Report) -> None:
+    """Raise a ``ShapeError`` about every comment that is not true of one run.
 
     Raises:
         InputError: there is nothing that comments could be held against.
@@ -69,10 +69,9 @@ def failure(report: Report) -> str:
     if not functions:
         raise InputError(f"{report.model} ran no code of your own whose source is to be had")
     checked = check_comments(functions, letters_of([report]))
-    if not checked.found:
-        return ""
-    told = (f"{each.where.text}  {each.text}" for each in checked.found)
-    return "\n".join([f"{report.model}: {checked.summed_up}", "", *told])
+    if checked.found:
+        told = (f"{each.where.text}  {each.text}" for each in checked.found)
+        raise ShapeError("\n".join([f"{report.model}: {checked.summed_up}", "", *told]))
 
 
 def refuse_forms_that_hold_nowhere(report: Report) -> None:
@@ -104,8 +103,7 @@ def check_comments(functions: Iterable[FunctionLines], letters: Names) -> Checke
             known = held(line, file, letters)
             if known is None:
                 continue
-            where = Location(name, function.source.line(known.found.comment.start))
-            shapes = known.found.shapes
+            where, shapes = Location(name, function.source.line(known.comment.start)), known.shapes
             unknown = next((letter for letter in shapes.names if letter not in letters.sizes), None)
             if unknown is not None:
                 why = f"{unknown} is not a letter of the input: give the input in letters, such as 3,H,W"

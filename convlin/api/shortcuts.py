@@ -14,7 +14,7 @@ from torch import nn
 from convlin._util.shown import Text
 from convlin.api.summarize import summarize
 from convlin.checks.patterns import Expected
-from convlin.checks.shapes import failure, read_expected
+from convlin.checks.shapes import read_expected, require
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import TRIALS, DtypeLike, Input
 from convlin.records import Problem
@@ -111,11 +111,9 @@ def assert_shapes(
         summary = summarize(
             model, input, kwargs=kwargs, batch_size=batch_size, dtypes=dtypes, device=device, mode=mode, trials=trials
         )  # fmt: skip
-        message = failure(summary.report, wanted)
-    except InputError as error:
+        require(summary.report, wanted)
+    except (InputError, ShapeError) as error:
         raise error.with_traceback(None) from None
-    if message:
-        raise ShapeError(message)
     return summary
 
 

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable
 from html import escape
-from typing import overload
 
 from convlin.checks.lock_diff import Change, changes, told
 from convlin.checks.lock_file import Lock, lock_of, read_lock
@@ -15,41 +14,26 @@ from convlin.records import Report
 _HEADS = ("Change", "Layer", "Before", "After")
 
 
-class Difference(Sequence[Change]):
+class Difference(tuple[Change, ...]):
     """Everything that is different, in the order of the calls; empty, and false, where nothing is.
 
     A layer put into a ``Sequential`` is one layer added and others renamed, not a change of every row behind it.
     """
 
-    def __init__(self, before: Lock, after: Lock) -> None:
-        self._names = before.model, after.model
-        self._changes = tuple(changes(before, after))
+    title: str
+    """The models that are compared."""
 
-    @overload
-    def __getitem__(self, index: int) -> Change: ...
-
-    @overload
-    def __getitem__(self, index: slice) -> tuple[Change, ...]: ...
-
-    def __getitem__(self, index: int | slice) -> Change | tuple[Change, ...]:
-        return self._changes[index]
-
-    def __len__(self) -> int:
-        return len(self._changes)
-
-    def __iter__(self) -> Iterator[Change]:
-        return iter(self._changes)
-
-    def __eq__(self, other: object) -> bool:
-        return isinstance(other, Difference) and self._changes == other._changes
-
-    def __hash__(self) -> int:
-        return hash(self._changes)
+    @classmethod
+    def between(cls, before: Lock, after: Lock) -> Difference:
+        """What is different in ``after``."""
+        made = cls(changes(before, after))
+        made.title = before.model if before.model == after.model else f"{before.model} and {after.model}"
+        return made
 
     def __str__(self) -> str:
         if not self:
-            return f"{self._title()}: no difference"
-        return f"{self._title()}: {told(self._changes, _HEADS)}"
+            return f"{self.title}: no difference"
+        return f"{self.title}: {told(self, _HEADS)}"
 
     def __repr__(self) -> str:
         return str(self)
@@ -72,21 +56,9 @@ class Difference(Sequence[Change]):
 
     def to_json(self, *, indent: int | None = None) -> str:
         """A list with an object for each change: ``kind``, ``path``, ``label``, ``before``, ``after``."""
-        records = [
-            {
-                "kind": each.kind,
-                "path": each.path,
-                "label": each.label,
-                "before": each.before,
-                "after": each.now,
-            }
-            for each in self
-        ]
+        names = ("kind", "path", "label", "before", "after")
+        records = [dict(zip(names, each, strict=True)) for each in self]
         return json.dumps(records, ensure_ascii=False, indent=indent)
-
-    def _title(self) -> str:
-        before, after = self._names
-        return before if before == after else f"{before} and {after}"
 
 
 def difference(before: Report, after: Report | str | os.PathLike[str]) -> Difference:
@@ -95,11 +67,11 @@ def difference(before: Report, after: Report | str | os.PathLike[str]) -> Differ
     Raises:
         InputError: no pass was run, or the file is no lock.
     """
-    return Difference(lock_of(before), lock_of(after) if isinstance(after, Report) else read_lock(after))
+    return Difference.between(lock_of(before), lock_of(after) if isinstance(after, Report) else read_lock(after))
 
 
 def of_locks(
     before: str | os.PathLike[str], after: str | os.PathLike[str], again: Callable[[str | os.PathLike[str]], str]
 ) -> Difference:
     """What is different between two locks; ``again`` says what to write in order to make one that is not there."""
-    return Difference(read_lock(before, again(before)), read_lock(after, again(after)))
+    return Difference.between(read_lock(before, again(before)), read_lock(after, again(after)))

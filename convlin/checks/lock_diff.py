@@ -16,7 +16,7 @@ from typing import NamedTuple, TypeAlias
 
 from convlin._util.paths import shown
 from convlin.checks.lock_file import Line, Lock, lock_of, read_lock, write_lock
-from convlin.errors import InputError
+from convlin.errors import InputError, ShapeError
 from convlin.records import Report, Size
 from convlin.render.grid import grid
 from convlin.render.text import not_real
@@ -44,8 +44,8 @@ class Change(NamedTuple):
     now: str
 
 
-def failure(report: Report, path: str | os.PathLike[str], *, again: str = "") -> str:
-    """The message of the ``ShapeError`` about everything that is not as the lock at ``path`` says; else empty.
+def require(report: Report, path: str | os.PathLike[str], *, again: str = "") -> None:
+    """Raise a ``ShapeError`` about everything that is not as the lock at ``path`` says.
 
     ``again`` is what to write in order to renew the lock.
     """
@@ -57,7 +57,8 @@ def failure(report: Report, path: str | os.PathLike[str], *, again: str = "") ->
         parts.append(not_real(report))
     elif found:
         parts.append(f"If this is intended, write the lock again: {again or f's.lock({str(path)!r})'}")
-    return "\n\n".join(parts)
+    if parts:
+        raise ShapeError("\n\n".join(parts))
 
 
 def renewed(report: Report, path: str | os.PathLike[str]) -> str:

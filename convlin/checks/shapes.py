@@ -7,7 +7,7 @@ from typing import NamedTuple
 
 from convlin._util.suggest import did_you_mean
 from convlin.checks.patterns import Expected, Names, Wanted, is_name, mismatches, read_wanted, shown
-from convlin.errors import InputError
+from convlin.errors import InputError, ShapeError
 from convlin.records import Report, Shape, Size
 from convlin.render.grid import grid
 
@@ -38,8 +38,8 @@ def read_expected(expected: Expected) -> dict[str, Wanted]:
     return {path: read_wanted(shape, repr(path) if path else "the output") for path, shape in expected.items()}
 
 
-def failure(report: Report, expected: Mapping[str, Wanted]) -> str:
-    """The message of the ``ShapeError`` about everything that differs; empty if nothing does."""
+def require(report: Report, expected: Mapping[str, Wanted]) -> None:
+    """Raise a ``ShapeError`` about everything that differs."""
     if not report.mode:
         raise InputError("this summary holds no shapes: give summarize an input, as in summarize(model, (3, 32, 32))")
     differences = compare_shapes(report, expected)
@@ -51,7 +51,8 @@ def failure(report: Report, expected: Mapping[str, Wanted]) -> str:
         from convlin.render.text import not_real
 
         parts.append(not_real(report))
-    return "\n\n".join(parts)
+    if parts:
+        raise ShapeError("\n\n".join(parts))
 
 
 def compare_shapes(report: Report, expected: Mapping[str, Wanted]) -> list[Difference]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from convlin.annotate.stale import failure
+from convlin.annotate.stale import require_true_comments
 from convlin.api.summarize import summarize
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import TRIALS
@@ -49,9 +49,7 @@ class ShapeComments:
                 mode=mode,
                 trials=trials,
             ).check()
-            message = failure(summary.report)
+            require_true_comments(summary.report)
         except (InputError, ShapeError) as error:
             raise error.with_traceback(None) from None
-        if message:
-            raise ShapeError(message)
         return summary

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 import pytest
 
 from convlin.api.summarize import summarize
-from convlin.checks.lock_diff import failure
+from convlin.checks.lock_diff import require
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import TRIALS
 from convlin.pytest_plugin.lock_book import book_of
@@ -75,11 +75,9 @@ class ShapeLock:
                 self._book.write(summary, path)
             if not path.is_file():
                 raise ShapeError(self._missing(path))
-            message = failure(summary.report, path, again=self._again())
+            require(summary.report, path, again=self._again())
         except (InputError, ShapeError) as error:
             raise error.with_traceback(None) from None
-        if message:
-            raise ShapeError(message)
         return summary
 
     def _path(self, name: str | None) -> Path:
