@@ -49,12 +49,7 @@ class Print(nn.Module):
         lead = f"{self.label}: " if self.label else ""
         with torch.no_grad(), no_function_modes():
             lines = [f"{lead}{line}" for line in described(value)]
-        text = "\n".join(lines)
-        try:
-            text.encode(getattr(stream, "encoding", None) or "utf-8")
-        except (UnicodeEncodeError, LookupError):
-            text = words.ascii_only(text)
-        stream.write(f"{text}\n")
+        stream.write(words.carried("".join(f"{line}\n" for line in lines), stream))
 
     def extra_repr(self) -> str:
         """The settings, as ``print(model)`` shows them."""

@@ -40,12 +40,9 @@ def show(error: BaseException) -> None:
 def _write(told: str) -> None:
     if sys.stderr is None:
         return
-    from convlin.render.words import ascii_only
+    from convlin.render.words import carried
 
-    try:
-        told.encode(sys.stderr.encoding or "ascii")
-    except UnicodeEncodeError:  # standard error itself would write escapes
-        told = ascii_only(told)
+    told = carried(told, sys.stderr, "ascii")  # standard error itself would write escapes
     with suppress(OSError, ValueError):  # closed: nobody reads it
         sys.stderr.write(f"\n{told}\n")
         sys.stderr.flush()

@@ -67,34 +67,27 @@ class Plan(NamedTuple):
         """The same plan with another value in the place of one of its arguments."""
         return self.with_each(lambda value: instead if value is given else value)
 
+    def with_dummies(self, change: Callable[[Dummy], Any]) -> Plan:
+        """The same plan with something else in the place of every dummy."""
+        return self.with_each(lambda value: change(value) if isinstance(value, Dummy) else value)
+
     def floats_asked(self) -> frozenset[str]:
         """The places of the dummies for which the caller named a floating dtype."""
         return frozenset(each.place for each in self.dummies() if each.dtype_asked and each.dtype.is_floating_point)
 
     def with_dtype(self, places: frozenset[str], dtype: torch.dtype) -> Plan:
         """The same plan with the dummies at ``places`` made of ``dtype``."""
-
-        def change(value: Any) -> Any:
-            return replace(value, dtype=dtype) if isinstance(value, Dummy) and value.place in places else value
-
-        return self.with_each(change)
+        return self.with_dummies(lambda each: replace(each, dtype=dtype) if each.place in places else each)
 
     def filled(self, place: str, value: int) -> Plan:
         """The same plan with another value in the dummy at ``place``."""
-
-        def change(each: Any) -> Any:
-            return replace(each, fill=value) if isinstance(each, Dummy) and each.place == place else each
-
-        return self.with_each(change)
+        return self.with_dummies(lambda each: replace(each, fill=value) if each.place == place else each)
 
     def at(self, sizes: Mapping[str, int]) -> Plan:
         """The same plan with numbers in place of the letters."""
-        batch_size = sizes[self.batch_size] if isinstance(self.batch_size, str) else self.batch_size
-
-        def change(value: Any) -> Any:
-            return replace(value, shape=value.sized(batch_size, sizes)[1:]) if isinstance(value, Dummy) else value
-
-        return self.with_each(change)._replace(batch_size=batch_size)
+        size = sizes[self.batch_size] if isinstance(self.batch_size, str) else self.batch_size
+        sized = self.with_dummies(lambda each: replace(each, shape=each.sized(size, sizes)[1:]))
+        return sized._replace(batch_size=size)
 
     def with_batch_taken_out(self) -> Plan | None:
         """The same plan with the first size of every shape as the batch; None where it cannot be one.
@@ -107,20 +100,17 @@ class Plan(NamedTuple):
         first = {shape[0] for shape in shapes}
         if len(first) != 1 or any(len(shape) == 3 and int(shape[0]) <= 4 for shape in shapes):
             return None
-
-        def shorter(value: Any) -> Any:
-            return replace(value, shape=value.shape[1:]) if isinstance(value, Dummy) else value
-
-        return self.with_each(shorter)._replace(batch_size=first.pop())
+        return self.with_dummies(lambda each: replace(each, shape=each.shape[1:]))._replace(batch_size=first.pop())
 
     def make(self, sizes: Mapping[str, int] | None = None) -> tuple[tuple[Any, ...], dict[str, Any]]:
         """The arguments with every dummy made: ``(args, kwargs)``."""
-        known = dict(sizes or {})
+        known = sizes or {}
         batch_size = known[self.batch_size] if isinstance(self.batch_size, str) else self.batch_size
 
-        def made(value: Any) -> Any:
-            if not isinstance(value, Dummy):
-                return value
-            return torch.full(value.sized(batch_size, known), value.fill, dtype=value.dtype, device=self.device)
+        def made(each: Any) -> Any:
+            if not isinstance(each, Dummy):
+                return each
+            return torch.full(each.sized(batch_size, known), each.fill, dtype=each.dtype, device=self.device)
 
-        return tuple(made(value) for value in self.args), {name: made(value) for name, value in self.kwargs.items()}
+        plan = self.with_each(made)
+        return plan.args, dict(plan.kwargs)

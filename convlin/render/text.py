@@ -58,12 +58,7 @@ def arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines
 
 def carries_signs() -> bool:
     """Whether standard output can be sent the signs that a table is written with."""
-    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
-    try:
-        "×·−⌊⌋✗–…".encode(encoding)
-    except (UnicodeEncodeError, LookupError):
-        return False
-    return True
+    return words.carried("×·−⌊⌋✗–…", sys.stdout) == "×·−⌊⌋✗–…"
 
 
 def head(report: Report, options: Options) -> str:

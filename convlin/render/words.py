@@ -30,6 +30,15 @@ def ascii_only(text: str) -> str:
     return text if text.isascii() else text.translate(ASCII).encode("ascii", "backslashreplace").decode()
 
 
+def carried(text: str, stream: object, encoding: str = "utf-8") -> str:
+    """The text, in ASCII signs where a stream cannot be sent others; ``encoding`` is that of one which names none."""
+    try:
+        text.encode(getattr(stream, "encoding", None) or encoding)
+    except (UnicodeEncodeError, LookupError):
+        return ascii_only(text)
+    return text
+
+
 def shape(sizes: Shape | None) -> str:
     """``1×3×32×32``; ``scalar`` for a tensor without dimensions, nothing for no tensor.
 
