@@ -14,7 +14,10 @@ from convlin.trace.recording import Finding, Recording, Written
 
 
 def corrected_function(finding: Finding, said: Said) -> Correction:
-    """What to write where a function is called."""
+    """What to write where a function is called, or where the tensor is made that a module keeps for it."""
+    kept = finding.misfit.detail.get("kept")
+    if kept is not None and kept.text is not None:
+        return Correction(kept.where, kept.text, unfixed="what it meets may have been meant to be of another size")
     if finding.where is None or not said.advice or finding.misfit.kind not in ("reshape", "batch"):
         return Correction(finding.where, said.advice)
     from convlin.source.reshape import corrected_reshape

@@ -10,6 +10,7 @@ from typing import Any
 from convlin.diagnosis.messages.said import Said, Words
 from convlin.diagnosis.messages.tools import (
     arrived,
+    at,
     call_of,
     called,
     code,
@@ -163,7 +164,9 @@ def _operands(finding: Finding, report: Report) -> Said:
             f"pass dim={along} to {called(finding.function)}",
             forward=True, join=finding.where, dim=along,
         )  # fmt: skip
-    difference += _taken_behind(finding)
+    difference += _taken_behind(finding) + _kept(finding)
+    if "kept" in misfit.detail:  # the line to change is another one
+        name += at(finding.where)
     return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
 
 
@@ -231,6 +234,14 @@ def _taken_behind(finding: Finding) -> str:
     if finding.misfit.detail.get("giving") is not None:  # a run has shown it
         giving = f": {finding.misfit.detail['giving'].path} should give that"
     return f"\n{path} takes {spell(size)}{giving}"
+
+
+def _kept(finding: Finding) -> str:
+    """What a tensor of the module should be, as a run has shown, and the line that makes it."""
+    if "kept" not in finding.misfit.detail:
+        return ""
+    made = finding.misfit.detail["kept"]
+    return f"\nwith self.{made.name} of {times(made.shape)} they go together; it is made{at(made.where)}"
 
 
 def _met(shape: Shape, name: str | None, source: Source | None, report: Report) -> str:

@@ -43,8 +43,18 @@ def as_batches(problems: Sequence[Problem], plan: Plan) -> Iterator[OneSample]:
     if sample.dim() > 1 and not (sample.is_floating_point() or sample.is_complex()):  # indices: several texts
         return
     shape = tuple(sample.shape)
+    if any(_meets_batch_of_one(problem, shape[0]) for problem in problems):
+        return
     for changed, how, fix in _read(sample):
         yield OneSample(plan.with_instead(sample, changed), shape, tuple(changed.shape), how, fix)
+
+
+def _meets_batch_of_one(problem: Problem, batch: int) -> bool:
+    """Whether what has as many in front meets a tensor that is made for a batch there, as positions of 1×64×8 are."""
+    if problem.kind != "operands" or not all(isinstance(each, tuple) for each in (problem.declared, problem.required)):
+        return False
+    one, other = problem.declared, problem.required
+    return len(one) == len(other) > 1 and batch > 1 and {one[0], other[0]} == {1, batch}
 
 
 def _read(sample: Tensor) -> Iterator[tuple[Tensor, str, str]]:

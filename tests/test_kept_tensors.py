@@ -1,0 +1,124 @@
+"""A tensor that a module keeps and that does not go with what it meets: the line is changed as told, PyTorch asked."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.at_error.answer import answer
+from tests.source_programs import load_file
+
+HEAD = """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self, width=12):
+        super().__init__()
+        self.first = nn.Linear(7, width)
+        MADE
+
+    def forward(self, x):
+        x = self.first(x)
+        return USED
+"""
+
+WRONG = [
+    ("self.pos = nn.Parameter(torch.zeros(1, 6, width))", "torch.cat([x[:, :1], x], 1) + self.pos"),
+    ("self.pos = nn.Parameter(0.02 * torch.randn((1, 6, width)))", "self.pos + torch.cat([x[:, :1], x], 1)"),
+    ("self.register_buffer('pos', torch.ones(6, width), persistent=False)", "torch.cat([x[:, :1], x], 1) * self.pos"),
+    ("self.scale: nn.Parameter = nn.Parameter(torch.ones(10))", "x * self.scale"),
+    ("self.w = nn.Parameter(torch.randn(10, 3) / 4)", "x @ self.w"),
+    ("self.w = nn.Parameter(torch.randn(3, 10))", "F.linear(x, self.w)"),
+    ("self.w = nn.Parameter(torch.empty(4, 10, 3))", "torch.einsum('ntd,hde->nhte', x, self.w)"),
+]
+
+
+def program(made: str, used: str) -> str:
+    return HEAD.replace("MADE", made).replace("USED", used)
+
+
+@pytest.mark.parametrize(("made", "used"), WRONG)
+def test_the_line_that_makes_it(made: str, used: str, tmp_path: Path) -> None:
+    path, x = tmp_path / "net.py", torch.rand(2, 6, 7)
+    text = program(made, used)
+    path.write_text(text)
+    net = load_file(path).Net()
+    with pytest.raises(RuntimeError) as raised:
+        net(x)
+    assert str(answer(raised.value))
+    (problem,) = summarize(net, (6, 7) if "ones(6" in made else x).problems
+    assert problem.where is not None
+    assert problem.fix is not None
+    assert f"{path}:14 cannot combine" in re.sub(r"\s+", " ", problem.message)
+    lines = text.splitlines()
+    assert lines[problem.where.line - 1].strip() == made
+    lines[problem.where.line - 1] = f"        {problem.fix}"
+    path.write_text("\n".join(lines))
+    right = load_file(path).Net()
+    right(x)
+    assert summarize(right, x).ok
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "self.w = nn.Parameter(torch.randn(3, 10).T)",
+        "self.w = nn.Parameter(torch.randn(*(10, 3)))",
+        "self.w = nn.Parameter(sum([torch.randn(10, 3), torch.randn(10, 3)]))",
+    ],
+)
+def test_the_line_alone_where_its_numbers_are_not_known(made: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(program(made, "x @ self.w"))
+    (problem,) = summarize(load_file(path).Net(), (6, 7)).problems
+    assert problem.fix is None
+    assert "with self.w of 12×3 they go together; it is made at" in re.sub(r"\s+", " ", problem.message)
+
+
+def test_one_class_made_twice_has_no_number(tmp_path: Path) -> None:
+    text = program("self.scale = nn.Parameter(torch.ones(10))", "x * self.scale")
+    path = tmp_path / "net.py"
+    path.write_text(f"{text}\n\nboth = nn.Sequential(Net(), nn.Linear(12, 7), Net(10))\n")
+    problem, *_ = summarize(load_file(path).both, (6, 7)).problems
+    assert problem.kind == "operands"
+    assert problem.fix is None
+
+
+def test_another_tensor_in_its_place_has_to_settle_it() -> None:
+    class Twice(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.w = nn.Linear(7, 12), nn.Parameter(torch.randn(10, 3))
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = (self.first(x) @ self.w).sum() + (x.new_ones(3, 10) @ self.w)
+            return made
+
+    assert all(each.fix is None for each in summarize(Twice(), (6, 7)).problems), "the second product asks for 10"
+
+
+def test_positions_for_a_batch_of_one_tell_that_the_batch_is_there(tmp_path: Path) -> None:
+    path, x = tmp_path / "net.py", torch.rand(2, 6, 7)
+    path.write_text(program(*WRONG[0]))
+    net = load_file(path).Net()
+    net(x.unsqueeze(0))  # runs, with the positions of the words on the samples
+    (problem,) = summarize(net, x).problems
+    assert problem.kind == "operands"
+
+
+def test_the_tensor_is_the_same_afterwards(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(program(*WRONG[0]))
+    net = load_file(path).Net()
+    before = net.pos
+    summarize(net, (6, 7))
+    assert net.pos is before
+    assert before.shape == (1, 6, 12)
