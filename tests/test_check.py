@@ -166,6 +166,14 @@ def test_one_shape_alone() -> None:
     assert "(output)  1×11      1×10   dimension 1 is 10, not 11" in text
 
 
+def test_a_shape_without_the_batch() -> None:
+    """With it in front the same expectation holds; what the sizes do not bear out is not said."""
+    text = message(SmallCNN(), (3, 32, 32), {"conv1": (16, "H", "W"), "conv2": (16, 16, 16), "bn1": ("N", 16, 32)})
+    assert '4 dimensions, and 3 expected: the batch goes in front, as "N"\n' in text
+    assert text.count("the batch goes in front") == 1
+    assert_shapes(SmallCNN(), (3, 32, 32), {"conv1": ("N", 16, "H", "W")})
+
+
 def test_formula_that_is_not_met() -> None:
     text = message(SmallCNN(), (3, 32, 32), {"conv1": ("N", "C", "H", "W"), "conv2": ("N", "C", "H//3", "H/3")})
     assert "dimension 1 is 32, and C is 16 at conv1; dimension 2 is 16, and H//3 is 10; dimension 3" in text

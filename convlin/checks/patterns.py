@@ -191,9 +191,18 @@ def mismatch(pattern: Pattern, shape: Shape, names: Names, of: str) -> str:
     if pairs is None:
         wanted = sum(not isinstance(element, AnySizes) for element in pattern)
         least = "at least " if any(isinstance(element, AnySizes) for element in pattern) else ""
-        return f"{len(shape)} dimension{'s' * (len(shape) != 1)}, and {least}{wanted} expected"
+        told = f"{len(shape)} dimension{'s' * (len(shape) != 1)}, and {least}{wanted} expected"
+        return told if least or not _lacks_batch(pattern, shape) else f'{told}: the batch goes in front, as "N"'
     found = (_difference(axis, element, size, names, of) for axis, element, size in pairs)
     return "; ".join(text for text in found if text)
+
+
+def _lacks_batch(pattern: Pattern, shape: Shape) -> bool:
+    """Whether the numbers of the pattern, the channels first, are those of one sample."""
+    if len(pattern) != len(shape) - 1 or not pattern or not isinstance(pattern[0], int):
+        return False
+    pairs = zip(pattern, shape[1:], strict=True)
+    return all(compare(size, element).holds for element, size in pairs if isinstance(element, int))
 
 
 def _difference(axis: int, element: Element, size: Size, names: Names, of: str) -> str:
