@@ -137,7 +137,7 @@ class Summary(Forms):
         and a line where something does not fit says what it needs.  A notebook shows the text as HTML.
 
         Raises:
-            InputError: no forward pass was run, or it ran no code whose source is to be had.
+            InputError: no forward pass was run, or it ran no code whose source can be found.
 
         >>> from convlin import summarize
         >>> from examples.small_cnn import WrongCNN

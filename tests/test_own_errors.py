@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import traceback
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin import summarize, watch
+from convlin._util.packages import CONVLIN
 from tests.mistakes.mending import loaded, mended
 from tests.snapshot import difference, snapshot
 
@@ -404,3 +406,36 @@ def test_a_squeeze_is_named_where_a_layer_misses_the_batch() -> None:
     (problem,) = summarize(model, (1, 12, 12)).problems
     assert re.search(r"squeeze\(\) at \S*test_own_errors\.py", " ".join(problem.message.split()))
     assert "rows" not in problem.message
+
+
+class _Refuses(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(3, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.dim() == 1:
+            raise KeyError("mine")
+        made: Tensor = self.fc(x)
+        return made
+
+
+def _own_steps(error: BaseException) -> list[tuple[str, int]]:
+    """The functions and lines of this file that an error came through; convlin's are in no step below the first."""
+    steps = traceback.extract_tb(error.__traceback__)
+    assert not [step.filename for step in steps[1:] if step.filename.startswith(CONVLIN + "trace")]
+    return [(step.name, step.lineno or 0) for step in steps if step.filename == __file__][1:]
+
+
+@pytest.mark.parametrize("shape", [(2, 5), (5,)])
+def test_the_traceback_of_an_error_is_that_of_the_plain_call(shape: tuple[int, ...]) -> None:
+    net, x = _Refuses(), torch.zeros(shape)
+    with pytest.raises((RuntimeError, KeyError)) as plain:
+        net(x)
+    with pytest.raises(plain.type) as watched, watch(net):
+        net(x)
+    assert _own_steps(watched.value) == _own_steps(plain.value)
+    if len(shape) == 1:
+        with pytest.raises(KeyError) as told:
+            summarize(net, x)
+        assert _own_steps(told.value) == _own_steps(plain.value)

@@ -68,13 +68,13 @@ def listing(report: Report, *, ascii_only: bool = False) -> Listing:
     """The listing of a report.
 
     Raises:
-        InputError: no pass was run, or it ran no code whose source is to be had.
+        InputError: no pass was run, or it ran no code whose source can be found.
     """
     require_run(report)
     functions = function_lines(report)
     if not functions:
         raise InputError(
-            f"{report.model} ran no code of your own whose source is to be had: "
+            f"{report.model} ran no code of your own whose source can be found: "
             "its modules come from installed packages, the source has changed since, or the summary was read from JSON"
         )
     parts = _joined(functions)

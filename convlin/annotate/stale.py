@@ -67,7 +67,7 @@ def require_true_comments(report: Report) -> None:
     refuse_forms_that_hold_nowhere(report)
     functions = together([report])
     if not functions:
-        raise InputError(f"{report.model} ran no code of your own whose source is to be had")
+        raise InputError(f"{report.model} ran no code of your own whose source can be found")
     checked = check_comments(functions, letters_of([report]))
     if checked.found:
         told = (f"{each.where.text}  {each.text}" for each in checked.found)
