@@ -149,7 +149,7 @@ class Checks:
         for name, found in guess.ranges.items():
             if found.exact is None or len(guess.ranges) == 1:
                 continue
-            sizes = {found.exact // factor for factor in _prime_factors(found.exact)}
+            sizes = {found.exact // factor for factor in _primes(found.exact)}
             sizes |= {found.exact * 2, *(found.exact + step for step in steps)} if steps else set()
             for size in sorted(sizes):
                 yield Check({**low, name: size}, False, is_extra=True)
@@ -166,7 +166,7 @@ class Checks:
             if not all(size in guess.ranges[name] for name, size in point.items()):
                 yield Check({**end, **point}, False, is_extra=True)
         if all(found.exact is not None for found in guess.ranges.values()) and len(guess.ranges) == 1:
-            for factor in sorted(set(_prime_factors(next(iter(guess.ranges.values())).minimum))):
+            for factor in _primes(next(iter(guess.ranges.values())).minimum):
                 yield Check({**low, **{name: low[name] // factor for name in guess.ranges}}, False, is_extra=True)
 
     def _turns(self, guess: Guess) -> list[Check]:
@@ -310,16 +310,11 @@ class Checks:
                 if found.exact + beside >= 1:
                     yield Check({**low, group[0]: found.exact + beside}, False)
         # A question that the pass only came by makes every other size of those that are taken.
-        for part in sorted(map(int, sympy.primefactors(found.step))):
+        for part in _primes(found.step):
             if found.exact is None and found.width < found.step // part:
                 yield Check({**low, **dict.fromkeys(group, found.minimum + found.step // part)}, False)
 
 
-def _prime_factors(number: int) -> Iterator[int]:
-    factor = 2
-    while number > 1:
-        if number % factor:
-            factor += 1
-        else:
-            yield factor
-            number //= factor
+def _primes(number: int) -> list[int]:
+    """The primes that divide a number, the smallest first."""
+    return sorted(map(int, sympy.primefactors(number)))
