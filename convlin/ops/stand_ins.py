@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from itertools import combinations
 from math import prod
-from typing import Any, NamedTuple
+from typing import Any
 
 from torch import Tensor, nn
 
@@ -13,18 +13,10 @@ from convlin._util.torch_private import CONVOLUTIONS, NORMS
 from convlin.ops.misfit import Misfit, resized
 from convlin.ops.names import Function, op_of, sizes_asked
 from convlin.ops.op import Family, StandIn
+from convlin.ops.refused_calls import Recovery, RefusedCall, declared_as
+from convlin.ops.refused_products import einsum, matmul
 from convlin.records import Shape
 from convlin.tensors import zeros
-
-
-class Recovery:
-    """What a failing function needs instead, and the tensor that stands in for its result."""
-
-    __slots__ = ("misfits", "result")
-
-    def __init__(self, misfits: tuple[Misfit, ...], result: Any) -> None:
-        self.misfits = misfits
-        self.result = result
 
 
 def recover(
@@ -38,48 +30,9 @@ def recover(
     if way is None:
         return None
     try:
-        return _WAYS[way](_Call(function, args, kwargs, layer))
+        return _WAYS[way](RefusedCall(function, args, kwargs, layer))
     except (RuntimeError, ValueError, IndexError):  # more is wrong than one size: nothing can stand in
         return None
-
-
-class _Call(NamedTuple):
-    """The call that was refused."""
-
-    function: Function
-    args: tuple[Any, ...]
-    kwargs: Mapping[str, Any]
-    layer: nn.Module | None
-
-    @property
-    def name(self) -> str:
-        return getattr(self.function, "__name__", "")
-
-    @property
-    def input(self) -> Any:
-        return self.args[0] if self.args else self.kwargs.get("input")
-
-    def two_tensors(self, *names: str) -> tuple[Tensor, Tensor] | None:
-        """The first two arguments, by position or under one of ``names``; None where they are not both tensors."""
-        given = (*self.args, *(self.kwargs[name] for name in names if name in self.kwargs), None, None)
-        first, second, *_ = given
-        return (first, second) if isinstance(first, Tensor) and isinstance(second, Tensor) else None
-
-    def input_and_weight(self) -> tuple[Tensor, Tensor] | None:
-        """Those of a Linear or a convolution; a weight that comes as anything but a tensor is that of the layer."""
-        weight = self.args[1] if len(self.args) > 1 else self.kwargs.get("weight")
-        if self.layer is None or isinstance(weight, Tensor) or not isinstance(self.layer, (nn.Linear, *CONVOLUTIONS)):
-            return self.two_tensors("input", "weight")
-        own = self.layer.weight
-        return (self.input, own) if isinstance(self.input, Tensor) and isinstance(own, Tensor) else None
-
-    def joined(self, tensors: list[Tensor]) -> Any:
-        """What the function makes of other tensors in its list."""
-        return self.function(tensors, *self.args[1:], **{k: v for k, v in self.kwargs.items() if k != "tensors"})
-
-    def with_each(self, change: Callable[[Any], Any]) -> Any:
-        """What the function returns with each argument changed."""
-        return self.function(*map(change, self.args), **{name: change(value) for name, value in self.kwargs.items()})
 
 
 def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int, ...] | None:
@@ -88,7 +41,7 @@ def reshape_sizes(args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> tuple[int
     return given if given and all(isinstance(size, int) for size in given) else None
 
 
-def _reshape(call: _Call) -> Recovery | None:
+def _reshape(call: RefusedCall) -> Recovery | None:
     tensor = call.input
     wanted = reshape_sizes(call.args, call.kwargs)
     if not isinstance(tensor, Tensor) or wanted is None or tensor.dim() == 0:
@@ -111,7 +64,7 @@ def _fits(wanted: tuple[int, ...], elements: int) -> bool:
     return known == elements if -1 not in wanted else known != 0 and elements % known == 0
 
 
-def _unflatten(call: _Call) -> Recovery | None:
+def _unflatten(call: RefusedCall) -> Recovery | None:
     tensor = call.input
     given = (*call.args[1:], *(call.kwargs[name] for name in ("dim", "sizes") if name in call.kwargs))
     if not isinstance(tensor, Tensor) or len(given) != 2 or not isinstance(given[1], tuple | list):
@@ -126,12 +79,7 @@ def _unflatten(call: _Call) -> Recovery | None:
     return Recovery((misfit,), zeros(tensor, shape))
 
 
-def _declared_as(layer: nn.Module | None, width: int) -> str:
-    """Under which name a layer of another library declares the width it takes, as ``nn.Linear`` does."""
-    return next((name for name in ("in_features", "in_channels") if getattr(layer, name, None) == width), "")
-
-
-def _linear(call: _Call) -> Recovery | None:
+def _linear(call: RefusedCall) -> Recovery | None:
     given = call.input_and_weight()
     if given is None:
         return None
@@ -139,7 +87,7 @@ def _linear(call: _Call) -> Recovery | None:
     if weight.dim() != 2 or tensor.dim() == 0 or tensor.shape[-1] == weight.shape[1]:
         return None
     declared, required = weight.shape[1], tensor.shape[-1]
-    name = "in_features" if isinstance(call.layer, nn.Linear) else _declared_as(call.layer, declared)
+    name = "in_features" if isinstance(call.layer, nn.Linear) else declared_as(call.layer, declared)
     if name:
         misfit = resized(name, declared, required)
     else:
@@ -150,7 +98,7 @@ def _linear(call: _Call) -> Recovery | None:
     return Recovery((misfit,), result)
 
 
-def _convolution(call: _Call) -> Recovery | None:
+def _convolution(call: RefusedCall) -> Recovery | None:
     given = call.input_and_weight()
     if given is None:
         return None
@@ -179,7 +127,7 @@ def _convolution(call: _Call) -> Recovery | None:
     return Recovery((misfit,), call.function(**{**call.kwargs, "input": fitting}))
 
 
-def _elementwise(call: _Call) -> Recovery | None:
+def _elementwise(call: RefusedCall) -> Recovery | None:
     met = _differing(call)
     if met is None:
         return None
@@ -189,7 +137,7 @@ def _elementwise(call: _Call) -> Recovery | None:
     return Recovery((misfit,), zeros(larger, larger.shape, made.dtype))
 
 
-def _loss(call: _Call) -> Recovery | None:
+def _loss(call: RefusedCall) -> Recovery | None:
     """A loss that compares cell by cell: that of the first tensor and one like it."""
     met = _differing(call)
     if met is None:
@@ -199,7 +147,7 @@ def _loss(call: _Call) -> Recovery | None:
     return Recovery((misfit,), made)
 
 
-def _differing(call: _Call) -> tuple[Misfit, tuple[Tensor, Tensor]] | None:
+def _differing(call: RefusedCall) -> tuple[Misfit, tuple[Tensor, Tensor]] | None:
     """The first two tensors that differ on an axis on which neither stretches."""
     tensors = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, Tensor)]
     for (one, left), (two, right) in combinations(enumerate(tensors), 2):
@@ -223,49 +171,7 @@ def _space(*shapes: Shape) -> int:
     return len(many) - len(few) - is_of_channels if is_of_channels or few == many[: max(len(few), 2)] else 0
 
 
-def _einsum(call: _Call) -> Recovery | None:
-    """A sum over letters, one of which has two sizes: the first of them counts."""
-    equation, *tensors = call.args or ("",)
-    if len(tensors) == 1 and isinstance(tensors[0], tuple | list):
-        tensors = list(tensors[0])
-    if not isinstance(equation, str) or not all(isinstance(value, Tensor) for value in tensors):
-        return None
-    given, arrow, made = equation.replace(" ", "").partition("->")
-    if not arrow:
-        made = "".join(sorted(name for name in set(given) - {","} if given.count(name) == 1))
-    operands = given.split(",")
-    if [len(names) for names in operands] != [value.dim() for value in tensors]:
-        return None
-    met: dict[str, tuple[int, int]] = {}
-    sizes = [list(value.shape) for value in tensors]
-    misfits: list[Misfit] = []
-    for index, names in enumerate(operands):
-        for axis, name in enumerate(names):
-            first, at = met.setdefault(name, (index, axis))
-            known, size = sizes[first][at], sizes[index][axis]
-            if known == size or 1 in (known, size):
-                continue
-            sizes[index][axis] = known
-            shapes = (tuple(tensors[first].shape), tuple(tensors[index].shape))
-            pair = operands[first], operands[index]
-            detail = {"shapes": shapes, "tensors": (first, index), "meet": ((at, axis),), "letter": name,
-                      "made": _letters_of_map(name, pair, shapes, made)}  # fmt: skip
-            misfits.append(Misfit("operands", size, known, "einsum", detail))
-    if not misfits:
-        return None
-    fitting = [zeros(value, shape) for value, shape in zip(tensors, sizes, strict=True)]
-    return Recovery(tuple(misfits), call.function(equation, *fitting))
-
-
-def _letters_of_map(name: str, pair: tuple[str, str], shapes: tuple[Shape, Shape], made: str) -> tuple[int, ...]:
-    """The axes of a sum over letters that are a guess where ``name`` has two sizes: as ``_axes_of_map`` says."""
-    sizes = [dict(zip(letters, shape, strict=True)) for letters, shape in zip(pair, shapes, strict=True)]
-    alone = [(one, other) for one, other in (sizes, sizes[::-1])]
-    guessed = {letter for one, other in alone for letter in one.keys() - other if one[letter] == one[name]}
-    return tuple(index for index, letter in enumerate(made) if letter in guessed | {name})
-
-
-def _concatenate(call: _Call) -> Recovery | None:
+def _concatenate(call: RefusedCall) -> Recovery | None:
     tensors = call.args[0] if call.args else call.kwargs.get("tensors")
     if not isinstance(tensors, tuple | list) or not all(isinstance(value, Tensor) for value in tensors):
         return None
@@ -317,78 +223,7 @@ def _with_all_axes(shapes: tuple[tuple[int, ...], ...], dim: int) -> int | None:
     return places[0] if len(places) == 1 else None
 
 
-def _matmul(call: _Call) -> Recovery | None:
-    given = call.two_tensors("input", "other", "mat2")
-    if given is None:
-        return None
-    left, right = given
-    if op_of(call.function).rank == 3 and (left.dim() != 3 or right.dim() != 3):
-        return _without_axis(call, left, right)
-    inner = right.shape[-2] if right.dim() > 1 else right.shape[0]
-    if left.dim() == 0 or right.dim() == 0 or left.shape[-1] == inner:
-        return None
-    meet = ((-1, -2 if right.dim() > 1 else 0),)
-    detail: dict[str, Any] = {"shapes": (tuple(left.shape), tuple(right.shape)), "meet": meet}
-    name = _declared_as(call.layer, inner) if _is_weight_of(call.layer, right) else ""
-    if name:
-        misfit = resized(name, inner, left.shape[-1])
-        return Recovery((misfit,), call.function(zeros(left, (*left.shape[:-1], inner)), right))
-    turned = _turned(left, right)
-    if turned is not None:
-        which, made = turned
-        misfit = Misfit("operands", inner, left.shape[-1], "turned", {**detail, "which": which})
-        return Recovery((misfit,), made)
-    result = call.function(zeros(left, (*left.shape[:-1], inner)), right)
-    misfit = Misfit("operands", inner, left.shape[-1], "matmul", {**detail, "made": _axes_of_map(left, right, result)})
-    return Recovery((misfit,), result)
-
-
-def _without_axis(call: _Call, left: Tensor, right: Tensor) -> Recovery | None:
-    """A product of batches, one of which is a matrix: with an axis of 1 where they go together, if in one place."""
-    if sorted((left.dim(), right.dim())) != [2, 3]:
-        return None
-    found: dict[int, tuple[Tensor, Tensor]] = {}
-    for axis in range(3):
-        one = left.unsqueeze(axis) if left.dim() == 2 else left
-        two = right.unsqueeze(axis) if right.dim() == 2 else right
-        if one.shape[0] == two.shape[0] and one.shape[2] == two.shape[1]:
-            found[axis] = one, two
-    if len(found) != 1:
-        return None
-    ((axis, (one, two)),) = found.items()
-    shapes = tuple(left.shape), tuple(right.shape)
-    misfit = Misfit("operands", *shapes, "ranks", {"shapes": shapes, "axis": axis})
-    return Recovery((misfit,), call.function(one, two))
-
-
-def _axes_of_map(left: Tensor, right: Tensor, result: Tensor) -> tuple[int, ...]:
-    """The axes of a product that are a guess where its factors do not go together.
-
-    A square matrix maps features to as many: made for another number it is another on both of its axes.
-    """
-    rows = (result.dim() - 1 - (right.dim() > 1),) if left.dim() > 1 and left.shape[-2] == left.shape[-1] else ()
-    columns = (result.dim() - 1,) if right.dim() > 1 and right.shape[-2] == right.shape[-1] else ()
-    return rows + columns
-
-
-def _is_weight_of(layer: nn.Module | None, tensor: Tensor) -> bool:
-    """Whether it is a matrix of the layer's own, with a row for each feature that comes in."""
-    return layer is not None and tensor.dim() == 2 and any(tensor is each for each in layer._parameters.values())
-
-
-def _turned(left: Tensor, right: Tensor) -> tuple[tuple[int, ...], Tensor] | None:
-    """Which of two factors, the other way round, would do, and a product of the first such size."""
-    if left.dim() < 2 or right.dim() < 2 or right.shape[:-2] not in (left.shape[:-2], ()):
-        return None
-    ways = {1: (left, right.mT), 0: (left.mT, right)}
-    fitting = {which: (one, two) for which, (one, two) in ways.items() if one.shape[-1] == two.shape[-2]}
-    if not fitting:
-        return None
-    one, two = next(iter(fitting.values()))
-    return tuple(fitting), zeros(left, (*left.shape[:-2], one.shape[-2], two.shape[-1]))
-
-
-def _normalize(call: _Call) -> Recovery | None:
+def _normalize(call: RefusedCall) -> Recovery | None:
     """A normalization with weights of another width: its result has the size of what came in."""
     tensor = call.input
     weights = [
@@ -419,7 +254,7 @@ _NORMALIZING: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
     ((nn.LayerNorm, nn.RMSNorm), "normalized_shape"),
 )
 
-_WAYS: Mapping[StandIn, Callable[[_Call], Recovery | None]] = {
+_WAYS: Mapping[StandIn, Callable[[RefusedCall], Recovery | None]] = {
     StandIn.RESHAPE: _reshape,
     StandIn.UNFLATTEN: _unflatten,
     StandIn.LINEAR: _linear,
@@ -427,7 +262,7 @@ _WAYS: Mapping[StandIn, Callable[[_Call], Recovery | None]] = {
     StandIn.ELEMENTWISE: _elementwise,
     StandIn.LOSS: _loss,
     StandIn.JOIN: _concatenate,
-    StandIn.PRODUCT: _matmul,
-    StandIn.EINSUM: _einsum,
+    StandIn.PRODUCT: matmul,
+    StandIn.EINSUM: einsum,
     StandIn.NORMALIZATION: _normalize,
 }

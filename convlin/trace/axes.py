@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import replace
 from math import prod
 
 from torch import nn
 
+from convlin.layers import PLAIN
 from convlin.ops.catalog import OPS
+from convlin.ops.op import Family
 from convlin.records import Call, Shape, Source, SourceKind, past_joins
-from convlin.trace.recording import Recording, is_feature_map
+from convlin.trace.recording import Recording
 
 #: A size that no axis of a model has: where it comes out of a formula, there is the axis that was given it.
 _MARK = 1_000_003
@@ -31,6 +34,74 @@ def is_batch_first(recording: Recording, source: Source, shape: Shape, *, batch_
         for inner in range(index - call.inner, index):  # what a layer returns was made by the last of those inside it
             known[inner] = {**made, **known[inner]} if recording.rule(index).takes_sequences else known[inner]
     return _axis(recording, source, shape, known, batch_added=batch_added) == 0
+
+
+def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
+    """Whether ``source`` gave ``(N, C, *sizes)``, through whatever keeps the shape."""
+    calls, joins = recording.calls, recording.joins
+    for _ in range(len(calls) + len(joins) + 1):
+        source = past_joins(source, joins, recording.known_joins)
+        if source.kind is not SourceKind.CALL:
+            return False
+        call, rule = calls[source.number], recording.rule(source.number)
+        if not call.outputs or len(call.outputs[0].shape) != rank or rank < 3:
+            return False
+        if call.stood_in and rule.hands_on:
+            if not call.sources:
+                return False
+            source = call.sources[0]  # it did not run on what it hands on
+            continue
+        if rule.makes_feature_map:
+            unless = rule.no_feature_map
+            return unless is None or not call.inputs or not unless(call.settings, call.inputs[0].shape)
+        if call.is_function and OPS.called(call.type).makes_feature_map:
+            return True
+        keeps = call.inputs and call.inputs[0].shape == call.outputs[0].shape
+        follows = OPS.named(call.type).hands_on if call.is_function else keeps and (rule is PLAIN or rule.hands_on)
+        if not follows or not call.sources:
+            return False
+        source = call.sources[0]
+    return False
+
+
+def order_made(call: Call) -> tuple[int, ...] | None:
+    """For each axis of what a function made the axis of its input, where it sets them in another order; else None."""
+    if not call.is_function:  # told at once: every layer that is examined asks
+        return None
+    op = OPS.called(call.type)
+    moves = op.family is Family.REARRANGE and not op.keeps_memory_order
+    if not moves or call.derive is None or len(call.inputs) != 1:
+        return None
+    # Sizes that are all different tell where each axis goes.
+    given = tuple(range(1000, 1000 + len(call.inputs[0].shape)))
+    try:
+        derivation = call.derive(replace(call, inputs=(call.inputs[0]._replace(shape=given),)))
+    except ValueError:  # other sizes would not do: it is more than another order
+        return None
+    # A size that is a letter (``repeat(n, 1)``) cannot be counted, and comes from elsewhere.
+    if derivation is None or not all(isinstance(size, int) for size in derivation.shape):
+        return None
+    if Counter(derivation.shape) != Counter(given):
+        return None
+    return tuple(map(given.index, derivation.shape))
+
+
+def turned_back(recording: Recording, source: Source) -> tuple[int, ...]:
+    """The order of axes in which an input of the model was before ``source``; () where that made something else."""
+    turns: list[tuple[int, ...]] = []
+    while source.kind is SourceKind.CALL:
+        call = recording.calls[source.number]
+        order = order_made(call) if len(call.sources) == 1 else None
+        if order is None:
+            return ()
+        turns.insert(0, order)
+        source = call.sources[0]
+    if source.kind is not SourceKind.INPUT or not turns:
+        return ()
+    axes = tuple(range(len(turns[0])))
+    for order in turns:
+        axes = tuple(axes[axis] for axis in order)
+    return tuple(map(axes.index, range(len(axes))))
 
 
 def takes_time_first(module: nn.Module | None) -> bool:

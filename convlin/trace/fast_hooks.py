@@ -24,8 +24,7 @@ from convlin.records import Call, Source, TensorInfo
 from convlin.tensors import describe_arguments, info
 from convlin.trace.hooks import Hook, Hooks
 from convlin.trace.native_only import runs_alone
-from convlin.trace.recording import Frame
-from convlin.trace.state import State
+from convlin.trace.state import Frame, State
 
 #: What a call of a module runs first: in PyTorch 2.13 this lies so many frames around `record` as the hooks say.
 _CALL = nn.Module.__call__.__code__

@@ -12,7 +12,8 @@ from convlin.ops.catalog import OPS, derive_of
 from convlin.ops.names import op_of
 from convlin.records import UNSEEN, Call, Join, Shape, Source, SourceKind, TensorInfo
 from convlin.tensors import device_name, dtype_name, info
-from convlin.trace.recording import Finding, order_made
+from convlin.trace.axes import order_made
+from convlin.trace.recording import Finding
 from convlin.trace.state import FunctionCall, State
 from convlin.trace.uncertainty import handed_on, has_window, is_doubtful, of_result, settled_by
 

@@ -5,18 +5,17 @@ The calls are the records that a report has; beside them stand the live modules,
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Callable, Container, Iterator, Mapping, Sequence, Set
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from operator import or_
 from typing import Any, NamedTuple, TypeVar
 
-from torch import Tensor, nn
+from torch import nn
 
 from convlin.layers import PLAIN, LayerRule, Misfit, rule_for
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
-from convlin.records import Call, Join, Location, Shape, Source, SourceKind, TensorInfo, past_joins
+from convlin.records import Call, Join, Location, Shape, Source, SourceKind, TensorInfo
 from convlin.trace.expressions import Expressions, TuplesHeld
 
 NO_CALL = -1
@@ -327,120 +326,3 @@ class Recording:
         if call.is_function:
             return OPS.named(call.type).keeps_memory_order
         return isinstance(self.modules[index], nn.Flatten) or (not call.inner and self.rule(index) is PLAIN)
-
-
-def comes_from(error: BaseException | None, first: BaseException) -> bool:
-    """Whether an error is another one, or was raised while that was handled."""
-    seen: set[int] = set()
-    while error is not None and error is not first and id(error) not in seen:
-        seen.add(id(error))
-        error = error.__cause__ or error.__context__
-    return error is first
-
-
-def turned_back(recording: Recording, source: Source) -> tuple[int, ...]:
-    """The order of axes in which an input of the model was before ``source``; () where that made something else."""
-    turns: list[tuple[int, ...]] = []
-    while source.kind is SourceKind.CALL:
-        call = recording.calls[source.number]
-        order = order_made(call) if len(call.sources) == 1 else None
-        if order is None:
-            return ()
-        turns.insert(0, order)
-        source = call.sources[0]
-    if source.kind is not SourceKind.INPUT or not turns:
-        return ()
-    axes = tuple(range(len(turns[0])))
-    for order in turns:
-        axes = tuple(axes[axis] for axis in order)
-    return tuple(map(axes.index, range(len(axes))))
-
-
-def order_made(call: Call) -> tuple[int, ...] | None:
-    """For each axis of what a function made the axis of its input, where it sets them in another order; else None."""
-    if not call.is_function:  # told at once: every layer that is examined asks
-        return None
-    op = OPS.called(call.type)
-    moves = op.family is Family.REARRANGE and not op.keeps_memory_order
-    if not moves or call.derive is None or len(call.inputs) != 1:
-        return None
-    # Sizes that are all different tell where each axis goes.
-    given = tuple(range(1000, 1000 + len(call.inputs[0].shape)))
-    try:
-        derivation = call.derive(replace(call, inputs=(call.inputs[0]._replace(shape=given),)))
-    except ValueError:  # other sizes would not do: it is more than another order
-        return None
-    # A size that is a letter (``repeat(n, 1)``) cannot be counted, and comes from elsewhere.
-    if derivation is None or not all(isinstance(size, int) for size in derivation.shape):
-        return None
-    if Counter(derivation.shape) != Counter(given):
-        return None
-    return tuple(map(given.index, derivation.shape))
-
-
-def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
-    """Whether ``source`` gave ``(N, C, *sizes)``, through whatever keeps the shape."""
-    calls, joins = recording.calls, recording.joins
-    for _ in range(len(calls) + len(joins) + 1):
-        source = past_joins(source, joins, recording.known_joins)
-        if source.kind is not SourceKind.CALL:
-            return False
-        call, rule = calls[source.number], recording.rule(source.number)
-        if not call.outputs or len(call.outputs[0].shape) != rank or rank < 3:
-            return False
-        if call.stood_in and rule.hands_on:
-            if not call.sources:
-                return False
-            source = call.sources[0]  # it did not run on what it hands on
-            continue
-        if rule.makes_feature_map:
-            unless = rule.no_feature_map
-            return unless is None or not call.inputs or not unless(call.settings, call.inputs[0].shape)
-        if call.is_function and OPS.called(call.type).makes_feature_map:
-            return True
-        keeps = call.inputs and call.inputs[0].shape == call.outputs[0].shape
-        follows = OPS.named(call.type).hands_on if call.is_function else keeps and (rule is PLAIN or rule.hands_on)
-        if not follows or not call.sources:
-            return False
-        source = call.sources[0]
-    return False
-
-
-class Frame:
-    """A module under way."""
-
-    inputs: tuple[TensorInfo, ...] = ()
-    sources: tuple[Source, ...] = ()
-    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
-    """What reached the module, kept while it runs and only where a failure is examined afterwards."""
-    called_at: Location | None = None
-    """The line of ``forward`` that calls the module, or the containers around it whose input it is."""
-    called_as: str = ""
-    """Path of the module that is called there."""
-    doubts: tuple[tuple[Shape, frozenset[int]], ...] = ()
-    """Of the tensors that reached the module, those with sizes that are a guess."""
-    stands_in: bool = False
-    """What reached the layer does not fit it."""
-    is_replaced: bool = False
-    """It runs on something else."""
-    output_size: int | None = None
-    """One size of its output where that follows the input, which something stands in for."""
-    output_axis: int = -1
-    counted: int = 0
-    """The count of operations when the module was called."""
-    counted_inside: int = 0
-    """Operations of the calls made inside it."""
-    original: Tensor | None = None
-    is_model_input: bool = False
-    handled: BaseException | None = None
-    """The exception that was being handled when the module was called: it runs in an ``except`` block."""
-    error: BaseException | None = None
-    """What the module raised, which somebody around it may have caught."""
-
-    def __init__(self, module: nn.Module, path: str, start: int, is_leaf: bool) -> None:
-        self.module = module
-        self.path = path
-        self.start = start
-        """How many calls were complete when it was called."""
-        self.is_leaf = is_leaf
-        self.findings: list[Misfit] = []

@@ -13,13 +13,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
-from convlin.layers import Derive, LayerRule, rule_for, runs_as_documented
+from convlin.layers import Derive, LayerRule, Misfit, rule_for, runs_as_documented
 from convlin.ops.names import name_of
-from convlin.records import UNSEEN, Call, Location, Shape
+from convlin.records import UNSEEN, Call, Location, Shape, Source, TensorInfo
 from convlin.tensors import SizeReader, sizes
 from convlin.trace.call_sites import line_of, may_be_caught
 from convlin.trace.provenance import Provenance
-from convlin.trace.recording import Finding, Frame, Recording, Refusal, Suspects, comes_from
+from convlin.trace.recording import Finding, Recording, Refusal, Suspects
 from convlin.untouched.module_state import Keeper, TrainingFlags
 
 if TYPE_CHECKING:
@@ -78,6 +78,46 @@ class FunctionCall(NamedTuple):
     def settings(self) -> dict[str, Any]:
         """The arguments that are no tensors, as a record keeps them."""
         return plain_settings(self.args, self.kwargs)
+
+
+class Frame:
+    """A module under way."""
+
+    inputs: tuple[TensorInfo, ...] = ()
+    sources: tuple[Source, ...] = ()
+    arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
+    """What reached the module, kept while it runs and only where a failure is examined afterwards."""
+    called_at: Location | None = None
+    """The line of ``forward`` that calls the module, or the containers around it whose input it is."""
+    called_as: str = ""
+    """Path of the module that is called there."""
+    doubts: tuple[tuple[Shape, frozenset[int]], ...] = ()
+    """Of the tensors that reached the module, those with sizes that are a guess."""
+    stands_in: bool = False
+    """What reached the layer does not fit it."""
+    is_replaced: bool = False
+    """It runs on something else."""
+    output_size: int | None = None
+    """One size of its output where that follows the input, which something stands in for."""
+    output_axis: int = -1
+    counted: int = 0
+    """The count of operations when the module was called."""
+    counted_inside: int = 0
+    """Operations of the calls made inside it."""
+    original: Tensor | None = None
+    is_model_input: bool = False
+    handled: BaseException | None = None
+    """The exception that was being handled when the module was called: it runs in an ``except`` block."""
+    error: BaseException | None = None
+    """What the module raised, which somebody around it may have caught."""
+
+    def __init__(self, module: nn.Module, path: str, start: int, is_leaf: bool) -> None:
+        self.module = module
+        self.path = path
+        self.start = start
+        """How many calls were complete when it was called."""
+        self.is_leaf = is_leaf
+        self.findings: list[Misfit] = []
 
 
 class TooManyCalls(BaseException):
@@ -224,6 +264,15 @@ class State:
                 misfit, frame.path, index, call.inputs, source, printed(frame.module),
                 where=frame.called_at, called_as=frame.called_as, is_model_input=frame.is_model_input,
             ))  # fmt: skip
+
+
+def comes_from(error: BaseException | None, first: BaseException) -> bool:
+    """Whether an error is another one, or was raised while that was handled."""
+    seen: set[int] = set()
+    while error is not None and error is not first and id(error) not in seen:
+        seen.add(id(error))
+        error = error.__cause__ or error.__context__
+    return error is first
 
 
 def printed(module: nn.Module) -> str:

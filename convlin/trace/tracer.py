@@ -8,7 +8,6 @@ what does not fit, so that one pass tells of every mistake.
 
 from __future__ import annotations
 
-import inspect
 import sys
 import threading
 from collections.abc import Iterator, Sequence
@@ -22,13 +21,13 @@ from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin._util.packages import is_installed
 from convlin._util.torch_private import no_function_modes, not_traced
-from convlin.layers import Arrival, Misfit, examined
+from convlin.layers import Misfit, examined
 from convlin.layers.rule import Replaced
 from convlin.module_tree import Node, holding_lazy, is_leaf, modules_of, walk
 from convlin.ops.catalog import derive_of
 from convlin.records import UNSEEN, Call, Source, TensorInfo
 from convlin.tensors import argument_names, describe, describe_arguments, sizes, tensors_in, zeros
-from convlin.trace.axes import is_batch_first, is_row_of_map
+from convlin.trace.arrivals import arrival, not_called
 from convlin.trace.call_sites import calling_line, raised_in_torch, wants_gradients
 from convlin.trace.failures import refused_by_einops
 from convlin.trace.fast_hooks import QuickHooks, is_plain_leaf
@@ -38,14 +37,11 @@ from convlin.trace.recording import (
     Declared,
     Failure,
     Finding,
-    Frame,
     Recording,
     Refusal,
     Written,
-    is_feature_map,
-    turned_back,
 )
-from convlin.trace.state import State
+from convlin.trace.state import Frame, State
 from convlin.trace.tuples_held import tuples_held
 from convlin.trace.uncertainty import declared_size, handed_on, has_window, is_doubtful, of_result, settled_by
 from convlin.trace.under_way import is_at_work
@@ -205,42 +201,15 @@ class Tracer:
         first = args[0] if args else next(iter(kwargs.values()), None)
         if isinstance(first, nn.Module) and frame.is_leaf and known.as_documented:
             if not isinstance(frame.module, nn.Identity):  # which takes whatever it is given
-                frame.findings = [_not_called(first)]
+                frame.findings = [not_called(first)]
             return None
         is_tuple = isinstance(first, tuple | list) and frame.is_leaf
         if (known.rule.examine is None and not is_tuple) or not known.as_documented:
             return None
         if self._has_no_size_yet(frame.module):
             return None
-        feature_map = False
-        turned: tuple[int, ...] = ()
-        batch_first = is_row = False
-        if isinstance(first, Tensor):
-            frame.is_model_input = state.origins.is_input(first)
-            source = state.origins.source(first)
-            feature_map = is_feature_map(state.recording, source, first.dim())
-            turned = turned_back(state.recording, source)
-            if known.rule.takes_sequences and not first.is_nested:
-                shape = state.read(first)
-                is_row = first.dim() == 3 and is_row_of_map(state.recording, source)
-                batch_first = first.dim() == 2 and is_batch_first(
-                    state.recording, source, shape, batch_added=state.batch_added
-                )
-        arrival = Arrival(
-            args,
-            kwargs,
-            is_model_input=frame.is_model_input,
-            batch_added=state.batch_added,
-            is_feature_map=feature_map,
-            must_flatten=frame.path in state.suspects.unflattened,
-            is_one_sample=frame.path in state.suspects.unbatched,
-            is_in_order=frame.path in state.suspects.in_order,
-            is_row_of_map=is_row,
-            is_batch_first=batch_first,
-            lacks_time=frame.path in state.suspects.timeless,
-            turned_back=turned,
-        )
-        verdict = examined(known.rule, frame.module, arrival)
+        frame.is_model_input = isinstance(first, Tensor) and state.origins.is_input(first)
+        verdict = examined(known.rule, frame.module, arrival(state, frame, args, kwargs, first))
         if verdict is None:
             declared = declared_size(frame.module, frame.doubts) if frame.doubts else None
             if declared is not None:
@@ -417,17 +386,6 @@ class Tracer:
             if isinstance(top.module, nn.Linear) and top.inputs:
                 self._require(top.module, top.path, top, top.inputs)
             state.find_all(top, failure.call, call)
-
-
-def _not_called(module: nn.Module) -> Misfit:
-    """What is wrong where a module itself arrives, and not what it returns."""
-    # nn.ReLU(x) takes the tensor for a setting.
-    made = any(isinstance(value, Tensor) for value in vars(module).values())
-    settings = inspect.signature(type(module)).parameters.values()
-    needed = tuple(
-        each.name for each in settings if each.default is each.empty and each.kind is each.POSITIONAL_OR_KEYWORD
-    )
-    return Misfit("structure", "Tensor", type(module).__name__, "module", {"made": made, "needed": needed})
 
 
 def _with_size(output: Any, size: int, axis: int) -> Any:

@@ -20,7 +20,8 @@ from convlin.layers import GIVEN, Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.misfit import alone
 from convlin.records import UNSEEN, Source, SourceKind
-from convlin.trace.recording import Finding, Recording, of_operands, order_made
+from convlin.trace.axes import order_made
+from convlin.trace.recording import Finding, Recording, of_operands
 
 #: Layers of several parts that give as many features as they take.
 _KEEPS_WIDTH = (

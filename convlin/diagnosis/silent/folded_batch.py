@@ -9,8 +9,8 @@ from torch import nn
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import UNSEEN, Call, Shape, Source, SourceKind, past_joins, past_single_joins
-from convlin.trace.axes import takes_time_first
-from convlin.trace.recording import Recording, is_feature_map
+from convlin.trace.axes import is_feature_map, takes_time_first
+from convlin.trace.recording import Recording
 
 
 def loses_batch(recording: Recording, index: int, call: Call, batch: object, *, batch_added: bool) -> bool:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 from convlin.ops.catalog import OPS, SQUEEZE
 from convlin.ops.op import Family
 from convlin.records import Call, Shape, Source, SourceKind
-from convlin.trace.recording import Failure, Recording, is_feature_map
+from convlin.trace.axes import is_feature_map
+from convlin.trace.recording import Failure, Recording
 
 if TYPE_CHECKING:
     from convlin.records import Problem

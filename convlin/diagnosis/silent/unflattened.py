@@ -10,7 +10,8 @@ from torch import nn
 
 from convlin.ops.catalog import OPS
 from convlin.records import Call, past_joins
-from convlin.trace.recording import Finding, Recording, is_feature_map
+from convlin.trace.axes import is_feature_map
+from convlin.trace.recording import Finding, Recording
 
 #: They take a sequence; two axes as well, but then no batch.
 _OF_SEQUENCES = (
