@@ -55,12 +55,10 @@ def _convolved(
     input: Any, weight: Any, bias: Any = None, stride: Any = 1, padding: Any = 0, dilation: Any = 1, groups: Any = 1
 ) -> Tensor | None:
     """By a weight of the channels that arrive, where a window fits; PyTorch looks for the kernel that it would take."""
-    if not is_plain(input) or not is_plain(weight) or input.dim() != weight.dim() or _is_cast(input):
+    if not is_in_order(input) or not is_plain(weight) or input.dim() != weight.dim() or _is_cast(input):
         return None
-    # Kernels of the CPU and of GPUs leave channels last where map or weight has them so.
-    last = [not has_letters(each) and has_channels_last(each) for each in (input, weight)]
-    is_last = any(last)
-    if not (last[0] or is_in_order(input)) or not (is_last or weight.is_contiguous()):
+    is_last = not has_letters(weight) and has_channels_last(weight)  # then the result has them last, too
+    if not is_last and not weight.is_contiguous():
         return None
     spatial = input.dim() - 2
     settings = [_for_each_axis(given, spatial) for given in (stride, padding, dilation)]
@@ -408,6 +406,8 @@ def _in_letters(rule: Callable[..., Any]) -> Callable[..., Any]:
     """The rule where there are letters: without them PyTorch asks nothing, and may know the values."""
 
     def answer(*args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], Tensor) and has_letters(args[0]):  # nearly always
+            return rule(*args, **kwargs)
         return rule(*args, **kwargs) if any(map(has_letters, flat_tensors(args, kwargs))) else None
 
     return answer
@@ -445,7 +445,6 @@ ON_META: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.RMS_NORM: _rms_normalized,
     InLetters.GROUP_NORM: _group_normalized,
     InLetters.LINEAR: _transformed,
-    InLetters.CONVOLUTION: _convolved,
     InLetters.TOGETHER_IN_PLACE: _together_in_place,
     InLetters.MAX_POOL: _max_pooled,
     InLetters.ADAPTIVE_POOL: _adaptively_pooled,

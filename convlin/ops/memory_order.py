@@ -27,7 +27,7 @@ def is_in_order(given: Any) -> bool:
 
 
 def has_letters(given: Tensor) -> bool:
-    return any(type(size) is not int for size in given.shape)
+    return not {int}.issuperset(map(type, given.shape))
 
 
 def has_channels_last_in_letters(given: Tensor) -> bool:

@@ -11,24 +11,25 @@ no gradients, no other mode in between.  Everything else, and everything that wo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 
+from convlin import arithmetic
 from convlin._util.torch_private import is_seen_by_none_but, no_function_modes
 from convlin.ops.fake_shapes import KnownSizes, has_its_rank
 from convlin.ops.known_results import ON_META, grouped_product, in_order
 from convlin.ops.names import op_of
 from convlin.ops.op import InLetters, OnMeta
+from convlin.records import Derivation, Shape
 from convlin.tensors import flat_tensors, has_channels_last
 
 Rule = Callable[..., "Tensor | None"]
 
 _META = torch.device("meta")
 _PLAIN = (Tensor, nn.Parameter)
-#: What a layer norm makes is contiguous whatever it is given, on the CPU and on a GPU; a convolution looks itself.
-_OF_ANY_ORDER = (InLetters.LAYER_NORM, InLetters.CONVOLUTION)
 #: What lays out anew in which order its elements lie.
 _OTHERWISE_SHAPED = (InLetters.MAX_POOL, InLetters.ADAPTIVE_POOL, InLetters.JOINED)
 
@@ -49,12 +50,14 @@ def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> T
         return None
     if torch.is_grad_enabled() or not is_seen_by_none_but(KnownSizes):
         return None
+    along = {"spatial_dims": op.spatial_dims} if op.spatial_dims else {}
     with no_function_modes():  # or a mode that is left would be asked about every attribute
         try:
             if op.on_meta is not None:
-                return _RULES[op.on_meta](*in_order(function, args), **kwargs)
+                return _RULES[op.on_meta](*in_order(function, args), **kwargs, **along)
             tensors = flat_tensors(args, kwargs)
-            is_plain = _is_plain(*tensors, in_any_order=op.in_letters in _OF_ANY_ORDER)
+            # What a layer norm makes is contiguous whatever it is given: on the CPU, that is, and on a GPU.
+            is_plain = _is_plain(*tensors, in_any_order=op.in_letters is InLetters.LAYER_NORM)
             if not is_plain or not all(map(Tensor.numel, tensors)) or not has_its_rank(op, args):
                 return None
             if op.in_letters in _OTHERWISE_SHAPED and any(map(has_channels_last, tensors)):
@@ -84,6 +87,46 @@ def _is_plain(*tensors: Any, in_any_order: bool = False) -> bool:
 
 def _made(shape: tuple[Any, ...], like: Tensor) -> Tensor:
     return torch.empty(shape, dtype=like.dtype, device=_META)
+
+
+@lru_cache(maxsize=4096, typed=True)
+def _shape(formula: Callable[..., Derivation], *given: Any, **settings: Any) -> Shape | None:
+    try:
+        return formula(*given, **settings).shape
+    except ValueError:
+        return None
+
+
+def _convolution(
+    input: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    stride: Any = 1,
+    padding: Any = 0,
+    dilation: Any = 1,
+    groups: int = 1,
+    *,
+    spatial_dims: int,
+) -> Tensor | None:
+    if not _is_plain(input, weight, bias, in_any_order=True) or {input.dim(), weight.dim()} != {spatial_dims + 2}:
+        return None
+    shape, (out_channels, per_group, *kernel_size) = input.shape, weight.shape
+    if shape[1] != per_group * groups or out_channels % groups or 0 in shape or 0 in weight.shape:
+        return None
+    if isinstance(padding, str) or (bias is not None and bias.shape != (out_channels,)):
+        return None
+    # Kernels of the CPU and of GPUs leave channels last where map or weight has them so; PyTorch's rule does not.
+    last = spatial_dims == 2 and (has_channels_last(input) or has_channels_last(weight))
+    if not last and not (_is_usual(input) and _is_usual(weight)):
+        return None
+    made = _shape(
+        arithmetic.convolution, shape, spatial_dims=spatial_dims, out_channels=out_channels,
+        kernel_size=tuple(kernel_size), stride=stride, padding=padding, dilation=dilation,
+    )  # fmt: skip
+    if made is None:
+        return None
+    order = torch.channels_last if last else torch.contiguous_format
+    return torch.empty(made, dtype=input.dtype, device=_META, memory_format=order)
 
 
 def _together(input: Tensor, other: Any) -> Tensor | None:
@@ -171,6 +214,7 @@ def _grouped_product(*args: Any, **kwargs: Any) -> Tensor | None:
 
 
 _RULES: Mapping[OnMeta, Rule] = {
+    OnMeta.CONVOLUTION: _convolution,
     OnMeta.SAME_SHAPES: _together,
     OnMeta.GROUPED_PRODUCT: _grouped_product,
     OnMeta.ATTENTION: _attended,

@@ -69,6 +69,7 @@ class StandIn(Enum):
 class OnMeta(Enum):
     """What tells the result on the meta device, where ``InLetters`` does not: ``meta_shapes`` has the rules."""
 
+    CONVOLUTION = "convolution"
     SAME_SHAPES = "same shapes"
     GROUPED_PRODUCT = "grouped product"
     ATTENTION = "attention"

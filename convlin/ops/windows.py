@@ -147,7 +147,7 @@ OPS: tuple[Op, ...] = (
     *(
         Op((f"conv{dims}d",), Family.CONVOLUTION, partial(_convolution, dims=dims), _CONVOLUTION,
            makes_feature_map=True, role="conv", differs_on_meta=True, spatial_dims=dims, stand_in=StandIn.CONVOLUTION,
-           in_letters=InLetters.CONVOLUTION, keeps_channels_last=True)
+           on_meta=OnMeta.CONVOLUTION, in_letters=InLetters.CONVOLUTION, keeps_channels_last=True)
         for dims in (1, 2, 3)
     ),
     *(
