@@ -175,6 +175,23 @@ def _adaptive_pool(dice: Dice) -> Case:
     return getattr(F, f"adaptive_avg_pool{dims}d"), (dice.tensor(*shape), size), {}
 
 
+def _resize(dice: Dice) -> Case:
+    dims = dice.randint(1, 3)
+    shape = [dice.size(3), dice.size(3), *(dice.size() for _ in range(dims))]
+    usual = ("linear", "bilinear", "trilinear")[dims - 1]
+    named: dict[str, Any] = {"mode": dice.choice(("nearest", "nearest-exact", usual, usual, "bicubic"))}
+    if dice.random() < 0.5:
+        named["size"] = dice.setting(dims, 0 if dice.random() < 0.1 else 1, 9)
+    if "size" not in named or dice.random() < 0.05:
+        factors = [dice.choice((0.5, 2, 2.0, 1.5, 0.25, 0.7, 0.29, 1 / 3, 2.3, 3)) for _ in range(dims)]
+        named["scale_factor"] = factors[0] if dice.random() < 0.5 else tuple(factors)
+    for name in ("align_corners", "antialias", "recompute_scale_factor"):
+        if dice.random() < 0.1:
+            named[name] = dice.random() < 0.5
+    x = dice.tensor(*shape)
+    return F.interpolate, (dice.in_another_order(x) if dice.random() < 0.3 else x,), named
+
+
 def _reduction(dice: Dice) -> Case:
     rank = dice.randint(0, 4)
     x = dice.tensor(*(dice.size(4) for _ in range(rank)))
@@ -202,7 +219,7 @@ def _join(dice: Dice) -> Case:
 
 _MAKERS = (
     _convolution, _linear, _batch_norm, _layer_norm, _group_norm, _activation, _together, _attention, _max_pool,
-    _adaptive_pool, _reduction, _join,
+    _adaptive_pool, _resize, _reduction, _join,
 )  # fmt: skip
 
 

@@ -332,7 +332,10 @@ def test_what_keeps_its_size_is_answered_as_pytorch_would(call: Callable[[Tensor
         lambda x: F.interpolate(x, (6, 4), mode="bilinear", align_corners=True),
         lambda x: F.interpolate(x, (6, 4), align_corners=True), lambda x: F.interpolate(x, (6, 4), mode="bicubic"),
         lambda x: F.interpolate(x, (6, 4), mode="area"), lambda x: F.interpolate(x, (6, 4), 2.0),
-        lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest-exact"),
+        lambda x: F.interpolate(x, scale_factor=2.0, mode="nearest-exact"), lambda x: F.interpolate(x, None, 0.7),
+        lambda x: F.interpolate(x, scale_factor=(2, 0.5), mode="bilinear"), lambda x: F.interpolate(x, None, (2, 2, 2)),
+        lambda x: F.interpolate(x, scale_factor=2.3, mode="bicubic", recompute_scale_factor=True),
+        lambda x: F.interpolate(x, scale_factor=0.2, mode="linear"), lambda x: F.interpolate(x, scale_factor=-2.0),
         lambda x: F.interpolate(x, (6, 4), mode="bilinear", antialias=True), lambda x: F.interpolate(x, (6, 4, 2)),
         lambda x: F.grid_sample(x, torch.zeros(2, 5, 6, 2, dtype=x.dtype), align_corners=False),
         lambda x: F.grid_sample(x, torch.zeros(1, 5, 6, 2), align_corners=False),
@@ -943,7 +946,8 @@ def test_only_what_forward_itself_asks_is_a_question() -> None:
         assert followed.session.decisions
         return [decision.where.line for decision in questions(followed) if decision.where and not decision.is_number]
 
-    plain = nn.Sequential(nn.Upsample(scale_factor=2), nn.AdaptiveAvgPool2d(3), nn.Conv2d(2, 4, 3), nn.Flatten())
+    up = nn.Upsample(scale_factor=2, recompute_scale_factor=True)  # which PyTorch itself computes in letters
+    plain = nn.Sequential(up, nn.AdaptiveAvgPool2d(3), nn.Conv2d(2, 4, 3), nn.Flatten())
     assert asked(plain, "H", "W") == []
     (line,) = asked(Even(1), "L")
     source = inspect.getsource(sys.modules[__name__]).splitlines()

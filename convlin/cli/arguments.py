@@ -6,8 +6,6 @@ import argparse
 from collections.abc import Sequence
 from typing import NoReturn, TypeAlias
 
-from convlin._util.suggest import did_you_mean
-
 RUNS_CODE = "The model's file is imported, which runs its code; nothing of it is changed."
 WRITES_CODE = "The model's file is imported, which runs its code; it is changed only with --write."
 
@@ -57,6 +55,8 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
 def _meant(word: str, arguments: argparse.Namespace) -> str:
     """What this word, which belongs to no option, was meant as; empty where nothing is like it."""
     if word.startswith("--"):
+        from convlin._util.suggest import did_you_mean  # only for a mistake: no program waits for it
+
         known = [f"--{name.replace('_', '-')}" for name in vars(arguments) if name not in ("command", "model", "input")]
         return did_you_mean(word.partition("=")[0].replace("_", "-"), known)
     is_size = word.partition(",")[0].lstrip("-").isdecimal()

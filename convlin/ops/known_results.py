@@ -8,6 +8,7 @@ certain; what a function could refuse is left to PyTorch.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import isfinite
 from typing import Any
 
 import torch
@@ -290,13 +291,25 @@ def _resized(
     recompute_scale_factor: Any = None,
     antialias: bool = False,
 ) -> Tensor | None:
-    """To a size that is asked for, which PyTorch's rules compute pixel by pixel in letters."""
-    if size is None or scale_factor is not None or recompute_scale_factor or antialias or not is_usual(input):
+    """To a size that is asked for, or to a multiple of what it is: PyTorch computes it pixel by pixel in letters."""
+    if (size is None) == (scale_factor is None) or recompute_scale_factor or antialias or not is_usual(input):
         return None
     if input.dim() not in RESIZES.get(mode, ()) or (align_corners is not None and mode.startswith("nearest")):
         return None
-    wanted = tuple(size) if isinstance(size, tuple | list) else (size,) * (input.dim() - 2)
-    if len(wanted) != input.dim() - 2 or not all(type(each) in (int, torch.SymInt) for each in wanted):
+    asked = scale_factor if size is None else size
+    wanted = tuple(asked) if isinstance(asked, tuple | list) else (asked,) * (input.dim() - 2)
+    if len(wanted) != input.dim() - 2:
+        return None
+    if size is None:
+        if not all(type(each) in (int, float) and isfinite(each) for each in wanted):
+            return None
+        # As PyTorch has it: a product of whole numbers, or what is left of one of fractions.
+        whole: Callable[[Any], Any] = torch.sym_int
+        wanted = tuple(
+            length * int(factor) if int(factor) == factor else whole(length * factor)
+            for length, factor in zip(input.shape[2:], wanted, strict=True)
+        )
+    if not all(type(each) in (int, torch.SymInt) for each in wanted):
         return None
     if not all(each > 0 for each in (*input.shape, *wanted)):
         return None
@@ -449,5 +462,6 @@ ON_META: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.MAX_POOL: _max_pooled,
     InLetters.ADAPTIVE_POOL: _adaptively_pooled,
     InLetters.REDUCED: _reduced,
+    InLetters.RESIZED: _resized,
     InLetters.JOINED: _joined,
 }

@@ -31,7 +31,7 @@ Rule = Callable[..., "Tensor | None"]
 _META = torch.device("meta")
 _PLAIN = (Tensor, nn.Parameter)
 #: What lays out anew in which order its elements lie.
-_OTHERWISE_SHAPED = (InLetters.MAX_POOL, InLetters.ADAPTIVE_POOL, InLetters.JOINED)
+_OTHERWISE_SHAPED = (InLetters.MAX_POOL, InLetters.ADAPTIVE_POOL, InLetters.RESIZED, InLetters.JOINED)
 
 
 def answer(function: Any, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> Tensor | None:
