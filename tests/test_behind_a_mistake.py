@@ -6,6 +6,7 @@ The oracle is PyTorch: with the one mistake corrected as the message says, the m
 from __future__ import annotations
 
 import math
+import re
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -240,6 +241,46 @@ def test_a_branch_with_other_channels(channels: int) -> None:
     assert problem.kind == "operands"
     assert "last takes 16: branch should give that" in problem.message
     assert Skipped(16)(torch.zeros(2, 3, 12, 12)).shape == (2, 2)
+
+
+class NoShortcut(nn.Module):
+    """A block with a stride and other channels adds its input as it is."""
+
+    def __init__(self, rank: int, stride: int, skip: str = "nn.Identity()") -> None:
+        super().__init__()
+        conv = (nn.Conv2d, nn.Conv3d)[rank - 2]
+        self.first, self.body = conv(3, 4, 3, padding=1), conv(4, 10, 3, stride, 1)
+        self.skip, self.last = eval(skip, {"nn": nn}), conv(10, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.first(x)
+        made: Tensor = self.last(self.body(x) + self.skip(x))
+        return made
+
+
+@pytest.mark.parametrize("rank", [2, 3])
+@pytest.mark.parametrize("stride", [2, 3])
+@pytest.mark.parametrize("size", [12, 13])
+def test_a_shortcut_that_is_missing(rank: int, stride: int, size: int) -> None:
+    (problem,) = summarize(NoShortcut(rank, stride), (3, *[size] * rank)).problems
+    (layer,) = re.findall(r"as a shortcut, (.*) makes", " ".join(problem.message.split()))
+    x = torch.zeros(2, 3, *[size] * rank)
+    with pytest.raises(RuntimeError):
+        NoShortcut(rank, stride)(x)
+    assert NoShortcut(rank, stride, layer)(x).shape[:2] == (2, 2)
+
+
+def test_no_shortcut_between_maps_of_odd_sizes() -> None:
+    class Up(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.down, self.up = nn.Conv2d(3, 6, 2, 2), nn.ConvTranspose2d(6, 4, 2, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.up(self.down(x)) + x
+            return made
+
+    assert not any("shortcut" in each.message for each in summarize(Up(), (3, 13, 13)).problems)
 
 
 # One layer that gives another size than all behind it were made for --------------------------------------------------
