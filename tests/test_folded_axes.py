@@ -120,6 +120,26 @@ def test_a_view_into_another_number_of_rows(given: tuple[int, ...], sizes: tuple
     assert "one sample has" not in str(report)
 
 
+@pytest.mark.parametrize("kind", [nn.LSTM, nn.GRU, nn.RNN])
+def test_rows_that_a_view_makes_features_of(kind: type[nn.RNNBase]) -> None:
+    class Letters(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.words, self.rnn = nn.Embedding(50, 8), kind(8, 6)  # type: ignore[arg-type, call-arg]
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.rnn(self.words(x).view(1, 1, -1))[0]
+            return made
+
+    net, texts = Letters(), torch.randint(50, (16,))
+    with pytest.raises(RuntimeError):
+        net(texts)
+    assert net(texts[:1]).shape == (1, 1, 6)  # one letter at a time, as it was written for
+    (problem,) = summarize(net, texts).problems
+    assert "makes features of all 16 rows of 16×8, each of which has the 8" in " ".join(problem.message.split())
+    assert (problem.required, problem.changes) == (128, {})
+
+
 # Attention written by hand ------------------------------------------------------------------------------------------
 
 HEADS = """\

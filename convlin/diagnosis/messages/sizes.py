@@ -24,6 +24,7 @@ from convlin.diagnosis.messages.tools import (
     what_arrived,
 )
 from convlin.layers import noun_of, to_be_given
+from convlin.ops.catalog import OPS
 from convlin.ops.misfit import alone
 from convlin.records import Report
 from convlin.sizes.spell import spell, spell_product
@@ -211,7 +212,21 @@ def resized(finding: Finding, report: Report) -> Said:
         return joined
     message += _divided(finding)
     name = next(iter(misfit.changes), misfit.kind)
+    if (rows := _rows_in_features(finding, report)) is not None:
+        return Said(f"{message}\n{rows}\nif that is intended: {name}={code(misfit.required)}", forward=True)
     return Said(f"{message}\n{arrived(finding)} is {what_arrived(finding, report)}", f"{name}={code(misfit.required)}")
+
+
+def _rows_in_features(finding: Finding, report: Report) -> str | None:
+    """That a view made features of several rows, ``view(1, 1, -1)``, each of which has as many as are expected."""
+    misfit, call = finding.misfit, call_of(report, finding.source)
+    if misfit.kind != "input_size" or call is None or not OPS.named(call.type).keeps_memory_order:
+        return None
+    given = call.input_shape or ()
+    if len(given) != 2 or given[1] != misfit.declared or prod(given) != misfit.required:
+        return None
+    joined = f"{call.type}{at(call.where)} makes features of all {given[0]} rows of {times(given)}"
+    return f"{joined}, each of which has the {given[1]}"
 
 
 def _divided(finding: Finding) -> str:
