@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import math
 import re
 from collections.abc import Callable
@@ -175,7 +176,7 @@ class ByText(nn.Module):
         super().__init__()
         self.conv, self.head_32, self.is_found = nn.Conv2d(4, 4, 3, padding=1), nn.Identity(), is_found
         self.heads, self.halves = nn.ModuleDict({"32": nn.Identity()}), {"h16": 1}
-        self.sizes, self.seen = ["32", "96"], {"32x32": 1}
+        self.sizes, self.seen, self.pairs = ["32", "96"], {"32x32": 1}, {"40-15": 1}
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.conv(x)
@@ -207,6 +208,31 @@ def test_what_is_looked_up_by_the_text_of_a_size_is_noted(is_found: Callable[[nn
     assert f"test_letters_unsaid.py:{is_found.__code__.co_firstlineno}" in told
 
 
+@pytest.mark.parametrize(
+    ("is_found", "at"),
+    [
+        (lambda model, h, w: f"{h}x{w}" in ("32x64", "300x20"), {"H": 32, "W": 64}),
+        (lambda model, h, w: f"{h} x {w}" in ("32 x 64",), None),
+        (lambda model, h, w: "-".join(map(str, (h, w // 2))) in model.pairs, {"H": 40, "W": 30}),
+        (lambda model, h, w: "{}_{}".format(h, w) == "32_64", {"H": 32, "W": 64}),  # noqa: UP032  # written so
+        (lambda model, h, w: len(str(h)) > 2, None),
+        (lambda model, h, w: str(h).endswith("0"), None),
+        (lambda model, h, w: repr((h, w)) == "(300, 20)", None),
+    ],
+)
+def test_what_is_made_of_the_text_of_a_size_is_told(
+    is_found: Callable[[nn.Module, int, int], bool], at: dict[str, int] | None
+) -> None:
+    """Where the numbers of one string are no size is left out; of other text a note says where it was tried."""
+    model = ByText(is_found)
+    widths = {(h, w): model(torch.zeros(1, 4, h, w)).shape[-1] for h in (31, 32, 40, 300) for w in (20, 30, 64)}
+    assert any(found != w for (_, w), found in widths.items())
+    remarks = summarize(model, (4, "H", "W")).report.remarks
+    line = f"test_letters_unsaid.py:{is_found.__code__.co_firstlineno}"
+    assert any(line in each and ("text of a size" in each or "not for all" in each) for each in remarks), remarks
+    assert at is None or any(f"not for H = {at['H']}, W = {at['W']}" in each for each in remarks), remarks
+
+
 def refused_by_its_text(x: Tensor) -> Tensor:
     if str(x.shape[-1]) in {"32", "48"}:
         raise ValueError(f"{x.shape[-1]} is not supported")
@@ -225,8 +251,27 @@ def test_a_message_with_a_size_in_it_is_no_question() -> None:
     def told(x: Tensor) -> Tensor:
         assert x.shape[-1] > 0, f"expected 32 or 64, got {x.shape[-1]}"
         said = f"a map of {tuple(x.shape)}, not 32"
+        logging.getLogger(__name__).debug(f"{x.shape[-1]}")
         return x if said else x[..., :1]
 
     s = summarize(Calls(told), (4, "L"))
     assert s.accepts is not None
     assert (s.accepts.text, s.report.remarks) == ("L any", ())
+
+
+def of_common_divisors(x: Tensor) -> Tensor:
+    side, rest = x.shape[-2:]
+    while rest:
+        side, rest = rest, side % rest
+    return x[..., :side]
+
+
+def test_a_remainder_of_remainders_has_no_form() -> None:
+    """Spelled out it is twice as long with every round, and how many rounds there are the sizes say."""
+    model = Calls(of_common_divisors)
+    s = summarize(model, (4, "H", "W"))
+    assert s.output_shape is not None
+    assert s.output_shape[-1] == -1
+    assert any("no formula was found" in each for each in s.report.remarks)
+    assert s.accepts is not None
+    assert all(runs(model, [(1, 4, "H", "W")], {"H": size, "W": 1 + size // 3}) for size in (1, 2, 17, 64))

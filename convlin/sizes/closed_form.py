@@ -228,6 +228,8 @@ def _ceil_div(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
 
 
 def _mod(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
+    if below.has(sympy.floor, sympy.Mod):  # ``while b: a, b = b, a % b`` spelled out is twice as long every time
+        return sympy.Mod(above, below, evaluate=False)
     return sympy.expand(above - below * whole(above / below))
 
 
@@ -236,6 +238,8 @@ def _mod_of_rest(above: sympy.Expr, below: sympy.Expr) -> sympy.Expr:
 
     A model pads only where there is a remainder; so written the form of that branch holds in the other, too.
     """
+    if below.has(sympy.floor, sympy.Mod):
+        return below - _mod(-above, below)
     return sympy.expand(above + below * whole(-above / below) + below)
 
 

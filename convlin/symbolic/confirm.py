@@ -84,7 +84,7 @@ class Confirmed:
         self.wrong: list[Point] = []
         self.repaired = 0
         """How many sizes had been seen when the forms were repaired."""
-        self.has_unknown = False
+        self.has_unknown = followed.session.has_unknown
         """Whether there are sizes for which no form was found."""
         self.is_fitted = False
         """Whether a form is not that of the pass, but one that runs have in common."""
@@ -248,7 +248,7 @@ def confirmed(followed: Followed, trials: Trials) -> Confirmed:
         near = [*small_rectangles(followed, (2,)), *near]
         near.sort(key=lambda point: sum(point.values()))
         best.look_at(near)
-    if questions(followed):
+    if questions(followed) or followed.session.texts:
         points = [*near_a_quarter(followed, OFFSETS), followed.sample]
         best.look_at(points)
         best.look_at(other_ways(followed, points))

@@ -24,6 +24,7 @@ from convlin.records import Location
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.serialize import OF_FLOATS
 from convlin.symbolic import fakes
+from convlin.symbolic.messages import is_message
 from convlin.symbolic.read_numbers import numbers_in_text_read_in, numbers_read_in
 from convlin.trace import failures, forward_pass, function_mode, function_rows, tracer, unpooling, unshown
 from convlin.trace.call_sites import line_of
@@ -61,6 +62,8 @@ class Decision(NamedTuple):
     """With the other answer nothing goes on: there is no run to compare the forms with."""
     constants: tuple[int, ...] = ()
     """Whole numbers in the code that asks, which it may compare a plain number with where nobody sees it."""
+    texts: tuple[tuple[int, ...], ...] = ()
+    """The same of each string that text of a size may be compared with: (32, 64) of ``"32x64"``."""
 
     @property
     def is_number(self) -> bool:
@@ -172,14 +175,14 @@ class Parts:
                 self.decisions.append(decision)
 
             def note_text(self, expression: Any, frame: FrameType) -> None:
-                """Code makes text of a size, which is noted where that may be compared with a number in a string."""
+                """Code makes text of a size, which may be compared with one in the code, unless it is a message."""
                 key = expression, frame.f_code
                 if key not in self._texts_made:
                     self._texts_made.add(key)
-                    numbers = numbers_in_text_read_in(frame)
-                    if numbers:
-                        value, where = self._value(expression), line_of(frame)
-                        self.texts.append(Decision(expression, value, where, False, constants=numbers))
+                    if not is_message(frame):
+                        texts, value, where = numbers_in_text_read_in(frame), self._value(expression), line_of(frame)
+                        numbers = tuple(dict.fromkeys(number for each in texts for number in each))
+                        self.texts.append(Decision(expression, value, where, False, constants=numbers, texts=texts))
 
             def _note_remainder(self, expression: Any, outcome: Any) -> None:
                 """That something does not divide, where the model asked for it and found it so."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import product
+from itertools import islice, product
 from typing import Any
 
 import sympy
@@ -17,6 +17,7 @@ import torch
 
 from convlin.symbolic.comparison_sizes import EVERY_UP_TO, OFFSETS, in_reverse, near_a_quarter, small_rectangles
 from convlin.symbolic.conditions import Condition
+from convlin.symbolic.environment import Decision
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.questions import asked, beside_constants, comes_to, equations, questions, turns_by_order
 from convlin.symbolic.solving import solved, turned
@@ -37,6 +38,8 @@ _APART = 3
 _MOST_SHORTER = 3
 #: At how many sizes where the model goes a way that no other size led it to.
 _MOST_TURNED = 4
+#: Of strings that have a number for each text that was made of a size.
+_MOST_PAIRS = 8
 #: How often a model is followed anew for what it asks behind a question, and how many calls that may be together.
 _MOST_BEHIND, _MOST_CALLS_BEHIND = 4, 400
 
@@ -144,7 +147,21 @@ def beside_numbers(followed: Followed) -> list[Point]:
     if followed.session.texts and len(names) > 1:  # text of two sizes: ``f"{height}x{width}"``
         places = beside_constants(followed.session, followed.with_sides(sizes))
         found += [followed.with_sides(int(sizes[place])) for place in places]
+        found += islice(_beside_pairs(followed), _MOST_PAIRS)
     return found
+
+
+def _beside_pairs(followed: Followed) -> Iterator[Point]:
+    """Sizes at which several texts come to the numbers of one string in the code: ``"32x64"``."""
+    together: dict[Any, list[Decision]] = {}
+    for each in followed.session.texts:
+        together.setdefault(each.texts, []).append(each)
+    for texts, made in together.items():
+        for numbers in (each for each in texts if len(each) == len(made) > 1):
+            wanted = (sympy.Eq(each.expression, number) for each, number in zip(made, numbers, strict=True))
+            point = solved(followed, [Condition(each) for each in wanted], smallest=1)
+            if point is not None:
+                yield point
 
 
 def other_orders(followed: Followed) -> list[Point]:

@@ -26,16 +26,16 @@ def numbers_read_in(frame: FrameType) -> tuple[int, ...]:
     return tuple(dict.fromkeys([*found, *(each for each in _held(frame) if type(each) is int)]))
 
 
-def numbers_in_text_read_in(frame: FrameType) -> tuple[int, ...]:
-    """Those in strings that text of a size may be compared with: of the code, in containers, keys, and attributes."""
+def numbers_in_text_read_in(frame: FrameType) -> tuple[tuple[int, ...], ...]:
+    """Those in each string that text of a size may be compared with: of the code, in containers, keys, attributes."""
     own = [each for const in frame.f_code.co_consts for each in _strings(const)]
     found = [*own]
     for each in _held(frame):
         found += islice(_strings(each), _MOST_KEYS)
         found += islice(_attributes(each, own), _MOST_KEYS)
     # With a blank in it, it is a message.
-    numbers = (int(number) for text in found if not re.search(r"\s", text) for number in re.findall(r"\d+", text))
-    return tuple(dict.fromkeys(numbers))
+    numbers = (tuple(map(int, re.findall(r"\d+", text))) for text in found if not re.search(r"\s", text))
+    return tuple(dict.fromkeys(filter(None, numbers)))
 
 
 def _held(frame: FrameType) -> Iterator[object]:

@@ -146,11 +146,12 @@ def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     )
     count = len({tuple(point.values()) for point in points})
     tried = f"{count} sizes, {spans}" if count > 1 else spans
-    places = dict.fromkeys(
-        decision.where.text for decision in questions(checked.followed) if decision.is_number and decision.where
-    )
-    if places:
-        yield f"forward makes a plain number of a size ({', '.join(places)}): what comes of it was tried at {tried}"
+    numbers = [each for each in questions(checked.followed) if each.is_number]
+    made = {"a plain number of a size": numbers, "text of a size": checked.followed.session.texts}
+    places = {what: dict.fromkeys(each.where.text for each in found if each.where) for what, found in made.items()}
+    if any(places.values()):
+        said = " and ".join(f"{what} ({', '.join(lines)})" for what, lines in places.items() if lines)
+        yield f"forward makes {said}: what comes of it was tried at {tried}"
     elif checked.is_fitted and accepts is None:
         yield f"the sizes in letters are what runs have in common, tried at {tried}"
     elif accepts is None and count < _FEW and asked(checked.followed) and not checked.followed.recording.findings:

@@ -45,6 +45,8 @@ class Session:
             self.symbols[symbol] = self.letters[name]
         self._told: set[Any] = set()
         """Expressions that are made of letters alone: each is read again and again."""
+        self.has_unknown = False
+        """Whether a size is a remainder of remainders, ``while b: a, b = b, a % b``: sizes say how many rounds."""
         self.forms = ClosedForms(self.symbols, environment.definitions, environment.remainders)
 
     @property
@@ -121,7 +123,11 @@ class Session:
             if not all(symbol in self.symbols or symbol in self.definitions for symbol in expression.free_symbols):
                 return -1
             self._told.add(expression)
-        return self.forms(expression)
+        form = self.forms(expression)
+        if isinstance(form, sympy.Expr) and any(each.args[1].has(sympy.Mod) for each in form.atoms(sympy.Mod)):
+            self.has_unknown = True
+            return -1
+        return form
 
     def in_letters(self, text: str, beside: str = "") -> str:
         """A text, such as PyTorch's words for an error, with letters where PyTorch's symbols stand.
