@@ -283,7 +283,9 @@ NO_SHAPES = [
 ]
 
 
-@pytest.mark.parametrize(("given", "said"), NO_SHAPES, ids=[str(given) for given, _ in NO_SHAPES])
+@pytest.mark.parametrize(
+    ("given", "said"), NO_SHAPES, ids=[f"{type(given).__name__}-{n}" for n, (given, _) in enumerate(NO_SHAPES)]
+)
 def test_no_shape(given: Any, said: tuple[str, ...]) -> None:
     model = Image()
     before = snapshot(model)
