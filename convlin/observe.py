@@ -16,7 +16,14 @@ from torch import nn
 from convlin._util.quiet import quiet
 from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.runs.retries import Retry, next_retry, passes
-from convlin.diagnosis.silent import in_processes, leaving_batch, pooled_channels, time_axis, unregistered
+from convlin.diagnosis.silent import (
+    in_processes,
+    leaving_batch,
+    pooled_channels,
+    time_axis,
+    unregistered,
+    without_values,
+)
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
 from convlin.module_tree import Node, walk
@@ -164,7 +171,12 @@ def _remarks(nodes: Sequence[Node], recording: Recording, plan: Plan) -> tuple[s
         remarks += tuple(time_axis.remarks(recording))
     remarks = remarks or tuple(time_axis.mixed(recording))
     remarks += tuple(pooled_channels.remarks(recording))
-    return (*remarks, *in_processes.remarks(nodes), *unregistered.remarks(nodes, recording))
+    return (
+        *remarks,
+        *in_processes.remarks(nodes),
+        *without_values.remarks(nodes),
+        *unregistered.remarks(nodes, recording),
+    )
 
 
 def _flop_count() -> FlopCount:

@@ -243,3 +243,20 @@ def test_channels_that_come_last_stay_there_in_letters_too(is_last: bool) -> Non
     with pytest.raises(RuntimeError):
         Viewed()(torch.zeros(1, 3, 6, 9))
     assert "reshape" in there.problems[0].message
+
+
+@pytest.mark.parametrize("left", [0, 2, 4])
+def test_a_layer_that_was_left_without_values(left: int) -> None:
+    """PyTorch runs some of these, on memory that nobody wrote to, and refuses others."""
+    net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Conv2d(4, 2, 1), nn.Flatten(), nn.Linear(18, 5))
+    saved = net.state_dict()
+    net[left].to(device="meta")
+    summary = summarize(net, (3, 5, 5))
+    [remark] = [each for each in summary.report.remarks if "meta" in each]
+    assert f"the weights of {left} have no values" in remark
+    assert "only the input, parameters and buffers are there" not in str(summary)
+    net[left].to_empty(device="cpu")
+    net.load_state_dict(saved)
+    assert summarize(net, (3, 5, 5)).report.remarks == ()
+    assert net(torch.zeros(1, 3, 5, 5)).isfinite().all()
+    assert summarize(net.to(device="meta"), (3, 5, 5)).report.remarks == ()

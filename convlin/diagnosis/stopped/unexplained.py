@@ -18,13 +18,13 @@ from convlin.diagnosis.messages import quotation, times
 from convlin.diagnosis.runs.chosen_dtypes import other_dtype
 from convlin.diagnosis.runs.claims import claims_of, fitting, in_a_line
 from convlin.diagnosis.runs.integer_inputs import index_of, made_of, places_reached
-from convlin.diagnosis.silent import leaving_batch
+from convlin.diagnosis.silent import leaving_batch, without_values
 from convlin.diagnosis.silent.findings import suspects
 from convlin.diagnosis.stopped.refusals import reason
 from convlin.diagnosis.stopped.unpooling import Told, too_small
 from convlin.inputs import Plan, model_device
 from convlin.layers import rule_for
-from convlin.module_tree import sharing
+from convlin.module_tree import sharing, walk
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import is_said_by_cpu
 from convlin.records import Claim, ClaimKind, Evidence, Problem
@@ -58,7 +58,7 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     where = failure.where or (None if is_of_einops(failure.error) else raising_line(failure.error))
     said = quotation(failure.error)
     on_meta = plan.device.type == "meta" and not is_said_by_cpu(failure.error)
-    unseen = _unseen(failure, what, arrived, said, _with_values(model)) if on_meta else None
+    unseen = _unseen(failure, what, arrived, said, model) if on_meta else None
     told = unseen or too_small(recording, failure, said)
     if told is not None:
         return Problem("error", failure.path, None, None, told.message, told.fix, told.where or where, call)
@@ -191,8 +191,9 @@ def _from_where_on(smallest: Smallest) -> tuple[str, tuple[Claim, ...]]:
     return works.text, (works,)
 
 
-def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: str) -> Told | None:
+def _unseen(failure: Failure, what: str, arrived: str, said: str, model: nn.Module) -> Told | None:
     """Why a pass on the meta device cannot go on; None where the device is not to blame."""
+    with_values = _with_values(model)
     look = OPS.called(what).looks_at_values
     if look is not None or _VALUES_ASKED_FOR.search(said):
         who = f"forward looks at the values of a tensor ({look})" if look else f"{what} looks at the values of a tensor"
@@ -205,7 +206,7 @@ def _unseen(failure: Failure, what: str, arrived: str, said: str, with_values: s
         operator = _OPERATOR.search(said)
         wanting = f"PyTorch has none for {operator[0]}" if operator else said
         return Told(f"{what} has no form for the meta device; {arrived} arrived\n{wanting}", with_values)
-    if _OTHER_DEVICE.search(said):
+    if _OTHER_DEVICE.search(said) and not without_values.without_values(walk(model)):
         found, other = failure.elsewhere, "forward makes or keeps the other one"
         if found is not None:
             other = f"{times(found.shape)} comes of what {found.where.text} makes"
