@@ -138,8 +138,8 @@ class ClassesOfOnesOwn(nn.Module):
     0, (3, 12, 12),
     Wrong("operands", "", 4, 3, "x = F.conv2d(x, self.kernel)", None,
           ("2×3×12×12 (the input) and 6×4×3×3 (self.kernel)", "3 meets 4")),
-    Wrong("operands", "", 30, 600, "x = F.linear(x.flatten(1), self.weight)", None, ("600 meets 30",)),
-    Wrong("operands", "", 7, 5, "x = x @ self.mix", None, ("5 meets 7", "7×3 (self.mix)")),
+    Wrong("operands", "", 30, 600, "torch.zeros(5, 30)", "torch.zeros(5, 600)", ("600 meets 30",)),
+    Wrong("operands", "", 7, 5, "torch.zeros(7, 3)", "torch.zeros(5, 3)", ("5 meets 7", "7×3 (self.mix)")),
     Wrong("in_features", "fc", 4, 3, "nn.Linear(4, 2)", "nn.Linear(3, 2)"),
     mended=False,
 )  # fmt: skip
