@@ -54,7 +54,7 @@ def test_the_line_that_makes_it(made: str, used: str, tmp_path: Path) -> None:
     with pytest.raises(RuntimeError) as raised:
         net(x)
     assert str(answer(raised.value))
-    (problem,) = summarize(net, (6, 7) if "ones(6" in made else x).problems
+    (problem,) = summarize(net, x).problems
     assert problem.where is not None
     assert problem.fix is not None
     assert f"{path}:14 cannot combine" in re.sub(r"\s+", " ", problem.message)
@@ -112,6 +112,17 @@ def test_positions_for_a_batch_of_one_tell_that_the_batch_is_there(tmp_path: Pat
     net(x.unsqueeze(0))  # runs, with the positions of the words on the samples
     (problem,) = summarize(net, x).problems
     assert problem.kind == "operands"
+
+
+def test_a_buffer_without_a_batch_goes_with_one_sample_as_well(tmp_path: Path) -> None:
+    """Both ways out run: that of the buffer is told first, and no edit is certain."""
+    path, x = tmp_path / "net.py", torch.rand(2, 6, 7)
+    path.write_text(program(*WRONG[2]))
+    net = load_file(path).Net()
+    net(x.unsqueeze(0))
+    (problem,) = summarize(net, x).problems
+    assert "if 2×6×7 is one sample: model(x.unsqueeze(0)) runs as it is" in problem.message
+    assert problem.edits == ()
 
 
 def test_the_tensor_is_the_same_afterwards(tmp_path: Path) -> None:

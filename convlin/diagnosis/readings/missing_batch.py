@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import NamedTuple
 
 from torch import Tensor
@@ -71,9 +72,15 @@ def is_right(report: Report) -> bool:
 def look_unbatched(report: Report, found: OneSample) -> Problem:
     """The one problem of a model that is right for its input as a batch of one.
 
-    A run cannot tell whether the input was meant as it is: what is wrong then is said as well.
+    A run cannot tell whether the input was meant as it is: what is wrong then is said as well, and first where a run
+    has shown one change that fixes it.
     """
-    otherwise = report.problems[0].message.partition("\n")[0]
+    first = report.problems[0]
+    if len(report.problems) == 1 and first.kind == "operands" and first.fix is not None:
+        sample = f"if {spell_shape(found.given)} is one sample: {found.fix} runs as it is"
+        doubt = "the input may be one sample without a batch"
+        return replace(first, message=f"{first.message}\n{sample}", edits=(), unfixed=doubt)
+    otherwise = first.message.partition("\n")[0]
     return Problem(
         kind="structure",
         path="",
