@@ -244,7 +244,7 @@ def test_a_branch_with_other_channels(channels: int) -> None:
 
 
 class NoShortcut(nn.Module):
-    """A block with a stride and other channels adds its input as it is."""
+    """A block with other channels, and a stride perhaps, adds its input as it is."""
 
     def __init__(self, rank: int, stride: int, skip: str = "nn.Identity()") -> None:
         super().__init__()
@@ -259,7 +259,7 @@ class NoShortcut(nn.Module):
 
 
 @pytest.mark.parametrize("rank", [2, 3])
-@pytest.mark.parametrize("stride", [2, 3])
+@pytest.mark.parametrize("stride", [1, 2, 3])
 @pytest.mark.parametrize("size", [12, 13])
 def test_a_shortcut_that_is_missing(rank: int, stride: int, size: int) -> None:
     (problem,) = summarize(NoShortcut(rank, stride), (3, *[size] * rank)).problems
@@ -268,6 +268,19 @@ def test_a_shortcut_that_is_missing(rank: int, stride: int, size: int) -> None:
     with pytest.raises(RuntimeError):
         NoShortcut(rank, stride)(x)
     assert NoShortcut(rank, stride, layer)(x).shape[:2] == (2, 2)
+
+
+def test_no_shortcut_between_two_branches_of_one_size() -> None:
+    class Branches(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.one, self.other = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 6, 3, padding=1)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.one(x) + self.other(x)
+            return made
+
+    assert not any("shortcut" in each.message for each in summarize(Branches(), (3, 13, 13)).problems)
 
 
 def test_no_shortcut_between_maps_of_odd_sizes() -> None:

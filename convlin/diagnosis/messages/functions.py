@@ -151,7 +151,11 @@ def _operands(finding: Finding, report: Report) -> Said:
     elif misfit.note == "ranks":
         difference = _of_other_rank(shapes, misfit.detail)
     if misfit.note == "elementwise":
-        difference += _without_space(shapes, misfit.detail) or _with_axes_exchanged(shapes) or _with_shortcut(shapes)
+        difference += (
+            _without_space(shapes, misfit.detail)
+            or _with_axes_exchanged(shapes)
+            or _with_shortcut(shapes, misfit.detail.get("skip"))
+        )
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
     if "run" in misfit.detail:  # along another axis, as a run has shown
@@ -213,21 +217,26 @@ def _with_axes_exchanged(shapes: tuple[Shape, ...]) -> str:
     return f"\n.transpose({low}, {high}) of the first makes it {times(_exchanged(first, low, high))}"
 
 
-def _with_shortcut(shapes: tuple[Shape, ...]) -> str:
-    """The convolution that makes a skip what it is added to, where a block has other channels and a stride."""
+def _with_shortcut(shapes: tuple[Shape, ...], skip: int | None) -> str:
+    """The convolution that makes a skip what it is added to, where a block has other channels, with a stride or not."""
     if len(shapes) != 2 or len(shapes[0]) != len(shapes[1]) or not 4 <= len(shapes[0]) <= 5:
         return ""
     if not all(type(size) is int and size for shape in shapes for size in shape):
         return ""
     small, large = sorted(shapes, key=lambda shape: prod(shape[2:]))
+    if small[2:] == large[2:]:
+        if skip is None:
+            return ""
+        large, small = shapes[skip], shapes[1 - skip]
     strides = [
         stride
-        for stride in range(2, max(large[2:]) + 1)
+        for stride in range(1, max(large[2:]) + 1)
         if all((size - 1) // stride + 1 == made for size, made in zip(large[2:], small[2:], strict=True))
     ]
     if not strides or small[0] != large[0] or small[1] == large[1] or max(small[2:]) == 1:
         return ""
-    layer = f"nn.Conv{len(large) - 2}d({large[1]}, {small[1]}, 1, stride={strides[0]})"
+    stride = f", stride={strides[0]}" if strides[0] > 1 else ""
+    layer = f"nn.Conv{len(large) - 2}d({large[1]}, {small[1]}, 1{stride})"
     return f"\nas a shortcut, {layer} makes {times(small)} of {times(large)}"
 
 

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 
 from convlin.layers import noun_of
 from convlin.ops.misfit import alone
-from convlin.trace.recording import Declared, Finding, Recording
+from convlin.records import UNSEEN, Source, past_single_joins
+from convlin.trace.recording import Declared, Finding, Recording, of_operands
 
 #: Two factors, one of which may be of another size as a whole.
 OF_PRODUCTS = ("matmul", "einsum", "linear", "convolution")
@@ -16,9 +17,30 @@ def with_what_follows(recording: Recording) -> list[Finding]:
     """The findings, those that leave a size open with the first layer behind them that declares it.
 
     That is a sum or a product of two sizes, where one of them is what the layer takes, and channels that cannot be
-    shuffled.
+    shuffled. A sum is told which of the two was made of the other one.
     """
-    return [_with_layer_behind(finding, recording.declared_behind) for finding in recording.findings]
+    told = (_with_skip(finding, recording) for finding in recording.findings)
+    return [_with_layer_behind(finding, recording.declared_behind) for finding in told]
+
+
+def _with_skip(finding: Finding, recording: Recording) -> Finding:
+    """A sum of a tensor and what was made of it, with which of the two is the one that was handed on as it is."""
+    if finding.misfit.note != "elementwise":
+        return finding
+    pair = of_operands(finding, [_handed_on(each, recording) for each in recording.calls[finding.call].sources])
+    if len(pair) != 2 or pair[0] == pair[1] or UNSEEN in pair:
+        return finding
+    skips = [skip for skip in (0, 1) if pair[skip] in recording.upstream([pair[1 - skip]])]
+    return finding.with_detail(skip=skips[0]) if len(skips) == 1 else finding
+
+
+def _handed_on(source: Source, recording: Recording) -> Source:
+    """What a tensor is, past activations, dropout and the like."""
+    source = past_single_joins(source, recording.joins)
+    call = recording.maker(source)
+    if call is None or call.is_function or call.params or call.derive is not None or not call.sources:
+        return source
+    return _handed_on(call.sources[0], recording) if call.input_shape == call.output_shape else source
 
 
 def _with_layer_behind(finding: Finding, behind: Sequence[Declared]) -> Finding:
