@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import re
 from pathlib import Path
 from typing import Any
@@ -290,6 +291,58 @@ def test_a_linear_is_told_the_features_that_a_view_asks_for_of_it(used_twice: bo
     if found is not None:
         assert int(found[2]) == 7 * 32
         assert Heads(int(found[1]), used_twice=False)(torch.zeros(2, 7, 16)).shape == (2, 7, 16)
+
+
+@pytest.mark.parametrize(("width", "parts"), [(60, (3, 8, 7)), (20, (8, 2)), (21, (4, 5))])
+def test_heads_that_leave_a_rest(width: int, parts: tuple[int, ...]) -> None:
+    class Parted(nn.Module):
+        def __init__(self, width: int) -> None:
+            super().__init__()
+            self.qkv = nn.Linear(6, width)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.qkv(x)
+            return made.view(x.size(0), x.size(1), *parts[:-1], made.size(2) // math.prod(parts[:-1]))
+
+    [problem] = summarize(Parted(width), (5, 6), batch_size=2).problems
+    told = " ".join(problem.message.split())
+    found = re.search(rf"each of 2×5 has {width} elements, .*: {width} is no multiple of (?:\S+ = )?(\d+)", told)
+    assert found is not None
+    multiple = int(found[1])
+    assert not runs(Parted(width), torch.zeros(2, 5, 6))
+    assert width % multiple
+    Parted(width - width % multiple)(torch.zeros(2, 5, 6))
+
+
+DECODER = """
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.enc, self.emb = nn.Sequential(
+            nn.Linear(20, 32),
+            nn.ReLU(),
+        ), nn.Linear(4, 16)
+        self.dec = {}
+
+    def forward(self, feats, x):
+        return self.dec(self.emb(x), self.enc(feats))
+"""
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        "nn.TransformerDecoderLayer(16, 2, 8, batch_first=True)",
+        "nn.TransformerDecoder(nn.TransformerDecoderLayer(16, 2, 8, batch_first=True), num_layers=3)",
+    ],
+)
+def test_a_memory_of_another_width_is_told_where_it_is_made(made: str, tmp_path: Path) -> None:
+    model, given = written(tmp_path, DECODER.format(made)), (torch.zeros(2, 7, 20), torch.zeros(2, 5, 4))
+    assert not runs(model, *given)
+    [problem] = (summary := summarize(model, [(7, 20), (5, 4)])).problems
+    assert (problem.path, problem.kind, problem.required) == ("enc.0", "out_features", 16)
+    assert "or all of these" not in problem.message, "no number of theirs would do"
+    assert mended(tmp_path, summary)(*given).shape == (2, 5, 16)
 
 
 def test_the_same_mistake_in_the_next_block_is_no_other_one() -> None:

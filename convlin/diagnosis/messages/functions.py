@@ -52,6 +52,7 @@ def _reshape(finding: Finding, report: Report) -> Said:
         known = [size for size in wanted if size != -1]
         parts = "not" if -1 not in wanted else "no multiple of"
         counted = f"it has {_multiplied(shape)} elements, {parts} {_multiplied(known)}"
+    counted = _of_each(shape, wanted) or counted
     message = f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n{counted}"
     if len(wanted) <= 2:
         return Said(message, "x = x.flatten(1)", forward=True)
@@ -70,6 +71,17 @@ def _is_of_rows(shape: Shape, wanted: Shape) -> bool:
     if len(shape) < 2 or len(wanted) < 3 or not sizes or wanted[0] == -1:
         return False
     return prod(shape[1:]) % sizes == 0 if -1 in wanted[1:] else prod(shape[1:]) == sizes
+
+
+def _of_each(shape: Shape, wanted: Shape) -> str:
+    """What is parted at every step, where the batch and the steps stay: features into heads, say, that have a rest."""
+    kept = sum(1 for _ in itertools.takewhile(lambda pair: pair[0] == pair[1], zip(shape, wanted, strict=False)))
+    rest, parts = shape[kept:], wanted[kept:]
+    if kept < 2 or not rest or len(parts) < 2 or not all(type(size) is int and size > 0 for size in (*rest, *parts)):
+        return ""
+    told = f"each of {times(shape[:kept])} has {_multiplied(rest)} elements, not {_multiplied(parts)}"
+    whole, by = prod(rest), prod(parts[:-1])
+    return f"{told}: {whole} is no multiple of {_multiplied(parts[:-1])}" if whole // by == parts[-1] else told
 
 
 def _multiplied(sizes: Sequence[int]) -> str:

@@ -298,9 +298,11 @@ def _producer(finding: Finding, report: Report) -> Said:
     listed = takers[:_MOST_TAKERS] + ([f"{len(takers) - _MOST_TAKERS} more"] if len(takers) > _MOST_TAKERS else [])
     *first, last = listed
     who = f"{', '.join(first)} and {last} were" if first else f"{last} was"
+    gets_both = any(each.misfit.note == "several_widths" for each in misfit.detail["takers"])
+    otherwise = "as their other input does" if gets_both else f"or all of these take {spell(misfit.declared)}"
     return Said(
         f"{name_of(finding)} gives {plural(misfit.declared, noun)}; {who} made for {spell(misfit.required)}\n"
-        f"{finding.path} should give {spell(misfit.required)}, or all of these take {spell(misfit.declared)}",
+        f"{finding.path} should give {spell(misfit.required)}, {otherwise}",
         f"{misfit.kind}={code(misfit.required)}",
     )
 

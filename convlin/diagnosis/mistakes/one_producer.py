@@ -55,7 +55,7 @@ def with_one_producer(recording: Recording, model: nn.Module, retry: Retry) -> R
         for change, call in _changes(recording, finding):
             asked.setdefault(change, []).append(finding)
             calls[change] = call
-    many = [change for change, takers in asked.items() if len(set(map(_taker, takers))) >= _enough(recording, change)]
+    many = [change for change, takers in asked.items() if _are_enough(recording, change, takers)]
     for change in sorted(many, key=lambda each: -len(asked[each]))[:_MOST_RUNS]:
         proved = _run_with(recording, model, retry, change, asked[change])
         if proved is not None:
@@ -148,9 +148,15 @@ def _run_with(
     return _Proved(signs, shown.required)
 
 
-def _enough(recording: Recording, change: _Change) -> int:
-    """How many have to ask for it: where what the layer takes is wrong as well, one change no longer explains all."""
-    return 3 if _own(recording, change) else 2
+def _are_enough(recording: Recording, change: _Change, takers: list[Finding]) -> bool:
+    """Whether as many ask for it as it takes to be the likelier mistake.
+
+    One that gets several widths has no number for them: what gives the other one is all that can change. Where what
+    the layer takes is wrong as well, one change no longer explains all.
+    """
+    if any(each.misfit.note == "several_widths" for each in takers):
+        return True
+    return len(set(map(_taker, takers))) >= (3 if _own(recording, change) else 2)
 
 
 def _own(recording: Recording, change: _Change) -> list[Finding]:
@@ -182,6 +188,9 @@ def _changes(recording: Recording, finding: Finding) -> Iterator[tuple[_Change, 
     else:
         source = sources[misfit.input] if misfit.input < len(sources) else UNSEEN
         pairs = [(source, alone(misfit.required), alone(misfit.declared))] if misfit.changes else []
+        if misfit.note == "several_widths":
+            wrong = set(misfit.required) - {misfit.declared}
+            pairs = [(source, width, misfit.declared) for width in wrong if len(wrong) == 1]
     for source, given, wanted in pairs:
         if type(given) is int and type(wanted) is int:
             call = _maker(recording, source, given)
