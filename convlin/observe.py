@@ -17,6 +17,7 @@ from convlin._util.quiet import quiet
 from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.runs.retries import Retry, next_retry, passes
 from convlin.diagnosis.silent import (
+    cell_state,
     in_processes,
     leaving_batch,
     pooled_channels,
@@ -171,12 +172,8 @@ def _remarks(nodes: Sequence[Node], recording: Recording, plan: Plan) -> tuple[s
         remarks += tuple(time_axis.remarks(recording))
     remarks = remarks or tuple(time_axis.mixed(recording))
     remarks += tuple(pooled_channels.remarks(recording))
-    return (
-        *remarks,
-        *in_processes.remarks(nodes),
-        *without_values.remarks(nodes),
-        *unregistered.remarks(nodes, recording),
-    )
+    remarks += (*cell_state.remarks(nodes, recording), *in_processes.remarks(nodes), *without_values.remarks(nodes))
+    return (*remarks, *unregistered.remarks(nodes, recording))
 
 
 def _flop_count() -> FlopCount:

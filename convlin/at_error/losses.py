@@ -102,7 +102,7 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
     name, before, after = type(found.root).__name__, target.shape[0], made.shape[0]
     said = f"The loss got {after} predictions for {before} targets: {name} turns a batch of {before} into {after}."
     again = _announced(found, summary)
-    if any(problem.kind == "batch" for problem in summary.problems):
+    if any(problem.kind == "batch" for problem in summary.problems) or _takes_cell_state(found):
         return f"{said}\n{again}", summary
     inner = [call for call in summary.calls if not call.inner]
     changing = [call for call in inner if _batches(call) == (before, after)]
@@ -112,6 +112,14 @@ def _about_batch(made: Tensor, target: Tensor, steps: list[TracebackType]) -> tu
         read = loss_sizes.about_time_first(tuple(made.shape), before, _as_maker(found, summary))
         return (f"{said}\n{read}\n{again}", summary) if read is not None else None
     return f"{said}\nThe batch changes in {_named(changing[0])}. {again}", summary
+
+
+def _takes_cell_state(found: _Made) -> bool:
+    """Whether a remark below the table tells that predictions are made of the state of every layer."""
+    from convlin.diagnosis.silent.cell_state import remarks
+    from convlin.module_tree import walk
+
+    return _again(found, lambda plan: any(remarks(walk(found.root), plain_pass(found.root, plan))))
 
 
 def _reshaped_outside(found: _Made, summary: Summary, output: Shape, made: Shape) -> str:
