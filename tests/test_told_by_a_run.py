@@ -737,3 +737,36 @@ def test_a_linear_is_not_said_to_be_right_where_what_is_in_front_of_it_is_refuse
     assert [side for side in range(1, 60) if runs(Net(3), torch.zeros(1, 3, side, side))] == [26, 27]
     [small] = summarize(Net(3), (3, 10, 10)).problems
     assert [claim.inputs for claim in small.claims] == [((26, 26),), ((27, 27),)]
+
+
+class Joined(nn.Module):
+    """Features of three kinds side by side, one of which has axes too many."""
+
+    def __init__(self, given: tuple[int, ...], taken: int, way: str = "") -> None:
+        super().__init__()
+        self.first, self.other, self.way = nn.Linear(10, 28), nn.Linear(3, 16), way
+        self.table, self.out = nn.Parameter(torch.rand(2, *given)), nn.Linear(taken, 2)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        more = eval(f"more{self.way}", {"more": self.table + 0})
+        made: Tensor = self.out(torch.cat([self.first(x), more, self.other(y)], 1))
+        return made
+
+
+@pytest.mark.parametrize(
+    ("given", "taken"), [((12, 32), 76), ((32, 12), 76), ((12, 32), 44 + 384), ((5, 6, 7), 49), ((5, 6, 7), 44 + 210)]
+)
+def test_what_makes_features_of_more_axes_is_what_the_layer_behind_takes(given: tuple[int, ...], taken: int) -> None:
+    inputs = torch.zeros(2, 10), torch.zeros(2, 3)
+    assert not runs(Joined(given, taken), *inputs)
+    problem, *_ = summarize(Joined(given, taken), list(inputs)).problems
+    found = re.search(r"; (\S+|mean\(\(2, 3\)\)) makes .* = (\d+), as out takes", " ".join(problem.message.split()))
+    assert found is not None
+    assert int(found[2]) == taken
+    assert Joined(given, taken, f".{found[1]}")(*inputs).shape == (2, 2)
+
+
+def test_a_layer_that_takes_neither_is_not_told() -> None:
+    problem, *_ = summarize(Joined((12, 32), 99), [torch.zeros(2, 10), torch.zeros(2, 3)]).problems
+    assert "flatten(1) makes 2×384 of 2×12×32" in problem.message
+    assert "as out takes" not in problem.message

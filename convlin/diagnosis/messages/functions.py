@@ -180,7 +180,7 @@ def _operands(finding: Finding, report: Report) -> Said:
             f"pass dim={along} to {called(finding.function)}",
             forward=True, join=finding.where, dim=along,
         )  # fmt: skip
-    difference += _taken_behind(finding) + _kept(finding)
+    difference += (_taken_behind(finding) if misfit.note != "ranks" else "") + _kept(finding)
     if "kept" in misfit.detail:  # the line to change is another one
         name += at(finding.where)
     return Said(f"{name} cannot {verb} {meeting}{difference}", None, forward=True)
@@ -203,7 +203,20 @@ def _of_other_rank(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) -> str:
     many = [shape for shape in shapes if len(shape) > 2]
     if ranks[0] != 2 or len(many) != 1 or detail.get("dim") not in (1, -1) or len({shape[0] for shape in shapes}) != 1:
         return told
-    return f"{told}; flatten(1) makes {times((many[0][0], prod(many[0][1:])))} of {times(many[0])}"
+    batch, *sizes = many[0]
+    ways = {"flatten(1)": prod(sizes)}
+    if len(sizes) == 2:  # a step of a sequence or its mean, or the mean of a map of one axis
+        ways |= {"mean(1)": sizes[1], "mean(2)": sizes[0]}
+    elif len(sizes) == 3:
+        ways["mean((2, 3))"] = sizes[0]
+    path, taken = detail.get("behind", ("", None))
+    others = [shape[1] for shape in shapes if len(shape) == 2]
+    way = next((way for way, size in ways.items() if sum(others) + size == taken), "flatten(1)")
+    told = f"{told}; {way} makes {times((batch, ways[way]))} of {times(many[0])}"
+    if sum(others) + ways[way] != taken:
+        return told
+    joined = " + ".join(spell(ways[way] if len(shape) > 2 else shape[1]) for shape in shapes)
+    return f"{told}: {joined} = {spell(taken)}, as {path} takes"
 
 
 def _without_space(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) -> str:

@@ -54,6 +54,8 @@ def _is_about(finding: Finding, behind: Declared) -> bool:
     misfit, declared = finding.misfit, alone(behind.misfit.declared)
     if misfit.note == "pixel_shuffle":
         return behind.misfit.kind == "in_channels"
+    if misfit.note == "ranks":
+        return behind.misfit.kind == "in_features"
     if misfit.note in OF_PRODUCTS:
         return declared in (misfit.declared, misfit.required)
     axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
