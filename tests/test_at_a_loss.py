@@ -144,6 +144,19 @@ def test_embeddings_of_other_widths(which: int) -> None:
     nn.TripletMarginLoss()(*embeddings)
 
 
+@pytest.mark.parametrize("which", [0, 1, 2])
+def test_embeddings_of_other_numbers_of_rows(which: int) -> None:
+    given = [torch.rand(8 if place != which else 6, 4) for place in range(3)]
+    loss = nn.TripletMarginLoss()
+    with pytest.raises(RuntimeError) as raised:
+        loss(*given)
+    said = str(answer(raised.value))
+    assert {*re.findall(r"(\d+) and (\d+) rows", said)[0]} == {"8", "6"}
+    loss(*(each[:6] for each in given))
+    given[which] = torch.rand(1, 4)  # one row for all runs
+    loss(*given)
+
+
 def test_a_target_of_embeddings_with_an_axis_too_many() -> None:
     one, other, targets = torch.rand(8, 64), torch.rand(8, 64), torch.ones(8, 1)
     with pytest.raises(RuntimeError) as raised:

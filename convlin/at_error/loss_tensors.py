@@ -60,7 +60,7 @@ def compares(frame: FrameType) -> bool:
 
 
 def about_compared(frame: FrameType) -> str | None:
-    """That the embeddings have other numbers of features, or that the targets of theirs have an axis too many."""
+    """That the embeddings have other numbers of features, or of rows, or their targets an axis too many."""
     loss, held = frame.f_code.co_name, frame.f_locals
     given: dict[str, Tensor] = {name: held[name] for name in _COMPARED[loss]}
     features = {str(tensor.shape[-1]): None for tensor in given.values() if tensor.dim()}
@@ -68,6 +68,11 @@ def about_compared(frame: FrameType) -> str | None:
         *others, last = (f"{name} of {spell_shape(tensor.shape)}" for name, tensor in given.items())
         said = f"{', '.join(others)} and {last} have {' and '.join(features)} features"
         return mistake(loss, [said, "each is compared with the others, so all need as many"])
+    rows = {tensor.shape[0]: None for tensor in given.values() if tensor.dim() > 1}
+    if len(rows) > 1 and 1 not in rows:
+        *others, last = (f"{name} of {spell_shape(tensor.shape)}" for name, tensor in given.items())
+        said = f"{', '.join(others)} and {last} have {' and '.join(map(str, rows))} rows"
+        return mistake(loss, [said, "each row is compared with that of the others, so all need as many"])
     target: Tensor | None = held.get("target")
     if target is None or target.dim() < 2 or not runs_with(frame, target=target.squeeze(-1)):
         return None
