@@ -246,11 +246,11 @@ def test_a_branch_with_other_channels(channels: int) -> None:
 class NoShortcut(nn.Module):
     """A block with other channels, and a stride perhaps, adds its input as it is."""
 
-    def __init__(self, rank: int, stride: int, skip: str = "nn.Identity()") -> None:
+    def __init__(self, rank: int, stride: int, skip: str = "nn.Identity()", channels: int = 10) -> None:
         super().__init__()
-        conv = (nn.Conv2d, nn.Conv3d)[rank - 2]
-        self.first, self.body = conv(3, 4, 3, padding=1), conv(4, 10, 3, stride, 1)
-        self.skip, self.last = eval(skip, {"nn": nn}), conv(10, 2, 1)
+        conv = (nn.Conv1d, nn.Conv2d, nn.Conv3d)[rank - 1]
+        self.first, self.body = conv(3, 4, 3, padding=1), conv(4, channels, 3, stride, 1)
+        self.skip, self.last = eval(skip, {"nn": nn}), conv(channels, 2, 1)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.first(x)
@@ -258,16 +258,16 @@ class NoShortcut(nn.Module):
         return made
 
 
-@pytest.mark.parametrize("rank", [2, 3])
-@pytest.mark.parametrize("stride", [1, 2, 3])
+@pytest.mark.parametrize("rank", [1, 2, 3])
+@pytest.mark.parametrize(("stride", "channels"), [(1, 10), (2, 10), (3, 10), (2, 4)])
 @pytest.mark.parametrize("size", [12, 13])
-def test_a_shortcut_that_is_missing(rank: int, stride: int, size: int) -> None:
-    (problem,) = summarize(NoShortcut(rank, stride), (3, *[size] * rank)).problems
+def test_a_shortcut_that_is_missing(rank: int, stride: int, channels: int, size: int) -> None:
+    model, x = NoShortcut(rank, stride, channels=channels), torch.zeros(2, 3, *[size] * rank)
+    (problem,) = summarize(model, (3, *[size] * rank)).problems
     (layer,) = re.findall(r"as a shortcut, (.*) makes", " ".join(problem.message.split()))
-    x = torch.zeros(2, 3, *[size] * rank)
     with pytest.raises(RuntimeError):
-        NoShortcut(rank, stride)(x)
-    assert NoShortcut(rank, stride, layer)(x).shape[:2] == (2, 2)
+        model(x)
+    assert NoShortcut(rank, stride, layer, channels)(x).shape[:2] == (2, 2)
 
 
 def test_no_shortcut_between_two_branches_of_one_size() -> None:

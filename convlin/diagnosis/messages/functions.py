@@ -243,22 +243,26 @@ def _with_axes_exchanged(shapes: tuple[Shape, ...]) -> str:
 
 
 def _with_shortcut(shapes: tuple[Shape, ...], skip: int | None) -> str:
-    """The convolution that makes a skip what it is added to, where a block has other channels, with a stride or not."""
-    if len(shapes) != 2 or len(shapes[0]) != len(shapes[1]) or not 4 <= len(shapes[0]) <= 5:
+    """The convolution that makes a skip what it is added to, where a block has other channels, or a stride, or both.
+
+    ``skip`` says which of the two the map was made of; where it is not known, maps of other sizes tell.
+    """
+    lowest = 4 if skip is None else 3
+    if len(shapes) != 2 or len(shapes[0]) != len(shapes[1]) or not lowest <= len(shapes[0]) <= 5:
         return ""
     if not all(type(size) is int and size for shape in shapes for size in shape):
         return ""
     small, large = sorted(shapes, key=lambda shape: prod(shape[2:]))
-    if small[2:] == large[2:]:
-        if skip is None:
-            return ""
-        large, small = shapes[skip], shapes[1 - skip]
+    if skip is not None:
+        small, large = shapes[1 - skip], shapes[skip]
+    elif small[1] == large[1] or small[2:] == large[2:]:
+        return ""
     strides = [
         stride
         for stride in range(1, max(large[2:]) + 1)
         if all((size - 1) // stride + 1 == made for size, made in zip(large[2:], small[2:], strict=True))
     ]
-    if not strides or small[0] != large[0] or small[1] == large[1] or max(small[2:]) == 1:
+    if not strides or small[0] != large[0] or max(small[2:]) == 1:
         return ""
     stride = f", stride={strides[0]}" if strides[0] > 1 else ""
     layer = f"nn.Conv{len(large) - 2}d({large[1]}, {small[1]}, 1{stride})"

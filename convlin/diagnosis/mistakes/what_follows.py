@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from convlin.layers import noun_of
 from convlin.ops.misfit import alone
 from convlin.records import UNSEEN, Source, past_single_joins
+from convlin.trace.axes import is_feature_map
 from convlin.trace.recording import Declared, Finding, Recording, of_operands
 
 #: Two factors, one of which may be of another size as a whole.
@@ -24,14 +25,16 @@ def with_what_follows(recording: Recording) -> list[Finding]:
 
 
 def _with_skip(finding: Finding, recording: Recording) -> Finding:
-    """A sum of a tensor and what was made of it, with which of the two is the one that was handed on as it is."""
+    """A sum of a tensor and a map that was made of it, with which of the two is the one that was handed on as it is."""
     if finding.misfit.note != "elementwise":
         return finding
     pair = of_operands(finding, [_handed_on(each, recording) for each in recording.calls[finding.call].sources])
     if len(pair) != 2 or pair[0] == pair[1] or UNSEEN in pair:
         return finding
     skips = [skip for skip in (0, 1) if pair[skip] in recording.upstream([pair[1 - skip]])]
-    return finding.with_detail(skip=skips[0]) if len(skips) == 1 else finding
+    rank = len(finding.misfit.detail.get("shapes", ((),))[0])
+    is_map = len(skips) == 1 and is_feature_map(recording, pair[1 - skips[0]], rank)
+    return finding.with_detail(skip=skips[0]) if is_map else finding
 
 
 def _handed_on(source: Source, recording: Recording) -> Source:
