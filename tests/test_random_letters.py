@@ -456,6 +456,18 @@ def _faults_of_ranges(made: Case, accepts: Accepts) -> Iterator[str]:
                 yield f"accepts {text}, and {point} as well"
 
 
+#: Of those that went wrong once, the ones that take branches of convlin's code which no other drawn model takes.
+HERE = {
+    *(315, 2159, 2607, 5807, 5956, 6978, 7298, 20380, 30119, 41183, 41198, 41538, 42186, 42548, 50388, 51323, 60491),
+    *(97306, 100100, 101407),
+}
+
+
+def named(*seeds: int) -> list[Any]:
+    """All of them; in the long tail those whose branches are taken without them."""
+    return [pytest.param(seed, marks=[pytest.mark.thorough] * (seed not in HERE)) for seed in seeds]
+
+
 @pytest.mark.parametrize("first", range(0, COUNT, TOGETHER))
 def test_what_is_said_of_random_models_holds(first: int) -> None:
     assert [fault for seed in range(first, min(first + TOGETHER, COUNT)) for fault in faults(seed)] == []
@@ -467,7 +479,7 @@ def test_what_is_said_of_random_models_of_any_kind_holds(first: int) -> None:
     assert [fault for seed in seeds for fault in faults(seed, case_of_any)] == []
 
 
-@pytest.mark.parametrize("seed", [5041, 5109, 5680, 10361, 10186, 20380, 20495, 21341, 30119, 60491, 96016, 97306])
+@pytest.mark.parametrize("seed", named(5041, 5109, 5680, 10361, 10186, 20380, 20495, 21341, 30119, 60491, 96016, 97306))
 def test_models_that_were_told_wrong(seed: int) -> None:
     """A sum that a single step stretches, a sum with a piece that fits where the input is shorter, a join that needs
     even sizes below the end of a part, 2.3 times such an end, a part that begins where the positions almost end, and a
@@ -477,7 +489,7 @@ def test_models_that_were_told_wrong(seed: int) -> None:
     assert faults(seed) == []
 
 
-@pytest.mark.parametrize("seed", [315, 392, 81262, 82324, 2159, 2607, 2896])
+@pytest.mark.parametrize("seed", named(315, 392, 81262, 82324, 2159, 2607, 2896))
 def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
     """A Linear behind a piece that is as wide as the map where that is small, and a piece that was told in letters of
     the batch, one behind a stride and a piece of three, and one of ten rows; a single step that positions
@@ -485,7 +497,7 @@ def test_models_of_any_kind_that_were_told_wrong(seed: int) -> None:
     assert faults(seed, case_of_any) == []
 
 
-@pytest.mark.parametrize("seed", [5956, 6041, 6044, 6229, 6951, 7904, 7905, 20012, 20429, 88421])
+@pytest.mark.parametrize("seed", named(5956, 6041, 6044, 6229, 6951, 7904, 7905, 20012, 20429, 88421))
 def test_models_of_any_kind_that_were_accused(seed: int) -> None:
     """A view of a piece that is shorter for a short input, windows with a letter for the batch, a Linear that fits
     where a piece is as long as the signal, one that fits a single element, tables that no meta device has, a third of a
@@ -494,7 +506,7 @@ def test_models_of_any_kind_that_were_accused(seed: int) -> None:
     assert faults(seed, case_of_any) == []
 
 
-@pytest.mark.parametrize("seed", [5073, 5807, 6618, 7298, 62159, 73246, 84759, 100100, 101407])
+@pytest.mark.parametrize("seed", named(5073, 5807, 6618, 7298, 62159, 73246, 84759, 100100, 101407))
 def test_models_of_any_kind_whose_forms_were_wrong_at_one_remainder(seed: int) -> None:
     """Pieces and paddings behind a stride, ``⌊H/12⌋ + 1`` for ``⌊(H + 11)/12⌋``, a chunk that is the second one of
     two where three were asked for, every fifth of an even size, a multiple of 4 behind 0.7 of a length, half of
@@ -504,7 +516,7 @@ def test_models_of_any_kind_whose_forms_were_wrong_at_one_remainder(seed: int) -
 
 @pytest.mark.parametrize(
     "seed",
-    [40882, 41026, 41183, 41198, 41438, 41538, 42186, 42473, 42548, 50388, 51009, 51323, 51974, 74226, 649, 1985],
+    named(40882, 41026, 41183, 41198, 41438, 41538, 42186, 42473, 42548, 50388, 51009, 51323, 51974, 74226, 649, 1985),
 )
 def test_models_of_any_kind_that_take_few_sizes(seed: int) -> None:
     """A part of a pool behind windows and a padding, windows of a map that one square in many fills, a flatten of an
@@ -516,7 +528,7 @@ def test_models_of_any_kind_that_take_few_sizes(seed: int) -> None:
     assert faults(seed, case_of_any) == []
 
 
-@pytest.mark.parametrize("seed", [6186, 6202, 6547, 6863, 6923, 6978])
+@pytest.mark.parametrize("seed", named(6186, 6202, 6547, 6863, 6923, 6978))
 def test_models_of_any_kind_that_take_a_single_position(seed: int) -> None:
     """Of a table that is cut to one position nothing is stretched: the sizes where that is so are taken."""
     assert faults(seed, case_of_any) == []
