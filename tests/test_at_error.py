@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 import math
 import sys
 from collections.abc import Callable
@@ -434,6 +435,19 @@ def test_a_model_under_autocast() -> None:
     assert inside is not None
     assert outside is not None
     assert [each.required for each in inside.problems] == [each.required for each in outside.problems] == [512, 20]
+
+
+@pytest.mark.skipif(not torch.distributed.is_available(), reason="needs torch.distributed")
+def test_one_of_several_processes_runs_nothing_again() -> None:
+    """The others would have to run it, too; ``test_run`` starts two of them in the long run."""
+    net = nn.Sequential(nn.Linear(4, 3), nn.Linear(5, 2))
+    for world, answered in ((2, False), (1, True)):
+        store = importlib.import_module("torch.testing._internal.distributed.fake_pg").FakeStore()
+        torch.distributed.init_process_group("fake", rank=0, world_size=world, store=store)
+        try:
+            assert (answer(raised(lambda: net(torch.zeros(2, 4)))) is not None) == answered
+        finally:
+            torch.distributed.destroy_process_group()
 
 
 def test_without_torch_there_is_nothing_to_find(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -58,7 +58,8 @@ def test_run_answers_the_error_that_ended_a_thread_and_every_error_of_a_group(tm
     assert (of_group.count(NEEDS), of_group.count(ALSO)) == (1, 1)
 
 
-@pytest.mark.parametrize("command", [(), ("-m", "convlin", "run")])
+# Asked for once and by `convlin run` as well; once alone, a hook of either kind is held without a process below.
+@pytest.mark.parametrize("command", [pytest.param((), marks=pytest.mark.thorough), ("-m", "convlin", "run")])
 def test_a_program_that_asks_for_it_gets_one_answer_to_each(command: tuple[str, ...], tmp_path: Path) -> None:
     write(
         tmp_path, "asks.py", f"    import convlin\n    convlin.explain_errors()\n{THREAD}    asyncio.run(together())\n"

@@ -328,6 +328,7 @@ def test_an_error_in_a_worker_of_a_loader(tmp_path: Path) -> None:
     assert "ValueError: no such image" in ours.stderr
 
 
+@pytest.mark.thorough  # that one of several processes gets no answer is held without a process in test_at_error
 @pytest.mark.skipif(os.name == "nt", reason="torchrun needs POSIX here")
 def test_a_launcher_of_several_processes(tmp_path: Path) -> None:
     """A second run in one of them could wait for the others: all end, with the traceback alone."""
