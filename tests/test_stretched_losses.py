@@ -115,16 +115,13 @@ import torch
 from torch import nn
 
 net, criterion = nn.Linear(4, 1), nn.MSELoss()
-optimizer = torch.optim.SGD(net.parameters(), lr=0.01)
 x, y = torch.randn(8, 4), torch.randn(8)
-for step in range(3):
-    optimizer.zero_grad()
+for step in range(3):  # without an optimizer, which loads what changes the filters of warnings
     criterion(net(x), y).backward()
-    optimizer.step()
 """
 
 ANSWERED = [
-    "✗ mse_loss at train.py:10: predictions of 8×1 and targets of 8 are stretched to 8×8, and PyTorch only warns",
+    "✗ mse_loss at train.py:8: predictions of 8×1 and targets of 8 are stretched to 8×8, and PyTorch only warns",
     "    with targets.unsqueeze(1) each prediction is compared with its own target",
 ]
 

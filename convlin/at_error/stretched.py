@@ -7,9 +7,11 @@ learns the mean.  No filter of warnings is touched here: Python would show them 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from types import FrameType
 from typing import TYPE_CHECKING
 
+from convlin.arithmetic import broadcast
 from convlin.at_error.fixes import mistake
 from convlin.at_error.frames import is_torchs
 from convlin.at_error.loss_shapes import is_loss_function
@@ -42,11 +44,11 @@ def about(frame: FrameType) -> str | None:
     made, target = frame.f_locals["input"], frame.f_locals["target"]
     if not isinstance(made, torch.Tensor) or made.shape == target.shape or not made.dim() or not target.dim():
         return None
-    try:
-        together = torch.broadcast_shapes(made.shape, target.shape)  # type: ignore[no-untyped-call]
-    except RuntimeError:
+    try:  # not torch.broadcast_shapes, which loads sympy, and that changes the filters
+        together = broadcast(tuple(made.shape), tuple(target.shape)).shape
+    except ValueError:
         return None
-    if together.numel() == 1:  # nothing is compared twice
+    if prod(together) == 1:  # nothing is compared twice
         return None
     said = [
         f"predictions of {spell_shape(made.shape)} and targets of {spell_shape(target.shape)} are stretched to"
@@ -55,8 +57,8 @@ def about(frame: FrameType) -> str | None:
     way = next(_ways(made, target), None)
     if way is not None:
         said.append(f"with {way} each prediction is compared with its own target")
-    elif together == made.shape:
-        each = together.numel() // target.numel()
+    elif together == tuple(made.shape):
+        each = made.numel() // target.numel()
         said.append(f"each target is compared with {each} predictions: is that meant?")
     return mistake(f"{frame.f_code.co_name}{_at(frame)}", said)
 
