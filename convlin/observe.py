@@ -161,7 +161,10 @@ def _observed(
         from convlin.diagnosis.answer import answered  # not loaded for a model that is right
 
         answer = answered(report, recording, root, hints, retry)
-        return Outcome(answer.report, names_batch=answer.names_batch, reordered=answer.reordered, last=retry)
+        return Outcome(
+            answer.report, names_batch=answer.names_batch, reordered=answer.reordered, unbatched=answer.unbatched,
+            last=retry,
+        )  # fmt: skip
     raise AssertionError("a model needed more passes than there are kinds of findings")
 
 

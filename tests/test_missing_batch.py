@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
 
 import pytest
@@ -113,3 +114,92 @@ def test_a_squeeze_in_front_of_the_layers_in_between() -> None:
     told = " ".join(problem.message.split())
     assert "made it of 1×6×1 and dropped the batch of 1: write flatten(1)" in told
     assert model(torch.rand(2, 4, 9)).shape == (2, 5)
+
+
+class Image(nn.Module):
+    """Convolutions, something that flattens, and a Linear of any number of features."""
+
+    def __init__(self, features: int, flatten: Callable[[Tensor], Tensor], *, rank: int = 2) -> None:
+        super().__init__()
+        conv, pool = ((nn.Conv1d, nn.MaxPool1d), (nn.Conv2d, nn.MaxPool2d))[rank - 1]
+        self.body = nn.Sequential(conv(3, 8, 3, padding=1), nn.ReLU(), pool(2))
+        self.flatten, self.fc = flatten, nn.Linear(features, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.fc(self.flatten(self.body(x)))
+        return made
+
+
+@pytest.mark.parametrize(
+    ("flatten", "shape"),
+    [
+        (lambda x: x.flatten(1), (3, 12, 10)),
+        (lambda x: x.view(x.size(0), -1), (3, 12, 10)),
+        (lambda x: torch.relu(torch.flatten(x, 1)), (3, 12, 10)),
+        (nn.Flatten(), (3, 12, 10)),
+        (lambda x: nn.functional.adaptive_avg_pool2d(x, 1).flatten(1), (3, 12, 10)),
+        (nn.Flatten(), (3, 12)),
+    ],
+)
+def test_channels_that_stand_for_samples_have_both_numbers(
+    flatten: Callable[[Tensor], Tensor], shape: tuple[int, ...]
+) -> None:
+    model, x = Image(999, flatten, rank=len(shape) - 1), torch.rand(shape)
+    first, second = summarize(model, x).problems
+    assert first.path == "body.0"
+    assert first.fix is not None
+    assert first.fix.startswith("model(x.unsqueeze(0)), or ")
+    assert second.path == "fc"
+    assert not second.edits
+    (otherwise,) = re.findall(r"if no batch is intended, in_features=(\d+)", second.message)
+    assert second.required != int(otherwise)
+    assert Image(second.required, flatten, rank=len(shape) - 1)(x.unsqueeze(0)).shape == (1, 5)
+    assert Image(int(otherwise), flatten, rank=len(shape) - 1)(x).shape == (8, 5)
+
+
+def test_a_size_that_is_written_in_a_view() -> None:
+    _, view, linear = summarize(Image(99, lambda x: x.view(-1, 99)), torch.rand(3, 12, 10)).problems
+    assert "one sample has 8·6·5 = 240 elements, not 99" in view.message
+    assert "if no batch is intended, in_features=30" in linear.message
+    assert not linear.edits
+
+
+def test_an_axis_that_a_sample_does_not_have() -> None:
+    model, x = Image(99, lambda x: x.mean((2, 3))), torch.rand(3, 12, 10)
+    with pytest.raises(IndexError):
+        model(x)
+    first, second = summarize(model, x).problems
+    assert (first.path, second.path, second.required) == ("body.0", "fc", 8)
+    assert Image(8, lambda x: x.mean((2, 3)))(x.unsqueeze(0)).shape == (1, 5)
+
+
+class Heads(nn.Module):
+    def __init__(self, one: int, other: int) -> None:
+        super().__init__()
+        self.conv, self.one, self.other = nn.Conv2d(3, 8, 3, padding=1), nn.Linear(one, 2), nn.Linear(other, 3)
+
+    def forward(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        x = self.conv(x).flatten(1)
+        return self.one(x), self.other(x)
+
+
+def test_a_layer_that_fits_one_reading_tells_which_is_meant() -> None:
+    x = torch.rand(3, 4, 5)
+    (told,) = summarize(Heads(20, 99), x).problems
+    assert (told.path, told.required) == ("other", 20)
+    assert [each.shape for each in Heads(20, 20)(x)] == [(8, 2), (8, 3)]
+    conv, told = summarize(Heads(160, 99), x).problems
+    assert (conv.path, told.path, told.required, "intended" in told.message) == ("conv", "other", 160, False)
+    assert [each.shape for each in Heads(160, 160)(x.unsqueeze(0))] == [(1, 2), (1, 3)]
+
+
+def test_sizes_that_forward_takes_apart() -> None:
+    def flatten(x: Tensor) -> Tensor:
+        n, c, h, w = x.shape
+        return x.view(n, c * h * w)
+
+    model, x = Image(240, flatten), torch.rand(3, 12, 10)
+    with pytest.raises(ValueError, match="unpack") as info:
+        summarize(model, x)
+    assert "3×12×10 seems to be one sample" in str(info.value.__notes__)
+    assert model(x.unsqueeze(0)).shape == (1, 5)

@@ -35,6 +35,8 @@ class Answer(NamedTuple):
     """A problem says that the shape seems to hold the batch."""
     reordered: frozenset[str]
     """Paths of layers that would fit with the axes of their input in another order."""
+    unbatched: frozenset[str]
+    """Paths of layers that take an input for one sample without a batch, where a batch seems to be missing."""
 
 
 def answered(report: Report, recording: Recording, model: nn.Module, hints: Hints, retry: Retry) -> Answer:
@@ -56,5 +58,8 @@ def answered(report: Report, recording: Recording, model: nn.Module, hints: Hint
     batched = {finding.path for finding in recording.findings if finding.misfit.note == "batch_in_shape"}
     if batched:  # every size behind it is that of the samples folded together, which nobody meant
         problems = tuple(problem for problem in problems if problem.path in batched and problem.kind == "structure")
-    reordered = frozenset(finding.path for finding in recording.findings if finding.misfit.note == "permute")
-    return Answer(without_numbers(report, problems), bool(batched), reordered)
+    reordered, unbatched = (
+        frozenset(finding.path for finding in recording.findings if finding.misfit.note == note)
+        for note in ("permute", "one_sample")
+    )
+    return Answer(without_numbers(report, problems), bool(batched), reordered, unbatched)

@@ -17,6 +17,8 @@ class Outcome(NamedTuple):
     """A problem already says that the shape seems to hold the batch."""
     reordered: frozenset[str] = frozenset()
     """Paths of layers that would fit with the axes of their input in another order."""
+    unbatched: frozenset[str] = frozenset()
+    """Paths of layers that take an input for one sample without a batch, where a batch seems to be missing."""
     last: Retry | None = None
     """How the last pass was made, where something is wrong."""
     stretched_to: frozenset[int] = frozenset()

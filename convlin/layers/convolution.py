@@ -183,7 +183,7 @@ def _with_rank(tensor: Tensor, module: ConvNd, arrival: Arrival) -> tuple[Tensor
         # Read as one sample the channels stand behind another axis, and as a batch where they belong.
         misfit = Misfit("structure", spatial + 2, rank, "axis_missing", {"shape": tuple(tensor.shape)})
         return tensor.unsqueeze(2), (misfit,)
-    if rank == spatial + 1 and arrival.is_one_sample:
+    if rank == spatial + 1 and arrival.is_one_sample and not arrival.is_in_order:
         misfit = Misfit("structure", spatial + 2, rank, "one_sample", {"shape": tuple(tensor.shape)})
         return tensor.unsqueeze(0), (misfit,)
     # Of one axis an image of any number of channels could be made; behind a layer that is not what was meant.

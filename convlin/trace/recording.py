@@ -164,7 +164,7 @@ class Suspects(NamedTuple):
     unbatched: frozenset[str] = frozenset()
     """Paths of convolutions that took an input without a batch, which a later layer then missed."""
     in_order: frozenset[str] = frozenset()
-    """Paths of layers whose channels are where they belong: with the axes in another order more is wrong."""
+    """Paths of layers that get their inputs as they are meant: with the axes in another order more is wrong, say."""
     timeless: frozenset[str] = frozenset()
     """Paths of layers of sequences that read the batch as time, behind which the axis of time is missed."""
     whole: frozenset[str] = frozenset()

@@ -132,7 +132,7 @@ def _batch_in_shape(finding: Finding, report: Report) -> Said:
 def _one_sample(finding: Finding, report: Report) -> Said:
     shape = finding.misfit.detail["shape"]
     return Said(
-        f"{name_of(finding)} takes {times(shape)} for one sample without a batch, and a later layer needs one",
+        f"{name_of(finding)} takes {times(shape)} for one sample without a batch, and what follows expects one",
         f"model(x.unsqueeze(0)), or summarize(model, {tuple(shape)})",
         outside=True,
     )

@@ -33,19 +33,22 @@ def note(model: nn.Module, plan: Plan, mode: str, outcome: Outcome, again: Again
     found = _exchanged(plan, again)
     if found is not None:
         return swapped_inputs.said(outcome.report, *found)
+    unbatched = _unbatched(plan, outcome.report, again)
+    if unbatched is not None:
+        return f"{missing_batch.said(unbatched)}: {unbatched.fix}"
     return own_checks.note(model, outcome.last.plan, mode, outcome.error)
 
 
 def read_otherwise(model: nn.Module, plan: Plan, outcome: Outcome, again: Again) -> Outcome:
     """The answer where another reading of the input tells more; else the outcome, its problems with their evidence."""
-    outcome = _in_another_order(plan, outcome, again)
+    outcome = _as_one_sample(plan, _in_another_order(plan, outcome, again), again)
     report = outcome.report
     if not report.problems:
         return outcome
     if not outcome.names_batch and (exchanged := _exchanged(plan, again)):
         return _told(outcome, swapped_inputs.look_swapped(report, *exchanged))
-    if not plan.adds_batch and (unbatched := _unbatched(plan, report, again)):
-        return _told(outcome, unbatched)
+    if not plan.adds_batch and (unbatched := _unbatched(plan, report, again)) is not None:
+        return _told(outcome, missing_batch.look_unbatched(report, unbatched))
     if (dropped := _with_batch_kept(model, plan, outcome, again)) is not None:
         return dropped
     if (with_axes := _with_axes_swapped(model, plan, outcome, again)) is not None:
@@ -70,7 +73,27 @@ def _in_another_order(plan: Plan, outcome: Outcome, again: Again) -> Outcome:
         return outcome
     if _mistakes(other) < _mistakes(outcome):
         return other
-    problems = with_other_reading(outcome.report.problems, other.report.problems, outcome.reordered)
+    meant = f"the axes were meant as they reach {' and '.join(sorted(outcome.reordered))}"
+    return _told_both(outcome, other, meant)
+
+
+def _as_one_sample(plan: Plan, outcome: Outcome, again: Again) -> Outcome:
+    """One sample where a batch seems to be missing: what is wrong then, where other numbers would do for it as well."""
+    if not outcome.unbatched:
+        return outcome
+    other = again(plan, Suspects(in_order=outcome.unbatched))
+    wrong = other.report.problems
+    if other.error is not None or not other.report.completed or any(each.kind == "structure" for each in wrong):
+        return outcome
+    with_batch = {each.path for each in outcome.report.problems} - outcome.unbatched
+    without = {each.path for each in wrong}
+    if len(with_batch) != len(without):
+        return outcome if len(with_batch) < len(without) else other
+    return _told_both(outcome, other, "no batch is intended")
+
+
+def _told_both(outcome: Outcome, other: Outcome, meant: str) -> Outcome:
+    problems = with_other_reading(outcome.report.problems, other.report.problems, meant)
     return outcome._replace(report=replace(outcome.report, problems=problems))
 
 
@@ -87,12 +110,12 @@ def _exchanged(plan: Plan, again: Again) -> tuple[Plan, swapped_inputs.Pair] | N
     return next(((other, pair) for other, pair in tried if again(other, None).is_right), None)
 
 
-def _unbatched(plan: Plan, report: Report, again: Again) -> Problem | None:
-    """That the batch is missing, where the model is right with the one tensor it was given as a batch of one."""
+def _unbatched(plan: Plan, report: Report, again: Again) -> missing_batch.OneSample | None:
+    """The call with a batch of one, where the model is right with the one tensor it was given as a batch of one."""
     for found in missing_batch.as_batches(report.problems, plan):
         other = again(found.plan, None)
         if other.error is None and missing_batch.is_right(other.report):
-            return missing_batch.look_unbatched(report, found)
+            return found
     return None
 
 

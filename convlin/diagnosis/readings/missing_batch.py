@@ -69,6 +69,14 @@ def is_right(report: Report) -> bool:
     return report.completed and not report.problems and any(info.shape[:1] == (1,) for info in report.outputs)
 
 
+def said(found: OneSample) -> str:
+    """That the input seems to be one sample, which a run has shown."""
+    return (
+        f"{spell_shape(found.given)} seems to be one sample: {found.how}, {spell_shape(found.shape)}, the model runs "
+        "as it is"
+    )
+
+
 def look_unbatched(report: Report, found: OneSample) -> Problem:
     """The one problem of a model that is right for its input as a batch of one.
 
@@ -84,8 +92,7 @@ def look_unbatched(report: Report, found: OneSample) -> Problem:
     return Problem(
         kind="structure",
         path="",
-        message=f"{spell_shape(found.given)} seems to be one sample: {found.how}, {spell_shape(found.shape)}, the "
-        f"model runs as it is\nif it is a batch of {found.given[0]}: {otherwise}",
+        message=f"{said(found)}\nif it is a batch of {found.given[0]}: {otherwise}",
         fix=found.fix,
         evidence=Evidence.RUN,
     )

@@ -14,18 +14,20 @@ from torch import nn
 
 from convlin._util.torch_private import CONVOLUTIONS
 from convlin.diagnosis.silent import time_axis
-from convlin.diagnosis.silent.folded_batch import fits_as_made, loses_batch
+from convlin.diagnosis.silent.folded_batch import fits_as_made, has_channels_for_samples, loses_batch
 from convlin.diagnosis.silent.unflattened import should_flatten, was_to_be_flattened
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import UNSEEN, Call
 from convlin.trace.lost_batch import folded, matching, of_flatten
-from convlin.trace.recording import Finding, Fold, Recording, Suspects, Written
+from convlin.trace.recording import Failure, Finding, Fold, Recording, Suspects, Written
 from convlin.trace.state import printed
 
 #: Functions that are told which axis is meant: they stop where a tensor has fewer.
 _NAMES_AXES = (Family.REARRANGE, Family.INDEX, Family.PART, Family.REDUCTION)
+#: And by whose settings.
+_TELLS_AXES = (Family.REARRANGE, Family.REDUCTION)
 
 
 def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
@@ -52,7 +54,7 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
         if "flat" in finding.misfit.detail and was_to_be_flattened(recording, finding)
     }
     took = frozenset(recording.calls[index].path for index in samples if not recording.calls[index].stood_in)
-    unbatched = took if _misses_batch(recording) else frozenset()
+    unbatched = took if took and _misses_batch(recording) else frozenset()
     timeless = frozenset(
         recording.calls[index].path
         for index in time_axis.reading_the_batch(recording, batch_added=batch_added)
@@ -122,14 +124,27 @@ def _taking_input_unbatched(recording: Recording) -> Iterator[int]:
 
 def _misses_batch(recording: Recording) -> bool:
     """Whether a later layer could not take something that it can if the input is a batch of one."""
+    if recording.failure is not None and _names_next_axis(recording.failure):
+        return True
     for finding in recording.findings:
         misfit, shape = finding.misfit, finding.inputs[0].shape if finding.inputs else ()
         # Flattened, or with a mean over its steps for each channel, one sample has the features that are declared.
         if misfit.kind == "in_features" and len(shape) > 1 and misfit.declared in (prod(shape), shape[0]):
             return True
+        if misfit.kind == "in_features" and has_channels_for_samples(recording, finding.call):
+            return True
         if (misfit.kind, misfit.note) == ("structure", "rank") and len(shape) == misfit.declared - 1:
             return True
     return False
+
+
+def _names_next_axis(failure: Failure) -> bool:
+    """Whether a function refused an axis that its tensor would have with one more."""
+    if not failure.refused or not isinstance(failure.error, IndexError) or len(failure.inputs) != 1:
+        return False
+    given = (value if isinstance(value, tuple | list) else (value,) for value in failure.settings.values())
+    asked = [each for values in given for each in values if type(each) is int]
+    return OPS.called(failure.function).family in _TELLS_AXES and max(asked, default=0) == len(failure.inputs[0].shape)
 
 
 def has_unbatched_convolution(recording: Recording) -> bool:

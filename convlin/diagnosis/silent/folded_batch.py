@@ -160,6 +160,29 @@ def _linear_behind(recording: Recording, index: int) -> nn.Linear | None:
     return None
 
 
+def has_channels_for_samples(recording: Recording, linear: int) -> bool:
+    """Whether the rows that reach a Linear are the channels of one map, whose cells alone were flattened.
+
+    Or were to be: a reshape to another size counts as well.
+    """
+    return any(
+        call.outputs[0].shape == (*call.inputs[0].shape[:1], prod(call.inputs[0].shape[1:]))
+        and bool(call.sources)
+        and _is_one_map(recording, call.sources[0], call.inputs[0].shape)
+        and _linear_behind(recording, index) is recording.modules[linear]
+        for index, call in enumerate(recording.calls[:linear])
+        if call.inputs and call.outputs and (call.stood_in or recording.may_reshape(index))
+    )
+
+
+def _is_one_map(recording: Recording, source: Source, shape: Shape) -> bool:
+    """Whether a tensor of one sample comes out of convolutions: ``(C, *sizes)``."""
+    if len(shape) > 2:
+        return is_feature_map(recording, source, len(shape))
+    made = (recording.calls[index] for index in recording.on_the_way(source) if recording.rule(index).makes_feature_map)
+    return any(call.output_shape is not None and call.output_shape[:1] == shape[:1] for call in made)
+
+
 def _comes_from_linear(recording: Recording, call: Call) -> bool:
     """Whether a Linear made what the call takes, at once or in front of layers that keep the shape."""
     while call.sources:
