@@ -311,6 +311,50 @@ def test_the_number_of_inputs() -> None:
     refused(lambda: summarize(model, {"left": (4,), "right": (4,)}, kwargs={"left": 1}), "'left' is given twice")
 
 
+class _Asks(nn.Module):
+    """Looks at its input before any layer does."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        features = x.shape[-1]
+        return self.fc(x) / features
+
+
+class _Noise(nn.Module):
+    """Takes a size, and no tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(4, 2)
+
+    def forward(self, size: tuple[int, ...]) -> Tensor:
+        return self.fc(torch.rand(size))
+
+
+@pytest.mark.parametrize("given", [(4,), [4], (5, 4)])
+def test_a_shape_in_kwargs_stays_what_it_is(given: Any) -> None:
+    wrong = summarize(nn.Linear(4, 2), kwargs={"input": given}).problems[0]
+    assert f"input={given} in kwargs reaches forward as a {type(given).__name__}" in wrong.message
+    assert wrong.fix is not None
+    assert eval(wrong.fix, {"summarize": summarize, "model": nn.Linear(4, 2)}).ok
+    with pytest.raises(AttributeError, match="has no attribute") as info:
+        summarize(_Asks(), kwargs={"x": given})
+    (note,) = info.value.__notes__
+    assert eval(note.rpartition("write ")[2], {"summarize": summarize, "model": _Asks()}).ok
+    with pytest.raises(TypeError) as caught:
+        summarize(_Asks(), x=given)
+    assert eval(str(caught.value).rpartition("write ")[2], {"summarize": summarize, "model": _Asks()}).ok
+
+
+def test_a_size_that_forward_takes_is_no_input() -> None:
+    assert summarize(_Noise(), kwargs={"size": (3, 4)}).ok
+    (problem,) = summarize(_Noise(), kwargs={"size": (3, 5)}).problems
+    assert (problem.required, "kwargs" in problem.message) == (5, False)
+
+
 def test_the_batch_in_the_shape_is_told_with_both_spellings() -> None:
     """Only the layer knows how many dimensions it takes: it is told as a problem, and nothing is left behind."""
     for given in ((8, 3, 32, 32), [(8, 3, 32, 32)]):

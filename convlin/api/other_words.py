@@ -44,10 +44,12 @@ def refusal(other: Mapping[str, Any], known: Iterable[str], model: object = None
     "summarize() has no colums=['layer']; did you mean 'columns'?"
     """
     name, value = next(iter(other.items()))
-    if name != "batch" and isinstance(model, nn.Module) and name in names_of_forward(model):
-        return UnknownArgumentError(
-            f"summarize() has no {name}={show(value)}, which forward takes: write kwargs={{{name!r}: …}}"
-        )
+    taken = names_of_forward(model) if name != "batch" and isinstance(model, nn.Module) else []
+    if name in taken:
+        # A shape in kwargs would stay a tuple.
+        is_input = name == taken[0] and _is_shape(value)
+        right = f"summarize(model, {{{name!r}: {tuple(value)}}})" if is_input else f"kwargs={{{name!r}: …}}"
+        return UnknownArgumentError(f"summarize() has no {name}={show(value)}, which forward takes: write {right}")
     if name == "batch":
         return UnknownArgumentError(f"batch={show(value)} should be True or False{_instead(name, value, known)}")
     return UnknownArgumentError(f"summarize() has no {name}={show(value)}{_instead(name, value, known)}")

@@ -17,7 +17,7 @@ from convlin.diagnosis.problems import batch_in_shape
 from convlin.diagnosis.readings import dropped_batch, missing_batch, swapped_axes, swapped_inputs
 from convlin.diagnosis.readings.two_readings import with_other_reading
 from convlin.diagnosis.runs.evidence import with_evidence
-from convlin.diagnosis.stopped import own_checks
+from convlin.diagnosis.stopped import own_checks, shape_in_kwargs
 from convlin.inputs import Plan
 from convlin.records import Problem, Report
 from convlin.trace.recording import Suspects
@@ -30,6 +30,9 @@ def note(model: nn.Module, plan: Plan, mode: str, outcome: Outcome, again: Again
     """What other runs tell of the exception that stopped the passes; empty where they tell nothing."""
     assert outcome.error is not None
     assert outcome.last is not None
+    passed = shape_in_kwargs.told(plan) if not any(call.inputs for call in outcome.report.calls) else None
+    if passed is not None:
+        return f"{passed.message}: write {passed.fix}"
     found = _exchanged(plan, again)
     if found is not None:
         return swapped_inputs.said(outcome.report, *found)

@@ -20,6 +20,7 @@ from convlin.diagnosis.runs.claims import claims_of, fitting, in_a_line
 from convlin.diagnosis.runs.integer_inputs import index_of, made_of, places_reached
 from convlin.diagnosis.silent import leaving_batch, without_values
 from convlin.diagnosis.silent.findings import suspects
+from convlin.diagnosis.stopped import shape_in_kwargs
 from convlin.diagnosis.stopped.refusals import reason
 from convlin.diagnosis.stopped.unpooling import Told, too_small
 from convlin.inputs import Plan, model_device
@@ -58,6 +59,10 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     where = failure.where or (None if is_of_einops(failure.error) else raising_line(failure.error))
     said = quotation(failure.error)
     on_meta = plan.device.type == "meta" and not is_said_by_cpu(failure.error)
+    passed = shape_in_kwargs.told(plan) if not failure.inputs else None
+    if passed is not None:
+        stops = f"{what} stopped the pass; {arrived} arrived\n{passed.message}"
+        return Problem("error", failure.path, message=stops, fix=passed.fix, call=call)
     unseen = _unseen(failure, what, arrived, said, model) if on_meta else None
     told = unseen or too_small(recording, failure, said)
     if told is not None:
