@@ -64,6 +64,26 @@ def test_a_model_that_is_not_called_in_the_block_is_told_so() -> None:
     assert "not called" not in str(summary)
 
 
+def test_an_error_of_another_model_is_none_of_the_watched_one() -> None:
+    net, other, given = Stack(3), nn.Sequential(nn.Linear(5, 2)), torch.rand(2, 4)
+    with pytest.raises(RuntimeError), watch(net) as uncalled:
+        other(given)
+    assert "Stack was not called in the with block" in str(uncalled)
+    assert (uncalled.problems, uncalled.calls) == ((), ())
+    with pytest.raises(RuntimeError), watch(net) as called:
+        other(net(given).repeat(1, 2))
+    assert "the error comes from another module than Stack" in str(called)
+    assert "not called" not in str(called)
+    assert (called.problems, called.output_shape) == ((), net(given).shape)
+    with pytest.raises(ZeroDivisionError), watch(net) as empty:
+        _ = 1 / 0
+    assert "Stack was not called in the with block" in str(empty)
+    with pytest.raises(RuntimeError), watch(net) as of_a_layer:
+        net.body[0](given[:, 1:])
+    assert [each.path for each in of_a_layer.problems] == ["body.0"]
+    assert "called in" not in str(of_a_layer)
+
+
 def test_the_memory_of_several_watched_calls_is_that_of_the_first() -> None:
     net = nn.Sequential(nn.Conv2d(3, 4, 3), nn.ReLU(), nn.Flatten(), nn.Linear(144, 2))
     kept = 4 * sum(4 * count for count in (144, 144, 144, 2))  # 4 samples of 4 bytes: what each layer returns

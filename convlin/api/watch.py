@@ -20,7 +20,7 @@ from convlin.records import Problem, Report
 from convlin.summary import Summary
 from convlin.trace.call_sites import user_frame
 from convlin.trace.eager import as_written
-from convlin.trace.recording import Recording
+from convlin.trace.recording import NO_CALL, Failure, Recording
 from convlin.trace.state import State
 from convlin.trace.to_report import build
 from convlin.trace.tracer import Tracer
@@ -68,18 +68,40 @@ def watch(model: nn.Module) -> Iterator[Summary]:
 
 def _report(root: nn.Module, state: State, frame: object) -> Report:
     recording = state.recording
-    if not recording.calls and recording.failure is None:
-        remark = f"{type(root).__name__} was not called in the with block; calls in other threads are not seen"
-        return replace(structure(root), remarks=(remark,))
+    remarks = tuple(_outside(recording, type(root).__name__))
+    if not _is_called(recording) and not recording.calls:
+        return replace(structure(root), remarks=remarks)
+    if _is_of_another(recording.failure):
+        recording.failure = None
     if recording.failure is None or recording.outputs:
         recording.findings.extend(findings(recording, batch_added=False))
-    report = build(root, recording, device=str(model_device(root)), mode=mode_of(root))
+    report = build(root, recording, device=str(model_device(root)), mode=mode_of(root), remarks=remarks)
     problems = _told_by_another_pass(root, recording, report, (frame,))
     if not problems:
         # No experiments at other sizes: the plan holds no input that could be made anew.
         plan = Plan((), {}, 1, model_device(root))
         problems = diagnose(report, recording, root, plan, "same", (frame,))
     return without_numbers(report, problems)
+
+
+def _outside(recording: Recording, name: str) -> Iterator[str]:
+    """What the block did beside calling the model, as far as it tells why something is missing."""
+    if not _is_called(recording):
+        yield f"{name} was not called in the with block; calls in other threads are not seen"
+    if _is_of_another(recording.failure):
+        yield f"the error comes from another module than {name}"
+
+
+def _is_called(recording: Recording) -> bool:
+    """Whether the model or a layer of it was called, to its end or not."""
+    failure = recording.failure
+    is_under_way = failure is not None and failure.arguments is not None
+    return is_under_way or not all(call.is_function for call in recording.calls)
+
+
+def _is_of_another(failure: Failure | None) -> bool:
+    """Whether a layer that is no part of the model raised."""
+    return failure is not None and failure.in_layer and failure.call == NO_CALL and failure.arguments is None
 
 
 def _told_by_another_pass(root: nn.Module, recording: Recording, report: Report, hints: Hints) -> tuple[Problem, ...]:
