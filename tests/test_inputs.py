@@ -349,6 +349,45 @@ def test_a_shape_in_kwargs_stays_what_it_is(given: Any) -> None:
     assert eval(str(caught.value).rpartition("write ")[2], {"summarize": summarize, "model": _Asks()}).ok
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_an_array_is_told_with_what_is_wrong_of_its_tensor(dtype: str) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.BatchNorm2d(4), nn.Flatten(), nn.Linear(144, 2)).eval()
+    array = numpy.ones((3, 8, 8), dtype)
+    first, second = summarize(model, array).problems
+    assert (first.required, first.path) == ("ndarray", "0")
+    assert first.fix is not None
+    names = {"torch": torch, "x": array}
+    exec(first.fix, names)
+    (alone,) = summarize(model, names["x"]).problems
+    assert second.message == alone.message
+    assert "one sample without a batch" in second.message
+    assert model(names["x"].unsqueeze(0)).shape == (1, 2)  # type: ignore[attr-defined]
+
+
+def test_an_array_with_its_channels_last() -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(144, 2))
+    array = numpy.ones((2, 8, 8, 3), "float32")
+    _, second = summarize(model, array).problems
+    assert second.fix == "x = x.permute(0, 3, 1, 2)"
+    assert model(torch.as_tensor(array).permute(0, 3, 1, 2)).shape == (2, 2)
+
+
+@pytest.mark.parametrize("given", [numpy.array([3, 10, 10]), torch.tensor([3, 10, 10])])
+@pytest.mark.parametrize("features", [256, 99])
+def test_the_sizes_of_a_shape_as_an_input(given: Any, features: int) -> None:
+    model = nn.Sequential(nn.Conv2d(3, 4, 3), nn.Flatten(), nn.Linear(features, 2))
+    (problem,) = summarize(model, given).problems
+    assert problem.fix == "summarize(model, (3, 10, 10))"
+    assert "3, 10 and 10, which look like a shape" in problem.message
+    assert model[:2](torch.zeros(1, 3, 10, 10)).shape == (1, 256)
+
+
+def test_indices_are_no_shape() -> None:
+    model = nn.Sequential(nn.Embedding(40, 6), nn.Linear(5, 2))
+    (problem,) = summarize(model, torch.tensor([3, 10, 10])).problems
+    assert (problem.path, problem.required) == ("1", 6)
+
+
 def test_a_size_that_forward_takes_is_no_input() -> None:
     assert summarize(_Noise(), kwargs={"size": (3, 4)}).ok
     (problem,) = summarize(_Noise(), kwargs={"size": (3, 5)}).problems

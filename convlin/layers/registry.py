@@ -105,7 +105,9 @@ def examined(rule: LayerRule, module: nn.Module, arrival: Arrival) -> Verdict | 
 
 
 def _made_in_dtype(array: Misfit, *others: Misfit) -> tuple[Misfit, ...]:
-    """Of an array the tensor is made in the dtype of the weights: an array has no ``float()`` to be cast with."""
-    casts = [each for each in others if each.note == "cast"]
-    detail = {"dtype": casts[0].declared} if casts else {}
-    return array._replace(detail=detail), *(each for each in others if each not in casts)
+    """Of an array the tensor is made in the dtype of the weights: an array has no ``float()`` to be cast with.
+
+    What else is wrong a pass with that tensor tells: of an array no shape is recorded.
+    """
+    dtype = next((each.declared for each in others if each.note == "cast"), None)
+    return (array._replace(detail={} if dtype is None else {"dtype": dtype}),)

@@ -14,11 +14,18 @@ from torch import nn
 
 from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.problems import batch_in_shape
-from convlin.diagnosis.readings import dropped_batch, missing_batch, swapped_axes, swapped_inputs
+from convlin.diagnosis.readings import (
+    dropped_batch,
+    given_arrays,
+    missing_batch,
+    shape_in_values,
+    swapped_axes,
+    swapped_inputs,
+)
 from convlin.diagnosis.readings.two_readings import with_other_reading
 from convlin.diagnosis.runs.evidence import with_evidence
 from convlin.diagnosis.stopped import own_checks, shape_in_kwargs
-from convlin.inputs import Plan
+from convlin.inputs import Plan, model_dtype
 from convlin.records import Problem, Report
 from convlin.trace.recording import Suspects
 
@@ -48,6 +55,8 @@ def read_otherwise(model: nn.Module, plan: Plan, outcome: Outcome, again: Again)
     report = outcome.report
     if not report.problems:
         return outcome
+    if not plan.adds_batch and (other := _as_tensors(model, plan, outcome, again)) is not None:
+        return other
     if not outcome.names_batch and (exchanged := _exchanged(plan, again)):
         return _told(outcome, swapped_inputs.look_swapped(report, *exchanged))
     if not plan.adds_batch and (unbatched := _unbatched(plan, report, again)) is not None:
@@ -61,6 +70,24 @@ def read_otherwise(model: nn.Module, plan: Plan, outcome: Outcome, again: Again)
         if other.is_right and _keeps_batch(other.report, taken):
             return _told(outcome, batch_in_shape(report, taken))
     return _with_evidence(model, outcome)
+
+
+def _as_tensors(model: nn.Module, plan: Plan, outcome: Outcome, again: Again) -> Outcome | None:
+    """The answer where arrays were given, or the numbers of a shape; else None."""
+    tensors = given_arrays.as_tensors(plan)
+    shaped = shape_in_values.as_shape(tensors or plan, model_dtype(model))
+    if shaped is not None and not outcome.report.completed:
+        other = again(shaped, Suspects())
+        if other.error is None and other.report.completed:
+            return _told(outcome, shape_in_values.look_like_shape(shaped))
+    array = given_arrays.refused(outcome.report)
+    if array is None or tensors is None:
+        return None
+    other = again(tensors, Suspects())
+    if other.error is not None:
+        return None
+    other = read_otherwise(model, tensors, other, again)
+    return other._replace(report=replace(other.report, problems=given_arrays.told(other.report, array)))
 
 
 def _told(outcome: Outcome, problem: Problem) -> Outcome:

@@ -53,7 +53,7 @@ def suspects(recording: Recording, *, batch_added: bool) -> Suspects:
         for finding in recording.findings
         if "flat" in finding.misfit.detail and was_to_be_flattened(recording, finding)
     }
-    took = frozenset(recording.calls[index].path for index in samples if not recording.calls[index].stood_in)
+    took = frozenset(recording.calls[index].path for index in samples if _took_what_it_got(recording, index))
     unbatched = took if took and _misses_batch(recording) else frozenset()
     timeless = frozenset(
         recording.calls[index].path
@@ -110,6 +110,12 @@ def finding_of_layer(recording: Recording, misfit: Misfit, index: int) -> Findin
 def _took_one_sample(recording: Recording) -> Iterator[int]:
     """The convolutions that took an input of the model for one sample without a batch."""
     return (index for index in _taking_input_unbatched(recording) if not recording.calls[index].failed)
+
+
+def _took_what_it_got(recording: Recording, index: int) -> bool:
+    """Whether a layer ran on what it was given, in another dtype perhaps."""
+    wrong = {finding.misfit.note for finding in recording.findings if finding.call == index}
+    return not recording.calls[index].stood_in or wrong == {"cast"}
 
 
 def _taking_input_unbatched(recording: Recording) -> Iterator[int]:
