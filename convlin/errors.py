@@ -27,6 +27,14 @@ class InputError(ConvlinError, ValueError):
     """The call cannot be right: said before anything runs, with what to write instead."""
 
 
+class OptionError(InputError):
+    """The value of an option cannot be right; the command line has another spelling for what to write."""
+
+    def __init__(self, told: str, on_command_line: str) -> None:
+        self.on_command_line = on_command_line
+        super().__init__(told)
+
+
 class UnknownArgumentError(ConvlinError, TypeError):
     """A function has no such argument; said with the nearest one, or with what to write instead."""
 

@@ -220,6 +220,31 @@ def test_options_of_the_pass(run: Run) -> None:
     assert [each["dtype"] for each in data["inputs"]] == ["float16", "int64"]
 
 
+def test_a_call_to_write_is_told_as_a_command_that_runs(run: Run, project: Path) -> None:
+    write(
+        project / "signal.py",
+        """
+        from torch import nn
+
+        class Signal(nn.Module):
+            def __init__(self, classes=3):
+                super().__init__()
+                self.conv, self.fc = nn.Conv1d(2, 4, 3), nn.Linear(192, classes)
+
+            def forward(self, x):
+                return self.fc(self.conv(x).flatten(1))
+        """,
+    )
+    told = run("show", "signal.py:Signal", "8,2,50", "--kwargs", "classes=5")
+    (line,) = re.findall(r"fix  convlin (.*)", told.out)
+    right = run(*shlex.split(line))
+    assert (told.status, right.status) == (1, 0)
+    assert "8×5" in right.out
+    told = run("check", "signal.py:Signal", "--forward-kwargs", "x=(2, 50)")
+    (line,) = re.findall(r"fix  convlin (.*)", told.out)
+    assert run(*shlex.split(line)).status == 0
+
+
 def test_without_an_input(run: Run) -> None:
     ran = run("show", "net.py:CNN")
     assert ran.status == 0
@@ -350,7 +375,9 @@ def test_named_sizes(run: Run) -> None:
         (["show", "net.py:CNN", "y=3,32,32"], "CNN.forward(x) has no 'y': it takes x\n"),
         (["show", "net.py:CNN", "3,32,32", "--dtypes", "flaot32"], "'flaot32' is not a valid dtype"),
         (["show", "net.py:Two", "3", "3", "--dtypes", "a=long", "--dtypes", "half"], "some --dtypes have names"),
-        (["show", "net.py:CNN", "3,32,32", "--device", "cud"], "'cud'"),
+        (["show", "net.py:CNN", "3,32,32", "--device", "cud"], "PyTorch knows: write --device cpu, cuda or meta\n"),
+        (["show", "net.py:CNN", "3,32,32", "--depth", "-1"], "--depth -1 is not a valid depth: write 0, 1, 2, …\n"),
+        (["show", "net.py:CNN", "3,32,32", "--hide", "|"], "--hide '|' names nothing: write types or paths, "),
         (["show", "net.py:CNN", "3,32,32", "--batch-size", "0"], "--batch-size 0 is not a valid batch size"),
         (["check", "net.py:CNN"], "net.py:CNN needs an input to be checked with"),
         *(
@@ -370,8 +397,8 @@ def test_named_sizes(run: Run) -> None:
         (["explain", "Conv2d", "3,32,32", "--batch-size", "8"], "--batch-size is for a model"),
         (["explain", "Conv2d", "3,32,32", "--trials", "140"], "--trials is for a model"),
         (["show", "net.py:CNN", "3,H,W", "--trials", "many"], "--trials many is not a valid number of trials"),
-        (["show", "net.py:CNN", "3,H,W", "--trials", "7"], "trials=7 is not a valid number of trials: write 70"),
-        (["show", "net.py:CNN", "3,32,32", "--trials", "140"], "trials=140 is for named sizes"),
+        (["show", "net.py:CNN", "3,H,W", "--trials", "7"], "--trials 7 is not a valid number of trials: write 70"),
+        (["show", "net.py:CNN", "3,32,32", "--trials", "140"], "--trials 140 is for named sizes"),
         (["explain", "net.py:CNN", "3,32,32", "--layer", "fc2"], "--layer fc2: there is no module 'fc2'; did you mean"),
     ],
 )  # fmt: skip
@@ -1314,4 +1341,4 @@ class Net(nn.Module):
     file.write_text(source)
     assert run("fix", f"{file}:Net", "64,1,28,28", "--write").status != 0
     assert file.read_text() == source
-    assert "summarize(model, (1, 28, 28), batch_size=64)" in run("show", f"{file}:Net", "64,1,28,28").out
+    assert "Net 1,28,28 --batch-size=64" in run("show", f"{file}:Net", "64,1,28,28").out

@@ -7,6 +7,7 @@ from collections import OrderedDict
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import numpy
 import pytest
 import torch
 from torch import nn
@@ -173,6 +174,27 @@ def test_only_takes_types_and_paths():
 def test_only_that_names_nothing_says_what_there_is():
     text = summarize(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), (2,)).table(only="Conv3d")
     assert "only='Conv3d' names nothing here; there are Linear, ReLU" in text
+
+
+@pytest.mark.parametrize("option", ["only", "hide"])
+def test_names_of_which_there_are_none(option: str) -> None:
+    summary = summarize(nn.Sequential(nn.Linear(2, 2), nn.ReLU()), (2,))
+
+    def text(names: str) -> str:
+        given: dict[str, Any] = {option: names}
+        return str(summary.table(**given))
+
+    assert f"{option}='Relu' names nothing here; there are Linear, ReLU" in text("Relu")
+    (instead,) = re.findall(r"names nothing here; write '(.*)'", text("Linear, ReLU"))
+    assert "names nothing" not in text(instead)
+    assert "names nothing" not in text("ReLU|Dropout")
+
+
+def test_numbers_of_numpy_are_numbers():
+    summary = summarize(image_classifier(), (3, 32, 32))
+    assert labels(summary, depth=numpy.int64(1)) == labels(summary, depth=1)
+    narrow: Any = numpy.int32(60)
+    assert summary.table(width=narrow) == summary.table(width=60)
 
 
 def test_hide_is_the_opposite_of_only():

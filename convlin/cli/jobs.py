@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from convlin._util.paths import shown
 from convlin._util.suggest import nearest_or_all
 from convlin.cli import values
-from convlin.errors import InputError
+from convlin.errors import InputError, OptionError
 
 if TYPE_CHECKING:
     from convlin.cli.load_model import Loaded, Loader
@@ -66,6 +66,12 @@ class Job:
             "forward-kwargs": self.forward_kwargs,
         }
         return words + [f"--{option}={value}" for option, value in options.items() if value]
+
+    def with_inputs(self, inputs: Sequence[str], batch_size: int | str | None) -> list[str]:
+        """The same with other inputs, as somebody would type it: those of ``forward`` by name among them."""
+        named = "" if not self.input else self.forward_kwargs
+        batch = self.batch_size if batch_size is None else str(batch_size)
+        return replace(self, input=tuple(inputs), forward_kwargs=named, batch_size=batch).asked()
 
     @property
     def lock_path(self) -> Path | None:
@@ -121,6 +127,14 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
                 raise InputError(f"{error.told}; {_inputs_to_write(job, error.needed)}") from None
             except UnknownInputError as error:
                 raise InputError(error.told) from None
+            except OptionError as error:
+                raise InputError(error.on_command_line) from None
+    if any(problem.fix for problem in summary.problems):
+        from convlin.cli.respelled import in_words
+        from convlin.render.options import options as read_options
+        from convlin.summary import Summary
+
+        summary = Summary(in_words(summary.report, job.with_inputs), read_options(options or {}))
     return Looked(loaded, summary)
 
 

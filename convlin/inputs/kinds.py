@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import is_lazy
 
 from convlin._util.suggest import did_you_mean
-from convlin.errors import InputError
+from convlin.errors import InputError, OptionError
 from convlin.inputs.spelling import counted, listed, show
 from convlin.module_tree import buffers_of, offloaded_to, parameters_of
 
@@ -22,28 +22,35 @@ def read_device(device: torch.device | str | int) -> torch.device:
     try:
         read = torch.device(device)
     except (RuntimeError, TypeError) as error:
-        raise InputError(
-            f'device={show(device)} is not a device that PyTorch knows: write device="cpu", "cuda" or "meta"'
-        ) from error
+        raise _no_device(device, "is not a device that PyTorch knows", "cpu", "cuda", "meta") from error
     if read.type == "cuda":
         if not torch.cuda.is_available():
-            raise InputError(
-                f'device={str(device)!r} was asked for, and PyTorch sees no CUDA device: write device="cpu"'
-            )
+            raise _no_device(device, "was asked for, and PyTorch sees no CUDA device", "cpu")
         if read.index is None:  # pragma: no cover  # from here on there is a CUDA device
             return torch.device("cuda", torch.cuda.current_device())
         if read.index >= torch.cuda.device_count():  # pragma: no cover  # the same
-            raise InputError(
-                f"device={str(device)!r} was asked for, and there are {torch.cuda.device_count()} CUDA devices"
-            )
+            raise _no_device(device, f"was asked for, and there are {torch.cuda.device_count()} CUDA devices")
     elif read.type not in ("cpu", "meta"):
         try:
             torch.empty(0, device=read)
         except Exception as error:  # each backend has its own way to say that it is not there
-            raise InputError(
-                f'device={str(device)!r} was asked for, and this PyTorch has none: write device="cpu", "cuda" or "meta"'
-            ) from error
+            raise _no_device(device, "was asked for, and this PyTorch has none", "cpu", "cuda", "meta") from error
     return read
+
+
+def _no_device(device: object, wrong: str, *right: str) -> OptionError:
+    """What to raise for a device that is not there, with those that may be."""
+    given = show(str(device) if isinstance(device, torch.device) else device)
+    quoted = [f'"{each}"' for each in right]
+    write, write_words = (
+        f": write {name}{_one_of(names)}" if names else ""
+        for name, names in (("device=", quoted), ("--device ", right))
+    )
+    return OptionError(f"device={given} {wrong}{write}", f"--device {device} {wrong}{write_words}")
+
+
+def _one_of(names: Sequence[str]) -> str:
+    return " or ".join(filter(None, (", ".join(names[:-1]), names[-1])))
 
 
 def model_device(model: nn.Module) -> torch.device:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from convlin._util.suggest import did_you_mean
-from convlin.errors import InputError
+from convlin.errors import InputError, OptionError
 from convlin.inputs.kinds import DtypeLike, model_device, model_dtype, read_device, read_dtypes
 from convlin.inputs.plan import Dummy, Plan
 from convlin.inputs.refused import refuse_more, refuse_no_input, refuse_sample_with_label
@@ -144,11 +144,11 @@ def _check_bytes(dummy: Dummy, batch_size: int | str) -> None:
 def check_trials(trials: object, names: Sequence[str]) -> None:
     """Raise an ``InputError`` unless ``trials`` is a number of trials for an input with the letters ``names``."""
     if not isinstance(trials, int) or isinstance(trials, bool) or trials < TRIALS:
-        raise InputError(f"trials={show(trials)} is not a valid number of trials: write {TRIALS} (the default) or more")
+        wrong = f"is not a valid number of trials: write {TRIALS} (the default) or more"
+        raise OptionError(f"trials={show(trials)} {wrong}", f"--trials {trials} {wrong}")
     if trials != TRIALS and not names:
-        raise InputError(
-            f'trials={trials} is for named sizes, as in (3, "H", "W"), and this input has none: leave it out'
-        )
+        is_for, unused = f"{trials} is for named sizes, as in", "and this input has none: leave it out"
+        raise OptionError(f'trials={is_for} (3, "H", "W"), {unused}', f"--trials {is_for} 3,H,W, {unused}")
 
 
 def _spread(given: Input) -> tuple[tuple[Any, ...], dict[str, Any]]:

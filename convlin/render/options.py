@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, TypedDict
 
 from convlin._util.suggest import nearest_or_all
-from convlin.errors import InputError
+from convlin.errors import InputError, OptionError
 
 #: Every column there is, in the order of the documentation.
 COLUMNS = (
@@ -106,16 +107,19 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
     checked = dict(given)
     if checked.get("columns") is not None:
         checked["columns"] = _columns(checked["columns"])
-    depth = checked.get("depth")
-    if depth is not None and (isinstance(depth, bool) or not isinstance(depth, int) or depth < 0):
-        raise InputError(f"depth={depth!r} is not a valid depth: write 0, 1, 2, … or None for all of the model")
-    width = checked.get("width")
-    if width is not None and (isinstance(width, bool) or not isinstance(width, int) or width < LEAST_WIDTH):
-        raise InputError(f"width={width!r} is not a valid width: write a number of signs from {LEAST_WIDTH} up")
+    depth = checked["depth"] = _whole(checked.get("depth", (base or Options()).depth))
+    if depth is not None and (type(depth) is not int or depth < 0):
+        wrong = "is not a valid depth: write 0, 1, 2, …"
+        raise OptionError(f"depth={depth!r} {wrong} or None for all of the model", f"--depth {depth} {wrong}")
+    width = checked["width"] = _whole(checked.get("width", (base or Options()).width))
+    if width is not None and (type(width) is not int or width < LEAST_WIDTH):
+        wrong = f"is not a valid width: write a number of signs from {LEAST_WIDTH} up"
+        raise OptionError(f"width={width!r} {wrong}", f"--width {width} {wrong}")
     for name in ("only", "hide"):
         named = checked.get(name)
         if named is not None and (not isinstance(named, str) or not patterns(named)):
-            raise InputError(f'{name}={named!r} names nothing: write types or paths, "Conv2d|Linear" or "features.*"')
+            wrong = 'names nothing: write types or paths, "Conv2d|Linear" or "features.*"'
+            raise OptionError(f"{name}={named!r} {wrong}", f"--{name} {named!r} {wrong}")
     if checked.get("functions", "shape") not in FUNCTIONS:
         raise InputError(f"functions={checked['functions']!r} should be 'all', 'shape' or 'none'")
     for name in ("parameters", "fold", "ascii_only", "tree", "batch"):
@@ -123,6 +127,11 @@ def options(given: Mapping[str, Any], base: Options | None = None) -> Options:
         if not isinstance(value, bool) and not (value is None and name not in ("parameters", "batch")):
             raise InputError(f"{name}={value!r} should be True or False")
     return (base or Options())._replace(**checked)
+
+
+def _whole(number: Any) -> Any:
+    """An integer of numpy's as one of Python's; anything else as it is."""
+    return operator.index(number) if hasattr(number, "__index__") and not isinstance(number, bool) else number
 
 
 def _columns(given: Any) -> tuple[str, ...]:

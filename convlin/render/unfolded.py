@@ -6,9 +6,11 @@ row, so that a column always adds up to its total, whatever is shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from fnmatch import fnmatchcase
+from itertools import starmap
 
+from convlin._util.suggest import nearest_or_all
 from convlin.analysis.memory import bytes_of
 from convlin.records import Join, ModuleInfo, Problem, Report, Size
 from convlin.render.meetings import Meetings
@@ -236,6 +238,7 @@ class Unfolded:
         asked, unwanted = _matcher(only or "*"), _matcher(hide or "")
         other = Row("rest", "", "")
         dropped: list[Row] = []
+        there: list[tuple[str, str]] = []
 
         def kept(row: Row) -> bool:
             names = [(row.type, row.path)]
@@ -243,6 +246,7 @@ class Unfolded:
             owner = row.path.rpartition(".")[0]
             if row.kind == "parameter" and owner in self._modules:
                 names.append((self._modules[owner].type, owner))
+            there.extend(names)
             is_hidden = any(unwanted(*name) for name in names) and not (row.problems or row.failed)
             if any(asked(*name) for name in names) and not is_hidden:
                 return True
@@ -253,16 +257,27 @@ class Unfolded:
             if block.row is not None and not kept(block.row):
                 block.row = None
             block.extras = [row for row in block.extras if kept(row)]
-        if not any(block.row is not None or block.extras for block in self._walk()):
-            types = sorted({row.type for row in dropped if row.kind != "parameter"})
-            said = f"only={only!r} names nothing here" if only else f"hide={hide!r} hides every row"
-            self.notes.append(f"{said}; there are {', '.join(types)}")
+        types = sorted({kind for kind, _ in there if kind != "Parameter"})
+        unknown = [
+            f"{option}={given!r} names nothing here{_instead(given, types)}"
+            for option, given in (("only", only), ("hide", hide))
+            if given and not any(starmap(_matcher(given), there))
+        ]
+        if not unknown and not any(block.row is not None or block.extras for block in self._walk()):
+            unknown.append(f"hide={hide!r} hides every row; there are {', '.join(types)}")
+        self.notes += unknown
         other.absorb(dropped)
         if dropped:
             other.calls = ()
             other.times = 1
             other.path = f"({len(dropped)} other {'rows' if len(dropped) > 1 else 'row'})"
             self.rest.append(other)
+
+
+def _instead(given: str, types: Sequence[str]) -> str:
+    """What to write for names of which there are none."""
+    parts = given.split(",")
+    return f"; write {'|'.join(map(str.strip, parts))!r}" if len(parts) > 1 else nearest_or_all(given, types)
 
 
 def _matcher(only: str) -> Callable[[str, str], bool]:
