@@ -148,7 +148,7 @@ def test_one_table_with_every_difference() -> None:
         },
     )
     assert text == (
-        "SmallCNN: 7 of 8 expected shapes not met\n\n"
+        "SmallCNN: 7 of 8 shapes are not as expected\n\n"
         "Layer     Expected       Found       Difference\n"
         "conv1     N×8×32×32      1×16×32×32  dimension 1 is 16, not 8\n"
         "fc2       N×10                       there is no module 'fc2'; did you mean 'fc1'?\n"
@@ -162,7 +162,7 @@ def test_one_table_with_every_difference() -> None:
 
 def test_one_shape_alone() -> None:
     text = message(SmallCNN(), (3, 32, 32), (1, 11))
-    assert text.startswith("SmallCNN: the expected shape not met\n")
+    assert text.startswith("SmallCNN: the shape is not as expected\n")
     assert "(output)  1×11      1×10   dimension 1 is 10, not 11" in text
 
 
@@ -209,7 +209,7 @@ def test_model_that_cannot_run() -> None:
     text = message(SmallCNN(features=999), (3, 32, 32), {"fc1": ("N", 10)})
     assert text.startswith("SmallCNN cannot run as it is, so its shapes are not real:\n\n✗ fc1: Linear(in_features=999")
     text = message(SmallCNN(features=999), (3, 32, 32), {"fc1": ("N", 11), "conv1": (1, 2, 3, 4)})
-    assert "2 of 2 expected shapes not met" in text
+    assert "2 of 2 shapes are not as expected" in text
     assert "✗ fc1" in text
 
 

@@ -345,7 +345,7 @@ where the numbers come from
     dilation       1  the default
 
 what goes wrong most
-    + 1         the first place of the window counts, too: without it 14
+    + 1         the first place of the window also counts: without it 14
     ( )/stride  the stride divides everything in the parentheses: (H − kernel_size +
                 2·padding/stride) + 1 would be 30
     ⌊ ⌋         29/2 = 14.5 is rounded down: at the end 1 cell is left over that no window reaches

@@ -45,8 +45,9 @@ def require(report: Report, expected: Mapping[str, Wanted]) -> None:
     differences = compare_shapes(report, expected)
     parts = []
     if differences:
-        count = f"{len(differences)} of {len(expected)} expected shapes" if len(expected) > 1 else "the expected shape"
-        parts.append(f"{report.model}: {count} not met\n\n{_table(differences)}")
+        verb = "is" if len(differences) == 1 else "are"
+        count = f"{len(differences)} of {len(expected)} shapes {verb} not" if len(expected) > 1 else "the shape is not"
+        parts.append(f"{report.model}: {count} as expected\n\n{_table(differences)}")
     if report.problems:
         from convlin.render.text import not_real
 

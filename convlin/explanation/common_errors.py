@@ -100,7 +100,7 @@ def _of_windows(call: Call) -> list[Note]:
     along = _along_first(call)
     if along is None:
         return []
-    notes = [("+ 1", f"the first place of the window counts, too: without it {along.result - 1}")]
+    notes = [("+ 1", f"the first place of the window also counts: without it {along.result - 1}")]
     if along.window.stride != 1:
         notes += [_parentheses(along), _rounding(along)]
     if "dilation" in call.settings:
