@@ -6,11 +6,13 @@ import math
 import re
 import sys
 from collections.abc import Iterator
+from itertools import islice, product
 
 from convlin._util.packages import is_installed
 from convlin._util.tracebacks import steps_of
 from convlin.errors import InputError
 from convlin.observe import is_resource
+from convlin.symbolic.comparison_sizes import small_rectangles
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.numbers_in_code import numbers_in_code
 from convlin.symbolic.session import needs_values
@@ -35,6 +37,8 @@ _INSTEAD = {
 }  # fmt: skip
 #: Sizes that most models take.
 _USUAL = (64, 224, 7)
+#: Small ones of which each letter has every one beside every one of the others, and how many are tried.
+_MIXED, _MOST_MIXED = (2, 3, 4, 8), 64
 #: Where a size became a plain number, all up to this one, too.
 _SMALL_TOO = 40
 
@@ -61,11 +65,15 @@ def _made_text(followed: Followed, failure: Failure) -> bool:
 
 
 def _usual(followed: Followed, failure: Failure) -> Iterator[Point]:
-    """Sizes that most models take, to tell an error of the model from one that letters make."""
+    """Sizes that most models take, and rectangles, to tell an error of the model from one that letters make."""
     pinned = any(each.is_number and not each.own for each in followed.session.decisions)
     small = range(1, _SMALL_TOO + 1) if pinned else ()  # what it came to at the sample may be what does not fit
     for size in dict.fromkeys((*_USUAL, *numbers_in_code(failure.error), *small)):
         yield followed.with_sides(size)
+    yield from small_rectangles(followed, _USUAL)
+    names = followed.plan.sides
+    for sizes in islice(product(_MIXED, repeat=len(names)), _MOST_MIXED):
+        yield {**followed.sample, **dict(zip(names, sizes, strict=True))}
 
 
 def _cannot_follow(followed: Followed, failure: Failure, what: str) -> InputError:
