@@ -155,23 +155,24 @@ class Assumed:
         if found is None or found.maximum is not None or not own:
             return found
 
-        def takes(steps: int) -> bool:
-            point = {**base, found.name: found.minimum + steps * found.step}
+        def takes(steps: Sequence[int]) -> list[bool]:
+            sizes = found.minimum + found.step * torch.tensor(steps)
             try:
-                return bool(holding(self.letters, {name: torch.tensor([size]) for name, size in point.items()}, own))
+                held: list[bool] = holding(self.letters, {**base, found.name: sizes}, own).tolist()
             except (NotImplementedError, ArithmeticError):
-                return True
+                return [True] * len(steps)
+            return held
 
-        if not takes(0):
+        powers = [1 << power for power in range(_FAR)]
+        first, *further = takes([0, *powers])
+        if not first or all(further):
             return found
-        for power in range(_FAR):
-            if not takes(1 << power):
-                taken, refused = (1 << power) >> 1, 1 << power
-                while refused - taken > 1:
-                    middle = (taken + refused) // 2
-                    taken, refused = (middle, refused) if takes(middle) else (taken, middle)
-                return found._replace(maximum=found.minimum + taken * found.step)
-        return found
+        refused = powers[further.index(False)]
+        taken = refused >> 1
+        while refused - taken > 1:
+            middle = (taken + refused) // 2
+            taken, refused = (middle, refused) if takes([middle])[0] else (taken, middle)
+        return found._replace(maximum=found.minimum + taken * found.step)
 
     def guess_by_fewer(self) -> Guess | None:
         """The guess without what the pass only came by and what contradicts the rest, the least telling first."""
