@@ -275,3 +275,57 @@ def test_a_remainder_of_remainders_has_no_form() -> None:
     assert any("no formula was found" in each for each in s.report.remarks)
     assert s.accepts is not None
     assert all(runs(model, [(1, 4, "H", "W")], {"H": size, "W": 1 + size // 3}) for size in (1, 2, 17, 64))
+
+
+@pytest.mark.parametrize(
+    "refuses", [lambda h, w: int(h) >> 3 == 2, lambda h, w: len(range(0, h, 7)) == 5, lambda h, w: len(str(w)) == 2]
+)
+def test_what_is_asked_of_a_plain_number_is_held_at_every_small_size(refuses: Callable[[int, int], bool]) -> None:
+    """``H, W any`` was told: the sizes that are refused are not beside the numbers in the code."""
+
+    def call(x: Tensor) -> Tensor:
+        if refuses(*x.shape[2:]):
+            raise ValueError("not this size")
+        return x
+
+    model = Calls(call)
+    s = summarize(model, (4, "H", "W"))
+    points = [
+        {"H": height, "W": width} for height in (1, 9, 16, 20, 23, 29, 35, 60) for width in (1, 7, 10, 45, 99, 120)
+    ]
+    inside = (
+        [] if s.accepts is None else [p for p in points if all(size in s.accepts[name] for name, size in p.items())]
+    )
+    assert [point for point in inside if runs(model, [(1, 4, "H", "W")], point) is None] == []
+
+
+def test_what_comes_of_a_plain_number_is_held_at_every_small_size() -> None:
+    model = Calls(lambda x: x[..., ::2] if int(x.shape[-1]) >> 3 == 2 else x)
+    s = summarize(model, (4, "L"))
+    assert s.output_shape is not None
+    assert runs(model, [(1, 4, "L")], {"L": 16}) != runs(model, [(1, 4, "L")], {"L": 15})
+    assert s.output_shape[-1] == -1 or any("not for all" in said for said in s.report.remarks)
+
+
+def without_squares(x: Tensor) -> Tensor:
+    if f"{x.shape[2] / x.shape[3]:.2f}" == "1.00":
+        raise ValueError("no squares")
+    return x
+
+
+def into_twos(x: Tensor) -> Tensor:
+    y = F.adaptive_avg_pool3d(x, (max(1, x.shape[2] // 2), x.shape[3] // 2 + 1, min(x.shape[4], 9)))
+    return y.view(1, 4, y.shape[2] // 2, 2, y.shape[3] // 2, 2, y.shape[4] // 2, 2)
+
+
+@pytest.mark.parametrize(
+    ("call", "shape", "sizes"),
+    [(without_squares, (4, "H", "W"), (64, 128)), (into_twos, (4, "T", "H", "W"), (4, 2, 2))],
+)
+def test_a_model_that_runs_at_no_square_is_not_at_fault(
+    call: Callable[[Tensor], Tensor], shape: tuple[int | str, ...], sizes: tuple[int, ...]
+) -> None:
+    model = Calls(call)
+    assert runs(model, [(1, *shape)], dict(zip(shape[1:], sizes, strict=True))) is not None  # type: ignore[arg-type]
+    with pytest.raises(InputError, match="cannot be followed through this forward, which runs at numbers"):
+        summarize(model, shape)

@@ -16,6 +16,7 @@ from convlin.inputs import TRIALS
 from convlin.records import Accepts, SizeRange
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.checks import MOST_TURNS, TURNS_UP_TO, Check, Checks
+from convlin.symbolic.questions import unseen
 from convlin.symbolic.ranges import Guess, inside_of, spread
 from convlin.symbolic.trials import Point, Trials
 
@@ -101,6 +102,8 @@ class Search:
             if surprise is _NO_ANSWER:
                 return None
             if surprise is None:
+                surprise = self._refused_unseen(guess)
+            if surprise is None:
                 return guess if self._has_no_holes(guess) else None
             if not self._learn(surprise, guess):
                 self.refused = None if surprise.expected else surprise.point
@@ -177,6 +180,17 @@ class Search:
                 if passed != check.expected:
                     return Check(check.point, passed)
         return None
+
+    def _refused_unseen(self, guess: Guess) -> Check | None:
+        """A small size that is refused, where code made a plain number or text of a size, and nobody sees what it asks.
+
+        Only where a run costs next to nothing, and no more often than is right for the calls of the model.
+        """
+        if not unseen(self.assumed.letters):
+            return None
+        points = [point for point in self.checks.in_a_row(guess) if self.trials.is_cheap(point)]
+        points = points[:: -(-len(points) // self.most_runs) or 1]
+        return next((Check(each, False) for each in points if self._passes(each, expected=True) is False), None)
 
     def _has_no_holes(self, guess: Guess) -> bool:
         """Whether sizes all over the range are taken, where only runs told of an end: they say nothing between."""

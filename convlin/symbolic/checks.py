@@ -28,6 +28,8 @@ _GRID, _MOST_TOGETHER = 160, 4
 _MOST_IN_EVERY_CORNER = 4
 #: How many small sizes are tried where a form ends at a number.
 _MOST_BELOW_AN_END = 10
+#: Where code made a plain number of a size: so many small sizes are tried, and how much larger each letter is.
+_IN_A_ROW, _APART_IN_A_ROW = 64, 3
 #: Where one size alone is thought to be taken: others that may be, in steps of two and three.
 _BESIDE_EXACT = (-4, -3, -2, 2, 3, 4)
 #: How many steps from there: with every remainder of two and three.
@@ -106,6 +108,20 @@ class Checks:
         checks += [Check(point, True, is_extra=True) for point in self._doubtful(guess) if point not in known]
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
+
+    def in_a_row(self, guess: Guess) -> list[Point]:
+        """The smallest sizes of the ranges, one after the other; of several letters rectangles, unless tied."""
+
+        def size(found: SizeRange, steps: int) -> int:
+            last = found.minimum + steps * found.step
+            return last if found.maximum is None else min(last, found.maximum)
+
+        apart = 0 if guess.tied else _APART_IN_A_ROW
+        points = [
+            {name: size(found, steps + apart * place) for place, (name, found) in enumerate(guess.ranges.items())}
+            for steps in range(_IN_A_ROW)
+        ]
+        return [{**self.assumed.others, **point} for place, point in enumerate(points) if point not in points[:place]]
 
     def smallest(self, guess: Guess) -> Point:
         """The smallest size of each letter."""

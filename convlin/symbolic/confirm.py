@@ -80,6 +80,8 @@ class Confirmed:
         self.stretched = Stretching(followed, trials)
         """Whether what runs at a point runs only because a size of 1 is stretched."""
         self.seen: list[tuple[Point, Recording]] = []
+        self.known = 0
+        """At how many of them runs were compared that had been made for another reason."""
         self.right: list[Point] = []
         self.wrong: list[Point] = []
         self.repaired = 0
@@ -93,13 +95,22 @@ class Confirmed:
         """Run the model at each of ``points`` where it runs, and compare; no more often than is right for its calls."""
         most = self._trials.limits.compared(len(self.followed.recording.calls))
         for point in points:
-            if len(self.seen) >= most:
+            if len(self.seen) - self.known >= most:
                 self._trials.limits.meet(f"the formulas were compared at {most} sizes")
                 return
             if self.stretched(point):  # there a size of 1 stands for another, and shapes are no form of anything
                 continue
             recording = self._recorded(point) if self._trials.affordable(point) else None
             if recording is not None:
+                self.seen.append((point, recording))
+                self.compare(point, recording)
+
+    def look_at_known(self, points: Iterable[Point]) -> None:
+        """Compare with what runs at ``points`` showed that were made for another reason."""
+        for point in points:
+            recording = self._trials.recorded(point)
+            if recording is not None and point not in self.points and not self.stretched(point):
+                self.known += 1
                 self.seen.append((point, recording))
                 self.compare(point, recording)
 
@@ -298,7 +309,7 @@ def repaired(best: Confirmed, trials: Trials, *, any_pass: bool = False) -> Conf
         other = Confirmed(followed.passes.at(elsewhere), trials)
         if not other.followed.is_clean:
             continue
-        other.seen = candidates[0].seen
+        other.seen, other.known = candidates[0].seen, candidates[0].known
         for point, recording in other.seen:
             other.compare(point, recording)
         candidates.append(other)
@@ -339,7 +350,7 @@ def _replaced(
 
 def _with_right_forms(of: Confirmed, best: Confirmed, forms: Sequence[Size], trials: Trials) -> Confirmed:
     found = Confirmed(with_right_forms(of.followed, best.seen, forms), trials)
-    found.seen = best.seen
+    found.seen, found.known = best.seen, best.known
     for point, recording in found.seen:
         found.compare(point, recording)
     found.has_unknown |= _unknown(found.followed) > _unknown(best.followed)

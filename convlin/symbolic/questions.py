@@ -42,6 +42,12 @@ def asked(followed: Followed, *, numbers: bool = False) -> list[Decision]:
     ]
 
 
+def unseen(letters: Session) -> list[Decision]:
+    """Where a size became a plain number or text: what code asks of that is seen by nobody."""
+    made = (*letters.decisions, *letters.texts)
+    return [each for each in made if each.is_number and not each.own and letters.names_in(each.expression)]
+
+
 def of_many(letters: Session, names: Sequence[str]) -> list[Decision]:
     """What the model's own code asks of three letters or more at once, ``d * h * w > 1000``.
 

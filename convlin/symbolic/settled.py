@@ -15,7 +15,7 @@ from convlin.symbolic.checks import Checks
 from convlin.symbolic.confirm import Confirmed, repaired
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.lookups import lookups
-from convlin.symbolic.questions import asked, asks_for_windows_alone, filled
+from convlin.symbolic.questions import asked, asks_for_windows_alone, filled, unseen
 from convlin.symbolic.ranges import inside_of
 from convlin.symbolic.remarks import is_inside
 from convlin.symbolic.stretching import Stretching
@@ -43,6 +43,8 @@ def settled(checked: Confirmed, runs: Trials) -> Settled:
     followed = checked.followed
     inside = [point for point in runs.taken if is_inside(accepts, point)]
     checked.look_at(checked.elsewhere_among(inside))
+    if unseen(followed.session) and not followed.recording.findings:
+        checked.look_at_known(inside)
     checked.look_at(point for point in batches.few(followed, accepts) if point not in checked.points)
     if checked.is_fitted:  # and may fit by chance at sizes that are alike
         others = [point for point in inside if point not in checked.points]

@@ -232,6 +232,11 @@ class Trials:
         self.stopped.setdefault(tuple(point.values()), dict(point))
         return None
 
+    def recorded(self, point: Point) -> Recording | None:
+        """What a quick pass for real showed at these sizes, where one was made and went through."""
+        found = self._kept.get((False, tuple(point.values())))
+        return found if found is not None and found.failure is None else None
+
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
         on_meta = self._meta and not self.is_cheap(point)
