@@ -329,3 +329,17 @@ def test_a_model_that_runs_at_no_square_is_not_at_fault(
     assert runs(model, [(1, *shape)], dict(zip(shape[1:], sizes, strict=True))) is not None  # type: ignore[arg-type]
     with pytest.raises(InputError, match="cannot be followed through this forward, which runs at numbers"):
         summarize(model, shape)
+
+
+@pytest.mark.parametrize(("step", "count"), [(2, 1), (8, 1), (16, 1), (8, -1)])
+def test_what_is_counted_up_or_down_to_a_multiple(step: int, count: int) -> None:
+    def call(x: Tensor) -> Tensor:
+        length = x.shape[-1]
+        while length % step:
+            length += count
+        return F.pad(x, (0, length - x.shape[-1])) if count > 0 else x[..., :length]
+
+    model = Calls(call)
+    s = summarize(model, (4, "L"))
+    assert -1 not in (s.output_shape or (-1,))
+    assert faults(s, model, [(1, 4, "L")], grid("L", tuple(range(step, 150)))) == []

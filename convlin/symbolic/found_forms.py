@@ -58,8 +58,8 @@ def _multiples(followed: Followed) -> Iterator[Size]:
         form = followed.session.forms(asked.lhs - asked.rhs)
         for term in sympy.Add.make_args(form) if not isinstance(form, int) else ():
             number, rest = term.as_coeff_Mul()
-            if number > 1 and isinstance(rest, sympy.floor):
-                yield term
+            if abs(number) > 1 and isinstance(rest, sympy.floor):  # of ``H % 8 == 0`` it is subtracted
+                yield abs(number) * rest
 
 
 def _made_numbers(followed: Followed) -> Iterator[Any]:
