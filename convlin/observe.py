@@ -27,6 +27,7 @@ from convlin.diagnosis.silent import (
 )
 from convlin.errors import InputError
 from convlin.inputs import Dummy, Plan, model_device
+from convlin.layers import takes_any_size
 from convlin.module_tree import Node, walk
 from convlin.records import Report
 from convlin.trace.forward_pass import one_pass, prepared
@@ -119,7 +120,8 @@ def _observed(
     given = [value for value in plan.args if not isinstance(value, Dummy)]
     may_be_closed = not flops and plan.device == model_device(root) and not plan.kwargs
     # On the meta device not every function checks what reaches it.
-    retry = Retry(plan, mode, careful=plan.device.type == "meta" or found is not None, suspects=found or Suspects())
+    careful = plan.device.type == "meta" or found is not None or takes_any_size(map(type, modules))
+    retry = Retry(plan, mode, careful=careful, suspects=found or Suspects())
     for _ in passes(plan):
         plan = retry.plan
         closed = may_be_closed and not retry.careful and is_closed(modules, given, mode)

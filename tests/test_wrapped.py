@@ -6,7 +6,7 @@ import functools
 import importlib.util
 import sys
 import warnings
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -132,12 +132,26 @@ def _quantized() -> nn.Module:
     return model
 
 
-def test_quantized_weights() -> None:
+@pytest.fixture(params=["x86", "qnnpack"])
+def engine(request: pytest.FixtureRequest) -> Iterator[str]:
+    """What quantized layers run with: QNNPACK checks no size; torchvision leaves it chosen."""
+    if request.param not in torch.backends.quantized.supported_engines:
+        pytest.skip(f"PyTorch has no {request.param} here")
+    before = torch.backends.quantized.engine
+    torch.backends.quantized.engine = request.param
+    yield request.param
+    torch.backends.quantized.engine = before
+
+
+def test_quantized_weights(engine: str) -> None:
     model = _quantized()
     before = snapshot(model)
     summary = summarize(model, (3, 16, 16))
     assert summary.problems == ()
     assert [summary[path].output_shape for path in ("conv", "fc1", "fc2")] == [(1, 8, 16, 16), (1, 32), (1, 10)]
+    if engine == "x86":  # QNNPACK is never given another size, here or by convlin: it does not ask
+        with pytest.raises(RuntimeError, match="648"):
+            model(torch.zeros(1, 3, 18, 18))
     (problem,) = summarize(model, (3, 18, 18)).problems
     assert (problem.path, problem.declared, problem.required) == ("fc1", 512, 648)
     with pytest.raises(InputError, match=r"^Net is quantized, with weights packed in LinearPackedParams, which named "):

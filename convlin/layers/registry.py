@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from types import TracebackType
 
 from torch import nn
@@ -71,9 +72,21 @@ def rule_for(kind: type) -> LayerRule:
         rule = _ADDED.get(base) or _BY_TYPE.get(base)
         if rule is not None:
             return rule
-        if base.__name__ == "Linear" and base.__module__.startswith(_QUANTIZING):
+        if _is_quantized_linear(base):
             return linear.QUANTIZED
     return shaping.ELEMENTWISE if kind.__module__ in shaping.ELEMENTWISE_MODULES else PLAIN
+
+
+def takes_any_size(kinds: Iterable[type]) -> bool:
+    """Whether one of these layers may run on another size than it declares, so that each is examined before it runs.
+
+    A Linear quantized for QNNPACK, which is what PyTorch takes on ARM, does not compare what it is given with that.
+    """
+    return any(_is_quantized_linear(base) for kind in set(kinds) for base in kind.__mro__)
+
+
+def _is_quantized_linear(kind: type) -> bool:
+    return kind.__name__ == "Linear" and kind.__module__.startswith(_QUANTIZING)
 
 
 def runs_as_documented(kind: type) -> bool:
