@@ -302,6 +302,10 @@ def test_the_number_of_inputs() -> None:
     )
     tensors = torch.zeros(1, 4), torch.zeros(1, 4)
     refused(lambda: summarize(model, *tensors), "several inputs belong in a list: write summarize(model, [x1, x2])")
+    refused(lambda: summarize(model, tensors[0], numpy.zeros((2, 3))), "several inputs belong in a list")
+    own = nn.Sequential(nn.Linear(4, 2))
+    own.named_modules = []  # type: ignore[assignment]  # a name that a model may use for something of its own
+    refused(lambda: summarize(own, (4,), "0"), "write summarize(model, (4,)).explain('0')")
     refused(lambda: summarize(Image(), 3, 32, 32), "belong in parentheses: write summarize(model, (3, 32, 32))")
     refused(lambda: summarize(model, {"left": (4,), "rihgt": (4,)}), "no 'rihgt'", "did you mean 'right'?")
     refused(lambda: summarize(model, [(4,), (4,)], kwargs={"scal": 2}), "no 'scal'", "did you mean 'scale'?")

@@ -110,6 +110,17 @@ def test_other_warnings_stand_alone(explained: None, capsys: pytest.CaptureFixtu
     assert "✗" not in capsys.readouterr().err
 
 
+def test_an_error_of_its_own_is_no_answer_and_ends_nothing(
+    explained: None, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def fails(*_: object) -> None:
+        raise RuntimeError("mine")
+
+    monkeypatch.setattr("convlin.at_error.stretched.about", fails)
+    assert F.mse_loss(torch.zeros(8, 1), torch.ones(8)).item() == 1
+    assert "mine" not in capsys.readouterr().err
+
+
 TRAIN = """
 import torch
 from torch import nn

@@ -71,9 +71,14 @@ def show_of_warning(
     """Write the answer to a warning that goes to standard error; takes what ``warnings.showwarning`` takes."""
     if file is not None or not issubclass(category, UserWarning) or "torch" not in sys.modules:
         return
-    from convlin.at_error.stretched import about_warning  # here: a program without warnings does not wait for it
+    try:
+        from convlin.at_error.stretched import about_warning  # here: a program without warnings does not wait for it
 
-    told = about_warning(sys._getframe(1))
+        told = about_warning(sys._getframe(1))
+    except (
+        Exception
+    ):  # the program goes on as it would without convlin: an error here is no answer, and none of its own
+        return
     if told is not None:
         _write(told)
 

@@ -12,6 +12,7 @@ from torch.utils.data import DataLoader, Dataset
 
 from convlin.errors import InputError
 from convlin.inputs.spelling import show
+from convlin.module_tree import walk
 
 _MODES = ("train", "eval", "same")
 _DEVICES = ("cpu", "cuda", "meta", "mps", "xpu")
@@ -50,9 +51,8 @@ def _option(value: object) -> str | None:
 
 def _path(model: nn.Module, layer: object) -> str | None:
     """The path of a layer of this model, which is named by it or is given itself."""
-    return next(
-        (str(path) for path, module in model.named_modules() if path and (module is layer or path == layer)), None
-    )
+    name = layer if isinstance(layer, str) else ""  # an array compares itself with a name cell by cell
+    return next((path for path, module, _ in walk(model) if path and (module is layer or path == name)), None)
 
 
 def refuse_no_input(given: object) -> None:

@@ -12,9 +12,9 @@ from convlin.records import Problem, Report
 
 
 def refused(report: Report) -> Problem | None:
-    """The problem of the first layer that an array reached as it was given; None where none did."""
-    found = next((each for each in report.problems if (each.kind, each.required) == ("structure", "ndarray")), None)
-    return found if found is report.problems[:1][0] else None
+    """The first problem, where it is that of a layer that an array reached as it was given; else None."""
+    first = next(iter(report.problems), None)
+    return first if first is not None and (first.kind, first.required) == ("structure", "ndarray") else None
 
 
 def as_tensors(plan: Plan) -> Plan | None:
