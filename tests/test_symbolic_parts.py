@@ -39,6 +39,7 @@ from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.simplify import written
 from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
+from convlin.symbolic.budget import MOST_ELEMENTS_BEYOND
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.checks import Checks
 from convlin.symbolic.conditions import Condition, demands
@@ -661,8 +662,11 @@ class Asked:
         self.count += 1
         return self.takes(**point)
 
-    def affordable(self, point: Mapping[str, int], *, for_real: bool = False) -> bool:
+    def affordable(self, point: Mapping[str, int]) -> bool:
         return max(point.values()) <= self.largest
+
+    def affordable_for_real(self, point: Mapping[str, int], most: float) -> bool:
+        return self.affordable(point)
 
 
 class Letters:
@@ -1254,8 +1258,8 @@ def test_what_an_attention_makes_inside_counts() -> None:
     whole = Does(lambda x: model(x, x, x)[0])
     whole.attention = model
     trials = Trials(whole, read_inputs(whole, ("L", 8)), "eval", (), lambda point: 8.0 * point["L"])
-    assert trials.affordable({"L": 500}, for_real=True)
-    assert not trials.affordable({"L": 8000}, for_real=True)  # 2·8000² weights
+    assert trials.affordable_for_real({"L": 500}, MOST_ELEMENTS_BEYOND)
+    assert not trials.affordable_for_real({"L": 8000}, MOST_ELEMENTS_BEYOND)  # 2·8000² weights
 
 
 class Counts(nn.Module):

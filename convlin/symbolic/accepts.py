@@ -262,6 +262,7 @@ class Search:
                 self.assumed.lower[name] = edge
             elif surprise.point[name] > inside[name]:
                 self.assumed.upper[name] = edge
+        self.assumed.drop_raised()
         return not self.assumed.takes_point(surprise.point) or self._learn_least(surprise.point, guess)
 
     def _learn_least(self, refused: Point, guess: Guess) -> bool:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import random
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from math import inf
 
 import torch
 from torch import Tensor
@@ -64,6 +65,13 @@ class Assumed:
             beside={**self.beside},
             steps={**self.steps},
         )
+
+    def drop_raised(self) -> None:
+        """Forget the smallest sizes that were raised beside a size of another letter which is in no range any more."""
+        for name, point in [*self.beside.items()]:
+            others = [other for other in self.names if other != name]
+            if any(not self.lower.get(each, 0) <= point[each] <= self.upper.get(each, inf) for each in others):
+                del self.lower[name], self.beside[name]
 
     def _usable(self, conditions: Sequence[Condition]) -> Iterator[Condition]:
         seen = set()

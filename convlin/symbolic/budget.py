@@ -13,8 +13,9 @@ from convlin.symbolic.limits import Limits
 MOST_ELEMENTS = 200e6
 _MOST_ELEMENTS_TOGETHER = 1e9
 MOST_ELEMENTS_ON_META = 5e8
-#: Of a run at a size that is large only to see whether the range ends.
-MOST_ELEMENTS_FAR = 60e6
+#: Of a run at a size that is large only to see whether the range ends: there is no reason why it should, or a table
+#: that it has to reach beyond.
+MOST_ELEMENTS_FAR, MOST_ELEMENTS_BEYOND = 10e6, 60e6
 #: Modules and functions that all runs together call, before no other is made.
 _MOST_STEPS_TOGETHER = 120_000
 

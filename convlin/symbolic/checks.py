@@ -13,6 +13,7 @@ import torch
 from convlin.records import SizeRange
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.assumed import Assumed
+from convlin.symbolic.budget import MOST_ELEMENTS_BEYOND, MOST_ELEMENTS_FAR
 from convlin.symbolic.environment import Decision
 from convlin.symbolic.lookups import Lookup
 from convlin.symbolic.questions import beside_constants, of_many, turns_by_order
@@ -69,7 +70,7 @@ class Checks:
         low = {**others, **{name: found.minimum for name, found in ranges.items()}}
         # The last one first: it is the largest, and where that can be run the others can.
         ends = [
-            found.maximum or self._far(name, found, index, low)
+            found.maximum or self._far(name, found, index, low, self.assumed.names)
             for index, (name, found) in reversed([*enumerate(ranges.items())])
         ][::-1]
         if not all(ends):
@@ -89,7 +90,13 @@ class Checks:
             checks.append(Check({**others, **wide}, True))
         checks += [Check(middle, True), Check(high, True)]
         if len(ranges) > 1 and not guess.tied and not self.is_each_by_itself:
-            some = range(1, len(ranges)) if len(ranges) <= _MOST_IN_EVERY_CORNER else (1,)
+            # By itself a letter may be larger than together with others.
+            alone = [
+                found.maximum or self._far(name, found, index, low, (name,))
+                for index, (name, found) in enumerate(ranges.items())
+            ]
+            checks += [Check({**low, name: size}, True) for name, size in zip(ranges, alone, strict=True)]
+            some = range(2, len(ranges)) if len(ranges) <= _MOST_IN_EVERY_CORNER else ()
             large = (names for count in some for names in combinations(ranges, count))
             checks += [Check({**low, **{name: high[name] for name in names}}, True) for names in large]
         groups = [tuple(ranges)] if guess.tied else [(name,) for name in ranges]
@@ -290,16 +297,19 @@ class Checks:
         answers = self._evaluation(points).at_each(decision.expression)
         return answers is not None and bool(answers.any()) and not bool(answers.all())
 
-    def _far(self, name: str, found: SizeRange, index: int, low: Point) -> int:
-        """A large size of a range without end, beyond every table; 0 where that cannot be run for real."""
+    def _far(self, name: str, found: SizeRange, index: int, low: Point, together: Sequence[str]) -> int:
+        """A large size of a range without end, beyond every table, for real of several letters ``together``.
 
-        def affordable(size: int) -> bool:
-            return self.trials.affordable({**low, **dict.fromkeys(self.assumed.names, size)}, for_real=True)
+        0 where that cannot be run.
+        """
+
+        def affordable(size: int, most: float = MOST_ELEMENTS_FAR) -> bool:
+            return self.trials.affordable_for_real({**low, **dict.fromkeys(together, size)}, most)
 
         size = far_in(found, index, affordable)
         while not all(each.is_exceeded(self._evaluation({**low, name: size})) for each in self._reached_by(name)):
             size += (size - found.minimum) // found.step * found.step
-            if not affordable(size):
+            if not affordable(size, MOST_ELEMENTS_BEYOND):
                 return 0
         return size
 

@@ -222,6 +222,9 @@ class Parts:
             def simplify(self, expr: Any, *args: Any, **kwargs: Any) -> Any:
                 return expr
 
+            def _get_user_frame(self) -> None:
+                """Of no symbol anyone reads where it was made: to look for it loads all of ``torch.export``."""
+
             def replace(self, expr: Any) -> Any:
                 short = self._shortened.get(expr)
                 if short is None:

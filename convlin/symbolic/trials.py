@@ -23,7 +23,7 @@ from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape
 from convlin.symbolic.again import Again
-from convlin.symbolic.budget import MOST_ELEMENTS, MOST_ELEMENTS_FAR, MOST_ELEMENTS_ON_META, Budget
+from convlin.symbolic.budget import MOST_ELEMENTS, MOST_ELEMENTS_ON_META, Budget
 from convlin.symbolic.caches import forgetting
 from convlin.symbolic.limits import Limits
 from convlin.symbolic.watching import Elements, Stretches
@@ -183,23 +183,22 @@ class Trials:
         """Whether a real run, which tells more, takes no longer than one on the meta device."""
         return self._is_small and self._budget.left > 0 and self._budget.cost(point) <= self._cheap
 
-    def affordable(self, point: Point, *, for_real: bool = False) -> bool:
-        """Whether a run may be made: on the meta device, where what comes from no input is computed, or ``for_real``.
-
-        That is a run whose size nothing but its being large asks for: it is held to less than one at an end.
-        """
+    def affordable(self, point: Point) -> bool:
+        """Whether a run may be made: on the meta device, where what comes from no input is computed."""
         if self._budget.has_called_enough:
             return False
-        if for_real:
-            most = min(self.limits.scaled(MOST_ELEMENTS_FAR), self._budget.left / 4)
-            if self._budget.cost(point) > most:
-                return False
-            # What is seen between the layers is not all: an attention makes a weight for every two positions.
-            try:
-                return not self._meta or self._makes_fewer_than_known(point, most) or self._elements(point) <= most
-            except TooManyCalls:
-                return False
         return not self._budget.is_large(point, MOST_ELEMENTS_ON_META if self._meta else MOST_ELEMENTS)
+
+    def affordable_for_real(self, point: Point, most: float) -> bool:
+        """Whether a real run that makes at most so many elements may be made."""
+        most = min(self.limits.scaled(most), self._budget.left / 4)
+        if self._budget.has_called_enough or self._budget.cost(point) > most:
+            return False
+        # What is seen between the layers is not all: an attention makes a weight for every two positions.
+        try:
+            return not self._meta or self._makes_fewer_than_known(point, most) or self._elements(point) <= most
+        except TooManyCalls:
+            return False
 
     def stretched(self, point: Point) -> Stretches | None:
         """The operations of a run at these sizes that stretch a size of 1; None where no run can be made."""
