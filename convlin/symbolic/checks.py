@@ -22,7 +22,7 @@ from convlin.symbolic.trials import Point, Trials
 
 #: How many sizes are tried at which a question of the model's own comes out otherwise than at the size before, and up
 #: to which size they are looked for.
-MOST_TURNS, TURNS_UP_TO = 12, 1100
+MOST_TURNS, TURNS_UP_TO = 16, 1100
 #: Up to which size of each it is looked where a question of two letters turns, and how many such sizes are tried.
 _GRID, _MOST_TOGETHER = 160, 4
 #: Of so many letters every corner is run, where some are small and some are large.
