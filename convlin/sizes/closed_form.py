@@ -262,7 +262,7 @@ def _may_be_half(value: sympy.Expr) -> bool:
 
 def _rounds_twice(rounded: sympy.Expr) -> bool:
     """Whether more than one division of whole numbers is rounded: ``floor(w * (64 / h))`` is 63 where both are 49."""
-    inside = islice(sympy.preorder_traversal(rounded.args[0]), 1, None)
+    inside = islice(sympy.preorder_traversal(rounded), 2, None)  # what has come to a number has nothing inside
     return bool(rounded.atoms(sympy.Float)) or any(type(part).__name__ in _DIVISIONS for part in inside)
 
 
