@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
+import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -38,3 +40,25 @@ def test_what_is_rounded_and_comes_to_a_number() -> None:
     summary = summarize(model, (4, "H", "W"))
     assert summary.ok
     assert faults(summary, model, [(1, 4, "H", "W")], grid("HW", SIZES[1:])) == []
+
+
+class Rows(nn.Module):
+    """A table of rows that is added along the height of every sample."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.rows = nn.Embedding(40, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.rows(torch.arange(x.shape[2])).t()[None, :, :, None]
+
+
+@pytest.mark.parametrize("batch", [1, 2, "N"])
+def test_a_table_ends_a_range_beside_a_letter_without_an_end(batch: Any) -> None:
+    """A run on the meta device, where the other letter is large, shows no end."""
+    model = Rows()
+    summary = summarize(model, (4, "H", "W"), batch_size=batch)
+    points = [{"H": height, "W": width, "N": 2} for height in (1, 39, 40, 41, 90) for width in (1, 7, 41, 200)]
+    assert summary.accepts is not None
+    assert summary.report.remarks == ()
+    assert faults(summary, model, [(batch, 4, "H", "W")], points) == []

@@ -244,6 +244,9 @@ class Search:
     def _learn(self, surprise: Check, guess: Guess) -> bool:
         """Take in one run that came out otherwise than thought; False where nothing can be made of it."""
         if surprise.expected:
+            # The meta device takes any index: of a bound that runs showed a real run tells.
+            if self.assumed.is_beyond_bounds(surprise.point) and self._for_real(surprise.point) is False:
+                return True
             return self.assumed.strike_out(surprise.point)
         if surprise.point == self.checks.next_to(guess) and self._learn_step(guess):
             return True

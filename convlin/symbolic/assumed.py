@@ -104,6 +104,12 @@ class Assumed:
         """The same for one point."""
         return bool(self.takes({name: torch.tensor([size]) for name, size in point.items()}))
 
+    def is_beyond_bounds(self, point: Point) -> bool:
+        """Whether a size of a point lies outside of the bounds that runs showed."""
+        return any(
+            size < self.lower.get(name, size) or size > self.upper.get(name, size) for name, size in point.items()
+        )
+
     def _diagonal(self, sizes: Tensor) -> dict[str, Tensor | int]:
         return {**self.others, **dict.fromkeys(self.names, sizes)}
 
