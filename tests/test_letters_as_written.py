@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
-from tests.test_letters_told_apart import faults, grid
+from tests.test_letters_told_apart import faults, grid, runs
 
 SIZES = (1, 2, 3, 5, 8, 9, 13, 16, 24, 31, 40)
 
@@ -62,3 +62,24 @@ def test_a_table_ends_a_range_beside_a_letter_without_an_end(batch: Any) -> None
     assert summary.accepts is not None
     assert summary.report.remarks == ()
     assert faults(summary, model, [(batch, 4, "H", "W")], points) == []
+
+
+class Cells(nn.Module):
+    """A table that limits how many cells a map has, and not how they lie: no range of each letter says so."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.cells = nn.Embedding(40, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        height, width = x.shape[2:]
+        return x + self.cells(torch.arange(height * width)).t().reshape(1, 4, height, width)
+
+
+def test_the_batch_is_not_blamed_where_the_sample_is_too_large() -> None:
+    model = Cells()
+    assert all(runs(model, [(rows, 4, 5, 8)], {}) for rows in (1, 2, 3, 5))
+    assert runs(model, [(1, 4, 5, 9)], {}) is None
+    summary = summarize(model, (4, "H", "W"), batch_size="N")
+    assert summary.accepts is None
+    assert not any("not every batch" in remark for remark in summary.report.remarks)

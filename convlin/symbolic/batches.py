@@ -50,7 +50,9 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
     name = followed.plan.batch_size
     if not isinstance(name, str):
         return
-    point = _smallest(followed, accepts)
+    taken = min(trials.taken, key=lambda point: prod(point.values()), default=followed.sample)
+    # Where no range is told some sizes that are taken: at others no batch may pass.
+    point = taken if accepts is None else _smallest(followed, accepts)
     turning = turning_batches(followed, _MOST_TURNING)
     beside = {size + more for size in turning[:1] for more in (0, 1) if size < _MORE}
     beside |= {_ODD} if _is_divided(followed, name) else set()
