@@ -83,3 +83,23 @@ def test_the_batch_is_not_blamed_where_the_sample_is_too_large() -> None:
     summary = summarize(model, (4, "H", "W"), batch_size="N")
     assert summary.accepts is None
     assert not any("not every batch" in remark for remark in summary.report.remarks)
+
+
+class Warped(nn.Module):
+    """What is wider than high is contiguous; of what is not, sampling asks that everything is on one device."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        if x.shape[2] > x.shape[3]:
+            x = x.transpose(2, 3)
+        rows, channels, height, width = x.shape
+        theta = torch.eye(2, 3).expand(rows, 2, 3)  # as people write it, without a device
+        return F.grid_sample(
+            x, F.affine_grid(theta, [rows, channels, height // 2 + 1, width], False), align_corners=False
+        )
+
+
+def test_what_stays_on_the_cpu_on_one_way_alone() -> None:
+    model = Warped()
+    summary = summarize(model, (4, "H", "W"))
+    assert faults(summary, model, [(1, 4, "H", "W")], grid("HW", SIZES)) == []
+    assert summary.accepts is not None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Hashable, Mapping
 from contextlib import ExitStack
 from dataclasses import dataclass
 from math import inf, prod
@@ -31,7 +31,7 @@ from convlin.tensors import describe, map_tensors
 from convlin.trace.eager import as_written
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.function_mode import Between
-from convlin.trace.recording import Recording
+from convlin.trace.recording import Failure, Recording
 from convlin.trace.state import State, TooManyCalls
 from convlin.untouched import untouched
 
@@ -101,6 +101,7 @@ class Trials:
         self._calls_kept = 0
         self.stopped: dict[tuple[int, ...], Point] = {}
         """The sizes at which a quick pass did not go through."""
+        self._stopped_on_meta: set[Hashable] = set()
         self._runs = 0
         # Most functions take longer there than on a few numbers, and a loop calls thousands.
         self._meta = plan.device.type != "meta" and not loops
@@ -225,7 +226,7 @@ class Trials:
             return None
         if recording.failure is None:
             return recording
-        if on_meta and not self._has_run_on_meta and self._runs_elsewhere(point):
+        if on_meta and self._runs_elsewhere(recording.failure, point):
             self._meta = False  # something in the model does not run there at all
             return self.record(point)
         self.stopped.setdefault(tuple(point.values()), dict(point))
@@ -322,10 +323,20 @@ class Trials:
         if state.functions > self._most:
             self.limits.meet(f"calls more than {self._most:,} functions", point)
 
-    def _runs_elsewhere(self, point: Point) -> bool:
-        """Whether a real run goes through where one on the meta device does not; it is no run that looks for sizes."""
+    def _runs_elsewhere(self, failure: Failure, point: Point) -> bool:
+        """Whether a real run goes through where one on the meta device does not; it is no run that looks for sizes.
+
+        Made until one went through there, and then where none stopped before: where ``forward`` goes another way it may
+        meet a tensor that stays on the CPU.
+        """
+        place = (failure.path, failure.function, failure.where)
+        if self._has_run_on_meta and place in self._stopped_on_meta:
+            return False
+        if self._budget.estimated(point) > _MOST_ELEMENTS_TO_SEE_WHY:
+            return False
+        self._stopped_on_meta.add(place)
         count = self._runs
-        passed = self._budget.cost(point) <= _MOST_ELEMENTS_TO_SEE_WHY and bool(self.for_real(point))
+        passed = bool(self.for_real(point))
         self._runs = count
         return passed
 
