@@ -103,3 +103,22 @@ def test_what_stays_on_the_cpu_on_one_way_alone() -> None:
     summary = summarize(model, (4, "H", "W"))
     assert faults(summary, model, [(1, 4, "H", "W")], grid("HW", SIZES)) == []
     assert summary.accepts is not None
+
+
+class Remembers(nn.Module):
+    """It keeps text of the sizes that it saw, and one that it did not see."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.seen = {"44"}
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.seen.add(f"{x.shape[-1]}")
+        return x if len(self.seen) > 1 else x[..., ::2]
+
+
+def test_text_that_is_kept_is_no_message() -> None:
+    assert Remembers()(torch.zeros(1, 4, 44)).shape[-1] == 22
+    assert Remembers()(torch.zeros(1, 4, 45)).shape[-1] == 45
+    remarks = summarize(Remembers(), (4, "L")).report.remarks
+    assert any("text of a size" in remark or "not for L = 44" in remark for remark in remarks)

@@ -10,6 +10,9 @@ from types import FrameType
 
 from convlin.source.syntax import Parsed, parsed_file
 
+#: What prints or logs, by the last part of its name.
+_SHOWS = {"print", "write", "debug", "info", "warning", "warn", "error", "exception", "critical", "log"}
+
 
 def is_message(frame: FrameType) -> bool:
     """Whether text made there is raised, or printed or logged, or has a blank in it; not where that cannot be told."""
@@ -24,8 +27,8 @@ def is_message(frame: FrameType) -> bool:
         if isinstance(node, ast.Lambda):
             break
         if isinstance(node, ast.stmt):
-            is_said = isinstance(node, ast.Raise | ast.Expr) or (isinstance(node, ast.Assert) and inner is node.msg)
-            return is_said or has_blank
+            is_said = isinstance(node, ast.Raise) or (isinstance(node, ast.Assert) and inner is node.msg)
+            return is_said or has_blank or (isinstance(node, ast.Expr) and _is_shown(node.value))
         has_blank = has_blank or _has_blank(node)
         inner = node
     return has_blank
@@ -46,6 +49,13 @@ def _around(frame: FrameType, parsed: Parsed) -> Iterator[ast.AST]:
     ]
     if holding:  # the innermost comes last
         yield from (holding[-1], *parsed.around(holding[-1]))
+
+
+def _is_shown(call: ast.expr) -> bool:
+    """Whether a call prints or logs what it is given; ``self.seen.add(...)`` keeps it, to be compared later."""
+    function = call.func if isinstance(call, ast.Call) else call
+    name = function.attr if isinstance(function, ast.Attribute) else getattr(function, "id", "")
+    return name in _SHOWS
 
 
 def _has_blank(node: ast.AST) -> bool:
