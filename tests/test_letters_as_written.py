@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
-from tests.test_letters_told_apart import faults, grid, runs
+from tests.test_letters_told_apart import faults, grid, runs, to_square
 
 SIZES = (1, 2, 3, 5, 8, 9, 13, 16, 24, 31, 40)
 
@@ -122,3 +122,29 @@ def test_text_that_is_kept_is_no_message() -> None:
     assert Remembers()(torch.zeros(1, 4, 45)).shape[-1] == 45
     remarks = summarize(Remembers(), (4, "L")).report.remarks
     assert any("text of a size" in remark or "not for L = 44" in remark for remark in remarks)
+
+
+def test_a_square_that_either_letter_fills() -> None:
+    """Of 3×3 features either side may be less: the box has one of them, and the note another."""
+    model = nn.Sequential(Squared(), nn.Flatten(), nn.Linear(36, 2))
+    summary = summarize(model, (4, "H", "W"))
+    taken = [each for each in grid("HW", range(1, 7)) if runs(model, [(1, 4, "H", "W")], each)]
+    assert summary.accepts is not None
+    inside = [each for each in taken if all(each[found.name] in found for found in summary.accepts.sizes)]
+    told = [remark for remark in summary.report.remarks if "accepts other sizes as well" in remark]
+    assert len(inside) < len(taken)
+    assert any(f"H = {each['H']}, W = {each['W']}" in told[0] for each in taken if each not in inside)
+
+
+class Squared(nn.Module):
+    """Padded to a square, whose rows look at each other: behind that no sample is small enough to be run."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.look = nn.MultiheadAttention(4, 2, batch_first=True)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = to_square(x)
+        rows, channels, height, width = x.shape
+        x = x.permute(0, 2, 3, 1).reshape(rows * height, width, channels)
+        return self.look(x, x, x)[0].reshape(rows, height, width, channels).permute(0, 3, 1, 2)

@@ -131,12 +131,16 @@ class Search:
             name: max(inside_of(found, index), found.minimum - (found.minimum - most) // found.step * found.step)
             for index, (name, found) in enumerate(guess.ranges.items())
         }
+        largest = {
+            name: inner[name] if found.maximum is None else found.maximum for name, found in guess.ranges.items()
+        }
         for name, found in guess.ranges.items():
             for size in sorted({found.minimum - 1, found.minimum - found.step}):
-                point = {**self.assumed.others, **inner, name: size}
-                others_fit = all(point[other] in guess.ranges[other] for other in inner if other != name)
-                if size >= 1 and others_fit and self.trials.affordable(point):
-                    self._passes(point, expected=False)
+                beside = [{**self.assumed.others, **others, name: size} for others in (inner, largest)]
+                for point in beside if size >= 1 else ():
+                    others_fit = all(point[other] in guess.ranges[other] for other in inner if other != name)
+                    if others_fit and self.trials.affordable(point):
+                        self._passes(point, expected=False)
 
     def _look_at_sums(self, guess: Guess) -> None:
         """Run one letter smaller and another larger where one size of each is taken: what is joined has their sum."""

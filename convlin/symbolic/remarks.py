@@ -74,8 +74,9 @@ def holds_nowhere(checked: Confirmed) -> bool:
 def taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Iterator[str]:
     """A size that was found to be taken, and is in no range for each letter by itself."""
     batch = checked.followed.plan.batch_size
+    inside = next((point for point in trials.taken[::-1] if is_inside(accepts, point)), checked.followed.sample)
     for point in trials.taken:
-        if not is_inside(accepts, point) and trials.for_real(point) and not checked.stretched.may_be(point):
+        if not is_inside(accepts, point) and trials.for_real(point) and not checked.stretched.may_be(point, inside):
             said = written({name: size for name, size in point.items() if name != batch})
             yield f"the model accepts other sizes as well, such as {said}"
             return

@@ -45,9 +45,12 @@ class Stretching:
             self._known[key] = self._is_stretched(point)
         return self._known[key]
 
-    def may_be(self, point: Point) -> bool:
-        """The same, also where something is stretched of which nothing tells whether it has to be."""
-        return self(point) or self._stretches_more(point)
+    def may_be(self, point: Point, taken: Point) -> bool:
+        """The same, also where something is stretched of which nothing tells whether it has to be.
+
+        At the sizes that are ``taken`` nothing is: they stand for a sample that is not.
+        """
+        return self(point) or self._stretches_more(point, taken=taken)
 
     def is_seen(self, point: Point) -> bool:
         """Whether a run at ``point`` was seen to stretch more than one at the sample; not where none can be made."""
@@ -109,9 +112,11 @@ class Stretching:
             found = there if there is not None and there.finished else None
         return found
 
-    def _stretches_more(self, point: Point, *, unknown: bool = True) -> bool:
+    def _stretches_more(self, point: Point, *, unknown: bool = True, taken: Point | None = None) -> bool:
         """Whether more operations stretch a size of 1 at ``point`` than at the sample; ``unknown`` if no run tells."""
         there, sample = self._trials.stretched(point), self._at_sample
+        if sample is None and taken is not None:
+            sample = self._trials.stretched(taken)
         if there is None or sample is None or not there.finished:
             return unknown
         return sum(len(axes) for _, axes in there.seen) > sum(len(axes) for _, axes in sample.seen)
