@@ -15,9 +15,9 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
 from convlin.ops.ceil_pools import ceil_pool_sizes
-from convlin.ops.known_results import MADE, in_order
 from convlin.ops.names import op_of, sizes_asked
 from convlin.ops.op import InLetters, Op
+from convlin.ops.results import MADE, in_order
 
 
 class KnownSizes(TorchFunctionMode):

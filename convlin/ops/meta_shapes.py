@@ -1,7 +1,7 @@
 """On the meta device: what a function returns, without PyTorch's slow meta kernels.
 
 PyTorch works out the sizes of a convolution or a normalization on the meta device in Python, for half
-a millisecond each.  Most rules are those of ``known_results``; here are the ones for functions whose result has an
+a millisecond each.  Most rules are those of ``results``; here are the ones for functions whose result has an
 order of its own on the meta device.  A rule answers for a function, whoever calls it, so hooks,
 parametrizations and classes with a ``forward`` of their own are none of its business.  It answers only
 for what it knows for certain: plain tensors of one floating dtype in an order that tells that of the result,
@@ -20,9 +20,10 @@ from torch import Tensor, nn
 from convlin import arithmetic
 from convlin._util.torch_private import is_seen_by_none_but, no_function_modes
 from convlin.ops.fake_shapes import KnownSizes, has_its_rank
-from convlin.ops.known_results import ON_META, grouped_product, in_order
 from convlin.ops.names import op_of
 from convlin.ops.op import InLetters, OnMeta
+from convlin.ops.results import ON_META, in_order
+from convlin.ops.results.products import grouped_product
 from convlin.records import Derivation, Shape
 from convlin.tensors import flat_tensors, has_channels_last
 

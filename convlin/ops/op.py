@@ -76,7 +76,7 @@ class OnMeta(Enum):
 
 
 class InLetters(Enum):
-    """How a result in letters is known, or its sizes are: ``known_results`` or ``fake_shapes`` has the way."""
+    """How a result in letters is known, or its sizes are: ``results`` or ``fake_shapes`` has the way."""
 
     ACTIVATION = "activation"
     CLAMP = "clamp"

@@ -19,7 +19,8 @@ import torch
 from convlin._util.packages import CONVLIN, folder
 from convlin._util.torch_private import symbolic_parts, values_of_symbols
 from convlin.errors import ConvlinError
-from convlin.ops import fake_shapes, known_results
+from convlin.ops import fake_shapes, results
+from convlin.ops.results.windows import windows_fit
 from convlin.records import Location
 from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.serialize import OF_FLOATS
@@ -32,11 +33,15 @@ from convlin.trace.call_sites import line_of
 _LIBRARIES = tuple(map(folder, (torch, sympy)))
 #: Modules of convlin that only pass on what the model does.
 _OF_A_PASS = (function_mode, function_rows, unshown, failures, tracer, unpooling)
-_PASSING_ON = tuple(module.__file__ for module in (*_OF_A_PASS, fake_shapes, known_results, fakes))
+_PASSING_ON = (
+    *(str(module.__file__) for module in (*_OF_A_PASS, fake_shapes, fakes)),
+    folder(results),
+    __file__,
+)
 #: The module that calls the model: what asks in front of it is the model, a layer of torch's where it has no line.
 _CALLS_MODEL = forward_pass.__file__
 #: What asks whether a window fits: PyTorch refuses a convolution where it does not.
-_FITS = known_results.windows_fit.__code__
+_FITS = windows_fit.__code__
 #: Code without a file that is nobody's own; a prompt and a notebook have names in angle brackets, too.
 _MADE_UP = ("<frozen ", "<eval_with_key")
 #: Where PyTorch keeps its symbolic numbers.
@@ -271,7 +276,7 @@ def _asker() -> tuple[Location | None, bool, bool, bool]:
         filename = frame.f_code.co_filename
         if filename == _CALLS_MODEL:
             return None, False, False, refused
-        if filename.startswith(CONVLIN) and filename not in _PASSING_ON and filename != __file__:
+        if filename.startswith(CONVLIN) and not filename.startswith(_PASSING_ON):
             return None, True, False, refused
         if not _is_of_a_library(frame):
             return line_of(frame), False, direct, refused
