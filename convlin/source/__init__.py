@@ -10,9 +10,9 @@ there, and ``match`` what of it fits the live modules.  The code is followed by 
 ``expressions`` (one class in three parts), which know ``state``, the things that names may stand for
 (``values``), ``constants``, the ``frames`` of the functions and ``torch_names``.
 
-To correct one: ``sites`` has the call that made a layer, ``written`` a number that stands elsewhere,
-``plan`` several of them, ``forward`` and ``reshape`` the lines of ``forward``.  All of them make ``edits``.  ``text``
-and ``syntax`` are a file as Python reads it.
+To correct one: ``sites`` has the call that made a layer, ``written`` a number that stands elsewhere, ``origins`` what
+a name stands for, ``plan`` several of them, ``forward`` and ``reshape`` the lines of ``forward``.  All of them make
+``edits``.  ``text`` and ``syntax`` are a file as Python reads it.
 """
 
 from __future__ import annotations

@@ -15,6 +15,8 @@ from typing import NamedTuple
 from convlin.records import Edit, Location
 from convlin.source.constants import is_literal
 from convlin.source.edits import Rewrite, edited, is_editable, not_to_be_written, rewrite, rewritten
+from convlin.source.origins import Origin
+from convlin.source.origins import origin as origin_of
 from convlin.source.products import written_like
 from convlin.source.syntax import parse
 from convlin.source.text import SourceText, tokens
@@ -42,6 +44,8 @@ class Argument:
     """The same, as a stretch of a file."""
     written: Written | None = None
     """The same, where the text tells what else reads it."""
+    named: Origin | None = None
+    """What the text says of it, when the argument is a name."""
 
 
 class Span(NamedTuple):
@@ -209,6 +213,11 @@ class Site:
             return None
         return self.text(changes), only.origin
 
+    def named(self, changes: Mapping[str, str]) -> Origin | None:
+        """What the text says of the argument to be changed, where that is a name."""
+        only = self._only_argument(changes)
+        return None if only is None else only.named
+
     def text(self, changes: Mapping[str, str]) -> str:
         """The argument to be changed, as written in the call; empty where it is not one."""
         only = self._only_argument(changes)
@@ -340,7 +349,8 @@ def _argument(
             origin = Location(frame.parsed.source.name, written.lineno)
             number, passed = (frame.parsed.source.name, *frame.parsed.span(written)), frame is not made.frame
     place = None if literal or star else where_written(made.frame, node, is_made_once)
-    return Argument(name, start, end, literal, star, origin, passed, number, place)
+    named = None if literal or star else origin_of(made.frame, node)
+    return Argument(name, start, end, literal, star, origin, passed, number, place, named)
 
 
 def appended(source: SourceText, start: int, end: int, missing: Mapping[str, str]) -> tuple[int, str]:

@@ -54,24 +54,30 @@ def where_written(frame: Frame, node: ast.expr, is_made_once: Callable[[type], b
     return _once(frame, node, is_made_once) or _of_first_round(frame, node, is_made_once)
 
 
-def _once(frame: Frame, node: ast.expr, is_made_once: Callable[[type], bool]) -> Written | None:
-    """Where it is written, if it is bound once."""
+def bound(frame: Frame, node: ast.expr) -> Bound | None:
+    """What a name is bound to, an attribute of ``self`` or an entry of a dict, where that happens once."""
     parsed = frame.parsed
-    found: Bound | None = None
     match node:
         case ast.Name(id=name):
             scope = scope_of(parsed, node, name)
-            if is_parameter(scope, name):
-                # Of a function around this one it is not known how it was called.
-                own = parsed.function_around(node)
-                return _passed(frame, own, name, is_made_once) if own is not None and own is scope else None
-            found = bound_once(parsed, scope, name)
+            return None if is_parameter(scope, name) else bound_once(parsed, scope, name)
         case ast.Attribute(value=ast.Name(id="self"), attr=name):
             if frame.owner is None or _has_heirs(frame.owner) or _is_known_above(frame.owner, name):
                 return None
-            found = _attribute(parsed, name)
+            return _attribute(parsed, name)
         case ast.Subscript(value=ast.Name(id=name), slice=ast.Constant(value=key)):
-            found = _entry(parsed, scope_of(parsed, node, name), name, key)
+            return _entry(parsed, scope_of(parsed, node, name), name, key)
+    return None
+
+
+def _once(frame: Frame, node: ast.expr, is_made_once: Callable[[type], bool]) -> Written | None:
+    """Where it is written, if it is bound once."""
+    parsed = frame.parsed
+    if isinstance(node, ast.Name) and is_parameter(scope := scope_of(parsed, node, node.id), node.id):
+        # Of a function around this one it is not known how it was called.
+        own = parsed.function_around(node)
+        return _passed(frame, own, node.id, is_made_once) if own is not None and own is scope else None
+    found = bound(frame, node)
     if found is None or not is_literal(found.value):
         return None
     match node:

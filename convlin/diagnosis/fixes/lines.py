@@ -40,6 +40,14 @@ def _tied(found: Correction, tie: Tie) -> Correction:
     return found._replace(text=None, edits=(), unfixed=f"{names} are one tensor", told=told)
 
 
+def _named(site: Site, finding: Finding, changes: Mapping[str, str]) -> str:
+    """What the name stands for that is given as the number to be changed."""
+    found = site.named(changes)
+    if found is None or found.number not in (None, finding.misfit.declared):
+        return ""
+    return f"{found.text} at {found.where.text}"
+
+
 class Lines:
     """Finds the lines of one model's source; what was read of it is kept for the next finding.
 
@@ -218,7 +226,8 @@ class Lines:
                 told = f"{said.advice} (given at {origin.text})"
         else:
             told = site.rewrite(changes, self._beside(site, changes, finding.path)) or said.advice
-            given = self._given(site, finding.path, changes) if unfixed and site.certain else ""
+            is_elsewhere = unfixed and site.certain
+            given = self._given(site, finding.path, changes) or _named(site, finding, changes) if is_elsewhere else ""
             return Correction(site.line(changes), told, edits, unfixed, given)
         return Correction(site.location, told, edits, unfixed)
 
