@@ -143,14 +143,14 @@ def _with_state(
         return args, kwargs, (Misfit("structure", 3, 2, "one_step", detail),)
     misfits: tuple[Misfit, ...] = ()
     right: list[Tensor] = []
-    for name, state in zip(names, states, strict=True):
-        width = module.proj_size if name == "h_0" and module.proj_size else module.hidden_size
-        wanted, shape = (rows, *batch, width), tuple(state.shape)
+    shapes = [((rows, *batch, width), tuple(each.shape)) for width, each in zip(widths, states, strict=False)]
+    for name, state, (wanted, shape) in zip(names, states, shapes, strict=True):
         if shape != wanted and not misfits:
             detail = {"name": name, "layers": module.num_layers, "directions": rows // module.num_layers}
             detail |= {"batch": batch, "batch_first": module.batch_first, "steps": tuple(tensor.shape[:2])}
+            detail |= {"states": shapes}
             # The batch is in front of the input, as the state has it: all else is right.
-            is_second = bool(batch) and not module.batch_first and shape == (rows, tensor.shape[0], width)
+            is_second = bool(batch) and not module.batch_first and shape == (rows, tensor.shape[0], wanted[-1])
             changes = {"batch_first": True} if is_second else {}
             misfits = (Misfit("structure", wanted, shape, "state", detail, changes),)
         right.append(state if shape == wanted else zeros(tensor, wanted))

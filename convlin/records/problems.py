@@ -127,7 +127,8 @@ def problem_text(problem: Problem, model: str) -> str:
     lines = [f"✗ {problem.path or model}: {first}", *(f"    {line}" for line in rest)]
     if problem.fix:
         at = f"{problem.where.text}   " if problem.where else ""
-        lines.append(f"    fix  {at}{problem.fix}")
+        first, *rest = problem.fix.splitlines()
+        lines += [f"    fix  {at}{first}", *(f"    {line}" for line in rest)]
     elif problem.where and problem.where.text not in problem.message:
         lines.append(f"    at   {problem.where.text}")
     return "\n".join(lines)

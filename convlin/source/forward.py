@@ -236,6 +236,13 @@ def _assigned(parsed: Parsed, statement: ast.stmt, name: str) -> ast.expr | None
     return None
 
 
+def call_of(where: Location, name: str) -> tuple[Parsed, ast.Call] | None:
+    """The one call of the layer ``name`` on a line, with its file."""
+    parsed = parsed_file(where.file)
+    calls = [] if parsed is None else [call for call in parsed.calls(where.line) if _last_name(call.func) == name]
+    return (parsed, calls[0]) if parsed is not None and len(calls) == 1 else None
+
+
 def _corrected(
     where: Location,
     name: str,

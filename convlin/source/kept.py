@@ -11,8 +11,10 @@ from convlin.records import Location
 from convlin.source.edits import edited, rewrite
 from convlin.source.syntax import Parsed, parsed_file, unwrapped
 
-_MAKERS = frozenset({"zeros", "ones", "empty", "randn", "rand"})
-_HANDING_ON = frozenset({"Parameter", "Buffer", "register_buffer", "register_parameter"})
+_MAKERS = frozenset({"zeros", "ones", "empty", "randn", "rand", "new_zeros", "new_ones", "new_empty"})
+_HANDING_ON = frozenset({"Parameter", "Buffer", "Variable", "register_buffer", "register_parameter"})
+#: Methods that leave a tensor's shape as it is.
+_LIKE = frozenset({"to", "cuda", "cpu", "float", "double", "half", "type_as", "requires_grad_", "detach", "clone"})
 
 
 class Kept(NamedTuple):
@@ -49,7 +51,7 @@ def kept(cls: type, name: str, sizes: Sequence[int | None]) -> Kept | None:
     if len(made) != 1:
         return None
     (value,) = made
-    written = _sizes(value, len(sizes))
+    written = sizes_written(value, len(sizes))
     edits = [
         edited(parsed.source, *parsed.span(each), str(size))
         for each, size in zip(written, sizes, strict=False)
@@ -73,19 +75,21 @@ def _made(node: ast.AST, name: str) -> Iterator[ast.expr]:
             yield value
 
 
-def _sizes(value: ast.expr, rank: int) -> Sequence[ast.expr]:
+def sizes_written(value: ast.expr, rank: int) -> Sequence[ast.expr]:
     """What is written for each size; nothing where something between may make other sizes of them."""
     match value:
+        case ast.Call(func=ast.Attribute(value=inner, attr=name)) if name in _LIKE:
+            return sizes_written(inner, rank)
         case ast.Call(
             func=ast.Attribute(attr=name) | ast.Name(id=name), args=[ast.Tuple(elts=sizes) | ast.List(elts=sizes)]
         ):
             is_made = name in _MAKERS
         case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=[inner, *_]) if name in _HANDING_ON:
-            return _sizes(inner, rank)
+            return sizes_written(inner, rank)
         case ast.Call(func=ast.Attribute(attr=name) | ast.Name(id=name), args=sizes):
             is_made = name in _MAKERS
         case ast.BinOp(left=inner, right=ast.Constant()) | ast.BinOp(left=ast.Constant(), right=inner):
-            return _sizes(inner, rank)
+            return sizes_written(inner, rank)
         case _:
             return ()
     is_each = len(sizes) == rank and not any(isinstance(each, ast.Starred) for each in sizes)

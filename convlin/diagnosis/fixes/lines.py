@@ -184,6 +184,8 @@ class Lines:
             return corrected(said.join, joined, said.advice)
         if finding.function:
             return corrected_function(finding, said)
+        if (made := finding.misfit.detail.get("lines")) is not None:
+            return Correction(made[0], made[1].text, made[1].edits)
         if said.uncalled and finding.where is not None:
             from convlin.source.forward import with_call
 

@@ -1,0 +1,86 @@
+"""A first state that ``forward`` makes in another shape: the line is changed as told, and PyTorch runs it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+
+from convlin import summarize
+from tests.source_programs import load_file
+
+PROGRAM = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LAYER
+        self.width = 3
+
+    def forward(self, x):
+        MADE
+        return self.rnn(x, GIVEN)[0]
+"""
+
+WRONG = [
+    ("GRU(4, 6, batch_first=True)", "h = torch.zeros(1, x.size(0), 5)", "h"),
+    ("GRU(4, 6, 2, batch_first=True)", "h = torch.zeros((1, len(x), 6), dtype=x.dtype)", "hx=h"),
+    ("RNN(4, 6, batch_first=True)", "h = x.new_zeros(1, 32, 6)", "h"),
+    ("RNN(4, 6)", "h = torch.randn(1, 32, self.width).to(x.device)", "h"),
+    ("GRU(4, 6, batch_first=True)", "pass", "torch.zeros(1, x.size(0), self.width)"),
+    ("LSTM(4, 6, bidirectional=True)", "h, c = torch.zeros(2, x.size(1), 5), torch.zeros(2, x.size(1), 5)", "(h, c)"),
+    ("LSTM(4, 6, proj_size=2)", "h, c = torch.zeros(1, x.size(1), 6), torch.zeros(1, x.size(1), 6)", "(h, c)"),
+    ("LSTM(4, 6, 3)", "h = torch.zeros(1, x.size(1), 6)\n        c = torch.zeros(1, x.size(1), 6)", "(h, c)"),
+    ("LSTM(4, 6)", "h = torch.zeros(1, x.size(1), self.width)", "(h, h)"),
+]
+
+
+def written(tmp_path: Path, layer: str, made: str, given: str) -> Path:
+    path = tmp_path / "net.py"
+    path.write_text(PROGRAM.replace("LAYER", layer).replace("MADE", made).replace("GIVEN", given))
+    return path
+
+
+@pytest.mark.parametrize(("layer", "made", "given"), WRONG)
+def test_the_line_that_makes_it(layer: str, made: str, given: str, tmp_path: Path) -> None:
+    path, x = written(tmp_path, layer, made, given), torch.rand(5, 7, 4)
+    with pytest.raises(RuntimeError):
+        load_file(path).Net()(x)
+    (problem,) = summarize(load_file(path).Net(), x).problems
+    assert problem.where is not None
+    assert problem.fix is not None
+    lines, fixed = path.read_text().splitlines(), problem.fix.splitlines()
+    first = problem.where.line - 1
+    lines[first : first + len(fixed)] = [f"        {line}" for line in fixed]
+    path.write_text("\n".join(lines))
+    for batch in ((5, 7), (7, 5)):  # of another batch as well
+        load_file(path).Net()(torch.rand(*batch, 4))
+    assert summarize(load_file(path).Net(), x).ok
+    assert problem.edits
+
+
+@pytest.mark.parametrize(
+    ("made", "given"),
+    [
+        ("h = torch.zeros(1, 5, 6)\n        h = torch.zeros(1, 5, 5)", "h"),  # which of the two?
+        ("h = torch.zeros(1, 5, 10)[:, :, ::2]", "h"),
+        ("h = torch.zeros(1, 5)", "h"),  # of another rank
+    ],
+)
+def test_no_line_where_it_is_not_known(made: str, given: str, tmp_path: Path) -> None:
+    path = written(tmp_path, "GRU(4, 6, batch_first=True)", made, given)
+    problem, *_ = summarize(load_file(path).Net(), torch.rand(5, 7, 4)).problems
+    assert problem.kind == "structure"
+    assert problem.edits == ()
+    assert problem.fix is None
+
+
+def test_no_edit_where_the_layer_may_have_been_meant(tmp_path: Path) -> None:
+    path = written(tmp_path, "GRU(4, 6, batch_first=True)", "h = torch.zeros(1, 5, 5)", "h")
+    path.write_text(f"{path.read_text()}\n\nboth = nn.Sequential(Net(), nn.Linear(5, 2))\n")
+    state, linear = summarize(load_file(path).both, torch.rand(5, 7, 4)).problems
+    assert (state.kind, state.edits, linear.kind) == ("structure", (), "in_features")
