@@ -51,7 +51,10 @@ _HOMES = {
 
 def __getattr__(name: str) -> Any:
     if name not in _HOMES:
-        raise AttributeError(f"module 'convlin' has no attribute {name!r}")
+        from convlin._util.suggest import did_you_mean  # only for a mistake
+
+        alike = [each for each in __all__ if each[0].isupper() == name[:1].isupper()]  # summary is no Summary
+        raise AttributeError(f"module 'convlin' has no attribute {name!r}{did_you_mean(name, alike)}")
     value = getattr(import_module(_HOMES[name]), name)
     globals()[name] = value
     return value

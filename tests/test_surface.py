@@ -172,6 +172,9 @@ def test_every_record_is_found_by_its_name() -> None:
 def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
     with pytest.raises(AttributeError, match="module 'convlin' has no attribute 'summarise'"):
         convlin.summarise  # noqa: B018
+    for name, meant in (("summarise", "summarize"), ("Sumary", "Summary"), ("assert_shape", "assert_shapes")):
+        with pytest.raises(AttributeError, match=f"did you mean '{meant}'"):
+            getattr(convlin, name)
     with pytest.raises(AttributeError, match=r"module 'convlin\.records' has no attribute 'Calls'"):
         records.Calls  # type: ignore[attr-defined]  # noqa: B018
 
