@@ -96,6 +96,7 @@ class Trials:
         self._tried: dict[tuple[bool, tuple[int, ...]], Trial] = {}
         self._points: dict[tuple[int, ...], Point] = {}
         self._kept: dict[tuple[bool, tuple[int, ...]], Recording] = {}
+        self._stood_in: dict[tuple[int, ...], Recording | None] = {}
         self._elements_at: dict[tuple[int, ...], float] = {}
         self._stretches_at: dict[tuple[int, ...], Stretches | None] = {}
         self._calls_kept = 0
@@ -239,6 +240,16 @@ class Trials:
 
     def with_stand_ins(self, point: Point) -> Recording | None:
         """What a pass at these sizes shows in which something stands in where a layer does not fit, as in letters."""
+        key = tuple(point.values())
+        if key not in self._stood_in:
+            found = self._with_stand_ins(point)
+            self._calls_kept += len(found.calls) if found is not None else 0
+            if self._calls_kept > _MOST_CALLS_KEPT:
+                return found
+            self._stood_in[key] = found
+        return self._stood_in[key]
+
+    def _with_stand_ins(self, point: Point) -> Recording | None:
         on_meta = self._meta and not self.is_cheap(point)
         retry = Retry(self._moved() if on_meta else self._plan, self._mode, careful=True, gradients=self._gradients)
         for _ in passes(self._plan):
