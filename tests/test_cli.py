@@ -311,6 +311,37 @@ def test_named_sizes(run: Run) -> None:
 
 
 @pytest.mark.parametrize(
+    ("words", "said", "proposed"),
+    [
+        ("net.py:CNN 3,32,32", "write convlin show net.py:CNN 3,32,32", "show net.py:CNN 3,32,32"),
+        ("net.py:CNN", "write convlin show net.py:CNN 3,32,32", "show net.py:CNN 3,32,32"),
+        ("net.py 3,32,32", "write convlin show net.py 3,32,32", None),  # which says that it has four models
+        ("script.py", "write convlin run script.py, or convlin show script.py 3,32,32", "run script.py"),
+        ("script.py --epochs 3", "write convlin run script.py --epochs 3", "run script.py --epochs 3"),
+        ("show net.py::CNN 3,32,32", "write net.py:CNN", "show net.py:CNN 3,32,32"),
+        ("show net.py:CNN 3,32,32 --batch 8", "write --batch-size 8", "show net.py:CNN 3,32,32 --batch-size 8"),
+        ("show net.py:CNN 3,32,32 --json", "write --format json", "show net.py:CNN 3,32,32 --format json"),
+        ("show net.py:make 3,32,32 --classes 5", "--kwargs classes=5", "show net.py:make 3,32,32 --kwargs classes=5"),
+        ("show net.py:make 3,32,32 --classes=5", "--kwargs classes=5", "show net.py:make 3,32,32 --kwargs classes=5"),
+        ("explain net.py:CNN 3,32,32 fc1", "write --layer fc1", "explain net.py:CNN 3,32,32 --layer fc1"),
+        (
+            "explain 'nn.Conv2d(3, 16, 3)' 3,32,32",
+            "write convlin explain Conv2d 3,32,32 --kwargs '3, 16, 3'",
+            "explain Conv2d 3,32,32 --kwargs '3, 16, 3'",
+        ),
+    ],
+)
+def test_what_is_proposed_in_place_of_a_command_can_be_run(
+    run: Run, words: str, said: str, proposed: str | None
+) -> None:
+    Path("script.py").write_text("")
+    ran = run(*shlex.split(words))
+    assert (ran.status, ran.out) == (2, "")
+    assert said in ran.err
+    assert proposed is None or run(*shlex.split(proposed)).status == 0
+
+
+@pytest.mark.parametrize(
     ("words", "said"),
     [
         ([], "convlin: the following arguments are required: COMMAND (see convlin --help)"),
@@ -337,7 +368,12 @@ def test_named_sizes(run: Run) -> None:
         (["show", "net.py", "3,32,32"], "net.py has 4 models: write one of net.py:CNN, net.py:Wrong, net.py:Raises"),
         (["show", "net", "3,32,32"], "'net' names no model: write pkg.module:Net or path/net.py:Net"),
         (["show", "other.py", "3"], "other.py does not exist"),
-        (["show", "net.py:", "3"], "'net.py:' names no model"),
+        (["show", "net.py:", "3"], "'net.py:' names no model: write pkg.module:Net or path/net.py:Net"),
+        (["show", "pkg.inner.Net", "3"], "'pkg.inner.Net' names no model: write pkg.inner:Net, or path/net.py:Net"),
+        (["shwo", "net", "3"], "'shwo' is no command; did you mean 'show'?"),
+        (["check", "net.py:CNN", "3,32,32", "--csv"], "unrecognized arguments: --csv (see"),
+        (["explain", "Dense", "3"], "torch.nn has no layer 'Dense'; a layer of torch.nn is named as Conv2d is"),
+        (["explain", "net.py:CNN", "3,32,32", "10"], "write the sizes of one input: 3,32,32"),
         (["show", "other.py:CNN", "3"], "other.py does not exist"),
         (["show", "net.txt/x:CNN", "3"], "net.txt/x does not exist"),
         (["show", "net.ipynb:CNN", "3"], "net.ipynb does not exist: write path/net.py:Net"),

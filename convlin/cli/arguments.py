@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from types import ModuleType
 from typing import NoReturn, TypeAlias
 
 RUNS_CODE = "The model's file is imported, which runs its code; nothing of it is changed."
@@ -13,7 +14,12 @@ _EXIT = "exit status: 0 fine; 1 a shape problem or a difference, or your own cod
 
 _Commands: TypeAlias = "argparse._SubParsersAction[Parser]"
 
-FORMS = ("text", "markdown", "html", "latex", "csv", "json", "svg", "lsp-inlay")
+#: The forms of an answer, by the command that gives it.
+_FORMS = {
+    "show": ("text", "markdown", "html", "latex", "csv", "json", "svg", "lsp-inlay"),
+    "check": ("text", "github", "json"),
+    "diff": ("text", "html", "json"),
+}
 
 USAGE = 2
 
@@ -38,6 +44,8 @@ class Parser(argparse.ArgumentParser):
 def parse(words: Sequence[str]) -> argparse.Namespace:
     """The arguments of one command; a usage error ends the program with status 2."""
     parser = build(words[0] if words else None)
+    if words and words[0] not in _COMMANDS and not words[0].startswith("-"):
+        _refuse(parser, _meant().command(words, _COMMANDS))
     words, theirs = _divided(words)
     arguments, rest = parser.parse_known_args(words)
     if arguments.command == "run":
@@ -46,21 +54,25 @@ def parse(words: Sequence[str]) -> argparse.Namespace:
         arguments.arguments = theirs
     # argparse takes positional arguments from one stretch only: inputs behind an option are left over.
     if rest and (any(word.startswith("-") for word in rest) or not hasattr(arguments, "input")):
-        parser.error(f"unrecognized arguments: {' '.join(rest)}{_meant(rest[0], arguments)}")
+        said = _meant().option(rest, arguments, _FORMS.get(arguments.command, ()))
+        parser.error(f"unrecognized arguments: {' '.join(rest)}{said}")
     if rest:
+        if "--batch" in words:
+            _refuse(parser, _meant().batch_size(words, rest))
         arguments.input = [*arguments.input, *rest]
     return arguments
 
 
-def _meant(word: str, arguments: argparse.Namespace) -> str:
-    """What this word, which belongs to no option, was meant as; empty where nothing is like it."""
-    if word.startswith("--"):
-        from convlin._util.suggest import did_you_mean  # only for a mistake: no program waits for it
+def _refuse(parser: argparse.ArgumentParser, why: str | None) -> None:
+    if why is not None:
+        parser.error(why)
 
-        known = [f"--{name.replace('_', '-')}" for name in vars(arguments) if name not in ("command", "model", "input")]
-        return did_you_mean(word.partition("=")[0].replace("_", "-"), known)
-    is_size = word.partition(",")[0].lstrip("-").isdecimal()
-    return "; sizes are positive, without the batch, as in 3,32,32" if is_size else ""
+
+def _meant() -> ModuleType:
+    """What is needed for a mistake: no program waits for it."""
+    from convlin.cli import meant
+
+    return meant
 
 
 def _divided(words: Sequence[str]) -> tuple[Sequence[str], list[str]]:
@@ -86,16 +98,7 @@ def build(command: str | None = None) -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action="version", version=f"convlin {__version__}")
     commands = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
-    makers = {
-        "show": _show,
-        "check": _check,
-        "fix": _fix,
-        "annotate": _annotate,
-        "explain": _explain,
-        "diff": _diff,
-        "run": _program,
-    }
-    for make in [makers[command]] if command in makers else makers.values():
+    for make in [_COMMANDS[command]] if command in _COMMANDS else _COMMANDS.values():
         make(commands)
     return parser
 
@@ -158,7 +161,7 @@ def _check(commands: _Commands) -> None:
     )
     parser.add_argument(
         "--format",
-        choices=("text", "github", "json"),
+        choices=_FORMS["check"],
         default="text",
         help="github writes annotations of a workflow at the lines of the layers; json is for programs",
     )
@@ -219,7 +222,7 @@ def _diff(commands: _Commands) -> None:
     )
     parser.add_argument("before", metavar="BEFORE", help="a lock")
     parser.add_argument("after", metavar="AFTER", help="another one")
-    parser.add_argument("--format", choices=("text", "html", "json"), default="text", help="form of the answer")
+    parser.add_argument("--format", choices=_FORMS["diff"], default="text", help="form of the answer")
 
 
 def _explain(commands: _Commands) -> None:
@@ -348,8 +351,19 @@ def _table(parser: argparse.ArgumentParser) -> None:
     group.add_argument("--ascii-only", action="store_true", default=None, help="plain signs only")
     group.add_argument(
         "--format",
-        choices=FORMS,
+        choices=_FORMS["show"],
         help="form of the table (default: by --output, else text); lsp-inlay is the shapes behind each line of "
         "your code as JSON, for editors",
     )
     group.add_argument("--output", metavar="FILE", help="write to FILE instead of standard output")
+
+
+_COMMANDS: dict[str, Callable[[_Commands], None]] = {
+    "show": _show,
+    "check": _check,
+    "fix": _fix,
+    "annotate": _annotate,
+    "explain": _explain,
+    "diff": _diff,
+    "run": _program,
+}

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
+import shlex
 from typing import TYPE_CHECKING, Any
 
-from convlin._util.suggest import did_you_mean, nearest_or_all
+from convlin._util.suggest import did_you_mean
 from convlin.cli import values
 from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import jobs, look
 from convlin.cli.load_model import Loader, is_file
+from convlin.cli.meant import with_layer
 from convlin.cli.named_model import arguments_to_write
 from convlin.cli.screen import Screen, writing
 from convlin.derivations.declared import AXIS_OF
@@ -108,9 +110,12 @@ _FOR_MODELS: dict[str, Any] = {
 
 
 def _explain_model(arguments: argparse.Namespace, screen: Screen) -> int:
-    (job,) = jobs(arguments)
     with Loader() as loader:
-        summary = look(job, loader, screen).summary
+        try:
+            (job,) = jobs(arguments)
+            summary = look(job, loader, screen).summary
+        except InputError as error:
+            raise with_layer(error, arguments.input) from None
         try:
             screen.answer(summary.explain(arguments.layer))
         except KeyError as error:
@@ -126,10 +131,15 @@ def _explain_layer(arguments: argparse.Namespace, screen: Screen) -> int:
         from torch import nn
 
         from convlin.api.shortcuts import explain as explained
-    kind = getattr(nn, name.removeprefix("torch.").removeprefix("nn."), None)
+    called, opened, inside = name.removeprefix("torch.").removeprefix("nn.").partition("(")
+    kind = getattr(nn, called, None)
     if not (isinstance(kind, type) and issubclass(kind, nn.Module)):
-        layers = [name for name, value in vars(nn).items() if isinstance(value, type) and issubclass(value, nn.Module)]
-        raise InputError(f"torch.nn has no layer {name!r}{nearest_or_all(name, layers)}")
+        layers = [each for each, value in vars(nn).items() if isinstance(value, type) and issubclass(value, nn.Module)]
+        meant = did_you_mean(called, layers) or "; a layer of torch.nn is named as Conv2d is, a model as net.py:Net"
+        raise InputError(f"torch.nn has no layer {called!r}{meant}")
+    if opened:
+        words = ["convlin", "explain", called, *arguments.input, "--kwargs", inside.rstrip(") ")]
+        raise InputError(f"{name!r} is not a name: write {shlex.join(words)}")
     layer = _layer(kind, positional, keywords, given)
     screen.answer(explained(layer, given))
     return 0

@@ -84,7 +84,12 @@ class Loader:
         """
         place, name = divided(target)
         if not place or name == "":
-            raise InputError(f"{target!r} names no model: write pkg.module:Net or path/net.py:Net")
+            module_of, _, last = target.rpartition(".")
+            is_dotted = module_of and last.isidentifier()
+            write = f"{module_of}:{last}, or" if is_dotted else "pkg.module:Net or"
+            raise InputError(f"{target!r} names no model: write {write} path/net.py:Net")
+        if place.endswith(":"):
+            raise InputError(f"{target!r} has a colon too many: write {place.rstrip(':')}:{name}")
         module = self._file(base / place, place) if is_file(place) else self._module(place, base)
         if name is None:
             name = the_model_in(module, place)
