@@ -523,6 +523,99 @@ def test_a_sum_has_the_line_of_the_layer_that_should_give_its_size(tmp_path: Pat
     assert fit(net, (3, 12, 12))(torch.zeros(2, 3, 12, 12)).shape == (2, 8, 12, 12)
 
 
+EXCITED = """\
+import torch
+from torch import nn
+
+
+class Excited(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.conv = nn.Conv2d(3, 64, 3, padding=1)
+        self.squeezed = nn.Linear(64, 4)
+        self.scale = nn.Linear(4, 32)
+
+    def forward(self, x):
+        x = self.conv(x)
+        scale = torch.sigmoid(self.scale(self.squeezed(x.mean((2, 3)))))
+        return x * scale[:, :, None, None]
+"""
+
+
+@pytest.mark.parametrize(
+    "spread", ["scale[:, :, None, None]", "scale[..., None, None]", "scale[:, :, None][..., None]"]
+)
+def test_of_two_layers_the_one_that_leaves_all_else_right_is_told(tmp_path: Path, spread: str) -> None:
+    path = tmp_path / "excited.py"
+    path.write_text(EXCITED.replace("scale[:, :, None, None]", spread))
+    problem = only_problem(loaded(path).Excited(), (3, 12, 12))
+    assert "scale should give 64" in problem.message
+    assert problem.fix == "self.scale = nn.Linear(4, 64)"
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    assert loaded(path).Excited()(torch.zeros(2, 3, 12, 12)).shape == (2, 64, 12, 12)
+    path.write_text(EXCITED.replace("3, 64", "3, 32"))  # the other one would make another mistake
+    (other,) = summarize(loaded(path).Excited(), (3, 12, 12)).problems
+    assert other.path == "squeezed"
+
+
+class Added(nn.Module):
+    """Two layers whose outputs are added: either may give what the other one does."""
+
+    def __init__(self, one: int = 8, other: int = 6) -> None:
+        super().__init__()
+        self.one, self.other = nn.Linear(5, one), nn.Linear(5, other)
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.one(x) + self.other(x)
+        return made
+
+
+def test_of_two_layers_that_may_both_be_meant_none_is_told() -> None:
+    problem = only_problem(Added(), (5,))
+    assert "should give" not in problem.message
+    assert problem.edits == ()
+    assert Added(8, 8)(torch.zeros(2, 5)).shape == (2, 8)
+    assert Added(6, 6)(torch.zeros(2, 5)).shape == (2, 6)
+
+
+class Timed(nn.Module):
+    """A time embedding is added to a map, channel by channel."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.time, self.first = nn.Sequential(nn.Linear(4, 16), nn.SiLU(), nn.Linear(16, width)), nn.Conv2d(3, 32, 1)
+        self.last = nn.Conv2d(32, 3, 1)
+
+    def forward(self, x: Tensor, t: Tensor) -> Tensor:
+        made: Tensor = self.last(self.first(x) + self.time(t)[:, :, None, None])
+        return made
+
+
+def test_a_vector_spread_over_a_map_is_of_the_layer_that_made_it() -> None:
+    (problem,) = summarize(Timed(64), [(3, 8, 8), (4,)]).problems
+    assert "last takes 32: time.2 should give that" in problem.message
+    assert Timed(32)(torch.zeros(2, 3, 8, 8), torch.zeros(2, 4)).shape == (2, 3, 8, 8)
+
+
+class Decoded(nn.Module):
+    """The pixels that a Linear gives, past a sigmoid, are made an image."""
+
+    def __init__(self, pixels: int) -> None:
+        super().__init__()
+        self.decoder = nn.Sequential(nn.Linear(16, pixels), nn.Sigmoid())
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.decoder(x).view(-1, 1, 28, 28)
+        return made
+
+
+def test_a_view_behind_an_activation_names_the_layer_that_gives_its_features() -> None:
+    problem = only_problem(Decoded(748), (16,))
+    assert "either decoder.0 gives 784, or the sizes multiply to 748" in problem.message
+    assert Decoded(784)(torch.zeros(2, 16)).shape == (2, 1, 28, 28)
+
+
 def test_a_sum_with_a_wrong_layer_further_on_is_fixed_with_it(tmp_path: Path) -> None:
     path = tmp_path / "skipped.py"
     text = SKIPPED.replace("self.last(self.branch(x) + x)", "self.fc(self.last(x + self.branch(x)).flatten(1))")

@@ -281,14 +281,14 @@ def _exchanged(shape: Shape, low: int, high: int) -> Shape:
 
 def _taken_behind(finding: Finding) -> str:
     """Which of two sizes a layer behind them is made for, and what should give it."""
-    if "behind" not in finding.misfit.detail:
-        return ""
-    path, size = finding.misfit.detail["behind"]
-    if "axes" not in finding.misfit.detail:
+    detail = finding.misfit.detail
+    giver = detail.get("giving")  # as a run has shown
+    if "behind" not in detail:
+        return "" if giver is None else f"\n{giver.path} should give {spell(giver.misfit.required)}"
+    path, size = detail["behind"]
+    if "axes" not in detail:
         return f"\n{path} behind it takes {spell(size)}"
-    giving = ""
-    if finding.misfit.detail.get("giving") is not None:  # a run has shown it
-        giving = f": {finding.misfit.detail['giving'].path} should give that"
+    giving = "" if giver is None else f": {giver.path} should give that"
     return f"\n{path} takes {spell(size)}{giving}"
 
 

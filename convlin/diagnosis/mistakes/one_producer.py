@@ -80,6 +80,12 @@ def _with_givers(recording: Recording, model: nn.Module, retry: Retry) -> Record
                 if change.size == size and _run_with(recording, model, retry, change, [finding]) is not None:
                     finding = finding.with_detail(giving=_producer(recording, change, call, [finding]))
                     break
+        elif finding.misfit.note == "elementwise":
+            # Of two layers that may give another size, one that leaves all else right, where the other one does not.
+            changes = [] if "skip" in finding.misfit.detail else list(_changes(recording, finding))
+            run = [each for each in changes if _run_with(recording, model, retry, each[0], [finding]) is not None]
+            if len(changes) == 2 and len(run) == 1:
+                finding = finding.with_detail(giving=_producer(recording, *run[0], [finding]))
         else:
             gives = tuple(
                 (change.path, change.size)
@@ -103,16 +109,17 @@ def _giving(recording: Recording, finding: Finding) -> Iterator[_Change]:
         if found is not None:
             yield from (_Change(recording.calls[found[0]].path, found[1], size) for size in near if size)
         return
-    source = finding.source
-    if misfit.kind not in ("reshape", "batch") or source.kind is not SourceKind.CALL:
+    shape = finding.inputs[misfit.input].shape if misfit.input < len(finding.inputs) else ()
+    if misfit.kind not in ("reshape", "batch") or not shape or type(shape[-1]) is not int:
         return
-    module, call = recording.modules[source.number], recording.calls[source.number]
+    found = _maker(recording, finding.source, shape[-1])
     wanted = misfit.detail.get("product", misfit.declared)
-    if isinstance(module, nn.Linear) and type(wanted) is int and type(misfit.required) is int and misfit.required:
-        # Of what it gives at every step of a sequence, too, each has as many features.
-        size, rest = divmod(module.out_features * wanted, misfit.required)
-        if size and not rest:
-            yield _Change(call.path, "out_features", size)
+    if found is None or found[1] != "out_features" or type(wanted) is not int or type(misfit.required) is not int:
+        return
+    # Of what it gives at every step of a sequence, too, each has as many features.
+    size, rest = divmod(shape[-1] * wanted, misfit.required or 1)
+    if size and not rest and misfit.required:
+        yield _Change(recording.calls[found[0]].path, "out_features", size)
 
 
 class _Proved(NamedTuple):
@@ -234,6 +241,8 @@ def _hands_on(recording: Recording, source: Source, size: int) -> bool:
     order = order_made(call) if call.is_function else None
     if order is not None:  # wherever the axis goes, if it is told from the others
         return list(given).count(size) == list(made).count(size) == 1
+    if call.is_function and made[: len(given)] == given and set(made[len(given) :]) == {1}:
+        return True  # axes are added: e[:, :, None, None]
     if not any(given[part] == made[part] == (size,) for part in (slice(1, 2), slice(-1, None))):
         return False
     if call.is_function:
