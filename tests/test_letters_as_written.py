@@ -148,3 +148,24 @@ class Squared(nn.Module):
         rows, channels, height, width = x.shape
         x = x.permute(0, 2, 3, 1).reshape(rows * height, width, channels)
         return self.look(x, x, x)[0].reshape(rows, height, width, channels).permute(0, 3, 1, 2)
+
+
+class Diagonal(nn.Module):
+    """The diagonal of a third of a map: which of its two sides ends it nothing asks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.norm(x.tensor_split(3, -1)[1])
+        return found.diagonal(3, 2, 3)
+
+
+def test_a_form_of_two_letters_is_not_replaced_by_one_of_one() -> None:
+    """At all sizes that were compared the third of the width was less than the height."""
+    model = Diagonal()
+    summary = summarize(model, (4, "H", "W"))
+    points = [{"H": height, "W": width} for height in (2, 3, 9, 27) for width in (2, 11, 31, 64, 100)]
+    wrong = [fault for fault in faults(summary, model, [(1, 4, "H", "W")], points) if "told (" in fault]
+    assert wrong == []

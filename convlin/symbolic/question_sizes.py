@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from itertools import islice, product
+from itertools import islice, product, zip_longest
 from typing import Any
 
 import sympy
@@ -172,8 +172,8 @@ def other_orders(followed: Followed) -> list[Point]:
     names = followed.plan.sides
     names_in = followed.session.names_in
     together = [each for each in asked(followed, numbers=True) if len({*names_in(each.expression)} & {*names}) > 1]
-    found: dict[int, Point] = {}
-    if not together:  # nor is anything asked where a difference is taken without its sign
+    extremes = _extremes_of_letters(followed)
+    if not together and not extremes:  # nor is anything asked where a difference is taken without its sign
         return [in_reverse(followed, point) for point in small_rectangles(followed, _SMALL_IN_ANOTHER_ORDER[-1:])]
     rectangles = [*small_rectangles(followed, _SMALL_IN_ANOTHER_ORDER), *near_a_quarter(followed, OFFSETS[-1:])]
     reversed_ = [in_reverse(followed, point) for point in rectangles]
@@ -182,12 +182,36 @@ def other_orders(followed: Followed) -> list[Point]:
         product(sorted(_IN_EVERY_ORDER, reverse=True), repeat=len(names)) if len(names) < _MOST_IN_EVERY_ORDER else ()
     )
     others = [{**followed.sample, **dict(zip(names, each, strict=True))} for each in sizes]
-    for each in together:
-        for candidates in (reversed_, others):
-            turned = [point for point in candidates if turns_by_order(followed.session, names, point, each)]
-            found |= {id(point): point for point in turned[: len(_IN_EVERY_ORDER) - 1]}
+    each_turned = [_where_another_is(followed, each, others) for each in extremes]
+    each_turned += [
+        [point for point in candidates if turns_by_order(followed.session, names, point, each)]
+        for each in together
+        for candidates in (reversed_, others)
+    ]
+    # One for every question before there are two for any.
+    rounds = zip_longest(*(turned[: len(_IN_EVERY_ORDER) - 1] for turned in each_turned))
+    found = {id(point): point for round_ in rounds for point in round_ if point is not None}
     # And where the question is answered as before: ``if h % w == 0`` where ``h`` is larger, and no multiple.
     return [*[*found.values()][:_MOST_ORDERS], reversed_[-1]]
+
+
+def _extremes_of_letters(followed: Followed) -> list[Any]:
+    """The smallest or largest of several forms in letters, which nothing asks: ``min(h, w - 3)`` of a diagonal."""
+    ending = [size for size in followed.sizes if isinstance(size, sympy.Expr) and size.has(sympy.Min, sympy.Max)]
+    found = {each for size in ending for each in size.atoms(sympy.Min, sympy.Max)}
+    return sorted((each for each in found if sum(bool(arg.free_symbols) for arg in each.args) > 1), key=str)
+
+
+def _where_another_is(followed: Followed, extreme: Any, points: Sequence[Point]) -> list[Point]:
+    """The points at which another of the forms is the smallest, or the largest, than at the sample."""
+
+    def which(point: Point) -> Any:
+        evaluation = followed.session.evaluation(point)
+        value = evaluation.or_none(extreme)
+        return next((arg for arg in extreme.args if arg.free_symbols and evaluation.or_none(arg) == value), None)
+
+    usual = which(followed.sample)
+    return [point for point in points if which(point) not in (None, usual)]
 
 
 def other_ways(followed: Followed, points: Sequence[Point]) -> list[Point]:
