@@ -169,3 +169,44 @@ def test_a_form_of_two_letters_is_not_replaced_by_one_of_one() -> None:
     points = [{"H": height, "W": width} for height in (2, 3, 9, 27) for width in (2, 11, 31, 64, 100)]
     wrong = [fault for fault in faults(summary, model, [(1, 4, "H", "W")], points) if "told (" in fault]
     assert wrong == []
+
+
+class Differences(nn.Module):
+    """A norm refuses a single cell, and takes none."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.InstanceNorm2d(4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        found: Tensor = self.norm(x.diff(dim=-1))
+        return found
+
+
+def test_sizes_that_two_letters_are_refused_at_together_are_in_no_range() -> None:
+    model = Differences()
+    assert runs(model, [(1, 4, 1, 2)], {}) is None
+    assert all(runs(model, [(1, 4, *sizes)], {}) for sizes in ((1, 1), (1, 3), (2, 2)))
+    accepts = summarize(model, (4, "H", "W")).accepts
+    assert accepts is None or not (1 in accepts["H"] and 2 in accepts["W"])
+
+
+class Residual(nn.Module):
+    """Two signals of which one is four times as long."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.narrow = nn.Conv1d(4, 4, 2, padding=2, dilation=2)
+
+    def forward(self, x: Tensor, y: Tensor) -> Tensor:
+        return x[..., -(x.shape[-1] // 4 + 1) :] + self.narrow(y)
+
+
+def test_two_inputs_that_have_to_agree_behind_a_stride_have_no_range() -> None:
+    model = Residual()
+    shapes = [(1, 4, "L"), (1, 4, "S")]
+    assert all(
+        runs(model, shapes, {"L": long, "S": short}) for long, short in ((8, 1), (164, 40), (167, 40), (400, 99))
+    )
+    accepts = summarize(model, [(4, "L"), (4, "S")]).accepts
+    assert accepts is None

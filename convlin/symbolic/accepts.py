@@ -261,16 +261,19 @@ class Search:
             inside = self._any_that_passes(guess) or self.checks.smallest(guess)
             if self._passes(inside, expected=True) is not True:
                 return False
+        has_edge = False
         for name, found in guess.ranges.items():
             edge = self._edge(name, found, inside, surprise.point[name], guess)
             if edge is None:
                 continue
+            has_edge = True
             if surprise.point[name] < inside[name]:
                 self.assumed.lower[name] = edge
             elif surprise.point[name] > inside[name]:
                 self.assumed.upper[name] = edge
         self.assumed.drop_raised()
-        return not self.assumed.takes_point(surprise.point) or self._learn_least(surprise.point, guess)
+        is_out = has_edge and not self.assumed.takes_point(surprise.point)
+        return is_out or self._learn_least(surprise.point, guess)
 
     def _learn_least(self, refused: Point, guess: Guess) -> bool:
         """A larger smallest size of one letter: what is asked of another one in the middle of its range may need it."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import combinations, product
+from itertools import combinations, islice, product
 from typing import Any, NamedTuple
 
 import sympy
@@ -25,6 +25,8 @@ from convlin.symbolic.trials import Point, Trials
 MOST_TURNS, TURNS_UP_TO = 16, 1100
 #: Up to which size of each it is looked where a question of two letters turns, and how many such sizes are tried.
 _GRID, _MOST_TOGETHER = 160, 4
+#: How many small sizes of each letter are looked at for what is asked of several together.
+_SMALL_TOGETHER = 6
 #: Of so many letters every corner is run, where some are small and some are large.
 _MOST_IN_EVERY_CORNER = 4
 #: How many small sizes are tried where a form ends at a number.
@@ -65,7 +67,10 @@ class Checks:
         """The ends, which should be taken, and one step outside, which should not."""
         ranges, others = guess.ranges, self.assumed.others
         free = [name for name, found in ranges.items() if found.exact is None]
+        is_each_alone = len(ranges) < 2 or guess.tied or self.is_each_by_itself
         if not guess.tied and of_many(self.assumed.letters, free):
+            return None
+        if not is_each_alone and self._has_to_agree(guess):
             return None
         low = {**others, **{name: found.minimum for name, found in ranges.items()}}
         # The last one first: it is the largest, and where that can be run the others can.
@@ -89,7 +94,7 @@ class Checks:
             wide = {name: found.minimum + found.width - 1 for name, found in ranges.items()}
             checks.append(Check({**others, **wide}, True))
         checks += [Check(middle, True), Check(high, True)]
-        if len(ranges) > 1 and not guess.tied and not self.is_each_by_itself:
+        if not is_each_alone:
             # By itself a letter may be larger than together with others.
             alone = [
                 found.maximum or self._far(name, found, index, low, (name,))
@@ -112,9 +117,32 @@ class Checks:
         checks += [check for check in self._turns(guess) if check.point not in known]
         checks += [check for check in self._turns_alone(guess, low) if check.point not in known]
         checks += [check for check in self._turns_together(guess, low) if check.point not in known]
-        checks += [Check(point, True, is_extra=True) for point in self._doubtful(guess) if point not in known]
+        doubtful = (*self._doubtful(guess), *(() if is_each_alone else self._against_conditions(guess)))
+        checks += [Check(point, True, is_extra=True) for point in doubtful if point not in known]
         # A range that has no proper end is none.
         return None if any(self.assumed.takes_point(check.point) for check in checks if not check.expected) else checks
+
+    def _has_to_agree(self, guess: Guess) -> bool:
+        """Whether what one letter makes has to equal what another makes, and does at sizes outside of the ranges, too.
+
+        Of two inputs with as many steps behind a stride, sizes that go together are no range of each.
+        """
+        letters, asked = self.assumed.letters, self.assumed.conditions
+        sides = [[{*letters.names_in(side)} for side in each.expression.args] for each in asked if each.is_equation]
+        pairs = [
+            one | other
+            for one, other in (each for each in sides if len(each) == 2)
+            if one and other and not one & other
+        ]
+        for names in (each & {*guess.ranges} for each in pairs):
+            if len(names) != 2:
+                continue
+            low = self.smallest(guess)
+            steps = torch.arange(1, _GRID + 1)
+            points = dict(zip(sorted(names), torch.cartesian_prod(steps, steps).T, strict=True))
+            taken = self.assumed.takes({**low, **points}).nonzero().flatten().tolist()
+            return any(int(points[name][place]) not in guess.ranges[name] for place in taken for name in names)
+        return False
 
     def in_a_row(self, guess: Guess) -> list[Point]:
         """The smallest sizes of the ranges, one after the other; of several letters rectangles, unless tied."""
@@ -287,6 +315,27 @@ class Checks:
             is_inside = all(point[name] in found for name, found in ranges.items())
             if is_inside and (not guess.tied or len({point[name] for name in ranges}) == 1):
                 yield point
+
+    def _against_conditions(self, guess: Guess) -> Iterator[Point]:
+        """Small sizes in the ranges at which what is asked of several letters together does not hold.
+
+        A norm of a map without its last column refuses a single cell, and takes what is smaller and what is larger.
+        """
+        letters, ranges = self.assumed.letters, guess.ranges
+        together = [each for each in self.assumed.conditions if len(letters.names_in(each.expression)) > 1]
+        if not together or len(ranges) >= _MOST_IN_EVERY_CORNER:
+            return
+        steps = torch.cartesian_prod(*[torch.arange(_SMALL_TOGETHER)] * len(ranges)).T
+        sizes = {
+            name: found.minimum + found.step * each for (name, found), each in zip(ranges.items(), steps, strict=True)
+        }
+        evaluation = letters.evaluation({**self.assumed.others, **sizes})
+        for condition in together:
+            answers = evaluation.at_each(condition.expression)
+            places = (~answers).nonzero().flatten().tolist() if answers is not None and answers.dim() == 1 else []
+            points = ({name: int(each[place]) for name, each in sizes.items()} for place in places)
+            inside = (point for point in points if all(size in ranges[name] for name, size in point.items()))
+            yield from ({**self.assumed.others, **point} for point in islice(inside, 1))
 
     def _is_settled(self, decision: Decision) -> bool:
         """Whether sizes were found to be taken at which a function of PyTorch's answers so, and others otherwise."""
