@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
-from tests.test_letters_told_apart import faults, grid, runs, to_square
+from tests.test_letters_told_apart import Calls, faults, grid, runs, to_square
 
 SIZES = (1, 2, 3, 5, 8, 9, 13, 16, 24, 31, 40)
 
@@ -210,3 +211,40 @@ def test_two_inputs_that_have_to_agree_behind_a_stride_have_no_range() -> None:
     )
     accepts = summarize(model, [(4, "L"), (4, "S")]).accepts
     assert accepts is None
+
+
+def added_places(x: Tensor) -> Tensor:
+    height, width = x.shape[2:]
+    return x + torch.linspace(0.5, height - 0.5, height)[:, None] + torch.linspace(-1, 1, steps=width)
+
+
+def warped(x: Tensor) -> Tensor:
+    theta = torch.eye(2, 3).expand(x.shape[0], 2, 3)
+    return F.grid_sample(x, F.affine_grid(theta, list(x.shape), align_corners=False), align_corners=False)
+
+
+def in_quarters(x: Tensor) -> Tensor:
+    steps = [size // 4 for size in x.shape[2:]]
+    kernel = [size - 3 * step for size, step in zip(x.shape[2:], steps, strict=True)]
+    return F.max_pool2d(x, kernel, steps)
+
+
+@pytest.mark.parametrize(
+    "call",
+    [
+        added_places,
+        warped,
+        in_quarters,
+        lambda x: F.avg_pool2d(x, x.size()[2:]),
+        lambda x: F.max_pool2d(x, kernel_size=(x.shape[2], 1)),
+        lambda x: F.avg_pool2d(x, x.shape[-1] // 2 + 1, stride=2, padding=x.shape[-1] // 8),
+        lambda x: F.avg_pool2d(x, (x.shape[2] // 2, x.shape[3] // 3), ceil_mode=True),
+    ],
+)
+def test_what_pytorch_makes_no_plain_number_of(call: Callable[[Tensor], Tensor]) -> None:
+    model = Calls(call)
+    summary = summarize(model, (4, "H", "W"))
+    told = [remark for remark in summary.report.remarks if "plain number" in remark]
+    assert (told, -1 in (summary.output_shape or (-1,))) == ([], False)
+    points = grid("HW", SIZES) if summary.accepts is not None else grid("HW", (16, 31, 40))
+    assert faults(summary, model, [(1, 4, "H", "W")], points) == []

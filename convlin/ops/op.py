@@ -87,6 +87,8 @@ class InLetters(Enum):
     GROUP_NORM = "group norm"
     RESIZED = "resized"
     SAMPLED = "sampled"
+    PLACES = "places"
+    SPACED = "spaced"
     LINEAR = "linear"
     RECURRENT = "recurrent"
     GROUPED_PRODUCT = "grouped product"

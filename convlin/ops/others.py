@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from convlin.ops.op import Family, Op
+from convlin.ops.op import Family, InLetters, Op
 
 #: How each is written in a message.
 _LOOKS = {
@@ -27,6 +27,7 @@ OPS: tuple[Op, ...] = (
         ("new_zeros", "new_ones", "new_full", "new_empty", "new_empty_strided", "new_tensor"),
         Family.OTHER, owner="Tensor", makes_anew=True,
     ),
+    Op(("linspace",), Family.OTHER, in_letters=InLetters.SPACED),
     Op(("pack_padded_sequence",), Family.OTHER, takes_lengths=True),
     # PyTorch's function mode calls torch.fft.rfft so.
     Op(_OF_REALS, Family.OTHER, operators=tuple(f"fft_{name}" for name in _OF_REALS), takes_reals=True),

@@ -184,6 +184,7 @@ OPS: tuple[Op, ...] = (
        keeps_channels_last=True),
     Op(("grid_sample",), Family.OTHER, _grid_sample, ("grid", "mode", "padding_mode", "align_corners"), role="up",
        differs_on_meta=True, in_letters=InLetters.SAMPLED),
+    Op(("affine_grid",), Family.OTHER, in_letters=InLetters.PLACES),
     Op(("linear",), Family.LINEAR, _linear, ("weight", "bias"), role="linear", stand_in=StandIn.LINEAR,
        in_letters=InLetters.LINEAR),
     Op(("embedding",), Family.EMBEDDING, _embedding,

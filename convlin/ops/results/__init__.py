@@ -18,7 +18,7 @@ from convlin.ops.results.axes import joined, reduced
 from convlin.ops.results.cells import activated, clamped, together, together_in_place
 from convlin.ops.results.normalized import batch_normalized, group_normalized, layer_normalized, rms_normalized
 from convlin.ops.results.products import grouped_product, of_recurrent, transformed
-from convlin.ops.results.resized import resized, sampled
+from convlin.ops.results.resized import places, resized, sampled, spaced
 from convlin.ops.results.windows import adaptively_pooled, avg_pooled, convolved, max_pooled
 from convlin.tensors import flat_tensors
 
@@ -55,6 +55,8 @@ MADE: Mapping[InLetters | None, Callable[..., Any]] = {
     InLetters.GROUP_NORM: group_normalized,
     InLetters.RESIZED: resized,
     InLetters.SAMPLED: sampled,
+    InLetters.PLACES: places,
+    InLetters.SPACED: spaced,
     InLetters.LINEAR: transformed,
     InLetters.RECURRENT: of_recurrent,
     InLetters.GROUPED_PRODUCT: grouped_product,

@@ -65,3 +65,20 @@ def sampled(
     if not all(each > 0 for each in (*input.shape, *grid.shape)) or input.shape[0] != grid.shape[0]:
         return None
     return empty(input, (*input.shape[:2], *grid.shape[1:3]))
+
+
+def places(theta: Any, size: Any, align_corners: Any = None) -> Tensor | None:
+    """The grid of a map in letters, which PyTorch makes of plain numbers."""
+    if not is_plain(theta) or not isinstance(size, list | tuple) or len(size) != 4 or is_cast(theta):
+        return None
+    if {int}.issuperset(map(type, size)) or theta.dim() != 3 or tuple(theta.shape[1:]) != (2, 3):
+        return None
+    if not all(each > 0 for each in size) or size[0] != theta.shape[0]:
+        return None
+    return empty(theta, (*size[:1], *size[2:], 2))
+
+
+def spaced(start: Any, end: Any, steps: Any, *, dtype: Any = None, device: Any = None) -> Tensor | None:
+    """As many numbers as a letter says, of which PyTorch makes a plain number."""
+    is_known = isinstance(steps, torch.SymInt) and not any(isinstance(each, Tensor | complex) for each in (start, end))
+    return torch.empty(steps, dtype=dtype, device=device) if is_known else None

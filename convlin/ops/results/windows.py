@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from torch import Tensor
+from torch import SymInt, Tensor
 
 from convlin.ops.ceil_pools import ceil_pooled
 from convlin.ops.memory_order import (
@@ -16,6 +16,9 @@ from convlin.ops.memory_order import (
 )
 from convlin.ops.results.checked import all_are, is_cast
 from convlin.tensors import has_channels_last
+
+#: A window that is as large as the map is a size in letters.
+_POOLED_BY = (int, SymInt)
 
 
 def windows_fit(sizes: Sequence[Any]) -> bool:
@@ -80,7 +83,7 @@ def _pooled(input: Any, kernel_size: Any, stride: Any, padding: Any, dilation: A
         return None
     spatial = input.dim() - 2
     stride = kernel_size if stride is None or (isinstance(stride, list | tuple) and not stride) else stride
-    settings = [_for_each_axis(given, spatial) for given in (kernel_size, stride, padding, dilation)]
+    settings = [_for_each_axis(given, spatial, _POOLED_BY) for given in (kernel_size, stride, padding, dilation)]
     if not all(settings):
         return None
     windows = list(zip(*settings, strict=True))
@@ -111,8 +114,8 @@ def adaptively_pooled(input: Any, output_size: Any, return_indices: bool = False
     )
 
 
-def _for_each_axis(given: Any, count: int) -> tuple[int, ...]:
+def _for_each_axis(given: Any, count: int, kinds: tuple[type, ...] = (int,)) -> tuple[int, ...]:
     """A setting of a convolution: a number for each axis, or one for all; nothing where it is anything else."""
     numbers = tuple(given) if isinstance(given, tuple | list) else (given,)
     numbers = numbers * count if len(numbers) == 1 else numbers
-    return numbers if len(numbers) == count and all(type(each) is int and each >= 0 for each in numbers) else ()
+    return numbers if len(numbers) == count and all(type(each) in kinds and each >= 0 for each in numbers) else ()
