@@ -38,6 +38,11 @@ WRONG = [
     ("self.w = nn.Parameter(torch.randn(10, 3) / 4)", "x @ self.w"),
     ("self.w = nn.Parameter(torch.randn(3, 10))", "F.linear(x, self.w)"),
     ("self.w = nn.Parameter(torch.empty(4, 10, 3))", "torch.einsum('ntd,hde->nhte', x, self.w)"),
+    ("self.gate = nn.Parameter(torch.ones(10))", "x * torch.sigmoid(self.gate)"),
+    ("self.gate = nn.Parameter(torch.ones(10))", "self.gate.view(1, 1, -1) + x"),
+    ("self.gate = nn.Parameter(torch.ones(6, 10))", "x + self.gate[None]"),
+    ("self.cls = nn.Parameter(torch.zeros(1, 1, 10))", "torch.cat([self.cls.expand(x.size(0), -1, -1), x], 1)"),
+    ("self.cls = nn.Parameter(torch.zeros(1, 10))", "torch.cat([x, self.cls.repeat(x.size(0), 1, 1)], dim=1)"),
 ]
 
 
@@ -57,7 +62,8 @@ def test_the_line_that_makes_it(made: str, used: str, tmp_path: Path) -> None:
     (problem,) = summarize(net, x).problems
     assert problem.where is not None
     assert problem.fix is not None
-    assert f"{path}:14 cannot combine" in re.sub(r"\s+", " ", problem.message)
+    verb = "join" if "cat([self" in used or "cat([x, self" in used else "combine"
+    assert f"{path}:14 cannot {verb}" in re.sub(r"\s+", " ", problem.message)
     lines = text.splitlines()
     assert lines[problem.where.line - 1].strip() == made
     lines[problem.where.line - 1] = f"        {problem.fix}"
@@ -103,6 +109,24 @@ def test_another_tensor_in_its_place_has_to_settle_it() -> None:
             return made
 
     assert all(each.fix is None for each in summarize(Twice(), (6, 7)).problems), "the second product asks for 10"
+
+
+def test_the_batch_is_no_size_of_such_a_tensor(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(program("self.pos = nn.Parameter(torch.zeros(1, 6, 3))", "torch.cat([x, self.pos], 2)"))
+    load_file(path).Net()(torch.rand(1, 6, 7))
+    (problem,) = summarize(load_file(path).Net(), torch.rand(4, 6, 7)).problems
+    assert problem.kind == "operands"
+    assert problem.fix is None
+    assert "go together" not in problem.message
+
+
+def test_of_two_tensors_that_make_one_none_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    made = "self.a, self.b = nn.Parameter(torch.ones(10)), nn.Parameter(torch.ones(10))"
+    path.write_text(program(made, "x * (self.a + self.b)"))
+    (problem,) = summarize(load_file(path).Net(), (6, 7)).problems
+    assert problem.fix is None
 
 
 def test_positions_for_a_batch_of_one_tell_that_the_batch_is_there(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from itertools import islice
 from typing import Any, NamedTuple
 
 import torch
@@ -20,6 +21,9 @@ from convlin.module_tree import module_at, modules_of
 from convlin.records import Location, Shape
 from convlin.trace.recording import Finding, Recording, of_operands
 
+#: The tensors of a module that are tried for one mistake.
+_MOST_TENSORS = 8
+
 
 class KeptTensor(NamedTuple):
     """A tensor of a module, the shape that goes with what it meets, and where it is made."""
@@ -29,6 +33,14 @@ class KeptTensor(NamedTuple):
     where: Location
     text: str | None
     """The lines there with the sizes that it should have; None where they are not known."""
+
+
+class _Change(NamedTuple):
+    """The name of a tensor of a module, its shape, and another one."""
+
+    name: str
+    before: Shape
+    after: Shape
 
 
 def with_kept_tensors(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
@@ -43,8 +55,9 @@ def _told(recording: Recording, finding: Finding, model: nn.Module, retry: Retry
     detail = finding.misfit.detail
     if finding.misfit.kind != "operands" or detail.get("space") or not {"run", "giving"}.isdisjoint(detail):
         return finding
-    for name, before, after in _sizes(finding):
-        module = module_at(model, finding.path)
+    module = module_at(model, finding.path)
+    named = [*_sizes(finding)]
+    for name, before, after in named or islice(_sizes_behind(finding, module), _MOST_TENSORS):
         made = [new if new != old else None for old, new in zip(before, after, strict=True)]
         line = kept(type(module), name, made)
         if line is None or _run_with(recording, finding, model, retry, name, after) is None:
@@ -54,9 +67,18 @@ def _told(recording: Recording, finding: Finding, model: nn.Module, retry: Retry
     return finding
 
 
-def _sizes(finding: Finding) -> Iterator[tuple[str, Shape, Shape]]:
-    """The name of the one operand that the module keeps, its shape, and that with the sizes of what it meets."""
-    shapes, meet = finding.misfit.detail.get("shapes", ()), finding.misfit.detail.get("meet", ())
+def _meeting(finding: Finding) -> tuple[tuple[int, int], ...]:
+    """The axes of two tensors that do not go together: of joined ones the same axis of both, which is not the batch."""
+    detail = finding.misfit.detail
+    if "meet" in detail:
+        return tuple(detail["meet"])
+    alike = len({len(shape) for shape in detail.get("shapes", ())}) == 1
+    return tuple((axis, axis) for axis in detail.get("axes", ()) if axis) if alike else ()
+
+
+def _sizes(finding: Finding) -> Iterator[_Change]:
+    """The one operand that the module keeps, with the sizes of what it meets."""
+    shapes, meet = finding.misfit.detail.get("shapes", ()), _meeting(finding)
     names = of_operands(finding, finding.names) if finding.names else ()
     named = [(place, name.removeprefix("self.")) for place, name in enumerate(names[:2]) if name]
     if len(shapes) != 2 or not meet or len(named) != 1:
@@ -66,7 +88,21 @@ def _sizes(finding: Finding) -> Iterator[tuple[str, Shape, Shape]]:
     for axes in meet:
         made[axes[place]] = shapes[1 - place][axes[1 - place]]
     if name.isidentifier() and all(type(size) is int for size in made):
-        yield name, shapes[place], tuple(made)
+        yield _Change(name, shapes[place], tuple(made))
+
+
+def _sizes_behind(finding: Finding, module: nn.Module) -> Iterator[_Change]:
+    """Tensors of the module of which an operand may have been made, ``torch.sigmoid(self.gate)``: a run has to tell."""
+    shapes, meet = finding.misfit.detail.get("shapes", ()), _meeting(finding)
+    if len(shapes) != 2 or len(meet) != 1:
+        return
+    tensors = {**module._parameters, **module._buffers}
+    for place, axis in enumerate(meet[0]):
+        wrong, right = shapes[place][axis], shapes[1 - place][meet[0][1 - place]]
+        for name, tensor in tensors.items():
+            before = tuple(tensor.shape) if tensor is not None else ()
+            if before.count(wrong) == 1 and type(right) is int:
+                yield _Change(name, before, tuple(right if size == wrong else size for size in before))
 
 
 def _run_with(
