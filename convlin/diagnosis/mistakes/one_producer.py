@@ -249,7 +249,8 @@ def _hands_on(recording: Recording, source: Source, size: int) -> bool:
         op = OPS.called(call.type)
         # What is merged or parted lies behind the channels, which are as many as before.
         keeps = op.keeps_memory_order and len(made) > 2 and given[:2] == made[:2]
-        return keeps or op.hands_on or op.makes_feature_map
+        is_spread = len(made) > len(given) and made == given + (1,) * (len(made) - len(given))  # t[:, :, None, None]
+        return keeps or is_spread or op.hands_on or op.makes_feature_map
     return isinstance(recording.modules[source.number], _KEEPS_WIDTH) or not call.inner
 
 
