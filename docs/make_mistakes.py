@@ -106,9 +106,10 @@ ROWS = (
     Row(15, "Conv3d in front of a Linear, and video as (N, T, C, H, W)",
         "The same in three dimensions: channels · depth · height · width, and channels before the time.",
         ("Conv3dToLinear", "TimeBeforeChannels")),
-    Row(16, "A skip connection with an odd size",
-        "A pooling of an odd size loses a pixel that the way up does not give back.",
-        ("OddSkip", "OddResidual3d")),
+    Row(16, "A skip connection with an odd size, or without padding",
+        "A pooling of an odd size loses a pixel that the way up does not give back, and a convolution without padding "
+        "an edge that its input still has.",
+        ("OddSkip", "OddResidual3d", "ResidualWithoutPadding")),
     Row(17, "Numbers of another kind",
         "A shape given to convlin becomes a tensor of the kind that the model takes. A tensor is used as it is.",
         ("DoubleInput", "ByteImage", "FloatTokens", "IndexOutOfRange")),

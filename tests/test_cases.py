@@ -585,7 +585,7 @@ class Positions(nn.Module):
 def test_a_part_of_a_table_has_the_name_of_the_table(model: nn.Module, differs: str) -> None:
     [problem] = summarize(model, (230,)).problems
     assert "(self.pe[...])" in problem.message
-    assert problem.message.splitlines()[1] == f"they differ in {differs}"
+    assert f"they differ in {differs}" in problem.message.splitlines()
     with pytest.raises(RuntimeError, match="size of tensor a"):
         model(torch.zeros(1, 230, dtype=torch.long))
     assert model(torch.zeros(1, 200, dtype=torch.long)).shape == (1, 200, 32)

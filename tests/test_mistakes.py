@@ -28,6 +28,7 @@ from tests.summaries import assert_problems_explained
 SIZES = (
     "in_features", "in1_features", "in2_features", "in_channels", "num_features", "num_channels", "num_parameters",
     "normalized_shape", "input_size", "embed_dim", "kdim", "vdim", "num_embeddings", "out_features",
+    "padding",
 )  # fmt: skip
 #: Of the right kind, and yet no layer is wrong: the input is.
 UNFIT = (

@@ -17,6 +17,7 @@ from convlin.diagnosis.mistakes.frames_in_batch import with_frames_apart
 from convlin.diagnosis.mistakes.heads_apart import with_heads_joined
 from convlin.diagnosis.mistakes.kept_tensors import with_kept_tensors
 from convlin.diagnosis.mistakes.made_states import with_states_made
+from convlin.diagnosis.mistakes.narrowed import with_padding
 from convlin.diagnosis.mistakes.one_producer import with_one_producer
 from convlin.diagnosis.mistakes.proposed_inputs import with_proposals_run
 from convlin.diagnosis.mistakes.several_sizes import without_numbers
@@ -50,6 +51,7 @@ def answered(report: Report, recording: Recording, model: nn.Module, hints: Hint
         with_heads_joined,
         with_frames_apart,
         with_numbers_exchanged,
+        with_padding,
         with_one_producer,
         with_kept_tensors,
         with_states_made,

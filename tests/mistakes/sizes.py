@@ -156,3 +156,24 @@ class OddResidual3d(nn.Module):
         x = self.up(F.relu(self.down(first)))
         x = x + first
         return self.last(x)
+
+
+@mistake(
+    16, (8, 24, 24),
+    Wrong("padding", "conv1", (0, 0), 1,
+          "self.conv1 = nn.Conv2d(8, 8, 3)", "self.conv1 = nn.Conv2d(8, 8, 3, padding=1)",
+          ("cannot combine 2×8×24×24 and 2×8×20×20", "padding=1 keeps the size")),
+    Wrong("padding", "conv2", (0, 0), 1,
+          "self.conv2 = nn.Conv2d(8, 8, 3)", "self.conv2 = nn.Conv2d(8, 8, 3, padding=1)",
+          ("2×8×20×20 of 2×8×22×22", "padding=1 keeps the size")),
+)  # fmt: skip
+class ResidualWithoutPadding(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.conv1 = nn.Conv2d(8, 8, 3)
+        self.norm = nn.BatchNorm2d(8)
+        self.conv2 = nn.Conv2d(8, 8, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = self.conv2(F.relu(self.norm(self.conv1(x))))
+        return F.relu(x + y)

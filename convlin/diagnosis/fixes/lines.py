@@ -48,6 +48,11 @@ def _named(site: Site, finding: Finding, changes: Mapping[str, str]) -> str:
     return f"{found.text} at {found.where.text}"
 
 
+def _is_in_forward(finding: Finding, said: Said) -> bool:
+    """Whether the line to change is one of ``forward``, and not the one that makes a layer."""
+    return not finding.layer or said.forward
+
+
 class Lines:
     """Finds the lines of one model's source; what was read of it is kept for the next finding.
 
@@ -94,7 +99,9 @@ class Lines:
     def correction(self, finding: Finding, said: Said) -> Correction:
         """The line to change and what to write there."""
         said = self._said.get(id(finding), said)
-        found = self._with_others(self._correction(finding, said))
+        found = self._correction(finding, said)
+        if _is_in_forward(finding, said):  # beside a layer's own call others are changed already
+            found = self._with_others(found)
         if self._asked_twice.get(finding.path):
             found = found._replace(text=None, edits=(), told=self._asked_twice[finding.path])
         tie = self._ties.get(finding.path) if finding.layer and finding.misfit.changes else None
@@ -102,7 +109,7 @@ class Lines:
             found = _tied(found, tie)
         instead = self._undecided.get(finding.path) if finding.layer else None
         found = found if instead is None else found._replace(edits=(), unfixed=f"{instead} may have been meant")
-        is_line = not finding.layer or said.forward  # of a layer the size may be told
+        is_line = _is_in_forward(finding, said)  # of a layer the size may be told
         if is_line and found.where is not None and is_installed(found.where.file):  # no line for the user to change
             return found._replace(text=None, edits=(), unfixed="this line stands in an installed package")
         return found
@@ -120,10 +127,11 @@ class Lines:
     @cached_property
     def _in_forward(self) -> list[Correction]:
         """What is written where a layer or a function is called, in the order of the findings."""
-        called = [each for each in self._recording.findings if each.where is not None and id(each) in self._said]
-        if len({each.where for each in called}) == len(called):  # nothing to bring together
+        known = ((each, self._said.get(id(each))) for each in self._recording.findings if each.where is not None)
+        called = [(each, said) for each, said in known if said is not None and _is_in_forward(each, said)]
+        if len({each.where for each, _ in called}) == len(called):  # nothing to bring together
             return []
-        return [self._correction(each, self._said[id(each)]) for each in called]
+        return [self._correction(*each) for each in called]
 
     @cached_property
     def _ties(self) -> dict[str, Tie]:

@@ -307,6 +307,17 @@ def _producer(finding: Finding, report: Report) -> Said:
     )
 
 
+def _padding(finding: Finding, report: Report) -> Said:
+    """A window without padding in front of a sum: a run has shown that with it the sum has two equal sizes."""
+    padding, met = finding.misfit.required, finding.misfit.detail["met"]
+    pair = " and ".join(map(times, met.misfit.detail["shapes"]))
+    return Said(
+        f"{name_of(finding)} makes {times(finding.misfit.detail['made'])} of {arrived(finding)}\n"
+        f"{called(met.function)}{at(met.where)} cannot combine {pair}: padding={code(padding)} keeps the size",
+        f"padding={code(padding)}",
+    )
+
+
 def _taker(finding: Finding) -> str:
     return f"{called(finding.function)}{at(finding.where)}" if finding.function else finding.path
 
@@ -336,4 +347,5 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("embed_dim", "several_widths"): _several_widths,
     ("output_size", ""): _output_size,
     ("output_padding", ""): _output_padding,
+    ("padding", ""): _padding,
 }

@@ -25,7 +25,7 @@ def several_sizes(recording: Recording) -> Mapping[tuple[str, str], Needs]:
     kinds: dict[str, set[str]] = {}
     for finding in recording.findings:
         misfit = finding.misfit
-        if misfit.changes and misfit.kind not in (*_AT_LEAST, *GIVEN) and not finding.function:
+        if misfit.changes and misfit.kind not in (*_AT_LEAST, *GIVEN, "padding") and not finding.function:
             wrong.setdefault(finding.call, {})[misfit.kind] = finding
             kinds.setdefault(finding.path, set()).add(misfit.kind)
     met: dict[tuple[str, str], dict[str, tuple[Any, Source | None]]] = {}

@@ -1,0 +1,135 @@
+"""Windows without their padding in front of a sum or a join, as in ``x + self.conv(x)``: each takes off an edge.
+
+With half a window as padding in each of them all sides are equally large; that is told where a run shows it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from typing import TypeAlias
+
+from torch import nn
+
+from convlin.arithmetic.common import per_axis
+from convlin.diagnosis.runs.evidence import run_to_the_end
+from convlin.diagnosis.runs.retries import Retry
+from convlin.diagnosis.silent.findings import finding_of_layer
+from convlin.layers import Misfit
+from convlin.module_tree import module_at, walk
+from convlin.records import Call, Source, SourceKind
+from convlin.trace.recording import Finding, Recording, of_operands
+
+Padding: TypeAlias = "int | tuple[int, ...]"
+
+_WINDOWS = (
+    nn.Conv1d, nn.Conv2d, nn.Conv3d,
+    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
+)  # fmt: skip
+
+
+def with_padding(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
+    """The recording with the layers that lack their padding in place of a sum that gets two sizes for that reason."""
+    for met in recording.findings:
+        lacking = _lacking(recording, met)
+        if not lacking:
+            continue
+        rank = len(met.misfit.detail["shapes"][0]) - 2
+        lacking |= dict(_in_other_blocks(lacking, model, met.path, rank))
+        shown = run_to_the_end(model, retry, {path: {"padding": padding} for path, padding in lacking.items()})
+        if shown is None or not shown.signs_at_lines <= recording.signs_at_lines - {met.sign_at_line}:
+            continue
+        calls: dict[str, int] = {}
+        for index, call in enumerate(recording.calls):
+            calls.setdefault(call.path, index)
+        told = [_narrowed(recording, met, calls[path], lacking[path]) for path in lacking if path in calls]
+        told += [each for each in recording.findings if each.sign_at_line in shown.signs_at_lines]
+        told.sort(key=lambda each: each.call)
+        return replace(recording, findings=told, failure=None, required=shown.required)
+    return recording
+
+
+def _lacking(recording: Recording, met: Finding) -> dict[str, Padding]:
+    """The layers that narrow what meets a larger map, each with its padding; none where something else narrows it."""
+    small, large = _by_size(recording, met)
+    common = set(recording.upstream(large))
+    found: dict[str, Padding] = {}
+    for one in small:
+        is_forked = False
+        for source in recording.upstream([one], lambda each: () if each in common else recording.into(each)):
+            is_forked = is_forked or source in common
+            if source in common or source.kind is not SourceKind.CALL:
+                continue
+            call = recording.calls[source.number]
+            if call.inner or _keeps_size(call):
+                continue
+            padding = _padding(recording.modules[source.number], len(met.misfit.detail["shapes"][0]) - 2)
+            if padding is None:
+                return {}
+            found[call.path] = padding
+        if not is_forked:
+            return {}
+    return found
+
+
+def _by_size(recording: Recording, met: Finding) -> tuple[list[Source], list[Source]]:
+    """Where the maps come from that are too small in all they differ in, and the others; none where that is not so."""
+    misfit = met.misfit
+    shapes, sources = misfit.detail.get("shapes", ()), of_operands(met, recording.calls[met.call].sources)
+    if misfit.kind != "operands" or misfit.note not in ("elementwise", "concatenate") or len(sources) != len(shapes):
+        return [], []
+    sizes = [tuple(shape[2:]) for shape in shapes]
+    if len({*map(len, shapes)}) != 1 or not all(sizes) or not all(type(each) is int for size in sizes for each in size):
+        return [], []
+    largest = tuple(max(along) for along in zip(*sizes, strict=True))
+    parted: tuple[list[Source], list[Source]] = [], []
+    for source, size in zip(sources, sizes, strict=True):
+        parted[size == largest].append(source)
+    return parted if parted[1] else ([], [])
+
+
+def _keeps_size(call: Call) -> bool:
+    shapes = [info.shape[2:] for info in (*call.inputs[:1], *call.outputs)]
+    return len(set(shapes)) == 1 and len(shapes) > 1
+
+
+def _padding(module: nn.Module | None, rank: int) -> Padding | None:
+    """The padding with which a window that stops at every place keeps the size; None where there is none."""
+    if not isinstance(module, _WINDOWS) or isinstance(module.padding, str):
+        return None
+    widths, steps, apart = (
+        per_axis(value, rank, name)
+        for name, value in (
+            ("kernel_size", module.kernel_size),
+            ("stride", module.stride),
+            ("dilation", getattr(module, "dilation", 1)),
+        )
+    )
+    spans = [by * (width - 1) for width, by in zip(widths, apart, strict=True)]
+    if set(steps) != {1} or any(span % 2 for span in spans):
+        return None
+    padding = tuple(span // 2 for span in spans)
+    return padding if len(set(padding)) > 1 else padding[0]
+
+
+def _in_other_blocks(
+    lacking: Mapping[str, Padding], model: nn.Module, block: str, rank: int
+) -> Iterator[tuple[str, Padding]]:
+    """The same layers in every other module of the class whose ``forward`` has the sum: it is met there next."""
+    if not block or not all(path.startswith(f"{block}.") for path in lacking):
+        return
+    kind = type(module_at(model, block))
+    for path, module, _ in walk(model):
+        for own, padding in lacking.items() if type(module) is kind and path != block else ():
+            inner = own.removeprefix(f"{block}.")
+            layer: nn.Module | None = module
+            for name in inner.split("."):
+                layer = layer._modules.get(name) if layer is not None else None
+            if _padding(layer, rank) == padding:
+                yield f"{path}.{inner}", padding
+
+
+def _narrowed(recording: Recording, met: Finding, index: int, padding: Padding) -> Finding:
+    declared = getattr(recording.modules[index], "padding", 0)
+    detail = {"met": met, "made": recording.calls[index].outputs[0].shape}
+    return finding_of_layer(recording, Misfit("padding", declared, padding, "", detail, {"padding": padding}), index)

@@ -1,0 +1,122 @@
+"""Windows without their padding in front of a sum or a join: the oracle is PyTorch, with the fix applied and run."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from torch import nn
+
+from convlin import fit, summarize
+from convlin.records import Evidence
+from convlin.source import apply
+from tests.mistakes.mending import loaded
+
+NET = """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, c):
+        super().__init__()
+        self.body = nn.Sequential(nn.Conv2d(c, c, 3), nn.BatchNorm2d(c), nn.ReLU(), nn.Conv2d(c, c, 3))
+
+    def forward(self, x):
+        return F.relu(x + self.body(x))
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        LAYERS
+
+    def forward(self, x):
+        return FORWARD
+"""
+
+#: What is made and called, the paths of the layers that lack their padding and that padding.
+NETS = {
+    "residual": ("self.c = nn.Conv2d(3, 3, 3)", "x + self.c(x)", {"c": 1}),
+    "wide": ("self.c = nn.Conv2d(3, 3, 5, padding=1)", "self.c(x) + x", {"c": 2}),
+    "long": ("self.c = nn.Conv2d(3, 3, (3, 5))", "x + self.c(x)", {"c": (1, 2)}),
+    "dilated": ("self.c = nn.Conv2d(3, 3, 3, dilation=4, padding=1)", "x + torch.relu(self.c(x))", {"c": 4}),
+    "two": (
+        "self.a, self.b = nn.Conv2d(3, 8, 3), nn.Conv2d(8, 3, 3)",
+        "x + self.b(F.dropout(self.a(x), 0.1, self.training))",
+        {"a": 1, "b": 1},
+    ),
+    "again": ("self.c = nn.Conv2d(3, 3, 3)", "self.c(x) + self.c(x + self.c(x))", {"c": 1}),
+    "branches": (
+        "self.a, self.b, self.c = nn.Conv2d(3, 4, 1), nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 5)\n"
+        "        self.pool, self.out = nn.MaxPool2d(3, stride=1), nn.Conv2d(15, 2, 1)",
+        "self.out(torch.cat([self.a(x), self.b(x), self.c(x), self.pool(x)], 1))",
+        {"b": 1, "c": 2, "pool": 1},
+    ),
+    "blocks": (
+        "self.stem, self.blocks = nn.Conv2d(3, 6, 1), nn.Sequential(*[Block(6) for _ in range(3)])",
+        "self.blocks(self.stem(x)).mean((2, 3))",
+        {f"blocks.{place}.body.{layer}": 1 for place in range(3) for layer in (0, 3)},
+    ),
+    "with a Linear": (
+        "self.c, self.f = nn.Conv2d(3, 3, 3), nn.Linear(3 * 12 * 12, 4)", "self.f((x + self.c(x)).flatten(1))", {"c": 1}
+    ),
+}  # fmt: skip
+
+
+def written(tmp_path: Path, layers: str, forward: str) -> Path:
+    path = tmp_path / "net.py"
+    path.write_text(NET.replace("LAYERS", layers).replace("FORWARD", forward))
+    return path
+
+
+@pytest.mark.parametrize(("layers", "forward", "lacking"), NETS.values(), ids=NETS)
+def test_the_padding_that_a_sum_lacks(
+    tmp_path: Path, layers: str, forward: str, lacking: dict[str, int | tuple[int, int]]
+) -> None:
+    path, image = written(tmp_path, layers, forward), torch.zeros(2, 3, 12, 12)
+    net = loaded(path).Net()
+    with pytest.raises(RuntimeError):
+        net(image)
+    problems = summarize(net, (3, 12, 12)).problems
+    assert {each.path: each.required for each in problems} == lacking
+    assert [(each.kind, each.evidence) for each in problems] == [("padding", Evidence.RUN)] * len(problems)
+    assert all(f"padding={each.required} keeps the size" in " ".join(each.message.split()) for each in problems)
+    wanted = fit(net, (3, 12, 12))(image).shape
+    edits = dict.fromkeys(edit for each in problems for edit in each.edits)
+    (fixed,) = apply([*edits]).values()
+    path.write_bytes(fixed)
+    assert loaded(path).Net()(image).shape == wanted
+    assert summarize(loaded(path).Net(), (3, 12, 12)).ok
+    lines = [line.strip() for line in fixed.decode().splitlines()]
+    assert all(line in lines for each in problems if each.fix for line in each.fix.splitlines())
+
+
+@pytest.mark.parametrize(
+    ("layers", "forward"),
+    [
+        ("self.c = nn.Conv2d(3, 3, 4)", "x + self.c(x)"),  # no half of an even window
+        ("self.c = nn.Conv2d(3, 3, 3, stride=2)", "x + self.c(x)"),
+        ("self.c, self.d = nn.Conv2d(3, 3, 3, 2, 1), nn.Conv2d(3, 3, 3)", "x + self.d(self.c(x))"),
+        ("self.c, self.w = nn.Conv2d(3, 3, 3), nn.Parameter(torch.zeros(3, 12, 12))", "self.w + self.c(x)"),
+        ("self.c = nn.Conv2d(3, 3, 3)", "x + F.max_pool2d(self.c(x), 3, 1)"),
+        (
+            "self.c, self.up = nn.Conv2d(3, 3, 3), nn.ConvTranspose2d(3, 3, 2, 2)",
+            "torch.cat([x, self.up(F.max_pool2d(self.c(x), 2))], 1)",  # may be cut as well
+        ),
+    ],
+)
+def test_where_something_else_narrows_it_no_padding_is_told(tmp_path: Path, layers: str, forward: str) -> None:
+    net = loaded(written(tmp_path, layers, forward)).Net()
+    with pytest.raises(RuntimeError):
+        net(torch.zeros(2, 3, 12, 12))
+    assert [each for each in summarize(net, (3, 12, 12)).problems if each.kind == "padding"] == []
+
+
+def test_a_layer_that_is_narrow_on_purpose_is_none_that_lacks_padding() -> None:
+    narrow = (nn.Conv2d(3, 4, 3), nn.Flatten())
+    assert summarize(nn.Sequential(*narrow, nn.Linear(4 * 10 * 10, 2)), (3, 12, 12)).ok
+    (problem,) = summarize(nn.Sequential(*narrow, nn.Linear(4 * 12 * 12, 2)), (3, 12, 12)).problems
+    assert problem.kind == "in_features"
