@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+import re
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
@@ -11,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from convlin import summarize
+from convlin import Summary, summarize
 from tests.test_letters_told_apart import Calls, faults, grid, runs, to_square
 
 SIZES = (1, 2, 3, 5, 8, 9, 13, 16, 24, 31, 40)
@@ -248,3 +249,44 @@ def test_what_pytorch_makes_no_plain_number_of(call: Callable[[Tensor], Tensor])
     assert (told, -1 in (summary.output_shape or (-1,))) == ([], False)
     points = grid("HW", SIZES) if summary.accepts is not None else grid("HW", (16, 31, 40))
     assert faults(summary, model, [(1, 4, "H", "W")], points) == []
+
+
+def said_besides(model: nn.Module, summary: Summary, points: Sequence[Mapping[str, int]]) -> bool:
+    """Whether sizes of ``points`` that PyTorch takes and no range has are known by one that is named."""
+    assert summary.accepts is not None
+    ranges = summary.accepts.sizes
+    outside = [each for each in points if not all(each[found.name] in found for found in ranges)]
+    assert any(runs(model, [(1, 4, "H", "W")], each) for each in outside)
+    (said,) = (each for each in summary.report.remarks if "accepts other sizes as well, such as" in each)
+    named = dict(zip("HW", map(int, re.findall(r"= (\d+)", said)), strict=True))
+    return bool(runs(model, [(1, 4, "H", "W")], named)) and not all(named[found.name] in found for found in ranges)
+
+
+def test_sizes_that_go_together_in_no_box_are_named() -> None:
+    def call(x: Tensor) -> Tensor:
+        x = F.pad(x, (0, x.shape[2] % 3))
+        rows, channels, height, width = x.shape
+        return x.reshape(rows, channels, height // 4, 4, width // 4, 4).mean((3, 5))
+
+    model = Calls(call)
+    assert said_besides(model, summarize(model, (4, "H", "W")), grid("HW", (3, 4, 8, 11, 12)))
+
+
+@pytest.mark.parametrize(
+    "wide",
+    [
+        lambda x: F.max_pool2d(x, 2) if x.shape[-1] > 58 else x,
+        lambda x: x[..., ::2, ::2] if x.shape[-1] >= 100 else x,
+    ],
+)
+def test_sizes_of_another_way_are_named_where_no_square_fits(wide: Callable[[Tensor], Tensor]) -> None:
+    """The ranges are those of one way: that the other one takes sizes, too, is said with some of them."""
+
+    def call(x: Tensor) -> Tensor:
+        x = wide(x)
+        x = x[..., : x.shape[-1] // 2 + 1]
+        rows, channels, height, width = x.shape
+        return x.reshape(rows, channels, height // 3, 3, width // 3, 3).mean((3, 5))
+
+    model = Calls(call)
+    assert said_besides(model, summarize(model, (4, "H", "W")), grid("HW", (3, 6, 12, 16, 23, 33, 70)))

@@ -120,6 +120,9 @@ class Search:
                 point = {**self.assumed.others, **dict.fromkeys(guess.ranges, size)}
                 if self.trials.affordable(point):
                     self._passes(point, expected=False)
+            pair = self.assumed.left_out_together(guess)
+            if pair is not None and self.trials.affordable(pair):
+                self._passes(pair, expected=False)
         if guess.tied:
             self._look_beside_the_diagonal(guess)
         else:

@@ -32,6 +32,8 @@ _FAR = 40
 _AT_ONCE = 1 << 16
 #: The side of the grid that is searched where no square input fits.
 _GRID = 320
+#: The side of one in which it is looked whether sizes are taken that no range has.
+_SMALL_GRID = 96
 
 
 @dataclass(slots=True)
@@ -135,6 +137,30 @@ class Assumed:
         taken: list[int] = sizes[self.takes(self._diagonal(sizes))].tolist()
         return [size for size in taken if not all(size in found for found in guess.ranges.values())]
 
+    def left_out_together(self, guess: Guess) -> Point | None:
+        """Small sizes of two letters that are taken by what is assumed of both together, and in no range.
+
+        Not where a layer declares the number of pixels: that 15×63 has as many as 31×31 is not worth a word.
+        """
+        together = [each for each in self.conditions if {*self.names} <= {*self.letters.names_in(each.expression)}]
+        if len(self.names) != 2 or guess.tied or not together or any(each.declared for each in together):
+            return None
+        sizes = {name: found.tolist() for name, found in self._pairs(_SMALL_GRID).items()}
+        points: Iterator[dict[str, int]] = (
+            dict(zip(sizes, pair, strict=True)) for pair in zip(*sizes.values(), strict=True)
+        )
+        outside = (each for each in points if not all(each[name] in found for name, found in guess.ranges.items()))
+        found = next(outside, None)
+        return None if found is None else {**self.others, **found}
+
+    def _pairs(self, largest: int) -> dict[str, Tensor]:
+        """The sizes of two letters up to ``largest`` that are taken."""
+        side = torch.arange(1, largest + 1)
+        grid = (each.flatten() for each in torch.meshgrid(side, side, indexing="ij"))
+        sizes = dict(zip(self.names, grid, strict=True))
+        taken = self.takes({**self.others, **sizes}).nonzero().flatten()
+        return {name: each[taken] for name, each in sizes.items()}
+
     def _taken_by_all(self) -> list[int]:
         """The sizes that all letters may have at once."""
         taken: list[int] = []
@@ -212,13 +238,9 @@ class Assumed:
             return {**self.others, **dict.fromkeys(self.names, size)}
         if len(self.names) != 2:
             return None
-        side = torch.arange(1, _GRID + 1)
-        first, second = (grid.flatten() for grid in torch.meshgrid(side, side, indexing="ij"))
-        taken = self.takes({**self.others, self.names[0]: first, self.names[1]: second}).nonzero().flatten()
-        if not len(taken):
-            return None
-        middle = int(taken[len(taken) // 2])
-        return {**self.others, self.names[0]: int(first[middle]), self.names[1]: int(second[middle])}
+        pairs = self._pairs(_GRID)
+        count = len(pairs[self.names[0]])
+        return {**self.others, **{name: int(sizes[count // 2]) for name, sizes in pairs.items()}} if count else None
 
     def _is_box(self, ranges: Mapping[str, SizeRange]) -> bool:
         """Whether every combination of sizes in the ranges is taken, by many drawn at random and the corners."""

@@ -53,6 +53,8 @@ _MOST_CALLS = 1_500
 _MOST_IN_32_BITS = 2**31 - 1
 #: How many of the last decisions are looked at when a pass stopped.
 _LAST_DECISIONS = 12
+#: How many samples are tried for a pass to go through where a decision comes out the other way.
+_MOST_OTHER_WAY = 4
 
 
 @dataclass(frozen=True)
@@ -204,6 +206,23 @@ def follow(model: nn.Module, plan: Plan, mode: str, limits: Limits | None = None
     if pending or others:
         passes.limits.meet(f"no pass at {most} sizes went through")
     return first
+
+
+def along_the_other_way(followed: Followed, decision: Decision) -> Followed | None:
+    """A pass that goes through where ``decision`` comes out the other way; None where a few samples have none."""
+    sample = turned(followed, (), decision)
+    pending, tried = [sample] if sample is not None else [], list[dict[str, int]]()
+    while pending and len(tried) < _MOST_OTHER_WAY:
+        sample = pending.pop(0)
+        is_turned = followed.session.evaluation(sample).or_none(decision.expression) not in (decision.outcome, None)
+        if sample in tried or not is_turned or not followed.passes.has_room_for(len(followed.recording.calls)):
+            continue
+        tried.append(sample)
+        other = followed.passes.at(sample)
+        if other.is_clean:
+            return other
+        pending = [*_other_samples(other), *pending]
+    return None
 
 
 def _is_of_nothing(followed: Followed) -> bool:

@@ -13,14 +13,17 @@ from convlin.symbolic.accepts import Search
 from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.checks import Checks
 from convlin.symbolic.confirm import Confirmed, repaired
-from convlin.symbolic.follow import Followed
+from convlin.symbolic.follow import Followed, along_the_other_way
 from convlin.symbolic.lookups import lookups
 from convlin.symbolic.questions import asked, asks_for_windows_alone, filled, unseen
 from convlin.symbolic.ranges import inside_of
 from convlin.symbolic.remarks import is_inside
+from convlin.symbolic.solving import solved
 from convlin.symbolic.stretching import Stretching
 from convlin.symbolic.trials import Point, Trials
 
+#: So many questions are followed the other way.
+_MOST_WAYS = 4
 #: At about how many of the sizes that are taken forms are looked at that come of no pass.
 _MOST_FITTED = 8
 
@@ -38,6 +41,8 @@ class Settled(NamedTuple):
 def settled(checked: Confirmed, runs: Trials) -> Settled:
     """The sizes that a model takes, and its forms compared with runs there and made anew where they were wrong."""
     accepts, refused = _accepts(checked.followed, runs)
+    if accepts is not None:
+        _go_other_ways(checked.followed, accepts, runs)
     there = _where_it_fits(checked, accepts, runs)
     checked = checked if there is None else there
     followed = checked.followed
@@ -74,6 +79,22 @@ def _accepts(followed: Followed, trials: Trials) -> tuple[Accepts | None, Point 
     checks = Checks(assumed, trials, tables, ends, several, windows_alone)
     search = Search(checks, runs, Stretching(followed, trials))
     return search.settled(), search.refused
+
+
+def _go_other_ways(followed: Followed, accepts: Accepts, runs: Trials) -> None:
+    """Run the model where it goes a way that no size goes which was found to be taken, and that asks for others.
+
+    Of ``if w > 58: x = pool(x)`` in front of patches the ranges have sizes of one way; what is asked on the other one
+    is known from a pass along it.
+    """
+    for decision in [each for each in asked(followed) if each.direct][:_MOST_WAYS]:
+        comes_out = (followed.session.evaluation(point).or_none(decision.expression) for point in runs.taken)
+        if any(answer not in (decision.outcome, None) for answer in comes_out):
+            continue
+        other = along_the_other_way(followed, decision)
+        found = None if other is None else solved(other, [*other.conditions, *filled(other)], smallest=1)
+        if found is not None and not is_inside(accepts, found) and runs.affordable(found):
+            runs.for_real(found)
 
 
 def _where_it_fits(checked: Confirmed, accepts: Accepts | None, runs: Trials) -> Confirmed | None:
