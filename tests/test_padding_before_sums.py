@@ -115,6 +115,38 @@ def test_where_something_else_narrows_it_no_padding_is_told(tmp_path: Path, laye
     assert [each for each in summarize(net, (3, 12, 12)).problems if each.kind == "padding"] == []
 
 
+PADDED = """\
+import torch
+from torch import nn
+
+
+class Block(nn.Module):
+    def __init__(self, padding):
+        super().__init__()
+        self.c = nn.Conv2d(4, 4, 3, padding=padding)
+
+    def forward(self, x):
+        return x + self.c(x)
+
+
+class Net(nn.Sequential):
+    def __init__(self):
+        super().__init__(Block(1), Block(0), nn.MaxPool2d(2), Block(0))
+"""
+
+
+def test_of_blocks_that_have_their_padding_nothing_is_told(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    path.write_text(PADDED)
+    net = loaded(path).Net()
+    first, second = summarize(net, (4, 12, 12)).problems
+    assert (first.path, second.path) == ("1.c", "3.c")
+    assert "cannot combine 1×4×12×12 and 1×4×10×10: padding=1 keeps the size" in " ".join(first.message.split())
+    assert second.message.endswith("1×4×4×4 of 1×4×6×6\npadding=1 keeps the size, as in 1.c")
+    assert net[0].c.padding == (1, 1)
+    assert fit(net, (4, 12, 12))(torch.zeros(2, 4, 12, 12)).shape == (2, 4, 6, 6)
+
+
 def test_a_layer_that_is_narrow_on_purpose_is_none_that_lacks_padding() -> None:
     narrow = (nn.Conv2d(3, 4, 3), nn.Flatten())
     assert summarize(nn.Sequential(*narrow, nn.Linear(4 * 10 * 10, 2)), (3, 12, 12)).ok

@@ -160,10 +160,10 @@ class OddResidual3d(nn.Module):
 
 @mistake(
     16, (8, 24, 24),
-    Wrong("padding", "conv1", (0, 0), 1,
+    Wrong("padding", "conv1", 0, 1,
           "self.conv1 = nn.Conv2d(8, 8, 3)", "self.conv1 = nn.Conv2d(8, 8, 3, padding=1)",
           ("cannot combine 2×8×24×24 and 2×8×20×20", "padding=1 keeps the size")),
-    Wrong("padding", "conv2", (0, 0), 1,
+    Wrong("padding", "conv2", 0, 1,
           "self.conv2 = nn.Conv2d(8, 8, 3)", "self.conv2 = nn.Conv2d(8, 8, 3, padding=1)",
           ("2×8×20×20 of 2×8×22×22", "padding=1 keeps the size")),
 )  # fmt: skip

@@ -309,13 +309,15 @@ def _producer(finding: Finding, report: Report) -> Said:
 
 def _padding(finding: Finding, report: Report) -> Said:
     """A window without padding in front of a sum: a run has shown that with it the sum has two equal sizes."""
-    padding, met = finding.misfit.required, finding.misfit.detail["met"]
-    pair = " and ".join(map(times, met.misfit.detail["shapes"]))
-    return Said(
-        f"{name_of(finding)} makes {times(finding.misfit.detail['made'])} of {arrived(finding)}\n"
-        f"{called(met.function)}{at(met.where)} cannot combine {pair}: padding={code(padding)} keeps the size",
-        f"padding={code(padding)}",
-    )
+    padding, detail = f"padding={code(finding.misfit.required)}", finding.misfit.detail
+    told = f"{padding} keeps the size"
+    if "as" in detail:
+        told += f", as in {detail['as']}"
+    else:
+        met = detail["met"]
+        pair = " and ".join(map(times, met.misfit.detail["shapes"]))
+        told = f"{called(met.function)}{at(met.where)} cannot combine {pair}: {told}"
+    return Said(f"{name_of(finding)} makes {times(detail['made'])} of {arrived(finding)}\n{told}", padding)
 
 
 def _taker(finding: Finding) -> str:

@@ -34,15 +34,15 @@ def with_padding(recording: Recording, model: nn.Module, retry: Retry) -> Record
         lacking = _lacking(recording, met)
         if not lacking:
             continue
-        rank = len(met.misfit.detail["shapes"][0]) - 2
-        lacking |= dict(_in_other_blocks(lacking, model, met.path, rank))
+        first = next(iter(lacking))
+        lacking |= dict(_in_other_blocks(lacking, model, met))
         shown = run_to_the_end(model, retry, {path: {"padding": padding} for path, padding in lacking.items()})
         if shown is None or not shown.signs_at_lines <= recording.signs_at_lines - {met.sign_at_line}:
             continue
         calls: dict[str, int] = {}
         for index, call in enumerate(recording.calls):
             calls.setdefault(call.path, index)
-        told = [_narrowed(recording, met, calls[path], lacking[path]) for path in lacking if path in calls]
+        told = [_narrowed(recording, met, first, calls[path], lacking[path]) for path in lacking if path in calls]
         told += [each for each in recording.findings if each.sign_at_line in shown.signs_at_lines]
         told.sort(key=lambda each: each.call)
         return replace(recording, findings=told, failure=None, required=shown.required)
@@ -63,7 +63,7 @@ def _lacking(recording: Recording, met: Finding) -> dict[str, Padding]:
             call = recording.calls[source.number]
             if call.inner or _keeps_size(call):
                 continue
-            padding = _padding(recording.modules[source.number], len(met.misfit.detail["shapes"][0]) - 2)
+            padding = _padding(recording.modules[source.number], _rank(met))
             if padding is None:
                 return {}
             found[call.path] = padding
@@ -108,14 +108,12 @@ def _padding(module: nn.Module | None, rank: int) -> Padding | None:
     spans = [by * (width - 1) for width, by in zip(widths, apart, strict=True)]
     if set(steps) != {1} or any(span % 2 for span in spans):
         return None
-    padding = tuple(span // 2 for span in spans)
-    return padding if len(set(padding)) > 1 else padding[0]
+    return _one_for_all(tuple(span // 2 for span in spans))
 
 
-def _in_other_blocks(
-    lacking: Mapping[str, Padding], model: nn.Module, block: str, rank: int
-) -> Iterator[tuple[str, Padding]]:
+def _in_other_blocks(lacking: Mapping[str, Padding], model: nn.Module, met: Finding) -> Iterator[tuple[str, Padding]]:
     """The same layers in every other module of the class whose ``forward`` has the sum: it is met there next."""
+    block = met.path
     if not block or not all(path.startswith(f"{block}.") for path in lacking):
         return
     kind = type(module_at(model, block))
@@ -125,11 +123,23 @@ def _in_other_blocks(
             layer: nn.Module | None = module
             for name in inner.split("."):
                 layer = layer._modules.get(name) if layer is not None else None
-            if _padding(layer, rank) == padding:
+            if _padding(layer, _rank(met)) == padding != _one_for_all(getattr(layer, "padding", 0)):
                 yield f"{path}.{inner}", padding
 
 
-def _narrowed(recording: Recording, met: Finding, index: int, padding: Padding) -> Finding:
-    declared = getattr(recording.modules[index], "padding", 0)
-    detail = {"met": met, "made": recording.calls[index].outputs[0].shape}
+def _rank(met: Finding) -> int:
+    return len(met.misfit.detail["shapes"][0]) - 2
+
+
+def _one_for_all(padding: Padding) -> Padding:
+    """One number where those of all axes are equal."""
+    return padding[0] if isinstance(padding, tuple) and len(set(padding)) == 1 else padding
+
+
+def _narrowed(recording: Recording, met: Finding, first: str, index: int, padding: Padding) -> Finding:
+    """What is told of one layer; of one in another block than that of ``first`` that it is as there."""
+    declared = _one_for_all(getattr(recording.modules[index], "padding", 0))
+    detail: dict[str, object] = {"made": recording.calls[index].outputs[0].shape}
+    is_there = recording.calls[index].path.startswith(f"{met.path}.") or not met.path
+    detail |= {"met": met} if is_there else {"as": first}
     return finding_of_layer(recording, Misfit("padding", declared, padding, "", detail, {"padding": padding}), index)
