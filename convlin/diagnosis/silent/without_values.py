@@ -5,7 +5,10 @@ PyTorch 2.13 runs a convolution of such weights on an input that has values, and
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import chain
+
+from torch import Tensor
 
 from convlin.module_tree import Node, offloaded_to
 
@@ -27,13 +30,19 @@ def remarks(nodes: Sequence[Node]) -> tuple[str, ...]:
 
 def without_values(nodes: Sequence[Node]) -> list[Node]:
     """The modules with parameters or buffers on the meta device, where those of others are not."""
-    modules = [node.module for node in nodes]
-    held = [(each._parameters, each._buffers) for each in modules]
-    places = {tensor.is_meta for pair in held for of_kind in pair for tensor in of_kind.values() if tensor is not None}
+    # In one expression that keeps nothing: it is asked of every model, and what is kept wakes the garbage collector.
+    places = {
+        tensor.is_meta
+        for node in nodes
+        for held in (node.module._parameters, node.module._buffers)
+        for tensor in held.values()
+        if tensor is not None
+    }
     if len(places) < 2:
         return []
-    return [
-        node
-        for node, pair in zip(nodes, held, strict=True)
-        if any(tensor is not None and tensor.is_meta for of_kind in pair for tensor in of_kind.values())
-    ]
+    return [node for node in nodes if any(tensor.is_meta for tensor in _held(node))]
+
+
+def _held(node: Node) -> Iterator[Tensor]:
+    module = node.module
+    return (tensor for tensor in chain(module._parameters.values(), module._buffers.values()) if tensor is not None)
