@@ -189,3 +189,14 @@ def test_sequences_packed_as_if_time_were_first() -> None:
     (problem,) = summarize(Packs(), x).problems
     assert "of 4×6×3 it reads 6 as the batch with batch_first=True the batch is 4" in " ".join(problem.message.split())
     assert Packs(batch_first=True)(x).shape == (4, 4)
+
+
+def test_what_the_fast_path_alone_refuses_is_not_seen() -> None:
+    """As ``docs/limitations.md`` says: with hooks PyTorch goes the way that calls its layers."""
+    model = nn.TransformerEncoderLayer(4, 2, 8, 0.0, batch_first=True)
+    model.norm1, model.norm2 = nn.RMSNorm(4), nn.RMSNorm(4)  # type: ignore[assignment]  # which the annotation forbids
+    model.eval()
+    with torch.no_grad(), pytest.raises(AttributeError, match="bias"):
+        model(torch.zeros(1, 3, 4))
+    assert model.train()(torch.zeros(1, 3, 4)).shape == (1, 3, 4)
+    assert summarize(model.eval(), (3, 4)).ok
