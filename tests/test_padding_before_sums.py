@@ -115,6 +115,22 @@ def test_where_something_else_narrows_it_no_padding_is_told(tmp_path: Path, laye
     assert [each for each in summarize(net, (3, 12, 12)).problems if each.kind == "padding"] == []
 
 
+@pytest.mark.parametrize("shape", [(3, 12, 12), (3, 12)])
+def test_a_map_without_a_batch_is_told_by_its_sizes(shape: tuple[int, ...]) -> None:
+    class Sum(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv = (nn.Conv1d if len(shape) == 2 else nn.Conv2d)(3, 3, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            return x + torch.relu(self.conv(x))
+
+    with pytest.raises(RuntimeError, match="must match the size"):
+        Sum()(torch.zeros(shape))
+    (problem,) = summarize(Sum(), torch.zeros(shape)).problems
+    assert (problem.kind, "12 and 10" in problem.message) == ("operands", True)
+
+
 PADDED = """\
 import torch
 from torch import nn

@@ -22,10 +22,11 @@ from convlin.trace.recording import Finding, Recording, of_operands
 
 Padding: TypeAlias = "int | tuple[int, ...]"
 
-_WINDOWS = (
-    nn.Conv1d, nn.Conv2d, nn.Conv3d,
-    nn.MaxPool1d, nn.MaxPool2d, nn.MaxPool3d, nn.AvgPool1d, nn.AvgPool2d, nn.AvgPool3d,
-)  # fmt: skip
+#: Layers that look at windows of a map, and how many axes these have.
+_WINDOWS: Mapping[type[nn.Module], int] = {
+    nn.Conv1d: 1, nn.Conv2d: 2, nn.Conv3d: 3,
+    nn.MaxPool1d: 1, nn.MaxPool2d: 2, nn.MaxPool3d: 3, nn.AvgPool1d: 1, nn.AvgPool2d: 2, nn.AvgPool3d: 3,
+}  # fmt: skip
 
 
 def with_padding(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
@@ -94,8 +95,12 @@ def _keeps_size(call: Call) -> bool:
 
 
 def _padding(module: nn.Module | None, rank: int) -> Padding | None:
-    """The padding with which a window that stops at every place keeps the size; None where there is none."""
-    if not isinstance(module, _WINDOWS) or isinstance(module.padding, str):
+    """The padding with which a window that stops at every place keeps the size; None where there is none.
+
+    Nor is there any of a map without a batch, which has an axis less than ``rank`` says.
+    """
+    known = next((each for kind, each in _WINDOWS.items() if isinstance(module, kind)), 0)
+    if module is None or known != rank or isinstance(module.padding, str):
         return None
     widths, steps, apart = (
         per_axis(value, rank, name)
