@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import UninitializedParameter
 
 from convlin import summarize
 from convlin.at_error.answer import answer
@@ -157,3 +158,20 @@ def test_the_tensor_is_the_same_afterwards(tmp_path: Path) -> None:
     summarize(net, (6, 7))
     assert net.pos is before
     assert before.shape == (1, 6, 12)
+
+
+def test_beside_a_parameter_without_a_size_the_sizes_are_told() -> None:
+    class Gated(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.later = UninitializedParameter()
+            self.gate = nn.Parameter(torch.zeros(5))
+            self.layer = nn.Linear(4, 6)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.layer(x) * torch.sigmoid(self.gate)
+
+    with pytest.raises(RuntimeError, match="must match the size"):
+        Gated()(torch.zeros(2, 4))
+    (problem,) = summarize(Gated(), (4,)).problems
+    assert "cannot combine 1×6 (layer) and 5" in problem.message

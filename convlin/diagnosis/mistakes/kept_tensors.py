@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor, nn
+from torch.nn.parameter import is_lazy
 
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
@@ -100,7 +101,7 @@ def _sizes_behind(finding: Finding, module: nn.Module) -> Iterator[_Change]:
     for place, axis in enumerate(meet[0]):
         wrong, right = shapes[place][axis], shapes[1 - place][meet[0][1 - place]]
         for name, tensor in tensors.items():
-            before = tuple(tensor.shape) if tensor is not None else ()
+            before = tuple(tensor.shape) if tensor is not None and not is_lazy(tensor) else ()
             if before.count(wrong) == 1 and type(right) is int:
                 yield _Change(name, before, tuple(right if size == wrong else size for size in before))
 
