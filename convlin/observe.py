@@ -31,9 +31,10 @@ from convlin.layers import takes_any_size
 from convlin.module_tree import Node, walk
 from convlin.records import Report
 from convlin.trace.forward_pass import one_pass, prepared
+from convlin.trace.module_records import Held, lazy_modules
 from convlin.trace.native_only import is_closed
 from convlin.trace.recording import Recording, Suspects
-from convlin.trace.to_report import Held, build, lazy_modules
+from convlin.trace.to_report import build
 from convlin.trace.under_way import known_to_be_at_work
 from convlin.untouched import refuse_sharded, untouched
 

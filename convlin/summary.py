@@ -56,7 +56,7 @@ class Summary(Forms):
     @property
     def modules(self) -> tuple[ModuleInfo, ...]:
         """Every module, called or not, in the order of ``named_modules()``."""
-        return self.report.modules
+        return tuple(self.report.modules)
 
     @property
     def required_in_features(self) -> Mapping[str, Size]:

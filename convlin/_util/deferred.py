@@ -14,6 +14,8 @@ class Deferred(Sequence[Item], Generic[Item]):
     >>> squares = Deferred(lambda: tuple(n * n for n in range(4)))
     >>> squares[-1], len(squares)
     (9, 4)
+    >>> squares == (0, 1, 4, 9), squares
+    (True, (0, 1, 4, 9))
     """
 
     __slots__ = ("_items", "_make")
@@ -38,6 +40,17 @@ class Deferred(Sequence[Item], Generic[Item]):
 
     def __len__(self) -> int:
         return len(self._read())
+
+    def __eq__(self, other: object) -> bool:
+        if isinstance(other, Deferred):
+            return self._read() == other._read()
+        return self._read() == other if isinstance(other, tuple) else NotImplemented
+
+    def __hash__(self) -> int:
+        return hash(self._read())
+
+    def __repr__(self) -> str:
+        return repr(self._read())
 
     def __reduce__(self) -> tuple[Any, ...]:
         return tuple, (self._read(),)

@@ -30,7 +30,7 @@ class Report:
     mode: str
     """``eval``, ``train`` or ``mixed``; ``""`` when no pass was run."""
     calls: tuple[Call, ...]
-    modules: tuple[ModuleInfo, ...]
+    modules: Sequence[ModuleInfo]
     problems: tuple[Problem, ...] = ()
     required_in_features: Mapping[str, Size] = field(default_factory=dict)
     joins: tuple[Join, ...] = ()

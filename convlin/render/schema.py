@@ -10,7 +10,7 @@ import dataclasses
 import enum
 import math
 import types
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from contextlib import suppress
 from functools import cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
@@ -206,6 +206,8 @@ class _Writer:
         if origin is tuple and not hasattr(value, "_fields"):
             kinds = inner[:1] * len(value) if inner[-1] is ... else inner
             return [self._field(item, kind) for item, kind in zip(value, kinds, strict=True)]
+        if origin is Sequence:
+            return [self._field(item, inner[0]) for item in value]
         if isinstance(value, Mapping) and origin in (Mapping, dict):
             return {key: self._field(item, inner[1]) for key, item in value.items()}
         return self.plain(value)
@@ -236,6 +238,8 @@ class _Reader:
             return self._one_of(data, get_args(hint), place)
         if origin is tuple:
             return self._tuple(data, get_args(hint), place)
+        if origin is Sequence:
+            return self._tuple(data, (*get_args(hint), ...), place)
         if origin in (Mapping, dict):
             if not isinstance(data, Mapping):
                 raise _wrong(place, "an object", data)

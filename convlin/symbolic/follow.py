@@ -32,8 +32,8 @@ from convlin.symbolic.numbers_in_code import numbers_in_code
 from convlin.symbolic.session import Session, session
 from convlin.symbolic.solving import solved, turned
 from convlin.trace.forward_pass import one_pass, prepared
+from convlin.trace.module_records import Held, lazy_modules
 from convlin.trace.recording import Finding, Recording
-from convlin.trace.to_report import Held, lazy_modules
 from convlin.untouched import untouched
 
 #: Sizes with many divisors, all different: a letter gets the next one, so that no two are mixed up.
