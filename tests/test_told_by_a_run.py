@@ -770,3 +770,26 @@ def test_a_layer_that_takes_neither_is_not_told() -> None:
     problem, *_ = summarize(Joined((12, 32), 99), [torch.zeros(2, 10), torch.zeros(2, 3)]).problems
     assert "flatten(1) makes 2×384 of 2×12×32" in problem.message
     assert "as out takes" not in problem.message
+
+
+class AddedInPlace(nn.Module):
+    """A table with three rows too many, which is added in place: no length makes that go."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Conv1d(3, 8, 4, stride=4)
+        self.positions = nn.Parameter(torch.zeros(3, 16, 8))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.embed(x).transpose(1, 2)
+        x += self.positions[:, : x.shape[1]]
+        return x
+
+
+def test_what_is_refused_for_another_reason_does_not_get_past() -> None:
+    model = AddedInPlace()
+    (problem,) = summarize(model, (3, 64)).problems
+    for length in (8, 32, 60, 68, 128):
+        with pytest.raises(RuntimeError):
+            model(torch.zeros(1, 3, length))
+    assert not problem.claims

@@ -9,6 +9,7 @@ from itertools import pairwise
 from math import prod
 from typing import Any
 
+from convlin.records import Call
 from convlin.search.resized import LARGEST, Resized, Spatial, bisected, multiples_around, stands_in_before
 from convlin.trace.call_sites import raising_frame
 
@@ -41,12 +42,23 @@ def sizes_taken(model: Resized, error: BaseException) -> Taken | None:
         return None
     here = model.record(model.given)
     # The failing call is the last one of this pass, if it is one at all.
-    reached = len(here.calls) if here.failure is None or here.failure.call < 0 else here.failure.call
+    failed = here.calls[here.failure.call] if here.failure is not None and here.failure.call >= 0 else None
+    reached = len(here.calls) - (failed is not None)
 
     def gets_past(other: Resized, size: Spatial) -> bool:
-        return other.ends(size) and not stands_in_before(other.record(size), reached, here)
+        if not other.ends(size):
+            return False
+        there = other.record(size)
+        # Refused for another reason, for which something can stand in, it is refused all the same.
+        refused = {found.call for found in there.findings}
+        again = failed is not None and reached in refused and _is_same(there.calls[reached], failed)
+        return not again and not stands_in_before(there, reached, here)
 
     return _taken(model, error, Resized.is_right) or _taken(model, error, gets_past)
+
+
+def _is_same(one: Call, other: Call) -> bool:
+    return (one.path, one.type, one.where) == (other.path, other.type, other.where)
 
 
 def _taken(model: Resized, error: BaseException, takes: Callable[[Resized, Spatial], bool]) -> Taken | None:
