@@ -667,6 +667,21 @@ def test_check_against_a_lock(run: Run, project: Path) -> None:
     assert (project / "locks/net.shapes").read_bytes() == before
 
 
+def test_a_lock_that_cannot_be_written_is_a_usage_error(run: Run, project: Path) -> None:
+    (project / "taken.shapes").mkdir()
+    code = (project / "net.py").read_bytes()
+    for lock, said in (
+        ("taken.shapes", "taken.shapes cannot be written: Is a directory"),
+        ("net.py/net.shapes", "net.py cannot be written: "),
+        ("net.py", "net.py is not a convlin lock, and is left as it is"),
+    ):
+        ran = run("check", "net.py:CNN", "3,32,32", "--lock", lock, "--update")
+        assert (ran.status, ran.out) == (2, "")
+        assert said in ran.err
+        assert len(ran.err.splitlines()) == 1
+    assert (project / "net.py").read_bytes() == code
+
+
 def test_a_wrong_model_is_not_locked(run: Run, project: Path) -> None:
     ran = run("check", "net.py:Wrong", "3,32,32", "--lock", "net.shapes", "--update")
     assert ran.status == 1

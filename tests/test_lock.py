@@ -82,7 +82,7 @@ def test_the_text(tmp_path: Path) -> None:
     assert path.read_bytes() == TEXT.encode()
     assert summary.check(path) is summary
     assert summary.check(str(path)) is summary
-    assert parse(TEXT, "it") == lock(Net())
+    assert parse(TEXT, "it", "that") == lock(Net())
 
 
 def test_the_same_text_every_time() -> None:
@@ -122,7 +122,7 @@ def test_odd_class_names(tmp_path: Path) -> None:
     summary.lock(tmp_path / "a").check(tmp_path / "a")
     root = summarize(odd, (4,))
     root.lock(tmp_path / "a").check(tmp_path / "a")
-    assert parse(text_of(lock_of(root.report)), "it").model == "(odd) Net, eval"
+    assert parse(text_of(lock_of(root.report)), "it", "that").model == "(odd) Net, eval"
 
 
 def test_several_tensors_and_none(tmp_path: Path) -> None:
@@ -152,7 +152,7 @@ def test_scalars_and_unknown_sizes() -> None:
     call = Call("a", "A", (TensorInfo("", (), "float32", "cpu"),), (TensorInfo("", (2, -1), "float32", "cpu"),))
     written = lock_of(Report("M", call.inputs, call.outputs, "cpu", "eval", (call,), ()))
     assert text_of(written).splitlines()[3] == "a  A  scalar -> 2x?"
-    assert parse(text_of(written), "it") == written
+    assert parse(text_of(written), "it", "that") == written
 
 
 @examples(50)
@@ -173,7 +173,7 @@ def test_scalars_and_unknown_sizes() -> None:
 )
 def test_every_lock_reads_back(lines: list[Line], model: str) -> None:
     written = Lock(model, "eval", ("1x2 float32",), tuple(lines), 3)
-    assert parse(text_of(written), "it") == written
+    assert parse(text_of(written), "it", "that") == written
 
 
 # Writing it
@@ -194,6 +194,30 @@ def test_structure_alone_is_not_locked(tmp_path: Path) -> None:
 def test_directory_that_is_not_there(tmp_path: Path) -> None:
     with pytest.raises(InputError, match="there is no directory"):
         summarize(Net(), (3, 32, 32)).lock(tmp_path / "no" / "a")
+
+
+def test_another_file_than_a_lock_is_left_as_it_is(tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    for text in (b"import torch\n", b"\xff\xfe\x00"):
+        path.write_bytes(text)
+        with pytest.raises(InputError, match=r"net\.py is not a convlin lock, and is left as it is"):
+            summarize(Net(), (3, 32, 32)).lock(path)
+        assert path.read_bytes() == text
+
+
+@pytest.mark.parametrize("text", ["", "\n", TEXT[:40], f"<<<<<<< HEAD\n{TEXT}=======\n{TEXT}>>>>>>> b\n"])
+def test_a_damaged_lock_is_written_again(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.shapes"
+    path.write_text(text, encoding="utf-8")
+    summary = summarize(Net(), (3, 32, 32))
+    summary.lock(path).check(path)
+
+
+def test_line_ends_of_windows_are_read(tmp_path: Path) -> None:
+    path = tmp_path / "net.shapes"
+    summary = summarize(Net(), (3, 32, 32)).lock(path)
+    path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
+    assert summary.check(path) is summary
 
 
 def test_a_file_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -257,7 +281,9 @@ def test_a_new_text_of_the_same_length_has_another_time(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("text", "said"),
     [
-        (b"", 'is not a convlin lock: its first line is not "# convlin lock, format 1"'),
+        (b"", "is empty: write the lock again with s.lock("),
+        (b"\r\n\n", "is empty"),
+        (b"# convlin lock, format\n", 'is not a convlin lock: its first line is not "# convlin lock, format 1"'),
         (b"import torch\n", "is not a convlin lock"),
         (b"\xff\xfe\x00", "is not a convlin lock: it is not text"),
         (TEXT.replace("format 1", "format 2").encode(), "has format 2, and this convlin reads format 1"),
@@ -271,6 +297,8 @@ def test_a_new_text_of_the_same_length_has_another_time(tmp_path: Path) -> None:
         (TEXT.replace("1x2048 -> 1x10", "1x2048 to 1x10").encode(), "line 12"),
         (TEXT.replace("params 20490", "params many").encode(), "line 12"),
         (TEXT.replace("features.4", "<<<<<<< HEAD\nfeatures.4").encode(), "line 8: a merge conflict was left in it"),
+        (f"<<<<<<< HEAD\n{TEXT}=======\n{TEXT}>>>>>>> b\n".encode(), "line 1: a merge conflict was left in it"),
+        (f"{TEXT}=======\r\n".encode(), "line 15: a merge conflict was left in it"),
         (TEXT.replace("features.4 ", '"\\q" ').encode(), 'line 8: "\\q" is not a valid name'),
     ],
 )
@@ -296,7 +324,7 @@ def test_missing_or_unreadable(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 @given(st.integers(0, len(TEXT)), st.integers(0, 12), st.sampled_from(["", "\n", "x", " ", '"', "(", "\0", "é"]))
 def test_a_damaged_lock_is_an_input_error_or_a_lock(at: int, length: int, put: str) -> None:
     with suppress(InputError):
-        parse(TEXT[:at] + put + TEXT[at + length :], "it")
+        parse(TEXT[:at] + put + TEXT[at + length :], "it", "that")
 
 
 # What changed
@@ -510,7 +538,7 @@ def test_locks_of_the_zoo(entry: ZooModel) -> None:
         summary = summarize(model, list(args) or None, kwargs=kwargs, mode="same" if entry.training else "eval")
         locks.append(lock_of(summary.report))
     assert text_of(locks[0]) == text_of(locks[1])
-    assert parse(text_of(locks[0]), entry.name) == locks[0]
+    assert parse(text_of(locks[0]), entry.name, "that") == locks[0]
     assert changes(*locks) == []
 
 
@@ -541,7 +569,7 @@ def test_letters(tmp_path: Path) -> None:
 def test_a_letter_that_looks_like_the_sign_between_sizes() -> None:
     written = lock_of(with_letters(5, "max_x").report)
     assert "1x3x(max_x)" in text_of(written)
-    assert parse(text_of(written), "it") == written
+    assert parse(text_of(written), "it", "that") == written
 
 
 def test_same_shapes() -> None:

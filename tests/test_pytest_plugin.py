@@ -158,8 +158,23 @@ def test_damaged_lock(written: pytest.Pytester) -> None:
     result = run(written)
     assert result.ret == 1
     result.stdout.fnmatch_lines(["E * __shapes__/test_it/test_net.shapes is damaged at line *"])
+    result.stdout.fnmatch_lines([f"E * Write the lock again with pytest test_it.py::test_net {UPDATE}"])
     assert run(written, UPDATE).ret == 0
     assert run(written).ret == 0
+
+
+def test_a_lock_that_cannot_be_written_fails_at_the_users_line(written: pytest.Pytester) -> None:
+    lock = written.path / "__shapes__/test_it/test_net.shapes"
+    lock.unlink()
+    lock.mkdir()
+    result = run(written, UPDATE)
+    result.stdout.fnmatch_lines(["E *IsADirectoryError: *test_net.shapes*"])
+    result.stdout.no_fnmatch_line("*atomic_write*")
+
+
+def test_what_has_no_shapes_asks_for_no_lock(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(test_it=ONE.replace("(4,)", "None", 1))
+    run(pytester).stdout.fnmatch_lines(["E *InputError: a lock holds shapes: give summarize an input, *"])
 
 
 def test_model_with_problems_is_never_written(pytester: pytest.Pytester) -> None:

@@ -34,11 +34,12 @@ from convlin.sizes.prove import spelled
 
 FORMAT = 1
 
-_FIRST_LINE = re.compile(r"# convlin lock, format (\d+)")
+_SIGN = "# convlin lock, format "
+_FIRST_LINE = re.compile(rf"{_SIGN}(\d+)")
 _PLAIN = re.compile(r"[^\s\"#(][^\s\"]*")
 _WORD, _SHAPES = r'(\(?"(?:[^"\\]|\\.)*"\)?|[^\s"]+)', r"((?:\S+, )*\S+)"
 _CALL = re.compile(rf"{_WORD}  {_WORD}  {_SHAPES} -> {_SHAPES}(?:  params (\d+))?")
-_CONFLICT = re.compile(r"<{7} |={7}$|>{7} |\|{7} ")
+_CONFLICT = re.compile(r"<{7} |={7}\s*$|>{7} |\|{7} ")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,11 +79,24 @@ def lock_of(report: Report) -> Lock:
 
 
 def write_lock(report: Report, path: str | os.PathLike[str]) -> None:
-    """Write the lock of ``report`` to ``path``; its directory must be there."""
+    """Write the lock of ``report`` to ``path``; its directory must be there.
+
+    Raises:
+        InputError: there is no such directory, or another file than a lock stands there.
+        OSError: the file cannot be written.
+    """
     _check_path(path)
     if not Path(path).parent.is_dir():
         raise InputError(f"there is no directory {shown(Path(path).parent)} to write the lock to: make it first")
+    if _is_another_file(Path(path)):
+        raise InputError(f"{shown(path)} is not a convlin lock, and is left as it is: write the lock to another file")
     write_bytes(path, text_of(lock_of(report)).encode())
+
+
+def _is_another_file(path: Path) -> bool:
+    """Whether something else stands there: a damaged lock still says somewhere that it is one."""
+    text = path.read_bytes() if path.is_file() else b""
+    return bool(text.strip()) and _SIGN.encode() not in text
 
 
 def _check_path(path: object) -> None:
@@ -111,43 +125,50 @@ def read_lock(path: str | os.PathLike[str], again: str = "") -> Lock:
     ``again`` is what to write in order to make it.
     """
     _check_path(path)
+    write = again or f"s.lock({str(path)!r})"
     try:
         text = Path(path).read_bytes().decode("utf-8-sig")
     except FileNotFoundError:
-        write = again or f"s.lock({str(path)!r})"
         raise InputError(f"there is no lock {shown(path)}: write it with {write}") from None
     except UnicodeDecodeError:
         raise InputError(f"{shown(path)} is not a convlin lock: it is not text") from None
     except OSError as error:
         raise InputError(f"{shown(path)} cannot be read: {error.strerror}") from None
-    return parse(text, shown(path))
+    return parse(text, shown(path), write)
 
 
-def parse(text: str, name: str) -> Lock:
-    """The lock that ``text`` holds; ``name`` is the file's name for the errors."""
+def parse(text: str, name: str, again: str) -> Lock:
+    """The lock that ``text`` holds; ``name`` is the file's name for the errors, ``again`` what writes it anew."""
+    if not text.strip():
+        raise InputError(f"{name} is empty: write the lock again with {again}")
     rows = text.splitlines()
+    conflict = next((number for number, row in enumerate(rows, 1) if _CONFLICT.match(row)), None)
+    if conflict is not None and _SIGN in text:
+        raise _damaged(name, conflict, "a merge conflict was left in it", again)
     first = _FIRST_LINE.fullmatch(rows[0].strip()) if rows else None
     if first is None:
-        raise InputError(f'{name} is not a convlin lock: its first line is not "# convlin lock, format {FORMAT}"')
+        raise InputError(f'{name} is not a convlin lock: its first line is not "{_SIGN}{FORMAT}"')
     if int(first[1]) != FORMAT:
         raise InputError(
             f"{name} has format {first[1]}, and this convlin reads format {FORMAT}: "
-            "use the convlin that wrote it, or write the lock again"
+            f"use the convlin that wrote it, or write the lock again with {again}"
         )
-    return _Reader(rows, name).lock()
+    return _Reader(rows, name, again).lock()
+
+
+def _damaged(name: str, number: int, why: str, again: str) -> InputError:
+    return InputError(f"{name} is damaged at line {number}: {why}. Write the lock again with {again}")
 
 
 class _Reader:
     """Takes the rows of a lock one by one and remembers which one it is at."""
 
-    def __init__(self, rows: list[str], name: str) -> None:
+    def __init__(self, rows: list[str], name: str, again: str) -> None:
         self._rows = [(number, row.rstrip()) for number, row in enumerate(rows, 1)][1:]
         self._name = name
+        self._again = again
 
     def lock(self) -> Lock:
-        for number, row in self._rows:
-            if _CONFLICT.match(row):
-                raise self._damaged(number, "a merge conflict was left in it")
         rows = [(number, row) for number, row in self._rows if row]
         model, mode = self._model(*rows.pop(0)) if rows else ("", "")
         if not model:
@@ -194,7 +215,7 @@ class _Reader:
             raise self._damaged(number, f"{word} is not a valid name") from None
 
     def _damaged(self, number: int, why: str) -> InputError:
-        return InputError(f"{self._name} is damaged at line {number}: {why}. Write the lock again")
+        return _damaged(self._name, number, why, self._again)
 
 
 def _line(call: Call) -> Line:

@@ -19,7 +19,7 @@ from convlin.cli.commands import as_json
 from convlin.cli.fixes import fixes_of, last_line
 from convlin.cli.jobs import Job, Looked, jobs, look
 from convlin.cli.load_model import Loader, divided
-from convlin.cli.screen import Screen
+from convlin.cli.screen import Screen, writing
 from convlin.cli.user_code import UserCodeError
 from convlin.errors import InputError
 from convlin.records import Location, Problem, Report
@@ -154,8 +154,9 @@ def _hold_against_lock(result: Result, looked: Looked, path: Path, *, update: bo
     report = looked.summary.report
     if update:
         if looked.summary.ok:
-            path.parent.mkdir(parents=True, exist_ok=True)
-            happened = renewed(report, path)
+            with writing():
+                path.parent.mkdir(parents=True, exist_ok=True)
+                happened = renewed(report, path)
             told_ = f"{happened} {shown(path)}: review and commit it"
             result.written = told_ if happened else f"{shown(path)} is up to date"
         return

@@ -44,7 +44,7 @@ def writing() -> Iterator[None]:
         yield
     except OSError as error:
         path = error.filename
-        if isinstance(error, FileNotFoundError) and path is not None:
+        if isinstance(error, FileNotFoundError) and path is not None and not Path(path).parent.is_dir():
             folder = shown(Path(path).parent)
             raise InputError(f"there is no directory {folder} to write {Path(path).name} to: make it first") from None
         where = "the file" if path is None else shown(path)

@@ -11,6 +11,7 @@ import pytest
 
 from convlin.api.summarize import summarize
 from convlin.checks.lock_diff import require
+from convlin.checks.lock_file import lock_of
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import TRIALS
 from convlin.pytest_plugin.lock_book import book_of
@@ -69,6 +70,7 @@ class ShapeLock:
         """The same for a summary that is already there."""
         __tracebackhide__ = True
         try:
+            lock_of(summary.report)  # there is something to hold against a lock
             path = self._path(name)
             if self._node.config.getoption("shape_lock_update"):
                 summary.check()
@@ -76,7 +78,7 @@ class ShapeLock:
             if not path.is_file():
                 raise ShapeError(self._missing(path))
             require(summary.report, path, again=self._again())
-        except (InputError, ShapeError) as error:
+        except (InputError, ShapeError, OSError) as error:
             raise error.with_traceback(None) from None
         return summary
 
