@@ -62,13 +62,14 @@ def refused(call: Callable[[], Any], *said: str) -> None:
 
 # The model
 
-NO_MODELS = [
-    (Image, ("Image is a class", "write Image(...)")),
+NO_MODELS: list[tuple[Any, tuple[str, ...]]] = [
+    (Image, ("Image is a class", "write Image()")),
+    (nn.Linear, ("Linear is a class", "write Linear(in_features=…, out_features=…)")),
     (None, ("None is not one", "summarize(model, (3, 32, 32))")),
-    (build, ("the function build is not one: if it makes a model, call it",)),
+    (build, ("the function build is not one: if it makes a model, write build()",)),
     (nn.Linear(2, 2).forward, ("the function forward is not one: write the Linear that it belongs to",)),
-    (partial(nn.Linear, 2), ("is not one: if it makes a model, call it",)),
-    (lambda x: x, ("the function <lambda> is not one",)),
+    (partial(nn.Linear, 2), ("a partial of the class Linear is not one: if it makes a model, call it",)),
+    (lambda x: x, ("the function <lambda> is not one: if it makes a model, call it",)),
     ("resnet18", ("'resnet18' is not one",)),
     ((3, 32, 32), ("(3, 32, 32) is not one", "the model comes first")),
     (torch.zeros(3), ("a tensor of 3 is not one",)),

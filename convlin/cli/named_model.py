@@ -9,6 +9,7 @@ from contextlib import suppress
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
+from convlin._util.required import required
 from convlin._util.suggest import did_you_mean
 from convlin.cli.user_code import UserCodeError, user_code
 from convlin.errors import InputError
@@ -124,14 +125,8 @@ def arguments_to_write(
     """The arguments that a call still lacks, as they are written on the command line; empty where one is unknown."""
     by_place = [name for name, each in parameters.items() if each.kind is not each.KEYWORD_ONLY][: len(arguments)]
     given = [*map(repr, arguments), *(f"{name}={value!r}" for name, value in keywords.items())]
-    missing = [
-        f"{name}=…"
-        for name, each in parameters.items()
-        if each.default is each.empty
-        and each.kind not in (each.VAR_POSITIONAL, each.VAR_KEYWORD)
-        and name not in filled
-        and name not in (*by_place, *keywords)
-    ]
+    known = (*by_place, *keywords)
+    missing = [f"{name}=…" for name in required(parameters) if name not in filled and name not in known]
     if not missing or not keywords.keys() <= parameters.keys():
         return ""
     return f"; write --kwargs {shlex.quote(', '.join(given + missing))}"

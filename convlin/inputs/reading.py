@@ -16,6 +16,7 @@ from typing import Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
+from convlin._util.required import call_to_write
 from convlin._util.suggest import did_you_mean
 from convlin.errors import InputError, OptionError
 from convlin.inputs.kinds import DtypeLike, model_device, model_dtype, read_device, read_dtypes
@@ -46,7 +47,8 @@ def check_model(model: object) -> nn.Module:
         children_of(model)  # those of its parts are asked for where the tree is walked
         return model
     if isinstance(model, type) and issubclass(model, nn.Module):
-        raise InputError(f"the model is an nn.Module, and {model.__name__} is a class: write {model.__name__}(...)")
+        call = call_to_write(model.__name__, model)
+        raise InputError(f"the model is an nn.Module, and {model.__name__} is a class: write {call}")
     got = f"the model is an nn.Module, and {show(model)} is not one"
     if isinstance(model, Mapping) and any(isinstance(value, Tensor) for value in model.values()):
         raise InputError(f"{got}: weights go into a model by model.load_state_dict(...)")
@@ -56,7 +58,9 @@ def check_model(model: object) -> nn.Module:
     if isinstance(owner, nn.Module):
         raise InputError(f"{got}: write the {type(owner).__name__} that it belongs to")
     if callable(model):
-        raise InputError(f"{got}: if it makes a model, call it and pass what it returns")
+        name = getattr(model, "__name__", "")
+        write = f"write {call_to_write(name, model)}" if name.isidentifier() else "call it and pass what it returns"
+        raise InputError(f"{got}: if it makes a model, {write}")
     raise InputError(f"{got}: the model comes first, as in summarize(model, (3, 32, 32))")
 
 

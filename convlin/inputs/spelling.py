@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable
+from functools import partial
 
 import torch
 from torch import nn
@@ -26,6 +27,8 @@ def show(value: object) -> str:
         return f"a {type(value).__name__}"
     if isinstance(value, type):
         return f"the class {value.__name__}"
+    if isinstance(value, partial):
+        return f"a partial of {show(value.func)}"
     if callable(value) and hasattr(value, "__name__"):
         return f"the function {value.__name__}"
     if isinstance(value, list | tuple) and any(isinstance(item, nn.Module) for item in value):
