@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from torch.nn.parameter import UninitializedBuffer, UninitializedParameter, is_lazy
 
 from convlin._util.gc_pause import paused
+from convlin._util.torch_private import uncompiled, wrapper
 from convlin.errors import InputError
 
 _parameters, _buffers, _values = attrgetter("_parameters"), attrgetter("_buffers"), methodcaller("values")
@@ -29,14 +30,19 @@ class Node(NamedTuple):
 def walk(model: nn.Module) -> list[Node]:
     """Every module once, in the order of ``named_modules()``, with the other paths it goes by.
 
-    In time linear in the modules, which ``named_modules()`` with its nested generators is not.
+    In time linear in the modules, which ``named_modules()`` with its nested generators is not.  What
+    ``torch.compile`` wraps stands under the name that its user gave it, and the wrapper is left out.
     """
+    compiled = wrapper()
     order: list[tuple[str, nn.Module]] = []
     aliases: dict[int, list[str]] = {}
     seen: set[int] = set()
     pending: list[tuple[str, nn.Module]] = [("", model)]
     while pending:
         path, module = entry = pending.pop()
+        if type(module) is compiled:
+            module = uncompiled(module)
+            entry = path, module
         key = id(module)
         if key in seen:
             aliases.setdefault(key, []).append(path)
@@ -121,9 +127,7 @@ def mode_of(model: nn.Module) -> str:
 def module_at(model: nn.Module, path: str) -> nn.Module:
     """The module at ``path``, which exists."""
     for name in filter(None, path.split(".")):
-        inner = model._modules[name]
-        assert inner is not None
-        model = inner
+        model = uncompiled(model._modules[name])
     return model
 
 

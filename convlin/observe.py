@@ -14,6 +14,7 @@ import torch
 from torch import nn
 
 from convlin._util.quiet import quiet
+from convlin._util.torch_private import uncompiled
 from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.runs.retries import Retry, next_retry, passes
 from convlin.diagnosis.silent import (
@@ -60,9 +61,10 @@ def unwrapped(model: nn.Module) -> nn.Module:
         if isinstance(model, nn.DataParallel | nn.parallel.DistributedDataParallel):
             model = model.module
             continue
-        if type(model).__name__ != "OptimizedModule":
+        inner: nn.Module = uncompiled(model)
+        if inner is model:
             return model
-        model = model._modules["_orig_mod"] or model
+        model = inner
 
 
 def structure(model: nn.Module) -> Report:

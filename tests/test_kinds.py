@@ -11,7 +11,7 @@ import torch
 from torch import distributed, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from convlin import ConvlinError, InputError, summarize, watch
+from convlin import ConvlinError, InputError, fit, summarize, watch
 from tests.snapshot import difference, snapshot
 
 
@@ -99,6 +99,47 @@ def test_a_compiled_layer_inside_runs_as_it_was_written(in_place: bool) -> None:
     # It is compiled as before when its user calls it.
     model[:2](torch.zeros(1, 3, 8, 8))
     assert compiled
+
+
+class Parts(nn.Module):
+    """A compiled block, a compiled container and a compiled layer, or the same without the compiler."""
+
+    def __init__(self, compiled: bool) -> None:
+        super().__init__()
+
+        def part(module: nn.Module) -> Any:
+            return torch.compile(module, backend="eager") if compiled else module
+
+        self.block = part(Block())
+        self.seq = nn.Sequential(part(nn.Sequential(nn.Flatten(), nn.Linear(99, 20))), nn.ReLU())
+        self.fc = part(nn.Linear(21, 3))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.fc(self.seq(self.block(x)))
+
+
+def test_what_is_compiled_inside_has_the_name_that_it_has_without() -> None:
+    model, plain = Parts(compiled=True), Parts(compiled=False)
+    assert [path for path, _ in model.named_modules()] != [path for path, _ in plain.named_modules()]
+    before = snapshot(model)
+    summary, expected = summarize(model, (3, 8, 8)), summarize(plain, (3, 8, 8))
+    assert difference(before, snapshot(model)) == []
+    assert str(summary) == str(expected)
+    assert summary.explain() == expected.explain()
+    assert summary.problems == expected.problems
+    assert summary.required_in_features == {"seq.0.1": 288, "fc": 20}
+    for path in summary.required_in_features:
+        assert isinstance(model.get_submodule(path), nn.Linear) or path == "fc"
+
+
+def test_layers_of_compiled_parts_are_exchanged_and_stay_compiled() -> None:
+    model = fit(Parts(compiled=True), (3, 8, 8))
+    plain = Parts(compiled=False)
+    fit(plain, (3, 8, 8)).load_state_dict({k.replace("_orig_mod.", ""): v for k, v in model.state_dict().items()})
+    x = torch.randn(2, 3, 8, 8)
+    assert torch.equal(model(x), plain(x))
+    assert type(model.fc).__name__ == type(model.block).__name__ == "OptimizedModule"
+    summarize(model, (3, 8, 8)).check()
 
 
 class NeedsMuch(nn.Module):

@@ -6,6 +6,7 @@ refused; without what every pass needs, convlin cannot be imported.  Both say wh
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager
 from importlib import import_module
@@ -163,6 +164,27 @@ def not_compiled(function: Callable[..., Any]) -> Callable[..., Any]:
 
 #: The package of the compiler, as its modules and the types of its errors are named.
 COMPILER = "torch._dynamo"
+
+
+def wrapper() -> Any:
+    """The class of what ``torch.compile`` makes of a module; None where nothing can have been compiled yet."""
+    return getattr(sys.modules.get(f"{COMPILER}.eval_frame"), "OptimizedModule", None)
+
+
+def uncompiled(module: Any) -> Any:
+    """The module inside what ``torch.compile`` made of it, by whose name its user knows it; else the module itself."""
+    kind = wrapper()
+    while kind is not None and type(module) is kind:
+        module = next(nn.Module.children(module))  # its one child is what it wraps
+    return module
+
+
+def compiled_like(other: Any, module: Any) -> Any:
+    """``module`` compiled as ``other`` is; itself where that is not compiled."""
+    kind = wrapper()
+    if kind is None or type(other) is not kind:
+        return module
+    return kind(compiled_like(next(nn.Module.children(other)), module), other.dynamo_ctx)
 
 
 @contextmanager

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, TypeAlias, TypeVar
 
 import torch
 from torch import nn
 
+from convlin._util.torch_private import compiled_like
 from convlin.api.summarize import summarize
 from convlin.diagnosis.runs.evidence import arguments_of
 from convlin.errors import InputError, ShapeError
@@ -24,6 +25,9 @@ _SIZES = frozenset({*EVERY_AXIS_OF, *GIVEN, "num_embeddings", "padding"})
 _MOST_ROUNDS = 50
 
 Model = TypeVar("Model", bound=nn.Module)
+
+_Place: TypeAlias = "tuple[nn.Module, str, nn.Module | None]"
+"""A module, the name of one of its children, and that child as it was."""
 
 
 def fit(
@@ -53,7 +57,7 @@ def fit(
     root = unwrapped(check_model(model))
     if input is None and kwargs is None:
         raise InputError("fit runs the model: give it an input, as in fit(model, (3, 32, 32))")
-    replaced: list[tuple[nn.Module, str, nn.Module]] = []
+    replaced: list[_Place] = []
     tied: dict[tuple[int, tuple[int, ...]], nn.Parameter] = {}
     try:
         for _ in range(_MOST_ROUNDS):
@@ -83,8 +87,8 @@ def fit(
         listed = "\n".join(f"{problem.path or type(root).__name__}: {problem.message}" for problem in problems)
         raise ShapeError(f"no new layer can fix this; the model is unchanged\n\n{listed}")
     except BaseException:
-        for parent, name, old in reversed(replaced):
-            parent._modules[name] = old
+        for parent, name, before in reversed(replaced):
+            parent._modules[name] = before
         raise
 
 
@@ -106,7 +110,7 @@ def _check_ties(root: nn.Module, sizes: Mapping[str, Mapping[str, Any]]) -> None
 
 def _exchange(
     root: nn.Module, path: str, changes: Mapping[str, Any], tied: dict[tuple[int, tuple[int, ...]], nn.Parameter]
-) -> list[tuple[nn.Module, str, nn.Module]]:
+) -> list[_Place]:
     """Put a new layer everywhere the old one is; what was there, to be put back if need be."""
     old = module_at(root, path)
     if not path:
@@ -117,10 +121,10 @@ def _exchange(
         new = remade(old, changes, tied)
     except CannotRemakeError as error:
         raise ShapeError(f"{error}: write {_spelled(changes)}") from error
-    places = places_of(root, old)
-    for parent, name in places:
-        parent._modules[name] = new
-    return [(parent, name, old) for parent, name in places]
+    replaced = [(parent, name, parent._modules[name]) for parent, name in places_of(root, old)]
+    for parent, name, before in replaced:
+        parent._modules[name] = compiled_like(before, new)
+    return replaced
 
 
 def _spelled(changes: Mapping[str, Any]) -> str:

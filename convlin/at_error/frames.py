@@ -12,6 +12,7 @@ from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convlin._util.packages import CONVLIN, folder
+from convlin._util.torch_private import uncompiled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -65,9 +66,9 @@ def holders_of(module: nn.Module, frames: Iterable[FrameType]) -> tuple[FrameTyp
 
 def _is(value: object, module: nn.Module) -> bool:
     """Whether a value is a module, or what ``torch.compile`` or a data-parallel wrapper made of it."""
+    value = uncompiled(value)
     while value is not None and value is not module:
-        children = children_of(getattr(value, "__dict__", None))
-        value = children.get("_orig_mod") or children.get("module")
+        value = uncompiled(children_of(getattr(value, "__dict__", None)).get("module"))
     return value is module
 
 

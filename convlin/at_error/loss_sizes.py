@@ -12,6 +12,7 @@ from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convlin.at_error.fixes import layer_fix, layer_fixes, mistake
+from convlin.module_tree import module_at, walk
 from convlin.sizes.spell import spell_shape
 
 if TYPE_CHECKING:
@@ -65,7 +66,7 @@ def about_time_first(made: Shape, batch: int, maker: Maker) -> str | None:
 
     found = []
     for call in maker.summary.calls:
-        layer = None if call.is_function else maker.root.get_submodule(call.path)
+        layer = None if call.is_function else module_at(maker.root, call.path)
         if isinstance(layer, nn.RNNBase) and not layer.batch_first and _reads(call.input_shape, batch, made[0]):
             found.append((call, layer))
     if len(found) != 1:
@@ -106,7 +107,7 @@ def _with_output_padding(target: Shape, maker: Maker) -> Iterator[str]:
     kinds = nn.ConvTranspose1d | nn.ConvTranspose2d | nn.ConvTranspose3d
     layers = [
         (path, layer)
-        for path, layer in maker.root.named_modules()
+        for path, layer, _ in walk(maker.root)
         if isinstance(layer, kinds) and min(layer.stride) > 1 and not any(layer.output_padding)
     ]
     if len(layers) > _MOST_LAYERS:

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlin._util.torch_private import uncompiled
 from convlin.layers.registry import rule_for
 from convlin.module_tree import parameters_of, walk
 
@@ -39,9 +40,12 @@ def settings_of(layer: nn.Module, kind: type) -> dict[str, Any]:
 
 
 def places_of(root: nn.Module, layer: nn.Module) -> list[tuple[nn.Module, str]]:
-    """Each module that holds ``layer``, and the name that it has there."""
+    """Each module that holds ``layer``, compiled or not, and the name that it has there."""
     return [
-        (node.module, name) for node in walk(root) for name, child in node.module._modules.items() if child is layer
+        (node.module, name)
+        for node in walk(root)
+        for name, child in node.module._modules.items()
+        if uncompiled(child) is layer
     ]
 
 

@@ -160,8 +160,8 @@ class Calls(Expressions):
     def _function(self, function: FunctionType, owner: type | None, given: Arguments) -> Value:
         function = unwrapped(function)
         module = str(function.__module__)
-        if is_wrapper(module):
-            return given.get(0, "module") or self.unknown(given.node)
+        if is_wrapper(module, function.__name__):
+            return given.get(0, "module") or given.get(0, "model") or self.unknown(given.node)
         if function in _COPIES:
             return union(self._copied(thing, given) for thing in given.get(0, "x"))
         if exchanges_layers(module, function.__name__):

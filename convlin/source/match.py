@@ -163,9 +163,10 @@ class Matcher:
 
 
 def children(module: nn.Module) -> Mapping[str, nn.Module | None]:
-    """The children of a module by name; one that TorchScript runs keeps them in something of its own."""
-    held = module._modules
-    return held if isinstance(held, dict) else dict(held.items())
+    """The children of a module by the names in its code: those of a compiled one, and what is inside compiled ones."""
+    from convlin._util.torch_private import uncompiled  # what looks for source alone needs no torch
+
+    return {name: uncompiled(child) for name, child in module._modules.items()}
 
 
 def within(root: nn.Module) -> Iterator[tuple[str, nn.Module]]:

@@ -80,9 +80,9 @@ def exchanges_layers(module: str, name: str) -> bool:
     return module.partition(".")[0] == _OWN and name == "fit"
 
 
-def is_wrapper(module: str) -> bool:
-    """Functions of this module give back the module that they are given, as ``weight_norm`` does."""
-    return module.startswith(_WRAPPERS)
+def is_wrapper(module: str, name: str) -> bool:
+    """Whether a function gives back the module that it is given, as ``weight_norm`` and ``torch.compile`` do."""
+    return module.startswith(_WRAPPERS) or (module, name) == ("torch", "compile")
 
 
 def made_by(callee: type, found: type) -> bool:

@@ -24,14 +24,10 @@ _COMPILED = "_compiled_call_impl"
 
 def as_written(modules: Sequence[nn.Module]) -> AbstractContextManager[object]:
     """A context in which nothing of a model, whose modules these are, is compiled or run compiled."""
-    # A module compiled in place keeps what was compiled beside its forward; a wrapper is a module of its own.
-    if any(name in sys.modules for name in _COMPILES) or _is_any_compiled(modules):
+    # A module compiled in place keeps what was compiled beside its forward.
+    if any(name in sys.modules for name in _COMPILES) or any(
+        module.__dict__[_COMPILED] is not None for module in modules if _COMPILED in module.__dict__
+    ):
         stance: AbstractContextManager[object] = torch.compiler.set_stance("force_eager")
         return stance
     return nullcontext()
-
-
-def _is_any_compiled(modules: Sequence[nn.Module]) -> bool:
-    if any(kind.__name__ == "OptimizedModule" for kind in set(map(type, modules))):
-        return True
-    return any(module.__dict__[_COMPILED] is not None for module in modules if _COMPILED in module.__dict__)

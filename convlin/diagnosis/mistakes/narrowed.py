@@ -11,6 +11,7 @@ from typing import TypeAlias
 
 from torch import nn
 
+from convlin._util.torch_private import uncompiled
 from convlin.arithmetic.common import per_axis
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
@@ -127,7 +128,7 @@ def _in_other_blocks(lacking: Mapping[str, Padding], model: nn.Module, met: Find
             inner = own.removeprefix(f"{block}.")
             layer: nn.Module | None = module
             for name in inner.split("."):
-                layer = layer._modules.get(name) if layer is not None else None
+                layer = uncompiled(layer._modules.get(name)) if layer is not None else None
             if _padding(layer, _rank(met)) == padding != _one_for_all(getattr(layer, "padding", 0)):
                 yield f"{path}.{inner}", padding
 

@@ -140,11 +140,15 @@ def _exchanged(model: nn.Module, wanted: Wanted, device: torch.device) -> Iterat
     """New layers in every place of the old ones, made in the mode that these have now."""
     new = _remade(model, wanted, device)
     replaced = [(module_at(model, path), layer) for path, layer in new.items()]
-    places = [(parent, name, old, layer) for old, layer in replaced for parent, name in places_of(model, old)]
+    places = [
+        (parent, name, parent._modules[name], layer)
+        for old, layer in replaced
+        for parent, name in places_of(model, old)
+    ]
     try:
         for parent, name, _, layer in places:
             parent._modules[name] = layer
         yield
     finally:
-        for parent, name, old, _ in places:
-            parent._modules[name] = old
+        for parent, name, before, _ in places:
+            parent._modules[name] = before
