@@ -15,11 +15,11 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import summarize
+from convlin._summary import Summary
 from convlin.at_error import answer as answering
 from convlin.at_error import second_run
 from convlin.at_error.answer import answer, answer_to
 from convlin.at_error.module_call import module_call
-from convlin.summary import Summary
 from tests.source_programs import load
 
 

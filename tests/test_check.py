@@ -329,7 +329,7 @@ def test_traceback_ends_at_the_users_line(pytester: pytest.Pytester) -> None:
         assert f"# mine {number}" in text
     assert "convlin/checks/shapes.py" not in text
     assert "convlin/api/shortcuts.py" not in text
-    assert "convlin/summary.py" not in text
+    assert "convlin/_summary.py" not in text
     assert "convlin/inputs.py" not in text
 
 

@@ -20,6 +20,7 @@ from convlin.cli.jobs import Job
 from convlin.pytest_plugin.locks import ShapeLock
 from convlin.records import Call, Problem
 from convlin.render.options import DisplayOptions, Options
+from tests import processes
 from tests.messages import raised
 
 ROOT = Path(__file__).parent.parent
@@ -177,6 +178,20 @@ def test_a_name_that_is_not_there_is_an_attribute_error() -> None:
             getattr(convlin, name)
     with pytest.raises(AttributeError, match=r"module 'convlin\.records' has no attribute 'Calls'"):
         records.Calls  # type: ignore[attr-defined]  # noqa: B018
+
+
+@pytest.mark.parametrize(
+    ("name", "meant"), [("summary", "summarize"), ("summarise", "summarize"), ("Sumary", "Summary"), ("wach", "watch")]
+)
+def test_a_name_that_cannot_be_imported_is_told_with_the_one_that_was_meant(name: str, meant: str) -> None:
+    with pytest.raises(ImportError, match=rf"^cannot import name '{name}' from 'convlin'; did you mean '{meant}'\?$"):
+        exec(f"from convlin import {name}")
+
+
+def test_a_package_that_is_imported_by_its_name_is_no_mistake() -> None:
+    # One that is alike to a public name, and is not there until it is imported.
+    said = processes.python("from convlin import explanation; print(explanation.__name__)").stdout
+    assert said == "convlin.explanation\n"
 
 
 def test_every_public_thing_says_what_it_is() -> None:

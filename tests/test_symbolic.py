@@ -21,10 +21,10 @@ from torch._subclasses.fake_tensor import FakeTensor
 from torch.nn.parameter import is_lazy
 
 from convlin import summarize
+from convlin._summary import Summary
 from convlin.errors import ConvlinError, InputError
 from convlin.sizes.closed_form import ClosedForms, Letter
 from convlin.sizes.evaluate import Evaluation
-from convlin.summary import Summary
 from convlin.symbolic import fakes
 from tests.readme_example import run
 from tests.snapshot import assert_unchanged, snapshot

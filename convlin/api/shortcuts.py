@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlin._summary import Summary
 from convlin._util.shown import Text
 from convlin.api.summarize import summarize
 from convlin.checks.patterns import Expected
@@ -18,7 +19,6 @@ from convlin.checks.shapes import read_expected, require
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import TRIALS, DtypeLike, Input
 from convlin.records import Problem
-from convlin.summary import Summary
 
 
 def num_flat_features(

@@ -11,11 +11,11 @@ from torch import nn
 from convlin.inputs import TRIALS, DtypeLike, Input, Plan, check_model, check_trials, read_inputs
 
 if TYPE_CHECKING:
+    from convlin._summary import Summary
     from convlin.diagnosis.outcome import Outcome
     from convlin.diagnosis.problems import Hints
     from convlin.records import Report
     from convlin.render.options import Options
-    from convlin.summary import Summary
 
 # What a pass needs is loaded by the first one: see the imports inside the functions.
 
@@ -137,9 +137,9 @@ def summary_of(
     display: Mapping[str, Any] | None = None,
 ) -> Summary:
     """``summarize`` for a caller that knows better where the model's source may be: ``hints`` say it."""
+    from convlin._summary import Summary
     from convlin.observe import check_mode, observe, structure, unwrapped
     from convlin.render.options import options
-    from convlin.summary import Summary
 
     check_model(model)
     check_mode(mode)
@@ -191,7 +191,7 @@ def _with_lines(report: Report, model: nn.Module, hints: Hints) -> Report:
 
 
 def _summary(outcome: Outcome, display: Options) -> Summary:
-    from convlin.summary import Summary
+    from convlin._summary import Summary
 
     summary = Summary(outcome.report, display)
     if outcome.error is not None:

@@ -29,9 +29,9 @@ from convlin.at_error.second_run import (
 if TYPE_CHECKING:
     from torch import nn
 
+    from convlin._summary import Summary
     from convlin.inputs import Plan
     from convlin.records import Problem
-    from convlin.summary import Summary
 
 #: What torch raises for shapes, dtypes and arguments that do not fit.
 _KINDS = (RuntimeError, ValueError, IndexError, TypeError, AssertionError)

@@ -18,8 +18,8 @@ from convlin.sizes.spell import spell_shape
 if TYPE_CHECKING:
     from torch import nn
 
+    from convlin._summary import Summary
     from convlin.records import Call
-    from convlin.summary import Summary
 
     Shape = tuple[int, ...]
 

@@ -24,9 +24,9 @@ from convlin.sizes.spell import spell, spell_product, spell_shape
 if TYPE_CHECKING:
     from torch import Tensor, nn
 
+    from convlin._summary import Summary
     from convlin.inputs import Plan
     from convlin.records import Call, Shape, TensorInfo
-    from convlin.summary import Summary
 
 T = TypeVar("T")
 

@@ -19,8 +19,8 @@ if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
 
+    from convlin._summary import Summary
     from convlin.inputs import Plan
-    from convlin.summary import Summary
     from convlin.trace.recording import Recording
 
 #: Seconds that one pass may take: a model that is slower is not run again.
@@ -164,9 +164,9 @@ def summary_of_pass(root: nn.Module, plan: Plan, hints: tuple[FrameType, ...]) -
     Raises:
         TooSlowError: all that takes longer than a few seconds for every pass.
     """
+    from convlin._summary import Summary
     from convlin.api.summarize import summarize_plan
     from convlin.module_tree import mode_of
-    from convlin.summary import Summary
 
     with _limited(_PASSES * _PATIENCE):
         summary = summarize_plan(root, plan, "same", hints=hints)

@@ -27,7 +27,7 @@ from convlin.render.text import given, problems_text
 from convlin.source import locate
 
 if TYPE_CHECKING:
-    from convlin.summary import Summary
+    from convlin._summary import Summary
 
 #: Version of the JSON that ``--format json`` writes.
 JSON_VERSION = 1

@@ -21,7 +21,7 @@ from convlin.render.options import Options
 from convlin.render.save import FORMS
 
 if TYPE_CHECKING:
-    from convlin.summary import Summary
+    from convlin._summary import Summary
 
 #: The suffix under which each form is saved.
 _SUFFIXES = {

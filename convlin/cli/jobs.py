@@ -18,9 +18,9 @@ from convlin.cli import values
 from convlin.errors import InputError, OptionError
 
 if TYPE_CHECKING:
+    from convlin._summary import Summary
     from convlin.cli.load_model import Loaded, Loader
     from convlin.cli.screen import Screen
-    from convlin.summary import Summary
 
 
 #: The keys of a job that hold arguments of a call, and those that tell apart whether they were given.
@@ -130,9 +130,9 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
             except OptionError as error:
                 raise InputError(error.on_command_line) from None
     if any(problem.fix for problem in summary.problems):
+        from convlin._summary import Summary
         from convlin.cli.respelled import in_words
         from convlin.render.options import options as read_options
-        from convlin.summary import Summary
 
         summary = Summary(in_words(summary.report, job.with_inputs), read_options(options or {}))
     return Looked(loaded, summary)

@@ -11,7 +11,7 @@ from convlin.cli.values import read_inputs
 from convlin.errors import InputError
 
 if TYPE_CHECKING:
-    from convlin.summary import Summary
+    from convlin._summary import Summary
 
 _USAGE = "write %convlin MODEL INPUT, such as %convlin net 3,32,32"
 

@@ -14,7 +14,7 @@ import pytest
 from convlin.pytest_plugin.lock_files import SUFFIX, place, relative
 
 if TYPE_CHECKING:
-    from convlin.summary import Summary
+    from convlin._summary import Summary
 
 #: The name under which a worker of xdist sends its book.
 SENT = "convlin_shape_locks"

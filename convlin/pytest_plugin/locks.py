@@ -21,8 +21,8 @@ if TYPE_CHECKING:
     import torch
     from torch import nn
 
+    from convlin._summary import Summary
     from convlin.inputs import DtypeLike, Input
-    from convlin.summary import Summary
 
 
 class ShapeLock:
