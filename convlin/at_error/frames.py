@@ -12,7 +12,6 @@ from types import FrameType, FunctionType, ModuleType, TracebackType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from convlin._util.packages import CONVLIN, folder
-from convlin._util.torch_private import uncompiled
 
 if TYPE_CHECKING:
     from torch import Tensor, nn
@@ -66,6 +65,8 @@ def holders_of(module: nn.Module, frames: Iterable[FrameType]) -> tuple[FrameTyp
 
 def _is(value: object, module: nn.Module) -> bool:
     """Whether a value is a module, or what ``torch.compile`` or a data-parallel wrapper made of it."""
+    from convlin._util.torch_private import uncompiled  # not loaded for an error that has nothing to do with it
+
     value = uncompiled(value)
     while value is not None and value is not module:
         value = uncompiled(children_of(getattr(value, "__dict__", None)).get("module"))
