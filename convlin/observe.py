@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 import torch
 from torch import nn
 
+from convlin._util.call_spelling import call_spelling
 from convlin._util.quiet import quiet
 from convlin._util.torch_private import uncompiled
 from convlin.diagnosis.outcome import Outcome
@@ -118,7 +119,8 @@ def _observed(
     nodes = walk(root)
     modules = [node.module for node in nodes]
     if plan.device.type == "meta" and model_device(root).type != "meta":
-        refuse_sharded(root, modules, 'device="meta"', 'leave out device="meta"')
+        on_meta = call_spelling().option("device", "meta")
+        refuse_sharded(root, modules, on_meta, f"leave out {on_meta}")
     lazy = lazy_modules(nodes)
     given = [value for value in plan.args if not isinstance(value, Dummy)]
     may_be_closed = not flops and plan.device == model_device(root) and not plan.kwargs

@@ -692,7 +692,7 @@ IMAGE, TEXT = torch.zeros(2, 3, 16, 16), torch.zeros(2, 7, dtype=torch.long)
     ("given", "fix"),
     [
         ([(7,), (3, 16, 16)], "summarize(model, [(3, 16, 16), (7,)])"),
-        ({"image": (7,), "text": (3, 16, 16)}, "summarize(model, {'image': (3, 16, 16), 'text': (7,)})"),
+        ({"image": (7,), "text": (3, 16, 16)}, 'summarize(model, {"image": (3, 16, 16), "text": (7,)})'),
         ([TEXT, IMAGE], "pass (2, 3, 16, 16) as image and (2, 7) as text"),
     ],
 )

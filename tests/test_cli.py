@@ -245,6 +245,67 @@ def test_a_call_to_write_is_told_as_a_command_that_runs(run: Run, project: Path)
     assert run(*shlex.split(line)).status == 0
 
 
+def test_options_to_write_are_told_as_the_command_takes_them(run: Run, project: Path) -> None:
+    write(
+        project / "options.py",
+        """
+        import torch
+        from torch import nn
+
+        class Asks(nn.Module):
+            def forward(self, x):
+                return x * 2 if x.sum().item() > 0 else x
+
+        class Looks(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.table = nn.Parameter(torch.zeros(10, 4))
+
+            def forward(self, x):
+                return self.table.index_select(0, x.flatten())
+
+        class Mask(nn.Module):
+            def forward(self, x, mask):
+                return x.masked_fill(mask, 0)
+
+        class Norm(nn.Module):
+            def __init__(self):
+                super().__init__()
+                self.norm = nn.BatchNorm1d(4)
+
+            def forward(self, x):
+                return self.norm(x)
+        """,
+    )
+    asked = ["show", "options.py:Asks", "3", "--device", "meta"]
+    assert "leave out --device meta\n" in run(*asked).out
+    assert run(*asked[:-2]).status == 0
+    asked = ["show", "options.py:Looks", "3"]
+    assert re.search(r"fix .* --dtypes int64, or x\.long\(\) there\n", run(*asked, "--dtypes", "float").out)
+    assert run(*asked, "--dtypes", "int64").status == 0
+    asked = ["show", "options.py:Mask", "3", "3"]
+    chosen = re.search(r"m?ask was made torch\.bool \((.*)\)", run(*asked).out)
+    assert chosen
+    assert "was made" not in run(*asked, *chosen[1].split()).out
+    asked = ["show", "options.py:Norm", "4", "--mode", "train"]
+    assert "fix  --batch-size 2 or more" in run(*asked).out
+    assert run(*asked, "--batch-size", "2").status == 0
+    narrow = run("show", "net.py:CNN", "3,32,32", "--width", "40").out
+    assert "--width shows it" in " ".join(narrow.split())
+    assert not re.search(r"\w=\s", narrow)
+    # In Python they are the options of the function, after a command as well.
+    assert "dtypes=torch.int64" in str(convlin.summarize(_Looks(), (3,), dtypes=torch.float32))
+
+
+class _Looks(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.table = nn.Parameter(torch.zeros(10, 4))
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return self.table.index_select(0, x.flatten())
+
+
 def test_without_an_input(run: Run) -> None:
     ran = run("show", "net.py:CNN")
     assert ran.status == 0
@@ -1351,6 +1412,13 @@ def test_sign_of_life_comes_late_and_goes(monkeypatch: pytest.MonkeyPatch) -> No
         raise KeyError
     assert silent.getvalue() == ""
     assert threading.active_count() == before
+
+
+def test_a_stream_that_is_closed_gets_nothing(monkeypatch: pytest.MonkeyPatch, project: Path) -> None:
+    monkeypatch.chdir(project)
+    for name in ("stdout", "stderr"):
+        monkeypatch.setattr(sys, name, None)
+        assert main(["show", "net.py:CNN", "3,32,32"]) == 0
 
 
 def test_streams_without_a_terminal(monkeypatch: pytest.MonkeyPatch) -> None:

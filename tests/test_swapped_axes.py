@@ -66,7 +66,7 @@ def test_a_video_with_channels_before_time_is_not_only_told_as_other_channels(ki
     [
         ((3, 4, 16, 16), {}, "summarize(model, (4, 3, 16, 16))"),
         ((3, 4, 16, 16), {"batch_size": 2}, "summarize(model, (4, 3, 16, 16), batch_size=2)"),
-        ({"x": (3, 4, 16, 16)}, {}, "summarize(model, {'x': (4, 3, 16, 16)})"),
+        ({"x": (3, 4, 16, 16)}, {}, 'summarize(model, {"x": (4, 3, 16, 16)})'),
     ],
 )
 def test_the_call_is_corrected_where_a_shape_was_given(given: Any, sizes: Any, fix: str) -> None:

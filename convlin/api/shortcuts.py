@@ -12,6 +12,7 @@ import torch
 from torch import nn
 
 from convlin._summary import Summary
+from convlin._util.call_spelling import OfNumFlatFeatures, spelling_calls
 from convlin._util.shown import Text
 from convlin.api.summarize import summarize
 from convlin.checks.patterns import Expected
@@ -44,7 +45,8 @@ def num_flat_features(
     __tracebackhide__ = True
     if input is None and kwargs is None:
         raise InputError("num_flat_features runs the module: give it an input, as in (3, 32, 32)")
-    summary = summarize(module, input, *more, kwargs=kwargs, dtypes=dtypes, device=device)
+    with spelling_calls(OfNumFlatFeatures()):
+        summary = summarize(module, input, *more, kwargs=kwargs, dtypes=dtypes, device=device)
     Summary(replace(summary.report, problems=tuple(map(_asked_here, summary.problems)))).check()
     shape = summary.output_shape
     if shape is None:
@@ -56,12 +58,8 @@ def num_flat_features(
 
 
 def _asked_here(problem: Problem) -> Problem:
-    """The problem with the call to write as one of ``num_flat_features``, which takes no batch size."""
-    fix, message = problem.fix, re.sub(r"\bwith batch_size=\d+", "without it", problem.message)
-    if fix is not None and fix.startswith("summarize(model, "):
-        call = re.sub(r", batch_size=\d+", "", fix.partition(" or ")[0])
-        fix = call.replace("summarize(model, ", "num_flat_features(module, ")
-    return replace(problem, fix=fix, message=message)
+    """The problem in words that say nothing of a batch size, which ``num_flat_features`` does not take."""
+    return replace(problem, message=re.sub(r"\bwith batch_size=\d+", "without it", problem.message))
 
 
 def assert_shapes(

@@ -30,10 +30,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
 
         run(parsed)  # nothing that leaves the program is convlin's to catch
         return FINE
+    from convlin._util.call_spelling import spelling_calls
+    from convlin.cli.command_spelling import OnCommandLine
     from convlin.cli.screen import Screen, discard_the_rest
 
     try:
-        return _run(parsed, Screen())
+        with spelling_calls(OnCommandLine()):
+            return _run(parsed, Screen())
     except BrokenPipeError:  # whoever read the output has closed it (``| head``)
         discard_the_rest(sys.stdout)
         return FINE

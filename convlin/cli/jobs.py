@@ -12,9 +12,11 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from convlin._util.call_spelling import spelling_calls
 from convlin._util.paths import shown
 from convlin._util.suggest import nearest_or_all
 from convlin.cli import values
+from convlin.cli.command_spelling import OnCommandLine
 from convlin.errors import InputError, OptionError
 
 if TYPE_CHECKING:
@@ -109,7 +111,7 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
             from convlin.inputs.reading import UnfitInputsError, UnknownInputError
 
             loaded = loader.load(job.model, arguments, keywords, base=job.base, device=job.device)
-        with screen.progress(f"running {job.model}"):
+        with screen.progress(f"running {job.model}"), spelling_calls(OnCommandLine(job)):
             try:
                 summary = summary_of(
                     loaded.model,
@@ -129,12 +131,6 @@ def look(job: Job, loader: Loader, screen: Screen, options: Mapping[str, Any] | 
                 raise InputError(error.told) from None
             except OptionError as error:
                 raise InputError(error.on_command_line) from None
-    if any(problem.fix for problem in summary.problems):
-        from convlin._summary import Summary
-        from convlin.cli.respelled import in_words
-        from convlin.render.options import options as read_options
-
-        summary = Summary(in_words(summary.report, job.with_inputs), read_options(options or {}))
     return Looked(loaded, summary)
 
 

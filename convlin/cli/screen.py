@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import re
 import shutil
@@ -72,8 +73,9 @@ class Screen:
     """Standard output for answers, standard error for everything else."""
 
     def __init__(self, stdout: TextIO | None = None, stderr: TextIO | None = None) -> None:
-        self.stdout = stdout or sys.stdout
-        self.stderr = stderr or sys.stderr
+        # A stream that was closed before the start (``>&-``) is None: Python's own print drops what goes there.
+        self.stdout = stdout or sys.stdout or io.StringIO()
+        self.stderr = stderr or sys.stderr or io.StringIO()
 
     def answer(self, text: str, *, is_table: bool = True) -> None:
         """Write ``text`` and a line end to standard output; a table in color, where that is wanted."""

@@ -12,6 +12,7 @@ from typing import Any
 
 from torch import nn
 
+from convlin._util.call_spelling import call_spelling
 from convlin._util.gc_pause import paused
 from convlin.diagnosis.fixes.correction import Correction
 from convlin.diagnosis.fixes.lines import Lines
@@ -143,7 +144,7 @@ def batch_in_shape(report: Report, plan: Plan) -> Problem:
     A run cannot tell which of the two was intended: what is wrong for a single sample is said as well.
     """
     otherwise = report.problems[0].message.partition("\n")[0]
-    runs = f"with batch_size={plan.batch_size} the model runs as it is"
+    runs = f"with {call_spelling().option('batch_size', plan.batch_size)} the model runs as it is"
     return Problem(
         kind="batch",
         path="",
@@ -157,10 +158,9 @@ def batch_in_shape(report: Report, plan: Plan) -> Problem:
 
 def written_call(plan: Plan) -> str:
     """The call that gives the shapes of a plan, and its batch where that is not one sample."""
-    args = ", ".join(str(value.shape) for value in plan.args if isinstance(value, Dummy))
-    named = ", ".join(f"{name!r}: {value.shape}" for name, value in plan.kwargs.items() if isinstance(value, Dummy))
-    size = f", batch_size={plan.batch_size}" if plan.batch_size != 1 else ""
-    return f"summarize(model, {f'{{{named}}}' if named else args if len(plan.args) < 2 else f'[{args}]'}{size})"
+    args = [value.shape for value in plan.args if isinstance(value, Dummy)]
+    named = {name: value.shape for name, value in plan.kwargs.items() if isinstance(value, Dummy)}
+    return call_spelling().call(named or args, plan.batch_size if plan.batch_size != 1 else None)
 
 
 def _changes(finding: Finding, said: Said) -> dict[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from convlin._util.call_spelling import call_spelling
 from convlin._util.gc_pause import paused
 from convlin.records import Call, ModuleInfo, ParameterSums, Report, TensorInfo, sums
 from convlin.render.batch import Samples
@@ -18,8 +19,6 @@ from convlin.render.options import DEFAULT, DEFAULT_WITHOUT_PASS, Options
 from convlin.render.row import Row
 from convlin.render.tree import Alike, Block, holding, rows_of, seen
 from convlin.render.unfolded import Unfolded
-
-_SHARED_ROWS = "views and transposes that follow one another share a row; fold=False shows each"
 
 
 @dataclass(frozen=True)
@@ -84,7 +83,7 @@ def build_table(report: Report, options: Options, *, grouped: bool = False) -> T
     finished = _Finisher(report, None if options.batch else Samples(report))
     rows = _Grouper(report, finished).grouped(blocks) if grouped else list(map(finished, rows_of(blocks)))
     rows += map(finished, made.rest)
-    shared = [_SHARED_ROWS] if any(row.links > 1 for row in rows) else []
+    shared = [_shared_rows()] if any(row.links > 1 for row in rows) else []
     columns = options.columns or (DEFAULT if report.mode else DEFAULT_WITHOUT_PASS)
     return Table(report, options, columns, tuple(rows), (*made.notes, *shared), alike, nested=grouped)
 
@@ -189,3 +188,8 @@ class _Grouper:
 def _is_transparent(block: Block, groups: tuple[int, ...]) -> bool:
     """The model itself is the table, and a container of one other thing adds nothing: their heads would only indent."""
     return (not block.path and not groups) or (len(block.children) == 1 and block.count == 1 and not block.own)
+
+
+def _shared_rows() -> str:
+    unfolded = call_spelling().option("fold", False)
+    return f"views and transposes that follow one another share a row; {unfolded} shows each"

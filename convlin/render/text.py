@@ -7,6 +7,7 @@ import sys
 import textwrap
 from dataclasses import replace
 
+from convlin._util.call_spelling import call_spelling
 from convlin.records import Report, problem_text
 from convlin.render import words
 from convlin.render.batch import Samples
@@ -51,7 +52,8 @@ def arranged(report: Report, options: Options, width: int) -> tuple[Table, Lines
             made, lines = without_heads
     lacking = giving_way(made, lines, width)
     if options.columns is None and "input" in made.columns and {"layer", "output"} & lacking:
-        note = "no room for the column Input: a larger width= shows it, and so does columns="
+        width_, columns = (call_spelling().option(name) for name in ("width", "columns"))
+        note = f"no room for the column Input: a larger {width_} shows it, and so does {columns}"
         made, lines = without("input", replace(made, notes=(*made.notes, note)), lines)
     return made, lines
 

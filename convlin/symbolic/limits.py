@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+from convlin._util.call_spelling import call_spelling
 from convlin.inputs import TRIALS
 
 #: Sizes that are tried where a model is large: to compare the forms, and to look for the accepted sizes.
@@ -64,7 +65,8 @@ class Limits:
         """What was left out, if anything was, and how to have it tried."""
         if self._met:
             reasons = "; ".join(_told(reason, points) for reason, points in self._met.items())
-            yield f"not every size was tried: {reasons}; summarize(..., trials={2 * self.trials}) tries more"
+            more = call_spelling().more("trials", 2 * self.trials)
+            yield f"not every size was tried: {reasons}; {more} tries more"
 
 
 def written(point: Mapping[str, int]) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 import torch
 
+from convlin._util.call_spelling import call_spelling
 from convlin.inputs import Plan
 from convlin.records import Accepts
 from convlin.render.words import listed
@@ -103,7 +104,7 @@ def untold(followed: Followed, trials: Trials, device: torch.device) -> Iterator
     plan = followed.plan
     if plan.device.type == "meta":
         if any(name != plan.batch_size for name in plan.names):
-            way = "make the model on the CPU" if device.type == "meta" else 'leave out device="meta"'
+            way = call_spelling().off_meta("make the model on the CPU" if device.type == "meta" else "")
             yield f"which sizes the model takes is found by real runs, and the meta device computes nothing: {way}"
     elif followed.recording.findings and not trials.taken:
         yield "of the sizes that were run none is taken by the model as it is"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from convlin._util.call_spelling import call_spelling
 from convlin.diagnosis.messages.said import Said, Words, appended
 from convlin.diagnosis.messages.tools import (
     AXES,
@@ -14,6 +15,7 @@ from convlin.diagnosis.messages.tools import (
     equation,
     maker_of,
     name_of,
+    named_or_int,
     plural,
     product_of,
     times,
@@ -115,16 +117,13 @@ def _array(finding: Finding, report: Report) -> Said:
 
 
 def _batch_in_shape(finding: Finding, report: Report) -> Said:
-    given = tuple(finding.misfit.detail["shape"])[1:]
-    written = [str(size) if isinstance(size, int) else f'"{spell(size)}"' for size in given]
-    sample = ", ".join(written[1:]) + ("," if len(given) == 2 else "")
-    whole = ", ".join(written)
-    call = f"summarize(model, ({sample}), batch_size={written[0]})"
-    as_tensor = f" or summarize(model, torch.zeros({whole}))" if all(isinstance(size, int) for size in given) else ""
+    given = named_or_int(tuple(finding.misfit.detail["shape"])[1:])
+    whole = ", ".join(str(size) if isinstance(size, int) else f'"{size}"' for size in given)
+    tensor = given if all(isinstance(size, int) for size in given) else None
     return Said(
         f"{name_of(finding)} receives {arrived(finding)}\n"
         f"a shape is given without the batch, and ({whole}) seems to hold one",
-        f"{call}{as_tensor}",
+        call_spelling().call([given[1:]], given[0], tensor=tensor),
         outside=True,
     )
 
@@ -133,7 +132,7 @@ def _one_sample(finding: Finding, report: Report) -> Said:
     shape = finding.misfit.detail["shape"]
     return Said(
         f"{name_of(finding)} takes {times(shape)} for one sample without a batch, and what follows expects one",
-        f"model(x.unsqueeze(0)), or summarize(model, {tuple(shape)})",
+        f"model(x.unsqueeze(0)), or {call_with(shape)}",
         outside=True,
     )
 
@@ -316,7 +315,7 @@ def _batch_of_one(finding: Finding, report: Report) -> Said:
     return Said(
         f"{name_of(finding)} {when} needs more than one value per channel, and {arrived(finding)} has one\n"
         "the mean and variance of a single value say nothing",
-        f"batch_size=2 or more{', or model.eval()' if keeps else ''}",
+        f"{call_spelling().option('batch_size', 2)} or more{', or model.eval()' if keeps else ''}",
         outside=True,
     )
 

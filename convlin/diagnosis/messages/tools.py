@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from math import prod
 from typing import Any
 
+from convlin._util.call_spelling import call_spelling
 from convlin.ops.catalog import CAT, OPS
-from convlin.records import UNSEEN, Call, Location, Report, Shape, Source, SourceKind, last_made
+from convlin.records import UNSEEN, Call, Location, Report, Shape, Size, Source, SourceKind, last_made
 from convlin.sizes.prove import spelled
 from convlin.sizes.serialize import is_closed_form
 from convlin.sizes.spell import factor, spell, spell_product
@@ -50,7 +52,12 @@ def code(value: Any) -> str:
 
 def call_with(sizes: Shape) -> str:
     """The call with one sample of these sizes: ``summarize(model, (3, 32, 32))``."""
-    return f"summarize(model, ({', '.join(map(code, sizes))}{',' if len(sizes) == 1 else ''}))"
+    return call_spelling().call([named_or_int(sizes)])
+
+
+def named_or_int(sizes: Iterable[Size]) -> list[int | str]:
+    """Sizes as a call gives them: integers, and letters."""
+    return [size if isinstance(size, int) else code(size) for size in sizes]
 
 
 def at(where: Location | None) -> str:

@@ -9,6 +9,7 @@ from typing import NamedTuple
 import torch
 from torch import nn
 
+from convlin._util.call_spelling import call_spelling
 from convlin.diagnosis.runs.evidence import run_changed
 from convlin.diagnosis.runs.integer_inputs import made_of, places_of_tensors, places_reached
 from convlin.diagnosis.runs.retries import Retry
@@ -162,9 +163,6 @@ def name_of_input(recording: Recording, plan: Plan, place: str) -> str:
 
 def _written(plan: Plan, place: str) -> str:
     """The argument that gives this input the dtype that it has in the plan, as it is added to the call."""
-    dummies = {each.place: _KINDS.get(each.dtype, str(each.dtype)) for each in plan.dummies()}
-    if len(dummies) == 1:
-        return f"dtypes={dummies[place]}"
-    if len(dummies) != len(plan.args):
-        return f'dtypes={{"{place}": {dummies[place]}}}'
-    return f"dtypes=[{', '.join(dummies.values())}]"
+    dummies = {each.place: _KINDS.get(each.dtype, str(each.dtype)).removeprefix("torch.") for each in plan.dummies()}
+    by_name = len(dummies) not in (1, len(plan.args))
+    return call_spelling().dtypes({place: dummies[place]} if by_name else list(dummies.values()))

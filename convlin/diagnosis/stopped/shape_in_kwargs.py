@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
+from convlin._util.call_spelling import call_spelling
 from convlin.diagnosis.stopped.unpooling import Told
 from convlin.inputs import Plan
 from convlin.tensors import tensors_in
@@ -27,7 +28,7 @@ def _found(plan: Plan) -> Iterator[Told]:
     for name, value in plan.kwargs.items():
         if isinstance(value, tuple | list) and value and all(map(_is_size, value)):
             reaches = f"{name}={value!r} in kwargs reaches forward as a {type(value).__name__}: no tensor is made of it"
-            yield Told(reaches, f'summarize(model, {{"{name}": {tuple(value)!r}}})')
+            yield Told(reaches, call_spelling().call({name: value}))
 
 
 def _is_size(value: Any) -> bool:

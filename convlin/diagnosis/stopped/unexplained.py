@@ -14,6 +14,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from convlin._util.call_spelling import call_spelling
 from convlin.diagnosis.messages import quotation, times
 from convlin.diagnosis.runs.chosen_dtypes import other_dtype
 from convlin.diagnosis.runs.claims import claims_of, fitting, in_a_line
@@ -46,9 +47,8 @@ _OTHER_DEVICE = re.compile(
 
 def _with_values(model: nn.Module) -> str:
     """What to write for a pass on a device that has values: the model may have been made on meta."""
-    if model_device(model).type == "meta":
-        return 'run it on a device with values: model.to_empty(device="cpu"), and inputs made there'
-    return 'leave out device="meta"'
+    elsewhere = 'run it on a device with values: model.to_empty(device="cpu"), and inputs made there'
+    return call_spelling().off_meta(elsewhere if model_device(model).type == "meta" else "")
 
 
 def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan, mode: str) -> Problem:
@@ -156,9 +156,10 @@ def _as_integers(failure: Failure, recording: Recording, plan: Plan) -> str | No
     if not places and len(dummies) > 1:  # something made of one of them
         return "x = x.long()"
     kinds = [torch.long if each.place in places or len(dummies) == 1 else each.dtype for each in dummies]
-    if len(dummies) == 1:
-        return f"dtypes={kinds[0]}, or x.long() there"
-    return f"dtypes=[{', '.join(map(str, kinds))}], or x.long() there" if len(dummies) == len(plan.args) else None
+    if len(dummies) > 1 and len(dummies) != len(plan.args):
+        return None
+    names = [str(kind).removeprefix("torch.") for kind in kinds]
+    return f"{call_spelling().dtypes(names)}, or x.long() there"
 
 
 def _is_about_sizes(failure: Failure) -> bool:
