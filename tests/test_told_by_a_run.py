@@ -793,3 +793,50 @@ def test_what_is_refused_for_another_reason_does_not_get_past() -> None:
         with pytest.raises(RuntimeError):
             model(torch.zeros(1, 3, length))
     assert not problem.claims
+
+
+class Attends(nn.Module):
+    """Attention over all elements of a map, of which the check behind it takes nothing but 256 rows."""
+
+    def __init__(self, ran: list[tuple[str, int]]) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 8, 2, stride=2)
+        self.ran = lambda *which: ran.append(which)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.ran(x.device.type, x.shape[-1])
+        rows = self.embed(x).flatten(2).transpose(1, 2)
+        rows = (rows @ rows.transpose(1, 2)).softmax(-1) @ rows
+        if x.shape[-1] != 256:
+            raise ValueError("an image of 256×256 was expected")
+        return rows
+
+
+def test_what_would_take_far_more_than_the_given_pass_is_run_without_values() -> None:
+    ran: list[tuple[str, int]] = []
+    with pytest.raises(ValueError, match="was expected") as raised:
+        summarize(Attends(ran), (3, 64, 64))
+    assert "the model takes an input of 256×256" in "\n".join(raised.value.__notes__)
+    assert {side for device, side in ran if device == "cpu"} == {64}
+    assert ("meta", 256) in ran
+
+
+class RepeatsThree(nn.Module):
+    """What is refused behind the attention is refused at every size."""
+
+    def __init__(self, ran: list[tuple[str, int]]) -> None:
+        super().__init__()
+        self.embed = nn.Conv2d(3, 8, 2, stride=2)
+        self.ran = lambda *which: ran.append(which)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.ran(x.device.type, x.shape[-1])
+        rows = self.embed(x).flatten(2).transpose(1, 2)
+        return (rows @ rows.transpose(1, 2) @ rows).unflatten(2, (3, -1))
+
+
+def test_where_no_size_is_taken_none_is_run_that_takes_far_more_than_the_given_one() -> None:
+    ran: list[tuple[str, int]] = []
+    (problem,) = summarize(RepeatsThree(ran), (3, 64, 64)).problems
+    assert not problem.claims
+    assert max(side for device, side in ran if device == "cpu") <= 128

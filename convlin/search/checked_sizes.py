@@ -67,12 +67,12 @@ def _taken(model: Resized, error: BaseException, takes: Callable[[Resized, Spati
         return None
     numbers = list(dict.fromkeys(_numbers(error)))
 
-    def at_most(runs: int, model: Resized) -> Callable[[Spatial], bool]:
+    def at_most(runs: int, model: Resized, largest: int = LARGEST) -> Callable[[Spatial], bool]:
         known: dict[Spatial, bool] = {given: False}
 
         def takes_it(size: Spatial) -> bool:
             if size not in known:
-                if len(known) > runs or min(size) < 1 or prod(size) > LARGEST:
+                if len(known) > runs or min(size) < 1 or prod(size) > largest:
                     return False
                 known[size] = takes(model, size)
             return known[size]
@@ -82,7 +82,7 @@ def _taken(model: Resized, error: BaseException, takes: Callable[[Resized, Spati
     cheaply = at_most(_MOST_RUNS, model.on_meta)
     taken = _multiples(given, numbers, cheaply) or _near(given, numbers, cheaply)
     if taken is None:  # what asks for values, as a mask may be asked whether all of it is 1, runs nowhere without
-        taken = _near(given, numbers, at_most(_MOST_REAL_RUNS, model))
+        taken = _near(given, numbers, at_most(_MOST_REAL_RUNS, model, model.much_larger))
     if taken is None or not all(takes(model, size) for size in taken.sizes):
         return None
     if any(takes(model, size) for size in taken.refused) or any(map(model.is_by_batch, taken.sizes)):

@@ -7,6 +7,7 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import count
+from math import prod
 from typing import Any, NamedTuple, Protocol
 
 import torch
@@ -25,6 +26,13 @@ Spatial = tuple[int, ...]
 
 #: Images are not tried beyond this many elements per channel: 1024 × 1024, or 101 × 101 × 101.
 LARGEST = 1 << 20
+
+#: Beyond as many times the given elements, and beyond an image of 128 × 128, a pass may take far more than the given
+#: one: an attention over all of them grows with the square.
+_MUCH_LARGER, _SMALL = 4, 1 << 14
+
+#: What layers and functions give may have as many elements together in a pass with values; above it is run without.
+_MOST_ELEMENTS = 100_000_000
 
 #: The batch at other sizes, where it is a letter.
 _BATCH = 2
@@ -91,6 +99,18 @@ class Resized:
             return self
         return replace(self, plan=self.plan._replace(device=torch.device("meta")))
 
+    @property
+    def much_larger(self) -> int:
+        """From how many elements per channel on a size is much larger than the given one."""
+        return max(_MUCH_LARGER * prod(self.given or ()), _SMALL)
+
+    def _is_dear(self, size: Spatial) -> bool:
+        """Whether a pass at a size makes too much to be run with values, by what one on the meta device shows."""
+        if self.plan.device.type == "meta" or prod(size) <= self.much_larger or self.on_meta is self:
+            return False
+        made = (each.shape for call in self.on_meta.record(size).calls for each in call.outputs)
+        return sum(map(prod, made)) > _MOST_ELEMENTS
+
     def plan_at(self, size: Spatial) -> Plan:
         """The plan with every input of the given size made anew at ``size``."""
         values = (*self.plan.args, *self.plan.kwargs.values())
@@ -128,6 +148,8 @@ class Resized:
         known = self._records.get(size)
         if known is not None:
             return known
+        if self._is_dear(size):
+            return self.on_meta.record(size)
         other, folds = self.plan_at(size), frozenset[Fold]()
         for _ in range(_MOST_PASSES):
             found = self._pass(other, Suspects(folds))
