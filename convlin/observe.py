@@ -156,6 +156,12 @@ def _observed(
                 continue
         remarks = (*retry.remarks, *_remarks(nodes, recording, plan))
         report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)
+        if failure is not None and failure.taken is not None and not failure.refused:
+            from convlin.diagnosis.stopped.unpacked import unpacked  # not loaded for a model that runs
+
+            problem = unpacked(report, recording, root, retry)
+            if problem is not None:
+                return Outcome(replace(report, problems=(problem,)), last=retry)
         if not explained or is_resource(error):
             return Outcome(report, error, last=retry)
         if error is None and not recording.findings:

@@ -122,6 +122,10 @@ ROWS = (
     Row(20, "`view` of a tensor that is not contiguous",
         "`permute` and `transpose` change the order of the elements without moving them, and `view` cannot follow.",
         ("ViewOfPermuted", "ViewOfTransposed")),
+    Row(21, "A shape, a tensor or a result taken apart into the wrong number of names",
+        "Python says how many names there are, and not of what. A line is proposed where it is the only one of those "
+        "tried with which the model runs.",
+        ("SizesOfFlattened", "ChunksOfTheBatch", "StatesOfGRU", "StatesOfLSTM", "RowsOfTheBatch")),
 )  # fmt: skip
 
 _ELSEWHERE = """\

@@ -112,7 +112,7 @@ def _told_by_another_pass(root: nn.Module, recording: Recording, report: Report,
     failure = recording.failure
     if failure is None or failure.arguments is None or is_resource(failure.error):
         return ()
-    if not (failure.refused or taken_whole(failure)):
+    if not (failure.refused or failure.taken is not None or taken_whole(failure)):
         return ()
     args, kwargs = failure.arguments
     try:

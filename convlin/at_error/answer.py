@@ -185,7 +185,7 @@ def _fails_alike(root: nn.Module, plan: Plan, error: BaseException) -> bool:
     from convlin.diagnosis.runs.whole_tuples import taken_whole
 
     failure = plain_pass(root, plan).failure
-    if failure is None or not (failure.refused or taken_whole(failure)):
+    if failure is None or not (failure.refused or failure.taken is not None or taken_whole(failure)):
         return False
     again = failure.error
     if type(error).__module__.startswith(COMPILER):  # a compiled model says it in words of its own

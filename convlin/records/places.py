@@ -8,6 +8,9 @@ from convlin._util.cells import cell_name
 from convlin._util.paths import shown_source
 from convlin.sizes.types import Shape
 
+Span = tuple[int | None, int | None, int | None, int | None]
+"""The part of a source that an instruction was compiled from, as the nodes of its tree have it: lines, then columns."""
+
 
 class Location(NamedTuple):
     """A line of the user's source: ``file`` as Python knows it, ``line`` counted from 1."""

@@ -13,6 +13,7 @@ from typing import TypeAlias
 
 from convlin._util.code_objects import nested
 from convlin._util.quiet import quiet
+from convlin.records.places import Span
 from convlin.source.text import SourceText, read
 
 Function: TypeAlias = ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda
@@ -214,6 +215,11 @@ def parsed_file(name: str) -> Parsed | None:
     """The tree of a file as it is now; None where there is no source or it is not Python."""
     source = read(name)
     return None if source is None else parse(source)
+
+
+def span_of(node: ast.expr) -> Span:
+    """Where a node stands, as the instructions that were compiled from it tell it."""
+    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset
 
 
 def unwrapped(function: FunctionType) -> FunctionType:

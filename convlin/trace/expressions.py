@@ -7,13 +7,15 @@ expression that is can be read from the source afterwards, when somebody asks.
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from types import CodeType, FrameType, TracebackType
 from typing import Any, NamedTuple, cast
 
 from convlin._util.code_objects import fingerprint
 from convlin._util.packages import CONVLIN, PYTHON, is_installed
 from convlin.ops.names import name_of
-from convlin.records import Call, CodePlace, ExpressionResult, Shape
+from convlin.records import Call, CodePlace, ExpressionResult, Shape, Source
+from convlin.records.places import Span
 from convlin.trace.call_sites import MODULE_CALL, TORCH
 
 _USER, _PASSING_ON, _OTHER = 1, 2, 3
@@ -21,10 +23,6 @@ _USER, _PASSING_ON, _OTHER = 1, 2, 3
 _Outputs = tuple[tuple[str, Shape], ...]
 _Chain = tuple["CodeType | int", ...]
 """Code and the instruction that it stands at, of a frame and of those around it in turn."""
-
-
-Span = tuple[int | None, int | None, int | None, int | None]
-"""The part of a source that an instruction was compiled from, as the nodes of its tree have it: lines, then columns."""
 
 
 class TuplesHeld(NamedTuple):
@@ -36,6 +34,18 @@ class TuplesHeld(NamedTuple):
     """The variables that hold one, each with the layer that returned it."""
     calls: tuple[tuple[Span, str], ...]
     """The calls written there that returned one."""
+
+
+class Taken(NamedTuple):
+    """What could not be given to as many names as stand in front of the ``=``, and what was at hand there."""
+
+    file: str
+    targets: Span
+    expected: int
+    shapes: tuple[tuple[str, Shape, Source], ...]
+    """The variables that hold a tensor."""
+    results: tuple[tuple[Span, tuple[tuple[str, Shape], ...], int], ...]
+    """What the calls written there returned: the place and the shape of each tensor, and which recorded call it was."""
 
 
 class Expressions:
@@ -78,7 +88,14 @@ class Expressions:
 
     def calls_in(self, code: CodeType) -> Iterator[tuple[int, int]]:
         """The recorded calls that some code made, each with the instruction at which it stood."""
-        return ((chain[1], call) for chain, _, _, call, _, _ in self._notes if chain[0] is code and call >= 0)  # type: ignore[misc]
+        return ((at, call) for at, _, call in self.results_in(code) if call >= 0)
+
+    def results_in(self, code: CodeType) -> Iterator[tuple[int, _Outputs | None, int]]:
+        """For each call that stands in some code its instruction, what it made, and which recorded call it is, if one.
+
+        The tensors are left out where they are those of that call.
+        """
+        return ((chain[1], outputs, call) for chain, _, outputs, call, _, _ in self._notes if chain[0] is code)  # type: ignore[misc]
 
     def results(self, calls: Sequence[Call]) -> tuple[ExpressionResult, ...]:
         """What was noted in a pass that made ``calls``, the same results of an expression together."""
@@ -121,6 +138,11 @@ class Expressions:
                 kind = _USER
             self._kinds[filename] = kind
         return kind
+
+
+def span_at(code: CodeType, offset: int) -> Span:
+    """The part of the source that an instruction was compiled from."""
+    return next(islice(code.co_positions(), offset // 2, None), (None, None, None, None))
 
 
 def _place(places: dict[tuple[int, int], CodePlace], code: CodeType, offset: int) -> CodePlace:

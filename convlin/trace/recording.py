@@ -16,7 +16,7 @@ from convlin.layers import PLAIN, LayerRule, Misfit, rule_for
 from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import Call, Join, Location, Shape, Source, SourceKind, TensorInfo
-from convlin.trace.expressions import Expressions, TuplesHeld
+from convlin.trace.expressions import Expressions, Taken, TuplesHeld
 
 NO_CALL = -1
 """No call: nothing that was recorded."""
@@ -129,6 +129,8 @@ class Failure:
     """On the meta device: which of these tensors is on another."""
     tuples: TuplesHeld | None = None
     """What the user's code, which raised, holds of layers that return a tuple."""
+    taken: Taken | None = None
+    """What the user's code had more or fewer names for, where that is what it raised."""
 
 
 class Refusal(NamedTuple):

@@ -42,6 +42,7 @@ from convlin.trace.recording import (
     Written,
 )
 from convlin.trace.state import Frame, State
+from convlin.trace.taken_apart import taken_apart
 from convlin.trace.tuples_held import tuples_held
 from convlin.trace.uncertainty import declared_size, handed_on, has_window, is_doubtful, of_result, settled_by
 from convlin.trace.under_way import is_at_work
@@ -339,7 +340,7 @@ class Tracer:
         if failure is None or failure.error is not error:
             failure = refused_by_einops(state, error) or Failure(error, refused=raised_in_torch(error))
         if not failure.in_layer and (failure.function or not failure.refused):  # a layer is examined before it runs
-            failure.tuples = tuples_held(state, error)
+            failure.tuples, failure.taken = tuples_held(state, error), taken_apart(state, error)
         if state.gradients and recording.findings and wants_gradients(error):
             failure.is_guess = True  # what stands in for a tensor has no gradient
         recording.failure = failure

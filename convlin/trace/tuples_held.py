@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from itertools import islice
-from types import CodeType
 
 from torch import Tensor, nn
 
 from convlin._util.tracebacks import steps_of
 from convlin.records import SourceKind
 from convlin.trace.call_sites import raising_frame
-from convlin.trace.expressions import Span, TuplesHeld
+from convlin.trace.expressions import TuplesHeld, span_at
 from convlin.trace.state import State
 
 #: The layers that return a tuple with their output in front.
@@ -26,12 +24,12 @@ def tuples_held(state: State, error: BaseException) -> TuplesHeld | None:
     code, recording = frame.f_code, state.recording
     names = tuple((name, path) for name, value in frame.f_locals.items() for path in _returned_by(state, value))
     calls = tuple(
-        (_span(code, at), recording.calls[call].path)
+        (span_at(code, at), recording.calls[call].path)
         for at, call in recording.expressions.calls_in(code)
         if isinstance(recording.modules[call], _RETURNING)
     )
     offset = next(step.tb_lasti for step in reversed(steps_of(error)) if step.tb_frame is frame)
-    return TuplesHeld(code.co_filename, _span(code, offset), names, calls) if names or calls else None
+    return TuplesHeld(code.co_filename, span_at(code, offset), names, calls) if names or calls else None
 
 
 def _returned_by(state: State, value: object) -> Iterator[str]:
@@ -43,7 +41,3 @@ def _returned_by(state: State, value: object) -> Iterator[str]:
     is_whole = isinstance(value[1], tuple) or not isinstance(module, nn.LSTM)
     if is_whole and isinstance(module, _RETURNING):
         yield state.recording.calls[source.number].path
-
-
-def _span(code: CodeType, offset: int) -> Span:
-    return next(islice(code.co_positions(), offset // 2, None), (None, None, None, None))

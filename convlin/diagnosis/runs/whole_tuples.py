@@ -8,8 +8,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Iterator
 
-from convlin.source.syntax import Parsed, parsed_file
-from convlin.trace.expressions import Span
+from convlin.source.syntax import Parsed, parsed_file, span_of
 from convlin.trace.recording import Failure
 
 
@@ -20,12 +19,12 @@ def taken_whole(failure: Failure) -> frozenset[str]:
     if held is None or parsed is None:
         return frozenset()
     names, calls = dict(held.names), dict(held.calls)
-    raised = (node for node in parsed.nodes if isinstance(node, ast.expr) and _span(node) == held.raised)
+    raised = (node for node in parsed.nodes if isinstance(node, ast.expr) and span_of(node) == held.raised)
     found: set[str | None] = set()
     for operand in (operand for node in raised for operand in _operands(node)):
         if isinstance(operand, ast.Name) and not _is_taken_apart(parsed, operand):
             found.add(names.get(operand.id))
-        found.add(calls.get(_span(operand)))
+        found.add(calls.get(span_of(operand)))
     return frozenset(path for path in found if path is not None)
 
 
@@ -57,7 +56,3 @@ def _operands(node: ast.expr) -> Iterator[ast.expr]:
             found = []
     for each in found:
         yield from each.elts if isinstance(each, ast.List | ast.Tuple) else [each]
-
-
-def _span(node: ast.expr) -> Span:
-    return node.lineno, node.end_lineno, node.col_offset, node.end_col_offset

@@ -1,0 +1,134 @@
+"""What is taken apart into the wrong number of names: the sizes told are PyTorch's, and every line proposed runs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from convlin import Summary, summarize
+from convlin.records import Evidence
+from convlin.source import apply
+from tests.source_programs import load_file
+
+HEAD = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.lin = nn.Linear(8, 16)
+        self.head = nn.Linear(8, 4)
+        self.conv = nn.Conv2d(3, 8, 3)
+        self.lstm = nn.LSTM(8, 8, batch_first=True)
+
+    def forward(self, x):
+"""
+
+
+def made(folder: Path, body: str) -> nn.Module:
+    """The model with this ``forward``, in a file of its own."""
+    path = folder / "net.py"
+    path.write_text(HEAD + "".join(f"        {line}\n" for line in body.splitlines()))
+    model: nn.Module = load_file(path).Net()
+    return model.eval()
+
+
+def asked(folder: Path, body: str, *shape: int, **more: Any) -> tuple[nn.Module, Summary]:
+    model = made(folder, body)
+    with pytest.raises(ValueError, match="values to unpack"):
+        model(torch.zeros(more.get("batch_size", 1), *shape))
+    return model, summarize(model, shape, **more)
+
+
+RUNS = [
+    ("a, b = self.lin(x).chunk(4, dim=1)\nreturn self.head(a + b)", (8,), "a, b = self.lin(x).chunk(2, dim=1)"),
+    ("a, b = self.lin(x).split(4, -1)\nreturn self.head(a + b)", (8,), "a, b = self.lin(x).split(8, -1)"),
+    (
+        "y = self.lin(x)\na, b = torch.chunk(input=y, chunks=2)\nreturn self.head(a * b)", (8,),
+        "a, b = torch.chunk(input=y, chunks=2, dim=-1)",
+    ),
+    ("y = self.lin(x)\na, b = y\nreturn self.head(b)", (8,), "a, b = y.chunk(2, dim=-1)"),
+    ("y, _ = self.conv(x).mean((2, 3))\nreturn self.lin(y)", (3, 9, 9), "y = self.conv(x).mean((2, 3))"),
+    ("[out, h, c] = self.lstm(x)\nreturn self.head(c[-1])", (5, 8), "[out, (h, c)] = self.lstm(x)"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "shape", "fix"), RUNS)
+def test_the_line_proposed_runs(tmp_path: Path, body: str, shape: tuple[int, ...], fix: str) -> None:
+    _, summary = asked(tmp_path, body, *shape)
+    (problem,) = summary.problems
+    assert (problem.kind, problem.fix, problem.evidence) == ("structure", fix, Evidence.RUN)
+    for file, data in apply(problem.edits).items():
+        Path(file).write_bytes(data)
+    mended = load_file(tmp_path / "net.py").Net().eval()
+    assert mended(torch.zeros(1, *shape)).shape[0] == 1
+    assert summarize(mended, shape).ok
+
+
+TOLD = [
+    ("b, c, h = x.size()\nreturn self.conv(x)", (3, 9, 9), (3, 4), "the first is the batch"),
+    ("b, t, c, h, w = x.shape\nreturn self.conv(x)", (3, 9, 9), (5, 4), "one more is to be given"),
+    ("h, w = x.shape[1:]\nreturn self.conv(x)", (3, 9, 9), (2, 3), "x is 1×3×9×9"),
+    ("h, w, d = self.conv(x).shape[-2:]\nreturn x", (3, 9, 9), (3, 2), "self.conv(x) is 1×8×7×7"),
+    ("out, h, c, d = self.lstm(x)\nreturn out", (5, 8), (4, 2), "lstm returns 2 values"),
+    ("out, (h, c, d) = self.lstm(x)\nreturn out", (5, 8), (3, 2), "lstm returns (output, (h_n, c_n))"),
+    ("out, ((h, g), c) = self.lstm(x)\nreturn out", (5, 8), None, ""),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("body", "shape", "counts", "says"), TOLD)
+def test_where_no_line_runs_none_is_proposed(
+    tmp_path: Path, body: str, shape: tuple[int, ...], counts: tuple[int, int] | None, says: str
+) -> None:
+    if counts is None or says.startswith("lstm returns (output"):
+        with pytest.raises(ValueError, match="values to unpack"):  # as it was: it is open what the names are for
+            asked(tmp_path, body, *shape)
+        return
+    _, summary = asked(tmp_path, body, *shape)
+    (problem,) = summary.problems
+    assert (problem.declared, problem.required) == counts
+    assert says in problem.message
+    assert problem.fix is None
+    assert not problem.edits
+    assert problem.where is not None
+    assert problem.where.line == len(HEAD.splitlines()) + 1
+
+
+def test_of_several_lines_that_run_none_is_the_fix(tmp_path: Path) -> None:
+    body = "a, b = self.conv(x)\nreturn a.mean() + b.mean()"
+    _, summary = asked(tmp_path, body, 3, 10, 10)
+    (problem,) = summary.problems
+    for dim in (1, 2, -1):
+        assert f".chunk(2, dim={dim}) gives 2 of" in problem.message
+        parts = made(tmp_path, body).conv(torch.zeros(1, 3, 10, 10)).chunk(2, dim=dim)  # type: ignore[operator]
+        assert "×".join(map(str, parts[0].shape)) in problem.message
+    assert (problem.fix, problem.edits, problem.evidence) == (None, (), Evidence.DERIVED)
+
+
+@pytest.mark.parametrize(
+    "body",
+    [
+        "a, b = (1, 2, 3)\nreturn self.conv(x)",
+        "a, b = [self.conv(x)] * 3\nreturn a",
+        "for a, b in [(1, 2, 3)]:\n    pass\nreturn self.conv(x)",
+        "a, b = (size for size in x.shape)\nreturn self.conv(x)",
+        "raise ValueError('not enough values to unpack (expected 2, got 1)')",
+    ],
+)
+def test_what_is_no_tensor_is_the_users_own_error(tmp_path: Path, body: str) -> None:
+    with pytest.raises(ValueError, match="values to unpack"):
+        asked(tmp_path, body, 3, 9, 9)
+
+
+def test_a_size_behind_a_mistake_is_not_counted(tmp_path: Path) -> None:
+    body = "x = self.head(x)\na, b = self.lin(x).chunk(2, dim=0)\nreturn a"
+    model = made(tmp_path, body)
+    problems = summarize(model, (7,)).problems
+    assert next(problem.path for problem in problems) == "head"
+    assert all(problem.declared != 2 for problem in problems)
