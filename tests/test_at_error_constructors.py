@@ -27,7 +27,7 @@ def test_numbers_that_do_not_divide(make: Callable[[int, int], nn.Module], whole
         make(whole, by)
     told = answer_to(info.value)
     assert told is not None
-    match = re.search(r"(\w+)=(\d+) is no multiple of (\w+)=(\d+)", told.said)
+    match = re.search(r"(\w+)=(\d+) is not a multiple of (\w+)=(\d+)", told.said)
     assert match is not None
     assert (int(match[2]), int(match[4])) == (whole, by)
     taken = re.search(rf"{match[3]} may be ([\d, or]+) with", told.said)

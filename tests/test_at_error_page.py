@@ -63,6 +63,6 @@ def written(name: str) -> str:
     program = compile(code, name, "exec")
     with warnings.catch_warnings():
         warnings.simplefilter("error", UserWarning)  # what PyTorch only warns of
-        with pytest.raises((RuntimeError, ValueError, IndexError, UserWarning)) as info:
+        with pytest.raises((RuntimeError, ValueError, IndexError, AssertionError, UserWarning)) as info:
             exec(program, {"__name__": "__main__"})
     return f"{type(info.value).__name__}: {info.value}\n\n{answer(info.value)}\n"

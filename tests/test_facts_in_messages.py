@@ -34,10 +34,10 @@ def test_complex_numbers_are_not_cast_to_their_real_part() -> None:
 @pytest.mark.parametrize(
     ("given", "sizes", "said"),
     [
-        ((2, 6, 13), (2, -1, 4), "one sample has 6·13 = 78 elements, no multiple of 4"),
+        ((2, 6, 13), (2, -1, 4), "one sample has 6·13 = 78 elements, not a multiple of 4"),
         ((2, 6, 13), (2, 5, 4), "one sample has 6·13 = 78 elements, not 20"),
         ((216,), (8, 1, 3, 3), "it has 216 elements, not 72"),
-        ((216,), (-1, 5, 3), "it has 216 elements, no multiple of 15"),
+        ((216,), (-1, 5, 3), "it has 216 elements, not a multiple of 15"),
     ],
 )
 def test_what_a_view_cannot_take(given: tuple[int, ...], sizes: tuple[int, ...], said: str) -> None:

@@ -104,7 +104,7 @@ def test_rows_that_become_the_batch_again_are_no_mistake(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     ("given", "sizes", "said"),
     [
-        ((6, 8), (4, -1, 8), "it has 6·8 = 48 elements, no multiple of 4·8 = 32"),
+        ((6, 8), (4, -1, 8), "it has 6·8 = 48 elements, not a multiple of 4·8 = 32"),
         ((6, 8), (5, 2, 4), "it has 6·8 = 48 elements, not 5·2·4 = 40"),
     ],
 )

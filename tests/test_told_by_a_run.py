@@ -306,7 +306,7 @@ def test_heads_that_leave_a_rest(width: int, parts: tuple[int, ...]) -> None:
 
     [problem] = summarize(Parted(width), (5, 6), batch_size=2).problems
     told = " ".join(problem.message.split())
-    found = re.search(rf"each of 2×5 has {width} elements, .*: {width} is no multiple of (?:\S+ = )?(\d+)", told)
+    found = re.search(rf"each of 2×5 has {width} elements, .*: {width} is not a multiple of (?:\S+ = )?(\d+)", told)
     assert found is not None
     multiple = int(found[1])
     assert not runs(Parted(width), torch.zeros(2, 5, 6))

@@ -1,4 +1,4 @@
-"""A layer cannot be made, because one of its numbers is no multiple of another one."""
+"""A layer cannot be made, because one of its numbers is not a multiple of another one."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ def about(error: BaseException, steps: list[TracebackType]) -> str | None:
     below, above = whole - whole % by, whole - whole % by + by
     multiples = " or ".join(f"{names[0]}={number}" for number in (below, above) if number)
     where = Location(outside[-1].tb_frame.f_code.co_filename, outside[-1].tb_lineno)
-    said = f"{names[0]}={whole} is no multiple of {names[1]}={by}"
+    said = f"{names[0]}={whole} is not a multiple of {names[1]}={by}"
     allowed = f"{names[1]} may be {_listed(sorted(nearest))} with {names[0]}={whole}"
     return mistake(kind, [said, f"{allowed}, and {multiples} go with {names[1]}={by}", f"at   {where.text}"])
 

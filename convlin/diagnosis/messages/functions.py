@@ -46,11 +46,12 @@ def _reshape(finding: Finding, report: Report) -> Said:
     sizes = [size for size in rest if size != -1]
     one = "it" if len(shape) == 1 else "one sample"
     has = spell(misfit.required) if len(shape) == 1 else product_of(shape)
-    not_so = f"no multiple of {spell(prod(sizes))}" if -1 in rest and len(wanted) > 2 else f"not {spell(prod(sizes))}"
+    relation = "not a multiple of" if -1 in rest and len(wanted) > 2 else "not"
+    not_so = f"{relation} {spell(prod(sizes))}"
     counted = f"{one} has {has} elements, {not_so}"
     if all(isinstance(size, int) for size in (*shape, *wanted)) and _is_of_rows(shape, wanted):
         known = [size for size in wanted if size != -1]
-        parts = "not" if -1 not in wanted else "no multiple of"
+        parts = "not" if -1 not in wanted else "not a multiple of"
         counted = f"it has {_multiplied(shape)} elements, {parts} {_multiplied(known)}"
     counted = _of_each(shape, wanted) or counted
     message = f"{_called(finding)} cannot take {times(shape)}{_from(finding, report)}\n{counted}"
@@ -81,7 +82,7 @@ def _of_each(shape: Shape, wanted: Shape) -> str:
         return ""
     told = f"each of {times(shape[:kept])} has {_multiplied(rest)} elements, not {_multiplied(parts)}"
     whole, by = prod(rest), prod(parts[:-1])
-    return f"{told}: {whole} is no multiple of {_multiplied(parts[:-1])}" if whole // by == parts[-1] else told
+    return f"{told}: {whole} is not a multiple of {_multiplied(parts[:-1])}" if whole // by == parts[-1] else told
 
 
 def _multiplied(sizes: Sequence[int]) -> str:
