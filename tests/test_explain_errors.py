@@ -195,8 +195,11 @@ def test_the_magics_find_the_line_as_summarize_does(shell: Any, capsys: pytest.C
     assert fix is not None
     assert shell.run_cell("%convlin net 512").result.problems[0].where == fix
     capsys.readouterr()
-    shell.run_cell(f"%%convlin other 512\n{NET.replace('net =', 'other =')}")
-    fixed = r"fix  cell \d+, line 2   other = nn\.Sequential\(nn\.Flatten\(\), nn\.Linear\(512, 10\)\)"
+    number = shell.execution_count
+    shell.run_cell(f"%%convlin other 512\n{NET.replace('net =', 'other =')}", store_history=True)
+    assert shell.execution_count == number + 1
+    # The lines are those of the whole cell: the magic, an empty one, the import.
+    fixed = rf"fix  cell {number}, line 4   other = nn\.Sequential\(nn\.Flatten\(\), nn\.Linear\(512, 10\)\)"
     assert re.search(fixed, capsys.readouterr().out)
 
 
@@ -218,6 +221,9 @@ def test_the_cell_magic(shell: Any, capsys: pytest.CaptureFixture[str]) -> None:
     out, err = capsys.readouterr()
     assert "ZeroDivisionError" in out
     assert NEEDS not in out + err
+    shell.run_cell("%%convlin net 512\n%%capture made\nprint('captured')")
+    assert shell.user_ns["made"].stdout == "captured\n"
+    capsys.readouterr()
     shell.run_cell("%%convlin\n1")
     assert capsys.readouterr().err.startswith("UsageError: write %%convlin MODEL INPUT")
     shell.run_cell("%unload_ext convlin")

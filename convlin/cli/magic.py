@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import re
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
+from convlin._util.cells import cell_name
 from convlin.at_error.ipython import explain_in
 from convlin.cli.values import read_inputs
 from convlin.errors import InputError
@@ -66,5 +70,22 @@ def summary_after(line: str, cell: str, shell: Any) -> Summary | None:
 
     if not line.split():
         raise UsageError(_USAGE.replace("%", "%%"))
-    result = shell.run_cell(cell, silent=False, store_history=False)
+    # A line in the place of the magic's own, so that the lines have the numbers that the notebook shows.
+    body = cell if cell.lstrip().startswith("%%") else f"# %%convlin {line.strip()}\n{cell}"
+    with _numbered_as_shown(shell):
+        result = shell.run_cell(body, silent=False, store_history=False)
     return summary_of(line, shell) if result.success else None
+
+
+@contextmanager
+def _numbered_as_shown(shell: Any) -> Iterator[None]:
+    """What runs in this block has the number of the cell that the magic stands in: IPython is one further by now."""
+    frame = _cell_frame(shell)
+    number = re.fullmatch(r"cell (\d+)", cell_name(frame.f_code.co_filename) or "") if frame is not None else None
+    before = shell.execution_count
+    if number is not None:
+        shell.execution_count = int(number[1])
+    try:
+        yield
+    finally:
+        shell.execution_count = before
