@@ -354,7 +354,7 @@ def test_a_first_layer_with_other_outputs_is_the_one_to_change(first: int, tmp_p
     assert (problem.path, problem.kind, problem.declared, problem.required) == ("conv1", "out_channels", 12, 16)
     assert problem.changes == {"out_channels": "16"}
     assert problem.evidence is Evidence.RUN
-    others = "bn1, layer1.0.conv1 and" if first == 16 else "bn1, layer1.0.conv1 and layer1.0.downsample.0 were"
+    others = "bn1, layer1.0.conv1 and" if first == 16 else "bn1, layer1.0.conv1 and layer1.0.downsample.0 expect"
     assert others in " ".join(problem.message.split())
     assert problem.fix == "net.conv1 = nn.Conv2d(1, 16, 5, padding=2)"
     (fixed,) = apply(problem.edits).values()

@@ -431,7 +431,7 @@ def test_what_is_proposed_in_place_of_a_command_can_be_run(
         (["show", "other.py", "3"], "other.py does not exist"),
         (["show", "net.py:", "3"], "'net.py:' names no model: write pkg.module:Net or path/net.py:Net"),
         (["show", "pkg.inner.Net", "3"], "'pkg.inner.Net' names no model: write pkg.inner:Net, or path/net.py:Net"),
-        (["shwo", "net", "3"], "'shwo' is no command; did you mean 'show'?"),
+        (["shwo", "net", "3"], "'shwo' is not a command; did you mean 'show'?"),
         (["check", "net.py:CNN", "3,32,32", "--csv"], "unrecognized arguments: --csv (see"),
         (["explain", "Dense", "3"], "torch.nn has no layer 'Dense'; a layer of torch.nn is named as Conv2d is"),
         (["explain", "net.py:CNN", "3,32,32", "10"], "write the sizes of one input: 3,32,32"),

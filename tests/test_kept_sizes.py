@@ -166,18 +166,18 @@ class Kept:
 
 CASES = (
     *(
-        Kept(model, 23, _words, "the largest input that passes is of length 20", (1, 20), (21,), ClaimKind.LARGEST)
+        Kept(model, 23, _words, "the largest input that works is of length 20", (1, 20), (21,), ClaimKind.LARGEST)
         for model in (LearnedPositions, SlicedPositions, CausalMask, WhereMask)
     ),
-    Kept(Patches, 12, _image, "inputs of 16×16 to 19×19 pass", (16, 19), (15, 20)),
-    Kept(Patches, 64, _image, "inputs of 16×16 to 19×19 pass", (16, 19), (15, 20)),
-    Kept(Gate, 16, _image, "an input of 14×14 passes", (14,), (13, 15)),
-    Kept(Signal, 64, _signal, "inputs of length 99 to 100 pass", (99, 100), (98, 101)),
-    Kept(RelativeBias, 12, _sequence, "an input of 9×8 passes", (9,), (8, 10)),
-    Kept(Sequence, 23, _sequence, "the largest input that passes is 20×8", (2, 20), (21,), ClaimKind.LARGEST),
+    Kept(Patches, 12, _image, "inputs of 16×16 to 19×19 work", (16, 19), (15, 20)),
+    Kept(Patches, 64, _image, "inputs of 16×16 to 19×19 work", (16, 19), (15, 20)),
+    Kept(Gate, 16, _image, "an input of 14×14 works", (14,), (13, 15)),
+    Kept(Signal, 64, _signal, "inputs of length 99 to 100 work", (99, 100), (98, 101)),
+    Kept(RelativeBias, 12, _sequence, "an input of 9×8 works", (9,), (8, 10)),
+    Kept(Sequence, 23, _sequence, "the largest input that works is 20×8", (2, 20), (21,), ClaimKind.LARGEST),
     Kept(OverTokens, 32, _image, "in_features=16 is right for a square input of 16×16 to 19×19", (16, 19), (15, 20),
          ClaimKind.FITS),
-    Kept(Projected, 40, _signal, "an input of length 32 passes", (32,), (31, 33)),
+    Kept(Projected, 40, _signal, "an input of length 32 works", (32,), (31, 33)),
 )  # fmt: skip
 
 
@@ -366,7 +366,7 @@ class Deep(nn.Module):
 @pytest.mark.parametrize("depth", [0, 1100])
 def test_a_deep_model_has_its_answer_too(depth: int) -> None:
     (problem,) = summarize(Deep(depth), (4, 9)).problems
-    assert "an input of length 7 passes" in problem.message
+    assert "an input of length 7 works" in problem.message
     Deep(1)(_signal(7))
 
 

@@ -627,7 +627,7 @@ def test_of_an_input_that_passes_the_model_was_run_with_it() -> None:
         def forward(self, x: Tensor) -> Tensor:
             return self.fc((x + self.up(self.down(x))).mean((2, 3)))
 
-    assert "inputs of 8×8 and 10×10 pass: multiples of 2" in summarize(Net(3), (3, 9, 9)).problems[0].message
+    assert "inputs of 8×8 and 10×10 work: multiples of 2" in summarize(Net(3), (3, 9, 9)).problems[0].message
     Net(3)(torch.zeros(1, 3, 8, 8))
     first, _ = summarize(Net(4), (3, 9, 9)).problems
     assert "with inputs of 8×8 and 10×10 they go together: multiples of 2" in first.message

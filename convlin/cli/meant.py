@@ -11,26 +11,26 @@ from convlin.errors import InputError
 
 
 def command(words: Sequence[str], commands: Iterable[str]) -> str | None:
-    """Why the first word is no command, and what to write; None where nothing is known but that it is none.
+    """Why the first word is not a command, and what to write; None where nothing is known but that it is none.
 
     >>> command(["net.py:Net", "3,32,32"], ["show", "run"])
-    "'net.py:Net' is no command: write convlin show net.py:Net 3,32,32"
+    "'net.py:Net' is not a command: write convlin show net.py:Net 3,32,32"
     >>> command(["train.py"], ["show", "run"])
-    "'train.py' is no command: write convlin run train.py, or convlin show train.py 3,32,32"
+    "'train.py' is not a command: write convlin run train.py, or convlin show train.py 3,32,32"
     >>> command(["train.py", "--epochs", "10"], ["show", "run"])
-    "'train.py' is no command: write convlin run train.py --epochs 10"
+    "'train.py' is not a command: write convlin run train.py --epochs 10"
     >>> command(["shwo", "net.py:Net"], ["show", "run"])
-    "'shwo' is no command; did you mean 'show'?"
+    "'shwo' is not a command; did you mean 'show'?"
     """
     first, *others = words
     sized = [*words, "3,32,32"] if not others else words
     show, run = (shlex.join(["convlin", *each]) for each in (["show", *sized], ["run", *words]))
     if ":" in first or (first.endswith(".py") and others and others[0][:1].isdecimal()):
-        return f"{first!r} is no command: write {show}"
+        return f"{first!r} is not a command: write {show}"
     if first.endswith(".py"):
-        return f"{first!r} is no command: write {run}" + ("" if others else f", or {show}")
+        return f"{first!r} is not a command: write {run}" + ("" if others else f", or {show}")
     meant = did_you_mean(first, commands)
-    return f"{first!r} is no command{meant}" if meant else None
+    return f"{first!r} is not a command{meant}" if meant else None
 
 
 def option(rest: Sequence[str], known: argparse.Namespace, forms: Sequence[str]) -> str:
@@ -64,4 +64,5 @@ def with_layer(error: InputError, inputs: Sequence[str]) -> InputError:
     others = [word for word in inputs if word not in names]
     if len(names) != 1 or not others:
         return error
-    return InputError(f"{names[0]!r} among the inputs is no size: for the layer of that name write --layer {names[0]}")
+    write = f"for the layer of that name write --layer {names[0]}"
+    return InputError(f"{names[0]!r} among the inputs is not a size: {write}")

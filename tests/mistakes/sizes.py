@@ -118,7 +118,7 @@ class ReflectionTooLarge(nn.Module):
     16, (1, 27, 27),
     Wrong("operands", "", (2, 8, 26, 26), (2, 8, 27, 27), "x = torch.cat([up, first], dim=1)", None,
           ("torch.cat cannot join 2×8×26×26 (up) and 2×8×27×27 (down)", "dimensions 2 and 3: 26 and 27",
-           "inputs of 26×26 and 28×28 pass: multiples of 2")),
+           "inputs of 26×26 and 28×28 work: multiples of 2")),
     mended=False,
 )  # fmt: skip
 class OddSkip(nn.Module):
@@ -140,7 +140,7 @@ class OddSkip(nn.Module):
     16, (1, 2, 27, 27),
     Wrong("operands", "", (2, 4, 2, 28, 28), (2, 4, 2, 27, 27), "x = x + first", None,
           ("+ cannot combine 2×4×2×28×28 (up) and 2×4×2×27×27 (first)",
-           "inputs of 2×26×26 and 2×28×28 pass: multiples of 2")),
+           "inputs of 2×26×26 and 2×28×28 work: multiples of 2")),
     mended=False,
 )  # fmt: skip
 class OddResidual3d(nn.Module):

@@ -269,7 +269,7 @@ def _output_size(finding: Finding, report: Report) -> Said:
     smallest, largest = misfit.required
     return Said(
         f"{name_of(finding)} cannot give {times(misfit.declared)} from {arrived(finding)}: "
-        f"{times(smallest)} to {times(largest)} can be had\n"
+        f"only {times(smallest)} to {times(largest)} are possible\n"
         f"{times(smallest)} with output_padding=0, and 1 more for each step of output_padding",
         f"output_size={misfit.detail['nearest']}",
         forward=True, argument=("output_size", 1, str(misfit.detail["nearest"])),
@@ -291,17 +291,17 @@ def _each(sizes: tuple[int, ...]) -> str:
 
 
 def _producer(finding: Finding, report: Report) -> Said:
-    """Of a layer that gives another size than those behind it were made for."""
+    """Of a layer that gives another size than those behind it expect."""
     misfit = finding.misfit
     noun = "channel" if misfit.kind == "out_channels" else "feature"
     takers = list(dict.fromkeys(map(_taker, misfit.detail["takers"])))
     listed = takers[:_MOST_TAKERS] + ([f"{len(takers) - _MOST_TAKERS} more"] if len(takers) > _MOST_TAKERS else [])
     *first, last = listed
-    who = f"{', '.join(first)} and {last} were" if first else f"{last} was"
+    who = f"{', '.join(first)} and {last} expect" if first else f"{last} expects"
     gets_both = any(each.misfit.note == "several_widths" for each in misfit.detail["takers"])
     otherwise = "as their other input does" if gets_both else f"or all of these take {spell(misfit.declared)}"
     return Said(
-        f"{name_of(finding)} gives {plural(misfit.declared, noun)}; {who} made for {spell(misfit.required)}\n"
+        f"{name_of(finding)} gives {plural(misfit.declared, noun)}; {who} {spell(misfit.required)}\n"
         f"{finding.path} should give {spell(misfit.required)}, {otherwise}",
         f"{misfit.kind}={code(misfit.required)}",
     )

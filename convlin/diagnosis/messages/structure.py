@@ -176,7 +176,7 @@ def _no_channels(finding: Finding, report: Report) -> Said:
     if refused:
         return appended(message, ".unsqueeze(1)")
     samples = {1: "signals", 2: "images", 3: "volumes"}.get(len(given), "samples")
-    told = f"{message}\nif the {samples} have one, the shape is to say so: {spelled}"
+    told = f"{message}\nif the {samples} have one, give it in the shape: {spelled}"
     return appended(told, ".unsqueeze(1)", instead="a shape with the channels")
 
 

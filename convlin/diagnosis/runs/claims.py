@@ -64,14 +64,14 @@ def _meeting(recording: Recording, finding: Finding, model: Resized) -> tuple[Cl
         beyond = [tuple(size + step for size in met.largest) for step in (1, 2)]
         if min(less) > 0 and each.is_right(less) and not any(map(each.is_right, beyond)):
             return (_largest(told.largest, form_of(each.given or met.largest, met.largest)),)
-        passes = "passes" if met.smallest == met.largest else "pass"
-        return (Claim(ClaimKind.PASSES, f"{_inputs(*told)} {passes}", Evidence.RUN, tuple(told)),)
+        works = "works" if met.smallest == met.largest else "work"
+        return (Claim(ClaimKind.PASSES, f"{_inputs(*told)} {works}", Evidence.RUN, tuple(told)),)
     return ()
 
 
 def _largest(size: Spatial, form: Form) -> Claim:
     told = f"of length {times(size)}" if len(size) == 1 else times(size)
-    return Claim(ClaimKind.LARGEST, f"the largest {form.of('input')} that passes is {told}", Evidence.RUN, (size,))
+    return Claim(ClaimKind.LARGEST, f"the largest {form.of('input')} that works is {told}", Evidence.RUN, (size,))
 
 
 def _inputs(*ends: Spatial) -> str:
@@ -105,9 +105,9 @@ def _joining(model: Resized, recording: Recording, finding: Finding) -> tuple[Cl
         return ()
     multiple, sizes, pass_as_they_are = found
     listed = " and ".join(map(times, sizes))
-    inputs, passes = ("inputs", "pass") if len(sizes) > 1 else ("an input", "passes")
+    inputs, works = ("inputs", "work") if len(sizes) > 1 else ("an input", "works")
     told = (
-        Claim(ClaimKind.PASSES, f"{inputs} of {listed} {passes}", Evidence.RUN, sizes)
+        Claim(ClaimKind.PASSES, f"{inputs} of {listed} {works}", Evidence.RUN, sizes)
         if pass_as_they_are
         else Claim(ClaimKind.JOINS, f"with {inputs} of {listed} they go together", Evidence.RUN, sizes)
     )
