@@ -106,7 +106,8 @@ def test_sizes_that_are_refused_for_their_product_however_large_they_are_leave_n
     s = summarize(model, (4, "H", "W"))
     assert s.accepts is None
     [told] = s.report.remarks
-    assert told.startswith("no range is told: no rule was found for the sizes that were run, of which the model takes ")
+    said = "no range is reported: no rule was found for the sizes that were run, of which the model takes "
+    assert told.startswith(said)
     shown = [dict(re.findall(r"(\w) = (\d+)", each)) for each in told.split(" and refuses ")]
     ran = [runs(model, [(1, 4, "H", "W")], {name: int(size) for name, size in each.items()}) for each in shown]
     assert [found is not None for found in ran] == [True, False]
@@ -132,7 +133,7 @@ def test_sizes_that_are_refused_between_others_leave_no_range(name: str) -> None
     summary = summarize(model, (4, "H", "W"))
     assert summary.ok
     assert summary.accepts is None
-    [told] = [each for each in summary.report.remarks if each.startswith("no range is told: the model refuses ")]
+    [told] = [each for each in summary.report.remarks if each.startswith("no range is reported: the model refuses ")]
     point = {name: int(size) for name, size in re.findall(r"(\w) = (\d+)", told)}
     assert runs(model, [(1, 4, "H", "W")], point) is None
     taken = [each for each in grid("HW", range(1, 200, 7)) if runs(model, [(1, 4, "H", "W")], each) is not None]

@@ -51,7 +51,7 @@ def remarks(model: nn.Module, followed: Followed, trials: Trials, accepts: Accep
     if not isinstance(name, str):
         return
     taken = min(trials.taken, key=lambda point: prod(point.values()), default=followed.sample)
-    # Where no range is told some sizes that are taken: at others no batch may pass.
+    # Where no range is reported some sizes that are taken: at others no batch may pass.
     point = taken if accepts is None else _smallest(followed, accepts)
     turning = turning_batches(followed, _MOST_TURNING)
     beside = {size + more for size in turning[:1] for more in (0, 1) if size < _MORE}

@@ -121,7 +121,7 @@ def _of_one_that_runs(model: nn.Module, found: Settled, runs: Trials, mode: str,
 
 
 def _why_none(model: nn.Module, found: Settled, runs: Trials) -> tuple[str, ...]:
-    """Why no range is told of a model without a mistake, where not the forms themselves are in doubt."""
+    """Why no range is reported of a model without a mistake, where not the forms themselves are in doubt."""
     checked, plan = found.checked, found.checked.followed.plan
     why = (*untold(checked.followed, runs, model_device(model)), *checked.followed.passes.limits.remarks())
     if found.refused is not None:

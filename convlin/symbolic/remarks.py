@@ -84,7 +84,7 @@ def taken_besides(checked: Confirmed, accepts: Accepts, trials: Trials) -> Itera
 
 
 def refused_inside(plan: Plan, refused: Point, trials: Trials) -> Iterator[str]:
-    """That no range is told, since sizes are refused between others that are taken."""
+    """That no range is reported, since sizes are refused between others that are taken."""
     names = plan.sides
     others = [
         point
@@ -96,7 +96,7 @@ def refused_inside(plan: Plan, refused: Point, trials: Trials) -> Iterator[str]:
     larger = any(all(point[name] >= refused[name] for name in names) for point in others)
     if smaller and larger and trials.for_real(refused) is False:
         said = written({name: refused[name] for name in names})
-        yield f"no range is told: the model refuses {said}, and takes smaller and larger sizes"
+        yield f"no range is reported: the model refuses {said}, and takes smaller and larger sizes"
 
 
 def untold(followed: Followed, trials: Trials, device: torch.device) -> Iterator[str]:
@@ -111,11 +111,11 @@ def untold(followed: Followed, trials: Trials, device: torch.device) -> Iterator
     elif many := of_many(followed.session, plan.sides):
         lines = ", ".join(dict.fromkeys(each.where.text for each in many if each.where is not None))
         names = listed(followed.session.names_in(many[0].expression))
-        yield f"no range is told: forward asks for {names} together ({lines}), and not every combination was run"
+        yield f"no range is reported: forward asks for {names} together ({lines}), and not every combination was run"
 
 
 def without_a_rule(plan: Plan, trials: Trials) -> Iterator[str]:
-    """That no range is told, with sizes that are taken and refused, where nothing else says why."""
+    """That no range is reported, with sizes that are taken and refused, where nothing else says why."""
     batch = str(plan.batch_size)
 
     def told(points: list[Point]) -> list[str]:
@@ -132,7 +132,7 @@ def without_a_rule(plan: Plan, trials: Trials) -> Iterator[str]:
     shown = [*(f"takes {said}" for said in told(taken)), *(f"refuses {said}" for said in told(refused[::-1]))]
     if shown:
         said = " and ".join(shown)
-        yield f"no range is told: no rule was found for the sizes that were run, of which the model {said}"
+        yield f"no range is reported: no rule was found for the sizes that were run, of which the model {said}"
 
 
 def _tried(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
