@@ -222,3 +222,13 @@ def test_whatever_context_the_caller_is_in(context: Callable[[], object]) -> Non
             summary = summarize(model, (3, 8, 8))
             assert (torch.is_grad_enabled(), torch.is_inference_mode_enabled(), torch.is_anomaly_enabled()) == modes
     assert summary == expected
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("script", [torch.jit.script, lambda model: torch.jit.trace(model, torch.zeros(1, 3, 8, 8))])
+def test_what_torchscript_runs_is_named_as_it_was_written(script: Callable[[nn.Module], nn.Module]) -> None:
+    plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(288, 2))
+    model = script(plain)
+    assert len({type(module) for module in model.children()}) == 1
+    named = {module.path: module.type for module in summarize(model, (3, 8, 8)).modules if module.path}
+    assert named == {path: type(module).__name__ for path, module in plain.named_modules() if path}

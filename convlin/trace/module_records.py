@@ -90,11 +90,16 @@ def module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, r
     modules = [node.module for node in nodes]
     keys = list(map(id, modules))
     calls = list(map(counts.__getitem__, keys))
-    remarks = _remarks(nodes, recording, during, counts) if ran and not all(calls) else {}
+    opaque = _run_by_torchscript(modules, counts)
+    remarks = _remarks(nodes, recording, during, counts, opaque) if ran and not all(calls) else {}
     parameters, buffers = _Tensors(list(map(_parameters, modules))), _Tensors(list(map(_buffers, modules)))
     known = [during.known.get(key) for key in keys] if during.known else []
     leaves = [not inner for inner in map(_modules, modules)]
     types = list(map(_name, map(type, modules)))
+    if opaque:
+        # It makes modules of a few classes of its own, which say the name of the one that was scripted.
+        named = (getattr(module, "original_name", "") if id(module) in opaque else "" for module in modules)
+        types = [str(name) or kind for name, kind in zip(named, types, strict=True)]
     places = [(path, aliases) for path, _, aliases in nodes]
 
     @paused()
@@ -112,11 +117,16 @@ def module_infos(nodes: Sequence[Node], recording: Recording, during: Held, *, r
     return Deferred(make)
 
 
-def _remarks(nodes: Sequence[Node], recording: Recording, during: Held, counts: Mapping[int, int]) -> Mapping[str, str]:
+def _run_by_torchscript(modules: Sequence[nn.Module], counts: Mapping[int, int]) -> set[int]:
+    """The modules inside scripted ones, as far as no call of them was seen."""
+    scripted = of_class(modules, torch.jit.ScriptModule)
+    return {id(inner) for module in scripted for inner in modules_of(module) if not counts[id(inner)]}
+
+
+def _remarks(
+    nodes: Sequence[Node], recording: Recording, during: Held, counts: Mapping[int, int], opaque: set[int]
+) -> Mapping[str, str]:
     """Why there is no call of the modules without one, by their paths."""
-    scripted = of_class([node.module for node in nodes], torch.jit.ScriptModule)
-    opaque = {id(inner) for module in scripted for inner in modules_of(module)}
-    opaque -= {id(node.module) for node in nodes if counts[id(node.module)]}
     busy = _with_called_descendants(nodes, counts)
     stopped = _where_it_stopped(recording)
     silent = (node for node in nodes if not counts[id(node.module)])
