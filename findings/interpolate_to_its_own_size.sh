@@ -50,6 +50,7 @@ for mode, rank, eager, compiled in (
     ("nearest-exact", 2, nearest, nearest),
     ("linear", 1, squares, between),
     ("bilinear", 2, squares, between),
+    ("trilinear", 3, squares, squares),
     ("bicubic", 2, cubic, cubic),
 ):
     model, x = Spread(mode, rank), torch.tensor(squares).reshape(1, 1, *[1] * (rank - 1), 6)
