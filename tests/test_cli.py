@@ -1235,6 +1235,35 @@ def test_the_guard_that_it_asks_for_is_enough(run: Run, project: Path) -> None:
     assert "needs in_features=192, has 999" in run("show", "train.py:Net", "3,8,8").out
 
 
+def test_a_class_that_follows_is_not_to_go_under_the_guard(run: Run, project: Path) -> None:
+    script = """
+        import argparse
+        from torch import nn
+
+        parser = argparse.ArgumentParser()
+        parser.add_argument("--epochs", type=int, required=True)
+        {}arguments = parser.parse_args()
+
+        class Net(nn.Linear):
+            def __init__(self):
+                super().__init__(3, 4)
+
+        {}print(Net(), arguments)
+        """
+    write(project / "script.py", script.format("", ""))
+    ran = run("show", "script.py:Net", "3")
+    assert ran.status == 1
+    assert (
+        "script.py:6 runs while the file is imported.\nPut it and what follows it, but for imports, classes and "
+        in ran.err
+    )
+    guard = 'if __name__ == "__main__": '
+    write(project / "script.py", script.format(guard, guard))
+    assert run("show", "script.py:Net", "3").status == 0
+    write(project / "script.py", script.format(guard, ""))
+    assert run("show", "script.py:Net", "3").status == 1
+
+
 def test_other_code_at_module_level_keeps_its_traceback(run: Run, project: Path) -> None:
     write(project / "train.py", LOOP.replace("net(torch", "open('no such file'); net(torch"))
     write(project / "net2.py", "from train import Net\n")

@@ -28,6 +28,8 @@ class _Stop(NamedTuple):
     file: Path
     first_line: int
     """Of the statement at module level."""
+    rest: str
+    """What is to go under the guard with it: classes and functions that follow are what the file is imported for."""
 
 
 def told(error: UserCodeError) -> str:
@@ -43,11 +45,11 @@ def told(error: UserCodeError) -> str:
             f"convlin: {shown(stop.file)}:{stop.traceback.tb_lineno} calls a model while {script} is imported, "
             f"and that raised\n    {type(original).__name__}: {_indented(str(original))}\n"
             f"Either run the script with convlin, which explains the error:   convlin run {script}\n"
-            f"or put {place} and what follows it under:   {_GUARD}"
+            f"or put {place} and {stop.rest} under:   {_GUARD}"
         )
     return (
         f"{failures.told(original, error.doing)}: {place} runs while the file is imported.\n"
-        f"Put it and what follows it under:   {_GUARD}"
+        f"Put it and {stop.rest} under:   {_GUARD}"
     )
 
 
@@ -61,9 +63,14 @@ def _stop(error: UserCodeError) -> _Stop | None:
     if found is None:
         return None
     file = Path(found.tb_frame.f_code.co_filename)
-    for statement in ast.parse(file.read_bytes()).body:
+    body = ast.parse(file.read_bytes()).body
+    for index, statement in enumerate(body, 1):
         if statement.lineno <= found.tb_lineno <= (statement.end_lineno or statement.lineno):
-            return None if isinstance(statement, _DEFINITIONS) else _Stop(found, file, statement.lineno)
+            if isinstance(statement, _DEFINITIONS):
+                return None
+            defines = any(isinstance(each, _DEFINITIONS) for each in body[index:])
+            rest = f"what follows it{', but for imports, classes and functions,' if defines else ''}"
+            return _Stop(found, file, statement.lineno, rest)
     return None
 
 
