@@ -230,5 +230,7 @@ def test_what_torchscript_runs_is_named_as_it_was_written(script: Callable[[nn.M
     plain = nn.Sequential(nn.Conv2d(3, 8, 3), nn.Flatten(), nn.Linear(288, 2))
     model = script(plain)
     assert len({type(module) for module in model.children()}) == 1
+    [wrong] = summarize(model, (3, 9, 9)).problems
+    assert "the layers inside TorchScript cannot be seen: pass the model itself" in wrong.message
     named = {module.path: module.type for module in summarize(model, (3, 8, 8)).modules if module.path}
     assert named == {path: type(module).__name__ for path, module in plain.named_modules() if path}

@@ -82,9 +82,9 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
             evidence=Evidence.RUN, claims=claims,
         )  # fmt: skip
     squeezed = leaving_batch.squeezed_before(recording, failure) if plan.batch_size == 1 else ""
-    message = "\n".join(
-        filter(None, (f"{what} stopped the pass; {arrived} arrived", squeezed, reason(recording, failure), said))
-    )
+    stops = f"{what} stopped the pass; {arrived} arrived"
+    hidden = _in_torchscript(recording, failure)
+    message = "\n".join(filter(None, (stops, squeezed, hidden or reason(recording, failure), said)))
     # Behind something that stood in a pass shows nothing that the model as it is would do.
     is_asked = _is_about_sizes(failure) and not on_meta and not recording.findings
     taken = sizes_taken(sizes, failure.error) if is_asked else None
@@ -100,6 +100,14 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     # Some functions ask for more there: another dtype, another layout.
     fix = _with_values(model) if on_meta else _as_integers(failure, recording, plan)
     return Problem("error", failure.path, message=message, fix=fix, where=where, call=call, claims=claims)
+
+
+def _in_torchscript(recording: Recording, failure: Failure) -> str:
+    """What to do where the layer that refuses lies in a module that TorchScript runs; empty where it does not."""
+    module = recording.modules[failure.call] if failure.call >= 0 else None
+    if not isinstance(module, torch.jit.ScriptModule):
+        return ""
+    return "the layers inside TorchScript cannot be seen: pass the model itself, without torch.jit"
 
 
 def _smallest(sizes: Resized, recording: Recording) -> Smallest | None:
