@@ -25,6 +25,7 @@ from convlin.diagnosis.silent import (
     pooled_channels,
     time_axis,
     unregistered,
+    without_features,
     without_values,
 )
 from convlin.errors import InputError
@@ -187,7 +188,7 @@ def _remarks(nodes: Sequence[Node], recording: Recording, plan: Plan) -> tuple[s
     if plan.adds_batch:
         remarks += tuple(time_axis.remarks(recording))
     remarks = remarks or tuple(time_axis.mixed(recording))
-    remarks += tuple(pooled_channels.remarks(recording))
+    remarks += (*pooled_channels.remarks(recording), *without_features.remarks(recording))
     remarks += (*cell_state.remarks(nodes, recording), *in_processes.remarks(nodes), *without_values.remarks(nodes))
     return (*remarks, *unregistered.remarks(nodes, recording))
 

@@ -114,3 +114,41 @@ def test_mm_takes_matrices_alone() -> None:
         Products()(*given)
     (problem,) = summarize(Products(), given).problems
     assert "mm takes tensors of 2 dimensions alone" in problem.message
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+@pytest.mark.parametrize(
+    ("layer", "said"),
+    [
+        (lambda: nn.Conv2d(8, 8 // 16, 1), "Conv2d is made with out_channels=0"),
+        (lambda: nn.Conv2d(8, 4, 0), "Conv2d is made with kernel_size=(0, 0)"),
+        (lambda: nn.Conv2d(8, 4, 3, stride=(0, 1)), "Conv2d is made with stride=(0, 1)"),
+        (lambda: nn.MaxPool2d(2, 0), "MaxPool2d is made with stride=0"),
+    ],
+)
+def test_a_layer_of_nothing_says_what_it_was_made_with(layer: Callable[[], nn.Module], said: str) -> None:
+    model = nn.Sequential(layer())
+    with pytest.raises(RuntimeError):
+        model(torch.zeros(1, 8, 9, 9))
+    (problem,) = summarize(model, (8, 9, 9)).problems
+    assert problem.message.splitlines()[1] == said
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_behind_a_convolution_of_no_channels_nothing_else_is_wrong() -> None:
+    model = nn.Sequential(nn.Conv2d(0, 8, 1), nn.BatchNorm2d(8), nn.Conv2d(8, 4, 1)).eval()
+    (problem,) = summarize(model, (3, 9, 9)).problems
+    assert (problem.path, problem.declared, problem.required) == ("0", 0, 3)
+    model[0] = nn.Conv2d(3, 8, 1)
+    assert model(torch.zeros(1, 3, 9, 9)).shape == (1, 4, 9, 9)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_a_linear_of_no_features_is_remarked_on() -> None:
+    model = nn.Sequential(nn.Linear(8, 8 // 16), nn.ReLU(), nn.Linear(8 // 16, 8))
+    one, other = torch.rand(2, 1, 8)
+    assert torch.equal(model(one), model(other))
+    summary = summarize(model, (8,))
+    assert summary.ok
+    (remark,) = summary.report.remarks
+    assert remark == "0: Linear with out_features=0 gives no features, and nothing behind it depends on its input"

@@ -74,6 +74,8 @@ def _examine_convolution(module: ConvNd, arrival: Arrival) -> Verdict | None:
                 tensor = zeros(tensor, replaced(tensor.shape, channels, declared))
         changes = _changes(module, required)
         follows = changes.get("out_channels") if note in ("", "one_or_many") else None
+        if not declared:  # of an input without channels PyTorch gives an output without any
+            follows = module.out_channels
         if "groups" in changes and not follows:
             detail = {**detail, "parts": module.groups}
         misfits += (Misfit("in_channels", declared, required, note, detail, changes),)

@@ -6,7 +6,7 @@ import re
 
 from convlin.arithmetic import SizeError
 from convlin.derivations.arguments import spread
-from convlin.diagnosis.messages.tools import called, times
+from convlin.diagnosis.messages.tools import called, code, times
 from convlin.ops.catalog import GATHER, OPS, PERMUTE
 from convlin.ops.op import Family
 from convlin.ops.windows import RESIZES
@@ -15,6 +15,8 @@ from convlin.trace.recording import Failure, Recording
 
 #: What returns the indices that an unpooling takes, where it is asked to.
 _POOLS = (Family.POOL, Family.ADAPTIVE_POOL, Family.FRACTIONAL_POOL)
+#: What a layer has none of does nothing.
+_AT_LEAST_ONE = ("out_channels", "kernel_size", "stride", "dilation")
 #: How ``pack_padded_sequence`` says that there are not as many lengths as sequences.
 _LENGTHS = re.compile(r"len\(lengths\).* got (\d+) \(batch_size=(\d+)\)")
 
@@ -26,6 +28,7 @@ def reason(recording: Recording, failure: Failure) -> str:
     call = recording.calls[failure.call]
     return (
         _unpooled(recording, failure, call)
+        or _of_nothing(recording, failure)
         or _of_axes(call)
         or _without_room(call)
         or _packed(failure)
@@ -33,6 +36,18 @@ def reason(recording: Recording, failure: Failure) -> str:
         or _gathered(call)
         or (_interpolated(call) if recording.family(failure.call) is Family.RESIZE else "")
     )
+
+
+def _of_nothing(recording: Recording, failure: Failure) -> str:
+    """A layer that was made with a 0 where there has to be something: ``channels // 16`` of 8 channels, say."""
+    module = recording.modules[failure.call]
+    given = {name: getattr(module, name, None) for name in _AT_LEAST_ONE}
+    nothing = [f"{name}={code(value)}" for name, value in given.items() if _holds_zero(value)]
+    return f"{type(module).__name__} is made with {' and '.join(nothing)}" if nothing else ""
+
+
+def _holds_zero(setting: object) -> bool:
+    return any(type(each) is int and each == 0 for each in (setting if isinstance(setting, tuple) else (setting,)))
 
 
 def _of_axes(call: Call) -> str:
