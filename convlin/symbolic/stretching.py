@@ -66,7 +66,7 @@ class Stretching:
             if None not in sizes and sizes[0] != sizes[1] and 1 in sizes:
                 fixed |= not self._makes_numbers and (one.is_Integer or other.is_Integer)
                 doubtful = True  # two sizes may have been equal by chance
-        recording = self._trials.record(point) if doubtful and self._trials.affordable(point) else None
+        recording = self._trials.record_and_watch(point) if doubtful and self._trials.affordable(point) else None
         if recording is None:
             return fixed
         if _stretches(recording) & self._refused:

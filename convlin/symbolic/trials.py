@@ -211,12 +211,22 @@ class Trials:
 
     def _stretches(self, point: Point) -> Stretches | None:
         noting, on_meta = Stretches(), self._meta and not self.is_cheap(point)
+        is_new = (on_meta, tuple(point.values())) not in self._kept
         try:
             recording = self._recorded(point, on_meta=on_meta, noting=noting)
+            if is_new and not on_meta:
+                self._budget.pay(point)
+                self._note(point, recording, on_meta=False)
         except TooManyCalls:
             return None
         noting.finished = recording.failure is None
         return noting
+
+    def record_and_watch(self, point: Point) -> Recording | None:
+        """What `record` shows, of a pass that tells what is stretched as well, where that takes no run of its own."""
+        if not self._meta or self.is_cheap(point):
+            self.stretched(point)
+        return self.record(point)
 
     def record(self, point: Point) -> Recording | None:
         """What a quick pass at these sizes shows, on the meta device where it is large and the model runs there."""
