@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+import sympy
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
@@ -212,6 +213,26 @@ def test_two_inputs_that_have_to_agree_behind_a_stride_have_no_range() -> None:
     )
     accepts = summarize(model, [(4, "L"), (4, "S")]).accepts
     assert accepts is None
+
+
+@pytest.mark.parametrize("times", [1, 2, 3, 4])
+def test_a_range_of_two_inputs_is_none_at_which_one_is_stretched(times: int) -> None:
+    """Of one that is halved three times a single step is left of 8 to 15, which any other input takes."""
+
+    class Halved(nn.Module):
+        def forward(self, x: Tensor, y: Tensor) -> Tensor:
+            for _ in range(times):
+                y = F.max_pool1d(y, 2)
+            return x + y
+
+    s = summarize(Halved(), [(4, "L"), (4, "K")])
+    assert s.accepts is None
+    assert not any("not for all" in remark or "no other size ran" in remark for remark in s.report.remarks)
+    for length in (2, 5, 40):
+        sizes = {"L": length, "K": 2**times * length + 1}
+        (seen,) = Halved()(torch.zeros(1, 4, sizes["L"]), torch.zeros(1, 4, sizes["K"])).shape[2:]
+        assert s.output_shape is not None
+        assert int(sympy.sympify(s.output_shape[-1]).subs(sizes)) == seen
 
 
 def added_places(x: Tensor) -> Tensor:

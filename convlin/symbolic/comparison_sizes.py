@@ -6,7 +6,7 @@ at which a question comes out otherwise are in ``question_sizes``.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import combinations
 from math import lcm, prod
 from typing import Any
@@ -53,8 +53,15 @@ def where_equations_hold(followed: Followed) -> list[Point]:
         return []
     sizes = torch.arange(1, _EQUATIONS_UP_TO + 1)
     # What a layer declares may hold at none, and be another number where a piece is as long as the whole.
-    found = _holding(followed, names, sizes) or _holding(followed, names, sizes, declared=False)
-    return equal_sizes(followed, [*found[:_MOST_EQUAL], *found[_MOST_EQUAL :: max(1, len(found) // _MOST_EQUAL)]])
+    alike = dict.fromkeys(names, sizes)
+    found = _holding(followed, alike) or _holding(followed, alike, declared=False)
+    if found or len(names) != 2:
+        places = [*found[:_MOST_EQUAL], *found[_MOST_EQUAL :: max(1, len(found) // _MOST_EQUAL)]]
+        return equal_sizes(followed, [int(sizes[place]) for place in places])
+    apart = dict(zip(names, map(torch.flatten, torch.meshgrid(sizes, sizes, indexing="ij")), strict=True))
+    found = _holding(followed, apart)
+    places = found[:: max(1, len(found) // _MOST_EQUAL)]
+    return [{**followed.sample, **{name: int(each[place]) for name, each in apart.items()}} for place in places]
 
 
 def equal_sizes(followed: Followed, sizes: Iterable[int]) -> list[Point]:
@@ -63,22 +70,22 @@ def equal_sizes(followed: Followed, sizes: Iterable[int]) -> list[Point]:
 
 
 def _holding(
-    followed: Followed, names: Sequence[str], sizes: torch.Tensor, *, declared: bool = True, asked: bool = True
+    followed: Followed, sizes: Mapping[str, torch.Tensor], *, declared: bool = True, asked: bool = True
 ) -> list[int]:
-    """Of ``sizes``, for all letters in ``names`` at once, those at which what has to be equal is.
+    """The places of those of the ``sizes`` of letters at which what has to be equal is.
 
     Without what layers declare, or without what the model's own code asked, and may go on without.
     """
     own = set() if asked else {each.condition for each in followed.session.decisions if each.direct}
-    evaluation = followed.session.evaluation({**followed.sample, **dict.fromkeys(names, sizes)})
-    holds = torch.ones(len(sizes), dtype=torch.bool)
+    evaluation = followed.session.evaluation({**followed.sample, **sizes})
+    holds = torch.ones(len(next(iter(sizes.values()))), dtype=torch.bool)
     for each in equations(followed):
         if (declared or not each.declared) and each.expression not in own:
             values = evaluation.at_each(each.expression)
             if values is None:
                 return []
             holds &= values
-    found: list[int] = sizes[holds].tolist()
+    found: list[int] = holds.nonzero().flatten().tolist()
     return found
 
 
@@ -187,7 +194,7 @@ def _remaining(followed: Followed, ran: Sequence[Point], forms: Sequence[Size], 
         return
     # Spread, so that no quotient is seen more often than others.
     sizes = start + torch.arange(4 * steps[0]) * _STRIDE % (4 * steps[0])
-    candidates = _holding(followed, [name], sizes, asked=False)
+    candidates = [int(sizes[place]) for place in _holding(followed, {name: sizes}, asked=False)]
     for divided in _divided(followed, forms, name):  # the letter, and what a float makes of it
         seen = [int(followed.session.evaluation(point).or_none(divided) or 0) for point in ran]
         open_ = {step: {*range(step)} - {value % step for value in seen} for step in steps}

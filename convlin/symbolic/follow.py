@@ -126,6 +126,11 @@ class Passes:
         self.steps = 0
         """How many modules and functions a pass at small sizes calls."""
 
+    @property
+    def made(self) -> list[Followed]:
+        """The passes so far, at whatever sample."""
+        return [*self._made.values()]
+
     def has_room_for(self, calls: int) -> bool:
         """Whether a pass of so many calls may be made only to see whether its forms are better."""
         made = sum(len(each.recording.calls) for each in self._made.values())

@@ -69,10 +69,11 @@ class Stretching:
         recording = self._trials.record_and_watch(point) if doubtful and self._trials.affordable(point) else None
         if recording is None:
             return fixed
-        if _stretches(recording) & self._refused:
+        others = _stretches(recording) - self._always
+        if _stretches(recording) & self._refused or others & self._refused_elsewhere:
             return True
         agreed = agrees(self._followed, recording, point)
-        if _stretches(recording) - self._always:
+        if others:
             return fixed or not agreed
         # No row was seen to be stretched: an operation that keeps the shape of what it is given first is none, nor is
         # one inside a module without children.  Where the forms are others, they may be wrong for another reason.
@@ -130,14 +131,22 @@ class Stretching:
     @cached_property
     def _refused(self) -> frozenset[Hashable]:
         """Functions that could not combine at the sample what they were given."""
-        recording = self._followed.recording
-        refused = (each.call for each in recording.findings if each.misfit.kind == "operands" and each.call >= 0)
-        return frozenset(_function(recording.calls[index]) for index in refused)
+        return _refused(self._followed.recording)
+
+    @cached_property
+    def _refused_elsewhere(self) -> frozenset[Hashable]:
+        """The same at other samples: at this one it was not by chance that they could."""
+        return frozenset().union(*(_refused(each.recording) for each in self._followed.passes.made))
 
     @cached_property
     def _always(self) -> frozenset[Hashable]:
         """Functions in which a size of 1 is stretched whatever the letters are."""
         return _stretches(self._followed.recording)
+
+
+def _refused(recording: Recording) -> frozenset[Hashable]:
+    refused = (each.call for each in recording.findings if each.misfit.kind == "operands" and each.call >= 0)
+    return frozenset(_function(recording.calls[index]) for index in refused)
 
 
 def _stretches(recording: Recording) -> frozenset[Hashable]:
