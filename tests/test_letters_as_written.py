@@ -235,6 +235,25 @@ def test_a_range_of_two_inputs_is_none_at_which_one_is_stretched(times: int) -> 
         assert int(sympy.sympify(s.output_shape[-1]).subs(sizes)) == seen
 
 
+@pytest.mark.parametrize("step", [6, 12, 20])
+@pytest.mark.parametrize("way", [1, -1])
+def test_a_loop_to_the_next_multiple_has_a_form(step: int, way: int) -> None:
+    def call(x: Tensor) -> Tensor:
+        size = x.shape[-1]
+        while size % step:
+            size += way
+        return F.pad(x, (0, size - x.shape[-1]))
+
+    model = Calls(call)
+    s = summarize(model, (4, "L"))
+    assert s.output_shape is not None
+    form = sympy.sympify(s.output_shape[-1])
+    assert form.free_symbols
+    for length in (*range(step, 3 * step), 97, 128, 250):
+        assert int(form.subs({"L": length})) == call(torch.zeros(1, 4, length)).shape[-1]
+    assert not any("no formula" in remark or "not for all" in remark for remark in s.report.remarks)
+
+
 def added_places(x: Tensor) -> Tensor:
     height, width = x.shape[2:]
     return x + torch.linspace(0.5, height - 0.5, height)[:, None] + torch.linspace(-1, 1, steps=width)

@@ -171,6 +171,12 @@ class Confirmed:
         )
 
     @property
+    def shows_unknown(self) -> bool:
+        """Whether a size for which no form was found stands in a row: one in a question may have none as well."""
+        outputs = self.followed.recording.outputs
+        return self.has_unknown and (_unknown(self.followed) > 0 or any(-1 in info.shape for info in outputs))
+
+    @property
     def has_unknown_number(self) -> bool:
         """Whether a size became a plain number, and there is no form for what came of it."""
         return self.has_unknown and any(each.is_number for each in questions(self.followed))

@@ -49,17 +49,31 @@ def known_forms(passes: Sequence[Followed]) -> list[Size]:
 
 
 def _multiples(followed: Followed) -> Iterator[Size]:
-    """``2·⌊(H + 1)/2⌋`` where the pass asked whether that is ``H``, and it was: what a size becomes where it is not."""
-    for decision in followed.session.decisions:
+    """``2·⌊(H + 1)/2⌋`` where the pass asked whether that is ``H``, and it was: what a size becomes where it is not.
+
+    Where it was not, ``while n % 12: n += 1`` goes on to the next multiple, or down to the last.
+    """
+    session = followed.session
+    for decision in session.decisions:
         asked = decision.expression
-        is_equal = decision.outcome is isinstance(asked, sympy.Eq)
-        if decision.own or decision.is_number or not is_equal or not isinstance(asked, sympy.Eq | sympy.Ne):
+        if decision.own or decision.is_number or not isinstance(asked, sympy.Eq | sympy.Ne):
             continue
-        form = followed.session.forms(asked.lhs - asked.rhs)
+        if decision.outcome is not isinstance(asked, sympy.Eq):
+            yield from _next_multiples(followed, session.definitions.get(asked.lhs))
+            continue
+        form = session.forms(asked.lhs - asked.rhs)
         for term in sympy.Add.make_args(form) if not isinstance(form, int) else ():
             number, rest = term.as_coeff_Mul()
             if abs(number) > 1 and isinstance(rest, sympy.floor):  # of ``H % 8 == 0`` it is subtracted
                 yield abs(number) * rest
+
+
+def _next_multiples(followed: Followed, remainder: Any) -> Iterator[Size]:
+    if type(remainder).__name__ not in ("Mod", "PythonMod") or not remainder.args[1].is_Integer:
+        return
+    size, step = followed.session.forms(remainder.args[0]), int(remainder.args[1])
+    if not isinstance(size, int) and step > 1:
+        yield from (step * written(whole((size + more) / sympy.Integer(step))) for more in (0, step - 1))
 
 
 def _made_numbers(followed: Followed) -> Iterator[Any]:

@@ -36,7 +36,7 @@ _FEW = 8
 
 def remarks_of(checked: Confirmed, accepts: Accepts | None) -> Iterator[str]:
     """Where the closed forms hold, if that is not everywhere."""
-    if checked.has_unknown:
+    if checked.shows_unknown:
         names = ", ".join(checked.followed.plan.sides)
         yield f"? is a size that depends on {names}, and no formula was found that holds at every size"
     pinned = [decision for decision in checked.pinned if decision.where is not None]
