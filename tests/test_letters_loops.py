@@ -245,6 +245,15 @@ def test_what_only_keeps_its_shape_at_some_sizes_is_counted_at_all() -> None:
     assert summarize(Pooled(), (4, "L")).memory().activations == 4 * 4 + 4 * 4
 
 
+def test_a_loop_along_one_letter_of_several_is_said_to_depend_on_that_one() -> None:
+    class Frames(nn.Module):
+        def forward(self, x: Tensor) -> Any:
+            return torch.stack([F.max_pool1d(x[:, place], 2) for place in range(x.shape[1])], 1)
+
+    remarks = " ".join(summarize(Frames(), ("T", 3, "L")).report.remarks)
+    assert re.search(r"how many depends on T: .*\(.*\) T times; torch.stack \(.*\) of T tensors", remarks)
+
+
 def test_what_is_joined_of_another_number_of_tensors_is_told() -> None:
     class Joined(nn.Module):
         def forward(self, x: Tensor) -> Any:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import sympy
 
@@ -72,12 +72,16 @@ class Repeats:
         if not self.vary:
             return
         told: dict[str, dict[str, None]] = {}
+        batch, sample = self._followed.plan.batch_size, self._followed.sample
+        sample = {name: size for name, size in sample.items() if name != batch} or sample
+        depends: set[str] = set()
         for called, count, there, many in self._different():
-            told.setdefault(many.format(self._in_letters(count, there)), {})[called.name] = None
+            form = self._form(count, there)
+            depends |= {letter.name for letter in form.free_symbols} if form is not None else sample.keys()
+            told.setdefault(many.format("?" if form is None else spell(form)), {})[called.name] = None
         if told:
-            batch, sample = self._followed.plan.batch_size, self._followed.sample
-            sample = {name: size for name, size in sample.items() if name != batch} or sample
-            letters = ", ".join(sample)
+            letters = ", ".join(name for name in self._followed.sample if name in depends)
+            sample = {name: size for name, size in self._followed.sample.items() if name in sample or name in depends}
             parts = "; ".join(f"{listed(names, _MOST_NAMES)} {many}" for many, names in told.items())
             yield f"the rows are those at {written(sample)}, and how many depends on {letters}: {parts}"
 
@@ -111,12 +115,12 @@ class Repeats:
         except (NotImplementedError, ArithmeticError):
             return len(calls)
 
-    def _in_letters(self, count: int, there: Sequence[int | None]) -> str:
-        """The form of a number that was counted at each of the sizes; a question mark where none was found."""
+    def _form(self, count: int, there: Sequence[int | None]) -> Any:
+        """The form of a number that was counted at each of the sizes; None where none was found."""
         followed = self._followed
         forms = dict.fromkeys((*followed.session.letters.values(), *known_forms([followed])))
         found = FormSearch(followed, self._evaluations, list(forms)).right(count, there)
-        return "?" if isinstance(found, int) or found.has(sympy.Min, sympy.Max) else spell(found)
+        return None if isinstance(found, int) or found.has(sympy.Min, sympy.Max) else found
 
 
 def _by_name(calls: Sequence[Call]) -> dict[_Called, list[Call]]:
