@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ast
+import linecache
 from pathlib import Path
 from typing import Any
 
@@ -132,3 +134,19 @@ def test_a_size_behind_a_mistake_is_not_counted(tmp_path: Path) -> None:
     problems = summarize(model, (7,)).problems
     assert next(problem.path for problem in problems) == "head"
     assert all(problem.declared != 2 for problem in problems)
+
+
+@pytest.mark.parametrize(("body", "shape", "fix"), RUNS)
+def test_a_line_of_a_notebook_cell_is_tried_as_well(
+    monkeypatch: pytest.MonkeyPatch, body: str, shape: tuple[int, ...], fix: str
+) -> None:
+    cell = HEAD + "".join(f"        {line}\n" for line in body.splitlines())
+    name = "<ipython-input-3-0123456789ab>"
+    monkeypatch.setitem(linecache.cache, name, (len(cell), None, cell.splitlines(True), name))
+    space: dict[str, Any] = {"__name__": "__main__"}
+    for statement in ast.parse(cell).body:  # each alone, as IPython runs them
+        exec(compile(ast.Module([statement], []), name, "exec", dont_inherit=True), space)
+    (problem,) = summarize(space["Net"](), shape).problems
+    assert (problem.fix, problem.evidence, problem.edits) == (fix, Evidence.RUN, ())
+    assert problem.where is not None
+    assert problem.where.text.startswith("cell 3, line ")

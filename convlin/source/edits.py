@@ -31,12 +31,19 @@ def apply(edits: Iterable[Edit]) -> dict[str, bytes]:
 
     Raises ``ValueError`` if a file is not what it was when the edits were made, or if edits overlap.
     """
-    return {name: text.encode(source.encoding or "utf-8") for name, source, text in _changed(edits)}
+    return {name: text.encode(source.encoding or "utf-8") for name, source, text in _changed(edits, on_disk=True)}
+
+
+def texts(edits: Iterable[Edit]) -> dict[str, str]:
+    """The new text of every file and of every notebook cell that some edits change; likewise."""
+    return {name: text for name, _, text in _changed(edits)}
 
 
 def unified_diff(edits: Iterable[Edit]) -> str:
     """The edits as a patch, with file names relative to the working directory where they lie in it."""
-    return "".join(line for name, source, text in _changed(edits) for line in _diff(name, source.text, text))
+    return "".join(
+        line for name, source, text in _changed(edits, on_disk=True) for line in _diff(name, source.text, text)
+    )
 
 
 def is_editable(source: SourceText) -> bool:
@@ -77,14 +84,14 @@ def number_replaced(number: tuple[str, int, int], old: object, new: str) -> str 
     return rewritten(source, start, end, [edited(source, start, end, new)])
 
 
-def _changed(edits: Iterable[Edit]) -> Iterator[tuple[str, SourceText, str]]:
+def _changed(edits: Iterable[Edit], *, on_disk: bool = False) -> Iterator[tuple[str, SourceText, str]]:
     """Each file with its new text."""
     by_file: dict[str, set[Edit]] = {}
     for edit in edits:
         by_file.setdefault(edit.file, set()).add(edit)
     for name, found in by_file.items():
         source = read(name)
-        if source is None or not source.on_disk:
+        if source is None or (on_disk and not source.on_disk):
             raise ValueError(f"{name} cannot be read")
         if any(one.end > other.start for one, other in pairwise(_ordered(found))):
             raise ValueError(f"two edits of {name} overlap")

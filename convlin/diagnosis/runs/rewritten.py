@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from types import CodeType, FunctionType, MethodType
 from typing import NamedTuple
 
@@ -14,7 +14,8 @@ from convlin._util.code_objects import nested
 from convlin._util.quiet import quiet
 from convlin.module_tree import modules_of
 from convlin.records import Edit, Location
-from convlin.source import apply
+from convlin.source.edits import texts
+from convlin.source.syntax import parsed_text
 from convlin.source.text import SourceText, read
 
 
@@ -38,15 +39,15 @@ def methods(model: nn.Module, edits: Sequence[Edit]) -> list[Method]:
             that is no method; or the module was not made from the text that the file has now.
     """
     try:
-        texts = apply(edits)
+        changed = texts(edits)
     except ValueError as error:
         raise CannotRewriteError(str(error)) from error
     found: list[Method] = []
-    for name, data in texts.items():
+    for name, text in changed.items():
         source = read(name)
         assert source is not None  # it was read a moment ago
         own = [edit for edit in edits if edit.file == name]
-        found += _methods_of(source, data, own, modules_of(model))
+        found += _methods_of(source, text, own, modules_of(model))
     return found
 
 
@@ -68,8 +69,8 @@ def runs_line(module: nn.Module, where: Location) -> bool:
     return any(first <= where.line <= last for first, last in spans)
 
 
-def _methods_of(source: SourceText, data: bytes, edits: Sequence[Edit], modules: Sequence[nn.Module]) -> list[Method]:
-    before, after = (_compiled(text, source.name) for text in (Path(source.name).read_bytes(), data))
+def _methods_of(source: SourceText, text: str, edits: Sequence[Edit], modules: Sequence[nn.Module]) -> list[Method]:
+    before, after = _compiled(source, source.text), _compiled(source, text)
     if [code.co_qualname for code in before] != [code.co_qualname for code in after]:
         raise CannotRewriteError(f"other functions would stand in {source.name}")
     spans = [(source.line(edit.start), source.line(edit.end)) for edit in edits]
@@ -87,11 +88,16 @@ def _methods_of(source: SourceText, data: bytes, edits: Sequence[Edit], modules:
     return found
 
 
-def _compiled(text: bytes, name: str) -> list[CodeType]:
-    """The code of every function of a file; nothing is run."""
+def _compiled(source: SourceText, text: str) -> list[CodeType]:
+    """The code of every function of a text in the place of a source's; nothing is run."""
     with quiet():
         try:
-            return [*nested(compile(text, name, "exec", dont_inherit=True))]
+            if source.on_disk:
+                return [*nested(compile(text, source.name, "exec", dont_inherit=True))]
+            # IPython compiles each statement of a cell alone.
+            alone = (ast.Module([statement], []) for statement in parsed_text(text).body)
+            flags = ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+            return [code for each in alone for code in nested(compile(each, source.name, "exec", flags, True))]
         except (SyntaxError, ValueError) as error:
             raise CannotRewriteError(str(error)) from error
 
