@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import math
 import re
 from pathlib import Path
@@ -840,3 +841,25 @@ def test_where_no_size_is_taken_none_is_run_that_takes_far_more_than_the_given_o
     (problem,) = summarize(RepeatsThree(ran), (3, 64, 64)).problems
     assert not problem.claims
     assert max(side for device, side in ran if device == "cpu") <= 128
+
+
+class OfNoChannels(nn.Module):
+    """The meta device runs a convolution that makes no channels; the map in front has many elements in little memory."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = nn.Identity()
+        self.conv = nn.Conv2d(3, 8 // 16, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.same(x.expand(4096, -1, -1, -1))
+        return self.conv(x)
+
+
+@pytest.mark.filterwarnings("ignore:Initializing zero-element tensors")
+def test_where_the_meta_device_refuses_nothing_it_is_not_asked_for_what_is_large() -> None:
+    model = OfNoChannels()
+    assert runs(copy.deepcopy(model).to("meta"), torch.zeros(1, 3, 256, 256, device="meta"))
+    assert not any(runs(model, torch.zeros(1, 3, side, side)) for side in (64, 256, 512))
+    (problem,) = summarize(model, (3, 64, 64)).problems
+    assert (problem.kind, problem.claims) == ("error", ())

@@ -109,7 +109,14 @@ class Resized:
         if self.plan.device.type == "meta" or prod(size) <= self.much_larger or self.on_meta is self:
             return False
         made = (each.shape for call in self.on_meta.record(size).calls for each in call.outputs)
-        return sum(map(prod, made)) > _MOST_ELEMENTS
+        return sum(map(prod, made)) > _MOST_ELEMENTS and self._is_alike_on_meta
+
+    @cached_property
+    def _is_alike_on_meta(self) -> bool:
+        """Whether the given size is refused there by the same and for the same: not every function asks there."""
+        assert self.given is not None
+        here, there = self.record(self.given), self.on_meta.record(self.given)
+        return here.signs == there.signs and _stops(here) == _stops(there)
 
     def plan_at(self, size: Spatial) -> Plan:
         """The plan with every input of the given size made anew at ``size``."""
@@ -211,6 +218,15 @@ class Resized:
 def is_passed(recording: Recording) -> bool:
     """Whether a pass reached the end with all tensors going together, wrong layers aside."""
     return recording.failure is None and not any(found.misfit.kind == "operands" for found in recording.findings)
+
+
+def _stops(recording: Recording) -> tuple[str, str] | None:
+    """The call in which a pass stopped; None where it came to its end."""
+    failure = recording.failure
+    if failure is None:
+        return None
+    call = recording.calls[failure.call] if failure.call >= 0 else None
+    return (failure.path, type(failure.error).__name__) if call is None else (call.path, call.type)
 
 
 def stands_in_before(recording: Recording, call: int, other: Recording) -> bool:
