@@ -844,7 +844,7 @@ def test_where_no_size_is_taken_none_is_run_that_takes_far_more_than_the_given_o
 
 
 class OfNoChannels(nn.Module):
-    """The meta device runs a convolution that makes no channels; the map in front has many elements in little memory."""
+    """The meta device runs a convolution of no channels; the map in front has many elements in little memory."""
 
     def __init__(self) -> None:
         super().__init__()
