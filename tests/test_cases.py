@@ -729,15 +729,31 @@ def test_what_is_wrong_exchanged_as_well_is_not_swapped(given: Any) -> None:
 
 
 def test_inputs_in_each_others_place_are_told_beside_the_users_own_exception() -> None:
+    class Asks(ImageAndText):
+        def forward(self, image: Tensor, text: Tensor) -> Tensor:
+            if image.dim() != 4:
+                raise ValueError("an image has four axes")
+            return super().forward(image, text)
+
+    with pytest.raises(ValueError, match="four axes") as raised:
+        summarize(Asks(), [(7,), (3, 16, 16)])
+    [note] = raised.value.__notes__
+    assert "look swapped: image gets (7,), and text gets (3, 16, 16)" in note
+    assert Asks()(IMAGE, TEXT).shape == (2, 2)
+
+
+def test_inputs_in_each_others_place_are_told_where_one_is_taken_apart() -> None:
     class Unpacks(ImageAndText):
         def forward(self, image: Tensor, text: Tensor) -> Tensor:
             _, _, _, _ = image.shape
             return super().forward(image, text)
 
-    with pytest.raises(ValueError, match="not enough values to unpack") as raised:
-        summarize(Unpacks(), [(7,), (3, 16, 16)])
-    [note] = raised.value.__notes__
-    assert "look swapped: image gets (7,), and text gets (3, 16, 16)" in note
+    with pytest.raises(ValueError, match="not enough values to unpack"):
+        Unpacks()(TEXT, IMAGE)
+    [problem] = summarize(Unpacks(), [(7,), (3, 16, 16)]).problems
+    assert "look swapped: image gets (7,), and text gets (3, 16, 16)" in problem.message
+    assert "_, _, _, _ are 4 names, and image.shape has 2 sizes" in problem.message
+    assert problem.fix == "summarize(model, [(3, 16, 16), (7,)])"
     assert Unpacks()(IMAGE, TEXT).shape == (2, 2)
 
 

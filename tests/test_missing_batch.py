@@ -199,7 +199,10 @@ def test_sizes_that_forward_takes_apart() -> None:
         return x.view(n, c * h * w)
 
     model, x = Image(240, flatten), torch.rand(3, 12, 10)
-    with pytest.raises(ValueError, match="unpack") as info:
-        summarize(model, x)
-    assert "3×12×10 seems to be one sample" in str(info.value.__notes__)
+    with pytest.raises(ValueError, match="unpack"):
+        model(x)
+    (problem,) = summarize(model, x).problems
+    assert "3×12×10 seems to be one sample" in problem.message
+    assert "n, c, h, w are 4 names, and x.shape has 3 sizes" in problem.message
+    assert problem.fix == "model(x.unsqueeze(0))"
     assert model(x.unsqueeze(0)).shape == (1, 5)
