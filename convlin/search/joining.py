@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from convlin.search.resized import LARGEST, Resized, Spatial, multiples_around, stands_in_before
+from convlin.search.resized import LARGEST, Resized, Spatial, multiples_around, stands_in_before, stretched
 from convlin.trace.recording import Finding, Recording
 
 
@@ -32,8 +32,12 @@ def joining_inputs(
         passes = all(map(model.on_meta.runs, sizes)) and all(map(model.runs, sizes))
         return passes and all(map(gets_there, sizes)) and not any(map(model.is_by_batch, sizes))
 
+    before = stretched(recording)
+
     def gets_there(size: Spatial) -> bool:
-        return not stands_in_before(model.record(size), finding.call, recording)
+        # A map of one cell goes together with every other: that it came to be one is chance.
+        there = model.record(size)
+        return not stands_in_before(there, finding.call, recording) and stretched(there) <= before
 
     def pass_as_they_are(sizes: Iterable[Spatial]) -> bool:
         return all(map(model.is_right, sizes))

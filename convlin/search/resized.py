@@ -17,6 +17,7 @@ from convlin._util.quiet import quiet
 from convlin.inputs import Dummy, Plan
 from convlin.module_tree import modules_of
 from convlin.ops.fake_shapes import KnownSizes
+from convlin.records import Shape, Source, SourceKind, past_joins
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Fold, Recording, Suspects
 from convlin.trace.state import State
@@ -218,6 +219,27 @@ class Resized:
 def is_passed(recording: Recording) -> bool:
     """Whether a pass reached the end with all tensors going together, wrong layers aside."""
     return recording.failure is None and not any(found.misfit.kind == "operands" for found in recording.findings)
+
+
+def stretched(recording: Recording) -> int:
+    """How often two tensors met of which one was stretched to the size of the other on an axis behind the channels."""
+    met = [[info.shape for info in call.inputs] for call in recording.calls if call.is_function]
+    met += [[shape for each in join.sources if (shape := _shape_of(recording, each))] for join in recording.joins]
+    return sum(any(_is_stretched(shapes[0], other) for other in shapes[1:]) for shapes in met if shapes)
+
+
+def _is_stretched(one: Shape, other: Shape) -> bool:
+    pairs = list(zip(one[2:], other[2:], strict=False)) if len(one) == len(other) else []
+    return any(first != second and 1 in (first, second) for first, second in pairs)
+
+
+def _shape_of(recording: Recording, source: Source) -> Shape | None:
+    """The shape of what comes from there, as far as one tensor is known."""
+    source = past_joins(source, recording.joins)
+    if source.kind is SourceKind.INPUT:
+        return recording.inputs[source.number].shape
+    outputs = recording.calls[source.number].outputs if source.kind is SourceKind.CALL else ()
+    return outputs[0].shape if len(outputs) == 1 else None
 
 
 def _stops(recording: Recording) -> tuple[str, str] | None:
