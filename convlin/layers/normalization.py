@@ -105,7 +105,8 @@ def _examine_layer_norm(module: nn.LayerNorm | nn.RMSNorm, arrival: Arrival) -> 
     required = tuple(tensor.shape[-len(declared) :])
     stand_in = zeros(tensor, (1, *declared))
     misfit = resized("normalized_shape", declared, required)
-    if arrival.is_feature_map and declared == (tensor.shape[1],) and not arrival.is_in_order:
+    is_map = arrival.is_feature_map or arrival.is_row_of_map
+    if is_map and declared == (tensor.shape[1],) and not arrival.is_in_order:
         # As many as there are channels, which a convolution leaves in front of the cells.
         detail = {"axis": 1, "order": moved(tensor.dim(), 1, tensor.dim() - 1)}
         misfit = Misfit("normalized_shape", declared, required, "permute", detail)

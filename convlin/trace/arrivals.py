@@ -33,13 +33,19 @@ def arrival(state: State, frame: Frame, args: tuple[Any, ...], kwargs: Mapping[s
     found = found._replace(
         is_feature_map=is_feature_map(recording, source, first.dim()), turned_back=turned_back(recording, source)
     )
-    if not state.known(type(frame.module)).rule.takes_sequences or first.is_nested:
+    takes_sequences = state.known(type(frame.module)).rule.takes_sequences
+    if first.is_nested or not (takes_sequences or _is_norm_of_others(frame.module, first)):
         return found
     added, shape = state.batch_added, state.read(first)
     return found._replace(
         is_row_of_map=first.dim() == 3 and is_row_of_map(recording, source),
         is_batch_first=first.dim() == 2 and is_batch_first(recording, source, shape, batch_added=added),
     )
+
+
+def _is_norm_of_others(module: nn.Module, first: Tensor) -> bool:
+    """A normalization over the last axes, of another size than the last one has: where that came from is looked for."""
+    return isinstance(module, nn.LayerNorm | nn.RMSNorm) and first.shape[-1:] != module.normalized_shape[-1:]
 
 
 def not_called(module: nn.Module) -> Misfit:
