@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import math
 import re
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -863,3 +864,93 @@ def test_where_the_meta_device_refuses_nothing_it_is_not_asked_for_what_is_large
     assert not any(runs(model, torch.zeros(1, 3, side, side)) for side in (64, 256, 512))
     (problem,) = summarize(model, (3, 64, 64)).problems
     assert (problem.kind, problem.claims) == ("error", ())
+
+
+class Skips(nn.Module):
+    """A U-Net that takes its skips in the order in which they were made: what the decoders declare is right."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.down1, self.down2, self.down3 = (nn.Conv2d(a, b, 3, padding=1) for a, b in ((3, 8), (8, 16), (16, 32)))
+        self.up2, self.up1 = nn.Conv2d(48, 16, 3, padding=1), nn.Conv2d(24, 8, 3, padding=1)
+        self.backwards = False
+
+    def forward(self, x: Tensor) -> Tensor:
+        skips = []
+        for layer in (self.down1, self.down2):
+            x = layer(x)
+            skips.append(x)
+            x = F.max_pool2d(x, 2)
+        x = self.down3(x)
+        for layer, skip in zip((self.up2, self.up1), skips[::-1] if self.backwards else skips, strict=True):
+            x = layer(torch.cat([F.interpolate(x, scale_factor=2), skip], 1))
+        return x
+
+
+def test_a_sum_over_tensors_that_do_not_go_together_is_not_certain() -> None:
+    model = Skips()
+    joined, *others = summarize(model, (3, 32, 32)).problems
+    assert joined.kind == "operands"
+    assert [problem.path for problem in others] == ["up2", "up1"]
+    for problem in others:
+        assert "with other tensors, which go together, it may be another number" in problem.message
+        assert not problem.edits
+    model.backwards = True
+    assert runs(model, torch.zeros(1, 3, 32, 32)), "the numbers declared were right"
+
+
+class Attention(nn.Module):
+    def __init__(self, hidden: int) -> None:
+        super().__init__()
+        self.encoder = nn.GRU(16, hidden, batch_first=True, bidirectional=True)
+        self.decoder = nn.GRU(16, 32, batch_first=True)
+        self.out = nn.Linear(64, 10)
+
+    def forward(self, source: Tensor, target: Tensor) -> Tensor:
+        (keys, _), (queries, _) = self.encoder(source), self.decoder(target)
+        weights = torch.softmax(torch.bmm(queries, keys.transpose(1, 2)), -1)
+        return self.out(torch.cat([queries, torch.bmm(weights, keys)], -1))
+
+
+def test_a_number_behind_a_product_that_does_not_fit_is_not_certain() -> None:
+    product, out = summarize(Attention(32), [(12, 16), (7, 16)]).problems
+    assert (product.kind, out.path, out.declared, out.required) == ("operands", "out", 64, 96)
+    assert "it may be another number once the sizes are equal" in out.message
+    assert not out.edits
+    assert runs(Attention(16), torch.zeros(2, 12, 16), torch.zeros(2, 7, 16)), "64 was right"
+
+
+class Depthwise(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.deep = nn.Conv2d(3, 16, 4, 4), nn.Conv2d(16, 16, 7, groups=16)
+        self.wide, self.narrow = nn.Linear(16, 64), nn.Linear(64, 16)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        return x + self.narrow(self.wide(self.deep(x).permute(0, 2, 3, 1))).permute(0, 3, 1, 2)
+
+
+def test_a_map_of_one_cell_that_is_stretched_is_no_input_that_works() -> None:
+    model = Depthwise()
+    assert runs(model, torch.zeros(1, 3, 31, 31)), "by chance: 7×7 and 1×1"
+    (problem,) = summarize(model, (3, 32, 32)).problems
+    assert (problem.kind, problem.claims) == ("operands", ())
+
+
+@pytest.mark.parametrize("kind", [nn.LayerNorm, nn.RMSNorm])
+def test_a_norm_of_rows_that_were_a_map_may_be_of_their_channels(kind: Callable[[int], nn.Module]) -> None:
+    class Rows(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.norm = nn.Conv2d(3, 16, 3, 2, 1), kind(16)
+
+        def forward(self, x: Tensor, order: tuple[int, ...] = (0, 1, 2)) -> Tensor:
+            rows: Tensor = self.norm(self.conv(x).flatten(2).permute(order))
+            return rows
+
+    model = Rows()
+    (problem,) = summarize(model, (3, 32, 32)).problems
+    assert "dimension 1 has the 16 channels; permuted it is 1×256×16" in problem.message
+    assert not problem.edits, "the norm may be of other features as well"
+    assert model(torch.zeros(1, 3, 32, 32), (0, 2, 1)).shape == (1, 256, 16)

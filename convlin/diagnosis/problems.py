@@ -19,13 +19,14 @@ from convlin.diagnosis.fixes.lines import Lines
 from convlin.diagnosis.fixes.numbers import in_factors, written
 from convlin.diagnosis.messages import Said, fitted, say
 from convlin.diagnosis.messages.joined import doubted, joined_along
-from convlin.diagnosis.messages.tools import code
+from convlin.diagnosis.messages.tools import code, is_cat
 from convlin.diagnosis.mistakes.several_sizes import Needs, said_of, several_sizes, told
 from convlin.diagnosis.mistakes.what_follows import with_what_follows
 from convlin.diagnosis.runs.claims import claims_about, in_a_line
 from convlin.diagnosis.silent.findings import suspects
 from convlin.diagnosis.stopped.unexplained import stopped
 from convlin.inputs import Dummy, Plan
+from convlin.ops.op import Family
 from convlin.records import Claim, ClaimKind, Evidence, Problem, Report
 from convlin.search.resized import Resized
 from convlin.trace.recording import Finding, Recording
@@ -116,6 +117,7 @@ def _doubt_what_is_joined(said: dict[int, Said], recording: Recording, report: R
     """Let no number be certain that comes from a ``cat`` which is told to join along another dim than was meant."""
     found = ((each, joined_along(each, report)) for each in recording.findings)
     joined = {id(finding): (finding.call, along) for finding, along in found if along is not None}
+    _doubt_what_does_not_fit(said, recording)
     for finding in recording.findings:
         if id(finding) in joined or not finding.layer or not finding.misfit.changes:
             continue
@@ -132,6 +134,28 @@ def _doubt_what_is_joined(said: dict[int, Said], recording: Recording, report: R
             instead = told.instead or f"{next(iter(misfit.changes))}={code(misfit.declared)}"
             message = f"{told.message}\nit may be another number where {along.call.type} joins along dim={along.meant}"
             said[id(finding)] = replace(told, message=message, instead=instead)
+
+
+def _doubt_what_does_not_fit(said: dict[int, Said], recording: Recording) -> None:
+    """Let no number be certain behind tensors that do not go together, where others or other sizes are meant."""
+    unequal = {
+        each.call
+        for each in recording.findings
+        if each.misfit.kind == "operands" and each.call >= 0 and recording.family(each.call) is Family.PRODUCT
+    }
+    for finding in recording.findings:
+        if not finding.layer or not finding.misfit.changes:
+            continue
+        maker = recording.maker(finding.source)
+        if maker is not None and is_cat(maker) and maker.stood_in:
+            why = "with other tensors, which go together, it may be another number"
+        elif unequal and unequal.intersection(recording.on_the_way(finding.source)):
+            why = "it may be another number once the sizes are equal that have to be"
+        else:
+            continue
+        told, misfit = said[id(finding)], finding.misfit
+        instead = told.instead or f"{next(iter(misfit.changes))}={code(misfit.declared)}"
+        said[id(finding)] = replace(told, message=f"{told.message}\n{why}", instead=instead)
 
 
 def _attribute(finding: Finding) -> tuple[str, str]:
