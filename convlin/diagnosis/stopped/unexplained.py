@@ -19,9 +19,10 @@ from convlin.diagnosis.messages import quotation, times
 from convlin.diagnosis.runs.chosen_dtypes import other_dtype
 from convlin.diagnosis.runs.claims import claims_of, fitting, in_a_line
 from convlin.diagnosis.runs.integer_inputs import index_of, made_of, places_reached
+from convlin.diagnosis.runs.retries import Retry
 from convlin.diagnosis.silent import leaving_batch, without_values
 from convlin.diagnosis.silent.findings import suspects
-from convlin.diagnosis.stopped import shape_in_kwargs
+from convlin.diagnosis.stopped import divided, shape_in_kwargs
 from convlin.diagnosis.stopped.refusals import reason
 from convlin.diagnosis.stopped.unpooling import Told, too_small
 from convlin.inputs import Plan, model_device
@@ -63,6 +64,12 @@ def stopped(recording: Recording, failure: Failure, model: nn.Module, plan: Plan
     if passed is not None:
         stops = f"{what} stopped the pass; {arrived} arrived\n{passed.message}"
         return Problem("error", failure.path, message=stops, fix=passed.fix, call=call)
+    if (whole := divided.told(failure, model, Retry(plan, mode))) is not None:
+        return Problem(
+            "error", failure.path, message=f"{what} stopped the pass; {arrived} arrived\n{said}\n{whole.message}",
+            fix=whole.fix, where=where, call=call, edits=whole.edits,
+            evidence=Evidence.RUN if whole.fix else Evidence.DERIVED,
+        )  # fmt: skip
     unseen = _unseen(failure, what, arrived, said, model) if on_meta else None
     told = unseen or too_small(recording, failure, said)
     if told is not None:
