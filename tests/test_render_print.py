@@ -11,9 +11,10 @@ from typing import Any
 import numpy
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from convlin import Print, summarize, watch
+from convlin.render.text import problems_text
 
 
 def printed(value: object, **settings: Any) -> str:
@@ -130,3 +131,22 @@ def test_it_can_be_copied_and_pickled():
 
 def test_arrays_are_no_tensors():
     assert printed(numpy.zeros(3)) == "ndarray array([0., 0., 0.])\n"
+
+
+class Block(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.fc = nn.Linear(9, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y: Tensor = self.fc(x)
+        return y
+
+
+def test_a_line_that_is_the_fix_of_many_is_told_once() -> None:
+    summary = summarize(nn.Sequential(*[Block() for _ in range(12)]), (8,))
+    assert len(summary.problems) == 12
+    told = problems_text(summary.report)
+    assert told.count("fix ") == told.count("✗") == 1
+    assert told.startswith("✗ 0.fc: ")
+    assert told.endswith("\n    and so for 1.fc, 2.fc, 3.fc, 4.fc, 5.fc, 6.fc and 5 more")

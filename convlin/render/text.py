@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 import sys
 import textwrap
+from collections.abc import Sequence
 from dataclasses import replace
 
 from convlin._util.call_spelling import call_spelling
-from convlin.records import Report, problem_text
+from convlin.records import Problem, Report, problem_text
 from convlin.render import words
 from convlin.render.batch import Samples
 from convlin.render.columns import COLUMNS, Lines, flat, lines_by_row, without
@@ -18,6 +19,8 @@ from convlin.render.rows import Table, build_table
 
 #: A model with more shared modules or tied parameters than this names the first ones.
 _MOST_SHARED = 6
+#: So does one with more layers of which the fix is the same line.
+_MOST_ALIKE = 6
 
 #: Stands for a blank at which a line must not end.
 _HELD = "\u00a0"
@@ -115,8 +118,26 @@ def rows_text(made: Table, width: int = WIDTH, *, ascii_only: bool = False, line
 
 
 def problems_text(report: Report) -> str:
-    """Every problem with its lines, as it stands under the table."""
-    return "\n\n".join(problem_text(problem, report.model) for problem in report.problems)
+    """Every problem with its lines, as it stands under the table.
+
+    Where one line is the fix of several that are alike, as in a block that is made sixteen times, it is told once.
+    """
+    alike: dict[tuple[object, ...], list[Problem]] = {}
+    for number, problem in enumerate(report.problems):
+        is_line = problem.fix is not None and problem.where is not None
+        sizes = repr((problem.declared, problem.required))  # a setting may be a list, which cannot be looked up
+        key = (problem.kind, sizes, problem.fix, problem.where, problem.evidence) if is_line else (number,)
+        alike.setdefault(key, []).append(problem)
+    return "\n\n".join(_told_once(found, report.model) for found in alike.values())
+
+
+def _told_once(problems: Sequence[Problem], model: str) -> str:
+    """Problems with one fix: the first, and where the others are."""
+    first, *others = problems
+    told = problem_text(first, model)
+    if not others:
+        return told
+    return f"{told}\n    and so for {words.listed([each.path or model for each in others], _MOST_ALIKE)}"
 
 
 def not_real(report: Report) -> str:
