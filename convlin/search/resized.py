@@ -18,6 +18,7 @@ from convlin.inputs import Dummy, Plan
 from convlin.module_tree import modules_of
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape, Source, SourceKind, past_joins
+from convlin.sizes.stretched import stretched_axes
 from convlin.trace.forward_pass import one_pass, prepared
 from convlin.trace.recording import Fold, Recording, Suspects
 from convlin.trace.state import State
@@ -222,15 +223,11 @@ def is_passed(recording: Recording) -> bool:
 
 
 def stretched(recording: Recording) -> int:
-    """How often two tensors met of which one was stretched to the size of the other on an axis behind the channels."""
+    """How often tensors met of which one was stretched to the size of another on an axis behind the channels."""
     met = [[info.shape for info in call.inputs] for call in recording.calls if call.is_function]
     met += [[shape for each in join.sources if (shape := _shape_of(recording, each))] for join in recording.joins]
-    return sum(any(_is_stretched(shapes[0], other) for other in shapes[1:]) for shapes in met if shapes)
-
-
-def _is_stretched(one: Shape, other: Shape) -> bool:
-    pairs = list(zip(one[2:], other[2:], strict=False)) if len(one) == len(other) else []
-    return any(first != second and 1 in (first, second) for first, second in pairs)
+    alike = (shapes for shapes in met if len(set(map(len, shapes))) == 1)
+    return sum(bool(stretched_axes(shape[2:] for shape in shapes)) for shapes in alike)
 
 
 def _shape_of(recording: Recording, source: Source) -> Shape | None:

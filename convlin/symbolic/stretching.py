@@ -16,10 +16,11 @@ from convlin.ops.catalog import OPS
 from convlin.ops.op import Family
 from convlin.records import Call, Shape
 from convlin.sizes.evaluate import Evaluation
+from convlin.sizes.stretched import stretched_axes
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.trials import Point, Trials
-from convlin.symbolic.watching import Stretches, stretched_axes
+from convlin.symbolic.watching import Stretches
 from convlin.trace.recording import Recording
 
 #: What goes through the elements of two tensors together, as far as the rows show.

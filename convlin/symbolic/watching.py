@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from itertools import zip_longest
 from typing import Any
 
 import torch
 from torch import Tensor
 
 from convlin._util.torch_private import TorchDispatchMode
-from convlin.records import Size
+from convlin.sizes.stretched import stretched_axes
 
 
 class Stretches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch declares it
@@ -28,18 +26,6 @@ class Stretches(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch
         if torch.Tag.pointwise in func.tags:
             self.seen.append((str(func), stretched_axes(arg.shape for arg in args if isinstance(arg, Tensor))))
         return func(*args, **(kwargs or {}))
-
-
-def stretched_axes(shapes: Iterable[Sequence[Size]]) -> tuple[int, ...]:
-    """The axes, counted from the last, along which one of the shapes has a size of 1, and another a larger one.
-
-    An axis that a shape has not, as that of a bias, is missing whatever the sizes are.
-
-    >>> stretched_axes([(1, 4, 7, 1), (4, 7, 7)]), stretched_axes([(5, 8), (8,)])
-    ((-1,), ())
-    """
-    columns = zip_longest(*(reversed(shape) for shape in shapes))
-    return tuple(-1 - place for place, sizes in enumerate(columns) if 1 in sizes and not {*sizes} <= {1, None})
 
 
 class Elements(TorchDispatchMode):  # type: ignore[no-untyped-call]  # as torch declares it
