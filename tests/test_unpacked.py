@@ -150,3 +150,25 @@ def test_a_line_of_a_notebook_cell_is_tried_as_well(
     assert (problem.fix, problem.evidence, problem.edits) == (fix, Evidence.RUN, ())
     assert problem.where is not None
     assert problem.where.text.startswith("cell 3, line ")
+
+
+def test_no_line_of_an_installed_package_is_to_be_changed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    body, shape, _ = RUNS[0]
+    monkeypatch.setattr("convlin.diagnosis.stopped.unpacked.is_installed", lambda file: file.endswith("net.py"))
+    _, summary = asked(tmp_path, body, *shape)
+    (problem,) = summary.problems
+    assert "a, b are 2 names, and chunk(4, dim=1) gives 4 parts" in problem.message
+    assert (problem.fix, problem.edits, problem.evidence) == (None, (), Evidence.DERIVED)
+
+
+def test_a_shape_without_channels_in_front_of_a_package_that_takes_it_apart() -> None:
+    transformers = pytest.importorskip("transformers")
+    config = transformers.ViTConfig(
+        hidden_size=32, num_hidden_layers=1, num_attention_heads=2, intermediate_size=48, image_size=32, patch_size=8
+    )
+    model = transformers.ViTModel(config).eval()
+    with pytest.raises(ValueError, match="values to unpack"):
+        model(torch.zeros(1, 32, 32))
+    (problem,) = summarize(model, (32, 32)).problems
+    assert "the given shape has 2 sizes, and the batch in front: one more is to be given" in problem.message
+    assert summarize(model, (3, 32, 32)).ok

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import torch
 from torch import nn
 
+from convlin._util.packages import is_installed
 from convlin.diagnosis.messages import fitted
 from convlin.diagnosis.messages.tools import at, plural, times, who
 from convlin.diagnosis.runs.evidence import run_to_the_end
@@ -52,7 +53,8 @@ def unpacked(report: Report, recording: Recording, model: nn.Module, retry: Retr
     if found is None:
         return None
     message, parts, ways = found
-    running = [way for way in ways if _runs(model, retry, way)]
+    # A line of an installed package is none for the user to change: what it was given is wrong.
+    running = [] if is_installed(taken.file) else [way for way in ways if _runs(model, retry, way)]
     way = running[0] if len(running) == 1 else None
     if running:
         message = "\n".join(filter(None, (message, *(each.told for each in running))))
