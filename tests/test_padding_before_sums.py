@@ -168,3 +168,24 @@ def test_a_layer_that_is_narrow_on_purpose_is_none_that_lacks_padding() -> None:
     assert summarize(nn.Sequential(*narrow, nn.Linear(4 * 10 * 10, 2)), (3, 12, 12)).ok
     (problem,) = summarize(nn.Sequential(*narrow, nn.Linear(4 * 12 * 12, 2)), (3, 12, 12)).problems
     assert problem.kind == "in_features"
+
+
+class Residual(nn.Module):
+    def __init__(self, padding: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(8, 8, 3, padding=padding)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return x + self.conv(x)
+
+
+def test_a_block_in_which_the_pass_stopped_lacks_it_as_well() -> None:
+    def model(padding: int) -> nn.Module:
+        return nn.Sequential(
+            Residual(padding), nn.MaxPool2d(2), Residual(padding), nn.MaxPool2d(2), Residual(padding)
+        ).eval()
+
+    problems = summarize(model(0), (8, 8, 8)).problems
+    assert [problem.path for problem in problems] == ["0.conv", "2.conv"]
+    assert all(problem.changes == {"padding": "1"} for problem in problems)
+    assert model(1)(torch.zeros(1, 8, 8, 8)).shape == (1, 8, 2, 2)

@@ -44,7 +44,9 @@ def with_padding(recording: Recording, model: nn.Module, retry: Retry) -> Record
         calls: dict[str, int] = {}
         for index, call in enumerate(recording.calls):
             calls.setdefault(call.path, index)
-        told = [_narrowed(recording, met, first, calls[path], lacking[path]) for path in lacking if path in calls]
+        # What the pass stopped in has made nothing.
+        made = {path: calls[path] for path in lacking if path in calls and recording.calls[calls[path]].outputs}
+        told = [_narrowed(recording, met, first, index, lacking[path]) for path, index in made.items()]
         told += [each for each in recording.findings if each.sign_at_line in shown.signs_at_lines]
         told.sort(key=lambda each: each.call)
         return replace(recording, findings=told, failure=None, required=shown.required)
