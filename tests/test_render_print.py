@@ -149,4 +149,4 @@ def test_a_line_that_is_the_fix_of_many_is_told_once() -> None:
     told = problems_text(summary.report)
     assert told.count("fix ") == told.count("✗") == 1
     assert told.startswith("✗ 0.fc: ")
-    assert told.endswith("\n    and so for 1.fc, 2.fc, 3.fc, 4.fc, 5.fc, 6.fc and 5 more")
+    assert told.endswith("\n    the same for 1.fc, 2.fc, 3.fc, 4.fc, 5.fc, 6.fc and 5 more")

@@ -823,13 +823,8 @@ def test_what_would_take_far_more_than_the_given_pass_is_run_without_values() ->
     assert ("meta", 256) in ran
 
 
-class RepeatsThree(nn.Module):
+class RepeatsThree(Attends):
     """What is refused behind the attention is refused at every size."""
-
-    def __init__(self, ran: list[tuple[str, int]]) -> None:
-        super().__init__()
-        self.embed = nn.Conv2d(3, 8, 2, stride=2)
-        self.ran = lambda *which: ran.append(which)
 
     def forward(self, x: Tensor) -> Tensor:
         self.ran(x.device.type, x.shape[-1])
@@ -893,7 +888,7 @@ def test_a_sum_over_tensors_that_do_not_go_together_is_not_certain() -> None:
     assert joined.kind == "operands"
     assert [problem.path for problem in others] == ["up2", "up1"]
     for problem in others:
-        assert "with other tensors, which go together, it may be another number" in problem.message
+        assert "with tensors that do go together it may be another number" in problem.message
         assert not problem.edits
     model.backwards = True
     assert runs(model, torch.zeros(1, 3, 32, 32)), "the numbers declared were right"
@@ -915,7 +910,7 @@ class Attention(nn.Module):
 def test_a_number_behind_a_product_that_does_not_fit_is_not_certain() -> None:
     product, out = summarize(Attention(32), [(12, 16), (7, 16)]).problems
     assert (product.kind, out.path, out.declared, out.required) == ("operands", "out", 64, 96)
-    assert "it may be another number once the sizes are equal" in out.message
+    assert "it may be another number once those sizes are equal" in out.message
     assert not out.edits
     assert runs(Attention(16), torch.zeros(2, 12, 16), torch.zeros(2, 7, 16)), "64 was right"
 

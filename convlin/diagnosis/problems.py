@@ -148,9 +148,9 @@ def _doubt_what_does_not_fit(said: dict[int, Said], recording: Recording) -> Non
             continue
         maker = recording.maker(finding.source)
         if maker is not None and is_cat(maker) and maker.stood_in:
-            why = "with other tensors, which go together, it may be another number"
+            why = "with tensors that do go together it may be another number"
         elif unequal and unequal.intersection(recording.on_the_way(finding.source)):
-            why = "it may be another number once the sizes are equal that have to be"
+            why = "it may be another number once those sizes are equal"
         else:
             continue
         told, misfit = said[id(finding)], finding.misfit

@@ -137,7 +137,7 @@ def _told_once(problems: Sequence[Problem], model: str) -> str:
     told = problem_text(first, model)
     if not others:
         return told
-    return f"{told}\n    and so for {words.listed([each.path or model for each in others], _MOST_ALIKE)}"
+    return f"{told}\n    the same for {words.listed([each.path or model for each in others], _MOST_ALIKE)}"
 
 
 def not_real(report: Report) -> str:

@@ -106,7 +106,7 @@ class Resized:
         """From how many elements per channel on a size is much larger than the given one."""
         return max(_MUCH_LARGER * prod(self.given or ()), _SMALL)
 
-    def _is_dear(self, size: Spatial) -> bool:
+    def _is_too_costly(self, size: Spatial) -> bool:
         """Whether a pass at a size makes too much to be run with values, by what one on the meta device shows."""
         if self.plan.device.type == "meta" or prod(size) <= self.much_larger or self.on_meta is self:
             return False
@@ -157,7 +157,7 @@ class Resized:
         known = self._records.get(size)
         if known is not None:
             return known
-        if self._is_dear(size):
+        if self._is_too_costly(size):
             return self.on_meta.record(size)
         other, folds = self.plan_at(size), frozenset[Fold]()
         for _ in range(_MOST_PASSES):

@@ -98,9 +98,7 @@ class Unpacked:
         first, *others = self.names
         inner = f"({', '.join(others)})"
         start, _ = self._parsed.span(self._targets)
-        opening, closing = ("", "")
-        if self._parsed.source.text[start] in "([":
-            opening, closing = self._parsed.source.text[start], {"(": ")", "[": "]"}[self._parsed.source.text[start]]
+        opening, closing = {"(": ("(", ")"), "[": ("[", "]")}.get(self._parsed.source.text[start], ("", ""))
         return self._with(self._targets, f"{opening}{first}, {inner}{closing}")
 
     def with_behind(self, written: str) -> Rewrite:
@@ -139,8 +137,8 @@ class Unpacked:
         if call.dim is not None:
             return self._with(call.dim, str(dim))
         _, end = self._parsed.span(self.value)
-        has_arguments = self._parsed.source.text[:end].rstrip(")").rstrip()[-1] not in "(,"
-        edit = edited(self._parsed.source, end - 1, end - 1, f"{', ' if has_arguments else ''}dim={dim}")
+        before = self._parsed.source.text[: end - 1].rstrip()
+        edit = edited(self._parsed.source, end - 1, end - 1, f"{'' if before[-1] in '(,' else ', '}dim={dim}")
         return rewrite(self._parsed.source, *self._parsed.span(self._statement), edit)
 
     def with_number(self, call: Splitting, number: int) -> Rewrite:

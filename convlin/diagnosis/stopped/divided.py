@@ -32,14 +32,14 @@ def told(failure: Failure, model: nn.Module, retry: Retry) -> Told | None:
     listed = " and ".join(map(str, floats))
     if not all(map(float.is_integer, floats)):
         is_it = len(floats) == 1 and "float" in str(failure.error)
-        return Told(f"{called(failure.function)} takes whole numbers, and {listed} is none") if is_it else None
-    said = f"{listed} {'is a float' if len(floats) == 1 else 'are floats'}: / gives one even where nothing is left over"
+        return Told(f"{called(failure.function)} takes whole numbers, not {listed}") if is_it else None
+    said = f"{listed} {'is a float' if len(floats) == 1 else 'are floats'}: / always gives one"
     found = with_whole_divisions(failure.where, failure.function.rpartition(".")[2])
     shown = None if found is None else run_to_the_end(model, retry, edits=found.edits)
     if found is None or shown is None or shown.findings:
         return Told(said) if "float" in str(failure.error) else None
     certain = all(edit.certain for edit in found.edits)
-    return Told(f"{said}, and // a whole number", found.text, found.edits if certain else ())
+    return Told(f"{said}, // gives a whole number", found.text, found.edits if certain else ())
 
 
 def _floats(values: Any) -> Iterator[float]:

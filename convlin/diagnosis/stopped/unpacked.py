@@ -121,8 +121,8 @@ class _Line:
         if tensor.source.kind is SourceKind.INPUT and self._adds_batch and abs(count - self._expected) == 1:
             given = len(tensor.shape) - 1
             if count > self._expected:
-                return "\nthe first is the batch, which stands in front of the given shape"
-            return f"\nthe given shape has {plural(given, 'size')}, and the batch in front: one more is to be given"
+                return "\nthe first is the batch, which is added in front of the given shape"
+            return f"\nthe given shape has {plural(given, 'size')}, and the batch is added in front: give one more"
         maker = self._recording.maker(tensor.source)
         shapes = maker.input_shapes if maker is not None else ()
         is_before = len(shapes) == 1 and len(shapes[0]) == self._expected
