@@ -10,11 +10,11 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-import torch
 from torch import nn
 
 from convlin._util.call_spelling import call_spelling
 from convlin._util.quiet import quiet
+from convlin._util.resources import is_resource
 from convlin._util.torch_private import uncompiled
 from convlin.diagnosis.outcome import Outcome
 from convlin.diagnosis.runs.retries import Retry, next_retry, passes
@@ -156,6 +156,11 @@ def _observed(
                 retry = retry._replace(plan=instead.plan, remarks=(*retry.remarks, *instead.remarks))
                 continue
         remarks = (*retry.remarks, *_remarks(nodes, recording, plan))
+        has_grown = failure is not None and failure.has_grown
+        if has_grown:
+            from convlin.diagnosis.stopped.grown_too_large import remark  # not loaded for a model that runs
+
+            remarks = (*remarks, remark(recording))
         report = build(root, recording, device=str(plan.device), mode=mode, during=during, nodes=nodes, remarks=remarks)
         if failure is not None and failure.taken is not None and not failure.refused:
             from convlin.diagnosis.stopped.unpacked import unpacked  # not loaded for a model that runs
@@ -163,7 +168,7 @@ def _observed(
             problem = unpacked(report, recording, root, retry)
             if problem is not None:
                 return Outcome(replace(report, problems=(problem,)), last=retry)
-        if not explained or is_resource(error):
+        if not explained or (is_resource(error) and not has_grown):
             return Outcome(report, error, last=retry)
         if error is None and not recording.findings:
             return Outcome(
@@ -197,10 +202,3 @@ def _flop_count() -> FlopCount:
     from convlin.trace.flops import FlopCount  # loads torch's formulas: only where they were asked for
 
     return FlopCount()
-
-
-def is_resource(error: BaseException | None) -> bool:
-    """Running out of memory is no mistake in the model's shapes."""
-    if isinstance(error, torch.OutOfMemoryError | MemoryError | RecursionError):
-        return True
-    return isinstance(error, RuntimeError) and "allocate memory" in str(error)  # how PyTorch says it of the CPU

@@ -9,6 +9,7 @@ from dataclasses import replace
 from torch import nn
 
 from convlin._summary import Summary
+from convlin._util.resources import is_resource
 from convlin._util.tracebacks import add_calls
 from convlin.diagnosis.mistakes.several_sizes import without_numbers
 from convlin.diagnosis.problems import Hints, diagnose
@@ -16,7 +17,7 @@ from convlin.diagnosis.runs.whole_tuples import taken_whole
 from convlin.diagnosis.silent.findings import findings
 from convlin.inputs import Plan, check_model, model_device
 from convlin.module_tree import mode_of, modules_of, walk
-from convlin.observe import is_resource, observe, structure, unwrapped
+from convlin.observe import observe, structure, unwrapped
 from convlin.records import Problem, Report
 from convlin.trace.call_sites import user_frame
 from convlin.trace.eager import as_written

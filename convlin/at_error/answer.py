@@ -148,8 +148,9 @@ def _answer(error: BaseException) -> Answer | None:
 
 def _about_call(call: ModuleCall, error: BaseException) -> Answer | None:
     """The summary of the call that ``error`` came out of; None where another pass tells nothing of it."""
+    from convlin._util.resources import is_resource
     from convlin._util.torch_private import is_of_accelerator
-    from convlin.observe import is_resource, unwrapped
+    from convlin.observe import unwrapped
 
     if is_resource(error) or is_of_accelerator(error) or in_many_processes():
         return None  # memory, a kernel that failed earlier, other processes that would have to join

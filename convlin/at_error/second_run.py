@@ -144,7 +144,7 @@ def plain_pass(root: nn.Module, plan: Plan) -> Recording:
     Raises:
         TooSlowError: it takes longer than a few seconds, or more memory than there is.
     """
-    from convlin.observe import is_resource
+    from convlin._util.resources import is_resource
     from convlin.trace.forward_pass import one_pass, prepared
     from convlin.trace.state import State
     from convlin.untouched import untouched

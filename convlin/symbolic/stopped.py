@@ -9,9 +9,9 @@ from collections.abc import Iterator
 from itertools import islice, product
 
 from convlin._util.packages import is_installed
+from convlin._util.resources import is_resource
 from convlin._util.tracebacks import steps_of
 from convlin.errors import InputError
-from convlin.observe import is_resource
 from convlin.symbolic.comparison_sizes import small_rectangles
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.numbers_in_code import numbers_in_code

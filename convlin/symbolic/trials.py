@@ -14,12 +14,12 @@ from torch.nn.parameter import UninitializedParameter
 
 from convlin._util.default_device import users_default_device
 from convlin._util.gc_pause import collect_new
+from convlin._util.resources import is_resource
 from convlin._util.torch_private import TorchDispatchMode, compiling
 from convlin.diagnosis.runs.integer_inputs import Integers
 from convlin.diagnosis.runs.retries import Retry, next_retry, passes
 from convlin.inputs import Plan
 from convlin.module_tree import parameters_of, walk
-from convlin.observe import is_resource
 from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape
 from convlin.symbolic.again import Again

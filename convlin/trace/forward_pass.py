@@ -15,7 +15,7 @@ from convlin.module_tree import Node, holding_lazy, modules_of, of_class, walk
 from convlin.tensors import describe, tensors_in
 from convlin.trace.eager import as_written
 from convlin.trace.recording import Recording
-from convlin.trace.state import State
+from convlin.trace.state import GrownTooLarge, State
 from convlin.trace.tracer import Tracer
 from convlin.trace.under_way import known_to_be_under_way
 from convlin.untouched.device import exchange, renew_lazy, to_device
@@ -52,7 +52,7 @@ def one_pass(
         try:
             with users_default_device(), tracer.attached(), state.flops or nullcontext():
                 output = model(*args, **kwargs)
-        except Exception as error:
+        except (Exception, GrownTooLarge) as error:
             # Kept, not swallowed: what cannot be told as a problem is raised again by the caller.
             kept = recording.failure
             if kept is None or kept.error is not error:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import inf
 
 from torch import Tensor
 
@@ -40,6 +41,8 @@ class FunctionRows:
             settings=called.settings, stood_in=bool(misfits), derive=derive_of(name),
         )  # fmt: skip
         index = state.recording.add(call)
+        if state.most_elements < inf:
+            state.follow(outputs)
         names = self._names(called.tensors, sources) if told else ()
         for misfit in told:
             state.find(Finding(misfit, state.path, index, inputs, sources[0], function=name, where=where, names=names))

@@ -121,6 +121,8 @@ class Failure:
     """A misfit that is told stopped the pass."""
     is_guess: bool = False
     """What could not be taken has a size that is a guess, behind a mistake that is told."""
+    has_grown: bool = False
+    """Tensors grew too large behind mistakes that something stands in for: the model itself does not come so far."""
     arguments: tuple[tuple[Any, ...], dict[str, Any]] | None = None
     """What the user called the model with, where the pass is the user's own."""
     start: int = 0

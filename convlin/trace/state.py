@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from math import inf
+from math import inf, isinf, prod
 from types import FrameType
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -24,6 +24,11 @@ from convlin.untouched.module_state import Keeper, TrainingFlags
 
 if TYPE_CHECKING:
     from convlin.trace.flops import FlopCount
+
+#: A pass that something stands in for follows tensors of so many elements (64 MiB of float32), and larger ones
+LARGE = 2**24
+#: up to so many times the largest that there was before the first mistake.
+MOST_GROWTH = 256
 
 #: Settings that records may keep; a symbolic number is told in letters once the pass is over.
 _PLAIN = (int, float, str, bool, type(None), type(...), torch.SymInt, torch.SymFloat, torch.SymBool)
@@ -124,6 +129,13 @@ class TooManyCalls(BaseException):
     """A pass was stopped on its way; no ``except Exception`` of the model's is to take it for its own."""
 
 
+class GrownTooLarge(BaseException):
+    """A pass that something stands in for was stopped: it made what the model itself would hardly have made.
+
+    A ``cat`` along the wrong dim in every block doubles a map each time, and no memory is large enough.
+    """
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class State:
     """One pass under way."""
@@ -155,6 +167,8 @@ class State:
     """Is given the frame that calls a function, for each that a mode sees."""
     most_functions: float = inf
     """A pass that calls more is stopped."""
+    most_elements: float = inf
+    """Nor is one followed that makes a larger tensor: a bound where something stands in."""
     recording: Recording = field(default_factory=Recording)
     origins: Provenance = field(default_factory=Provenance)
     stack: list[Frame] = field(default_factory=list)
@@ -255,6 +269,16 @@ class State:
         """Write down a misfit."""
         self.may_be_caught = self.may_be_caught or may_be_caught(sys._getframe(1))
         self.recording.findings.append(finding)
+        fills_memory = self.read is sizes and not self.on_meta
+        if self.careful and self.stands_in and not self.watching and fills_memory and isinf(self.most_elements):
+            # What stands in goes on where the model stops, with sizes that nobody meant.
+            made = (info.shape for call in self.recording.calls for info in (*call.inputs, *call.outputs))
+            self.most_elements = max(LARGE, MOST_GROWTH * max(map(prod, made), default=0))
+
+    def follow(self, made: Iterable[TensorInfo]) -> None:
+        """Stop the pass where something stands in and a tensor grew beyond what is followed."""
+        if any(prod(info.shape) > self.most_elements for info in made):
+            raise GrownTooLarge
 
     def find_all(self, frame: Frame, index: int, call: Call) -> None:
         """Write down every misfit that was met at a layer, whose call has this index."""

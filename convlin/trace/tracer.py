@@ -12,6 +12,7 @@ import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
+from math import inf
 from typing import Any
 
 import torch
@@ -20,6 +21,7 @@ from torch import Tensor, nn
 from convlin._util.fast_records import maker
 from convlin._util.gc_pause import paused
 from convlin._util.packages import is_installed
+from convlin._util.resources import is_out_of_memory
 from convlin._util.torch_private import no_function_modes, not_traced
 from convlin.layers import Misfit, examined
 from convlin.layers.rule import Replaced
@@ -41,7 +43,7 @@ from convlin.trace.recording import (
     Refusal,
     Written,
 )
-from convlin.trace.state import Frame, State
+from convlin.trace.state import Frame, GrownTooLarge, State
 from convlin.trace.taken_apart import taken_apart
 from convlin.trace.tuples_held import tuples_held
 from convlin.trace.uncertainty import declared_size, handed_on, has_window, is_doubtful, of_result, settled_by
@@ -277,6 +279,8 @@ class Tracer:
             flops=state.count(frame.counted, frame.counted_inside) if frame is not None else None,
         )  # fmt: skip
         index = recording.add(call, module)
+        if state.most_elements < inf:
+            state.follow(outputs)
         if frame is not None and frame.called_as:
             recording.written[index] = Written(frame.called_at, frame.called_as)
         if state.stack:  # what called the model itself is not its code
@@ -343,6 +347,9 @@ class Tracer:
             failure.tuples, failure.taken = tuples_held(state, error), taken_apart(state, error)
         if state.gradients and recording.findings and wants_gradients(error):
             failure.is_guess = True  # what stands in for a tensor has no gradient
+        stood_in = state.careful and state.stands_in and bool(recording.findings)
+        if isinstance(error, GrownTooLarge) or (stood_in and is_out_of_memory(error)):
+            failure.has_grown, failure.refused = True, False
         recording.failure = failure
         recording.under_way = tuple(frame.path for frame in state.stack)
         if state.watching and state.stack and not state.stack[0].path:
