@@ -6,8 +6,10 @@ from pathlib import Path
 
 import pytest
 import torch
+from torch import nn
 
 from convlin import summarize
+from convlin.source import apply
 from tests.source_programs import load_file
 
 PROGRAM = """\
@@ -61,6 +63,94 @@ def test_the_line_that_makes_it(layer: str, made: str, given: str, tmp_path: Pat
         load_file(path).Net()(torch.rand(*batch, 4))
     assert summarize(load_file(path).Net(), x).ok
     assert problem.edits
+
+
+CELLS = """\
+import torch
+from torch import nn
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.cell, self.last = nn.LAYER, nn.Linear(6, 2)
+
+    def start(self, rows):
+        h = torch.zeros(rows, 5)
+        return START
+
+    def forward(self, x):
+        MADE
+        for step in range(x.size(1)):
+            CALLED
+        return self.last(h)
+"""
+
+PAIR = "h, c = self.cell(x[:, step], (h, c))"
+
+IN_LOOPS = [
+    ("GRUCell(4, 6)", "h = torch.zeros(x.size(0), 5)", "h = self.cell(x[:, step], h)", "h"),
+    ("RNNCell(4, 6)", "h = x.new_zeros(32, 6)", "h = self.cell(x[:, step], h)", "h"),
+    ("GRUCell(4, 6)", "h = torch.zeros(1, 3)", "h = self.cell(x[:, step, :], hx=h)", "h"),
+    ("GRUCell(4, 6)", "h = self.start(len(x))", "h = self.cell(x[:, step], h)", "h"),
+    ("LSTMCell(4, 6)", "h, c = torch.zeros(len(x), 6), torch.zeros(len(x), 5)", PAIR, "h"),
+    ("LSTMCell(4, 6)", "h, c = self.start(len(x))", PAIR, "h, h.clone()"),
+    ("LSTMCell(4, 6)", "h, c = self.start(len(x))", PAIR, "(torch.zeros(rows, 5), h)"),
+    ("LSTMCell(4, 6)", "both = self.start(len(x))", "h, _ = both = self.cell(x[:, step], both)", "h, torch.ones(rows, 5)"),
+    ("LSTMCell(4, 6)", "h = torch.zeros(9, 6)", "h, _ = self.cell(x[:, step], (h, h))", "h"),
+    (
+        "LSTM(4, 6, batch_first=True)",
+        "h = torch.zeros(1, len(x), 5)\n        c = torch.zeros(1, len(x), 5)\n        pair = (h, c)",
+        "h = self.cell(x, pair)[0][:, -1]",
+        "h",
+    ),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("layer", "made", "called", "start"), IN_LOOPS)
+def test_the_line_that_makes_the_state_of_a_cell(
+    layer: str, made: str, called: str, start: str, tmp_path: Path
+) -> None:
+    """In front of the loop, in a method or in a pair: the lines are changed as told, and PyTorch runs them."""
+    path, x = tmp_path / "net.py", torch.rand(5, 7, 4)
+    text = CELLS.replace("LAYER", layer).replace("MADE", made).replace("CALLED", called).replace("START", start)
+    path.write_text(text)
+    with pytest.raises(RuntimeError):
+        load_file(path).Net()(x)
+    (problem,) = summarize(load_file(path).Net(), x).problems
+    assert problem.edits
+    for file, changed in apply(problem.edits).items():
+        Path(file).write_text(str(changed, "utf-8"))
+    for batch in (5, 8):
+        assert load_file(path).Net()(torch.rand(batch, 7, 4)).shape == (batch, 2)
+
+
+@pytest.mark.parametrize(
+    ("made", "called"),
+    [
+        ("h = self.start(1)\n        h = self.start(2)", "h = self.cell(x[:, step], h)"),  # which of the two?
+        ("rows = self\n        h = rows.start(5)", "h = self.cell(x[:, step], h)"),
+        ("h = self.start(3)", "h = self.cell(x[:, step], h)"),  # in start nothing is known of the batch
+    ],
+)
+def test_no_line_where_a_state_of_a_cell_is_not_known(made: str, called: str, tmp_path: Path) -> None:
+    path = tmp_path / "net.py"
+    text = CELLS.replace("LAYER", "GRUCell(4, 6)").replace("MADE", made).replace("CALLED", called)
+    path.write_text(text.replace("START", "h"))
+    (problem,) = summarize(load_file(path).Net(), torch.rand(5, 7, 4)).problems
+    assert "takes h of 5×6" in problem.message
+    assert problem.edits == ()
+
+
+def test_a_state_without_a_batch_where_the_step_has_none() -> None:
+    """The shapes that PyTorch takes, rank by rank."""
+    cell = nn.GRUCell(4, 6)
+    assert cell(torch.rand(4), torch.rand(6)).shape == (6,)
+    assert summarize(cell, [torch.rand(4), torch.rand(6)]).ok
+    (problem,) = summarize(cell, [torch.rand(4), torch.rand(3, 6)]).problems
+    assert "takes h of 6, got 3×6" in problem.message
+    with pytest.raises(RuntimeError):
+        cell(torch.rand(4), torch.rand(3, 6))
 
 
 @pytest.mark.parametrize(

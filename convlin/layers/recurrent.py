@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from functools import partial
 from math import prod
 from typing import Any
@@ -69,7 +69,7 @@ def _examine_recurrent(module: nn.RNNBase | nn.RNNCellBase, arrival: Arrival) ->
     args, kwargs = arrival.with_first("input", tensor if packed is None else packed._replace(data=tensor))
     args, kwargs, pair_misfits = _with_pair(module, args, kwargs)
     misfits += pair_misfits
-    if isinstance(module, nn.RNNBase) and packed is None:
+    if packed is None:
         args, kwargs, state_misfits = _with_state(module, tensor, args, kwargs)
         misfits += state_misfits
     return Verdict(misfits, (args, kwargs)) if misfits else None
@@ -122,14 +122,20 @@ def _map_in_steps(module: nn.RNNBase, tensor: Tensor, arrival: Arrival) -> tuple
 
 
 def _with_state(
-    module: nn.RNNBase, tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
+    module: nn.RNNBase | nn.RNNCellBase, tensor: Tensor, args: tuple[Any, ...], kwargs: dict[str, Any]
 ) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Misfit, ...]]:
     """Arguments with a first state of the right shape, and what was wrong with the one that was given."""
     given = args[1] if len(args) > 1 else kwargs.get("hx")
     states = given if isinstance(given, tuple) else (given,)
     names = ("h_0", "c_0") if isinstance(module, nn.LSTM) else ("h_0",)
+    if isinstance(module, nn.RNNCellBase):
+        names = ("h", "c") if isinstance(module, nn.LSTMCell) else ("h",)
     if len(states) != len(names) or not all(isinstance(state, Tensor) and not state.is_nested for state in states):
         return args, kwargs, ()
+    if isinstance(module, nn.RNNCellBase):
+        wanted: Shape = (*tensor.shape[:-1], module.hidden_size)
+        detail: dict[str, Any] = {"axes": ("batch", "hidden size")[-len(wanted) :], "steps": (), "batch_first": True}
+        return _with_states(tensor, args, kwargs, names, states, [wanted] * len(states), detail)
     rows = module.num_layers * (2 if module.bidirectional else 1)
     batch = () if tensor.dim() == 2 else (tensor.shape[0 if module.batch_first else 1],)
     widths = [module.proj_size or module.hidden_size, module.hidden_size]
@@ -137,26 +143,41 @@ def _with_state(
     if not batch and all(tuple(state.shape) == shape for state, shape in zip(states, whole, strict=False)):
         # The state has a batch, so that what is missing is the time of one step.
         axis = 1 if module.batch_first else 0
-        detail = {"shape": tuple(tensor.shape), "axis": axis, "name": names[0], "state": tuple(states[0].shape)}
+        one = {"shape": tuple(tensor.shape), "axis": axis, "name": names[0], "state": tuple(states[0].shape)}
         steps = tensor.unsqueeze(axis)
         args, kwargs = ((steps, *args[1:]), kwargs) if args else (args, {**kwargs, "input": steps})
-        return args, kwargs, (Misfit("structure", 3, 2, "one_step", detail),)
-    misfits: tuple[Misfit, ...] = ()
-    right: list[Tensor] = []
-    shapes = [((rows, *batch, width), tuple(each.shape)) for width, each in zip(widths, states, strict=False)]
-    for name, state, (wanted, shape) in zip(names, states, shapes, strict=True):
-        if shape != wanted and not misfits:
-            detail = {"name": name, "layers": module.num_layers, "directions": rows // module.num_layers}
-            detail |= {"batch": batch, "batch_first": module.batch_first, "steps": tuple(tensor.shape[:2])}
-            detail |= {"states": shapes}
-            # The batch is in front of the input, as the state has it: all else is right.
-            is_second = bool(batch) and not module.batch_first and shape == (rows, tensor.shape[0], wanted[-1])
-            changes = {"batch_first": True} if is_second else {}
-            misfits = (Misfit("structure", wanted, shape, "state", detail, changes),)
-        right.append(state if shape == wanted else zeros(tensor, wanted))
-    if not misfits:
+        return args, kwargs, (Misfit("structure", 3, 2, "one_step", one),)
+    detail = {"layers": module.num_layers, "directions": rows // module.num_layers, "batch_first": module.batch_first}
+    detail |= {"axes": ("layers·directions", *(["batch"] if batch else []), "hidden size")}
+    detail |= {"steps": tuple(tensor.shape[:2])}
+    made = [(rows, *batch, width) for width, _ in zip(widths, states, strict=False)]
+    return _with_states(tensor, args, kwargs, names, states, made, detail)
+
+
+def _with_states(
+    tensor: Tensor,
+    args: tuple[Any, ...],
+    kwargs: dict[str, Any],
+    names: Sequence[str],
+    states: Sequence[Tensor],
+    wanted: Sequence[Shape],
+    detail: Mapping[str, Any],
+) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Misfit, ...]]:
+    """Arguments with states of the ``wanted`` shapes, and the first that has another; ``detail`` says what they are."""
+    shapes = [(due, tuple(state.shape)) for due, state in zip(wanted, states, strict=True)]
+    first = next(((name, *pair) for name, pair in zip(names, shapes, strict=True) if len(set(pair)) > 1), None)
+    if first is None:
         return args, kwargs, ()
-    return *with_second(args, kwargs, "hx", tuple(right) if isinstance(given, tuple) else right[0]), misfits
+    name, due, shape = first
+    changes = {}
+    if "batch" in detail["axes"] and not detail["batch_first"]:
+        # The batch is in front of the input, as the state has it: all else is right.
+        is_second = shape == (due[0], tensor.shape[0], due[-1])
+        changes = {"batch_first": True} if is_second else {}
+    misfit = Misfit("structure", due, shape, "state", {**detail, "name": name, "states": shapes}, changes)
+    right = [state if len({*pair}) == 1 else zeros(tensor, pair[0]) for state, pair in zip(states, shapes, strict=True)]
+    is_pair = isinstance(args[1] if len(args) > 1 else kwargs.get("hx"), tuple)
+    return *with_second(args, kwargs, "hx", tuple(right) if is_pair else right[0]), (misfit,)
 
 
 def _from_weights(module: nn.RNNBase, shapes: Mapping[str, Shape]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from convlin.source.syntax import Parsed, parsed_file, unwrapped
 _MAKERS = frozenset({"zeros", "ones", "empty", "randn", "rand", "new_zeros", "new_ones", "new_empty"})
 _HANDING_ON = frozenset({"Parameter", "Buffer", "Variable", "register_buffer", "register_parameter"})
 #: Methods that leave a tensor's shape as it is.
-_LIKE = frozenset({"to", "cuda", "cpu", "float", "double", "half", "type_as", "requires_grad_", "detach", "clone"})
+LIKE = frozenset({"to", "cuda", "cpu", "float", "double", "half", "type_as", "requires_grad_", "detach", "clone"})
 
 
 class Kept(NamedTuple):
@@ -78,7 +78,7 @@ def _made(node: ast.AST, name: str) -> Iterator[ast.expr]:
 def sizes_written(value: ast.expr, rank: int) -> Sequence[ast.expr]:
     """What is written for each size; nothing where something between may make other sizes of them."""
     match value:
-        case ast.Call(func=ast.Attribute(value=inner, attr=name)) if name in _LIKE:
+        case ast.Call(func=ast.Attribute(value=inner, attr=name)) if name in LIKE:
             return sizes_written(inner, rank)
         case ast.Call(
             func=ast.Attribute(attr=name) | ast.Name(id=name), args=[ast.Tuple(elts=sizes) | ast.List(elts=sizes)]

@@ -84,12 +84,16 @@ def _state(finding: Finding, report: Report) -> Said:
     wanted, given, detail = finding.misfit.declared, finding.misfit.required, finding.misfit.detail
     message = f"{name_of(finding)} takes {detail['name']} of {times(wanted)}, got {times(given)}"
     if len(given) != len(wanted):
-        return Said(f"{message}\nlayers·directions, batch and hidden size", forward=True)
-    if given[0] != wanted[0]:
-        message += f"\n{wanted[0]} = {detail['layers']}·{detail['directions']}, layers times directions"
-    if detail["batch"] and given[1] != wanted[1]:
-        message += f"\nthe batch is {wanted[1]}"
-        if not detail["batch_first"] and given[1] == detail["steps"][0]:
+        *first, last = detail["axes"]
+        return Said(f"{message}\n{' and '.join([*[', '.join(first)], last] if first else [last])}", forward=True)
+    axes = dict(zip(detail["axes"], zip(given, wanted, strict=True), strict=True))
+    rows = axes.get("layers·directions", (0, 0))
+    batch = axes.get("batch", (0, 0))
+    if rows[0] != rows[1]:
+        message += f"\n{rows[1]} = {detail['layers']}·{detail['directions']}, layers times directions"
+    if batch[0] != batch[1]:
+        message += f"\nthe batch is {batch[1]}"
+        if not detail["batch_first"] and batch[0] == detail["steps"][0]:
             message += f", the second axis of {arrived(finding)}: batch_first=True makes it the first"
     return Said(message, forward=not finding.misfit.changes)
 

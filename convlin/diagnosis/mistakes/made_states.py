@@ -28,8 +28,8 @@ def _told(recording: Recording, finding: Finding, model: nn.Module, retry: Retry
     batch = ".size(0)" if detail["batch_first"] else ".size(1)"
 
     def sizes(wanted: tuple[int, ...], given: tuple[int, ...]) -> Iterator[NewSize]:
-        for axis, (new, old) in enumerate(zip(wanted, given, strict=True)):
-            yield None if new == old else batch if axis == 1 and detail["batch"] else new
+        for name, new, old in zip(detail["axes"], wanted, given, strict=True):
+            yield None if new == old else batch if name == "batch" else new
 
     states = detail["states"]
     is_known = all(type(size) is int for shapes in states for shape in shapes for size in shape)
