@@ -96,7 +96,7 @@ IN_LOOPS = [
     ("LSTMCell(4, 6)", "h, c = torch.zeros(len(x), 6), torch.zeros(len(x), 5)", PAIR, "h"),
     ("LSTMCell(4, 6)", "h, c = self.start(len(x))", PAIR, "h, h.clone()"),
     ("LSTMCell(4, 6)", "h, c = self.start(len(x))", PAIR, "(torch.zeros(rows, 5), h)"),
-    ("LSTMCell(4, 6)", "both = self.start(len(x))", "h, _ = both = self.cell(x[:, step], both)", "h, torch.ones(rows, 5)"),
+    ("LSTMCell(4, 6)", "both = self.start(len(x))", "h, _ = both = self.cell(x[:, 0], both)", "h, torch.ones(rows, 5)"),
     ("LSTMCell(4, 6)", "h = torch.zeros(9, 6)", "h, _ = self.cell(x[:, step], (h, h))", "h"),
     (
         "LSTM(4, 6, batch_first=True)",

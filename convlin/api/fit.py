@@ -19,7 +19,7 @@ from convlin.observe import unwrapped
 from convlin.records import Problem
 
 #: What a new layer can fix; for anything else the model's code has to change.
-_SIZES = frozenset({*EVERY_AXIS_OF, *GIVEN, "num_embeddings", "padding"})
+_SIZES = frozenset({*EVERY_AXIS_OF, *GIVEN, "num_embeddings", "padding", "stride"})
 
 #: Each round fixes what the one before made visible; a model has no more layers in a row than this.
 _MOST_ROUNDS = 50

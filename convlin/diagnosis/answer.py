@@ -17,12 +17,12 @@ from convlin.diagnosis.mistakes.frames_in_batch import with_frames_apart
 from convlin.diagnosis.mistakes.heads_apart import with_heads_joined
 from convlin.diagnosis.mistakes.kept_tensors import with_kept_tensors
 from convlin.diagnosis.mistakes.made_states import with_states_made
-from convlin.diagnosis.mistakes.narrowed import with_padding
 from convlin.diagnosis.mistakes.one_producer import with_one_producer
 from convlin.diagnosis.mistakes.proposed_inputs import with_proposals_run
 from convlin.diagnosis.mistakes.several_sizes import without_numbers
 from convlin.diagnosis.mistakes.shared_forward import with_lines_outside
 from convlin.diagnosis.mistakes.split_heads import with_heads_split
+from convlin.diagnosis.mistakes.unequal_arms import with_equal_arms
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.runs.retries import Retry
 from convlin.records import Report
@@ -51,7 +51,7 @@ def answered(report: Report, recording: Recording, model: nn.Module, hints: Hint
         with_heads_joined,
         with_frames_apart,
         with_numbers_exchanged,
-        with_padding,
+        with_equal_arms,
         with_one_producer,
         with_kept_tensors,
         with_states_made,

@@ -307,17 +307,23 @@ def _producer(finding: Finding, report: Report) -> Said:
     )
 
 
-def _padding(finding: Finding, report: Report) -> Said:
-    """A window without padding in front of a sum: a run has shown that with it the sum has two equal sizes."""
-    padding, detail = f"padding={code(finding.misfit.required)}", finding.misfit.detail
-    told = f"{padding} keeps the size"
+def _window(finding: Finding, report: Report) -> Said:
+    """A padding or a stride in front of a sum: a run has shown that with another the sum has two equal sizes."""
+    changes, detail = finding.misfit.changes, finding.misfit.detail
+    written = [f"{name}={code(size)}" for name, size in changes.items()]
+    if changes.get("stride", 1) == 1:
+        told = f"{' and '.join(written)} {'keeps' if len(written) == 1 else 'keep'} the size"
+    else:
+        told = f"{written[0]} is that of the way beside it"
+    if changes.get("stride") == 1:
+        told += f"\na pool without a stride has its kernel_size for one, {code(finding.misfit.declared)}"
     if "as" in detail:
         told += f", as in {detail['as']}"
     else:
         met = detail["met"]
         pair = " and ".join(map(times, met.misfit.detail["shapes"]))
         told = f"{called(met.function)}{at(met.where)} cannot combine {pair}: {told}"
-    return Said(f"{name_of(finding)} makes {times(detail['made'])} of {arrived(finding)}\n{told}", padding)
+    return Said(f"{name_of(finding)} makes {times(detail['made'])} of {arrived(finding)}\n{told}", ", ".join(written))
 
 
 def _taker(finding: Finding) -> str:
@@ -349,5 +355,6 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("embed_dim", "several_widths"): _several_widths,
     ("output_size", ""): _output_size,
     ("output_padding", ""): _output_padding,
-    ("padding", ""): _padding,
+    ("padding", ""): _window,
+    ("stride", ""): _window,
 }

@@ -1,4 +1,4 @@
-"""Windows without their padding in front of a sum or a join: the oracle is PyTorch, with the fix applied and run."""
+"""Windows that make two sizes of what meets in a sum or a join: the oracle is PyTorch, with the fix applied and run."""
 
 from __future__ import annotations
 
@@ -65,6 +65,53 @@ NETS = {
     ),
 }  # fmt: skip
 
+#: Where other settings than a lacking padding make two sizes: the layers, the call and what is to be changed.
+OTHER_SETTINGS = {
+    "too much padding": (
+        "self.a, self.b = nn.Conv2d(3, 4, 3, padding=1), nn.Conv2d(3, 4, 5, padding=3)",
+        "torch.cat([x, self.a(x), self.b(x)], 1)",
+        {"b": {"padding": "2"}},
+    ),
+    "too much and too little": (
+        "self.a, self.b = nn.Conv2d(3, 4, 3), nn.Conv2d(3, 4, 5, padding=3)",
+        "self.a(x) + self.b(x)",
+        {"a": {"padding": "1"}, "b": {"padding": "2"}},
+    ),
+    "channels last on the way": (
+        "self.c, self.f = nn.Conv2d(3, 3, 7, groups=3), nn.Linear(3, 3)",
+        "x + self.f(self.c(x).permute(0, 2, 3, 1)).permute(0, 3, 1, 2)",
+        {"c": {"padding": "3"}},
+    ),
+    "a pool without its stride": (
+        "self.c, self.pool = nn.Conv2d(3, 3, 3, padding=1), nn.MaxPool2d(3, padding=1)",
+        "torch.cat([self.c(x), self.pool(x)], 1)",
+        {"pool": {"stride": "1"}},
+    ),
+    "a pool without both": (
+        "self.pool = nn.AvgPool2d((3, 5))", "x + self.pool(x)", {"pool": {"stride": "1", "padding": "(1, 2)"}},
+    ),
+    "a pool of a square without both": (
+        "self.pool = nn.AvgPool2d(5)", "x + self.pool(x)", {"pool": {"stride": "1", "padding": "2"}},
+    ),
+    "a shortcut without its stride": (
+        "self.a, self.b = nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.Conv2d(6, 6, 3, padding=1)\n"
+        "        self.short = nn.Sequential(nn.Conv2d(3, 6, 1), nn.BatchNorm2d(6))",
+        "F.relu(self.b(F.relu(self.a(x))) + self.short(x))",
+        {"short.0": {"stride": "2"}},
+    ),
+    "a shortcut of a stride of three": (
+        "self.a, self.short = nn.Conv2d(3, 6, 3, stride=3), nn.Conv2d(3, 6, 1, bias=False)",
+        "self.short(x) + self.a(x)",
+        {"short": {"stride": "3"}},
+    ),
+    "a shortcut in front of a Linear": (
+        "self.a, self.short = nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.Conv2d(3, 6, 1)\n"
+        "        self.f = nn.Linear(6 * 6 * 6, 4)",
+        "self.f((self.short(x) + self.a(x)).flatten(1))",
+        {"short": {"stride": "2"}},
+    ),
+}  # fmt: skip
+
 
 def written(tmp_path: Path, layers: str, forward: str) -> Path:
     path = tmp_path / "net.py"
@@ -92,6 +139,47 @@ def test_the_padding_that_a_sum_lacks(
     assert summarize(loaded(path).Net(), (3, 12, 12)).ok
     lines = [line.strip() for line in fixed.decode().splitlines()]
     assert all(line in lines for each in problems if each.fix for line in each.fix.splitlines())
+
+
+@pytest.mark.parametrize(("layers", "forward", "changes"), OTHER_SETTINGS.values(), ids=OTHER_SETTINGS)
+def test_other_settings_that_make_two_sizes(
+    tmp_path: Path, layers: str, forward: str, changes: dict[str, dict[str, str]]
+) -> None:
+    path, image = written(tmp_path, layers, forward), torch.zeros(2, 3, 12, 12)
+    net = loaded(path).Net()
+    with pytest.raises(RuntimeError):
+        net(image)
+    problems = summarize(net, (3, 12, 12)).problems
+    assert {each.path: dict(each.changes) for each in problems} == changes
+    assert all(each.evidence is Evidence.RUN for each in problems)
+    wanted = fit(net, (3, 12, 12))(image).shape
+    (fixed,) = apply([*dict.fromkeys(edit for each in problems for edit in each.edits)]).values()
+    path.write_bytes(fixed)
+    assert loaded(path).Net()(image).shape == wanted
+    assert summarize(loaded(path).Net(), (3, 12, 12)).ok
+
+
+@pytest.mark.parametrize(
+    ("layers", "forward"),
+    [
+        (  # which of the two convolutions of the shortcut?
+            "self.a = nn.Conv2d(3, 6, 3, stride=2, padding=1)\n"
+            "        self.short = nn.Sequential(nn.Conv2d(3, 6, 1), nn.Conv2d(6, 6, 1))",
+            "self.short(x) + self.a(x)",
+        ),
+        ("self.a, self.b = nn.Conv2d(3, 6, 3, 2, 1), nn.Conv2d(3, 6, 3, 1, 1)", "self.a(x) + self.b(x)"),
+        ("self.a = nn.MaxPool2d(3, stride=2, padding=1)", "self.a(x) + x"),
+        (
+            "self.a, self.short = nn.AdaptiveAvgPool2d(1), nn.Conv2d(3, 3, 1)",
+            "self.short(x) + self.a(x)[..., :5, :5].expand(-1, -1, 5, 5)",
+        ),
+    ],
+)
+def test_where_other_settings_may_be_meant_none_are_told(tmp_path: Path, layers: str, forward: str) -> None:
+    net = loaded(written(tmp_path, layers, forward)).Net()
+    with pytest.raises(RuntimeError):
+        net(torch.zeros(2, 3, 12, 12))
+    assert [each.kind for each in summarize(net, (3, 12, 12)).problems] == ["operands"]
 
 
 @pytest.mark.parametrize(
