@@ -152,3 +152,41 @@ def test_a_linear_of_no_features_is_remarked_on() -> None:
     assert summary.ok
     (remark,) = summary.report.remarks
     assert remark == "0: Linear with out_features=0 gives no features, and nothing behind it depends on its input"
+
+
+IN_PLACE: dict[str, tuple[Callable[[Tensor, Tensor], Tensor], str]] = {
+    "+=": (lambda x, y: x.__iadd__(y), "; x = x + y makes a new tensor"),
+    "/=": (lambda x, y: x.__itruediv__(y), "; x = x / y makes a new tensor"),
+    "Tensor.masked_fill_": (lambda x, y: x.masked_fill_(y > 0, 0.0), ""),
+}
+
+
+class Gate(nn.Module):
+    """Writes into what a layer of ``left`` features made."""
+
+    def __init__(self, left: int, right: int, write: Callable[[Tensor, Tensor], Tensor]) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(8, left), nn.Linear(8, right), nn.Linear(max(left, right), 3)
+        self.write = write
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.c(self.write(self.a(x), self.b(x)))
+        return made
+
+
+@pytest.mark.parametrize(("name", "write", "instead"), [(name, *found) for name, found in IN_PLACE.items()])
+def test_what_is_written_into_a_tensor_that_is_too_small(
+    name: str, write: Callable[[Tensor, Tensor], Tensor], instead: str
+) -> None:
+    """PyTorch stretches what is added, and never what it is written into."""
+    for left, right in ((16, 1), (16, 16)):
+        Gate(left, right, write).eval()(torch.ones(2, 8))
+        assert summarize(Gate(left, right, write), (8,)).ok
+    with pytest.raises(RuntimeError, match="doesn't match the broadcast shape"):
+        Gate(1, 16, write).eval()(torch.ones(2, 8))
+    summary = summarize(Gate(1, 16, write), (8,))
+    (problem,) = summary.problems
+    message = " ".join(problem.message.split())
+    assert f"{name} cannot combine 1×1 (a) and 1×16" in message
+    assert f"together they make 1×16, and the first has no room for that{instead}" in message
+    assert summary.report.completed

@@ -7,11 +7,12 @@ from itertools import combinations
 from math import prod
 from typing import Any
 
+import torch
 from torch import Tensor, nn
 
 from convlin._util.torch_private import CONVOLUTIONS, NORMS
 from convlin.ops.misfit import Misfit, resized
-from convlin.ops.names import Function, op_of, sizes_asked
+from convlin.ops.names import Function, may_write, op_of, sizes_asked
 from convlin.ops.op import Family, StandIn
 from convlin.ops.refused_calls import Recovery, RefusedCall, declared_as
 from convlin.ops.refused_products import einsum, matmul
@@ -130,11 +131,26 @@ def _convolution(call: RefusedCall) -> Recovery | None:
 def _elementwise(call: RefusedCall) -> Recovery | None:
     met = _differing(call)
     if met is None:
-        return None
+        return _in_place(call)
     misfit, (left, right) = met
     larger = left if left.dim() >= right.dim() else right
     made = call.with_each(lambda value: zeros(value, ()) if isinstance(value, Tensor) else value)  # of one number
     return Recovery((misfit,), zeros(larger, larger.shape, made.dtype))
+
+
+def _in_place(call: RefusedCall) -> Recovery | None:
+    """What goes together, and is to be written into the first tensor, which is smaller."""
+    tensors = [value for value in (*call.args, *call.kwargs.values()) if isinstance(value, Tensor)]
+    first = call.input
+    if not may_write(call.function) or not isinstance(first, Tensor) or len(tensors) < 2:
+        return None
+    made = tuple(torch.broadcast_shapes(*(tensor.shape for tensor in tensors)))
+    if made == tuple(first.shape):
+        return None
+    index, other = max(enumerate(tensors[1:], 1), key=lambda each: (each[1].dim(), each[1].numel()))
+    shapes = (tuple(first.shape), tuple(other.shape))
+    misfit = Misfit("operands", *shapes, "in_place", {"shapes": shapes, "tensors": (0, index), "made": made})
+    return Recovery((misfit,), zeros(first, made))
 
 
 def _loss(call: RefusedCall) -> Recovery | None:

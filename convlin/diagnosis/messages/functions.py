@@ -161,6 +161,10 @@ def _operands(finding: Finding, report: Report) -> Said:
     elif misfit.note == "turned":
         ways = _turned(shapes, misfit.detail["which"])
         difference = f"\n{spell(misfit.required)} meets {spell(misfit.declared)}; .transpose(-2, -1) {ways}"
+    elif misfit.note == "in_place":
+        difference = f"\ntogether they make {times(misfit.detail['made'])}, and the first has no room for that"
+        if (sign := called(finding.function)).endswith("="):
+            difference += f"; x = x {sign.removesuffix('=')} y makes a new tensor"
     elif misfit.note == "ranks":
         difference = _of_other_rank(shapes, misfit.detail)
     if misfit.note == "elementwise":
