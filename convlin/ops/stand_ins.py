@@ -7,10 +7,10 @@ from itertools import combinations
 from math import prod
 from typing import Any
 
-import torch
 from torch import Tensor, nn
 
 from convlin._util.torch_private import CONVOLUTIONS, NORMS
+from convlin.arithmetic.combining import broadcast
 from convlin.ops.misfit import Misfit, resized
 from convlin.ops.names import Function, may_write, op_of, sizes_asked
 from convlin.ops.op import Family, StandIn
@@ -144,7 +144,7 @@ def _in_place(call: RefusedCall) -> Recovery | None:
     first = call.input
     if not may_write(call.function) or not isinstance(first, Tensor) or len(tensors) < 2:
         return None
-    made = tuple(torch.broadcast_shapes(*(tensor.shape for tensor in tensors)))
+    made = broadcast(*(tuple(tensor.shape) for tensor in tensors)).shape
     if made == tuple(first.shape):
         return None
     index, other = max(enumerate(tensors[1:], 1), key=lambda each: (each[1].dim(), each[1].numel()))
