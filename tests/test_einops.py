@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -157,3 +159,51 @@ def test_at_the_error_the_pattern_is_told_with_the_sizes_that_pass(model: nn.Mod
     passes = problem.claims[0]
     for size in passes.inputs:
         model(torch.zeros(2, 3, *size))
+
+
+class Heads(nn.Module):
+    """Heads split off by a pattern, of as many features or channels as a layer makes."""
+
+    def __init__(self, made: nn.Module, pattern: str, **sizes: int) -> None:
+        super().__init__()
+        self.made, self.pattern, self.sizes = made, pattern, sizes
+
+    def forward(self, x: Tensor) -> Tensor:
+        return rearrange(self.made(x).relu(), self.pattern, **self.sizes)
+
+
+@pytest.mark.parametrize(
+    ("make", "name", "pattern", "sizes", "shape"),
+    [
+        (lambda size: nn.Linear(6, size), "out_features", "b n (h d) -> b h n d", {"h": 8}, (10, 6)),
+        (lambda size: nn.Conv2d(3, size, 1), "out_channels", "b (c r) h w -> b c (h r) w", {"r": 4}, (3, 5, 6)),
+        (lambda size: nn.ConvTranspose1d(3, size, 2, 2), "out_channels", "b (c r) n -> b c (n r)", {"r": 3}, (3, 5)),
+    ],
+)
+def test_the_layer_that_makes_an_axis_which_a_pattern_cannot_divide(
+    make: Callable[[int], nn.Module], name: str, pattern: str, sizes: dict[str, int], shape: tuple[int, ...]
+) -> None:
+    with pytest.raises(EinopsError, match="can't divide axis of length 50"):
+        Heads(make(50), pattern, **sizes)(torch.zeros(1, *shape))
+    (problem,) = summarize(Heads(make(50), pattern, **sizes), shape).problems
+    told = [int(size) for size in re.findall(rf"{name}=(\d+)", " ".join(problem.message.split()))]
+    assert f"made makes these 50: {name}=" in " ".join(problem.message.split())
+    assert len(told) == 2
+    assert told[0] < 50 < told[1]
+    for size in told:
+        Heads(make(size), pattern, **sizes)(torch.zeros(1, *shape))
+
+
+def test_of_an_axis_that_no_layer_alone_makes_none_is_named() -> None:
+    class Joined(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a = nn.Linear(6, 25)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return rearrange(torch.cat([self.a(x), self.a(x)], -1), "b n (h d) -> b h n d", h=8)
+
+    (problem,) = summarize(Joined(), (10, 6)).problems
+    assert "makes these" not in problem.message
+    (problem,) = summarize(Heads(nn.Linear(6, 50), "b n (h d) -> b h n d", h=8), (50, 6)).problems
+    assert "makes these" not in problem.message  # two axes of 50

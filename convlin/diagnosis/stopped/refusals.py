@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
+
+from torch import nn
 
 from convlin.arithmetic import SizeError
 from convlin.derivations.arguments import spread
@@ -11,12 +14,23 @@ from convlin.ops.catalog import GATHER, OPS, PERMUTE
 from convlin.ops.op import Family
 from convlin.ops.windows import RESIZES
 from convlin.records import Call, SourceKind
+from convlin.trace.einops_errors import is_of_einops
 from convlin.trace.recording import Failure, Recording
 
 #: What returns the indices that an unpooling takes, where it is asked to.
 _POOLS = (Family.POOL, Family.ADAPTIVE_POOL, Family.FRACTIONAL_POOL)
 #: What a layer has none of does nothing.
 _AT_LEAST_ONE = ("out_channels", "kernel_size", "stride", "dilation")
+#: How einops says that an axis cannot be divided.
+_CHUNKS = re.compile(r"divide axis of length (\d+) in chunks of (\d+)")
+#: What says how large an axis is that a layer makes, and which.
+_OF_LAYERS: Mapping[type, tuple[str, int]] = {
+    nn.Linear: ("out_features", -1),
+    **dict.fromkeys(
+        (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
+        ("out_channels", 1),
+    ),
+}
 #: How ``pack_padded_sequence`` says that there are not as many lengths as sequences.
 _LENGTHS = re.compile(r"len\(lengths\).* got (\d+) \(batch_size=(\d+)\)")
 
@@ -31,6 +45,7 @@ def reason(recording: Recording, failure: Failure) -> str:
         or _of_nothing(recording, failure)
         or _of_axes(call)
         or _without_room(call)
+        or _divided(recording, failure, call)
         or _packed(failure)
         or _of_rank(failure)
         or _gathered(call)
@@ -104,6 +119,23 @@ def _indices(recording: Recording, index: int) -> tuple[object, ...] | None:
 
 def _name(call: Call) -> str:
     return called(call.type) if call.is_function else call.path or call.type
+
+
+def _divided(recording: Recording, failure: Failure, call: Call) -> str:
+    """Which layer makes an axis that a pattern of einops' cannot divide, and what would be divided."""
+    found = _CHUNKS.search(str(failure.error))
+    if not is_of_einops(failure.error) or found is None or len(call.inputs) != 1 or not call.sources:
+        return ""
+    length, chunk = map(int, found.groups())
+    source, shape = call.sources[0], call.inputs[0].shape
+    axes = [axis for axis, size in enumerate(shape) if size == length]
+    while (maker := recording.maker(source)) is not None and len(maker.inputs) == 1 and maker.inputs[0].shape == shape:
+        source = maker.sources[0]
+    name, axis = _OF_LAYERS.get(type(recording.module_of(source)), ("", 0))
+    if maker is None or axes != [axis % len(shape)] or getattr(recording.module_of(source), name, None) != length:
+        return ""
+    near = [f"{name}={size}" for size in (length // chunk * chunk, (length // chunk + 1) * chunk) if size]
+    return f"{maker.path} makes these {length}: {' and '.join(near)} can be divided by {chunk}"
 
 
 def _packed(failure: Failure) -> str:
