@@ -143,6 +143,7 @@ CONVOLUTIONS = _base(conv, "_ConvNd", nn.Conv1d, nn.Conv2d, nn.Conv3d, *TRANSPOS
 BATCH_NORMS = _base(batchnorm, "_BatchNorm", nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d, nn.SyncBatchNorm)
 INSTANCE_NORMS = _base(instancenorm, "_InstanceNorm", nn.InstanceNorm1d, nn.InstanceNorm2d, nn.InstanceNorm3d)
 NORMS = _base(batchnorm, "_NormBase", *BATCH_NORMS, *INSTANCE_NORMS)
+NORMALIZATIONS = (*NORMS, nn.GroupNorm, nn.LayerNorm, nn.RMSNorm)
 LOSSES = _base(loss, "_Loss", *(kind for name, kind in vars(loss).items() if name in loss.__all__))
 
 

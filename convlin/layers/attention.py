@@ -7,11 +7,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convlin.layers.common import divisor, lacks_time, steps_order, with_steps
+from convlin.layers.common import lacks_time, steps_order, with_steps
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.module_tree import modules_of
 from convlin.ops.misfit import Misfit
 from convlin.ops.op import Family
+from convlin.ops.parted import divisor
 from convlin.tensors import zeros
 
 

@@ -121,15 +121,6 @@ def with_steps(tensor: Tensor, misfit: Misfit) -> Tensor:
     return zeros(tensor, (*sizes, width))
 
 
-def divisor(size: int, at_most: int) -> int:
-    """The largest number up to ``at_most`` that divides ``size``: into so many groups it can be parted.
-
-    >>> divisor(6, 4), divisor(7, 4)
-    (3, 1)
-    """
-    return next(parts for parts in range(at_most, 0, -1) if size % parts == 0)
-
-
 def base_name(module: nn.Module) -> str:
     """Name of PyTorch's own class behind a subclass."""
     return next((kind.__name__ for kind in type(module).__mro__ if kind.__module__.startswith("torch.")), "")

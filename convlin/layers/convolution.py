@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from math import gcd
 from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
 from convlin._util.torch_private import CONVOLUTIONS, TRANSPOSED_CONVOLUTIONS
 from convlin.derivations import of_layers
-from convlin.layers.common import divisor, dtype_misfit, moved, replaced, stored_weight, unwrapped
+from convlin.layers.common import dtype_misfit, moved, replaced, stored_weight, unwrapped
 from convlin.layers.rule import Arrival, LayerRule, Verdict, with_second
 from convlin.ops.misfit import Misfit
 from convlin.ops.op import Family
+from convlin.ops.parted import convolved
 from convlin.records import Shape
 from convlin.tensors import zeros
 
@@ -72,13 +72,11 @@ def _examine_convolution(module: ConvNd, arrival: Arrival) -> Verdict | None:
                 tensor = tensor.unsqueeze(1)
             else:
                 tensor = zeros(tensor, replaced(tensor.shape, channels, declared))
-        changes = _changes(module, required)
-        follows = changes.get("out_channels") if note in ("", "one_or_many") else None
+        misfit = convolved(module, declared, required, note, detail)
+        follows = misfit.changes.get("out_channels") if note in ("", "one_or_many") else None
         if not declared:  # of an input without channels PyTorch gives an output without any
             follows = module.out_channels
-        if "groups" in changes and not follows:
-            detail = {**detail, "parts": module.groups}
-        misfits += (Misfit("in_channels", declared, required, note, detail, changes),)
+        misfits += (misfit,)
     args, kwargs = arrival.with_first("input", tensor)
     if isinstance(module, TRANSPOSED_CONVOLUTIONS):
         args, kwargs, output_misfits = _with_output_size(module, tensor, args, kwargs)
@@ -101,16 +99,6 @@ def _from_weights(module: ConvNd, shapes: Mapping[str, Shape]) -> dict[str, Any]
     else:
         into = into * module.groups
     return {"in_channels": into, "out_channels": out, "kernel_size": tuple(kernel)}
-
-
-def _changes(module: ConvNd, required: int) -> dict[str, Any]:
-    """What the constructor has to be given for so many channels, the groups among it where they are no divisor."""
-    changes = {"in_channels": required}
-    if module.groups == module.in_channels > 1:  # each channel by itself, and that is how it stays
-        changes |= {"out_channels": module.out_channels // module.groups * required, "groups": required}
-    elif required % module.groups:
-        changes["groups"] = divisor(gcd(required, module.out_channels), module.groups)
-    return changes
 
 
 def _with_output_size(

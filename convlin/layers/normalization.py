@@ -5,10 +5,11 @@ from __future__ import annotations
 from torch import Tensor, nn
 
 from convlin._util.torch_private import BATCH_NORMS, INSTANCE_NORMS
-from convlin.layers.common import base_name, by_weight_axes, divisor, dtype_misfit, moved, stored_weight
+from convlin.layers.common import base_name, by_weight_axes, dtype_misfit, moved, stored_weight
 from convlin.layers.rule import Arrival, LayerRule, Verdict
 from convlin.ops.misfit import Misfit, resized
 from convlin.ops.op import Family
+from convlin.ops.parted import grouped
 from convlin.tensors import zeros
 
 _NORM_RANKS: dict[str, tuple[int, ...]] = {"1d": (2, 3), "2d": (4,), "3d": (5,)}
@@ -88,11 +89,7 @@ def _examine_group_norm(module: nn.GroupNorm, arrival: Arrival) -> Verdict | Non
     if not isinstance(tensor, Tensor) or tensor.dim() < 2 or tensor.shape[1] == module.num_channels:
         return None
     stand_in = zeros(tensor, (2, module.num_channels))  # a single value per group is refused
-    misfit = resized("num_channels", module.num_channels, tensor.shape[1])
-    if tensor.shape[1] % module.num_groups:
-        changes = {**misfit.changes, "num_groups": divisor(tensor.shape[1], module.num_groups)}
-        misfit = misfit._replace(detail={"parts": module.num_groups}, changes=changes)
-    return Verdict((misfit,), arrival.with_first("input", stand_in), keeps_input=True)
+    return Verdict((grouped(module, tensor.shape[1]),), arrival.with_first("input", stand_in), keeps_input=True)
 
 
 def _examine_layer_norm(module: nn.LayerNorm | nn.RMSNorm, arrival: Arrival) -> Verdict | None:

@@ -9,11 +9,12 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from convlin._util.torch_private import CONVOLUTIONS, NORMS
+from convlin._util.torch_private import CONVOLUTIONS, NORMALIZATIONS
 from convlin.arithmetic.combining import broadcast
 from convlin.ops.misfit import Misfit, resized
 from convlin.ops.names import Function, may_write, op_of, sizes_asked
 from convlin.ops.op import Family, StandIn
+from convlin.ops.parted import convolved, grouped
 from convlin.ops.refused_calls import Recovery, RefusedCall, declared_as
 from convlin.ops.refused_products import einsum, matmul
 from convlin.records import Shape
@@ -115,7 +116,7 @@ def _convolution(call: RefusedCall) -> Recovery | None:
     if required == declared:
         return None
     if isinstance(call.layer, CONVOLUTIONS):
-        misfit = resized("in_channels", declared, required)
+        misfit = convolved(call.layer, declared, required)
     else:
         outputs = weight.shape[1] * groups if transposed else weight.shape[0]
         detail = {"shapes": (tuple(tensor.shape), tuple(weight.shape)), "made": (axis,) if outputs == declared else ()}
@@ -123,9 +124,15 @@ def _convolution(call: RefusedCall) -> Recovery | None:
     sizes = list(tensor.shape)
     sizes[axis] = declared
     fitting = zeros(tensor, sizes, weight.dtype)
-    if call.args:
-        return Recovery((misfit,), call.function(fitting, *call.args[1:], **call.kwargs))
-    return Recovery((misfit,), call.function(**{**call.kwargs, "input": fitting}))
+    made = (
+        call.function(fitting, *call.args[1:], **call.kwargs)
+        if call.args
+        else call.function(**{**call.kwargs, "input": fitting})
+    )
+    follows = misfit.changes.get("out_channels")
+    if follows is not None:  # each channel by itself: once the layer is right, as many come out as went in
+        made = zeros(made, (*made.shape[:axis], follows, *made.shape[axis + 1 :]))
+    return Recovery((misfit,), made)
 
 
 def _elementwise(call: RefusedCall) -> Recovery | None:
@@ -252,23 +259,20 @@ def _normalize(call: RefusedCall) -> Recovery | None:
     required = tuple(tensor.shape[-len(declared) :]) if over_last else (tensor.shape[1],)
     if required == declared:
         return None
-    kind = next((kind for bases, kind in _NORMALIZING if isinstance(call.layer, bases)), None)
-    if kind is None:
+    layer = call.layer
+    if not isinstance(layer, NORMALIZATIONS):
         made = tuple(range(-len(declared), 0)) if over_last else (1,)
         detail = {"shapes": (tuple(tensor.shape), declared), "made": made}
         misfit = Misfit("operands", declared[-1], required[-1], "linear", detail)
     elif over_last:
-        misfit = resized(kind, declared, required)
+        # Its own forward may have moved the axes: what it normalizes is not what arrived.
+        misfit = resized("normalized_shape", declared, required).with_detail(normalized=tuple(tensor.shape))
+    elif isinstance(layer, nn.GroupNorm):
+        misfit = grouped(layer, required[0])
     else:
-        misfit = resized(kind, declared[0], required[0])
+        misfit = resized("num_features", declared[0], required[0])
     return Recovery((misfit,), tensor.clone())
 
-
-_NORMALIZING: tuple[tuple[tuple[type[nn.Module], ...], str], ...] = (
-    (NORMS, "num_features"),
-    ((nn.GroupNorm,), "num_channels"),
-    ((nn.LayerNorm, nn.RMSNorm), "normalized_shape"),
-)
 
 _WAYS: Mapping[StandIn, Callable[[RefusedCall], Recovery | None]] = {
     StandIn.RESHAPE: _reshape,

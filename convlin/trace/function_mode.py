@@ -15,7 +15,7 @@ from typing import Any
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from convlin._util.torch_private import CONVOLUTIONS, may_be_innermost, no_function_modes
+from convlin._util.torch_private import CONVOLUTIONS, NORMALIZATIONS, may_be_innermost, no_function_modes
 from convlin.layers import Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.meta_replay import as_on_the_cpu
@@ -233,13 +233,19 @@ class Between(TorchFunctionMode):
     def _is_of_layer(self, args: tuple[Any, ...], kwargs: Mapping[str, Any]) -> bool:
         """Whether what a function refuses is what its layer refuses: one that may have others of its own inside.
 
-        The layers of quantization libraries are an ``nn.Linear`` or a convolution by class, with quantizers inside.
+        The layers of quantization libraries are an ``nn.Linear`` or a convolution by class, with quantizers inside;
+        a norm with an activation inside, as timm's ``BatchNormAct2d``, passes weights or statistics of its own on.
         """
         top = self._state.stack[-1] if self._state.stack else None
         if top is None or top.is_leaf:
             return top is not None
         first = args[0] if args else kwargs.get("input")
-        if not isinstance(top.module, (nn.Linear, *CONVOLUTIONS)) or not isinstance(first, Tensor) or not top.inputs:
+        if not isinstance(first, Tensor) or not top.inputs:
+            return False
+        if isinstance(top.module, NORMALIZATIONS):
+            own = {id(held) for held in (*top.module._parameters.values(), *top.module._buffers.values())} - {id(None)}
+            return not own.isdisjoint(map(id, (*args[1:], *kwargs.values())))
+        if not isinstance(top.module, (nn.Linear, *CONVOLUTIONS)):
             return False
         with no_function_modes():
             return self._state.read(first) == top.inputs[0].shape

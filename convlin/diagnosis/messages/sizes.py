@@ -245,7 +245,8 @@ _PARTS = {"num_groups": "groups", "groups": "groups", "num_heads": "heads", "nhe
 def _normalized_shape(finding: Finding, report: Report) -> Said:
     misfit = finding.misfit
     required, declared = alone(tuple(misfit.required)), alone(tuple(misfit.declared))
-    message = f"{name_of(finding)} normalizes over {declared}, and {arrived(finding)} ends in {code(required)}"
+    shape = times(misfit.detail["normalized"]) if "normalized" in misfit.detail else arrived(finding)
+    message = f"{name_of(finding)} normalizes over {declared}, and {shape} ends in {code(required)}"
     if (joined := said_of_joined(message, finding, report)) is not None:
         return joined
     return Said(message, f"normalized_shape={code(required)}")
