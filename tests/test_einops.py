@@ -176,6 +176,7 @@ class Heads(nn.Module):
     ("make", "name", "pattern", "sizes", "shape"),
     [
         (lambda size: nn.Linear(6, size), "out_features", "b n (h d) -> b h n d", {"h": 8}, (10, 6)),
+        (lambda size: nn.Linear(50, size), "out_features", "b n (h d) -> b h n d", {"h": 8}, (10, 50)),
         (lambda size: nn.Conv2d(3, size, 1), "out_channels", "b (c r) h w -> b c (h r) w", {"r": 4}, (3, 5, 6)),
         (lambda size: nn.ConvTranspose1d(3, size, 2, 2), "out_channels", "b (c r) n -> b c (n r)", {"r": 3}, (3, 5)),
     ],

@@ -129,8 +129,12 @@ def _divided(recording: Recording, failure: Failure, call: Call) -> str:
     length, chunk = map(int, found.groups())
     source, shape = call.sources[0], call.inputs[0].shape
     axes = [axis for axis, size in enumerate(shape) if size == length]
-    while (maker := recording.maker(source)) is not None and len(maker.inputs) == 1 and maker.inputs[0].shape == shape:
-        source = maker.sources[0]
+    while len(before := recording.into(source)) == 1:  # what keeps the shape, an activation perhaps
+        maker = recording.maker(source)
+        if maker is not None and (maker.inputs[0].shape != shape or type(recording.module_of(source)) in _OF_LAYERS):
+            break
+        source = before[0]
+    maker = recording.maker(source)
     name, axis = _OF_LAYERS.get(type(recording.module_of(source)), ("", 0))
     if maker is None or axes != [axis % len(shape)] or getattr(recording.module_of(source), name, None) != length:
         return ""
