@@ -264,6 +264,33 @@ def test_a_half_is_rounded_to_the_even_number(size: Callable[[int], int], length
         assert at(s.output_shape, L=length) == runs(model, 3, length)
 
 
+def padded_as_tensorflow_does(x: Tensor, kernel: int, stride: int) -> Tensor:
+    """Until the last window is full, as the MobileNets of ``transformers`` have it."""
+    rest = int(x.shape[-1]) % stride
+    more = max(kernel - (rest or stride), 0)
+    return F.pad(x, (more // 2, more - more // 2))
+
+
+@pytest.mark.parametrize(("kernel", "stride"), [(3, 2), (5, 2), (6, 2), (4, 3), (7, 4)])
+def test_what_is_padded_beyond_a_multiple_has_its_form(kernel: int, stride: int) -> None:
+    def twice(x: Tensor) -> Tensor:
+        for _ in range(2):
+            x = F.avg_pool1d(padded_as_tensorflow_does(x, kernel, stride), kernel, stride)
+        return x
+
+    model = Calls(twice)
+    s = summarize(model, (3, "L"))
+    assert not any("not for" in remark or "no formula" in remark for remark in s.report.remarks)
+    padded = [call for call in s.calls if call.type == "F.pad"]
+    assert len(padded) == 2
+    for length in (*range(1, 40), 99, 100, 101, 130, 131, 224, 1000):
+        assert at(s.output_shape, L=length) == runs(model, 3, length)
+        there = length
+        for call in padded:
+            assert at(call.output_shape, L=length)[-1] == stride * -(-there // stride) + kernel - stride
+            there = -(-there // stride)
+
+
 @pytest.mark.parametrize("share", [8, 4, 16])
 def test_windows_as_far_apart_as_the_length_says(share: int) -> None:
     model = Calls(lambda x: x.unfold(-1, 8, x.shape[-1] // share).mean(-1))

@@ -126,6 +126,7 @@ class FormSearch:
             return plain
         found = found or self._of_several(observed, near) or self._rounded(observed, near)
         found = found or self._cut_off(observed, self._forms) or self._fitted(observed)
+        found = found or self._beyond_multiples(observed, near)
         if found is not None:
             if _ends(found):
                 self._ending.setdefault(found, self.values(found))
@@ -217,6 +218,24 @@ class FormSearch:
                         return many * sympy.floor((above + more) / step)
         return None
 
+    def _beyond_multiples(self, observed: Sequence[Any], near: Sequence[tuple[Any, list[Any]]]) -> Size | None:
+        """So much more than a multiple, ``2·⌊(W + 1)/2⌋ + 1`` of what is padded until the last window is full.
+
+        Looked for last: with one number more to choose, each remainder has to be there several times.
+        """
+        steps = dict.fromkeys(step for _, step, _ in self._quotients)
+        given = ((form, step, values) for form, values in near for step in steps)
+        for above, step, values in (*given, *self._quotients):
+            pairs = _pairs(values, observed)
+            known = {value for value, _ in pairs}
+            if None in known or not _has_each_remainder(known, step, times=_LEAST_FOR_STEP):
+                continue
+            for more in range(step):
+                beyond = {there - step * ((value + more) // step) for value, there in pairs}
+                if len(beyond) == 1:
+                    return step * sympy.floor((above + more) / step) + beyond.pop()
+        return None
+
     def _ending_quotients(self) -> Iterator[tuple[Any, int, list[Any]]]:
         """No pass has a form that ends at a number, nor one of what is made of it: each step may be the one."""
         for form, values in self._ending.items():
@@ -272,6 +291,11 @@ def _ends(form: Size) -> bool:
 
 def _fit(values: Sequence[Any], observed: Sequence[Any]) -> bool:
     return all(there is None or value == there for value, there in zip(values, observed, strict=True))
+
+
+def _has_each_remainder(values: Iterable[int], step: int, *, times: int) -> bool:
+    counts = Counter(value % step for value in values)
+    return len(counts) == step and min(counts.values()) >= times
 
 
 def _pairs(values: Iterable[Any], observed: Iterable[Any]) -> list[tuple[Any, Any]]:
