@@ -13,7 +13,7 @@ from torch import Tensor, nn
 
 from convlin import summarize
 from convlin.symbolic.follow import Followed, Passes
-from convlin.symbolic.trials import MOST_FUNCTIONS
+from convlin.symbolic.runs import MOST_FUNCTIONS
 
 #: How many steps each run made; not kept in the model, which a summary leaves as it was.
 STEPS: list[int] = []

@@ -19,7 +19,7 @@ from convlin import Summary, summarize
 from convlin.inputs import read_inputs
 from convlin.symbolic.again import Again
 from convlin.symbolic.loops import loops
-from convlin.symbolic.trials import Trials
+from convlin.symbolic.runs import Runs
 
 
 class Slices(nn.Module):
@@ -498,7 +498,7 @@ class Repeating(nn.Module):
 def test_a_loop_along_a_letter_is_seen_in_one_pass(way: str) -> None:
     model, plan = Repeating(way), read_inputs(Repeating(way), ("L", 8))
     again = Again()
-    steps = Trials(model, plan, "eval", ()).steps({"L": 60}, again)
+    steps = Runs(model, plan, "eval").steps({"L": 60}, again)
     assert steps is not None
     assert 60 <= again.count <= steps
     assert loops(model, plan, "eval", {"L": 896}).short == {"L": 24}
@@ -512,16 +512,16 @@ def test_a_loop_along_a_letter_is_seen_in_one_pass(way: str) -> None:
 def test_many_layers_in_a_row_are_no_loop(model: nn.Module, monkeypatch: pytest.MonkeyPatch) -> None:
     plan = read_inputs(model, (8, "L"))
     again = Again()
-    assert (Trials(model, plan, "eval", ()).steps({"L": 60}, again) or 0) >= 50
+    assert (Runs(model, plan, "eval").steps({"L": 60}, again) or 0) >= 50
     assert again.count == 0
     sizes: list[int] = []
-    monkeypatch.setattr(Trials, "steps", noting(Trials.steps, sizes))
+    monkeypatch.setattr(Runs, "steps", noting(Runs.steps, sizes))
     assert loops(model, plan, "eval", {"L": 896}).short == {}
     assert sizes == [112]  # no second pass tells more
 
 
 def noting(steps: Callable[..., Any], sizes: list[int]) -> Callable[..., Any]:
-    def noted(self: Trials, point: Any, *rest: Any) -> Any:
+    def noted(self: Runs, point: Any, *rest: Any) -> Any:
         sizes.append(point["L"])
         return steps(self, point, *rest)
 

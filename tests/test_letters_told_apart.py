@@ -17,7 +17,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from convlin import Summary, summarize
-from convlin.symbolic.trials import Trials
+from convlin.symbolic.runs import Runs
 
 
 class Calls(nn.Module):
@@ -463,19 +463,19 @@ def test_no_real_run_makes_more_than_is_allowed(name: str, monkeypatch: pytest.M
     """20 GB of weights for every two positions were made for real, where no row shows them."""
     model, shape, elements = LARGE[name]
     ran: list[Mapping[str, int]] = []
-    really, passed = Trials._really, Trials._passed
+    plain, passed = Runs.plain, Runs._passed
 
-    def alone(self: Trials, point: Mapping[str, int]) -> Any:
+    def alone(self: Runs, point: Mapping[str, int]) -> Any:
         ran.append(point)
-        return really(self, point)
+        return plain(self, point)
 
-    def noted(self: Trials, retry: Any, point: Mapping[str, int], **options: Any) -> Any:
+    def noted(self: Runs, retry: Any, point: Mapping[str, int], **options: Any) -> Any:
         if not options["on_meta"]:
             ran.append(point)
         return passed(self, retry, point, **options)
 
-    monkeypatch.setattr(Trials, "_really", alone)
-    monkeypatch.setattr(Trials, "_passed", noted)
+    monkeypatch.setattr(Runs, "plain", alone)
+    monkeypatch.setattr(Runs, "_passed", noted)
     summary = summarize(model.eval(), shape)
     assert ran
     assert max(map(elements, ran)) <= 200e6

@@ -51,8 +51,9 @@ from convlin.symbolic.questions import asks_for_windows_alone, questions
 from convlin.symbolic.quiet import unlogged
 from convlin.symbolic.ranges import far_in, inside_of, pattern
 from convlin.symbolic.replaced_forms import with_right_forms
+from convlin.symbolic.runs import keeps_batch
 from convlin.symbolic.stretching import Stretching
-from convlin.symbolic.trials import Trials, keeps_batch
+from convlin.symbolic.trials import Trials
 from convlin.trace.recording import Finding
 from tests.properties import examples
 from tests.recording import record

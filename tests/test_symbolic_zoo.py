@@ -13,7 +13,8 @@ from convlin import summarize
 from convlin.inputs import read_inputs
 from convlin.symbolic.confirm import Confirmed, confirmed
 from convlin.symbolic.follow import follow
-from convlin.symbolic.trials import Trials, keeps_batch
+from convlin.symbolic.runs import keeps_batch
+from convlin.symbolic.trials import Trials
 from tests.recording import record
 from tests.zoo import REAL, ZooModel, cases
 

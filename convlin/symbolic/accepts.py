@@ -18,7 +18,8 @@ from convlin.symbolic.assumed import Assumed
 from convlin.symbolic.checks import MOST_TURNS, TURNS_UP_TO, Check, Checks
 from convlin.symbolic.questions import unseen
 from convlin.symbolic.ranges import Guess, inside_of, spread
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.runs import Point
+from convlin.symbolic.trials import Trials
 
 _MOST_ROUNDS = 16
 #: Steps between sizes that are looked for where no condition tells of any.

@@ -10,7 +10,7 @@ from convlin.records import Call, TensorInfo
 from convlin.sizes.evaluate import Evaluation
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.replaced_forms import keyed_calls
-from convlin.symbolic.trials import Point
+from convlin.symbolic.runs import Point
 from convlin.trace.recording import Recording
 
 Tensors = Sequence[TensorInfo]

@@ -18,8 +18,8 @@ from convlin.records import SizeRange
 from convlin.symbolic.conditions import Condition
 from convlin.symbolic.holding import holding
 from convlin.symbolic.ranges import Guess, pattern
+from convlin.symbolic.runs import Point
 from convlin.symbolic.session import Session
-from convlin.symbolic.trials import Point
 
 #: The sizes that are looked at: of one letter, and of several.
 _LARGEST_ALONE = 1 << 16

@@ -14,8 +14,9 @@ from convlin.records import Accepts
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import SAMPLE_BATCH, Followed
 from convlin.symbolic.question_sizes import turning_batches
+from convlin.symbolic.runs import Point
 from convlin.symbolic.solving import meets, solved
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.trials import Trials
 
 #: The batches that are always run, and the one that other sizes are looked for with.
 _FEW = (1, 2, 3)

@@ -24,7 +24,7 @@ class Budget:
     """What is left for runs of one model, whose estimated ``cost`` at some sizes is a number of elements."""
 
     def __init__(self, limits: Limits, cost: Callable[[Mapping[str, int]], float]) -> None:
-        self._limits = limits
+        self.limits = limits
         self._cost_of = cost
         self._costs: dict[tuple[int, ...], float] = {}
         self.left = float(limits.scaled(_MOST_ELEMENTS_TOGETHER))
@@ -44,23 +44,23 @@ class Budget:
     def is_spent(self) -> bool:
         """Whether no other real run is made."""
         if -inf < self.left <= 0:
-            self._limits.meet(f"all runs together made {self._limits.scaled(_MOST_ELEMENTS_TOGETHER):,} elements")
+            self.limits.meet(f"all runs together made {self.limits.scaled(_MOST_ELEMENTS_TOGETHER):,} elements")
         return self.left <= 0 or self.has_called_enough
 
     @property
     def has_called_enough(self) -> bool:
         """Whether all runs together called so much that no other is made, on the meta device neither."""
-        most = self._limits.scaled(_MOST_STEPS_TOGETHER)
+        most = self.limits.scaled(_MOST_STEPS_TOGETHER)
         if self.steps > most:
-            self._limits.meet(f"all runs together called {most:,} modules and functions")
+            self.limits.meet(f"all runs together called {most:,} modules and functions")
         return self.steps > most
 
     def is_large(self, point: Mapping[str, int], most: float) -> bool:
         """Whether a run makes too many elements."""
-        most = self._limits.scaled(most)
+        most = self.limits.scaled(most)
         is_large = self.estimated(point) > most
         if is_large:
-            self._limits.meet(f"makes more than {most:,} elements", point)
+            self.limits.meet(f"makes more than {most:,} elements", point)
         return is_large
 
     def estimated(self, point: Mapping[str, int]) -> float:

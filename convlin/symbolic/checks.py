@@ -18,7 +18,8 @@ from convlin.symbolic.environment import Decision
 from convlin.symbolic.lookups import Lookup
 from convlin.symbolic.questions import beside_constants, of_many, turns_by_order
 from convlin.symbolic.ranges import Guess, far_in, inside_of
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.runs import Point
+from convlin.symbolic.trials import Trials
 
 #: How many sizes are tried at which a question of the model's own comes out otherwise than at the size before, and up
 #: to which size they are looked for.

@@ -17,7 +17,7 @@ import torch
 from convlin.records import Size
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.questions import equations
-from convlin.symbolic.trials import Point
+from convlin.symbolic.runs import Point
 
 #: How far from multiples of 32 the sizes are that the forms are looked at: an odd size at every halving, and others.
 OFFSETS = ((1, 1, 1), (8, 24, 40), (32, 96, 160), (3, 7, 13))

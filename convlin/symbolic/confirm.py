@@ -45,9 +45,10 @@ from convlin.symbolic.questions import (
     questions,
 )
 from convlin.symbolic.replaced_forms import with_right_forms, with_right_indices
+from convlin.symbolic.runs import Point
 from convlin.symbolic.solving import meets, solved
 from convlin.symbolic.stretching import Stretching
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.trials import Trials
 from convlin.trace.recording import Finding, Recording
 
 #: At how many sizes where a function of PyTorch's was asked for a size and the answer is another.

@@ -9,7 +9,7 @@ from torch import nn
 
 from convlin.inputs import Plan
 from convlin.symbolic.again import Again
-from convlin.symbolic.trials import MOST_FUNCTIONS, Point, Trials
+from convlin.symbolic.runs import MOST_FUNCTIONS, Point, Runs
 
 #: For a letter that a loop goes along, and for several.
 _SHORT_SAMPLES = (24, 36, 48, 60)
@@ -34,9 +34,9 @@ def loops(model: nn.Module, plan: Plan, mode: str, sample: Point) -> Loops:
     """
     names = plan.sides
     sample = {name: size // 8 if name in names else size for name, size in sample.items()}
-    trials = Trials(model, plan, mode, (), most=2 * MOST_FUNCTIONS)
+    runs = Runs(model, plan, mode, most=2 * MOST_FUNCTIONS)
     again = Again()
-    steps = trials.steps(sample, again)
+    steps = runs.steps(sample, again)
     if steps == inf:
         return Loops(dict(zip(names, _SHORT_SAMPLES if len(names) < 2 else _SHORTER_SAMPLES, strict=False)))
     found = Loops({}, int(steps or 0))
@@ -44,11 +44,11 @@ def loops(model: nn.Module, plan: Plan, mode: str, sample: Point) -> Loops:
         return found
     short = {}
     if len(names) > 1:
-        all_short = trials.steps({**sample, **{name: sample[name] // 2 for name in names}})
+        all_short = runs.steps({**sample, **{name: sample[name] // 2 for name in names}})
         if all_short is not None and all_short + _MANY_STEPS > steps:  # no letter makes a difference
             return found
     for name, size in zip(names, _SHORT_SAMPLES, strict=False):
-        there = trials.steps({**sample, name: size})
+        there = runs.steps({**sample, name: size})
         if there is not None and there + _MANY_STEPS <= steps:
             short[name] = size
     return found._replace(short=short if len(short) < 2 else dict(zip(short, _SHORTER_SAMPLES, strict=False)))

@@ -12,8 +12,8 @@ from convlin.symbolic.conditions import Condition, demands, lacks_flatten
 from convlin.symbolic.confirm import Confirmed, subject_of
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.question_sizes import turning_alone, turning_points
+from convlin.symbolic.runs import Point
 from convlin.symbolic.solving import meets, solved
-from convlin.symbolic.trials import Point
 from convlin.trace.recording import Finding, Recording
 
 #: Samples at which a mistake has to be one, too, where a size became a plain number.

@@ -36,9 +36,10 @@ from convlin.symbolic.remarks import (
     without_a_rule,
 )
 from convlin.symbolic.repeats import Repeats
+from convlin.symbolic.runs import MOST_FUNCTIONS, keeps_batch
 from convlin.symbolic.settled import Settled, settled
 from convlin.symbolic.stopped import untold_error
-from convlin.symbolic.trials import MOST_FUNCTIONS, Trials, keeps_batch
+from convlin.symbolic.trials import Trials
 from convlin.trace.recording import Finding
 from convlin.trace.to_report import build
 from convlin.trace.under_way import known_to_be_at_work

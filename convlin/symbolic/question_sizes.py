@@ -20,8 +20,8 @@ from convlin.symbolic.conditions import Condition
 from convlin.symbolic.environment import Decision
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.questions import asked, beside_constants, comes_to, equations, questions, turns_by_order
+from convlin.symbolic.runs import Point
 from convlin.symbolic.solving import solved, turned
-from convlin.symbolic.trials import Point
 from convlin.trace.recording import Recording
 
 #: Small sizes that are run with the letters set in another order.

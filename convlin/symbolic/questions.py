@@ -12,8 +12,8 @@ from convlin.symbolic.conditions import Condition
 from convlin.symbolic.environment import Decision
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.lookups import lookups
+from convlin.symbolic.runs import Point
 from convlin.symbolic.session import Session
-from convlin.symbolic.trials import Point
 
 #: So many sizes are run for the numbers in the code.
 _MOST_BESIDE_CONSTANTS = 8

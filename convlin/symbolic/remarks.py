@@ -14,7 +14,8 @@ from convlin.symbolic.confirm import Confirmed
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.limits import written
 from convlin.symbolic.questions import asked, of_many, questions
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.runs import Point
+from convlin.symbolic.trials import Trials
 
 
 def is_inside(accepts: Accepts | None, point: Point) -> bool:

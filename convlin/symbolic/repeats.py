@@ -17,7 +17,7 @@ from convlin.symbolic.follow import Followed
 from convlin.symbolic.found_forms import FormSearch, known_forms
 from convlin.symbolic.limits import written
 from convlin.symbolic.questions import questions
-from convlin.symbolic.trials import Point
+from convlin.symbolic.runs import Point
 from convlin.trace.recording import Recording
 
 #: Of how many different numbers of calls on it is a loop.

@@ -21,7 +21,7 @@ from convlin.symbolic.computed_forms import computed
 from convlin.symbolic.conditions import demands
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.found_forms import FormSearch
-from convlin.symbolic.trials import Point
+from convlin.symbolic.runs import Point
 from convlin.trace.recording import Finding, Recording
 
 #: What takes a part is derived as if the axis reached as far as the part does: so long as it does, and no shorter.

@@ -18,9 +18,10 @@ from convlin.symbolic.lookups import lookups
 from convlin.symbolic.questions import asked, asks_for_windows_alone, filled, unseen
 from convlin.symbolic.ranges import inside_of
 from convlin.symbolic.remarks import is_inside
+from convlin.symbolic.runs import Point
 from convlin.symbolic.solving import solved
 from convlin.symbolic.stretching import Stretching
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.trials import Trials
 
 #: So many questions are followed the other way.
 _MOST_WAYS = 4

@@ -15,8 +15,9 @@ from convlin.errors import InputError
 from convlin.symbolic.comparison_sizes import small_rectangles
 from convlin.symbolic.follow import Followed
 from convlin.symbolic.numbers_in_code import numbers_in_code
+from convlin.symbolic.runs import Point
 from convlin.symbolic.session import needs_values
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.trials import Trials
 from convlin.trace.call_sites import location, raising_line
 from convlin.trace.recording import Failure
 

@@ -19,7 +19,8 @@ from convlin.sizes.evaluate import Evaluation
 from convlin.sizes.stretched import stretched_axes
 from convlin.symbolic.agreement import agrees
 from convlin.symbolic.follow import Followed
-from convlin.symbolic.trials import Point, Trials
+from convlin.symbolic.runs import Point
+from convlin.symbolic.trials import Trials
 from convlin.symbolic.watching import Stretches
 from convlin.trace.recording import Recording
 
