@@ -64,6 +64,29 @@ def test_one_sample_is_told_as_one(build: Callable[[], nn.Module], shape: tuple[
     assert [each.message for each in found.summary.problems] == [problem.message]
 
 
+class Encoded(nn.Module):
+    """A variational encoder whose halves are told apart along the features."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.encode, self.decode = nn.Linear(10, 20), nn.Linear(width, 10)
+
+    def forward(self, x: Tensor) -> Tensor:
+        mean, spread = self.encode(x).chunk(2, 1)
+        made: Tensor = self.decode(mean + spread.exp())
+        return made
+
+
+def test_a_batch_of_features_is_one_though_the_model_runs_with_an_axis_more() -> None:
+    """With the axis more it is the batch that ``chunk`` parts: nobody meant that."""
+    x = torch.rand(2, 10)
+    assert Encoded(20)(x.unsqueeze(0)).shape == (1, 1, 10)
+    (problem,) = summarize(Encoded(20), x).problems
+    assert (problem.path, problem.required, problem.evidence) == ("decode", 10, Evidence.RUN)
+    assert "one sample" not in problem.message
+    assert Encoded(problem.required)(x).shape == x.shape
+
+
 def test_other_arguments_stay() -> None:
     model = Policy().eval()
     with pytest.raises(ValueError, match="expected 2D or 3D"), watch(model) as s:

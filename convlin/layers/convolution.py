@@ -51,7 +51,7 @@ def _examine_convolution(module: ConvNd, arrival: Arrival) -> Verdict | None:
         turned = arrival.turned_back
         others = [axis for axis in range(channels + 1, tensor.dim()) if tensor.shape[axis] == declared]
         # Behind an embedding, a recurrent layer or attention the features come last.
-        others = others if arrival.is_model_input else [] if arrival.is_feature_map else others[-1:]
+        others = others if arrival.is_model_input else [] if arrival.has_channels_second else others[-1:]
         # An image that is square as it is would not be with its axes in another order; of letters that is not asked.
         sides = tensor.shape[channels + 1 :]
         is_square = spatial > 1 and all(type(side) is int for side in sides) and len(set(sides)) == 1

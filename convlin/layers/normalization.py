@@ -40,7 +40,7 @@ def _examine_batch_norm(module: nn.BatchNorm2d, arrival: Arrival) -> Verdict | N
 def _channels(tensor: Tensor, declared: int, arrival: Arrival) -> Misfit:
     """Other channels than declared; or as many, and last, as recurrent layers and attention give them."""
     last = tensor.dim() - 1
-    if tensor.shape[last] != declared or arrival.is_feature_map or arrival.is_in_order:
+    if tensor.shape[last] != declared or arrival.has_channels_second or arrival.is_in_order:
         return resized("num_features", declared, tensor.shape[1])
     return Misfit(
         "num_features", declared, tensor.shape[1], "permute", {"axis": last, "order": moved(tensor.dim(), last, 1)}

@@ -34,6 +34,8 @@ class Arrival(NamedTuple):
     """convlin put the batch dimension in front of it: its first axis is the batch."""
     is_feature_map: bool
     """It comes straight from a convolution, a pooling or the like: ``(N, C, *sizes)``."""
+    was_feature_map: bool = False
+    """It was one, and its channels lie where they did, though there may be fewer of them."""
     must_flatten: bool = False
     """A pass showed that the layer takes it, and that the model was not meant so."""
     is_one_sample: bool = False
@@ -50,6 +52,11 @@ class Arrival(NamedTuple):
 
     turned_back: tuple[int, ...] = ()
     """It is an input of the model with its axes in another order: the order in which they were."""
+
+    @property
+    def has_channels_second(self) -> bool:
+        """Nobody would take it for a map with its channels last, whatever its sizes are."""
+        return self.is_feature_map or self.was_feature_map
 
     def first(self, name: str) -> Any:
         """The first argument, however it was passed."""

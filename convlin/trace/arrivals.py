@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.layers import Arrival, Misfit
-from convlin.trace.axes import is_batch_first, is_feature_map, is_row_of_map, turned_back
+from convlin.trace.axes import has_channels_second, is_batch_first, is_feature_map, is_row_of_map, turned_back
 from convlin.trace.state import Frame, State
 
 
@@ -30,8 +30,11 @@ def arrival(state: State, frame: Frame, args: tuple[Any, ...], kwargs: Mapping[s
     if not isinstance(first, Tensor):
         return found
     recording, source = state.recording, state.origins.source(first)
+    is_map = is_feature_map(recording, source, first.dim())
     found = found._replace(
-        is_feature_map=is_feature_map(recording, source, first.dim()), turned_back=turned_back(recording, source)
+        is_feature_map=is_map,
+        was_feature_map=not is_map and first.dim() > 2 and has_channels_second(recording, source),
+        turned_back=turned_back(recording, source),
     )
     takes_sequences = state.known(type(frame.module)).rule.takes_sequences
     if first.is_nested or not (takes_sequences or _is_norm_of_others(frame.module, first)):

@@ -64,6 +64,45 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
     return False
 
 
+def has_channels_second(recording: Recording, source: Source) -> bool:
+    """Whether what comes from there was a feature map, of which channels were parted or joined since, and none moved.
+
+    Nobody would take ``(N, C, *sizes)`` for a map with its channels last then, whatever its sizes are.
+    """
+    for _ in range(len(recording.calls) + len(recording.joins) + 1):
+        source = past_joins(source, recording.joins, recording.known_joins)
+        if source.kind is not SourceKind.CALL:
+            return False
+        call, rule = recording.calls[source.number], recording.rule(source.number)
+        if not call.outputs or not call.inputs or not call.sources:
+            return False
+        if is_feature_map(recording, source, len(call.outputs[0].shape)):
+            return True
+        if call.is_function:
+            if not _leaves_channels_second(call):
+                return False
+        elif rule.takes_sequences or rule.family not in _OF_CHANNELS or (rule is PLAIN and not call.inner):
+            return False
+        source = call.sources[0]
+    return False
+
+
+#: Layers that leave the channels where they are, or part them: not those that compute along the last axis.
+_OF_CHANNELS = frozenset({Family.OTHER, Family.ELEMENTWISE, Family.NORMALIZATION, Family.PART})
+
+
+def _leaves_channels_second(call: Call) -> bool:
+    """Whether a function leaves the second axis that of the channels, or of what they were parted into."""
+    op = OPS.called(call.type)
+    given, made = call.inputs[0].shape, call.outputs[0].shape
+    if op.family is Family.REARRANGE:
+        sizes, order = given[2:], order_made(call)
+        if order is not None:
+            return order == tuple(range(len(given)))
+        return given[:1] == made[:1] and len(made) > len(sizes) + 1 and made[len(made) - len(sizes) :] == sizes
+    return op.family in (Family.PART, Family.INDEX, Family.REDUCTION, Family.ELEMENTWISE, Family.JOIN)
+
+
 def order_made(call: Call) -> tuple[int, ...] | None:
     """For each axis of what a function made the axis of its input, where it sets them in another order; else None."""
     if not call.is_function:  # told at once: every layer that is examined asks

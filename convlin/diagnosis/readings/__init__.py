@@ -60,6 +60,9 @@ def read_otherwise(model: nn.Module, plan: Plan, outcome: Outcome, again: Again)
     if not outcome.names_batch and (exchanged := _exchanged(plan, again)):
         return _told(outcome, swapped_inputs.look_swapped(report, *exchanged))
     if not plan.adds_batch and (unbatched := _unbatched(plan, report, again)) is not None:
+        proved = _with_evidence(model, outcome)
+        if missing_batch.are_rows_of_features(proved.report, unbatched):
+            return proved
         return _told(outcome, missing_batch.look_unbatched(report, unbatched))
     if (dropped := _with_batch_kept(model, plan, outcome, again)) is not None:
         return dropped

@@ -69,6 +69,19 @@ def is_right(report: Report) -> bool:
     return report.completed and not report.problems and any(info.shape[:1] == (1,) for info in report.outputs)
 
 
+def are_rows_of_features(report: Report, found: OneSample) -> bool:
+    """Whether two dimensions go into a Linear that takes them, and other numbers behind it are all that is needed.
+
+    A ``chunk`` or a ``split`` along the batch may make the model run with an axis more as well.
+    """
+    first = next((call for call in report.calls if not call.is_function and not call.inner), None)
+    if len(found.given) != 2 or first is None or first.type != "Linear" or first.input_shape != found.given:
+        return False
+    others = [problem for problem in report.problems if problem.path != first.path]
+    is_right = len(others) == len(report.problems)
+    return is_right and all(each.changes and each.evidence is Evidence.RUN for each in others)
+
+
 def said(found: OneSample) -> str:
     """That the input seems to be one sample, which a run has shown."""
     return (

@@ -1,0 +1,80 @@
+"""Behind a map whose channels were parted they are second still, however large the image is: PyTorch is the oracle."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from convlin import summarize
+from convlin.records import Evidence
+
+#: What makes 16 channels of 32.
+WAYS: dict[str, Callable[[Tensor], Tensor]] = {
+    "glu": lambda x: F.glu(x, 1),
+    "nn.GLU": nn.GLU(1),
+    "chunk": lambda x: x.chunk(2, 1)[0],
+    "split": lambda x: x.split(16, 1)[1],
+    "slice": lambda x: x[:, :16],
+    "every other": lambda x: x[:, ::2],
+    "narrow": lambda x: x.narrow(1, 0, 16),
+    "index_select": lambda x: x.index_select(1, torch.arange(16)),
+    "maxout": lambda x: torch.max(*x.chunk(2, 1)),
+    "largest of two": lambda x: x.view(x.shape[0], 16, 2, *x.shape[2:]).amax(2),
+    "unflatten": lambda x: x.unflatten(1, (2, 16)).amax(1),
+    "gate": lambda x: x[:, :16] * torch.sigmoid(x[:, 16:]),
+    "sum": lambda x: (x[:, :16] + x[:, 16:]).relu(),
+}
+
+
+class Parted(nn.Module):
+    def __init__(self, convolution: nn.Module, way: Callable[[Tensor], Tensor], behind: nn.Module) -> None:
+        super().__init__()
+        self.convolution, self.way, self.behind = convolution, way, behind
+
+    def forward(self, x: Tensor) -> Tensor:
+        made: Tensor = self.behind(self.way(self.convolution(x)))
+        return made
+
+
+@pytest.mark.parametrize("way", WAYS.values(), ids=WAYS)
+@pytest.mark.parametrize(
+    ("convolution", "behind", "shape"),
+    [
+        (lambda: nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d, (3, 32, 32)),
+        (lambda: nn.Conv2d(3, 32, 3, padding=1), nn.BatchNorm2d, (3, 20, 32)),
+        (lambda: nn.Conv2d(3, 32, 3, padding=1), lambda width: nn.Conv2d(width, 4, 1), (3, 20, 32)),
+        (lambda: nn.Conv1d(3, 32, 3, padding=1), lambda width: nn.Conv1d(width, 4, 1), (3, 32)),
+        (lambda: nn.Conv1d(3, 32, 3, padding=1), nn.BatchNorm1d, (3, 32)),
+    ],
+)
+def test_the_number_of_channels_is_told(
+    convolution: Callable[[], nn.Module],
+    way: Callable[[Tensor], Tensor],
+    behind: Callable[[int], nn.Module],
+    shape: tuple[int, ...],
+) -> None:
+    wrong, right = (Parted(convolution(), way, behind(width)).eval() for width in (32, 16))
+    with pytest.raises(RuntimeError):
+        wrong(torch.zeros(1, *shape))
+    right(torch.zeros(1, *shape))
+    (problem,) = summarize(wrong, shape).problems
+    assert (problem.path, problem.required, problem.evidence) == ("behind", 16, Evidence.RUN)
+
+
+def test_channels_that_were_moved_may_be_last() -> None:
+    class Moved(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.convolution, self.norm = nn.Conv2d(3, 32, 1), nn.BatchNorm2d(32)
+
+        def forward(self, x: Tensor) -> Tensor:
+            made: Tensor = self.norm(self.convolution(x).permute(0, 2, 3, 1)[:, :16])
+            return made
+
+    (problem,) = summarize(Moved(), (3, 20, 24)).problems
+    assert "permuted it is 1×32×16×24" in " ".join(problem.message.split())
+    assert Moved().norm(Moved().convolution(torch.zeros(1, 3, 20, 24))).shape == (1, 32, 20, 24)
