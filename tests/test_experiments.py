@@ -85,3 +85,25 @@ def test_behind_a_global_pooling_no_image_is_looked_for() -> None:
     (problem,) = summarize(model, (3, 16, 16)).problems
     assert problem.required == 8
     assert "is right for" not in problem.message
+
+
+def test_a_size_at_which_tensors_do_not_go_together_is_not_run_to_its_end() -> None:
+    ran: list[torch.Size] = []
+
+    class Widened(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.conv, self.rest = nn.Conv2d(3, 3, 3, padding=4), nn.Conv2d(3, 3, 1)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            both = x + self.conv(x)
+            ran.append(both.shape)
+            return self.rest(both)
+
+    model = Widened()
+    assert not any(_runs(model, side, side) for side in range(8, 40))
+    assert not ran
+    (problem,) = summarize(model, (3, 16, 16)).problems
+    assert not problem.claims
+    # The pass that shows what is wrong: none of the many sizes that were tried adds to it.
+    assert len(ran) == 1

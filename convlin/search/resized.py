@@ -20,8 +20,8 @@ from convlin.ops.fake_shapes import KnownSizes
 from convlin.records import Shape, Source, SourceKind, past_joins
 from convlin.sizes.stretched import stretched_axes
 from convlin.trace.forward_pass import one_pass, prepared
-from convlin.trace.recording import Fold, Recording, Suspects
-from convlin.trace.state import State
+from convlin.trace.recording import Finding, Fold, Recording, Suspects
+from convlin.trace.state import AnsweredEarly, State
 from convlin.untouched import sharded, untouched
 
 Spatial = tuple[int, ...]
@@ -44,6 +44,9 @@ _MOST_PASSES = 4
 
 
 _INTEGERS = (torch.int64, torch.int32)
+
+
+EndsWith = Callable[[Recording, Finding], bool]
 
 
 class Suspecting(Protocol):
@@ -69,6 +72,8 @@ class Resized:
     """What passes that came to their end showed: several questions are asked of one."""
     _stopped_at: set[Spatial] = field(default_factory=set, init=False, repr=False, compare=False)
     """Where a pass stopped."""
+    _apart: set[Spatial] = field(default_factory=set, init=False, repr=False, compare=False)
+    """Where tensors do not go together: no pass came to its end there to be asked more."""
 
     @cached_property
     def given(self) -> Spatial | None:
@@ -154,14 +159,17 @@ class Resized:
 
     def record(self, size: Spatial) -> Recording:
         """What careful passes at another size show; the model is left as it was."""
+        return self._recorded(size)
+
+    def _recorded(self, size: Spatial, ends_with: EndsWith | None = None) -> Recording:
         known = self._records.get(size)
         if known is not None:
             return known
         if self._is_too_costly(size):
-            return self.on_meta.record(size)
+            return self.on_meta._recorded(size, ends_with)
         other, folds = self.plan_at(size), frozenset[Fold]()
         for _ in range(_MOST_PASSES):
-            found = self._pass(other, Suspects(folds))
+            found = self._pass(other, Suspects(folds), ends_with)
             # Those alone: the flatten that was forgotten at one size was not written at another.
             more = self.suspects(found, batch_added=other.adds_batch).folds | folds
             if more == folds:
@@ -173,19 +181,29 @@ class Resized:
             self._stopped_at.add(size)
         return found
 
-    def _pass(self, plan: Plan, suspects: Suspects) -> Recording:
+    def _pass(self, plan: Plan, suspects: Suspects, ends_with: EndsWith | None) -> Recording:
         # A recurrent layer goes step by step on the meta device.
         known_sizes = KnownSizes() if plan.device.type == "meta" else nullcontext()
         with quiet(), untouched(self.model) as keeper, prepared(self.model, plan, self.mode), known_sizes:
-            state = State(careful=True, batch_added=plan.adds_batch, suspects=suspects, keeper=keeper)
+            state = State(
+                careful=True, batch_added=plan.adds_batch, suspects=suspects, keeper=keeper, ends_with=ends_with
+            )
             return one_pass(self.model, plan, state)
 
     def runs(self, size: Spatial) -> bool:
         """Whether a pass at ``size`` reaches the end with all tensors going together.
 
-        Wrong layers do not count: they have their own stand-ins and their own problems.
+        Wrong layers do not count: they have their own stand-ins and their own problems.  Most sizes that are tried
+        are refused, and a pass ends where that is certain: all the layers behind it may be a hundred.
         """
-        return self.ends(size) and is_passed(self.record(size))
+        if size in self._stopped_at or size in self._apart:
+            return False
+        try:
+            found = self._recorded(size, _is_apart)
+        except AnsweredEarly:
+            self._apart.add(size)
+            return False
+        return found.failure is None and is_passed(found)
 
     def is_by_batch(self, size: Spatial) -> bool:
         """Whether a pass at ``size`` is as right as it is by chance alone, since the batch is as large.
@@ -215,6 +233,15 @@ class Resized:
     def is_right(self, size: Spatial) -> bool:
         """Whether the model takes ``size`` with nothing wrong."""
         return self.ends(size) and not self.record(size).findings
+
+
+def _is_apart(recording: Recording, finding: Finding) -> bool:
+    """Whether tensors do not go together, whatever lies behind: a view that folds the batch may stand in front of them,
+    which the end of a pass tells, unless all that was made has the batch first."""
+    if finding.misfit.kind != "operands" or not recording.inputs:
+        return False
+    batch = recording.inputs[0].shape[:1]
+    return all(info.shape[:1] == batch for call in recording.calls for info in call.outputs)
 
 
 def is_passed(recording: Recording) -> bool:

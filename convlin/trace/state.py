@@ -136,6 +136,10 @@ class GrownTooLarge(BaseException):
     """
 
 
+class AnsweredEarly(BaseException):
+    """A pass was stopped at a finding that settles what was asked of it; likewise none of the model's."""
+
+
 @dataclass(slots=True, eq=False, repr=False)
 class State:
     """One pass under way."""
@@ -169,6 +173,8 @@ class State:
     """A pass that calls more is stopped."""
     most_elements: float = inf
     """Nor is one followed that makes a larger tensor: a bound where something stands in."""
+    ends_with: Callable[[Recording, Finding], bool] | None = None
+    """Whether nothing more is asked of a pass once this was found."""
     recording: Recording = field(default_factory=Recording)
     origins: Provenance = field(default_factory=Provenance)
     stack: list[Frame] = field(default_factory=list)
@@ -274,6 +280,8 @@ class State:
             # What stands in goes on where the model stops, with sizes that nobody meant.
             made = (info.shape for call in self.recording.calls for info in (*call.inputs, *call.outputs))
             self.most_elements = max(LARGE, MOST_GROWTH * max(map(prod, made), default=0))
+        if self.ends_with is not None and self.ends_with(self.recording, finding):
+            raise AnsweredEarly
 
     def follow(self, made: Iterable[TensorInfo]) -> None:
         """Stop the pass where something stands in and a tensor grew beyond what is followed."""
