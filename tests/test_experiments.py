@@ -93,7 +93,7 @@ def test_a_size_at_which_tensors_do_not_go_together_is_not_run_to_its_end() -> N
     class Widened(nn.Module):
         def __init__(self) -> None:
             super().__init__()
-            self.conv, self.rest = nn.Conv2d(3, 3, 3, padding=4), nn.Conv2d(3, 3, 1)
+            self.conv, self.rest = nn.Conv2d(3, 3, 4, padding=4), nn.Conv2d(3, 3, 1)
 
         def forward(self, x: torch.Tensor) -> torch.Tensor:
             both = x + self.conv(x)
