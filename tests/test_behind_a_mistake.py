@@ -571,12 +571,65 @@ class Added(nn.Module):
         return made
 
 
-def test_of_two_layers_that_may_both_be_meant_none_is_told() -> None:
+def test_of_two_layers_that_may_both_be_meant_both_are_told() -> None:
     problem = only_problem(Added(), (5,))
     assert "should give" not in problem.message
+    assert problem.message.endswith("\neither one gives 6 or other gives 8")
     assert problem.edits == ()
     assert Added(8, 8)(torch.zeros(2, 5)).shape == (2, 8)
     assert Added(6, 6)(torch.zeros(2, 5)).shape == (2, 6)
+
+
+class Pyramid(nn.Module):
+    """Two levels of a pyramid are added, the coarser one enlarged."""
+
+    def __init__(self, fine: int, coarse: int) -> None:
+        super().__init__()
+        self.first, self.second = nn.Conv2d(3, 16, 3, 2, 1), nn.Conv2d(16, 32, 3, 2, 1)
+        self.fine, self.coarse = nn.Conv2d(16, fine, 1), nn.Conv2d(32, coarse, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        first = self.first(x)
+        return self.fine(first) + F.interpolate(self.coarse(self.second(first)), scale_factor=2)
+
+
+def test_both_levels_of_a_pyramid_may_be_meant() -> None:
+    problem = only_problem(Pyramid(8, 16), (3, 32, 32))
+    assert problem.message.endswith("\neither fine gives 16 or coarse gives 8")
+    for channels in (8, 16):
+        assert Pyramid(channels, channels)(torch.zeros(1, 3, 32, 32)).shape == (1, channels, 16, 16)
+
+
+SEPARABLE = """\
+from torch import nn
+
+
+class Separable(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.first = nn.Conv2d(3, 16, 1)
+        self.depthwise = nn.Conv2d(32, 32, 3, groups=32)
+        self.pointwise = nn.Conv2d(32, 64, 1)
+
+    def forward(self, x):
+        return self.pointwise(self.depthwise(self.first(x).relu()))
+"""
+
+
+def test_one_number_in_front_of_a_depthwise_convolution_is_likelier_than_four_behind(tmp_path: Path) -> None:
+    path = tmp_path / "separable.py"
+    path.write_text(SEPARABLE)
+    with pytest.raises(RuntimeError):
+        loaded(path).Separable()(torch.zeros(1, 3, 8, 8))
+    problem = only_problem(loaded(path).Separable(), (3, 8, 8))
+    assert problem.message.endswith("first should give 32, or all of these take 16")
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    assert loaded(path).Separable()(torch.zeros(1, 3, 8, 8)).shape == (1, 64, 6, 6)
+    # Where the first layer is wrong itself, its numbers and those behind it are told one by one.
+    path.write_text(SEPARABLE.replace("nn.Conv2d(3, 16, 1)", "nn.Conv2d(4, 16, 1)"))
+    told = [each.path for each in summarize(loaded(path).Separable(), (3, 8, 8)).problems]
+    assert told[:2] == ["first", "depthwise"]
 
 
 class Timed(nn.Module):

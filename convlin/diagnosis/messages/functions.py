@@ -172,6 +172,7 @@ def _operands(finding: Finding, report: Report) -> Said:
             _without_space(shapes, misfit.detail)
             or _with_axes_exchanged(shapes)
             or _with_shortcut(shapes, misfit.detail.get("skip"))
+            or _with_either(misfit.detail.get("either", ()))
         )
     verb = "join" if OPS.called(finding.function).family is Family.JOIN else "combine"
     name = called(finding.function) or name_of(finding)
@@ -272,6 +273,11 @@ def _with_shortcut(shapes: tuple[Shape, ...], skip: int | None) -> str:
     stride = f", stride={strides[0]}" if strides[0] > 1 else ""
     layer = f"nn.Conv{len(large) - 2}d({large[1]}, {small[1]}, 1{stride})"
     return f"\nas a shortcut, {layer} makes {times(small)} of {times(large)}"
+
+
+def _with_either(gives: Sequence[tuple[str, int]]) -> str:
+    """The two layers of which either may give another size: a run has shown it of both."""
+    return f"\neither {' or '.join(f'{path} gives {spell(size)}' for path, size in gives)}" if gives else ""
 
 
 def _fits(first: Shape, second: Shape, low: int, high: int) -> bool:

@@ -86,6 +86,8 @@ def _with_givers(recording: Recording, model: nn.Module, retry: Retry) -> Record
             run = [each for each in changes if _run_with(recording, model, retry, each[0], [finding]) is not None]
             if len(changes) == 2 and len(run) == 1:
                 finding = finding.with_detail(giving=_producer(recording, *run[0], [finding]))
+            elif len(run) == 2:
+                finding = finding.with_detail(either=tuple((change.path, change.size) for change, _ in run))
         else:
             gives = tuple(
                 (change.path, change.size)
@@ -163,6 +165,8 @@ def _are_enough(recording: Recording, change: _Change, takers: list[Finding]) ->
     """
     if any(each.misfit.note == "several_widths" for each in takers):
         return True
+    if any({"groups", "out_channels"} <= each.misfit.changes.keys() for each in takers):
+        return not _own(recording, change)  # a depthwise convolution: three numbers, and those of the layers behind it
     return len(set(map(_taker, takers))) >= (3 if _own(recording, change) else 2)
 
 
