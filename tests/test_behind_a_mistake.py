@@ -632,6 +632,78 @@ def test_one_number_in_front_of_a_depthwise_convolution_is_likelier_than_four_be
     assert told[:2] == ["first", "depthwise"]
 
 
+UNET = """\
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+
+class UNet(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.down1 = nn.Conv2d(3, 16, 3, padding=1)
+        self.down2 = nn.Conv2d(32, 64, 3, padding=1)
+        self.up = nn.ConvTranspose2d(64, 32, 2, 2)
+        self.last = nn.Conv2d(64, 1, 3, padding=1)
+
+    def forward(self, x):
+        skip = F.relu(self.down1(x))
+        deep = F.relu(self.down2(F.max_pool2d(skip, 2)))
+        return self.last(torch.cat([skip, self.up(deep)], 1))
+"""
+
+
+def test_one_number_that_settles_what_a_cat_hands_on_as_well(tmp_path: Path) -> None:
+    path = tmp_path / "unet.py"
+    path.write_text(UNET)
+    with pytest.raises(RuntimeError):
+        loaded(path).UNet()(torch.zeros(1, 3, 16, 16))
+    problem = only_problem(loaded(path).UNet(), (3, 16, 16))
+    assert problem.message.endswith("down1 should give 32, with which last fits as well")
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    assert loaded(path).UNet()(torch.zeros(1, 3, 16, 16)).shape == (1, 1, 16, 16)
+    # Another number of the last layer is a mistake of its own, which no change in front settles.
+    path.write_text(UNET.replace("nn.Conv2d(64, 1,", "nn.Conv2d(60, 1,"))
+    assert [each.path for each in summarize(loaded(path).UNet(), (3, 16, 16)).problems] == ["down2", "last"]
+
+
+RECURRENT = """\
+import torch
+from torch import nn
+
+
+class Recurrent(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.rnn = nn.LSTM(8, 64, batch_first=True)
+        self.norm = nn.LayerNorm(16)
+        self.fc = nn.Linear(16, 3)
+
+    def forward(self, x):
+        out, _ = self.rnn(x)
+        return self.fc(self.norm(LAST))
+"""
+
+
+@pytest.mark.parametrize("last", ["out[:, -1]", "out[:, -1, :]", "out.mean(1)", "out.select(1, 4)"])
+def test_the_hidden_size_that_all_behind_a_recurrent_layer_expect(tmp_path: Path, last: str) -> None:
+    path = tmp_path / "recurrent.py"
+    path.write_text(RECURRENT.replace("LAST", last))
+    with pytest.raises(RuntimeError):
+        loaded(path).Recurrent()(torch.zeros(2, 5, 8))
+    problem = only_problem(loaded(path).Recurrent(), (5, 8))
+    assert (problem.path, problem.kind, problem.required) == ("rnn", "hidden_size", 16)
+    assert fit(loaded(path).Recurrent(), (5, 8))(torch.zeros(2, 5, 8)).shape == (2, 3)
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    assert loaded(path).Recurrent()(torch.zeros(2, 5, 8)).shape == (2, 3)
+    # Both directions give twice as many, and no hidden size may do: what stands behind is told.
+    path.write_text(RECURRENT.replace("LAST", last).replace("batch_first=True", "batch_first=True, bidirectional=True"))
+    told = summarize(loaded(path).Recurrent(), (5, 8)).problems
+    assert [(each.path, each.required) for each in told] == [("norm", (128,)), ("fc", 128)]
+
+
 class Timed(nn.Module):
     """A time embedding is added to a map, channel by channel."""
 

@@ -78,3 +78,41 @@ def test_channels_that_were_moved_may_be_last() -> None:
     (problem,) = summarize(Moved(), (3, 20, 24)).problems
     assert "permuted it is 1×32×16×24" in " ".join(problem.message.split())
     assert Moved().norm(Moved().convolution(torch.zeros(1, 3, 20, 24))).shape == (1, 32, 20, 24)
+
+
+class Turned(nn.Module):
+    """What a layer of features made, turned for a convolution or a norm of channels."""
+
+    def __init__(self, features: nn.Module, behind: nn.Module) -> None:
+        super().__init__()
+        self.features, self.behind = features, behind
+
+    def forward(self, x: Tensor) -> Tensor:
+        made = self.features(x)
+        made = made[0] if isinstance(made, tuple) else made
+        turned: Tensor = self.behind(made.relu().transpose(1, 2))
+        return turned
+
+
+@pytest.mark.parametrize("features", [lambda: nn.Linear(5, 16), lambda: nn.GRU(5, 16, batch_first=True)])
+@pytest.mark.parametrize("behind", [nn.BatchNorm1d, lambda width: nn.Conv1d(width, 4, 1)])
+def test_features_that_were_turned_to_the_second_axis_are_not_turned_back(
+    features: Callable[[], nn.Module], behind: Callable[[int], nn.Module]
+) -> None:
+    """As many steps as the layer behind expects channels say nothing: the axes were set in that order."""
+    for width, fits in ((32, False), (16, True)):
+        model = Turned(features(), behind(width)).eval()
+        if fits:
+            model(torch.zeros(2, 32, 5))
+        else:
+            with pytest.raises(RuntimeError):
+                model(torch.zeros(2, 32, 5))
+            (problem,) = summarize(model, (32, 5)).problems
+            assert (problem.path, problem.required, problem.evidence) == ("behind", 16, Evidence.RUN)
+
+
+def test_features_that_were_not_turned_are_last() -> None:
+    model = nn.Sequential(nn.Linear(5, 16), nn.BatchNorm1d(16)).eval()
+    (problem,) = summarize(model, torch.zeros(2, 32, 5)).problems
+    assert "permuted it is 2×16×32" in " ".join(problem.message.split())
+    assert model[1](model[0](torch.zeros(1, 32, 5)).permute(0, 2, 1)).shape == (1, 16, 32)

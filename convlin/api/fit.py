@@ -13,13 +13,13 @@ from convlin.api.summarize import summarize
 from convlin.diagnosis.runs.evidence import arguments_of
 from convlin.errors import InputError, ShapeError
 from convlin.inputs import DtypeLike, Input, check_model
-from convlin.layers import EVERY_AXIS_OF, GIVEN, CannotRemakeError, places_of, remade
+from convlin.layers import EVERY_AXIS_OF, GIVEN_OR_HIDDEN, CannotRemakeError, places_of, remade
 from convlin.module_tree import module_at, sharing
 from convlin.observe import unwrapped
 from convlin.records import Problem
 
 #: What a new layer can fix; for anything else the model's code has to change.
-_SIZES = frozenset({*EVERY_AXIS_OF, *GIVEN, "num_embeddings", "padding", "stride"})
+_SIZES = frozenset({*EVERY_AXIS_OF, *GIVEN_OR_HIDDEN, "num_embeddings", "padding", "stride"})
 
 #: Each round fixes what the one before made visible; a model has no more layers in a row than this.
 _MOST_ROUNDS = 50

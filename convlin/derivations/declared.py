@@ -15,6 +15,8 @@ EVERY_AXIS_OF: Mapping[str, int] = {
 }  # fmt: skip
 #: What layers declare of the tensor that they give.
 GIVEN = ("out_features", "out_channels", "embedding_dim")
+#: The same, and what a recurrent layer calls it.
+GIVEN_OR_HIDDEN = (*GIVEN, "hidden_size")
 
 
 def noun_of(name: str) -> str:

@@ -65,10 +65,12 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
 
 
 def has_channels_second(recording: Recording, source: Source) -> bool:
-    """Whether what comes from there was a feature map, of which channels were parted or joined since, and none moved.
+    """Whether the second axis of what comes from there is that which a layer made: its channels, or its features.
 
-    Nobody would take ``(N, C, *sizes)`` for a map with its channels last then, whatever its sizes are.
+    Channels may have been parted or joined since, and axes set in another order: nobody would take it for a map with
+    its channels last then, whatever its sizes are.
     """
+    axis = 1
     for _ in range(len(recording.calls) + len(recording.joins) + 1):
         source = past_joins(source, recording.joins, recording.known_joins)
         if source.kind is not SourceKind.CALL:
@@ -76,18 +78,26 @@ def has_channels_second(recording: Recording, source: Source) -> bool:
         call, rule = recording.calls[source.number], recording.rule(source.number)
         if not call.outputs or not call.inputs or not call.sources:
             return False
-        if is_feature_map(recording, source, len(call.outputs[0].shape)):
-            return True
-        if call.is_function:
-            if not _leaves_channels_second(call):
+        last = len(call.outputs[0].shape) - 1
+        if is_feature_map(recording, source, last + 1):
+            return axis == 1
+        order = order_made(call)
+        if order is not None:
+            axis = order[axis]
+        elif call.is_function:
+            if axis != 1 or not _leaves_channels_second(call):
                 return False
-        elif rule.takes_sequences or rule.family not in _OF_CHANNELS or (rule is PLAIN and not call.inner):
+        elif rule.takes_sequences or rule.family in _MAKING_THE_LAST:
+            return axis == last
+        elif rule.family not in _OF_CHANNELS or (rule is PLAIN and not call.inner):
             return False
         source = call.sources[0]
     return False
 
 
-#: Layers that leave the channels where they are, or part them: not those that compute along the last axis.
+#: Layers whose own number is that of the last axis.
+_MAKING_THE_LAST = frozenset({Family.LINEAR, Family.RECURRENT, Family.ATTENTION, Family.EMBEDDING})
+#: Layers that leave the axes where they are, and may part the channels.
 _OF_CHANNELS = frozenset({Family.OTHER, Family.ELEMENTWISE, Family.NORMALIZATION, Family.PART})
 
 
@@ -96,9 +106,7 @@ def _leaves_channels_second(call: Call) -> bool:
     op = OPS.called(call.type)
     given, made = call.inputs[0].shape, call.outputs[0].shape
     if op.family is Family.REARRANGE:
-        sizes, order = given[2:], order_made(call)
-        if order is not None:
-            return order == tuple(range(len(given)))
+        sizes = given[2:]
         return given[:1] == made[:1] and len(made) > len(sizes) + 1 and made[len(made) - len(sizes) :] == sizes
     return op.family in (Family.PART, Family.INDEX, Family.REDUCTION, Family.ELEMENTWISE, Family.JOIN)
 

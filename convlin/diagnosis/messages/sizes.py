@@ -301,6 +301,10 @@ def _producer(finding: Finding, report: Report) -> Said:
     who = f"{', '.join(first)} and {last} expect" if first else f"{last} expects"
     gets_both = any(each.misfit.note == "several_widths" for each in misfit.detail["takers"])
     otherwise = "as their other input does" if gets_both else f"or all of these take {spell(misfit.declared)}"
+    if also := misfit.detail.get("also", ()):
+        *others, one = also
+        listed_too = f"{', '.join(others)} and {one} fit" if others else f"{one} fits"
+        otherwise = f"with which {listed_too} as well"
     return Said(
         f"{name_of(finding)} gives {plural(misfit.declared, noun)}; {who} {spell(misfit.required)}\n"
         f"{finding.path} should give {spell(misfit.required)}, {otherwise}",
@@ -337,6 +341,7 @@ WORDS: Mapping[tuple[str, str], Words] = {
     ("out_channels", ""): _producer,
     ("out_features", ""): _producer,
     ("embedding_dim", ""): _producer,
+    ("hidden_size", ""): _producer,
     ("in_features", ""): _in_features,
     ("in_channels", ""): _in_channels,
     ("in_channels", "permute"): _permute,

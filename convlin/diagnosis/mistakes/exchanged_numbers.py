@@ -12,11 +12,10 @@ from torch import nn
 
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
-from convlin.layers import AXIS_OF, GIVEN
+from convlin.layers import AXIS_OF, GIVEN_OR_HIDDEN
 from convlin.trace.recording import Finding, Recording
 
 #: What a layer may declare of what it gives.
-_GIVES = (*GIVEN, "hidden_size")
 #: So many layers are tried each by itself, where all of them together do not help.
 _MOST_ALONE = 3
 
@@ -58,7 +57,7 @@ def _exchanged(recording: Recording, finding: Finding) -> dict[str, Any]:
     misfit = finding.misfit
     if not finding.layer or finding.call < 0:
         return {}
-    takes, gives = (recording.declared(finding.call, names) for names in (AXIS_OF, _GIVES))
+    takes, gives = (recording.declared(finding.call, names) for names in (AXIS_OF, GIVEN_OR_HIDDEN))
     if not gives or misfit.kind != takes or misfit.note or dict(misfit.changes) != {takes: misfit.required}:
         return {}
     if getattr(recording.modules[finding.call], gives) != misfit.required or misfit.declared == misfit.required:

@@ -16,9 +16,10 @@ from convlin.diagnosis.mistakes.what_follows import with_what_follows
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
 from convlin.diagnosis.silent.findings import finding_of_layer
-from convlin.layers import GIVEN, Misfit
+from convlin.layers import GIVEN_OR_HIDDEN, Misfit
 from convlin.ops.catalog import OPS
 from convlin.ops.misfit import alone
+from convlin.ops.op import Family
 from convlin.records import UNSEEN, Source, SourceKind
 from convlin.trace.axes import order_made
 from convlin.trace.recording import Finding, Recording, of_operands
@@ -56,12 +57,16 @@ def with_one_producer(recording: Recording, model: nn.Module, retry: Retry) -> R
             asked.setdefault(change, []).append(finding)
             calls[change] = call
     many = [change for change, takers in asked.items() if _are_enough(recording, change, takers)]
-    for change in sorted(many, key=lambda each: -len(asked[each]))[:_MOST_RUNS]:
+    numbers = [each for each in recording.findings if each.layer and each.misfit.changes]
+    few = [change for change in asked if change not in many] if len({each.path for each in numbers}) > 1 else []
+    for change in [*sorted(many, key=lambda each: -len(asked[each])), *few][:_MOST_RUNS]:
         proved = _run_with(recording, model, retry, change, asked[change])
-        if proved is not None:
+        settled = [each for each in numbers if proved is not None and each.sign_at_line not in proved.signs]
+        also = list(dict.fromkeys(each.path for each in settled if each not in asked[change]))
+        if proved is not None and (change in many or (also and not _own(recording, change))):
             own = _own(recording, change)
             told = [
-                _producer(recording, change, calls[change], asked[change]),
+                _producer(recording, change, calls[change], asked[change], () if change in many else also),
                 *(each for each in recording.findings if each.sign_at_line in proved.signs or each in own),
             ]
             told.sort(key=lambda each: each.call)
@@ -233,7 +238,7 @@ def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] |
 
 def _gives(recording: Recording, source: Source) -> str:
     """What the layer that was called declares of what it gives; empty where it declares nothing, or is none."""
-    return recording.declared(source.number, GIVEN) if source.kind is SourceKind.CALL else ""
+    return recording.declared(source.number, GIVEN_OR_HIDDEN) if source.kind is SourceKind.CALL else ""
 
 
 def _hands_on(recording: Recording, source: Source, size: int) -> bool:
@@ -252,14 +257,18 @@ def _hands_on(recording: Recording, source: Source, size: int) -> bool:
         # What is merged or parted lies behind the channels, which are as many as before.
         keeps = op.keeps_memory_order and len(made) > 2 and given[:2] == made[:2]
         is_spread = len(made) > len(given) and made == given + (1,) * (len(made) - len(given))  # t[:, :, None, None]
-        return keeps or is_spread or op.hands_on or op.makes_feature_map
+        parts = op.family in (Family.PART, Family.INDEX, Family.REDUCTION)  # steps of a sequence, or the mean of a map
+        return keeps or is_spread or parts or op.hands_on or op.makes_feature_map
     return isinstance(recording.modules[source.number], _KEEPS_WIDTH) or not call.inner
 
 
-def _producer(recording: Recording, change: _Change, call: int, takers: list[Finding]) -> Finding:
+def _producer(
+    recording: Recording, change: _Change, call: int, takers: list[Finding], also: Sequence[str] = ()
+) -> Finding:
+    """What is told of the layer that gives another size than the ``takers`` expect; ``also`` settles other numbers."""
     module = recording.modules[call]
     declared, changes = getattr(module, change.kind), {change.kind: change.size}
-    detail: dict[str, Any] = {"takers": tuple(takers)}
+    detail: dict[str, Any] = {"takers": tuple(takers), "also": tuple(also)}
     if isinstance(module, nn.Embedding) and module.num_embeddings == change.size != declared:
         changes["num_embeddings"] = declared  # indices that convlin makes are in range of either
         detail |= {"exchanged": changes, "settles": True}
