@@ -19,6 +19,7 @@ from convlin.diagnosis.mistakes.kept_tensors import with_kept_tensors
 from convlin.diagnosis.mistakes.made_states import with_states_made
 from convlin.diagnosis.mistakes.one_producer import with_one_producer
 from convlin.diagnosis.mistakes.proposed_inputs import with_proposals_run
+from convlin.diagnosis.mistakes.reduced_axes import with_reductions_along
 from convlin.diagnosis.mistakes.several_sizes import without_numbers
 from convlin.diagnosis.mistakes.shared_forward import with_lines_outside
 from convlin.diagnosis.mistakes.split_heads import with_heads_split
@@ -52,6 +53,7 @@ def answered(report: Report, recording: Recording, model: nn.Module, hints: Hint
         with_frames_apart,
         with_numbers_exchanged,
         with_equal_arms,
+        with_reductions_along,
         with_one_producer,
         with_kept_tensors,
         with_states_made,

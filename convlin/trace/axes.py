@@ -67,32 +67,52 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
 def has_channels_second(recording: Recording, source: Source) -> bool:
     """Whether the second axis of what comes from there is that which a layer made: its channels, or its features.
 
-    Channels may have been parted or joined since, and axes set in another order: nobody would take it for a map with
-    its channels last then, whatever its sizes are.
+    Nobody would take it for a map with its channels last then, whatever its sizes are.
     """
-    axis = 1
-    for _ in range(len(recording.calls) + len(recording.joins) + 1):
-        source = past_joins(source, recording.joins, recording.known_joins)
-        if source.kind is not SourceKind.CALL:
-            return False
-        call, rule = recording.calls[source.number], recording.rule(source.number)
-        if not call.outputs or not call.inputs or not call.sources:
-            return False
-        last = len(call.outputs[0].shape) - 1
-        if is_feature_map(recording, source, last + 1):
-            return axis == 1
-        order = order_made(call)
-        if order is not None:
-            axis = order[axis]
-        elif call.is_function:
-            if axis != 1 or not _leaves_channels_second(call):
-                return False
-        elif rule.takes_sequences or rule.family in _MAKING_THE_LAST:
-            return axis == last
-        elif rule.family not in _OF_CHANNELS or (rule is PLAIN and not call.inner):
-            return False
-        source = call.sources[0]
+    return holds_features(recording, source, 1)
+
+
+def holds_features(recording: Recording, source: Source, axis: int) -> bool:
+    """Whether an axis of what comes from there is that which a layer made: its channels, or its features.
+
+    These may have been parted or joined since, and axes set in another order; of what met in a sum one is enough.
+    """
+    waiting, seen = [(source, axis)], set[tuple[Source, int]]()
+    while waiting:
+        at = waiting.pop()
+        if at in seen:
+            continue
+        seen.add(at)
+        source, axis = at
+        if source.kind is SourceKind.JOIN:
+            waiting += ((each, axis) for each in recording.into(source))
+            continue
+        found = _features_in(recording, source, axis)
+        if found is True:
+            return True
+        if type(found) is int:
+            waiting.append((recording.calls[source.number].sources[0], found))
     return False
+
+
+def _features_in(recording: Recording, source: Source, axis: int) -> int | bool:
+    """Whether a layer made the axis; of what hands it on, where it is in its input."""
+    if source.kind is not SourceKind.CALL:
+        return False
+    call, rule = recording.calls[source.number], recording.rule(source.number)
+    if not call.outputs or not call.inputs or not call.sources:
+        return False
+    last = len(call.outputs[0].shape) - 1
+    if is_feature_map(recording, source, last + 1):
+        return axis == 1
+    order = order_made(call)
+    if order is not None:
+        return order[axis]
+    if call.is_function:
+        return axis if axis == 1 and _leaves_channels_second(call) else False
+    if rule.takes_sequences or rule.family in _MAKING_THE_LAST:
+        return axis == last
+    return False if rule.family not in _OF_CHANNELS or (rule is PLAIN and not call.inner) else axis
 
 
 #: Layers whose own number is that of the last axis.
@@ -107,6 +127,8 @@ def _leaves_channels_second(call: Call) -> bool:
     given, made = call.inputs[0].shape, call.outputs[0].shape
     if op.family is Family.REARRANGE:
         sizes = given[2:]
+        if op.keeps_memory_order and len(made) > 2 and given[:2] == made[:2]:  # .flatten(2)
+            return True
         return given[:1] == made[:1] and len(made) > len(sizes) + 1 and made[len(made) - len(sizes) :] == sizes
     return op.family in (Family.PART, Family.INDEX, Family.REDUCTION, Family.ELEMENTWISE, Family.JOIN)
 

@@ -26,7 +26,7 @@ from convlin.diagnosis.messages.tools import (
 from convlin.layers import noun_of, to_be_given
 from convlin.ops.catalog import OPS
 from convlin.ops.misfit import alone
-from convlin.records import Report
+from convlin.records import Report, past_single_joins
 from convlin.sizes.spell import spell, spell_product
 from convlin.trace.recording import Finding
 
@@ -36,6 +36,8 @@ def _in_features(finding: Finding, report: Report) -> Said:
     message = f"{name_of(finding)} receives {plural(required, 'feature')}"
     if (joined := said_of_joined(message, finding, report)) is not None:
         return joined
+    if "reduced" in finding.misfit.detail:
+        return _reduced(message, finding, report)
     after = _flattened_by_hand(finding) or _directions(finding, report)
     message += after or origin(finding, report)
     if "heads" in finding.misfit.detail:
@@ -47,6 +49,20 @@ def _in_features(finding: Finding, report: Report) -> Said:
     instead = "x.mean(2) or x.transpose(1, 2)"
     message += f"\n{instead} has the {finding.misfit.declared} that were declared, if these were meant"
     return Said(message, f"in_features={code(required)}", instead=instead)
+
+
+def _reduced(message: str, finding: Finding, report: Report) -> Said:
+    """Of a mean or a maximum over other dims than those that leave the features: a run has shown that these fit."""
+    given, left = finding.misfit.detail["reduced"]
+    call = call_of(report, past_single_joins(finding.source, report.joins))
+    what = call.type if call is not None else "a reduction"
+    made = times(finding.inputs[0].shape)
+    instead = f"{finding.misfit.kind}={code(alone(finding.misfit.required))}"
+    return Said(
+        f"{message}\n{what} makes {made} of {times(given)}: over all axes but the batch and the features it leaves "
+        f"{times(left)}\nif it is to be so: {instead}",
+        instead=instead,
+    )
 
 
 def _directions(finding: Finding, report: Report) -> str:
