@@ -238,7 +238,7 @@ class Residual(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        self.one, self.two = nn.Conv1d(4, 8, 3), nn.Conv1d(4, 8, 5)
+        self.one, self.two = nn.Conv1d(4, 8, 4), nn.Conv1d(4, 8, 6)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.one(x) + self.two(x)

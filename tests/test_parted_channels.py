@@ -116,3 +116,45 @@ def test_features_that_were_not_turned_are_last() -> None:
     (problem,) = summarize(model, torch.zeros(2, 32, 5)).problems
     assert "permuted it is 2×16×32" in " ".join(problem.message.split())
     assert model[1](model[0](torch.zeros(1, 32, 5)).permute(0, 2, 1)).shape == (1, 16, 32)
+
+
+class Scaled(nn.Module):
+    """A map times a number for each channel, which ``spread`` gives its axes."""
+
+    def __init__(self, channels: int, spread: Callable[[Tensor], Tensor]) -> None:
+        super().__init__()
+        self.conv, self.scale = nn.Conv2d(3, channels, 3, padding=1), nn.Linear(channels, channels)
+        self.spread, self.head = spread, nn.Conv2d(channels, 4, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.conv(x)
+        made: Tensor = self.head(x * self.spread(self.scale(x.mean((2, 3)))))
+        return made
+
+
+@pytest.mark.parametrize("channels", [8, 32])
+@pytest.mark.parametrize(
+    ("spread", "told"),
+    [
+        (
+            lambda w: w[:, None, None],
+            "2×1×1×{0} has a number for each channel on its last axis, not on axis 1: 2×{0}×1×1",
+        ),
+        (lambda w: w[:1, None], "1×1×{0} has a number for each channel on its last axis, not on axis 1: 1×{0}×1×1"),
+    ],
+)
+def test_a_number_for_each_channel_that_stands_on_the_last_axis(
+    channels: int, spread: Callable[[Tensor], Tensor], told: str
+) -> None:
+    """An image of as many columns as channels would run, and so would a layer of as many features as columns."""
+    x = torch.zeros(2, 3, 16, 16)
+    with pytest.raises(RuntimeError):
+        Scaled(channels, spread)(x)
+    Scaled(channels, spread)(torch.zeros(2, 3, channels, channels))  # by chance
+    Scaled(channels, lambda w: w[:, :, None, None])(x)
+    (problem,) = summarize(Scaled(channels, spread), x).problems
+    message = " ".join(problem.message.split())
+    assert told.format(channels) in message
+    assert "works" not in message
+    assert "should give" not in message
+    assert problem.edits == ()

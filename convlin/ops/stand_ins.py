@@ -183,8 +183,19 @@ def _differing(call: RefusedCall) -> tuple[Misfit, tuple[Tensor, Tensor]] | None
             shapes = (tuple(left.shape), tuple(right.shape))
             meet = tuple((axis, axis) for axis in axes)
             detail = {"axes": axes, "shapes": shapes, "tensors": (one, two), "meet": meet, "space": _space(*shapes)}
+            detail["channels_last"] = _has_channels_last(*shapes)
             return Misfit("operands", *shapes, "elementwise", detail), (left, right)
     return None
+
+
+def _has_channels_last(*shapes: Shape) -> bool:
+    """Whether one of the two has nothing but a number for each channel of the other, on its last axis."""
+    few, many = sorted(shapes, key=prod)
+    if not 2 <= len(few) <= len(many) or len(many) < 3:
+        return False
+    *front, last = few
+    batch = many[:1] if len(few) == len(many) else ()
+    return many[1] == last != many[-1] and last > 1 and set(front) <= {1, *batch}
 
 
 def _space(*shapes: Shape) -> int:

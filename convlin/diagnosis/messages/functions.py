@@ -170,6 +170,7 @@ def _operands(finding: Finding, report: Report) -> Said:
     if misfit.note == "elementwise":
         difference += (
             _without_space(shapes, misfit.detail)
+            or _with_channels_last(shapes, misfit.detail)
             or _with_axes_exchanged(shapes)
             or _with_shortcut(shapes, misfit.detail.get("skip"))
             or _with_either(misfit.detail.get("either", ()))
@@ -232,6 +233,16 @@ def _without_space(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) -> str:
         return ""
     index = ", ".join([":"] * len(few) + ["None"] * missing)
     return f"\n{times(few)} has a number for each channel: [{index}] makes it {times((*few, *(1,) * missing))}"
+
+
+def _with_channels_last(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) -> str:
+    """Of numbers for each channel that stand on the last axis: where they belong."""
+    if not detail.get("channels_last"):
+        return ""
+    few, many = sorted(shapes, key=prod)
+    batch = few[0] if len(few) == len(many) else 1
+    right = (batch, few[-1], *(1,) * (len(many) - 2))
+    return f"\n{times(few)} has a number for each channel on its last axis, not on axis 1: {times(right)} goes together"
 
 
 def _with_axes_exchanged(shapes: tuple[Shape, ...]) -> str:

@@ -54,7 +54,8 @@ def _told(recording: Recording, finding: Finding, model: nn.Module, retry: Retry
     from convlin.source.kept import kept  # reads source: only where something is wrong
 
     detail = finding.misfit.detail
-    if finding.misfit.kind != "operands" or detail.get("space") or not {"run", "giving"}.isdisjoint(detail):
+    is_turned = detail.get("space") or detail.get("channels_last")
+    if finding.misfit.kind != "operands" or is_turned or not {"run", "giving"}.isdisjoint(detail):
         return finding
     module = module_at(model, finding.path)
     named = [*_sizes(finding)]

@@ -197,7 +197,7 @@ def _changes(recording: Recording, finding: Finding) -> Iterator[tuple[_Change, 
         axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
         if misfit.note not in ("elementwise", "concatenate") or len(axes) != 1 or len(shapes) != 2 or len(sources) < 2:
             return
-        if "run" in misfit.detail:  # along another axis they go together
+        if "run" in misfit.detail or misfit.detail.get("channels_last"):  # along another axis they go together
             return
         sizes = [shape[axes[0]] for shape in shapes]
         pairs = [(sources[0], sizes[0], sizes[1]), (sources[1], sizes[1], sizes[0])]

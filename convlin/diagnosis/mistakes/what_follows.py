@@ -62,6 +62,8 @@ def _is_about(finding: Finding, behind: Declared) -> bool:
     if misfit.note in OF_PRODUCTS:
         return declared in (misfit.declared, misfit.required)
     axes, shapes = misfit.detail.get("axes", ()), misfit.detail.get("shapes", ())
+    if misfit.detail.get("channels_last"):  # the axis in which they differ is that of the channels for one of them
+        return False
     if (
         misfit.note not in ("elementwise", "concatenate")
         or len(axes) != 1

@@ -20,7 +20,9 @@ def claims_about(recording: Recording, finding: Finding, model: Resized) -> tupl
     misfit = finding.misfit
     if misfit.detail.get("settles") or "run" in misfit.detail:  # a run has shown another cause
         return ()
-    if misfit.detail.get("space"):  # as many pixels as channels would go together as well, and mean something else
+    if misfit.detail.get("space") or misfit.detail.get(
+        "channels_last"
+    ):  # as many pixels as channels would go together as well, and mean something else
         return ()
     if misfit.kind == "in_features":
         span = fitting_inputs(model, recording, finding)
