@@ -104,6 +104,12 @@ OTHER_SETTINGS = {
         "self.short(x) + self.a(x)",
         {"short": {"stride": "3"}},
     ),
+    "a transposed convolution without its stride": (
+        "self.a, self.b = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)\n"
+        "        self.up, self.out = nn.ConvTranspose2d(8, 6, 2), nn.Conv2d(12, 2, 1)",
+        "(lambda a: self.out(torch.cat([a, self.up(self.b(F.max_pool2d(a, 2)))], 1)))(self.a(x))",
+        {"up": {"stride": "2"}},
+    ),
     "a shortcut in front of a Linear": (
         "self.a, self.short = nn.Conv2d(3, 6, 3, stride=2, padding=1), nn.Conv2d(3, 6, 1)\n"
         "        self.f = nn.Linear(6 * 6 * 6, 4)",

@@ -332,7 +332,9 @@ def _window(finding: Finding, report: Report) -> Said:
     """A padding or a stride in front of a sum: a run has shown that with another the sum has two equal sizes."""
     changes, detail = finding.misfit.changes, finding.misfit.detail
     written = [f"{name}={code(size)}" for name, size in changes.items()]
-    if changes.get("stride", 1) == 1:
+    if finding.layer.startswith("ConvTranspose"):
+        told = f"{written[0]} enlarges the map, and 1 does not"
+    elif changes.get("stride", 1) == 1:
         told = f"{' and '.join(written)} {'keeps' if len(written) == 1 else 'keep'} the size"
     else:
         told = f"{written[0]} is that of the way beside it"

@@ -1,8 +1,8 @@
 """Maps that meet in a sum or a join with sizes that windows on their way made different, as in ``x + self.conv(x)``.
 
 A window without its padding takes off an edge, one with too much adds one; a pool steps by its whole window where no
-stride is given; a shortcut lacks the stride of the way beside it.  What makes all sides equally large is told where a
-run shows it.
+stride is given, and a transposed convolution enlarges nothing; a shortcut lacks the stride of the way beside it.  What
+makes all sides equally large is told where a run shows it.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Any, TypeAlias
 
 from torch import nn
 
-from convlin._util.torch_private import uncompiled
+from convlin._util.torch_private import TRANSPOSED_CONVOLUTIONS, uncompiled
 from convlin.arithmetic.common import per_axis
 from convlin.diagnosis.runs.evidence import run_to_the_end
 from convlin.diagnosis.runs.retries import Retry
@@ -122,9 +122,23 @@ def _with_stride_of_the_other(recording: Recording, met: Finding, arms: _Arms) -
     return changed if len(changed) == len(large) else {}
 
 
+def _with_stride_of_the_window(recording: Recording, met: Finding, arms: _Arms) -> _Changed:
+    """As a stride the window of transposed convolutions on the way of smaller maps, which enlarge nothing without."""
+    small, large = _parted(arms)
+    common = set(recording.upstream(large))
+    found: _Changed = {}
+    for source in recording.upstream(small, lambda each: () if each in common else recording.into(each)):
+        module = recording.module_of(source)
+        if source in common or not isinstance(module, TRANSPOSED_CONVOLUTIONS) or len(module.kernel_size) != _rank(met):
+            continue
+        if set(module.stride) == {1} and min(module.kernel_size) > 1:
+            found[recording.calls[source.number].path] = {"stride": _one_for_all(tuple(module.kernel_size))}
+    return found if large else {}
+
+
 #: What may have been meant, the likelier first.
 _WAYS: Sequence[Callable[[Recording, Finding, _Arms], _Changed]] = (
-    _with_padding, _with_padding_everywhere, _with_stride_of_one, _with_stride_of_the_other,
+    _with_padding, _with_padding_everywhere, _with_stride_of_one, _with_stride_of_the_other, _with_stride_of_the_window,
 )  # fmt: skip
 
 
