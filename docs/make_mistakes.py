@@ -86,8 +86,9 @@ ROWS = (
         "dimensions that has.",
         ("NormsOfOtherWidth", "NormOfOtherRank", "BatchOfOne")),
     Row(10, "LSTM, GRU and RNN in front of a Linear",
-        "They return a tuple, they are twice as wide in two directions, and their `input_size` is the last axis.",
-        ("TupleOfLSTM", "BidirectionalLSTM", "LastOfBidirectional", "RecurrentInSequential")),
+        "They return a tuple, they are twice as wide in two directions, and their `input_size` is the last axis. A "
+        "first state is of their `hidden_size`.",
+        ("TupleOfLSTM", "BidirectionalLSTM", "LastOfBidirectional", "RecurrentInSequential", "StateOfACell")),
     Row(11, "The image is not of the size that the network was made for",
         "There are two ways out: another number in the Linear, or images of the size for which the number is right. "
         "convlin tells both.",
@@ -106,10 +107,10 @@ ROWS = (
     Row(15, "Conv3d in front of a Linear, and video as (N, T, C, H, W)",
         "The same in three dimensions: channels · depth · height · width, and channels before the time.",
         ("Conv3dToLinear", "TimeBeforeChannels")),
-    Row(16, "A skip connection with an odd size, or without padding",
+    Row(16, "A skip connection with an odd size, or without padding or stride",
         "A pooling of an odd size loses a pixel that the way up does not give back, and a convolution without padding "
-        "an edge that its input still has.",
-        ("OddSkip", "OddResidual3d", "ResidualWithoutPadding")),
+        "an edge that its input still has. A shortcut needs the stride of the way beside it.",
+        ("OddSkip", "OddResidual3d", "ResidualWithoutPadding", "ShortcutWithoutStride", "PoolWithoutStride")),
     Row(17, "Numbers of another kind",
         "A shape given to convlin becomes a tensor of the kind that the model takes. A tensor is used as it is.",
         ("DoubleInput", "ByteImage", "FloatTokens", "IndexOutOfRange")),
@@ -126,6 +127,10 @@ ROWS = (
         "Python says how many names there are, and not of what. A line is proposed where it is the only one of those "
         "tried with which the model runs.",
         ("SizesOfFlattened", "ChunksOfTheBatch", "StatesOfGRU", "StatesOfLSTM", "RowsOfTheBatch")),
+    Row(22, "A mean or a maximum along the wrong dim",
+        "What is left is a length, which would fit inputs of one size alone: the axis of the features is gone, or not "
+        "last. Over all axes but the batch and the features they are left.",
+        ("MeanOfTheFeatures", "MaximumOfTheRows")),
 )  # fmt: skip
 
 _ELSEWHERE = """\

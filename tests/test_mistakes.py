@@ -28,10 +28,12 @@ from tests.summaries import assert_problems_explained
 SIZES = (
     "in_features", "in1_features", "in2_features", "in_channels", "num_features", "num_channels", "num_parameters",
     "normalized_shape", "input_size", "embed_dim", "kdim", "vdim", "num_embeddings", "out_features",
-    "padding",
+    "padding", "stride",
 )  # fmt: skip
 #: Of the right kind, and yet no layer is wrong: the input is.
 UNFIT = (
+    "MeanOfTheFeatures",
+    "MaximumOfTheRows",
     "ChannelsLast",
     "ChannelsLastNested",
     "ChannelsLastScaled",
@@ -180,6 +182,7 @@ def assert_told_where_watched(mistake: Mistake, *, compiled: bool) -> None:
 #: What is shown for these is not written: a number may be used elsewhere or mean something else, or what the sizes
 #: look like is one of two things that may have been meant.
 UNCERTAIN = {
+    "MeanOfTheFeatures", "MaximumOfTheRows",
     "ClassesOfOnesOwn", "ChannelsLast", "ChannelsLastNested", "ChannelsLastScaled",
     "RecurrentIntoConvolution", "NoChannels", "BatchWithoutChannels", "BatchWithoutChannelsAndNorm",
     "VectorIntoTransposed", "VectorIntoConv1d", "NoFeatureAxis", "NoChannels1d", "NormBehindRecurrent",

@@ -37,7 +37,8 @@ def with_reductions_along(recording: Recording, model: nn.Module, retry: Retry) 
         if shown is None or not shown.signs <= recording.signs - {finding.sign}:
             continue
         told = [each for each in recording.findings if each.sign in shown.signs]
-        told.append(finding.with_detail(lines=(where, rewrite), reduced=(reduced.given, reduced.left)))
+        misfit = finding.misfit.with_detail(lines=(where, rewrite), reduced=(reduced.given, reduced.left))
+        told.append(finding._replace(misfit=misfit._replace(changes={})))  # the layer is right as it is
         told.sort(key=lambda each: each.call)
         return replace(recording, findings=told, failure=None, required=shown.required)
     return recording
