@@ -147,3 +147,25 @@ def test_a_mask_of_other_sizes_is_none_of_padding() -> None:
     problems = summarize(model, torch.zeros(4, 9, 32)).problems
     assert problems
     assert "key_padding_mask" not in " ".join(str(problem) for problem in problems)
+
+
+class Mixed(nn.Module):
+    """Mixes the steps of a sequence, and does not turn the result back."""
+
+    def __init__(self, *, turned: bool) -> None:
+        super().__init__()
+        self.mix, self.head, self.turned = nn.Linear(6, 6), nn.Linear(10, 3), turned
+
+    def forward(self, x: Tensor) -> Tensor:
+        mixed = self.mix(x.transpose(1, 2))
+        made: Tensor = self.head(x + (mixed.transpose(1, 2) if self.turned else mixed))
+        return made
+
+
+def test_what_was_made_of_the_other_is_turned() -> None:
+    x = torch.zeros(2, 6, 10)
+    with pytest.raises(RuntimeError):
+        Mixed(turned=False)(x)
+    (problem,) = summarize(Mixed(turned=False), x).problems
+    assert ".transpose(1, 2) of the second makes it 2×6×10" in problem.message
+    assert Mixed(turned=True)(x).shape == (2, 6, 3)

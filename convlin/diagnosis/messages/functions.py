@@ -171,7 +171,7 @@ def _operands(finding: Finding, report: Report) -> Said:
         difference += (
             _without_space(shapes, misfit.detail)
             or _with_channels_last(shapes, misfit.detail)
-            or _with_axes_exchanged(shapes)
+            or _with_axes_exchanged(shapes, misfit.detail.get("older"))
             or _with_shortcut(shapes, misfit.detail.get("skip"))
             or _with_either(misfit.detail.get("either", ()))
         )
@@ -245,9 +245,12 @@ def _with_channels_last(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) ->
     return f"\n{times(few)} has a number for each channel on its last axis, not on axis 1: {times(right)} goes together"
 
 
-def _with_axes_exchanged(shapes: tuple[Shape, ...]) -> str:
-    """The two axes of the first that are to be exchanged for both to go together, where there are no others."""
-    first, second = shapes if len(shapes) == 2 else ((), ())
+def _with_axes_exchanged(shapes: tuple[Shape, ...], older: int | None) -> str:
+    """The two axes of one that are to be exchanged for both to go together, where there are no others.
+
+    That is the first; or the second where it was made of the first, which is the ``older`` one.
+    """
+    first, second = (shapes if older != 0 else shapes[::-1]) if len(shapes) == 2 else ((), ())
     if len(first) != len(second):
         return ""
     found = [
@@ -256,7 +259,8 @@ def _with_axes_exchanged(shapes: tuple[Shape, ...]) -> str:
     if len(found) != 1:
         return ""
     ((low, high),) = found
-    return f"\n.transpose({low}, {high}) of the first makes it {times(_exchanged(first, low, high))}"
+    which = "first" if older != 0 else "second"
+    return f"\n.transpose({low}, {high}) of the {which} makes it {times(_exchanged(first, low, high))}"
 
 
 def _with_shortcut(shapes: tuple[Shape, ...], skip: int | None) -> str:

@@ -34,6 +34,7 @@ def _with_skip(finding: Finding, recording: Recording) -> Finding:
     skips = [skip for skip in (0, 1) if pair[skip] in recording.upstream([pair[1 - skip]])]
     rank = len(finding.misfit.detail.get("shapes", ((),))[0])
     is_map = len(skips) == 1 and is_feature_map(recording, pair[1 - skips[0]], rank)
+    finding = finding.with_detail(older=skips[0]) if len(skips) == 1 else finding
     return finding.with_detail(skip=skips[0]) if is_map else finding
 
 
