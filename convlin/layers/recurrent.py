@@ -165,7 +165,8 @@ def _with_states(
 ) -> tuple[tuple[Any, ...], dict[str, Any], tuple[Misfit, ...]]:
     """Arguments with states of the ``wanted`` shapes, and the first that has another; ``detail`` says what they are."""
     shapes = [(due, tuple(state.shape)) for due, state in zip(wanted, states, strict=True)]
-    first = next(((name, *pair) for name, pair in zip(names, shapes, strict=True) if len(set(pair)) > 1), None)
+    # Sizes may be letters, which cannot be looked up in a set.
+    first = next(((name, due, had) for name, (due, had) in zip(names, shapes, strict=True) if due != had), None)
     if first is None:
         return args, kwargs, ()
     name, due, shape = first
@@ -175,7 +176,7 @@ def _with_states(
         is_second = shape == (due[0], tensor.shape[0], due[-1])
         changes = {"batch_first": True} if is_second else {}
     misfit = Misfit("structure", due, shape, "state", {**detail, "name": name, "states": shapes}, changes)
-    right = [state if len({*pair}) == 1 else zeros(tensor, pair[0]) for state, pair in zip(states, shapes, strict=True)]
+    right = [state if due == had else zeros(tensor, due) for state, (due, had) in zip(states, shapes, strict=True)]
     is_pair = isinstance(args[1] if len(args) > 1 else kwargs.get("hx"), tuple)
     return *with_second(args, kwargs, "hx", tuple(right) if is_pair else right[0]), (misfit,)
 

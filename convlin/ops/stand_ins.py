@@ -190,6 +190,8 @@ def _differing(call: RefusedCall) -> tuple[Misfit, tuple[Tensor, Tensor]] | None
 
 def _has_channels_last(*shapes: Shape) -> bool:
     """Whether one of the two has nothing but a number for each channel of the other, on its last axis."""
+    if any(type(size) is not int for shape in shapes for size in shape):  # letters are not compared
+        return False
     few, many = sorted(shapes, key=prod)
     if not 2 <= len(few) <= len(many) or len(many) < 3:
         return False

@@ -415,6 +415,7 @@ class BothOfBilinear(nn.Module):
 
 @mistake(
     18, (3, 12, 12),
+    Wrong("in_channels", "conv", 4, 3, "self.conv = nn.Conv2d(4, 6, 3)", "self.conv = nn.Conv2d(3, 6, 3)"),
     Wrong("in_channels", "depthwise", 8, 6, "self.depthwise = nn.Conv2d(8, 16, 3, groups=8, bias=False)",
           "self.depthwise = nn.Conv2d(6, 12, 3, groups=6, bias=False)"),
     Wrong("num_features", "norm", 16, 12, "self.norm = nn.BatchNorm2d(16)", "self.norm = nn.BatchNorm2d(12)"),
@@ -425,7 +426,7 @@ class BothOfBilinear(nn.Module):
 class Depthwise(nn.Module):
     def __init__(self) -> None:
         super().__init__()
-        self.conv = nn.Conv2d(3, 6, 3)
+        self.conv = nn.Conv2d(4, 6, 3)
         self.depthwise = nn.Conv2d(8, 16, 3, groups=8, bias=False)
         self.norm = nn.BatchNorm2d(16)
         self.grouped = nn.Conv2d(16, 10, 3, groups=2)

@@ -163,7 +163,7 @@ class WeightsOfOnesOwn(nn.Module):
 @mistake(
     0, (7, 5),
     Wrong("out_features", "embed", 32, 16, "nn.Linear(5, 32)", "nn.Linear(5, 16)",
-          ("encoder.layers.0 and encoder.layers.1 expect 16", "or all of these take 32")),
+          ("encoder.layers.0, encoder.layers.1 and fc expect 16", "or all of these take 32")),
 )  # fmt: skip
 class WidthOfTransformer(nn.Module):
     """One width for all that is in a block."""

@@ -63,7 +63,8 @@ def with_one_producer(recording: Recording, model: nn.Module, retry: Retry) -> R
         proved = _run_with(recording, model, retry, change, asked[change])
         settled = [each for each in numbers if proved is not None and each.sign_at_line not in proved.signs]
         also = list(dict.fromkeys(each.path for each in settled if each not in asked[change]))
-        if proved is not None and (change in many or (also and not _own(recording, change))):
+        is_likelier = also and not _own(recording, change) and not _are_one_number(settled)
+        if proved is not None and (change in many or is_likelier):
             own = _own(recording, change)
             told = [
                 _producer(recording, change, calls[change], asked[change], () if change in many else also),
@@ -170,9 +171,16 @@ def _are_enough(recording: Recording, change: _Change, takers: list[Finding]) ->
     """
     if any(each.misfit.note == "several_widths" for each in takers):
         return True
-    if any({"groups", "out_channels"} <= each.misfit.changes.keys() for each in takers):
+    if any({"groups", "out_channels"} <= each.misfit.changes.keys() and "." not in each.path for each in takers):
         return not _own(recording, change)  # a depthwise convolution: three numbers, and those of the layers behind it
     return len(set(map(_taker, takers))) >= (3 if _own(recording, change) else 2)
+
+
+def _are_one_number(findings: Sequence[Finding]) -> bool:
+    """Whether they are of the layers of one block and want the same: its constructor is given one number for all."""
+    blocks = {each.path.rpartition(".")[0] for each in findings}
+    wanted = {(alone(each.misfit.declared), alone(each.misfit.required)) for each in findings}
+    return len(blocks) == len(wanted) == 1 and "" not in blocks
 
 
 def _own(recording: Recording, change: _Change) -> list[Finding]:
