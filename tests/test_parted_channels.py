@@ -138,9 +138,12 @@ class Scaled(nn.Module):
     [
         (
             lambda w: w[:, None, None],
-            "2×1×1×{0} has a number for each channel on its last axis, not on axis 1: 2×{0}×1×1",
+            "2×1×1×{0} has a number for each channel on its last axis, not on axis 1: as 2×{0}×1×1 they",
         ),
-        (lambda w: w[:1, None], "1×1×{0} has a number for each channel on its last axis, not on axis 1: 1×{0}×1×1"),
+        (
+            lambda w: w[:1, None],
+            "1×1×{0} has a number for each channel on its last axis, not on axis 1: as 1×{0}×1×1 they",
+        ),
     ],
 )
 def test_a_number_for_each_channel_that_stands_on_the_last_axis(

@@ -86,6 +86,18 @@ def test_the_dims_that_leave_the_features(
         assert fixed.decode() == path.read_text()
 
 
+def test_in_front_of_a_norm(tmp_path: Path) -> None:
+    path = written(tmp_path, RECURRENT, "x.mean(2)")
+    path.write_text(path.read_text().replace("nn.Linear(24, 3)", "nn.Sequential(nn.LayerNorm(24), nn.Linear(24, 3))"))
+    with pytest.raises(RuntimeError):
+        load_file(path).Net()(torch.zeros(2, 10, 6))
+    (problem,) = summarize(load_file(path).Net(), (10, 6)).problems
+    assert (problem.path, problem.fix) == ("fc.0", "x = x.mean(1)")
+    assert "if it is to be so: normalized_shape=10" in problem.message
+    path.write_text(path.read_text().replace("x = x.mean(2)", "x = x.mean(1)"))
+    assert load_file(path).Net()(torch.zeros(2, 10, 6)).shape == (2, 3)
+
+
 @pytest.mark.parametrize(
     ("made", "reduced"),
     [

@@ -242,7 +242,8 @@ def _with_channels_last(shapes: tuple[Shape, ...], detail: Mapping[str, Any]) ->
     few, many = sorted(shapes, key=prod)
     batch = few[0] if len(few) == len(many) else 1
     right = (batch, few[-1], *(1,) * (len(many) - 2))
-    return f"\n{times(few)} has a number for each channel on its last axis, not on axis 1: {times(right)} goes together"
+    where = "on its last axis, not on axis 1"
+    return f"\n{times(few)} has a number for each channel {where}: as {times(right)} they go together"
 
 
 def _with_axes_exchanged(shapes: tuple[Shape, ...], older: int | None) -> str:

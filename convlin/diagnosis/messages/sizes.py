@@ -265,6 +265,8 @@ def _normalized_shape(finding: Finding, report: Report) -> Said:
     message = f"{name_of(finding)} normalizes over {declared}, and {shape} ends in {code(required)}"
     if (joined := said_of_joined(message, finding, report)) is not None:
         return joined
+    if "reduced" in finding.misfit.detail:
+        return _reduced(message, finding, report)
     return Said(message, f"normalized_shape={code(required)}")
 
 

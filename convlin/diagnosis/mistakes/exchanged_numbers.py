@@ -15,7 +15,6 @@ from convlin.diagnosis.runs.retries import Retry
 from convlin.layers import AXIS_OF, GIVEN_OR_HIDDEN
 from convlin.trace.recording import Finding, Recording
 
-#: What a layer may declare of what it gives.
 #: So many layers are tried each by itself, where all of them together do not help.
 _MOST_ALONE = 3
 

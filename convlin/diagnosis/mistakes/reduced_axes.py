@@ -65,6 +65,8 @@ def _reduced(recording: Recording, finding: Finding) -> _Reduced | None:
     if not call.is_function or len(call.inputs) != 1 or not call.outputs or not call.sources:
         return None
     given, source = call.inputs[0].shape, call.sources[0]
+    if len(call.outputs[0].shape) >= len(given) or any(type(size) is not int for size in given):
+        return None  # keepdim=True, or letters
     declared = (axis for axis in range(1, len(given)) if given[axis] == alone(misfit.declared))
     features = next((axis for axis in declared if holds_features(recording, source, axis)), 0)
     dims = tuple(axis for axis in range(1, len(given)) if axis != features)
