@@ -190,6 +190,8 @@ def test_what_is_said_of_the_list_of_mistakes_holds(mistake: Mistake) -> None:
             assert getattr(model.get_submodule(problem.path), problem.kind) == problem.required
         elif problem.kind == "padding":
             assert shape[2:] == given[0].shape[2:], "no layer in front of it takes an edge off any more"
+        elif problem.kind == "stride":
+            model.eval()(*given)  # what it gives meets maps of the same size
         elif type(model.get_submodule(problem.path)) in (nn.Linear, nn.Conv1d, nn.Conv2d):
             assert shape[-1 if problem.kind == "in_features" else 1] == problem.required
 
