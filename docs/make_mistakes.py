@@ -109,7 +109,7 @@ ROWS = (
         ("Conv3dToLinear", "TimeBeforeChannels")),
     Row(16, "A skip connection with an odd size, or without padding or stride",
         "A pooling of an odd size loses a pixel that the way up does not give back, and a convolution without padding "
-        "an edge that its input still has. A shortcut needs the stride of the way beside it.",
+        "an edge that its input still has. A shortcut needs the stride of the branch beside it.",
         ("OddSkip", "OddResidual3d", "ResidualWithoutPadding", "ShortcutWithoutStride", "PoolWithoutStride")),
     Row(17, "Numbers of another kind",
         "A shape given to convlin becomes a tensor of the kind that the model takes. A tensor is used as it is.",

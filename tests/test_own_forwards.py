@@ -72,6 +72,7 @@ def stopped(layer: nn.Module) -> nn.Sequential:
         (GroupNormAct(3, 15), {"num_channels": "8", "num_groups": "2"}),
         (GroupNorm(3, 15), {"num_channels": "8", "num_groups": "2"}),
         (SameConv(15, 9, 3, groups=3), {"in_channels": "8", "groups": "1"}),
+        (SameConv(16, 32, 3, groups=16), {"in_channels": "8", "out_channels": "16", "groups": "8"}),
     ],
     ids=lambda value: type(value).__name__ if isinstance(value, nn.Module) else "",
 )
@@ -80,15 +81,6 @@ def test_what_the_layer_is_to_be_given(layer: nn.Module, changes: dict[str, str]
     (problem,) = summarize(model, (3, 8, 8)).problems
     assert (problem.path, problem.changes, problem.evidence) == ("1", changes, Evidence.RUN)
     fit(model, (3, 8, 8)).eval()(torch.zeros(2, 3, 8, 8))
-
-
-def test_each_channel_by_itself_of_the_input() -> None:
-    model = nn.Sequential(SameConv(16, 32, 3, groups=16))
-    with pytest.raises(RuntimeError):
-        model(torch.zeros(1, 8, 8, 8))
-    (problem,) = summarize(model, (8, 8, 8)).problems
-    assert problem.changes == {"in_channels": "8", "out_channels": "16", "groups": "8"}
-    assert fit(model, (8, 8, 8)).eval()(torch.zeros(2, 8, 8, 8)).shape == (2, 16, 8, 8)
 
 
 def test_a_moved_axis_is_told_as_it_is_normalized() -> None:

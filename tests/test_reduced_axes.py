@@ -44,6 +44,10 @@ NORMED = (
     (10, 6),
 )
 
+ENCODED = (
+    "self.encoder = nn.TransformerEncoderLayer(24, 4, 32, batch_first=True)", "self.encoder(x)", (10, 24)
+)  # fmt: skip
+
 #: What makes the features, the reduction as it stands there, and as it is told.
 WRONG = [
     (RECURRENT, "x.mean(2)", "x.mean(1)"),
@@ -57,6 +61,7 @@ WRONG = [
     (CONVOLUTION, "x.amax((1, 3))", "x.amax((2, 3))"),
     (PATCHES, "x.mean(2)", "x.mean(1)"),
     (RESIDUAL, "x.mean(2)", "x.mean(1)"),
+    (ENCODED, "x.max(2).values", "x.max(1).values"),
     (NORMED, "x.mean(2)", "x.mean(1)"),
 ]
 

@@ -97,6 +97,7 @@ IN_LOOPS = [
     ("LSTMCell(4, 6)", "h, c = self.start(len(x))", PAIR, "h, h.clone()"),
     ("LSTMCell(4, 6)", "h, c = self.start(len(x))", PAIR, "(torch.zeros(rows, 5), h)"),
     ("LSTMCell(4, 6)", "both = self.start(len(x))", "h, _ = both = self.cell(x[:, 0], both)", "h, torch.ones(rows, 5)"),
+    ("GRUCell(4, 6)", "z = torch.zeros(len(x), 5); h = z.clone()", "h = self.cell(x[:, step], h)", "h"),
     ("LSTMCell(4, 6)", "h = torch.zeros(9, 6)", "h, _ = self.cell(x[:, step], (h, h))", "h"),
     (
         "LSTM(4, 6, batch_first=True)",

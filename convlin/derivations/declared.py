@@ -13,8 +13,9 @@ EVERY_AXIS_OF: Mapping[str, int] = {
     **AXIS_OF,
     "in1_features": -1, "in2_features": -1, "kdim": -1, "vdim": -1, "normalized_shape": -1, "num_parameters": 1,
 }  # fmt: skip
-#: What layers declare of the tensor that they give.
-GIVEN = ("out_features", "out_channels", "embedding_dim")
+#: What layers declare of the tensor that they give, and of which of its axes.
+AXIS_GIVEN: Mapping[str, int] = {"out_features": -1, "out_channels": 1, "embedding_dim": -1}
+GIVEN = tuple(AXIS_GIVEN)
 #: The same, and what a recurrent layer calls it.
 GIVEN_OR_HIDDEN = (*GIVEN, "hidden_size")
 

@@ -23,7 +23,7 @@ from convlin.diagnosis.mistakes.reduced_axes import with_reductions_along
 from convlin.diagnosis.mistakes.several_sizes import without_numbers
 from convlin.diagnosis.mistakes.shared_forward import with_lines_outside
 from convlin.diagnosis.mistakes.split_heads import with_heads_split
-from convlin.diagnosis.mistakes.unequal_arms import with_equal_arms
+from convlin.diagnosis.mistakes.unequal_branches import with_equal_branches
 from convlin.diagnosis.problems import Hints, diagnose
 from convlin.diagnosis.runs.retries import Retry
 from convlin.records import Report
@@ -52,7 +52,7 @@ def answered(report: Report, recording: Recording, model: nn.Module, hints: Hint
         with_heads_joined,
         with_frames_apart,
         with_numbers_exchanged,
-        with_equal_arms,
+        with_equal_branches,
         with_reductions_along,
         with_one_producer,
         with_kept_tensors,

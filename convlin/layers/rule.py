@@ -34,8 +34,8 @@ class Arrival(NamedTuple):
     """convlin put the batch dimension in front of it: its first axis is the batch."""
     is_feature_map: bool
     """It comes straight from a convolution, a pooling or the like: ``(N, C, *sizes)``."""
-    was_feature_map: bool = False
-    """It was one, and its channels lie where they did, though there may be fewer of them."""
+    has_features_second: bool = False
+    """A layer made its second axis, channels or features, though these may have been parted or moved there since."""
     must_flatten: bool = False
     """A pass showed that the layer takes it, and that the model was not meant so."""
     is_one_sample: bool = False
@@ -56,7 +56,7 @@ class Arrival(NamedTuple):
     @property
     def has_channels_second(self) -> bool:
         """Nobody would take it for a map with its channels last, whatever its sizes are."""
-        return self.is_feature_map or self.was_feature_map
+        return self.is_feature_map or self.has_features_second
 
     def first(self, name: str) -> Any:
         """The first argument, however it was passed."""

@@ -89,8 +89,8 @@ def _bound(parsed: Parsed, node: ast.Name, depth: int) -> list[ast.expr | None]:
     uses = uses_of(function, node.id) if function is parsed.function_around(node) else None
     if uses is None:
         return [None]
-    loop, line = loop_around(parsed, node), parsed.statement(node).lineno
-    before = [each for each in uses[1] if parsed.statement(each).lineno < line]
+    loop, start = loop_around(parsed, node), parsed.span(parsed.statement(node))[0]
+    before = [each for each in uses[1] if parsed.span(parsed.statement(each))[0] < start]
     outside = [each for each in before if loop is not None and loop not in parsed.around(each)]
     targets = outside or before
     if (value := assigned(parsed, targets)) is not None:

@@ -9,7 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from convlin.layers import Arrival, Misfit
-from convlin.trace.axes import has_channels_second, is_batch_first, is_feature_map, is_row_of_map, turned_back
+from convlin.trace.axes import holds_features, is_batch_first, is_feature_map, is_row_of_map, turned_back
 from convlin.trace.state import Frame, State
 
 
@@ -33,7 +33,7 @@ def arrival(state: State, frame: Frame, args: tuple[Any, ...], kwargs: Mapping[s
     is_map = is_feature_map(recording, source, first.dim())
     found = found._replace(
         is_feature_map=is_map,
-        was_feature_map=not is_map and first.dim() > 2 and has_channels_second(recording, source),
+        has_features_second=not is_map and first.dim() > 2 and holds_features(recording, source, 1),
         turned_back=turned_back(recording, source),
     )
     takes_sequences = state.known(type(frame.module)).rule.takes_sequences

@@ -64,14 +64,6 @@ def is_feature_map(recording: Recording, source: Source, rank: int) -> bool:
     return False
 
 
-def has_channels_second(recording: Recording, source: Source) -> bool:
-    """Whether the second axis of what comes from there is that which a layer made: its channels, or its features.
-
-    Nobody would take it for a map with its channels last then, whatever its sizes are.
-    """
-    return holds_features(recording, source, 1)
-
-
 def holds_features(recording: Recording, source: Source, axis: int) -> bool:
     """Whether an axis of what comes from there is that which a layer made: its channels, or its features.
 
@@ -86,39 +78,44 @@ def holds_features(recording: Recording, source: Source, axis: int) -> bool:
         source, axis = at
         if source.kind is SourceKind.JOIN:
             waiting += ((each, axis) for each in recording.into(source))
+        if source.kind is not SourceKind.CALL:
             continue
-        found = _features_in(recording, source, axis)
-        if found is True:
+        features = _axis_of_features(recording, source)
+        if features == axis:
             return True
-        if type(found) is int:
-            waiting.append((recording.calls[source.number].sources[0], found))
+        before = None if features is not None else _axis_before(recording, source.number, axis)
+        if before is not None:
+            waiting.append((recording.calls[source.number].sources[0], before))
     return False
-
-
-def _features_in(recording: Recording, source: Source, axis: int) -> int | bool:
-    """Whether a layer made the axis; of what hands it on, where it is in its input."""
-    if source.kind is not SourceKind.CALL:
-        return False
-    call, rule = recording.calls[source.number], recording.rule(source.number)
-    if not call.outputs or not call.inputs or not call.sources:
-        return False
-    last = len(call.outputs[0].shape) - 1
-    if is_feature_map(recording, source, last + 1):
-        return axis == 1
-    order = order_made(call)
-    if order is not None:
-        return order[axis]
-    if call.is_function:
-        return axis if axis == 1 and _leaves_channels_second(call) else False
-    if rule.takes_sequences or rule.family in _MAKING_THE_LAST:
-        return axis == last
-    return False if rule.family not in _OF_CHANNELS or (rule is PLAIN and not call.inner) else axis
 
 
 #: Layers whose own number is that of the last axis.
 _MAKING_THE_LAST = frozenset({Family.LINEAR, Family.RECURRENT, Family.ATTENTION, Family.EMBEDDING})
 #: Layers that leave the axes where they are, and may part the channels.
 _OF_CHANNELS = frozenset({Family.OTHER, Family.ELEMENTWISE, Family.NORMALIZATION, Family.PART})
+
+
+def _axis_of_features(recording: Recording, source: Source) -> int | None:
+    """Which axis a layer says the size of: the second of a map, the last of what computes along that; else None."""
+    call, rule = recording.calls[source.number], recording.rule(source.number)
+    last = len(call.outputs[0].shape) - 1 if call.outputs else 0
+    if is_feature_map(recording, source, last + 1):
+        return 1
+    by_last = rule.takes_sequences or rule.family in _MAKING_THE_LAST or "normalized_shape" in rule.settings
+    return last if by_last and not call.is_function and last > 0 else None
+
+
+def _axis_before(recording: Recording, index: int, axis: int) -> int | None:
+    """Where an axis of what a call returned is in its input, if it handed it on; None where that is not known."""
+    call, rule = recording.calls[index], recording.rule(index)
+    if not call.outputs or not call.inputs or not call.sources:
+        return None
+    order = order_made(call)
+    if order is not None:
+        return order[axis]
+    if call.is_function:
+        return axis if axis == 1 and _leaves_channels_second(call) else None
+    return None if rule.family not in _OF_CHANNELS or (rule is PLAIN and not call.inner) else axis
 
 
 def _leaves_channels_second(call: Call) -> bool:

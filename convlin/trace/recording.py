@@ -249,6 +249,10 @@ class Recording:
         is_own = type(self.modules[index]).__module__.startswith("torch.nn.modules.")
         return next((name for name in self.rule(index).settings if name in names), "") if is_own else ""
 
+    def declared_by(self, source: Source, names: Container[str]) -> str:
+        """The same of the layer whose call made what comes from there; empty where no layer did."""
+        return self.declared(source.number, names) if source.kind is SourceKind.CALL else ""
+
     def calls_of(self, *kinds: type[nn.Module]) -> Iterator[tuple[int, Call, Any]]:
         """The calls of modules of these classes, each with its index and module; few classes are asked first."""
         found = {kind for kind in set(map(type, self.modules)) if issubclass(kind, kinds)}

@@ -55,7 +55,7 @@ class MaximumOfTheRows(nn.Module):
 @mistake(
     16, (3, 16, 16),
     Wrong("stride", "shortcut", 1, 2, "nn.Conv2d(3, 8, 1)", "nn.Conv2d(3, 8, 1, stride=2)",
-          ("stride=2 is that of the way beside it",)),
+          ("stride=2 matches the other branch",)),
 )  # fmt: skip
 class ShortcutWithoutStride(nn.Module):
     def __init__(self) -> None:

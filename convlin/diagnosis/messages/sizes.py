@@ -339,7 +339,7 @@ def _window(finding: Finding, report: Report) -> Said:
     elif changes.get("stride", 1) == 1:
         told = f"{' and '.join(written)} {'keeps' if len(written) == 1 else 'keep'} the size"
     else:
-        told = f"{written[0]} is that of the way beside it"
+        told = f"{written[0]} matches the other branch"
     if changes.get("stride") == 1:
         told += f"\na pool without a stride has its kernel_size for one, {code(finding.misfit.declared)}"
     if "as" in detail:

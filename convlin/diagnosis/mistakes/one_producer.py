@@ -61,17 +61,20 @@ def with_one_producer(recording: Recording, model: nn.Module, retry: Retry) -> R
     few = [change for change in asked if change not in many] if len({each.path for each in numbers}) > 1 else []
     for change in [*sorted(many, key=lambda each: -len(asked[each])), *few][:_MOST_RUNS]:
         proved = _run_with(recording, model, retry, change, asked[change])
-        settled = [each for each in numbers if proved is not None and each.sign_at_line not in proved.signs]
-        also = list(dict.fromkeys(each.path for each in settled if each not in asked[change]))
-        is_likelier = also and not _own(recording, change) and not _are_one_number(settled)
-        if proved is not None and (change in many or is_likelier):
-            own = _own(recording, change)
-            told = [
-                _producer(recording, change, calls[change], asked[change], () if change in many else also),
-                *(each for each in recording.findings if each.sign_at_line in proved.signs or each in own),
-            ]
-            told.sort(key=lambda each: each.call)
-            return replace(recording, findings=told, failure=None, required=proved.required)
+        if proved is None:
+            continue
+        own, also = _own(recording, change), list[str]()
+        if change not in many:
+            settled = [each for each in numbers if each.sign_at_line not in proved.signs]
+            also += dict.fromkeys(each.path for each in settled if each not in asked[change])
+            if not also or own or _are_one_number(settled):
+                continue
+        told = [
+            _producer(recording, change, calls[change], asked[change], also),
+            *(each for each in recording.findings if each.sign_at_line in proved.signs or each in own),
+        ]
+        told.sort(key=lambda each: each.call)
+        return replace(recording, findings=told, failure=None, required=proved.required)
     return _with_givers(recording, model, retry)
 
 
@@ -171,8 +174,6 @@ def _are_enough(recording: Recording, change: _Change, takers: list[Finding]) ->
     """
     if any(each.misfit.note == "several_widths" for each in takers):
         return True
-    if any({"groups", "out_channels"} <= each.misfit.changes.keys() and "." not in each.path for each in takers):
-        return not _own(recording, change)  # a depthwise convolution: three numbers, and those of the layers behind it
     return len(set(map(_taker, takers))) >= (3 if _own(recording, change) else 2)
 
 
@@ -233,20 +234,15 @@ def _maker(recording: Recording, source: Source, size: int) -> tuple[int, str] |
     def through(source: Source) -> Sequence[Source]:
         if source.kind is SourceKind.JOIN:
             return [each for each in recording.into(source) if each.is_made]
-        return () if _gives(recording, source) else recording.into(source)[:1]
+        return () if recording.declared_by(source, GIVEN_OR_HIDDEN) else recording.into(source)[:1]
 
     for each in recording.upstream([source], through):
-        kind = _gives(recording, each)
+        kind = recording.declared_by(each, GIVEN_OR_HIDDEN)
         if kind and getattr(recording.modules[each.number], kind) == size:
             makers.add((each.number, kind))
         elif each.kind is not SourceKind.JOIN and (kind or not each.is_made or not _hands_on(recording, each, size)):
             return None
     return makers.pop() if len(makers) == 1 else None
-
-
-def _gives(recording: Recording, source: Source) -> str:
-    """What the layer that was called declares of what it gives; empty where it declares nothing, or is none."""
-    return recording.declared(source.number, GIVEN_OR_HIDDEN) if source.kind is SourceKind.CALL else ""
 
 
 def _hands_on(recording: Recording, source: Source, size: int) -> bool:

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-
-from torch import nn
 
 from convlin.arithmetic import SizeError
 from convlin.derivations.arguments import spread
 from convlin.diagnosis.messages.tools import called, code, times
+from convlin.layers import AXIS_GIVEN, GIVEN
 from convlin.ops.catalog import GATHER, OPS, PERMUTE
 from convlin.ops.op import Family
 from convlin.ops.windows import RESIZES
@@ -23,14 +21,6 @@ _POOLS = (Family.POOL, Family.ADAPTIVE_POOL, Family.FRACTIONAL_POOL)
 _AT_LEAST_ONE = ("out_channels", "kernel_size", "stride", "dilation")
 #: How einops says that an axis cannot be divided.
 _CHUNKS = re.compile(r"divide axis of length (\d+) in chunks of (\d+)")
-#: What says how large an axis is that a layer makes, and which.
-_OF_LAYERS: Mapping[type, tuple[str, int]] = {
-    nn.Linear: ("out_features", -1),
-    **dict.fromkeys(
-        (nn.Conv1d, nn.Conv2d, nn.Conv3d, nn.ConvTranspose1d, nn.ConvTranspose2d, nn.ConvTranspose3d),
-        ("out_channels", 1),
-    ),
-}
 #: How ``pack_padded_sequence`` says that there are not as many lengths as sequences.
 _LENGTHS = re.compile(r"len\(lengths\).* got (\d+) \(batch_size=(\d+)\)")
 
@@ -128,15 +118,14 @@ def _divided(recording: Recording, failure: Failure, call: Call) -> str:
         return ""
     length, chunk = map(int, found.groups())
     source, shape = call.sources[0], call.inputs[0].shape
-    axes = [axis for axis, size in enumerate(shape) if size == length]
-    while len(before := recording.into(source)) == 1:  # what keeps the shape, an activation perhaps
+    while not (name := recording.declared_by(source, GIVEN)) and len(before := recording.into(source)) == 1:
         maker = recording.maker(source)
-        if maker is not None and (maker.inputs[0].shape != shape or type(recording.module_of(source)) in _OF_LAYERS):
-            break
+        if maker is not None and maker.inputs[0].shape != shape:  # no activation, which keeps it
+            return ""
         source = before[0]
     maker = recording.maker(source)
-    name, axis = _OF_LAYERS.get(type(recording.module_of(source)), ("", 0))
-    if maker is None or axes != [axis % len(shape)] or getattr(recording.module_of(source), name, None) != length:
+    axes = [axis for axis, size in enumerate(shape) if size == length]
+    if maker is None or not name or axes != [AXIS_GIVEN[name] % len(shape)]:
         return ""
     near = [f"{name}={size}" for size in (length // chunk * chunk, (length // chunk + 1) * chunk) if size]
     return f"{maker.path} makes these {length}: {' and '.join(near)} can be divided by {chunk}"

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from convlin import fit, summarize
-from convlin.records import Evidence
+from convlin.records import Evidence, Problem
 from convlin.source import apply
 from tests.mistakes.mending import loaded
 
@@ -104,6 +104,11 @@ OTHER_SETTINGS = {
         "self.short(x) + self.a(x)",
         {"short": {"stride": "3"}},
     ),
+    "a pool without its stride beside a convolution without its padding": (
+        "self.c, self.pool = nn.Conv2d(3, 3, 5), nn.MaxPool2d(3)",
+        "torch.cat([self.c(x), self.pool(x)], 1)",
+        {"c": {"padding": "2"}, "pool": {"stride": "1", "padding": "1"}},
+    ),
     "a transposed convolution without its stride": (
         "self.a, self.b = nn.Conv2d(3, 6, 3, padding=1), nn.Conv2d(6, 8, 3, padding=1)\n"
         "        self.up, self.out = nn.ConvTranspose2d(8, 6, 2), nn.Conv2d(12, 2, 1)",
@@ -125,44 +130,65 @@ def written(tmp_path: Path, layers: str, forward: str) -> Path:
     return path
 
 
-@pytest.mark.parametrize(("layers", "forward", "lacking"), NETS.values(), ids=NETS)
-def test_the_padding_that_a_sum_lacks(
-    tmp_path: Path, layers: str, forward: str, lacking: dict[str, int | tuple[int, int]]
-) -> None:
-    path, image = written(tmp_path, layers, forward), torch.zeros(2, 3, 12, 12)
+def told_and_mended(path: Path) -> tuple[Problem, ...]:
+    """What is told of the net in a file; with what it proposes made and written PyTorch runs the net."""
+    image = torch.zeros(2, 3, 12, 12)
     net = loaded(path).Net()
     with pytest.raises(RuntimeError):
         net(image)
     problems = summarize(net, (3, 12, 12)).problems
-    assert {each.path: each.required for each in problems} == lacking
-    assert [(each.kind, each.evidence) for each in problems] == [("padding", Evidence.RUN)] * len(problems)
-    assert all(f"padding={each.required} keeps the size" in " ".join(each.message.split()) for each in problems)
-    wanted = fit(net, (3, 12, 12))(image).shape
-    edits = dict.fromkeys(edit for each in problems for edit in each.edits)
-    (fixed,) = apply([*edits]).values()
-    path.write_bytes(fixed)
-    assert loaded(path).Net()(image).shape == wanted
-    assert summarize(loaded(path).Net(), (3, 12, 12)).ok
-    lines = [line.strip() for line in fixed.decode().splitlines()]
-    assert all(line in lines for each in problems if each.fix for line in each.fix.splitlines())
-
-
-@pytest.mark.parametrize(("layers", "forward", "changes"), OTHER_SETTINGS.values(), ids=OTHER_SETTINGS)
-def test_other_settings_that_make_two_sizes(
-    tmp_path: Path, layers: str, forward: str, changes: dict[str, dict[str, str]]
-) -> None:
-    path, image = written(tmp_path, layers, forward), torch.zeros(2, 3, 12, 12)
-    net = loaded(path).Net()
-    with pytest.raises(RuntimeError):
-        net(image)
-    problems = summarize(net, (3, 12, 12)).problems
-    assert {each.path: dict(each.changes) for each in problems} == changes
     assert all(each.evidence is Evidence.RUN for each in problems)
     wanted = fit(net, (3, 12, 12))(image).shape
     (fixed,) = apply([*dict.fromkeys(edit for each in problems for edit in each.edits)]).values()
     path.write_bytes(fixed)
     assert loaded(path).Net()(image).shape == wanted
     assert summarize(loaded(path).Net(), (3, 12, 12)).ok
+    lines = [line.strip() for line in fixed.decode().splitlines()]
+    assert all(line in lines for each in problems if each.fix for line in each.fix.splitlines())
+    return problems
+
+
+@pytest.mark.parametrize(("layers", "forward", "lacking"), NETS.values(), ids=NETS)
+def test_the_padding_that_a_sum_lacks(
+    tmp_path: Path, layers: str, forward: str, lacking: dict[str, int | tuple[int, int]]
+) -> None:
+    problems = told_and_mended(written(tmp_path, layers, forward))
+    assert {each.path: each.required for each in problems} == lacking
+    assert {each.kind for each in problems} == {"padding"}
+    assert all(f"padding={each.required} keeps the size" in " ".join(each.message.split()) for each in problems)
+
+
+@pytest.mark.parametrize(("layers", "forward", "changes"), OTHER_SETTINGS.values(), ids=OTHER_SETTINGS)
+def test_other_settings_that_make_two_sizes(
+    tmp_path: Path, layers: str, forward: str, changes: dict[str, dict[str, str]]
+) -> None:
+    problems = told_and_mended(written(tmp_path, layers, forward))
+    assert {each.path: dict(each.changes) for each in problems} == changes
+
+
+class Strided(nn.Module):
+    def __init__(self, given: int, made: int, stride: int, shortcut: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(given, made, 3, stride, 1)
+        self.shortcut = nn.Conv2d(given, made, 1, shortcut)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        return torch.relu(self.conv(x) + self.shortcut(x))
+
+
+def test_the_stride_that_the_shortcuts_of_several_blocks_lack() -> None:
+    """It shows in a block once the one in front is right, and a block without a stride has none to lack."""
+
+    def model(*shortcuts: int) -> nn.Module:
+        strides = zip((1, 2, 2, 3), shortcuts, strict=True)
+        return nn.Sequential(*(Strided(3, 3, stride, shortcut) for stride, shortcut in strides)).eval()
+
+    with pytest.raises(RuntimeError):
+        model(1, 1, 1, 1)(torch.zeros(1, 3, 24, 24))
+    problems = summarize(model(1, 1, 1, 1), (3, 24, 24)).problems
+    assert {each.path: each.required for each in problems} == {"1.shortcut": 2, "2.shortcut": 2, "3.shortcut": 3}
+    assert all(each.evidence is Evidence.RUN for each in problems)
+    assert model(1, 2, 2, 3)(torch.zeros(1, 3, 24, 24)).shape == (1, 3, 2, 2)
 
 
 @pytest.mark.parametrize(

@@ -37,17 +37,17 @@ _WINDOWS: Mapping[type[nn.Module], int] = {
 _CONVOLUTIONS = (nn.Conv1d, nn.Conv2d, nn.Conv3d)
 
 
-def with_equal_arms(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
+def with_equal_branches(recording: Recording, model: nn.Module, retry: Retry) -> Recording:
     """The recording with the layers to be changed in place of a sum that gets two sizes because of them."""
     for met in recording.findings:
-        arms = _by_size(recording, met)
-        for way in _WAYS if arms else ():
-            changed = way(recording, met, arms)
+        branches = _by_size(recording, met)
+        for way in _WAYS if branches else ():
+            changed = way(recording, met, branches)
             if not changed:
                 continue
             first = next(iter(changed))
             changed |= dict(_in_other_blocks(changed, model, met))
-            shown = run_to_the_end(model, retry, changed)
+            shown = _run_block_by_block(model, retry, met, way, changed)
             if shown is None or not shown.signs_at_lines <= recording.signs_at_lines - {met.sign_at_line}:
                 continue
             calls: dict[str, int] = {}
@@ -62,12 +62,36 @@ def with_equal_arms(recording: Recording, model: nn.Module, retry: Retry) -> Rec
     return recording
 
 
-_Arms: TypeAlias = "list[tuple[Source, _Sizes]]"
+def _run_block_by_block(model: nn.Module, retry: Retry, met: Finding, way: _Way, changed: _Changed) -> Recording | None:
+    """What a run with the changes shows, and with those that the next block of one class then turns out to need.
+
+    These are added to ``changed``: that a shortcut lacks its stride shows in a block once the one in front is right.
+    """
+    for _ in range(_MOST_BLOCKS):
+        shown = run_to_the_end(model, retry, changed)
+        behind = (
+            []
+            if shown is None
+            else [each for each in shown.findings if each.where is not None and each.where == met.where]
+        )
+        if shown is None or not behind:
+            return shown
+        more = way(shown, behind[0], _by_size(shown, behind[0]))
+        if not more or more.keys() <= changed.keys():
+            return shown
+        changed |= more
+    return None
+
+
+_Branches: TypeAlias = "list[tuple[Source, _Sizes]]"
 """Where each map that meets comes from, and its sizes behind batch and channels."""
 _Changed: TypeAlias = "dict[str, Settings]"
+_Way: TypeAlias = "Callable[[Recording, Finding, _Branches], _Changed]"
+#: So many blocks of one class are looked through, each in a run.
+_MOST_BLOCKS = 8
 
 
-def _by_size(recording: Recording, met: Finding) -> _Arms:
+def _by_size(recording: Recording, met: Finding) -> _Branches:
     """The maps that meet, where they differ in these sizes; none where that is not known of all of them."""
     misfit = met.misfit
     shapes, sources = misfit.detail.get("shapes", ()), of_operands(met, recording.calls[met.call].sources)
@@ -82,27 +106,32 @@ def _by_size(recording: Recording, met: Finding) -> _Arms:
 # What may be changed
 
 
-def _with_padding(recording: Recording, met: Finding, arms: _Arms) -> _Changed:
+def _with_padding(recording: Recording, met: Finding, branches: _Branches) -> _Changed:
     """Half a window as padding in all that narrows what meets a larger map; none where something else narrows it."""
-    small, large = _parted(arms)
+    small, large = _parted(branches)
     return _of_layers(recording, met, small, large, _keeping) if large else {}
 
 
-def _with_padding_everywhere(recording: Recording, met: Finding, arms: _Arms) -> _Changed:
+def _with_padding_everywhere(recording: Recording, met: Finding, branches: _Branches) -> _Changed:
     """The same on every way from where they part: one may have too much of it."""
-    return _of_layers(recording, met, [source for source, _ in arms], [], _keeping)
+    return _of_layers(recording, met, [source for source, _ in branches], [], _keeping)
 
 
-def _with_stride_of_one(recording: Recording, met: Finding, arms: _Arms) -> _Changed:
+def _with_stride_of_one(recording: Recording, met: Finding, branches: _Branches) -> _Changed:
     """The same, and a stride of 1 in pools whose stride is their window, as it is where none is given."""
-    small, large = _parted(arms)
+    small, large = _parted(branches)
     return _of_layers(recording, met, small, large, _keeping_step_by_step) if large else {}
 
 
-def _with_stride_of_the_other(recording: Recording, met: Finding, arms: _Arms) -> _Changed:
+def _with_stride_of_one_everywhere(recording: Recording, met: Finding, branches: _Branches) -> _Changed:
+    """Both on every way."""
+    return _of_layers(recording, met, [source for source, _ in branches], [], _keeping_step_by_step)
+
+
+def _with_stride_of_the_other(recording: Recording, met: Finding, branches: _Branches) -> _Changed:
     """The stride of the way beside it in the one convolution of a shortcut, which looks at single cells."""
-    small, large = _parted(arms)
-    wanted = {size for source, size in arms if source in small}
+    small, large = _parted(branches)
+    wanted = {size for source, size in branches if source in small}
     if not large or len(wanted) != 1:
         return {}
     (goal,) = wanted
@@ -110,7 +139,7 @@ def _with_stride_of_the_other(recording: Recording, met: Finding, arms: _Arms) -
     def with_stride(module: nn.Module, rank: int) -> Settings | None:
         if not isinstance(module, _CONVOLUTIONS) or set(module.kernel_size) != {1} or set(module.stride) != {1}:
             return None
-        size = next(size for source, size in arms if source in large)
+        size = next(size for source, size in branches if source in large)
         strides = [
             stride
             for stride in range(2, max(size) + 1)
@@ -122,9 +151,9 @@ def _with_stride_of_the_other(recording: Recording, met: Finding, arms: _Arms) -
     return changed if len(changed) == len(large) else {}
 
 
-def _with_stride_of_the_window(recording: Recording, met: Finding, arms: _Arms) -> _Changed:
+def _with_stride_of_the_window(recording: Recording, met: Finding, branches: _Branches) -> _Changed:
     """As a stride the window of transposed convolutions on the way of smaller maps, which enlarge nothing without."""
-    small, large = _parted(arms)
+    small, large = _parted(branches)
     common = set(recording.upstream(large))
     found: _Changed = {}
     for source in recording.upstream(small, lambda each: () if each in common else recording.into(each)):
@@ -137,16 +166,17 @@ def _with_stride_of_the_window(recording: Recording, met: Finding, arms: _Arms) 
 
 
 #: What may have been meant, the likelier first.
-_WAYS: Sequence[Callable[[Recording, Finding, _Arms], _Changed]] = (
-    _with_padding, _with_padding_everywhere, _with_stride_of_one, _with_stride_of_the_other, _with_stride_of_the_window,
+_WAYS: Sequence[_Way] = (
+    _with_padding, _with_padding_everywhere, _with_stride_of_one, _with_stride_of_one_everywhere,
+    _with_stride_of_the_other, _with_stride_of_the_window,
 )  # fmt: skip
 
 
-def _parted(arms: _Arms) -> tuple[list[Source], list[Source]]:
+def _parted(branches: _Branches) -> tuple[list[Source], list[Source]]:
     """The maps that are smaller along some axis, and those that are largest along all."""
-    largest = tuple(max(along) for along in zip(*(size for _, size in arms), strict=True))
+    largest = tuple(max(along) for along in zip(*(size for _, size in branches), strict=True))
     parted: tuple[list[Source], list[Source]] = [], []
-    for source, size in arms:
+    for source, size in branches:
         parted[size == largest].append(source)
     return parted
 
@@ -162,8 +192,8 @@ def _of_layers(
 ) -> _Changed:
     """New settings for the windows on the way of some maps, from where it parts from that of the ``others``.
 
-    Those that keep the size are passed over, unless ``also_unchanged`` asks for them.  None where something stands
-    between that is no such window, or the ways do not part.
+    Those that keep the size are passed over; ``also_unchanged`` asks for convolutions that do.  Nothing where something
+    stands between that is no such window, or the ways do not part.
     """
     if others:
         common = set(recording.upstream(others))
@@ -177,11 +207,8 @@ def _of_layers(
             if source in common or source.kind is not SourceKind.CALL:
                 continue
             call, module = recording.calls[source.number], recording.modules[source.number]
-            if call.inner or _leaves_sizes(recording, source.number):
-                continue
-            if _keeps_size(call) and not also_unchanged:
-                continue
-            if _keeps_size(call) and not isinstance(module, _CONVOLUTIONS):
+            is_asked = also_unchanged and isinstance(module, _CONVOLUTIONS)
+            if call.inner or _leaves_sizes(recording, source.number) or (_keeps_size(call) and not is_asked):
                 continue
             new = None if module is None else settings(module, _rank(met))
             if new is None:
