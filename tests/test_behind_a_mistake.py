@@ -600,6 +600,16 @@ def test_both_levels_of_a_pyramid_may_be_meant() -> None:
         assert Pyramid(channels, channels)(torch.zeros(1, 3, 32, 32)).shape == (1, channels, 16, 16)
 
 
+def told_and_mended(path: Path, name: str, image: Tensor) -> tuple[Problem, tuple[int, ...]]:
+    """The one problem of a model that PyTorch refuses, and what it makes of the image once the edits are written."""
+    with pytest.raises(RuntimeError):
+        vars(loaded(path))[name]()(image)
+    problem = only_problem(vars(loaded(path))[name](), tuple(image.shape[1:]))
+    (fixed,) = apply(problem.edits).values()
+    path.write_bytes(fixed)
+    return problem, tuple(vars(loaded(path))[name]()(image).shape)
+
+
 SEPARABLE = """\
 from torch import nn
 
@@ -619,13 +629,9 @@ class Separable(nn.Module):
 def test_one_number_in_front_of_a_depthwise_convolution_is_likelier_than_four_behind(tmp_path: Path) -> None:
     path = tmp_path / "separable.py"
     path.write_text(SEPARABLE)
-    with pytest.raises(RuntimeError):
-        loaded(path).Separable()(torch.zeros(1, 3, 8, 8))
-    problem = only_problem(loaded(path).Separable(), (3, 8, 8))
+    problem, made = told_and_mended(path, "Separable", torch.zeros(1, 3, 8, 8))
     assert problem.message.endswith("first should give 32, with which pointwise fits as well")
-    (fixed,) = apply(problem.edits).values()
-    path.write_bytes(fixed)
-    assert loaded(path).Separable()(torch.zeros(1, 3, 8, 8)).shape == (1, 64, 6, 6)
+    assert made == (1, 64, 6, 6)
     # Where the first layer is wrong itself, its numbers and those behind it are told one by one.
     path.write_text(SEPARABLE.replace("nn.Conv2d(3, 16, 1)", "nn.Conv2d(4, 16, 1)"))
     told = [each.path for each in summarize(loaded(path).Separable(), (3, 8, 8)).problems]
@@ -656,13 +662,9 @@ class UNet(nn.Module):
 def test_one_number_that_settles_what_a_cat_hands_on_as_well(tmp_path: Path) -> None:
     path = tmp_path / "unet.py"
     path.write_text(UNET)
-    with pytest.raises(RuntimeError):
-        loaded(path).UNet()(torch.zeros(1, 3, 16, 16))
-    problem = only_problem(loaded(path).UNet(), (3, 16, 16))
+    problem, made = told_and_mended(path, "UNet", torch.zeros(1, 3, 16, 16))
     assert problem.message.endswith("down1 should give 32, with which last fits as well")
-    (fixed,) = apply(problem.edits).values()
-    path.write_bytes(fixed)
-    assert loaded(path).UNet()(torch.zeros(1, 3, 16, 16)).shape == (1, 1, 16, 16)
+    assert made == (1, 1, 16, 16)
     # Another number of the last layer is a mistake of its own, which no change in front settles.
     path.write_text(UNET.replace("nn.Conv2d(64, 1,", "nn.Conv2d(60, 1,"))
     assert [each.path for each in summarize(loaded(path).UNet(), (3, 16, 16)).problems] == ["down2", "last"]
@@ -690,14 +692,10 @@ class Recurrent(nn.Module):
 def test_the_hidden_size_that_all_behind_a_recurrent_layer_expect(tmp_path: Path, last: str) -> None:
     path = tmp_path / "recurrent.py"
     path.write_text(RECURRENT.replace("LAST", last))
-    with pytest.raises(RuntimeError):
-        loaded(path).Recurrent()(torch.zeros(2, 5, 8))
-    problem = only_problem(loaded(path).Recurrent(), (5, 8))
-    assert (problem.path, problem.kind, problem.required) == ("rnn", "hidden_size", 16)
     assert fit(loaded(path).Recurrent(), (5, 8))(torch.zeros(2, 5, 8)).shape == (2, 3)
-    (fixed,) = apply(problem.edits).values()
-    path.write_bytes(fixed)
-    assert loaded(path).Recurrent()(torch.zeros(2, 5, 8)).shape == (2, 3)
+    problem, made = told_and_mended(path, "Recurrent", torch.zeros(2, 5, 8))
+    assert (problem.path, problem.kind, problem.required) == ("rnn", "hidden_size", 16)
+    assert made == (2, 3)
     # Both directions give twice as many, and no hidden size may do: what stands behind is told.
     path.write_text(RECURRENT.replace("LAST", last).replace("batch_first=True", "batch_first=True, bidirectional=True"))
     told = summarize(loaded(path).Recurrent(), (5, 8)).problems

@@ -7,6 +7,7 @@ import torch
 from torch import nn
 
 from convlin import summarize
+from tests.snapshot import difference, snapshot
 
 
 def _alexnet() -> nn.Sequential:
@@ -101,9 +102,11 @@ def test_a_size_at_which_tensors_do_not_go_together_is_not_run_to_its_end() -> N
             return self.rest(both)
 
     model = Widened()
+    before = snapshot(model)
     assert not any(_runs(model, side, side) for side in range(8, 40))
     assert not ran
     (problem,) = summarize(model, (3, 16, 16)).problems
     assert not problem.claims
     # The pass that shows what is wrong: none of the many sizes that were tried adds to it.
     assert len(ran) == 1
+    assert difference(before, snapshot(model)) == [], "also by passes that were ended on their way"

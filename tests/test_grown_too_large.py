@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from convlin import summarize
 from convlin.trace.state import LARGE, MOST_GROWTH
 from tests.mistakes.mending import loaded, mended
+from tests.snapshot import difference, snapshot
 
 GHOST = """
 import torch
@@ -61,12 +62,14 @@ def test_a_map_that_doubles_in_every_block_ends_the_pass_and_is_told(tmp_path: P
     model = loaded(path).Net().eval()
     with pytest.raises(RuntimeError, match="expected input"):
         model(torch.zeros(1, 3, 16, 16))
+    before = snapshot(model)
     summary = summarize(model, (3, 16, 16))
+    assert difference(before, snapshot(model)) == []
     assert [problem.path for problem in summary.problems] == ["blocks.1.primary"]
     assert not summary.report.completed
     largest = max(torch.Size(info.shape).numel() for call in summary.report.calls for info in call.outputs)
     assert LARGE < largest <= 2 * LARGE
-    assert "the pass was ended in blocks." in summary.report.remarks[-1]
+    assert "the pass was stopped in blocks." in summary.report.remarks[-1]
     path.write_text(mended(model, summary.problems, path))
     with torch.no_grad():
         assert loaded(path).Net().eval()(torch.zeros(1, 3, 16, 16)).shape == (1, 10)

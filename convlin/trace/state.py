@@ -25,9 +25,9 @@ from convlin.untouched.module_state import Keeper, TrainingFlags
 if TYPE_CHECKING:
     from convlin.trace.flops import FlopCount
 
-#: A pass that something stands in for follows tensors of so many elements (64 MiB of float32), and larger ones
+#: Behind a mistake, where something stands in, tensors of so many elements are followed in any case: 64 MiB of float32.
 LARGE = 2**24
-#: up to so many times the largest that there was before the first mistake.
+#: So are larger ones, up to this many times the largest in front of the mistake.
 MOST_GROWTH = 256
 
 #: Settings that records may keep; a symbolic number is told in letters once the pass is over.

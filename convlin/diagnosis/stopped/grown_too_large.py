@@ -13,6 +13,6 @@ def remark(recording: Recording) -> str:
     where = f" in {recording.under_way[-1]}" if recording.under_way and recording.under_way[-1] else ""
     made = (info.shape for call in recording.calls for info in call.outputs)
     return (
-        f"the pass was ended{where}: behind what does not fit, with something else in its place, tensors grew to"
-        f" {spell_shape(max(made, key=prod, default=()))}"
+        f"the pass was stopped{where}, where tensors had grown to {spell_shape(max(made, key=prod, default=()))}: "
+        "the model itself does not come so far"
     )
